@@ -1,0 +1,158 @@
+//! Journal entries as `journalctl` prints them: `-o json` and `-o export` (systemd: `docs/JOURNAL_EXPORT_FORMATS.md`).
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use memchr::memchr2;
+
+use super::{Entry, Transport, as_text};
+use crate::flaw::Flaw;
+use crate::normalize::name::Names;
+use crate::normalize::time::Stamp;
+use crate::parse::json::{self, MAX_MEMBERS};
+use crate::record::{Pair, Text, Value};
+
+/// Reads the fields of an entry in the export format.
+pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
+    while !rest.is_empty() {
+        let Some(at) = memchr2(b'=', b'\n', rest) else {
+            // Cut inside a name.
+            entry.flaws.add(Flaw::BadCarrier);
+            entry.fields.push(Pair::text(b"rest", Text::plain(rest)));
+            break;
+        };
+        let name = rest.get(..at).unwrap_or_default();
+        let behind = rest.get(at + 1..).unwrap_or_default();
+        let (value, next) = if rest.get(at) == Some(&b'=') {
+            let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
+            (behind.get(..end), behind.get(end + 1..))
+        } else if let Some((length, data)) = behind.split_first_chunk::<8>() {
+            let stated = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+            entry.flaws.add_if(stated > data.len(), Flaw::BadCarrier);
+            let length = stated.min(data.len());
+            (data.get(..length), data.get(length + 1..))
+        } else {
+            entry.flaws.add(Flaw::BadCarrier);
+            (Some(behind), None)
+        };
+        if entry.fields.len() >= MAX_MEMBERS {
+            entry.flaws.add(Flaw::TooManyPairs);
+            entry.fields.push(Pair::text(b"rest", Text::plain(rest)));
+            break;
+        }
+        entry.fields.push(Pair::text(name, Text::plain(value.unwrap_or_default())));
+        rest = next.unwrap_or_default();
+    }
+    fields(bump, entry);
+}
+
+/// Makes each name unique and takes out what the later stages need to know.
+pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
+    arrays(bump, entry);
+    repeated(bump, &mut entry.fields);
+    let mut realtime = None;
+    for field in &entry.fields {
+        let Some(text) = as_text(&field.value) else { continue };
+        match field.key {
+            b"MESSAGE" => entry.message = Some(text.decode(bump)),
+            b"SYSLOG_IDENTIFIER" => entry.identifier = Some(text.decode(bump)),
+            b"_CMDLINE" => entry.command_line = Some(text),
+            b"PRIORITY" => {
+                entry.priority = match text.bytes {
+                    [digit @ b'0'..=b'7'] => Some(digit - b'0'),
+                    _ => None,
+                }
+            }
+            b"_TRANSPORT" => {
+                entry.transport = match text.bytes {
+                    b"syslog" => Transport::Syslog,
+                    b"journal" => Transport::Journal,
+                    b"stdout" => Transport::Stdout,
+                    _ => Transport::Other,
+                }
+            }
+            b"_LINE_BREAK" => entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald),
+            b"_SOURCE_REALTIME_TIMESTAMP" => entry.time = micros(text.bytes),
+            b"__REALTIME_TIMESTAMP" => realtime = micros(text.bytes),
+            _ => {}
+        }
+    }
+    entry.time = entry.time.or(realtime);
+}
+
+fn micros(digits: &[u8]) -> Option<Stamp> {
+    std::str::from_utf8(digits).ok()?.parse().ok().and_then(Stamp::from_micros)
+}
+
+/// Reads what `journalctl -o json` says by type: an array of numbers is one value of bytes, an array of anything else
+/// several values, null a value that was too long to print.
+fn arrays<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
+    let flaws = &mut entry.flaws;
+    entry.fields.retain_mut(|field| {
+        match field.value {
+            Value::Null => {
+                flaws.add(Flaw::NotDelivered);
+                return false;
+            }
+            Value::Bool(bool) => field.value = Value::Text(Text::clean(if bool { b"true" } else { b"false" })),
+            Value::Nested(raw) if raw.starts_with(b"[") => {
+                if let Some(bytes) = byte_array(raw, bump) {
+                    field.value = Value::Text(bytes);
+                } else if let Some(list) = list(raw, bump) {
+                    field.value = list;
+                } else {
+                    field.value = Value::Text(Text::plain(raw));
+                }
+            }
+            Value::Nested(raw) => field.value = Value::Text(Text::plain(raw)),
+            _ => {}
+        }
+        true
+    });
+}
+
+fn byte_array<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Text<'b>> {
+    let inside = raw.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let mut bytes = BumpVec::with_capacity_in(inside.len() / 2 + 1, bump);
+    for number in inside.split(|byte| *byte == b',') {
+        bytes.push(std::str::from_utf8(number.trim_ascii()).ok()?.parse().ok()?);
+    }
+    Some(Text::plain(bytes.into_bump_slice()))
+}
+
+fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
+    let mut texts = BumpVec::new_in(bump);
+    let mut strange = false;
+    json::elements(raw, bump, |value| match value {
+        Value::Text(text) => texts.push(text),
+        Value::Nested(raw) => match byte_array(raw, bump) {
+            Some(bytes) => texts.push(bytes),
+            None => strange = true,
+        },
+        _ => strange = true,
+    })?;
+    (!strange && !texts.is_empty()).then(|| Value::List(texts.into_bump_slice()))
+}
+
+/// Gathers the values of a name that occurs several times under its first occurrence.
+fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
+    let mut names = Names::default();
+    let mut kept = 0;
+    for index in 0..fields.len() {
+        let field = fields[index];
+        let same = names.insert(field.hash).then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
+        if let Some(first) = same.flatten() {
+            let values = |value: &Value<'b>| match *value {
+                Value::List(list) => BumpVec::from_iter_in(list.iter().copied(), bump),
+                Value::Text(text) => BumpVec::from_iter_in([text], bump),
+                _ => BumpVec::new_in(bump),
+            };
+            let mut list = values(&fields[first].value);
+            list.extend(values(&field.value));
+            fields[first].value = Value::List(list.into_bump_slice());
+        } else {
+            fields[kept] = field;
+            kept += 1;
+        }
+    }
+    fields.truncate(kept);
+}

@@ -1,0 +1,110 @@
+//! Takes the carrier off an entry: the journal's fields, a container runtime's or a syslog line's head.
+//!
+//! What is left is the message that a component of Kata wrote, or not: nothing here looks into it.
+
+mod container;
+mod journal;
+mod syslog;
+
+use bumpalo::Bump;
+
+use crate::entry::{Framing, Raw};
+use crate::flaw::{Flaw, Flaws};
+use crate::normalize::time::Stamp;
+use crate::parse::json;
+use crate::record::{Pair, Text, Value};
+use crate::source::InputFormat;
+
+/// How an entry came to journald (`_TRANSPORT`), as far as it matters to what its fields mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Through a syslog socket: PRIORITY is the writer's.
+    Syslog,
+    /// Through the native protocol: fields and PRIORITY are the writer's.
+    Journal,
+    /// From a standard output: PRIORITY is journald's default and means nothing.
+    Stdout,
+    /// No journal, or another transport.
+    #[default]
+    Other,
+}
+
+/// An entry without its carrier.
+#[derive(Debug, Default)]
+pub struct Entry<'b> {
+    /// The carrier's fields, in order, each name once.
+    pub fields: Vec<Pair<'b>>,
+    /// Who wrote the entry, on the carrier's word (SYSLOG_IDENTIFIER).
+    pub identifier: Option<&'b [u8]>,
+    /// The message; none where the carrier has none.
+    pub message: Option<&'b [u8]>,
+    /// The members of the message where it is a JSON object that had to be read to know that it has no carrier.
+    pub members: Vec<Pair<'b>>,
+    /// What was wrong with them.
+    pub member_flaws: Flaws,
+    /// The route to journald.
+    pub transport: Transport,
+    /// PRIORITY, 0 to 7.
+    pub priority: Option<u8>,
+    /// When the carrier says that the entry was made.
+    pub time: Option<Stamp>,
+    /// `_CMDLINE`.
+    pub command_line: Option<Text<'b>>,
+    /// What was wrong with the carrier.
+    pub flaws: Flaws,
+}
+
+/// Takes the carrier off. `entry` is empty and is filled.
+pub fn open<'b>(raw: Raw<'b>, format: InputFormat, bump: &'b Bump, entry: &mut Entry<'b>) {
+    entry.flaws.add_if(raw.truncated, Flaw::Truncated);
+    entry.flaws.add_if(raw.unfinished, Flaw::Unfinished);
+    let line = raw.bytes;
+    if raw.framing == Framing::Export {
+        return journal::export(line, bump, entry);
+    }
+    match format {
+        InputFormat::Auto => match line.first() {
+            Some(b'{') => object(line, bump, entry),
+            Some(b't' | b'l' | b'm') if line.iter().take(8).any(|byte| *byte == b'=') => entry.message = Some(line),
+            _ if container::cri(line, entry) || syslog::line(line, entry) => {}
+            _ => entry.message = Some(line),
+        },
+        InputFormat::JournalJson | InputFormat::Docker if line.first() == Some(&b'{') => object(line, bump, entry),
+        InputFormat::Cri if container::cri(line, entry) => {}
+        InputFormat::Syslog if syslog::line(line, entry) => {}
+        InputFormat::JournalJson | InputFormat::Docker | InputFormat::Cri | InputFormat::Syslog => {
+            entry.flaws.add(Flaw::BadCarrier);
+            entry.message = Some(line);
+        }
+        InputFormat::Export | InputFormat::Logfmt | InputFormat::Json | InputFormat::Text => entry.message = Some(line),
+    }
+}
+
+/// An object is an entry of the journal, a line of Docker's, or itself the message.
+fn object<'b>(line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
+    let flaws = json::members(line, bump, &mut entry.members);
+    let has = |key: &[u8]| entry.members.iter().any(|pair| pair.key == key);
+    if has(b"MESSAGE") || has(b"__REALTIME_TIMESTAMP") || has(b"__CURSOR") {
+        std::mem::swap(&mut entry.fields, &mut entry.members);
+        entry.flaws.merge(flaws);
+        entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
+        journal::fields(bump, entry);
+    } else if entry.members.first().is_some_and(|pair| pair.key == b"log") && (has(b"stream") || has(b"time")) {
+        std::mem::swap(&mut entry.fields, &mut entry.members);
+        entry.flaws.merge(flaws);
+        entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
+        container::docker(bump, entry);
+    } else {
+        entry.message = Some(line);
+        entry.member_flaws = flaws;
+    }
+}
+
+/// The text of a value, if it is one.
+fn as_text<'b>(value: &Value<'b>) -> Option<Text<'b>> {
+    match value {
+        Value::Text(text) => Some(*text),
+        Value::List([first, ..]) => Some(*first),
+        _ => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! Text copies of the journal: the short modes of `journalctl`, and classic syslog lines, with or without a priority.
+//!
+//! A copy may have been made in any locale, so the name of the month is not looked at.
+
+use memchr::memchr;
+
+use super::Entry;
+use crate::normalize::time::Stamp;
+use crate::record::{Pair, Text};
+
+/// Reads `<time> <host> <identifier>[<pid>]: <message>`; false, and nothing done, where the line is not that.
+pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
+    let (priority, rest) = priority(line);
+    let Some((time, stamp, rest)) = time(rest) else { return false };
+    let Some((host, rest)) = word(rest) else { return false };
+    let Some((identifier, pid, message)) = tag(rest) else { return false };
+    entry.fields.push(Pair::text(b"SYSLOG_TIMESTAMP", Text::plain(time)));
+    entry.fields.push(Pair::text(b"_HOSTNAME", Text::plain(host)));
+    entry.fields.push(Pair::text(b"SYSLOG_IDENTIFIER", Text::plain(identifier)));
+    if let Some(pid) = pid {
+        entry.fields.push(Pair::text(b"SYSLOG_PID", Text::clean(pid)));
+    }
+    entry.identifier = Some(identifier);
+    entry.priority = priority;
+    entry.time = stamp;
+    entry.message = Some(message);
+    true
+}
+
+/// `<14>` at the start of a raw line: the severity of it.
+fn priority(line: &[u8]) -> (Option<u8>, &[u8]) {
+    let read = || {
+        let rest = line.strip_prefix(b"<")?;
+        let end = memchr(b'>', rest.get(..4)?)?;
+        let number: u8 = std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()?;
+        Some((number % 8, rest.get(end + 1..)?))
+    };
+    read().map_or((None, line), |(priority, rest)| (Some(priority), rest))
+}
+
+/// The time as it stands, the moment where the text says it in full, and what is behind.
+fn time(line: &[u8]) -> Option<(&[u8], Option<Stamp>, &[u8])> {
+    let behind = |length: usize| Some((line.get(..length)?, line.get(length + 1..)?));
+    match *line.first()? {
+        // short-monotonic: `[   12.345678] host …`.
+        b'[' => {
+            let end = memchr(b']', line.get(..40).unwrap_or(line))?;
+            let inside = line.get(1..end)?;
+            if !inside.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ' | b'<' | b'>')) || inside.is_empty() {
+                return None;
+            }
+            let (time, rest) = behind(end + 1).filter(|_| line.get(end + 1) == Some(&b' '))?;
+            Some((time, None, rest))
+        }
+        b'0'..=b'9' if line.iter().take(11).all(|byte| byte.is_ascii_digit() || *byte == b'.') => {
+            // short-unix: seconds and microseconds since 1970.
+            let (time, rest) = word(line)?;
+            let (seconds, fraction) = time.split_at_checked(memchr(b'.', time)?)?;
+            let fraction = fraction.get(1..).filter(|fraction| fraction.len() == 6)?;
+            let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
+            let micros = number(seconds)?.checked_mul(1_000_000)?.checked_add(number(fraction)?)?;
+            Some((time, Stamp::from_micros(micros), rest))
+        }
+        b'0'..=b'9' if line.get(4) == Some(&b'-') => {
+            // short-iso, short-iso-precise, and the classic line of newer daemons.
+            let (time, rest) = word(line)?;
+            let stamp = Stamp::parse(time)?;
+            Some((time, Some(stamp), rest))
+        }
+        _ => {
+            let (first, rest) = word(line)?;
+            let rest = rest.trim_ascii_start();
+            let (second, rest) = word(rest)?;
+            let (clock, rest) = word(rest)?;
+            if !is_clock(clock) {
+                return None;
+            }
+            let length = line.len() - rest.len() - 1;
+            if second.len() <= 2 && second.iter().all(u8::is_ascii_digit) && first.len() <= 16 {
+                // `Mar  5 05:01:54`, `3月 22 14:11:05`: no year and no zone, so no moment.
+                return Some((line.get(..length)?, None, rest));
+            }
+            // short-full: `Tue 2024-03-05 05:01:54 UTC`.
+            let (zone, rest) = word(rest)?;
+            let mut text = [0; 40];
+            let length = second.len() + 1 + clock.len() + 1;
+            text.get_mut(..second.len())?.copy_from_slice(second);
+            *text.get_mut(second.len())? = b'T';
+            text.get_mut(second.len() + 1..length - 1)?.copy_from_slice(clock);
+            *text.get_mut(length - 1)? = b'Z';
+            // A zone by its letters is ambiguous, so only UTC gives a moment.
+            let stamp = Stamp::parse(text.get(..length)?)?;
+            Some((line.get(..line.len() - rest.len() - 1)?, (zone == b"UTC").then_some(stamp), rest))
+        }
+    }
+}
+
+/// `hh:mm:ss`, with or without a fraction.
+fn is_clock(word: &[u8]) -> bool {
+    matches!(word, [a, b, b':', c, d, b':', e, f, rest @ ..]
+        if [a, b, c, d, e, f].iter().all(|digit| digit.is_ascii_digit())
+            && matches!(rest, [] | [b'.', ..]) && rest.iter().skip(1).all(u8::is_ascii_digit))
+}
+
+/// `identifier[pid]: message` or `identifier: message`.
+fn tag(rest: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+    let end = rest.iter().take(256).position(|byte| matches!(byte, b'[' | b':' | b' '))?;
+    let identifier = rest.get(..end).filter(|identifier| !identifier.is_empty())?;
+    let mut behind = rest.get(end..)?;
+    let mut pid = None;
+    if let Some(inside) = behind.strip_prefix(b"[") {
+        let close = memchr(b']', inside.get(..16).unwrap_or(inside))?;
+        pid = Some(inside.get(..close).filter(|digits| digits.iter().all(u8::is_ascii_digit))?);
+        behind = inside.get(close + 1..)?;
+    }
+    let message = behind.strip_prefix(b":")?;
+    Some((identifier, pid, message.strip_prefix(b" ").unwrap_or(message)))
+}
+
+/// The bytes before the first space, and those behind it; none where there is no space nearby.
+fn word(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr(b' ', bytes.get(..256).unwrap_or(bytes))?;
+    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
+}
+
+#[cfg(test)]
+mod tests;

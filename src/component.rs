@@ -1,0 +1,100 @@
+//! The components of Kata, and the one table of how each is recognized.
+
+macro_rules! components {
+    ($($(#[$doc:meta])+ $name:ident = $text:literal,)+) => {
+        /// Who wrote the payload of an entry. The name is what `kata_component` holds.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Component { $($(#[$doc])+ $name,)+ }
+
+        impl Component {
+            /// Every component, in the order of the statistics.
+            pub const ALL: &'static [Component] = &[$(Component::$name,)+];
+
+            /// The name that stands in `kata_component`, in tags and after `--component`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Component::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+components! {
+    /// `kata-runtime`, the command.
+    Runtime = "runtime",
+    /// `kata-proxy` of 1.x.
+    Proxy = "proxy",
+    /// `kata-shim` of 1.x.
+    Shim = "shim",
+    /// The Go `containerd-shim-kata-v2`.
+    Shimv2 = "shimv2",
+    /// The Rust `containerd-shim-kata-v2`.
+    RuntimeRs = "runtime-rs",
+    /// `kata-agent`, in the guest.
+    Agent = "agent",
+    /// The guest's kernel, through its console.
+    GuestKernel = "guest-kernel",
+    /// Anything else on the guest's console: its init system, panics, standard error of programs.
+    GuestConsole = "guest-console",
+    /// QEMU, Cloud Hypervisor, Firecracker, Dragonball, `StratoVirt`: what they print.
+    Hypervisor = "hypervisor",
+    /// `virtiofsd`, of C or Rust.
+    Virtiofsd = "virtiofsd",
+    /// `kata-monitor`.
+    Monitor = "monitor",
+    /// `kata-netmon` of 1.x.
+    Netmon = "netmon",
+    /// `kata-ksm-throttler` of 1.x and its trigger.
+    Throttler = "throttler",
+    /// An entry taken as Kata's on the word of its identifier or of the user, with nothing in it that says whose it is.
+    Unknown = "unknown",
+}
+
+/// Identifiers (SYSLOG_IDENTIFIER) that are Kata's own, with the component that each stands for where the payload says
+/// nothing else; `kata` is written by both shims. Upstream: `runtime: pkg/katautils/logger.go`, `kata: src/libs/logging`.
+pub const IDENTIFIERS: &[(&str, Option<Component>)] = &[
+    ("kata", None),
+    ("kata-runtime", Some(Component::Runtime)),
+    ("kata-proxy", Some(Component::Proxy)),
+    ("kata-shim", Some(Component::Shim)),
+    ("kata-agent", Some(Component::Agent)),
+    ("kata-netmon", Some(Component::Netmon)),
+    ("kata-monitor", Some(Component::Monitor)),
+    ("kata-ksm-throttler", Some(Component::Throttler)),
+    ("virtiofsd", Some(Component::Virtiofsd)),
+    ("containerd-shim-kata-v2", None),
+];
+
+/// Values of `name` that are Kata's.
+pub const NAMES: &[(&str, Component)] = &[
+    ("containerd-shim-v2", Component::Shimv2),
+    ("kata-runtime", Component::Runtime),
+    ("kata-agent", Component::Agent),
+    ("kata-proxy", Component::Proxy),
+    ("kata-shim", Component::Shim),
+    ("kata-monitor", Component::Monitor),
+    ("kata-netmon", Component::Netmon),
+    ("kata-ksm-throttler", Component::Throttler),
+];
+
+/// Values of `source` that are Kata's, for entries whose `name` says nothing: the Go shim up to 2.0 writes none.
+pub const SOURCES: &[(&str, Component)] = &[
+    ("virtcontainers", Component::Shimv2),
+    ("containerd-kata-shim-v2", Component::Shimv2),
+    ("katautils", Component::Shimv2),
+    ("rootless", Component::Shimv2),
+    ("cgroup-manager", Component::Shimv2),
+    ("agent-client", Component::Shimv2),
+    ("pkg/utils", Component::Shimv2),
+    ("pkg/device/config", Component::Shimv2),
+    ("virtiofsd", Component::Shimv2),
+    ("runtime", Component::Runtime),
+    ("proxy", Component::Proxy),
+    ("shim", Component::Shim),
+    ("agent", Component::Unknown),
+    ("netmon", Component::Netmon),
+    ("kata-monitor", Component::Monitor),
+    ("throttler", Component::Throttler),
+    ("throttler-trigger", Component::Throttler),
+];

@@ -1,0 +1,407 @@
+//! The settings of a run: flags over environment over file over defaults, each value checked where it was read.
+//!
+//! No file is looked for: the only one that counts is the one that `--config` or `KATALOG_CONFIG` names, so the same
+//! command does the same on every host.
+
+pub mod options;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+
+use crate::component;
+use crate::report::StatsFormat;
+use crate::{encode, normalize, select, source};
+use options::{ColorChoice, Options, StatsChoice};
+
+/// The configuration file that says what holds without one, with a comment on every key.
+pub const DEFAULT: &str = include_str!("config/default.toml");
+
+/// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
+const BLOCK: usize = 256 << 10;
+
+/// `vc` is what the library of 1.x called itself inside CRI-O and other programs.
+const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
+
+/// Journal fields that repeat what others say, or that mean something only to the journal they came from.
+const DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
+
+/// Nested values that hold whole structures of the runtime, up to hundreds of values each; `default.toml` says more.
+const PRUNE: &[&str] = &[
+    "endpoint.*",
+    "endpoints.*",
+    "endpoint-type.*",
+    "factory.*",
+    "config.*",
+    "GrpcVM",
+    "device.*",
+    "devices.*",
+    "devInfo.*",
+    "device-type-endpoint.*",
+    "device-type-blockdrive.*",
+    "device-type-hybrid-vsock.*",
+    "unknown-device-type.*",
+    "drive.*",
+    "machine.*",
+    "kernel-params.*",
+    "kernel-params-debug.*",
+    "kernel-params-non-debug.*",
+    "event.*",
+    "event-type.*",
+    "routes.*",
+    "resulting-routes.*",
+    "interface.*",
+    "link.*",
+    "features.*",
+    "ociSpec Hugepage Resources.*",
+    "fsOptions.*",
+    "sandboxes.*",
+    "pod list.*",
+    "sandbox-cpus.*",
+    "covered-nodes.*",
+    "root-ports.*",
+    "host-cpus.*",
+    "req",
+    "resp",
+    "body",
+];
+
+/// Everything that a run does is decided here, before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How inputs are read.
+    pub source: source::Settings,
+    /// Which entries are Kata's.
+    pub select: select::Settings,
+    /// Which fields a record has, and under which names.
+    pub normalize: normalize::Settings,
+    /// How records are written.
+    pub encode: encode::Settings,
+    /// The template of the tag; its placeholders all exist.
+    pub tag: String,
+    /// The name of the field that holds the tag; none leaves the tag out.
+    pub tag_key: Option<String>,
+    /// How many threads work, at least one.
+    pub threads: usize,
+    /// The file that takes the output; none for standard output.
+    pub output: Option<PathBuf>,
+    /// How the counters are shown at the end.
+    pub stats: Option<StatsFormat>,
+    /// Flawed records make the run fail.
+    pub strict: bool,
+    /// A run without records fails.
+    pub fail_if_empty: bool,
+    /// Say what is being read, and which entries have flaws.
+    pub verbose: bool,
+}
+
+/// What the program finds around it that `auto` depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Standard output is a terminal that shows colors, and the user did not say that they are unwelcome.
+    pub colors: bool,
+    /// Standard error is a terminal.
+    pub error_terminal: bool,
+    /// How many threads the host can run at once.
+    pub cores: usize,
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration file \"{path}\": {source}", path = path.display())]
+    Read {
+        /// The file, as the user named it.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("configuration file \"{path}\", line {line}: {message}", path = path.display())]
+    Syntax {
+        /// The file, as the user named it.
+        path: PathBuf,
+        /// The line where reading stopped.
+        line: usize,
+        /// What was expected.
+        message: String,
+    },
+    /// A key that does not exist.
+    #[error("configuration file \"{path}\": unknown key \"{key}\": expected one of {known}", path = path.display())]
+    UnknownKey {
+        /// The file, as the user named it.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The keys that exist.
+        known: String,
+    },
+    /// A value that the key cannot have.
+    #[error("configuration file \"{path}\", key \"{key}\": {message}", path = path.display())]
+    Value {
+        /// The file, as the user named it.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The value, and what was expected.
+        message: String,
+    },
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// If it cannot be read, is not TOML, or has a key or value that cannot be used.
+pub fn read(path: &Path) -> Result<Options, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(&text, path)
+}
+
+/// Reads the text of a configuration file; the path is for messages.
+fn parse(text: &str, path: &Path) -> Result<Options, ConfigError> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let message = error.message().replace('\n', ", ");
+        ConfigError::Syntax { path: path.to_owned(), line, message }
+    })?;
+    let known = Options::keys();
+    let mut options = Options::default();
+    // One key at a time, so that every message can name the key.
+    for (key, value) in table {
+        if !known.contains(&key) {
+            return Err(ConfigError::UnknownKey { path: path.to_owned(), key, known: known.join(", ") });
+        }
+        let single = toml::Table::from_iter([(key.clone(), value)]);
+        let single = Options::deserialize(single).map_err(|error| ConfigError::Value {
+            path: path.to_owned(),
+            key,
+            message: error.message().to_owned(),
+        })?;
+        options = single.or(options);
+    }
+    Ok(options)
+}
+
+impl Config {
+    /// Lays the flags (which hold the environment) over the file over the defaults. A list replaces the one below it,
+    /// but the flags `--drop` and `--prune` add to it: who takes away one more field does not want the others back.
+    #[must_use]
+    pub fn new(mut flags: Options, mut file: Options, surroundings: Surroundings) -> Config {
+        let drop = longer(file.drop.take(), DROP, flags.drop.take());
+        let prune = longer(file.prune.take(), PRUNE, flags.prune.take());
+        let options = flags.or(file);
+        let format = options.format.unwrap_or(encode::Format::Ndjson);
+        let output = options.output.filter(|path| path.as_os_str() != "-");
+        let color = match options.color.unwrap_or(ColorChoice::Auto) {
+            ColorChoice::Auto => surroundings.colors && output.is_none(),
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+        };
+        let rename = options.rename.unwrap_or_default();
+        Config {
+            source: source::Settings {
+                input_format: options.input_format.unwrap_or(source::InputFormat::Auto),
+                max_line: options.max_line.map_or(1 << 20, |size| size.0),
+                block: BLOCK,
+            },
+            select: select::Settings {
+                identifiers: options.identifier.map_or_else(
+                    || component::IDENTIFIERS.iter().map(|(identifier, _)| (*identifier).to_owned()).collect(),
+                    |patterns| patterns.into_iter().map(|pattern| pattern.0).collect(),
+                ),
+                managers: named(options.manager.unwrap_or_else(|| owned(MANAGERS))),
+                default_identifier: options.default_identifier.map_or_else(|| "kata".to_owned(), |word| word.0),
+                others: options.others.unwrap_or(select::Others::Drop),
+                components: options.component.unwrap_or_default().into_iter().map(|name| name.0).collect(),
+            },
+            normalize: normalize::Settings {
+                keep: named(options.keep.unwrap_or_default()),
+                drop,
+                rename: rename.into_iter().map(|rename| (rename.old, rename.new)).collect(),
+                lowercase: options.lowercase.unwrap_or(false),
+                strip_underscores: options.strip_underscores.unwrap_or(false),
+                prune,
+                nested: options.nested.unwrap_or(normalize::Nested::String),
+            },
+            encode: encode::Settings { format, color: color && format == encode::Format::Text },
+            tag_key: options.tag_key.and_then(|key| key.0),
+            tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
+            threads: match options.threads.map_or(1, |threads| threads.0) {
+                // Lines for people say how long after the line before they come, which takes one thread.
+                _ if format == encode::Format::Text => 1,
+                0 => surroundings.cores.max(1),
+                threads => threads,
+            },
+            output,
+            stats: match options.stats.unwrap_or(StatsChoice::Auto) {
+                StatsChoice::Auto => surroundings.error_terminal.then_some(StatsFormat::Text),
+                StatsChoice::Text => Some(StatsFormat::Text),
+                StatsChoice::Json => Some(StatsFormat::Json),
+                StatsChoice::None => None,
+            },
+            strict: options.strict.unwrap_or(false),
+            fail_if_empty: options.fail_if_empty.unwrap_or(false),
+            verbose: options.verbose.unwrap_or(false),
+        }
+    }
+}
+
+/// The list of the file, or the default one, and behind it what the flags add.
+fn longer(file: Option<Vec<String>>, default: &[&str], flags: Option<Vec<String>>) -> Vec<String> {
+    let mut list = file.unwrap_or_else(|| owned(default));
+    list.extend(flags.unwrap_or_default());
+    named(list)
+}
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// An empty name in a list names nothing: `--keep ''` says that the list is empty.
+fn named(mut list: Vec<String>) -> Vec<String> {
+    list.retain(|name| !name.is_empty());
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOWHERE: Surroundings = Surroundings { colors: false, error_terminal: false, cores: 4 };
+    const TERMINAL: Surroundings = Surroundings { colors: true, error_terminal: true, cores: 4 };
+
+    fn file(text: &str) -> Options {
+        parse(text, Path::new("k.toml")).unwrap()
+    }
+
+    fn refused(text: &str) -> String {
+        parse(text, Path::new("k.toml")).unwrap_err().to_string()
+    }
+
+    fn flags(arguments: &[&str]) -> Options {
+        let command = <Options as clap::Args>::augment_args(clap::Command::new("katalog"));
+        let matches = command.get_matches_from([&["katalog"], arguments].concat());
+        <Options as clap::FromArgMatches>::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn the_default_file_says_what_holds_without_it() {
+        for surroundings in [NOWHERE, TERMINAL] {
+            let without = Config::new(Options::default(), Options::default(), surroundings);
+            assert_eq!(Config::new(Options::default(), file(DEFAULT), surroundings), without);
+        }
+    }
+
+    #[test]
+    fn the_default_file_names_every_key_in_the_order_of_the_help() {
+        let table: toml::Table = DEFAULT.parse().unwrap();
+        let mut known = Options::keys();
+        let lines = DEFAULT.lines().filter(|line| !line.starts_with([' ', '#', ']']));
+        let named: Vec<&str> = lines.filter_map(|line| Some(line.split_once(" =")?.0)).collect();
+        assert_eq!(named, known);
+        known.sort();
+        assert!(table.keys().eq(&known));
+    }
+
+    #[test]
+    fn the_help_states_the_defaults_of_the_file() {
+        let table: toml::Table = DEFAULT.parse().unwrap();
+        let command = <Options as clap::Args>::augment_args(clap::Command::new("katalog"));
+        for argument in command.get_arguments() {
+            let key = argument.get_long().unwrap();
+            let stated = match &table[key] {
+                toml::Value::String(text) if text.is_empty() => "[default: none]".to_owned(),
+                toml::Value::String(text) => format!("[default: {text}]"),
+                toml::Value::Integer(number) => format!("[default: {number}]"),
+                _ => continue,
+            };
+            let help = argument.get_help().unwrap().to_string();
+            assert!(help.ends_with(&stated), "--{key}: {help} / {stated}");
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_flag_and_a_variable_of_its_name() {
+        let command = <Options as clap::Args>::augment_args(clap::Command::new("katalog"));
+        for argument in command.get_arguments() {
+            let expected = format!("KATALOG_{}", argument.get_long().unwrap().replace('-', "_").to_uppercase());
+            assert_eq!(argument.get_env().unwrap(), expected.as_str());
+            assert!(argument.get_help_heading().is_some());
+        }
+    }
+
+    #[test]
+    fn flags_stand_over_the_file() {
+        let text = "format = \"text\"\nstrict = true\nmax-line = 2048\nkeep = [\"A\"]\n[rename]\nA = \"b\"\n";
+        let config = Config::new(flags(&["--strict=false", "--max-line=64K"]), file(text), NOWHERE);
+        assert_eq!(config.encode.format, encode::Format::Text);
+        assert!(!config.strict);
+        assert_eq!(config.source.max_line, 64 << 10);
+        assert_eq!(config.normalize.keep, ["A"]);
+        assert_eq!(config.normalize.rename, [("A".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn lists_of_flags_replace_but_drop_and_prune_add() {
+        let text = "manager = [\"podman\"]\ndrop = [\"A\"]\nprune = [\"x\"]\nkeep = [\"K\"]\n";
+        let arguments = ["--manager", "docker,crio", "--drop", "B", "--drop=!A", "--prune", "!x,y.*", "--keep", ""];
+        let config = Config::new(flags(&arguments), file(text), NOWHERE);
+        assert_eq!(config.select.managers, ["docker", "crio"]);
+        assert_eq!(config.normalize.drop, ["A", "B", "!A"]);
+        assert_eq!(config.normalize.prune, ["x", "!x", "y.*"]);
+        assert!(config.normalize.keep.is_empty());
+        let config = Config::new(flags(&["--prune", "extra"]), Options::default(), NOWHERE);
+        assert_eq!(config.normalize.prune.len(), PRUNE.len() + 1);
+    }
+
+    #[test]
+    fn colors_are_for_people() {
+        let color = |arguments: &[&str], surroundings| {
+            Config::new(flags(arguments), Options::default(), surroundings).encode.color
+        };
+        assert!(color(&["-F", "text"], TERMINAL));
+        assert!(!color(&["-F", "text"], NOWHERE));
+        assert!(!color(&["-F", "text", "-o", "x"], TERMINAL));
+        assert!(!color(&["-F", "text", "--color=never"], TERMINAL));
+        assert!(color(&["-F", "text", "--color=always"], NOWHERE));
+        assert!(!color(&["--color=always"], TERMINAL));
+    }
+
+    #[test]
+    fn threads() {
+        let threads = |arguments: &[&str]| Config::new(flags(arguments), Options::default(), NOWHERE).threads;
+        assert_eq!(threads(&[]), 1);
+        assert_eq!(threads(&["--threads=0"]), 4);
+        assert_eq!(threads(&["--threads=3"]), 3);
+        assert_eq!(threads(&["--threads=3", "--format=text"]), 1);
+    }
+
+    #[test]
+    fn mistakes_name_file_key_value_and_expectation() {
+        assert!(
+            refused("fromat = 1")
+                .starts_with("configuration file \"k.toml\": unknown key \"fromat\": expected one of ")
+        );
+        assert_eq!(
+            refused("format = \"xml\""),
+            "configuration file \"k.toml\", key \"format\": \"xml\" is no such value: expected one of ndjson, msgpack, text"
+        );
+        assert_eq!(
+            refused("\nidentifier = [\"kata(\"]"),
+            "configuration file \"k.toml\", key \"identifier\": \"kata(\" cannot be used: expected a regular expression: \
+             unclosed group"
+        );
+        assert_eq!(
+            refused("threads = -1"),
+            "configuration file \"k.toml\", key \"threads\": \"-1\" cannot be used: expected a number of threads from 0 \
+             to 1024"
+        );
+        assert!(
+            refused("strict = \"yes\"").contains("key \"strict\": invalid type: string \"yes\", expected a boolean")
+        );
+        assert!(refused("drop = \"A\"").contains("key \"drop\": invalid type: string \"A\", expected a sequence"));
+        assert!(refused("a = 1\nb = = 2").starts_with("configuration file \"k.toml\", line 2: "));
+    }
+}

@@ -1,0 +1,552 @@
+//! What a user may choose, each choice once: the same field is a flag, an environment variable and a key of the
+//! configuration file, with one name and one check.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use clap::builder::BoolishValueParser;
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+
+use crate::component::Component;
+use crate::encode::Format;
+use crate::normalize::Nested;
+use crate::select::Others;
+use crate::source::InputFormat;
+
+/// One layer of the configuration: what one place says, and nothing of what it leaves open.
+#[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Options {
+    /// What the inputs hold [default: auto]
+    ///
+    /// `auto` looks at the beginning of each input. Name the format where the beginning says too little: a stream that
+    /// starts with an odd line, or one that is empty for hours.
+    #[arg(long, env = "KATALOG_INPUT_FORMAT", value_name = "FORMAT", help_heading = "Input")]
+    #[serde(deserialize_with = "choice")]
+    pub input_format: Option<InputFormat>,
+
+    /// The longest entry that is read whole [default: 1M]
+    ///
+    /// What is longer is cut there, and the record says so. From 1K to 64M; K and M count in 1024.
+    #[arg(long, env = "KATALOG_MAX_LINE", value_name = "SIZE", help_heading = "Input")]
+    #[serde(deserialize_with = "number")]
+    pub max_line: Option<Size>,
+
+    /// Take the entries of this identifier as Kata's; repeatable
+    ///
+    /// A regular expression that must match the whole identifier (SYSLOG_IDENTIFIER). The default is the list of Kata's
+    /// own programs, which --print-config shows; giving the flag replaces that list. In the environment it is one
+    /// expression: write `a|b` for several.
+    #[arg(long, env = "KATALOG_IDENTIFIER", value_name = "REGEX", help_heading = "Selection")]
+    #[serde(deserialize_with = "texts")]
+    pub identifier: Option<Vec<Pattern>>,
+
+    /// Look for Kata's lines in the output of this program; repeatable [default: containerd,crio,vc]
+    ///
+    /// Container managers print what Kata's shim says among their own lines. Their identifiers, exactly as they are.
+    #[arg(long, env = "KATALOG_MANAGER", value_name = "IDENTIFIER", value_delimiter = ',', help_heading = "Selection")]
+    pub manager: Option<Vec<String>>,
+
+    /// The identifier of lines that come without one [default: kata]
+    ///
+    /// Lines of a plain log file have no SYSLOG_IDENTIFIER. They are taken as if they came from this one.
+    #[arg(long, env = "KATALOG_DEFAULT_IDENTIFIER", value_name = "IDENTIFIER", help_heading = "Selection")]
+    #[serde(deserialize_with = "text")]
+    pub default_identifier: Option<Word>,
+
+    /// What becomes of entries that are not Kata's [default: drop]
+    #[arg(long, env = "KATALOG_OTHERS", value_name = "WHAT", help_heading = "Selection")]
+    #[serde(deserialize_with = "choice")]
+    pub others: Option<Others>,
+
+    /// Only records of this component; repeatable [default: all]
+    ///
+    /// One of runtime, proxy, shim, shimv2, runtime-rs, agent, guest-kernel, guest-console, hypervisor, virtiofsd,
+    /// monitor, netmon, throttler, unknown. Several are separated by commas.
+    #[arg(
+        long,
+        env = "KATALOG_COMPONENT",
+        value_name = "COMPONENT",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    #[serde(deserialize_with = "texts")]
+    pub component: Option<Vec<ComponentName>>,
+
+    /// Keep only these journal fields; repeatable [default: all]
+    ///
+    /// Names as the journal has them; `*` stands for any characters. Kata's own fields (kata_...) are not affected.
+    #[arg(long, env = "KATALOG_KEEP", value_name = "FIELD", value_delimiter = ',', help_heading = "Fields")]
+    pub keep: Option<Vec<String>>,
+
+    /// Drop these journal fields as well; repeatable
+    ///
+    /// Names as the journal has them; `*` stands for any characters, and `!FIELD` keeps what an earlier name drops. The
+    /// flag adds to the list of the configuration file, or to the default list, which --print-config shows.
+    #[arg(long, env = "KATALOG_DROP", value_name = "FIELD", value_delimiter = ',', help_heading = "Fields")]
+    pub drop: Option<Vec<String>>,
+
+    /// Write a journal field under another name; repeatable
+    ///
+    /// The name as the journal has it, then the name in the record. It is used as given, whatever --lowercase and
+    /// --strip-underscores do to the others.
+    #[arg(long, env = "KATALOG_RENAME", value_name = "OLD=NEW", value_delimiter = ',', help_heading = "Fields")]
+    #[serde(deserialize_with = "table")]
+    pub rename: Option<Vec<Rename>>,
+
+    /// Write the names of journal fields in lower case
+    ///
+    /// As the option `fields_lowercase` of fluent-plugin-systemd and `lowercase` of Fluent Bit do.
+    #[arg(long, env = "KATALOG_LOWERCASE", help_heading = "Fields")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub lowercase: Option<bool>,
+
+    /// Write the names of journal fields without leading underscores
+    ///
+    /// As the option `fields_strip_underscores` of fluent-plugin-systemd and `strip_underscores` of Fluent Bit do.
+    #[arg(long, env = "KATALOG_STRIP_UNDERSCORES", help_heading = "Fields")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub strip_underscores: Option<bool>,
+
+    /// Remove this from the payload as well; repeatable
+    ///
+    /// A key as its writer wrote it, then segments into a nested value, separated by dots; `*` stands for any one
+    /// segment. `KEY` removes the field whatever its value; `KEY.*` only what is inside a nested value, so that a plain
+    /// text or number under that key stays. `!PATTERN` keeps what an earlier pattern removes; later patterns win. The
+    /// flag adds to the list of the configuration file, or to the default list, which --print-config shows.
+    #[arg(long, env = "KATALOG_PRUNE", value_name = "PATTERN", value_delimiter = ',', help_heading = "Fields")]
+    pub prune: Option<Vec<String>>,
+
+    /// What becomes of nested values that are not pruned [default: string]
+    #[arg(long, env = "KATALOG_NESTED", value_name = "HOW", help_heading = "Fields")]
+    #[serde(deserialize_with = "choice")]
+    pub nested: Option<Nested>,
+
+    /// How records are written [default: ndjson]
+    #[arg(short = 'F', long, env = "KATALOG_FORMAT", value_name = "FORMAT", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub format: Option<Format>,
+
+    /// Write to this file instead of standard output [default: -]
+    ///
+    /// What the file holds is lost. `-` stands for standard output.
+    #[arg(short, long, env = "KATALOG_OUTPUT", value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Whether the text format uses colors [default: auto]
+    ///
+    /// `auto` uses them on a terminal, unless NO_COLOR is set or TERM is `dumb`. The other formats never have colors.
+    #[arg(long, env = "KATALOG_COLOR", value_name = "WHEN", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub color: Option<ColorChoice>,
+
+    /// The tag of a record [default: kata.{component}]
+    ///
+    /// {component} and {identifier} stand for what the record says. Entries of others that pass are tagged with their
+    /// identifier.
+    #[arg(long, env = "KATALOG_TAG", value_name = "TEMPLATE", help_heading = "Output")]
+    #[serde(deserialize_with = "text")]
+    pub tag: Option<Tag>,
+
+    /// Write the tag into each record under this name [default: none]
+    ///
+    /// For Fluentd's exec input and others that take the tag out of the record. An empty name leaves it out.
+    #[arg(long, env = "KATALOG_TAG_KEY", value_name = "NAME", help_heading = "Output")]
+    #[serde(deserialize_with = "text")]
+    pub tag_key: Option<TagKey>,
+
+    /// How many threads work; 0 for one on each core [default: 1]
+    ///
+    /// The output is the same whatever the number. The text format always takes one.
+    #[arg(long, env = "KATALOG_THREADS", value_name = "N", help_heading = "Output")]
+    #[serde(deserialize_with = "number")]
+    pub threads: Option<Threads>,
+
+    /// Show counters on standard error at the end [default: auto]
+    #[arg(long, env = "KATALOG_STATS", value_name = "FORM", help_heading = "Diagnostics")]
+    #[serde(deserialize_with = "choice")]
+    pub stats: Option<StatsChoice>,
+
+    /// Exit with 1 if any record has flaws
+    ///
+    /// All records are written all the same.
+    #[arg(long, env = "KATALOG_STRICT", help_heading = "Diagnostics")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub strict: Option<bool>,
+
+    /// Exit with 1 if no record was written
+    #[arg(long, env = "KATALOG_FAIL_IF_EMPTY", help_heading = "Diagnostics")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub fail_if_empty: Option<bool>,
+
+    /// Say on standard error what is being read and which entries have flaws
+    #[arg(short, long, env = "KATALOG_VERBOSE", help_heading = "Diagnostics")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub verbose: Option<bool>,
+}
+
+impl Options {
+    /// What this layer says, and what `below` says where this one is silent. A list replaces the list below it.
+    #[must_use]
+    pub fn or(self, below: Options) -> Options {
+        Options {
+            input_format: self.input_format.or(below.input_format),
+            max_line: self.max_line.or(below.max_line),
+            identifier: self.identifier.or(below.identifier),
+            manager: self.manager.or(below.manager),
+            default_identifier: self.default_identifier.or(below.default_identifier),
+            others: self.others.or(below.others),
+            component: self.component.or(below.component),
+            keep: self.keep.or(below.keep),
+            drop: self.drop.or(below.drop),
+            rename: self.rename.or(below.rename),
+            lowercase: self.lowercase.or(below.lowercase),
+            strip_underscores: self.strip_underscores.or(below.strip_underscores),
+            prune: self.prune.or(below.prune),
+            nested: self.nested.or(below.nested),
+            format: self.format.or(below.format),
+            output: self.output.or(below.output),
+            color: self.color.or(below.color),
+            tag: self.tag.or(below.tag),
+            tag_key: self.tag_key.or(below.tag_key),
+            threads: self.threads.or(below.threads),
+            stats: self.stats.or(below.stats),
+            strict: self.strict.or(below.strict),
+            fail_if_empty: self.fail_if_empty.or(below.fail_if_empty),
+            verbose: self.verbose.or(below.verbose),
+        }
+    }
+
+    /// Every key of the configuration file, in the order of the help.
+    #[must_use]
+    pub fn keys() -> Vec<String> {
+        let command = <Options as clap::Args>::augment_args(clap::Command::new("keys"));
+        command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
+    }
+}
+
+/// When the text format uses colors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal
+    Auto,
+    /// Even into files and pipes
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// Whether and how counters are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatsChoice {
+    /// As text if standard error is a terminal
+    Auto,
+    /// Aligned lines
+    Text,
+    /// One JSON object on one line
+    Json,
+    /// Not at all
+    None,
+}
+
+/// A regular expression that was compiled once to see that it can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(pub String);
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Pattern, String> {
+        match regex::Regex::new(text) {
+            Ok(_) if !text.is_empty() => Ok(Pattern(text.to_owned())),
+            Ok(_) => Err("expected a regular expression, not nothing".to_owned()),
+            Err(error) => {
+                // The whole message quotes the expression and points into it, over several lines.
+                let error = error.to_string();
+                let cause = error.lines().last().unwrap_or_default().trim();
+                Err(format!("expected a regular expression: {}", cause.strip_prefix("error: ").unwrap_or(cause)))
+            }
+        }
+    }
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub usize);
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Size, &'static str> {
+        const EXPECTED: &str = "expected a number of bytes from 1K to 64M, such as 65536, 64K or 1MiB";
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let factor: usize = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" | "kib" => 1 << 10,
+            "m" | "mb" | "mib" => 1 << 20,
+            _ => return Err(EXPECTED),
+        };
+        let bytes = number.parse().ok().and_then(|number: usize| number.checked_mul(factor));
+        bytes.filter(|bytes| (1 << 10..=64 << 20).contains(bytes)).map(Size).ok_or(EXPECTED)
+    }
+}
+
+/// A number of threads; 0 stands for as many as there are cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads(pub usize);
+
+impl FromStr for Threads {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Threads, &'static str> {
+        let number = text.parse().ok().filter(|number| *number <= 1024);
+        number.map(Threads).ok_or("expected a number of threads from 0 to 1024")
+    }
+}
+
+/// A text that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word(pub String);
+
+impl FromStr for Word {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Word, &'static str> {
+        if text.is_empty() { Err("expected a name") } else { Ok(Word(text.to_owned())) }
+    }
+}
+
+/// A component by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentName(pub Component);
+
+impl FromStr for ComponentName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ComponentName, String> {
+        let component = Component::ALL.iter().find(|component| component.name() == text);
+        component.copied().map(ComponentName).ok_or_else(|| {
+            let names: Vec<&str> = Component::ALL.iter().map(|component| component.name()).collect();
+            format!("expected one of {}", names.join(", "))
+        })
+    }
+}
+
+/// Another name for a journal field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The name that the journal has.
+    pub old: String,
+    /// The name in the record.
+    pub new: String,
+}
+
+impl Rename {
+    fn new(old: &str, new: &str) -> Result<Rename, &'static str> {
+        if old.is_empty() {
+            return Err("expected OLD=NEW: the name of a journal field, then the name in the record");
+        }
+        name(new)?;
+        Ok(Rename { old: old.to_owned(), new: new.to_owned() })
+    }
+}
+
+impl FromStr for Rename {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Rename, &'static str> {
+        let (old, new) = text.split_once('=').unwrap_or_default();
+        Rename::new(old, new)
+    }
+}
+
+/// The template of a tag, with placeholders that all exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag(pub String);
+
+impl FromStr for Tag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Tag, String> {
+        let known = "expected text with {component} and {identifier} in it";
+        if text.is_empty() {
+            return Err(known.to_owned());
+        }
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((placeholder, after)) = after.split_once('}') else {
+                return Err(format!("{known}; a \"{{\" has no \"}}\""));
+            };
+            if before.contains('}') {
+                break;
+            }
+            if !matches!(placeholder, "component" | "identifier") {
+                return Err(format!("{known}; there is no \"{{{placeholder}}}\""));
+            }
+            rest = after;
+        }
+        if rest.contains('}') {
+            return Err(format!("{known}; a \"}}\" has no \"{{\""));
+        }
+        Ok(Tag(text.to_owned()))
+    }
+}
+
+/// The name of the field that holds the tag; none for an empty name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagKey(pub Option<String>);
+
+impl FromStr for TagKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<TagKey, &'static str> {
+        if text.is_empty() {
+            return Ok(TagKey(None));
+        }
+        name(text)?;
+        Ok(TagKey(Some(text.to_owned())))
+    }
+}
+
+/// A field's name in the record has to be plain, and must not be one that katalog gives.
+fn name(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
+        return Err("expected the name of a field: ASCII without spaces, quotes and backslashes");
+    }
+    if text.starts_with("kata_") {
+        return Err("expected another name: those that begin with kata_ are given by katalog");
+    }
+    Ok(())
+}
+
+/// Reads one of the values that the flag has.
+fn choice<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match T::from_str(&text, false) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => {
+            let values =
+                T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()));
+            let values: Vec<String> = values.collect();
+            Err(de::Error::custom(format!("\"{text}\" is no such value: expected one of {}", values.join(", "))))
+        }
+    }
+}
+
+/// Reads a string with the check that the flag has.
+fn text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    checked(&String::deserialize(deserializer)?).map(Some)
+}
+
+/// Reads a list of strings with the check that the flag has.
+fn texts<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?.iter().map(|text| checked(text)).collect::<Result<_, _>>().map(Some)
+}
+
+/// Reads a table of strings as the pairs that the flag has.
+fn table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Rename>>, D::Error> {
+    let renames = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let renames = renames.iter().map(|(old, new)| {
+        Rename::new(old, new).map_err(|error| de::Error::custom(format!("\"{old} = {new}\" cannot be used: {error}")))
+    });
+    renames.collect::<Result<_, _>>().map(Some)
+}
+
+/// Reads a number, or a string in the form of the flag.
+fn number<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Number<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for Number<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<T, E> {
+            checked(&value.to_string())
+        }
+
+        fn visit_str<E: de::Error>(self, value: &str) -> Result<T, E> {
+            checked(value)
+        }
+    }
+
+    deserializer.deserialize_any(Number(PhantomData)).map(Some)
+}
+
+fn checked<T: FromStr<Err: fmt::Display>, E: de::Error>(text: &str) -> Result<T, E> {
+    text.parse().map_err(|error| de::Error::custom(format!("\"{text}\" cannot be used: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused<T: FromStr<Err: fmt::Display>>(text: &str) -> String {
+        text.parse::<T>().err().unwrap().to_string()
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in
+            [("1024", 1 << 10), ("64K", 64 << 10), ("1M", 1 << 20), ("1MiB", 1 << 20), ("2mb", 2 << 20)]
+        {
+            assert_eq!(text.parse::<Size>().unwrap().0, expected, "{text}");
+        }
+        for text in ["", "K", "1023", "65M", "1G", "-1", "1.5M", "99999999999999999999999M", "1é"] {
+            assert!(refused::<Size>(text).contains("1K to 64M"), "{text}");
+        }
+    }
+
+    #[test]
+    fn tags() {
+        for text in ["kata", "kata.{component}", "{identifier}.{component}.x"] {
+            assert_eq!(text.parse::<Tag>().unwrap().0, text);
+        }
+        assert!(refused::<Tag>("kata.{host}").ends_with("there is no \"{host}\""));
+        for text in ["", "{", "{component", "}", "a}b{component}", "{component}}", "{{component}}"] {
+            assert!(text.parse::<Tag>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_fields() {
+        assert_eq!("_HOSTNAME=host".parse::<Rename>().unwrap(), Rename { old: "_HOSTNAME".into(), new: "host".into() });
+        for text in ["", "A", "=b", "A=", "A=b c", "A=\"", "A=kata_level"] {
+            assert!(text.parse::<Rename>().is_err(), "{text}");
+        }
+        assert_eq!("".parse::<TagKey>().unwrap(), TagKey(None));
+        assert!("kata_tag".parse::<TagKey>().is_err());
+    }
+
+    #[test]
+    fn patterns() {
+        assert!("kata(-.*)?".parse::<Pattern>().is_ok());
+        assert_eq!(refused::<Pattern>("kata("), "expected a regular expression: unclosed group");
+        assert!("".parse::<Pattern>().is_err());
+    }
+
+    #[test]
+    fn the_help_names_every_component() {
+        let command = <Options as clap::Args>::augment_args(clap::Command::new("x"));
+        let argument = command.get_arguments().find(|argument| argument.get_long() == Some("component")).unwrap();
+        let help = argument.get_long_help().unwrap().to_string();
+        let list = help.split_once("One of ").unwrap().1.split_once('.').unwrap().0.replace('\n', " ");
+        let names: Vec<&str> = Component::ALL.iter().map(|component| component.name()).collect();
+        assert_eq!(list, names.join(", "));
+    }
+}

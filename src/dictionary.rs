@@ -1,0 +1,301 @@
+//! The keys that Kata's writers use, with the name and the type that each has in a record.
+//!
+//! A key that is not here is a string under its own name, so the table is never a limit. Every name that the table gives
+//! to a key is itself a key of the table.
+
+use std::sync::LazyLock;
+
+/// What a known key's value becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A whole number from 0, such as a process id.
+    Count,
+    /// A whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// Go's text of a duration, with its nanoseconds beside it under the name with `_ns` behind.
+    Duration,
+    /// A moment: `kata_time`.
+    Time,
+    /// A severity: `kata_level`.
+    Level,
+}
+
+/// One row of the dictionary.
+#[derive(Debug)]
+pub struct Known {
+    /// The key as writers have it.
+    pub key: &'static str,
+    /// The name in a record, after `kata_`. Where it differs from the key, the key is an alias.
+    pub name: &'static str,
+    /// The type.
+    pub kind: Kind,
+}
+
+const fn row(key: &'static str, name: &'static str, kind: Kind) -> Known {
+    Known { key, name, kind }
+}
+
+const fn text(key: &'static str) -> Known {
+    row(key, key, Kind::Text)
+}
+
+/// The dictionary. Upstream: the loggers of kata-containers and kata-containers/runtime, proxy, shim, agent.
+pub const DICTIONARY: &[Known] = &[
+    row("time", "time", Kind::Time),
+    row("ts", "time", Kind::Time),
+    row("level", "level", Kind::Level),
+    text("msg"),
+    text("name"),
+    row("pid", "pid", Kind::Count),
+    text("sandbox"),
+    row("sandbox-id", "sandbox", Kind::Text),
+    row("sandboxid", "sandbox", Kind::Text),
+    row("sandbox_id", "sandbox", Kind::Text),
+    row("sandox-id", "sandbox", Kind::Text),
+    row("ID", "sandbox", Kind::Text),
+    row("sandboxID", "sandbox", Kind::Text),
+    row("podsandboxid", "sandbox", Kind::Text),
+    text("container"),
+    row("container-id", "container", Kind::Text),
+    row("container_id", "container", Kind::Text),
+    row("cid", "container", Kind::Text),
+    row("Container", "container", Kind::Text),
+    row("container`", "container", Kind::Text),
+    row("containerID", "container", Kind::Text),
+    text("exec_id"),
+    row("exec-id", "exec_id", Kind::Text),
+    row("eid", "exec_id", Kind::Text),
+    row("ExecID", "exec_id", Kind::Text),
+    row("exec", "exec_id", Kind::Text),
+    text("source"),
+    text("subsystem"),
+    text("error"),
+    row("Error", "error", Kind::Text),
+    row("err", "error", Kind::Text),
+    text("vmconsole"),
+    text("stream"),
+    text("req"),
+    text("runtime"),
+    text("pod"),
+    row("cri-name", "pod", Kind::Text),
+    row("Pod Name", "pod", Kind::Text),
+    text("namespace"),
+    row("cri-namespace", "namespace", Kind::Text),
+    row("Pod Namespace", "namespace", Kind::Text),
+    text("pod_uid"),
+    row("cri-uid", "pod_uid", Kind::Text),
+    row("Pod UID", "pod_uid", Kind::Text),
+    row("qemuPid", "qemuPid", Kind::Count),
+    row("StratoVirt Pid", "StratoVirt_Pid", Kind::Count),
+    row("StratoVirt_Pid", "StratoVirt_Pid", Kind::Count),
+    row("proxy-pid", "proxy-pid", Kind::Count),
+    row("child-pid", "child-pid", Kind::Count),
+    row("process-id", "process-id", Kind::Count),
+    row("invalid-virtiofsd-pid", "invalid-virtiofsd-pid", Kind::Count),
+    row("stream_id", "stream_id", Kind::Count),
+    row("stream id", "stream_id", Kind::Count),
+    row("exit-code", "exit-code", Kind::Int),
+    row("exitcode", "exitcode", Kind::Int),
+    row("status", "status", Kind::Int),
+    row("duration", "duration", Kind::Duration),
+    row("timeout", "timeout", Kind::Duration),
+    row("createContainerRequestTimeout", "createContainerRequestTimeout", Kind::Duration),
+    row("vcpus", "vcpus", Kind::Int),
+    row("reqVCPUs", "reqVCPUs", Kind::Int),
+    row("cpus-sandbox", "cpus-sandbox", Kind::Int),
+    row("memory", "memory", Kind::Int),
+    row("mem-mb", "mem-mb", Kind::Int),
+    row("current-memory", "current-memory", Kind::Int),
+    row("new-memory", "new-memory", Kind::Int),
+    row("memory-sandbox-size-mb", "memory-sandbox-size-mb", Kind::Int),
+    row("sandboxMemoryByte", "sandboxMemoryByte", Kind::Int),
+    row("hotplug-memory-mb", "hotplug-memory-mb", Kind::Int),
+    row("qmp-major-version", "qmp-major-version", Kind::Int),
+    row("qmp-minor-version", "qmp-minor-version", Kind::Int),
+    row("qmp-micro-version", "qmp-micro-version", Kind::Int),
+    row("hotplug", "hotplug", Kind::Bool),
+    row("debug", "debug", Kind::Bool),
+    row("terminal", "terminal", Kind::Bool),
+    row("tracing", "tracing", Kind::Bool),
+    row("ipv6", "ipv6", Kind::Bool),
+    row("rollback", "rollback", Kind::Bool),
+    row("cold-plug", "cold-plug", Kind::Bool),
+    row("smtEnabled", "smtEnabled", Kind::Bool),
+    row("debug_console", "debug_console", Kind::Bool),
+    // Frequent keys, here only so that their names need not be made anew for each entry.
+    text("arch"),
+    text("command"),
+    text("commit"),
+    text("version"),
+    text("arguments"),
+    text("args"),
+    text("id"),
+    text("file"),
+    text("path"),
+    text("type"),
+    text("function"),
+    text("request"),
+    text("resp"),
+    text("address"),
+    text("device"),
+    text("endpoint"),
+    text("endpoints"),
+    text("endpoint-type"),
+    text("console-protocol"),
+    text("console-url"),
+    text("logrus_error"),
+    text("action"),
+    text("module"),
+    // Keys that would take the names of katalog's own fields: renamed as logrus renames clashing keys.
+    row("component", "fields_component", Kind::Text),
+    row("fields_component", "fields_component", Kind::Text),
+    row("format", "fields_format", Kind::Text),
+    row("fields_format", "fields_format", Kind::Text),
+    row("guest", "fields_guest", Kind::Text),
+    row("fields_guest", "fields_guest", Kind::Text),
+    row("flaws", "fields_flaws", Kind::Text),
+    row("fields_flaws", "fields_flaws", Kind::Text),
+    row("escaped", "fields_escaped", Kind::Text),
+    row("fields_escaped", "fields_escaped", Kind::Text),
+    row("duration_ns", "fields_duration_ns", Kind::Text),
+    row("fields_duration_ns", "fields_duration_ns", Kind::Text),
+    row("timeout_ns", "fields_timeout_ns", Kind::Text),
+    row("fields_timeout_ns", "fields_timeout_ns", Kind::Text),
+];
+
+/// A known key, as its place in the [`DICTIONARY`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId(pub(crate) u8);
+
+impl KeyId {
+    /// The id of a key that is in the dictionary; evaluated when the program is compiled.
+    const fn of(key: &str) -> KeyId {
+        let mut index = 0;
+        while index < DICTIONARY.len() {
+            if same(DICTIONARY[index].key.as_bytes(), key.as_bytes()) {
+                return KeyId(index as u8);
+            }
+            index += 1;
+        }
+        panic!("the key is not in the dictionary");
+    }
+
+    /// Whether the key stands in records under another name.
+    #[inline]
+    #[must_use]
+    pub fn is_alias(self) -> bool {
+        ALIASES[usize::from(self.0) / 64] >> (self.0 % 64) & 1 != 0
+    }
+
+    /// The row.
+    #[inline]
+    #[must_use]
+    pub fn known(self) -> &'static Known {
+        &DICTIONARY[usize::from(self.0)]
+    }
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// One bit for each row whose key is an alias.
+const ALIASES: [u64; 4] = {
+    let mut bits = [0; 4];
+    let mut index = 0;
+    while index < DICTIONARY.len() {
+        if !same(DICTIONARY[index].key.as_bytes(), DICTIONARY[index].name.as_bytes()) {
+            bits[index / 64] |= 1 << (index % 64);
+        }
+        index += 1;
+    }
+    bits
+};
+
+#[expect(missing_docs, reason = "the keys that stages look for, by name")]
+impl KeyId {
+    pub const TIME: KeyId = KeyId::of("time");
+    pub const TS: KeyId = KeyId::of("ts");
+    pub const LEVEL: KeyId = KeyId::of("level");
+    pub const MSG: KeyId = KeyId::of("msg");
+    pub const NAME: KeyId = KeyId::of("name");
+    pub const PID: KeyId = KeyId::of("pid");
+    pub const SANDBOX: KeyId = KeyId::of("sandbox");
+    pub const CONTAINER: KeyId = KeyId::of("container");
+    pub const SOURCE: KeyId = KeyId::of("source");
+    pub const SUBSYSTEM: KeyId = KeyId::of("subsystem");
+    pub const COMPONENT: KeyId = KeyId::of("component");
+    pub const VMCONSOLE: KeyId = KeyId::of("vmconsole");
+    pub const STREAM: KeyId = KeyId::of("stream");
+    pub const REQ: KeyId = KeyId::of("req");
+    pub const RUNTIME: KeyId = KeyId::of("runtime");
+}
+
+/// A hash of a name, from its length and at most sixteen of its bytes; equal names have equal hashes.
+#[inline]
+#[must_use]
+pub fn hash(name: &[u8]) -> u64 {
+    let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            (Some(head), Some(tail)) => (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail))),
+            _ => (name.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)), 0),
+        },
+    };
+    let mixed = (head ^ tail.rotate_left(29) ^ (name.len() as u64)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
+const SLOTS: usize = 512;
+
+struct Table([u8; SLOTS]);
+
+const EMPTY: u8 = u8::MAX;
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let mut table = Table([EMPTY; SLOTS]);
+    for (index, known) in DICTIONARY.iter().enumerate() {
+        let mut slot = hash(known.key.as_bytes()) as usize % SLOTS;
+        while table.0[slot] != EMPTY {
+            slot = (slot + 1) % SLOTS;
+        }
+        table.0[slot] = index as u8;
+    }
+    table
+});
+
+const _: () = assert!(DICTIONARY.len() < EMPTY as usize, "a place is one byte");
+
+/// Looks a key up; `hash` is that of the key.
+#[inline]
+#[must_use]
+pub fn find(key: &[u8], hash: u64) -> Option<KeyId> {
+    let mut slot = hash as usize % SLOTS;
+    loop {
+        let place = TABLE.0[slot];
+        if place == EMPTY {
+            return None;
+        }
+        if DICTIONARY[usize::from(place)].key.as_bytes() == key {
+            return Some(KeyId(place));
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+}
+
+#[cfg(test)]
+mod tests;

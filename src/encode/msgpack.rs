@@ -1,0 +1,372 @@
+//! `MessagePack`: one map a record, one after the other without anything between them, as Fluentd's exec input reads
+//! with `<parse> @type msgpack`. Names, order and values are those of the JSON output.
+
+use std::fmt;
+
+use rmp::encode::{
+    write_array_len, write_bool, write_f64, write_map_len, write_nil, write_sint, write_str_len, write_uint,
+};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::record::{Field, Form, Record, Text, Value};
+
+/// Writes records as `MessagePack` maps.
+#[derive(Debug, Default)]
+pub struct Msgpack {
+    /// Decoded text of one value: its length has to be known before it is written.
+    decoded: Vec<u8>,
+}
+
+impl Msgpack {
+    /// Appends one record to `out` as one map.
+    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        done(write_map_len(out, length(count(record))));
+        self.fields(&record.carrier, out);
+        let Some(facts) = &record.facts else {
+            self.fields(&record.payload, out);
+            escaped(record, out);
+            return;
+        };
+        if let Some(time) = facts.time {
+            string(b"kata_time", out);
+            string(time.as_bytes(), out);
+        }
+        if let Some(level) = facts.level {
+            string(b"kata_level", out);
+            string(level.name().as_bytes(), out);
+        }
+        string(b"kata_component", out);
+        string(facts.component.name().as_bytes(), out);
+        string(b"kata_format", out);
+        string(facts.format.name().as_bytes(), out);
+        if facts.guest {
+            string(b"kata_guest", out);
+            done(write_bool(out, true));
+        }
+        self.fields(&record.payload, out);
+        if !facts.flaws.is_empty() {
+            string(b"kata_flaws", out);
+            done(write_array_len(out, length(facts.flaws.iter().count())));
+            for flaw in facts.flaws.iter() {
+                string(flaw.name().as_bytes(), out);
+            }
+        }
+        escaped(record, out);
+    }
+
+    fn fields(&mut self, fields: &[Field<'_>], out: &mut Vec<u8>) {
+        for field in fields {
+            string(field.key.name(), out);
+            match field.value {
+                Value::Text(text) => self.text(text, out),
+                Value::Int(number) => {
+                    done(write_sint(out, number));
+                }
+                Value::Bool(value) => done(write_bool(out, value)),
+                Value::Null => done(write_nil(out)),
+                Value::Time(stamp) => string(stamp.as_bytes(), out),
+                Value::List(texts) => {
+                    done(write_array_len(out, length(texts.len())));
+                    for text in texts {
+                        self.text(*text, out);
+                    }
+                }
+                Value::Nested(json) => nested(json, out),
+            }
+        }
+    }
+
+    fn text(&mut self, text: Text<'_>, out: &mut Vec<u8>) {
+        let as_it_stands = match text.form {
+            Form::Clean | Form::Utf8 => true,
+            // Both kinds of escape begin with a backslash; most texts have none.
+            Form::Go | Form::Json => memchr::memchr(b'\\', text.bytes).is_none(),
+            Form::Bytes => false,
+        };
+        if as_it_stands {
+            return string(text.bytes, out);
+        }
+        self.decoded.clear();
+        text.decode_into(&mut self.decoded);
+        string(&self.decoded, out);
+    }
+}
+
+fn escaped(record: &Record<'_>, out: &mut Vec<u8>) {
+    if record.escaped.is_empty() {
+        return;
+    }
+    string(b"kata_escaped", out);
+    done(write_array_len(out, length(record.escaped.len())));
+    for key in &record.escaped {
+        string(key.name(), out);
+    }
+}
+
+fn string(bytes: &[u8], out: &mut Vec<u8>) {
+    done(write_str_len(out, length(bytes.len())));
+    out.extend_from_slice(bytes);
+}
+
+/// How many fields a record has: a map begins with their number.
+fn count(record: &Record<'_>) -> usize {
+    let facts = record.facts.as_ref().map_or(0, |facts| {
+        2 + usize::from(facts.time.is_some())
+            + usize::from(facts.level.is_some())
+            + usize::from(facts.guest)
+            + usize::from(!facts.flaws.is_empty())
+    });
+    record.carrier.len() + facts + record.payload.len() + usize::from(!record.escaped.is_empty())
+}
+
+/// Takes the result of a write to a vector, which cannot fail.
+fn done<T, E>(result: Result<T, E>) {
+    debug_assert!(result.is_ok(), "a vector takes every byte");
+}
+
+/// A length in the width that the format has. Entries are capped far below it.
+fn length(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Appends a JSON value as the `MessagePack` value of the same structure. JSON that `serde_json` will not follow (deeper
+/// than 128 levels, lone surrogates) is written as a string of its text, so that nothing is lost.
+fn nested(json: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    if Transcode(out).deserialize(&mut reader).and_then(|()| reader.end()).is_err() {
+        out.truncate(start);
+        string(json, out);
+    }
+}
+
+/// Writes what it is shown, in the order of the text: a tree in between would sort the members.
+struct Transcode<'o>(&'o mut Vec<u8>);
+
+impl<'de> DeserializeSeed<'de> for Transcode<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Transcode<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        done(write_nil(self.0));
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        done(write_bool(self.0, value));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        done(write_sint(self.0, value));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        done(write_uint(self.0, value));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        done(write_f64(self.0, value));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        string(value.as_bytes(), self.0);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        let start = self.0.len();
+        let mut count = 0;
+        while values.next_element_seed(Transcode(self.0))?.is_some() {
+            count += 1;
+        }
+        head(self.0, start, |out| done(write_array_len(out, count)));
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let start = self.0.len();
+        let mut count: u32 = 0;
+        while members.next_key_seed(Transcode(self.0))?.is_some() {
+            members.next_value_seed(Transcode(self.0))?;
+            count = count.checked_add(1).ok_or_else(|| A::Error::custom("too many members"))?;
+        }
+        head(self.0, start, |out| done(write_map_len(out, count)));
+        Ok(())
+    }
+}
+
+/// Puts the head of an array or map before its members, once their number is known.
+fn head(out: &mut Vec<u8>, start: usize, write: impl FnOnce(&mut Vec<u8>)) {
+    let end = out.len();
+    write(out);
+    let length = out.len() - end;
+    out[start..].rotate_right(length);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::Component;
+    use crate::flaw::{Flaw, Flaws};
+    use crate::normalize::time::Stamp;
+    use crate::record::{Facts, Key, Level, PayloadFormat};
+
+    fn field<'b>(json_key: &'static str, value: Value<'b>) -> Field<'b> {
+        Field { key: Key(json_key.as_bytes()), value }
+    }
+
+    fn text(bytes: &str, form: Form) -> Text<'_> {
+        Text { bytes: bytes.as_bytes(), form }
+    }
+
+    /// Encodes one record and reads it back, in a form that shows order and types.
+    fn check(record: &Record<'_>, expected: &str) {
+        let mut out = Vec::new();
+        Msgpack::default().encode(record, &mut out);
+        let mut rest = out.as_slice();
+        let value = rmpv::decode::read_value(&mut rest).unwrap();
+        assert!(rest.is_empty(), "one value and no more");
+        assert_eq!(value.to_string(), expected);
+    }
+
+    #[test]
+    fn fields_come_in_the_order_of_the_json() {
+        let mut flaws = Flaws::default();
+        flaws.add(Flaw::Truncated);
+        let list = [text("a", Form::Clean), text("b", Form::Clean)];
+        let record = Record {
+            tag: b"kata.agent",
+            carrier: vec![
+                field("\"_HOSTNAME\":", Value::Text(text("node", Form::Clean))),
+                field("\"X\":", Value::List(&list)),
+            ],
+            facts: Some(Facts {
+                time: Stamp::parse(b"2024-03-05T05:01:54.163Z"),
+                level: Some(Level::Info),
+                component: Component::Agent,
+                format: PayloadFormat::Logfmt,
+                guest: true,
+                flaws,
+            }),
+            payload: vec![
+                field("\"kata_pid\":", Value::Int(-70_000)),
+                field("\"kata_ok\":", Value::Bool(false)),
+                field("\"kata_guest_time\":", Value::Time(Stamp::parse(b"2024-03-05T05:01:54Z").unwrap())),
+            ],
+            escaped: vec![Key(b"\"X\":")],
+        };
+        check(
+            &record,
+            r#"{"_HOSTNAME": "node", "X": ["a", "b"], "kata_time": "2024-03-05T05:01:54.163000000Z", "kata_level": "info", "kata_component": "agent", "kata_format": "logfmt", "kata_guest": true, "kata_pid": -70000, "kata_ok": false, "kata_guest_time": "2024-03-05T05:01:54.000000000Z", "kata_flaws": ["truncated"], "kata_escaped": ["X"]}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let record = Record {
+            tag: b"kata.unknown",
+            carrier: Vec::new(),
+            facts: Some(Facts {
+                time: None,
+                level: None,
+                component: Component::Unknown,
+                format: PayloadFormat::Text,
+                guest: false,
+                flaws: Flaws::default(),
+            }),
+            payload: Vec::new(),
+            escaped: Vec::new(),
+        };
+        check(&record, r#"{"kata_component": "unknown", "kata_format": "text"}"#);
+    }
+
+    #[test]
+    fn entries_of_others_have_no_facts() {
+        let record = Record {
+            tag: b"containerd",
+            carrier: vec![field("\"MESSAGE\":", Value::Text(text("hello", Form::Utf8)))],
+            facts: None,
+            payload: Vec::new(),
+            escaped: Vec::new(),
+        };
+        check(&record, r#"{"MESSAGE": "hello"}"#);
+    }
+
+    #[test]
+    fn escapes_are_decoded() {
+        let record = Record {
+            tag: b"",
+            carrier: vec![
+                field("\"a\":", Value::Text(text("tab\\there", Form::Go))),
+                field("\"b\":", Value::Text(text("line\\nend", Form::Json))),
+                field("\"c\":", Value::Text(text("plain", Form::Go))),
+            ],
+            facts: None,
+            payload: Vec::new(),
+            escaped: Vec::new(),
+        };
+        check(&record, r#"{"a": "tab\there", "b": "line\nend", "c": "plain"}"#);
+    }
+
+    #[test]
+    fn nested_values_keep_order_and_types() {
+        let json = br#"{"z":[1,-2,2.5,null,true,"x\ny"],"a":{},"many":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
+        let record = Record {
+            tag: b"",
+            carrier: vec![field("\"n\":", Value::Nested(json))],
+            facts: None,
+            payload: Vec::new(),
+            escaped: Vec::new(),
+        };
+        check(
+            &record,
+            "{\"n\": {\"z\": [1, -2, 2.5, nil, true, \"x\\ny\"], \"a\": {}, \"many\": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]}}",
+        );
+    }
+
+    #[test]
+    fn a_nested_value_that_is_too_deep_becomes_its_text() {
+        let json = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let record = Record {
+            tag: b"",
+            carrier: vec![field("\"n\":", Value::Nested(json.as_bytes()))],
+            facts: None,
+            payload: Vec::new(),
+            escaped: Vec::new(),
+        };
+        check(&record, &format!("{{\"n\": \"{json}\"}}"));
+    }
+
+    #[test]
+    fn the_steady_state_allocates_nothing() {
+        let record = Record {
+            tag: b"kata.agent",
+            carrier: vec![field("\"a\":", Value::Text(text("plain", Form::Go))), field("\"b\":", Value::Int(7))],
+            facts: None,
+            payload: Vec::new(),
+            escaped: vec![Key(b"\"a\":")],
+        };
+        let (mut encoder, mut out) = (Msgpack::default(), Vec::new());
+        encoder.encode(&record, &mut out);
+        let counted = allocation_counter::measure(|| {
+            out.clear();
+            encoder.encode(&record, &mut out);
+        });
+        assert_eq!(counted.count_total, 0);
+    }
+}

@@ -1,0 +1,200 @@
+//! One JSON object a line (RFC 8259). Clean text and JSON strings are copied as they stand; only other text is looked at.
+
+use memchr::memchr;
+
+use crate::flaw::Flaws;
+use crate::record::{Facts, Field, Form, Key, Record, Text, Value};
+use crate::scan;
+use crate::text::{Escape, go_escape};
+
+/// The encoder; it keeps nothing between records.
+#[derive(Debug, Default)]
+pub struct Ndjson;
+
+impl Ndjson {
+    /// Appends a record and a line end.
+    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        out.push(b'{');
+        fields(&record.carrier, out);
+        if let Some(facts) = &record.facts {
+            self::facts(facts, out);
+        }
+        fields(&record.payload, out);
+        if let Some(facts) = &record.facts {
+            flaws(facts.flaws, out);
+        }
+        escaped(&record.escaped, out);
+        // Every field ends with a comma; the last one's gives way.
+        if out.last() == Some(&b',') {
+            out.pop();
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn facts(facts: &Facts, out: &mut Vec<u8>) {
+    if let Some(time) = &facts.time {
+        out.extend_from_slice(b"\"kata_time\":\"");
+        out.extend_from_slice(time.as_bytes());
+        out.extend_from_slice(b"\",");
+    }
+    if let Some(level) = facts.level {
+        constant(b"\"kata_level\":\"", level.name(), out);
+    }
+    constant(b"\"kata_component\":\"", facts.component.name(), out);
+    constant(b"\"kata_format\":\"", facts.format.name(), out);
+    if facts.guest {
+        out.extend_from_slice(b"\"kata_guest\":true,");
+    }
+}
+
+#[inline]
+fn constant(head: &[u8], name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(head);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\",");
+}
+
+fn flaws(flaws: Flaws, out: &mut Vec<u8>) {
+    if flaws.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b"\"kata_flaws\":[");
+    for flaw in flaws.iter() {
+        out.push(b'"');
+        out.extend_from_slice(flaw.name().as_bytes());
+        out.extend_from_slice(b"\",");
+    }
+    out.pop();
+    out.extend_from_slice(b"],");
+}
+
+fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
+    if keys.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b"\"kata_escaped\":[");
+    for key in keys {
+        out.push(b'"');
+        out.extend_from_slice(key.name());
+        out.extend_from_slice(b"\",");
+    }
+    out.pop();
+    out.extend_from_slice(b"],");
+}
+
+#[inline]
+fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
+    for field in fields {
+        out.extend_from_slice(field.key.json());
+        match field.value {
+            Value::Text(text) => string(text, out),
+            Value::Int(value) => integer(value, out),
+            Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Time(stamp) => {
+                out.push(b'"');
+                out.extend_from_slice(stamp.as_bytes());
+                out.push(b'"');
+            }
+            Value::List(texts) => {
+                out.push(b'[');
+                for (index, text) in texts.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    string(*text, out);
+                }
+                out.push(b']');
+            }
+            Value::Nested(raw) => out.extend_from_slice(raw),
+        }
+        out.push(b',');
+    }
+}
+
+#[inline]
+fn string(text: Text<'_>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    match text.form {
+        Form::Clean | Form::Json => out.extend_from_slice(text.bytes),
+        Form::Go => go(text.bytes, out),
+        Form::Utf8 | Form::Bytes => plain(text.bytes, out),
+    }
+    out.push(b'"');
+}
+
+/// Text of valid UTF-8 without escapes.
+fn plain(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut start = 0;
+    loop {
+        let stop = scan::json_special(bytes, start);
+        out.extend_from_slice(bytes.get(start..stop).unwrap_or_default());
+        let Some(byte) = bytes.get(stop) else { return };
+        ascii(*byte, out);
+        start = stop + 1;
+    }
+}
+
+/// One ASCII character, escaped where JSON wants it.
+fn ascii(byte: u8, out: &mut Vec<u8>) {
+    let short = match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        0..=0x1f => {
+            out.extend_from_slice(b"\\u00");
+            out.extend([byte >> 4, byte & 0xf].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+            return;
+        }
+        _ => return out.push(byte),
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// The inside of a Go string: its escapes become JSON's in passing; most are the same.
+fn go(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while let Some(at) = memchr(b'\\', rest) {
+        let (before, escape) = rest.split_at(at);
+        let length = match escape.get(1) {
+            Some(b'"' | b'\\' | b'n' | b't' | b'r' | b'b' | b'f') => {
+                out.extend_from_slice(rest.get(..at + 2).unwrap_or_default());
+                2
+            }
+            _ => {
+                out.extend_from_slice(before);
+                let Some((length, escape)) = go_escape(escape) else { return };
+                match escape {
+                    Escape::Char(char) if char.is_ascii() => ascii(char as u8, out),
+                    Escape::Char(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+                    Escape::Byte(byte) => ascii(byte, out),
+                }
+                length
+            }
+        };
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+fn integer(value: i64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}

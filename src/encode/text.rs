@@ -1,0 +1,496 @@
+//! Lines for people who debug a sandbox: when, how long after the line before, who, how bad, which sandbox, what.
+//!
+//! ```text
+//! 2024-03-05 05:01:54.163          runtime        INFO   5fbd3e1bd231 sandbox started  pid=4242
+//! 2024-03-05 05:01:54.175  +0.012  agent          WARN   5fbd3e1bd231 guest| slow mount  error="no such device"
+//! ```
+//!
+//! Each line carries its date, so that what `grep` or a ticket takes out of the output still says when it was. No byte
+//! of a record reaches the terminal as a control character: whoever controls a guest controls its log, and must not
+//! control the terminal of the one who reads it. For the same reason what follows a line end inside a message is
+//! indented, so it cannot pass for a record of its own.
+
+use std::io::Write as _;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::component::Component;
+use crate::normalize::time::Stamp;
+use crate::record::{Facts, Field, Level, Record, Value};
+
+/// As many characters of a sandbox id as container tools show.
+const SHORT_ID: usize = 12;
+
+/// What stands before each further line of a message.
+const INDENT: &[u8] = b"    | ";
+
+const DIM: &str = "\x1b[2m";
+const CYAN: &str = "\x1b[36m";
+const YELLOW: &str = "\x1b[33m";
+const MAGENTA: &str = "\x1b[35m";
+const RESET: &[u8] = b"\x1b[0m";
+
+/// Writes records as lines for people. It remembers the time of the record before, so all records of a run must go
+/// through one of it, in order.
+#[derive(Debug)]
+pub struct TextView {
+    zone: TimeZone,
+    color: bool,
+    previous: Option<Timestamp>,
+    /// Decoded text of one value.
+    decoded: Vec<u8>,
+}
+
+impl TextView {
+    /// A view that shows times in `zone`, with colors or without.
+    #[must_use]
+    pub fn new(zone: TimeZone, color: bool) -> TextView {
+        TextView { zone, color, previous: None, decoded: Vec::new() }
+    }
+
+    /// Appends one record to `out`: one line, and one more for each further line of its message.
+    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        match &record.facts {
+            Some(facts) => self.kata(record, facts, out),
+            None => self.other(record, out),
+        }
+    }
+
+    /// An entry of Kata's. The carrier is not shown: what of it matters to people is in the facts.
+    fn kata(&mut self, record: &Record<'_>, facts: &Facts, out: &mut Vec<u8>) {
+        let find = |name: &[u8]| record.payload.iter().find(|field| field.key.name() == name);
+        self.time(facts.time, out);
+        self.column(facts.component.name().as_bytes(), widest_component(), CYAN, out);
+        let (level, style) = facts.level.map_or(("-", ""), level_style);
+        self.column(level.as_bytes(), 5, style, out);
+        let sandbox = find(b"kata_sandbox");
+        self.decode(sandbox.map(|field| field.value));
+        let decoded = std::mem::take(&mut self.decoded);
+        let id: Vec<u8> = decoded.iter().copied().take(SHORT_ID).collect();
+        self.column(if id.is_empty() { b"-" } else { &id }, SHORT_ID, DIM, out);
+        self.decoded = decoded;
+        // The last column's gap is one space, before the message.
+        out.truncate(out.len() - 1);
+        if facts.guest {
+            self.styled("guest|", MAGENTA, out);
+            out.push(b' ');
+        }
+        self.decode(find(b"kata_msg").map(|field| field.value));
+        let message = std::mem::take(&mut self.decoded);
+        let text = String::from_utf8_lossy(&message);
+        let text = text.trim_end_matches(['\n', '\r']);
+        let (first, more) = split_line(text);
+        plain(first, out);
+        let mut gap: &[u8] = if first.is_empty() { b"" } else { b"  " };
+        for field in &record.payload {
+            if matches!(field.key.name(), b"kata_msg" | b"kata_sandbox") {
+                continue;
+            }
+            out.extend_from_slice(gap);
+            gap = b" ";
+            self.pair(field, out);
+        }
+        for flaw in facts.flaws.iter() {
+            out.extend_from_slice(gap);
+            gap = b" ";
+            self.begin(YELLOW, out);
+            out.push(b'!');
+            out.extend_from_slice(flaw.name().as_bytes());
+            self.end(YELLOW, out);
+        }
+        end_line(out);
+        further_lines(more, out);
+        self.decoded = message;
+    }
+
+    /// An entry of another program that passes unchanged: all there is are journal fields, whose names may have been
+    /// lower-cased or stripped of underscores by then.
+    fn other(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        let find = |name: &str| {
+            record.carrier.iter().find(|field| {
+                let found = field.key.name();
+                let underscores = found.iter().take_while(|byte| **byte == b'_').count();
+                found[underscores..].eq_ignore_ascii_case(name.as_bytes())
+            })
+        };
+        self.decode(find("REALTIME_TIMESTAMP").map(|field| field.value));
+        let micros = std::str::from_utf8(&self.decoded).ok().and_then(|text| text.parse().ok());
+        self.time(micros.and_then(Stamp::from_micros), out);
+        self.decode(find("SYSLOG_IDENTIFIER").map(|field| field.value));
+        let identifier = std::mem::take(&mut self.decoded);
+        self.column(if identifier.is_empty() { b"-" } else { &identifier }, widest_component(), DIM, out);
+        self.decoded = identifier;
+        self.column(b"-", 5, "", out);
+        self.column(b"-", SHORT_ID, DIM, out);
+        out.truncate(out.len() - 1);
+        self.decode(find("MESSAGE").map(|field| field.value));
+        let text = String::from_utf8_lossy(&self.decoded);
+        let (first, more) = split_line(text.trim_end_matches(['\n', '\r']));
+        plain(first, out);
+        end_line(out);
+        further_lines(more, out);
+    }
+
+    /// The local time and the distance from the record before.
+    fn time(&mut self, stamp: Option<Stamp>, out: &mut Vec<u8>) {
+        let now = stamp.and_then(|stamp| stamp.timestamp());
+        let local = now.map_or_else(
+            || format!("{:<23}", "-"),
+            |now| {
+                let local = self.zone.to_datetime(now);
+                format!("{} {:.3}", local.date(), local.time())
+            },
+        );
+        out.extend_from_slice(local.as_bytes());
+        let delta = match (self.previous, now) {
+            (Some(previous), Some(now)) => distance(now.duration_since(previous)),
+            _ => String::new(),
+        };
+        self.begin(DIM, out);
+        // Writing to a vector cannot fail.
+        let _ = write!(out, " {delta:>7}");
+        self.end(DIM, out);
+        out.extend_from_slice(b"  ");
+        self.previous = now.or(self.previous);
+    }
+
+    /// One padded column and the two spaces after it. What is too long pushes the rest to the right.
+    fn column(&self, bytes: &[u8], width: usize, style: &str, out: &mut Vec<u8>) {
+        self.begin(style, out);
+        let start = out.len();
+        let text = String::from_utf8_lossy(bytes);
+        // A line end inside a column would let its writer begin a line of its own.
+        escaped(&text, |_| false, out);
+        let shown = String::from_utf8_lossy(&out[start..]).chars().count();
+        self.end(style, out);
+        out.resize(out.len() + width.saturating_sub(shown) + 2, b' ');
+    }
+
+    /// `key=value`, the key without `kata_`.
+    fn pair(&mut self, field: &Field<'_>, out: &mut Vec<u8>) {
+        self.begin(DIM, out);
+        let name = field.key.name();
+        let name = String::from_utf8_lossy(name.strip_prefix(b"kata_").unwrap_or(name));
+        escaped(&name, |_| false, out);
+        out.push(b'=');
+        if let Value::List(texts) = field.value {
+            out.push(b'[');
+            for (index, text) in texts.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                self.decode(Some(Value::Text(*text)));
+                value(&String::from_utf8_lossy(&self.decoded), out);
+            }
+            out.push(b']');
+        } else {
+            self.decode(Some(field.value));
+            let text = String::from_utf8_lossy(&self.decoded);
+            if matches!(field.value, Value::Nested(_)) {
+                // JSON is full of quotes: quoting it again would make it unreadable.
+                escaped(&text, |_| false, out);
+            } else {
+                value(&text, out);
+            }
+        }
+        self.end(DIM, out);
+    }
+
+    /// Leaves the text of a value in `self.decoded`; nothing for no value.
+    fn decode(&mut self, value: Option<Value<'_>>) {
+        self.decoded.clear();
+        match value {
+            None | Some(Value::Null) => {}
+            Some(Value::Text(text)) => text.decode_into(&mut self.decoded),
+            Some(Value::List(texts)) => {
+                if let Some(text) = texts.first() {
+                    text.decode_into(&mut self.decoded);
+                }
+            }
+            Some(Value::Int(number)) => self.decoded.extend_from_slice(number.to_string().as_bytes()),
+            Some(Value::Bool(value)) => self.decoded.extend_from_slice(value.to_string().as_bytes()),
+            Some(Value::Time(stamp)) => self.decoded.extend_from_slice(stamp.as_bytes()),
+            Some(Value::Nested(json)) => self.decoded.extend_from_slice(json),
+        }
+    }
+
+    fn styled(&self, text: &str, style: &str, out: &mut Vec<u8>) {
+        self.begin(style, out);
+        out.extend_from_slice(text.as_bytes());
+        self.end(style, out);
+    }
+
+    fn begin(&self, style: &str, out: &mut Vec<u8>) {
+        if self.color {
+            out.extend_from_slice(style.as_bytes());
+        }
+    }
+
+    fn end(&self, style: &str, out: &mut Vec<u8>) {
+        if self.color && !style.is_empty() {
+            out.extend_from_slice(RESET);
+        }
+    }
+}
+
+fn widest_component() -> usize {
+    Component::ALL.iter().map(|component| component.name().len()).max().unwrap_or_default()
+}
+
+fn level_style(level: Level) -> (&'static str, &'static str) {
+    match level {
+        Level::Trace => ("TRACE", DIM),
+        Level::Debug => ("DEBUG", "\x1b[34m"),
+        Level::Info => ("INFO", "\x1b[32m"),
+        Level::Warning => ("WARN", YELLOW),
+        Level::Error => ("ERROR", "\x1b[31m"),
+        Level::Critical => ("CRIT", "\x1b[1;31m"),
+    }
+}
+
+/// A span of time in at most seven characters, for the eye rather than for arithmetic.
+fn distance(span: SignedDuration) -> String {
+    let sign = if span.is_negative() { '-' } else { '+' };
+    let span = span.unsigned_abs();
+    let (seconds, millis) = (span.as_secs(), span.subsec_millis());
+    match seconds {
+        0..10 => format!("{sign}{seconds}.{millis:03}"),
+        10..60 => format!("{sign}{seconds}.{}s", millis / 100),
+        60..3_600 => format!("{sign}{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{sign}{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{sign}{}d", seconds / 86_400),
+    }
+}
+
+/// Spaces that no field follows are not worth printing.
+fn end_line(out: &mut Vec<u8>) {
+    while out.last() == Some(&b' ') {
+        out.pop();
+    }
+    out.push(b'\n');
+}
+
+fn split_line(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('\n') {
+        Some((first, more)) => (first.trim_end_matches('\r'), Some(more)),
+        None => (text, None),
+    }
+}
+
+fn further_lines(more: Option<&str>, out: &mut Vec<u8>) {
+    for line in more.into_iter().flat_map(|more| more.split('\n')) {
+        out.extend_from_slice(INDENT);
+        plain(line.trim_end_matches('\r'), out);
+        end_line(out);
+    }
+}
+
+/// Text outside quotes.
+fn plain(text: &str, out: &mut Vec<u8>) {
+    escaped(text, |_| false, out);
+}
+
+/// The value of a pair, in quotes where its end could not be seen otherwise.
+fn value(text: &str, out: &mut Vec<u8>) {
+    let bare =
+        !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || matches!(c, '"' | '=') || unsafe_to_show(c));
+    if bare {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.push(b'"');
+    escaped(text, |c| matches!(c, '"' | '\\'), out);
+    out.push(b'"');
+}
+
+/// Appends text with everything replaced that a terminal could act on or hide, and a backslash before what `guard`
+/// names.
+fn escaped(text: &str, guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        match c {
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\0'..'\u{80}' if c.is_control() => out.extend_from_slice(format!("\\x{:02x}", u32::from(c)).as_bytes()),
+            _ if unsafe_to_show(c) => out.extend_from_slice(format!("\\u{{{:x}}}", u32::from(c)).as_bytes()),
+            _ => {
+                if guard(c) {
+                    out.push(b'\\');
+                }
+                out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+            }
+        }
+    }
+}
+
+/// Control characters (both sets), line separators, and what is invisible or turns the direction of writing: with
+/// these a text can look like another one.
+fn unsafe_to_show(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flaw::{Flaw, Flaws};
+    use crate::record::{Form, Key, PayloadFormat, Text};
+
+    fn facts(time: &str) -> Facts {
+        Facts {
+            time: Stamp::parse(time.as_bytes()),
+            level: Some(Level::Info),
+            component: Component::Runtime,
+            format: PayloadFormat::Logfmt,
+            guest: false,
+            flaws: Flaws::default(),
+        }
+    }
+
+    fn field<'b>(json_key: &'static str, text: &'b str) -> Field<'b> {
+        Field { key: Key(json_key.as_bytes()), value: Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }) }
+    }
+
+    fn record<'b>(facts: Facts, payload: Vec<Field<'b>>) -> Record<'b> {
+        Record { tag: b"", carrier: Vec::new(), facts: Some(facts), payload, escaped: Vec::new() }
+    }
+
+    fn check(records: &[Record<'_>], color: bool, expected: &str) {
+        let mut view = TextView::new(TimeZone::fixed(jiff::tz::offset(1)), color);
+        let mut out = Vec::new();
+        for record in records {
+            view.encode(record, &mut out);
+        }
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    const ID: &str = "5fbd3e1bd2314a8c9e0f5fbd3e1bd2314a8c9e0f5fbd3e1bd2314a8c9e0f1234";
+
+    #[test]
+    fn columns_line_up() {
+        let mut second = facts("2024-03-05T04:01:54.175Z");
+        second.component = Component::Agent;
+        second.level = Some(Level::Warning);
+        second.guest = true;
+        second.flaws.add(Flaw::Truncated);
+        check(
+            &[
+                record(
+                    facts("2024-03-05T04:01:54.163Z"),
+                    vec![
+                        field("\"kata_msg\":", "sandbox started"),
+                        Field { key: Key(b"\"kata_pid\":"), value: Value::Int(4242) },
+                        field("\"kata_sandbox\":", ID),
+                    ],
+                ),
+                record(
+                    second,
+                    vec![
+                        field("\"kata_sandbox\":", "short"),
+                        field("\"kata_msg\":", "slow mount"),
+                        field("\"kata_error\":", "no \"such\" device"),
+                        field("\"kata_empty\":", ""),
+                    ],
+                ),
+            ],
+            false,
+            "2024-03-05 05:01:54.163          runtime        INFO   5fbd3e1bd231 sandbox started  pid=4242\n\
+             2024-03-05 05:01:54.175  +0.012  agent          WARN   short        guest| slow mount  \
+             error=\"no \\\"such\\\" device\" empty=\"\" !truncated\n",
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_a_dash() {
+        let mut nothing = facts("");
+        nothing.level = None;
+        check(
+            &[record(nothing, vec![field("\"kata_msg\":", "hello")])],
+            false,
+            "-                                runtime        -      -            hello\n",
+        );
+    }
+
+    #[test]
+    fn nothing_that_a_guest_wrote_drives_the_terminal() {
+        let evil = "\x1b[2J\x07\u{9b}31m\u{202e}x\r\n2024-03-05 host line\tend\n";
+        let mut out = Vec::new();
+        let mut view = TextView::new(TimeZone::UTC, false);
+        let mut hostile = facts("2024-03-05T04:01:54Z");
+        hostile.guest = true;
+        view.encode(
+            &record(
+                hostile,
+                vec![
+                    field("\"kata_msg\":", evil),
+                    field("\"kata_error\":", evil),
+                    field("\"kata_sandbox\":", evil),
+                    Field { key: Key(b"\"kata_n\":"), value: Value::Nested(b"[\"\x7f\"]") },
+                ],
+            ),
+            &mut out,
+        );
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !unsafe_to_show(c)), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains("guest| \\x1b[2J\\x07\\u{9b}31m\\u{202e}x  error=\"\\x1b[2J"), "{text}");
+        assert_eq!(lines[1], "    | 2024-03-05 host line\\tend");
+    }
+
+    #[test]
+    fn colors_only_where_asked_for() {
+        let entry =
+            || record(facts("2024-03-05T04:01:54Z"), vec![field("\"kata_msg\":", "m"), field("\"kata_a\":", "b")]);
+        let mut out = Vec::new();
+        TextView::new(TimeZone::UTC, true).encode(&entry(), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("\x1b[32mINFO\x1b[0m") && text.contains("\x1b[2ma=b\x1b[0m"), "{text:?}");
+        let mut out = Vec::new();
+        TextView::new(TimeZone::UTC, false).encode(&entry(), &mut out);
+        assert!(!out.contains(&0x1b));
+    }
+
+    #[test]
+    fn entries_of_others_show_identifier_and_message() {
+        for (identifier, message) in
+            [("\"SYSLOG_IDENTIFIER\":", "\"MESSAGE\":"), ("\"syslog_identifier\":", "\"message\":")]
+        {
+            let record = Record {
+                tag: b"",
+                carrier: vec![
+                    field("\"__REALTIME_TIMESTAMP\":", "1709614914163000"),
+                    field(identifier, "containerd\n"),
+                    field(message, "two\nlines"),
+                ],
+                facts: None,
+                payload: Vec::new(),
+                escaped: Vec::new(),
+            };
+            check(
+                &[record],
+                false,
+                "2024-03-05 06:01:54.163          containerd\\n   -      -            two\n    | lines\n",
+            );
+        }
+    }
+
+    #[test]
+    fn distances_are_short() {
+        for (millis, expected) in [
+            (12, "+0.012"),
+            (-12, "-0.012"),
+            (9_999, "+9.999"),
+            (12_345, "+12.3s"),
+            (192_000, "+3m12s"),
+            (18_180_000, "+5h03m"),
+            (86_400_000 * 3, "+3d"),
+        ] {
+            assert_eq!(distance(SignedDuration::from_millis(millis)), expected);
+        }
+    }
+}

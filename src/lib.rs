@@ -1,0 +1,23 @@
+//! katalog: a streaming normalizer for the logs of Kata Containers.
+pub mod carrier;
+pub mod cli;
+pub mod component;
+pub mod config;
+pub mod dictionary;
+pub mod encode;
+pub mod entry;
+pub mod exit;
+pub mod flaw;
+pub mod normalize;
+pub mod parse;
+pub mod pipeline;
+pub mod record;
+pub mod report;
+pub mod rules;
+pub mod run;
+pub mod scan;
+pub mod select;
+pub mod sink;
+pub mod source;
+pub mod tag;
+pub mod text;

@@ -1,0 +1,131 @@
+//! The carrier's fields: which go into the record, and under which names.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use regex::bytes::Regex;
+
+use super::name::{self, Names};
+use crate::dictionary;
+use crate::record::{Field, Key, Pair, Text, Value};
+
+/// A name with `*` for any bytes.
+#[derive(Debug)]
+enum Glob {
+    Exact(String),
+    Prefix(String),
+    Pattern(Regex),
+}
+
+impl Glob {
+    fn new(text: &str) -> Result<Glob, regex::Error> {
+        Ok(match text.strip_suffix('*') {
+            _ if !text.contains('*') => Glob::Exact(text.to_owned()),
+            Some(prefix) if !prefix.contains('*') => Glob::Prefix(prefix.to_owned()),
+            _ => Glob::Pattern(Regex::new(&format!("^(?s-u:{})$", regex::escape(text).replace("\\*", ".*")))?),
+        })
+    }
+
+    fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Glob::Exact(text) => text.as_bytes() == name,
+            Glob::Prefix(prefix) => name.starts_with(prefix.as_bytes()),
+            Glob::Pattern(pattern) => pattern.is_match(name),
+        }
+    }
+}
+
+/// The rules for the carrier's fields, compiled.
+#[derive(Debug)]
+pub struct Carrier {
+    keep: Vec<Glob>,
+    drop: Vec<(Glob, bool)>,
+    rename: Vec<(String, String)>,
+    lowercase: bool,
+    strip_underscores: bool,
+}
+
+impl Carrier {
+    /// Compiles the settings.
+    ///
+    /// # Errors
+    /// A name that makes no pattern.
+    pub fn new(settings: &super::Settings) -> Result<Carrier, regex::Error> {
+        let drop = |text: &String| {
+            let (name, dropped) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
+            Ok((Glob::new(name)?, dropped))
+        };
+        Ok(Carrier {
+            keep: settings.keep.iter().map(|text| Glob::new(text)).collect::<Result<_, _>>()?,
+            drop: settings.drop.iter().map(drop).collect::<Result<_, regex::Error>>()?,
+            rename: settings.rename.clone(),
+            lowercase: settings.lowercase,
+            strip_underscores: settings.strip_underscores,
+        })
+    }
+
+    fn drops(&self, name: &[u8]) -> bool {
+        (!self.keep.is_empty() && !self.keep.iter().any(|glob| glob.matches(name)))
+            || self.drop.iter().rev().find(|(glob, _)| glob.matches(name)).is_some_and(|(_, dropped)| *dropped)
+    }
+
+    /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
+    pub fn fields<'b>(
+        &self,
+        pairs: &[Pair<'b>],
+        bump: &'b Bump,
+        fields: &mut Vec<Field<'b>>,
+        escaped: &mut Vec<Key<'b>>,
+    ) {
+        let mut names = Names::default();
+        for field in fields.iter() {
+            names.insert(dictionary::hash(field.key.name()));
+        }
+        for pair in pairs {
+            if self.drops(pair.key) {
+                continue;
+            }
+            let name = self.renamed(pair.key, bump);
+            let prefix = if name.starts_with(b"kata_") { "field_" } else { "" };
+            let mut key = name::key(prefix, name, 1, bump);
+            if names.insert(dictionary::hash(key.name())) {
+                let mut number = 2;
+                while fields.iter().any(|field| field.key == key) {
+                    key = name::key(prefix, name, number, bump);
+                    number += 1;
+                }
+                names.insert(dictionary::hash(key.name()));
+            }
+            let mut settle = |text| super::settled(text, key, bump, escaped);
+            let value = match pair.value {
+                Value::Text(text) => Value::Text(settle(text)),
+                Value::List(list) => {
+                    Value::List(BumpVec::from_iter_in(list.iter().map(|text| settle(*text)), bump).into_bump_slice())
+                }
+                Value::Nested(raw) => Value::Text(settle(Text::plain(raw))),
+                other => other,
+            };
+            fields.push(Field { key, value });
+        }
+    }
+
+    fn renamed<'b>(&self, name: &'b [u8], bump: &'b Bump) -> &'b [u8] {
+        if let Some((_, new)) = self.rename.iter().find(|(old, _)| old.as_bytes() == name) {
+            return bump.alloc_slice_copy(new.as_bytes());
+        }
+        let mut name = name;
+        if self.strip_underscores {
+            let count = name.iter().take_while(|byte| **byte == b'_').count();
+            name = name.get(count..).filter(|rest| !rest.is_empty()).unwrap_or(name);
+        }
+        if self.lowercase {
+            let lower = bump.alloc_slice_copy(name);
+            lower.make_ascii_lowercase();
+            name = lower;
+        }
+        if name.iter().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~')) && !name.is_empty() {
+            name
+        } else {
+            name::mapped(name, bump)
+        }
+    }
+}

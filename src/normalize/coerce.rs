@@ -1,0 +1,75 @@
+//! Text as the type that its key has: numbers, booleans, durations.
+
+/// A whole number that every receiver's `long` holds, as JSON writes it; not `+1`, not `007`.
+#[must_use]
+pub fn int(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits[0] == b'0') || text == b"-0" {
+        return None;
+    }
+    let mut value = 0_i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_sub(i64::from(digit))?;
+    }
+    if text.len() == digits.len() { value.checked_neg() } else { Some(value) }
+}
+
+/// `true` or `false`.
+#[must_use]
+pub fn bool(text: &[u8]) -> Option<bool> {
+    match text {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Nanoseconds of a duration as Go prints it (`time.Duration.String`): `1m2.5s`, `7.917µs`, `0s`.
+#[must_use]
+pub fn duration(text: &[u8]) -> Option<i64> {
+    let (negative, mut rest) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total = 0_i128;
+    while !rest.is_empty() {
+        let number = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+        let (number, behind) = rest.split_at_checked(number).filter(|(number, _)| (1..=30).contains(&number.len()))?;
+        let unit = behind.iter().take_while(|byte| !byte.is_ascii_digit()).count();
+        let (unit, behind) = behind.split_at_checked(unit)?;
+        let nanos: i128 = match std::str::from_utf8(unit).ok()? {
+            "h" => 3_600_000_000_000,
+            "m" => 60_000_000_000,
+            "s" => 1_000_000_000,
+            "ms" => 1_000_000,
+            "us" | "µs" | "μs" => 1_000,
+            "ns" => 1,
+            _ => return None,
+        };
+        let number = std::str::from_utf8(number).ok()?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        total += whole.parse::<i64>().ok().map(i128::from)? * nanos;
+        if !fraction.is_empty() {
+            let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+            total += fraction.parse::<i128>().ok()?.checked_mul(nanos)? / scale;
+        }
+        rest = behind;
+    }
+    i64::try_from(if negative { -total } else { total }).ok()
+}
+
+/// Whether text is a nested value as Go's `%v` prints one: a struct, a slice, a map, or a pointer, whose address says
+/// nothing.
+#[must_use]
+pub fn is_go_blob(text: &[u8]) -> bool {
+    matches!(text, [b'{' | b'[', ..] | [b'&', b'{' | b'[' | b'm', ..] | [b'm', b'a', b'p', b'[', ..])
+        || text.strip_prefix(b"0xc").is_some_and(|address| address.iter().all(u8::is_ascii_hexdigit))
+        || text.strip_prefix(b"(*").is_some()
+}
+
+#[cfg(test)]
+mod tests;

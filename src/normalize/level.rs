@@ -1,0 +1,45 @@
+//! Levels of logrus, slog and syslog as the canonical six (kata-containers: `src/libs/logging`, logrus `level.go`).
+
+use crate::carrier::{Entry, Transport};
+use crate::record::{Level, PayloadFormat};
+
+/// A level by any spelling of any writer; none where it is none of theirs.
+#[must_use]
+pub fn parse(text: &[u8]) -> Option<Level> {
+    match text {
+        b"info" => return Some(Level::Info),
+        b"debug" => return Some(Level::Debug),
+        _ => {}
+    }
+    let mut lower = [0; 8];
+    let lower = lower.get_mut(..text.len())?;
+    lower.copy_from_slice(text);
+    lower.make_ascii_lowercase();
+    Some(match &*lower {
+        b"trace" | b"trce" | b"trac" => Level::Trace,
+        b"debug" | b"debg" | b"debu" => Level::Debug,
+        b"info" => Level::Info,
+        b"warning" | b"warn" => Level::Warning,
+        b"error" | b"erro" | b"err" => Level::Error,
+        b"critical" | b"crit" | b"fatal" | b"fata" | b"panic" | b"pani" => Level::Critical,
+        _ => return None,
+    })
+}
+
+/// The level that PRIORITY stands for, by the scale of the writer: Go's syslog hook, or slog's drain for the journal,
+/// which is one step off from `info` down. On lines from a standard output it means nothing.
+#[must_use]
+pub fn of_priority(entry: &Entry<'_>, format: PayloadFormat) -> Option<Level> {
+    let priority = entry.priority?;
+    Some(match (format, entry.transport, priority) {
+        (_, Transport::Stdout, _) => return None,
+        (_, _, 0..=2) => Level::Critical,
+        (_, _, 3) => Level::Error,
+        (_, _, 4) => Level::Warning,
+        (PayloadFormat::Native, _, 5) => Level::Info,
+        (PayloadFormat::Native, _, 6) => Level::Debug,
+        (PayloadFormat::Native, _, _) => Level::Trace,
+        (_, _, 5 | 6) => Level::Info,
+        (_, _, _) => Level::Debug,
+    })
+}

@@ -1,0 +1,80 @@
+//! Names of fields: the prefix, characters that backends choke on, and names that meet.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+
+use crate::record::Key;
+
+/// A set of names by their hashes, which can say that a name is not there yet without comparing any.
+#[derive(Debug, Default)]
+pub struct Names([u64; 4]);
+
+impl Names {
+    /// Adds a name; true where it, or another with like bits, was there.
+    #[inline]
+    pub fn insert(&mut self, hash: u64) -> bool {
+        let word = &mut self.0[(hash >> 6 & 3) as usize];
+        let bit = 1 << (hash & 63);
+        let known = *word & bit != 0;
+        *word |= bit;
+        known
+    }
+}
+
+impl Names {
+    /// Whether the name may be there.
+    #[must_use]
+    pub fn has(&self, hash: u64) -> bool {
+        self.0[(hash >> 6 & 3) as usize] & 1 << (hash & 63) != 0
+    }
+}
+
+/// Longest part of a key that goes into a name; index mappings refuse much longer ones.
+pub const LONGEST: usize = 128;
+
+/// Whether a byte of a key stands in a name as it is. Spaces, dots, colons, backquotes and all the rest become `_`.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+/// A key's name: every other byte than ASCII letters, digits, `-` and `_` becomes `_`, and an empty key is `_`.
+pub fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
+    if key.is_empty() {
+        return b"_";
+    }
+    if key.len() <= LONGEST && key.iter().all(|byte| is_plain(*byte)) {
+        return key;
+    }
+    let kept = key.iter().take(LONGEST).map(|byte| if is_plain(*byte) { *byte } else { b'_' });
+    BumpVec::from_iter_in(kept, bump).into_bump_slice()
+}
+
+/// The field name `<prefix><name>` as a key; with `number` from 2, `<prefix><name>_<number>`.
+pub fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<'b> {
+    let mut out = BumpVec::with_capacity_in(prefix.len() + name.len() + 8, bump);
+    out.push(b'"');
+    out.extend_from_slice_copy(prefix.as_bytes());
+    out.extend_from_slice_copy(name);
+    if number > 1 {
+        out.push(b'_');
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        let mut rest = number;
+        while rest > 0 {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        out.extend_from_slice_copy(&digits[at..]);
+    }
+    out.extend_from_slice_copy(b"\":");
+    Key(out.into_bump_slice())
+}
+
+/// Two parts of a name as one.
+pub fn joined<'b>(head: &str, tail: &[u8], bump: &'b Bump) -> &'b [u8] {
+    let mut out = BumpVec::with_capacity_in(head.len() + tail.len(), bump);
+    out.extend_from_slice_copy(head.as_bytes());
+    out.extend_from_slice_copy(tail);
+    out.into_bump_slice()
+}

@@ -1,0 +1,144 @@
+//! Times of every layout that Kata's writers use, as one: RFC 3339, UTC, nine digits (kata-logs 1.3).
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+/// A moment as text: `2021-10-07T22:40:26.389357700Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp([u8; 30]);
+
+impl std::fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// Two ASCII digits as a number.
+fn two(bytes: [u8; 2]) -> Option<u8> {
+    let [a, b] = bytes.map(|byte| byte.wrapping_sub(b'0'));
+    (a < 10 && b < 10).then(|| a * 10 + b)
+}
+
+fn days_in_month(year: u16, month: u8) -> u8 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+impl Stamp {
+    /// Reads the layouts T1 to T6: a date, `T` or a space, a time with any number of fraction digits (beyond nine they
+    /// are cut), then `Z`, `±hh:mm` or `±hhmm`. Anything else, a missing zone too, is none.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Stamp> {
+        let (head, rest) = text.split_first_chunk::<19>()?;
+        let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b't' | b' ', h0, h1, b':', n0, n1, b':', s0, s1] =
+            head
+        else {
+            return None;
+        };
+        let year = u16::from(two([y0, y1])?) * 100 + u16::from(two([y2, y3])?);
+        let (month, day) = (two([m0, m1])?, two([d0, d1])?);
+        let (hour, minute, second) = (two([h0, h1])?, two([n0, n1])?, two([s0, s1])?);
+        if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) || hour > 23 || minute > 59 {
+            return None;
+        }
+        let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
+        stamp[..19].copy_from_slice(head);
+        stamp[10] = b'T';
+        let zone = match rest {
+            [b'.', digits @ ..] => {
+                let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                if count == 0 {
+                    return None;
+                }
+                let kept = count.min(9);
+                stamp[20..20 + kept].copy_from_slice(&digits[..kept]);
+                &digits[count..]
+            }
+            _ => rest,
+        };
+        match second {
+            0..=59 => {}
+            // A leap second has no place in the counts of seconds that receivers use.
+            60 => stamp[17..29].copy_from_slice(b"59.999999999"),
+            _ => return None,
+        }
+        let offset = match zone {
+            b"Z" | b"z" => return Some(Stamp(stamp)),
+            &[sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] | &[sign @ (b'+' | b'-'), h0, h1, m0, m1] => {
+                let (hours, minutes) = (two([h0, h1])?, two([m0, m1])?);
+                if hours > 23 || minutes > 59 {
+                    return None;
+                }
+                let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
+                if sign == b'-' { -seconds } else { seconds }
+            }
+            _ => return None,
+        };
+        if offset == 0 {
+            return Some(Stamp(stamp));
+        }
+        let second = second.min(59);
+        let local = DateTime::new(
+            i16::try_from(year).ok()?,
+            month.try_into().ok()?,
+            day.try_into().ok()?,
+            hour.try_into().ok()?,
+            minute.try_into().ok()?,
+            second.try_into().ok()?,
+            0,
+        )
+        .ok()?;
+        let utc = local.checked_sub(SignedDuration::from_secs(offset)).ok()?;
+        // The fraction is not touched by an offset of whole minutes.
+        Some(Stamp::write(utc, &stamp[20..29])?)
+    }
+
+    /// The moment so many microseconds after 1970, as journald counts; none beyond the year 9999.
+    #[must_use]
+    pub fn from_micros(micros: u64) -> Option<Stamp> {
+        let time = Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()?;
+        let micros = micros % 1_000_000;
+        let mut fraction = *b"000000000";
+        let mut rest = micros;
+        for digit in fraction[..6].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        Stamp::write(Offset::UTC.to_datetime(time), &fraction)
+    }
+
+    fn write(utc: DateTime, fraction: &[u8]) -> Option<Stamp> {
+        let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
+        let mut put = |at: usize, value: u8| {
+            stamp[at] = b'0' + value / 10;
+            stamp[at + 1] = b'0' + value % 10;
+        };
+        let year = u16::try_from(utc.year()).ok()?;
+        put(0, (year / 100) as u8);
+        put(2, (year % 100) as u8);
+        put(5, utc.month().unsigned_abs());
+        put(8, utc.day().unsigned_abs());
+        put(11, utc.hour().unsigned_abs());
+        put(14, utc.minute().unsigned_abs());
+        put(17, utc.second().unsigned_abs());
+        stamp[20..29].copy_from_slice(fraction);
+        Some(Stamp(stamp))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 30] {
+        &self.0
+    }
+
+    /// The same moment for calculations; none for the year 0, which it cannot hold.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        std::str::from_utf8(&self.0).ok()?.parse().ok()
+    }
+}

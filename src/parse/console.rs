@@ -1,0 +1,196 @@
+//! What is carried inside a host's entry: records of the guest's agent, lines of the guest's console, output of programs
+//! that the shim watches.
+//!
+//! The guest writes what it likes. Nothing found here is ever taken for the host's word: it goes to `inner`.
+
+use bumpalo::Bump;
+use memchr::{memchr, memmem};
+
+use super::{Payload, content, json, logfmt};
+use crate::component::Component;
+use crate::dictionary::KeyId;
+use crate::flaw::Flaw;
+use crate::record::{Pair, PayloadFormat, Text, Value};
+use crate::text::{rust_escape, unescape};
+
+/// Looks for another writer's text in the host's pairs and moves it to `inner`.
+pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
+    let name = payload.host(KeyId::NAME, bump);
+    if name == Some(b"kata-agent") {
+        // A record of the agent that stands alone.
+        std::mem::swap(&mut payload.inner, &mut payload.pairs);
+        payload.writer = Some(Component::Agent);
+        payload.guest = true;
+    } else if let Some(line) = payload.take(KeyId::VMCONSOLE, bump) {
+        console(line, bump, payload);
+    } else if payload.format == PayloadFormat::Logfmt && payload.host(KeyId::SOURCE, bump) == Some(b"agent") {
+        proxied(name, bump, payload);
+    } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs(bump) {
+        runtime_rs(bump, payload);
+    }
+    containers(payload, bump);
+}
+
+impl<'b> Payload<'b> {
+    /// Takes the host's text under a key away.
+    fn take(&mut self, id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
+        let at = self.pairs.iter().position(|pair| pair.id == Some(id) && matches!(pair.value, Value::Text(_)))?;
+        let Value::Text(text) = self.pairs.remove(at).value else { return None };
+        Some(text.decode(bump))
+    }
+
+    /// States that all there is inside is one text.
+    fn text(&mut self, writer: Component, guest: bool, text: &'b [u8]) {
+        self.inner.push(Pair::text(b"msg", Text::plain(text)));
+        self.writer = Some(writer);
+        self.guest = guest;
+    }
+}
+
+/// Lines that kata-proxy and kata-shim of 1.x read from the agent's console or socket: `source=agent`.
+fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
+    let from_carrier = matches!(name, Some(b"kata-proxy" | b"kata-shim"));
+    let message = payload.host(KeyId::MSG, bump).unwrap_or_default();
+    if from_carrier || (name.is_none() && message.starts_with(b"time=")) {
+        if let Some(line) = payload.take(KeyId::MSG, bump) {
+            console(line, bump, payload);
+        }
+    }
+}
+
+/// Text that runtime-rs forwards, in Rust's debug form or plain; also where only the text of its entry is left.
+fn runtime_rs<'b>(bump: &'b Bump, payload: &mut Payload<'b>) {
+    let Some(message) = payload.host(KeyId::MSG, bump) else { return };
+    let host = payload.format != PayloadFormat::Text;
+    let subsystem = payload.host(KeyId::SUBSYSTEM, bump);
+    if let Some(quoted) = message.strip_prefix(b"vm console: ") {
+        let line = debug_string(quoted, bump, payload);
+        payload.take(KeyId::MSG, bump);
+        console(line, bump, payload);
+    } else if let Some(quoted) = message.strip_prefix(b"qemu stderr: ").or(message.strip_prefix(b"fc stderr: ")) {
+        let line = debug_string(quoted, bump, payload);
+        payload.take(KeyId::MSG, bump);
+        payload.text(Component::Hypervisor, false, line);
+    } else if message.starts_with(b"source: virtiofsd ") {
+        payload.writer = Some(Component::Virtiofsd);
+    } else if host && (subsystem == Some(b"dmesg") || subsystem == Some(b"agent") && message.starts_with(b"{")) {
+        payload.take(KeyId::MSG, bump);
+        console(message, bump, payload);
+    } else if host && message.starts_with(b"\"") && payload.host(KeyId::STREAM, bump).is_some() {
+        // Cloud Hypervisor prints the guest's console on its own output.
+        let line = debug_string(message, bump, payload);
+        payload.take(KeyId::MSG, bump);
+        if kernel_line(line).is_some() {
+            console(line, bump, payload);
+        } else {
+            payload.text(Component::Hypervisor, true, line);
+        }
+    } else if payload.format == PayloadFormat::Native && subsystem == Some(b"agent") {
+        // The agent's socket is forwarded line by line; what is not its JSON is the guest's text all the same.
+        payload.take(KeyId::MSG, bump);
+        payload.text(Component::Agent, true, message);
+    }
+}
+
+/// The content of a string in Rust's debug form; of what is left of it where it was cut.
+fn debug_string<'b>(quoted: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) -> &'b [u8] {
+    let Some(inside) = quoted.strip_prefix(b"\"") else { return quoted };
+    let closed = inside.strip_suffix(b"\"");
+    payload.flaws.add_if(closed.is_none(), Flaw::UnterminatedQuote);
+    let (text, well_formed) = unescape(closed.unwrap_or(inside), bump, rust_escape);
+    payload.flaws.add_if(!well_formed, Flaw::BadEscape);
+    text
+}
+
+/// Tells the writers that share the guest's console apart.
+fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
+    payload.guest = true;
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.starts_with(b"{") {
+        let flaws = json::members(line, bump, &mut payload.inner);
+        if !flaws.has(Flaw::BadJson) && content(&payload.inner, KeyId::MSG, bump).is_some() {
+            payload.writer = Some(Component::Agent);
+            payload.flaws.merge(flaws);
+            return;
+        }
+        payload.inner.clear();
+        if line.starts_with(b"{\"msg\":") {
+            payload.flaws.add(Flaw::BadAgentRecord);
+            return interrupted(line, Component::Agent, payload);
+        }
+    } else if line.starts_with(b"time=") {
+        let flaws = logfmt::scan(line, bump, &mut payload.inner);
+        if flaws.is_empty() || kernel_inside(line).is_none() {
+            payload.writer = Some(Component::Agent);
+            payload.flaws.merge(flaws);
+            return;
+        }
+        payload.inner.clear();
+        return interrupted(line, Component::Agent, payload);
+    }
+    if let Some(uptime) = kernel_line(line) {
+        payload.uptime = Some(uptime);
+        payload.text(Component::GuestKernel, true, line);
+    } else if line.starts_with(b"cloud-hypervisor: ") {
+        payload.text(Component::Hypervisor, true, line);
+    } else if line.starts_with(b"announce: name=\"kata-agent\"") {
+        payload.text(Component::Agent, true, line);
+    } else {
+        payload.text(Component::GuestConsole, true, line);
+    }
+}
+
+/// A record that the guest's kernel wrote into: both parts are kept as text.
+fn interrupted<'b>(line: &'b [u8], writer: Component, payload: &mut Payload<'b>) {
+    match kernel_inside(line).and_then(|at| line.split_at_checked(at)) {
+        Some((before, kernel)) => {
+            payload.flaws.add(Flaw::KernelTextInside);
+            payload.text(writer, true, before);
+            payload.inner.push(Pair::text(b"kernel_text", Text::plain(kernel)));
+        }
+        None => payload.text(writer, true, line),
+    }
+}
+
+/// The nanoseconds since boot that a line of the kernel starts with: `[    0.395399] `.
+fn kernel_line(line: &[u8]) -> Option<i64> {
+    let inside = line.strip_prefix(b"[")?;
+    let end = memchr(b']', inside.get(..24).unwrap_or(inside))?;
+    let stamp = inside.get(..end)?.trim_ascii_start();
+    let (seconds, micros) = stamp.split_at_checked(memchr(b'.', stamp)?)?;
+    let micros = micros.get(1..).filter(|micros| micros.len() == 6)?;
+    if !matches!(inside.get(end + 1), None | Some(b' ')) {
+        return None;
+    }
+    let number = |digits: &[u8]| {
+        let digits = digits.iter().all(u8::is_ascii_digit).then_some(digits)?;
+        std::str::from_utf8(digits).ok()?.parse::<i64>().ok()
+    };
+    number(seconds)?.checked_mul(1_000_000_000)?.checked_add(number(micros)? * 1000)
+}
+
+/// Where a line of the kernel starts in the middle of another.
+fn kernel_inside(line: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'[', line).find(|at| *at > 0 && line.get(*at..).and_then(kernel_line).is_some())
+}
+
+/// Gives the entry the container that a request names, where no key does.
+fn containers<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
+    let Payload { pairs, inner, .. } = payload;
+    for pairs in [pairs, inner] {
+        if let Some(request) = content(pairs, KeyId::REQ, bump)
+            && !pairs.iter().any(|pair| pair.id.is_some_and(|id| id.known().name == "container"))
+            && let Some(id) = container_of(request)
+        {
+            pairs.push(Pair::text(b"container", Text::plain(id)));
+        }
+    }
+}
+
+/// The id in the text of a request: `container_id:"…"` of protobuf, `"containerId":"…"` of its JSON.
+fn container_of(request: &[u8]) -> Option<&[u8]> {
+    let behind = |key: &[u8]| memmem::find(request, key).and_then(|at| request.get(at + key.len()..));
+    let value = behind(b"container_id:").or(behind(b"\"containerId\":"))?.trim_ascii_start().strip_prefix(b"\"")?;
+    value.get(..memchr(b'"', value)?).filter(|id| !id.is_empty())
+}

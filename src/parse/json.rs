@@ -1,0 +1,218 @@
+//! The members of a JSON object, without building a tree: nested values stay raw slices.
+//!
+//! Written for objects that may be cut or damaged: what was read before the damage is kept. Nested values are only
+//! measured, so they need not be valid inside.
+
+use bumpalo::Bump;
+
+use crate::flaw::{Flaw, Flaws};
+use crate::parse::logfmt::go_format_error;
+use crate::record::{Form, Pair, Text, Value};
+use crate::scan;
+use crate::text::{json_escape, unescape};
+
+/// As many members as journald allows fields in an entry.
+pub const MAX_MEMBERS: usize = 1024;
+
+/// Appends the members of the object that `text` starts with, in order, duplicates too. Where the object is damaged or
+/// something comes behind it ([`Flaw::BadJson`]), what could not be read becomes the text of a last member, `rest`; where
+/// not even one member could be read, none is appended.
+pub fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
+    let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
+    let limit = pairs.len() + MAX_MEMBERS;
+    let mut kept = 0;
+    if scanner.object(pairs, limit, &mut kept).is_none() {
+        scanner.flaws.add(Flaw::BadJson);
+        let rest = text.get(kept..).unwrap_or_default().trim_ascii();
+        if kept > 0 && !rest.is_empty() {
+            pairs.push(Pair::text(b"rest", Text::plain(rest)));
+        }
+    }
+    scanner.flaws
+}
+
+/// Appends the elements of the array that `text` is; none where it is malformed.
+pub fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(Value<'b>)) -> Option<()> {
+    let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
+    scanner.take(b'[')?;
+    if scanner.peek()? == b']' {
+        return Some(());
+    }
+    loop {
+        put(scanner.value()?);
+        match scanner.peek()? {
+            b',' => scanner.at += 1,
+            b']' => return Some(()),
+            _ => return None,
+        }
+    }
+}
+
+struct Scanner<'b> {
+    text: &'b [u8],
+    at: usize,
+    bump: &'b Bump,
+    flaws: Flaws,
+}
+
+impl<'b> Scanner<'b> {
+    /// The next byte that is not white space.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.text.get(self.at)? {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                byte => return Some(*byte),
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// `kept` follows the position up to which everything is in `pairs`.
+    fn object(&mut self, pairs: &mut Vec<Pair<'b>>, limit: usize, kept: &mut usize) -> Option<()> {
+        self.take(b'{')?;
+        let mut separator = (self.peek()? != b'}').then_some(b',');
+        while separator == Some(b',') {
+            if pairs.len() >= limit {
+                self.flaws.add(Flaw::TooManyPairs);
+                return None;
+            }
+            self.peek()?;
+            let key = self.string()?.decode(self.bump);
+            self.take(b':')?;
+            let value = self.value()?;
+            pairs.push(Pair::new(key, value));
+            *kept = self.at;
+            separator = Some(self.peek()?);
+            if matches!(separator, Some(b',' | b'}')) {
+                self.at += 1;
+                *kept = self.at;
+            } else {
+                return None;
+            }
+        }
+        if separator.is_none() {
+            self.at += 1;
+        }
+        self.peek().is_none().then_some(())
+    }
+
+    fn value(&mut self) -> Option<Value<'b>> {
+        match self.peek()? {
+            b'"' => Some(Value::Text(self.string()?)),
+            b'{' | b'[' => {
+                let start = self.at;
+                let Some(end) = scan::nested_end(self.text, start) else {
+                    // Cut inside: kept as text, since it is not JSON.
+                    self.flaws.add(Flaw::BadJson);
+                    self.at = self.text.len();
+                    return Some(Value::Text(Text::plain(self.text.get(start..)?)));
+                };
+                self.at = end;
+                Some(Value::Nested(self.text.get(start..end)?))
+            }
+            _ => self.literal(),
+        }
+    }
+
+    /// A number, `true`, `false` or `null`.
+    fn literal(&mut self) -> Option<Value<'b>> {
+        let rest = self.text.get(self.at..)?;
+        let length = rest.iter().take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
+        let word = rest.get(..length.count())?;
+        let value = match word {
+            b"true" => Value::Bool(true),
+            b"false" => Value::Bool(false),
+            b"null" => Value::Null,
+            _ if is_number(word) => Value::Text(Text::clean(word)),
+            _ => return None,
+        };
+        self.at += word.len();
+        Some(value)
+    }
+
+    /// A string; the position is at its opening quote. One that is cut is kept, with the flaw.
+    #[inline]
+    fn string(&mut self) -> Option<Text<'b>> {
+        self.take(b'"')?;
+        let start = self.at;
+        let (mut escapes, mut irregular, mut beyond_ascii) = (false, false, false);
+        loop {
+            self.at = scan::quoted_stop(self.text, self.at);
+            let Some(&byte) = self.text.get(self.at) else {
+                self.flaws.add(Flaw::BadJson);
+                break;
+            };
+            match byte {
+                b'"' => break,
+                b'\\' => {
+                    escapes = true;
+                    let rest = self.text.get(self.at..)?;
+                    self.at += match (rest.get(1), json_escape(rest)) {
+                        (Some(b'"' | b'\\' | b'n'), _) => 2,
+                        (_, Some((length, _))) => length,
+                        (_, None) => {
+                            irregular = true;
+                            self.flaws.add(Flaw::BadEscape);
+                            1
+                        }
+                    };
+                }
+                b'%' => {
+                    self.flaws.add_if(go_format_error(self.text.get(self.at..)?), Flaw::GoFormatError);
+                    self.at += 1;
+                }
+                0x80.. => {
+                    beyond_ascii = true;
+                    self.at += 1;
+                }
+                _ => {
+                    irregular = true;
+                    self.at += 1;
+                }
+            }
+        }
+        let bytes = self.text.get(start..self.at)?;
+        self.at += 1;
+        Some(if !escapes {
+            if irregular || beyond_ascii { Text::plain(bytes) } else { Text::clean(bytes) }
+        } else if irregular || (beyond_ascii && std::str::from_utf8(bytes).is_err()) {
+            Text::plain(unescape(bytes, self.bump, json_escape).0)
+        } else {
+            Text { bytes, form: Form::Json }
+        })
+    }
+}
+
+/// Whether the word is a number as JSON writes it (RFC 8259 section 6).
+fn is_number(word: &[u8]) -> bool {
+    fn digits(word: &[u8]) -> usize {
+        word.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    }
+    let mut rest = word.strip_prefix(b"-").unwrap_or(word);
+    let whole = digits(rest);
+    if whole == 0 || (whole > 1 && rest.first() == Some(&b'0')) {
+        return false;
+    }
+    rest = rest.get(whole..).unwrap_or_default();
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let count = digits(fraction);
+        if count == 0 {
+            return false;
+        }
+        rest = fraction.get(count..).unwrap_or_default();
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        let count = digits(exponent);
+        return count > 0 && count == exponent.len();
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use super::*;
+use crate::record::Value;
+
+/// The pairs of a line as `key=content`, and the names of its flaws.
+fn check(line: &[u8], pairs: &[(&str, &[u8])], flaws: &[&str]) {
+    let bump = Bump::new();
+    let mut found = Vec::new();
+    let got = scan(line, &bump, &mut found);
+    let found: Vec<(String, Vec<u8>)> = found
+        .iter()
+        .map(|pair| {
+            let Value::Text(text) = pair.value else { panic!("logfmt has only text") };
+            (String::from_utf8_lossy(pair.key).into_owned(), text.decode(&bump).to_vec())
+        })
+        .collect();
+    let wanted: Vec<(String, Vec<u8>)> = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec())).collect();
+    assert_eq!(found, wanted, "{}", String::from_utf8_lossy(line));
+    assert_eq!(got.iter().map(Flaw::name).collect::<Vec<_>>(), flaws, "{}", String::from_utf8_lossy(line));
+}
+
+#[test]
+fn values_bare_empty_and_quoted() {
+    check(
+        b"level=info a= msg=\"two words\" b=",
+        &[("level", b"info"), ("a", b""), ("msg", b"two words"), ("b", b"")],
+        &[],
+    );
+    check(b"msg=\"\" a=1", &[("msg", b""), ("a", b"1")], &[]);
+}
+
+#[test]
+fn escapes_are_kept_until_decoded() {
+    check(br#"msg="a \"b\" \\ \x00\xff \u200b""#, &[("msg", b"a \"b\" \\ \x00\xff \xe2\x80\x8b")], &[]);
+    check(br#"msg="C:\dir""#, &[("msg", br"C:\dir")], &["bad-escape"]);
+}
+
+#[test]
+fn words_belong_to_the_next_key() {
+    check(b"StratoVirt Pid=4242 fcInit failed:=\"x\"", &[("StratoVirt Pid", b"4242"), ("fcInit failed:", b"x")], &[]);
+    check(b"msg=hello world foo bar", &[("msg", b"hello"), ("words", b"world foo bar")], &["bare-words"]);
+}
+
+#[test]
+fn a_quote_closes_before_a_space_or_a_key() {
+    check(
+        br#"time="2019-04-25T06:03:43Z"level=info msg="x""#,
+        &[("time", b"2019-04-25T06:03:43Z"), ("level", b"info"), ("msg", b"x")],
+        &["missing-space"],
+    );
+    check(
+        br#"msg="created pod sandbox "ff7e5dd7"" name=x"#,
+        &[("msg", br#"created pod sandbox "ff7e5dd7""#), ("name", b"x")],
+        &["stray-quote"],
+    );
+}
+
+#[test]
+fn a_line_may_end_anywhere() {
+    let line = br#"time="2021-10-07T22:40:26.3Z" level=debug msg="a \"b\" \x1b" key="#;
+    for end in 0..line.len() {
+        let bump = Bump::new();
+        let mut pairs = Vec::new();
+        scan(&line[..end], &bump, &mut pairs);
+        assert!(pairs.len() <= 4);
+    }
+    check(br#"msg="open \"#, &[("msg", br"open \")], &["unterminated-quote", "bad-escape"]);
+}
+
+#[test]
+fn go_reports_its_own_errors() {
+    check(b"msg=\"add %!s(MISSING) 100%\"", &[("msg", b"add %!s(MISSING) 100%")], &["go-format-error"]);
+    check(b"msg=\"50% of %!\"", &[("msg", b"50% of %!")], &[]);
+}
+
+#[test]
+fn two_entries_run_together_are_flagged() {
+    check(
+        br#"source=katautilstime="2022Z" level=info"#,
+        &[("source", br#"katautilstime="2022Z""#), ("level", b"info")],
+        &["bare-value"],
+    );
+}
+
+#[test]
+fn a_hostile_line_has_an_end() {
+    let line = b"a=1 ".repeat(MAX_PAIRS + 2);
+    let bump = Bump::new();
+    let mut pairs = Vec::new();
+    let flaws = scan(&line, &bump, &mut pairs);
+    assert!(flaws.has(Flaw::TooManyPairs));
+    assert_eq!(pairs.len(), MAX_PAIRS + 1);
+}

@@ -1,0 +1,150 @@
+//! Reads the message of an entry into pairs of keys and values. It never fails: what cannot be read becomes text.
+
+pub mod console;
+pub mod json;
+pub mod logfmt;
+mod native;
+mod terminal;
+
+use bumpalo::Bump;
+use memchr::memchr;
+
+use crate::carrier::Entry;
+use crate::component::Component;
+use crate::dictionary::KeyId;
+use crate::flaw::{Flaw, Flaws};
+use crate::record::{Pair, PayloadFormat, Text, Value};
+use crate::source::InputFormat;
+
+/// What the message of an entry says.
+#[derive(Debug)]
+pub struct Payload<'b> {
+    /// How the message was read.
+    pub format: PayloadFormat,
+    /// What the writer on the host says.
+    pub pairs: Vec<Pair<'b>>,
+    /// What was found inside the host's entry: a record or a line of the guest, or of a program of the host.
+    pub inner: Vec<Pair<'b>>,
+    /// Who wrote `inner`, or the whole of a text that has no other mark.
+    pub writer: Option<Component>,
+    /// `inner` came out of the guest.
+    pub guest: bool,
+    /// Nanoseconds since the guest's kernel started, as a line of it says.
+    pub uptime: Option<i64>,
+    /// What was wrong with the message.
+    pub flaws: Flaws,
+}
+
+impl Default for Payload<'_> {
+    fn default() -> Self {
+        Payload {
+            format: PayloadFormat::Text,
+            pairs: Vec::new(),
+            inner: Vec::new(),
+            writer: None,
+            guest: false,
+            uptime: None,
+            flaws: Flaws::default(),
+        }
+    }
+}
+
+impl<'b> Payload<'b> {
+    /// The content of the host's value under a key, if it is text.
+    pub fn host(&self, id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
+        content(&self.pairs, id, bump)
+    }
+
+    /// Whether the host's writer is runtime-rs, whose `source` is the sandbox.
+    #[must_use]
+    pub fn is_runtime_rs(&self, bump: &'b Bump) -> bool {
+        matches!(self.format, PayloadFormat::Slog | PayloadFormat::Native)
+            && self.host(KeyId::NAME, bump) == Some(b"kata-runtime")
+    }
+}
+
+/// The content of the first text under a key.
+pub fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
+    pairs.iter().find(|pair| pair.id == Some(id)).and_then(|pair| match pair.value {
+        Value::Text(text) => Some(text.decode(bump)),
+        _ => None,
+    })
+}
+
+/// Reads the message of an entry. `payload` is empty and is filled.
+pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, payload: &mut Payload<'b>) {
+    if native::is(entry) {
+        native::pairs(entry, bump, payload);
+    } else if let Some(message) = entry.message {
+        message_pairs(entry, message, format, bump, payload);
+    }
+    console::unpack(payload, bump);
+}
+
+fn message_pairs<'b>(
+    entry: &mut Entry<'b>,
+    message: &'b [u8],
+    format: InputFormat,
+    bump: &'b Bump,
+    payload: &mut Payload<'b>,
+) {
+    let trimmed = message.trim_ascii_start();
+    match format {
+        InputFormat::Text => {}
+        InputFormat::Logfmt => {
+            payload.format = PayloadFormat::Logfmt;
+            payload.flaws.merge(logfmt::scan(trimmed, bump, &mut payload.pairs));
+        }
+        _ if trimmed.first() == Some(&b'{') => object(entry, trimmed, bump, payload),
+        _ if starts_logfmt(trimmed) => {
+            payload.format = PayloadFormat::Logfmt;
+            payload.flaws.merge(logfmt::scan(trimmed, bump, &mut payload.pairs));
+        }
+        _ => terminal::scan(trimmed, bump, payload),
+    }
+    if payload.pairs.is_empty() {
+        payload.format = PayloadFormat::Text;
+        payload.flaws.add_if(trimmed.first() == Some(&b'='), Flaw::BadKey);
+        payload.flaws.add_if(format == InputFormat::Json, Flaw::BadJson);
+        payload.flaws.add_if(
+            memchr::memmem::find(message, b"%!")
+                .is_some_and(|at| logfmt::go_format_error(message.get(at..).unwrap_or_default())),
+            Flaw::GoFormatError,
+        );
+        payload.pairs.push(Pair::text(b"msg", Text::plain(message)));
+    }
+}
+
+/// Whether the first pair has a key that logrus writes first, or that a cut line of Kata's may start with.
+#[inline]
+fn starts_logfmt(message: &[u8]) -> bool {
+    if message.starts_with(b"time=") {
+        return true;
+    }
+    let Some(end) = memchr(b'=', message.get(..16).unwrap_or(message)) else { return false };
+    matches!(
+        message.get(..end).unwrap_or_default(),
+        b"level" | b"msg" | b"pid" | b"source" | b"name" | b"sandbox" | b"subsystem" | b"vmconsole" | b"logrus_error"
+    )
+}
+
+/// A JSON object is logrus's, slog's, or only text that looks like one (QMP, for instance).
+fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
+    let flaws = if entry.members.is_empty() {
+        json::members(message, bump, &mut payload.pairs)
+    } else {
+        std::mem::swap(&mut entry.members, &mut payload.pairs);
+        entry.member_flaws
+    };
+    let has = |id: KeyId| payload.pairs.iter().any(|pair| pair.id == Some(id));
+    payload.format = if has(KeyId::TS) && (has(KeyId::MSG) || has(KeyId::LEVEL)) || message.starts_with(b"{\"msg\":") {
+        PayloadFormat::Slog
+    } else if has(KeyId::LEVEL) || has(KeyId::TIME) || has(KeyId::MSG) {
+        PayloadFormat::Json
+    } else {
+        payload.pairs.clear();
+        payload.flaws.add_if(message.starts_with(b"{\"") && flaws.has(Flaw::BadJson), Flaw::BadJson);
+        return;
+    };
+    payload.flaws.merge(flaws);
+}

@@ -1,0 +1,195 @@
+//! One batch through the stages: carrier off, select, parse, normalize, encode.
+//!
+//! A worker keeps nothing between entries but its buffers, so any worker may take any batch.
+
+use std::io::Write as _;
+
+use bumpalo::Bump;
+
+use crate::carrier::{self, Entry};
+use crate::component::Component;
+use crate::encode::Encoder;
+use crate::entry::{Batch, Raw};
+use crate::normalize::name;
+use crate::parse::{self, Payload};
+use crate::record::{Field, Key, Pair, Record, Text, Value};
+use crate::report::{Dropped, Stats};
+use crate::rules::Rules;
+use crate::select::{Origin, Others};
+use crate::tag;
+
+/// What comes out of a batch: encoded records, and what there is to say about them.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// Encoded records, whole ones only.
+    pub bytes: Vec<u8>,
+    /// Lines for standard error, if they are wanted.
+    pub notes: Vec<u8>,
+    /// Counts, added to those that were there.
+    pub stats: Stats,
+}
+
+/// Capacity above which the buffers are given back after a batch; only giant entries need as much.
+const KEPT_CAPACITY: usize = 4 << 20;
+
+/// The stages between a source and a sink.
+#[derive(Debug)]
+pub struct Worker<'r> {
+    rules: &'r Rules,
+    encoder: Encoder,
+    bump: Bump,
+    spare: Spare,
+}
+
+/// Vectors that are empty between entries and keep their capacity.
+#[derive(Debug, Default)]
+struct Spare {
+    pairs: [Vec<Pair<'static>>; 4],
+    fields: [Vec<Field<'static>>; 2],
+    keys: Vec<Key<'static>>,
+}
+
+/// The same vector, emptied, for elements that borrow from elsewhere. Nothing is copied or allocated: an empty vector
+/// collected from one of the same layout takes its buffer over.
+fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
+    const { assert!(size_of::<T>() == size_of::<U>() && align_of::<T>() == align_of::<U>()) };
+    vector.clear();
+    vector.into_iter().filter_map(|_| None).collect()
+}
+
+impl<'r> Worker<'r> {
+    /// A worker by these rules.
+    #[must_use]
+    pub fn new(rules: &'r Rules, encoder: Encoder) -> Worker<'r> {
+        Worker { rules, encoder, bump: Bump::new(), spare: Spare::default() }
+    }
+
+    /// Works a batch off and appends to the chunk what came of it.
+    pub fn run(&mut self, batch: &Batch, chunk: &mut Chunk) {
+        chunk.bytes.shrink_to(KEPT_CAPACITY);
+        for raw in batch.entries() {
+            self.entry(raw, chunk);
+            self.bump.reset();
+        }
+        if self.bump.allocated_bytes() > KEPT_CAPACITY {
+            self.bump = Bump::new();
+        }
+    }
+
+    fn entry(&mut self, raw: Raw<'_>, chunk: &mut Chunk) {
+        let Worker { rules, encoder, bump, spare } = self;
+        let bump = &*bump;
+        let [fields, members, pairs, inner] = std::mem::take(&mut spare.pairs).map(recycle);
+        let [carrier, payload_fields] = std::mem::take(&mut spare.fields).map(recycle);
+        let mut entry = Entry { fields, members, ..Entry::default() };
+        let mut payload = Payload { pairs, inner, ..Payload::default() };
+        let escaped = recycle(std::mem::take(&mut spare.keys));
+        let mut record = Record { tag: b"", carrier, facts: None, payload: payload_fields, escaped };
+
+        chunk.stats.read(raw.bytes.len() + 1);
+        match record_of(rules, raw, bump, &mut entry, &mut payload, &mut record) {
+            Ok(()) => {
+                encoder.encode(&record, &mut chunk.bytes);
+                chunk.stats.wrote(record.facts.as_ref());
+                if rules.verbose {
+                    note(raw, &record, &mut chunk.notes);
+                }
+            }
+            Err(reason) => chunk.stats.dropped(reason),
+        }
+        if entry.identifier == Some(b"systemd-journald") {
+            chunk.stats.suppressed(suppressed(entry.message.unwrap_or_default()));
+        }
+
+        spare.pairs = [entry.fields, entry.members, payload.pairs, payload.inner].map(recycle);
+        spare.fields = [record.carrier, record.payload].map(recycle);
+        spare.keys = recycle(record.escaped);
+    }
+}
+
+/// Takes an entry through all stages but the last. All that is passed is empty and is filled.
+fn record_of<'b>(
+    rules: &'b Rules,
+    raw: Raw<'b>,
+    bump: &'b Bump,
+    entry: &mut Entry<'b>,
+    payload: &mut Payload<'b>,
+    record: &mut Record<'b>,
+) -> Result<(), Dropped> {
+    carrier::open(raw, rules.input_format, bump, entry);
+    if entry.fields.is_empty()
+        && let Some(message) = entry.message
+    {
+        if message.trim_ascii().is_empty() {
+            return Err(Dropped::Blank);
+        }
+        if message.starts_with(b"-- ") && message.ends_with(b" --") {
+            return Err(Dropped::Marker);
+        }
+    }
+    let origin = rules.select.origin(entry);
+    let component = if origin == Origin::Other {
+        None
+    } else {
+        parse::parse(entry, rules.input_format, bump, payload);
+        rules.select.component(origin, entry, payload, bump)
+    };
+    match component {
+        Some(component) if !rules.select.wants(component) => return Err(Dropped::Component),
+        Some(component) => kata(rules, entry, payload, component, bump, record),
+        None if rules.others == Others::Drop => return Err(Dropped::Others),
+        None => other(rules, entry, bump, record),
+    }
+    Ok(())
+}
+
+fn kata<'b>(
+    rules: &'b Rules,
+    entry: &Entry<'b>,
+    payload: &Payload<'b>,
+    component: Component,
+    bump: &'b Bump,
+    record: &mut Record<'b>,
+) {
+    if let Some(tag_key) = &rules.tag_key {
+        record.tag = rules.tag.render(component, entry.identifier, bump);
+        tag_field(tag_key, bump, record);
+    }
+    rules.normalize.carrier(entry, bump, record);
+    rules.normalize.payload(entry, payload, component, bump, record);
+}
+
+/// An entry that is not Kata's: its carrier's fields, and its message where the carrier has no name for it.
+fn other<'b>(rules: &'b Rules, entry: &mut Entry<'b>, bump: &'b Bump, record: &mut Record<'b>) {
+    record.tag = tag::other(entry.identifier, bump);
+    if let Some(tag_key) = &rules.tag_key {
+        tag_field(tag_key, bump, record);
+    }
+    if let Some(message) = entry.message
+        && !entry.fields.iter().any(|field| field.key == b"MESSAGE")
+    {
+        entry.fields.push(Pair::text(b"MESSAGE", Text::plain(message)));
+    }
+    rules.normalize.carrier(entry, bump, record);
+}
+
+fn tag_field<'b>(tag_key: &str, bump: &'b Bump, record: &mut Record<'b>) {
+    let key = name::key("", name::mapped(tag_key.as_bytes(), bump), 1, bump);
+    record.carrier.push(Field { key, value: Value::Text(Text::plain(record.tag)) });
+}
+
+/// How many messages journald says that it dropped: `Suppressed 4150 messages from …`.
+fn suppressed(message: &[u8]) -> u64 {
+    let number = message.strip_prefix(b"Suppressed ").and_then(|rest| rest.split(|byte| *byte == b' ').next());
+    number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
+}
+
+fn note(raw: Raw<'_>, record: &Record<'_>, notes: &mut Vec<u8>) {
+    let Some(facts) = record.facts.as_ref().filter(|facts| !facts.flaws.is_empty()) else { return };
+    // Writing to memory does not fail.
+    _ = write!(notes, "byte {}:", raw.offset);
+    for flaw in facts.flaws.iter() {
+        _ = write!(notes, " {}", flaw.name());
+    }
+    notes.push(b'\n');
+}

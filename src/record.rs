@@ -1,0 +1,203 @@
+//! What the stages after the source pass on: text with its escapes still in, pairs, and the flat record.
+//!
+//! Nothing here owns bytes: all of it borrows from a batch, from the decoding buffer of the entry, or from the rules.
+
+use crate::component::Component;
+use crate::dictionary::{self, KeyId};
+use crate::flaw::Flaws;
+use crate::normalize::time::Stamp;
+
+/// How the bytes of a [`Text`] stand for its content. Each form is checked when the text is made, so encoders
+/// never fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Printable ASCII without `"` and `\`: the same bytes in every output.
+    Clean,
+    /// Valid UTF-8, to be escaped on output.
+    Utf8,
+    /// The inside of a Go `%q` string: well-formed escapes, and valid UTF-8 once decoded.
+    Go,
+    /// The inside of a JSON string: well-formed escapes, no lone surrogates, valid UTF-8.
+    Json,
+    /// Bytes that are not UTF-8. Only between `parse` and `normalize`, which gives them the defined form.
+    Bytes,
+}
+
+/// A piece of text in one of the forms.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'b> {
+    /// The bytes as they stand in the input.
+    pub bytes: &'b [u8],
+    /// How to read them.
+    pub form: Form,
+}
+
+/// A value of a pair or of a field.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'b> {
+    /// A string.
+    Text(Text<'b>),
+    /// An integer; never outside the range of `i64`, which is what index mappings have.
+    Int(i64),
+    /// A boolean.
+    Bool(bool),
+    /// JSON's null; never in a record.
+    Null,
+    /// A time of its own name, such as `kata_guest_time`.
+    Time(Stamp),
+    /// A journal field that occurs several times.
+    List(&'b [Text<'b>]),
+    /// A nested JSON value, object or array, as it stands; valid JSON where the record keeps it.
+    Nested(&'b [u8]),
+}
+
+/// What a payload says: a key as it was written, and its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'b> {
+    /// The key, without quotes.
+    pub key: &'b [u8],
+    /// The hash of the key, which the names of a record are compared by.
+    pub hash: u64,
+    /// Its place in the dictionary, if it is known.
+    pub id: Option<KeyId>,
+    /// The value.
+    pub value: Value<'b>,
+}
+
+impl<'b> Pair<'b> {
+    /// A pair of a key and a value, the key looked up.
+    #[inline]
+    #[must_use]
+    pub fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
+        let hash = dictionary::hash(key);
+        Pair { key, hash, id: dictionary::find(key, hash), value }
+    }
+
+    /// The same for text.
+    #[inline]
+    #[must_use]
+    pub fn text(key: &'b [u8], text: Text<'b>) -> Pair<'b> {
+        Pair::new(key, Value::Text(text))
+    }
+}
+
+/// A field's name in the form `"name":`, of plain ASCII, so that JSON output is a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<'b>(pub(crate) &'b [u8]);
+
+impl<'b> Key<'b> {
+    /// The form `"name":`.
+    #[must_use]
+    pub fn json(self) -> &'b [u8] {
+        self.0
+    }
+
+    /// The name alone.
+    #[must_use]
+    pub fn name(self) -> &'b [u8] {
+        self.0.get(1..self.0.len().saturating_sub(2)).unwrap_or_default()
+    }
+}
+
+/// One field of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'b> {
+    /// Its name, unique in the record.
+    pub key: Key<'b>,
+    /// Its value.
+    pub value: Value<'b>,
+}
+
+/// How an entry was read; the name is what `kata_format` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadFormat {
+    /// logfmt of logrus, and its layout for terminals.
+    Logfmt,
+    /// JSON of logrus.
+    Json,
+    /// JSON of slog: the Rust agent, runtime-rs up to 3.19.
+    Slog,
+    /// Journal fields of runtime-rs from 3.20.
+    Native,
+    /// Free text.
+    Text,
+}
+
+impl PayloadFormat {
+    /// The name that stands in `kata_format`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            PayloadFormat::Logfmt => "logfmt",
+            PayloadFormat::Json => "json",
+            PayloadFormat::Slog => "slog",
+            PayloadFormat::Native => "native",
+            PayloadFormat::Text => "text",
+        }
+    }
+}
+
+/// The canonical levels; the name is what `kata_level` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+impl Level {
+    /// Every level, least severe first.
+    pub const ALL: &'static [Level] =
+        &[Level::Trace, Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
+
+    /// The name that stands in `kata_level`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Error => "error",
+            Level::Critical => "critical",
+        }
+    }
+}
+
+/// The fields that katalog itself states about an entry of Kata's.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// `kata_time`: the host's time of the entry.
+    pub time: Option<Stamp>,
+    /// `kata_level`.
+    pub level: Option<Level>,
+    /// `kata_component`.
+    pub component: Component,
+    /// `kata_format`.
+    pub format: PayloadFormat,
+    /// `kata_guest`: the message came out of the guest.
+    pub guest: bool,
+    /// `kata_flaws`.
+    pub flaws: Flaws,
+}
+
+/// One record, ready to be encoded. Fields come in this order: `carrier`, `facts`, `payload`, then flaws and escaped.
+#[derive(Debug)]
+pub struct Record<'b> {
+    /// The tag, as the template gives it.
+    pub tag: &'b [u8],
+    /// What the carrier says: journal fields, stream and time of a container log line.
+    pub carrier: Vec<Field<'b>>,
+    /// What katalog says; none for an entry that is not Kata's and passes unchanged.
+    pub facts: Option<Facts>,
+    /// What the payload says, under `kata_` names.
+    pub payload: Vec<Field<'b>>,
+    /// Names of the fields whose bytes were not UTF-8; they are written with `\xHH` for each such byte and `\\` for
+    /// each backslash.
+    pub escaped: Vec<Key<'b>>,
+}

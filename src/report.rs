@@ -1,0 +1,407 @@
+//! What katalog says about itself: counters, their summary, and messages on standard error. Nothing else writes there.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+
+use crate::component::Component;
+use crate::flaw::Flaw;
+use crate::record::{Facts, Level};
+
+/// How the counters are shown at the end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsFormat {
+    /// A few aligned lines for people.
+    Text,
+    /// One JSON object on one line.
+    Json,
+}
+
+/// Why an entry was read and no record written for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Dropped {
+    /// Neither its identifier nor its content is Kata's.
+    Others,
+    /// It is Kata's, but of a component that was not asked for.
+    Component,
+    /// A line with nothing in it.
+    Blank,
+    /// A line that `journalctl` prints between entries, such as the start of a boot.
+    Marker,
+}
+
+impl Dropped {
+    /// Every reason, in the order of the statistics.
+    pub const ALL: &'static [Dropped] = &[Dropped::Others, Dropped::Component, Dropped::Blank, Dropped::Marker];
+
+    /// The name that stands in the statistics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dropped::Others => "others",
+            Dropped::Component => "component",
+            Dropped::Blank => "blank",
+            Dropped::Marker => "marker",
+        }
+    }
+}
+
+/// The counters of a run, or of one batch of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    read: u64,
+    written: u64,
+    passed: u64,
+    flawed: u64,
+    suppressed: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    dropped: [u64; Dropped::ALL.len()],
+    components: [u64; Component::ALL.len()],
+    levels: [u64; Level::ALL.len()],
+    flaws: [u64; Flaw::ALL.len()],
+}
+
+impl Stats {
+    /// Counts one entry of the input.
+    pub fn read(&mut self, bytes: usize) {
+        self.read += 1;
+        self.bytes_in += bytes as u64;
+    }
+
+    /// Counts one record, by what katalog says about it; none for an entry of others that passes unchanged.
+    pub fn wrote(&mut self, facts: Option<&Facts>) {
+        self.written += 1;
+        let Some(facts) = facts else {
+            self.passed += 1;
+            return;
+        };
+        self.components[facts.component as usize] += 1;
+        if let Some(level) = facts.level {
+            self.levels[level as usize] += 1;
+        }
+        if !facts.flaws.is_empty() {
+            self.flawed += 1;
+            for flaw in facts.flaws.iter() {
+                self.flaws[flaw as usize] += 1;
+            }
+        }
+    }
+
+    /// Counts one entry that no record was written for.
+    pub fn dropped(&mut self, reason: Dropped) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    /// Counts messages that journald says it threw away before anybody could read them.
+    pub fn suppressed(&mut self, messages: u64) {
+        self.suppressed += messages;
+    }
+
+    /// Counts bytes that the receiver has.
+    pub fn delivered(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
+    /// How many records were written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many of the records have flaws.
+    #[must_use]
+    pub fn flawed(&self) -> u64 {
+        self.flawed
+    }
+
+    /// Adds the counters of another part of the run.
+    pub fn merge(&mut self, other: &Stats) {
+        let Stats {
+            read,
+            written,
+            passed,
+            flawed,
+            suppressed,
+            bytes_in,
+            bytes_out,
+            dropped,
+            components,
+            levels,
+            flaws,
+        } = other;
+        self.read += read;
+        self.written += written;
+        self.passed += passed;
+        self.flawed += flawed;
+        self.suppressed += suppressed;
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+        add(&mut self.dropped, dropped);
+        add(&mut self.components, components);
+        add(&mut self.levels, levels);
+        add(&mut self.flaws, flaws);
+    }
+
+    /// Writes the summary in the given form.
+    ///
+    /// # Errors
+    /// If `out` fails.
+    pub fn write(&self, format: StatsFormat, out: &mut dyn Write) -> io::Result<()> {
+        match format {
+            StatsFormat::Text => self.write_text(out),
+            StatsFormat::Json => self.write_json(out),
+        }
+    }
+
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let width = self.read.max(self.written).to_string().len();
+        let mut line = |label: &str, count: u64, rest: &str| {
+            let text = format!("{label:<11}{count:>width$}{}{rest}", if rest.is_empty() { "" } else { "  " });
+            writeln!(out, "{text}")
+        };
+        line("read", self.read, &size(self.bytes_in))?;
+        line("written", self.written, &size(self.bytes_out))?;
+        for (label, count, rest) in [
+            ("passed", self.passed, "of others, unchanged".to_owned()),
+            ("dropped", self.dropped.iter().sum(), self.reasons().to_string()),
+            ("flawed", self.flawed, self.flaws().to_string()),
+            ("suppressed", self.suppressed, "by journald, never readable".to_owned()),
+        ] {
+            if count > 0 {
+                line(label, count, &rest)?;
+            }
+        }
+        for (label, counts) in [("components", self.components().to_string()), ("levels", self.levels().to_string())] {
+            if !counts.is_empty() {
+                writeln!(out, "{label:<11}{counts}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Summary<'s> {
+            read: u64,
+            written: u64,
+            passed: u64,
+            dropped: Counts<'s>,
+            flawed: u64,
+            suppressed: u64,
+            bytes_in: u64,
+            bytes_out: u64,
+            components: Counts<'s>,
+            levels: Counts<'s>,
+            flaws: Counts<'s>,
+        }
+        let summary = Summary {
+            read: self.read,
+            written: self.written,
+            passed: self.passed,
+            dropped: self.reasons(),
+            flawed: self.flawed,
+            suppressed: self.suppressed,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            components: self.components(),
+            levels: self.levels(),
+            flaws: self.flaws(),
+        };
+        let mut line = serde_json::to_vec(&summary).map_err(io::Error::other)?;
+        line.push(b'\n');
+        out.write_all(&line)
+    }
+
+    fn reasons(&self) -> Counts<'_> {
+        Counts { name: |index| Dropped::ALL.get(index).map_or("", |reason| reason.name()), counts: &self.dropped }
+    }
+
+    fn components(&self) -> Counts<'_> {
+        Counts {
+            name: |index| Component::ALL.get(index).map_or("", |component| component.name()),
+            counts: &self.components,
+        }
+    }
+
+    fn levels(&self) -> Counts<'_> {
+        Counts { name: |index| Level::ALL.get(index).map_or("", |level| level.name()), counts: &self.levels }
+    }
+
+    fn flaws(&self) -> Counts<'_> {
+        Counts { name: |index| Flaw::ALL.get(index).map_or("", |flaw| flaw.name()), counts: &self.flaws }
+    }
+}
+
+fn add(sums: &mut [u64], counts: &[u64]) {
+    for (sum, count) in sums.iter_mut().zip(counts) {
+        *sum += count;
+    }
+}
+
+/// Counters with their names. Zeros are not shown.
+struct Counts<'s> {
+    name: fn(usize) -> &'static str,
+    counts: &'s [u64],
+}
+
+impl Counts<'_> {
+    fn shown(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(index, count)| ((self.name)(index), *count))
+    }
+}
+
+impl fmt::Display for Counts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, count)) in self.shown().enumerate() {
+            write!(f, "{}{name} {count}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Counts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, count) in self.shown() {
+            map.serialize_entry(name, &count)?;
+        }
+        map.end()
+    }
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    let (mut unit, mut whole, mut rest) = ("B", bytes, 0);
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if whole < 1024 {
+            break;
+        }
+        (unit, rest, whole) = (larger, whole % 1024, whole / 1024);
+    }
+    if unit == "B" { format!("{whole} {unit}") } else { format!("{whole}.{} {unit}", rest * 10 / 1024) }
+}
+
+/// Prints one message on standard error. A message that cannot be printed is given up: there is nobody left to tell.
+pub fn diagnostic(message: fmt::Arguments<'_>) {
+    let text = harmless(&message.to_string());
+    let _ = io::stderr().lock().write_all(format!("katalog: {}\n", text.trim_end()).as_bytes());
+}
+
+/// Prints the messages of a worker, one a line.
+pub fn notes(notes: &[u8]) {
+    for line in String::from_utf8_lossy(notes).lines() {
+        diagnostic(format_args!("{line}"));
+    }
+}
+
+/// Prints the summary of a run on standard error.
+pub fn summary(stats: &Stats, format: StatsFormat) {
+    let _ = stats.write(format, &mut io::stderr().lock());
+}
+
+/// A message may quote a file name or a piece of a log, and neither may drive the terminal.
+fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            harmless.extend(c.escape_default());
+        } else {
+            harmless.push(c);
+        }
+    }
+    harmless
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flaw::Flaws;
+    use crate::record::PayloadFormat;
+
+    fn sample() -> Stats {
+        let mut stats = Stats::default();
+        let mut flaws = Flaws::default();
+        flaws.add(Flaw::Truncated);
+        flaws.add(Flaw::NoTime);
+        let clean = Facts {
+            time: None,
+            level: Some(Level::Info),
+            component: Component::Agent,
+            format: PayloadFormat::Text,
+            guest: true,
+            flaws: Flaws::default(),
+        };
+        for _ in 0..12 {
+            stats.read(100);
+        }
+        for _ in 0..7 {
+            stats.wrote(Some(&clean));
+        }
+        stats.wrote(Some(&Facts { flaws, level: None, component: Component::Unknown, ..clean }));
+        stats.wrote(None);
+        stats.dropped(Dropped::Others);
+        stats.dropped(Dropped::Others);
+        stats.dropped(Dropped::Marker);
+        stats.suppressed(40);
+        stats.delivered(2_203_000);
+        stats
+    }
+
+    fn shown(stats: &Stats, format: StatsFormat) -> String {
+        let mut out = Vec::new();
+        stats.write(format, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_text_is_aligned_and_leaves_zeros_out() {
+        let expected = "\
+read       12  1.1 KiB
+written     9  2.1 MiB
+passed      1  of others, unchanged
+dropped     3  others 2, marker 1
+flawed      1  truncated 1, no-time 1
+suppressed 40  by journald, never readable
+components agent 7, unknown 1
+levels     info 7
+";
+        assert_eq!(shown(&sample(), StatsFormat::Text), expected);
+        assert_eq!(shown(&Stats::default(), StatsFormat::Text), "read       0  0 B\nwritten    0  0 B\n");
+    }
+
+    #[test]
+    fn the_json_is_one_line() {
+        let expected = r#"{"read":12,"written":9,"passed":1,"dropped":{"others":2,"marker":1},"flawed":1,"suppressed":40,"bytes_in":1200,"bytes_out":2203000,"components":{"agent":7,"unknown":1},"levels":{"info":7},"flaws":{"truncated":1,"no-time":1}}"#;
+        assert_eq!(shown(&sample(), StatsFormat::Json), format!("{expected}\n"));
+    }
+
+    #[test]
+    fn merging_adds_every_counter() {
+        let mut sum = sample();
+        sum.merge(&sample());
+        let mut twice = Stats::default();
+        twice.merge(&sum);
+        assert_eq!(twice, sum);
+        assert!(shown(&sum, StatsFormat::Json).starts_with(r#"{"read":24,"written":18,"passed":2,"dropped":{"others":4,"marker":2},"flawed":2,"suppressed":80,"bytes_in":2400,"bytes_out":4406000,"components":{"agent":14,"#));
+        assert_eq!((sum.written(), sum.flawed()), (18, 2));
+    }
+
+    #[test]
+    fn every_entry_is_accounted_for() {
+        let stats = sample();
+        assert_eq!(stats.read, stats.written + stats.dropped.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn messages_do_not_drive_the_terminal() {
+        assert_eq!(harmless("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+    }
+}

@@ -1,0 +1,58 @@
+//! The configuration, compiled and checked once; immutable, and lent to every stage.
+
+use crate::config::Config;
+use crate::normalize::{self, Normalize};
+use crate::select::{Others, Select};
+use crate::source::InputFormat;
+use crate::tag::Template;
+
+/// What the worker's stages run on.
+#[derive(Debug)]
+pub struct Rules {
+    /// What the input is taken to be.
+    pub input_format: InputFormat,
+    /// Which entries are Kata's.
+    pub select: Select,
+    /// What becomes of entries that are not.
+    pub others: Others,
+    /// What the fields of a record are.
+    pub normalize: Normalize,
+    /// Tags of Kata's records.
+    pub tag: Template,
+    /// The field that holds the tag, if one does.
+    pub tag_key: Option<String>,
+    /// Name each flawed entry.
+    pub verbose: bool,
+}
+
+/// A setting that could not be compiled; the message starts with its key.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A pattern for identifiers.
+    #[error("identifier: {0}")]
+    Identifier(#[from] regex::Error),
+    /// A setting of the record.
+    #[error(transparent)]
+    Normalize(#[from] normalize::SettingsError),
+    /// A tag template.
+    #[error("tag: unknown placeholder {0:?}; there are {{component}} and {{identifier}}")]
+    Tag(String),
+}
+
+impl Rules {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// The key of the setting that is wrong, and why.
+    pub fn new(config: &Config) -> Result<Rules, RulesError> {
+        Ok(Rules {
+            input_format: config.source.input_format,
+            select: Select::new(&config.select)?,
+            others: config.select.others,
+            normalize: Normalize::new(&config.normalize)?,
+            tag: Template::new(&config.tag).map_err(RulesError::Tag)?,
+            tag_key: config.tag_key.clone(),
+            verbose: config.verbose,
+        })
+    }
+}

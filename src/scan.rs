@@ -1,0 +1,163 @@
+//! Byte scanners: the first byte of a class, sixteen at a time. They know nothing of formats.
+
+use wide::{CmpEq, CmpLt, i8x16};
+
+const WIDTH: usize = 16;
+
+/// Sixteen bytes, as signed numbers: below zero is not ASCII.
+type Block = i8x16;
+
+#[inline(always)]
+fn eq(block: Block, byte: u8) -> Block {
+    block.simd_eq(i8x16::splat(byte as i8))
+}
+
+/// All bytes below `limit`, and all that are not ASCII.
+#[inline(always)]
+fn below(block: Block, limit: u8) -> Block {
+    block.simd_lt(i8x16::splat(limit as i8))
+}
+
+/// Position of the first byte at or after `at` for which the class holds; the length where there is none.
+/// `class` gives a mask of sixteen bytes, `one` the same for one.
+#[inline(always)]
+fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl Fn(u8) -> bool) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
+        let mask = class(bytemuck::cast(*block)).to_bitmask();
+        if mask != 0 {
+            return at + mask.trailing_zeros() as usize;
+        }
+        at += WIDTH;
+    }
+    // The last few bytes once more with those before them: one block instead of up to fifteen steps.
+    if let Some(block) = bytes.last_chunk::<WIDTH>() {
+        let first = bytes.len() - WIDTH;
+        let mask = class(bytemuck::cast(*block)).to_bitmask() >> (at - first).min(31);
+        return if mask == 0 || at >= bytes.len() { bytes.len() } else { at + mask.trailing_zeros() as usize };
+    }
+    bytes.get(at..).and_then(|rest| rest.iter().position(|byte| one(*byte))).map_or(bytes.len(), |step| at + step)
+}
+
+/// End of a run of characters that logrus writes without quotes: the next byte that is a space or below, `"`, `=`, `\`,
+/// or not ASCII.
+#[inline]
+#[must_use]
+pub fn token_end(bytes: &[u8], at: usize) -> usize {
+    find(
+        bytes,
+        at,
+        |block| below(block, 0x21) | eq(block, b'"') | eq(block, b'=') | eq(block, b'\\'),
+        |byte| byte <= b' ' || byte >= 0x80 || matches!(byte, b'"' | b'=' | b'\\'),
+    )
+}
+
+/// The next byte of a quoted string that needs a look: `"`, `\`, `%`, a control character, or not ASCII.
+#[inline]
+#[must_use]
+pub fn quoted_stop(bytes: &[u8], at: usize) -> usize {
+    find(
+        bytes,
+        at,
+        |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'),
+        |byte| byte < b' ' || byte >= 0x80 || matches!(byte, b'"' | b'\\' | b'%'),
+    )
+}
+
+/// The next byte that JSON text cannot hold as it is: `"`, `\` or a control character. Not ASCII is skipped.
+#[inline]
+#[must_use]
+pub fn json_special(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        at = unclean(bytes, at);
+        match bytes.get(at) {
+            Some(0x80..) => at += 1,
+            _ => return at,
+        }
+    }
+}
+
+/// The next byte that is not clean: `"`, `\`, a control character, or not ASCII.
+#[inline]
+#[must_use]
+pub fn unclean(bytes: &[u8], at: usize) -> usize {
+    find(
+        bytes,
+        at,
+        |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'),
+        |byte| byte < b' ' || byte >= 0x80 || matches!(byte, b'"' | b'\\'),
+    )
+}
+
+/// One bit for each of 64 bytes that `class` holds for, the first byte lowest.
+#[inline(always)]
+fn bits(block: &[u8; 64], class: impl Fn(Block) -> Block) -> u64 {
+    let mut bits = 0;
+    for (index, part) in block.as_chunks::<WIDTH>().0.iter().enumerate() {
+        bits |= u64::from(class(bytemuck::cast(*part)).to_bitmask()) << (index * WIDTH);
+    }
+    bits
+}
+
+/// End of the JSON object or array that opens at `at`: the position behind its closing bracket, or none where it is
+/// not closed. Brackets are counted outside of strings and not matched by kind; 64 bytes at a time.
+#[must_use]
+pub fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0_u32;
+    let mut in_string = false;
+    loop {
+        if let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<64>)
+            && bits(block, |part| eq(part, b'\\')) == 0
+        {
+            let mut inside = bits(block, |part| eq(part, b'"'));
+            for shift in [1, 2, 4, 8, 16, 32] {
+                inside ^= inside << shift;
+            }
+            if in_string {
+                inside = !inside;
+            }
+            // `[` and `{` differ in one bit only, and so do `]` and `}`.
+            let opens = bits(block, |part| eq(part | i8x16::splat(0x20), b'{')) & !inside;
+            let closes = bits(block, |part| eq(part | i8x16::splat(0x20), b'}')) & !inside;
+            if depth > closes.count_ones() {
+                depth = depth + opens.count_ones() - closes.count_ones();
+                in_string = inside >> 63 != 0;
+                at += 64;
+                continue;
+            }
+        }
+        // The block with the end in it, one with an escape, and the last bytes.
+        let end = bytes.len().min(at + 64);
+        let mut escaped = false;
+        while at < end || escaped {
+            let byte = *bytes.get(at)?;
+            at += 1;
+            if escaped {
+                escaped = false;
+            } else if in_string {
+                match byte {
+                    b'"' => in_string = false,
+                    b'\\' => escaped = true,
+                    _ => {}
+                }
+            } else {
+                match byte {
+                    b'"' => in_string = true,
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => {
+                        depth = depth.saturating_sub(1);
+                        if depth == 0 {
+                            return Some(at);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if at >= bytes.len() {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

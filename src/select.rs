@@ -1,0 +1,194 @@
+//! Is an entry Kata's, and whose? First by its identifier, before anything is parsed; then by what the payload says.
+
+use std::collections::{HashMap, HashSet};
+
+use bumpalo::Bump;
+use clap::ValueEnum;
+use memchr::memmem;
+use regex::bytes::RegexSet;
+use serde::Deserialize;
+
+use crate::carrier::Entry;
+use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
+use crate::dictionary::KeyId;
+use crate::flaw::Flaw;
+use crate::parse::{Payload, content};
+use crate::record::PayloadFormat;
+
+/// What becomes of entries that are not Kata's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Others {
+    /// Drop and count them
+    #[default]
+    Drop,
+    /// Pass them on unchanged, under their own tag
+    Pass,
+}
+
+/// What a user may say about the selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Identifiers that are Kata's own; patterns that must match the whole identifier.
+    pub identifiers: Vec<String>,
+    /// Identifiers in whose output Kata's lines are picked out by what they say.
+    pub managers: Vec<String>,
+    /// The identifier that lines without one are taken to have.
+    pub default_identifier: String,
+    /// What becomes of entries that are not Kata's.
+    pub others: Others,
+    /// The components wanted; all where empty.
+    pub components: Vec<Component>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            identifiers: IDENTIFIERS.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            managers: ["containerd", "crio", "vc"].map(str::to_owned).to_vec(),
+            default_identifier: "kata".to_owned(),
+            others: Others::Drop,
+            components: Vec::new(),
+        }
+    }
+}
+
+/// What an identifier alone says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Kata's own; the component where the identifier is of one only.
+    Own(Option<Component>),
+    /// A container manager's: Kata's lines are among its own.
+    Manager,
+    /// Not Kata's.
+    Other,
+}
+
+/// The settings, compiled.
+#[derive(Debug)]
+pub struct Select {
+    own: HashMap<Vec<u8>, Option<Component>>,
+    patterns: RegexSet,
+    managers: HashSet<Vec<u8>>,
+    default_origin: Origin,
+    wanted: u32,
+}
+
+impl Select {
+    /// Compiles the settings.
+    ///
+    /// # Errors
+    /// A pattern that is not a regular expression, with the reason.
+    pub fn new(settings: &Settings) -> Result<Select, regex::Error> {
+        let (patterns, names): (Vec<_>, Vec<_>) =
+            settings.identifiers.iter().partition(|name| regex::escape(name).replace("\\-", "-") != **name);
+        let component_of = |name: &str| IDENTIFIERS.iter().find(|(known, _)| *known == name).and_then(|row| row.1);
+        let mut select = Select {
+            own: names.iter().map(|name| (name.as_bytes().to_vec(), component_of(name))).collect(),
+            patterns: RegexSet::new(patterns.iter().map(|pattern| format!("^(?:{pattern})$")))?,
+            managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
+            default_origin: Origin::Other,
+            wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
+        };
+        select.default_origin = match select.identified(settings.default_identifier.as_bytes()) {
+            // The line itself says nothing of its writer, so neither does the name that it is given.
+            Origin::Own(_) => Origin::Own(Some(Component::Unknown)),
+            origin => origin,
+        };
+        Ok(select)
+    }
+
+    /// What the entry's identifier says.
+    #[must_use]
+    pub fn origin(&self, entry: &Entry<'_>) -> Origin {
+        match entry.identifier {
+            None => self.default_origin,
+            Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(b"A panic occurred at ")) => {
+                // The panic hook of runtime-rs also writes to /dev/kmsg.
+                Origin::Own(Some(Component::RuntimeRs))
+            }
+            Some(identifier) => self.identified(identifier),
+        }
+    }
+
+    fn identified(&self, identifier: &[u8]) -> Origin {
+        if let Some(component) = self.own.get(identifier) {
+            Origin::Own(*component)
+        } else if self.managers.contains(identifier) {
+            Origin::Manager
+        } else if self.patterns.is_match(identifier) {
+            Origin::Own(Some(Component::Unknown))
+        } else {
+            Origin::Other
+        }
+    }
+
+    /// Who wrote the payload; none where the entry is not Kata's.
+    pub fn component<'b>(
+        &self,
+        origin: Origin,
+        entry: &Entry<'b>,
+        payload: &mut Payload<'b>,
+        bump: &'b Bump,
+    ) -> Option<Component> {
+        if let Some(writer) = payload.writer {
+            return Some(writer);
+        }
+        let name = payload.host(KeyId::NAME, bump);
+        let source = payload.host(KeyId::SOURCE, bump);
+        let found = name.and_then(by_name).or_else(|| source.and_then(by_source));
+        match (found, origin) {
+            (Some(Component::Runtime), _) if payload.is_runtime_rs(bump) => Some(Component::RuntimeRs),
+            (Some(component), _) => Some(component),
+            (None, Origin::Other) => None,
+            (None, Origin::Manager) => proven_otherwise(entry, payload, bump),
+            (None, Origin::Own(None)) => Some(match payload.format {
+                // Only runtime-rs writes anything but logfmt under `kata`.
+                PayloadFormat::Logfmt => Component::Shimv2,
+                _ => Component::RuntimeRs,
+            }),
+            (None, Origin::Own(Some(component))) => Some(component),
+        }
+    }
+
+    /// Whether the user wants this component's entries.
+    #[must_use]
+    pub fn wants(&self, component: Component) -> bool {
+        self.wanted == 0 || self.wanted & 1 << component as u8 != 0
+    }
+}
+
+fn by_name(name: &[u8]) -> Option<Component> {
+    NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|row| row.1)
+}
+
+fn by_source(source: &[u8]) -> Option<Component> {
+    if source.starts_with(b"virtcontainers/") {
+        return Some(Component::Shimv2);
+    }
+    SOURCES.iter().find(|(known, _)| known.as_bytes() == source).map(|row| row.1)
+}
+
+/// A manager's line that names neither a component nor a part of Kata, and is Kata's all the same.
+fn proven_otherwise<'b>(entry: &Entry<'b>, payload: &mut Payload<'b>, bump: &'b Bump) -> Option<Component> {
+    if let Some(runtime) = content(&payload.pairs, KeyId::RUNTIME, bump) {
+        // containerd's shim library, inside Kata's shim.
+        return runtime.starts_with(b"io.containerd.kata").then_some(Component::Shimv2);
+    }
+    if payload.format != PayloadFormat::Text {
+        return None;
+    }
+    let message = entry.message?;
+    if [b"kata-containers".as_slice(), b"containerd-shim-kata", b"io.containerd.kata"]
+        .iter()
+        .any(|mark| memmem::find(message, mark).is_some())
+    {
+        return Some(Component::Shimv2);
+    }
+    let heads = [b"panic: ".as_slice(), b"fatal error: ", b"[signal SIG", b"goroutine "];
+    heads.iter().any(|head| message.starts_with(head)).then(|| {
+        // A manager that panics is gone; a shim that panics does it through the manager's output.
+        payload.flaws.add(Flaw::UnprovenOrigin);
+        Component::Shimv2
+    })
+}

@@ -1,0 +1,170 @@
+//! Standard output, or a file in its place: each chunk goes out as it is, without a buffer in between.
+
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Delivery, SinkError};
+use crate::source::Input;
+
+/// How long to wait before a full pipe that does not block is tried again.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// An open output.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    name: String,
+}
+
+impl Output {
+    /// Opens the file for writing, emptied, or takes standard output where none is named.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or the output is one of the inputs.
+    pub fn open(path: Option<&Path>, inputs: &[Input]) -> Result<Output, SinkError> {
+        let Some(path) = path else {
+            // The standard library's handle would look for line ends in each chunk and copy what is behind the last
+            // one. A duplicate of the descriptor has no such buffer.
+            let name = "standard output".to_owned();
+            let file = match io::stdout().as_fd().try_clone_to_owned() {
+                Ok(descriptor) => File::from(descriptor),
+                Err(source) => return Err(SinkError::Write { name, source }),
+            };
+            if let Ok(metadata) = file.metadata() {
+                refuse_inputs(&name, &metadata, inputs)?;
+            }
+            return Ok(Output { file, name });
+        };
+        let name = format!("\"{}\"", path.display());
+        // Before it is opened, since opening empties it.
+        if let Ok(metadata) = path.metadata() {
+            refuse_inputs(&name, &metadata, inputs)?;
+        }
+        let file = File::create(path).map_err(|source| SinkError::Open { path: path.to_owned(), source })?;
+        Ok(Output { file, name })
+    }
+
+    /// Writes one chunk.
+    ///
+    /// # Errors
+    /// If writing fails in another way than by a closed pipe.
+    pub fn deliver(&mut self, chunk: &[u8]) -> Result<Delivery, SinkError> {
+        match write_whole(&mut self.file, chunk) {
+            Ok(()) => Ok(Delivery::Done),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Delivery::Closed),
+            Err(source) => Err(SinkError::Write { name: self.name.clone(), source }),
+        }
+    }
+}
+
+/// Like `write_all`, but it also waits for a pipe that some other process set to not block: the mode belongs to the
+/// pipe, so whoever shares it with us may have changed it.
+fn write_whole(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(RETRY),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Only regular files can be read and written at once by mistake: terminals and `/dev/null` may well be both.
+fn refuse_inputs(name: &str, output: &Metadata, inputs: &[Input]) -> Result<(), SinkError> {
+    if !output.is_file() {
+        return Ok(());
+    }
+    for input in inputs {
+        let metadata = match input {
+            Input::Stdin => standard_input(),
+            Input::File(path) => path.metadata(),
+        };
+        // An input that cannot be looked at is reported when it is opened.
+        let same = metadata.is_ok_and(|input| (input.dev(), input.ino()) == (output.dev(), output.ino()));
+        if same {
+            return Err(SinkError::SameFile { output: name.to_owned(), input: input.to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn standard_input() -> io::Result<Metadata> {
+    File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_follow_each_other_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        std::fs::write(&path, "old content that has to go").unwrap();
+        let mut output = Output::open(Some(&path), &[]).unwrap();
+        assert_eq!(output.deliver(b"one\n").unwrap(), Delivery::Done);
+        assert_eq!(output.deliver(b"").unwrap(), Delivery::Done);
+        assert_eq!(output.deliver(b"two\n").unwrap(), Delivery::Done);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn an_input_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kata.log");
+        let link = directory.path().join("link");
+        std::fs::write(&path, "content").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let error = Output::open(Some(&link), &[Input::File(path.clone())]).unwrap_err();
+        assert_eq!(error.exit(), crate::exit::Exit::Usage);
+        assert!(error.to_string().contains("kata.log"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut output = Output { file: File::from(std::os::fd::OwnedFd::from(writer)), name: "pipe".to_owned() };
+        assert_eq!(output.deliver(b"x").unwrap(), Delivery::Closed);
+    }
+
+    #[test]
+    fn a_full_pipe_is_waited_for() {
+        struct Hesitant(Vec<u8>, u8);
+        impl Write for Hesitant {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 = self.1.wrapping_add(1);
+                match self.1 % 3 {
+                    0 => Err(ErrorKind::WouldBlock.into()),
+                    1 => Err(ErrorKind::Interrupted.into()),
+                    _ => {
+                        self.0.extend_from_slice(&bytes[..1]);
+                        Ok(1)
+                    }
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut writer = Hesitant(Vec::new(), 0);
+        write_whole(&mut writer, b"hello").unwrap();
+        assert_eq!(writer.0, b"hello");
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let mut output = Output::open(Some(Path::new("/dev/full")), &[]).unwrap();
+        let error = output.deliver(b"x").unwrap_err();
+        assert_eq!(error.exit(), crate::exit::Exit::Io);
+        assert!(error.to_string().starts_with("cannot write to \"/dev/full\": "), "{error}");
+    }
+}

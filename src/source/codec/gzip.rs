@@ -1,0 +1,56 @@
+//! Decodes gzip with any number of members. It does not recognize gzip.
+
+use std::io::{self, BufRead, Read, Write};
+
+use flate2::write::MultiGzDecoder;
+
+use super::buffered;
+
+/// Reads the decompressed bytes. It drives flate2's writing decoder, which still hands out what came before damage.
+pub(super) struct Decoder<R> {
+    input: R,
+    decoder: MultiGzDecoder<Vec<u8>>,
+    /// How much of the decoder's output was handed on.
+    taken: usize,
+    /// The outcome, once the compressed bytes are over or damaged.
+    over: Option<io::Result<()>>,
+}
+
+impl<R: BufRead> Decoder<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, decoder: MultiGzDecoder::new(Vec::new()), taken: 0, over: None }
+    }
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let output = self.decoder.get_mut();
+            let ready = &output[self.taken..];
+            if !ready.is_empty() {
+                let len = ready.len().min(room.len());
+                room[..len].copy_from_slice(&ready[..len]);
+                self.taken += len;
+                return Ok(len);
+            }
+            output.clear();
+            self.taken = 0;
+            if let Some(over) = &mut self.over {
+                return std::mem::replace(over, Ok(())).map(|()| 0);
+            }
+            let compressed = buffered(&mut self.input)?;
+            if compressed.is_empty() {
+                self.over = Some(self.decoder.try_finish());
+                continue;
+            }
+            match self.decoder.write(compressed) {
+                Ok(len) => self.input.consume(len),
+                Err(cause) => {
+                    // Finishing fails for the same reason, but hands out what was decoded.
+                    let _ = self.decoder.try_finish();
+                    self.over = Some(Err(cause));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+#![allow(clippy::unwrap_used)] // a test fails by it
+
+use std::io::Write;
+
+use super::Codec;
+use crate::source::tests::{Owned, Pieces, drain};
+use crate::source::{Input, Settings, SourceError, from_reader};
+
+/// Text that does not shrink to nothing, so that there is a middle to damage.
+fn text(lines: u32) -> Vec<u8> {
+    (0..lines).flat_map(|line| format!("line {line} {:x}\n", line.wrapping_mul(2_654_435_761)).into_bytes()).collect()
+}
+
+fn read(data: &[u8], sizes: &[usize]) -> (Vec<Owned>, Option<SourceError>) {
+    let mut source = from_reader(Box::new(Pieces::new(data, sizes)), Input::Stdin, true, &Settings::default());
+    drain(&mut *source)
+}
+
+/// The lines that came out, as they stood in the text; the last one may be cut.
+fn rejoined(entries: &[Owned]) -> Vec<u8> {
+    entries.iter().flat_map(|entry| [&entry.bytes[..], b"\n"].concat()).collect()
+}
+
+fn packed(codec: Codec, data: &[u8]) -> Option<Vec<u8>> {
+    match codec {
+        #[cfg(feature = "gzip")]
+        Codec::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(data).unwrap();
+            Some(encoder.finish().unwrap())
+        }
+        #[cfg(feature = "xz")]
+        Codec::Xz => {
+            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 3);
+            encoder.write_all(data).unwrap();
+            Some(encoder.finish().unwrap())
+        }
+        #[cfg(feature = "zstd")]
+        Codec::Zstd => {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+            // As the `zstd` program does.
+            encoder.include_checksum(true).unwrap();
+            encoder.write_all(data).unwrap();
+            Some(encoder.finish().unwrap())
+        }
+        #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
+        _ => {
+            let _ = std::io::sink().write_all(data);
+            None
+        }
+    }
+}
+
+const CODECS: [Codec; 3] = [Codec::Gzip, Codec::Xz, Codec::Zstd];
+
+#[test]
+fn compressed_inputs_are_recognized_and_joined() {
+    for codec in CODECS {
+        let (first, second) = (text(20_000), text(30));
+        let (Some(one), Some(two), Some(empty)) = (packed(codec, &first), packed(codec, &second), packed(codec, b""))
+        else {
+            continue;
+        };
+        let input = [&one[..], &empty, &two].concat();
+        for sizes in [&[usize::MAX][..], &[1, 3], &[5000]] {
+            let (entries, error) = read(&input, sizes);
+            assert!(error.is_none(), "{codec}: {error:?}");
+            assert_eq!(rejoined(&entries), [&first[..], &second].concat(), "{codec}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_input_gives_what_it_holds_and_then_an_error() {
+    for codec in CODECS {
+        let whole = text(50_000);
+        let Some(input) = packed(codec, &whole) else { continue };
+        for cut in [input.len() - 1, input.len() / 2, 12] {
+            let (entries, error) = read(&input[..cut], &[usize::MAX]);
+            let error = error.unwrap();
+            assert_eq!(error.exit_code(), 65, "{error}");
+            assert!(matches!(error, SourceError::Damaged { .. }), "{error}");
+            let mut found = rejoined(&entries);
+            if entries.last().is_some_and(|entry| entry.unfinished) {
+                found.pop();
+            }
+            assert!(whole.starts_with(&found), "{codec}");
+            assert!(cut == 12 || found.len() > whole.len() / 4, "{codec}: {} of {}", found.len(), whole.len());
+            assert!(cut != input.len() - 1 || found == whole, "{codec}: only the trailer was cut");
+        }
+    }
+}
+
+#[test]
+fn everything_before_damage_is_delivered() {
+    for codec in CODECS {
+        let (first, second) = (text(40_000), text(20));
+        let (Some(one), Some(mut two)) = (packed(codec, &first), packed(codec, &second)) else { continue };
+        two[1] ^= 0xff;
+        for sizes in [&[usize::MAX][..], &[1000]] {
+            let (entries, error) = read(&[&one[..], &two].concat(), sizes);
+            assert_eq!(rejoined(&entries), first, "{codec}: nothing of the first part is lost");
+            let error = error.unwrap();
+            assert!(error.to_string().contains(&format!("its {codec} data is damaged")), "{error}");
+            assert!(error.to_string().contains(&format!("{} bytes", first.len())), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_codec_that_was_left_out_is_named() {
+    for (codec, magic) in
+        [(Codec::Gzip, &b"\x1f\x8b\x08"[..]), (Codec::Xz, b"\xfd7zXZ\0"), (Codec::Zstd, b"\x28\xb5\x2f\xfd")]
+    {
+        let (entries, error) = read(magic, &[1]);
+        assert!(entries.is_empty());
+        let error = error.unwrap();
+        assert_eq!(error.exit_code(), 65);
+        match packed(codec, b"") {
+            Some(_) => assert!(matches!(error, SourceError::Damaged { .. }), "{error}"),
+            None => assert!(error.to_string().contains(&format!("cargo feature `{codec}`")), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn beginnings_of_a_magic_are_text() {
+    for input in [&b"\x1f"[..], b"\xfd7zXY\n", b"LPKSHHR", b"\x28\xb5\x2f", b"L\n"] {
+        let (entries, error) = read(input, &[1]);
+        assert!(error.is_none());
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].bytes, input.strip_suffix(b"\n").unwrap_or(input));
+    }
+}

@@ -1,0 +1,55 @@
+//! Decodes Zstandard with any number of frames. It does not recognize Zstandard.
+
+use std::io::{self, BufRead, Read};
+
+use zstd::stream::raw::{DParameter, Decoder as Raw, InBuffer, Operation, OutBuffer};
+
+use super::buffered;
+
+/// The largest window that is decoded: 128 MiB, as the `zstd` program allows.
+const WINDOW_LOG_MAX: u32 = 27;
+
+/// Reads the decompressed bytes.
+pub(super) struct Decoder<R> {
+    input: R,
+    raw: Raw<'static>,
+    /// How many bytes the decoder can use at most before it has something to say: one block and the next header. It is
+    /// never given more, because a block that is decoded in the same step as a damaged one is lost. Zero between
+    /// frames.
+    wanted: usize,
+}
+
+impl<R: BufRead> Decoder<R> {
+    pub(super) fn new(input: R) -> io::Result<Self> {
+        let mut raw = Raw::new()?;
+        raw.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+        Ok(Self { input, raw, wanted: 0 })
+    }
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        /// A magic and the byte that says how long the rest of the header is.
+        const FRAME_START: usize = 5;
+        loop {
+            let compressed = buffered(&mut self.input)?;
+            let over = compressed.is_empty();
+            if over && self.wanted == 0 {
+                return Ok(0);
+            }
+            let step = if self.wanted == 0 { FRAME_START } else { self.wanted };
+            let mut source = InBuffer::around(&compressed[..step.min(compressed.len())]);
+            let mut target = OutBuffer::around(&mut *room);
+            let wanted = self.raw.run(&mut source, &mut target)?;
+            let (consumed, produced) = (source.pos(), target.pos());
+            self.input.consume(consumed);
+            self.wanted = wanted;
+            if produced > 0 {
+                return Ok(produced);
+            }
+            if over && wanted > 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What can go wrong with an input as a whole, as messages that say what to do. It has nothing on the contents of
+//! entries: those are flaws, not errors.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::codec::Codec;
+use super::open::Input;
+
+/// Why an input could not be opened or read on. The messages hold their causes, so none is a `source()` as well.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The input could not be opened.
+    #[error("failed to open {} for reading: {cause}", .input.quoted())]
+    Open {
+        /// The input.
+        input: Input,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The input is a directory.
+    #[error(
+        "failed to read {}: it is a directory; name the files in it, or for a journal run \
+         `journalctl --directory {} -o export | katalog`",
+        .input.quoted(), .input
+    )]
+    Directory {
+        /// The input.
+        input: Input,
+    },
+    /// The input is a journal file.
+    #[error(
+        "failed to read {}: it is a systemd journal file, and this version does not read journal files; run \
+         `journalctl --file {} -o export | katalog`",
+        .input.quoted(), .input
+    )]
+    Journal {
+        /// The input.
+        input: Input,
+    },
+    /// Reading failed on the way.
+    #[error("failed to read {} at offset {offset}: {cause}", .input.quoted())]
+    Read {
+        /// The input.
+        input: Input,
+        /// How many bytes came before, after decompression.
+        offset: u64,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The compressed data is damaged or incomplete.
+    #[error(
+        "failed to read {}: its {codec} data is damaged or cut off: {cause}; the {offset} bytes before the damage \
+         were read, and `{} -t` tells whether a fresh copy is sound",
+        .input.quoted(), .codec.tool()
+    )]
+    Damaged {
+        /// The input.
+        input: Input,
+        /// How it is compressed.
+        codec: Codec,
+        /// How many bytes came before, after decompression.
+        offset: u64,
+        /// What the decoder said.
+        cause: io::Error,
+    },
+    /// The input is compressed, and its codec was left out of this build.
+    #[error(
+        "failed to read {}: it is compressed with {codec}, which this build leaves out; build katalog with the cargo \
+         feature `{}`, or run `{} -dc {} | katalog`",
+        .input.quoted(), .codec.feature(), .codec.tool(), .input
+    )]
+    MissingCodec {
+        /// The input.
+        input: Input,
+        /// How it is compressed.
+        codec: Codec,
+    },
+}
+
+impl SourceError {
+    /// The exit code that says the same, after `sysexits.h`: 66 no input, 77 permission, 74 input or output, 65 data.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open { cause, .. } | Self::Read { cause, .. } => match cause.kind() {
+                io::ErrorKind::PermissionDenied => 77,
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => 66,
+                _ => 74,
+            },
+            Self::Directory { .. } | Self::Journal { .. } | Self::Damaged { .. } | Self::MissingCodec { .. } => 65,
+        }
+    }
+
+    /// The input that failed.
+    #[must_use]
+    pub fn input(&self) -> &Input {
+        match self {
+            Self::Open { input, .. }
+            | Self::Directory { input }
+            | Self::Journal { input }
+            | Self::Read { input, .. }
+            | Self::Damaged { input, .. }
+            | Self::MissingCodec { input, .. } => input,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Where bytes come from: opens an input, takes off its compression and cuts it into entries.
+//!
+//! A source decides where an entry begins and ends and nothing more: it neither looks at what an entry says nor drops
+//! one. Its memory is bounded by its [`Settings`], whatever the input holds.
+
+mod codec;
+mod container;
+mod error;
+mod export;
+mod framer;
+mod open;
+mod stream;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::entry::Batch;
+
+pub use codec::Codec;
+pub use error::SourceError;
+pub use open::{Input, from_reader, open};
+
+/// Why a [`Source`] stopped filling a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// The batch is full, and there is more. While an oversized entry is being skipped the batch may be empty.
+    More,
+    /// There may be nothing more right now: deliver what is in hand before asking again, because asking may wait. The
+    /// batch is empty where only an earlier answer of [`Fill::More`] left something in hand.
+    Idle,
+    /// The input is over. The batch may hold its last entries.
+    End,
+}
+
+/// Something that fills batches with entries.
+pub trait Source {
+    /// Clears the batch and fills it with the entries that come next.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the input cannot be read on. Everything read before was delivered by earlier calls, so the batch is
+    /// empty then, and the next call answers [`Fill::End`].
+    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError>;
+}
+
+/// What the input looks like. Its values are also the words of the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputFormat {
+    /// Recognize each entry by how it begins
+    #[default]
+    Auto,
+    /// Output of `journalctl -o json`, one object a line
+    JournalJson,
+    /// Output of `journalctl -o export`
+    Export,
+    /// Lines of key=value pairs, as logrus writes them
+    Logfmt,
+    /// JSON, one object a line
+    Json,
+    /// Lines of free text
+    Text,
+    /// Container log files of containerd and CRI-O
+    Cri,
+    /// Container log files of Docker's json-file driver
+    Docker,
+    /// Lines with a syslog prefix, such as `journalctl` prints
+    Syslog,
+}
+
+/// How an input is cut into entries and batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What the input looks like.
+    pub input_format: InputFormat,
+    /// The longest line, and the longest field of an export entry, in bytes. What goes beyond is skipped and the entry
+    /// marked as truncated. A whole export entry may have four times as much.
+    pub max_line: usize,
+    /// How many bytes a batch aims at.
+    pub block: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { input_format: InputFormat::Auto, max_line: 1 << 20, block: 256 << 10 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

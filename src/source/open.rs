@@ -1,0 +1,88 @@
+//! Opens files and standard input. It does not read from them: that begins with the first batch, so opening an input
+//! never waits for one.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::stream::Stream;
+use super::{Settings, Source, SourceError};
+
+/// An input as the user names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Standard input, written `-`.
+    Stdin,
+    /// A file, a named pipe or a device.
+    File(PathBuf),
+}
+
+impl Input {
+    /// The input's name for messages.
+    pub(super) fn quoted(&self) -> String {
+        match self {
+            Input::Stdin => "standard input".to_owned(),
+            Input::File(path) => format!("{path:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Input::Stdin => f.write_str("-"),
+            Input::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" { Input::Stdin } else { Input::File(path) }
+    }
+}
+
+impl FromStr for Input {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(PathBuf::from(text).into())
+    }
+}
+
+/// Opens an input. Nothing is read yet, so what it holds shows with the first batch.
+///
+/// # Errors
+///
+/// Fails when the input does not exist, may not be read, or is a directory.
+pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+    let opened = match input {
+        // A file of our own on the same descriptor: the standard library's handle would buffer, and hold what it has
+        // read back from the magic and the length of each read.
+        Input::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        Input::File(path) => File::open(path),
+    };
+    let (file, kind) = opened
+        .and_then(|file| file.metadata().map(|metadata| (file, metadata.file_type())))
+        .map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
+    if kind.is_dir() {
+        return Err(SourceError::Directory { input: input.clone() });
+    }
+    Ok(from_reader(Box::new(file), input.clone(), !kind.is_file(), settings))
+}
+
+/// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns
+/// less than it was asked for means that the next one may wait, so entries are handed on first.
+#[must_use]
+pub fn from_reader(
+    reader: Box<dyn Read + Send>,
+    input: Input,
+    live: bool,
+    settings: &Settings,
+) -> Box<dyn Source + Send> {
+    Box::new(Stream::new(reader, input, live, settings))
+}

@@ -1,0 +1,181 @@
+//! Text as its writers encode it: Go's `%q`, JSON strings, Rust's `{:?}`, and plain bytes; decoding all of them.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use memchr::memchr;
+
+use crate::record::{Form, Text};
+use crate::scan;
+
+impl<'b> Text<'b> {
+    /// Text of bytes that hold no escapes.
+    #[must_use]
+    pub fn plain(bytes: &'b [u8]) -> Text<'b> {
+        let form = if scan::unclean(bytes, 0) == bytes.len() {
+            Form::Clean
+        } else if std::str::from_utf8(bytes).is_ok() {
+            Form::Utf8
+        } else {
+            Form::Bytes
+        };
+        Text { bytes, form }
+    }
+
+    /// Text that is known to be clean, such as a constant of the program.
+    #[must_use]
+    pub const fn clean(bytes: &'b [u8]) -> Text<'b> {
+        Text { bytes, form: Form::Clean }
+    }
+
+    /// The content, without a copy where it stands as it is.
+    #[must_use]
+    pub fn decode(self, bump: &'b Bump) -> &'b [u8] {
+        match self.form {
+            Form::Clean | Form::Utf8 | Form::Bytes => self.bytes,
+            Form::Go => unescape(self.bytes, bump, go_escape).0,
+            Form::Json => unescape(self.bytes, bump, json_escape).0,
+        }
+    }
+
+    /// Appends the content.
+    pub fn decode_into(self, out: &mut Vec<u8>) {
+        match self.form {
+            Form::Clean | Form::Utf8 | Form::Bytes => out.extend_from_slice(self.bytes),
+            Form::Go => _ = walk(self.bytes, go_escape, |piece| out.extend_from_slice(piece)),
+            Form::Json => _ = walk(self.bytes, json_escape, |piece| out.extend_from_slice(piece)),
+        }
+    }
+}
+
+/// What one escape sequence stands for.
+#[derive(Clone, Copy)]
+pub enum Escape {
+    /// A character.
+    Char(char),
+    /// A byte, which need not be a character (`\xff` in Go).
+    Byte(u8),
+}
+
+/// Reads the escape at the start of `rest`, a backslash: its length and meaning, or none where it is malformed.
+pub type ReadEscape = fn(rest: &[u8]) -> Option<(usize, Escape)>;
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+}
+
+/// Escapes of Go's `%q` (`strconv.Quote`): `\a \b \f \n \r \t \v \\ \"`, `\xNN` for a byte, `\uNNNN`, `\UNNNNNNNN`.
+pub fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
+    let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
+    match *rest.get(1)? {
+        byte @ (b'"' | b'\\') => simple(byte),
+        b'n' => simple(b'\n'),
+        b't' => simple(b'\t'),
+        b'r' => simple(b'\r'),
+        b'a' => simple(0x07),
+        b'b' => simple(0x08),
+        b'f' => simple(0x0c),
+        b'v' => simple(0x0b),
+        b'x' => Some((4, Escape::Byte(hex(rest.get(2..4)?)? as u8))),
+        b'u' => Some((6, Escape::Char(char::from_u32(hex(rest.get(2..6)?)?)?))),
+        b'U' => Some((10, Escape::Char(char::from_u32(hex(rest.get(2..10)?)?)?))),
+        _ => None,
+    }
+}
+
+/// Escapes of JSON strings (RFC 8259 section 7). A lone surrogate is malformed: no UTF-8 text can hold it.
+pub fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
+    let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
+    match *rest.get(1)? {
+        byte @ (b'"' | b'\\' | b'/') => simple(byte),
+        b'n' => simple(b'\n'),
+        b't' => simple(b'\t'),
+        b'r' => simple(b'\r'),
+        b'b' => simple(0x08),
+        b'f' => simple(0x0c),
+        b'u' => {
+            let unit = hex(rest.get(2..6)?)?;
+            if !(0xd800..0xdc00).contains(&unit) {
+                return Some((6, Escape::Char(char::from_u32(unit)?)));
+            }
+            let low = rest.get(6..12)?.strip_prefix(b"\\u").and_then(hex)?;
+            let pair = 0x10000 + ((unit - 0xd800) << 10) + low.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+            Some((12, Escape::Char(char::from_u32(pair)?)))
+        }
+        _ => None,
+    }
+}
+
+/// Escapes of Rust's `{:?}` for strings: `\" \' \\ \n \r \t \0` and `\u{1b}`.
+pub fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
+    let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
+    match *rest.get(1)? {
+        byte @ (b'"' | b'\'' | b'\\') => simple(byte),
+        b'n' => simple(b'\n'),
+        b't' => simple(b'\t'),
+        b'r' => simple(b'\r'),
+        b'0' => simple(0),
+        b'u' => {
+            let digits = rest.get(2..)?.strip_prefix(b"{")?;
+            let length = memchr(b'}', digits.get(..7).unwrap_or(digits))?;
+            Some((length + 4, Escape::Char(char::from_u32(hex(digits.get(..length)?)?)?)))
+        }
+        _ => None,
+    }
+}
+
+/// Hands the content on piece by piece. A malformed escape stays as it stands; whether there was none is returned.
+pub fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -> bool {
+    let mut rest = bytes;
+    let mut well_formed = true;
+    while let Some(at) = memchr(b'\\', rest) {
+        let (before, escape) = rest.split_at(at);
+        put(before);
+        let length = match read(escape) {
+            Some((length, Escape::Char(char))) => {
+                put(char.encode_utf8(&mut [0; 4]).as_bytes());
+                length
+            }
+            Some((length, Escape::Byte(byte))) => {
+                put(&[byte]);
+                length
+            }
+            None => {
+                put(b"\\");
+                well_formed = false;
+                1
+            }
+        };
+        rest = escape.get(length..).unwrap_or_default();
+    }
+    put(rest);
+    well_formed
+}
+
+/// The content, and whether every escape was well-formed. No escape decodes to more bytes than it has.
+pub fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8], bool) {
+    let mut out = BumpVec::with_capacity_in(bytes.len(), bump);
+    let well_formed = walk(bytes, read, |piece| out.extend_from_slice_copy(piece));
+    (out.into_bump_slice(), well_formed)
+}
+
+/// The defined form of bytes that are not UTF-8: `\xHH` for each byte that is not part of a character, `\\` for each
+/// backslash, everything else as it is. It can be undone without loss.
+pub fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
+    let mut out = BumpVec::with_capacity_in(bytes.len() + bytes.len() / 2, bump);
+    for chunk in bytes.utf8_chunks() {
+        for byte in chunk.valid().bytes() {
+            if byte == b'\\' {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+        for byte in chunk.invalid() {
+            out.extend_from_slice_copy(b"\\x");
+            out.extend([byte >> 4, byte & 0xf].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+        }
+    }
+    Text::plain(out.into_bump_slice())
+}
+
+#[cfg(test)]
+mod tests;

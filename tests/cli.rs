@@ -1,0 +1,291 @@
+//! The program as its users meet it: flags, messages, exit codes, help.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The program in an environment that says nothing to it.
+fn katalog(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_katalog"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KATALOG_") {
+            command.env_remove(name);
+        }
+    }
+    for name in ["NO_COLOR", "TERM", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn ends(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", stderr(&output));
+    output
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs the program, which has to refuse with this code and name all of this on standard error.
+fn refused(arguments: &[&str], code: i32, named: &[&str]) {
+    let output = ends(&mut katalog(arguments), code);
+    let message = stderr(&output);
+    assert!(message.starts_with("katalog: "), "{message}");
+    for name in named {
+        assert!(message.contains(name), "{arguments:?} does not name {name}: {message}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn wrong_flags_are_usage_errors() {
+    refused(&["--no-such-flag"], 64, &["--no-such-flag"]);
+    refused(&["--format", "xml"], 64, &["--format", "xml", "ndjson", "msgpack", "text"]);
+    refused(&["--max-line", "1"], 64, &["--max-line", "'1'", "1K to 64M"]);
+    refused(&["--identifier", "kata("], 64, &["--identifier", "kata(", "unclosed group"]);
+    refused(&["--tag", "{host}"], 64, &["--tag", "{host}", "{component}", "{identifier}"]);
+    refused(&["--component", "agent,boat"], 64, &["--component", "boat", "guest-kernel"]);
+    refused(&["--rename", "A"], 64, &["--rename", "OLD=NEW"]);
+    refused(&["--threads", "-1"], 64, &["-1"]);
+    refused(&["--tag-key", "kata_tag"], 64, &["--tag-key", "kata_"]);
+    refused(&["--strict=perhaps"], 64, &["--strict", "perhaps"]);
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let output = ends(katalog(&[]).env("KATALOG_FORMAT", "xml"), 64);
+    assert!(stderr(&output).contains("KATALOG_FORMAT"), "{}", stderr(&output));
+    let output = ends(katalog(&["--format", "yaml"]).env("KATALOG_FORMAT", "ndjson"), 64);
+    assert!(!stderr(&output).contains("KATALOG_FORMAT"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    ends(katalog(&["--check-config"]).env("KATALOG_FORMAT", "").env("KATALOG_CONFIG", ""), 0);
+}
+
+#[test]
+fn mistakes_in_the_file_are_configuration_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("katalog.toml");
+    for (content, named) in [
+        ("fromat = \"text\"", &["\"fromat\"", "format"] as &[&str]),
+        ("format = \"xml\"", &["\"format\"", "\"xml\"", "ndjson, msgpack, text"]),
+        ("identifier = [\"kata(\"]", &["\"identifier\"", "\"kata(\"", "unclosed group"]),
+        ("max-line = 3", &["\"max-line\"", "1K to 64M"]),
+        ("strict = 1", &["\"strict\"", "boolean"]),
+        ("[rename]\nA = \"kata_time\"", &["\"rename\"", "kata_"]),
+        ("format = ", &["line 1"]),
+    ] {
+        fs::write(&path, content).unwrap();
+        for also in [&[] as &[&str], &["--check-config"]] {
+            let arguments = [&["--config", text(&path)], also].concat();
+            refused(&arguments, 78, &[&["katalog.toml"], named].concat());
+        }
+    }
+    let missing = directory.path().join("missing.toml");
+    refused(&["--config", text(&missing)], 78, &["missing.toml"]);
+}
+
+#[test]
+fn check_config_names_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("katalog.toml");
+    fs::write(&path, "format = \"text\"\n").unwrap();
+    let output = ends(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
+    assert!(stderr(&output).contains("katalog.toml"), "{}", stderr(&output));
+    let output = ends(katalog(&["--check-config"]).env("KATALOG_CONFIG", &path), 0);
+    assert!(stderr(&output).contains("katalog.toml"), "{}", stderr(&output));
+    ends(&mut katalog(&["--check-config"]), 0);
+}
+
+#[test]
+fn flags_stand_over_variables_and_variables_over_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("katalog.toml");
+    fs::write(&path, "fail-if-empty = true\n").unwrap();
+    let config = ["--config", text(&path)];
+    ends(&mut katalog(&config), 1);
+    ends(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false"), 0);
+    ends(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false").arg("--fail-if-empty"), 1);
+}
+
+#[test]
+fn the_printed_configuration_is_the_file_and_can_be_used() {
+    let output = ends(&mut katalog(&["--print-config"]), 0);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/default.toml");
+    assert_eq!(stdout(&output), fs::read_to_string(file).unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("katalog.toml");
+    fs::write(&path, &output.stdout).unwrap();
+    ends(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
+}
+
+#[test]
+fn an_input_that_is_missing_does_not_stop_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let present = directory.path().join("present.log");
+    fs::write(&present, "hello from kata\n").unwrap();
+    let missing = directory.path().join("missing.log");
+    refused(&[text(&missing)], 66, &["missing.log"]);
+    let output = ends(&mut katalog(&[text(&missing), text(&present)]), 66);
+    assert_eq!(stdout(&output).lines().count(), 1, "{}", stdout(&output));
+    assert!(stderr(&output).contains("missing.log"));
+}
+
+#[test]
+fn the_output_must_not_be_an_input() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kata.log");
+    fs::write(&path, "content\n").unwrap();
+    refused(&[text(&path), "--output", text(&path)], 64, &["kata.log", "input"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "content\n");
+    let appended = fs::File::options().append(true).open(&path).unwrap();
+    let output = katalog(&[text(&path)]).stdout(appended).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "content\n");
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("no/such/place");
+    refused(&["--output", text(&path)], 74, &["no/such/place"]);
+}
+
+#[test]
+fn the_output_file_holds_what_standard_output_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let (input, path) = (directory.path().join("kata.log"), directory.path().join("out"));
+    fs::write(&input, "one\ntwo\n").unwrap();
+    let expected = ends(&mut katalog(&[text(&input)]), 0).stdout;
+    let output = ends(&mut katalog(&[text(&input), "--output", text(&path)]), 0);
+    assert!(output.stdout.is_empty());
+    assert_eq!(fs::read(&path).unwrap(), expected);
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("kata.log");
+    fs::write(&input, "one\n").unwrap();
+    refused(&[text(&input), "--output", "/dev/full"], 74, &["/dev/full"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_quietly() {
+    let mut child = katalog(&["--threads", "2", "--strict"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    // Once the program ends, writing to it fails, and that is how this loop is meant to end.
+    let line = format!("{}\n", "kata ".repeat(1000));
+    while input.write_all(line.as_bytes()).is_ok() {}
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn the_number_of_threads_does_not_show() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kata.log");
+    let mut lines = String::new();
+    for number in 0..20_000 {
+        writeln!(lines, "time=\"2024-03-05T05:01:54.163Z\" level=info msg=\"entry {number}\" name=kata-runtime")
+            .unwrap();
+    }
+    fs::write(&path, lines).unwrap();
+    let one = ends(&mut katalog(&[text(&path)]), 0).stdout;
+    assert_eq!(one.iter().filter(|byte| **byte == b'\n').count(), 20_000);
+    for threads in ["2", "3", "0"] {
+        assert!(ends(&mut katalog(&[text(&path), "--threads", threads]), 0).stdout == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn counters_only_where_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kata.log");
+    fs::write(&path, "one\n\ntwo\n").unwrap();
+    assert_eq!(stderr(&ends(&mut katalog(&[text(&path)]), 0)), "");
+    let output = ends(&mut katalog(&[text(&path), "--stats", "json"]), 0);
+    let stats = stderr(&output);
+    assert_eq!(stats.lines().count(), 1, "{stats}");
+    assert!(stats.starts_with("{\"read\":3,\"written\":2,") && stats.contains("\"dropped\":{\"blank\":1}"), "{stats}");
+    let output = ends(&mut katalog(&[text(&path), "--stats", "text"]), 0);
+    assert!(stderr(&output).starts_with("read       3  "), "{}", stderr(&output));
+}
+
+#[test]
+fn text_for_people_has_no_colors_in_a_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kata.log");
+    fs::write(&path, "one\n").unwrap();
+    let arguments = [text(&path), "--format", "text"];
+    assert!(!stdout(&ends(&mut katalog(&arguments), 0)).contains('\x1b'));
+    assert!(stdout(&ends(katalog(&arguments).arg("--color=always"), 0)).contains('\x1b'));
+    assert!(!stdout(&ends(katalog(&[text(&path)]).arg("--color=always"), 0)).contains('\x1b'));
+}
+
+#[test]
+fn the_help_is_narrow_and_names_every_flag() {
+    for flag in ["-h", "--help"] {
+        let help = stdout(&ends(&mut katalog(&[flag]), 0));
+        for line in help.lines() {
+            assert!(line.chars().count() <= 100, "{flag}: {line}");
+        }
+        for heading in ["Input:", "Selection:", "Fields:", "Output:", "Diagnostics:"] {
+            assert!(help.lines().any(|line| line == heading), "{flag} has no {heading}");
+        }
+        let configuration = stdout(&ends(&mut katalog(&["--print-config"]), 0));
+        for key in configuration.lines().filter(|line| !line.starts_with(['#', ' '])) {
+            if let Some((key, _)) = key.split_once(" = ") {
+                assert!(help.contains(&format!("--{key}")), "{flag} has no --{key}");
+            }
+        }
+    }
+    let help = stdout(&ends(&mut katalog(&["--help"]), 0));
+    assert!(help.contains("Exit codes:") && help.contains("Examples:"));
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let expected = concat!("katalog ", env!("CARGO_PKG_VERSION"), "\n");
+    for flag in ["-V", "--version"] {
+        assert_eq!(stdout(&ends(&mut katalog(&[flag]), 0)), expected);
+    }
+}
+
+#[test]
+fn help_does_not_depend_on_the_configuration() {
+    for flag in ["--help", "--version", "--print-config", "--generate=bash"] {
+        ends(katalog(&[flag]).env("KATALOG_CONFIG", "/no/such/file"), 0);
+    }
+}
+
+#[test]
+fn completions_and_man_page_name_the_flags() {
+    for what in ["man", "bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = stdout(&ends(&mut katalog(&["--generate", what]), 0));
+        assert!(text.replace('\\', "").contains("fail-if-empty"), "{what}");
+    }
+}

@@ -1,0 +1,5 @@
+//! One binary for all tests of the whole program: linking is what takes the time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cli;
