@@ -5,7 +5,7 @@
 use crate::component::Component;
 use crate::dictionary::{self, KeyId};
 use crate::flaw::Flaws;
-use crate::normalize::time::Stamp;
+use crate::time::Stamp;
 
 /// How the bytes of a [`Text`] stand for its content. Each form is checked when the text is made, so encoders
 /// never fail.

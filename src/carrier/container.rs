@@ -4,8 +4,8 @@ use bumpalo::Bump;
 use memchr::memchr;
 
 use super::{Entry, as_text};
-use crate::normalize::time::Stamp;
 use crate::record::{Pair, Text};
+use crate::time::Stamp;
 
 /// Reads `<RFC 3339 time> <stdout|stderr> <tags> <text>`; false, and nothing done, where the line is not that
 /// (Kubernetes: `pkg/kubelet/kuberuntime/logs`).

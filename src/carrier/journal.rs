@@ -6,10 +6,10 @@ use memchr::memchr2;
 
 use super::{Entry, Transport, as_text};
 use crate::flaw::Flaw;
-use crate::normalize::name::Names;
-use crate::normalize::time::Stamp;
+use crate::names::Names;
 use crate::parse::json::{self, MAX_MEMBERS};
 use crate::record::{Pair, Text, Value};
+use crate::time::Stamp;
 
 /// Reads the fields of an entry in the export format.
 pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {

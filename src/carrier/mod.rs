@@ -10,10 +10,10 @@ use bumpalo::Bump;
 
 use crate::entry::{Framing, Raw};
 use crate::flaw::{Flaw, Flaws};
-use crate::normalize::time::Stamp;
 use crate::parse::json;
 use crate::record::{Pair, Text, Value};
 use crate::source::InputFormat;
+use crate::time::Stamp;
 
 /// How an entry came to journald (`_TRANSPORT`), as far as it matters to what its fields mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 use memchr::memchr;
 
 use super::Entry;
-use crate::normalize::time::Stamp;
 use crate::record::{Pair, Text};
+use crate::time::Stamp;
 
 /// Reads `<time> <host> <identifier>[<pid>]: <message>`; false, and nothing done, where the line is not that.
 pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {

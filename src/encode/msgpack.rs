@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::normalize::time::Stamp;
     use crate::record::{Facts, Key, Level, PayloadFormat};
+    use crate::time::Stamp;
 
     fn field<'b>(json_key: &'static str, value: Value<'b>) -> Field<'b> {
         Field { key: Key(json_key.as_bytes()), value }

@@ -16,8 +16,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::component::Component;
-use crate::normalize::time::Stamp;
 use crate::record::{Facts, Field, Level, Record, Value};
+use crate::time::Stamp;
 
 /// As many characters of a sandbox id as container tools show.
 const SHORT_ID: usize = 12;

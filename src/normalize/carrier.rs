@@ -4,8 +4,9 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use regex::bytes::Regex;
 
-use super::name::{self, Names};
+use super::name;
 use crate::dictionary;
+use crate::names::Names;
 use crate::record::{Field, Key, Pair, Text, Value};
 
 /// A name with `*` for any bytes.

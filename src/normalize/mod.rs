@@ -7,7 +7,6 @@ pub mod coerce;
 pub mod level;
 pub mod name;
 pub mod prune;
-pub mod time;
 
 use bumpalo::Bump;
 use clap::ValueEnum;
@@ -18,12 +17,12 @@ use crate::carrier::Entry;
 use crate::component::Component;
 use crate::dictionary::{self, DICTIONARY, KeyId, Kind};
 use crate::flaw::{Flaw, Flaws};
+use crate::names::Names;
 use crate::parse::Payload;
 use crate::record::{Facts, Field, Form, Key, Level, Pair, PayloadFormat, Record, Text, Value};
 use crate::text::escape_bytes;
-use name::Names;
+use crate::time::Stamp;
 use prune::{Fate, Prune};
-use time::Stamp;
 
 /// What becomes of a nested value that is not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]

@@ -1,33 +1,9 @@
-//! Names of fields: the prefix, characters that backends choke on, and names that meet.
+//! Names of fields: the prefix, and characters that backends choke on.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
 use crate::record::Key;
-
-/// A set of names by their hashes, which can say that a name is not there yet without comparing any.
-#[derive(Debug, Default)]
-pub struct Names([u64; 4]);
-
-impl Names {
-    /// Adds a name; true where it, or another with like bits, was there.
-    #[inline]
-    pub fn insert(&mut self, hash: u64) -> bool {
-        let word = &mut self.0[(hash >> 6 & 3) as usize];
-        let bit = 1 << (hash & 63);
-        let known = *word & bit != 0;
-        *word |= bit;
-        known
-    }
-}
-
-impl Names {
-    /// Whether the name may be there.
-    #[must_use]
-    pub fn has(&self, hash: u64) -> bool {
-        self.0[(hash >> 6 & 3) as usize] & 1 << (hash & 63) != 0
-    }
-}
 
 /// Longest part of a key that goes into a name; index mappings refuse much longer ones.
 pub const LONGEST: usize = 128;

@@ -1,4 +1,4 @@
-//! Times of every layout that Kata's writers use, as one: RFC 3339, UTC, nine digits (kata-logs 1.3).
+//! Times of every layout that Kata's writers use, as one: RFC 3339, UTC, nine digits.
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;

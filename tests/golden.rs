@@ -1,0 +1,137 @@
+//! The cases of `fixtures/cases`: what the program makes of each input, byte for byte, and what holds for every output.
+//!
+//! `UPDATE=1 cargo test golden` writes the expectations anew; read the difference before you keep it.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use serde::Deserialize;
+
+use crate::support::{Json, katalog};
+
+/// A `case.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    #[serde(skip)]
+    folder: PathBuf,
+    /// Names of the input files, in their order.
+    #[serde(skip)]
+    inputs: Vec<String>,
+    #[expect(dead_code, reason = "for the reader of the case")]
+    note: String,
+    want: String,
+    #[serde(default)]
+    flags: Vec<String>,
+    /// The exit code that is wanted.
+    #[serde(default)]
+    exit: i32,
+}
+
+impl Case {
+    fn read(folder: PathBuf) -> Case {
+        let text = fs::read_to_string(folder.join("case.toml")).unwrap();
+        let mut case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        case.inputs = names(&folder).filter(|name| name.starts_with("input")).collect();
+        case.inputs.sort();
+        assert!(!case.inputs.is_empty(), "{} has no input", folder.display());
+        case.folder = folder;
+        case
+    }
+
+    /// Runs the program on the inputs by their names, or on the first of them as standard input.
+    fn run(&self, flags: &[&str], from_stdin: bool) -> Output {
+        let mut command = katalog();
+        command.current_dir(&self.folder).args(&self.flags).args(["--stats", "text"]).args(flags);
+        if from_stdin {
+            command.stdin(File::open(self.folder.join(&self.inputs[0])).unwrap());
+        } else {
+            command.args(&self.inputs);
+        }
+        command.output().unwrap()
+    }
+
+    /// What is wrong with the case; nothing where it is as it should be.
+    fn check(&self, update: bool) -> String {
+        let mut wrong = String::new();
+        let output = self.run(&[], false);
+        if output.status.code() != Some(self.exit) {
+            _ = writeln!(wrong, "{}, not {}", output.status, self.exit);
+        }
+        for (name, actual) in [("expected.ndjson", &output.stdout), ("stderr", &output.stderr)] {
+            let path = self.folder.join(name);
+            if update {
+                fs::write(path, actual).unwrap();
+            } else if fs::read(&path).unwrap_or_default() != *actual || !path.exists() {
+                _ = writeln!(wrong, "{name}:");
+                difference(&fs::read(path).unwrap_or_default(), actual, &mut wrong);
+            }
+        }
+        let mut same = |how: &str, other: &[u8]| {
+            if output.stdout != other {
+                _ = writeln!(wrong, "not the same {how}:");
+                difference(&output.stdout, other, &mut wrong);
+            }
+        };
+        same("with 3 threads", &self.run(&["--threads", "3"], false).stdout);
+        if self.inputs.len() == 1 {
+            same("from standard input", &self.run(&[], true).stdout);
+        }
+        let packed = self.run(&["--format", "msgpack"], false).stdout;
+        if let Err(reason) = says_the_same(&output.stdout, &packed) {
+            _ = writeln!(wrong, "{reason}");
+        }
+        wrong
+    }
+}
+
+#[test]
+fn golden() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cases");
+    let mut cases: Vec<String> = names(&folder).collect();
+    cases.sort();
+    let failures: Vec<String> = cases
+        .par_iter()
+        .filter_map(|name| {
+            let case = Case::read(folder.join(name));
+            let wrong = case.check(update);
+            (!wrong.is_empty()).then(|| format!("{name}: {}\n{wrong}", case.want))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} of {} cases:\n\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
+}
+
+/// The lines between the first and the last that differ, of both sides.
+fn difference(expected: &[u8], actual: &[u8], out: &mut String) {
+    let lines = |bytes| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>();
+    let (expected, actual): (Vec<_>, Vec<_>) = (lines(expected), lines(actual));
+    let start = expected.iter().zip(&actual).take_while(|(a, b)| a == b).count();
+    let (expected, actual) = (&expected[start..], &actual[start..]);
+    let end = expected.iter().rev().zip(actual.iter().rev()).take_while(|(a, b)| a == b).count();
+    for (sign, lines) in [('-', expected), ('+', actual)] {
+        for (index, line) in lines[..lines.len() - end].iter().enumerate() {
+            _ = writeln!(out, "{sign} {}: {line}", start + index + 1);
+        }
+    }
+}
+
+/// Whether both outputs are the same objects: same keys in the same order, none twice, and same values.
+fn says_the_same(lines: &[u8], packed: &[u8]) -> Result<(), String> {
+    let mut rest = packed;
+    for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let Json(json) = serde_json::from_slice(line).map_err(|error| format!("line {}: {error}", index + 1))?;
+        let map = rmpv::decode::read_value(&mut rest).map_err(|error| format!("record {}: {error}", index + 1))?;
+        if !json.is_map() || !line.ends_with(b"\n") || json != map {
+            return Err(format!("line {} and its MessagePack:\n{json}\n{map}", index + 1));
+        }
+    }
+    if rest.is_empty() { Ok(()) } else { Err(format!("{} bytes of MessagePack too many", rest.len())) }
+}
