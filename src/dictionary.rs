@@ -3,7 +3,7 @@
 //! A key that is not here is a string under its own name, so the table is never a limit. Every name that the table gives
 //! to a key is itself a key of the table.
 
-use std::sync::LazyLock;
+use crate::names::Table;
 
 /// What a known key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,56 +245,23 @@ impl KeyId {
     pub const RUNTIME: KeyId = KeyId::of("runtime");
 }
 
-/// A hash of a name, from its length and at most sixteen of its bytes; equal names have equal hashes.
-#[inline]
-#[must_use]
-pub fn hash(name: &[u8]) -> u64 {
-    let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-        _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            (Some(head), Some(tail)) => (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail))),
-            _ => (name.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)), 0),
-        },
-    };
-    let mixed = (head ^ tail.rotate_left(29) ^ (name.len() as u64)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ mixed >> 32
-}
-
-const SLOTS: usize = 512;
-
-struct Table([u8; SLOTS]);
-
-const EMPTY: u8 = u8::MAX;
-
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table([EMPTY; SLOTS]);
-    for (index, known) in DICTIONARY.iter().enumerate() {
-        let mut slot = hash(known.key.as_bytes()) as usize % SLOTS;
-        while table.0[slot] != EMPTY {
-            slot = (slot + 1) % SLOTS;
-        }
-        table.0[slot] = index as u8;
+static TABLE: Table = {
+    let mut table = Table::EMPTY;
+    let mut index = 0;
+    while index < DICTIONARY.len() {
+        table = table.with(DICTIONARY[index].key, index as u8);
+        index += 1;
     }
     table
-});
+};
 
-const _: () = assert!(DICTIONARY.len() < EMPTY as usize, "a place is one byte");
+const _: () = assert!(DICTIONARY.len() < 256, "an id is one byte");
 
-/// Looks a key up; `hash` is that of the key.
+/// Looks a key up.
 #[inline]
 #[must_use]
-pub fn find(key: &[u8], hash: u64) -> Option<KeyId> {
-    let mut slot = hash as usize % SLOTS;
-    loop {
-        let place = TABLE.0[slot];
-        if place == EMPTY {
-            return None;
-        }
-        if DICTIONARY[usize::from(place)].key.as_bytes() == key {
-            return Some(KeyId(place));
-        }
-        slot = (slot + 1) % SLOTS;
-    }
+pub fn find(key: &[u8]) -> Option<KeyId> {
+    TABLE.find(key).map(KeyId)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::encode::Encoder;
 use crate::entry::{Batch, Raw};
 use crate::normalize::name;
 use crate::parse::{self, Payload};
-use crate::record::{Field, Key, Pair, Record, Text, Value};
+use crate::record::{Field, Pair, Record, Text, Value};
 use crate::report::{Dropped, Stats};
 use crate::rules::Rules;
 use crate::select::{Origin, Others};
@@ -37,16 +37,41 @@ const KEPT_CAPACITY: usize = 4 << 20;
 pub struct Worker<'r> {
     rules: &'r Rules,
     encoder: Encoder,
+    /// Text that was decoded for the entries of a batch.
     bump: Bump,
-    spare: Spare,
+    spare: Scratch<'static>,
 }
 
-/// Vectors that are empty between entries and keep their capacity.
+/// What an entry goes through, stage by stage; used again for the next.
 #[derive(Debug, Default)]
-struct Spare {
-    pairs: [Vec<Pair<'static>>; 4],
-    fields: [Vec<Field<'static>>; 2],
-    keys: Vec<Key<'static>>,
+struct Scratch<'b> {
+    entry: Entry<'b>,
+    payload: Payload<'b>,
+    record: Record<'b>,
+}
+
+impl Scratch<'_> {
+    /// The same buffers, emptied, for entries of another batch.
+    fn recycle<'b>(self) -> Scratch<'b> {
+        Scratch {
+            entry: Entry {
+                fields: recycle(self.entry.fields),
+                members: recycle(self.entry.members),
+                ..Entry::default()
+            },
+            payload: Payload {
+                pairs: recycle(self.payload.pairs),
+                inner: recycle(self.payload.inner),
+                ..Payload::default()
+            },
+            record: Record {
+                carrier: recycle(self.record.carrier),
+                payload: recycle(self.record.payload),
+                escaped: recycle(self.record.escaped),
+                ..Record::default()
+            },
+        }
+    }
 }
 
 /// The same vector, emptied, for elements that borrow from elsewhere. Nothing is copied or allocated: an empty vector
@@ -61,49 +86,50 @@ impl<'r> Worker<'r> {
     /// A worker by these rules.
     #[must_use]
     pub fn new(rules: &'r Rules, encoder: Encoder) -> Worker<'r> {
-        Worker { rules, encoder, bump: Bump::new(), spare: Spare::default() }
+        Worker { rules, encoder, bump: Bump::new(), spare: Scratch::default() }
     }
 
     /// Works a batch off and appends to the chunk what came of it.
     pub fn run(&mut self, batch: &Batch, chunk: &mut Chunk) {
         chunk.bytes.shrink_to(KEPT_CAPACITY);
-        for raw in batch.entries() {
-            self.entry(raw, chunk);
-            self.bump.reset();
-        }
-        if self.bump.allocated_bytes() > KEPT_CAPACITY {
-            self.bump = Bump::new();
-        }
-    }
-
-    fn entry(&mut self, raw: Raw<'_>, chunk: &mut Chunk) {
         let Worker { rules, encoder, bump, spare } = self;
-        let bump = &*bump;
-        let [fields, members, pairs, inner] = std::mem::take(&mut spare.pairs).map(recycle);
-        let [carrier, payload_fields] = std::mem::take(&mut spare.fields).map(recycle);
-        let mut entry = Entry { fields, members, ..Entry::default() };
-        let mut payload = Payload { pairs, inner, ..Payload::default() };
-        let escaped = recycle(std::mem::take(&mut spare.keys));
-        let mut record = Record { tag: b"", carrier, facts: None, payload: payload_fields, escaped };
+        let mut scratch = std::mem::take(spare).recycle();
+        for raw in batch.entries() {
+            entry(rules, encoder, raw, bump, &mut scratch, chunk);
+        }
+        *spare = scratch.recycle();
+        if bump.allocated_bytes() > KEPT_CAPACITY {
+            *bump = Bump::new();
+        }
+        bump.reset();
+    }
+}
 
-        chunk.stats.read(raw.bytes.len() + 1);
-        match record_of(rules, raw, bump, &mut entry, &mut payload, &mut record) {
-            Ok(()) => {
-                encoder.encode(&record, &mut chunk.bytes);
-                chunk.stats.wrote(record.facts.as_ref());
-                if rules.verbose {
-                    note(raw, &record, &mut chunk.notes);
-                }
+fn entry<'b>(
+    rules: &'b Rules,
+    encoder: &mut Encoder,
+    raw: Raw<'b>,
+    bump: &'b Bump,
+    scratch: &mut Scratch<'b>,
+    chunk: &mut Chunk,
+) {
+    let Scratch { entry, payload, record } = scratch;
+    entry.clear();
+    payload.clear();
+    record.clear();
+    chunk.stats.read(raw.bytes.len() + 1);
+    match record_of(rules, raw, bump, entry, payload, record) {
+        Ok(()) => {
+            encoder.encode(record, &mut chunk.bytes);
+            chunk.stats.wrote(record.facts.as_ref());
+            if rules.verbose {
+                note(raw, record, &mut chunk.notes);
             }
-            Err(reason) => chunk.stats.dropped(reason),
         }
-        if entry.identifier == Some(b"systemd-journald") {
-            chunk.stats.suppressed(suppressed(entry.message.unwrap_or_default()));
-        }
-
-        spare.pairs = [entry.fields, entry.members, payload.pairs, payload.inner].map(recycle);
-        spare.fields = [record.carrier, record.payload].map(recycle);
-        spare.keys = recycle(record.escaped);
+        Err(reason) => chunk.stats.dropped(reason),
+    }
+    if entry.identifier == Some(b"systemd-journald") {
+        chunk.stats.suppressed(suppressed(entry.message.unwrap_or_default()));
     }
 }
 

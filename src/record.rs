@@ -44,7 +44,7 @@ pub enum Value<'b> {
     /// JSON's null; never in a record.
     Null,
     /// A time of its own name, such as `kata_guest_time`.
-    Time(Stamp),
+    Time(&'b Stamp),
     /// A journal field that occurs several times.
     List(&'b [Text<'b>]),
     /// A nested JSON value, object or array, as it stands; valid JSON where the record keeps it.
@@ -56,8 +56,6 @@ pub enum Value<'b> {
 pub struct Pair<'b> {
     /// The key, without quotes.
     pub key: &'b [u8],
-    /// The hash of the key, which the names of a record are compared by.
-    pub hash: u64,
     /// Its place in the dictionary, if it is known.
     pub id: Option<KeyId>,
     /// The value.
@@ -69,8 +67,7 @@ impl<'b> Pair<'b> {
     #[inline]
     #[must_use]
     pub fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
-        let hash = dictionary::hash(key);
-        Pair { key, hash, id: dictionary::find(key, hash), value }
+        Pair { key, id: dictionary::find(key), value }
     }
 
     /// The same for text.
@@ -81,21 +78,45 @@ impl<'b> Pair<'b> {
     }
 }
 
-/// A field's name in the form `"name":`, of plain ASCII, so that JSON output is a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key<'b>(pub(crate) &'b [u8]);
+/// A field's name, of plain ASCII, in the form `"name":"`, so that JSON output is a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'b> {
+    /// The form, and zeros behind it.
+    padded: &'b [u8],
+    length: usize,
+}
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Key<'_> {}
 
 impl<'b> Key<'b> {
-    /// The form `"name":`.
+    /// Bytes that are there to be copied at once, whatever the length of the name.
+    pub const PADDED: usize = 32;
+
+    /// The key of a form of that length, with zeros behind it at least up to [`Key::PADDED`].
+    #[inline]
     #[must_use]
-    pub fn json(self) -> &'b [u8] {
-        self.0
+    pub fn new(padded: &'b [u8], length: usize) -> Key<'b> {
+        Key { padded, length }
+    }
+
+    /// The form `"name":"` and zeros behind it, and how much of it is not zeros.
+    #[inline]
+    #[must_use]
+    pub fn padded(self) -> (&'b [u8], usize) {
+        (self.padded, self.length)
     }
 
     /// The name alone.
+    #[inline]
     #[must_use]
     pub fn name(self) -> &'b [u8] {
-        self.0.get(1..self.0.len().saturating_sub(2)).unwrap_or_default()
+        self.padded.get(1..self.length.saturating_sub(3)).unwrap_or_default()
     }
 }
 
@@ -187,7 +208,7 @@ pub struct Facts {
 }
 
 /// One record, ready to be encoded. Fields come in this order: `carrier`, `facts`, `payload`, then flaws and escaped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Record<'b> {
     /// The tag, as the template gives it.
     pub tag: &'b [u8],
@@ -200,4 +221,48 @@ pub struct Record<'b> {
     /// Names of the fields whose bytes were not UTF-8; they are written with `\xHH` for each such byte and `\\` for
     /// each backslash.
     pub escaped: Vec<Key<'b>>,
+}
+
+impl Record<'_> {
+    /// Empties the record for the next one.
+    pub fn clear(&mut self) {
+        self.tag = b"";
+        self.carrier.clear();
+        self.facts = None;
+        self.payload.clear();
+        self.escaped.clear();
+    }
+}
+
+/// A field's name that is made once, for many records.
+#[derive(Debug)]
+pub struct Name {
+    padded: Box<[u8]>,
+    length: usize,
+}
+
+impl Name {
+    /// The name, which is of ASCII without quotes.
+    #[must_use]
+    pub fn new(name: &str) -> Name {
+        let mut form = format!("\"{name}\":\"").into_bytes();
+        let length = form.len();
+        form.resize(length.max(Key::PADDED), 0);
+        Name { padded: form.into(), length }
+    }
+
+    /// The name as the key of a field.
+    #[inline]
+    #[must_use]
+    pub fn key(&self) -> Key<'_> {
+        Key::new(&self.padded, self.length)
+    }
+}
+
+#[cfg(test)]
+impl Name {
+    /// The name as a key for as long as the tests run.
+    pub(crate) fn leaked(self) -> Key<'static> {
+        Box::leak(Box::new(self)).key()
+    }
 }

@@ -1,6 +1,6 @@
 //! Byte scanners: the first byte of a class, sixteen at a time. They know nothing of formats.
 
-use wide::{CmpEq, CmpLt, i8x16};
+use wide::i8x16;
 
 const WIDTH: usize = 16;
 

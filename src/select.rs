@@ -1,7 +1,5 @@
 //! Is an entry Kata's, and whose? First by its identifier, before anything is parsed; then by what the payload says.
 
-use std::collections::{HashMap, HashSet};
-
 use bumpalo::Bump;
 use clap::ValueEnum;
 use memchr::memmem;
@@ -67,9 +65,9 @@ pub enum Origin {
 /// The settings, compiled.
 #[derive(Debug)]
 pub struct Select {
-    own: HashMap<Vec<u8>, Option<Component>>,
+    own: Vec<(Vec<u8>, Option<Component>)>,
     patterns: RegexSet,
-    managers: HashSet<Vec<u8>>,
+    managers: Vec<Vec<u8>>,
     default_origin: Origin,
     wanted: u32,
 }
@@ -112,9 +110,9 @@ impl Select {
     }
 
     fn identified(&self, identifier: &[u8]) -> Origin {
-        if let Some(component) = self.own.get(identifier) {
+        if let Some((_, component)) = self.own.iter().find(|(name, _)| name == identifier) {
             Origin::Own(*component)
-        } else if self.managers.contains(identifier) {
+        } else if self.managers.iter().any(|name| name == identifier) {
             Origin::Manager
         } else if self.patterns.is_match(identifier) {
             Origin::Own(Some(Component::Unknown))

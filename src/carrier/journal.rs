@@ -6,7 +6,7 @@ use memchr::memchr2;
 
 use super::{Entry, Transport, as_text};
 use crate::flaw::Flaw;
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::parse::json::{self, MAX_MEMBERS};
 use crate::record::{Pair, Text, Value};
 use crate::time::Stamp;
@@ -136,10 +136,14 @@ fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
 /// Gathers the values of a name that occurs several times under its first occurrence.
 fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
     let mut names = Names::default();
+    if !fields.iter().any(|field| names.insert(names::hash(field.key))) {
+        return;
+    }
+    names = Names::default();
     let mut kept = 0;
     for index in 0..fields.len() {
         let field = fields[index];
-        let same = names.insert(field.hash).then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
+        let same = names.insert(names::hash(field.key)).then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
         if let Some(first) = same.flatten() {
             let values = |value: &Value<'b>| match *value {
                 Value::List(list) => BumpVec::from_iter_in(list.iter().copied(), bump),

@@ -54,6 +54,22 @@ pub struct Entry<'b> {
     pub flaws: Flaws,
 }
 
+impl Entry<'_> {
+    /// Empties the entry for the next one.
+    pub fn clear(&mut self) {
+        self.fields.clear();
+        self.members.clear();
+        self.identifier = None;
+        self.message = None;
+        self.member_flaws = Flaws::default();
+        self.transport = Transport::default();
+        self.priority = None;
+        self.time = None;
+        self.command_line = None;
+        self.flaws = Flaws::default();
+    }
+}
+
 /// Takes the carrier off. `entry` is empty and is filled.
 pub fn open<'b>(raw: Raw<'b>, format: InputFormat, bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.flaws.add_if(raw.truncated, Flaw::Truncated);

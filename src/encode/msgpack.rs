@@ -223,11 +223,11 @@ mod tests {
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Facts, Key, Level, PayloadFormat};
+    use crate::record::{Facts, Level, Name, PayloadFormat};
     use crate::time::Stamp;
 
-    fn field<'b>(json_key: &'static str, value: Value<'b>) -> Field<'b> {
-        Field { key: Key(json_key.as_bytes()), value }
+    fn field<'b>(name: &'static str, value: Value<'b>) -> Field<'b> {
+        Field { key: Name::new(name).leaked(), value }
     }
 
     fn text(bytes: &str, form: Form) -> Text<'_> {
@@ -249,11 +249,12 @@ mod tests {
         let mut flaws = Flaws::default();
         flaws.add(Flaw::Truncated);
         let list = [text("a", Form::Clean), text("b", Form::Clean)];
+        let guest_time = Stamp::parse(b"2024-03-05T05:01:54Z").unwrap();
         let record = Record {
             tag: b"kata.agent",
             carrier: vec![
-                field("\"_HOSTNAME\":", Value::Text(text("node", Form::Clean))),
-                field("\"X\":", Value::List(&list)),
+                field("_HOSTNAME", Value::Text(text("node", Form::Clean))),
+                field("X", Value::List(&list)),
             ],
             facts: Some(Facts {
                 time: Stamp::parse(b"2024-03-05T05:01:54.163Z"),
@@ -264,11 +265,11 @@ mod tests {
                 flaws,
             }),
             payload: vec![
-                field("\"kata_pid\":", Value::Int(-70_000)),
-                field("\"kata_ok\":", Value::Bool(false)),
-                field("\"kata_guest_time\":", Value::Time(Stamp::parse(b"2024-03-05T05:01:54Z").unwrap())),
+                field("kata_pid", Value::Int(-70_000)),
+                field("kata_ok", Value::Bool(false)),
+                field("kata_guest_time", Value::Time(&guest_time)),
             ],
-            escaped: vec![Key(b"\"X\":")],
+            escaped: vec![Name::new("X").leaked()],
         };
         check(
             &record,
@@ -299,7 +300,7 @@ mod tests {
     fn entries_of_others_have_no_facts() {
         let record = Record {
             tag: b"containerd",
-            carrier: vec![field("\"MESSAGE\":", Value::Text(text("hello", Form::Utf8)))],
+            carrier: vec![field("MESSAGE", Value::Text(text("hello", Form::Utf8)))],
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
@@ -312,9 +313,9 @@ mod tests {
         let record = Record {
             tag: b"",
             carrier: vec![
-                field("\"a\":", Value::Text(text("tab\\there", Form::Go))),
-                field("\"b\":", Value::Text(text("line\\nend", Form::Json))),
-                field("\"c\":", Value::Text(text("plain", Form::Go))),
+                field("a", Value::Text(text("tab\\there", Form::Go))),
+                field("b", Value::Text(text("line\\nend", Form::Json))),
+                field("c", Value::Text(text("plain", Form::Go))),
             ],
             facts: None,
             payload: Vec::new(),
@@ -328,7 +329,7 @@ mod tests {
         let json = br#"{"z":[1,-2,2.5,null,true,"x\ny"],"a":{},"many":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
         let record = Record {
             tag: b"",
-            carrier: vec![field("\"n\":", Value::Nested(json))],
+            carrier: vec![field("n", Value::Nested(json))],
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
@@ -344,7 +345,7 @@ mod tests {
         let json = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let record = Record {
             tag: b"",
-            carrier: vec![field("\"n\":", Value::Nested(json.as_bytes()))],
+            carrier: vec![field("n", Value::Nested(json.as_bytes()))],
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
@@ -356,10 +357,10 @@ mod tests {
     fn the_steady_state_allocates_nothing() {
         let record = Record {
             tag: b"kata.agent",
-            carrier: vec![field("\"a\":", Value::Text(text("plain", Form::Go))), field("\"b\":", Value::Int(7))],
+            carrier: vec![field("a", Value::Text(text("plain", Form::Go))), field("b", Value::Int(7))],
             facts: None,
             payload: Vec::new(),
-            escaped: vec![Key(b"\"a\":")],
+            escaped: vec![Name::new("a").leaked()],
         };
         let (mut encoder, mut out) = (Msgpack::default(), Vec::new());
         encoder.encode(&record, &mut out);

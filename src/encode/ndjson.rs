@@ -86,14 +86,27 @@ fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
 #[inline]
 fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
     for field in fields {
-        out.extend_from_slice(field.key.json());
+        let (form, length) = field.key.padded();
+        let text = matches!(field.value, Value::Text(_) | Value::Time(_));
+        // The form ends with the quote that opens a string.
+        let length = if text { length } else { length - 1 };
+        if let (Some(form), true) = (form.first_chunk::<{ Key::PADDED }>(), length <= Key::PADDED) {
+            // One copy of a fixed size costs less than one of the exact length.
+            out.extend_from_slice(form);
+            out.truncate(out.len() - Key::PADDED + length);
+        } else {
+            out.extend_from_slice(form.get(..length).unwrap_or_default());
+        }
         match field.value {
-            Value::Text(text) => string(text, out),
+            Value::Text(text) => {
+                content(text, out);
+                out.extend_from_slice(b"\",");
+                continue;
+            }
             Value::Int(value) => integer(value, out),
             Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             Value::Null => out.extend_from_slice(b"null"),
             Value::Time(stamp) => {
-                out.push(b'"');
                 out.extend_from_slice(stamp.as_bytes());
                 out.push(b'"');
             }
@@ -103,7 +116,9 @@ fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
                     if index > 0 {
                         out.push(b',');
                     }
-                    string(*text, out);
+                    out.push(b'"');
+                    content(*text, out);
+                    out.push(b'"');
                 }
                 out.push(b']');
             }
@@ -114,14 +129,12 @@ fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn string(text: Text<'_>, out: &mut Vec<u8>) {
-    out.push(b'"');
+fn content(text: Text<'_>, out: &mut Vec<u8>) {
     match text.form {
         Form::Clean | Form::Json => out.extend_from_slice(text.bytes),
         Form::Go => go(text.bytes, out),
         Form::Utf8 | Form::Bytes => plain(text.bytes, out),
     }
-    out.push(b'"');
 }
 
 /// Text of valid UTF-8 without escapes.

@@ -338,7 +338,7 @@ fn unsafe_to_show(c: char) -> bool {
 mod tests {
     use super::*;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Form, Key, PayloadFormat, Text};
+    use crate::record::{Form, Name, PayloadFormat, Text};
 
     fn facts(time: &str) -> Facts {
         Facts {
@@ -351,8 +351,8 @@ mod tests {
         }
     }
 
-    fn field<'b>(json_key: &'static str, text: &'b str) -> Field<'b> {
-        Field { key: Key(json_key.as_bytes()), value: Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }) }
+    fn field<'b>(name: &'static str, text: &'b str) -> Field<'b> {
+        Field { key: Name::new(name).leaked(), value: Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }) }
     }
 
     fn record<'b>(facts: Facts, payload: Vec<Field<'b>>) -> Record<'b> {
@@ -382,18 +382,18 @@ mod tests {
                 record(
                     facts("2024-03-05T04:01:54.163Z"),
                     vec![
-                        field("\"kata_msg\":", "sandbox started"),
-                        Field { key: Key(b"\"kata_pid\":"), value: Value::Int(4242) },
-                        field("\"kata_sandbox\":", ID),
+                        field("kata_msg", "sandbox started"),
+                        Field { key: Name::new("kata_pid").leaked(), value: Value::Int(4242) },
+                        field("kata_sandbox", ID),
                     ],
                 ),
                 record(
                     second,
                     vec![
-                        field("\"kata_sandbox\":", "short"),
-                        field("\"kata_msg\":", "slow mount"),
-                        field("\"kata_error\":", "no \"such\" device"),
-                        field("\"kata_empty\":", ""),
+                        field("kata_sandbox", "short"),
+                        field("kata_msg", "slow mount"),
+                        field("kata_error", "no \"such\" device"),
+                        field("kata_empty", ""),
                     ],
                 ),
             ],
@@ -409,7 +409,7 @@ mod tests {
         let mut nothing = facts("");
         nothing.level = None;
         check(
-            &[record(nothing, vec![field("\"kata_msg\":", "hello")])],
+            &[record(nothing, vec![field("kata_msg", "hello")])],
             false,
             "-                                runtime        -      -            hello\n",
         );
@@ -426,10 +426,10 @@ mod tests {
             &record(
                 hostile,
                 vec![
-                    field("\"kata_msg\":", evil),
-                    field("\"kata_error\":", evil),
-                    field("\"kata_sandbox\":", evil),
-                    Field { key: Key(b"\"kata_n\":"), value: Value::Nested(b"[\"\x7f\"]") },
+                    field("kata_msg", evil),
+                    field("kata_error", evil),
+                    field("kata_sandbox", evil),
+                    Field { key: Name::new("kata_n").leaked(), value: Value::Nested(b"[\"\x7f\"]") },
                 ],
             ),
             &mut out,
@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn colors_only_where_asked_for() {
         let entry =
-            || record(facts("2024-03-05T04:01:54Z"), vec![field("\"kata_msg\":", "m"), field("\"kata_a\":", "b")]);
+            || record(facts("2024-03-05T04:01:54Z"), vec![field("kata_msg", "m"), field("kata_a", "b")]);
         let mut out = Vec::new();
         TextView::new(TimeZone::UTC, true).encode(&entry(), &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -458,12 +458,12 @@ mod tests {
     #[test]
     fn entries_of_others_show_identifier_and_message() {
         for (identifier, message) in
-            [("\"SYSLOG_IDENTIFIER\":", "\"MESSAGE\":"), ("\"syslog_identifier\":", "\"message\":")]
+            [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")]
         {
             let record = Record {
                 tag: b"",
                 carrier: vec![
-                    field("\"__REALTIME_TIMESTAMP\":", "1709614914163000"),
+                    field("__REALTIME_TIMESTAMP", "1709614914163000"),
                     field(identifier, "containerd\n"),
                     field(message, "two\nlines"),
                 ],

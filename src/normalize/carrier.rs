@@ -5,9 +5,8 @@ use bumpalo::collections::Vec as BumpVec;
 use regex::bytes::Regex;
 
 use super::name;
-use crate::dictionary;
-use crate::names::Names;
-use crate::record::{Field, Key, Pair, Text, Value};
+use crate::names::{self, Names, Table};
+use crate::record::{Field, Key, Name, Pair, Text, Value};
 
 /// A name with `*` for any bytes.
 #[derive(Debug)]
@@ -35,6 +34,58 @@ impl Glob {
     }
 }
 
+/// Fields that journald adds to every entry, or nearly (`systemd.journal-fields(7)`): their names are made once.
+const COMMON: &[&str] = &[
+    "MESSAGE",
+    "PRIORITY",
+    "SYSLOG_FACILITY",
+    "SYSLOG_IDENTIFIER",
+    "SYSLOG_PID",
+    "SYSLOG_RAW",
+    "SYSLOG_TIMESTAMP",
+    "_AUDIT_LOGINUID",
+    "_AUDIT_SESSION",
+    "_BOOT_ID",
+    "_CAP_EFFECTIVE",
+    "_CMDLINE",
+    "_COMM",
+    "_EXE",
+    "_GID",
+    "_HOSTNAME",
+    "_LINE_BREAK",
+    "_MACHINE_ID",
+    "_PID",
+    "_RUNTIME_SCOPE",
+    "_SELINUX_CONTEXT",
+    "_SOURCE_REALTIME_TIMESTAMP",
+    "_STREAM_ID",
+    "_SYSTEMD_CGROUP",
+    "_SYSTEMD_INVOCATION_ID",
+    "_SYSTEMD_OWNER_UID",
+    "_SYSTEMD_SESSION",
+    "_SYSTEMD_SLICE",
+    "_SYSTEMD_UNIT",
+    "_SYSTEMD_USER_SLICE",
+    "_SYSTEMD_USER_UNIT",
+    "_TRANSPORT",
+    "_UID",
+    "__CURSOR",
+    "__MONOTONIC_TIMESTAMP",
+    "__REALTIME_TIMESTAMP",
+    "__SEQNUM",
+    "__SEQNUM_ID",
+];
+
+static TABLE: Table = {
+    let mut table = Table::EMPTY;
+    let mut index = 0;
+    while index < COMMON.len() {
+        table = table.with(COMMON[index], index as u8);
+        index += 1;
+    }
+    table
+};
+
 /// The rules for the carrier's fields, compiled.
 #[derive(Debug)]
 pub struct Carrier {
@@ -43,6 +94,8 @@ pub struct Carrier {
     rename: Vec<(String, String)>,
     lowercase: bool,
     strip_underscores: bool,
+    /// For each of the common fields the name in records and its hash; none where it is left out.
+    common: Vec<Option<(Name, u64)>>,
 }
 
 impl Carrier {
@@ -55,13 +108,30 @@ impl Carrier {
             let (name, dropped) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
             Ok((Glob::new(name)?, dropped))
         };
-        Ok(Carrier {
+        let mut carrier = Carrier {
             keep: settings.keep.iter().map(|text| Glob::new(text)).collect::<Result<_, _>>()?,
             drop: settings.drop.iter().map(drop).collect::<Result<_, regex::Error>>()?,
             rename: settings.rename.clone(),
             lowercase: settings.lowercase,
             strip_underscores: settings.strip_underscores,
-        })
+            common: Vec::new(),
+        };
+        let common = |name: &&str| {
+            let bump = Bump::new();
+            let key = carrier.key(name.as_bytes(), &bump)?;
+            Some((Name::new(&String::from_utf8_lossy(key.name())), names::hash(key.name())))
+        };
+        carrier.common = COMMON.iter().map(common).collect();
+        Ok(carrier)
+    }
+
+    /// The name of a field in records; none where it is left out.
+    fn key<'b>(&self, name: &'b [u8], bump: &'b Bump) -> Option<Key<'b>> {
+        if self.drops(name) {
+            return None;
+        }
+        let name = self.renamed(name, bump);
+        Some(name::key(if name.starts_with(b"kata_") { "field_" } else { "" }, name, 1, bump))
     }
 
     fn drops(&self, name: &[u8]) -> bool {
@@ -71,7 +141,7 @@ impl Carrier {
 
     /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
     pub fn fields<'b>(
-        &self,
+        &'b self,
         pairs: &[Pair<'b>],
         bump: &'b Bump,
         fields: &mut Vec<Field<'b>>,
@@ -79,24 +149,27 @@ impl Carrier {
     ) {
         let mut names = Names::default();
         for field in fields.iter() {
-            names.insert(dictionary::hash(field.key.name()));
+            names.insert(names::hash(field.key.name()));
         }
         for pair in pairs {
-            if self.drops(pair.key) {
-                continue;
-            }
-            let name = self.renamed(pair.key, bump);
-            let prefix = if name.starts_with(b"kata_") { "field_" } else { "" };
-            let mut key = name::key(prefix, name, 1, bump);
-            if names.insert(dictionary::hash(key.name())) {
+            let (mut key, hash) = match TABLE.find(pair.key).and_then(|number| self.common.get(usize::from(number))) {
+                Some(Some((name, hash))) => (name.key(), *hash),
+                Some(None) => continue,
+                None => {
+                    let Some(key) = self.key(pair.key, bump) else { continue };
+                    (key, names::hash(key.name()))
+                }
+            };
+            if names.insert(hash) {
+                let taken = key.name();
                 let mut number = 2;
                 while fields.iter().any(|field| field.key == key) {
-                    key = name::key(prefix, name, number, bump);
+                    key = name::key("", taken, number, bump);
                     number += 1;
                 }
-                names.insert(dictionary::hash(key.name()));
+                names.insert(names::hash(key.name()));
             }
-            let mut settle = |text| super::settled(text, key, bump, escaped);
+            let mut settle = |text| super::fields::settled(text, key, bump, escaped);
             let value = match pair.value {
                 Value::Text(text) => Value::Text(settle(text)),
                 Value::List(list) => {

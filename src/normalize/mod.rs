@@ -4,24 +4,22 @@
 
 pub mod carrier;
 pub mod coerce;
+pub mod fields;
 pub mod level;
 pub mod name;
 pub mod prune;
 
 use bumpalo::Bump;
 use clap::ValueEnum;
-use memchr::memmem;
 use serde::Deserialize;
 
 use crate::carrier::Entry;
 use crate::component::Component;
 use crate::dictionary::{self, DICTIONARY, KeyId, Kind};
-use crate::flaw::{Flaw, Flaws};
-use crate::names::Names;
+use crate::flaw::Flaw;
 use crate::parse::Payload;
-use crate::record::{Facts, Field, Form, Key, Level, Pair, PayloadFormat, Record, Text, Value};
-use crate::text::escape_bytes;
-use crate::time::Stamp;
+use crate::record::{Facts, Name, Record};
+use fields::{Builder, Side};
 use prune::{Fate, Prune};
 
 /// What becomes of a nested value that is not pruned.
@@ -67,14 +65,29 @@ pub enum SettingsError {
     Name(#[from] regex::Error),
 }
 
+/// What is to be done with a key of the dictionary: its row and the settings in one place.
+#[derive(Debug)]
+struct Rule {
+    /// The name as a field of a record.
+    field: Name,
+    kind: Kind,
+    fate: Fate,
+    is_alias: bool,
+    /// Text that stays as it is, under the name of its key.
+    is_simple: bool,
+    /// Only the host can say it: time, process, sandbox.
+    is_identity: bool,
+    /// The row of the name.
+    name: KeyId,
+}
+
 /// The settings, compiled.
 #[derive(Debug)]
 pub struct Normalize {
     carrier: carrier::Carrier,
     prune: Prune,
     nested: Nested,
-    /// For each key of the dictionary its name as a field, and the hash of the name.
-    names: Vec<(Box<[u8]>, u64)>,
+    rules: Vec<Rule>,
 }
 
 impl Normalize {
@@ -83,19 +96,28 @@ impl Normalize {
     /// # Errors
     /// Names the setting and what is wrong with it.
     pub fn new(settings: &Settings) -> Result<Normalize, SettingsError> {
-        let name = |known: &dictionary::Known| {
-            (format!("\"kata_{}\":", known.name).into_bytes().into(), dictionary::hash(known.name.as_bytes()))
+        let prune = Prune::new(&settings.prune).map_err(SettingsError::Prune)?;
+        let rule = |known: &dictionary::Known| Rule {
+            field: Name::new(&format!("kata_{}", known.name)),
+            kind: known.kind,
+            fate: prune.fate(known.key.as_bytes()),
+            is_alias: known.key != known.name,
+            is_simple: known.key == known.name
+                && known.kind == Kind::Text
+                && prune.fate(known.key.as_bytes()) == Fate::Stay,
+            is_identity: matches!(known.name, "time" | "pid" | "sandbox"),
+            name: dictionary::find(known.name.as_bytes()).unwrap_or(KeyId::MSG),
         };
-        Ok(Normalize {
-            carrier: carrier::Carrier::new(settings)?,
-            prune: Prune::new(&settings.prune).map_err(SettingsError::Prune)?,
-            nested: settings.nested,
-            names: DICTIONARY.iter().map(name).collect(),
-        })
+        let rules = DICTIONARY.iter().map(rule).collect();
+        Ok(Normalize { carrier: carrier::Carrier::new(settings)?, prune, nested: settings.nested, rules })
+    }
+
+    fn rule(&self, id: KeyId) -> &Rule {
+        &self.rules[usize::from(id.0)]
     }
 
     /// Fills `record`, which is empty but for its tag, with the carrier's fields.
-    pub fn carrier<'b>(&self, entry: &Entry<'b>, bump: &'b Bump, record: &mut Record<'b>) {
+    pub fn carrier<'b>(&'b self, entry: &Entry<'b>, bump: &'b Bump, record: &mut Record<'b>) {
         self.carrier.fields(&entry.fields, bump, &mut record.carrier, &mut record.escaped);
     }
 
@@ -110,365 +132,17 @@ impl Normalize {
     ) {
         let mut flaws = entry.flaws;
         flaws.merge(payload.flaws);
-        let mut builder = Builder {
-            rules: self,
-            bump,
-            record,
-            names: Names::default(),
-            format: payload.format,
-            sandbox_is_source: payload.is_runtime_rs(bump),
-            displaced: false,
-            time: None,
-            level: None,
-            flaws,
-        };
-        let guest = if payload.guest { Side::Guest } else { Side::Host };
-        builder.pairs(&payload.inner, guest, payload);
-        if let Some(uptime) = payload.uptime {
-            builder.place(b"guest_uptime_ns", Value::Int(uptime));
-        }
-        builder.displaced = payload.writer.is_some();
-        builder.pairs(&payload.pairs, Side::Host, payload);
+        let mut builder = Builder::new(self, payload, bump, record, flaws);
+        builder.pairs(&payload.inner, if payload.guest { Side::Guest } else { Side::Host });
+        builder.uptime(payload.uptime);
+        builder.host_follows(payload.writer.is_some());
+        builder.pairs(&payload.pairs, Side::Host);
         builder.sandbox_of_shim(entry);
-        let level = builder.level.or_else(|| level::of_priority(entry, payload.format));
-        let time = builder.time.or(entry.time);
-        flaws = builder.flaws;
+        let (time, level, mut flaws) = builder.done();
+        let level = level.or_else(|| level::of_priority(entry, payload.format));
+        let time = time.or(entry.time);
         flaws.add_if(time.is_none(), Flaw::NoTime);
         flaws.add_if(!record.escaped.is_empty(), Flaw::NotUtf8);
         record.facts = Some(Facts { time, level, component, format: payload.format, guest: payload.guest, flaws });
-    }
-}
-
-/// Whose word a pair is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Host,
-    Guest,
-}
-
-/// Gives bytes that are not UTF-8 their defined form, and notes the field.
-pub(crate) fn settled<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, escaped: &mut Vec<Key<'b>>) -> Text<'b> {
-    if text.form != Form::Bytes {
-        return text;
-    }
-    if escaped.last() != Some(&key) {
-        escaped.push(key);
-    }
-    escape_bytes(text.bytes, bump)
-}
-
-struct Builder<'r, 'b> {
-    rules: &'b Normalize,
-    bump: &'b Bump,
-    record: &'r mut Record<'b>,
-    names: Names,
-    format: PayloadFormat,
-    sandbox_is_source: bool,
-    /// The pairs at hand are the host's, and another writer's have their names.
-    displaced: bool,
-    time: Option<Stamp>,
-    level: Option<Level>,
-    flaws: Flaws,
-}
-
-impl<'b> Builder<'_, 'b> {
-    /// All pairs of a side: first those under their own names, then aliases, which give way.
-    fn pairs(&mut self, pairs: &[Pair<'b>], side: Side, payload: &Payload<'b>) {
-        let mut aliases = false;
-        for pair in pairs {
-            match self.id(pair, side) {
-                Some(id) if id.is_alias() => aliases = true,
-                id => self.pair(pair, id, side, payload),
-            }
-        }
-        if aliases {
-            for pair in pairs {
-                match self.id(pair, side) {
-                    Some(id) if id.is_alias() => self.pair(pair, Some(id), side, payload),
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// The key that the pair counts as: runtime-rs writes the sandbox as its `source`.
-    #[inline]
-    fn id(&self, pair: &Pair<'b>, side: Side) -> Option<KeyId> {
-        if pair.id == Some(KeyId::SOURCE) && side == Side::Host && self.sandbox_is_source {
-            return Some(KeyId::SANDBOX);
-        }
-        pair.id
-    }
-
-    #[inline]
-    fn pair(&mut self, pair: &Pair<'b>, id: Option<KeyId>, side: Side, payload: &Payload<'b>) {
-        let fate = self.rules.prune.fate(id, pair.key, pair.hash);
-        if fate == Fate::Go {
-            return;
-        }
-        let Some(id) = id else {
-            return self.unknown(pair, fate);
-        };
-        let known = id.known();
-        if side == Side::Guest && (known.kind == Kind::Time || known.name == "pid" || known.name == "sandbox") {
-            return self.guest_identity(pair, known.name, payload);
-        }
-        match known.kind {
-            Kind::Text => {
-                if let Some(value) = self.plain(pair, fate) {
-                    self.known(id, pair, value);
-                }
-            }
-            Kind::Time => self.time(pair),
-            Kind::Level => self.level(pair),
-            Kind::Count | Kind::Int => {
-                let Some(text) = self.typed(pair) else { return };
-                let least = if known.kind == Kind::Count { 0 } else { i64::MIN };
-                match coerce::int(text).filter(|value| *value >= least) {
-                    Some(value) => self.known(id, pair, Value::Int(value)),
-                    None => {
-                        self.flaws.add(Flaw::NotANumber);
-                        self.beside(name::joined(known.name, b"_text", self.bump), pair);
-                    }
-                }
-            }
-            Kind::Bool => {
-                let Some(text) = self.typed(pair) else { return };
-                match coerce::bool(text) {
-                    Some(value) => self.known(id, pair, Value::Bool(value)),
-                    None => self.beside(name::joined(known.name, b"_text", self.bump), pair),
-                }
-            }
-            Kind::Duration => {
-                let nanos = self.typed(pair).and_then(coerce::duration);
-                if let Some(value) = self.plain(pair, fate) {
-                    self.known(id, pair, value);
-                }
-                if let Some(nanos) = nanos {
-                    self.place(name::joined(known.name, b"_ns", self.bump), Value::Int(nanos));
-                }
-            }
-        }
-    }
-
-    /// The content of a value that is to have a type; none where it is empty, which says nothing.
-    fn typed(&self, pair: &Pair<'b>) -> Option<&'b [u8]> {
-        let text = match pair.value {
-            Value::Text(text) => text.decode(self.bump),
-            Value::Bool(true) => b"true",
-            Value::Bool(false) => b"false",
-            _ => return matches!(pair.value, Value::Nested(_)).then_some(b"{".as_slice()),
-        };
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// The value as a string, whatever the writer's format made of it; none where it is left out.
-    #[inline]
-    fn plain(&mut self, pair: &Pair<'b>, fate: Fate) -> Option<Value<'b>> {
-        Some(match pair.value {
-            Value::Text(text) if fate == Fate::GoIfNested && coerce::is_go_blob(text.decode(self.bump)) => return None,
-            Value::Bool(bool) => Value::Text(Text::clean(if bool { b"true" } else { b"false" })),
-            // What Go prints for it in logfmt.
-            Value::Null => Value::Text(Text::clean(b"<nil>")),
-            Value::Nested(raw) => return self.nested(pair.key, raw, fate),
-            value => value,
-        })
-    }
-
-    fn nested(&mut self, key: &[u8], raw: &'b [u8], fate: Fate) -> Option<Value<'b>> {
-        let raw = match fate {
-            Fate::Go | Fate::GoIfNested => return None,
-            Fate::Stay => raw,
-            Fate::Walk => match self.rules.prune.walk(key, raw) {
-                Ok(left) => self.bump.alloc_slice_copy(&left?),
-                Err(_) => {
-                    self.flaws.add(Flaw::BadJson);
-                    raw
-                }
-            },
-        };
-        match self.rules.nested {
-            Nested::Drop => None,
-            Nested::String => Some(Value::Text(Text::plain(raw))),
-            // Written anew, so that it is valid and on one line.
-            Nested::Keep => {
-                match serde_json::from_slice(raw).and_then(|value: serde_json::Value| serde_json::to_vec(&value)) {
-                    Ok(compact) => Some(Value::Nested(self.bump.alloc_slice_copy(&compact))),
-                    Err(_) => {
-                        self.flaws.add(Flaw::BadJson);
-                        Some(Value::Text(Text::plain(raw)))
-                    }
-                }
-            }
-        }
-    }
-
-    fn time(&mut self, pair: &Pair<'b>) {
-        match self.typed(pair) {
-            None => {}
-            Some(text) => match Stamp::parse(text) {
-                Some(stamp) if self.time.is_none() => self.time = Some(stamp),
-                Some(_) => self.beside(b"time_text", pair),
-                None => {
-                    self.flaws.add(Flaw::BadTime);
-                    self.beside(b"time_text", pair);
-                }
-            },
-        }
-    }
-
-    fn level(&mut self, pair: &Pair<'b>) {
-        match self.typed(pair) {
-            None => {}
-            Some(text) => match level::parse(text) {
-                Some(level) if self.level.is_none() => self.level = Some(level),
-                Some(level) => {
-                    let name: &[u8] = if self.displaced { b"host_level" } else { b"level_2" };
-                    self.place(name, Value::Text(Text::clean(level.name().as_bytes())));
-                }
-                None => {
-                    self.flaws.add(Flaw::BadLevel);
-                    self.beside(b"level_text", pair);
-                }
-            },
-        }
-    }
-
-    /// The guest's claim of what only the host can say: kept, under a name that says so.
-    fn guest_identity(&mut self, pair: &Pair<'b>, name: &str, payload: &Payload<'b>) {
-        let Some(text) = self.typed(pair) else { return };
-        match name {
-            "time" => match Stamp::parse(text) {
-                Some(stamp) => self.place(b"guest_time", Value::Time(stamp)),
-                None => {
-                    self.flaws.add(Flaw::BadTime);
-                    self.beside(b"guest_time_text", pair);
-                }
-            },
-            "pid" => match coerce::int(text).filter(|pid| *pid >= 0) {
-                Some(pid) => self.place(b"guest_pid", Value::Int(pid)),
-                None => {
-                    self.flaws.add(Flaw::NotANumber);
-                    self.beside(b"guest_pid_text", pair);
-                }
-            },
-            _ if payload.host(KeyId::SANDBOX, self.bump) == Some(text) => {}
-            _ => self.beside(b"guest_sandbox", pair),
-        }
-    }
-
-    /// A field under a name of the dictionary.
-    #[inline]
-    fn known(&mut self, id: KeyId, pair: &Pair<'b>, value: Value<'b>) {
-        let (token, hash) = &self.rules.names[usize::from(id.0)];
-        let key = Key(token);
-        if self.is_free(key, *hash) {
-            return self.push(key, value);
-        }
-        if !id.is_alias() {
-            return self.met(id.known().name.as_bytes(), pair);
-        }
-        let taken = self.record.payload.iter().find(|field| field.key == key);
-        if !taken.is_some_and(|field| self.says_the_same(field.value, value)) {
-            self.place(name::mapped(pair.key, self.bump), value);
-        }
-    }
-
-    fn says_the_same(&self, taken: Value<'b>, value: Value<'b>) -> bool {
-        match (taken, value) {
-            (Value::Text(a), Value::Text(b)) => a.decode(self.bump) == b.decode(self.bump),
-            (Value::Int(a), Value::Int(b)) => a == b,
-            _ => false,
-        }
-    }
-
-    /// A field under a key that is not in the dictionary.
-    fn unknown(&mut self, pair: &Pair<'b>, fate: Fate) {
-        let Some(value) = self.plain(pair, fate) else { return };
-        let mapped = name::mapped(pair.key, self.bump);
-        // Names that a rule gives must not be had by writing them.
-        let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_");
-        if mapped == pair.key && !reserved {
-            let key = name::key("kata_", mapped, 1, self.bump);
-            return if self.is_free(key, pair.hash) { self.push(key, value) } else { self.met(mapped, pair) };
-        }
-        self.flaws.add_if(pair.key.iter().any(u8::is_ascii_control), Flaw::BadKey);
-        self.flaws.add_if(memmem::find(pair.key, b"%!").is_some(), Flaw::GoFormatError);
-        if pair.key.len() > name::LONGEST {
-            self.flaws.add(Flaw::BadKey);
-            self.place(b"words", Value::Text(Text::plain(pair.key)));
-        }
-        if reserved {
-            return self.place(name::joined("fields_", mapped, self.bump), value);
-        }
-        self.place(mapped, value);
-    }
-
-    /// The same key for the second time; both are kept.
-    fn met(&mut self, name: &[u8], pair: &Pair<'b>) {
-        // Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
-        let expected = self.displaced || self.format == PayloadFormat::Slog;
-        self.flaws.add_if(!expected, Flaw::DuplicateKey);
-        // The type belongs to the first, so the second is a string.
-        if let Some(value) = self.plain(pair, Fate::Stay) {
-            self.place(name, value);
-        }
-    }
-
-    /// The text of a value that has not the type of its key.
-    fn beside(&mut self, name: &[u8], pair: &Pair<'b>) {
-        if let Some(value) = self.plain(pair, Fate::Stay) {
-            self.place(name, value);
-        }
-    }
-
-    /// A field under this name; where it is taken, under the name of the host's, or under the first free number.
-    fn place(&mut self, name: &[u8], value: Value<'b>) {
-        let key = name::key("kata_", name, 1, self.bump);
-        if self.is_free(key, dictionary::hash(name)) {
-            return self.push(key, value);
-        }
-        let prefix = if self.displaced { "kata_host_" } else { "kata_" };
-        let first = name::key(prefix, name, 1, self.bump);
-        let stem = first.name();
-        let like = self.record.payload.iter().filter(|field| field.key.name().starts_with(stem)).count();
-        for number in like + 1.. {
-            let key = name::key(prefix, name, number, self.bump);
-            let hash = dictionary::hash(key.name().get("kata_".len()..).unwrap_or_default());
-            if self.is_free(key, hash) {
-                return self.push(key, value);
-            }
-        }
-    }
-
-    /// Whether no field has the name yet; it counts as taken from now on.
-    #[inline]
-    fn is_free(&mut self, key: Key<'b>, hash: u64) -> bool {
-        !self.names.insert(hash) || !self.record.payload.iter().any(|field| field.key == key)
-    }
-
-    #[inline]
-    fn push(&mut self, key: Key<'b>, value: Value<'b>) {
-        let value = match value {
-            Value::Text(text) => Value::Text(settled(text, key, self.bump, &mut self.record.escaped)),
-            value => value,
-        };
-        self.record.payload.push(Field { key, value });
-    }
-
-    /// The sandbox of an entry that names none: a shim is started with it.
-    fn sandbox_of_shim(&mut self, entry: &Entry<'b>) {
-        let (token, hash) = &self.rules.names[usize::from(KeyId::SANDBOX.0)];
-        let Some(line) = entry.command_line else { return };
-        if self.names.has(*hash) && self.record.payload.iter().any(|field| field.key == Key(token)) {
-            return;
-        }
-        let mut words = line.decode(self.bump).split(|byte| *byte == b' ');
-        if words.any(|word| word == b"-id")
-            && let Some(id) = words.next().filter(|id| !id.is_empty())
-        {
-            self.names.insert(*hash);
-            self.push(Key(token), Value::Text(Text::plain(id)));
-        }
     }
 }

@@ -27,7 +27,7 @@ pub fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
 
 /// The field name `<prefix><name>` as a key; with `number` from 2, `<prefix><name>_<number>`.
 pub fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<'b> {
-    let mut out = BumpVec::with_capacity_in(prefix.len() + name.len() + 8, bump);
+    let mut out = BumpVec::with_capacity_in((prefix.len() + name.len() + 12).max(Key::PADDED), bump);
     out.push(b'"');
     out.extend_from_slice_copy(prefix.as_bytes());
     out.extend_from_slice_copy(name);
@@ -43,8 +43,10 @@ pub fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<
         }
         out.extend_from_slice_copy(&digits[at..]);
     }
-    out.extend_from_slice_copy(b"\":");
-    Key(out.into_bump_slice())
+    out.extend_from_slice_copy(b"\":\"");
+    let length = out.len();
+    out.resize(length.max(Key::PADDED), 0);
+    Key::new(out.into_bump_slice(), length)
 }
 
 /// Two parts of a name as one.

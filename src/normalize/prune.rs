@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::dictionary::{self, DICTIONARY, KeyId};
+use crate::names;
 
 /// What becomes of the value under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,11 @@ impl Pattern {
     }
 }
 
-/// The patterns, compiled, and the fate of each key of the dictionary.
+/// The patterns, compiled.
 #[derive(Debug)]
 pub struct Prune {
     patterns: Vec<Pattern>,
-    known: Vec<Fate>,
-    /// Hashes of first segments, so that most unknown keys cost one look.
+    /// Hashes of first segments, so that most keys cost one look.
     first: Vec<u64>,
     any: bool,
 }
@@ -54,7 +53,7 @@ impl Prune {
     /// # Errors
     /// The pattern that has an empty segment.
     pub fn new(patterns: &[String]) -> Result<Prune, String> {
-        let mut prune = Prune { patterns: Vec::new(), known: Vec::new(), first: Vec::new(), any: false };
+        let mut prune = Prune { patterns: Vec::new(), first: Vec::new(), any: false };
         for text in patterns {
             let (keep, path) = text.strip_prefix('!').map_or((false, text.as_str()), |path| (true, path));
             let segments: Vec<_> =
@@ -63,23 +62,21 @@ impl Prune {
                 return Err(text.clone());
             }
             match segments.first() {
-                Some(Some(first)) => prune.first.push(dictionary::hash(first.as_bytes())),
+                Some(Some(first)) => prune.first.push(names::hash(first.as_bytes())),
                 _ => prune.any = true,
             }
             prune.patterns.push(Pattern { segments, keep });
         }
-        prune.known = DICTIONARY.iter().map(|known| prune.decide(known.key.as_bytes())).collect();
         Ok(prune)
     }
 
     /// The fate of the value under a key.
-    #[inline]
     #[must_use]
-    pub fn fate(&self, id: Option<KeyId>, key: &[u8], hash: u64) -> Fate {
-        match id {
-            Some(id) => self.known.get(usize::from(id.0)).copied().unwrap_or(Fate::Stay),
-            None if self.any || self.first.contains(&hash) || key.contains(&b'.') => self.decide(key),
-            None => Fate::Stay,
+    pub fn fate(&self, key: &[u8]) -> Fate {
+        if self.any || self.first.contains(&names::hash(key)) || key.contains(&b'.') {
+            self.decide(key)
+        } else {
+            Fate::Stay
         }
     }
 

@@ -28,7 +28,9 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs(bump) {
         runtime_rs(bump, payload);
     }
-    containers(payload, bump);
+    if payload.pairs.iter().chain(&payload.inner).any(|pair| pair.id == Some(KeyId::REQ)) {
+        containers(payload, bump);
+    }
 }
 
 impl<'b> Payload<'b> {

@@ -50,6 +50,17 @@ impl Default for Payload<'_> {
 }
 
 impl<'b> Payload<'b> {
+    /// Empties the payload for the next one.
+    pub fn clear(&mut self) {
+        self.format = PayloadFormat::Text;
+        self.pairs.clear();
+        self.inner.clear();
+        self.writer = None;
+        self.guest = false;
+        self.uptime = None;
+        self.flaws = Flaws::default();
+    }
+
     /// The content of the host's value under a key, if it is text.
     pub fn host(&self, id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
         content(&self.pairs, id, bump)
@@ -77,6 +88,11 @@ pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, pay
         native::pairs(entry, bump, payload);
     } else if let Some(message) = entry.message {
         message_pairs(entry, message, format, bump, payload);
+    }
+    if payload.is_runtime_rs(bump) {
+        // It writes the sandbox as its source.
+        let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
+        sources.for_each(|pair| pair.id = Some(KeyId::SANDBOX));
     }
     console::unpack(payload, bump);
 }

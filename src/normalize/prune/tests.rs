@@ -5,8 +5,7 @@ fn prune(patterns: &[&str]) -> Prune {
 }
 
 fn fate(prune: &Prune, key: &str) -> Fate {
-    let hash = dictionary::hash(key.as_bytes());
-    prune.fate(dictionary::find(key.as_bytes(), hash), key.as_bytes(), hash)
+    prune.fate(key.as_bytes())
 }
 
 fn walk(prune: &Prune, key: &str, nested: &str) -> Option<String> {

@@ -1,0 +1,404 @@
+//! The payload's fields: each pair under its `kata_` name, with its type; the guest's word apart from the host's.
+
+use bumpalo::Bump;
+use memchr::memmem;
+
+use super::{Nested, Normalize, Rule, coerce, level, name};
+use crate::carrier::Entry;
+use crate::dictionary::{self, KeyId, Kind};
+use crate::flaw::{Flaw, Flaws};
+use crate::names::{self, Names};
+use crate::normalize::prune::Fate;
+use crate::parse::Payload;
+use crate::record::{Field, Form, Key, Level, Pair, PayloadFormat, Record, Text, Value};
+use crate::text::escape_bytes;
+use crate::time::Stamp;
+
+/// Whose word a pair is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Host,
+    Guest,
+}
+
+/// Gives bytes that are not UTF-8 their defined form, and notes the field.
+pub(super) fn settled<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, escaped: &mut Vec<Key<'b>>) -> Text<'b> {
+    if text.form != Form::Bytes {
+        return text;
+    }
+    if escaped.last() != Some(&key) {
+        escaped.push(key);
+    }
+    escape_bytes(text.bytes, bump)
+}
+
+/// One bit for each key of the dictionary.
+#[derive(Default)]
+struct Known([u64; 4]);
+
+impl Known {
+    /// Adds a key; true where it was there.
+    #[inline]
+    fn insert(&mut self, id: KeyId) -> bool {
+        let (word, bit) = (&mut self.0[usize::from(id.0 / 64)], 1 << (id.0 % 64));
+        let known = *word & bit != 0;
+        *word |= bit;
+        known
+    }
+}
+
+pub(super) struct Builder<'r, 'b> {
+    normalize: &'b Normalize,
+    payload: &'r Payload<'b>,
+    bump: &'b Bump,
+    record: &'r mut Record<'b>,
+    /// Names taken: those of the dictionary, and the others.
+    known: Known,
+    names: Names,
+    /// The pairs at hand are the host's, and another writer's have their names.
+    displaced: bool,
+    time: Option<Stamp>,
+    level: Option<Level>,
+    flaws: Flaws,
+}
+
+impl<'r, 'b> Builder<'r, 'b> {
+    pub(super) fn new(
+        normalize: &'b Normalize,
+        payload: &'r Payload<'b>,
+        bump: &'b Bump,
+        record: &'r mut Record<'b>,
+        flaws: Flaws,
+    ) -> Builder<'r, 'b> {
+        Builder {
+            normalize,
+            payload,
+            bump,
+            record,
+            known: Known::default(),
+            names: Names::default(),
+            displaced: false,
+            time: None,
+            level: None,
+            flaws,
+        }
+    }
+
+    /// What the pairs said of time and level, and all flaws.
+    pub(super) fn done(self) -> (Option<Stamp>, Option<Level>, Flaws) {
+        (self.time, self.level, self.flaws)
+    }
+
+    /// From here on the pairs are those of the host's entry, whose names may be taken by what was found inside it.
+    pub(super) fn host_follows(&mut self, inside: bool) {
+        self.displaced = inside;
+    }
+
+    pub(super) fn uptime(&mut self, nanos: Option<i64>) {
+        if let Some(nanos) = nanos {
+            self.place(b"guest_uptime_ns", Value::Int(nanos));
+        }
+    }
+
+    /// All pairs of a side: first those under their own names, then aliases, which give way.
+    #[inline]
+    pub(super) fn pairs(&mut self, pairs: &[Pair<'b>], side: Side) {
+        let normalize = self.normalize;
+        let mut aliases = false;
+        for pair in pairs {
+            let Some(id) = pair.id else {
+                self.unknown(pair);
+                continue;
+            };
+            let rule = normalize.rule(id);
+            if rule.is_alias {
+                aliases = true;
+                continue;
+            }
+            // Most pairs are text that stays as it is.
+            if let Value::Text(text) = pair.value
+                && rule.is_simple
+                && text.form != Form::Bytes
+                && !(side == Side::Guest && rule.is_identity)
+                && !self.known.insert(id)
+            {
+                self.record.payload.push(Field { key: rule.field.key(), value: pair.value });
+                continue;
+            }
+            self.pair(pair, rule, side);
+        }
+        if aliases {
+            for pair in pairs {
+                if let Some(id) = pair.id
+                    && normalize.rule(id).is_alias
+                {
+                    self.pair(pair, normalize.rule(id), side);
+                }
+            }
+        }
+    }
+
+    fn pair(&mut self, pair: &Pair<'b>, rule: &'b Rule, side: Side) {
+        let fate = rule.fate;
+        if fate == Fate::Go {
+            return;
+        }
+        let name = rule.name.known().name;
+        if side == Side::Guest && rule.is_identity {
+            return self.guest_identity(pair, name);
+        }
+        match rule.kind {
+            Kind::Text => {
+                if let Some(value) = self.plain(pair, fate) {
+                    self.put(rule, pair, value);
+                }
+            }
+            Kind::Time => self.time(pair),
+            Kind::Level => self.level(pair),
+            Kind::Count | Kind::Int => {
+                let Some(text) = self.typed(pair) else { return };
+                let least = if rule.kind == Kind::Count { 0 } else { i64::MIN };
+                match coerce::int(text).filter(|value| *value >= least) {
+                    Some(value) => self.put(rule, pair, Value::Int(value)),
+                    None => {
+                        self.flaws.add(Flaw::NotANumber);
+                        self.beside(name::joined(name, b"_text", self.bump), pair);
+                    }
+                }
+            }
+            Kind::Bool => {
+                let Some(text) = self.typed(pair) else { return };
+                match coerce::bool(text) {
+                    Some(value) => self.put(rule, pair, Value::Bool(value)),
+                    None => self.beside(name::joined(name, b"_text", self.bump), pair),
+                }
+            }
+            Kind::Duration => {
+                let nanos = self.typed(pair).and_then(coerce::duration);
+                if let Some(value) = self.plain(pair, fate) {
+                    self.put(rule, pair, value);
+                }
+                if let Some(nanos) = nanos {
+                    self.place(name::joined(name, b"_ns", self.bump), Value::Int(nanos));
+                }
+            }
+        }
+    }
+
+    /// The content of a value that is to have a type; none where it is empty, which says nothing.
+    fn typed(&self, pair: &Pair<'b>) -> Option<&'b [u8]> {
+        let text = match pair.value {
+            Value::Text(text) => text.decode(self.bump),
+            Value::Bool(true) => b"true",
+            Value::Bool(false) => b"false",
+            Value::Nested(raw) => raw,
+            _ => return None,
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The value as a string, whatever the writer's format made of it; none where it is left out.
+    fn plain(&mut self, pair: &Pair<'b>, fate: Fate) -> Option<Value<'b>> {
+        Some(match pair.value {
+            Value::Text(text) if fate == Fate::GoIfNested && coerce::is_go_blob(text.decode(self.bump)) => return None,
+            Value::Bool(bool) => Value::Text(Text::clean(if bool { b"true" } else { b"false" })),
+            // What Go prints for it in logfmt.
+            Value::Null => Value::Text(Text::clean(b"<nil>")),
+            Value::Nested(raw) => return self.nested(pair.key, raw, fate),
+            value => value,
+        })
+    }
+
+    fn nested(&mut self, key: &[u8], raw: &'b [u8], fate: Fate) -> Option<Value<'b>> {
+        let raw = match fate {
+            Fate::Go | Fate::GoIfNested => return None,
+            Fate::Stay => raw,
+            Fate::Walk => match self.normalize.prune.walk(key, raw) {
+                Ok(left) => self.bump.alloc_slice_copy(&left?),
+                Err(_) => {
+                    self.flaws.add(Flaw::BadJson);
+                    raw
+                }
+            },
+        };
+        match self.normalize.nested {
+            Nested::Drop => None,
+            Nested::String => Some(Value::Text(Text::plain(raw))),
+            // Written anew, so that it is valid and on one line.
+            Nested::Keep => match serde_json::from_slice::<serde_json::Value>(raw).and_then(|value| serde_json::to_vec(&value)) {
+                Ok(compact) => Some(Value::Nested(self.bump.alloc_slice_copy(&compact))),
+                Err(_) => {
+                    self.flaws.add(Flaw::BadJson);
+                    Some(Value::Text(Text::plain(raw)))
+                }
+            },
+        }
+    }
+
+    fn time(&mut self, pair: &Pair<'b>) {
+        let Some(text) = self.typed(pair) else { return };
+        match Stamp::parse(text) {
+            Some(stamp) if self.time.is_none() => self.time = Some(stamp),
+            Some(_) => self.beside(b"time_text", pair),
+            None => {
+                self.flaws.add(Flaw::BadTime);
+                self.beside(b"time_text", pair);
+            }
+        }
+    }
+
+    fn level(&mut self, pair: &Pair<'b>) {
+        let Some(text) = self.typed(pair) else { return };
+        match level::parse(text) {
+            Some(level) if self.level.is_none() => self.level = Some(level),
+            Some(level) => {
+                let name: &[u8] = if self.displaced { b"host_level" } else { b"level_2" };
+                self.place(name, Value::Text(Text::clean(level.name().as_bytes())));
+            }
+            None => {
+                self.flaws.add(Flaw::BadLevel);
+                self.beside(b"level_text", pair);
+            }
+        }
+    }
+
+    /// The guest's claim of what only the host can say: kept, under a name that says so.
+    fn guest_identity(&mut self, pair: &Pair<'b>, name: &str) {
+        let Some(text) = self.typed(pair) else { return };
+        match name {
+            "time" => match Stamp::parse(text) {
+                Some(stamp) => self.place(b"guest_time", Value::Time(self.bump.alloc(stamp))),
+                None => {
+                    self.flaws.add(Flaw::BadTime);
+                    self.beside(b"guest_time_text", pair);
+                }
+            },
+            "pid" => match coerce::int(text).filter(|pid| *pid >= 0) {
+                Some(pid) => self.place(b"guest_pid", Value::Int(pid)),
+                None => {
+                    self.flaws.add(Flaw::NotANumber);
+                    self.beside(b"guest_pid_text", pair);
+                }
+            },
+            _ if self.payload.host(KeyId::SANDBOX, self.bump) == Some(text) => {}
+            _ => self.beside(b"guest_sandbox", pair),
+        }
+    }
+
+    /// A field under a name of the dictionary.
+    #[inline]
+    fn put(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: Value<'b>) {
+        let key = rule.field.key();
+        if !self.known.insert(rule.name) {
+            return self.push(key, value);
+        }
+        if !rule.is_alias {
+            return self.met(rule.name.known().name.as_bytes(), pair);
+        }
+        let taken = self.record.payload.iter().find(|field| field.key == key);
+        if !taken.is_some_and(|field| self.says_the_same(field.value, value)) {
+            self.place(name::mapped(pair.key, self.bump), value);
+        }
+    }
+
+    fn says_the_same(&self, taken: Value<'b>, value: Value<'b>) -> bool {
+        match (taken, value) {
+            (Value::Text(a), Value::Text(b)) => a.decode(self.bump) == b.decode(self.bump),
+            (Value::Int(a), Value::Int(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// A field under a key that is not in the dictionary.
+    fn unknown(&mut self, pair: &Pair<'b>) {
+        let fate = self.normalize.prune.fate(pair.key);
+        if fate == Fate::Go {
+            return;
+        }
+        let Some(value) = self.plain(pair, fate) else { return };
+        let mapped = name::mapped(pair.key, self.bump);
+        // Names that a rule gives must not be had by writing them.
+        let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_");
+        if mapped == pair.key && !reserved {
+            let key = name::key("kata_", mapped, 1, self.bump);
+            return if self.is_free(mapped, key) { self.push(key, value) } else { self.met(mapped, pair) };
+        }
+        self.flaws.add_if(pair.key.iter().any(u8::is_ascii_control), Flaw::BadKey);
+        self.flaws.add_if(memmem::find(pair.key, b"%!").is_some(), Flaw::GoFormatError);
+        if pair.key.len() > name::LONGEST {
+            self.flaws.add(Flaw::BadKey);
+            self.place(b"words", Value::Text(Text::plain(pair.key)));
+        }
+        if reserved {
+            return self.place(name::joined("fields_", mapped, self.bump), value);
+        }
+        self.place(mapped, value);
+    }
+
+    /// The same key for the second time; both are kept.
+    fn met(&mut self, name: &[u8], pair: &Pair<'b>) {
+        // Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
+        let expected = self.displaced || self.payload.format == PayloadFormat::Slog;
+        self.flaws.add_if(!expected, Flaw::DuplicateKey);
+        // The type belongs to the first, so the second is a string.
+        self.beside(name, pair);
+    }
+
+    /// The value as a string, under another name than its key's.
+    fn beside(&mut self, name: &[u8], pair: &Pair<'b>) {
+        if let Some(value) = self.plain(pair, Fate::Stay) {
+            self.place(name, value);
+        }
+    }
+
+    /// A field under this name; where it is taken, under the name of the host's, or under the first free number.
+    fn place(&mut self, name: &[u8], value: Value<'b>) {
+        let key = name::key("kata_", name, 1, self.bump);
+        if self.is_free(name, key) {
+            return self.push(key, value);
+        }
+        let prefix = if self.displaced { "kata_host_" } else { "kata_" };
+        let stem = name::key(prefix, name, 1, self.bump).name();
+        let like = self.record.payload.iter().filter(|field| field.key.name().starts_with(stem)).count();
+        for number in like + 1.. {
+            let key = name::key(prefix, name, number, self.bump);
+            let name = key.name().get("kata_".len()..).unwrap_or_default();
+            if self.is_free(name, key) {
+                return self.push(key, value);
+            }
+        }
+    }
+
+    /// Whether no field has the name yet, which is the key's without `kata_`; it counts as taken from now on.
+    fn is_free(&mut self, name: &[u8], key: Key<'b>) -> bool {
+        match dictionary::find(name) {
+            Some(id) if !id.is_alias() => !self.known.insert(id),
+            _ => {
+                !self.names.insert(names::hash(name))
+                    || !self.record.payload.iter().any(|field| field.key == key)
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, key: Key<'b>, value: Value<'b>) {
+        let value = match value {
+            Value::Text(text) => Value::Text(settled(text, key, self.bump, &mut self.record.escaped)),
+            value => value,
+        };
+        self.record.payload.push(Field { key, value });
+    }
+
+    /// The sandbox of an entry that names none: a shim is started with it.
+    pub(super) fn sandbox_of_shim(&mut self, entry: &Entry<'b>) {
+        let Some(line) = entry.command_line else { return };
+        let mut words = line.decode(self.bump).split(|byte| *byte == b' ');
+        if words.any(|word| word == b"-id")
+            && let Some(id) = words.next().filter(|id| !id.is_empty())
+            && !self.known.insert(KeyId::SANDBOX)
+        {
+            let key = self.normalize.rule(KeyId::SANDBOX).field.key();
+            self.push(key, Value::Text(Text::plain(id)));
+        }
+    }
+}
