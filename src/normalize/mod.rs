@@ -115,7 +115,7 @@ impl Normalize {
             bump,
             record,
             names: Names::default(),
-            format: payload.format,
+            may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             sandbox_is_source: payload.is_runtime_rs(bump),
             displaced: false,
             time: None,
@@ -162,7 +162,8 @@ struct Builder<'r, 'b> {
     bump: &'b Bump,
     record: &'r mut Record<'b>,
     names: Names,
-    format: PayloadFormat,
+    /// Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
+    may_repeat: Option<KeyId>,
     sandbox_is_source: bool,
     /// The pairs at hand are the host's, and another writer's have their names.
     displaced: bool,
@@ -245,7 +246,11 @@ impl<'b> Builder<'_, 'b> {
                     self.known(id, pair, value);
                 }
                 if let Some(nanos) = nanos {
-                    self.place(name::joined(known.name, b"_ns", self.bump), Value::Int(nanos));
+                    let name = name::joined(known.name, b"_ns", self.bump);
+                    let key = name::key("kata_", name, 1, self.bump);
+                    if self.is_free(key, dictionary::hash(name)) {
+                        self.push(key, Value::Int(nanos));
+                    }
                 }
             }
         }
@@ -308,7 +313,10 @@ impl<'b> Builder<'_, 'b> {
             None => {}
             Some(text) => match Stamp::parse(text) {
                 Some(stamp) if self.time.is_none() => self.time = Some(stamp),
-                Some(_) => self.beside(b"time_text", pair),
+                Some(_) => {
+                    self.flaws.add_if(pair.id == Some(KeyId::TIME), Flaw::DuplicateKey);
+                    self.beside(b"time_text", pair);
+                }
                 None => {
                     self.flaws.add(Flaw::BadTime);
                     self.beside(b"time_text", pair);
@@ -323,6 +331,7 @@ impl<'b> Builder<'_, 'b> {
             Some(text) => match level::parse(text) {
                 Some(level) if self.level.is_none() => self.level = Some(level),
                 Some(level) => {
+                    self.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
                     let name: &[u8] = if self.displaced { b"host_level" } else { b"level_2" };
                     self.place(name, Value::Text(Text::clean(level.name().as_bytes())));
                 }
@@ -370,7 +379,11 @@ impl<'b> Builder<'_, 'b> {
         }
         let taken = self.record.payload.iter().find(|field| field.key == key);
         if !taken.is_some_and(|field| self.says_the_same(field.value, value)) {
-            self.place(name::mapped(pair.key, self.bump), value);
+            // The type belongs to the name that was taken, so this is a string. A key that katalog took the name of
+            // does not get it back by coming twice.
+            let known = id.known().name;
+            let own = known.starts_with("fields_");
+            self.beside(if own { known.as_bytes() } else { name::mapped(pair.key, self.bump) }, pair);
         }
     }
 
@@ -406,8 +419,7 @@ impl<'b> Builder<'_, 'b> {
 
     /// The same key for the second time; both are kept.
     fn met(&mut self, name: &[u8], pair: &Pair<'b>) {
-        // Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
-        let expected = self.displaced || self.format == PayloadFormat::Slog;
+        let expected = self.displaced || (pair.id.is_some() && pair.id == self.may_repeat);
         self.flaws.add_if(!expected, Flaw::DuplicateKey);
         // The type belongs to the first, so the second is a string.
         if let Some(value) = self.plain(pair, Fate::Stay) {
