@@ -24,7 +24,8 @@ use crate::source::Input;
 pub struct Cli {
     /// Files to read, one after the other; - is standard input [default: -]
     ///
-    /// What each holds is found out by looking at it, compressed or not.
+    /// What each holds is found out by looking at it, compressed or not: gzip, xz and zstd are recognized. Journal files
+    /// are not read; `journalctl -o export --file FILE | katalog` reads them.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
@@ -64,15 +65,15 @@ Each flag is also an environment variable (--max-line: KATALOG_MAX_LINE) and a k
 --help says more, with examples and exit codes.";
 
 const AFTER_HELP: &str = "\
-Lists: several values are separated by commas, or the flag is repeated. A list replaces the list of the configuration \
+Lists: the flag is repeated, or several values are separated by commas (but not those of --identifier). A list replaces the list of the configuration \
 file; those of --drop and --prune are added to it. An empty environment variable counts as not set.
 
 Examples:
-  journalctl -t kata -o json | katalog
-      Everything that Kata logged on this host, as JSON lines
+  journalctl --all -o json | katalog
+      Everything that Kata logged on this host, as JSON lines; without --all, long fields are missing
   katalog --format text --component agent kata.log
       What the agents said, for people
-  journalctl -f -o json | katalog --format msgpack --tag-key tag
+  journalctl --all -f -o json | katalog --format msgpack --tag-key tag
       What Fluentd's exec input can run
   katalog --rename _HOSTNAME=host --drop '_*' --prune '!config.*' kata.log
       Other fields than the default ones

@@ -67,7 +67,8 @@ flaws! {
     KernelTextInside = "kernel-text-inside",
     /// A guest agent's record that could not be read; it is kept as text.
     BadAgentRecord = "bad-agent-record",
-    /// A panic under a container manager's identifier: most likely the shim's, but nothing in the line proves it.
+    /// Text under a container manager's identifier, such as a panic or the rest of a line that was split: most likely
+    /// the shim's, but nothing in the line proves it, so it counts as the guest's word.
     UnprovenOrigin = "unproven-origin",
 }
 

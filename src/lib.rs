@@ -1,4 +1,67 @@
 //! katalog: a streaming normalizer for the logs of Kata Containers.
+//!
+//! This page is the map of the code. What the program does for its users is in `README.md`.
+//!
+//! ```text
+//!  cli ─► config ─► rules ───┬──────────┬─────────┬───────────┬──────────┐   lent to every stage, read-only
+//!                            ▼          ▼         ▼           ▼          ▼
+//!  source ──Batch──► Worker [ carrier ─► select ─► parse ─► normalize ─► encode ] ──Chunk──► sink
+//!                             Entry     Component  Payload   Record
+//!  run: fill, work, deliver                                                 report: counters, messages
+//! ```
+//!
+//! # The types that travel
+//!
+//! - [`entry::Batch`] owns bytes and says where in them each entry begins and ends. It is filled, worked on and filled
+//!   again. [`entry::Raw`] is one entry of it.
+//! - [`carrier::Entry`] is an entry without its wrapping: the journal's, syslog's or container runtime's fields, the
+//!   identifier, the message.
+//! - [`parse::Payload`] is what the message says: pairs of the host's writer, and apart from them those of a writer inside
+//!   it, mostly the guest.
+//! - [`component::Component`] is whose entry it is; none if it is not Kata's.
+//! - [`record::Record`] is what will be written: flat, each name once, each name with one type.
+//! - [`flaw::Flaws`] is what was wrong on the way. Content never makes an error: errors are for inputs, outputs and options.
+//! - [`pipeline::Chunk`] is encoded records and the counters of the entries they came from.
+//!
+//! # How a byte travels
+//!
+//! 1. **In.** `source` reads it into the arena of a batch, decompressed where it was compressed. Only the unfinished
+//!    tail of a batch is moved, and the parts of a split line are joined; everything else stays where it was read.
+//! 2. **Through.** The stages pass slices. A value keeps the escapes of its writer and says which they are
+//!    ([`record::Form`]); it is decoded only where its content matters, into a bump allocator that is reset after each
+//!    entry. Nested JSON stays a slice. A type is a tag on the text, checked when it is given.
+//! 3. **Out.** `encode` appends to the chunk: clean text and JSON strings are copied, Go's escapes are translated in
+//!    passing. `sink` writes the chunk whole.
+//!
+//! In the steady state nothing is allocated for an entry.
+//!
+//! # Invariants
+//!
+//! What each part does *not* do is what makes the others simple.
+//!
+//! | part | |
+//! |---|---|
+//! | [`source`] | does not look at what an entry says, and drops none; its memory is bounded by its settings |
+//! | [`carrier`] | does not look into the message |
+//! | [`parse`] | does not fail, and loses no byte: what it cannot read is text |
+//! | [`select`] | knows identifiers and marks, no formats; changes nothing but to add a flaw |
+//! | [`normalize`] | takes nothing of the host's identity from the guest; no clock, environment, input or output |
+//! | [`encode`] | does not fail, does not know where the bytes go |
+//! | [`sink`] | does not know what a record is |
+//! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
+//! | [`run`] | does not depend on time: the number of threads and the cut of reads do not show in the output |
+//! | [`report`] | is the only one that writes to standard error; records are all that goes to standard output |
+//! | all | no `unsafe`; no panic and no loop without end, whatever the input |
+//!
+//! # Where to add what
+//!
+//! A component, a key with a type, a flaw: one line in the table of [`component`], [`dictionary`], [`flaw`]. A format of
+//! messages, carriers or output: one file in [`parse`], [`carrier`] or [`encode`] and an arm in its `mod.rs`. An option:
+//! a field of [`config::options::Options`], which is flag, variable and key at once, and its line in `default.toml`.
+//!
+//! The modules below stand in the order to read them in: words, stages in the order of the flow, what joins them. A
+//! module uses only those above it, but that `carrier` borrows the JSON reader of `parse`.
+
 pub mod flaw;
 pub mod component;
 pub mod dictionary;

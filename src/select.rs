@@ -6,12 +6,12 @@ use memchr::memmem;
 use regex::bytes::RegexSet;
 use serde::Deserialize;
 
-use crate::carrier::Entry;
+use crate::carrier::{Entry, Transport};
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
 use crate::dictionary::KeyId;
 use crate::flaw::Flaw;
 use crate::parse::{Payload, content};
-use crate::record::PayloadFormat;
+use crate::record::{PayloadFormat, Value};
 
 /// What becomes of entries that are not Kata's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -100,6 +100,7 @@ impl Select {
     #[must_use]
     pub fn origin(&self, entry: &Entry<'_>) -> Origin {
         match entry.identifier {
+            None if entry.from_journal => Origin::Other,
             None => self.default_origin,
             Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(b"A panic occurred at ")) => {
                 // The panic hook of runtime-rs also writes to /dev/kmsg.
@@ -134,15 +135,15 @@ impl Select {
         }
         let name = payload.host(KeyId::NAME, bump);
         let source = payload.host(KeyId::SOURCE, bump);
-        let found = name.and_then(by_name).or_else(|| source.and_then(by_source));
+        let found = name.and_then(by_name).or_else(|| source.and_then(by_source)).or_else(|| by_app(payload, bump));
         match (found, origin) {
             (Some(Component::Runtime), _) if payload.is_runtime_rs(bump) => Some(Component::RuntimeRs),
             (Some(component), _) => Some(component),
             (None, Origin::Other) => None,
             (None, Origin::Manager) => proven_otherwise(entry, payload, bump),
-            (None, Origin::Own(None)) => Some(match payload.format {
-                // Only runtime-rs writes anything but logfmt under `kata`.
-                PayloadFormat::Logfmt => Component::Shimv2,
+            (None, Origin::Own(None)) => Some(match (payload.format, entry.transport) {
+                // Under `kata`, runtime-rs writes no logfmt and does not write through syslog.
+                (PayloadFormat::Logfmt, _) | (_, Transport::Syslog) => Component::Shimv2,
                 _ => Component::RuntimeRs,
             }),
             (None, Origin::Own(Some(component))) => Some(component),
@@ -167,26 +168,46 @@ fn by_source(source: &[u8]) -> Option<Component> {
     SOURCES.iter().find(|(known, _)| known.as_bytes() == source).map(|row| row.1)
 }
 
+/// kata-monitor's first entry names itself in `app` only.
+fn by_app<'b>(payload: &Payload<'b>, bump: &'b Bump) -> Option<Component> {
+    let app = payload.pairs.iter().find(|pair| pair.key == b"app")?;
+    if let Value::Text(text) = app.value { by_name(text.decode(bump)) } else { None }
+}
+
 /// A manager's line that names neither a component nor a part of Kata, and is Kata's all the same.
 fn proven_otherwise<'b>(entry: &Entry<'b>, payload: &mut Payload<'b>, bump: &'b Bump) -> Option<Component> {
     if let Some(runtime) = content(&payload.pairs, KeyId::RUNTIME, bump) {
         // containerd's shim library, inside Kata's shim.
         return runtime.starts_with(b"io.containerd.kata").then_some(Component::Shimv2);
     }
-    if payload.format != PayloadFormat::Text {
+    // The first part of a line may have lost the pairs that tell whose it is.
+    if payload.format != PayloadFormat::Text && !entry.flaws.has(Flaw::SplitByJournald) {
         return None;
     }
     let message = entry.message?;
-    if [b"kata-containers".as_slice(), b"containerd-shim-kata", b"io.containerd.kata"]
-        .iter()
-        .any(|mark| memmem::find(message, mark).is_some())
-    {
-        return Some(Component::Shimv2);
-    }
+    let marks = [b"kata-containers".as_slice(), b"containerd-shim-kata", b"io.containerd.kata"];
+    // A manager that panics is gone; a shim that panics does it through the manager's output.
     let heads = [b"panic: ".as_slice(), b"fatal error: ", b"[signal SIG", b"goroutine "];
-    heads.iter().any(|head| message.starts_with(head)).then(|| {
-        // A manager that panics is gone; a shim that panics does it through the manager's output.
-        payload.flaws.add(Flaw::UnprovenOrigin);
+    let component = if marks.iter().any(|mark| memmem::find(message, mark).is_some())
+        || heads.iter().any(|head| message.starts_with(head))
+    {
         Component::Shimv2
-    })
+    } else if is_rest(message) {
+        Component::Unknown
+    } else {
+        return None;
+    };
+    // It may be the rest of a line that was split inside text of the guest, so it counts as the guest's word.
+    payload.guest = true;
+    payload.flaws.add(Flaw::UnprovenOrigin);
+    Some(component)
+}
+
+/// Whether this is the rest of a line of Kata's that was split: its last pairs still say so.
+fn is_rest(message: &[u8]) -> bool {
+    let value = |key: &[u8]| {
+        let behind = message.get(memmem::rfind(message, key)? + key.len()..)?;
+        behind.split(|byte| *byte == b' ').next()
+    };
+    value(b"name=").and_then(by_name).is_some() || value(b" source=").and_then(by_source).is_some()
 }

@@ -4,4 +4,6 @@
 
 mod cli;
 mod golden;
+mod properties;
+mod readme;
 mod support;

@@ -47,6 +47,7 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 
 /// Makes each name unique and takes out what the later stages need to know.
 pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
+    entry.from_journal = true;
     arrays(bump, entry);
     repeated(bump, &mut entry.fields);
     let mut realtime = None;
@@ -143,7 +144,8 @@ fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
     let mut kept = 0;
     for index in 0..fields.len() {
         let field = fields[index];
-        let same = names.insert(names::hash(field.key)).then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
+        let same =
+            names.insert(names::hash(field.key)).then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
         if let Some(first) = same.flatten() {
             let values = |value: &Value<'b>| match *value {
                 Value::List(list) => BumpVec::from_iter_in(list.iter().copied(), bump),

@@ -42,6 +42,8 @@ pub struct Entry<'b> {
     pub members: Vec<Pair<'b>>,
     /// What was wrong with them.
     pub member_flaws: Flaws,
+    /// The carrier is the journal.
+    pub from_journal: bool,
     /// The route to journald.
     pub transport: Transport,
     /// PRIORITY, 0 to 7.
@@ -62,6 +64,7 @@ impl Entry<'_> {
         self.identifier = None;
         self.message = None;
         self.member_flaws = Flaws::default();
+        self.from_journal = false;
         self.transport = Transport::default();
         self.priority = None;
         self.time = None;
@@ -74,18 +77,21 @@ impl Entry<'_> {
 pub fn open<'b>(raw: Raw<'b>, format: InputFormat, bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.flaws.add_if(raw.truncated, Flaw::Truncated);
     entry.flaws.add_if(raw.unfinished, Flaw::Unfinished);
-    let line = raw.bytes;
     if raw.framing == Framing::Export {
-        return journal::export(line, bump, entry);
+        return journal::export(raw.bytes, bump, entry);
     }
+    let line = raw.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw.bytes);
+    let inner = framed(line);
     match format {
-        InputFormat::Auto => match line.first() {
-            Some(b'{') => object(line, bump, entry),
+        InputFormat::Auto => match inner.first() {
+            Some(b'{') => object(inner, line, bump, entry),
             Some(b't' | b'l' | b'm') if line.iter().take(8).any(|byte| *byte == b'=') => entry.message = Some(line),
             _ if container::cri(line, entry) || syslog::line(line, entry) => {}
             _ => entry.message = Some(line),
         },
-        InputFormat::JournalJson | InputFormat::Docker if line.first() == Some(&b'{') => object(line, bump, entry),
+        InputFormat::JournalJson | InputFormat::Docker if inner.first() == Some(&b'{') => {
+            object(inner, line, bump, entry);
+        }
         InputFormat::Cri if container::cri(line, entry) => {}
         InputFormat::Syslog if syslog::line(line, entry) => {}
         InputFormat::JournalJson | InputFormat::Docker | InputFormat::Cri | InputFormat::Syslog => {
@@ -96,9 +102,19 @@ pub fn open<'b>(raw: Raw<'b>, format: InputFormat, bump: &'b Bump, entry: &mut E
     }
 }
 
-/// An object is an entry of the journal, a line of Docker's, or itself the message.
-fn object<'b>(line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
-    let flaws = json::members(line, bump, &mut entry.members);
+/// The object in a line of `journalctl -o json-seq`, which puts a separator before it, or of `-o json-sse`, which puts
+/// `data: `; else the line.
+#[inline]
+fn framed(line: &[u8]) -> &[u8] {
+    match line {
+        [0x1e, rest @ ..] | [b'd', b'a', b't', b'a', b':', b' ', rest @ ..] if rest.first() == Some(&b'{') => rest,
+        _ => line,
+    }
+}
+
+/// An object is an entry of the journal, a line of Docker's, or the line is itself the message.
+fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
+    let flaws = json::members(text, bump, &mut entry.members);
     let has = |key: &[u8]| entry.members.iter().any(|pair| pair.key == key);
     if has(b"MESSAGE") || has(b"__REALTIME_TIMESTAMP") || has(b"__CURSOR") {
         std::mem::swap(&mut entry.fields, &mut entry.members);

@@ -1,30 +1,115 @@
-//! Text copies of the journal: the short modes of `journalctl`, and classic syslog lines, with or without a priority.
+//! Text copies of the journal: the short modes of `journalctl`, and syslog lines of either form.
 //!
 //! A copy may have been made in any locale, so the name of the month is not looked at.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::Entry;
 use crate::record::{Pair, Text};
 use crate::time::Stamp;
 
-/// Reads `<time> <host> <identifier>[<pid>]: <message>`; false, and nothing done, where the line is not that.
+/// What stands before the message.
+#[derive(Default)]
+struct Head<'b> {
+    time: Option<&'b [u8]>,
+    /// The moment, where the time says it in full.
+    stamp: Option<Stamp>,
+    host: Option<&'b [u8]>,
+    identifier: Option<&'b [u8]>,
+    pid: Option<&'b [u8]>,
+    id: Option<&'b [u8]>,
+    data: Option<&'b [u8]>,
+}
+
+/// Reads `<time> <host> <identifier>[<pid>]: <message>` or what RFC 5424 has; false, and nothing done, where the line is
+/// neither.
 pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     let (priority, rest) = priority(line);
-    let Some((time, stamp, rest)) = time(rest) else { return false };
-    let Some((host, rest)) = word(rest) else { return false };
-    let Some((identifier, pid, message)) = tag(rest) else { return false };
-    entry.fields.push(Pair::text(b"SYSLOG_TIMESTAMP", Text::plain(time)));
-    entry.fields.push(Pair::text(b"_HOSTNAME", Text::plain(host)));
-    entry.fields.push(Pair::text(b"SYSLOG_IDENTIFIER", Text::plain(identifier)));
-    if let Some(pid) = pid {
-        entry.fields.push(Pair::text(b"SYSLOG_PID", Text::clean(pid)));
+    let read = match (priority, rest) {
+        (Some(_), [b'1', b' ', rest @ ..]) => modern(rest),
+        _ => classic(rest, priority.is_some()),
+    };
+    let Some((head, message)) = read else { return false };
+    // The names of the last two are those of systemd-netlogd.
+    for (name, value) in [
+        (b"SYSLOG_TIMESTAMP".as_slice(), head.time),
+        (b"_HOSTNAME", head.host),
+        (b"SYSLOG_IDENTIFIER", head.identifier),
+        (b"SYSLOG_PID", head.pid),
+        (b"SYSLOG_MSGID", head.id),
+        (b"SYSLOG_STRUCTURED_DATA", head.data),
+    ] {
+        if let Some(value) = value {
+            entry.fields.push(Pair::text(name, Text::plain(value)));
+        }
     }
-    entry.identifier = Some(identifier);
+    entry.identifier = head.identifier;
     entry.priority = priority;
-    entry.time = stamp;
+    entry.time = head.stamp;
     entry.message = Some(message);
     true
+}
+
+/// The form of RFC 3164 and of journalctl. Raw lines of the local socket, which have a priority, name no host; and some
+/// copies have lost both names.
+fn classic(line: &[u8], raw: bool) -> Option<(Head<'_>, &[u8])> {
+    let (time, stamp, rest) = time(line)?;
+    let head = Head { time: Some(time), stamp, ..Head::default() };
+    if rest.starts_with(b"time=") || rest.starts_with(b"{\"") {
+        return Some((head, rest));
+    }
+    let (host, behind) = word(rest)?;
+    let (host, rest) =
+        if raw && host.ends_with(b":") && !time.starts_with(b"[") { (None, rest) } else { (Some(host), behind) };
+    let (identifier, pid, message) = tag(rest)?;
+    Some((Head { host, identifier: Some(identifier), pid, ..head }, message))
+}
+
+/// The form of RFC 5424 behind its version: `<time> <host> <program> <pid> <id> <data> <message>`, each `-` where it is
+/// not known.
+fn modern(line: &[u8]) -> Option<(Head<'_>, &[u8])> {
+    let known = |part| (part != b"-").then_some(part);
+    let (time, rest) = word(line)?;
+    let (host, rest) = word(rest)?;
+    let (identifier, rest) = word(rest)?;
+    let (pid, rest) = word(rest)?;
+    let (id, rest) = word(rest)?;
+    let stamp = if time == b"-" { None } else { Some(Stamp::parse(time)?) };
+    let end = data_end(rest)?;
+    let (data, message) = rest.split_at_checked(end)?;
+    let message = message.strip_prefix(b" ").unwrap_or(message);
+    let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    let head = Head {
+        time: known(time),
+        stamp,
+        host: known(host),
+        identifier: known(identifier),
+        pid: known(pid),
+        id: known(id),
+        data: known(data),
+    };
+    Some((head, message))
+}
+
+/// Where structured data ends: `-`, or elements in brackets, whose quoted values may hold brackets.
+fn data_end(rest: &[u8]) -> Option<usize> {
+    if rest.first() == Some(&b'-') {
+        return matches!(rest.get(1), None | Some(b' ')).then_some(1);
+    }
+    let (mut inside, mut quoted, mut escaped) = (false, false, false);
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' if inside => quoted = !quoted,
+            b'[' if !inside => inside = true,
+            b']' if inside && !quoted => inside = false,
+            b' ' if !inside && at > 0 => return Some(at),
+            _ if !inside => return None,
+            _ => {}
+        }
+    }
+    (!inside && !rest.is_empty()).then_some(rest.len())
 }
 
 /// `<14>` at the start of a raw line: the severity of it.
@@ -105,7 +190,8 @@ fn is_clock(word: &[u8]) -> bool {
 /// `identifier[pid]: message` or `identifier: message`.
 fn tag(rest: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
     let end = rest.iter().take(256).position(|byte| matches!(byte, b'[' | b':' | b' '))?;
-    let identifier = rest.get(..end).filter(|identifier| !identifier.is_empty())?;
+    // A pair is no identifier, even where a colon follows in its value.
+    let identifier = rest.get(..end).filter(|name| !name.is_empty() && memchr2(b'=', b'"', name).is_none())?;
     let mut behind = rest.get(end..)?;
     let mut pid = None;
     if let Some(inside) = behind.strip_prefix(b"[") {

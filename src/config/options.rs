@@ -24,15 +24,17 @@ use crate::source::InputFormat;
 pub struct Options {
     /// What the inputs hold [default: auto]
     ///
-    /// `auto` looks at the beginning of each input. Name the format where the beginning says too little: a stream that
-    /// starts with an odd line, or one that is empty for hours.
+    /// `auto` looks at the beginning of each entry, so an input may mix formats. Name the format where text could be
+    /// taken for something else. For the formats that wrap a message (journal-json, export, syslog, cri, docker), the
+    /// message inside is always recognized by itself.
     #[arg(long, env = "KATALOG_INPUT_FORMAT", value_name = "FORMAT", help_heading = "Input")]
     #[serde(deserialize_with = "choice")]
     pub input_format: Option<InputFormat>,
 
-    /// The longest entry that is read whole [default: 1M]
+    /// The longest line that is read whole [default: 1M]
     ///
-    /// What is longer is cut there, and the record says so. From 1K to 64M; K and M count in 1024.
+    /// What is longer is cut there, and the record says so. From 1K to 64M; K and M count in 1024. In an export stream it
+    /// holds for each field, and an entry may have four times as much.
     #[arg(long, env = "KATALOG_MAX_LINE", value_name = "SIZE", help_heading = "Input")]
     #[serde(deserialize_with = "number")]
     pub max_line: Option<Size>,
@@ -54,12 +56,15 @@ pub struct Options {
 
     /// The identifier of lines that come without one [default: kata]
     ///
-    /// Lines of a plain log file have no SYSLOG_IDENTIFIER. They are taken as if they came from this one.
+    /// Lines of a plain log file have no SYSLOG_IDENTIFIER. They are taken as if they came from this one: all are Kata's
+    /// by default, those that say so with `containerd`.
     #[arg(long, env = "KATALOG_DEFAULT_IDENTIFIER", value_name = "IDENTIFIER", help_heading = "Selection")]
     #[serde(deserialize_with = "text")]
     pub default_identifier: Option<Word>,
 
     /// What becomes of entries that are not Kata's [default: drop]
+    ///
+    /// Those that pass have the fields of the journal and no kata_ field. --keep, --drop and --rename hold for them too.
     #[arg(long, env = "KATALOG_OTHERS", value_name = "WHAT", help_heading = "Selection")]
     #[serde(deserialize_with = "choice")]
     pub others: Option<Others>,
@@ -80,7 +85,8 @@ pub struct Options {
 
     /// Keep only these journal fields; repeatable [default: all]
     ///
-    /// Names as the journal has them; `*` stands for any characters. Kata's own fields (kata_...) are not affected.
+    /// Names as the journal has them; `*` stands for any characters. The fields of syslog lines and container logs count
+    /// as the journal's. Fields that katalog adds (kata_...) are not affected. An empty name keeps all.
     #[arg(long, env = "KATALOG_KEEP", value_name = "FIELD", value_delimiter = ',', help_heading = "Fields")]
     pub keep: Option<Vec<String>>,
 
@@ -119,7 +125,7 @@ pub struct Options {
     ///
     /// A key as its writer wrote it, then segments into a nested value, separated by dots; `*` stands for any one
     /// segment. `KEY` removes the field whatever its value; `KEY.*` only what is inside a nested value, so that a plain
-    /// text or number under that key stays. `!PATTERN` keeps what an earlier pattern removes; later patterns win. The
+    /// text or number under that key stays. In logfmt, what Go prints of a structure counts as nested. `!PATTERN` keeps what an earlier pattern removes; later patterns win. The
     /// flag adds to the list of the configuration file, or to the default list, which --print-config shows.
     #[arg(long, env = "KATALOG_PRUNE", value_name = "PATTERN", value_delimiter = ',', help_heading = "Fields")]
     pub prune: Option<Vec<String>>,

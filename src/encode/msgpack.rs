@@ -252,10 +252,7 @@ mod tests {
         let guest_time = Stamp::parse(b"2024-03-05T05:01:54Z").unwrap();
         let record = Record {
             tag: b"kata.agent",
-            carrier: vec![
-                field("_HOSTNAME", Value::Text(text("node", Form::Clean))),
-                field("X", Value::List(&list)),
-            ],
+            carrier: vec![field("_HOSTNAME", Value::Text(text("node", Form::Clean))), field("X", Value::List(&list))],
             facts: Some(Facts {
                 time: Stamp::parse(b"2024-03-05T05:01:54.163Z"),
                 level: Some(Level::Info),

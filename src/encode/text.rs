@@ -444,8 +444,7 @@ mod tests {
 
     #[test]
     fn colors_only_where_asked_for() {
-        let entry =
-            || record(facts("2024-03-05T04:01:54Z"), vec![field("kata_msg", "m"), field("kata_a", "b")]);
+        let entry = || record(facts("2024-03-05T04:01:54Z"), vec![field("kata_msg", "m"), field("kata_a", "b")]);
         let mut out = Vec::new();
         TextView::new(TimeZone::UTC, true).encode(&entry(), &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -457,9 +456,7 @@ mod tests {
 
     #[test]
     fn entries_of_others_show_identifier_and_message() {
-        for (identifier, message) in
-            [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")]
-        {
+        for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
             let record = Record {
                 tag: b"",
                 carrier: vec![

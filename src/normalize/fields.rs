@@ -55,6 +55,8 @@ pub(super) struct Builder<'r, 'b> {
     /// Names taken: those of the dictionary, and the others.
     known: Known,
     names: Names,
+    /// Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
+    may_repeat: Option<KeyId>,
     /// The pairs at hand are the host's, and another writer's have their names.
     displaced: bool,
     time: Option<Stamp>,
@@ -77,6 +79,7 @@ impl<'r, 'b> Builder<'r, 'b> {
             record,
             known: Known::default(),
             names: Names::default(),
+            may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             displaced: false,
             time: None,
             level: None,
@@ -179,7 +182,11 @@ impl<'r, 'b> Builder<'r, 'b> {
                     self.put(rule, pair, value);
                 }
                 if let Some(nanos) = nanos {
-                    self.place(name::joined(name, b"_ns", self.bump), Value::Int(nanos));
+                    let name = name::joined(name, b"_ns", self.bump);
+                    let key = name::key("kata_", name, 1, self.bump);
+                    if self.is_free(name, key) {
+                        self.push(key, Value::Int(nanos));
+                    }
                 }
             }
         }
@@ -225,13 +232,15 @@ impl<'r, 'b> Builder<'r, 'b> {
             Nested::Drop => None,
             Nested::String => Some(Value::Text(Text::plain(raw))),
             // Written anew, so that it is valid and on one line.
-            Nested::Keep => match serde_json::from_slice::<serde_json::Value>(raw).and_then(|value| serde_json::to_vec(&value)) {
-                Ok(compact) => Some(Value::Nested(self.bump.alloc_slice_copy(&compact))),
-                Err(_) => {
-                    self.flaws.add(Flaw::BadJson);
-                    Some(Value::Text(Text::plain(raw)))
+            Nested::Keep => {
+                match serde_json::from_slice::<serde_json::Value>(raw).and_then(|value| serde_json::to_vec(&value)) {
+                    Ok(compact) => Some(Value::Nested(self.bump.alloc_slice_copy(&compact))),
+                    Err(_) => {
+                        self.flaws.add(Flaw::BadJson);
+                        Some(Value::Text(Text::plain(raw)))
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -239,7 +248,10 @@ impl<'r, 'b> Builder<'r, 'b> {
         let Some(text) = self.typed(pair) else { return };
         match Stamp::parse(text) {
             Some(stamp) if self.time.is_none() => self.time = Some(stamp),
-            Some(_) => self.beside(b"time_text", pair),
+            Some(_) => {
+                self.flaws.add_if(pair.id == Some(KeyId::TIME), Flaw::DuplicateKey);
+                self.beside(b"time_text", pair);
+            }
             None => {
                 self.flaws.add(Flaw::BadTime);
                 self.beside(b"time_text", pair);
@@ -252,6 +264,7 @@ impl<'r, 'b> Builder<'r, 'b> {
         match level::parse(text) {
             Some(level) if self.level.is_none() => self.level = Some(level),
             Some(level) => {
+                self.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
                 let name: &[u8] = if self.displaced { b"host_level" } else { b"level_2" };
                 self.place(name, Value::Text(Text::clean(level.name().as_bytes())));
             }
@@ -297,7 +310,11 @@ impl<'r, 'b> Builder<'r, 'b> {
         }
         let taken = self.record.payload.iter().find(|field| field.key == key);
         if !taken.is_some_and(|field| self.says_the_same(field.value, value)) {
-            self.place(name::mapped(pair.key, self.bump), value);
+            // The type belongs to the name that was taken, so this is a string. A key that katalog took the name of
+            // does not get it back by coming twice.
+            let known = rule.name.known().name;
+            let own = known.starts_with("fields_");
+            self.beside(if own { known.as_bytes() } else { name::mapped(pair.key, self.bump) }, pair);
         }
     }
 
@@ -337,8 +354,7 @@ impl<'r, 'b> Builder<'r, 'b> {
 
     /// The same key for the second time; both are kept.
     fn met(&mut self, name: &[u8], pair: &Pair<'b>) {
-        // Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
-        let expected = self.displaced || self.payload.format == PayloadFormat::Slog;
+        let expected = self.displaced || (pair.id.is_some() && pair.id == self.may_repeat);
         self.flaws.add_if(!expected, Flaw::DuplicateKey);
         // The type belongs to the first, so the second is a string.
         self.beside(name, pair);
@@ -373,10 +389,7 @@ impl<'r, 'b> Builder<'r, 'b> {
     fn is_free(&mut self, name: &[u8], key: Key<'b>) -> bool {
         match dictionary::find(name) {
             Some(id) if !id.is_alias() => !self.known.insert(id),
-            _ => {
-                !self.names.insert(names::hash(name))
-                    || !self.record.payload.iter().any(|field| field.key == key)
-            }
+            _ => !self.names.insert(names::hash(name)) || !self.record.payload.iter().any(|field| field.key == key),
         }
     }
 

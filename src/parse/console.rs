@@ -23,7 +23,9 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
         payload.guest = true;
     } else if let Some(line) = payload.take(KeyId::VMCONSOLE, bump) {
         console(line, bump, payload);
-    } else if payload.format == PayloadFormat::Logfmt && payload.host(KeyId::SOURCE, bump) == Some(b"agent") {
+    } else if payload.format == PayloadFormat::Logfmt
+        && matches!(payload.host(KeyId::SOURCE, bump), None | Some(b"agent"))
+    {
         proxied(name, bump, payload);
     } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs(bump) {
         runtime_rs(bump, payload);
@@ -31,6 +33,7 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     if payload.pairs.iter().chain(&payload.inner).any(|pair| pair.id == Some(KeyId::REQ)) {
         containers(payload, bump);
     }
+    sandbox_of_bundle(payload, bump);
 }
 
 impl<'b> Payload<'b> {
@@ -49,7 +52,8 @@ impl<'b> Payload<'b> {
     }
 }
 
-/// Lines that kata-proxy and kata-shim of 1.x read from the agent's console or socket: `source=agent`.
+/// Lines that kata-proxy and kata-shim of 1.x read from the agent's console or socket: `source=agent`. What they say
+/// themselves always has another source, so where an entry has lost its own, the guest may have written it.
 fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
     let from_carrier = matches!(name, Some(b"kata-proxy" | b"kata-shim"));
     let message = payload.host(KeyId::MSG, bump).unwrap_or_default();
@@ -138,6 +142,10 @@ fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
         payload.text(Component::Hypervisor, true, line);
     } else if line.starts_with(b"announce: name=\"kata-agent\"") {
         payload.text(Component::Agent, true, line);
+    } else if line.ends_with(b"\"}") && memmem::find(line, b"\",\"").is_some() {
+        // The rest of a record that another line of the console was written into.
+        payload.flaws.add(Flaw::BadAgentRecord);
+        payload.text(Component::Agent, true, line);
     } else {
         payload.text(Component::GuestConsole, true, line);
     }
@@ -182,12 +190,29 @@ fn containers<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     let Payload { pairs, inner, .. } = payload;
     for pairs in [pairs, inner] {
         if let Some(request) = content(pairs, KeyId::REQ, bump)
-            && !pairs.iter().any(|pair| pair.id.is_some_and(|id| id.known().name == "container"))
+            && !names(pairs, "container")
             && let Some(id) = container_of(request)
         {
             pairs.push(Pair::text(b"container", Text::plain(id)));
         }
     }
+}
+
+/// Gives an entry of containerd's shim library inside Kata's shim the sandbox that its bundle is named after.
+fn sandbox_of_bundle<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
+    if payload.host(KeyId::RUNTIME, bump).is_some_and(|runtime| runtime.starts_with(b"io.containerd.kata"))
+        && !names(&payload.pairs, "sandbox")
+        && let Some(path) = payload.pairs.iter().find(|pair| pair.key == b"path")
+        && let Value::Text(path) = path.value
+        && let Some(id) = path.decode(bump).rsplit(|byte| *byte == b'/').next().filter(|id| !id.is_empty())
+    {
+        payload.pairs.push(Pair::text(b"sandbox", Text::plain(id)));
+    }
+}
+
+/// Whether a pair gives the field of this name, by its key or as an alias.
+fn names(pairs: &[Pair<'_>], name: &str) -> bool {
+    pairs.iter().any(|pair| pair.id.is_some_and(|id| id.known().name == name))
 }
 
 /// The id in the text of a request: `container_id:"…"` of protobuf, `"containerId":"…"` of its JSON.

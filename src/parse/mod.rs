@@ -107,20 +107,18 @@ fn message_pairs<'b>(
     let trimmed = message.trim_ascii_start();
     match format {
         InputFormat::Text => {}
-        InputFormat::Logfmt => {
+        _ if format != InputFormat::Logfmt && trimmed.first() == Some(&b'{') => object(entry, trimmed, bump, payload),
+        _ if format == InputFormat::Logfmt || starts_logfmt(trimmed) => {
             payload.format = PayloadFormat::Logfmt;
             payload.flaws.merge(logfmt::scan(trimmed, bump, &mut payload.pairs));
-        }
-        _ if trimmed.first() == Some(&b'{') => object(entry, trimmed, bump, payload),
-        _ if starts_logfmt(trimmed) => {
-            payload.format = PayloadFormat::Logfmt;
-            payload.flaws.merge(logfmt::scan(trimmed, bump, &mut payload.pairs));
+            payload.flaws.add_if(is_cut(trimmed), Flaw::Truncated);
         }
         _ => terminal::scan(trimmed, bump, payload),
     }
     if payload.pairs.is_empty() {
         payload.format = PayloadFormat::Text;
-        payload.flaws.add_if(trimmed.first() == Some(&b'='), Flaw::BadKey);
+        // A value without its key; lines such as `=== BEGIN goroutine stack dump ===` are no pairs.
+        payload.flaws.add_if(matches!(trimmed, [b'=', next, ..] if !b"= ".contains(next)), Flaw::BadKey);
         payload.flaws.add_if(format == InputFormat::Json, Flaw::BadJson);
         payload.flaws.add_if(
             memchr::memmem::find(message, b"%!")
@@ -144,6 +142,13 @@ fn starts_logfmt(message: &[u8]) -> bool {
     )
 }
 
+/// Whether a viewer cut the line: the pager of journalctl leaves `>` at the edge, its short modes `…`. logrus puts a
+/// value with either in quotes, so its lines never end so.
+#[inline]
+fn is_cut(message: &[u8]) -> bool {
+    message.ends_with(b">") || message.ends_with("…".as_bytes())
+}
+
 /// A JSON object is logrus's, slog's, or only text that looks like one (QMP, for instance).
 fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let flaws = if entry.members.is_empty() {
@@ -163,4 +168,5 @@ fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload:
         return;
     };
     payload.flaws.merge(flaws);
+    payload.flaws.add_if(flaws.has(Flaw::BadJson) && is_cut(message), Flaw::Truncated);
 }

@@ -1,5 +1,11 @@
 //! What several tests need: the program as a user runs it, and JSON that hides nothing from a comparison.
 
+#[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
+#[path = "../fuzz/src/check.rs"]
+pub(crate) mod check;
+#[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
+pub(crate) mod pipeline;
+
 use std::fmt;
 use std::process::{Command, Stdio};
 

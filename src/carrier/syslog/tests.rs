@@ -57,8 +57,34 @@ fn a_priority_may_come_first() {
 }
 
 #[test]
+fn raw_lines_of_the_local_socket_name_no_host() {
+    check("<6>Feb 21 10:31:27 kata-runtime[7]: x", Some(["Feb 21 10:31:27", "", "", "kata-runtime", "7", "x"]));
+}
+
+#[test]
+fn a_copy_may_have_lost_the_names() {
+    check("3월 27 16:04:26 time=1 level=info", Some(["3월 27 16:04:26", "", "", "", "", "time=1 level=info"]));
+}
+
+#[test]
+fn the_form_of_rfc_5424() {
+    let (time, stamp) = ("2024-03-05T05:01:54.1Z", "2024-03-05T05:01:54.100000000Z");
+    check("<14>1 2024-03-05T05:01:54.1Z n kata 7 - - x y", Some([time, stamp, "n", "kata", "7", "x y"]));
+    check("<14>1 2024-03-05T05:01:54.1Z n kata 7 ID47 -", Some([time, stamp, "n", "kata", "7", ""]));
+    check("<14>1 - - - - - - x", Some(["", "", "", "", "", "x"]));
+    let data = r#"[x@1 a="b \"c\" \]" d="]"][y]"#;
+    check(&format!("<14>1 - n kata 7 - {data} \u{feff}x"), Some(["", "", "n", "kata", "7", "x"]));
+    check(&format!("<14>1 - n kata 7 - {data}"), Some(["", "", "n", "kata", "7", ""]));
+}
+
+#[test]
 fn other_text_is_left_alone() {
     for text in [
+        "<6>[    0.395399] brd: module loaded",
+        "<999>Feb 31 99:99:99 kata-runtime[x]: time=\"2020-02-21T10:31:27Z\" level=info",
+        "<14>1 2024-03-05T05:01:54Z n kata 7 - [x a=\"b\"",
+        "<14>1 2024-03-05T05:01:54Z n kata 7 - data x",
+        "<14>1 tomorrow n kata 7 - - x",
         "",
         "time=\"2024\" level=info",
         "[    0.395399] brd: module loaded",

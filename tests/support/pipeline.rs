@@ -1,0 +1,206 @@
+//! The program as a function: bytes in, records out, with the reads cut as a test wants them. Tests and fuzz targets
+//! run this same code.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, Read};
+
+use katalog::cli::Cli;
+use katalog::config::options::Options;
+use katalog::config::{Config, Surroundings};
+use katalog::encode::Encoder;
+use katalog::entry::Batch;
+use katalog::pipeline::{Chunk, Worker};
+use katalog::rules::Rules;
+use katalog::source::{self, Fill, Input};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+/// A configuration that many runs share.
+pub struct Setup {
+    config: Config,
+    rules: Rules,
+}
+
+/// How the input arrives, and how many workers take turns at it.
+#[derive(Clone, Debug)]
+pub struct Cuts {
+    /// Sizes of the reads, again and again; one read takes what it can where there are none.
+    pub reads: Vec<usize>,
+    /// A short read means that the next one may wait.
+    pub live: bool,
+    /// Bytes that a batch aims at.
+    pub block: usize,
+    /// Workers that take the batches in turn.
+    pub workers: usize,
+}
+
+impl Cuts {
+    /// One worker, and nothing cut but by the size of a batch.
+    pub fn whole() -> Cuts {
+        Cuts { reads: Vec::new(), live: false, block: 256 << 10, workers: 1 }
+    }
+}
+
+/// What came out, and the counters.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Everything that the sink would get.
+    pub bytes: Vec<u8>,
+    /// The statistics as the program prints them.
+    pub stats: Value,
+}
+
+impl Setup {
+    /// The configuration that these flags make.
+    pub fn new(flags: &[&str]) -> Setup {
+        let arguments = ["katalog"].into_iter().chain(flags.iter().copied()).map(Into::into);
+        let cli = Cli::read(arguments).unwrap_or_else(|exit| panic!("{flags:?}: {exit:?}"));
+        let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+        let config = Config::new(cli.options, Options::default(), nowhere);
+        let rules = Rules::new(&config).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+        Setup { config, rules }
+    }
+
+    /// Runs the program over the bytes.
+    pub fn run(&self, bytes: &[u8], cuts: &Cuts) -> Outcome {
+        let settings = source::Settings { block: cuts.block, ..self.config.source };
+        let reader = Box::new(Pieces { bytes: bytes.to_vec(), at: 0, reads: cuts.reads.clone(), turn: 0 });
+        let mut source = source::from_reader(reader, Input::Stdin, cuts.live, &settings);
+        let worker = |_| Worker::new(&self.rules, Encoder::new(&self.config.encode));
+        let mut workers: Vec<_> = (0..cuts.workers.max(1)).map(worker).collect();
+        let mut batch = Batch::default();
+        let mut chunk = Chunk::default();
+        for turn in 0.. {
+            let fill = source.fill(&mut batch);
+            let worker = turn % workers.len();
+            workers[worker].run(&batch, &mut chunk);
+            // What cannot be decompressed ends the input; what was read before counts.
+            if !matches!(fill, Ok(Fill::More | Fill::Idle)) {
+                break;
+            }
+        }
+        let mut stats = Vec::new();
+        chunk.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
+        Outcome { bytes: chunk.bytes, stats: serde_json::from_slice(&stats).unwrap() }
+    }
+
+    /// The records of an input that arrives whole.
+    pub fn records(&self, bytes: &[u8]) -> Vec<Record> {
+        records(&self.run(bytes, &Cuts::whole()).bytes)
+    }
+}
+
+/// A reader that hands out pieces of chosen sizes.
+struct Pieces {
+    bytes: Vec<u8>,
+    at: usize,
+    reads: Vec<usize>,
+    turn: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.bytes[self.at..];
+        let wanted = self.reads.get(self.turn % self.reads.len().max(1)).copied().unwrap_or(usize::MAX).max(1);
+        let size = wanted.min(rest.len()).min(buffer.len());
+        buffer[..size].copy_from_slice(&rest[..size]);
+        self.at += size;
+        self.turn += 1;
+        Ok(size)
+    }
+}
+
+/// One line of output: an object whose keys are all different.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record(pub Vec<(String, Value)>);
+
+impl Record {
+    /// The value under a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The text under a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Value::as_str)
+    }
+
+    /// The bytes that the text under a key stands for: where the record says that they were not UTF-8, `\xHH` is a byte
+    /// and `\\` a backslash.
+    pub fn bytes(&self, key: &str) -> Option<Vec<u8>> {
+        let text = self.text(key)?.as_bytes();
+        let escaped = self.get("kata_escaped").and_then(Value::as_array);
+        if !escaped.is_some_and(|keys| keys.iter().any(|name| name == key)) {
+            return Some(text.to_vec());
+        }
+        let mut bytes = Vec::new();
+        let mut rest = text;
+        while let [first, behind @ ..] = rest {
+            rest = match behind {
+                [b'\\', behind @ ..] if *first == b'\\' => {
+                    bytes.push(b'\\');
+                    behind
+                }
+                [b'x', high, low, behind @ ..] if *first == b'\\' => {
+                    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+                    bytes.push(digit(*high) << 4 | digit(*low));
+                    behind
+                }
+                _ => {
+                    assert_ne!(*first, b'\\', "{key} is listed as escaped and has a backslash that is not");
+                    bytes.push(*first);
+                    behind
+                }
+            };
+        }
+        Some(bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Record, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Record;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry::<String, Value>()? {
+                    fields.push(field);
+                }
+                Ok(Record(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The records of an output in JSON.
+///
+/// # Panics
+/// If a line is not a JSON object or has a key twice.
+pub fn records(output: &[u8]) -> Vec<Record> {
+    let lines = output.strip_suffix(b"\n").unwrap_or_else(|| {
+        assert!(output.is_empty(), "the last line has no end");
+        output
+    });
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    let mut records = Vec::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        let record: Record =
+            serde_json::from_slice(line).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(line)));
+        let mut keys = HashSet::new();
+        for (key, _) in &record.0 {
+            assert!(keys.insert(key), "{key} comes twice: {}", String::from_utf8_lossy(line));
+        }
+        records.push(record);
+    }
+    records
+}
