@@ -161,10 +161,6 @@ pub const DICTIONARY: &[Known] = &[
     row("fields_flaws", "fields_flaws", Kind::Text),
     row("escaped", "fields_escaped", Kind::Text),
     row("fields_escaped", "fields_escaped", Kind::Text),
-    row("duration_ns", "fields_duration_ns", Kind::Text),
-    row("fields_duration_ns", "fields_duration_ns", Kind::Text),
-    row("timeout_ns", "fields_timeout_ns", Kind::Text),
-    row("fields_timeout_ns", "fields_timeout_ns", Kind::Text),
 ];
 
 /// A known key, as its place in the [`DICTIONARY`].

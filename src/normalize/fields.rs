@@ -335,7 +335,7 @@ impl<'r, 'b> Builder<'r, 'b> {
         let Some(value) = self.plain(pair, fate) else { return };
         let mapped = name::mapped(pair.key, self.bump);
         // Names that a rule gives must not be had by writing them.
-        let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_");
+        let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_") || is_typed(mapped);
         if mapped == pair.key && !reserved {
             let key = name::key("kata_", mapped, 1, self.bump);
             return if self.is_free(mapped, key) { self.push(key, value) } else { self.met(mapped, pair) };
@@ -397,6 +397,10 @@ impl<'r, 'b> Builder<'r, 'b> {
     fn push(&mut self, key: Key<'b>, value: Value<'b>) {
         let value = match value {
             Value::Text(text) => Value::Text(settled(text, key, self.bump, &mut self.record.escaped)),
+            Value::List(list) => {
+                let mut settle = |text: &Text<'b>| settled(*text, key, self.bump, &mut self.record.escaped);
+                Value::List(self.bump.alloc_slice_fill_iter(list.iter().map(&mut settle)))
+            }
             value => value,
         };
         self.record.payload.push(Field { key, value });
@@ -414,4 +418,12 @@ impl<'r, 'b> Builder<'r, 'b> {
             self.push(key, Value::Text(Text::plain(id)));
         }
     }
+}
+
+/// Whether records have another type than text under the name of a key that is not in the dictionary: `stream.id` is
+/// mapped to such a name, and the nanoseconds of a duration have one.
+fn is_typed(mapped: &[u8]) -> bool {
+    let kind = |name: &[u8]| dictionary::find(name).map(|id| (id.known().kind, id.is_alias()));
+    matches!(kind(mapped), Some((kind, alias)) if kind != Kind::Text || alias)
+        || mapped.strip_suffix(b"_ns").and_then(kind).is_some_and(|(kind, _)| kind == Kind::Duration)
 }
