@@ -64,10 +64,10 @@
 
 pub mod flaw;
 pub mod component;
+pub mod names;
 pub mod dictionary;
 pub mod scan;
 pub mod time;
-pub mod names;
 pub mod record;
 pub mod text;
 pub mod entry;

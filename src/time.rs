@@ -23,7 +23,7 @@ fn two(bytes: [u8; 2]) -> Option<u8> {
 fn days_in_month(year: u16, month: u8) -> u8 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         _ => 31,
     }
@@ -95,7 +95,7 @@ impl Stamp {
         .ok()?;
         let utc = local.checked_sub(SignedDuration::from_secs(offset)).ok()?;
         // The fraction is not touched by an offset of whole minutes.
-        Some(Stamp::write(utc, &stamp[20..29])?)
+        Stamp::write(utc, &stamp[20..29])
     }
 
     /// The moment so many microseconds after 1970, as journald counts; none beyond the year 9999.

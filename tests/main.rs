@@ -7,3 +7,4 @@ mod golden;
 mod properties;
 mod readme;
 mod support;
+mod tidy;

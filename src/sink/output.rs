@@ -63,6 +63,7 @@ impl Output {
 
 /// Like `write_all`, but it also waits for a pipe that some other process set to not block: the mode belongs to the
 /// pipe, so whoever shares it with us may have changed it.
+#[expect(clippy::disallowed_methods, reason = "this is the loop that `write_all` is")]
 fn write_whole(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {

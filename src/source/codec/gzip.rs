@@ -43,6 +43,7 @@ impl<R: BufRead> Read for Decoder<R> {
                 self.over = Some(self.decoder.try_finish());
                 continue;
             }
+            #[expect(clippy::disallowed_methods, reason = "what it did not take is offered again")]
             match self.decoder.write(compressed) {
                 Ok(len) => self.input.consume(len),
                 Err(cause) => {

@@ -113,7 +113,7 @@ pub fn for_people(output: &[u8], color: bool) {
     let text = std::str::from_utf8(output).unwrap_or_else(|error| panic!("{error}"));
     let mut rest = text;
     while let Some(at) = rest.find(|char: char| char.is_control() && char != '\n') {
-        let control = &rest[at..];
+        let (_, control) = rest.split_at(at);
         let sequence = control.strip_prefix("\x1b[").filter(|_| color).and_then(|inside| inside.split_once('m'));
         let Some((numbers, behind)) = sequence else { panic!("{:?} in {text:?}", control.chars().next()) };
         assert!(numbers.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b';')), "{numbers:?} in {text:?}");

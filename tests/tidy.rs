@@ -1,0 +1,177 @@
+//! What the source tree keeps to, so that its documents stay true.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+/// Imports against the direction, each with its reason. One that is gone has to go from here too.
+const AGAINST: &[(&str, &str, &str)] =
+    &[("carrier", "parse", "the journal's and Docker's entries are JSON, and `parse` has the one reader of it")];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The Rust files below these folders, as paths from the root, with their text.
+fn sources(folders: &[&str]) -> Vec<(String, String)> {
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut sources = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                // What is built is not the source.
+                if !path.ends_with("target") {
+                    open.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                sources.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    sources.sort();
+    assert!(sources.len() > 3, "{folders:?} have no sources");
+    sources
+}
+
+/// The lines that are not comments, counted from 1.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// The modules of the library in the order of lib.rs, which is the direction of imports.
+fn modules() -> Vec<String> {
+    let lib = read("src/lib.rs");
+    let modules: Vec<String> = code(&lib)
+        .filter_map(|(_, line)| line.strip_prefix("pub mod ").or(line.strip_prefix("mod "))?.strip_suffix(';'))
+        .map(str::to_owned)
+        .collect();
+    assert!(modules.len() > 20, "{modules:?}");
+    modules
+}
+
+#[test]
+fn a_module_imports_only_what_stands_above_it() {
+    let modules = modules();
+    let place = |name: &str| modules.iter().position(|module| module == name);
+    let path = Regex::new(r"\bcrate::(\w+|\{[^;]*\})").unwrap();
+    let word = Regex::new(r"^\s*(\w+)").unwrap();
+    let mut against = BTreeSet::new();
+    let mut seen = 0;
+    for (file, text) in sources(&["src"]) {
+        let Some(module) = file.strip_prefix("src/").and_then(|rest| rest.split(['/', '.']).next()) else { continue };
+        let Some(own) = place(module) else { continue };
+        let text: String = code(&text).flat_map(|(_, line)| [line, "\n"]).collect();
+        for found in path.captures_iter(&text) {
+            let names = found[1].trim_matches(['{', '}']).split(',');
+            for name in names.filter_map(|name| Some(word.captures(name)?.get(1)?.as_str())) {
+                let Some(other) = place(name) else { continue };
+                seen += 1;
+                if other > own {
+                    against.insert((module.to_owned(), name.to_owned()));
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "imports are not recognized");
+    let known = AGAINST.iter().map(|(module, other, _)| ((*module).to_owned(), (*other).to_owned())).collect();
+    assert_eq!(against, known, "imports of a module that stands below in src/lib.rs");
+}
+
+#[test]
+fn no_unsafe_code() {
+    let word = Regex::new(r"\bunsafe\b").unwrap();
+    for (file, text) in sources(&["src", "fixtures/generate"]) {
+        for (number, line) in code(&text) {
+            assert!(!word.is_match(line), "{file}:{number}: {line}");
+        }
+    }
+    assert!(read("Cargo.toml").contains("\nunsafe_code = \"forbid\""), "the compiler has to refuse it");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (file, text) in sources(&["src", "fixtures/generate", "tests"]) {
+        // Unit tests are about the module that they belong to.
+        let unit_tests = file.starts_with("src/") && file.ends_with("/tests.rs");
+        assert!(unit_tests || text.starts_with("//! "), "{file} does not start with a //! line");
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    for (file, text) in sources(&["src"]) {
+        let lines = text.lines().count();
+        assert!(lines < 600, "{file} has {lines} lines");
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file does not contain them.
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["to", "do!("], ["dbg", "!("], ["#[ig", "nore"], ["unimplemen", "ted!("]];
+    for (file, text) in sources(&["src", "fixtures/generate", "tests"]) {
+        for mark in marks.map(|parts| parts.concat()) {
+            assert!(!text.contains(&mark), "{file} has {mark}");
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    for manifest in ["Cargo.toml", "tests/fuzz/Cargo.toml"] {
+        let mut dependencies = 0;
+        let mut inside = false;
+        for line in read(manifest).lines() {
+            if line.starts_with('[') {
+                inside = line.contains("dependencies");
+            } else if inside && line.contains(" = ") {
+                dependencies += 1;
+                let reason = line.split_once(" # ").map_or("", |(_, reason)| reason.trim());
+                assert!(!reason.is_empty(), "{manifest}: no reason beside `{line}`");
+            }
+        }
+        assert!(dependencies > 2, "{manifest} has {dependencies} dependencies");
+    }
+}
+
+#[test]
+fn the_readme_names_what_exists() {
+    let readme = read("README.md");
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    assert!(readme.contains(&format!("Rust {version}")), "README.md does not say that it takes Rust {version}");
+
+    let makefile = read("Makefile");
+    let goals = Regex::new(r"(?m)(?:^|`|\$ )make ([a-z]+)").unwrap();
+    let mut named: BTreeSet<&str> = goals.captures_iter(&readme).map(|goal| goal.get(1).unwrap().as_str()).collect();
+    assert!(named.contains("test"), "README.md does not say how to run the tests");
+    named.extend(makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).unwrap().split(' '));
+    for goal in named {
+        assert!(makefile.contains(&format!("\n{goal}:")), "the Makefile has no goal {goal}");
+    }
+
+    let paths = Regex::new(r"(?m)(?:^|[`(])((?:src|tests|fixtures|fluentd|\.ci)/[\w./-]*)").unwrap();
+    for path in paths.captures_iter(&readme) {
+        assert!(root().join(&path[1]).exists(), "README.md names {}, which does not exist", &path[1]);
+    }
+}
+
+#[test]
+fn each_goal_of_the_makefile_has_a_line_of_help() {
+    let makefile = read("Makefile");
+    let lines: Vec<&str> = makefile.lines().collect();
+    for pair in lines.windows(2) {
+        if let Some((goal, _)) = pair[1].split_once(':')
+            && goal.chars().all(|letter| letter.is_ascii_lowercase())
+        {
+            assert!(pair[0].starts_with("# "), "the goal {goal} has no comment above it");
+        }
+    }
+}
