@@ -2,7 +2,8 @@
 
 use bumpalo::Bump;
 use clap::ValueEnum;
-use memchr::memmem;
+use memchr::memmem::Finder;
+use memchr::{memchr2, memmem};
 use regex::bytes::RegexSet;
 use serde::Deserialize;
 
@@ -70,7 +71,12 @@ pub struct Select {
     managers: Vec<Vec<u8>>,
     default_origin: Origin,
     wanted: u32,
+    drops_others: bool,
+    identifier: Finder<'static>,
 }
+
+/// The member of a journal's entry in JSON that holds the identifier. Inside a string its quotes would be escaped.
+const IDENTIFIER: &[u8] = b"\"SYSLOG_IDENTIFIER\":\"";
 
 impl Select {
     /// Compiles the settings.
@@ -86,6 +92,8 @@ impl Select {
             patterns: RegexSet::new(patterns.iter().map(|pattern| format!("^(?:{pattern})$")))?,
             managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
             default_origin: Origin::Other,
+            identifier: Finder::new(IDENTIFIER),
+            drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
         select.default_origin = match select.identified(settings.default_identifier.as_bytes()) {
@@ -94,6 +102,23 @@ impl Select {
             origin => origin,
         };
         Ok(select)
+    }
+
+    /// Whether a line holds an entry of the journal that is certain to be dropped as another's, told without reading
+    /// its members: most of a node's journal is.
+    #[must_use]
+    pub fn skips(&self, line: &[u8]) -> bool {
+        let identifier = || {
+            let at = self.identifier.find(line)?;
+            let value = line.get(at + IDENTIFIER.len()..)?;
+            value.get(..memchr2(b'"', b'\\', value)?)
+        };
+        // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
+        self.drops_others
+            && matches!(line, [b'{', b'"', b'_' | b'A'..=b'Z', ..])
+            && identifier().is_some_and(|identifier| {
+                !matches!(identifier, b"kernel" | b"systemd-journald") && self.identified(identifier) == Origin::Other
+            })
     }
 
     /// What the entry's identifier says.
