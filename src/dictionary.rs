@@ -161,6 +161,45 @@ pub const DICTIONARY: &[Known] = &[
     row("fields_flaws", "fields_flaws", Kind::Text),
     row("escaped", "fields_escaped", Kind::Text),
     row("fields_escaped", "fields_escaped", Kind::Text),
+    // Fields of the journal (`systemd.journal-fields(7)`), so that they too are known by a number.
+    text("MESSAGE"),
+    text("PRIORITY"),
+    text("SYSLOG_FACILITY"),
+    text("SYSLOG_IDENTIFIER"),
+    text("SYSLOG_PID"),
+    text("SYSLOG_RAW"),
+    text("SYSLOG_TIMESTAMP"),
+    text("_AUDIT_LOGINUID"),
+    text("_AUDIT_SESSION"),
+    text("_BOOT_ID"),
+    text("_CAP_EFFECTIVE"),
+    text("_CMDLINE"),
+    text("_COMM"),
+    text("_EXE"),
+    text("_GID"),
+    text("_HOSTNAME"),
+    text("_LINE_BREAK"),
+    text("_MACHINE_ID"),
+    text("_PID"),
+    text("_RUNTIME_SCOPE"),
+    text("_SELINUX_CONTEXT"),
+    text("_SOURCE_REALTIME_TIMESTAMP"),
+    text("_STREAM_ID"),
+    text("_SYSTEMD_CGROUP"),
+    text("_SYSTEMD_INVOCATION_ID"),
+    text("_SYSTEMD_OWNER_UID"),
+    text("_SYSTEMD_SESSION"),
+    text("_SYSTEMD_SLICE"),
+    text("_SYSTEMD_UNIT"),
+    text("_SYSTEMD_USER_SLICE"),
+    text("_SYSTEMD_USER_UNIT"),
+    text("_TRANSPORT"),
+    text("_UID"),
+    text("__CURSOR"),
+    text("__MONOTONIC_TIMESTAMP"),
+    text("__REALTIME_TIMESTAMP"),
+    text("__SEQNUM"),
+    text("__SEQNUM_ID"),
 ];
 
 /// A known key, as its place in the [`DICTIONARY`].
@@ -239,6 +278,15 @@ impl KeyId {
     pub const STREAM: KeyId = KeyId::of("stream");
     pub const REQ: KeyId = KeyId::of("req");
     pub const RUNTIME: KeyId = KeyId::of("runtime");
+    pub const MESSAGE: KeyId = KeyId::of("MESSAGE");
+    pub const SYSLOG_IDENTIFIER: KeyId = KeyId::of("SYSLOG_IDENTIFIER");
+    pub const COMMAND_LINE: KeyId = KeyId::of("_CMDLINE");
+    pub const PRIORITY: KeyId = KeyId::of("PRIORITY");
+    pub const TRANSPORT: KeyId = KeyId::of("_TRANSPORT");
+    pub const LINE_BREAK: KeyId = KeyId::of("_LINE_BREAK");
+    pub const SOURCE_REALTIME: KeyId = KeyId::of("_SOURCE_REALTIME_TIMESTAMP");
+    pub const REALTIME: KeyId = KeyId::of("__REALTIME_TIMESTAMP");
+    pub const CURSOR: KeyId = KeyId::of("__CURSOR");
 }
 
 static TABLE: Table = {

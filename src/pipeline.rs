@@ -9,13 +9,14 @@ use bumpalo::Bump;
 use crate::carrier::{self, Entry};
 use crate::component::Component;
 use crate::encode::Encoder;
-use crate::entry::{Batch, Raw};
+use crate::entry::{Batch, Framing, Raw};
 use crate::normalize::name;
 use crate::parse::{self, Payload};
 use crate::record::{Field, Pair, Record, Text, Value};
 use crate::report::{Dropped, Stats};
 use crate::rules::Rules;
 use crate::select::{Origin, Others};
+use crate::source::InputFormat;
 use crate::tag;
 
 /// What comes out of a batch: encoded records, and what there is to say about them.
@@ -142,6 +143,10 @@ fn record_of<'b>(
     payload: &mut Payload<'b>,
     record: &mut Record<'b>,
 ) -> Result<(), Dropped> {
+    let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
+    if may_be_journal && raw.framing == Framing::Line && rules.select.skips(raw.bytes) {
+        return Err(Dropped::Others);
+    }
     carrier::open(raw, rules.input_format, bump, entry);
     if entry.fields.is_empty()
         && let Some(message) = entry.message

@@ -120,12 +120,27 @@ pub fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
             let closes = bits(block, |part| eq(part | i8x16::splat(0x20), b'}')) & !inside;
             if depth > closes.count_ones() {
                 depth = depth + opens.count_ones() - closes.count_ones();
-                in_string = inside >> 63 != 0;
-                at += 64;
-                continue;
+            } else {
+                // The end may be here: bracket by bracket.
+                let mut brackets = opens | closes;
+                while brackets != 0 {
+                    let place = brackets.trailing_zeros();
+                    if closes >> place & 1 == 0 {
+                        depth += 1;
+                    } else {
+                        depth = depth.saturating_sub(1);
+                        if depth == 0 {
+                            return Some(at + place as usize + 1);
+                        }
+                    }
+                    brackets &= brackets - 1;
+                }
             }
+            in_string = inside >> 63 != 0;
+            at += 64;
+            continue;
         }
-        // The block with the end in it, one with an escape, and the last bytes.
+        // A block with an escape, and the last bytes.
         let end = bytes.len().min(at + 64);
         let mut escaped = false;
         while at < end || escaped {

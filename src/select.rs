@@ -2,8 +2,9 @@
 
 use bumpalo::Bump;
 use clap::ValueEnum;
-use memchr::memmem;
-use regex::bytes::RegexSet;
+use memchr::memmem::Finder;
+use memchr::{memchr, memmem};
+use regex::bytes::{Regex, RegexSet};
 use serde::Deserialize;
 
 use crate::carrier::{Entry, Transport};
@@ -70,7 +71,17 @@ pub struct Select {
     managers: Vec<Vec<u8>>,
     default_origin: Origin,
     wanted: u32,
+    drops_others: bool,
+    identifier: Finder<'static>,
+    traces: Regex,
 }
+
+/// What every line of Kata's in a manager's output has some of: its names, its keys, the head of a panic, or an escape
+/// that may hide one of these.
+const TRACES: &str = r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine |\\u00[2-7]";
+
+/// The member of a journal's entry in JSON that holds the identifier. Inside a string its quotes would be escaped.
+const IDENTIFIER: &[u8] = b"\"SYSLOG_IDENTIFIER\":\"";
 
 impl Select {
     /// Compiles the settings.
@@ -86,6 +97,9 @@ impl Select {
             patterns: RegexSet::new(patterns.iter().map(|pattern| format!("^(?:{pattern})$")))?,
             managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
             default_origin: Origin::Other,
+            identifier: Finder::new(IDENTIFIER),
+            traces: Regex::new(TRACES)?,
+            drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
         select.default_origin = match select.identified(settings.default_identifier.as_bytes()) {
@@ -94,6 +108,31 @@ impl Select {
             origin => origin,
         };
         Ok(select)
+    }
+
+    /// Whether a line holds an entry of the journal that is certain to be dropped as another's, told without reading
+    /// its members: most of a node's journal is.
+    #[must_use]
+    pub fn skips(&self, line: &[u8]) -> bool {
+        if !self.drops_others || !matches!(line, [b'{', b'"', b'_' | b'A'..=b'Z', ..]) {
+            return false;
+        }
+        let identifier = || {
+            let at = self.identifier.find(line)?;
+            let value = line.get(at + IDENTIFIER.len()..)?;
+            let value = value.get(..memchr(b'"', value)?)?;
+            // One that is written with escapes has to be read first.
+            (!value.contains(&b'\\')).then_some(value)
+        };
+        match identifier() {
+            // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
+            None | Some(b"kernel" | b"systemd-journald") => false,
+            Some(identifier) => match self.identified(identifier) {
+                Origin::Own(_) => false,
+                Origin::Manager => !self.traces.is_match(line),
+                Origin::Other => true,
+            },
+        }
     }
 
     /// What the entry's identifier says.

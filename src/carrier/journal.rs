@@ -5,11 +5,11 @@ use bumpalo::collections::Vec as BumpVec;
 use memchr::memchr2;
 
 use super::{Entry, Transport, as_text};
+use crate::dictionary::KeyId;
 use crate::flaw::Flaw;
 use crate::names::{self, Names};
 use crate::parse::json::{self, MAX_MEMBERS};
 use crate::record::{Pair, Text, Value};
-use crate::time::Stamp;
 
 /// Reads the fields of an entry in the export format.
 pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
@@ -48,22 +48,27 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 /// Makes each name unique and takes out what the later stages need to know.
 pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.from_journal = true;
-    arrays(bump, entry);
-    repeated(bump, &mut entry.fields);
+    let mut names = Names::default();
+    let odd = |field: &Pair<'_>| !matches!(field.value, Value::Text(_)) || names.insert(names::hash(field.key));
+    if entry.fields.iter().any(odd) {
+        arrays(bump, entry);
+        repeated(bump, &mut entry.fields);
+    }
     let mut realtime = None;
     for field in &entry.fields {
         let Some(text) = as_text(&field.value) else { continue };
-        match field.key {
-            b"MESSAGE" => entry.message = Some(text.decode(bump)),
-            b"SYSLOG_IDENTIFIER" => entry.identifier = Some(text.decode(bump)),
-            b"_CMDLINE" => entry.command_line = Some(text),
-            b"PRIORITY" => {
+        let Some(id) = field.id else { continue };
+        match id {
+            KeyId::MESSAGE => entry.message = Some(text.decode(bump)),
+            KeyId::SYSLOG_IDENTIFIER => entry.identifier = Some(text.decode(bump)),
+            KeyId::COMMAND_LINE => entry.command_line = Some(text),
+            KeyId::PRIORITY => {
                 entry.priority = match text.bytes {
                     [digit @ b'0'..=b'7'] => Some(digit - b'0'),
                     _ => None,
                 }
             }
-            b"_TRANSPORT" => {
+            KeyId::TRANSPORT => {
                 entry.transport = match text.bytes {
                     b"syslog" => Transport::Syslog,
                     b"journal" => Transport::Journal,
@@ -71,17 +76,13 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
                     _ => Transport::Other,
                 }
             }
-            b"_LINE_BREAK" => entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald),
-            b"_SOURCE_REALTIME_TIMESTAMP" => entry.time = micros(text.bytes),
-            b"__REALTIME_TIMESTAMP" => realtime = micros(text.bytes),
+            KeyId::LINE_BREAK => entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald),
+            KeyId::SOURCE_REALTIME => entry.micros = Some(text.bytes),
+            KeyId::REALTIME => realtime = Some(text.bytes),
             _ => {}
         }
     }
-    entry.time = entry.time.or(realtime);
-}
-
-fn micros(digits: &[u8]) -> Option<Stamp> {
-    std::str::from_utf8(digits).ok()?.parse().ok().and_then(Stamp::from_micros)
+    entry.micros = entry.micros.or(realtime);
 }
 
 /// Reads what `journalctl -o json` says by type: an array of numbers is one value of bytes, an array of anything else
@@ -137,10 +138,6 @@ fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
 /// Gathers the values of a name that occurs several times under its first occurrence.
 fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
     let mut names = Names::default();
-    if !fields.iter().any(|field| names.insert(names::hash(field.key))) {
-        return;
-    }
-    names = Names::default();
     let mut kept = 0;
     for index in 0..fields.len() {
         let field = fields[index];

@@ -8,6 +8,7 @@ mod syslog;
 
 use bumpalo::Bump;
 
+use crate::dictionary::KeyId;
 use crate::entry::{Framing, Raw};
 use crate::flaw::{Flaw, Flaws};
 use crate::parse::json;
@@ -50,6 +51,8 @@ pub struct Entry<'b> {
     pub priority: Option<u8>,
     /// When the carrier says that the entry was made.
     pub time: Option<Stamp>,
+    /// The same in microseconds since 1970, as the journal counts; read only where no other time is known.
+    pub micros: Option<&'b [u8]>,
     /// `_CMDLINE`.
     pub command_line: Option<Text<'b>>,
     /// What was wrong with the carrier.
@@ -57,6 +60,12 @@ pub struct Entry<'b> {
 }
 
 impl Entry<'_> {
+    /// When the carrier says that the entry was made.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.time.or_else(|| std::str::from_utf8(self.micros?).ok()?.parse().ok().and_then(Stamp::from_micros))
+    }
+
     /// Empties the entry for the next one.
     pub fn clear(&mut self) {
         self.fields.clear();
@@ -68,6 +77,7 @@ impl Entry<'_> {
         self.transport = Transport::default();
         self.priority = None;
         self.time = None;
+        self.micros = None;
         self.command_line = None;
         self.flaws = Flaws::default();
     }
@@ -115,8 +125,11 @@ fn framed(line: &[u8]) -> &[u8] {
 /// An object is an entry of the journal, a line of Docker's, or the line is itself the message.
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = json::members(text, bump, &mut entry.members);
+    let is_journal = |pair: &Pair<'_>| {
+        matches!(pair.id, Some(KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER))
+    };
     let has = |key: &[u8]| entry.members.iter().any(|pair| pair.key == key);
-    if has(b"MESSAGE") || has(b"__REALTIME_TIMESTAMP") || has(b"__CURSOR") {
+    if entry.members.iter().any(is_journal) {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);

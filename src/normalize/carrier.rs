@@ -5,7 +5,8 @@ use bumpalo::collections::Vec as BumpVec;
 use regex::bytes::Regex;
 
 use super::name;
-use crate::names::{self, Names, Table};
+use crate::dictionary::{DICTIONARY, Known};
+use crate::names::{self, Names};
 use crate::record::{Field, Key, Name, Pair, Text, Value};
 
 /// A name with `*` for any bytes.
@@ -34,58 +35,6 @@ impl Glob {
     }
 }
 
-/// Fields that journald adds to every entry, or nearly (`systemd.journal-fields(7)`): their names are made once.
-const COMMON: &[&str] = &[
-    "MESSAGE",
-    "PRIORITY",
-    "SYSLOG_FACILITY",
-    "SYSLOG_IDENTIFIER",
-    "SYSLOG_PID",
-    "SYSLOG_RAW",
-    "SYSLOG_TIMESTAMP",
-    "_AUDIT_LOGINUID",
-    "_AUDIT_SESSION",
-    "_BOOT_ID",
-    "_CAP_EFFECTIVE",
-    "_CMDLINE",
-    "_COMM",
-    "_EXE",
-    "_GID",
-    "_HOSTNAME",
-    "_LINE_BREAK",
-    "_MACHINE_ID",
-    "_PID",
-    "_RUNTIME_SCOPE",
-    "_SELINUX_CONTEXT",
-    "_SOURCE_REALTIME_TIMESTAMP",
-    "_STREAM_ID",
-    "_SYSTEMD_CGROUP",
-    "_SYSTEMD_INVOCATION_ID",
-    "_SYSTEMD_OWNER_UID",
-    "_SYSTEMD_SESSION",
-    "_SYSTEMD_SLICE",
-    "_SYSTEMD_UNIT",
-    "_SYSTEMD_USER_SLICE",
-    "_SYSTEMD_USER_UNIT",
-    "_TRANSPORT",
-    "_UID",
-    "__CURSOR",
-    "__MONOTONIC_TIMESTAMP",
-    "__REALTIME_TIMESTAMP",
-    "__SEQNUM",
-    "__SEQNUM_ID",
-];
-
-static TABLE: Table = {
-    let mut table = Table::EMPTY;
-    let mut index = 0;
-    while index < COMMON.len() {
-        table = table.with(COMMON[index], index as u8);
-        index += 1;
-    }
-    table
-};
-
 /// The rules for the carrier's fields, compiled.
 #[derive(Debug)]
 pub struct Carrier {
@@ -94,8 +43,8 @@ pub struct Carrier {
     rename: Vec<(String, String)>,
     lowercase: bool,
     strip_underscores: bool,
-    /// For each of the common fields the name in records and its hash; none where it is left out.
-    common: Vec<Option<(Name, u64)>>,
+    /// For each name of the dictionary the name in records and its hash; none where it is left out.
+    known: Vec<Option<(Name, u64)>>,
 }
 
 impl Carrier {
@@ -114,14 +63,14 @@ impl Carrier {
             rename: settings.rename.clone(),
             lowercase: settings.lowercase,
             strip_underscores: settings.strip_underscores,
-            common: Vec::new(),
+            known: Vec::new(),
         };
-        let common = |name: &&str| {
+        let name = |known: &Known| {
             let bump = Bump::new();
-            let key = carrier.key(name.as_bytes(), &bump)?;
+            let key = carrier.key(known.key.as_bytes(), &bump)?;
             Some((Name::new(&String::from_utf8_lossy(key.name())), names::hash(key.name())))
         };
-        carrier.common = COMMON.iter().map(common).collect();
+        carrier.known = DICTIONARY.iter().map(name).collect();
         Ok(carrier)
     }
 
@@ -152,7 +101,7 @@ impl Carrier {
             names.insert(names::hash(field.key.name()));
         }
         for pair in pairs {
-            let (mut key, hash) = match TABLE.find(pair.key).and_then(|number| self.common.get(usize::from(number))) {
+            let (mut key, hash) = match pair.id.and_then(|id| self.known.get(usize::from(id.0))) {
                 Some(Some((name, hash))) => (name.key(), *hash),
                 Some(None) => continue,
                 None => {

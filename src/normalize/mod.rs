@@ -140,7 +140,7 @@ impl Normalize {
         builder.sandbox_of_shim(entry);
         let (time, level, mut flaws) = builder.done();
         let level = level.or_else(|| level::of_priority(entry, payload.format));
-        let time = time.or(entry.time);
+        let time = time.or_else(|| entry.stamp());
         flaws.add_if(time.is_none(), Flaw::NoTime);
         flaws.add_if(!record.escaped.is_empty(), Flaw::NotUtf8);
         record.facts = Some(Facts { time, level, component, format: payload.format, guest: payload.guest, flaws });

@@ -101,9 +101,17 @@ impl<'b> Scanner<'b> {
         self.peek().is_none().then_some(())
     }
 
+    #[inline]
     fn value(&mut self) -> Option<Value<'b>> {
         match self.peek()? {
             b'"' => Some(Value::Text(self.string()?)),
+            byte => self.other_value(byte),
+        }
+    }
+
+    #[inline(never)]
+    fn other_value(&mut self, first: u8) -> Option<Value<'b>> {
+        match first {
             b'{' | b'[' => {
                 let start = self.at;
                 let Some(end) = scan::nested_end(self.text, start) else {
@@ -138,11 +146,24 @@ impl<'b> Scanner<'b> {
     /// A string; the position is at its opening quote. One that is cut is kept, with the flaw.
     #[inline]
     fn string(&mut self) -> Option<Text<'b>> {
-        self.take(b'"')?;
-        let start = self.at;
+        if *self.text.get(self.at)? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let stop = scan::quoted_stop(self.text, start);
+        if self.text.get(stop) == Some(&b'"') {
+            self.at = stop + 1;
+            return Some(Text::clean(self.text.get(start..stop)?));
+        }
+        self.unclean_string(start, stop)
+    }
+
+    /// The rest of a string from the first byte that needs a look.
+    #[cold]
+    fn unclean_string(&mut self, start: usize, stop: usize) -> Option<Text<'b>> {
+        self.at = stop;
         let (mut escapes, mut irregular, mut beyond_ascii) = (false, false, false);
         loop {
-            self.at = scan::quoted_stop(self.text, self.at);
             let Some(&byte) = self.text.get(self.at) else {
                 self.flaws.add(Flaw::BadJson);
                 break;
@@ -152,14 +173,16 @@ impl<'b> Scanner<'b> {
                 b'\\' => {
                     escapes = true;
                     let rest = self.text.get(self.at..)?;
-                    self.at += match (rest.get(1), json_escape(rest)) {
-                        (Some(b'"' | b'\\' | b'n'), _) => 2,
-                        (_, Some((length, _))) => length,
-                        (_, None) => {
-                            irregular = true;
-                            self.flaws.add(Flaw::BadEscape);
-                            1
-                        }
+                    self.at += match rest.get(1) {
+                        Some(b'"' | b'\\' | b'n') => 2,
+                        _ => json_escape(rest).map_or_else(
+                            || {
+                                irregular = true;
+                                self.flaws.add(Flaw::BadEscape);
+                                1
+                            },
+                            |(length, _)| length,
+                        ),
                     };
                 }
                 b'%' => {
@@ -175,6 +198,7 @@ impl<'b> Scanner<'b> {
                     self.at += 1;
                 }
             }
+            self.at = scan::quoted_stop(self.text, self.at);
         }
         let bytes = self.text.get(start..self.at)?;
         self.at += 1;

@@ -127,14 +127,17 @@ fn quoted<'b>(line: &'b [u8], start: usize, bump: &'b Bump, flaws: &mut Flaws) -
             },
             b'\\' => {
                 seen.escapes = true;
-                at += match (line.get(at + 1), go_escape(tail(line, at))) {
-                    (Some(b'"' | b'\\' | b'n'), _) => 2,
-                    (_, Some((length, Escape::Byte(byte)))) => {
+                if matches!(line.get(at + 1), Some(b'"' | b'\\' | b'n')) {
+                    at += 2;
+                    continue;
+                }
+                at += match go_escape(tail(line, at)) {
+                    Some((length, Escape::Byte(byte))) => {
                         seen.high |= byte >= 0x80;
                         length
                     }
-                    (_, Some((length, Escape::Char(_)))) => length,
-                    (_, None) => {
+                    Some((length, Escape::Char(_))) => length,
+                    None => {
                         flaws.add(Flaw::BadEscape);
                         seen.irregular = true;
                         1
