@@ -182,6 +182,25 @@ proptest! {
         same_when_cut(&PASSING, &bytes, &cuts);
     }
 
+    #[cfg(all(feature = "gzip", feature = "xz", feature = "zstd"))]
+    #[test]
+    fn what_stands_before_damage_is_read_however_it_is_cut(
+        codec in 0..3_u8,
+        file in 0..INPUTS.len(),
+        damage in prop::option::of((any::<usize>(), change())),
+        cuts in cuts(),
+    ) {
+        let content = &INPUTS[file].1;
+        let mut packed = packed(codec, content.get(..20_000).unwrap_or(content));
+        if let Some((at, Change::Flip(bits))) = damage {
+            let at = at % packed.len();
+            packed[at] ^= bits;
+        } else if let Some((at, _)) = damage {
+            packed.truncate(at % packed.len());
+        }
+        same_when_cut(&DEFAULT, &packed, &cuts);
+    }
+
     #[test]
     fn text_for_people_does_not_drive_their_terminal(bytes in input()) {
         for (setup, color) in TEXT.iter().zip([false, true]) {
@@ -307,6 +326,34 @@ proptest! {
             }
         }
     }
+}
+
+/// The bytes in two parts, each compressed.
+#[cfg(all(feature = "gzip", feature = "xz", feature = "zstd"))]
+fn packed(codec: u8, bytes: &[u8]) -> Vec<u8> {
+    let (head, tail) = bytes.split_at(bytes.len() / 3);
+    let parts = [head, tail].map(|part| match codec {
+        0 => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(part).unwrap();
+            encoder.finish().unwrap()
+        }
+        1 => {
+            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
+            encoder.write_all(part).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => {
+            // Small blocks: what is flushed is a block.
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            for piece in part.chunks(3000) {
+                encoder.write_all(piece).unwrap();
+                encoder.flush().unwrap();
+            }
+            encoder.finish().unwrap()
+        }
+    });
+    parts.concat()
 }
 
 /// A value of `MessagePack` as JSON has it.

@@ -13,9 +13,8 @@ const WINDOW_LOG_MAX: u32 = 27;
 pub(super) struct Decoder<R> {
     input: R,
     raw: Raw<'static>,
-    /// How many bytes the decoder can use at most before it has something to say: one block and the next header. It is
-    /// never given more, because a block that is decoded in the same step as a damaged one is lost. Zero between
-    /// frames.
+    /// How many bytes the decoder can use at most before it has something to say: one block and the next header. Zero
+    /// between frames.
     wanted: usize,
 }
 
@@ -31,13 +30,19 @@ impl<R: BufRead> Read for Decoder<R> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         /// A magic and the byte that says how long the rest of the header is.
         const FRAME_START: usize = 5;
+        const BLOCK_HEADER: usize = 3;
         loop {
             let compressed = buffered(&mut self.input)?;
             let over = compressed.is_empty();
             if over && self.wanted == 0 {
                 return Ok(0);
             }
-            let step = if self.wanted == 0 { FRAME_START } else { self.wanted };
+            // A block and the header behind it are never given in one step: if that header is damaged, the block is lost.
+            let step = match self.wanted {
+                0 => FRAME_START,
+                wanted @ 1..=BLOCK_HEADER => wanted,
+                wanted => wanted - BLOCK_HEADER,
+            };
             let mut source = InBuffer::around(&compressed[..step.min(compressed.len())]);
             let mut target = OutBuffer::around(&mut *room);
             let wanted = self.raw.run(&mut source, &mut target)?;
