@@ -20,7 +20,7 @@ pub const DEFAULT: &str = include_str!("config/default.toml");
 /// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
 const BLOCK: usize = 256 << 10;
 
-/// `vc` is what the library of 1.x called itself inside CRI-O and other programs.
+/// `vc` is the trigger of the KSM throttler, under a name that others may use too.
 const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
 
 /// Journal fields that repeat what others say, or that mean something only to the journal they came from.

@@ -29,7 +29,7 @@
 //!    tail of a batch is moved, and the parts of a split line are joined; everything else stays where it was read.
 //! 2. **Through.** The stages pass slices. A value keeps the escapes of its writer and says which they are
 //!    ([`record::Form`]); it is decoded only where its content matters, into a bump allocator that is reset after each
-//!    entry. Nested JSON stays a slice. A type is a tag on the text, checked when it is given.
+//!    batch. Nested JSON stays a slice. A type is a tag on the text, checked when it is given.
 //! 3. **Out.** `encode` appends to the chunk: clean text and JSON strings are copied, Go's escapes are translated in
 //!    passing. `sink` writes the chunk whole.
 //!
@@ -44,7 +44,7 @@
 //! | [`source`] | does not look at what an entry says, and drops none; its memory is bounded by its settings |
 //! | [`carrier`] | does not look into the message |
 //! | [`parse`] | does not fail, and loses no byte: what it cannot read is text |
-//! | [`select`] | knows identifiers and marks, no formats; changes nothing but to add a flaw |
+//! | [`select`] | knows identifiers and marks, no formats; it only ever takes trust away, with a flaw |
 //! | [`normalize`] | takes nothing of the host's identity from the guest; no clock, environment, input or output |
 //! | [`encode`] | does not fail, does not know where the bytes go |
 //! | [`sink`] | does not know what a record is |
@@ -60,7 +60,7 @@
 //! a field of [`config::options::Options`], which is flag, variable and key at once, and its line in `default.toml`.
 //!
 //! The modules below stand in the order to read them in: words, stages in the order of the flow, what joins them. A
-//! module uses only those above it, but that `carrier` borrows the JSON reader of `parse`.
+//! module uses only those above it.
 
 pub mod flaw;
 pub mod component;
@@ -70,6 +70,7 @@ pub mod scan;
 pub mod time;
 pub mod record;
 pub mod text;
+pub mod json;
 pub mod entry;
 pub mod source;
 pub mod carrier;

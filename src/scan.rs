@@ -59,7 +59,7 @@ pub fn quoted_stop(bytes: &[u8], at: usize) -> usize {
         bytes,
         at,
         |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'),
-        |byte| byte < b' ' || byte >= 0x80 || matches!(byte, b'"' | b'\\' | b'%'),
+        |byte| !(b' '..0x80).contains(&byte) || matches!(byte, b'"' | b'\\' | b'%'),
     )
 }
 
@@ -84,7 +84,7 @@ pub fn unclean(bytes: &[u8], at: usize) -> usize {
         bytes,
         at,
         |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'),
-        |byte| byte < b' ' || byte >= 0x80 || matches!(byte, b'"' | b'\\'),
+        |byte| !(b' '..0x80).contains(&byte) || matches!(byte, b'"' | b'\\'),
     )
 }
 

@@ -177,5 +177,11 @@ pub fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
     Text::plain(out.into_bump_slice())
 }
 
+/// Whether Go's `fmt` complains here: `%!s(MISSING)`, `%!(EXTRA string=foo)`. `rest` starts with `%`.
+#[must_use]
+pub fn go_format_error(rest: &[u8]) -> bool {
+    matches!(rest, [b'%', b'!', b'(', ..] | [b'%', b'!', _, b'(', ..])
+}
+
 #[cfg(test)]
 mod tests;

@@ -718,6 +718,43 @@ fn threads_and_routes_do_not_show() {
     }
 }
 
+/// Entries that are certain to be dropped are not read; with `--others=pass` every entry is.
+fn nothing_of_katas_is_skipped(bytes: &[u8]) {
+    let katas = |setup: &Setup| {
+        let lines = setup.run(bytes, &Cuts::whole()).bytes;
+        let lines = lines.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+        lines.filter(|line| line.windows(17).any(|part| part == b"\"kata_component\":")).collect::<Vec<_>>()
+    };
+    assert_eq!(katas(&DEFAULT), katas(&PACKED[0]), "{}", String::from_utf8_lossy(bytes));
+}
+
+#[test]
+fn nothing_of_katas_is_skipped_in_fixtures() {
+    for folder in ["fixtures/inputs", "fixtures/cases"] {
+        for (_, content) in files(folder) {
+            nothing_of_katas_is_skipped(&content);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(few(200))]
+
+    #[test]
+    fn nothing_of_katas_is_skipped_in_any_journal(
+        message in input(),
+        identifier in prop::sample::select(vec!["kata", "containerd", "crio", "vc", "sshd", "kernel", "kat\u{61}", "a\"b"]),
+        escape in any::<bool>(),
+    ) {
+        let message = String::from_utf8_lossy(&message);
+        let mut entry = serde_json::json!({ "MESSAGE": message, "SYSLOG_IDENTIFIER": identifier }).to_string();
+        if escape {
+            entry = entry.replace('k', "\\u006b").replace("source", "\\u0073ource");
+        }
+        nothing_of_katas_is_skipped(entry.as_bytes());
+    }
+}
+
 #[test]
 fn entries_of_fixtures_are_all_accounted_for() {
     for (path, content) in &*INPUTS {

@@ -7,8 +7,8 @@ use memchr::memchr2;
 use super::{Entry, Transport, as_text};
 use crate::dictionary::KeyId;
 use crate::flaw::Flaw;
+use crate::json::{self, MAX_MEMBERS};
 use crate::names::{self, Names};
-use crate::parse::json::{self, MAX_MEMBERS};
 use crate::record::{Pair, Text, Value};
 
 /// Reads the fields of an entry in the export format.

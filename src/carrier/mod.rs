@@ -11,7 +11,7 @@ use bumpalo::Bump;
 use crate::dictionary::KeyId;
 use crate::entry::{Framing, Raw};
 use crate::flaw::{Flaw, Flaws};
-use crate::parse::json;
+use crate::json;
 use crate::record::{Pair, Text, Value};
 use crate::source::InputFormat;
 use crate::time::Stamp;

@@ -187,8 +187,11 @@ fn is_clock(word: &[u8]) -> bool {
             && matches!(rest, [] | [b'.', ..]) && rest.iter().skip(1).all(u8::is_ascii_digit))
 }
 
+/// An identifier, a process id, and the message behind them.
+type Tag<'b> = (&'b [u8], Option<&'b [u8]>, &'b [u8]);
+
 /// `identifier[pid]: message` or `identifier: message`.
-fn tag(rest: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+fn tag(rest: &[u8]) -> Option<Tag<'_>> {
     let end = rest.iter().take(256).position(|byte| matches!(byte, b'[' | b':' | b' '))?;
     // A pair is no identifier, even where a colon follows in its value.
     let identifier = rest.get(..end).filter(|name| !name.is_empty() && memchr2(b'=', b'"', name).is_none())?;

@@ -336,7 +336,7 @@ impl<'r, 'b> Builder<'r, 'b> {
         let mapped = name::mapped(pair.key, self.bump);
         // Names that a rule gives must not be had by writing them.
         let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_") || is_typed(mapped);
-        if mapped == pair.key && !reserved {
+        if !reserved && mapped == pair.key {
             let key = name::key("kata_", mapped, 1, self.bump);
             return if self.is_free(mapped, key) { self.push(key, value) } else { self.met(mapped, pair) };
         }

@@ -3,6 +3,7 @@
 //! A pattern is a path of segments between dots, `*` for any one; a key with dots in it is a path too. A pattern removes
 //! what it names and all inside; with `!` before it, it keeps that. The last pattern that names a value decides.
 
+use memchr::memchr;
 use serde_json::Value;
 
 use crate::names;
@@ -73,11 +74,8 @@ impl Prune {
     /// The fate of the value under a key.
     #[must_use]
     pub fn fate(&self, key: &[u8]) -> Fate {
-        if self.any || self.first.contains(&names::hash(key)) || key.contains(&b'.') {
-            self.decide(key)
-        } else {
-            Fate::Stay
-        }
+        let first = memchr(b'.', key).and_then(|at| key.get(..at)).unwrap_or(key);
+        if self.any || self.first.contains(&names::hash(first)) { self.decide(key) } else { Fate::Stay }
     }
 
     fn decide(&self, key: &[u8]) -> Fate {

@@ -6,10 +6,11 @@
 use bumpalo::Bump;
 use memchr::{memchr, memmem};
 
-use super::{Payload, content, json, logfmt};
+use super::{Payload, content, logfmt};
 use crate::component::Component;
 use crate::dictionary::KeyId;
 use crate::flaw::Flaw;
+use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
 use crate::text::{rust_escape, unescape};
 
@@ -57,10 +58,10 @@ impl<'b> Payload<'b> {
 fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
     let from_carrier = matches!(name, Some(b"kata-proxy" | b"kata-shim"));
     let message = payload.host(KeyId::MSG, bump).unwrap_or_default();
-    if from_carrier || (name.is_none() && message.starts_with(b"time=")) {
-        if let Some(line) = payload.take(KeyId::MSG, bump) {
-            console(line, bump, payload);
-        }
+    if (from_carrier || (name.is_none() && message.starts_with(b"time=")))
+        && let Some(line) = payload.take(KeyId::MSG, bump)
+    {
+        console(line, bump, payload);
     }
 }
 

@@ -7,7 +7,7 @@ use bumpalo::Bump;
 use crate::flaw::{Flaw, Flaws};
 use crate::record::{Form, Pair, Text};
 use crate::scan;
-use crate::text::{Escape, go_escape, unescape};
+use crate::text::{Escape, go_escape, go_format_error, unescape};
 
 /// More pairs than any writer logs; the rest of such a line is kept as one text, so that hostile lines cost no more than
 /// their length.
@@ -176,12 +176,6 @@ fn classify<'b>(bytes: &'b [u8], seen: &Seen, bump: &'b Bump) -> Text<'b> {
 fn starts_pair(line: &[u8], at: usize) -> bool {
     let end = scan::token_end(line, at);
     line.get(at).is_some_and(u8::is_ascii_alphabetic) && line.get(end) == Some(&b'=')
-}
-
-/// Whether Go's `fmt` complains here: `%!s(MISSING)`, `%!(EXTRA string=foo)`. `rest` starts with `%`.
-#[must_use]
-pub fn go_format_error(rest: &[u8]) -> bool {
-    matches!(rest, [b'%', b'!', b'(', ..] | [b'%', b'!', _, b'(', ..])
 }
 
 #[cfg(test)]

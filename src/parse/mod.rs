@@ -1,7 +1,6 @@
 //! Reads the message of an entry into pairs of keys and values. It never fails: what cannot be read becomes text.
 
 pub mod console;
-pub mod json;
 pub mod logfmt;
 mod native;
 mod terminal;
@@ -13,8 +12,10 @@ use crate::carrier::Entry;
 use crate::component::Component;
 use crate::dictionary::KeyId;
 use crate::flaw::{Flaw, Flaws};
+use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
 use crate::source::InputFormat;
+use crate::text::go_format_error;
 
 /// What the message of an entry says.
 #[derive(Debug)]
@@ -122,7 +123,7 @@ fn message_pairs<'b>(
         payload.flaws.add_if(format == InputFormat::Json, Flaw::BadJson);
         payload.flaws.add_if(
             memchr::memmem::find(message, b"%!")
-                .is_some_and(|at| logfmt::go_format_error(message.get(at..).unwrap_or_default())),
+                .is_some_and(|at| go_format_error(message.get(at..).unwrap_or_default())),
             Flaw::GoFormatError,
         );
         payload.pairs.push(Pair::text(b"msg", Text::plain(message)));

@@ -31,13 +31,13 @@ fn naive(bytes: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
 proptest! {
     #[test]
     fn scanners_agree_with_one_byte_at_a_time(
-        bytes in prop::collection::vec(prop_oneof![8 => b'a'..b'z', 1 => prop::sample::select(b"\"\\=% \n\x00\x7f\x80\xff\x1f!".as_slice())], 0..80),
+        bytes in prop::collection::vec(prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(b"\"\\=% \n\x00\x7f\x80\xff\x1f!".as_slice())], 0..80),
         at in 0_usize..80,
     ) {
         let at = at.min(bytes.len());
         prop_assert_eq!(token_end(&bytes, at), naive(&bytes, at, |b| b <= b' ' || b >= 0x80 || b"\"=\\".contains(&b)));
-        prop_assert_eq!(quoted_stop(&bytes, at), naive(&bytes, at, |b| b < b' ' || b >= 0x80 || b"\"%\\".contains(&b)));
-        prop_assert_eq!(unclean(&bytes, at), naive(&bytes, at, |b| b < b' ' || b >= 0x80 || b"\"\\".contains(&b)));
+        prop_assert_eq!(quoted_stop(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"%\\".contains(&b)));
+        prop_assert_eq!(unclean(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"\\".contains(&b)));
         prop_assert_eq!(json_special(&bytes, at), naive(&bytes, at, |b| b < b' ' || b"\"\\".contains(&b)));
     }
 

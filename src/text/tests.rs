@@ -34,7 +34,7 @@ fn json_pairs_make_one_character() {
 fn rust_debug_escapes_have_braces() {
     assert_eq!(decoded(rust_escape, r#"\u{1b}[0m \"x\" \0\'\n"#), (b"\x1b[0m \"x\" \0'\n".to_vec(), true));
     assert_eq!(decoded(rust_escape, r"\u{110000}"), (br"\u{110000}".to_vec(), false));
-    assert_eq!(decoded(rust_escape, r"\u{1234567890}").1, false);
+    assert!(!decoded(rust_escape, r"\u{1234567890}").1);
 }
 
 #[test]

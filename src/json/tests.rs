@@ -55,7 +55,8 @@ proptest! {
             match pair.value {
                 Value::Text(text) => {
                     let content = std::str::from_utf8(text.decode(&bump)).unwrap();
-                    prop_assert!(value.as_str() == Some(content) || value.to_string() == content);
+                    let wanted = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    prop_assert_eq!(wanted, content);
                 }
                 Value::Nested(raw) => prop_assert_eq!(&serde_json::from_slice::<serde_json::Value>(raw).unwrap(), value),
                 Value::Bool(bool) => prop_assert_eq!(Some(bool), value.as_bool()),

@@ -6,10 +6,9 @@
 use bumpalo::Bump;
 
 use crate::flaw::{Flaw, Flaws};
-use crate::parse::logfmt::go_format_error;
 use crate::record::{Form, Pair, Text, Value};
 use crate::scan;
-use crate::text::{json_escape, unescape};
+use crate::text::{go_format_error, json_escape, unescape};
 
 /// As many members as journald allows fields in an entry.
 pub const MAX_MEMBERS: usize = 1024;

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Measures the whole program against other programs on the same input, in turn, and prints CPU seconds, ratios and peak
+# memory as a table. Only ratios mean anything on a machine that others use too. Needs jq and GNU time.
+#
+#     tests/bench/run.sh [SIZE] [ROUNDS] > tests/bench/runs/NAME.md
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+size=${1:-200M}
+rounds=${2:-5}
+target=${CARGO_TARGET_DIR:-target}/release
+corpus=$target/bench-corpus
+measure=$corpus/measure
+
+cargo build --quiet --release --locked --bin katalog --example fixtures --example split-copy
+mkdir -p "$corpus"
+for kind in logfmt-file runtime-json node-json; do
+    "$target/examples/fixtures" $kind --size "$size" > "$corpus/$kind"
+done
+
+# CPU seconds and peak KiB of a command that reads the file $1.
+cpu() {
+    local file=$1
+    shift
+    env time -f '%U %S %M' -o "$measure" "$@" < "$file" > /dev/null
+    awk '{ print $1 + $2, $3 }' "$measure"
+}
+
+# Runs katalog and another command in turn on the file $2; a line of the table with the medians of each and of the ratio.
+pair() {
+    local label=$1 file=$corpus/$2 ours theirs
+    shift 2
+    for ((round = 0; round < rounds; round++)); do
+        ours=$(cpu "$file" "$target/katalog" --stats none -)
+        theirs=$(cpu "$file" "$@")
+        echo "$ours $theirs"
+    done | awk -v label="$label" -v bytes="$(stat -c %s "$file")" '
+        function median(values, count,    i, j, swap) {
+            for (i = 1; i <= count; i++) for (j = i + 1; j <= count; j++)
+                if (values[j] < values[i]) { swap = values[i]; values[i] = values[j]; values[j] = swap }
+            return values[int((count + 1) / 2)]
+        }
+        { ours[NR] = $1; theirs[NR] = $3; ratio[NR] = $3 / $1; if ($2 > peak) peak = $2 }
+        END {
+            o = median(ours, NR); t = median(theirs, NR)
+            printf "| %s | %.0f | %.0f | %.2f | %.1f |\n", label, bytes / o / 1e6, bytes / t / 1e6, median(ratio, NR), peak / 1024
+        }'
+}
+
+echo "$(rustc --version), $(jq --version), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
+echo
+echo "\`tests/bench/run.sh $size $rounds\`: medians of $rounds rounds in turn, CPU time, output to /dev/null"
+echo
+echo "| input, and what it is compared with | katalog MB/s | other MB/s | times as fast | katalog peak MiB |"
+echo "|---|---|---|---|---|"
+pair "logfmt file, \`split-copy\` (lines found and copied, nothing else)" logfmt-file "$target/examples/split-copy"
+pair "kata-runtime JSON, \`jq -c .\`" runtime-json jq -c .
+pair "\`journalctl -o json\` of a node, \`jq -c .\`" node-json jq -c .

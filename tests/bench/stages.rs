@@ -1,0 +1,107 @@
+//! The stages one by one and together, in memory. The name of a bench holds a hash of its sample, so that a figure is
+//! never compared with one of another sample.
+
+#![expect(missing_docs, reason = "criterion's macros make public items")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use bumpalo::Bump;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use katalog::config::options::Options;
+use katalog::config::{Config, Surroundings};
+use katalog::encode::Encoder;
+use katalog::entry::Batch;
+use katalog::json;
+use katalog::names;
+use katalog::parse::logfmt;
+use katalog::pipeline::{Chunk, Worker};
+use katalog::rules::Rules;
+use katalog::source::{self, Input};
+
+const SAMPLES: &[&str] = &["logfmt-file.log", "runtime-json.json", "slog-json.json", "node.ndjson", "console.log"];
+
+fn sample(name: &str) -> Vec<u8> {
+    let path = format!("{}/fixtures/inputs/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn id(stage: &str, name: &str, bytes: &[u8]) -> String {
+    let hash = bytes.chunks(16).fold(0, |hash: u64, part| hash.rotate_left(7) ^ names::hash(part));
+    format!("{stage}/{name}-{:04x}", hash as u16)
+}
+
+/// The lines of a file against crate `logfmt`, which reads the same pairs into strings of its own.
+fn parse(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse");
+    let bytes = sample("logfmt-file.log");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function(id("logfmt", "logfmt-file.log", &bytes), |bencher| {
+        bencher.iter(|| {
+            let (bump, mut pairs) = (Bump::new(), Vec::with_capacity(64));
+            for line in bytes.split(|byte| *byte == b'\n') {
+                pairs.clear();
+                black_box(logfmt::scan(line, &bump, &mut pairs));
+            }
+        });
+    });
+    group.bench_function(id("crate-logfmt", "logfmt-file.log", &bytes), |bencher| {
+        bencher.iter(|| {
+            for line in text.lines() {
+                black_box(::logfmt::parse(line));
+            }
+        });
+    });
+    let bytes = sample("runtime-json.json");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function(id("json", "runtime-json.json", &bytes), |bencher| {
+        bencher.iter(|| {
+            let (bump, mut pairs) = (Bump::new(), Vec::with_capacity(64));
+            for line in bytes.split(|byte| *byte == b'\n') {
+                pairs.clear();
+                black_box(json::members(line, &bump, &mut pairs));
+            }
+        });
+    });
+    group.finish();
+}
+
+/// From framed input to encoded records, everything on, as by default.
+fn whole(criterion: &mut Criterion) {
+    let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    let config = Config::new(Options::default(), Options::default(), nowhere);
+    let rules = Rules::new(&config).unwrap_or_else(|error| panic!("{error}"));
+    let mut group = criterion.benchmark_group("whole");
+    for name in SAMPLES {
+        let bytes = sample(name);
+        let input = Input::from(std::path::PathBuf::from(*name));
+        let mut source =
+            source::from_reader(Box::new(std::io::Cursor::new(bytes.clone())), input, false, &config.source);
+        let mut batch = Batch::default();
+        source.fill(&mut batch).unwrap_or_else(|error| panic!("{error}"));
+        let mut worker = Worker::new(&rules, Encoder::new(&config.encode));
+        let mut chunk = Chunk::default();
+        let mut run = || {
+            worker.run(&batch, &mut chunk);
+            chunk.bytes.clear();
+        };
+        // Until the buffers have grown to what the batch needs.
+        for _ in 0..8 {
+            run();
+        }
+        let entries = batch.len() as u64;
+        let allocated = allocation_counter::measure(&mut run).count_total;
+        assert_eq!(allocated, 0, "{name}: the steady state allocates, {allocated} times in {entries} entries");
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_function(id("ndjson", name, &bytes), |bencher| bencher.iter(&mut run));
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    targets = parse, whole
+}
+criterion_main!(benches);
