@@ -248,6 +248,27 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
+/// A set of known keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keys([u64; 4]);
+
+impl Keys {
+    /// Adds a key; true where it was there.
+    #[inline]
+    pub fn insert(&mut self, id: KeyId) -> bool {
+        let known = self.has(id);
+        self.0[usize::from(id.0 / 64)] |= 1 << (id.0 % 64);
+        known
+    }
+
+    /// Whether the key is there.
+    #[inline]
+    #[must_use]
+    pub fn has(&self, id: KeyId) -> bool {
+        self.0[usize::from(id.0 / 64)] >> (id.0 % 64) & 1 != 0
+    }
+}
+
 /// One bit for each row whose key is an alias.
 const ALIASES: [u64; 4] = {
     let mut bits = [0; 4];

@@ -87,22 +87,17 @@ fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
 fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
     for field in fields {
         let (form, length) = field.key.padded();
-        let text = matches!(field.value, Value::Text(_) | Value::Time(_));
-        // The form ends with the quote that opens a string.
-        let length = if text { length } else { length - 1 };
-        if let (Some(form), true) = (form.first_chunk::<{ Key::PADDED }>(), length <= Key::PADDED) {
-            // One copy of a fixed size costs less than one of the exact length.
-            out.extend_from_slice(form);
-            out.truncate(out.len() - Key::PADDED + length);
-        } else {
-            out.extend_from_slice(form.get(..length).unwrap_or_default());
+        if let Value::Text(text) = field.value {
+            copy(form, length, out);
+            content(text, out);
+            out.extend_from_slice(b"\",");
+            continue;
         }
+        // The form ends with the quote that opens a string.
+        let quoted = matches!(field.value, Value::Time(_));
+        copy(form, if quoted { length } else { length - 1 }, out);
         match field.value {
-            Value::Text(text) => {
-                content(text, out);
-                out.extend_from_slice(b"\",");
-                continue;
-            }
+            Value::Text(text) => content(text, out),
             Value::Int(value) => integer(value, out),
             Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             Value::Null => out.extend_from_slice(b"null"),
@@ -125,6 +120,17 @@ fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
             Value::Nested(raw) => out.extend_from_slice(raw),
         }
         out.push(b',');
+    }
+}
+
+/// Appends the first `length` bytes of a form. One copy of a fixed size costs less than one of the exact length.
+#[inline]
+fn copy(form: &[u8], length: usize, out: &mut Vec<u8>) {
+    if let (Some(form), true) = (form.first_chunk::<{ Key::PADDED }>(), length <= Key::PADDED) {
+        out.extend_from_slice(form);
+        out.truncate(out.len() - Key::PADDED + length);
+    } else {
+        out.extend_from_slice(form.get(..length).unwrap_or_default());
     }
 }
 

@@ -5,7 +5,7 @@ use memchr::memmem;
 
 use super::{Nested, Normalize, Rule, coerce, level, name};
 use crate::carrier::Entry;
-use crate::dictionary::{self, KeyId, Kind};
+use crate::dictionary::{self, KeyId, Keys, Kind};
 use crate::flaw::{Flaw, Flaws};
 use crate::names::{self, Names};
 use crate::normalize::prune::Fate;
@@ -32,28 +32,13 @@ pub(super) fn settled<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, escaped:
     escape_bytes(text.bytes, bump)
 }
 
-/// One bit for each key of the dictionary.
-#[derive(Default)]
-struct Known([u64; 4]);
-
-impl Known {
-    /// Adds a key; true where it was there.
-    #[inline]
-    fn insert(&mut self, id: KeyId) -> bool {
-        let (word, bit) = (&mut self.0[usize::from(id.0 / 64)], 1 << (id.0 % 64));
-        let known = *word & bit != 0;
-        *word |= bit;
-        known
-    }
-}
-
 pub(super) struct Builder<'r, 'b> {
     normalize: &'b Normalize,
     payload: &'r Payload<'b>,
     bump: &'b Bump,
     record: &'r mut Record<'b>,
     /// Names taken: those of the dictionary, and the others.
-    known: Known,
+    known: Keys,
     names: Names,
     /// Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
     may_repeat: Option<KeyId>,
@@ -77,7 +62,7 @@ impl<'r, 'b> Builder<'r, 'b> {
             payload,
             bump,
             record,
-            known: Known::default(),
+            known: Keys::default(),
             names: Names::default(),
             may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             displaced: false,

@@ -31,7 +31,7 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs(bump) {
         runtime_rs(bump, payload);
     }
-    if payload.pairs.iter().chain(&payload.inner).any(|pair| pair.id == Some(KeyId::REQ)) {
+    if payload.keys.has(KeyId::REQ) || payload.inner.iter().any(|pair| pair.id == Some(KeyId::REQ)) {
         containers(payload, bump);
     }
     sandbox_of_bundle(payload, bump);
@@ -40,6 +40,9 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
 impl<'b> Payload<'b> {
     /// Takes the host's text under a key away.
     fn take(&mut self, id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
+        if !self.keys.has(id) {
+            return None;
+        }
         let at = self.pairs.iter().position(|pair| pair.id == Some(id) && matches!(pair.value, Value::Text(_)))?;
         let Value::Text(text) = self.pairs.remove(at).value else { return None };
         Some(text.decode(bump))
@@ -208,6 +211,7 @@ fn sandbox_of_bundle<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
         && let Some(id) = path.decode(bump).rsplit(|byte| *byte == b'/').next().filter(|id| !id.is_empty())
     {
         payload.pairs.push(Pair::text(b"sandbox", Text::plain(id)));
+        payload.keys.insert(KeyId::SANDBOX);
     }
 }
 

@@ -10,7 +10,7 @@ use memchr::memchr;
 
 use crate::carrier::Entry;
 use crate::component::Component;
-use crate::dictionary::KeyId;
+use crate::dictionary::{KeyId, Keys};
 use crate::flaw::{Flaw, Flaws};
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
@@ -24,6 +24,8 @@ pub struct Payload<'b> {
     pub format: PayloadFormat,
     /// What the writer on the host says.
     pub pairs: Vec<Pair<'b>>,
+    /// The known keys of these pairs, and of others that were taken away.
+    pub keys: Keys,
     /// What was found inside the host's entry: a record or a line of the guest, or of a program of the host.
     pub inner: Vec<Pair<'b>>,
     /// Who wrote `inner`, or the whole of a text that has no other mark.
@@ -41,6 +43,7 @@ impl Default for Payload<'_> {
         Payload {
             format: PayloadFormat::Text,
             pairs: Vec::new(),
+            keys: Keys::default(),
             inner: Vec::new(),
             writer: None,
             guest: false,
@@ -55,6 +58,7 @@ impl<'b> Payload<'b> {
     pub fn clear(&mut self) {
         self.format = PayloadFormat::Text;
         self.pairs.clear();
+        self.keys = Keys::default();
         self.inner.clear();
         self.writer = None;
         self.guest = false;
@@ -64,7 +68,7 @@ impl<'b> Payload<'b> {
 
     /// The content of the host's value under a key, if it is text.
     pub fn host(&self, id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
-        content(&self.pairs, id, bump)
+        if self.keys.has(id) { content(&self.pairs, id, bump) } else { None }
     }
 
     /// Whether the host's writer is runtime-rs, whose `source` is the sandbox.
@@ -90,7 +94,13 @@ pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, pay
     } else if let Some(message) = entry.message {
         message_pairs(entry, message, format, bump, payload);
     }
+    for pair in &payload.pairs {
+        if let Some(id) = pair.id {
+            payload.keys.insert(id);
+        }
+    }
     if payload.is_runtime_rs(bump) {
+        payload.keys.insert(KeyId::SANDBOX);
         // It writes the sandbox as its source.
         let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
         sources.for_each(|pair| pair.id = Some(KeyId::SANDBOX));
