@@ -29,7 +29,7 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     let file = cli.config.as_deref().map(config::read).transpose().map_err(failed(Exit::Config))?;
     let inputs = cli.inputs();
     if !cli.check_config && cli.inputs.is_empty() && io::stdin().is_terminal() {
-        diagnostic(format_args!("no input: name a file, or pipe one in, as in `journalctl -t kata -o json | katalog`"));
+        diagnostic(format_args!("no input: name a file, or pipe one in, as in `journalctl -o json --all | katalog`"));
         diagnostic(format_args!("`katalog --help` says more; `katalog -` reads what you type"));
         return Err(Exit::Usage);
     }

@@ -54,11 +54,14 @@ enum Magic {
     Journal,
 }
 
+/// The first bytes of a journal file (systemd: `journal-def.h`).
+const JOURNAL: &[u8] = b"LPKSHHRH";
+
 const MAGICS: &[(&[u8], Magic)] = &[
     (b"\x1f\x8b", Magic::Compressed(Codec::Gzip)),
     (b"\x28\xb5\x2f\xfd", Magic::Compressed(Codec::Zstd)),
     (b"\xfd7zXZ\0", Magic::Compressed(Codec::Xz)),
-    (b"LPKSHHRH", Magic::Journal),
+    (JOURNAL, Magic::Journal),
 ];
 
 /// Room that a first read must have so that every magic fits.
@@ -83,7 +86,11 @@ enum State {
         head: Vec<u8>,
     },
     Plain(Reader),
+    /// A decoder that gave nothing yet.
+    Opened(Codec, Reader),
     Decoding(Codec, Reader),
+    /// Bytes were handed on before this; it is the answer to the next read.
+    Failed(Fault),
     /// The state while a decoder is being built, and for good where none can be.
     Closed,
 }
@@ -111,14 +118,44 @@ impl Bytes {
         {
             return Ok(len);
         }
+        if let State::Opened(..) = self.state {
+            return self.first_decoded(room);
+        }
+        if let State::Failed(_) = self.state
+            && let State::Failed(fault) = std::mem::replace(&mut self.state, State::Closed)
+        {
+            return Err(fault);
+        }
         match &mut self.state {
             State::Plain(reader) => retried(reader, room).map_err(Fault::Io),
-            State::Decoding(codec, reader) => retried(reader, room).map_err(|cause| match cause.raw_os_error() {
-                Some(_) => Fault::Io(cause),
-                None => Fault::Damaged(*codec, cause),
-            }),
-            State::Start { .. } | State::Closed => Ok(0),
+            State::Decoding(codec, reader) => decoded(*codec, reader, room),
+            State::Start { .. } | State::Opened(..) | State::Failed(_) | State::Closed => Ok(0),
         }
+    }
+
+    /// The first bytes of a decoder: journal files are kept compressed too.
+    fn first_decoded(&mut self, room: &mut [u8]) -> Result<usize, Fault> {
+        let State::Opened(codec, mut reader) = std::mem::replace(&mut self.state, State::Closed) else {
+            return Ok(0);
+        };
+        let mut held = 0;
+        let mut failed = None;
+        while held < LONGEST_MAGIC && failed.is_none() {
+            match decoded(codec, &mut reader, &mut room[held..]) {
+                Ok(0) => break,
+                Ok(more) => held += more,
+                Err(fault) => failed = Some(fault),
+            }
+        }
+        if room[..held].starts_with(JOURNAL) {
+            return Err(Fault::Journal);
+        }
+        self.state = match failed {
+            Some(fault) if held == 0 => return Err(fault),
+            Some(fault) => State::Failed(fault),
+            None => State::Decoding(codec, reader),
+        };
+        Ok(held)
     }
 
     /// Reads until it is clear what the input is: as a rule one read. A live input is never asked for more than its
@@ -135,7 +172,7 @@ impl Bytes {
             let magic = MAGICS.iter().find(|(magic, _)| seen.starts_with(magic));
             match magic {
                 Some((_, Magic::Compressed(codec))) => {
-                    self.state = State::Decoding(*codec, decoder(*codec, seen.to_vec(), reader)?);
+                    self.state = State::Opened(*codec, decoder(*codec, seen.to_vec(), reader)?);
                     return Ok(None);
                 }
                 Some((_, Magic::Journal)) => return Err(Fault::Journal),
@@ -165,6 +202,14 @@ fn decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
             Err(Fault::MissingCodec(missing))
         }
     }
+}
+
+/// One read of a decoder, its errors told apart from those of the input.
+fn decoded(codec: Codec, reader: &mut Reader, room: &mut [u8]) -> Result<usize, Fault> {
+    retried(reader, room).map_err(|cause| match cause.raw_os_error() {
+        Some(_) => Fault::Io(cause),
+        None => Fault::Damaged(codec, cause),
+    })
 }
 
 /// One read, made again where a signal interrupted it.

@@ -132,3 +132,32 @@ fn beginnings_of_a_magic_are_text() {
         assert_eq!(entries[0].bytes, input.strip_suffix(b"\n").unwrap_or(input));
     }
 }
+
+#[test]
+fn a_compressed_journal_file_is_refused_like_a_plain_one() {
+    for codec in CODECS {
+        let Some(data) = packed(codec, &[b"LPKSHHRH".as_slice(), &[0; 300]].concat()) else { continue };
+        for sizes in [&[usize::MAX][..], &[1]] {
+            let (entries, error) = read(&data, sizes);
+            assert!(entries.is_empty(), "{codec}");
+            assert!(matches!(error, Some(SourceError::Journal { .. })), "{codec}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn what_fills_the_room_to_the_last_byte_is_whole() {
+    // Blocks of the source that divide the text, so that decoders end exactly where the room does.
+    let data = text(4_096);
+    for codec in CODECS {
+        for block in [64, 128, 4_096, data.len()] {
+            let Some(packed) = packed(codec, &data) else { continue };
+            let settings = Settings { block, ..Settings::default() };
+            let reader = Box::new(Pieces::new(packed.as_slice(), &[usize::MAX]));
+            let mut source = from_reader(reader, Input::Stdin, false, &settings);
+            let (entries, error) = drain(&mut *source);
+            assert!(error.is_none(), "{codec}, {block}: {error:?}");
+            assert!(rejoined(&entries) == data, "{codec}, {block}");
+        }
+    }
+}

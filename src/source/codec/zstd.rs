@@ -16,13 +16,15 @@ pub(super) struct Decoder<R> {
     /// How many bytes the decoder can use at most before it has something to say: one block and the next header. Zero
     /// between frames.
     wanted: usize,
+    /// The room was too small for what was decoded, so there is more of it.
+    flushing: bool,
 }
 
 impl<R: BufRead> Decoder<R> {
     pub(super) fn new(input: R) -> io::Result<Self> {
         let mut raw = Raw::new()?;
         raw.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
-        Ok(Self { input, raw, wanted: 0 })
+        Ok(Self { input, raw, wanted: 0, flushing: false })
     }
 }
 
@@ -38,7 +40,9 @@ impl<R: BufRead> Read for Decoder<R> {
                 return Ok(0);
             }
             // A block and the header behind it are never given in one step: if that header is damaged, the block is lost.
+            // Neither is anything given before the last block is out.
             let step = match self.wanted {
+                _ if self.flushing => 0,
                 0 => FRAME_START,
                 wanted @ 1..=BLOCK_HEADER => wanted,
                 wanted => wanted - BLOCK_HEADER,
@@ -49,8 +53,12 @@ impl<R: BufRead> Read for Decoder<R> {
             let (consumed, produced) = (source.pos(), target.pos());
             self.input.consume(consumed);
             self.wanted = wanted;
+            let flushed = std::mem::replace(&mut self.flushing, produced == room.len());
             if produced > 0 {
                 return Ok(produced);
+            }
+            if flushed {
+                continue;
             }
             if over && wanted > 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
