@@ -6,18 +6,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// The program in an environment that says nothing to it.
 fn katalog(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_katalog"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("KATALOG_") {
-            command.env_remove(name);
-        }
-    }
-    for name in ["NO_COLOR", "TERM", "COLUMNS"] {
-        command.env_remove(name);
-    }
-    command.args(arguments).stdin(Stdio::null());
+    let mut command = crate::support::katalog();
+    command.args(arguments);
     command
 }
 

@@ -98,7 +98,7 @@ fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
         copy(form, if quoted { length } else { length - 1 }, out);
         match field.value {
             Value::Text(text) => content(text, out),
-            Value::Int(value) => integer(value, out),
+            Value::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
             Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             Value::Null => out.extend_from_slice(b"null"),
             Value::Time(stamp) => {
@@ -198,22 +198,4 @@ fn go(bytes: &[u8], out: &mut Vec<u8>) {
         rest = escape.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-}
-
-fn integer(value: i64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = value.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
 }

@@ -33,15 +33,7 @@ pub fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<
     out.extend_from_slice_copy(name);
     if number > 1 {
         out.push(b'_');
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        let mut rest = number;
-        while rest > 0 {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        out.extend_from_slice_copy(&digits[at..]);
+        out.extend_from_slice_copy(itoa::Buffer::new().format(number).as_bytes());
     }
     out.extend_from_slice_copy(b"\":\"");
     let length = out.len();

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::record::Value;
 
@@ -89,4 +91,28 @@ fn a_hostile_line_has_an_end() {
     let flaws = scan(&line, &bump, &mut pairs);
     assert!(flaws.has(Flaw::TooManyPairs));
     assert_eq!(pairs.len(), MAX_PAIRS + 1);
+}
+
+proptest! {
+    /// Crate `logfmt` loses escapes, so the two agree where there are none.
+    #[test]
+    fn plain_pairs_read_as_crate_logfmt_reads_them(
+        pairs in prop::collection::vec(("[a-z][a-z_-]{0,8}", "[a-z0-9./+-]{1,10}|\"[a-z0-9 =,:é]{1,20}\""), 1..12),
+    ) {
+        let line = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
+        let bump = Bump::new();
+        let mut found = Vec::new();
+        prop_assert!(scan(line.as_bytes(), &bump, &mut found).is_empty());
+        let found: Vec<_> = found
+            .iter()
+            .map(|pair| match pair.value {
+                Value::Text(text) => (pair.key, text.bytes),
+                _ => (pair.key, b"".as_slice()),
+            })
+            .collect();
+        let wanted = ::logfmt::parse(&line);
+        let wanted: Vec<_> =
+            wanted.iter().map(|pair| (pair.key.as_bytes(), pair.val.as_deref().unwrap_or("").as_bytes())).collect();
+        prop_assert_eq!(found, wanted);
+    }
 }
