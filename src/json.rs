@@ -81,8 +81,7 @@ impl<'b> Scanner<'b> {
                 return None;
             }
             self.peek()?;
-            let key = self.string()?.decode(self.bump);
-            self.take(b':')?;
+            let key = self.key()?;
             let value = self.value()?;
             pairs.push(Pair::new(key, value));
             *kept = self.at;
@@ -98,6 +97,22 @@ impl<'b> Scanner<'b> {
             self.at += 1;
         }
         self.peek().is_none().then_some(())
+    }
+
+    /// A key and the colon behind it.
+    #[inline]
+    fn key(&mut self) -> Option<&'b [u8]> {
+        let start = self.at + 1;
+        let stop = scan::quoted_stop(self.text, start);
+        if let [b'"', b':', ..] = self.text.get(stop..)?
+            && self.text.get(self.at) == Some(&b'"')
+        {
+            self.at = stop + 2;
+            return self.text.get(start..stop);
+        }
+        let key = self.string()?.decode(self.bump);
+        self.take(b':')?;
+        Some(key)
     }
 
     #[inline]

@@ -20,6 +20,11 @@ fn two(bytes: [u8; 2]) -> Option<u8> {
     (a < 10 && b < 10).then(|| a * 10 + b)
 }
 
+/// A number below 100 as two ASCII digits.
+fn digits(value: u8) -> [u8; 2] {
+    [b'0' + value / 10, b'0' + value % 10]
+}
+
 fn days_in_month(year: u16, month: u8) -> u8 {
     match month {
         4 | 6 | 9 | 11 => 30,
@@ -90,6 +95,13 @@ impl Stamp {
         if offset == 0 {
             return Some(Stamp(stamp));
         }
+        // An offset of whole minutes touches neither the seconds nor the fraction, and mostly not the date.
+        let minutes = i64::from(hour) * 60 + i64::from(minute) - offset / 60;
+        if let Ok(minutes @ 0..1440) = u16::try_from(minutes) {
+            stamp[11..13].copy_from_slice(&digits((minutes / 60) as u8));
+            stamp[14..16].copy_from_slice(&digits((minutes % 60) as u8));
+            return Some(Stamp(stamp));
+        }
         let second = second.min(59);
         let local = DateTime::new(
             i16::try_from(year).ok()?,
@@ -102,7 +114,6 @@ impl Stamp {
         )
         .ok()?;
         let utc = local.checked_sub(SignedDuration::from_secs(offset)).ok()?;
-        // The fraction is not touched by an offset of whole minutes.
         Stamp::write(utc, &stamp[20..29])
     }
 
@@ -122,10 +133,7 @@ impl Stamp {
 
     fn write(utc: DateTime, fraction: &[u8]) -> Option<Stamp> {
         let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
-        let mut put = |at: usize, value: u8| {
-            stamp[at] = b'0' + value / 10;
-            stamp[at + 1] = b'0' + value % 10;
-        };
+        let mut put = |at: usize, value: u8| stamp[at..at + 2].copy_from_slice(&digits(value));
         let year = u16::try_from(utc.year()).ok()?;
         put(0, (year / 100) as u8);
         put(2, (year % 100) as u8);
@@ -150,3 +158,6 @@ impl Stamp {
         std::str::from_utf8(&self.0).ok()?.parse().ok()
     }
 }
+
+#[cfg(test)]
+mod tests;
