@@ -43,8 +43,8 @@ impl Pattern {
 #[derive(Debug)]
 pub struct Prune {
     patterns: Vec<Pattern>,
-    /// Hashes of first segments, so that most keys cost one look.
-    first: Vec<u64>,
+    /// First segments with their hashes and their fates as keys, so that most keys cost one look.
+    first: Vec<(u64, String, Fate)>,
     any: bool,
 }
 
@@ -63,10 +63,14 @@ impl Prune {
                 return Err(text.clone());
             }
             match segments.first() {
-                Some(Some(first)) => prune.first.push(names::hash(first.as_bytes())),
+                Some(Some(first)) => prune.first.push((names::hash(first.as_bytes()), first.clone(), Fate::Stay)),
                 _ => prune.any = true,
             }
             prune.patterns.push(Pattern { segments, keep });
+        }
+        let fates: Vec<Fate> = prune.first.iter().map(|(_, first, _)| prune.decide(first.as_bytes())).collect();
+        for (row, fate) in prune.first.iter_mut().zip(fates) {
+            row.2 = fate;
         }
         Ok(prune)
     }
@@ -75,7 +79,12 @@ impl Prune {
     #[must_use]
     pub fn fate(&self, key: &[u8]) -> Fate {
         let first = memchr(b'.', key).and_then(|at| key.get(..at)).unwrap_or(key);
-        if self.any || self.first.contains(&names::hash(first)) { self.decide(key) } else { Fate::Stay }
+        let hash = names::hash(first);
+        match self.first.iter().find(|(known, name, _)| *known == hash && name.as_bytes() == first) {
+            Some((_, _, fate)) if !self.any && first.len() == key.len() => *fate,
+            None if !self.any => Fate::Stay,
+            _ => self.decide(key),
+        }
     }
 
     fn decide(&self, key: &[u8]) -> Fate {
