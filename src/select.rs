@@ -40,18 +40,6 @@ pub struct Settings {
     pub components: Vec<Component>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            identifiers: IDENTIFIERS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            managers: ["containerd", "crio", "vc"].map(str::to_owned).to_vec(),
-            default_identifier: "kata".to_owned(),
-            others: Others::Drop,
-            components: Vec::new(),
-        }
-    }
-}
-
 /// What an identifier alone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
