@@ -54,7 +54,6 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
         arrays(bump, entry);
         repeated(bump, &mut entry.fields);
     }
-    let mut realtime = None;
     for field in &entry.fields {
         let Some(text) = as_text(&field.value) else { continue };
         let Some(id) = field.id else { continue };
@@ -77,12 +76,11 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
                 }
             }
             KeyId::LINE_BREAK => entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald),
-            KeyId::SOURCE_REALTIME => entry.micros = Some(text.bytes),
-            KeyId::REALTIME => realtime = Some(text.bytes),
+            KeyId::SOURCE_REALTIME => entry.micros[0] = Some(text.bytes),
+            KeyId::REALTIME => entry.micros[1] = Some(text.bytes),
             _ => {}
         }
     }
-    entry.micros = entry.micros.or(realtime);
 }
 
 /// Reads what `journalctl -o json` says by type: an array of numbers is one value of bytes, an array of anything else

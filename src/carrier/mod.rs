@@ -51,8 +51,9 @@ pub struct Entry<'b> {
     pub priority: Option<u8>,
     /// When the carrier says that the entry was made.
     pub time: Option<Stamp>,
-    /// The same in microseconds since 1970, as the journal counts; read only where no other time is known.
-    pub micros: Option<&'b [u8]>,
+    /// The same in microseconds since 1970, as the journal counts: when it was sent, when it was received. Read only
+    /// where no other time is known.
+    pub micros: [Option<&'b [u8]>; 2],
     /// `_CMDLINE`.
     pub command_line: Option<Text<'b>>,
     /// What was wrong with the carrier.
@@ -63,7 +64,8 @@ impl Entry<'_> {
     /// When the carrier says that the entry was made.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
-        self.time.or_else(|| std::str::from_utf8(self.micros?).ok()?.parse().ok().and_then(Stamp::from_micros))
+        let read = |digits: &&[u8]| std::str::from_utf8(digits).ok()?.parse().ok().and_then(Stamp::from_micros);
+        self.time.or_else(|| self.micros.iter().flatten().find_map(read))
     }
 
     /// Empties the entry for the next one.
@@ -77,7 +79,7 @@ impl Entry<'_> {
         self.transport = Transport::default();
         self.priority = None;
         self.time = None;
-        self.micros = None;
+        self.micros = [None; 2];
         self.command_line = None;
         self.flaws = Flaws::default();
     }
