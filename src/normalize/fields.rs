@@ -263,7 +263,10 @@ impl<'r, 'b> Builder<'r, 'b> {
     /// The guest's claim of what only the host can say: kept, under a name that says so.
     fn guest_identity(&mut self, pair: &Pair<'b>, name: &str) {
         let Some(text) = self.typed(pair) else { return };
+        let has_ts = || self.payload.inner.iter().any(|pair| pair.id == Some(KeyId::TS));
         match name {
+            // slog's own stamp is `ts`; a `time` beside it is a key of the call.
+            "time" if pair.id == Some(KeyId::TIME) && has_ts() => self.beside(b"guest_time_text", pair),
             "time" => match Stamp::parse(text) {
                 Some(stamp) => self.place(b"guest_time", Value::Time(self.bump.alloc(stamp))),
                 None => {
