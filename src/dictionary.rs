@@ -269,6 +269,16 @@ impl Keys {
     }
 }
 
+impl FromIterator<KeyId> for Keys {
+    fn from_iter<I: IntoIterator<Item = KeyId>>(ids: I) -> Keys {
+        let mut keys = Keys::default();
+        for id in ids {
+            keys.insert(id);
+        }
+        keys
+    }
+}
+
 /// One bit for each row whose key is an alias.
 const ALIASES: [u64; 4] = {
     let mut bits = [0; 4];

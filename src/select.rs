@@ -160,11 +160,11 @@ impl Select {
         if let Some(writer) = payload.writer {
             return Some(writer);
         }
-        let name = payload.host(KeyId::NAME, bump);
-        let source = payload.host(KeyId::SOURCE, bump);
-        let found = name.and_then(by_name).or_else(|| source.and_then(by_source)).or_else(|| by_app(payload, bump));
+        let found = (payload.name.and_then(by_name))
+            .or_else(|| payload.host(KeyId::SOURCE, bump).and_then(by_source))
+            .or_else(|| by_app(payload, bump));
         match (found, origin) {
-            (Some(Component::Runtime), _) if payload.is_runtime_rs(bump) => Some(Component::RuntimeRs),
+            (Some(Component::Runtime), _) if payload.is_runtime_rs() => Some(Component::RuntimeRs),
             (Some(component), _) => Some(component),
             (None, Origin::Other) => None,
             (None, Origin::Manager) => proven_otherwise(entry, payload, bump),

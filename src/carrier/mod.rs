@@ -8,7 +8,7 @@ mod syslog;
 
 use bumpalo::Bump;
 
-use crate::dictionary::KeyId;
+use crate::dictionary::{KeyId, Keys};
 use crate::entry::{Framing, Raw};
 use crate::flaw::{Flaw, Flaws};
 use crate::json;
@@ -41,6 +41,8 @@ pub struct Entry<'b> {
     pub message: Option<&'b [u8]>,
     /// The members of the message where it is a JSON object that had to be read to know that it has no carrier.
     pub members: Vec<Pair<'b>>,
+    /// Their known keys.
+    pub member_keys: Keys,
     /// What was wrong with them.
     pub member_flaws: Flaws,
     /// The carrier is the journal.
@@ -127,22 +129,23 @@ fn framed(line: &[u8]) -> &[u8] {
 /// An object is an entry of the journal, a line of Docker's, or the line is itself the message.
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = json::members(text, bump, &mut entry.members);
-    let is_journal = |pair: &Pair<'_>| {
-        matches!(pair.id, Some(KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER))
-    };
-    let has = |key: &[u8]| entry.members.iter().any(|pair| pair.key == key);
-    if entry.members.iter().any(is_journal) {
+    let keys: Keys = entry.members.iter().filter_map(|pair| pair.id).collect();
+    let is_journal = [KeyId::MESSAGE, KeyId::REALTIME, KeyId::CURSOR, KeyId::SYSLOG_IDENTIFIER];
+    if is_journal.iter().any(|id| keys.has(*id)) {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
         journal::fields(bump, entry);
-    } else if entry.members.first().is_some_and(|pair| pair.key == b"log") && (has(b"stream") || has(b"time")) {
+    } else if entry.members.first().is_some_and(|pair| pair.key == b"log")
+        && (keys.has(KeyId::STREAM) || keys.has(KeyId::TIME))
+    {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
         container::docker(bump, entry);
     } else {
         entry.message = Some(line);
+        entry.member_keys = keys;
         entry.member_flaws = flaws;
     }
 }

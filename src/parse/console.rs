@@ -16,7 +16,7 @@ use crate::text::{rust_escape, unescape};
 
 /// Looks for another writer's text in the host's pairs and moves it to `inner`.
 pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
-    let name = payload.host(KeyId::NAME, bump);
+    let name = payload.name;
     if name == Some(b"kata-agent") {
         // A record of the agent that stands alone.
         std::mem::swap(&mut payload.inner, &mut payload.pairs);
@@ -28,7 +28,7 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
         && matches!(payload.host(KeyId::SOURCE, bump), None | Some(b"agent"))
     {
         proxied(name, bump, payload);
-    } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs(bump) {
+    } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs() {
         runtime_rs(bump, payload);
     }
     if payload.keys.has(KeyId::REQ) || payload.inner.iter().any(|pair| pair.id == Some(KeyId::REQ)) {

@@ -26,6 +26,8 @@ pub struct Payload<'b> {
     pub pairs: Vec<Pair<'b>>,
     /// The known keys of these pairs, and of others that were taken away.
     pub keys: Keys,
+    /// The name that the host's writer gives itself.
+    pub name: Option<&'b [u8]>,
     /// What was found inside the host's entry: a record or a line of the guest, or of a program of the host.
     pub inner: Vec<Pair<'b>>,
     /// Who wrote `inner`, or the whole of a text that has no other mark.
@@ -44,6 +46,7 @@ impl Default for Payload<'_> {
             format: PayloadFormat::Text,
             pairs: Vec::new(),
             keys: Keys::default(),
+            name: None,
             inner: Vec::new(),
             writer: None,
             guest: false,
@@ -59,6 +62,7 @@ impl<'b> Payload<'b> {
         self.format = PayloadFormat::Text;
         self.pairs.clear();
         self.keys = Keys::default();
+        self.name = None;
         self.inner.clear();
         self.writer = None;
         self.guest = false;
@@ -73,9 +77,8 @@ impl<'b> Payload<'b> {
 
     /// Whether the host's writer is runtime-rs, whose `source` is the sandbox.
     #[must_use]
-    pub fn is_runtime_rs(&self, bump: &'b Bump) -> bool {
-        matches!(self.format, PayloadFormat::Slog | PayloadFormat::Native)
-            && self.host(KeyId::NAME, bump) == Some(b"kata-runtime")
+    pub fn is_runtime_rs(&self) -> bool {
+        matches!(self.format, PayloadFormat::Slog | PayloadFormat::Native) && self.name == Some(b"kata-runtime")
     }
 }
 
@@ -94,12 +97,11 @@ pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, pay
     } else if let Some(message) = entry.message {
         message_pairs(entry, message, format, bump, payload);
     }
-    for pair in &payload.pairs {
-        if let Some(id) = pair.id {
-            payload.keys.insert(id);
-        }
+    if payload.format != PayloadFormat::Json && payload.format != PayloadFormat::Slog {
+        payload.keys = payload.pairs.iter().filter_map(|pair| pair.id).collect();
     }
-    if payload.is_runtime_rs(bump) {
+    payload.name = payload.host(KeyId::NAME, bump);
+    if payload.is_runtime_rs() {
         payload.keys.insert(KeyId::SANDBOX);
         // It writes the sandbox as its source.
         let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
@@ -163,15 +165,19 @@ fn is_cut(message: &[u8]) -> bool {
 /// A JSON object is logrus's, slog's, or only text that looks like one (QMP, for instance).
 fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let flaws = if entry.members.is_empty() {
-        json::members(message, bump, &mut payload.pairs)
+        let flaws = json::members(message, bump, &mut payload.pairs);
+        payload.keys = payload.pairs.iter().filter_map(|pair| pair.id).collect();
+        flaws
     } else {
         std::mem::swap(&mut entry.members, &mut payload.pairs);
+        payload.keys = entry.member_keys;
         entry.member_flaws
     };
-    let has = |id: KeyId| payload.pairs.iter().any(|pair| pair.id == Some(id));
-    payload.format = if has(KeyId::TS) && (has(KeyId::MSG) || has(KeyId::LEVEL)) || message.starts_with(b"{\"msg\":") {
+    let keys = payload.keys;
+    let [ts, msg, level] = [KeyId::TS, KeyId::MSG, KeyId::LEVEL].map(|id| keys.has(id));
+    payload.format = if ts && (msg || level) || message.starts_with(b"{\"msg\":") {
         PayloadFormat::Slog
-    } else if has(KeyId::LEVEL) || has(KeyId::TIME) || has(KeyId::MSG) {
+    } else if level || msg || keys.has(KeyId::TIME) {
         PayloadFormat::Json
     } else {
         payload.pairs.clear();
