@@ -71,6 +71,8 @@ const PRUNE: &[&str] = &[
 pub struct Config {
     /// How inputs are read.
     pub source: source::Settings,
+    /// Which journals are read, and from where to where.
+    pub journal: source::JournalSettings,
     /// Which entries are Kata's.
     pub select: select::Settings,
     /// Which fields a record has, and under which names.
@@ -205,6 +207,18 @@ impl Config {
                 input_format: options.input_format.unwrap_or(source::InputFormat::Auto),
                 max_line: options.max_line.map_or(1 << 20, |size| size.0),
                 block: BLOCK,
+            },
+            journal: source::JournalSettings {
+                of_this_machine: options.journal.unwrap_or(false),
+                namespace: options.namespace.unwrap_or_default(),
+                merge: options.merge.unwrap_or(false),
+                range: source::Range {
+                    since: options.since.and_then(|moment| moment.0),
+                    until: options.until.and_then(|moment| moment.0),
+                    after: options.after_cursor.and_then(|after| after.0),
+                    boot: options.boot.and_then(|boot| boot.0),
+                },
+                lines: options.lines.and_then(|lines| lines.0),
             },
             select: select::Settings {
                 identifiers: options.identifier.map_or_else(

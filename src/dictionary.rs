@@ -309,6 +309,7 @@ impl KeyId {
     pub const STREAM: KeyId = KeyId::of("stream");
     pub const REQ: KeyId = KeyId::of("req");
     pub const RUNTIME: KeyId = KeyId::of("runtime");
+    pub const BOOT_ID: KeyId = KeyId::of("_BOOT_ID");
     pub const MESSAGE: KeyId = KeyId::of("MESSAGE");
     pub const SYSLOG_IDENTIFIER: KeyId = KeyId::of("SYSLOG_IDENTIFIER");
     pub const COMMAND_LINE: KeyId = KeyId::of("_CMDLINE");

@@ -2,6 +2,11 @@
 //!
 //! A [`Batch`] owns the bytes it was filled with, so it can go to any thread and outlive the file it came from.
 //! It is filled, worked on, and filled again; its buffers are kept.
+//!
+//! Entries of a journal have most of their fields in common with others. A batch holds each such field once, and an
+//! entry is a list of their numbers.
+
+use crate::cursor::Place;
 
 /// Where one entry ends and the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +17,47 @@ pub enum Framing {
     Export,
 }
 
+/// What an entry consists of.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'b> {
+    /// Bytes, without the terminator, and how they were framed.
+    Bytes(&'b [u8], Framing),
+    /// Fields of a journal file.
+    Journal(JournalEntry<'b>),
+}
+
+/// An entry of a journal file.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalEntry<'b> {
+    /// Where it stands in the journal; that has the times too.
+    pub place: &'b Place,
+    /// Its fields by their numbers in the batch, in the order of the file. A field may be there twice.
+    pub fields: &'b [u32],
+    /// The length of its fields together.
+    length: usize,
+    batch: &'b Batch,
+}
+
+impl<'b> JournalEntry<'b> {
+    /// The name and the value of a field of this entry, by its number.
+    #[inline]
+    #[must_use]
+    pub fn field(&self, number: u32) -> (&'b [u8], &'b [u8]) {
+        self.batch.field(number)
+    }
+
+    /// How many different fields the batch has; numbers are below.
+    #[must_use]
+    pub fn fields_of_batch(&self) -> usize {
+        self.batch.data.len()
+    }
+}
+
 /// One framed entry of a batch, as the input has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Raw<'b> {
-    /// The entry's bytes, without the terminator.
-    pub bytes: &'b [u8],
-    /// How it was framed.
-    pub framing: Framing,
+    /// What it consists of.
+    pub body: Body<'b>,
     /// Offset of the entry's first byte in the input after decompression.
     pub offset: u64,
     /// The entry went on beyond the size limit and the rest was skipped.
@@ -28,9 +67,20 @@ pub struct Raw<'b> {
     pub unfinished: bool,
 }
 
+impl Raw<'_> {
+    /// How many bytes it has in the input; for an entry of a journal, how many its fields have.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        match self.body {
+            Body::Bytes(bytes, Framing::Line | Framing::Export) => bytes.len(),
+            Body::Journal(entry) => entry.length,
+        }
+    }
+}
+
 /// Where a frame's bytes are kept.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Home {
     /// As they were read.
     Arena,
     /// Joined from several lines.
@@ -43,13 +93,33 @@ pub(crate) struct Frame {
     pub(crate) offset: u64,
     pub(crate) start: u32,
     pub(crate) end: u32,
-    pub(crate) place: Place,
+    pub(crate) home: Home,
     pub(crate) framing: Framing,
     pub(crate) truncated: bool,
     pub(crate) unfinished: bool,
 }
 
 const _: () = assert!(size_of::<Frame>() <= 24, "frames are pushed once per line");
+
+/// A field of a journal, `NAME=value`, as a span of the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datum {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// The length of the name.
+    pub(crate) name: u32,
+}
+
+/// An entry of a journal, its fields as a span of the batch's items.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub(crate) place: Place,
+    pub(crate) offset: u64,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// The length of its fields together, in bytes.
+    pub(crate) length: usize,
+}
 
 /// Framed entries together with the bytes they consist of.
 ///
@@ -63,8 +133,14 @@ pub struct Batch {
     pub(crate) filled: usize,
     /// Bytes of joined entries, which stand nowhere in the input in one piece.
     pub(crate) side: Vec<u8>,
-    /// The entries in order.
+    /// The entries in order, unless they are of a journal.
     pub(crate) frames: Vec<Frame>,
+    /// The different fields of a journal's entries.
+    pub(crate) data: Vec<Datum>,
+    /// For each entry of a journal the numbers of its fields.
+    pub(crate) items: Vec<u32>,
+    /// The entries of a journal in order.
+    pub(crate) stored: Vec<Stored>,
 }
 
 impl Batch {
@@ -73,41 +149,62 @@ impl Batch {
         self.filled = 0;
         self.side.clear();
         self.frames.clear();
+        self.data.clear();
+        self.items.clear();
+        self.stored.clear();
     }
 
     /// The entries in the order in which the input has them.
     pub fn entries(&self) -> impl Iterator<Item = Raw<'_>> {
-        self.frames.iter().map(|frame| {
-            let home = match frame.place {
-                Place::Arena => &self.arena,
-                Place::Side => &self.side,
+        let lines = self.frames.iter().map(|frame| {
+            let home = match frame.home {
+                Home::Arena => &self.arena,
+                Home::Side => &self.side,
             };
             Raw {
-                bytes: &home[frame.start as usize..frame.end as usize],
-                framing: frame.framing,
+                body: Body::Bytes(&home[frame.start as usize..frame.end as usize], frame.framing),
                 offset: frame.offset,
                 truncated: frame.truncated,
                 unfinished: frame.unfinished,
             }
-        })
+        });
+        let stored = self.stored.iter().map(|stored| {
+            let fields = &self.items[stored.start as usize..stored.end as usize];
+            Raw {
+                body: Body::Journal(JournalEntry { place: &stored.place, fields, length: stored.length, batch: self }),
+                offset: stored.offset,
+                truncated: false,
+                unfinished: false,
+            }
+        });
+        lines.chain(stored)
+    }
+
+    /// The name and the value of a field.
+    #[inline]
+    fn field(&self, number: u32) -> (&[u8], &[u8]) {
+        let datum = &self.data[number as usize];
+        let (name, value) = self.arena[datum.start as usize..datum.end as usize].split_at(datum.name as usize);
+        (name, value.get(1..).unwrap_or_default())
     }
 
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.frames.len()
+        self.frames.len() + self.stored.len()
     }
 
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.frames.is_empty() && self.stored.is_empty()
     }
 
     /// The length of all entries together, without what stood between them. Costs a walk over the entries.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.frames.iter().map(|frame| u64::from(frame.end - frame.start)).sum()
+        let lines: u64 = self.frames.iter().map(|frame| u64::from(frame.end - frame.start)).sum();
+        lines + self.data.iter().map(|datum| u64::from(datum.end - datum.start)).sum::<u64>()
     }
 
     /// The next `wanted` bytes of the arena, to be read into. What was read counts once [`Batch::filled`] says so.
@@ -121,7 +218,7 @@ impl Batch {
 
     /// Gives back what the buffers hold beyond `limit` bytes. Only an empty batch can be trimmed.
     pub(crate) fn trim(&mut self, limit: usize) {
-        debug_assert!(self.frames.is_empty(), "the entries would lose their bytes");
+        debug_assert!(self.is_empty(), "the entries would lose their bytes");
         if self.arena.len() > limit {
             self.arena.truncate(limit);
             self.arena.shrink_to_fit();

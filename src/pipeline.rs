@@ -9,7 +9,8 @@ use bumpalo::Bump;
 use crate::carrier::{self, Entry};
 use crate::component::Component;
 use crate::encode::Encoder;
-use crate::entry::{Batch, Framing, Raw};
+use crate::encode::journal::View;
+use crate::entry::{Batch, Body, Framing, Raw};
 use crate::normalize::name;
 use crate::parse::{self, Payload};
 use crate::record::{Field, Pair, Record, Text, Value};
@@ -58,6 +59,7 @@ impl Scratch<'_> {
             entry: Entry {
                 fields: recycle(self.entry.fields),
                 members: recycle(self.entry.members),
+                met: recycle(self.entry.met),
                 ..Entry::default()
             },
             payload: Payload {
@@ -67,6 +69,7 @@ impl Scratch<'_> {
             },
             record: Record {
                 carrier: recycle(self.record.carrier),
+                met: recycle(self.record.met),
                 payload: recycle(self.record.payload),
                 escaped: recycle(self.record.escaped),
                 ..Record::default()
@@ -94,6 +97,10 @@ impl<'r> Worker<'r> {
     pub fn run(&mut self, batch: &Batch, chunk: &mut Chunk) {
         chunk.bytes.shrink_to(KEPT_CAPACITY);
         let Worker { rules, encoder, bump, spare } = self;
+        encoder.begin();
+        if let Encoder::Journal(view) = encoder {
+            return view_of(view, batch, chunk);
+        }
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
             entry(rules, encoder, raw, bump, &mut scratch, chunk);
@@ -103,6 +110,17 @@ impl<'r> Worker<'r> {
             *bump = Bump::new();
         }
         bump.reset();
+    }
+}
+
+/// The entries of a journal as they are.
+fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
+    for raw in batch.entries() {
+        chunk.stats.read(raw.length());
+        if let Body::Journal(entry) = raw.body {
+            view.encode(&entry, &mut chunk.bytes);
+            chunk.stats.wrote(None);
+        }
     }
 }
 
@@ -118,7 +136,7 @@ fn entry<'b>(
     entry.clear();
     payload.clear();
     record.clear();
-    chunk.stats.read(raw.bytes.len() + 1);
+    chunk.stats.read(raw.length() + 1);
     match record_of(rules, raw, bump, entry, payload, record) {
         Ok(()) => {
             encoder.encode(record, &mut chunk.bytes);
@@ -144,10 +162,23 @@ fn record_of<'b>(
     record: &mut Record<'b>,
 ) -> Result<(), Dropped> {
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
-    if may_be_journal && raw.framing == Framing::Line && rules.select.skips(raw.bytes) {
+    if may_be_journal
+        && let Body::Bytes(line, Framing::Line) = raw.body
+        && rules.select.skips(line)
+    {
         return Err(Dropped::Others);
     }
-    carrier::open(raw, rules.input_format, bump, entry);
+    if let Body::Journal(stored) = raw.body {
+        // Most of a manager's messages are its own, which shows before the other fields are looked at.
+        carrier::look(&stored, entry);
+        let origin = rules.select.origin(entry);
+        if origin == Origin::Other || rules.select.is_managers_own(origin, entry.message) {
+            if rules.others == Others::Drop {
+                return Err(Dropped::Others);
+            }
+        }
+    }
+    carrier::open(raw, rules.input_format, rules.pseudo, bump, entry);
     if entry.fields.is_empty()
         && let Some(message) = entry.message
     {
@@ -206,7 +237,7 @@ fn other<'b>(rules: &'b Rules, entry: &mut Entry<'b>, bump: &'b Bump, record: &m
 
 fn tag_field<'b>(tag_key: &str, bump: &'b Bump, record: &mut Record<'b>) {
     let key = name::key("", name::mapped(tag_key.as_bytes(), bump), 1, bump);
-    record.carrier.push(Field { key, value: Value::Text(Text::plain(record.tag)) });
+    record.carrier.push(Field::new(key, Value::Text(Text::plain(record.tag))));
 }
 
 /// How many messages journald says that it dropped: `Suppressed 4150 messages from …`.

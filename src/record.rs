@@ -58,6 +58,8 @@ pub struct Pair<'b> {
     pub key: &'b [u8],
     /// Its place in the dictionary, if it is known.
     pub id: Option<KeyId>,
+    /// See [`Field::number`].
+    pub number: u32,
     /// The value.
     pub value: Value<'b>,
 }
@@ -67,7 +69,7 @@ impl<'b> Pair<'b> {
     #[inline]
     #[must_use]
     pub fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
-        Pair { key, id: dictionary::find(key), value }
+        Pair { key, id: dictionary::find(key), number: 0, value }
     }
 
     /// The same for text.
@@ -83,7 +85,7 @@ impl<'b> Pair<'b> {
 pub struct Key<'b> {
     /// The form, and zeros behind it.
     padded: &'b [u8],
-    length: usize,
+    length: u32,
 }
 
 impl PartialEq for Key<'_> {
@@ -102,21 +104,21 @@ impl<'b> Key<'b> {
     #[inline]
     #[must_use]
     pub fn new(padded: &'b [u8], length: usize) -> Key<'b> {
-        Key { padded, length }
+        Key { padded, length: length as u32 }
     }
 
     /// The form `"name":"` and zeros behind it, and how much of it is not zeros.
     #[inline]
     #[must_use]
     pub fn padded(self) -> (&'b [u8], usize) {
-        (self.padded, self.length)
+        (self.padded, self.length as usize)
     }
 
     /// The name alone.
     #[inline]
     #[must_use]
     pub fn name(self) -> &'b [u8] {
-        self.padded.get(1..self.length.saturating_sub(3)).unwrap_or_default()
+        self.padded.get(1..self.length.saturating_sub(3) as usize).unwrap_or_default()
     }
 }
 
@@ -125,8 +127,20 @@ impl<'b> Key<'b> {
 pub struct Field<'b> {
     /// Its name, unique in the record.
     pub key: Key<'b>,
+    /// Which of the batch's fields it is, from 1; 0 where this record alone has it. Fields of one number are the same, so
+    /// what was made of one need not be made again.
+    pub number: u32,
     /// Its value.
     pub value: Value<'b>,
+}
+
+impl<'b> Field<'b> {
+    /// A field that this record alone has.
+    #[inline]
+    #[must_use]
+    pub fn new(key: Key<'b>, value: Value<'b>) -> Field<'b> {
+        Field { key, number: 0, value }
+    }
 }
 
 /// How an entry was read; the name is what `kata_format` holds.
@@ -214,6 +228,8 @@ pub struct Record<'b> {
     pub tag: &'b [u8],
     /// What the carrier says: journal fields, stream and time of a container log line.
     pub carrier: Vec<Field<'b>>,
+    /// What became of the batch's fields in earlier records, by their numbers: the field, or none where it is left out.
+    pub met: Vec<Option<Option<Field<'b>>>>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
     pub facts: Option<Facts>,
     /// What the payload says, under `kata_` names.

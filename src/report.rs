@@ -1,5 +1,6 @@
 //! What katalog says about itself: counters, their summary, and messages on standard error. Nothing else writes there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -63,6 +64,7 @@ pub struct Stats {
     components: [u64; Component::ALL.len()],
     levels: [u64; Level::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
+    damage: BTreeMap<&'static str, u64>,
 }
 
 impl Stats {
@@ -94,6 +96,23 @@ impl Stats {
     /// Counts one entry that no record was written for.
     pub fn dropped(&mut self, reason: Dropped) {
         self.dropped[reason as usize] += 1;
+    }
+
+    /// Counts entries of others that an index made it unnecessary to read.
+    pub fn passed_over(&mut self, entries: u64) {
+        self.read += entries;
+        self.dropped[Dropped::Others as usize] += entries;
+    }
+
+    /// Counts what of an input could not be read.
+    pub fn damage(&mut self, reason: &'static str, count: u64) {
+        *self.damage.entry(reason).or_default() += count;
+    }
+
+    /// How much of the inputs could not be read, in fields, entries and whatever else is damaged.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damage.values().sum()
     }
 
     /// Counts messages that journald says it threw away before anybody could read them.
@@ -132,6 +151,7 @@ impl Stats {
             components,
             levels,
             flaws,
+            damage,
         } = other;
         self.read += read;
         self.written += written;
@@ -144,6 +164,7 @@ impl Stats {
         add(&mut self.components, components);
         add(&mut self.levels, levels);
         add(&mut self.flaws, flaws);
+        damage.iter().for_each(|(reason, count)| self.damage(reason, *count));
     }
 
     /// Writes the summary in the given form.
@@ -165,11 +186,14 @@ impl Stats {
         };
         line("read", self.read, &size(self.bytes_in))?;
         line("written", self.written, &size(self.bytes_out))?;
+        let damage: Vec<String> = self.damage.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let damage = damage.join(", ");
         for (label, count, rest) in [
             ("passed", self.passed, "of others, unchanged".to_owned()),
             ("dropped", self.dropped.iter().sum(), self.reasons().to_string()),
             ("flawed", self.flawed, self.flaws().to_string()),
             ("suppressed", self.suppressed, "by journald, never readable".to_owned()),
+            ("damaged", self.damaged(), damage),
         ] {
             if count > 0 {
                 line(label, count, &rest)?;
@@ -197,6 +221,8 @@ impl Stats {
             components: Counts<'s>,
             levels: Counts<'s>,
             flaws: Counts<'s>,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            damage: &'s BTreeMap<&'static str, u64>,
         }
         let summary = Summary {
             read: self.read,
@@ -210,6 +236,7 @@ impl Stats {
             components: self.components(),
             levels: self.levels(),
             flaws: self.flaws(),
+            damage: &self.damage,
         };
         let mut line = serde_json::to_vec(&summary).map_err(io::Error::other)?;
         line.push(b'\n');

@@ -1,16 +1,22 @@
 //! The configuration, compiled and checked once; immutable, and lent to every stage.
 
+use crate::carrier::Pseudo;
 use crate::config::Config;
 use crate::normalize::{self, Normalize};
+use crate::parse;
 use crate::select::{Others, Select};
-use crate::source::InputFormat;
+use crate::source::{InputFormat, Interest};
 use crate::tag::Template;
 
 /// What the worker's stages run on.
 #[derive(Debug)]
 pub struct Rules {
+    /// The entries of journals pass as they are.
+    pub raw: bool,
     /// What the input is taken to be.
     pub input_format: InputFormat,
+    /// Which fields entries of journal files get that are not stored in them.
+    pub pseudo: Pseudo,
     /// Which entries are Kata's.
     pub select: Select,
     /// What becomes of entries that are not.
@@ -45,14 +51,33 @@ impl Rules {
     /// # Errors
     /// The key of the setting that is wrong, and why.
     pub fn new(config: &Config) -> Result<Rules, RulesError> {
+        let normalize = Normalize::new(&config.normalize)?;
+        let [cursor, monotonic, seqnum, seqnum_id] =
+            [&b"__CURSOR"[..], b"__MONOTONIC_TIMESTAMP", b"__SEQNUM", b"__SEQNUM_ID"].map(|name| normalize.keeps(name));
         Ok(Rules {
+            pseudo: Pseudo { cursor, monotonic, seqnum: seqnum || seqnum_id },
+            raw: config.encode.format.of_journal().is_some(),
             input_format: config.source.input_format,
             select: Select::new(&config.select)?,
             others: config.select.others,
-            normalize: Normalize::new(&config.normalize)?,
+            normalize,
             tag: Template::new(&config.tag).map_err(RulesError::Tag)?,
             tag_key: config.tag_key.clone(),
             verbose: config.verbose,
         })
+    }
+}
+
+impl Interest for Rules {
+    fn everything(&self) -> bool {
+        self.raw || self.others == Others::Pass
+    }
+
+    fn entries_of(&self, identifier: &[u8]) -> bool {
+        self.select.may_want(identifier)
+    }
+
+    fn field(&self, name: &[u8]) -> bool {
+        self.raw || self.normalize.keeps(name) || parse::needs(name)
     }
 }

@@ -12,7 +12,7 @@ use crate::pipeline::{Chunk, Worker};
 use crate::report::{self, Stats};
 use crate::rules::Rules;
 use crate::sink::{Delivery, Sink};
-use crate::source::{self, Fill, Input, Source};
+use crate::source::{self, Damaged, Fill, Group, Input, Source, SourceError};
 
 /// How a run went.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ struct Run<'r> {
     stats: Stats,
     /// What the first input that failed comes to.
     failure: Option<Exit>,
+    /// Say where inputs are damaged.
+    verbose: bool,
 }
 
 /// Reads all inputs and delivers what they give. Failures are reported as they come; one input's failure does not keep
@@ -58,26 +60,24 @@ pub fn run(config: &Config, rules: &Rules, inputs: &[Input], sink: &mut Sink) ->
         worker: Worker::new(rules, Encoder::new(&config.encode)),
         chunk: Chunk::default(),
     };
-    let mut run = Run { slots: (0..slots).map(slot).collect(), pool, sink, stats: Stats::default(), failure: None };
+    let mut run = Run {
+        slots: (0..slots).map(slot).collect(),
+        pool,
+        sink,
+        stats: Stats::default(),
+        failure: None,
+        verbose: config.verbose,
+    };
     let mut stop = None;
-    for input in inputs {
-        if config.verbose {
-            report::diagnostic(format_args!("reading {input}"));
-        }
-        let read = match source::open(input, &config.source) {
-            Ok(mut source) => run.read(source.as_mut()),
-            Err(error) => {
-                run.input_failed(&error);
-                Ok(())
-            }
-        };
-        if let Err(reason) = read {
+    for group in source::groups(inputs, &config.journal) {
+        if let Err(reason) = run.group(&group, config, rules) {
             stop = Some(reason);
             break;
         }
     }
     let Run { stats, failure, .. } = run;
-    let unsatisfied = config.strict && stats.flawed() > 0 || config.fail_if_empty && stats.written() == 0;
+    let unsatisfied =
+        config.strict && (stats.flawed() > 0 || stats.damaged() > 0) || config.fail_if_empty && stats.written() == 0;
     let closed = matches!(stop, Some(Stop::Closed));
     let exit = match (stop, failure) {
         (Some(Stop::Closed), _) => Exit::Success,
@@ -89,7 +89,37 @@ pub fn run(config: &Config, rules: &Rules, inputs: &[Input], sink: &mut Sink) ->
 }
 
 impl Run<'_> {
-    /// Reads one input to its end.
+    /// Reads what is one source to its end.
+    fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
+        let input = match group {
+            Group::Stream(input) => input,
+            Group::Journal(paths) => {
+                if config.verbose {
+                    paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
+                }
+                let (mut source, errors) = source::open_journals(paths, &config.journal, config.source.block, rules);
+                errors.iter().for_each(|error| self.input_failed(error));
+                return self.read(source.as_mut());
+            }
+        };
+        if config.verbose {
+            report::diagnostic(format_args!("reading {input}"));
+        }
+        let opened = if rules.raw {
+            Err(SourceError::NoJournal { input: input.clone() })
+        } else {
+            source::open(input, &config.source)
+        };
+        match opened {
+            Ok(mut source) => self.read(source.as_mut()),
+            Err(error) => {
+                self.input_failed(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads one source to its end.
     fn read(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
         loop {
             let mut filled = 0;
@@ -109,6 +139,14 @@ impl Run<'_> {
             }
             self.work(filled);
             self.deliver(filled)?;
+            self.stats.passed_over(source.skipped());
+            for damaged in source.damages() {
+                self.stats.damage(damaged.reason, damaged.count);
+                if self.verbose {
+                    let Damaged { input, reason, count, offset } = damaged;
+                    report::diagnostic(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
+                }
+            }
             if let Some(error) = failed {
                 self.input_failed(&error);
             }
@@ -148,7 +186,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn input_failed(&mut self, error: &source::SourceError) {
+    fn input_failed(&mut self, error: &SourceError) {
         report::diagnostic(format_args!("{error}"));
         self.failure = self.failure.or(Some(Exit::from_code(error.exit_code()).unwrap_or(Exit::Internal)));
     }

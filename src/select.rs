@@ -113,14 +113,26 @@ impl Select {
             (!value.contains(&b'\\')).then_some(value)
         };
         match identifier() {
-            // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
-            None | Some(b"kernel" | b"systemd-journald") => false,
+            None => false,
+            Some(identifier) if !self.may_want(identifier) => true,
             Some(identifier) => match self.identified(identifier) {
-                Origin::Own(_) => false,
                 Origin::Manager => !self.traces.is_match(line),
-                Origin::Other => true,
+                Origin::Own(_) | Origin::Other => false,
             },
         }
+    }
+
+    /// Whether an entry of the journal with this identifier may be Kata's, or say something of Kata's.
+    #[must_use]
+    pub fn may_want(&self, identifier: &[u8]) -> bool {
+        // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
+        matches!(identifier, b"kernel" | b"systemd-journald") || self.identified(identifier) != Origin::Other
+    }
+
+    /// Whether a manager's message is certain to be none of Kata's, told without reading it.
+    #[must_use]
+    pub fn is_managers_own(&self, origin: Origin, message: Option<&[u8]>) -> bool {
+        origin == Origin::Manager && self.drops_others && message.is_none_or(|message| !self.traces.is_match(message))
     }
 
     /// What the entry's identifier says.

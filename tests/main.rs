@@ -4,6 +4,7 @@
 
 mod cli;
 mod golden;
+mod journal;
 mod properties;
 mod readme;
 mod support;

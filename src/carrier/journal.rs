@@ -4,8 +4,10 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use memchr::memchr2;
 
-use super::{Entry, Transport, as_text};
+use super::{Entry, Pseudo, Transport, as_text};
+use crate::cursor;
 use crate::dictionary::KeyId;
+use crate::entry::JournalEntry;
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
 use crate::names::{self, Names};
@@ -41,6 +43,63 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
         }
         entry.fields.push(Pair::text(name, Text::plain(value.unwrap_or_default())));
         rest = next.unwrap_or_default();
+    }
+    fields(bump, entry);
+}
+
+/// Finds out the identifier and the message of an entry of a journal file, and nothing else.
+pub(super) fn look<'b>(stored: &JournalEntry<'b>, entry: &mut Entry<'b>) {
+    entry.from_journal = true;
+    for number in stored.fields {
+        let pair = met(stored, *number, &mut entry.met);
+        if let (Some(id @ (KeyId::MESSAGE | KeyId::SYSLOG_IDENTIFIER)), Value::Text(text)) = (pair.id, pair.value) {
+            let place = if id == KeyId::MESSAGE { &mut entry.message } else { &mut entry.identifier };
+            place.get_or_insert(text.bytes);
+        }
+    }
+}
+
+/// A field of the batch, read for the first entry that has it.
+#[inline]
+fn met<'b>(stored: &JournalEntry<'b>, number: u32, met: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
+    if met.len() < stored.fields_of_batch() {
+        met.resize(stored.fields_of_batch(), None);
+    }
+    if let Some(Some(pair)) = met.get(number as usize) {
+        return *pair;
+    }
+    let (name, value) = stored.field(number);
+    let pair = Pair { number: number + 1, ..Pair::text(name, Text::plain(value)) };
+    if let Some(place) = met.get_mut(number as usize) {
+        *place = Some(pair);
+    }
+    pair
+}
+
+/// Reads the fields of an entry of a journal file, those first that `journalctl` adds.
+pub(super) fn stored<'b>(stored: &JournalEntry<'b>, pseudo: Pseudo, bump: &'b Bump, entry: &mut Entry<'b>) {
+    let place = stored.place;
+    let mut add = |key: &'static [u8], value: &'b [u8]| entry.fields.push(Pair::text(key, Text::clean(value)));
+    let decimal = |number: u64| &*bump.alloc_slice_copy(itoa::Buffer::new().format(number).as_bytes());
+    if pseudo.cursor {
+        let mut text = Vec::with_capacity(cursor::MAX_LENGTH);
+        place.write_to(&mut text);
+        add(b"__CURSOR", bump.alloc_slice_copy(&text));
+    }
+    add(b"__REALTIME_TIMESTAMP", decimal(place.realtime));
+    if pseudo.monotonic {
+        add(b"__MONOTONIC_TIMESTAMP", decimal(place.monotonic));
+    }
+    if pseudo.seqnum {
+        add(b"__SEQNUM", decimal(place.seqnum));
+        add(b"__SEQNUM_ID", bump.alloc(cursor::hexadecimal(&place.seqnum_id)));
+    }
+    add(b"_BOOT_ID", bump.alloc(cursor::hexadecimal(&place.boot_id)));
+    for number in stored.fields {
+        let pair = met(stored, *number, &mut entry.met);
+        if pair.id != Some(KeyId::BOOT_ID) {
+            entry.fields.push(pair);
+        }
     }
     fields(bump, entry);
 }

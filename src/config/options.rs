@@ -13,10 +13,12 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use crate::component::Component;
+use crate::cursor::{self, Cursor};
 use crate::encode::Format;
 use crate::normalize::Nested;
 use crate::select::Others;
-use crate::source::InputFormat;
+use crate::source::{Boot, InputFormat, Namespace};
+use crate::when;
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -38,6 +40,62 @@ pub struct Options {
     #[arg(long, env = "KATALOG_MAX_LINE", value_name = "SIZE", help_heading = "Input")]
     #[serde(deserialize_with = "number")]
     pub max_line: Option<Size>,
+
+    /// Read the journal of this machine
+    ///
+    /// The files in /run/log/journal and /var/log/journal. To read them takes root or membership in the group
+    /// systemd-journal. Any journal can also be named as an input: a file, or a directory of files or of machines.
+    #[arg(long, env = "KATALOG_JOURNAL", help_heading = "Journal")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub journal: Option<bool>,
+
+    /// The namespace of this machine's journal to read [default: the one without a name]
+    ///
+    /// As journalctl has it: `NAME`, `+NAME` for that and the one without a name, `*` for all.
+    #[arg(long, env = "KATALOG_NAMESPACE", value_name = "NAME", help_heading = "Journal")]
+    #[serde(deserialize_with = "text")]
+    pub namespace: Option<Namespace>,
+
+    /// Read the journals of other machines too that this one has received
+    #[arg(long, env = "KATALOG_MERGE", help_heading = "Journal")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub merge: Option<bool>,
+
+    /// Only entries of journals from this time on [default: all]
+    ///
+    /// `2026-11-21 14:30`, `14:30`, `yesterday`, `today`, `2h` or `-2h` for two hours ago, `@1700000000`, RFC 3339, and
+    /// what else systemd.time(7) has; in local time where no zone is given.
+    #[arg(long, env = "KATALOG_SINCE", value_name = "TIME", help_heading = "Journal", allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text")]
+    pub since: Option<Moment>,
+
+    /// Only entries of journals up to this time [default: all]
+    #[arg(long, env = "KATALOG_UNTIL", value_name = "TIME", help_heading = "Journal", allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text")]
+    pub until: Option<Moment>,
+
+    /// Only entries of journals from this boot [default: all]
+    ///
+    /// A boot's id, or 0 for the last that the journals tell of, -1 for the one before, and so on.
+    #[arg(long, env = "KATALOG_BOOT", value_name = "BOOT", help_heading = "Journal", allow_hyphen_values = true)]
+    #[serde(deserialize_with = "text")]
+    pub boot: Option<BootName>,
+
+    /// Only entries of journals that come after the one with this cursor [default: all]
+    ///
+    /// Cursors are those of journalctl; --drop '!__CURSOR' puts them into records.
+    #[arg(long, env = "KATALOG_AFTER_CURSOR", value_name = "CURSOR", help_heading = "Journal")]
+    #[serde(deserialize_with = "text")]
+    pub after_cursor: Option<After>,
+
+    /// Only the last entries of journals, so many [default: all]
+    ///
+    /// Entries of Kata's identifiers and of container managers count; of the managers', not all become records.
+    #[arg(short = 'n', long, env = "KATALOG_LINES", value_name = "N", help_heading = "Journal")]
+    #[serde(deserialize_with = "number")]
+    pub lines: Option<Lines>,
 
     /// Take the entries of this identifier as Kata's; repeatable
     ///
@@ -208,6 +266,14 @@ impl Options {
         Options {
             input_format: self.input_format.or(below.input_format),
             max_line: self.max_line.or(below.max_line),
+            journal: self.journal.or(below.journal),
+            namespace: self.namespace.or(below.namespace),
+            merge: self.merge.or(below.merge),
+            since: self.since.or(below.since),
+            until: self.until.or(below.until),
+            boot: self.boot.or(below.boot),
+            after_cursor: self.after_cursor.or(below.after_cursor),
+            lines: self.lines.or(below.lines),
             identifier: self.identifier.or(below.identifier),
             manager: self.manager.or(below.manager),
             default_identifier: self.default_identifier.or(below.default_identifier),
@@ -305,6 +371,67 @@ impl FromStr for Size {
         };
         let bytes = number.parse().ok().and_then(|number: usize| number.checked_mul(factor));
         bytes.filter(|bytes| (1 << 10..=64 << 20).contains(bytes)).map(Size).ok_or(EXPECTED)
+    }
+}
+
+/// A time, in microseconds since 1970; none for an empty text. What is relative is so to the time when it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(pub Option<u64>);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Moment, String> {
+        if text.is_empty() {
+            return Ok(Moment(None));
+        }
+        when::parse(text, &jiff::Zoned::now()).map(|micros| Moment(Some(micros))).map_err(|error| error.to_string())
+    }
+}
+
+/// A boot; none for an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootName(pub Option<Boot>);
+
+impl FromStr for BootName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<BootName, &'static str> {
+        if text.is_empty() {
+            return Ok(BootName(None));
+        }
+        let back =
+            || text.strip_prefix('-').unwrap_or(text).parse().ok().filter(|back| text.starts_with('-') || *back == 0);
+        let boot = cursor::parse_id(text.as_bytes()).map(Boot::Id).or_else(|| back().map(Boot::Before));
+        boot.map(|boot| BootName(Some(boot)))
+            .ok_or("expected the id of a boot, 0 for the last, or -1, -2 and so on for those before")
+    }
+}
+
+/// The cursor of an entry; none for an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After(pub Option<Cursor>);
+
+impl FromStr for After {
+    type Err = cursor::CursorError;
+
+    fn from_str(text: &str) -> Result<After, cursor::CursorError> {
+        if text.is_empty() { Ok(After(None)) } else { text.parse().map(|cursor| After(Some(cursor))) }
+    }
+}
+
+/// A number of entries; none for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines(pub Option<usize>);
+
+impl FromStr for Lines {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Lines, &'static str> {
+        if text == "all" {
+            return Ok(Lines(None));
+        }
+        text.parse().map(|lines| Lines(Some(lines))).map_err(|_| "expected a number of entries, or all")
     }
 }
 

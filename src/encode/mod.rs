@@ -1,5 +1,6 @@
 //! Records become bytes. Nothing here knows where the bytes go, and nothing here fails: a record is valid once made.
 
+pub mod journal;
 pub mod msgpack;
 pub mod ndjson;
 pub mod text;
@@ -21,6 +22,22 @@ pub enum Format {
     Msgpack,
     /// One line for people, in local time
     Text,
+    /// The entries of journal files, all of them, as `journalctl -o export` prints them
+    Export,
+    /// The entries of journal files, all of them, as `journalctl -o json --all` prints them
+    JournalJson,
+}
+
+impl Format {
+    /// The format, if it is one of journal entries rather than of records.
+    #[must_use]
+    pub fn of_journal(self) -> Option<journal::Form> {
+        match self {
+            Format::Export => Some(journal::Form::Export),
+            Format::JournalJson => Some(journal::Form::Json),
+            Format::Ndjson | Format::Msgpack | Format::Text => None,
+        }
+    }
 }
 
 /// What a user may choose about the output's form.
@@ -41,6 +58,8 @@ pub enum Encoder {
     Msgpack(Msgpack),
     /// Lines for people. It shows the time since the record before, so a run has one of it.
     Text(TextView),
+    /// Entries of journal files, which are not made into records.
+    Journal(journal::View),
 }
 
 impl Encoder {
@@ -48,9 +67,20 @@ impl Encoder {
     #[must_use]
     pub fn new(settings: &Settings) -> Encoder {
         match settings.format {
-            Format::Ndjson => Encoder::Ndjson(Ndjson),
+            Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
             Format::Text => Encoder::Text(TextView::new(TimeZone::system(), settings.color)),
+            Format::Export => Encoder::Journal(journal::View::new(journal::Form::Export)),
+            Format::JournalJson => Encoder::Journal(journal::View::new(journal::Form::Json)),
+        }
+    }
+
+    /// Begins with the records of another batch.
+    pub fn begin(&mut self) {
+        match self {
+            Encoder::Ndjson(encoder) => encoder.begin(),
+            Encoder::Journal(view) => view.begin(),
+            Encoder::Msgpack(_) | Encoder::Text(_) => {}
         }
     }
 
@@ -60,6 +90,8 @@ impl Encoder {
             Encoder::Ndjson(encoder) => encoder.encode(record, out),
             Encoder::Msgpack(encoder) => encoder.encode(record, out),
             Encoder::Text(encoder) => encoder.encode(record, out),
+            // The worker makes no records for it.
+            Encoder::Journal(_) => {}
         }
     }
 }

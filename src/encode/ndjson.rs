@@ -7,15 +7,26 @@ use crate::record::{Facts, Field, Form, Key, Record, Text, Value};
 use crate::scan;
 use crate::text::{Escape, go_escape};
 
-/// The encoder; it keeps nothing between records.
+/// The encoder. Between the records of a batch it keeps how the fields are written that they have in common.
 #[derive(Debug, Default)]
-pub struct Ndjson;
+pub struct Ndjson {
+    /// Fields as they are written, one behind the other.
+    text: Vec<u8>,
+    /// By the number of a field, where it begins and ends there; nothing is written in no bytes.
+    written: Vec<(u32, u32)>,
+}
 
 impl Ndjson {
+    /// Begins with the records of another batch.
+    pub fn begin(&mut self) {
+        self.text.clear();
+        self.written.clear();
+    }
+
     /// Appends a record and a line end.
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
-        fields(&record.carrier, out);
+        self.carrier(&record.carrier, out);
         if let Some(facts) = &record.facts {
             self::facts(facts, out);
         }
@@ -29,6 +40,29 @@ impl Ndjson {
             out.pop();
         }
         out.extend_from_slice(b"}\n");
+    }
+}
+
+impl Ndjson {
+    /// Fields of the carrier, of which most were there before.
+    fn carrier(&mut self, carrier: &[Field<'_>], out: &mut Vec<u8>) {
+        for field in carrier {
+            let number = field.number as usize;
+            if number == 0 {
+                fields(std::slice::from_ref(field), out);
+                continue;
+            }
+            if number >= self.written.len() {
+                self.written.resize(number + 1, (0, 0));
+            }
+            let Some(place) = self.written.get_mut(number) else { continue };
+            if place.0 == place.1 {
+                let start = self.text.len();
+                fields(std::slice::from_ref(field), &mut self.text);
+                *place = (start as u32, self.text.len() as u32);
+            }
+            out.extend_from_slice(self.text.get(place.0 as usize..place.1 as usize).unwrap_or_default());
+        }
     }
 }
 

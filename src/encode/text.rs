@@ -352,11 +352,11 @@ mod tests {
     }
 
     fn field<'b>(name: &'static str, text: &'b str) -> Field<'b> {
-        Field { key: Name::new(name).leaked(), value: Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }) }
+        Field::new(Name::new(name).leaked(), Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }))
     }
 
     fn record<'b>(facts: Facts, payload: Vec<Field<'b>>) -> Record<'b> {
-        Record { tag: b"", carrier: Vec::new(), facts: Some(facts), payload, escaped: Vec::new() }
+        Record { tag: b"", met: Vec::new(), carrier: Vec::new(), facts: Some(facts), payload, escaped: Vec::new() }
     }
 
     fn check(records: &[Record<'_>], color: bool, expected: &str) {
@@ -383,7 +383,7 @@ mod tests {
                     facts("2024-03-05T04:01:54.163Z"),
                     vec![
                         field("kata_msg", "sandbox started"),
-                        Field { key: Name::new("kata_pid").leaked(), value: Value::Int(4242) },
+                        Field::new(Name::new("kata_pid").leaked(), Value::Int(4242)),
                         field("kata_sandbox", ID),
                     ],
                 ),
@@ -429,7 +429,7 @@ mod tests {
                     field("kata_msg", evil),
                     field("kata_error", evil),
                     field("kata_sandbox", evil),
-                    Field { key: Name::new("kata_n").leaked(), value: Value::Nested(b"[\"\x7f\"]") },
+                    Field::new(Name::new("kata_n").leaked(), Value::Nested(b"[\"\x7f\"]")),
                 ],
             ),
             &mut out,
@@ -458,6 +458,7 @@ mod tests {
     fn entries_of_others_show_identifier_and_message() {
         for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
             let record = Record {
+                met: Vec::new(),
                 tag: b"",
                 carrier: vec![
                     field("__REALTIME_TIMESTAMP", "1709614914163000"),

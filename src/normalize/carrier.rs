@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use super::name;
 use crate::dictionary::{DICTIONARY, Known};
 use crate::names::{self, Names};
-use crate::record::{Field, Key, Name, Pair, Text, Value};
+use crate::record::{Field, Key, Name, Pair, Record, Text, Value};
 
 /// A name with `*` for any bytes.
 #[derive(Debug)]
@@ -83,41 +83,59 @@ impl Carrier {
         Some(name::key(if name.starts_with(b"kata_") { "field_" } else { "" }, name, 1, bump))
     }
 
-    fn drops(&self, name: &[u8]) -> bool {
+    pub(super) fn drops(&self, name: &[u8]) -> bool {
         (!self.keep.is_empty() && !self.keep.iter().any(|glob| glob.matches(name)))
             || self.drop.iter().rev().find(|(glob, _)| glob.matches(name)).is_some_and(|(_, dropped)| *dropped)
     }
 
     /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
-    pub fn fields<'b>(
-        &'b self,
-        pairs: &[Pair<'b>],
-        bump: &'b Bump,
-        fields: &mut Vec<Field<'b>>,
-        escaped: &mut Vec<Key<'b>>,
-    ) {
+    pub fn fields<'b>(&'b self, pairs: &[Pair<'b>], bump: &'b Bump, record: &mut Record<'b>) {
+        let Record { carrier: fields, met, escaped, .. } = record;
         let mut names = Names::default();
         for field in fields.iter() {
             names.insert(names::hash(field.key.name()));
         }
         for pair in pairs {
+            let number = pair.number as usize;
+            if number > 0 {
+                if number >= met.len() {
+                    met.resize(number + 1, None);
+                }
+                match met.get(number) {
+                    Some(Some(None)) => continue,
+                    Some(Some(Some(field))) if !names.insert(names::hash(field.key.name())) => {
+                        fields.push(*field);
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
             let (mut key, hash) = match pair.id.and_then(|id| self.known.get(usize::from(id.0))) {
                 Some(Some((name, hash))) => (name.key(), *hash),
-                Some(None) => continue,
-                None => {
-                    let Some(key) = self.key(pair.key, bump) else { continue };
+                known => {
+                    let key = if known.is_none() { self.key(pair.key, bump) } else { None };
+                    let Some(key) = key else {
+                        if let Some(place) = met.get_mut(number).filter(|_| number > 0) {
+                            *place = Some(None);
+                        }
+                        continue;
+                    };
                     (key, names::hash(key.name()))
                 }
             };
+            let mut number = pair.number;
             if names.insert(hash) {
                 let taken = key.name();
-                let mut number = 2;
+                let mut copy = 2;
                 while fields.iter().any(|field| field.key == key) {
-                    key = name::key("", taken, number, bump);
-                    number += 1;
+                    key = name::key("", taken, copy, bump);
+                    copy += 1;
+                    // What is made of it here does not hold for others.
+                    number = 0;
                 }
                 names.insert(names::hash(key.name()));
             }
+            let known = escaped.len();
             let mut settle = |text| super::fields::settled(text, key, bump, escaped);
             let value = match pair.value {
                 Value::Text(text) => Value::Text(settle(text)),
@@ -127,7 +145,15 @@ impl Carrier {
                 Value::Nested(raw) => Value::Text(settle(Text::plain(raw))),
                 other => other,
             };
-            fields.push(Field { key, value });
+            if escaped.len() > known {
+                // Each record names it among those that were escaped.
+                number = 0;
+            }
+            let field = Field { key, number, value };
+            if let Some(place) = met.get_mut(number as usize).filter(|_| number > 0) {
+                *place = Some(Some(field));
+            }
+            fields.push(field);
         }
     }
 

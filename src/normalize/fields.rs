@@ -110,7 +110,7 @@ impl<'r, 'b> Builder<'r, 'b> {
                 && !(side == Side::Guest && rule.is_identity)
                 && !self.known.insert(id)
             {
-                self.record.payload.push(Field { key: rule.field.key(), value: pair.value });
+                self.record.payload.push(Field::new(rule.field.key(), pair.value));
                 continue;
             }
             self.pair(pair, rule, side);
@@ -391,7 +391,7 @@ impl<'r, 'b> Builder<'r, 'b> {
             }
             value => value,
         };
-        self.record.payload.push(Field { key, value });
+        self.record.payload.push(Field::new(key, value));
     }
 
     /// The sandbox of an entry that names none: a shim is started with it.

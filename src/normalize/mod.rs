@@ -112,13 +112,19 @@ impl Normalize {
         Ok(Normalize { carrier: carrier::Carrier::new(settings)?, prune, nested: settings.nested, rules })
     }
 
+    /// Whether a field of the carrier is in records.
+    #[must_use]
+    pub fn keeps(&self, name: &[u8]) -> bool {
+        !self.carrier.drops(name)
+    }
+
     fn rule(&self, id: KeyId) -> &Rule {
         &self.rules[usize::from(id.0)]
     }
 
     /// Fills `record`, which is empty but for its tag, with the carrier's fields.
     pub fn carrier<'b>(&'b self, entry: &Entry<'b>, bump: &'b Bump, record: &mut Record<'b>) {
-        self.carrier.fields(&entry.fields, bump, &mut record.carrier, &mut record.escaped);
+        self.carrier.fields(&entry.fields, bump, record);
     }
 
     /// Fills `record` with what is known of an entry of Kata's and what its payload says.

@@ -30,7 +30,7 @@ pub(super) fn pairs<'b>(entry: &Entry<'b>, bump: &'b Bump, payload: &mut Payload
 
 /// Fields that are journald's, libsystemd's or the drain's, not keys of slog (`systemd.journal-fields(7)`). The drain's
 /// CODE fields name its own source file on every entry.
-fn is_standard(name: &[u8]) -> bool {
+pub(super) fn is_standard(name: &[u8]) -> bool {
     matches!(name, b"MESSAGE" | b"PRIORITY" | b"MESSAGE_ID" | b"ERRNO" | b"TID")
         || [b"_".as_slice(), b"CODE_", b"SYSLOG_", b"OBJECT_", b"COREDUMP_"]
             .iter()

@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2};
 
-use crate::entry::{Frame, Framing, Place};
+use crate::entry::{Frame, Framing, Home};
 
 /// How Docker begins a line.
 const LOG: &[u8] = br#"{"log":""#;
@@ -67,7 +67,7 @@ impl Pending {
             offset: self.offset,
             start: start as u32,
             end: output.side.len() as u32,
-            place: Place::Side,
+            home: Home::Side,
             framing: Framing::Line,
             truncated: self.truncated,
             unfinished,

@@ -20,23 +20,51 @@ pub enum SourceError {
         /// What the system said.
         cause: io::Error,
     },
-    /// The input is a directory.
+    /// The input is a directory without journal files.
     #[error(
-        "failed to read {}: it is a directory; name the files in it, or for a journal run \
-         `journalctl --directory {} -o export | katalog`",
-        .input.quoted(), .input
+        "failed to read {}: it is a directory, and it has no journal files, neither directly nor in directories of \
+         machines; name the files that are to be read",
+        .input.quoted()
     )]
     Directory {
         /// The input.
         input: Input,
     },
-    /// The input is a journal file.
+    /// The input is a journal file that is compressed or comes through a pipe.
     #[error(
-        "failed to read {}: it is a systemd journal file, and this version does not read journal files; run \
-         `journalctl --file {} -o export | katalog`",
-        .input.quoted(), .input
+        "failed to read {}: it holds a systemd journal file, which can be read only where it is a file by itself; \
+         write it to one, and name that",
+        .input.quoted()
     )]
     Journal {
+        /// The input.
+        input: Input,
+    },
+    /// A file or directory of a journal could not be read.
+    #[error("{message}")]
+    JournalAccess {
+        /// The input.
+        input: Input,
+        /// What could not be read, why, and what to do.
+        message: String,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
+    /// A file is no journal file that can be read.
+    #[error("failed to read {}: {cause}", .input.quoted())]
+    JournalRefused {
+        /// The input.
+        input: Input,
+        /// Why.
+        cause: String,
+    },
+    /// Entries of a journal are asked for, and the input is none.
+    #[error(
+        "failed to read {}: it is no journal file, and --format export and journal-json only show those; leave --format \
+         out to have it read as a log",
+        .input.quoted()
+    )]
+    NoJournal {
         /// The input.
         input: Input,
     },
@@ -85,12 +113,14 @@ impl SourceError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Open { cause, .. } | Self::Read { cause, .. } => match cause.kind() {
-                io::ErrorKind::PermissionDenied => 77,
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => 66,
-                _ => 74,
-            },
-            Self::Directory { .. } | Self::Journal { .. } | Self::Damaged { .. } | Self::MissingCodec { .. } => 65,
+            Self::Open { cause, .. } | Self::Read { cause, .. } => code(cause.kind()),
+            Self::JournalAccess { kind, .. } => code(*kind),
+            Self::Directory { .. }
+            | Self::Journal { .. }
+            | Self::JournalRefused { .. }
+            | Self::NoJournal { .. }
+            | Self::Damaged { .. }
+            | Self::MissingCodec { .. } => 65,
         }
     }
 
@@ -101,9 +131,20 @@ impl SourceError {
             Self::Open { input, .. }
             | Self::Directory { input }
             | Self::Journal { input }
+            | Self::JournalAccess { input, .. }
+            | Self::JournalRefused { input, .. }
+            | Self::NoJournal { input }
             | Self::Read { input, .. }
             | Self::Damaged { input, .. }
             | Self::MissingCodec { input, .. } => input,
         }
+    }
+}
+
+fn code(kind: io::ErrorKind) -> u8 {
+    match kind {
+        io::ErrorKind::PermissionDenied => 77,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => 66,
+        _ => 74,
     }
 }

@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use crate::entry::{Frame, Framing, Place};
+use crate::entry::{Frame, Framing, Home};
 
 /// The longest field name, as in systemd.
 const NAME_MAX: usize = 64;
@@ -94,7 +94,7 @@ impl OpenEntry {
             offset: self.offset,
             start: self.start as u32,
             end: self.kept as u32,
-            place: Place::Arena,
+            home: Home::Arena,
             framing: Framing::Export,
             truncated: self.truncated,
             unfinished,

@@ -8,6 +8,7 @@ mod container;
 mod error;
 mod export;
 mod framer;
+mod journal;
 mod open;
 mod stream;
 
@@ -18,7 +19,8 @@ use crate::entry::Batch;
 
 pub use codec::Codec;
 pub use error::SourceError;
-pub use open::{Input, from_reader, open};
+pub use journal::{Boot, Interest, JournalSettings, Namespace, Range};
+pub use open::{Group, Input, from_reader, groups, open, open_journals};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,30 @@ pub trait Source {
     /// Fails when the input cannot be read on. Everything read before was delivered by earlier calls, so the batch is
     /// empty then, and the next call answers [`Fill::End`].
     fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError>;
+
+    /// How many entries were passed over since this was asked last: an index said, without reading them, that they are
+    /// not wanted.
+    fn skipped(&mut self) -> u64 {
+        0
+    }
+
+    /// What of the input could not be read, since this was asked last.
+    fn damages(&mut self) -> Vec<Damaged> {
+        Vec::new()
+    }
+}
+
+/// A kind of damage in an input, which cost the smallest thing that it was in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The input.
+    pub input: Input,
+    /// The kind.
+    pub reason: &'static str,
+    /// How often it was met.
+    pub count: u64,
+    /// Where it was met first, in bytes from the beginning.
+    pub offset: u64,
 }
 
 /// What the input looks like. Its values are also the words of the command line.

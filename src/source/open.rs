@@ -6,9 +6,10 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::journal::{self, Interest, JournalSettings};
 use super::stream::Stream;
 use super::{Settings, Source, SourceError};
 
@@ -52,6 +53,52 @@ impl FromStr for Input {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(PathBuf::from(text).into())
     }
+}
+
+/// What is read as one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// An input, read by itself.
+    Stream(Input),
+    /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
+    /// settings ask for it.
+    Journal(Vec<PathBuf>),
+}
+
+/// Puts the inputs that are journals together, in the place of the first.
+#[must_use]
+pub fn groups(inputs: &[Input], settings: &JournalSettings) -> Vec<Group> {
+    let mut groups = Vec::new();
+    let mut journals: Vec<PathBuf> = Vec::new();
+    let mut place = settings.of_this_machine.then_some(0);
+    for input in inputs {
+        let path = match input {
+            Input::Stdin => Path::new("/dev/stdin"),
+            Input::File(path) => path,
+        };
+        if journal::is_journal(path) {
+            place.get_or_insert(groups.len());
+            journals.push(path.to_owned());
+        } else {
+            groups.push(Group::Stream(input.clone()));
+        }
+    }
+    if let Some(place) = place {
+        groups.insert(place, Group::Journal(journals));
+    }
+    groups
+}
+
+/// Opens the journals at these paths as one source, and says what of them cannot be read.
+#[must_use]
+pub fn open_journals<'r>(
+    paths: &[PathBuf],
+    settings: &JournalSettings,
+    block: usize,
+    interest: &'r dyn Interest,
+) -> (Box<dyn Source + 'r>, Vec<SourceError>) {
+    let (source, errors) = journal::open(paths, settings, block, interest);
+    (Box::new(source), errors)
 }
 
 /// Opens an input. Nothing is read yet, so what it holds shows with the first batch.

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 
 use super::{Fill, Input, InputFormat, Settings, Source, SourceError, from_reader};
-use crate::entry::{Batch, Framing};
+use crate::entry::{Batch, Body, Framing};
 
 /// An entry that outlives its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +50,16 @@ impl Read for Pieces {
 }
 
 pub(super) fn take(batch: &Batch, into: &mut Vec<Owned>) {
-    into.extend(batch.entries().map(|raw| Owned {
-        text: String::from_utf8_lossy(raw.bytes).into_owned(),
-        bytes: raw.bytes.to_vec(),
-        framing: raw.framing,
-        offset: raw.offset,
-        truncated: raw.truncated,
-        unfinished: raw.unfinished,
+    into.extend(batch.entries().map(|raw| {
+        let Body::Bytes(bytes, framing) = raw.body else { panic!("{raw:?} is of a journal file") };
+        Owned {
+            text: String::from_utf8_lossy(bytes).into_owned(),
+            bytes: bytes.to_vec(),
+            framing,
+            offset: raw.offset,
+            truncated: raw.truncated,
+            unfinished: raw.unfinished,
+        }
     }));
 }
 

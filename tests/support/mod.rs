@@ -3,6 +3,7 @@
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 #[path = "../fuzz/src/check.rs"]
 pub(crate) mod check;
+pub(crate) mod journal;
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 pub(crate) mod pipeline;
 

@@ -1,0 +1,254 @@
+//! Entries of journal files as `journalctl` prints them, for those who want only the reading (systemd:
+//! `src/shared/logs-show.c`, `docs/JOURNAL_EXPORT_FORMATS.md`).
+//!
+//! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use crate::cursor::{self, Place};
+use crate::entry::JournalEntry;
+use crate::names;
+
+/// Which of journalctl's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `-o export`, byte for byte.
+    Export,
+    /// `-o json --all`, equal as JSON; the order of keys, which is random there, is that of the file.
+    Json,
+}
+
+/// A field of the batch, as it is written.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    start: usize,
+    end: usize,
+    /// The number of its name.
+    name: usize,
+}
+
+/// The encoder. What it keeps is of the batch at hand only.
+#[derive(Debug)]
+pub struct View {
+    form: Form,
+    /// Fields as they are written, one behind the other.
+    text: Vec<u8>,
+    /// By the number of the field; those that no entry had yet are not there.
+    fields: Vec<Option<Written>>,
+    /// Numbers of names by their hashes. Two names with one number only cost time.
+    names: HashMap<u64, usize>,
+    /// For each name the last entry that had it.
+    last: Vec<usize>,
+    /// Entries of the batch so far.
+    count: usize,
+}
+
+impl View {
+    /// An encoder of this form.
+    #[must_use]
+    pub fn new(form: Form) -> View {
+        View { form, text: Vec::new(), fields: Vec::new(), names: HashMap::new(), last: Vec::new(), count: 0 }
+    }
+
+    /// Forgets the fields of the batch before.
+    pub fn begin(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+        self.names.clear();
+        self.last.clear();
+        self.count = 0;
+    }
+
+    /// Appends an entry of the batch.
+    pub fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
+        self.count += 1;
+        self.fields.resize(entry.fields_of_batch(), None);
+        let start = out.len();
+        match self.form {
+            Form::Export => export_head(entry.place, out),
+            Form::Json => json_head(entry.place, out),
+        }
+        for number in entry.fields {
+            let field = match self.fields.get(*number as usize) {
+                Some(Some(field)) => *field,
+                _ => self.write(*number, entry),
+            };
+            if self.form == Form::Json
+                && let Some(last) = self.last.get_mut(field.name)
+                && std::mem::replace(last, self.count) == self.count
+            {
+                out.truncate(start);
+                json_head(entry.place, out);
+                grouped(entry, out);
+                break;
+            }
+            out.extend_from_slice(self.text.get(field.start..field.end).unwrap_or_default());
+        }
+        out.extend_from_slice(match self.form {
+            Form::Export => b"\n",
+            Form::Json => b"}\n",
+        });
+    }
+
+    /// Writes a field for all entries that have it.
+    fn write(&mut self, number: u32, entry: &JournalEntry<'_>) -> Written {
+        let (name, value) = entry.field(number);
+        let start = self.text.len();
+        if !is_told(name) {
+            match self.form {
+                Form::Export => export_field(name, value, &mut self.text),
+                Form::Json => {
+                    json_key(name, &mut self.text);
+                    json_value(value, &mut self.text);
+                }
+            }
+        }
+        let next = self.last.len();
+        let name = *self.names.entry(names::hash(name)).or_insert(next);
+        if name == next {
+            self.last.push(0);
+        }
+        let field = Written { start, end: self.text.len(), name };
+        if let Some(place) = self.fields.get_mut(number as usize) {
+            *place = Some(field);
+        }
+        field
+    }
+}
+
+/// Whether the head of an entry says it already.
+fn is_told(name: &[u8]) -> bool {
+    name == b"_BOOT_ID"
+}
+
+fn number(head: &[u8], value: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(head);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+fn export_head(place: &Place, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"__CURSOR=");
+    place.write_to(out);
+    number(b"\n__REALTIME_TIMESTAMP=", place.realtime, out);
+    number(b"\n__MONOTONIC_TIMESTAMP=", place.monotonic, out);
+    out.extend_from_slice(b"\n_BOOT_ID=");
+    out.extend_from_slice(&cursor::hexadecimal(&place.boot_id));
+    out.push(b'\n');
+}
+
+fn json_head(place: &Place, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"__CURSOR\":\"");
+    place.write_to(out);
+    number(b"\",\"__REALTIME_TIMESTAMP\":\"", place.realtime, out);
+    number(b"\",\"__MONOTONIC_TIMESTAMP\":\"", place.monotonic, out);
+    out.extend_from_slice(b"\",\"_BOOT_ID\":\"");
+    out.extend_from_slice(&cursor::hexadecimal(&place.boot_id));
+    out.push(b'"');
+}
+
+fn export_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    if is_printable(value) && !value.contains(&b'\n') {
+        out.push(b'=');
+    } else {
+        out.push(b'\n');
+        out.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    }
+    out.extend_from_slice(value);
+    out.push(b'\n');
+}
+
+fn json_key(name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b"\":");
+}
+
+fn json_value(value: &[u8], out: &mut Vec<u8>) {
+    if is_printable(value) {
+        out.push(b'"');
+        for byte in value {
+            match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\t' => out.extend_from_slice(b"\\t"),
+                _ => out.push(*byte),
+            }
+        }
+        out.push(b'"');
+    } else {
+        out.push(b'[');
+        for (index, byte) in value.iter().enumerate() {
+            // Writing to memory does not fail.
+            _ = write!(out, "{}{byte}", if index == 0 { "" } else { "," });
+        }
+        out.push(b']');
+    }
+}
+
+/// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
+fn grouped(entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
+    let mut names: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+    let mut places = HashMap::new();
+    for (name, value) in entry.fields.iter().map(|number| entry.field(*number)).filter(|(name, _)| !is_told(name)) {
+        let place = *places.entry(name).or_insert_with(|| {
+            names.push((name, Vec::new()));
+            names.len() - 1
+        });
+        if let Some((_, values)) = names.get_mut(place) {
+            values.push(value);
+        }
+    }
+    for (name, values) in names {
+        json_key(name, out);
+        if let [value] = *values {
+            json_value(value, out);
+            continue;
+        }
+        for (index, value) in values.iter().enumerate() {
+            out.push(if index == 0 { b'[' } else { b',' });
+            json_value(value, out);
+        }
+        out.push(b']');
+    }
+}
+
+/// Whether journalctl takes a value for text: UTF-8 without control characters other than tab and line feed, and without
+/// what Unicode keeps for no character (systemd: `src/basic/utf8.c`).
+fn is_printable(value: &[u8]) -> bool {
+    let (mut plain, mut ascii) = (true, true);
+    for byte in value {
+        plain &= matches!(byte, b' '..=b'~' | b'\t' | b'\n' | 0x80..);
+        ascii &= byte.is_ascii();
+    }
+    let is_no_character = |c: char| {
+        matches!(c, '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}') || matches!(c as u32 & 0xffff, 0xfffe | 0xffff)
+    };
+    plain && (ascii || std::str::from_utf8(value).is_ok_and(|text| !text.contains(is_no_character)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_what_journalctl_takes_for_it() {
+        for text in ["", "plain", "tab\tand\nline", "ünïcödé", "\u{1f600}", "\u{a0}"] {
+            assert!(is_printable(text.as_bytes()), "{text:?}");
+        }
+        for bytes in [
+            &b"\x1b[31m"[..],
+            b"\0",
+            b"\x7f",
+            b"\r",
+            b"\xff",
+            "\u{85}".as_bytes(),
+            "\u{fdd0}".as_bytes(),
+            "\u{1fffe}".as_bytes(),
+            "\u{ffff}".as_bytes(),
+        ] {
+            assert!(!is_printable(bytes), "{bytes:?}");
+        }
+    }
+}

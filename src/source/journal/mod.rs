@@ -1,0 +1,346 @@
+//! Journals of systemd, read from their files (systemd: `docs/JOURNAL_FILE_FORMAT.md`; the code is the authority).
+//!
+//! The entries of all files come in one order, each once. A field that many entries have is read and decompressed once,
+//! and is in a batch once. Nothing is mapped: a file may be cut or emptied by its writer at any moment, so all of it is
+//! read with `pread`. Damage costs the smallest thing that it is in, and is counted.
+
+mod cache;
+mod damage;
+mod dir;
+mod file;
+mod hash;
+mod index;
+mod layout;
+mod order;
+mod payload;
+mod range;
+mod reader;
+mod salvage;
+mod window;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use cache::{Cache, Known, key};
+use file::Refusal;
+use order::{Limit, Merge, Turn};
+use reader::Reader;
+
+use super::{Damaged, Fill, Input, Source, SourceError};
+use crate::cursor::Place;
+use crate::entry::{Batch, Datum, Stored};
+
+pub use dir::Namespace;
+pub use range::{Boot, Range};
+
+/// What of a journal is worth reading. It may admit too much, never too little.
+pub trait Interest: Sync {
+    /// Whether all entries are wanted, whoever wrote them.
+    fn everything(&self) -> bool;
+
+    /// Whether entries of this identifier (SYSLOG_IDENTIFIER) may be wanted. Entries without one are not.
+    fn entries_of(&self, identifier: &[u8]) -> bool;
+
+    /// Whether a field of this name is wanted.
+    fn field(&self, name: &[u8]) -> bool;
+}
+
+/// Which journals are read, and from where to where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The journal of this machine is one of the inputs.
+    pub of_this_machine: bool,
+    /// Which namespaces of it.
+    pub namespace: Namespace,
+    /// Journals of other machines that are stored on this one too.
+    pub merge: bool,
+    /// From where to where.
+    pub range: Range,
+    /// Only so many entries, the last ones.
+    pub lines: Option<usize>,
+}
+
+/// Windows of all files together; each has some 68 KiB.
+const WINDOWS: usize = 256;
+
+/// A batch of a journal has this many times the bytes that one of lines has: fields that entries have in common count
+/// once.
+const BLOCKS: usize = 4;
+
+/// A file may be worth this many times its length, and at least [`WORTH`] bytes: an entry can name a large field any
+/// number of times.
+const WORTH_FACTOR: u64 = 64;
+const WORTH: u64 = 64 << 20;
+
+/// A journal of one or many files.
+pub(super) struct JournalSource<'r> {
+    interest: &'r dyn Interest,
+    range: Range,
+    readers: Vec<Option<Reader>>,
+    merge: Merge,
+    /// The file to take from, up to where, and its entry at hand.
+    turn: Option<(usize, Limit)>,
+    /// By file, the entry at hand.
+    places: Vec<Place>,
+    cache: Cache,
+    block: usize,
+    skipped: u64,
+    damages: Vec<Damaged>,
+}
+
+/// The files that inputs name, and what could not be read of them.
+pub(super) fn open<'r>(
+    inputs: &[PathBuf],
+    settings: &JournalSettings,
+    block: usize,
+    interest: &'r dyn Interest,
+) -> (JournalSource<'r>, Vec<SourceError>) {
+    let mut errors = Vec::new();
+    let mut paths = Vec::new();
+    let mut add = |found: dir::Found| {
+        errors.extend(found.errors.into_iter().map(|error| SourceError::JournalAccess {
+            message: error.to_string(),
+            kind: error.cause.kind(),
+            input: Input::File(error.path),
+        }));
+        paths.extend(found.files.into_iter().map(|candidate| candidate.path));
+    };
+    let mut empty = Vec::new();
+    if settings.of_this_machine {
+        add(dir::of_this_machine(Path::new("/"), &settings.namespace, settings.merge));
+    }
+    for input in inputs {
+        let found = dir::at(input);
+        if found.files.is_empty() && found.errors.is_empty() {
+            empty.push(SourceError::Directory { input: Input::File(input.clone()) });
+        }
+        add(found);
+    }
+    errors.append(&mut empty);
+    let windows = (WINDOWS / paths.len().max(1)).clamp(2, 16);
+    let mut source = JournalSource {
+        interest,
+        range: settings.range,
+        readers: Vec::new(),
+        merge: Merge::default(),
+        turn: None,
+        places: Vec::new(),
+        cache: Cache::new(),
+        block: block * BLOCKS,
+        skipped: 0,
+        damages: Vec::new(),
+    };
+    let mut readers = Vec::new();
+    for path in paths {
+        match Reader::open(path.clone(), windows, interest) {
+            Ok(reader) => readers.push(reader),
+            Err(cause) => errors.push(refused(path, cause)),
+        }
+    }
+    if let Some(Boot::Before(count)) = source.range.boot {
+        // Without so many boots there are no entries.
+        source.range.boot = Some(Boot::Id(boots(&mut readers).into_iter().rev().nth(count).unwrap_or_default()));
+    }
+    let mut spare = 0;
+    if let Some(lines) = settings.lines {
+        let found: usize = readers.iter_mut().map(|reader| reader.keep_last(lines, &source.range, interest)).sum();
+        spare = found.saturating_sub(lines);
+    }
+    for reader in readers {
+        source.add(reader);
+    }
+    while let (1.., Some(index)) = (spare, source.next()) {
+        source.advance(index);
+        spare -= 1;
+    }
+    (source, errors)
+}
+
+fn refused(path: PathBuf, cause: Refusal) -> SourceError {
+    let input = Input::File(path);
+    match cause {
+        Refusal::Unreadable(cause) => SourceError::Open { input, cause },
+        cause => SourceError::JournalRefused { input, cause: cause.to_string() },
+    }
+}
+
+/// The boots that the files tell of, the first one first, by the times of their first entries.
+fn boots(readers: &mut [Reader]) -> Vec<[u8; 16]> {
+    let mut boots: Vec<(u64, [u8; 16])> = readers.iter_mut().flat_map(Reader::boots).collect();
+    boots.sort_unstable();
+    let mut seen = HashSet::new();
+    boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
+}
+
+impl JournalSource<'_> {
+    fn add(&mut self, mut reader: Reader) {
+        let index = self.readers.len();
+        if let Some(place) = reader.advance(&self.range, self.interest) {
+            self.places.push(place);
+            self.merge.offer(index, place);
+            self.readers.push(Some(reader));
+        } else {
+            self.note(&reader);
+        }
+    }
+
+    /// The file whose entry at hand comes next.
+    fn next(&mut self) -> Option<usize> {
+        if let Some((index, limit)) = self.turn
+            && limit.admits(&self.places[index])
+        {
+            return Some(index);
+        }
+        if let Some((index, _)) = self.turn.take() {
+            self.merge.offer(index, self.places[index]);
+        }
+        loop {
+            match self.merge.turn()? {
+                Turn::Take(index, limit) => {
+                    self.turn = Some((index, limit));
+                    return Some(index);
+                }
+                Turn::Skip(index) => {
+                    if self.advance(index) {
+                        self.merge.offer(index, self.places[index]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes to the next entry of a file; false at its end.
+    fn advance(&mut self, index: usize) -> bool {
+        let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) else { return false };
+        if let Some(place) = reader.advance(&self.range, self.interest) {
+            self.places[index] = place;
+            return true;
+        }
+        self.close(index);
+        if self.turn.is_some_and(|(at, _)| at == index) {
+            self.turn = None;
+        }
+        false
+    }
+
+    /// Appends the entry at hand of a file.
+    fn put(&mut self, index: usize, batch: &mut Batch) {
+        let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) else { return };
+        let start = batch.items.len() as u32;
+        let mut length = 0;
+        let most = batch.arena.len() + payload::MAX_FIELD;
+        for at in &reader.items {
+            if batch.arena.len() > most {
+                // No writer makes such an entry.
+                break;
+            }
+            let key = key(index, *at);
+            let number = match self.cache.find(key) {
+                Known::Here(number) => number,
+                Known::Unwanted => continue,
+                Known::Elsewhere(kept) => {
+                    let number = append(batch, self.cache.bytes(&kept), kept.name);
+                    self.cache.number(key, number);
+                    number
+                }
+                Known::No => {
+                    let from = batch.arena.len();
+                    let interest = self.interest;
+                    let Ok(datum) = reader.file.data(*at, &mut batch.arena, |name| interest.field(name)) else {
+                        continue;
+                    };
+                    if !datum.wanted {
+                        self.cache.keep(key, b"", 0, 0);
+                        continue;
+                    }
+                    let number = batch.data.len() as u32;
+                    let (end, name) = (batch.arena.len(), datum.name_len as u32);
+                    batch.data.push(Datum { start: from as u32, end: end as u32, name });
+                    if datum.shared {
+                        self.cache.keep(key, batch.arena.get(from..).unwrap_or_default(), name, number);
+                    }
+                    number
+                }
+            };
+            batch.items.push(number);
+            let datum = &batch.data[number as usize];
+            length += (datum.end - datum.start) as usize;
+        }
+        let end = batch.items.len() as u32;
+        let offset = file::offset(reader.at);
+        batch.stored.push(Stored { place: self.places[index], offset, start, end, length });
+        reader.worth += length as u64;
+        if reader.worth > WORTH.max(reader.file.end().saturating_mul(WORTH_FACTOR)) {
+            self.close(index);
+        }
+    }
+
+    /// Closes a file and notes what was left out of it.
+    fn close(&mut self, index: usize) {
+        let Some(reader) = self.readers.get_mut(index).and_then(Option::take) else { return };
+        self.note(&reader);
+    }
+
+    fn note(&mut self, reader: &Reader) {
+        self.skipped += reader.skipped;
+        let input = || Input::File(reader.path.clone());
+        let damages = reader.file.damages();
+        if damages.truncated {
+            let offset = reader.file.end();
+            self.damages.push(Damaged { input: input(), reason: "truncated-file", count: 1, offset });
+        }
+        self.damages.extend(damages.iter().map(|tally| Damaged {
+            input: input(),
+            reason: tally.damage.name(),
+            count: tally.count,
+            offset: tally.first,
+        }));
+    }
+}
+
+fn append(batch: &mut Batch, bytes: &[u8], name: u32) -> u32 {
+    let start = batch.arena.len();
+    batch.arena.extend_from_slice(bytes);
+    batch.data.push(Datum { start: start as u32, end: batch.arena.len() as u32, name });
+    batch.data.len() as u32 - 1
+}
+
+impl Source for JournalSource<'_> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+        batch.clear();
+        batch.trim(self.block * 4);
+        batch.arena.clear();
+        self.cache.begin();
+        while batch.arena.len() + 4 * batch.items.len() < self.block {
+            let Some(index) = self.next() else {
+                return Ok(Fill::End);
+            };
+            self.put(index, batch);
+            self.advance(index);
+        }
+        Ok(Fill::More)
+    }
+
+    fn skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped)
+    }
+
+    fn damages(&mut self) -> Vec<Damaged> {
+        std::mem::take(&mut self.damages)
+    }
+}
+
+/// Whether a path is one of a journal: a directory, or a file that begins as journal files do.
+pub(super) fn is_journal(path: &Path) -> bool {
+    let mut magic = [0; 8];
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => true,
+        // To open a pipe might wait, and to read from it would take the bytes away.
+        Ok(metadata) if metadata.is_file() => {
+            File::open(path).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok() && magic == *layout::MAGIC)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,177 @@
+//! One file of a journal: which of its entries are wanted, and the next of them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::Interest;
+use super::file::{JournalFile, Refusal};
+use super::layout::State;
+use super::range::Range;
+use crate::cursor::{self, Place};
+
+/// The name of the field that says who wrote an entry.
+const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
+
+/// How many fields are remembered as being an identifier or not.
+const VERDICTS: usize = 1 << 16;
+
+/// A file and where reading it stands.
+pub(super) struct Reader {
+    pub(super) path: PathBuf,
+    pub(super) file: JournalFile,
+    /// The entries to read, in the order of the file.
+    list: Vec<u32>,
+    next: usize,
+    /// Each entry's identifier has to be looked at, since the list is of all entries.
+    scans: bool,
+    /// For fields that were looked at: whether they are an identifier that is wanted; none if they are none.
+    verdicts: HashMap<u32, Option<bool>>,
+    /// The entry at hand.
+    pub(super) at: u32,
+    /// The fields of the entry at hand, in the order of the file.
+    pub(super) items: Vec<u32>,
+    /// Entries that were passed over since this was asked last.
+    pub(super) skipped: u64,
+    /// How much the file has been worth, in bytes.
+    pub(super) worth: u64,
+}
+
+impl Reader {
+    /// Opens a file and finds out which of its entries are wanted.
+    pub(super) fn open(path: PathBuf, windows: usize, interest: &dyn Interest) -> Result<Reader, Refusal> {
+        let file = File::open(&path).map_err(Refusal::Unreadable)?;
+        let mut reader = Reader {
+            path,
+            file: JournalFile::open(file, windows)?,
+            list: Vec::new(),
+            next: 0,
+            scans: false,
+            verdicts: HashMap::new(),
+            at: 0,
+            items: Vec::new(),
+            skipped: 0,
+            worth: 0,
+        };
+        reader.choose(interest);
+        Ok(reader)
+    }
+
+    /// Lists the entries to read.
+    fn choose(&mut self, interest: &dyn Interest) {
+        if interest.everything() {
+            self.list = self.file.entries();
+        } else if let Some(list) = self.chosen(interest) {
+            self.skipped = self.file.header().n_entries.saturating_sub(list.len() as u64);
+            self.list = list;
+        } else {
+            self.scans = true;
+            self.list = self.file.entries();
+        }
+    }
+
+    /// The entries of the identifiers that are wanted, by the index. None where the index cannot be trusted: a writer is
+    /// at it or has died over it, or it is damaged.
+    fn chosen(&mut self, interest: &dyn Interest) -> Option<Vec<u32>> {
+        if self.file.header().state == State::Online || self.file.damages().truncated {
+            return None;
+        }
+        let mut wanted = Vec::new();
+        let mut note = |value: &[u8], at| {
+            if interest.entries_of(value) {
+                wanted.push(at);
+            }
+        };
+        self.file.values(IDENTIFIER, &mut note).ok()?;
+        let mut list = Vec::new();
+        for at in wanted {
+            self.file.postings(at, &mut list).ok()?;
+        }
+        list.sort_unstable();
+        list.dedup();
+        Some(list)
+    }
+
+    /// Goes to the next entry that is wanted; its fields are in `items` then.
+    #[inline]
+    pub(super) fn advance(&mut self, range: &Range, interest: &dyn Interest) -> Option<Place> {
+        while let Some(at) = self.list.get(self.next).copied() {
+            self.next += 1;
+            if let Some(place) = self.read(at, range, interest) {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Reads an entry, if it can be read and is wanted.
+    #[inline]
+    fn read(&mut self, at: u32, range: &Range, interest: &dyn Interest) -> Option<Place> {
+        self.at = at;
+        let head = self.file.entry(at, &mut self.items).ok()?;
+        let place = Place {
+            seqnum_id: self.file.header().seqnum_id,
+            seqnum: head.seqnum,
+            boot_id: head.boot_id,
+            monotonic: head.monotonic,
+            realtime: head.realtime,
+            xor_hash: head.xor_hash,
+        };
+        if !range.has(&place) || self.scans && !self.is_wanted(interest) {
+            self.skipped += 1;
+            return None;
+        }
+        Some(place)
+    }
+
+    /// Whether the identifier of the entry at hand is one that is wanted. With two of them, one is enough.
+    fn is_wanted(&mut self, interest: &dyn Interest) -> bool {
+        let Reader { file, items, verdicts, .. } = self;
+        if verdicts.len() > VERDICTS {
+            verdicts.clear();
+        }
+        let mut wanted = false;
+        for at in items {
+            let verdict = *verdicts.entry(*at).or_insert_with(|| {
+                let mut field = Vec::new();
+                let datum = file.data(*at, &mut field, |name| name == IDENTIFIER).ok()?;
+                datum.wanted.then(|| field.get(IDENTIFIER.len() + 1..).is_some_and(|value| interest.entries_of(value)))
+            });
+            wanted |= verdict == Some(true);
+        }
+        wanted
+    }
+
+    /// Passes over all entries but the last `count` that are wanted. Gives how many are left.
+    pub(super) fn keep_last(&mut self, count: usize, range: &Range, interest: &dyn Interest) -> usize {
+        let mut found = 0;
+        let mut index = self.list.len();
+        while index > 0 && found < count {
+            index -= 1;
+            let at = self.list.get(index).copied().unwrap_or_default();
+            found += usize::from(self.read(at, range, interest).is_some());
+        }
+        self.skipped += index as u64;
+        self.next = index;
+        found
+    }
+
+    /// The boots that the file tells of, and when each had its first entry here.
+    pub(super) fn boots(&mut self) -> Vec<(u64, [u8; 16])> {
+        let mut found = Vec::new();
+        // Where the index is damaged, some boots may be missing, and their entries are not those asked for.
+        let _ = self.file.values(b"_BOOT_ID", |value, at| found.extend(cursor::parse_id(value).map(|id| (id, at))));
+        let mut boots = Vec::new();
+        let mut entries = Vec::new();
+        for (id, at) in found {
+            entries.clear();
+            let listed = self.file.postings(at, &mut entries);
+            if let (Ok(()), Some(first)) = (listed, entries.first())
+                && let Ok(head) = self.file.head(*first)
+            {
+                boots.push((head.realtime, id));
+            }
+        }
+        boots
+    }
+}

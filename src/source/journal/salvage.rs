@@ -1,0 +1,118 @@
+//! The arena walk: looks for entries object by object, where the entry arrays have lost some (section by section it is
+//! what systemd's `journal-verify.c` does). It reads no fields.
+//!
+//! Where an object is broken, the next one is searched for at every place that it could be. What a field contains may
+//! look like an object then; that takes a damaged file, and gives no more than entries that name fields of this file.
+
+use super::damage::Damage;
+use super::file::Objects;
+use super::layout::{
+    ARRAY_HEADER, ENTRY_HEADER, EntryHead, Kind, OBJECT_HEADER, ObjectHeader, aligned, u32_at, u64_at, units,
+};
+use super::payload::{Codec, name_len};
+
+/// How far the next object is searched for, in bytes.
+const SEARCH: u64 = 64 << 20;
+/// How often something is looked up to see whether it is an object, in all: more often than damage by chance makes
+/// necessary, and an end to damage by intention.
+const LOOKS: u32 = 1 << 20;
+/// Where reading fails, it goes on at a multiple of this.
+const SKIP: u64 = 64 << 10;
+
+/// Shows each entry from the first object to the one at `tail`, and those that follow it without a gap: what a writer
+/// had added when it died.
+pub(super) fn walk(objects: &mut Objects, tail: u64, mut each: impl FnMut(u32)) {
+    let known = tail >= objects.begin && tail < objects.end && tail.is_multiple_of(8);
+    let mut walk = Walk { tail: if known { tail } else { objects.end }, looks: LOOKS, objects };
+    let mut at = walk.objects.begin;
+    let mut here = walk.look(at);
+    loop {
+        let Some(header) = here else {
+            if at > walk.tail {
+                return;
+            }
+            let Some((found, header)) = walk.search(at) else { return };
+            (at, here) = (found, Some(header));
+            continue;
+        };
+        if header.kind == Kind::Entry as u8 && walk.objects.head(units(at)).is_ok() {
+            each(units(at));
+        }
+        let next = aligned(at + header.size).unwrap_or(u64::MAX);
+        let there = walk.look(next);
+        // Nothing sound behind it: perhaps its size is wrong, and the next object begins earlier.
+        (at, here) = if there.is_none() && at < walk.tail { (at + 8, None) } else { (next, there) };
+    }
+}
+
+struct Walk<'o> {
+    objects: &'o mut Objects,
+    tail: u64,
+    looks: u32,
+}
+
+impl Walk<'_> {
+    /// What begins there, if it is an object. A type that is unknown is one if another object follows.
+    fn look(&mut self, at: u64) -> Option<ObjectHeader> {
+        let header = ObjectHeader::decode(self.objects.bytes_at(at, true).ok()??);
+        if Kind::of(header.kind).is_some() {
+            return self.credible(at, true).ok()?;
+        }
+        let sound = header.kind > 0 && header.size >= OBJECT_HEADER as u64 && self.within(at, header.size);
+        let next = aligned(at + header.size).filter(|_| sound)?;
+        self.credible(next, true).ok()?.is_some().then_some(header)
+    }
+
+    /// The next place from `at` on where an object is that another one follows.
+    fn search(&mut self, mut at: u64) -> Option<(u64, ObjectHeader)> {
+        let stop = self.tail.min(at.saturating_add(SEARCH));
+        while at <= stop {
+            match self.credible(at, true) {
+                Ok(Some(header)) if self.followed(at, header)? => return Some((at, header)),
+                Ok(_) => at += 8,
+                Err(_) => at = (at / SKIP + 1) * SKIP,
+            }
+        }
+        None
+    }
+
+    /// Whether another object follows. `None` where enough was looked at.
+    fn followed(&mut self, at: u64, header: ObjectHeader) -> Option<bool> {
+        let next = aligned(at + header.size)?;
+        if at == self.tail || next >= self.objects.end {
+            return Some(true);
+        }
+        self.looks = self.looks.checked_sub(1)?;
+        Some(matches!(self.credible(next, false), Ok(Some(_))))
+    }
+
+    fn within(&self, at: u64, size: u64) -> bool {
+        size <= self.objects.end.saturating_sub(at)
+    }
+
+    /// What begins there, if it is of a known type and what is in it agrees with that.
+    fn credible(&mut self, at: u64, near: bool) -> Result<Option<ObjectHeader>, Damage> {
+        let (widths, begin) = (self.objects.widths, self.objects.begin);
+        let Some(bytes) = self.objects.bytes_at(at, near)? else { return Ok(None) };
+        let header = ObjectHeader::decode(bytes);
+        let Some(kind) = Kind::of(header.kind) else { return Ok(None) };
+        let reserved = u64_at(bytes, 0) >> 16;
+        // What an object refers to was there before, except for the next in a chain.
+        let earlier = |at_first: usize, width: usize| {
+            let first = if width == 4 { u64::from(u32_at(bytes, at_first)) } else { u64_at(bytes, at_first) };
+            first.is_multiple_of(8) && first >= begin && first < at
+        };
+        let agrees = match kind {
+            Kind::Data if header.flags == 0 => bytes.get(widths.data..).is_some_and(|field| name_len(field).is_some()),
+            Kind::Data => Codec::of(header.flags).is_ok(),
+            Kind::Entry => EntryHead::decode(bytes).is_some() && earlier(ENTRY_HEADER, widths.item),
+            Kind::EntryArray => earlier(ARRAY_HEADER, widths.link),
+            Kind::Field | Kind::DataHashTable | Kind::FieldHashTable | Kind::Tag => header.flags == 0,
+        };
+        let sound = reserved == 0 && agrees && widths.allow(kind, header.size) && self.within(at, header.size);
+        Ok(sound.then_some(header))
+    }
+}
+
+#[cfg(test)]
+mod tests;

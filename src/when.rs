@@ -1,0 +1,297 @@
+//! Points in time as users write them: `--since` and `--until`.
+//!
+//! The forms are those of `journalctl` (man page systemd.time(7), "Parsing Timestamps"; systemd: `src/basic/time-util.c`)
+//! and of RFC 3339:
+//!
+//! | form | |
+//! |---|---|
+//! | `2024-03-05 10:11:12.5`, `2024-03-05 10:11`, `2024-03-05` | a time of day, else midnight; `T` may stand for the space |
+//! | `Tue 2024-03-05` | with the day of the week, which must be right |
+//! | `10:11:12`, `10:11` | today |
+//! | `Mar  5 10:11:12` | this year, as syslog writes it |
+//! | `yesterday`, `today`, `tomorrow` | their midnight |
+//! | `… UTC`, `… Europe/Berlin`, `… CEST`, `…Z`, `…+02:00` | any of these in another zone; a short name must be one of the local zone's |
+//! | `@1709633472.5` | seconds since 1970 |
+//! | `now`, `-2h`, `2 hours ago`, `+1h 30min`, `5min left` | from now |
+//! | `2h`, `1h30min` | so long **ago**: journalctl refuses it, log tools mean this by it |
+//!
+//! Units of time are `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M`, `y` and their longer names. As in systemd a day is 24 hours, a
+//! month 30.44 days, a year 365.25 days, and after a sign or before `ago` a number without a unit counts seconds. A time
+//! that the clock skips in spring is an hour later; one that it shows twice in autumn is the first of the two. A leap second
+//! is the second before it.
+
+use jiff::civil::{Date, Time, Weekday};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit, Zoned};
+use thiserror::Error;
+
+/// Why a text is no point in time.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WhenError {
+    /// It is of none of the forms.
+    #[error(
+        "invalid time {text:?}: expected a date and a time such as `2024-03-05 10:11:12`, `2024-03-05T10:11:12Z`, \
+         `10:11` or `yesterday`, a time before now such as `2h` or `2 hours ago`, or seconds since 1970 such as \
+         `@1709633472`"
+    )]
+    Form {
+        /// What was given.
+        text: String,
+    },
+    /// It is a number, of which it is not clear what it counts.
+    #[error("invalid time {text:?}: a number needs a unit, as in `{text}min`, or an `@` if it is seconds since 1970")]
+    Number {
+        /// What was given.
+        text: String,
+    },
+    /// It has a unit of time that does not exist.
+    #[error(
+        "invalid time {text:?}: {unit:?} is no unit of time; expected one of `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M` \
+         (months) and `y`, as in `1h30m`"
+    )]
+    Unit {
+        /// What was given.
+        text: String,
+        /// The unit in it.
+        unit: String,
+    },
+    /// It has a time zone that is not known.
+    #[error(
+        "invalid time {text:?}: the time zone {zone:?} is not known here; expected `UTC`, an offset such as `+02:00`, or a \
+         name such as `Europe/Berlin`, for which the system's time zone database must be installed"
+    )]
+    Zone {
+        /// What was given.
+        text: String,
+        /// The zone in it.
+        zone: String,
+    },
+    /// It names a day of the week that the date does not fall on.
+    #[error("invalid time {text:?}: that day is a {weekday:?}; correct the day of the week or leave it out")]
+    Weekday {
+        /// What was given.
+        text: String,
+        /// What the date falls on.
+        weekday: Weekday,
+    },
+    /// It is before 1970 or after the year 9999.
+    #[error("invalid time {text:?}: it is out of range; expected a time from 1970 to 9999, such as `2024-03-05`")]
+    Range {
+        /// What was given.
+        text: String,
+    },
+}
+
+/// Reads a point in time, in microseconds since 1970. What is relative counts from `now`, and what names no zone is in
+/// the zone of `now`. Digits beyond the microsecond are rounded.
+///
+/// # Errors
+///
+/// Fails when the text is of none of the forms above, or out of range.
+pub fn parse(text: &str, now: &Zoned) -> Result<u64, WhenError> {
+    parse_with(text, now, |name| TimeZone::get(name).ok())
+}
+
+/// [`parse`] with the time zones that `zones` knows by name.
+fn parse_with(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, WhenError> {
+    moment(text.trim(), now, zones).map_err(|flaw| {
+        let text = text.to_owned();
+        match flaw {
+            Flaw::Form => WhenError::Form { text },
+            Flaw::Number => WhenError::Number { text },
+            Flaw::Unit(unit) => WhenError::Unit { text, unit },
+            Flaw::Zone(zone) => WhenError::Zone { text, zone },
+            Flaw::Weekday(weekday) => WhenError::Weekday { text, weekday },
+            Flaw::Range => WhenError::Range { text },
+        }
+    })
+}
+
+/// A [`WhenError`] without the text.
+enum Flaw {
+    Form,
+    Number,
+    Unit(String),
+    Zone(String),
+    Weekday(Weekday),
+    Range,
+}
+
+fn moment(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, Flaw> {
+    let of_span = |c: char| c.is_alphanumeric() || c == '.' || c == ' ';
+    let present = u64::try_from(now.timestamp().as_microsecond()).map_err(|_| Flaw::Range)?;
+    let micros = if text == "now" {
+        Some(present)
+    } else if let Some(seconds) = text.strip_prefix('@') {
+        // With units it would be a span since 1970, which nobody means.
+        let plain = seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if plain { Some(span(seconds, SECOND)?) } else { None }
+    } else if let Some(text) = text.strip_prefix('-').or(text.strip_suffix(" ago")) {
+        Some(present.checked_sub(span(text, SECOND)?).ok_or(Flaw::Range)?)
+    } else if let Some(text) = text.strip_prefix('+').or(text.strip_suffix(" left")) {
+        Some(present.checked_add(span(text, SECOND)?).ok_or(Flaw::Range)?)
+    } else if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(of_span) {
+        Some(present.checked_sub(span(text, None)?).ok_or(Flaw::Range)?)
+    } else {
+        calendar(text, now, zones)?
+    };
+    let micros = micros.ok_or(Flaw::Form)?;
+    let in_range = i64::try_from(micros).is_ok_and(|micros| Timestamp::from_microsecond(micros).is_ok());
+    if in_range { Ok(micros) } else { Err(Flaw::Range) }
+}
+
+const SECOND: Option<u64> = Some(1_000_000);
+
+/// The length of a unit of time in microseconds.
+fn unit(name: &str) -> Option<u64> {
+    Some(match name {
+        "us" | "\u{b5}s" | "\u{3bc}s" | "usec" => 1,
+        "ms" | "msec" => 1000,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1_000_000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000_000,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600_000_000,
+        "d" | "day" | "days" => 86_400_000_000,
+        "w" | "week" | "weeks" => 604_800_000_000,
+        "M" | "month" | "months" => 2_629_800_000_000,
+        "y" | "year" | "years" => 31_557_600_000_000,
+        _ => return None,
+    })
+}
+
+/// A span of time in microseconds: numbers with units, added up. `default` is the unit of a number that has none.
+fn span(text: &str, default: Option<u64>) -> Result<u64, Flaw> {
+    let mut rest = text.trim_start();
+    let mut total = 0_u64;
+    if rest.is_empty() {
+        return Err(Flaw::Form);
+    }
+    while !rest.is_empty() {
+        let (whole, after) = split(rest, |c| c.is_ascii_digit());
+        let (fraction, after) = match after.strip_prefix('.') {
+            Some(after) => split(after, |c| c.is_ascii_digit()),
+            None => ("0", after),
+        };
+        if fraction.is_empty() || whole.is_empty() && !rest.starts_with('.') {
+            return Err(Flaw::Form);
+        }
+        let (name, after) = split(after.trim_start(), char::is_alphabetic);
+        let scale = match name {
+            "" => default.ok_or(Flaw::Number)?,
+            name => unit(name).ok_or_else(|| Flaw::Unit(name.to_owned()))?,
+        };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| Flaw::Range)? };
+        let mut part = whole.checked_mul(scale);
+        let mut scale = scale;
+        for digit in fraction.bytes() {
+            scale /= 10;
+            part = part.and_then(|part| part.checked_add(scale * u64::from(digit - b'0')));
+        }
+        total = part.and_then(|part| total.checked_add(part)).ok_or(Flaw::Range)?;
+        rest = after.trim_start();
+    }
+    Ok(total)
+}
+
+/// What fits at the beginning, and the rest.
+fn split(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !fits(c)).unwrap_or(text.len()))
+}
+
+/// A date, a time or both, in a zone; none if it is something else.
+fn calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<Option<u64>, Flaw> {
+    let (text, zone) = zone(text, now, zones)?;
+    let today = now.with_time_zone(zone.clone()).date();
+    let (weekday, text) = weekday(text);
+    let (day, time) = match text.rsplit_once([' ', 'T', 't']) {
+        Some((day, time)) if time.contains(':') => (day.trim_end(), Some(time)),
+        _ if text.contains(':') => ("today", Some(text)),
+        _ => (text, None),
+    };
+    let day = match day {
+        "yesterday" => Some(today.yesterday().map_err(|_| Flaw::Range)?),
+        "today" => Some(today),
+        "tomorrow" => Some(today.tomorrow().map_err(|_| Flaw::Range)?),
+        _ => date(day, today.year()),
+    };
+    let time = time.map_or(Some(Time::midnight()), |time| {
+        let format = if time.matches(':').count() > 1 { "%H:%M:%S%.f" } else { "%H:%M" };
+        BrokenDownTime::parse(format, time).ok()?.to_time().ok()
+    });
+    let (Some(day), Some(time)) = (day, time) else { return Ok(None) };
+    if weekday.is_some_and(|weekday| weekday != day.weekday()) {
+        return Err(Flaw::Weekday(day.weekday()));
+    }
+    let micros = zone.to_timestamp(day.to_datetime(time)).and_then(|moment| moment.round(Unit::Microsecond));
+    let micros = micros.map_err(|_| Flaw::Range)?.as_microsecond();
+    u64::try_from(micros).map(Some).map_err(|_| Flaw::Range)
+}
+
+/// A date of `year`, if it names none. Years of two digits are those from 1969 to 2068, as in systemd.
+fn date(text: &str, year: i16) -> Option<Date> {
+    let full = |format| BrokenDownTime::parse(format, text).ok()?.to_date().ok();
+    full("%y-%m-%d").or_else(|| full("%Y-%m-%d")).or_else(|| {
+        let parts = BrokenDownTime::parse("%b %d", text).ok()?;
+        Date::new(year, parts.month()?, parts.day()?).ok()
+    })
+}
+
+/// The day of the week before a date or time, and the rest.
+fn weekday(text: &str) -> (Option<Weekday>, &str) {
+    const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    let (word, rest) = split(text, char::is_alphabetic);
+    let rest = rest.strip_prefix(',').unwrap_or(rest);
+    let named =
+        |day: &&str| day.eq_ignore_ascii_case(word) || day.get(..3).is_some_and(|d| d.eq_ignore_ascii_case(word));
+    match DAYS.iter().zip(1..).find(|(day, _)| named(day)) {
+        Some((_, number)) if rest.starts_with(' ') => (Weekday::from_monday_one_offset(number).ok(), rest.trim_start()),
+        _ => (None, text),
+    }
+}
+
+/// What stands before the zone, and the zone: that of `now` if none is named.
+fn zone<'t>(text: &'t str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<(&'t str, TimeZone), Flaw> {
+    if let Some((before, word)) = text.rsplit_once(' ')
+        && let before = before.trim_end()
+        && (before.contains(|c: char| c.is_ascii_digit()) || matches!(before, "yesterday" | "today" | "tomorrow"))
+        && !word.starts_with(|c: char| c.is_ascii_digit())
+    {
+        let found = offset(word).or_else(|| abbreviation(word, now)).or_else(|| zones(word));
+        return found.map(|zone| (before, zone)).ok_or_else(|| Flaw::Zone(word.to_owned()));
+    }
+    // Right behind the time, where the hyphens of a date do not come.
+    if let Some(colon) = text.find(':') {
+        let (_, time) = text.split_at(colon);
+        if let Some(at) = time.find(['+', '-', 'Z', 'z']) {
+            let (before, word) = text.split_at(colon + at);
+            return offset(word).map(|zone| (before, zone)).ok_or_else(|| Flaw::Zone(word.to_owned()));
+        }
+    }
+    Ok((text, now.time_zone().clone()))
+}
+
+/// The zone of `UTC`, `Z`, `+02:00`, `+0200` or `+02`.
+fn offset(word: &str) -> Option<TimeZone> {
+    if word.eq_ignore_ascii_case("UTC") || word.eq_ignore_ascii_case("Z") {
+        return Some(TimeZone::UTC);
+    }
+    let parts = ["%:z", "%z", "%:::z"].iter().find_map(|format| BrokenDownTime::parse(format, word).ok())?;
+    Some(TimeZone::fixed(parts.offset()?))
+}
+
+/// The zone of a name that the local zone has or lately had for its time, such as CET and CEST. It holds for dates of the
+/// other half of the year too.
+fn abbreviation(word: &str, now: &Zoned) -> Option<TimeZone> {
+    let zone = now.time_zone();
+    let present = zone.to_offset_info(now.timestamp());
+    if present.abbreviation().eq_ignore_ascii_case(word) {
+        return Some(TimeZone::fixed(present.offset()));
+    }
+    let before =
+        zone.preceding(now.timestamp()).take(2).find(|change| change.abbreviation().eq_ignore_ascii_case(word))?;
+    Some(TimeZone::fixed(before.offset()))
+}
+
+#[cfg(test)]
+mod tests;

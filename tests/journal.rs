@@ -1,0 +1,124 @@
+//! Journal files: what the program reads out of them, against what `journalctl` does.
+
+mod damaged;
+mod filters;
+mod live;
+mod merged;
+mod read;
+mod written;
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use crate::support::journal::remote::{self, Place};
+use crate::support::journal::{Entry, Shape, compare, write};
+use crate::support::katalog;
+
+/// What the program writes with these arguments about these files.
+fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
+    let mut command = katalog();
+    command.env("TZ", "UTC").args(arguments).args(place.paths());
+    let output = ends(&mut command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{command:?}: {errors}");
+    output.stdout
+}
+
+/// The export stream of the entries that these arguments leave.
+fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
+    told(place, &[&["--format", "export"], arguments].concat())
+}
+
+/// Runs a command that has to end by itself within half a minute.
+fn ends(command: &mut Command) -> Output {
+    let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{command:?} does not end");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let content = |file: &mut File| {
+        let mut content = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut content).unwrap();
+        content
+    };
+    Output { status, stdout: content(&mut stdout), stderr: content(&mut stderr) }
+}
+
+/// What differs between the program and `journalctl`, in both formats; nothing if all is equal.
+fn differences(name: &str, place: &Place) -> Vec<String> {
+    let exported = compare::export(&remote::export(place, &[]), &export(place, &[]));
+    let json = compare::json(&remote::json(place), &told(place, &["--format", "journal-json"]));
+    [("export", exported), ("JSON", json)]
+        .into_iter()
+        .filter_map(|(format, result)| Some(format!("{name}, {format}: {}", result.err()?)))
+        .collect()
+}
+
+/// Fails with all that went wrong.
+fn none(failures: &[String]) {
+    assert!(failures.is_empty(), "{} failures:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Writes a file and returns where it is.
+fn put(folder: &Path, name: impl AsRef<OsStr>, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name.as_ref());
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// All shapes that a file can have, with a name for each.
+fn shapes() -> Vec<(String, Shape)> {
+    let mut shapes = Vec::new();
+    let codecs = [None, Some(write::Codec::Xz), Some(write::Codec::Lz4), Some(write::Codec::Zstd)];
+    for compression in codecs.map(|codec| codec.map(|codec| (codec, 512))) {
+        for (compact, keyed) in [(true, true), (true, false), (false, true), (false, false)] {
+            shapes.push(Shape { compression, compact, keyed, ..Shape::default() });
+        }
+    }
+    for codec in [write::Codec::Xz, write::Codec::Lz4, write::Codec::Zstd] {
+        shapes.push(Shape { compression: Some((codec, 8)), ..Shape::default() });
+    }
+    for header_size in [208, 224, 240, 256, 272, 304] {
+        shapes.push(Shape { header_size, compact: false, ..Shape::default() });
+    }
+    for state in [write::State::Online, write::State::Archived] {
+        shapes.push(Shape { state, ..Shape::default() });
+    }
+    shapes.push(Shape { sealed: Some(3), ..Shape::default() });
+    shapes.push(Shape { sealed: Some(1), compact: false, keyed: false, ..Shape::default() });
+    shapes.push(Shape { buckets: (1, 1), ..Shape::default() });
+    shapes.push(Shape { buckets: (2047, 333), array: Some(1), ..Shape::default() });
+    shapes.push(Shape { array: Some(7), compact: false, ..Shape::default() });
+    shapes.push(Shape { array: Some(100_000), ..Shape::default() });
+    shapes.push(Shape { spare: 1 << 20, state: write::State::Online, ..Shape::default() });
+    shapes.push(Shape { first_seqnum: u64::from(u32::MAX) + 1, machine_id: 0, ..Shape::default() });
+    shapes.into_iter().map(|shape| (format!("{shape:?}"), shape)).collect()
+}
+
+/// Logs to make files of, with a name for each.
+fn logs() -> Vec<(&'static str, Vec<Entry>)> {
+    use crate::support::journal::samples;
+    vec![
+        ("nothing", Vec::new()),
+        ("one entry", samples::services(1)),
+        ("boots that differ", samples::boots_that_differ()),
+        ("a node", samples::node()),
+        ("odd values", samples::odd()),
+        ("hundreds of entries", samples::services(350)),
+    ]
+}

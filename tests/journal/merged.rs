@@ -1,0 +1,205 @@
+//! Several files: which entry comes first, and that none comes twice.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::{differences, export, none, put};
+use crate::support::journal::remote::{self, Manner, Place};
+use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, service, services};
+use crate::support::journal::{Entry, Shape, State, Writer, compare, file, stream};
+
+/// Entries with so many new names that the table of names gets full after every fifty, and a new file is begun.
+pub(super) fn wide(count: u64) -> Vec<Entry> {
+    let names = |number| (0..5).map(move |part| format!("NAME_{}", number * 5 + part));
+    let entry = |number| names(number).fold(service(number, BOOT), |entry, name| entry.with(&name, "x"));
+    (0..count).map(entry).collect()
+}
+
+/// Checks files as a list in every order, and as what their directory has.
+fn all_orders(name: &str, folder: &Path) {
+    let mut files = remote::journals(folder);
+    assert!(files.len() > 1, "{name}: {files:?}");
+    let mut failures = differences(&format!("{name}, the directory"), &Place::Directory(folder.to_owned()));
+    failures.extend(differences(&format!("{name}, its files"), &Place::Files(files.clone())));
+    files.reverse();
+    failures.extend(differences(&format!("{name}, its files the other way round"), &Place::Files(files.clone())));
+    let place = Place::Files(files);
+    if let Err(difference) = compare::export(&remote::export(&place, &["--merge"]), &export(&place, &["--merge"])) {
+        failures.push(format!("{name}, merged: {difference}"));
+    }
+    none(&failures);
+}
+
+#[test]
+fn a_source_that_rotated() {
+    if remote::missing() {
+        return;
+    }
+    for manner in [Manner::default(), Manner { compact: false, keyed: false, compress: false }] {
+        let folder = tempfile::tempdir().unwrap();
+        remote::append(&folder.path().join("system.journal"), &stream(&wide(230)), manner);
+        assert!(remote::journals(folder.path()).len() >= 5, "{manner:?}");
+        all_orders(&format!("{manner:?}"), folder.path());
+        let place = Place::Directory(folder.path().to_owned());
+        assert_eq!(compare::cursors(&export(&place, &[])).len(), 230);
+    }
+}
+
+#[test]
+fn a_writer_that_was_killed() {
+    if remote::missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("system.journal");
+    let entries = services(40);
+    let mut writer = remote::start(&path, Manner::default());
+    let mut input = writer.stdin.take().unwrap();
+    input.write_all(&stream(&entries[..30])).unwrap();
+    input.flush().unwrap();
+    let place = Place::file(&path);
+    while !path.exists() || compare::entries(&remote::salvaged(&path)).len() < 30 {
+        assert!(writer.try_wait().unwrap().is_none(), "the writer ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    none(&differences("the file that was left", &place));
+    remote::append(&path, &stream(&entries[30..]), Manner::default());
+    let names = remote::journals(folder.path());
+    assert!(names.iter().any(|path| path.extension().is_some_and(|end| end == "journal~")), "{names:?}");
+    all_orders("a file left and its successor", folder.path());
+    assert_eq!(compare::entries(&export(&Place::Directory(folder.path().to_owned()), &[])).len(), 40);
+}
+
+#[test]
+fn files_of_one_source_that_interleave() {
+    if remote::missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let shape = Shape { seqnum_id: 7, state: State::Archived, ..Shape::default() };
+    let mut system = Writer::new(Shape { file_id: 1, ..shape.clone() });
+    let mut user = Writer::new(Shape { file_id: 2, compact: false, state: State::Online, ..shape.clone() });
+    let mut other = Writer::new(Shape { file_id: 3, keyed: false, ..shape });
+    for number in 0..200 {
+        let writer = match number % 13 {
+            0..9 => &mut system,
+            9..11 => &mut user,
+            _ => &mut other,
+        };
+        writer.seqnum = number + 1;
+        // The clock goes back and forth, and the numbers say what came first.
+        let mut entry = service(number, BOOT);
+        entry.realtime = START + number * 1_000_000 % 17_000_003;
+        writer.entry(&entry);
+    }
+    put(folder.path(), "system.journal", &system.finish());
+    put(folder.path(), "user-1000.journal", &user.finish());
+    put(folder.path(), "user-1001.journal", &other.finish());
+    all_orders("files of one source", folder.path());
+    let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
+    let numbers: Vec<u64> = compare::entries(&ours).iter().map(|entry| seqnum(entry)).collect();
+    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+}
+
+/// The sequence number in an entry's cursor.
+fn seqnum(entry: &[u8]) -> u64 {
+    let number = compare::cursor(entry).split(';').find_map(|part| part.strip_prefix("i=")).unwrap();
+    u64::from_str_radix(number, 16).unwrap()
+}
+
+#[test]
+fn boots() {
+    if remote::missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // The first file ends with the next boot, the second goes on with it, under numbers of their own.
+    let entry = |number: u64, boot| {
+        let mut entry = service(number, boot);
+        if boot == NEXT_BOOT {
+            entry.monotonic = 1_000_000 + (number - 50) * 1_000_000;
+        }
+        entry
+    };
+    let first: Vec<Entry> = (0..50).map(|number| entry(number, BOOT)).collect();
+    let next: Vec<Entry> = (50..70).map(|number| entry(number, NEXT_BOOT)).collect();
+    let last: Vec<Entry> = (70..90).map(|number| entry(number, NEXT_BOOT)).collect();
+    let shape = |id| Shape { file_id: id, seqnum_id: id, ..Shape::default() };
+    put(folder.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
+    put(folder.path(), "b.journal", &file(&shape(2), &last));
+    all_orders("two boots", folder.path());
+
+    // A boot is in two files with numbers of their own, and only the time since its start says what came first.
+    let folder = tempfile::tempdir().unwrap();
+    let steps = |numbers: std::ops::Range<u64>, step: usize| -> Vec<Entry> {
+        numbers.step_by(step).map(|number| entry(number, BOOT)).collect()
+    };
+    put(folder.path(), "a.journal", &file(&shape(1), &steps(0..90, 3)));
+    put(folder.path(), "b.journal", &file(&shape(2), &steps(1..90, 3)));
+    put(folder.path(), "c.journal", &file(&shape(3), &steps(2..90, 6)));
+    all_orders("one boot in three files", folder.path());
+}
+
+#[test]
+fn machines() {
+    if remote::missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for machine in 0..4_u64 {
+        let id = u128::from(machine) + 0x1000;
+        let shape = Shape { file_id: id, seqnum_id: id, machine_id: id, compact: machine % 2 == 0, ..Shape::default() };
+        let entries: Vec<Entry> = (0..60)
+            .map(|number| {
+                let mut entry = service(number, 0xb007 + id);
+                entry.realtime += machine * 250_000 + number * 37;
+                entry.monotonic += machine * 77_000_000;
+                entry.with("_HOSTNAME", format!("node{machine}"))
+            })
+            .collect();
+        put(folder.path(), format!("remote-node{machine}.journal"), &file(&shape, &entries));
+    }
+    all_orders("four machines", folder.path());
+
+    // Each in the directory that has its id for a name, as in /var/log/journal.
+    let tree = tempfile::tempdir().unwrap();
+    for (number, path) in remote::journals(folder.path()).iter().enumerate() {
+        let directory = tree.path().join(format!("{:032x}", number + 0x1000));
+        fs::create_dir(&directory).unwrap();
+        fs::copy(path, directory.join("system.journal")).unwrap();
+        fs::write(directory.join("notes.txt"), "no journal\n").unwrap();
+    }
+    none(&differences("a tree of machines", &Place::Directory(tree.path().to_owned())));
+}
+
+#[test]
+fn copies_are_shown_once() {
+    if remote::missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = file(&Shape::default(), &services(30));
+    put(folder.path(), "system.journal", &bytes);
+    put(folder.path(), "copy.journal", &bytes);
+    put(folder.path(), "more.journal", &file(&Shape::default(), &services(45)));
+    all_orders("copies", folder.path());
+    let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
+    assert_eq!(compare::entries(&ours).len(), 45);
+}
+
+#[test]
+fn a_clock_that_went_back() {
+    if remote::missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut entries = services(90);
+    for entry in &mut entries[30..60] {
+        entry.realtime -= 3_600_000_000;
+    }
+    let path: PathBuf = put(folder.path(), "system.journal", &file(&Shape::default(), &entries));
+    none(&differences("a clock that went back", &Place::file(path)));
+}

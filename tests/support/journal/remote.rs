@@ -1,0 +1,165 @@
+//! systemd's own programs: `systemd-journal-remote` makes journals, `journalctl` says what is in them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use super::compare;
+
+const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
+
+/// Whether a program that a test needs is missing. That is said aloud where a person runs the tests, and fails where
+/// they decide whether a change goes in.
+pub(crate) fn missing() -> bool {
+    static MISSING: LazyLock<bool> = LazyLock::new(|| {
+        let present = |program: &str| {
+            let status = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            status.is_ok_and(|status| status.success())
+        };
+        let absent: Vec<&str> = ["journalctl", REMOTE].into_iter().filter(|program| !present(program)).collect();
+        !absent.is_empty() && without(&format!("{} is not installed", absent.join(" and ")))
+    });
+    *MISSING
+}
+
+/// Says why tests are left out, and that they are. Always true where it returns.
+pub(crate) fn without(reason: &str) -> bool {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
+    // Not `eprintln!`, which the test harness hides where the test passes.
+    _ = writeln!(std::io::stderr(), "\nSKIPPED, NOT PASSED: tests of journal files, because {reason}\n");
+    true
+}
+
+/// How `systemd-journal-remote` is told to write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) compact: bool,
+    pub(crate) keyed: bool,
+    pub(crate) compress: bool,
+}
+
+impl Manner {
+    /// All that the program can be told.
+    pub(crate) fn all() -> Vec<Manner> {
+        let bit = |number: u8, bit: u8| number & bit != 0;
+        (0..8)
+            .map(|number| Manner { compact: bit(number, 1), keyed: bit(number, 2), compress: bit(number, 4) })
+            .collect()
+    }
+}
+
+impl Default for Manner {
+    /// What it does by itself.
+    fn default() -> Manner {
+        Manner { compact: true, keyed: true, compress: true }
+    }
+}
+
+/// Appends an export stream to the journal file `output`, which is made if it does not exist. Where a table of the file
+/// gets too full, what it has goes into an archived file beside it.
+pub(crate) fn append(output: &Path, stream: &[u8], manner: Manner) {
+    let mut writer = start(output, manner);
+    writer.stdin.take().unwrap().write_all(stream).unwrap();
+    let output = writer.wait_with_output().unwrap();
+    assert!(output.status.success(), "{REMOTE}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Starts to write what comes through the standard input to the journal file `output`.
+pub(crate) fn start(output: &Path, manner: Manner) -> Child {
+    let flag = |on: bool| if on { "1" } else { "0" };
+    Command::new(REMOTE)
+        .arg(if manner.compress { "--compress=yes" } else { "--compress=no" })
+        .arg("--output")
+        .arg(output)
+        .arg("-")
+        .env("SYSTEMD_JOURNAL_COMPACT", flag(manner.compact))
+        .env("SYSTEMD_JOURNAL_KEYED_HASH", flag(manner.keyed))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What is read: files, or all files of a directory.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Files(Vec<PathBuf>),
+    Directory(PathBuf),
+}
+
+impl Place {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> Place {
+        Place::Files(vec![path.into()])
+    }
+
+    /// The arguments that name it to `journalctl`.
+    fn arguments(&self) -> Vec<OsString> {
+        let argument = |flag: &str, path: &Path| {
+            let mut argument = OsString::from(flag);
+            argument.push(path);
+            argument
+        };
+        match self {
+            Place::Files(paths) => paths.iter().map(|path| argument("--file=", path)).collect(),
+            Place::Directory(path) => vec![argument("--directory=", path)],
+        }
+    }
+
+    /// The paths, as katalog takes them.
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        match self {
+            Place::Files(paths) => paths,
+            Place::Directory(path) => std::slice::from_ref(path),
+        }
+    }
+}
+
+/// `journalctl`, quiet, in UTC, in a language that all understand.
+pub(crate) fn journalctl(place: &Place) -> Command {
+    let mut command = Command::new("journalctl");
+    command.args(["--quiet", "--no-pager"]).args(place.arguments());
+    command.envs([("TZ", "UTC"), ("LC_ALL", "C.UTF-8"), ("SYSTEMD_LOG_LEVEL", "err")]).stdin(Stdio::null());
+    command
+}
+
+/// What `journalctl` says about files that are in order.
+pub(crate) fn told(mut command: Command) -> Vec<u8> {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
+    stdout
+}
+
+/// The export stream of the entries that these arguments of `journalctl` leave.
+pub(crate) fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
+    let mut command = journalctl(place);
+    command.args(["--output", "export"]).args(arguments);
+    compare::without_numbers(&told(command))
+}
+
+/// What `journalctl` still gets out of a file that may be damaged: the entries before it gives up.
+pub(crate) fn salvaged(path: &Path) -> Vec<u8> {
+    let mut command = journalctl(&Place::file(path));
+    let stdout = command.args(["--output", "export"]).output().unwrap().stdout;
+    // Where it stops at a field, the entry is not complete.
+    let whole = stdout.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |at| at + 2);
+    compare::without_numbers(&stdout[..whole])
+}
+
+/// The entries as `journalctl` prints them in JSON, with all of every field.
+pub(crate) fn json(place: &Place) -> Vec<u8> {
+    let mut command = journalctl(place);
+    command.args(["--output", "json", "--all"]);
+    told(command)
+}
+
+/// The journal files of a directory, in the order of their names.
+pub(crate) fn journals(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "journal" || end == "journal~"));
+    files.sort();
+    files
+}
