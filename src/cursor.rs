@@ -33,30 +33,76 @@ impl Place {
     }
 }
 
+/// Writes the cursors of one entry after the other, whose ids are mostly the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CursorWriter {
+    ids: [([u8; 16], [u8; 32]); 2],
+}
+
+impl CursorWriter {
+    /// Appends the cursor of an entry, as [`Place::write_to`] does.
+    pub fn write(&mut self, place: &Place, out: &mut Vec<u8>) {
+        let [seqnum_id, _] = self.ids(place);
+        out.extend_from_slice(b"s=");
+        out.extend_from_slice(&seqnum_id);
+        put_number(b";i=", place.seqnum, out);
+        out.extend_from_slice(b";b=");
+        out.extend_from_slice(&self.boot_id(place));
+        put_number(b";m=", place.monotonic, out);
+        put_number(b";t=", place.realtime, out);
+        put_number(b";x=", place.xor_hash, out);
+    }
+
+    /// The boot's id in hexadecimal digits.
+    pub fn boot_id(&mut self, place: &Place) -> [u8; 32] {
+        self.ids(place)[1]
+    }
+
+    #[inline]
+    fn ids(&mut self, place: &Place) -> [[u8; 32]; 2] {
+        for ((id, text), now) in self.ids.iter_mut().zip([place.seqnum_id, place.boot_id]) {
+            if *id != now || text[0] == 0 {
+                (*id, *text) = (now, hexadecimal(&now));
+            }
+        }
+        self.ids.map(|(_, text)| text)
+    }
+}
+
 /// The length of a cursor with all digits: two ids, four numbers, six names, five separators.
 pub const MAX_LENGTH: usize = 2 * 32 + 4 * 16 + 6 * 2 + 5;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// The two hexadecimal digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// An id as 32 hexadecimal digits.
 #[must_use]
 pub fn hexadecimal(id: &[u8; 16]) -> [u8; 32] {
     let mut text = [0; 32];
     for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
-        pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        pair.copy_from_slice(&HEX[usize::from(*byte)]);
     }
     text
 }
 
-fn put_number(out: &mut Vec<u8>, value: u64) {
+/// Appends a text and, in hexadecimal digits, a number.
+fn put_number(head: &[u8], value: u64, out: &mut Vec<u8>) {
     let mut text = [0; 16];
-    let mut rest = value;
-    for digit in text.iter_mut().rev() {
-        *digit = HEX[(rest & 15) as usize];
-        rest >>= 4;
+    for (pair, byte) in text.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        pair.copy_from_slice(&HEX[usize::from(byte)]);
     }
     // Without leading zeros, but zero itself has a digit.
     let zeros = (value | 1).leading_zeros() / 4;
+    out.extend_from_slice(head);
     out.extend_from_slice(&text[zeros as usize..]);
 }
 
@@ -178,7 +224,7 @@ impl Cursor {
             out.extend_from_slice(&[key, b'=']);
             match value {
                 Value::Id(id) => out.extend_from_slice(&hexadecimal(&id)),
-                Value::Number(number) => put_number(out, number),
+                Value::Number(number) => put_number(b"", number, out),
             }
         }
     }

@@ -34,16 +34,20 @@ pub const fn hash(name: &[u8]) -> u64 {
 
 /// A set of names by their hashes, which can say that a name is not there yet without comparing any.
 #[derive(Debug, Default)]
-pub struct Names([u64; 4]);
+pub struct Names([u64; 16]);
 
 impl Names {
     /// Adds a name; true where it, or another with like bits, was there.
     #[inline]
     pub fn insert(&mut self, hash: u64) -> bool {
-        let word = &mut self.0[(hash >> 6 & 3) as usize];
-        let bit = 1 << (hash & 63);
-        let known = *word & bit != 0;
-        *word |= bit;
+        // Two bits, so that two of an entry's names hardly ever look alike: that costs a comparison with all.
+        let mut known = true;
+        for part in [hash, hash >> 10] {
+            let word = &mut self.0[(part >> 6 & 15) as usize];
+            let bit = 1 << (part & 63);
+            known &= *word & bit != 0;
+            *word |= bit;
+        }
         known
     }
 }

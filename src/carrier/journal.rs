@@ -209,6 +209,7 @@ fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
             let mut list = values(&fields[first].value);
             list.extend(values(&field.value));
             fields[first].value = Value::List(list.into_bump_slice());
+            fields[first].number = 0;
         } else {
             fields[kept] = field;
             kept += 1;

@@ -78,7 +78,8 @@ pub struct Options {
 
     /// Only entries of journals from this boot [default: all]
     ///
-    /// A boot's id, or 0 for the last that the journals tell of, -1 for the one before, and so on.
+    /// A boot's id; or 0 for the last that the journals tell of, -1 for the one before, and so on; or 1 for the first, 2
+    /// for the second.
     #[arg(long, env = "KATALOG_BOOT", value_name = "BOOT", help_heading = "Journal", allow_hyphen_values = true)]
     #[serde(deserialize_with = "text")]
     pub boot: Option<BootName>,
@@ -400,11 +401,14 @@ impl FromStr for BootName {
         if text.is_empty() {
             return Ok(BootName(None));
         }
-        let back =
-            || text.strip_prefix('-').unwrap_or(text).parse().ok().filter(|back| text.starts_with('-') || *back == 0);
-        let boot = cursor::parse_id(text.as_bytes()).map(Boot::Id).or_else(|| back().map(Boot::Before));
+        let number = || {
+            let number: i64 = text.parse().ok()?;
+            let count = usize::try_from(number.unsigned_abs()).ok()?;
+            Some(if number > 0 { Boot::First(count - 1) } else { Boot::Before(count) })
+        };
+        let boot = cursor::parse_id(text.as_bytes()).map(Boot::Id).or_else(number);
         boot.map(|boot| BootName(Some(boot)))
-            .ok_or("expected the id of a boot, 0 for the last, or -1, -2 and so on for those before")
+            .ok_or("expected the id of a boot, 0 for the last, -1 for the one before, or 1 for the first")
     }
 }
 

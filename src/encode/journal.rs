@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 
-use crate::cursor::{self, Place};
+use crate::cursor::{CursorWriter, Place};
 use crate::entry::JournalEntry;
 use crate::names;
+use crate::scan;
 
 /// Which of journalctl's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ struct Written {
 #[derive(Debug)]
 pub struct View {
     form: Form,
+    cursors: CursorWriter,
     /// Fields as they are written, one behind the other.
     text: Vec<u8>,
     /// By the number of the field; those that no entry had yet are not there.
@@ -48,7 +50,15 @@ impl View {
     /// An encoder of this form.
     #[must_use]
     pub fn new(form: Form) -> View {
-        View { form, text: Vec::new(), fields: Vec::new(), names: HashMap::new(), last: Vec::new(), count: 0 }
+        View {
+            form,
+            cursors: CursorWriter::default(),
+            text: Vec::new(),
+            fields: Vec::new(),
+            names: HashMap::new(),
+            last: Vec::new(),
+            count: 0,
+        }
     }
 
     /// Forgets the fields of the batch before.
@@ -65,10 +75,9 @@ impl View {
         self.count += 1;
         self.fields.resize(entry.fields_of_batch(), None);
         let start = out.len();
-        match self.form {
-            Form::Export => export_head(entry.place, out),
-            Form::Json => json_head(entry.place, out),
-        }
+        self.head(entry.place, out);
+        // Fields that stand one behind the other are copied at once.
+        let mut run = 0..0;
         for number in entry.fields {
             let field = match self.fields.get(*number as usize) {
                 Some(Some(field)) => *field,
@@ -79,16 +88,44 @@ impl View {
                 && std::mem::replace(last, self.count) == self.count
             {
                 out.truncate(start);
-                json_head(entry.place, out);
+                self.head(entry.place, out);
                 grouped(entry, out);
+                run = 0..0;
                 break;
             }
-            out.extend_from_slice(self.text.get(field.start..field.end).unwrap_or_default());
+            if field.start == run.end {
+                run.end = field.end;
+            } else {
+                out.extend_from_slice(self.text.get(run).unwrap_or_default());
+                run = field.start..field.end;
+            }
         }
+        out.extend_from_slice(self.text.get(run).unwrap_or_default());
         out.extend_from_slice(match self.form {
             Form::Export => b"\n",
             Form::Json => b"}\n",
         });
+    }
+
+    /// What journalctl says of an entry before its fields.
+    fn head(&mut self, place: &Place, out: &mut Vec<u8>) {
+        let [open, realtime, monotonic, boot, close] = match self.form {
+            Form::Export => ["__CURSOR=", "\n__REALTIME_TIMESTAMP=", "\n__MONOTONIC_TIMESTAMP=", "\n_BOOT_ID=", "\n"],
+            Form::Json => [
+                "{\"__CURSOR\":\"",
+                "\",\"__REALTIME_TIMESTAMP\":\"",
+                "\",\"__MONOTONIC_TIMESTAMP\":\"",
+                "\",\"_BOOT_ID\":\"",
+                "\"",
+            ],
+        };
+        out.extend_from_slice(open.as_bytes());
+        self.cursors.write(place, out);
+        number(realtime, place.realtime, out);
+        number(monotonic, place.monotonic, out);
+        out.extend_from_slice(boot.as_bytes());
+        out.extend_from_slice(&self.cursors.boot_id(place));
+        out.extend_from_slice(close.as_bytes());
     }
 
     /// Writes a field for all entries that have it.
@@ -122,29 +159,9 @@ fn is_told(name: &[u8]) -> bool {
     name == b"_BOOT_ID"
 }
 
-fn number(head: &[u8], value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(head);
+fn number(head: &str, value: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-fn export_head(place: &Place, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"__CURSOR=");
-    place.write_to(out);
-    number(b"\n__REALTIME_TIMESTAMP=", place.realtime, out);
-    number(b"\n__MONOTONIC_TIMESTAMP=", place.monotonic, out);
-    out.extend_from_slice(b"\n_BOOT_ID=");
-    out.extend_from_slice(&cursor::hexadecimal(&place.boot_id));
-    out.push(b'\n');
-}
-
-fn json_head(place: &Place, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"__CURSOR\":\"");
-    place.write_to(out);
-    number(b"\",\"__REALTIME_TIMESTAMP\":\"", place.realtime, out);
-    number(b"\",\"__MONOTONIC_TIMESTAMP\":\"", place.monotonic, out);
-    out.extend_from_slice(b"\",\"_BOOT_ID\":\"");
-    out.extend_from_slice(&cursor::hexadecimal(&place.boot_id));
-    out.push(b'"');
 }
 
 fn export_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
@@ -168,13 +185,18 @@ fn json_key(name: &[u8], out: &mut Vec<u8>) {
 fn json_value(value: &[u8], out: &mut Vec<u8>) {
     if is_printable(value) {
         out.push(b'"');
-        for byte in value {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                _ => out.push(*byte),
-            }
+        let mut start = 0;
+        loop {
+            let stop = scan::json_special(value, start);
+            out.extend_from_slice(value.get(start..stop).unwrap_or_default());
+            let Some(byte) = value.get(stop) else { break };
+            let short = match byte {
+                b'\n' => b'n',
+                b'\t' => b't',
+                byte => *byte,
+            };
+            out.extend_from_slice(&[b'\\', short]);
+            start = stop + 1;
         }
         out.push(b'"');
     } else {

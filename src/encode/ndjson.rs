@@ -46,9 +46,12 @@ impl Ndjson {
 impl Ndjson {
     /// Fields of the carrier, of which most were there before.
     fn carrier(&mut self, carrier: &[Field<'_>], out: &mut Vec<u8>) {
+        // Fields that stand one behind the other are copied at once.
+        let mut run = 0..0;
         for field in carrier {
             let number = field.number as usize;
             if number == 0 {
+                out.extend_from_slice(self.text.get(std::mem::take(&mut run)).unwrap_or_default());
                 fields(std::slice::from_ref(field), out);
                 continue;
             }
@@ -61,8 +64,14 @@ impl Ndjson {
                 fields(std::slice::from_ref(field), &mut self.text);
                 *place = (start as u32, self.text.len() as u32);
             }
-            out.extend_from_slice(self.text.get(place.0 as usize..place.1 as usize).unwrap_or_default());
+            let place = place.0 as usize..place.1 as usize;
+            if place.start == run.end {
+                run.end = place.end;
+            } else {
+                out.extend_from_slice(self.text.get(std::mem::replace(&mut run, place)).unwrap_or_default());
+            }
         }
+        out.extend_from_slice(self.text.get(run).unwrap_or_default());
     }
 }
 

@@ -304,11 +304,7 @@ impl EntryHead {
             boot_id: id_at(bytes, 40),
             xor_hash: u64_at(bytes, 56),
         };
-        let sound = head.seqnum > 0
-            && head.realtime > 0
-            && head.realtime < TIME_END
-            && head.monotonic < TIME_END
-            && head.boot_id != [0; 16];
+        let sound = head.seqnum > 0 && head.realtime > 0 && head.realtime < TIME_END && head.monotonic < TIME_END;
         sound.then_some(head)
     }
 }

@@ -139,10 +139,13 @@ pub(super) fn open<'r>(
             Err(cause) => errors.push(refused(path, cause)),
         }
     }
-    if let Some(Boot::Before(count)) = source.range.boot {
-        // Without so many boots there are no entries.
-        source.range.boot = Some(Boot::Id(boots(&mut readers).into_iter().rev().nth(count).unwrap_or_default()));
-    }
+    let boot = match source.range.boot {
+        Some(Boot::Before(count)) => boots(&mut readers).into_iter().rev().nth(count),
+        Some(Boot::First(count)) => boots(&mut readers).into_iter().nth(count),
+        _ => None,
+    };
+    // Where there are not so many boots, no entry is of the one asked for.
+    source.range.boot = boot.map(Boot::Id).or(source.range.boot);
     let mut spare = 0;
     if let Some(lines) = settings.lines {
         let found: usize = readers.iter_mut().map(|reader| reader.keep_last(lines, &source.range, interest)).sum();
@@ -151,9 +154,9 @@ pub(super) fn open<'r>(
     for reader in readers {
         source.add(reader);
     }
-    while let (1.., Some(index)) = (spare, source.next()) {
+    for _ in 0..spare {
+        let Some(index) = source.next() else { break };
         source.advance(index);
-        spare -= 1;
     }
     (source, errors)
 }

@@ -9,6 +9,8 @@ pub enum Boot {
     Id([u8; 16]),
     /// The one so many before the last that the journals tell of.
     Before(usize),
+    /// The first that the journals tell of, or the one so many after it.
+    First(usize),
 }
 
 /// The entries that are asked for. Clocks are set back now and then, so each entry is held against it.

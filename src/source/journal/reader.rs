@@ -76,13 +76,18 @@ impl Reader {
         if self.file.header().state == State::Online || self.file.damages().truncated {
             return None;
         }
-        let mut wanted = Vec::new();
+        let (mut wanted, mut any) = (Vec::new(), false);
         let mut note = |value: &[u8], at| {
+            any = true;
             if interest.entries_of(value) {
                 wanted.push(at);
             }
         };
         self.file.values(IDENTIFIER, &mut note).ok()?;
+        if !any && self.file.header().n_entries > 0 {
+            // Entries without any identifier are rarer than tables that were lost.
+            return None;
+        }
         let mut list = Vec::new();
         for at in wanted {
             self.file.postings(at, &mut list).ok()?;

@@ -176,7 +176,7 @@ fn inputs_that_cannot_be_opened_say_why() {
 }
 
 #[test]
-fn journal_files_are_refused_with_a_way_out() {
+fn journal_files_in_a_pipe_are_refused_with_a_way_out() {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().join("system.journal");
     fs::write(&name, b"LPKSHHRH\0\0\0\0\0\0\0\0").unwrap();
@@ -185,8 +185,7 @@ fn journal_files_are_refused_with_a_way_out() {
     let error = error.unwrap();
     assert!(entries.is_empty());
     assert_eq!(error.exit_code(), 65);
-    let way = format!("journalctl --file {} -o export | katalog", name.display());
-    assert!(error.to_string().contains(&way), "{error}");
+    assert!(error.to_string().ends_with("write it to one, and name that"), "{error}");
 }
 
 #[test]
