@@ -15,17 +15,18 @@ use crate::source::Input;
 
 /// A streaming normalizer for the logs of Kata Containers
 ///
-/// katalog reads what the components of Kata Containers log, from files, from `journalctl`, or from standard input,
+/// katalog reads what the components of Kata Containers log, from journals, log files, or standard input,
 /// and writes each entry as one flat record whose fields always have the same names and types. What cannot be parsed
 /// is kept as text, with the reason; nothing is dropped without being counted.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = AFTER_SUMMARY)]
 #[command(after_long_help = AFTER_HELP, disable_help_flag = true, disable_version_flag = true)]
 pub struct Cli {
-    /// Files to read, one after the other; - is standard input [default: -]
+    /// Journals and files to read; - is standard input [default: -]
     ///
-    /// What each holds is found out by looking at it, compressed or not: gzip, xz and zstd are recognized. Journal files
-    /// are not read; `journalctl -o export --file FILE | katalog` reads them.
+    /// What each holds is found out by looking at it. Log files are read one after the other, compressed or not: gzip, xz
+    /// and zstd are recognized. Journal files, directories of them and of machines are read as one journal, each entry
+    /// once, in the order that journalctl gives.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
@@ -69,8 +70,10 @@ Lists: the flag is repeated, or several values are separated by commas (but not 
 file; those of --drop and --prune are added to it. An empty environment variable counts as not set.
 
 Examples:
-  journalctl --all -o json | katalog
-      Everything that Kata logged on this host, as JSON lines; without --all, long fields are missing
+  katalog --journal --since yesterday
+      What Kata logged on this host since then, as JSON lines
+  katalog bundle/var/log/journal
+      The same from the journals of a support bundle
   katalog --format text --component agent kata.log
       What the agents said, for people
   journalctl --all -f -o json | katalog --format msgpack --tag-key tag

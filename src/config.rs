@@ -4,6 +4,7 @@
 //! command does the same on every host.
 
 pub mod options;
+pub mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,8 @@ use serde::Deserialize as _;
 use crate::component;
 use crate::report::StatsFormat;
 use crate::{encode, normalize, select, source};
-use options::{ColorChoice, Options, StatsChoice};
+use options::Options;
+use values::{ColorChoice, StatsChoice};
 
 /// The configuration file that says what holds without one, with a comment on every key.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -400,7 +402,7 @@ mod tests {
         );
         assert_eq!(
             refused("format = \"xml\""),
-            "configuration file \"k.toml\", key \"format\": \"xml\" is no such value: expected one of ndjson, msgpack, text"
+            "configuration file \"k.toml\", key \"format\": \"xml\" is no such value: expected one of ndjson, msgpack, text, export, journal-json"
         );
         assert_eq!(
             refused("\nidentifier = [\"kata(\"]"),

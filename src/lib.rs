@@ -13,7 +13,7 @@
 //! # The types that travel
 //!
 //! - [`entry::Batch`] owns bytes and says where in them each entry begins and ends. It is filled, worked on and filled
-//!   again. [`entry::Raw`] is one entry of it.
+//!   again. [`entry::Raw`] is one entry of it: bytes, or the fields of a journal's entry, of which a batch has each once.
 //! - [`carrier::Entry`] is an entry without its wrapping: the journal's, syslog's or container runtime's fields, the
 //!   identifier, the message.
 //! - [`parse::Payload`] is what the message says: pairs of the host's writer, and apart from them those of a writer inside
@@ -26,12 +26,13 @@
 //! # How a byte travels
 //!
 //! 1. **In.** `source` reads it into the arena of a batch, decompressed where it was compressed. Only the unfinished
-//!    tail of a batch is moved, and the parts of a split line are joined; everything else stays where it was read.
+//!    tail of a batch is moved, and the parts of a split line are joined; everything else stays where it was read. From a
+//!    journal only entries that the rules may want are read, and of these no field that they do not.
 //! 2. **Through.** The stages pass slices. A value keeps the escapes of its writer and says which they are
 //!    ([`record::Form`]); it is decoded only where its content matters, into a bump allocator that is reset after each
 //!    batch. Nested JSON stays a slice. A type is a tag on the text, checked when it is given.
 //! 3. **Out.** `encode` appends to the chunk: clean text and JSON strings are copied, Go's escapes are translated in
-//!    passing. `sink` writes the chunk whole.
+//!    passing. What entries of a journal have in common is encoded once for a batch. `sink` writes the chunk whole.
 //!
 //! In the steady state nothing is allocated for an entry.
 //!
@@ -41,7 +42,7 @@
 //!
 //! | part | |
 //! |---|---|
-//! | [`source`] | does not look at what an entry says, and drops none; its memory is bounded by its settings |
+//! | [`source`] | does not look at what an entry says; drops none but those of a journal that [`source::Interest`] does not admit; its memory is bounded by its settings |
 //! | [`carrier`] | does not look into the message |
 //! | [`parse`] | does not fail, and loses no byte: what it cannot read is text |
 //! | [`select`] | knows identifiers and marks, no formats; it only ever takes trust away, with a flaw |

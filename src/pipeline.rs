@@ -172,10 +172,9 @@ fn record_of<'b>(
         // Most of a manager's messages are its own, which shows before the other fields are looked at.
         carrier::look(&stored, entry);
         let origin = rules.select.origin(entry);
-        if origin == Origin::Other || rules.select.is_managers_own(origin, entry.message) {
-            if rules.others == Others::Drop {
-                return Err(Dropped::Others);
-            }
+        let is_others = origin == Origin::Other || rules.select.is_managers_own(origin, entry.message);
+        if is_others && rules.others == Others::Drop {
+            return Err(Dropped::Others);
         }
     }
     carrier::open(raw, rules.input_format, rules.pseudo, bump, entry);

@@ -12,13 +12,14 @@ use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use crate::component::Component;
-use crate::cursor::{self, Cursor};
+use super::values::{
+    After, BootName, ColorChoice, ComponentName, Lines, Moment, Pattern, Rename, Size, StatsChoice, Tag, TagKey,
+    Threads, Word,
+};
 use crate::encode::Format;
 use crate::normalize::Nested;
 use crate::select::Others;
-use crate::source::{Boot, InputFormat, Namespace};
-use crate::when;
+use crate::source::{InputFormat, Namespace};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -50,7 +51,7 @@ pub struct Options {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub journal: Option<bool>,
 
-    /// The namespace of this machine's journal to read [default: the one without a name]
+    /// The namespace of this machine's journal to read [default: none]
     ///
     /// As journalctl has it: `NAME`, `+NAME` for that and the one without a name, `*` for all.
     #[arg(long, env = "KATALOG_NAMESPACE", value_name = "NAME", help_heading = "Journal")]
@@ -63,7 +64,7 @@ pub struct Options {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub merge: Option<bool>,
 
-    /// Only entries of journals from this time on [default: all]
+    /// Only entries of journals from this time on [default: none]
     ///
     /// `2026-11-21 14:30`, `14:30`, `yesterday`, `today`, `2h` or `-2h` for two hours ago, `@1700000000`, RFC 3339, and
     /// what else systemd.time(7) has; in local time where no zone is given.
@@ -71,12 +72,12 @@ pub struct Options {
     #[serde(deserialize_with = "text")]
     pub since: Option<Moment>,
 
-    /// Only entries of journals up to this time [default: all]
+    /// Only entries of journals up to this time [default: none]
     #[arg(long, env = "KATALOG_UNTIL", value_name = "TIME", help_heading = "Journal", allow_hyphen_values = true)]
     #[serde(deserialize_with = "text")]
     pub until: Option<Moment>,
 
-    /// Only entries of journals from this boot [default: all]
+    /// Only entries of journals from this boot [default: none]
     ///
     /// A boot's id; or 0 for the last that the journals tell of, -1 for the one before, and so on; or 1 for the first, 2
     /// for the second.
@@ -84,7 +85,7 @@ pub struct Options {
     #[serde(deserialize_with = "text")]
     pub boot: Option<BootName>,
 
-    /// Only entries of journals that come after the one with this cursor [default: all]
+    /// Only entries of journals that come after the one with this cursor [default: none]
     ///
     /// Cursors are those of journalctl; --drop '!__CURSOR' puts them into records.
     #[arg(long, env = "KATALOG_AFTER_CURSOR", value_name = "CURSOR", help_heading = "Journal")]
@@ -308,265 +309,6 @@ impl Options {
     }
 }
 
-/// When the text format uses colors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal
-    Auto,
-    /// Even into files and pipes
-    Always,
-    /// Not at all
-    Never,
-}
-
-/// Whether and how counters are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StatsChoice {
-    /// As text if standard error is a terminal
-    Auto,
-    /// Aligned lines
-    Text,
-    /// One JSON object on one line
-    Json,
-    /// Not at all
-    None,
-}
-
-/// A regular expression that was compiled once to see that it can be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(pub String);
-
-impl FromStr for Pattern {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Pattern, String> {
-        match regex::Regex::new(text) {
-            Ok(_) if !text.is_empty() => Ok(Pattern(text.to_owned())),
-            Ok(_) => Err("expected a regular expression, not nothing".to_owned()),
-            Err(error) => {
-                // The whole message quotes the expression and points into it, over several lines.
-                let error = error.to_string();
-                let cause = error.lines().last().unwrap_or_default().trim();
-                Err(format!("expected a regular expression: {}", cause.strip_prefix("error: ").unwrap_or(cause)))
-            }
-        }
-    }
-}
-
-/// A number of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size(pub usize);
-
-impl FromStr for Size {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Size, &'static str> {
-        const EXPECTED: &str = "expected a number of bytes from 1K to 64M, such as 65536, 64K or 1MiB";
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = text.split_at(digits);
-        let factor: usize = match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kb" | "kib" => 1 << 10,
-            "m" | "mb" | "mib" => 1 << 20,
-            _ => return Err(EXPECTED),
-        };
-        let bytes = number.parse().ok().and_then(|number: usize| number.checked_mul(factor));
-        bytes.filter(|bytes| (1 << 10..=64 << 20).contains(bytes)).map(Size).ok_or(EXPECTED)
-    }
-}
-
-/// A time, in microseconds since 1970; none for an empty text. What is relative is so to the time when it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(pub Option<u64>);
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Moment, String> {
-        if text.is_empty() {
-            return Ok(Moment(None));
-        }
-        when::parse(text, &jiff::Zoned::now()).map(|micros| Moment(Some(micros))).map_err(|error| error.to_string())
-    }
-}
-
-/// A boot; none for an empty text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BootName(pub Option<Boot>);
-
-impl FromStr for BootName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<BootName, &'static str> {
-        if text.is_empty() {
-            return Ok(BootName(None));
-        }
-        let number = || {
-            let number: i64 = text.parse().ok()?;
-            let count = usize::try_from(number.unsigned_abs()).ok()?;
-            Some(if number > 0 { Boot::First(count - 1) } else { Boot::Before(count) })
-        };
-        let boot = cursor::parse_id(text.as_bytes()).map(Boot::Id).or_else(number);
-        boot.map(|boot| BootName(Some(boot)))
-            .ok_or("expected the id of a boot, 0 for the last, -1 for the one before, or 1 for the first")
-    }
-}
-
-/// The cursor of an entry; none for an empty text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct After(pub Option<Cursor>);
-
-impl FromStr for After {
-    type Err = cursor::CursorError;
-
-    fn from_str(text: &str) -> Result<After, cursor::CursorError> {
-        if text.is_empty() { Ok(After(None)) } else { text.parse().map(|cursor| After(Some(cursor))) }
-    }
-}
-
-/// A number of entries; none for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lines(pub Option<usize>);
-
-impl FromStr for Lines {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Lines, &'static str> {
-        if text == "all" {
-            return Ok(Lines(None));
-        }
-        text.parse().map(|lines| Lines(Some(lines))).map_err(|_| "expected a number of entries, or all")
-    }
-}
-
-/// A number of threads; 0 stands for as many as there are cores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threads(pub usize);
-
-impl FromStr for Threads {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Threads, &'static str> {
-        let number = text.parse().ok().filter(|number| *number <= 1024);
-        number.map(Threads).ok_or("expected a number of threads from 0 to 1024")
-    }
-}
-
-/// A text that is not empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word(pub String);
-
-impl FromStr for Word {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Word, &'static str> {
-        if text.is_empty() { Err("expected a name") } else { Ok(Word(text.to_owned())) }
-    }
-}
-
-/// A component by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ComponentName(pub Component);
-
-impl FromStr for ComponentName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ComponentName, String> {
-        let component = Component::ALL.iter().find(|component| component.name() == text);
-        component.copied().map(ComponentName).ok_or_else(|| {
-            let names: Vec<&str> = Component::ALL.iter().map(|component| component.name()).collect();
-            format!("expected one of {}", names.join(", "))
-        })
-    }
-}
-
-/// Another name for a journal field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rename {
-    /// The name that the journal has.
-    pub old: String,
-    /// The name in the record.
-    pub new: String,
-}
-
-impl Rename {
-    fn new(old: &str, new: &str) -> Result<Rename, &'static str> {
-        if old.is_empty() {
-            return Err("expected OLD=NEW: the name of a journal field, then the name in the record");
-        }
-        name(new)?;
-        Ok(Rename { old: old.to_owned(), new: new.to_owned() })
-    }
-}
-
-impl FromStr for Rename {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Rename, &'static str> {
-        let (old, new) = text.split_once('=').unwrap_or_default();
-        Rename::new(old, new)
-    }
-}
-
-/// The template of a tag, with placeholders that all exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tag(pub String);
-
-impl FromStr for Tag {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Tag, String> {
-        let known = "expected text with {component} and {identifier} in it";
-        if text.is_empty() {
-            return Err(known.to_owned());
-        }
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            let Some((placeholder, after)) = after.split_once('}') else {
-                return Err(format!("{known}; a \"{{\" has no \"}}\""));
-            };
-            if before.contains('}') {
-                break;
-            }
-            if !matches!(placeholder, "component" | "identifier") {
-                return Err(format!("{known}; there is no \"{{{placeholder}}}\""));
-            }
-            rest = after;
-        }
-        if rest.contains('}') {
-            return Err(format!("{known}; a \"}}\" has no \"{{\""));
-        }
-        Ok(Tag(text.to_owned()))
-    }
-}
-
-/// The name of the field that holds the tag; none for an empty name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagKey(pub Option<String>);
-
-impl FromStr for TagKey {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<TagKey, &'static str> {
-        if text.is_empty() {
-            return Ok(TagKey(None));
-        }
-        name(text)?;
-        Ok(TagKey(Some(text.to_owned())))
-    }
-}
-
-/// A field's name in the record has to be plain, and must not be one that katalog gives.
-fn name(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
-        return Err("expected the name of a field: ASCII without spaces, quotes and backslashes");
-    }
-    if text.starts_with("kata_") {
-        return Err("expected another name: those that begin with kata_ are given by katalog");
-    }
-    Ok(())
-}
-
 /// Reads one of the values that the flag has.
 fn choice<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -627,63 +369,4 @@ fn number<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer
 
 fn checked<T: FromStr<Err: fmt::Display>, E: de::Error>(text: &str) -> Result<T, E> {
     text.parse().map_err(|error| de::Error::custom(format!("\"{text}\" cannot be used: {error}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused<T: FromStr<Err: fmt::Display>>(text: &str) -> String {
-        text.parse::<T>().err().unwrap().to_string()
-    }
-
-    #[test]
-    fn sizes() {
-        for (text, expected) in
-            [("1024", 1 << 10), ("64K", 64 << 10), ("1M", 1 << 20), ("1MiB", 1 << 20), ("2mb", 2 << 20)]
-        {
-            assert_eq!(text.parse::<Size>().unwrap().0, expected, "{text}");
-        }
-        for text in ["", "K", "1023", "65M", "1G", "-1", "1.5M", "99999999999999999999999M", "1é"] {
-            assert!(refused::<Size>(text).contains("1K to 64M"), "{text}");
-        }
-    }
-
-    #[test]
-    fn tags() {
-        for text in ["kata", "kata.{component}", "{identifier}.{component}.x"] {
-            assert_eq!(text.parse::<Tag>().unwrap().0, text);
-        }
-        assert!(refused::<Tag>("kata.{host}").ends_with("there is no \"{host}\""));
-        for text in ["", "{", "{component", "}", "a}b{component}", "{component}}", "{{component}}"] {
-            assert!(text.parse::<Tag>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn names_of_fields() {
-        assert_eq!("_HOSTNAME=host".parse::<Rename>().unwrap(), Rename { old: "_HOSTNAME".into(), new: "host".into() });
-        for text in ["", "A", "=b", "A=", "A=b c", "A=\"", "A=kata_level"] {
-            assert!(text.parse::<Rename>().is_err(), "{text}");
-        }
-        assert_eq!("".parse::<TagKey>().unwrap(), TagKey(None));
-        assert!("kata_tag".parse::<TagKey>().is_err());
-    }
-
-    #[test]
-    fn patterns() {
-        assert!("kata(-.*)?".parse::<Pattern>().is_ok());
-        assert_eq!(refused::<Pattern>("kata("), "expected a regular expression: unclosed group");
-        assert!("".parse::<Pattern>().is_err());
-    }
-
-    #[test]
-    fn the_help_names_every_component() {
-        let command = <Options as clap::Args>::augment_args(clap::Command::new("x"));
-        let argument = command.get_arguments().find(|argument| argument.get_long() == Some("component")).unwrap();
-        let help = argument.get_long_help().unwrap().to_string();
-        let list = help.split_once("One of ").unwrap().1.split_once('.').unwrap().0.replace('\n', " ");
-        let names: Vec<&str> = Component::ALL.iter().map(|component| component.name()).collect();
-        assert_eq!(list, names.join(", "));
-    }
 }
