@@ -34,38 +34,40 @@ impl Place {
 }
 
 /// Writes the cursors of one entry after the other, whose ids are mostly the same.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct CursorWriter {
-    ids: [([u8; 16], [u8; 32]); 2],
+    seqnum_id: ([u8; 16], [u8; 32]),
+    boot_id: ([u8; 16], [u8; 32]),
+}
+
+impl Default for CursorWriter {
+    fn default() -> CursorWriter {
+        CursorWriter { seqnum_id: ([0; 16], [b'0'; 32]), boot_id: ([0; 16], [b'0'; 32]) }
+    }
 }
 
 impl CursorWriter {
     /// Appends the cursor of an entry, as [`Place::write_to`] does.
     pub fn write(&mut self, place: &Place, out: &mut Vec<u8>) {
-        let [seqnum_id, _] = self.ids(place);
+        if self.seqnum_id.0 != place.seqnum_id {
+            self.seqnum_id = (place.seqnum_id, hexadecimal(&place.seqnum_id));
+        }
         out.extend_from_slice(b"s=");
-        out.extend_from_slice(&seqnum_id);
+        out.extend_from_slice(&self.seqnum_id.1);
         put_number(b";i=", place.seqnum, out);
         out.extend_from_slice(b";b=");
-        out.extend_from_slice(&self.boot_id(place));
+        out.extend_from_slice(self.boot_id(place));
         put_number(b";m=", place.monotonic, out);
         put_number(b";t=", place.realtime, out);
         put_number(b";x=", place.xor_hash, out);
     }
 
     /// The boot's id in hexadecimal digits.
-    pub fn boot_id(&mut self, place: &Place) -> [u8; 32] {
-        self.ids(place)[1]
-    }
-
-    #[inline]
-    fn ids(&mut self, place: &Place) -> [[u8; 32]; 2] {
-        for ((id, text), now) in self.ids.iter_mut().zip([place.seqnum_id, place.boot_id]) {
-            if *id != now || text[0] == 0 {
-                (*id, *text) = (now, hexadecimal(&now));
-            }
+    pub fn boot_id(&mut self, place: &Place) -> &[u8; 32] {
+        if self.boot_id.0 != place.boot_id {
+            self.boot_id = (place.boot_id, hexadecimal(&place.boot_id));
         }
-        self.ids.map(|(_, text)| text)
+        &self.boot_id.1
     }
 }
 

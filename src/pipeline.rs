@@ -60,6 +60,7 @@ impl Scratch<'_> {
                 fields: recycle(self.entry.fields),
                 members: recycle(self.entry.members),
                 met: recycle(self.entry.met),
+                looked: recycle(self.entry.looked),
                 ..Entry::default()
             },
             payload: Payload {

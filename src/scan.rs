@@ -88,6 +88,18 @@ pub fn unclean(bytes: &[u8], at: usize) -> usize {
     )
 }
 
+/// The next byte that `journalctl -o json` does not print as it is: `"`, `\\`, a control character, delete, or not ASCII.
+#[inline]
+#[must_use]
+pub fn unprintable(bytes: &[u8], at: usize) -> usize {
+    find(
+        bytes,
+        at,
+        |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f),
+        |byte| !(b' '..0x7f).contains(&byte) || matches!(byte, b'"' | b'\\'),
+    )
+}
+
 /// One bit for each of 64 bytes that `class` holds for, the first byte lowest.
 #[inline(always)]
 fn bits(block: &[u8; 64], class: impl Fn(Block) -> Block) -> u64 {

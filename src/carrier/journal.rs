@@ -51,10 +51,20 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 pub(super) fn look<'b>(stored: &JournalEntry<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
     for number in stored.fields {
+        if entry.looked.get(*number as usize) == Some(&true) {
+            continue;
+        }
         let pair = met(stored, *number, &mut entry.met);
         if let (Some(id @ (KeyId::MESSAGE | KeyId::SYSLOG_IDENTIFIER)), Value::Text(text)) = (pair.id, pair.value) {
             let place = if id == KeyId::MESSAGE { &mut entry.message } else { &mut entry.identifier };
             place.get_or_insert(text.bytes);
+        } else {
+            if entry.looked.len() <= *number as usize {
+                entry.looked.resize(stored.fields_of_batch(), false);
+            }
+            if let Some(place) = entry.looked.get_mut(*number as usize) {
+                *place = true;
+            }
         }
     }
 }

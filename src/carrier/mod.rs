@@ -72,6 +72,8 @@ pub struct Entry<'b> {
     pub command_line: Option<Text<'b>>,
     /// What was wrong with the carrier.
     pub flaws: Flaws,
+    /// For fields of a journal file, by their numbers, whether they are known to be neither identifier nor message.
+    pub looked: Vec<bool>,
     /// Fields of a journal file that earlier entries of the batch had, by their numbers.
     pub met: Vec<Option<Pair<'b>>>,
 }

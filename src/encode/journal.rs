@@ -4,7 +4,6 @@
 //! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 
 use crate::cursor::{CursorWriter, Place};
 use crate::entry::JournalEntry;
@@ -124,7 +123,7 @@ impl View {
         number(realtime, place.realtime, out);
         number(monotonic, place.monotonic, out);
         out.extend_from_slice(boot.as_bytes());
-        out.extend_from_slice(&self.cursors.boot_id(place));
+        out.extend_from_slice(self.cursors.boot_id(place));
         out.extend_from_slice(close.as_bytes());
     }
 
@@ -182,31 +181,50 @@ fn json_key(name: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":");
 }
 
+/// Text as a string, anything else as an array of its bytes.
 fn json_value(value: &[u8], out: &mut Vec<u8>) {
-    if is_printable(value) {
-        out.push(b'"');
-        let mut start = 0;
-        loop {
-            let stop = scan::json_special(value, start);
-            out.extend_from_slice(value.get(start..stop).unwrap_or_default());
-            let Some(byte) = value.get(stop) else { break };
-            let short = match byte {
-                b'\n' => b'n',
-                b'\t' => b't',
-                byte => *byte,
-            };
-            out.extend_from_slice(&[b'\\', short]);
-            start = stop + 1;
-        }
-        out.push(b'"');
-    } else {
-        out.push(b'[');
-        for (index, byte) in value.iter().enumerate() {
-            // Writing to memory does not fail.
-            _ = write!(out, "{}{byte}", if index == 0 { "" } else { "," });
-        }
-        out.push(b']');
+    let before = out.len();
+    out.push(b'"');
+    let (mut start, mut at) = (0, 0);
+    let mut ascii = true;
+    loop {
+        at = scan::unprintable(value, at);
+        let short = match value.get(at) {
+            None => break,
+            Some(byte @ (b'"' | b'\\')) => *byte,
+            Some(b'\n') => b'n',
+            Some(b'\t') => b't',
+            Some(0x80..) => {
+                ascii = false;
+                at += 1;
+                continue;
+            }
+            Some(_) => {
+                out.truncate(before);
+                return json_bytes(value, out);
+            }
+        };
+        out.extend_from_slice(value.get(start..at).unwrap_or_default());
+        out.extend_from_slice(&[b'\\', short]);
+        at += 1;
+        start = at;
     }
+    if !ascii && !is_text(value) {
+        out.truncate(before);
+        return json_bytes(value, out);
+    }
+    out.extend_from_slice(value.get(start..).unwrap_or_default());
+    out.push(b'"');
+}
+
+fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
+    let mut comma = b'[';
+    for byte in value {
+        out.push(comma);
+        out.extend_from_slice(itoa::Buffer::new().format(*byte).as_bytes());
+        comma = b',';
+    }
+    out.push(b']');
 }
 
 /// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
@@ -244,10 +262,15 @@ fn is_printable(value: &[u8]) -> bool {
         plain &= matches!(byte, b' '..=b'~' | b'\t' | b'\n' | 0x80..);
         ascii &= byte.is_ascii();
     }
+    plain && (ascii || is_text(value))
+}
+
+/// The same for a value without control characters of ASCII.
+fn is_text(value: &[u8]) -> bool {
     let is_no_character = |c: char| {
         matches!(c, '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}') || matches!(c as u32 & 0xffff, 0xfffe | 0xffff)
     };
-    plain && (ascii || std::str::from_utf8(value).is_ok_and(|text| !text.contains(is_no_character)))
+    std::str::from_utf8(value).is_ok_and(|text| !text.contains(is_no_character))
 }
 
 #[cfg(test)]
@@ -258,6 +281,9 @@ mod tests {
     fn text_is_what_journalctl_takes_for_it() {
         for text in ["", "plain", "tab\tand\nline", "ünïcödé", "\u{1f600}", "\u{a0}"] {
             assert!(is_printable(text.as_bytes()), "{text:?}");
+            let mut out = Vec::new();
+            json_value(text.as_bytes(), &mut out);
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
         }
         for bytes in [
             &b"\x1b[31m"[..],
@@ -271,6 +297,9 @@ mod tests {
             "\u{ffff}".as_bytes(),
         ] {
             assert!(!is_printable(bytes), "{bytes:?}");
+            let mut out = Vec::new();
+            json_value(bytes, &mut out);
+            assert_eq!(serde_json::from_slice::<Vec<u8>>(&out).unwrap(), bytes);
         }
     }
 }

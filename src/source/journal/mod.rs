@@ -65,10 +65,6 @@ pub struct JournalSettings {
 /// Windows of all files together; each has some 68 KiB.
 const WINDOWS: usize = 256;
 
-/// A batch of a journal has this many times the bytes that one of lines has: fields that entries have in common count
-/// once.
-const BLOCKS: usize = 4;
-
 /// A file may be worth this many times its length, and at least [`WORTH`] bytes: an entry can name a large field any
 /// number of times.
 const WORTH_FACTOR: u64 = 64;
@@ -128,7 +124,7 @@ pub(super) fn open<'r>(
         turn: None,
         places: Vec::new(),
         cache: Cache::new(),
-        block: block * BLOCKS,
+        block,
         skipped: 0,
         damages: Vec::new(),
     };
