@@ -77,6 +77,10 @@ impl Interest for Rules {
         self.select.may_want(identifier)
     }
 
+    fn entry(&self, identifier: &[u8], message: &[u8]) -> bool {
+        self.everything() || self.select.likely(identifier, message)
+    }
+
     fn field(&self, name: &[u8]) -> bool {
         self.raw || self.normalize.keeps(name) || parse::needs(name)
     }

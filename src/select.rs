@@ -68,6 +68,9 @@ pub struct Select {
 /// that may hide one of these.
 const TRACES: &str = r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine |\\u00[2-7]";
 
+/// How a panic of runtime-rs begins in the kernel's messages.
+const KERNEL_PANIC: &[u8] = b"A panic occurred at ";
+
 /// The member of a journal's entry in JSON that holds the identifier. Inside a string its quotes would be escaped.
 const IDENTIFIER: &[u8] = b"\"SYSLOG_IDENTIFIER\":\"";
 
@@ -129,6 +132,16 @@ impl Select {
         matches!(identifier, b"kernel" | b"systemd-journald") || self.identified(identifier) != Origin::Other
     }
 
+    /// Whether an entry of the journal with this identifier and this message is likely to be Kata's.
+    #[must_use]
+    pub fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
+        match self.identified(identifier) {
+            Origin::Own(_) => true,
+            Origin::Manager => self.traces.is_match(message),
+            Origin::Other => identifier == b"kernel" && message.starts_with(KERNEL_PANIC),
+        }
+    }
+
     /// Whether a manager's message is certain to be none of Kata's, told without reading it.
     #[must_use]
     pub fn is_managers_own(&self, origin: Origin, message: Option<&[u8]>) -> bool {
@@ -141,7 +154,7 @@ impl Select {
         match entry.identifier {
             None if entry.from_journal => Origin::Other,
             None => self.default_origin,
-            Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(b"A panic occurred at ")) => {
+            Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(KERNEL_PANIC)) => {
                 // The panic hook of runtime-rs also writes to /dev/kmsg.
                 Origin::Own(Some(Component::RuntimeRs))
             }

@@ -94,7 +94,7 @@ pub struct Options {
 
     /// Only the last entries of journals, so many [default: all]
     ///
-    /// Entries of Kata's identifiers and of container managers count; of the managers', not all become records.
+    /// What counts is told by identifier and text, so among a container manager's lines it may be one too many.
     #[arg(short = 'n', long, env = "KATALOG_LINES", value_name = "N", help_heading = "Journal")]
     #[serde(deserialize_with = "number")]
     pub lines: Option<Lines>,

@@ -50,6 +50,12 @@ pub enum SourceError {
         /// What the system said.
         kind: io::ErrorKind,
     },
+    /// This machine has no journal.
+    #[error(
+        "no journal files of this machine were found in /run/log/journal and /var/log/journal; name the files or \
+         directories that are to be read, or another --namespace"
+    )]
+    NoMachineJournal,
     /// A file is no journal file that can be read.
     #[error("failed to read {}: {cause}", .input.quoted())]
     JournalRefused {
@@ -115,28 +121,13 @@ impl SourceError {
         match self {
             Self::Open { cause, .. } | Self::Read { cause, .. } => code(cause.kind()),
             Self::JournalAccess { kind, .. } => code(*kind),
+            Self::NoMachineJournal => 66,
             Self::Directory { .. }
             | Self::Journal { .. }
             | Self::JournalRefused { .. }
             | Self::NoJournal { .. }
             | Self::Damaged { .. }
             | Self::MissingCodec { .. } => 65,
-        }
-    }
-
-    /// The input that failed.
-    #[must_use]
-    pub fn input(&self) -> &Input {
-        match self {
-            Self::Open { input, .. }
-            | Self::Directory { input }
-            | Self::Journal { input }
-            | Self::JournalAccess { input, .. }
-            | Self::JournalRefused { input, .. }
-            | Self::NoJournal { input }
-            | Self::Read { input, .. }
-            | Self::Damaged { input, .. }
-            | Self::MissingCodec { input, .. } => input,
         }
     }
 }

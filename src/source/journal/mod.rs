@@ -43,6 +43,9 @@ pub trait Interest: Sync {
     /// Whether entries of this identifier (SYSLOG_IDENTIFIER) may be wanted. Entries without one are not.
     fn entries_of(&self, identifier: &[u8]) -> bool;
 
+    /// Whether an entry with this identifier and this message is wanted, as far as these tell.
+    fn entry(&self, identifier: &[u8], message: &[u8]) -> bool;
+
     /// Whether a field of this name is wanted.
     fn field(&self, name: &[u8]) -> bool;
 }
@@ -105,7 +108,11 @@ pub(super) fn open<'r>(
     };
     let mut empty = Vec::new();
     if settings.of_this_machine {
-        add(dir::of_this_machine(Path::new("/"), &settings.namespace, settings.merge));
+        let found = dir::of_this_machine(Path::new("/"), &settings.namespace, settings.merge);
+        if found.files.is_empty() && found.errors.is_empty() {
+            empty.push(SourceError::NoMachineJournal);
+        }
+        add(found);
     }
     for input in inputs {
         let found = dir::at(input);
@@ -337,9 +344,11 @@ pub(super) fn is_journal(path: &Path) -> bool {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => true,
         // To open a pipe might wait, and to read from it would take the bytes away.
-        Ok(metadata) if metadata.is_file() => {
-            File::open(path).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok() && magic == *layout::MAGIC)
-        }
+        Ok(metadata) if metadata.is_file() => match File::open(path) {
+            Ok(file) => file.read_exact_at(&mut magic, 0).is_ok() && magic == *layout::MAGIC,
+            // The name has to do, so that the message is the one for journals.
+            Err(_) => path.extension().is_some_and(|extension| extension == "journal" || extension == "journal~"),
+        },
         _ => false,
     }
 }

@@ -13,6 +13,8 @@ use crate::cursor::{self, Place};
 /// The name of the field that says who wrote an entry.
 const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
 
+const MESSAGE: &[u8] = b"MESSAGE";
+
 /// How many fields are remembered as being an identifier or not.
 const VERDICTS: usize = 1 << 16;
 
@@ -154,11 +156,29 @@ impl Reader {
         while index > 0 && found < count {
             index -= 1;
             let at = self.list.get(index).copied().unwrap_or_default();
-            found += usize::from(self.read(at, range, interest).is_some());
+            found += usize::from(self.read(at, range, interest).is_some() && self.is_worth(interest));
         }
         self.skipped += index as u64;
         self.next = index;
         found
+    }
+
+    /// Whether the entry at hand is likely to be shown, by its identifier and its message.
+    fn is_worth(&mut self, interest: &dyn Interest) -> bool {
+        let (mut identifier, mut message) = (Vec::new(), Vec::new());
+        for at in self.items.iter().rev() {
+            let mut field = Vec::new();
+            let Ok(datum) = self.file.data(*at, &mut field, |name| name == IDENTIFIER || name == MESSAGE) else {
+                continue;
+            };
+            let value = field.get(datum.name_len + 1..).unwrap_or_default();
+            match field.get(..datum.name_len) {
+                Some(IDENTIFIER) => identifier = value.to_vec(),
+                Some(MESSAGE) => message = value.to_vec(),
+                _ => {}
+            }
+        }
+        interest.entry(&identifier, &message)
     }
 
     /// The boots that the file tells of, and when each had its first entry here.
