@@ -14,13 +14,16 @@ use crate::component;
 use crate::report::StatsFormat;
 use crate::{encode, normalize, select, source};
 use options::Options;
-use values::{ColorChoice, StatsChoice};
+use values::{ColorChoice, Lines, StatsChoice};
 
 /// The configuration file that says what holds without one, with a comment on every key.
 pub const DEFAULT: &str = include_str!("config/default.toml");
 
 /// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
 const BLOCK: usize = 256 << 10;
+
+/// How many entries there are to begin with when a journal is followed, as for `journalctl --follow`.
+const FOLLOWED: usize = 10;
 
 /// `vc` is the trigger of the KSM throttler, under a name that others may use too.
 const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
@@ -204,6 +207,14 @@ impl Config {
             ColorChoice::Never => false,
         };
         let rename = options.rename.unwrap_or_default();
+        let range = source::Range {
+            since: options.since.and_then(|moment| moment.0),
+            until: options.until.and_then(|moment| moment.0),
+            after: options.after_cursor.and_then(|after| after.0),
+            boot: options.boot.and_then(|boot| boot.0),
+        };
+        let follow = options.follow.unwrap_or(false);
+        let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
         Config {
             source: source::Settings {
                 input_format: options.input_format.unwrap_or(source::InputFormat::Auto),
@@ -214,13 +225,13 @@ impl Config {
                 of_this_machine: options.journal.unwrap_or(false),
                 namespace: options.namespace.unwrap_or_default(),
                 merge: options.merge.unwrap_or(false),
-                range: source::Range {
-                    since: options.since.and_then(|moment| moment.0),
-                    until: options.until.and_then(|moment| moment.0),
-                    after: options.after_cursor.and_then(|after| after.0),
-                    boot: options.boot.and_then(|boot| boot.0),
+                range,
+                lines: match options.lines.unwrap_or(Lines::Auto) {
+                    Lines::Auto => (follow && !begins).then_some(FOLLOWED),
+                    Lines::All => None,
+                    Lines::Last(lines) => Some(lines),
                 },
-                lines: options.lines.and_then(|lines| lines.0),
+                follow,
             },
             select: select::Settings {
                 identifiers: options.identifier.map_or_else(
@@ -383,6 +394,18 @@ mod tests {
         assert!(!color(&["-F", "text", "--color=never"], TERMINAL));
         assert!(color(&["-F", "text", "--color=always"], NOWHERE));
         assert!(!color(&["--color=always"], TERMINAL));
+    }
+
+    #[test]
+    fn following_begins_near_the_end() {
+        let lines = |arguments: &[&str]| Config::new(flags(arguments), Options::default(), NOWHERE).journal.lines;
+        assert_eq!(lines(&[]), None);
+        assert_eq!(lines(&["--follow"]), Some(10));
+        assert_eq!(lines(&["-f", "--until=tomorrow"]), Some(10));
+        assert_eq!(lines(&["-f", "-n", "3"]), Some(3));
+        for begin in ["--since=@1", "--boot=0", "--after-cursor=t=1", "--lines=all"] {
+            assert_eq!(lines(&["--follow", begin]), None, "{begin}");
+        }
     }
 
     #[test]

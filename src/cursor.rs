@@ -10,7 +10,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// Where an entry stands: everything that orders it among the entries of other files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
     /// Which source the sequence number belongs to; a field of the file's header.
     pub seqnum_id: [u8; 16],

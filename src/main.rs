@@ -11,7 +11,7 @@ use katalog::report::diagnostic;
 use katalog::rules::Rules;
 use katalog::run;
 use katalog::sink::Sink;
-use katalog::source::Input;
+use katalog::source::{self, Input};
 
 fn main() -> ExitCode {
     let exit = Cli::read(std::env::args_os()).and_then(start);
@@ -27,14 +27,17 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
         return Ok(cli::print(config::DEFAULT.as_bytes()));
     }
     let file = cli.config.as_deref().map(config::read).transpose().map_err(failed(Exit::Config))?;
-    let inputs = cli.inputs();
-    if !cli.check_config && cli.inputs.is_empty() && io::stdin().is_terminal() {
+    let mut inputs = cli.inputs();
+    let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
+    let mut config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
+    if cli.inputs.is_empty() && config.journal.is_meant() {
+        config.journal.of_this_machine = true;
+        inputs.clear();
+    } else if !cli.check_config && cli.inputs.is_empty() && io::stdin().is_terminal() {
         diagnostic(format_args!("no input: name a file, or pipe one in, as in `journalctl -o json --all | katalog`"));
         diagnostic(format_args!("`katalog --help` says more; `katalog -` reads what you type"));
         return Err(Exit::Usage);
     }
-    let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
-    let config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
     let rules = Rules::new(&config).map_err(failed(blame))?;
     if cli.check_config {
         match &cli.config {
@@ -47,6 +50,11 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
 }
 
 fn work(config: &Config, rules: &Rules, inputs: &[Input]) -> Result<Exit, Exit> {
+    if config.journal.follow {
+        // Before the output is opened, which would empty it.
+        let groups = source::groups(inputs, &config.journal);
+        source::followable(&groups).map_err(|error| failed(Exit::Usage)(error))?;
+    }
     let mut sink = Sink::open(config.output.as_deref(), inputs).map_err(|error| failed(error.exit())(error))?;
     let outcome = run::run(config, rules, inputs, &mut sink);
     if let Some(format) = config.stats.filter(|_| !outcome.closed) {

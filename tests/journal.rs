@@ -2,6 +2,7 @@
 
 mod damaged;
 mod filters;
+mod follow;
 mod live;
 mod merged;
 mod read;

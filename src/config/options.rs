@@ -92,12 +92,24 @@ pub struct Options {
     #[serde(deserialize_with = "text")]
     pub after_cursor: Option<After>,
 
-    /// Only the last entries of journals, so many [default: all]
+    /// Only the last entries of journals, so many [default: auto]
     ///
+    /// `all` sets no limit. `auto` sets none either, unless --follow is given and nothing else says where to begin
+    /// (--since, --boot, --after-cursor): then it is 10, as for journalctl.
     /// What counts is told by identifier and text, so among a container manager's lines it may be one too many.
     #[arg(short = 'n', long, env = "KATALOG_LINES", value_name = "N", help_heading = "Journal")]
     #[serde(deserialize_with = "number")]
     pub lines: Option<Lines>,
+
+    /// After the last entry of journals wait for further ones
+    ///
+    /// Without inputs it follows the journal of this machine; files and directories of journals can be named instead. It
+    /// goes through rotations, takes up what appears later, and begins with the last 10 entries; see --lines. Standard
+    /// input is always followed; other log files cannot be.
+    #[arg(short, long, env = "KATALOG_FOLLOW", help_heading = "Journal")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub follow: Option<bool>,
 
     /// Take the entries of this identifier as Kata's; repeatable
     ///
@@ -276,6 +288,7 @@ impl Options {
             boot: self.boot.or(below.boot),
             after_cursor: self.after_cursor.or(below.after_cursor),
             lines: self.lines.or(below.lines),
+            follow: self.follow.or(below.follow),
             identifier: self.identifier.or(below.identifier),
             manager: self.manager.or(below.manager),
             default_identifier: self.default_identifier.or(below.default_identifier),

@@ -127,18 +127,26 @@ impl FromStr for After {
     }
 }
 
-/// A number of entries; none for all.
+/// How many entries, the last ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lines(pub Option<usize>);
+pub enum Lines {
+    /// It depends on whether and from where on the journal is followed.
+    Auto,
+    /// All.
+    All,
+    /// So many.
+    Last(usize),
+}
 
 impl FromStr for Lines {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Lines, &'static str> {
-        if text == "all" {
-            return Ok(Lines(None));
+        match text {
+            "auto" => Ok(Lines::Auto),
+            "all" => Ok(Lines::All),
+            _ => text.parse().map(Lines::Last).map_err(|_| "expected a number of entries, all or auto"),
         }
-        text.parse().map(|lines| Lines(Some(lines))).map_err(|_| "expected a number of entries, or all")
     }
 }
 

@@ -74,6 +74,21 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
+    /// An input is to be followed, and cannot be.
+    #[error(
+        "cannot follow {}: {}", .input.quoted(),
+        if *.beside {
+            "it would come after journals, which have no end when they are followed; read it by another katalog"
+        } else {
+            "it is no journal file, and --follow is for journals; leave --follow out, or run `tail -F FILE | katalog`"
+        }
+    )]
+    NotFollowed {
+        /// The input.
+        input: Input,
+        /// It could be, but not beside a journal.
+        beside: bool,
+    },
     /// Reading failed on the way.
     #[error("failed to read {} at offset {offset}: {cause}", .input.quoted())]
     Read {
@@ -115,13 +130,14 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The exit code that says the same, after `sysexits.h`: 66 no input, 77 permission, 74 input or output, 65 data.
+    /// The exit code that says the same, after `sysexits.h`: 64 usage, 66 no input, 77 permission, 74 input or output, 65 data.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { cause, .. } | Self::Read { cause, .. } => code(cause.kind()),
             Self::JournalAccess { kind, .. } => code(*kind),
             Self::NoMachineJournal => 66,
+            Self::NotFollowed { .. } => 64,
             Self::Directory { .. }
             | Self::Journal { .. }
             | Self::JournalRefused { .. }

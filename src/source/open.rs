@@ -89,6 +89,27 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings) -> Vec<Group> {
     groups
 }
 
+/// Says what keeps these from being followed. Standard input, pipes and devices are live by themselves, but not beside a
+/// journal, which has no end. Whether an input exists shows when it is opened.
+///
+/// # Errors
+///
+/// Fails at the first input that cannot be followed.
+pub fn followable(groups: &[Group]) -> Result<(), SourceError> {
+    let journal = groups.iter().any(|group| matches!(group, Group::Journal(_)));
+    for group in groups {
+        let Group::Stream(input) = group else { continue };
+        let file = match input {
+            Input::Stdin => false,
+            Input::File(path) => path.is_file(),
+        };
+        if file || journal {
+            return Err(SourceError::NotFollowed { input: input.clone(), beside: !file });
+        }
+    }
+    Ok(())
+}
+
 /// Opens the journals at these paths as one source, and says what of them cannot be read.
 #[must_use]
 pub fn open_journals<'r>(

@@ -17,13 +17,13 @@ use crate::support::katalog;
 use crate::support::pipeline::records;
 
 /// A program whose lines arrive as they are written.
-struct Running {
+pub(super) struct Running {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Running {
+    pub(super) fn start(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// The next line, if one comes in time.
-    fn line(&self, wait: Duration) -> Option<String> {
+    pub(super) fn line(&self, wait: Duration) -> Option<String> {
         self.lines.recv_timeout(wait).ok()
     }
 }
@@ -51,7 +51,7 @@ impl Drop for Running {
 }
 
 /// The number in `entry NUMBER of kata`, the message of a record.
-fn entry_number(line: &str) -> u64 {
+pub(super) fn entry_number(line: &str) -> u64 {
     let record = records(format!("{line}\n").as_bytes()).remove(0);
     record.text("MESSAGE").unwrap().split(' ').nth(1).unwrap().parse().unwrap()
 }

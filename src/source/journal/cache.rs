@@ -123,7 +123,8 @@ impl Cache {
         self.places[place] = Kept { key, start, end: start + bytes.len() as u32, name, batch: self.batch, number };
     }
 
-    fn forget(&mut self) {
+    /// Forgets all fields. Those that the batch at hand has stay in it, and may come into it once more.
+    pub(super) fn forget(&mut self) {
         self.places.fill(FREE);
         self.bytes.clear();
         self.used = 0;

@@ -79,6 +79,8 @@ pub(super) struct Tally {
 pub(super) struct Damages {
     /// The header promises more than the file holds. journalctl does not read such a file at all.
     pub(super) truncated: bool,
+    /// The file was emptied while entries were waited for: what it had got since the last look is lost.
+    pub(super) emptied: bool,
     /// Entries that the arrays have lost and the arena walk found.
     pub(super) salvaged: u64,
     tallies: [Option<Tally>; Damage::KINDS],
@@ -90,11 +92,18 @@ impl Damages {
     }
 
     /// Each kind that was met.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = Tally> {
         self.tallies.iter().flatten().copied()
     }
 
+    /// Gives each kind that was met since this was asked last.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Tally> {
+        self.tallies.iter_mut().filter_map(Option::take)
+    }
+
     /// How often the kind was met.
+    #[cfg(test)]
     pub(super) fn count(&self, damage: Damage) -> u64 {
         self.tallies.get(damage.kind()).copied().flatten().map_or(0, |tally| tally.count)
     }

@@ -78,8 +78,19 @@ pub(super) enum Stage {
 pub(super) struct Found {
     /// The files, ordered by their paths, each once however many names it has.
     pub(super) files: Vec<Candidate>,
+    /// The directories that were looked into, in no order: where further files would appear.
+    pub(super) directories: Vec<PathBuf>,
     /// What could not be read.
     pub(super) errors: Vec<Unreadable>,
+}
+
+impl Found {
+    /// Adds what was found elsewhere.
+    pub(super) fn add(&mut self, other: Found) {
+        self.files.extend(other.files);
+        self.directories.extend(other.directories);
+        self.errors.extend(other.errors);
+    }
 }
 
 /// A file or directory that could not be read.
@@ -164,6 +175,22 @@ pub(super) fn at(path: &Path) -> Found {
     search.end()
 }
 
+/// The files beside the one at a path that were archived from there, by their names. For a directory there are none.
+pub(super) fn archived_from(path: &Path) -> Found {
+    let mut search = Search::default();
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().filter(|_| !path.is_dir())) else {
+        return search.end();
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    search.directory(folder, false);
+    let stem = name.as_bytes().strip_suffix(b".journal").unwrap_or(name.as_bytes());
+    search.found.files.retain(|file| {
+        let name = file.path.file_name().map(OsStrExt::as_bytes).and_then(|name| name.strip_prefix(stem));
+        matches!(file.stage, Stage::Archived { .. }) && name.is_some_and(|rest| rest.starts_with(b"@"))
+    });
+    search.end()
+}
+
 /// The files of this machine below `/run/log/journal` and `/var/log/journal`. As for `journalctl`, everything below `/run`
 /// is of this machine, and files right in the two directories are of every namespace. With `merge` those of other machines
 /// too, and what was received from them. `root` is put before all paths; it is `/` but for tests and mounted images.
@@ -205,7 +232,8 @@ impl Search {
             })
         });
         match read.map_err(|cause| (cause.kind(), cause)) {
-            Ok(()) | Err((io::ErrorKind::NotADirectory, _)) => {}
+            Ok(()) => self.found.directories.push(path.to_owned()),
+            Err((io::ErrorKind::NotADirectory, _)) => {}
             Err((io::ErrorKind::NotFound, _)) if !expected => {}
             Err((_, cause)) => self.failed(path, cause),
         }

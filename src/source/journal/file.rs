@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use thiserror::Error;
 
@@ -183,6 +183,16 @@ impl JournalFile {
         self.raw = raw;
         self.header = header;
         Ok(Refreshed::Changed)
+    }
+
+    /// Whether the header, as it was read last, promises more entries than were listed.
+    pub(super) fn lags(&self) -> bool {
+        self.listed.total() < self.header.n_entries
+    }
+
+    /// Whether the file has no name any more: it was deleted, and is there for those who have it open.
+    pub(super) fn deleted(&self) -> bool {
+        self.objects.windows.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     /// Reads an entry. Its DATA replace what `items` holds, in the order of the file; one that no DATA can be at is

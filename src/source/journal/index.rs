@@ -32,6 +32,11 @@ pub(super) struct Chain {
 }
 
 impl Chain {
+    /// How many items were taken in all.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
     /// Follows the chain that begins at `first` until `limit` items were taken in all, or it ends. `each` gets every
     /// item with its array and says whether it is taken; one that is not is the end for now.
     fn follow(
@@ -175,6 +180,7 @@ impl JournalFile {
     /// # Errors
     ///
     /// Fails where it was not found and the index is damaged, so that it may exist nevertheless.
+    #[cfg(test)]
     pub(super) fn find(&mut self, payload: &[u8]) -> Result<Option<u32>, Damage> {
         let table = self.header.data_hash_table;
         let hash = self.hash().of(payload);

@@ -8,6 +8,7 @@ mod cache;
 mod damage;
 mod dir;
 mod file;
+mod follow;
 mod hash;
 mod index;
 mod layout;
@@ -25,8 +26,9 @@ use std::path::{Path, PathBuf};
 
 use cache::{Cache, Known, key};
 use file::Refusal;
+use follow::Follow;
 use order::{Limit, Merge, Turn};
-use reader::Reader;
+use reader::{Life, Reader};
 
 use super::{Damaged, Fill, Input, Source, SourceError};
 use crate::cursor::Place;
@@ -63,6 +65,16 @@ pub struct JournalSettings {
     pub range: Range,
     /// Only so many entries, the last ones.
     pub lines: Option<usize>,
+    /// After the last entry wait for further ones.
+    pub follow: bool,
+}
+
+impl JournalSettings {
+    /// Whether they are about the journal of this machine where no input is named.
+    #[must_use]
+    pub fn is_meant(&self) -> bool {
+        self.of_this_machine || self.follow || self.merge || self.namespace != Namespace::Default
+    }
 }
 
 /// Windows of all files together; each has some 68 KiB.
@@ -84,9 +96,15 @@ pub(super) struct JournalSource<'r> {
     /// By file, the entry at hand.
     places: Vec<Place>,
     cache: Cache,
+    /// The most windows that a file has.
+    windows: usize,
     block: usize,
     skipped: u64,
     damages: Vec<Damaged>,
+    /// None where the end of the files is the end.
+    follow: Option<Follow>,
+    /// Entries were given since it was last said that more may have to be waited for.
+    in_hand: bool,
 }
 
 /// The files that inputs name, and what could not be read of them.
@@ -96,33 +114,7 @@ pub(super) fn open<'r>(
     block: usize,
     interest: &'r dyn Interest,
 ) -> (JournalSource<'r>, Vec<SourceError>) {
-    let mut errors = Vec::new();
-    let mut paths = Vec::new();
-    let mut add = |found: dir::Found| {
-        errors.extend(found.errors.into_iter().map(|error| SourceError::JournalAccess {
-            message: error.to_string(),
-            kind: error.cause.kind(),
-            input: Input::File(error.path),
-        }));
-        paths.extend(found.files.into_iter().map(|candidate| candidate.path));
-    };
-    let mut empty = Vec::new();
-    if settings.of_this_machine {
-        let found = dir::of_this_machine(Path::new("/"), &settings.namespace, settings.merge);
-        if found.files.is_empty() && found.errors.is_empty() {
-            empty.push(SourceError::NoMachineJournal);
-        }
-        add(found);
-    }
-    for input in inputs {
-        let found = dir::at(input);
-        if found.files.is_empty() && found.errors.is_empty() {
-            empty.push(SourceError::Directory { input: Input::File(input.clone()) });
-        }
-        add(found);
-    }
-    errors.append(&mut empty);
-    let windows = (WINDOWS / paths.len().max(1)).clamp(2, 16);
+    let (found, mut errors) = find(inputs, settings);
     let mut source = JournalSource {
         interest,
         range: settings.range,
@@ -131,17 +123,46 @@ pub(super) fn open<'r>(
         turn: None,
         places: Vec::new(),
         cache: Cache::new(),
+        windows: (WINDOWS / found.files.len().max(1)).clamp(2, 16),
         block,
         skipped: 0,
         damages: Vec::new(),
+        follow: None,
+        in_hand: false,
     };
+    let mut follow = settings.follow.then(|| Follow::new(inputs, settings));
     let mut readers = Vec::new();
-    for path in paths {
-        match Reader::open(path.clone(), windows, interest) {
-            Ok(reader) => readers.push(reader),
-            Err(cause) => errors.push(refused(path, cause)),
+    for candidate in found.files {
+        match Reader::open(candidate.path.clone(), source.windows) {
+            Ok(mut reader) => {
+                if follow.as_mut().is_none_or(|follow| follow.admit(&candidate, &mut reader)) {
+                    readers.push(reader);
+                }
+            }
+            Err(cause) => {
+                if follow.as_mut().is_none_or(|follow| follow.refuse(&candidate.path, &cause)) {
+                    errors.push(refused(candidate.path, cause));
+                }
+            }
         }
     }
+    // Who may read nothing waits for nothing.
+    if readers.is_empty() && !errors.is_empty() {
+        follow = None;
+    }
+    if let Some(follow) = &mut follow {
+        follow.begin(source.windows, &mut readers);
+    }
+    for reader in &mut readers {
+        reader.choose(interest);
+    }
+    if follow.is_some() {
+        for reader in &mut readers {
+            // When a file was begun, all that is in the others before it was there.
+            reader.look();
+        }
+    }
+    source.follow = follow;
     let boot = match source.range.boot {
         Some(Boot::Before(count)) => boots(&mut readers).into_iter().rev().nth(count),
         Some(Boot::First(count)) => boots(&mut readers).into_iter().nth(count),
@@ -164,6 +185,33 @@ pub(super) fn open<'r>(
     (source, errors)
 }
 
+/// The files that the inputs and the settings name, and what could not be looked at.
+fn find(inputs: &[PathBuf], settings: &JournalSettings) -> (dir::Found, Vec<SourceError>) {
+    let mut all = dir::Found::default();
+    let mut empty = Vec::new();
+    if settings.of_this_machine {
+        let found = dir::of_this_machine(Path::new("/"), &settings.namespace, settings.merge);
+        if found.files.is_empty() && found.errors.is_empty() && !settings.follow {
+            empty.push(SourceError::NoMachineJournal);
+        }
+        all.add(found);
+    }
+    for input in inputs {
+        let found = dir::at(input);
+        if found.files.is_empty() && found.errors.is_empty() && !settings.follow {
+            empty.push(SourceError::Directory { input: Input::File(input.clone()) });
+        }
+        all.add(found);
+    }
+    let denied = all.errors.drain(..).map(|error| SourceError::JournalAccess {
+        message: error.to_string(),
+        kind: error.cause.kind(),
+        input: Input::File(error.path),
+    });
+    let errors = denied.chain(empty).collect();
+    (all, errors)
+}
+
 fn refused(path: PathBuf, cause: Refusal) -> SourceError {
     let input = Input::File(path);
     match cause {
@@ -181,14 +229,38 @@ fn boots(readers: &mut [Reader]) -> Vec<[u8; 16]> {
 }
 
 impl JournalSource<'_> {
+    /// Takes a file in, in a place of its own as long as it is open.
     fn add(&mut self, mut reader: Reader) {
-        let index = self.readers.len();
-        if let Some(place) = reader.advance(&self.range, self.interest) {
-            self.places.push(place);
-            self.merge.offer(index, place);
-            self.readers.push(Some(reader));
+        let place = reader.advance(&self.range, self.interest);
+        reader.waits = place.is_none();
+        if reader.waits && reader.life == Life::Over {
+            self.note(&mut reader);
+            return;
+        }
+        let free = self.follow.is_some().then(|| self.readers.iter().position(Option::is_none)).flatten();
+        let index = free.unwrap_or(self.readers.len());
+        if free.is_some() {
+            // What is kept is of the file that had the place before.
+            self.cache.forget();
         } else {
-            self.note(&reader);
+            self.readers.push(None);
+            self.places.push(Place::default());
+        }
+        self.readers[index] = Some(reader);
+        if let Some(place) = place {
+            self.places[index] = place;
+            self.merge.offer(index, place);
+        }
+    }
+
+    /// Takes up a file that has waited for entries.
+    fn resume(&mut self, index: usize) {
+        let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut).filter(|reader| reader.waits) else {
+            return;
+        };
+        reader.waits = false;
+        if self.advance(index) {
+            self.merge.offer(index, self.places[index]);
         }
     }
 
@@ -199,9 +271,7 @@ impl JournalSource<'_> {
         {
             return Some(index);
         }
-        if let Some((index, _)) = self.turn.take() {
-            self.merge.offer(index, self.places[index]);
-        }
+        self.put_back();
         loop {
             match self.merge.turn()? {
                 Turn::Take(index, limit) => {
@@ -217,14 +287,28 @@ impl JournalSource<'_> {
         }
     }
 
+    /// Offers the entry at hand of the file that was taken from.
+    fn put_back(&mut self) {
+        if let Some((index, _)) = self.turn.take() {
+            self.merge.offer(index, self.places[index]);
+        }
+    }
+
     /// Goes to the next entry of a file; false at its end.
     fn advance(&mut self, index: usize) -> bool {
-        let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) else { return false };
-        if let Some(place) = reader.advance(&self.range, self.interest) {
-            self.places[index] = place;
-            return true;
+        if let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) {
+            if let Some(place) = reader.advance(&self.range, self.interest) {
+                self.places[index] = place;
+                return true;
+            }
+            reader.waits = reader.life != Life::Over;
+            if reader.waits {
+                self.skipped += std::mem::take(&mut reader.skipped);
+                report(&mut self.damages, reader);
+            } else {
+                self.close(index);
+            }
         }
-        self.close(index);
         if self.turn.is_some_and(|(at, _)| at == index) {
             self.turn = None;
         }
@@ -264,7 +348,8 @@ impl JournalSource<'_> {
                     let number = batch.data.len() as u32;
                     let (end, name) = (batch.arena.len(), datum.name_len as u32);
                     batch.data.push(Datum { start: from as u32, end: end as u32, name });
-                    if datum.shared {
+                    // In a live file it may be that the other entries are not linked yet, or not written.
+                    if datum.shared || reader.life != Life::Over {
                         self.cache.keep(key, batch.arena.get(from..).unwrap_or_default(), name, number);
                     }
                     number
@@ -285,25 +370,30 @@ impl JournalSource<'_> {
 
     /// Closes a file and notes what was left out of it.
     fn close(&mut self, index: usize) {
-        let Some(reader) = self.readers.get_mut(index).and_then(Option::take) else { return };
-        self.note(&reader);
+        let Some(mut reader) = self.readers.get_mut(index).and_then(Option::take) else { return };
+        self.note(&mut reader);
     }
 
-    fn note(&mut self, reader: &Reader) {
+    fn note(&mut self, reader: &mut Reader) {
         self.skipped += reader.skipped;
-        let input = || Input::File(reader.path.clone());
         let damages = reader.file.damages();
-        if damages.truncated {
-            let offset = reader.file.end();
-            self.damages.push(Damaged { input: input(), reason: "truncated-file", count: 1, offset });
+        let whole = [(damages.truncated, "truncated-file"), (damages.emptied, "emptied-file")];
+        for (_, reason) in whole.into_iter().filter(|(met, _)| *met) {
+            let (input, offset) = (Input::File(reader.path.clone()), reader.file.end());
+            self.damages.push(Damaged { input, reason, count: 1, offset });
         }
-        self.damages.extend(damages.iter().map(|tally| Damaged {
-            input: input(),
-            reason: tally.damage.name(),
-            count: tally.count,
-            offset: tally.first,
-        }));
+        report(&mut self.damages, reader);
     }
+}
+
+/// Adds what was wrong in a file since this was done last.
+fn report(damages: &mut Vec<Damaged>, Reader { path, file, .. }: &mut Reader) {
+    damages.extend(file.damages.drain().map(|tally| Damaged {
+        input: Input::File(path.clone()),
+        reason: tally.damage.name(),
+        count: tally.count,
+        offset: tally.first,
+    }));
 }
 
 fn append(batch: &mut Batch, bytes: &[u8], name: u32) -> u32 {
@@ -319,14 +409,24 @@ impl Source for JournalSource<'_> {
         batch.trim(self.block * 4);
         batch.arena.clear();
         self.cache.begin();
-        while batch.arena.len() + 4 * batch.items.len() < self.block {
-            let Some(index) = self.next() else {
+        self.look_now_and_then();
+        loop {
+            while let Some(index) = self.next() {
+                self.put(index, batch);
+                self.advance(index);
+                if batch.arena.len() + 4 * batch.items.len() >= self.block {
+                    self.in_hand = true;
+                    return Ok(Fill::More);
+                }
+            }
+            if self.follow.is_none() {
                 return Ok(Fill::End);
-            };
-            self.put(index, batch);
-            self.advance(index);
+            }
+            if std::mem::take(&mut self.in_hand) || !batch.stored.is_empty() || !self.damages.is_empty() {
+                return Ok(Fill::Idle);
+            }
+            self.wait();
         }
-        Ok(Fill::More)
     }
 
     fn skipped(&mut self) -> u64 {

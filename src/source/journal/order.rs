@@ -121,6 +121,10 @@ impl Merge {
             self.taken
         } else if let Some(index) = self.groups.iter().position(is_of) {
             index
+        } else if let Some(index) = self.groups.iter().position(|group| group.offers.is_empty()) {
+            // Nothing of it is listed, so it may become another one.
+            self.groups[index].seqnum_id = place.seqnum_id;
+            index
         } else {
             self.groups.push(Group { seqnum_id: place.seqnum_id, offers: Vec::new() });
             self.groups.len() - 1

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::Interest;
-use super::file::{JournalFile, Refusal};
+use super::file::{JournalFile, Refreshed, Refusal};
 use super::layout::State;
 use super::range::Range;
 use crate::cursor::{self, Place};
@@ -18,6 +19,11 @@ const MESSAGE: &[u8] = b"MESSAGE";
 /// How many fields are remembered as being an identifier or not.
 const VERDICTS: usize = 1 << 16;
 
+/// What looks like damage in a live file is believed when it was seen so often.
+const LOOKS: u8 = 3;
+/// How long a damaged live file is left alone before all of its entries are listed again.
+const REST: Duration = Duration::from_secs(1);
+
 /// A file and where reading it stands.
 pub(super) struct Reader {
     pub(super) path: PathBuf,
@@ -29,6 +35,8 @@ pub(super) struct Reader {
     scans: bool,
     /// For fields that were looked at: whether they are an identifier that is wanted; none if they are none.
     verdicts: HashMap<u32, Option<bool>>,
+    /// The last entry that was listed.
+    newest: u32,
     /// The entry at hand.
     pub(super) at: u32,
     /// The fields of the entry at hand, in the order of the file.
@@ -37,30 +45,59 @@ pub(super) struct Reader {
     pub(super) skipped: u64,
     /// How much the file has been worth, in bytes.
     pub(super) worth: u64,
+    /// What becomes of the file when all entries that are known were read.
+    pub(super) life: Life,
+    /// No entry is at hand; the file is looked at for more.
+    pub(super) waits: bool,
+    /// How often in a row the file has looked damaged.
+    doubts: u8,
+    /// The file is damaged: how many entries it promised when all were listed anew, and when that may be done again.
+    broken: Option<(u64, Instant)>,
+}
+
+/// Whether a file can get more entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It may.
+    Live,
+    /// Its writer has left it, as its name says, or it was deleted. One more look shows the last entries.
+    Left,
+    /// It will not, or nobody asks.
+    Over,
 }
 
 impl Reader {
-    /// Opens a file and finds out which of its entries are wanted.
-    pub(super) fn open(path: PathBuf, windows: usize, interest: &dyn Interest) -> Result<Reader, Refusal> {
+    /// Opens a file. Nothing is read before [`Reader::choose`].
+    pub(super) fn open(path: PathBuf, windows: usize) -> Result<Reader, Refusal> {
         let file = File::open(&path).map_err(Refusal::Unreadable)?;
-        let mut reader = Reader {
+        Ok(Reader {
             path,
             file: JournalFile::open(file, windows)?,
             list: Vec::new(),
             next: 0,
             scans: false,
             verdicts: HashMap::new(),
+            newest: 0,
             at: 0,
             items: Vec::new(),
             skipped: 0,
             worth: 0,
-        };
-        reader.choose(interest);
-        Ok(reader)
+            life: Life::Over,
+            waits: false,
+            doubts: 0,
+            broken: None,
+        })
     }
 
-    /// Lists the entries to read.
-    fn choose(&mut self, interest: &dyn Interest) {
+    /// Makes the file one that may get more entries, unless its header says otherwise.
+    pub(super) fn follow(&mut self) {
+        if self.file.header().state != State::Archived {
+            self.life = Life::Live;
+        }
+    }
+
+    /// Finds out which entries to read.
+    pub(super) fn choose(&mut self, interest: &dyn Interest) {
         if interest.everything() {
             self.list = self.file.entries();
         } else if let Some(list) = self.chosen(interest) {
@@ -70,12 +107,14 @@ impl Reader {
             self.scans = true;
             self.list = self.file.entries();
         }
+        self.newest = self.list.last().copied().unwrap_or_default();
     }
 
     /// The entries of the identifiers that are wanted, by the index. None where the index cannot be trusted: a writer is
-    /// at it or has died over it, or it is damaged.
+    /// at it, may come back to it or has died over it, or it is damaged.
     fn chosen(&mut self, interest: &dyn Interest) -> Option<Vec<u32>> {
-        if self.file.header().state == State::Online || self.file.damages().truncated {
+        let settled = self.life == Life::Over && self.file.header().state != State::Online;
+        if !settled || self.file.damages().truncated {
             return None;
         }
         let (mut wanted, mut any) = (Vec::new(), false);
@@ -147,6 +186,80 @@ impl Reader {
             wanted |= verdict == Some(true);
         }
         wanted
+    }
+
+    /// Looks whether a live file has more entries. True if some came.
+    ///
+    /// What looks damaged may be half of what the writer is doing, so it is looked at again before it is believed. Then
+    /// all entries are listed anew, and those that were listed before left out: the writer puts entries one behind the
+    /// other.
+    pub(super) fn look(&mut self) -> bool {
+        if self.life == Life::Over {
+            return false;
+        }
+        match self.file.refresh() {
+            Ok(Refreshed::Same) if !self.file.lags() => {
+                self.doubts = 0;
+                return self.looked(false);
+            }
+            Ok(Refreshed::Same | Refreshed::Changed) => {}
+            Ok(Refreshed::Gone) => {
+                self.life = Life::Over;
+                self.file.damages.emptied = true;
+                return false;
+            }
+            Err(cause) => {
+                self.doubts += 1;
+                if self.doubts >= LOOKS {
+                    self.file.damages.note(cause.into(), 0);
+                    self.life = Life::Over;
+                }
+                return false;
+            }
+        }
+        if self.next > 0 {
+            self.list.drain(..self.next);
+            self.list.shrink_to(1 << 12);
+            self.next = 0;
+        }
+        let promised = self.file.header().n_entries;
+        if let Some((before, rest)) = self.broken
+            && self.life == Life::Live
+            && (before == promised || Instant::now() < rest)
+        {
+            return false;
+        }
+        let (known, listed, damages) = (self.list.len(), self.file.listed, self.file.damages.clone());
+        if self.broken.is_none() && self.file.more_entries(&mut self.list) {
+            self.newest = self.list.last().copied().unwrap_or(self.newest);
+            self.doubts = 0;
+            return self.looked(self.list.len() > known);
+        }
+        self.list.truncate(known);
+        if self.doubts + 1 < LOOKS && self.broken.is_none() {
+            self.doubts += 1;
+            (self.file.listed, self.file.damages) = (listed, damages);
+            return false;
+        }
+        let newest = self.newest;
+        self.list.extend(self.file.entries().into_iter().filter(|at| *at > newest));
+        self.newest = self.list.last().copied().unwrap_or(newest);
+        self.doubts = 0;
+        self.broken = Some((promised, Instant::now() + REST));
+        self.looked(self.list.len() > known)
+    }
+
+    /// A look has shown all that there was.
+    fn looked(&mut self, came: bool) -> bool {
+        if self.life == Life::Left || self.file.header().state == State::Archived {
+            self.life = Life::Over;
+        }
+        came
+    }
+
+    /// Whether the last look was not believed.
+    pub(super) fn doubtful(&self) -> bool {
+        self.doubts > 0
     }
 
     /// Passes over all entries but the last `count` that are wanted. Gives how many are left.

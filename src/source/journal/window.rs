@@ -104,6 +104,7 @@ impl Windows {
         &self.file
     }
 
+    #[cfg(test)]
     pub(super) fn end(&self) -> u64 {
         self.end
     }
@@ -116,6 +117,7 @@ impl Windows {
     }
 
     /// Finds an offset below the end, or reads the window around it.
+    #[cfg(test)]
     #[inline]
     pub(super) fn near(&mut self, offset: u64) -> io::Result<Place> {
         self.find(offset, offset)
