@@ -170,16 +170,18 @@ pub(super) fn open<'r>(
     };
     // Where there are not so many boots, no entry is of the one asked for.
     source.range.boot = boot.map(Boot::Id).or(source.range.boot);
-    let mut spare = 0;
+    let mut last = HashSet::new();
     if let Some(lines) = settings.lines {
-        let found: usize = readers.iter_mut().map(|reader| reader.keep_last(lines, &source.range, interest)).sum();
-        spare = found.saturating_sub(lines);
+        readers.iter_mut().for_each(|reader| reader.keep_last(lines, &source.range, interest, &mut last));
     }
     for reader in readers {
         source.add(reader);
     }
-    for _ in 0..spare {
+    // Of the last ones of each file those are passed over that are not among the last of all.
+    let mut spare = last.len().saturating_sub(settings.lines.unwrap_or(usize::MAX));
+    while spare > 0 {
         let Some(index) = source.next() else { break };
+        spare -= usize::from(last.contains(&source.places[index]));
         source.advance(index);
     }
     (source, errors)
@@ -414,7 +416,7 @@ impl Source for JournalSource<'_> {
             while let Some(index) = self.next() {
                 self.put(index, batch);
                 self.advance(index);
-                if batch.arena.len() + 4 * batch.items.len() >= self.block {
+                if batch.arena.len() + 4 * batch.items.len() + size_of::<Stored>() * batch.stored.len() >= self.block {
                     self.in_hand = true;
                     return Ok(Fill::More);
                 }

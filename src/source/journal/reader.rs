@@ -1,6 +1,6 @@
 //! One file of a journal: which of its entries are wanted, and the next of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -262,18 +262,28 @@ impl Reader {
         self.doubts > 0
     }
 
-    /// Passes over all entries but the last `count` that are wanted. Gives how many are left.
-    pub(super) fn keep_last(&mut self, count: usize, range: &Range, interest: &dyn Interest) -> usize {
+    /// Passes over all entries but the last `count` that are worth showing, and notes where those stand.
+    pub(super) fn keep_last(
+        &mut self,
+        count: usize,
+        range: &Range,
+        interest: &dyn Interest,
+        places: &mut HashSet<Place>,
+    ) {
         let mut found = 0;
         let mut index = self.list.len();
         while index > 0 && found < count {
             index -= 1;
             let at = self.list.get(index).copied().unwrap_or_default();
-            found += usize::from(self.read(at, range, interest).is_some() && self.is_worth(interest));
+            if let Some(place) = self.read(at, range, interest)
+                && self.is_worth(interest)
+            {
+                found += 1;
+                places.insert(place);
+            }
         }
         self.skipped += index as u64;
         self.next = index;
-        found
     }
 
     /// Whether the entry at hand is likely to be shown, by its identifier and its message.
