@@ -225,6 +225,7 @@ impl Config {
                 of_this_machine: options.journal.unwrap_or(false),
                 namespace: options.namespace.unwrap_or_default(),
                 merge: options.merge.unwrap_or(false),
+                backend: options.journal_backend.unwrap_or_default(),
                 range,
                 lines: match options.lines.unwrap_or(Lines::Auto) {
                     Lines::Auto => (follow && !begins).then_some(FOLLOWED),

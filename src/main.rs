@@ -53,7 +53,7 @@ fn work(config: &Config, rules: &Rules, inputs: &[Input]) -> Result<Exit, Exit> 
     if config.journal.follow {
         // Before the output is opened, which would empty it.
         let groups = source::groups(inputs, &config.journal);
-        source::followable(&groups).map_err(|error| failed(Exit::Usage)(error))?;
+        source::followable(&groups, &config.journal).map_err(|error| failed(Exit::Usage)(error))?;
     }
     let mut sink = Sink::open(config.output.as_deref(), inputs).map_err(|error| failed(error.exit())(error))?;
     let outcome = run::run(config, rules, inputs, &mut sink);

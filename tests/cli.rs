@@ -55,6 +55,18 @@ fn wrong_flags_are_usage_errors() {
     refused(&["--strict=perhaps"], 64, &["--strict", "perhaps"]);
 }
 
+#[cfg(not(feature = "libsystemd"))]
+#[test]
+fn a_backend_that_was_left_out_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = ["--journal-backend", "libsystemd"];
+    refused(&[&backend[..], &[text(directory.path())]].concat(), 69, &["feature `libsystemd`", text(directory.path())]);
+    let machine = [&backend[..], &["--journal", "/dev/null"]].concat();
+    refused(&machine, 69, &["feature `libsystemd`", "/var/log/journal"]);
+    // It says what reads journals, and this is none.
+    ends(&mut katalog(&[&backend[..], &["/dev/null"]].concat()), 0);
+}
+
 #[test]
 fn a_wrong_variable_is_named() {
     let output = ends(katalog(&[]).env("KATALOG_FORMAT", "xml"), 64);

@@ -3,6 +3,8 @@
 mod damaged;
 mod filters;
 mod follow;
+#[cfg(feature = "libsystemd")]
+mod libsystemd;
 mod live;
 mod merged;
 mod read;

@@ -19,7 +19,7 @@ use super::values::{
 use crate::encode::Format;
 use crate::normalize::Nested;
 use crate::select::Others;
-use crate::source::{InputFormat, Namespace};
+use crate::source::{Backend, InputFormat, Namespace};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -63,6 +63,14 @@ pub struct Options {
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub merge: Option<bool>,
+
+    /// What reads journals [default: native]
+    ///
+    /// `libsystemd` is there where katalog was built with the cargo feature of that name. It is slower, and gets less out
+    /// of damaged files.
+    #[arg(long, env = "KATALOG_JOURNAL_BACKEND", value_name = "BACKEND", help_heading = "Journal")]
+    #[serde(deserialize_with = "choice")]
+    pub journal_backend: Option<Backend>,
 
     /// Only entries of journals from this time on [default: none]
     ///
@@ -283,6 +291,7 @@ impl Options {
             journal: self.journal.or(below.journal),
             namespace: self.namespace.or(below.namespace),
             merge: self.merge.or(below.merge),
+            journal_backend: self.journal_backend.or(below.journal_backend),
             since: self.since.or(below.since),
             until: self.until.or(below.until),
             boot: self.boot.or(below.boot),

@@ -50,6 +50,9 @@ pub enum SourceError {
         /// What the system said.
         kind: io::ErrorKind,
     },
+    /// Journals are to be followed with libsystemd.
+    #[error("--follow cannot be used with --journal-backend libsystemd: journals are followed natively")]
+    FollowedByLibsystemd,
     /// This machine has no journal.
     #[error(
         "no journal files of this machine were found in /run/log/journal and /var/log/journal; name the files or \
@@ -63,6 +66,16 @@ pub enum SourceError {
         input: Input,
         /// Why.
         cause: String,
+    },
+    /// The input is a journal that is to be read through libsystemd, which was left out of this build.
+    #[error(
+        "failed to read {}: it is to be read through libsystemd, which this build leaves out; build katalog with the cargo \
+         feature `libsystemd`, or leave out --journal-backend to have katalog itself read it",
+        .input.quoted()
+    )]
+    MissingLibsystemd {
+        /// The input.
+        input: Input,
     },
     /// Entries of a journal are asked for, and the input is none.
     #[error(
@@ -130,14 +143,16 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The exit code that says the same, after `sysexits.h`: 64 usage, 66 no input, 77 permission, 74 input or output, 65 data.
+    /// The exit code that says the same, after `sysexits.h`: 64 usage, 65 data, 66 no input, 69 something that this build
+    /// leaves out, 74 input or output, 77 permission.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { cause, .. } | Self::Read { cause, .. } => code(cause.kind()),
             Self::JournalAccess { kind, .. } => code(*kind),
             Self::NoMachineJournal => 66,
-            Self::NotFollowed { .. } => 64,
+            Self::NotFollowed { .. } | Self::FollowedByLibsystemd => 64,
+            Self::MissingLibsystemd { .. } => 69,
             Self::Directory { .. }
             | Self::Journal { .. }
             | Self::JournalRefused { .. }

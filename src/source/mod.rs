@@ -19,7 +19,7 @@ use crate::entry::Batch;
 
 pub use codec::Codec;
 pub use error::SourceError;
-pub use journal::{Boot, Interest, JournalSettings, Namespace, Range};
+pub use journal::{Backend, Boot, Interest, JournalSettings, Namespace, Range};
 pub use open::{Group, Input, followable, from_reader, groups, open, open_journals};
 
 /// Why a [`Source`] stopped filling a batch.

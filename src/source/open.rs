@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::journal::{self, Interest, JournalSettings};
+use super::journal::{self, Backend, Interest, JournalSettings, libsystemd};
 use super::stream::Stream;
 use super::{Settings, Source, SourceError};
 
@@ -94,8 +94,11 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings) -> Vec<Group> {
 ///
 /// # Errors
 ///
-/// Fails at the first input that cannot be followed.
-pub fn followable(groups: &[Group]) -> Result<(), SourceError> {
+/// Fails at the first input that cannot be followed, and where libsystemd is to do it.
+pub fn followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
+    if settings.backend == Backend::Libsystemd {
+        return Err(SourceError::FollowedByLibsystemd);
+    }
     let journal = groups.iter().any(|group| matches!(group, Group::Journal(_)));
     for group in groups {
         let Group::Stream(input) = group else { continue };
@@ -118,8 +121,16 @@ pub fn open_journals<'r>(
     block: usize,
     interest: &'r dyn Interest,
 ) -> (Box<dyn Source + 'r>, Vec<SourceError>) {
-    let (source, errors) = journal::open(paths, settings, block, interest);
-    (Box::new(source), errors)
+    match settings.backend {
+        Backend::Native => {
+            let (source, errors) = journal::open(paths, settings, block, interest);
+            (Box::new(source), errors)
+        }
+        Backend::Libsystemd => {
+            let (source, errors) = libsystemd::open(paths, settings, block, interest);
+            (Box::new(source), errors)
+        }
+    }
 }
 
 /// Opens an input. Nothing is read yet, so what it holds shows with the first batch.

@@ -35,7 +35,7 @@ fn same(name: &str, place: &Place, theirs: &[&str], ours: &[&str], some: usize) 
 }
 
 /// A directory of five files with 230 entries, one a second.
-fn rotated() -> (tempfile::TempDir, Place) {
+pub(super) fn rotated() -> (tempfile::TempDir, Place) {
     let folder = tempfile::tempdir().unwrap();
     remote::append(&folder.path().join("system.journal"), &stream(&wide(230)), Manner::default());
     let place = Place::Directory(folder.path().to_owned());
@@ -147,11 +147,8 @@ fn times_are_tested_where_the_clock_went_back() {
     }
 }
 
-#[test]
-fn boots() {
-    if remote::missing() {
-        return;
-    }
+/// A directory of two files with three boots of 20 entries each.
+pub(super) fn rebooted() -> (tempfile::TempDir, Place) {
     let folder = tempfile::tempdir().unwrap();
     let entry = |number: u64| {
         let mut entry = services(number + 1).pop().unwrap();
@@ -167,6 +164,15 @@ fn boots() {
     put(folder.path(), "a.journal", &file(&shape(1), &entries[..30]));
     put(folder.path(), "b.journal", &file(&shape(31), &entries[30..]));
     let place = Place::Directory(folder.path().to_owned());
+    (folder, place)
+}
+
+#[test]
+fn boots() {
+    if remote::missing() {
+        return;
+    }
+    let (_folder, place) = rebooted();
     let mut failures = Vec::new();
     for boot in ["6c7c6013a26343b29e964691ff25d04c", "00000000000000000000000000000abc", "-1", "-2", "1", "2", "3"] {
         let flag = format!("--boot={boot}");

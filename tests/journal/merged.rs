@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use super::{differences, export, none, put};
 use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, service, services};
@@ -73,11 +75,8 @@ fn a_writer_that_was_killed() {
     assert_eq!(compare::entries(&export(&Place::Directory(folder.path().to_owned()), &[])).len(), 40);
 }
 
-#[test]
-fn files_of_one_source_that_interleave() {
-    if remote::missing() {
-        return;
-    }
+/// Files of one source, with numbers that interleave.
+pub(super) fn interleaved() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let shape = Shape { seqnum_id: 7, state: State::Archived, ..Shape::default() };
     let mut system = Writer::new(Shape { file_id: 1, ..shape.clone() });
@@ -98,6 +97,15 @@ fn files_of_one_source_that_interleave() {
     put(folder.path(), "system.journal", &system.finish());
     put(folder.path(), "user-1000.journal", &user.finish());
     put(folder.path(), "user-1001.journal", &other.finish());
+    folder
+}
+
+#[test]
+fn files_of_one_source_that_interleave() {
+    if remote::missing() {
+        return;
+    }
+    let folder = interleaved();
     all_orders("files of one source", folder.path());
     let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
     let numbers: Vec<u64> = compare::entries(&ours).iter().map(|entry| seqnum(entry)).collect();
@@ -110,12 +118,9 @@ fn seqnum(entry: &[u8]) -> u64 {
     u64::from_str_radix(number, 16).unwrap()
 }
 
-#[test]
-fn boots() {
-    if remote::missing() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
+/// Two boots in two files, and one boot in three.
+pub(super) fn boots() -> [TempDir; 2] {
+    let two = tempfile::tempdir().unwrap();
     // The first file ends with the next boot, the second goes on with it, under numbers of their own.
     let entry = |number: u64, boot| {
         let mut entry = service(number, boot);
@@ -128,26 +133,32 @@ fn boots() {
     let next: Vec<Entry> = (50..70).map(|number| entry(number, NEXT_BOOT)).collect();
     let last: Vec<Entry> = (70..90).map(|number| entry(number, NEXT_BOOT)).collect();
     let shape = |id| Shape { file_id: id, seqnum_id: id, ..Shape::default() };
-    put(folder.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
-    put(folder.path(), "b.journal", &file(&shape(2), &last));
-    all_orders("two boots", folder.path());
+    put(two.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
+    put(two.path(), "b.journal", &file(&shape(2), &last));
 
     // A boot is in two files with numbers of their own, and only the time since its start says what came first.
-    let folder = tempfile::tempdir().unwrap();
+    let one = tempfile::tempdir().unwrap();
     let steps = |numbers: std::ops::Range<u64>, step: usize| -> Vec<Entry> {
         numbers.step_by(step).map(|number| entry(number, BOOT)).collect()
     };
-    put(folder.path(), "a.journal", &file(&shape(1), &steps(0..90, 3)));
-    put(folder.path(), "b.journal", &file(&shape(2), &steps(1..90, 3)));
-    put(folder.path(), "c.journal", &file(&shape(3), &steps(2..90, 6)));
-    all_orders("one boot in three files", folder.path());
+    put(one.path(), "a.journal", &file(&shape(1), &steps(0..90, 3)));
+    put(one.path(), "b.journal", &file(&shape(2), &steps(1..90, 3)));
+    put(one.path(), "c.journal", &file(&shape(3), &steps(2..90, 6)));
+    [two, one]
 }
 
 #[test]
-fn machines() {
+fn boots_are_in_order() {
     if remote::missing() {
         return;
     }
+    let [two, one] = boots();
+    all_orders("two boots", two.path());
+    all_orders("one boot in three files", one.path());
+}
+
+/// Four machines, a file each.
+pub(super) fn machines() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for machine in 0..4_u64 {
         let id = u128::from(machine) + 0x1000;
@@ -162,6 +173,15 @@ fn machines() {
             .collect();
         put(folder.path(), format!("remote-node{machine}.journal"), &file(&shape, &entries));
     }
+    folder
+}
+
+#[test]
+fn machines_take_turns() {
+    if remote::missing() {
+        return;
+    }
+    let folder = machines();
     all_orders("four machines", folder.path());
 
     // Each in the directory that has its id for a name, as in /var/log/journal.
@@ -175,16 +195,22 @@ fn machines() {
     none(&differences("a tree of machines", &Place::Directory(tree.path().to_owned())));
 }
 
-#[test]
-fn copies_are_shown_once() {
-    if remote::missing() {
-        return;
-    }
+/// A file, a copy of it, and one that goes on from there.
+pub(super) fn copies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let bytes = file(&Shape::default(), &services(30));
     put(folder.path(), "system.journal", &bytes);
     put(folder.path(), "copy.journal", &bytes);
     put(folder.path(), "more.journal", &file(&Shape::default(), &services(45)));
+    folder
+}
+
+#[test]
+fn copies_are_shown_once() {
+    if remote::missing() {
+        return;
+    }
+    let folder = copies();
     all_orders("copies", folder.path());
     let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
     assert_eq!(compare::entries(&ours).len(), 45);

@@ -123,7 +123,7 @@ fn real_files_lose_nothing() {
 }
 
 /// The journal files of other projects, which are not ours to pass on. They lie beside the project where they are there.
-fn real_files() -> Vec<PathBuf> {
+pub(super) fn real_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/journals");
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -133,7 +133,7 @@ fn real_files() -> Vec<PathBuf> {
 }
 
 /// Decompresses a file into a folder.
-fn unpacked(path: &Path, folder: &Path) -> PathBuf {
+pub(super) fn unpacked(path: &Path, folder: &Path) -> PathBuf {
     let to = folder.join(path.file_stem().unwrap());
     let mut packed = zstd::Decoder::new(fs::File::open(path).unwrap()).unwrap();
     io::copy(&mut packed, &mut fs::File::create(&to).unwrap()).unwrap();

@@ -12,6 +12,11 @@ mod follow;
 mod hash;
 mod index;
 mod layout;
+#[cfg(feature = "libsystemd")]
+pub(super) mod libsystemd;
+#[cfg(not(feature = "libsystemd"))]
+#[path = "libsystemd/missing.rs"]
+pub(super) mod libsystemd;
 mod order;
 mod payload;
 mod range;
@@ -23,6 +28,9 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Deserialize;
 
 use cache::{Cache, Known, key};
 use file::Refusal;
@@ -52,6 +60,17 @@ pub trait Interest: Sync {
     fn field(&self, name: &[u8]) -> bool;
 }
 
+/// What reads journals. Its values are also the words of the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// katalog itself
+    #[default]
+    Native,
+    /// systemd's library, where the build has the cargo feature `libsystemd`
+    Libsystemd,
+}
+
 /// Which journals are read, and from where to where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalSettings {
@@ -61,6 +80,8 @@ pub struct JournalSettings {
     pub namespace: Namespace,
     /// Journals of other machines that are stored on this one too.
     pub merge: bool,
+    /// What reads them.
+    pub backend: Backend,
     /// From where to where.
     pub range: Range,
     /// Only so many entries, the last ones.
@@ -107,7 +128,7 @@ pub(super) struct JournalSource<'r> {
     in_hand: bool,
 }
 
-/// The files that inputs name, and what could not be read of them.
+/// Opens the files that inputs name, and says what could not be read of them.
 pub(super) fn open<'r>(
     inputs: &[PathBuf],
     settings: &JournalSettings,

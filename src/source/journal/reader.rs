@@ -12,7 +12,7 @@ use super::range::Range;
 use crate::cursor::{self, Place};
 
 /// The name of the field that says who wrote an entry.
-const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
+pub(super) const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
 
 const MESSAGE: &[u8] = b"MESSAGE";
 

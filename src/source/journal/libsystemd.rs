@@ -1,0 +1,362 @@
+//! Journals through libsystemd (man page sd-journal(3)): what our own reader is held against, and the way out where it
+//! should fail.
+//!
+//! Which files are read, and which of their entries, is found out as for our own reader; libsystemd puts the files
+//! together. Its ways to seek by time trust the clock, so each entry is held against the range instead.
+//!
+//! It is slower: each entry costs an allocation for its cursor, the only thing that tells the sequence number. It drops a
+//! file silently where that is damaged, and it tells neither in which file an entry stands, and where, nor how many it
+//! passes over for a match. It maps files: if one is cut while it is read, the process ends with SIGBUS.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
+
+use super::damage::Damage;
+use super::payload::{MAX_FIELD, name_len};
+use super::range::{Boot, Range};
+use super::reader::IDENTIFIER;
+use super::{BLOCKS, Interest, JournalSettings, WORTH, WORTH_FACTOR};
+use crate::cursor::{self, Cursor, Place};
+use crate::entry::{Batch, Stored};
+use crate::source::{Damaged, Fill, Input, Source, SourceError};
+
+/// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
+const MATCHES: usize = 256;
+
+/// More values than this are not listed. libsystemd follows a list of values in a circle, where damage has made it one.
+const VALUES: usize = 1 << 16;
+
+/// What an entry takes of a file at least, in bytes.
+const ENTRY: u64 = 64;
+
+/// A journal that libsystemd reads.
+pub(in crate::source) struct LibsystemdSource<'r> {
+    interest: &'r dyn Interest,
+    range: Range,
+    /// None where there is nothing left to read.
+    journal: Option<Journal>,
+    /// The entry at hand was not handed on yet.
+    at_hand: bool,
+    /// Each entry's identifier has to be looked at, since there are no matches for them.
+    scans: bool,
+    block: usize,
+    /// What the files together may still be worth, in bytes: an entry can name a large field any number of times.
+    worth: u64,
+    /// The numbers of the batch's fields, by the hash of their bytes.
+    numbers: HashMap<u64, u32>,
+    /// The directory that all files are in, or the file if there is one. More is not known of where an entry stands.
+    input: Input,
+    skipped: u64,
+    damages: Vec<Damaged>,
+    /// What the next filling ends with.
+    failure: Option<SourceError>,
+}
+
+/// Opens the files that inputs name, and says what could not be read of them.
+pub(in crate::source) fn open<'r>(
+    inputs: &[PathBuf],
+    settings: &JournalSettings,
+    block: usize,
+    interest: &'r dyn Interest,
+) -> (LibsystemdSource<'r>, Vec<SourceError>) {
+    let (found, mut errors) = super::find(inputs, settings);
+    let paths: Vec<PathBuf> = found.files.into_iter().map(|candidate| candidate.path).collect();
+    let input = Input::File(common(&paths));
+    let length: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
+    let journal = opened(paths, &mut errors);
+    let mut source = LibsystemdSource {
+        interest,
+        range: settings.range,
+        journal,
+        at_hand: false,
+        scans: false,
+        block: block * BLOCKS,
+        worth: WORTH.max(length.saturating_mul(WORTH_FACTOR)),
+        numbers: HashMap::new(),
+        input,
+        skipped: 0,
+        damages: Vec::new(),
+        failure: None,
+    };
+    if let Err(cause) = source.begin(settings.lines) {
+        errors.push(source.failed(&cause));
+    }
+    (source, errors)
+}
+
+/// The journal of all files that libsystemd can open; none if there are none. One file that it refuses would keep it from
+/// opening the others.
+fn opened(mut paths: Vec<PathBuf>, errors: &mut Vec<SourceError>) -> Option<Journal> {
+    if paths.is_empty() {
+        return None;
+    }
+    let mut all = together(&paths);
+    if all.is_err() {
+        paths.retain(|path| {
+            let input = || Input::File(path.clone());
+            let refused = together(std::slice::from_ref(path)).err();
+            errors.extend(
+                refused.iter().map(|error| SourceError::JournalRefused { input: input(), cause: error.to_string() }),
+            );
+            refused.is_none()
+        });
+        all = together(&paths);
+    }
+    all.ok().filter(|_| !paths.is_empty())
+}
+
+fn together(paths: &[PathBuf]) -> systemd::Result<Journal> {
+    let absolute = paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let names = absolute.map(|path| path.as_os_str().as_bytes().to_vec());
+    let mut journal = OpenFilesOptions::default().open_files(names)?;
+    // By itself it cuts fields at 64 KiB. One that is cut at this size is larger than any that is taken.
+    journal.set_data_threshold(MAX_FIELD + 1)?;
+    Ok(journal)
+}
+
+/// The longest path that all paths begin with.
+fn common(paths: &[PathBuf]) -> PathBuf {
+    let mut paths = paths.iter().map(PathBuf::as_path);
+    let first = paths.next().unwrap_or(Path::new("/"));
+    paths
+        .fold(first, |common, path| common.ancestors().find(|ancestor| path.starts_with(ancestor)).unwrap_or(common))
+        .to_owned()
+}
+
+/// All values of a field, whatever the matches.
+fn values(journal: &mut JournalRef, name: &str) -> systemd::Result<Vec<Vec<u8>>> {
+    let mut values = Vec::new();
+    journal.query_unique(name)?;
+    while let Some(field) = journal.enumerate_unique()? {
+        if values.len() == VALUES {
+            return Err(systemd::Error::other("too many values"));
+        }
+        values.extend(field.value().map(<[u8]>::to_vec));
+    }
+    Ok(values)
+}
+
+/// The boots that the journal tells of, the first one first, by the times of their first entries.
+fn boots(journal: &mut JournalRef) -> systemd::Result<Vec<[u8; 16]>> {
+    let mut boots = Vec::new();
+    for value in values(journal, "_BOOT_ID")? {
+        let Some(id) = cursor::parse_id(&value) else { continue };
+        journal.match_flush()?.match_add("_BOOT_ID", value)?.seek_head()?;
+        if journal.next()? > 0 {
+            boots.push((journal.timestamp_usec()?, id));
+        }
+    }
+    journal.match_flush()?;
+    boots.sort_unstable();
+    let mut seen = HashSet::new();
+    Ok(boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect())
+}
+
+/// Restricts a journal to the identifiers that are wanted. Gives how many those are; none where it could not be done,
+/// and the journal is not restricted.
+fn restrict(journal: &mut JournalRef, interest: &dyn Interest) -> systemd::Result<Option<usize>> {
+    let Ok(mut identifiers) = values(journal, "SYSLOG_IDENTIFIER") else { return Ok(None) };
+    // Entries without any identifier are rarer than tables that were lost.
+    let any = !identifiers.is_empty();
+    identifiers.retain(|value| interest.entries_of(value));
+    if !any || identifiers.len() > MATCHES {
+        return Ok(None);
+    }
+    let count = identifiers.len();
+    for identifier in identifiers {
+        if journal.match_add("SYSLOG_IDENTIFIER", identifier).is_err() {
+            journal.match_flush()?;
+            return Ok(None);
+        }
+    }
+    Ok(Some(count))
+}
+
+/// Whether the identifier of the entry at hand is one that is wanted. With two of them, one is enough.
+fn is_wanted(journal: &mut JournalRef, interest: &dyn Interest) -> bool {
+    journal.restart_data();
+    while let Ok(Some(field)) = journal.enumerate_data() {
+        if field.name() == IDENTIFIER && field.value().is_some_and(|value| interest.entries_of(value)) {
+            return true;
+        }
+    }
+    false
+}
+
+impl LibsystemdSource<'_> {
+    /// Goes before the first entry to read, or to it.
+    fn begin(&mut self, lines: Option<usize>) -> systemd::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let boot = match self.range.boot {
+            Some(Boot::Before(count)) => boots(journal)?.into_iter().rev().nth(count),
+            Some(Boot::First(count)) => boots(journal)?.into_iter().nth(count),
+            _ => None,
+        };
+        // Where there are not so many boots, no entry is of the one asked for.
+        self.range.boot = boot.map(Boot::Id).or(self.range.boot);
+        if !self.interest.everything() {
+            match restrict(journal, self.interest)? {
+                Some(0) => self.journal = None,
+                count => self.scans = count.is_none(),
+            }
+        }
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let Some(mut lines) = lines else { return journal.seek_head() };
+        if lines == 0 {
+            self.journal = None;
+            return Ok(());
+        }
+        journal.seek_tail()?;
+        while lines > 0 {
+            let Some(journal) = &mut self.journal else { return Ok(()) };
+            if journal.previous()? == 0 || self.worth == 0 {
+                return journal.seek_head();
+            }
+            self.worth = self.worth.saturating_sub(ENTRY);
+            lines -= usize::from(self.place().is_some());
+        }
+        self.at_hand = true;
+        Ok(())
+    }
+
+    /// Goes to the next entry that is wanted.
+    fn next(&mut self) -> systemd::Result<Option<Place>> {
+        loop {
+            let Some(journal) = &mut self.journal else { return Ok(None) };
+            if !std::mem::take(&mut self.at_hand) {
+                // What was found broken may have been put aside by then.
+                let moved = journal.next().or_else(|_| journal.process().and_then(|_| journal.next()))?;
+                if moved == 0 || self.worth == 0 {
+                    return Ok(None);
+                }
+                self.worth = self.worth.saturating_sub(ENTRY);
+            }
+            match self.place() {
+                Some(place) => return Ok(Some(place)),
+                None => self.skipped += 1,
+            }
+        }
+    }
+
+    /// Where the entry at hand stands, if it can be read and is wanted.
+    fn place(&mut self) -> Option<Place> {
+        let journal = self.journal.as_mut()?;
+        let cursor = journal.cursor().ok().and_then(|text| text.parse::<Cursor>().ok()?.place());
+        let Some(place) = cursor else {
+            self.note(Damage::Entry);
+            return None;
+        };
+        (self.range.has(&place) && (!self.scans || is_wanted(journal, self.interest))).then_some(place)
+    }
+
+    /// Appends the entry at hand.
+    fn put(&mut self, place: Place, batch: &mut Batch) {
+        let Some(mut journal) = self.journal.take() else { return };
+        let start = batch.items.len() as u32;
+        let mut length = 0;
+        journal.restart_data();
+        // No writer makes an entry of this size.
+        while length <= MAX_FIELD {
+            let field = match journal.enumerate_data() {
+                Ok(Some(field)) => field,
+                Ok(None) => break,
+                Err(_) => {
+                    // It would be the same field again the next time.
+                    self.note(Damage::Undecodable);
+                    break;
+                }
+            };
+            let bytes = field.data();
+            if bytes.len() > MAX_FIELD {
+                self.note(Damage::Oversized);
+            } else if let Some(name) = name_len(bytes) {
+                if self.interest.field(bytes.get(..name).unwrap_or_default()) {
+                    let number = self.number(bytes, name, batch);
+                    batch.items.push(number);
+                    length += bytes.len();
+                }
+            } else {
+                self.note(Damage::Name);
+            }
+        }
+        let end = batch.items.len() as u32;
+        batch.stored.push(Stored { place, offset: 0, start, end, length });
+        self.worth = self.worth.saturating_sub(length as u64);
+        self.journal = Some(journal);
+    }
+
+    /// The number of a field in the batch, which has it from now on.
+    fn number(&mut self, bytes: &[u8], name: usize, batch: &mut Batch) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        let hash = hasher.finish();
+        if let Some(number) = self.numbers.get(&hash)
+            && let Some(datum) = batch.data.get(*number as usize)
+            && batch.arena.get(datum.start as usize..datum.end as usize) == Some(bytes)
+        {
+            return *number;
+        }
+        let number = super::append(batch, bytes, name as u32);
+        self.numbers.insert(hash, number);
+        number
+    }
+
+    #[cold]
+    fn note(&mut self, damage: Damage) {
+        let reason = damage.name();
+        match self.damages.iter_mut().find(|known| known.reason == reason) {
+            Some(known) => known.count += 1,
+            None => self.damages.push(Damaged { input: self.input.clone(), reason, count: 1, offset: 0 }),
+        }
+    }
+
+    /// Ends the reading.
+    fn failed(&mut self, cause: &systemd::Error) -> SourceError {
+        self.journal = None;
+        let input = self.input.clone();
+        SourceError::JournalAccess {
+            message: format!("failed to read {} through libsystemd: {cause}", input.quoted()),
+            kind: cause.kind(),
+            input,
+        }
+    }
+}
+
+impl Source for LibsystemdSource<'_> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+        batch.clear();
+        batch.trim(self.block * 4);
+        batch.arena.clear();
+        self.numbers.clear();
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        while batch.arena.len() + 4 * batch.items.len() + size_of::<Stored>() * batch.stored.len() < self.block {
+            match self.next() {
+                Ok(Some(place)) => self.put(place, batch),
+                Ok(None) => {
+                    self.journal = None;
+                    return Ok(Fill::End);
+                }
+                Err(cause) => {
+                    self.failure = Some(self.failed(&cause));
+                    break;
+                }
+            }
+        }
+        Ok(Fill::More)
+    }
+
+    fn skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped)
+    }
+
+    fn damages(&mut self) -> Vec<Damaged> {
+        // Once for all, as nobody can tell one from the other.
+        if self.journal.is_some() { Vec::new() } else { std::mem::take(&mut self.damages) }
+    }
+}
