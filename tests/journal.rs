@@ -8,6 +8,7 @@ mod libsystemd;
 mod live;
 mod merged;
 mod read;
+mod seeds;
 mod written;
 
 use std::ffi::OsStr;

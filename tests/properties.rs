@@ -802,8 +802,13 @@ fn kind(value: &Value) -> &'static str {
 fn saved_inputs_run_through_the_checks_of_the_fuzz_targets() {
     use crate::support::check;
     type Check = fn(&[u8]);
-    let targets: [(&str, Check); 4] =
-        [("logfmt", check::logfmt), ("json", check::json), ("export", check::export), ("pipeline", check::pipeline)];
+    let targets: [(&str, Check); 5] = [
+        ("logfmt", check::logfmt),
+        ("json", check::json),
+        ("export", check::export),
+        ("journal", check::journal),
+        ("pipeline", check::pipeline),
+    ];
     for (target, check) in targets {
         let saved = files(&format!("fixtures/fuzz/{target}"));
         assert!(!saved.is_empty(), "{target} has no seeds");

@@ -153,9 +153,9 @@ impl View {
     }
 }
 
-/// Whether the head of an entry says it already.
+/// Whether the head of an entry says it already. Only the boot is stored as a field too; no writer stores the others.
 fn is_told(name: &[u8]) -> bool {
-    name == b"_BOOT_ID"
+    matches!(name, b"_BOOT_ID" | b"__CURSOR" | b"__REALTIME_TIMESTAMP" | b"__MONOTONIC_TIMESTAMP")
 }
 
 fn number(head: &str, value: u64, out: &mut Vec<u8>) {

@@ -11,9 +11,9 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::{ends, none, put};
 use crate::support::journal::damage::{self, arrays, complete, number, objects, of};
-use crate::support::journal::remote;
 use crate::support::journal::samples::services;
 use crate::support::journal::write::{header, object};
+use crate::support::journal::{self, remote};
 use crate::support::journal::{Codec, Entry, Shape, Writer, compare, file};
 use crate::support::katalog;
 use crate::support::pipeline::records;
@@ -341,9 +341,34 @@ fn an_entry_that_lists_one_value_again_and_again() {
         damage::put(&mut file, item, &at.to_le_bytes());
     }
     let size = file.len();
-    let path = put(folder.path(), "system.journal", &file);
-    let stream = export(&path).unwrap();
-    assert!(stream.len() <= 100 * size, "{} bytes out of a file of {size}", stream.len());
+    // Whether the value says that other entries have it too, or not.
+    for count in [1, 2] {
+        damage::put(&mut file, at as usize + 56, &[count]);
+        let path = put(folder.path(), "system.journal", &file);
+        let stream = export(&path).unwrap();
+        assert!(stream.len() <= 100 * size, "{} bytes out of a file of {size}", stream.len());
+        assert_eq!(compare::entries(&stream).len(), 1);
+    }
+}
+
+#[test]
+fn entries_that_all_have_one_large_value() {
+    const ENTRIES: usize = 3000;
+    let folder = tempfile::tempdir().unwrap();
+    let big = "0123456789abcdef".repeat(8 << 10);
+    let entries: Vec<Entry> = services(ENTRIES as u64).into_iter().map(|entry| entry.with("BIG", &big)).collect();
+    let file = file(&Shape { compression: None, buckets: (4001, 61), ..Shape::default() }, &entries);
+    put(folder.path(), "a.journal", &file);
+    let other = Shape { seqnum_id: 1, ..Shape::default() };
+    put(folder.path(), "b.journal", &journal::file(&other, &services(5)));
+    let output = run(folder.path(), &["--format", "export", "--stats", "text"]);
+    assert_eq!(output.status.code(), Some(0));
+    let found = compare::entries(&output.stdout).len();
+    assert!(output.stdout.len() <= 100 * file.len(), "{} bytes of {}", output.stdout.len(), file.len());
+    // It comes to an end somewhere, which is said, and the other file to its own.
+    assert!((100..ENTRIES).contains(&found), "{found} entries");
+    assert!(output.stdout.windows(34).any(|part| part == b"s=00000000000000000000000000000001"), "the other file");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("oversized-field"));
 }
 
 #[test]

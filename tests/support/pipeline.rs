@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 
 use katalog::cli::Cli;
 use katalog::config::options::Options;
@@ -12,7 +13,7 @@ use katalog::encode::Encoder;
 use katalog::entry::Batch;
 use katalog::pipeline::{Chunk, Worker};
 use katalog::rules::Rules;
-use katalog::source::{self, Fill, Input};
+use katalog::source::{self, Fill, Input, Source};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -67,6 +68,16 @@ impl Setup {
         let settings = source::Settings { block: cuts.block, ..self.config.source };
         let reader = Box::new(Pieces { bytes: bytes.to_vec(), at: 0, reads: cuts.reads.clone(), turn: 0 });
         let mut source = source::from_reader(reader, Input::Stdin, cuts.live, &settings);
+        self.drain(source.as_mut(), cuts)
+    }
+
+    /// Runs the program over a journal file. Of the cuts only the sizes of batches and the workers matter.
+    pub fn run_journal(&self, path: &Path, cuts: &Cuts) -> Outcome {
+        let (mut source, _) = source::open_journals(&[path.to_owned()], &self.config.journal, cuts.block, &self.rules);
+        self.drain(source.as_mut(), cuts)
+    }
+
+    fn drain(&self, source: &mut dyn Source, cuts: &Cuts) -> Outcome {
         let worker = |_| Worker::new(&self.rules, Encoder::new(&self.config.encode));
         let mut workers: Vec<_> = (0..cuts.workers.max(1)).map(worker).collect();
         let mut batch = Batch::default();

@@ -19,7 +19,7 @@ use super::damage::Damage;
 use super::payload::{MAX_FIELD, name_len};
 use super::range::{Boot, Range};
 use super::reader::IDENTIFIER;
-use super::{BLOCKS, Interest, JournalSettings, WORTH, WORTH_FACTOR};
+use super::{Interest, JournalSettings, WORTH, WORTH_FACTOR};
 use crate::cursor::{self, Cursor, Place};
 use crate::entry::{Batch, Stored};
 use crate::source::{Damaged, Fill, Input, Source, SourceError};
@@ -74,7 +74,7 @@ pub(in crate::source) fn open<'r>(
         journal,
         at_hand: false,
         scans: false,
-        block: block * BLOCKS,
+        block,
         worth: WORTH.max(length.saturating_mul(WORTH_FACTOR)),
         numbers: HashMap::new(),
         input,

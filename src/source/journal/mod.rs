@@ -33,6 +33,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use cache::{Cache, Known, key};
+use damage::Damage;
 use file::Refusal;
 use follow::Follow;
 use order::{Limit, Merge, Turn};
@@ -105,6 +106,10 @@ const WINDOWS: usize = 256;
 /// number of times.
 const WORTH_FACTOR: u64 = 64;
 const WORTH: u64 = 64 << 20;
+
+/// The fields of a batch's entries together have at most so many times the bytes that the batch has, and the last entry
+/// counts whole: what is made of a batch is not to be huge because its entries share large fields.
+const SHARED: usize = 16;
 
 /// A journal of one or many files.
 pub(super) struct JournalSource<'r> {
@@ -332,21 +337,19 @@ impl JournalSource<'_> {
                 self.close(index);
             }
         }
-        if self.turn.is_some_and(|(at, _)| at == index) {
-            self.turn = None;
-        }
+        self.turn.take_if(|(at, _)| *at == index);
         false
     }
 
-    /// Appends the entry at hand of a file.
-    fn put(&mut self, index: usize, batch: &mut Batch) {
-        let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) else { return };
+    /// Appends the entry at hand of a file. Gives the length of its fields together.
+    fn put(&mut self, index: usize, batch: &mut Batch) -> usize {
+        let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) else { return 0 };
         let start = batch.items.len() as u32;
         let mut length = 0;
-        let most = batch.arena.len() + payload::MAX_FIELD;
         for at in &reader.items {
-            if batch.arena.len() > most {
+            if length > payload::MAX_FIELD {
                 // No writer makes such an entry.
+                reader.file.damages.note(Damage::Oversized, reader.at);
                 break;
             }
             let key = key(index, *at);
@@ -362,6 +365,10 @@ impl JournalSource<'_> {
                     let from = batch.arena.len();
                     let interest = self.interest;
                     let Ok(datum) = reader.file.data(*at, &mut batch.arena, |name| interest.field(name)) else {
+                        if reader.life == Life::Over {
+                            // It may have cost much to find that out.
+                            self.cache.keep(key, b"", 0, 0);
+                        }
                         continue;
                     };
                     if !datum.wanted {
@@ -387,12 +394,15 @@ impl JournalSource<'_> {
         batch.stored.push(Stored { place: self.places[index], offset, start, end, length });
         reader.worth += length as u64;
         if reader.worth > WORTH.max(reader.file.end().saturating_mul(WORTH_FACTOR)) {
+            reader.file.damages.note(Damage::Oversized, reader.at);
             self.close(index);
         }
+        length
     }
 
-    /// Closes a file and notes what was left out of it.
+    /// Closes a file and notes what was left out of it. Its turn is over.
     fn close(&mut self, index: usize) {
+        self.turn.take_if(|(at, _)| *at == index);
         let Some(mut reader) = self.readers.get_mut(index).and_then(Option::take) else { return };
         self.note(&mut reader);
     }
@@ -433,11 +443,13 @@ impl Source for JournalSource<'_> {
         batch.arena.clear();
         self.cache.begin();
         self.look_now_and_then();
+        let mut length = 0;
         loop {
             while let Some(index) = self.next() {
-                self.put(index, batch);
+                length += self.put(index, batch);
                 self.advance(index);
-                if batch.arena.len() + 4 * batch.items.len() + size_of::<Stored>() * batch.stored.len() >= self.block {
+                let size = batch.arena.len() + 4 * batch.items.len() + size_of::<Stored>() * batch.stored.len();
+                if size >= self.block || length >= self.block * SHARED {
                     self.in_hand = true;
                     return Ok(Fill::More);
                 }

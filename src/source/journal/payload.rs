@@ -11,6 +11,8 @@ pub(super) const MAX_FIELD: usize = 64 << 20;
 const NAME_MAX: usize = 64;
 /// How much of a payload tells its name.
 const NAME_ROOM: usize = NAME_MAX + 1;
+/// How much a file may make decoders produce in vain, in bytes: what is damaged shows only at its end.
+const WASTE: u64 = 1 << 30;
 /// What is taken for a payload that says it is larger, before any of it has come.
 #[cfg(feature = "zstd")]
 const FIRST_ROOM: usize = 1 << 20;
@@ -60,6 +62,8 @@ pub(super) fn judged(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Res
 pub(super) struct Decoders {
     /// The most that is decompressed of a payload, in bytes.
     limit: usize,
+    /// What was decompressed and then found to be damaged, in bytes.
+    wasted: u64,
     #[cfg(feature = "zstd")]
     zstd: Option<zstd::stream::raw::Decoder<'static>>,
 }
@@ -68,6 +72,7 @@ impl Decoders {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
+            wasted: 0,
             #[cfg(feature = "zstd")]
             zstd: None,
         }
@@ -83,7 +88,10 @@ impl Decoders {
         out: &mut Vec<u8>,
         want: impl FnMut(&[u8]) -> bool,
     ) -> Result<(usize, bool), Damage> {
-        let start = out.len();
+        if self.wasted > WASTE {
+            return Err(Damage::Undecodable);
+        }
+        let (start, wasted) = (out.len(), self.wasted);
         let outcome = match codec {
             #[cfg(feature = "xz")]
             Codec::Xz => xz(stored, self.limit, out, want),
@@ -97,6 +105,10 @@ impl Decoders {
                 Err(Damage::Undecodable)
             }
         };
+        match outcome {
+            Ok(_) => self.wasted = wasted,
+            Err(_) => self.wasted += (out.len() - start) as u64,
+        }
         if !matches!(outcome, Ok((_, true))) {
             out.truncate(start);
         }
@@ -124,6 +136,8 @@ impl Decoders {
             none => none.insert(Decoder::new().map_err(broken)?),
         };
         decoder.reinit().map_err(broken)?;
+        // The decoder does not tell how far it came before it failed.
+        self.wasted += size as u64;
 
         let start = out.len();
         let mut input = InBuffer::around(stored);

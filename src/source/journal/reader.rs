@@ -132,6 +132,9 @@ impl Reader {
         let mut list = Vec::new();
         for at in wanted {
             self.file.postings(at, &mut list).ok()?;
+            if list.len() as u64 > self.most_items() {
+                return None;
+            }
         }
         list.sort_unstable();
         list.dedup();
@@ -304,6 +307,12 @@ impl Reader {
         interest.entry(&identifier, &message)
     }
 
+    /// No file has more items in its entries than this, so its posting lists have no more either, unless several lists
+    /// have parts in common.
+    fn most_items(&self) -> u64 {
+        self.file.end() / 4
+    }
+
     /// The boots that the file tells of, and when each had its first entry here.
     pub(super) fn boots(&mut self) -> Vec<(u64, [u8; 16])> {
         let mut found = Vec::new();
@@ -311,7 +320,12 @@ impl Reader {
         let _ = self.file.values(b"_BOOT_ID", |value, at| found.extend(cursor::parse_id(value).map(|id| (id, at))));
         let mut boots = Vec::new();
         let mut entries = Vec::new();
+        let mut items = 0;
         for (id, at) in found {
+            items += entries.len() as u64;
+            if items > self.most_items() {
+                break;
+            }
             entries.clear();
             let listed = self.file.postings(at, &mut entries);
             if let (Ok(()), Some(first)) = (listed, entries.first())

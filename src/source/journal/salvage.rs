@@ -59,7 +59,7 @@ impl Walk<'_> {
             return self.credible(at, true).ok()?;
         }
         let sound = header.kind > 0 && header.size >= OBJECT_HEADER as u64 && self.within(at, header.size);
-        let next = aligned(at + header.size).filter(|_| sound)?;
+        let next = aligned(at.checked_add(header.size)?).filter(|_| sound)?;
         self.credible(next, true).ok()?.is_some().then_some(header)
     }
 

@@ -1,6 +1,12 @@
 //! What holds for every input. The fuzz targets call these functions, and so does the test that runs saved inputs again.
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::LazyLock;
+
+use serde::de::IgnoredAny;
 
 use super::pipeline::{Cuts, Outcome, Setup, records};
 
@@ -13,6 +19,15 @@ static JSON: LazyLock<[Setup; 3]> = LazyLock::new(|| {
     ]
 });
 static EXPORT: LazyLock<Setup> = LazyLock::new(|| Setup::new(&["--input-format=export", "--max-line=1K"]));
+static RAW: LazyLock<[Setup; 2]> =
+    LazyLock::new(|| ["--format=export", "--format=journal-json"].map(|format| Setup::new(&[format])));
+static JOURNAL: LazyLock<[Setup; 3]> = LazyLock::new(|| {
+    [
+        Setup::new(&[]),
+        Setup::new(&["--others=pass", "--keep=MESSAGE,__*,_*"]),
+        Setup::new(&["--others=pass", "--boot=0", "--lines=3"]),
+    ]
+});
 
 /// The configurations among which [`pipeline`] chooses.
 const FLAGS: &[&[&str]] = &[
@@ -52,6 +67,76 @@ pub fn json(data: &[u8]) {
 pub fn export(data: &[u8]) {
     let [cut, data @ ..] = data else { return };
     same_when_cut(&EXPORT, data, &cuts(*cut, *cut));
+}
+
+/// Bytes that are taken for a journal file.
+pub fn journal(data: &[u8]) {
+    let (_file, path) = unnamed(data);
+    // A field may be named again and again, so a file may be worth more than it is long; and the last entry counts whole.
+    let most = (data.len() as u64 * 64).max(64 << 20) + (192 << 20);
+    let run = |setup: &Setup, cuts: &Cuts| {
+        let outcome = setup.run_journal(&path, cuts);
+        let read = outcome.stats["bytes_in"].as_u64().unwrap();
+        assert!(read <= most, "{read} bytes out of a file of {}", data.len());
+        outcome
+    };
+    let [export, json] = RAW.each_ref().map(|setup| {
+        let whole = run(setup, &Cuts::whole());
+        assert!(run(setup, &cuts(0, 4)) == whole, "the size of batches shows");
+        whole
+    });
+    assert_eq!(counted(&export), exported(&export.bytes), "entries of the export stream");
+    assert_eq!(counted(&json), objects(&json.bytes), "entries in JSON");
+    assert_eq!(counted(&export), counted(&json), "entries in the two formats");
+    for setup in &*JOURNAL {
+        let outcome = run(setup, &Cuts::whole());
+        assert_eq!(counted(&outcome), objects(&outcome.bytes), "records of a journal");
+    }
+}
+
+/// A file without a name that holds the bytes, and a path to it that is good for as long as it is open.
+fn unnamed(data: &[u8]) -> (File, PathBuf) {
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(data, 0).unwrap();
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+    (file, path)
+}
+
+/// Checks that a stream is one of whole entries in the Journal Export Format, and counts them.
+fn exported(stream: &[u8]) -> u64 {
+    let (mut count, mut rest) = (0, stream);
+    while !rest.is_empty() {
+        assert!(rest.starts_with(b"__CURSOR="), "an entry without a cursor: {}", rest.escape_ascii());
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n').filter(|end| *end > 0) {
+            let (line, behind) = rest.split_at(end + 1);
+            let name = line.iter().take_while(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_')).count();
+            rest = match line.get(name) {
+                Some(b'=') if name > 0 => behind,
+                Some(b'\n') => {
+                    let (size, behind) = behind.split_first_chunk().expect("a length");
+                    let (_, behind) = behind.split_at(u64::from_le_bytes(*size) as usize);
+                    behind.strip_prefix(b"\n").expect("the end of a value")
+                }
+                _ => panic!("a field that is none: {}", line.escape_ascii()),
+            };
+        }
+        rest = rest.strip_prefix(b"\n").expect("the end of an entry");
+        count += 1;
+    }
+    count
+}
+
+/// Checks that an output is JSON, and counts its lines. Where it is long, keys that come twice are not looked for.
+fn objects(output: &[u8]) -> u64 {
+    if output.len() <= 1 << 20 {
+        return records(output).len() as u64;
+    }
+    let lines = output.strip_suffix(b"\n").expect("the end of a line").split(|byte| *byte == b'\n');
+    let objects = lines.map(|line| {
+        assert!(line.starts_with(b"{"), "not an object");
+        serde_json::from_slice::<IgnoredAny>(line).unwrap_or_else(|error| panic!("{error}"));
+    });
+    objects.count() as u64
 }
 
 /// Everything: the first three bytes choose flags and cuts, the rest is the input.
