@@ -217,7 +217,7 @@ impl LibsystemdSource<'_> {
                 return journal.seek_head();
             }
             self.worth = self.worth.saturating_sub(ENTRY);
-            lines -= usize::from(self.place().is_some());
+            lines -= usize::from(self.place().is_some() && self.is_worth());
         }
         self.at_hand = true;
         Ok(())
@@ -251,6 +251,22 @@ impl LibsystemdSource<'_> {
             return None;
         };
         (self.range.has(&place) && (!self.scans || is_wanted(journal, self.interest))).then_some(place)
+    }
+
+    /// Whether the entry at hand is likely to be shown, by its first identifier and its message.
+    fn is_worth(&mut self) -> bool {
+        let Some(journal) = &mut self.journal else { return false };
+        let (mut identifier, mut message) = (None, None);
+        journal.restart_data();
+        while let Ok(Some(field)) = journal.enumerate_data() {
+            let place = match field.name() {
+                IDENTIFIER => &mut identifier,
+                b"MESSAGE" => &mut message,
+                _ => continue,
+            };
+            place.get_or_insert_with(|| field.value().unwrap_or_default().to_vec());
+        }
+        self.interest.entry(&identifier.unwrap_or_default(), &message.unwrap_or_default())
     }
 
     /// Appends the entry at hand.

@@ -104,11 +104,6 @@ impl Windows {
         &self.file
     }
 
-    #[cfg(test)]
-    pub(super) fn end(&self) -> u64 {
-        self.end
-    }
-
     /// Forgets what was read, because the file has changed, and takes over its end.
     pub(super) fn reset(&mut self, end: u64) {
         self.end = end;
