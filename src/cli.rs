@@ -26,7 +26,8 @@ pub struct Cli {
     ///
     /// What each holds is found out by looking at it. Log files are read one after the other, compressed or not: gzip, xz
     /// and zstd are recognized. Journal files, directories of them and of machines are read as one journal, each entry
-    /// once, in the order that journalctl gives.
+    /// once, in the order that journalctl gives. Without inputs, --journal, --follow, --merge and --namespace read the journal
+    /// of this machine.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
@@ -72,6 +73,8 @@ file; those of --drop and --prune are added to it. An empty environment variable
 Examples:
   katalog --journal --since yesterday
       What Kata logged on this host since then, as JSON lines
+  katalog --follow
+      The same as it comes
   katalog bundle/var/log/journal
       The same from the journals of a support bundle
   katalog --format text --component agent kata.log

@@ -113,7 +113,8 @@ pub struct Options {
     ///
     /// Without inputs it follows the journal of this machine; files and directories of journals can be named instead. It
     /// goes through rotations, takes up what appears later, and begins with the last 10 entries; see --lines. Standard
-    /// input is always followed; other log files cannot be.
+    /// input is always followed; other log files cannot be. Entries come within some milliseconds; after a quiet second the
+    /// first one takes up to a quarter of a second, because journald does not tell of it sooner.
     #[arg(short, long, env = "KATALOG_FOLLOW", help_heading = "Journal")]
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]

@@ -61,6 +61,7 @@ pub(super) fn judged(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Res
 /// The decoders of a file, made when they are first needed and used again.
 pub(super) struct Decoders {
     /// The most that is decompressed of a payload, in bytes.
+    #[cfg_attr(not(any(feature = "xz", feature = "lz4", feature = "zstd")), expect(dead_code, reason = "no codec"))]
     limit: usize,
     /// What was decompressed and then found to be damaged, in bytes.
     wasted: u64,

@@ -113,14 +113,14 @@ fn exported(stream: &[u8]) -> u64 {
             rest = match line.get(name) {
                 Some(b'=') if name > 0 => behind,
                 Some(b'\n') => {
-                    let (size, behind) = behind.split_first_chunk().expect("a length");
+                    let (size, behind) = behind.split_first_chunk().unwrap_or_else(|| panic!("a length"));
                     let (_, behind) = behind.split_at(u64::from_le_bytes(*size) as usize);
-                    behind.strip_prefix(b"\n").expect("the end of a value")
+                    behind.strip_prefix(b"\n").unwrap_or_else(|| panic!("the end of a value"))
                 }
                 _ => panic!("a field that is none: {}", line.escape_ascii()),
             };
         }
-        rest = rest.strip_prefix(b"\n").expect("the end of an entry");
+        rest = rest.strip_prefix(b"\n").unwrap_or_else(|| panic!("the end of an entry"));
         count += 1;
     }
     count
@@ -131,7 +131,7 @@ fn objects(output: &[u8]) -> u64 {
     if output.len() <= 1 << 20 {
         return records(output).len() as u64;
     }
-    let lines = output.strip_suffix(b"\n").expect("the end of a line").split(|byte| *byte == b'\n');
+    let lines = output.strip_suffix(b"\n").unwrap_or_else(|| panic!("the end of a line")).split(|byte| *byte == b'\n');
     let objects = lines.map(|line| {
         assert!(line.starts_with(b"{"), "not an object");
         serde_json::from_slice::<IgnoredAny>(line).unwrap_or_else(|error| panic!("{error}"));
