@@ -136,7 +136,8 @@ impl Reader {
                 return None;
             }
         }
-        list.sort_unstable();
+        // It consists of sorted runs, which this sort finds.
+        list.sort();
         list.dedup();
         Some(list)
     }
