@@ -16,7 +16,7 @@ use crate::parse::{self, Payload};
 use crate::record::{Field, Pair, Record, Text, Value};
 use crate::report::{Dropped, Stats};
 use crate::rules::Rules;
-use crate::select::{Origin, Others};
+use crate::select::Others;
 use crate::source::InputFormat;
 use crate::tag;
 
@@ -173,8 +173,7 @@ fn record_of<'b>(
         // Most of a manager's messages are its own, which shows before the other fields are looked at.
         carrier::look(&stored, entry);
         let origin = rules.select.origin(entry);
-        let is_others = origin == Origin::Other || rules.select.is_managers_own(origin, entry.message);
-        if is_others && rules.others == Others::Drop {
+        if rules.others == Others::Drop && rules.select.is_others(origin, entry.message) {
             return Err(Dropped::Others);
         }
     }
@@ -190,7 +189,7 @@ fn record_of<'b>(
         }
     }
     let origin = rules.select.origin(entry);
-    let component = if origin == Origin::Other {
+    let component = if rules.select.is_others(origin, entry.message) {
         None
     } else {
         parse::parse(entry, rules.input_format, bump, payload);

@@ -62,11 +62,15 @@ pub struct Select {
     drops_others: bool,
     identifier: Finder<'static>,
     traces: Regex,
+    traces_in_json: Regex,
 }
 
-/// What every line of Kata's in a manager's output has some of: its names, its keys, the head of a panic, or an escape
-/// that may hide one of these.
-const TRACES: &str = r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine |\\u00[2-7]";
+/// What every line of Kata's in a manager's output has some of: its names, its keys, or the head of a panic.
+const TRACES: &str =
+    r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine ";
+
+/// What may hide one of these in a journal's entry in JSON: an escape, or a message given as its bytes.
+const HIDING: &str = r#"|\\u00[2-7]|"MESSAGE":\["#;
 
 /// How a panic of runtime-rs begins in the kernel's messages.
 const KERNEL_PANIC: &[u8] = b"A panic occurred at ";
@@ -90,6 +94,7 @@ impl Select {
             default_origin: Origin::Other,
             identifier: Finder::new(IDENTIFIER),
             traces: Regex::new(TRACES)?,
+            traces_in_json: Regex::new(&[TRACES, HIDING].concat())?,
             drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
@@ -119,7 +124,7 @@ impl Select {
             None => false,
             Some(identifier) if !self.may_want(identifier) => true,
             Some(identifier) => match self.identified(identifier) {
-                Origin::Manager => !self.traces.is_match(line),
+                Origin::Manager => !self.traces_in_json.is_match(line),
                 Origin::Own(_) | Origin::Other => false,
             },
         }
@@ -142,10 +147,14 @@ impl Select {
         }
     }
 
-    /// Whether a manager's message is certain to be none of Kata's, told without reading it.
+    /// Whether an entry is certain to be none of Kata's, told without reading its message.
     #[must_use]
-    pub fn is_managers_own(&self, origin: Origin, message: Option<&[u8]>) -> bool {
-        origin == Origin::Manager && self.drops_others && message.is_none_or(|message| !self.traces.is_match(message))
+    pub fn is_others(&self, origin: Origin, message: Option<&[u8]>) -> bool {
+        match origin {
+            Origin::Own(_) => false,
+            Origin::Manager => message.is_none_or(|message| !self.traces.is_match(message)),
+            Origin::Other => true,
+        }
     }
 
     /// What the entry's identifier says.

@@ -747,9 +747,15 @@ proptest! {
         message in input(),
         identifier in prop::sample::select(vec!["kata", "containerd", "crio", "vc", "sshd", "kernel", "kat\u{61}", "a\"b"]),
         escape in any::<bool>(),
+        form in 0..3,
     ) {
-        let message = String::from_utf8_lossy(&message);
-        let mut entry = serde_json::json!({ "MESSAGE": message, "SYSLOG_IDENTIFIER": identifier }).to_string();
+        let text = String::from_utf8_lossy(&message);
+        let mut entry = match form {
+            0 => serde_json::json!({ "MESSAGE": message, "SYSLOG_IDENTIFIER": identifier }),
+            1 => serde_json::json!({ "MESSAGE": ["another", text], "SYSLOG_IDENTIFIER": identifier }),
+            _ => serde_json::json!({ "MESSAGE": text, "SYSLOG_IDENTIFIER": identifier }),
+        }
+        .to_string();
         if escape {
             entry = entry.replace('k', "\\u006b").replace("source", "\\u0073ource");
         }
