@@ -196,6 +196,7 @@ fn named_damage() {
         ("an unknown flag that does no harm", with(header::COMPATIBLE, &[0x80]), ENTRIES),
         ("an unknown flag that does", with(header::INCOMPATIBLE + 1, &[0x80]), 0),
         ("the tables are zeros", without_tables(&sound), ENTRIES),
+        ("no identifier leads to the next", identifiers_apart(&sound), ENTRIES),
         ("the table of values is nowhere", with(header::DATA_TABLE, &[0xf8; 16]), ENTRIES),
         ("the table of names is nowhere", with(header::FIELD_TABLE, &[0xf8; 16]), ENTRIES),
         ("it is cut inside the last entry", sound[..entries[ENTRIES - 1].at + 30].to_vec(), ENTRIES - 1),
@@ -230,6 +231,17 @@ fn named_damage() {
         }
     }
     none(&failures);
+}
+
+/// The file with identifiers of which each says that it is the last one.
+fn identifiers_apart(file: &[u8]) -> Vec<u8> {
+    let mut changed = file.to_vec();
+    for value in of(file, object::DATA) {
+        if file[value.at..value.at + value.size].windows(18).any(|bytes| bytes == b"SYSLOG_IDENTIFIER=") {
+            changed[value.at + 32..value.at + 40].fill(0);
+        }
+    }
+    changed
 }
 
 /// The file with zeros for both tables.

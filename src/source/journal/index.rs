@@ -104,7 +104,7 @@ impl JournalFile {
         self.listed = Chain::default();
         let promised = self.header.n_entries;
         let mut list = Vec::with_capacity(promised.min(1 << 16) as usize);
-        if self.more_entries(&mut list) {
+        if self.more_entries(&mut list) && !self.goes_on() {
             return list;
         }
         // What is in the arrays and is no entry has shown to be damage; what is none in sound arrays shows when it is
@@ -118,6 +118,21 @@ impl JournalFile {
         list.dedup();
         self.damages.salvaged += (list.len() - listed) as u64;
         list
+    }
+
+    /// Whether a file that nobody writes has more entries than its header says, which is damage then.
+    fn goes_on(&mut self) -> bool {
+        if self.header.state == State::Online {
+            return false;
+        }
+        let (promised, mut chain) = (self.header.n_entries, self.listed);
+        let first = self.header.entry_array_offset;
+        let followed = chain.follow(&mut self.objects, first, promised.saturating_add(1), |item, _| item != 0);
+        let goes_on = followed.is_ok() && chain.total > promised;
+        if goes_on {
+            self.damages.note(Damage::Array, chain.array);
+        }
+        goes_on
     }
 
     /// Appends the entries that were linked since they were listed last, as far as the last [`JournalFile::refresh`]
@@ -175,31 +190,14 @@ impl JournalFile {
         })
     }
 
-    /// Finds the DATA of exactly this `NAME=value`.
-    ///
-    /// # Errors
-    ///
-    /// Fails where it was not found and the index is damaged, so that it may exist nevertheless.
-    #[cfg(test)]
-    pub(super) fn find(&mut self, payload: &[u8]) -> Result<Option<u32>, Damage> {
-        let table = self.header.data_hash_table;
-        let hash = self.hash().of(payload);
-        let Self { objects, decoders, damages, .. } = self;
-        let mut scratch = Vec::new();
-        let found = objects.chained(table, hash, Kind::Data, |objects, at| {
-            scratch.clear();
-            let same_name = |name: &[u8]| payload.starts_with(name) && payload.get(name.len()) == Some(&b'=');
-            Ok(objects.data(decoders, at, &mut scratch, same_name)?.wanted && scratch == payload)
-        });
-        found.map_err(|(damage, at)| damages.note(damage, at))
-    }
-
-    /// Shows each value that a field has in this file, newest first, with the DATA that holds it.
+    /// Shows each value that a field has in this file, newest first, with the DATA that holds it. `false` where there may be
+    /// more: the oldest one is stored right before the name of the field (systemd: `journal_file_append_data`), and the
+    /// last that was found is not, or there is none.
     ///
     /// # Errors
     ///
     /// Fails where the index is damaged or a value cannot be read, so that there may be more.
-    pub(super) fn values(&mut self, field: &[u8], mut each: impl FnMut(&[u8], u32)) -> Result<(), Damage> {
+    pub(super) fn values(&mut self, field: &[u8], mut each: impl FnMut(&[u8], u32)) -> Result<bool, Damage> {
         let table = self.header.field_hash_table;
         let hash = self.hash().of(field);
         let Self { objects, decoders, damages, .. } = self;
@@ -207,15 +205,18 @@ impl JournalFile {
             let object = objects.next(at, Kind::Field)?;
             Ok(object.size == (FIELD_HEADER + field.len()) as u64 && object.bytes.ends_with(field))
         });
-        let Some(field_at) = found.map_err(|(damage, at)| damages.note(damage, at))? else { return Ok(()) };
+        let Some(field_at) = found.map_err(|(damage, at)| damages.note(damage, at))? else { return Ok(false) };
         let mut scratch = Vec::new();
         let mut outcome = Ok(());
+        let mut behind = None;
         let head = objects.next(field_at, Kind::Field).map(|object| u64_at(object.bytes, 32));
         let (mut next, mut before) = (head.map_err(|damage| damages.note(damage, field_at))?, u64::MAX);
         while next != 0 {
             let at = units(next);
             let chained = if next < before { objects.next(at, Kind::Data) } else { Err(Damage::Index) };
-            let after = chained.map(|object| u64_at(object.bytes, 32)).map_err(|damage| damages.note(damage, at))?;
+            let found = chained.map(|object| (u64_at(object.bytes, 32), aligned(next + object.size)));
+            let (after, end) = found.map_err(|damage| damages.note(damage, at))?;
+            behind = end;
             scratch.clear();
             match objects.data(decoders, at, &mut scratch, |name| name == field) {
                 Ok(datum) => {
@@ -229,7 +230,7 @@ impl JournalFile {
             }
             (next, before) = (after, next);
         }
-        outcome
+        outcome.map(|()| behind == Some(offset(field_at)))
     }
 
     fn hash(&self) -> Hash {
@@ -241,7 +242,8 @@ impl Objects {
     fn postings(&mut self, data_at: u32, out: &mut Vec<u32>) -> Result<(), Damage> {
         let data = self.fresh(data_at, Kind::Data)?;
         let [first, arrays, count] = [40, 48, 56].map(|at| u64_at(data.bytes, at));
-        let Some(further) = count.checked_sub(1) else { return Ok(()) };
+        // What no entry has is not stored.
+        let further = count.checked_sub(1).ok_or(Damage::Array)?;
         let (begin, end) = (self.begin, self.end);
         let mut last = 0;
         let mut take = |item: u32, _| {
@@ -254,7 +256,8 @@ impl Objects {
         };
         let mut chain = Chain::default();
         if take(units(first), 0) {
-            chain.follow(self, arrays, further, take)?;
+            // One more than there is, because what the count leaves out would be lost.
+            chain.follow(self, arrays, count, take)?;
             if chain.total == further {
                 return Ok(());
             }
@@ -315,4 +318,4 @@ impl Objects {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::source::journal) mod tests;

@@ -117,16 +117,13 @@ impl Reader {
         if !settled || self.file.damages().truncated {
             return None;
         }
-        let (mut wanted, mut any) = (Vec::new(), false);
-        let mut note = |value: &[u8], at| {
-            any = true;
+        let mut wanted = Vec::new();
+        let note = |value: &[u8], at| {
             if interest.entries_of(value) {
                 wanted.push(at);
             }
         };
-        self.file.values(IDENTIFIER, &mut note).ok()?;
-        if !any && self.file.header().n_entries > 0 {
-            // Entries without any identifier are rarer than tables that were lost.
+        if !self.file.values(IDENTIFIER, note).ok()? {
             return None;
         }
         let mut list = Vec::new();

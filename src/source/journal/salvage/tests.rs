@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use crate::source::journal::damage::Damage;
 use crate::source::journal::file::offset;
 use crate::source::journal::file::tests::{VARIANTS, Writer, open, read};
+use crate::source::journal::index::tests::found;
 use crate::source::journal::layout::Widths;
 
 /// The numbers of the entries that are read, and how many of them no sound array knew.
@@ -78,8 +79,9 @@ fn broken_objects_are_stepped_over() {
         let list = sound.open().entries();
         // The arrays are lost, and so is an object: what stands before and behind it is found.
         let mut journal = sound.open();
-        let [own, next] = [&b"MESSAGE=hello 51"[..], b"MESSAGE=hello 52"].map(|field| journal.find(field).unwrap());
-        for (at, lost) in [(list[50], true), (own.unwrap(), false), (next.unwrap(), false)] {
+        let [own, next] =
+            [&b"MESSAGE=hello 51"[..], b"MESSAGE=hello 52"].map(|field| found(&mut journal, field).unwrap());
+        for (at, lost) in [(list[50], true), (own, false), (next, false)] {
             // A size may lead far ahead, as long as nothing begins there.
             let ahead = offset(list[90]) + 7 - offset(at);
             for (field, value) in [(0, 0), (8, 0), (8, 17), (8, 64), (8, ahead), (8, u64::MAX), (8, u64::MAX - 7)] {
@@ -159,7 +161,6 @@ fn ask_all(bytes: &[u8]) -> usize {
     for data in &items {
         let _ = journal.postings(*data, &mut out.iter().map(|_| 0).collect());
     }
-    let _ = journal.find(b"_HOSTNAME=node");
     let _ = journal.values(b"MESSAGE", |_, _| ());
     let _ = journal.refresh().unwrap();
     read
