@@ -141,11 +141,20 @@ pub struct Batch {
     pub(crate) items: Vec<u32>,
     /// The entries of a journal in order.
     pub(crate) stored: Vec<Stored>,
+    /// What tells offsets of this input from the same ones of another; zeros where nothing does.
+    pub(crate) origin: [u8; 16],
 }
 
 impl Batch {
+    /// What tells offsets of this input from the same ones of another; zeros where nothing does.
+    #[must_use]
+    pub fn origin(&self) -> &[u8; 16] {
+        &self.origin
+    }
+
     /// Forgets all entries and keeps the buffers.
     pub fn clear(&mut self) {
+        self.origin = [0; 16];
         self.filled = 0;
         self.side.clear();
         self.frames.clear();

@@ -16,6 +16,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::entry::Batch;
+use crate::position::Position;
 
 pub use codec::Codec;
 pub use error::SourceError;
@@ -43,6 +44,12 @@ pub trait Source {
     /// Fails when the input cannot be read on. Everything read before was delivered by earlier calls, so the batch is
     /// empty then, and the next call answers [`Fill::End`].
     fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError>;
+
+    /// How far the input is read with what the last [`Source::fill`] gave; none where nothing changed since this was asked
+    /// last, or where another run cannot go on from here, as for pipes.
+    fn position(&mut self) -> Option<Position> {
+        None
+    }
 
     /// How many entries were passed over since this was asked last: an index said, without reading them, that they are
     /// not wanted.
