@@ -233,6 +233,7 @@ impl Config {
                     Lines::Last(lines) => Some(lines),
                 },
                 follow,
+                resume: None,
             },
             select: select::Settings {
                 identifiers: options.identifier.map_or_else(

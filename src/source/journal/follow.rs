@@ -304,7 +304,7 @@ impl JournalSource<'_> {
         let found = follow.search(self.windows, &mut self.readers.iter_mut().flatten().collect::<Vec<_>>());
         self.damages.extend(found.damages);
         for mut reader in found.fresh {
-            reader.choose(self.interest);
+            reader.choose(self.interest, &self.resume);
             self.add(reader);
         }
     }

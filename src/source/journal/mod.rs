@@ -18,6 +18,7 @@ pub(super) mod libsystemd;
 #[path = "libsystemd/missing.rs"]
 pub(super) mod libsystemd;
 mod order;
+mod passed;
 mod payload;
 mod range;
 mod reader;
@@ -37,11 +38,13 @@ use damage::Damage;
 use file::Refusal;
 use follow::Follow;
 use order::{Limit, Merge, Turn};
+use passed::Passed;
 use reader::{Life, Reader};
 
 use super::{Damaged, Fill, Input, Source, SourceError};
 use crate::cursor::Place;
 use crate::entry::{Batch, Datum, Stored};
+use crate::position::{JournalPosition, Position};
 
 pub use dir::Namespace;
 pub use range::{Boot, Range};
@@ -89,6 +92,8 @@ pub struct JournalSettings {
     pub lines: Option<usize>,
     /// After the last entry wait for further ones.
     pub follow: bool,
+    /// Where an earlier run ended. What it passed is not given again, and where to begin is not asked then.
+    pub resume: Option<JournalPosition>,
 }
 
 impl JournalSettings {
@@ -131,6 +136,12 @@ pub(super) struct JournalSource<'r> {
     follow: Option<Follow>,
     /// Entries were given since it was last said that more may have to be waited for.
     in_hand: bool,
+    /// What an earlier run has passed.
+    resume: Passed,
+    /// What was passed in files that are closed.
+    over: Passed,
+    /// The entry that was given last.
+    last: Option<Place>,
 }
 
 /// Opens the files that inputs name, and says what could not be read of them.
@@ -155,7 +166,11 @@ pub(super) fn open<'r>(
         damages: Vec::new(),
         follow: None,
         in_hand: false,
+        resume: settings.resume.as_ref().map(Passed::of).unwrap_or_default(),
+        over: Passed::default(),
+        last: None,
     };
+    source.over = source.resume.clone();
     let mut follow = settings.follow.then(|| Follow::new(inputs, settings));
     let mut readers = Vec::new();
     for candidate in found.files {
@@ -180,7 +195,7 @@ pub(super) fn open<'r>(
         follow.begin(source.windows, &mut readers);
     }
     for reader in &mut readers {
-        reader.choose(interest);
+        reader.choose(interest, &source.resume);
     }
     if follow.is_some() {
         for reader in &mut readers {
@@ -197,7 +212,7 @@ pub(super) fn open<'r>(
     // Where there are not so many boots, no entry is of the one asked for.
     source.range.boot = boot.map(Boot::Id).or(source.range.boot);
     let mut last = HashSet::new();
-    if let Some(lines) = settings.lines {
+    if let Some(lines) = settings.lines.filter(|_| settings.resume.is_none()) {
         readers.iter_mut().for_each(|reader| reader.keep_last(lines, &source.range, interest, &mut last));
     }
     for reader in readers {
@@ -262,6 +277,7 @@ impl JournalSource<'_> {
         let place = reader.advance(&self.range, self.interest);
         reader.waits = place.is_none();
         if reader.waits && reader.life == Life::Over {
+            self.over.note(reader.file.header().seqnum_id, reader.passed);
             self.note(&mut reader);
             return;
         }
@@ -392,6 +408,7 @@ impl JournalSource<'_> {
         let end = batch.items.len() as u32;
         let offset = file::offset(reader.at);
         batch.stored.push(Stored { place: self.places[index], offset, start, end, length });
+        self.last = Some(self.places[index]);
         reader.worth += length as u64;
         if reader.worth > WORTH.max(reader.file.end().saturating_mul(WORTH_FACTOR)) {
             reader.file.damages.note(Damage::Oversized, reader.at);
@@ -404,6 +421,7 @@ impl JournalSource<'_> {
     fn close(&mut self, index: usize) {
         self.turn.take_if(|(at, _)| *at == index);
         let Some(mut reader) = self.readers.get_mut(index).and_then(Option::take) else { return };
+        self.over.note(reader.file.header().seqnum_id, reader.passed);
         self.note(&mut reader);
     }
 
@@ -462,6 +480,19 @@ impl Source for JournalSource<'_> {
             }
             self.wait();
         }
+    }
+
+    fn position(&mut self) -> Option<Position> {
+        let mut passed = self.over.clone();
+        let mut at_hand = Vec::new();
+        for (reader, place) in self.readers.iter().zip(&self.places) {
+            match reader {
+                Some(reader) if reader.waits => passed.note(reader.file.header().seqnum_id, reader.passed),
+                Some(_) => at_hand.push(*place),
+                None => {}
+            }
+        }
+        Some(Position::Journal(passed.position(at_hand.into_iter(), self.last)))
     }
 
     fn skipped(&mut self) -> u64 {

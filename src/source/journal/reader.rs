@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Interest;
 use super::file::{JournalFile, Refreshed, Refusal};
 use super::layout::State;
+use super::passed::Passed;
 use super::range::Range;
 use crate::cursor::{self, Place};
 
@@ -37,6 +38,10 @@ pub(super) struct Reader {
     verdicts: HashMap<u32, Option<bool>>,
     /// The last entry that was listed.
     newest: u32,
+    /// The number of the last entry that was looked at, wanted or not; 0 before the first.
+    pub(super) passed: u64,
+    /// Entries up to this number were read by an earlier run.
+    from: u64,
     /// The entry at hand.
     pub(super) at: u32,
     /// The fields of the entry at hand, in the order of the file.
@@ -78,6 +83,8 @@ impl Reader {
             scans: false,
             verdicts: HashMap::new(),
             newest: 0,
+            passed: 0,
+            from: 0,
             at: 0,
             items: Vec::new(),
             skipped: 0,
@@ -96,8 +103,15 @@ impl Reader {
         }
     }
 
-    /// Finds out which entries to read.
-    pub(super) fn choose(&mut self, interest: &dyn Interest) {
+    /// Finds out which entries to read, of those that an earlier run has not passed.
+    pub(super) fn choose(&mut self, interest: &dyn Interest, passed: &Passed) {
+        let header = self.file.header();
+        self.from = passed.by(&header.seqnum_id);
+        self.passed = self.from;
+        let settled = self.life == Life::Over && header.state != State::Online;
+        if settled && self.from > 0 && header.tail_entry_seqnum <= self.from {
+            return;
+        }
         if interest.everything() {
             self.list = self.file.entries();
         } else if let Some(list) = self.chosen(interest) {
@@ -108,6 +122,25 @@ impl Reader {
             self.list = self.file.entries();
         }
         self.newest = self.list.last().copied().unwrap_or_default();
+        if self.from > 0 {
+            self.next = self.behind(self.from);
+            // How many of them the earlier run has counted is not known.
+            self.skipped = 0;
+        }
+    }
+
+    /// How many entries at the beginning of the list are certain to be passed: numbers grow within a file.
+    fn behind(&mut self, number: u64) -> usize {
+        let Reader { list, file, .. } = self;
+        let mut sound = true;
+        let behind = list.partition_point(|at| match file.head(*at) {
+            Ok(head) => head.seqnum <= number,
+            Err(_) => {
+                sound = false;
+                false
+            }
+        });
+        if sound { behind } else { 0 }
     }
 
     /// The entries of the identifiers that are wanted, by the index. None where the index cannot be trusted: a writer is
@@ -164,6 +197,10 @@ impl Reader {
             realtime: head.realtime,
             xor_hash: head.xor_hash,
         };
+        self.passed = place.seqnum;
+        if place.seqnum <= self.from {
+            return None;
+        }
         if !range.has(&place) || self.scans && !self.is_wanted(interest) {
             self.skipped += 1;
             return None;
@@ -273,7 +310,7 @@ impl Reader {
     ) {
         let mut found = 0;
         let mut index = self.list.len();
-        while index > 0 && found < count {
+        while index > self.next && found < count {
             index -= 1;
             let at = self.list.get(index).copied().unwrap_or_default();
             if let Some(place) = self.read(at, range, interest)
@@ -283,8 +320,13 @@ impl Reader {
                 places.insert(place);
             }
         }
-        self.skipped += index as u64;
+        self.skipped += (index - self.next) as u64;
         self.next = index;
+        // The walk ended at the first one that is kept; what is before it is passed, and where none is kept, all is.
+        let last = if index == self.list.len() { self.list.last() } else { None };
+        if let Some(head) = last.copied().and_then(|at| self.file.head(at).ok()) {
+            self.passed = head.seqnum;
+        }
     }
 
     /// Whether the entry at hand is likely to be shown, by its identifier and its message.
