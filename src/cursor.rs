@@ -52,14 +52,10 @@ impl CursorWriter {
         if self.seqnum_id.0 != place.seqnum_id {
             self.seqnum_id = (place.seqnum_id, hexadecimal(&place.seqnum_id));
         }
-        out.extend_from_slice(b"s=");
-        out.extend_from_slice(&self.seqnum_id.1);
-        put_number(b";i=", place.seqnum, out);
-        out.extend_from_slice(b";b=");
-        out.extend_from_slice(self.boot_id(place));
-        put_number(b";m=", place.monotonic, out);
-        put_number(b";t=", place.realtime, out);
-        put_number(b";x=", place.xor_hash, out);
+        // For the digits of both to be at hand.
+        self.boot_id(place);
+        let numbers = [place.seqnum, place.monotonic, place.realtime, place.xor_hash];
+        put([Some(&self.seqnum_id.1), Some(&self.boot_id.1)], numbers.map(Some), out);
     }
 
     /// The boot's id in hexadecimal digits.
@@ -96,15 +92,42 @@ pub fn hexadecimal(id: &[u8; 16]) -> [u8; 32] {
     text
 }
 
-/// Appends a text and, in hexadecimal digits, a number.
-fn put_number(head: &[u8], value: u64, out: &mut Vec<u8>) {
+/// Appends the parts of a cursor that are there, in `journalctl`'s order and notation: `s` and `b`, which are ids; `i`,
+/// `m`, `t` and `x`, which are numbers.
+#[inline]
+fn put([s, b]: [Option<&[u8; 32]>; 2], [i, m, t, x]: [Option<u64>; 4], out: &mut Vec<u8>) {
+    let start = out.len();
+    let head = |head: &[u8; 3], out: &mut Vec<u8>| {
+        out.extend_from_slice(if out.len() > start { head } else { &head[1..] });
+    };
+    let id = |part, id: Option<&[u8; 32]>, out: &mut Vec<u8>| {
+        if let Some(id) = id {
+            head(part, out);
+            out.extend_from_slice(id);
+        }
+    };
+    let number = |part, number: Option<u64>, out: &mut Vec<u8>| {
+        if let Some(number) = number {
+            head(part, out);
+            put_number(number, out);
+        }
+    };
+    id(b";s=", s, out);
+    number(b";i=", i, out);
+    id(b";b=", b, out);
+    number(b";m=", m, out);
+    number(b";t=", t, out);
+    number(b";x=", x, out);
+}
+
+/// Appends a number in hexadecimal digits.
+fn put_number(value: u64, out: &mut Vec<u8>) {
     let mut text = [0; 16];
     for (pair, byte) in text.chunks_exact_mut(2).zip(value.to_be_bytes()) {
         pair.copy_from_slice(&HEX[usize::from(byte)]);
     }
     // Without leading zeros, but zero itself has a digit.
     let zeros = (value | 1).leading_zeros() / 4;
-    out.extend_from_slice(head);
     out.extend_from_slice(&text[zeros as usize..]);
 }
 
@@ -209,34 +232,10 @@ impl Cursor {
 
     /// Appends the parts that are there, in `journalctl`'s order and notation.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        let parts = [
-            (b's', self.seqnum_id.map(Value::Id)),
-            (b'i', self.seqnum.map(Value::Number)),
-            (b'b', self.boot_id.map(Value::Id)),
-            (b'm', self.monotonic.map(Value::Number)),
-            (b't', self.realtime.map(Value::Number)),
-            (b'x', self.xor_hash.map(Value::Number)),
-        ];
-        for (key, value) in parts {
-            let Some(value) = value else { continue };
-            if out.len() > start {
-                out.push(b';');
-            }
-            out.extend_from_slice(&[key, b'=']);
-            match value {
-                Value::Id(id) => out.extend_from_slice(&hexadecimal(&id)),
-                Value::Number(number) => put_number(b"", number, out),
-            }
-        }
+        let ids = [self.seqnum_id, self.boot_id].map(|id| id.map(|id| hexadecimal(&id)));
+        let numbers = [self.seqnum, self.monotonic, self.realtime, self.xor_hash];
+        put(ids.each_ref().map(Option::as_ref), numbers, out);
     }
-}
-
-/// What a part of a cursor holds.
-#[derive(Clone, Copy)]
-enum Value {
-    Id([u8; 16]),
-    Number(u64),
 }
 
 impl From<Place> for Cursor {

@@ -11,7 +11,7 @@ use crate::component::Component;
 use crate::encode::Encoder;
 use crate::encode::journal::View;
 use crate::entry::{Batch, Body, Framing, Raw};
-use crate::normalize::name;
+use crate::normalize::{self, name};
 use crate::parse::{self, Payload};
 use crate::record::{Field, Pair, Record, Text, Value};
 use crate::report::{Dropped, Stats};
@@ -50,6 +50,9 @@ struct Scratch<'b> {
     entry: Entry<'b>,
     payload: Payload<'b>,
     record: Record<'b>,
+    /// What earlier entries of the batch have shown of the fields that they have in common: as read, and as written.
+    met: carrier::Met<'b>,
+    settled: normalize::Met<'b>,
 }
 
 impl Scratch<'_> {
@@ -59,8 +62,6 @@ impl Scratch<'_> {
             entry: Entry {
                 fields: recycle(self.entry.fields),
                 members: recycle(self.entry.members),
-                met: recycle(self.entry.met),
-                looked: recycle(self.entry.looked),
                 ..Entry::default()
             },
             payload: Payload {
@@ -70,11 +71,12 @@ impl Scratch<'_> {
             },
             record: Record {
                 carrier: recycle(self.record.carrier),
-                met: recycle(self.record.met),
                 payload: recycle(self.record.payload),
                 escaped: recycle(self.record.escaped),
                 ..Record::default()
             },
+            met: carrier::Met { pairs: recycle(self.met.pairs), passed: recycle(self.met.passed) },
+            settled: recycle(self.settled),
         }
     }
 }
@@ -133,12 +135,13 @@ fn entry<'b>(
     scratch: &mut Scratch<'b>,
     chunk: &mut Chunk,
 ) {
-    let Scratch { entry, payload, record } = scratch;
-    entry.clear();
-    payload.clear();
-    record.clear();
+    scratch.entry.clear();
+    scratch.payload.clear();
+    scratch.record.clear();
     chunk.stats.read(raw.length() + 1);
-    match record_of(rules, raw, bump, entry, payload, record) {
+    let made = record_of(rules, raw, bump, scratch);
+    let Scratch { entry, record, .. } = scratch;
+    match made {
         Ok(()) => {
             encoder.encode(record, &mut chunk.bytes);
             chunk.stats.wrote(record.facts.as_ref());
@@ -153,15 +156,9 @@ fn entry<'b>(
     }
 }
 
-/// Takes an entry through all stages but the last. All that is passed is empty and is filled.
-fn record_of<'b>(
-    rules: &'b Rules,
-    raw: Raw<'b>,
-    bump: &'b Bump,
-    entry: &mut Entry<'b>,
-    payload: &mut Payload<'b>,
-    record: &mut Record<'b>,
-) -> Result<(), Dropped> {
+/// Takes an entry through all stages but the last. What is passed for entry, payload and record is empty and is filled.
+fn record_of<'b>(rules: &'b Rules, raw: Raw<'b>, bump: &'b Bump, scratch: &mut Scratch<'b>) -> Result<(), Dropped> {
+    let Scratch { entry, payload, met, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
     if may_be_journal
         && let Body::Bytes(line, Framing::Line) = raw.body
@@ -171,13 +168,13 @@ fn record_of<'b>(
     }
     if let Body::Journal(stored) = raw.body {
         // Most of a manager's messages are its own, which shows before the other fields are looked at.
-        carrier::look(&stored, entry);
+        carrier::look(&stored, met, entry);
         let origin = rules.select.origin(entry);
         if rules.others == Others::Drop && rules.select.is_others(origin, entry.message) {
             return Err(Dropped::Others);
         }
     }
-    carrier::open(raw, rules.input_format, rules.pseudo, bump, entry);
+    carrier::open(raw, rules.input_format, rules.pseudo, bump, met, entry);
     if entry.fields.is_empty()
         && let Some(message) = entry.message
     {
@@ -197,31 +194,26 @@ fn record_of<'b>(
     };
     match component {
         Some(component) if !rules.select.wants(component) => return Err(Dropped::Component),
-        Some(component) => kata(rules, entry, payload, component, bump, record),
+        Some(component) => kata(rules, component, bump, scratch),
         None if rules.others == Others::Drop => return Err(Dropped::Others),
-        None => other(rules, entry, bump, record),
+        None => other(rules, bump, scratch),
     }
     Ok(())
 }
 
-fn kata<'b>(
-    rules: &'b Rules,
-    entry: &Entry<'b>,
-    payload: &Payload<'b>,
-    component: Component,
-    bump: &'b Bump,
-    record: &mut Record<'b>,
-) {
+fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mut Scratch<'b>) {
+    let Scratch { entry, payload, record, settled, .. } = scratch;
     if let Some(tag_key) = &rules.tag_key {
         record.tag = rules.tag.render(component, entry.identifier, bump);
         tag_field(tag_key, bump, record);
     }
-    rules.normalize.carrier(entry, bump, record);
+    rules.normalize.carrier(entry, bump, settled, record);
     rules.normalize.payload(entry, payload, component, bump, record);
 }
 
 /// An entry that is not Kata's: its carrier's fields, and its message where the carrier has no name for it.
-fn other<'b>(rules: &'b Rules, entry: &mut Entry<'b>, bump: &'b Bump, record: &mut Record<'b>) {
+fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
+    let Scratch { entry, record, settled, .. } = scratch;
     record.tag = tag::other(entry.identifier, bump);
     if let Some(tag_key) = &rules.tag_key {
         tag_field(tag_key, bump, record);
@@ -231,7 +223,7 @@ fn other<'b>(rules: &'b Rules, entry: &mut Entry<'b>, bump: &'b Bump, record: &m
     {
         entry.fields.push(Pair::text(b"MESSAGE", Text::plain(message)));
     }
-    rules.normalize.carrier(entry, bump, record);
+    rules.normalize.carrier(entry, bump, settled, record);
 }
 
 fn tag_field<'b>(tag_key: &str, bump: &'b Bump, record: &mut Record<'b>) {

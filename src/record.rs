@@ -228,8 +228,6 @@ pub struct Record<'b> {
     pub tag: &'b [u8],
     /// What the carrier says: journal fields, stream and time of a container log line.
     pub carrier: Vec<Field<'b>>,
-    /// What became of the batch's fields in earlier records, by their numbers: the field, or none where it is left out.
-    pub met: Vec<Option<Option<Field<'b>>>>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
     pub facts: Option<Facts>,
     /// What the payload says, under `kata_` names.

@@ -1,6 +1,6 @@
 //! The configuration, compiled and checked once; immutable, and lent to every stage.
 
-use crate::carrier::Pseudo;
+use crate::carrier::{self, Pseudo};
 use crate::config::Config;
 use crate::normalize::{self, Normalize};
 use crate::parse;
@@ -82,6 +82,6 @@ impl Interest for Rules {
     }
 
     fn field(&self, name: &[u8]) -> bool {
-        self.raw || self.normalize.keeps(name) || parse::needs(name)
+        self.raw || self.normalize.keeps(name) || carrier::needs(name) || parse::needs(name)
     }
 }

@@ -9,6 +9,7 @@ mod live;
 mod merged;
 mod read;
 mod seeds;
+mod selected;
 mod written;
 
 use std::ffi::OsStr;
@@ -18,8 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
+
 use crate::support::journal::remote::{self, Place};
-use crate::support::journal::{Entry, Shape, compare, write};
+use crate::support::journal::{Entry, Shape, compare, file, write};
 use crate::support::katalog;
 
 /// What the program writes with these arguments about these files.
@@ -83,6 +86,24 @@ fn put(folder: &Path, name: impl AsRef<OsStr>, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name.as_ref());
     fs::write(&path, bytes).unwrap();
     path
+}
+
+/// What a check finds wrong in a file of every shape with every log. It is given a name, the shape, the log and the file.
+fn each_file(check: impl Fn(&str, &Shape, &[Entry], &Place) -> Vec<String> + Sync) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = logs();
+    shapes()
+        .into_par_iter()
+        .enumerate()
+        .flat_map_iter(|(number, (name, shape))| {
+            let mut failures = Vec::new();
+            for (log, entries) in &logs {
+                let path = put(folder.path(), format!("{number} {log}.journal"), &file(&shape, entries));
+                failures.extend(check(&format!("{log}, {name}"), &shape, entries, &Place::file(path)));
+            }
+            failures
+        })
+        .collect()
 }
 
 /// All shapes that a file can have, with a name for each.

@@ -4,9 +4,9 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use memchr::memchr2;
 
-use super::{Entry, Pseudo, Transport, as_text};
+use super::{Entry, Met, Pseudo, Transport, as_text};
 use crate::cursor;
-use crate::dictionary::KeyId;
+use crate::dictionary::{self, KeyId};
 use crate::entry::JournalEntry;
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
@@ -48,21 +48,22 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 }
 
 /// Finds out the identifier and the message of an entry of a journal file, and nothing else.
-pub(super) fn look<'b>(stored: &JournalEntry<'b>, entry: &mut Entry<'b>) {
+pub(super) fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
+    let Met { pairs, passed } = met;
     for number in stored.fields {
-        if entry.looked.get(*number as usize) == Some(&true) {
+        if passed.get(*number as usize) == Some(&true) {
             continue;
         }
-        let pair = met(stored, *number, &mut entry.met);
+        let pair = pair(stored, *number, pairs);
         if let (Some(id @ (KeyId::MESSAGE | KeyId::SYSLOG_IDENTIFIER)), Value::Text(text)) = (pair.id, pair.value) {
             let place = if id == KeyId::MESSAGE { &mut entry.message } else { &mut entry.identifier };
             place.get_or_insert(text.bytes);
         } else {
-            if entry.looked.len() <= *number as usize {
-                entry.looked.resize(stored.fields_of_batch(), false);
+            if passed.len() <= *number as usize {
+                passed.resize(stored.fields_of_batch(), false);
             }
-            if let Some(place) = entry.looked.get_mut(*number as usize) {
+            if let Some(place) = passed.get_mut(*number as usize) {
                 *place = true;
             }
         }
@@ -71,23 +72,29 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, entry: &mut Entry<'b>) {
 
 /// A field of the batch, read for the first entry that has it.
 #[inline]
-fn met<'b>(stored: &JournalEntry<'b>, number: u32, met: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
-    if met.len() < stored.fields_of_batch() {
-        met.resize(stored.fields_of_batch(), None);
+fn pair<'b>(stored: &JournalEntry<'b>, number: u32, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
+    if pairs.len() < stored.fields_of_batch() {
+        pairs.resize(stored.fields_of_batch(), None);
     }
-    if let Some(Some(pair)) = met.get(number as usize) {
+    if let Some(Some(pair)) = pairs.get(number as usize) {
         return *pair;
     }
     let (name, value) = stored.field(number);
     let pair = Pair { number: number + 1, ..Pair::text(name, Text::plain(value)) };
-    if let Some(place) = met.get_mut(number as usize) {
+    if let Some(place) = pairs.get_mut(number as usize) {
         *place = Some(pair);
     }
     pair
 }
 
 /// Reads the fields of an entry of a journal file, those first that `journalctl` adds.
-pub(super) fn stored<'b>(stored: &JournalEntry<'b>, pseudo: Pseudo, bump: &'b Bump, entry: &mut Entry<'b>) {
+pub(super) fn stored<'b>(
+    stored: &JournalEntry<'b>,
+    pseudo: Pseudo,
+    bump: &'b Bump,
+    met: &mut Met<'b>,
+    entry: &mut Entry<'b>,
+) {
     let place = stored.place;
     let mut add = |key: &'static [u8], value: &'b [u8]| entry.fields.push(Pair::text(key, Text::clean(value)));
     let decimal = |number: u64| &*bump.alloc_slice_copy(itoa::Buffer::new().format(number).as_bytes());
@@ -106,12 +113,28 @@ pub(super) fn stored<'b>(stored: &JournalEntry<'b>, pseudo: Pseudo, bump: &'b Bu
     }
     add(b"_BOOT_ID", bump.alloc(cursor::hexadecimal(&place.boot_id)));
     for number in stored.fields {
-        let pair = met(stored, *number, &mut entry.met);
+        let pair = pair(stored, *number, &mut met.pairs);
         if pair.id != Some(KeyId::BOOT_ID) {
             entry.fields.push(pair);
         }
     }
     fields(bump, entry);
+}
+
+/// Whether [`fields`] takes out what a stored field of this name says. The realtime that it reads too is never stored.
+pub(super) fn needs(name: &[u8]) -> bool {
+    matches!(
+        dictionary::find(name),
+        Some(
+            KeyId::MESSAGE
+                | KeyId::SYSLOG_IDENTIFIER
+                | KeyId::COMMAND_LINE
+                | KeyId::PRIORITY
+                | KeyId::TRANSPORT
+                | KeyId::LINE_BREAK
+                | KeyId::SOURCE_REALTIME
+        )
+    )
 }
 
 /// Makes each name unique and takes out what the later stages need to know.

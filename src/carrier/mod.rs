@@ -72,10 +72,15 @@ pub struct Entry<'b> {
     pub command_line: Option<Text<'b>>,
     /// What was wrong with the carrier.
     pub flaws: Flaws,
-    /// For fields of a journal file, by their numbers, whether they are known to be neither identifier nor message.
-    pub looked: Vec<bool>,
-    /// Fields of a journal file that earlier entries of the batch had, by their numbers.
-    pub met: Vec<Option<Pair<'b>>>,
+}
+
+/// What earlier entries of a batch have shown of a journal file's fields, by their numbers.
+#[derive(Debug, Default)]
+pub struct Met<'b> {
+    /// The fields.
+    pub pairs: Vec<Option<Pair<'b>>>,
+    /// Whether they are known to be neither identifier nor message.
+    pub passed: Vec<bool>,
 }
 
 impl Entry<'_> {
@@ -104,16 +109,29 @@ impl Entry<'_> {
 }
 
 /// Finds out the identifier and the message of an entry of a journal file, by which most are passed over.
-pub fn look<'b>(stored: &JournalEntry<'b>, entry: &mut Entry<'b>) {
-    journal::look(stored, entry);
+pub fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut Entry<'b>) {
+    journal::look(stored, met, entry);
+}
+
+/// Whether a field of the journal of this name says something of its entry.
+#[must_use]
+pub fn needs(name: &[u8]) -> bool {
+    journal::needs(name)
 }
 
 /// Takes the carrier off. `entry` is empty and is filled.
-pub fn open<'b>(raw: Raw<'b>, format: InputFormat, pseudo: Pseudo, bump: &'b Bump, entry: &mut Entry<'b>) {
+pub fn open<'b>(
+    raw: Raw<'b>,
+    format: InputFormat,
+    pseudo: Pseudo,
+    bump: &'b Bump,
+    met: &mut Met<'b>,
+    entry: &mut Entry<'b>,
+) {
     entry.flaws.add_if(raw.truncated, Flaw::Truncated);
     entry.flaws.add_if(raw.unfinished, Flaw::Unfinished);
     let bytes = match raw.body {
-        Body::Journal(stored) => return journal::stored(&stored, pseudo, bump, entry),
+        Body::Journal(stored) => return journal::stored(&stored, pseudo, bump, met, entry),
         Body::Bytes(bytes, Framing::Export) => return journal::export(bytes, bump, entry),
         Body::Bytes(bytes, Framing::Line) => bytes,
     };

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::shared::{Run, Shared};
 use crate::cursor::{CursorWriter, Place};
 use crate::entry::JournalEntry;
 use crate::names;
@@ -19,30 +20,21 @@ pub enum Form {
     Json,
 }
 
-/// A field of the batch, as it is written.
-#[derive(Clone, Copy, Debug)]
-struct Written {
-    start: usize,
-    end: usize,
-    /// The number of its name.
-    name: usize,
-}
+/// Names have so many numbers. Two names with one number only cost time.
+const NAMES: usize = 1 << 16;
 
-/// The encoder. What it keeps is of the batch at hand only.
+/// The encoder. The fields that it keeps are those of the batch at hand.
 #[derive(Debug)]
 pub struct View {
     form: Form,
     cursors: CursorWriter,
-    /// Fields as they are written, one behind the other.
-    text: Vec<u8>,
-    /// By the number of the field; those that no entry had yet are not there.
-    fields: Vec<Option<Written>>,
-    /// Numbers of names by their hashes. Two names with one number only cost time.
-    names: HashMap<u64, usize>,
-    /// For each name the last entry that had it.
-    last: Vec<usize>,
-    /// Entries of the batch so far.
-    count: usize,
+    shared: Shared,
+    /// By the number of a field that is in `shared`, the number of its name.
+    names: Vec<u16>,
+    /// By the number of a name, the last entry that had it.
+    last: Vec<u64>,
+    /// Entries so far, in all batches.
+    count: u64,
 }
 
 impl View {
@@ -52,54 +44,45 @@ impl View {
         View {
             form,
             cursors: CursorWriter::default(),
-            text: Vec::new(),
-            fields: Vec::new(),
-            names: HashMap::new(),
-            last: Vec::new(),
+            shared: Shared::default(),
+            names: Vec::new(),
+            last: vec![0; NAMES],
             count: 0,
         }
     }
 
     /// Forgets the fields of the batch before.
     pub fn begin(&mut self) {
-        self.text.clear();
-        self.fields.clear();
-        self.names.clear();
-        self.last.clear();
-        self.count = 0;
+        self.shared.begin();
     }
 
     /// Appends an entry of the batch.
     pub fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
-        self.count += 1;
-        self.fields.resize(entry.fields_of_batch(), None);
         let start = out.len();
         self.head(entry.place, out);
-        // Fields that stand one behind the other are copied at once.
-        let mut run = 0..0;
+        let View { form, shared, names, last, count, .. } = self;
+        *count += 1;
+        names.resize(entry.fields_of_batch(), 0);
+        let mut run = Run::default();
         for number in entry.fields {
-            let field = match self.fields.get(*number as usize) {
-                Some(Some(field)) => *field,
-                _ => self.write(*number, entry),
-            };
-            if self.form == Form::Json
-                && let Some(last) = self.last.get_mut(field.name)
-                && std::mem::replace(last, self.count) == self.count
+            let Some(known) = names.get_mut(*number as usize) else { continue };
+            shared.copy(*number, &mut run, out, |text| {
+                let (name, value) = entry.field(*number);
+                *known = names::hash(name) as u16;
+                field(*form, name, value, text);
+            });
+            if *form == Form::Json
+                && let Some(last) = last.get_mut(usize::from(*known))
+                && std::mem::replace(last, *count) == *count
             {
                 out.truncate(start);
                 self.head(entry.place, out);
                 grouped(entry, out);
-                run = 0..0;
+                run = Run::default();
                 break;
             }
-            if field.start == run.end {
-                run.end = field.end;
-            } else {
-                out.extend_from_slice(self.text.get(run).unwrap_or_default());
-                run = field.start..field.end;
-            }
         }
-        out.extend_from_slice(self.text.get(run).unwrap_or_default());
+        self.shared.end(&mut run, out);
         out.extend_from_slice(match self.form {
             Form::Export => b"\n",
             Form::Json => b"}\n",
@@ -126,30 +109,16 @@ impl View {
         out.extend_from_slice(self.cursors.boot_id(place));
         out.extend_from_slice(close.as_bytes());
     }
+}
 
-    /// Writes a field for all entries that have it.
-    fn write(&mut self, number: u32, entry: &JournalEntry<'_>) -> Written {
-        let (name, value) = entry.field(number);
-        let start = self.text.len();
-        if !is_told(name) {
-            match self.form {
-                Form::Export => export_field(name, value, &mut self.text),
-                Form::Json => {
-                    json_key(name, &mut self.text);
-                    json_value(value, &mut self.text);
-                }
-            }
+fn field(form: Form, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    match form {
+        _ if is_told(name) => {}
+        Form::Export => export_field(name, value, out),
+        Form::Json => {
+            json_key(name, out);
+            json_value(value, out);
         }
-        let next = self.last.len();
-        let name = *self.names.entry(names::hash(name)).or_insert(next);
-        if name == next {
-            self.last.push(0);
-        }
-        let field = Written { start, end: self.text.len(), name };
-        if let Some(place) = self.fields.get_mut(number as usize) {
-            *place = Some(field);
-        }
-        field
     }
 }
 
@@ -276,6 +245,64 @@ fn is_text(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::{Batch, Body, Datum, Stored};
+
+    /// A batch of entries with these fields, each of which it has once for each time that it is named.
+    fn batch(entries: &[&[(&str, &str)]]) -> Batch {
+        let mut batch = Batch::default();
+        for fields in entries {
+            let first = batch.items.len() as u32;
+            for (name, value) in *fields {
+                let start = batch.arena.len() as u32;
+                batch.arena.extend_from_slice(format!("{name}={value}").as_bytes());
+                batch.items.push(batch.data.len() as u32);
+                batch.data.push(Datum { start, end: batch.arena.len() as u32, name: name.len() as u32 });
+            }
+            let end = batch.items.len() as u32;
+            batch.stored.push(Stored { place: Place::default(), offset: 0, start: first, end, length: 0 });
+        }
+        batch
+    }
+
+    /// What is written of a batch, one entry on each line, without its head.
+    fn json(view: &mut View, batch: &Batch) -> Vec<String> {
+        let mut out = Vec::new();
+        view.begin();
+        for raw in batch.entries() {
+            let Body::Journal(entry) = raw.body else { panic!("{raw:?}") };
+            view.encode(&entry, &mut out);
+        }
+        let head = format!("\"_BOOT_ID\":\"{}\",", "0".repeat(32));
+        let text = String::from_utf8(out).unwrap();
+        text.lines().map(|line| line.split_once(&head).unwrap().1.to_owned()).collect()
+    }
+
+    #[test]
+    fn values_of_one_name_come_together() {
+        let mut view = View::new(Form::Json);
+        let twice: &[(&str, &str)] = &[("A", "1"), ("B", "2"), ("_BOOT_ID", "x"), ("A", "3")];
+        let once: &[(&str, &str)] = &[("A", "1"), ("B", "2")];
+        for _ in 0..2 {
+            let lines = json(&mut view, &batch(&[once, twice, once]));
+            assert_eq!(
+                lines,
+                ["\"A\":\"1\",\"B\":\"2\"}", "\"A\":[\"1\",\"3\"],\"B\":\"2\"}", "\"A\":\"1\",\"B\":\"2\"}"]
+            );
+        }
+    }
+
+    #[test]
+    fn names_with_one_number_stay_apart() {
+        let mut known = HashMap::new();
+        let [one, two] = (0..)
+            .find_map(|number| {
+                let name = format!("FIELD_{number}");
+                known.insert(names::hash(name.as_bytes()) as u16, name.clone()).map(|before| [before, name])
+            })
+            .unwrap();
+        let lines = json(&mut View::new(Form::Json), &batch(&[&[(&one, "1"), (&two, "2"), ("A", "3")]]));
+        assert_eq!(lines, [format!("\"{one}\":\"1\",\"{two}\":\"2\",\"A\":\"3\"}}")]);
+    }
 
     #[test]
     fn text_is_what_journalctl_takes_for_it() {

@@ -3,6 +3,7 @@
 pub mod journal;
 pub mod msgpack;
 pub mod ndjson;
+mod shared;
 pub mod text;
 
 use jiff::tz::TimeZone;

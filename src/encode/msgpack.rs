@@ -251,7 +251,6 @@ mod tests {
         let list = [text("a", Form::Clean), text("b", Form::Clean)];
         let guest_time = Stamp::parse(b"2024-03-05T05:01:54Z").unwrap();
         let record = Record {
-            met: Vec::new(),
             tag: b"kata.agent",
             carrier: vec![field("_HOSTNAME", Value::Text(text("node", Form::Clean))), field("X", Value::List(&list))],
             facts: Some(Facts {
@@ -278,7 +277,6 @@ mod tests {
     #[test]
     fn what_is_not_known_is_left_out() {
         let record = Record {
-            met: Vec::new(),
             tag: b"kata.unknown",
             carrier: Vec::new(),
             facts: Some(Facts {
@@ -298,7 +296,6 @@ mod tests {
     #[test]
     fn entries_of_others_have_no_facts() {
         let record = Record {
-            met: Vec::new(),
             tag: b"containerd",
             carrier: vec![field("MESSAGE", Value::Text(text("hello", Form::Utf8)))],
             facts: None,
@@ -311,7 +308,6 @@ mod tests {
     #[test]
     fn escapes_are_decoded() {
         let record = Record {
-            met: Vec::new(),
             tag: b"",
             carrier: vec![
                 field("a", Value::Text(text("tab\\there", Form::Go))),
@@ -329,7 +325,6 @@ mod tests {
     fn nested_values_keep_order_and_types() {
         let json = br#"{"z":[1,-2,2.5,null,true,"x\ny"],"a":{},"many":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
         let record = Record {
-            met: Vec::new(),
             tag: b"",
             carrier: vec![field("n", Value::Nested(json))],
             facts: None,
@@ -346,7 +341,6 @@ mod tests {
     fn a_nested_value_that_is_too_deep_becomes_its_text() {
         let json = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let record = Record {
-            met: Vec::new(),
             tag: b"",
             carrier: vec![field("n", Value::Nested(json.as_bytes()))],
             facts: None,
@@ -359,7 +353,6 @@ mod tests {
     #[test]
     fn the_steady_state_allocates_nothing() {
         let record = Record {
-            met: Vec::new(),
             tag: b"kata.agent",
             carrier: vec![field("a", Value::Text(text("plain", Form::Go))), field("b", Value::Int(7))],
             facts: None,

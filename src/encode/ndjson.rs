@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::shared::{Run, Shared};
 use crate::flaw::Flaws;
 use crate::record::{Facts, Field, Form, Key, Record, Text, Value};
 use crate::scan;
@@ -9,18 +10,12 @@ use crate::text::{Escape, go_escape};
 
 /// The encoder. Between the records of a batch it keeps how the fields are written that they have in common.
 #[derive(Debug, Default)]
-pub struct Ndjson {
-    /// Fields as they are written, one behind the other.
-    text: Vec<u8>,
-    /// By the number of a field, where it begins and ends there; nothing is written in no bytes.
-    written: Vec<(u32, u32)>,
-}
+pub struct Ndjson(Shared);
 
 impl Ndjson {
     /// Begins with the records of another batch.
     pub fn begin(&mut self) {
-        self.text.clear();
-        self.written.clear();
+        self.0.begin();
     }
 
     /// Appends a record and a line end.
@@ -46,32 +41,17 @@ impl Ndjson {
 impl Ndjson {
     /// Fields of the carrier, of which most were there before.
     fn carrier(&mut self, carrier: &[Field<'_>], out: &mut Vec<u8>) {
-        // Fields that stand one behind the other are copied at once.
-        let mut run = 0..0;
+        let mut run = Run::default();
         for field in carrier {
-            let number = field.number as usize;
-            if number == 0 {
-                out.extend_from_slice(self.text.get(std::mem::take(&mut run)).unwrap_or_default());
-                fields(std::slice::from_ref(field), out);
-                continue;
-            }
-            if number >= self.written.len() {
-                self.written.resize(number + 1, (0, 0));
-            }
-            let Some(place) = self.written.get_mut(number) else { continue };
-            if place.0 == place.1 {
-                let start = self.text.len();
-                fields(std::slice::from_ref(field), &mut self.text);
-                *place = (start as u32, self.text.len() as u32);
-            }
-            let place = place.0 as usize..place.1 as usize;
-            if place.start == run.end {
-                run.end = place.end;
+            let write = |out: &mut Vec<u8>| fields(std::slice::from_ref(field), out);
+            if field.number == 0 {
+                self.0.end(&mut run, out);
+                write(out);
             } else {
-                out.extend_from_slice(self.text.get(std::mem::replace(&mut run, place)).unwrap_or_default());
+                self.0.copy(field.number, &mut run, out, write);
             }
         }
-        out.extend_from_slice(self.text.get(run).unwrap_or_default());
+        self.0.end(&mut run, out);
     }
 }
 

@@ -356,7 +356,7 @@ mod tests {
     }
 
     fn record<'b>(facts: Facts, payload: Vec<Field<'b>>) -> Record<'b> {
-        Record { tag: b"", met: Vec::new(), carrier: Vec::new(), facts: Some(facts), payload, escaped: Vec::new() }
+        Record { tag: b"", carrier: Vec::new(), facts: Some(facts), payload, escaped: Vec::new() }
     }
 
     fn check(records: &[Record<'_>], color: bool, expected: &str) {
@@ -458,7 +458,6 @@ mod tests {
     fn entries_of_others_show_identifier_and_message() {
         for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
             let record = Record {
-                met: Vec::new(),
                 tag: b"",
                 carrier: vec![
                     field("__REALTIME_TIMESTAMP", "1709614914163000"),

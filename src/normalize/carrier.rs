@@ -35,6 +35,9 @@ impl Glob {
     }
 }
 
+/// What became of a batch's fields in earlier records, by their numbers: the field, or none where it is left out.
+pub type Met<'b> = Vec<Option<Option<Field<'b>>>>;
+
 /// The rules for the carrier's fields, compiled.
 #[derive(Debug)]
 pub struct Carrier {
@@ -89,8 +92,8 @@ impl Carrier {
     }
 
     /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
-    pub fn fields<'b>(&'b self, pairs: &[Pair<'b>], bump: &'b Bump, record: &mut Record<'b>) {
-        let Record { carrier: fields, met, escaped, .. } = record;
+    pub fn fields<'b>(&'b self, pairs: &[Pair<'b>], bump: &'b Bump, met: &mut Met<'b>, record: &mut Record<'b>) {
+        let Record { carrier: fields, escaped, .. } = record;
         let mut names = Names::default();
         for field in fields.iter() {
             names.insert(names::hash(field.key.name()));

@@ -22,6 +22,8 @@ use crate::record::{Facts, Name, Record};
 use fields::{Builder, Side};
 use prune::{Fate, Prune};
 
+pub use carrier::Met;
+
 /// What becomes of a nested value that is not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -123,8 +125,8 @@ impl Normalize {
     }
 
     /// Fills `record`, which is empty but for its tag, with the carrier's fields.
-    pub fn carrier<'b>(&'b self, entry: &Entry<'b>, bump: &'b Bump, record: &mut Record<'b>) {
-        self.carrier.fields(&entry.fields, bump, record);
+    pub fn carrier<'b>(&'b self, entry: &Entry<'b>, bump: &'b Bump, met: &mut Met<'b>, record: &mut Record<'b>) {
+        self.carrier.fields(&entry.fields, bump, met, record);
     }
 
     /// Fills `record` with what is known of an entry of Kata's and what its payload says.

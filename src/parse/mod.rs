@@ -90,14 +90,10 @@ pub fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Option<&'b 
     })
 }
 
-/// Whether a field of the journal may say something of an entry beside standing in its record: what the carrier is
-/// judged by, and the keys of writers that put them into fields.
+/// Whether a field of the journal of this name may be a key of a writer that puts its keys into fields.
 #[must_use]
 pub fn needs(name: &[u8]) -> bool {
-    let judged = [KeyId::SYSLOG_IDENTIFIER, KeyId::TRANSPORT, KeyId::COMMAND_LINE, KeyId::PRIORITY, KeyId::LINE_BREAK]
-        .into_iter()
-        .chain([KeyId::MESSAGE, KeyId::SOURCE_REALTIME]);
-    !native::is_standard(name) || judged.into_iter().any(|id| id.known().key.as_bytes() == name)
+    !native::is_standard(name)
 }
 
 /// Reads the message of an entry. `payload` is empty and is filled.

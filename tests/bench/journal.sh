@@ -6,6 +6,8 @@
 #     tests/bench/journal.sh [ENTRIES] [FILES] [ROUNDS] > tests/bench/runs/NAME.md
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/bench/medians.sh
+source tests/bench/medians.sh
 
 entries=${1:-300000}
 files=${2:-4}
@@ -50,17 +52,7 @@ pair() {
         ours=$(cpu $repeats "$target/katalog" --stats none "${flags[@]}" "$corpus")
         theirs=$(cpu 1 journalctl --quiet --directory "$corpus" "$@")
         echo "$ours $theirs"
-    done | awk -v label="$label" -v entries="$entries" '
-        function median(values, count,    i, j, swap) {
-            for (i = 1; i <= count; i++) for (j = i + 1; j <= count; j++)
-                if (values[j] < values[i]) { swap = values[i]; values[i] = values[j]; values[j] = swap }
-            return values[int((count + 1) / 2)]
-        }
-        { ours[NR] = $1; theirs[NR] = $3; ratio[NR] = $3 / $1; if ($2 > peak) peak = $2 }
-        END {
-            o = median(ours, NR); t = median(theirs, NR)
-            printf "| %s | %.0f | %.0f | %.1f | %.1f |\n", label, entries / o / 1e3, entries / t / 1e3, median(ratio, NR), peak / 1024
-        }'
+    done | medians "$label" "$entries" 1e3 1
 }
 
 # Both read all of it. This also brings the files into memory.

@@ -5,6 +5,8 @@
 #     tests/bench/run.sh [SIZE] [ROUNDS] > tests/bench/runs/NAME.md
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/bench/medians.sh
+source tests/bench/medians.sh
 
 size=${1:-200M}
 rounds=${2:-5}
@@ -34,17 +36,7 @@ pair() {
         ours=$(cpu "$file" "$target/katalog" --stats none -)
         theirs=$(cpu "$file" "$@")
         echo "$ours $theirs"
-    done | awk -v label="$label" -v bytes="$(stat -c %s "$file")" '
-        function median(values, count,    i, j, swap) {
-            for (i = 1; i <= count; i++) for (j = i + 1; j <= count; j++)
-                if (values[j] < values[i]) { swap = values[i]; values[i] = values[j]; values[j] = swap }
-            return values[int((count + 1) / 2)]
-        }
-        { ours[NR] = $1; theirs[NR] = $3; ratio[NR] = $3 / $1; if ($2 > peak) peak = $2 }
-        END {
-            o = median(ours, NR); t = median(theirs, NR)
-            printf "| %s | %.0f | %.0f | %.2f | %.1f |\n", label, bytes / o / 1e6, bytes / t / 1e6, median(ratio, NR), peak / 1024
-        }'
+    done | medians "$label" "$(stat -c %s "$file")" 1e6 2
 }
 
 echo "$(rustc --version), $(jq --version), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"

@@ -7,7 +7,7 @@ use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, Paral
 use super::merged::wide;
 use super::{export, none, put, shapes, told};
 use crate::support::journal::remote::{self, Manner, Place};
-use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, services};
+use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, services};
 use crate::support::journal::{Codec, Entry, Shape, compare, file, stream};
 use crate::support::pipeline::records;
 
@@ -133,10 +133,7 @@ fn since_and_until() {
 #[test]
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut entries = services(90);
-    for entry in &mut entries[30..60] {
-        entry.realtime -= 20_000_000;
-    }
+    let entries = clock_set_back(20);
     let place = Place::file(put(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
     for (since, until) in [(0, 25), (15, 35), (5, 9), (29, 41), (60, 89)] {
         let within = |entry: &&Entry| (since..=until).contains(&((entry.realtime - START) / 1_000_000));

@@ -3,15 +3,13 @@
 
 use std::path::PathBuf;
 
-use rayon::iter::{
-    IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
-};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::read::{real_files, unpacked};
-use super::{ends, filters, logs, merged, none, put, shapes, told};
+use super::{each_file, ends, filters, merged, none, put, told};
 use crate::support::journal::damage::of;
 use crate::support::journal::remote::{self, Place};
-use crate::support::journal::samples::{NEXT_BOOT, START, services};
+use crate::support::journal::samples::{NEXT_BOOT, START, clock_set_back, services};
 use crate::support::journal::write::object;
 use crate::support::journal::{Codec, Entry, Shape, compare, file};
 use crate::support::katalog;
@@ -42,21 +40,7 @@ fn differences(name: &str, place: &Place, arguments: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_shape() {
-    let folder = tempfile::tempdir().unwrap();
-    let logs = logs();
-    let failures: Vec<String> = shapes()
-        .into_par_iter()
-        .enumerate()
-        .flat_map_iter(|(number, (name, shape))| {
-            let mut failures = Vec::new();
-            for (log, entries) in &logs {
-                let path = put(folder.path(), format!("{number} {log}.journal"), &file(&shape, entries));
-                failures.extend(differences(&format!("{log}, {name}"), &Place::file(path), &[]));
-            }
-            failures
-        })
-        .collect();
-    none(&failures);
+    none(&each_file(|name, _, _, place| differences(name, place, &[])));
 }
 
 #[test]
@@ -121,10 +105,7 @@ fn flags() {
 #[test]
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut entries = services(90);
-    for entry in &mut entries[30..60] {
-        entry.realtime -= 20_000_000;
-    }
+    let entries = clock_set_back(20);
     let place = Place::file(put(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
     let seconds = |number: u64| format!("@{}", START / 1_000_000 + number);
     let mut failures = Vec::new();

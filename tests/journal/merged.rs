@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{differences, export, none, put};
 use crate::support::journal::remote::{self, Manner, Place};
-use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, service, services};
+use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service, services};
 use crate::support::journal::{Entry, Shape, State, Writer, compare, file, stream};
 
 /// Entries with so many new names that the table of names gets full after every fifty, and a new file is begun.
@@ -222,10 +222,7 @@ fn a_clock_that_went_back() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut entries = services(90);
-    for entry in &mut entries[30..60] {
-        entry.realtime -= 3_600_000_000;
-    }
+    let entries = clock_set_back(3600);
     let path: PathBuf = put(folder.path(), "system.journal", &file(&Shape::default(), &entries));
     none(&differences("a clock that went back", &Place::file(path)));
 }

@@ -1,45 +1,31 @@
 //! The files of the tests' own writer are what they are meant to be: `journalctl` reads them as written, finds them
 //! sound, and cannot tell them from those of systemd's writer.
 
-use rayon::iter::{
-    IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
-};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::{logs, none, put, shapes};
+use super::{each_file, logs, none};
 use crate::support::journal::remote::{self, Manner, Place};
-use crate::support::journal::{Shape, compare, exported, file, stream};
+use crate::support::journal::{Shape, compare, exported, stream};
 
 #[test]
 fn journalctl_reads_what_was_written() {
     if remote::missing() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let logs = logs();
-    let failures: Vec<String> = shapes()
-        .into_par_iter()
-        .enumerate()
-        .flat_map_iter(|(number, (name, shape))| {
-            let mut failures = Vec::new();
-            for (log, entries) in &logs {
-                let path = put(folder.path(), format!("{number} {log}.journal"), &file(&shape, entries));
-                let read = remote::export(&Place::file(&path), &[]);
-                if let Err(difference) = compare::export(&exported(&shape, entries), &read) {
-                    failures.push(format!("{log}, {name}: {difference}"));
-                }
-                // A seal needs a key, and version 252 does not verify files of later versions.
-                if shape.sealed.is_none() && shape.header_size < 272 {
-                    let mut verify = remote::journalctl(&Place::file(&path));
-                    let output = verify.arg("--verify").output().unwrap();
-                    if !output.status.success() {
-                        failures.push(format!("{log}, {name}: {}", String::from_utf8_lossy(&output.stderr)));
-                    }
-                }
+    none(&each_file(|name, shape, entries, place| {
+        let mut failures = Vec::new();
+        if let Err(difference) = compare::export(&exported(shape, entries), &remote::export(place, &[])) {
+            failures.push(format!("{name}: {difference}"));
+        }
+        // A seal needs a key, and version 252 does not verify files of later versions.
+        if shape.sealed.is_none() && shape.header_size < 272 {
+            let output = remote::journalctl(place).arg("--verify").output().unwrap();
+            if !output.status.success() {
+                failures.push(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)));
             }
-            failures
-        })
-        .collect();
-    none(&failures);
+        }
+        failures
+    }));
 }
 
 #[test]

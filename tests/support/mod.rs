@@ -10,6 +10,7 @@ pub(crate) mod pipeline;
 use std::fmt;
 use std::process::{Command, Stdio};
 
+use proptest::prelude::ProptestConfig;
 use rmpv::Value;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -26,6 +27,12 @@ pub(crate) fn katalog() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// A property is tried on so many cases.
+pub(crate) fn few(cases: u32) -> ProptestConfig {
+    // Nothing is saved beside the tests: an input that fails belongs into fixtures/fuzz or becomes a case.
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// A JSON value in the terms of `MessagePack`, which keep the order of keys. A key that comes twice is an error.

@@ -10,7 +10,7 @@ const MOST_PLACES: usize = 1 << 17;
 /// A field that was read before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    /// The file and the offset; zero for a free place.
+    /// What [`key`] makes of the file and the offset; zero for a free place.
     key: u64,
     start: u32,
     end: u32,
@@ -46,10 +46,10 @@ pub(super) struct Cache {
     batch: u32,
 }
 
-/// The key of a field: `at` is not zero, so neither is the key.
+/// The key of a field. Damage can make any number of `at`, and the first file is number 0; the key is never zero.
 #[inline]
 pub(super) fn key(file: usize, at: u32) -> u64 {
-    (file as u64) << 32 | u64::from(at)
+    (file as u64 + 1) << 32 | u64::from(at)
 }
 
 impl Cache {
@@ -140,3 +140,6 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

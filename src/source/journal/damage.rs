@@ -91,21 +91,9 @@ impl Damages {
         Self { truncated, ..Self::default() }
     }
 
-    /// Each kind that was met.
-    #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = Tally> {
-        self.tallies.iter().flatten().copied()
-    }
-
     /// Gives each kind that was met since this was asked last.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Tally> {
         self.tallies.iter_mut().filter_map(Option::take)
-    }
-
-    /// How often the kind was met.
-    #[cfg(test)]
-    pub(super) fn count(&self, damage: Damage) -> u64 {
-        self.tallies.get(damage.kind()).copied().flatten().map_or(0, |tally| tally.count)
     }
 
     /// Counts a damage met at an offset in units of eight bytes, and hands it back.

@@ -111,13 +111,6 @@ impl Windows {
         self.spare.forget();
     }
 
-    /// Finds an offset below the end, or reads the window around it.
-    #[cfg(test)]
-    #[inline]
-    pub(super) fn near(&mut self, offset: u64) -> io::Result<Place> {
-        self.find(offset, offset)
-    }
-
     /// Finds an offset below the end, or reads it: in a window if it is close to `here`, in a small piece otherwise.
     #[inline]
     pub(super) fn find(&mut self, offset: u64, here: u64) -> io::Result<Place> {

@@ -35,6 +35,15 @@ pub(crate) fn service(number: u64, boot: u128) -> Entry {
         .with("MESSAGE", format!("entry {number} of {identifier}"))
 }
 
+/// Ninety of these, between the thirtieth and the sixtieth of which the clock was set back by so many seconds.
+pub(crate) fn clock_set_back(seconds: u64) -> Vec<Entry> {
+    let mut entries = services(90);
+    for entry in &mut entries[30..60] {
+        entry.realtime -= seconds * 1_000_000;
+    }
+    entries
+}
+
 /// Everything that a value can be, and every number of fields with the same name.
 pub(crate) fn odd() -> Vec<Entry> {
     let long = |size: usize| "All work and no play. ".repeat(size / 22 + 1).as_bytes()[..size].to_vec();

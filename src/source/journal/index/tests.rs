@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::source::journal::damage::Damage;
-use crate::source::journal::file::tests::{VARIANTS, Writer};
+use crate::source::journal::file::tests::{VARIANTS, Writer, met};
 use crate::source::journal::file::{JournalFile, offset};
 
 /// What a look at every entry says: the payloads, their DATA, and the entries that have them.
@@ -50,7 +50,7 @@ fn the_index_knows_what_a_scan_finds() {
         journal.values(b"MESSAGE", |_, _| count += 1).unwrap();
         assert_eq!(count, 200);
         assert_eq!(journal.values(b"NOTHING", |_, _| panic!("no such field")), Ok(false));
-        assert_eq!(journal.damages().iter().count(), 0);
+        assert_eq!(met(&journal).len(), 0);
     }
 }
 
@@ -86,7 +86,7 @@ fn a_posting_list_that_is_not_whole_is_refused() {
             let mut out = vec![1, 2, 3];
             assert!(journal.postings(host, &mut out).is_err(), "{at} {value}");
             assert_eq!(out, [1, 2, 3]);
-            assert_eq!(journal.damages().iter().map(|tally| tally.count).sum::<u64>(), 1);
+            assert_eq!(met(&journal).iter().map(|tally| tally.count).sum::<u64>(), 1);
         }
         let mut journal = sound.open();
         assert_eq!(journal.postings(host + 1, &mut Vec::new()), Err(Damage::Field), "it is no DATA");

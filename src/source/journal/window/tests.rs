@@ -1,7 +1,15 @@
+use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::{VIEW_MIN, Windows};
+use super::{Place, VIEW_MIN, Windows};
 use crate::source::journal::file::tests::file;
+
+impl Windows {
+    /// Finds an offset below the end, or reads the window around it.
+    fn near(&mut self, offset: u64) -> io::Result<Place> {
+        self.find(offset, offset)
+    }
+}
 
 /// Bytes of which every eight are different.
 fn noise(len: usize) -> Vec<u8> {

@@ -1,0 +1,100 @@
+//! Fields that entries of a batch have in common: each is written once and copied from then on.
+
+use std::ops::Range;
+
+/// A field that was not written yet. One that is written in no bytes begins where it ends.
+const UNWRITTEN: (u32, u32) = (1, 0);
+
+/// The fields of a batch, as they are written.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// One behind the other.
+    text: Vec<u8>,
+    /// By the number of a field, where it begins and ends there.
+    places: Vec<(u32, u32)>,
+}
+
+/// Fields of an entry that are yet to be copied. Those that stand one behind the other are copied at once.
+#[derive(Debug, Default)]
+pub(super) struct Run(Range<usize>);
+
+impl Shared {
+    /// Forgets the fields of the batch before.
+    pub(super) fn begin(&mut self) {
+        self.text.clear();
+        self.places.clear();
+    }
+
+    /// Appends a field, and has it written before if no entry had it yet. It is in `out` once the run was ended.
+    #[inline]
+    pub(super) fn copy(&mut self, number: u32, run: &mut Run, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        let number = number as usize;
+        if number >= self.places.len() {
+            self.places.resize(number + 1, UNWRITTEN);
+        }
+        let Some(place) = self.places.get_mut(number) else { return };
+        if *place == UNWRITTEN {
+            let start = self.text.len() as u32;
+            write(&mut self.text);
+            *place = (start, self.text.len() as u32);
+        }
+        let (start, end) = (place.0 as usize, place.1 as usize);
+        if start == run.0.end {
+            run.0.end = end;
+        } else {
+            out.extend_from_slice(self.text.get(std::mem::replace(&mut run.0, start..end)).unwrap_or_default());
+        }
+    }
+
+    /// Appends what is left of a run, which begins anew.
+    #[inline]
+    pub(super) fn end(&self, run: &mut Run, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text.get(std::mem::take(&mut run.0)).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Copies the fields of these numbers, whose texts say how many fields were written before.
+    fn copied(shared: &mut Shared, numbers: &[u32], written: &mut u32) -> String {
+        let (mut run, mut out) = (Run::default(), Vec::new());
+        for number in numbers {
+            shared.copy(*number, &mut run, &mut out, |text| {
+                text.extend_from_slice(format!("{number}:{written} ").as_bytes());
+                *written += 1;
+            });
+        }
+        shared.end(&mut run, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_is_written_once_in_a_batch() {
+        let (mut shared, mut written) = (Shared::default(), 0);
+        assert_eq!(copied(&mut shared, &[5, 0, 7], &mut written), "5:0 0:1 7:2 ");
+        assert_eq!(copied(&mut shared, &[0, 7, 5, 5, 9, 0], &mut written), "0:1 7:2 5:0 5:0 9:3 0:1 ");
+        assert_eq!(copied(&mut shared, &[], &mut written), "");
+        shared.begin();
+        assert_eq!(copied(&mut shared, &[7, 5], &mut written), "7:4 5:5 ");
+    }
+
+    #[test]
+    fn what_has_no_bytes_is_written_once_too() {
+        let mut shared = Shared::default();
+        let mut written = 0;
+        for _ in 0..3 {
+            let (mut run, mut out) = (Run::default(), Vec::new());
+            for (number, text) in [(1, &b"a"[..]), (0, b""), (2, b"b"), (0, b"")] {
+                shared.copy(number, &mut run, &mut out, |all| {
+                    all.extend_from_slice(text);
+                    written += 1;
+                });
+            }
+            shared.end(&mut run, &mut out);
+            assert_eq!(out, b"ab");
+        }
+        assert_eq!(written, 3);
+    }
+}

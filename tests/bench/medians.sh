@@ -1,0 +1,23 @@
+# The line of a table that a bench prints; sourced by the scripts beside it.
+# shellcheck shell=bash
+
+# Reads a line for each round, CPU seconds and peak KiB of katalog and of the other command, and prints label, rates of
+# both, how many times as fast, and katalog's peak in MiB: medians of all but the peak.
+#
+#     medians LABEL AMOUNT UNIT DIGITS
+#
+# A rate is AMOUNT / UNIT a second; DIGITS are those of the ratio behind its point.
+medians() {
+    awk -v label="$1" -v amount="$2" -v unit="$3" -v digits="$4" '
+        function median(values, count,    i, j, swap) {
+            for (i = 1; i <= count; i++) for (j = i + 1; j <= count; j++)
+                if (values[j] < values[i]) { swap = values[i]; values[i] = values[j]; values[j] = swap }
+            return values[int((count + 1) / 2)]
+        }
+        { ours[NR] = $1; theirs[NR] = $3; ratio[NR] = $3 / $1; if ($2 > peak) peak = $2 }
+        END {
+            form = "| %s | %.0f | %.0f | %." digits "f | %.1f |\n"
+            o = median(ours, NR); t = median(theirs, NR)
+            printf form, label, amount / o / unit, amount / t / unit, median(ratio, NR), peak / 1024
+        }'
+}
