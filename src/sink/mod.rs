@@ -1,5 +1,6 @@
 //! Where the bytes go. A sink knows nothing of records: it takes a chunk whole or says why not.
 
+pub mod forward;
 pub mod output;
 
 use std::io;

@@ -1,0 +1,241 @@
+//! The handshake: both sides prove that they know the shared key, and the client says who its user is.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha512};
+
+use super::connection::{Connection, Limit};
+use super::error::{Cause, ForwardError};
+use super::reply::Value;
+use super::request::string;
+use super::settings::{Secret, Settings};
+use crate::stop::Stop;
+
+/// Servers read all of PING at once into a kilobyte, so names have their limits.
+const LONGEST_NAME: usize = 255;
+
+/// Who this client is to servers with a shared key.
+#[derive(Debug)]
+pub(super) struct Identity {
+    hostname: String,
+    key: Secret,
+    user: Option<(String, Secret)>,
+}
+
+impl Identity {
+    /// Takes the identity out of the settings; none without a shared key.
+    pub(super) fn new(settings: &Settings) -> Result<Option<Identity>, ForwardError> {
+        let user = match (&settings.user, &settings.password) {
+            (Some(user), Some(password)) => Some((user.clone(), password.clone())),
+            (None, None) => None,
+            _ => return Err(ForwardError::Settings("a user and its password have to be given together")),
+        };
+        let Some(key) = &settings.shared_key else {
+            if user.is_some() {
+                return Err(ForwardError::Settings(
+                    "a user needs a shared key; give the one of the server, which may be empty",
+                ));
+            }
+            return Ok(None);
+        };
+        let hostname = settings.hostname.clone().unwrap_or_else(|| {
+            let system = rustix::system::uname();
+            String::from_utf8_lossy(system.nodename().to_bytes()).into_owned()
+        });
+        let longest = user.as_ref().map_or(0, |(user, _)| user.len()).max(hostname.len());
+        if longest > LONGEST_NAME {
+            return Err(ForwardError::Settings("the host name or the user has more than 255 bytes"));
+        }
+        Ok(Some(Identity { hostname, key: key.clone(), user }))
+    }
+}
+
+/// A new salt: random, and printable for servers that take it as text.
+pub(super) fn salt() -> Result<String, Cause> {
+    let mut random = [0; 16];
+    let filled = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+    match filled {
+        Ok(count) if count == random.len() => Ok(hex(&random)),
+        Ok(_) => Err(Cause::Broken(std::io::Error::other("the system has no randomness"))),
+        Err(error) => Err(Cause::Broken(error.into())),
+    }
+}
+
+/// Does the handshake on a new connection, before anything else is sent.
+pub(super) fn shake(
+    connection: &mut Connection,
+    identity: &Identity,
+    salt: &str,
+    time: Duration,
+    stop: &Stop,
+) -> Result<(), Cause> {
+    let limit = Limit::new(time, stop);
+    let Some((helo, raw)) = connection.next(&limit)? else { return Err(Cause::NoHelo(time)) };
+    let Some(Value::Map(_)) = helo.message("HELO").and_then(<[_]>::first) else { return Err(Cause::Garbage(raw)) };
+    let helo = Helo::new(&helo);
+    if !helo.auth.is_empty() && identity.user.is_none() {
+        return Err(Cause::UserRequired);
+    }
+    connection.send(&ping(identity, &helo, salt), time, stop).map_err(closed)?;
+    let Some((pong, raw)) = connection.next(&limit).map_err(closed)? else {
+        return Err(Cause::HandshakeTimeout(time));
+    };
+    let Some([Value::Bool(accepted), reason, hostname, digest, ..]) = pong.message("PONG") else {
+        return Err(Cause::Garbage(raw));
+    };
+    let [reason, hostname, digest] = [reason, hostname, digest].map(|value| value.bytes().unwrap_or_default());
+    if !accepted {
+        return Err(Cause::Denied(reason.to_vec()));
+    }
+    if hostname == identity.hostname.as_bytes() {
+        return Err(Cause::SameHostname(identity.hostname.clone()));
+    }
+    if !same(digest, digest_of(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]).as_bytes()) {
+        return Err(Cause::WrongDigest);
+    }
+    connection.keepalive = helo.keepalive;
+    Ok(())
+}
+
+/// What a server asks with.
+struct Helo {
+    nonce: Vec<u8>,
+    /// Empty where no user is asked for.
+    auth: Vec<u8>,
+    keepalive: bool,
+}
+
+impl Helo {
+    fn new(message: &Value) -> Helo {
+        let options = message.message("HELO").and_then(<[_]>::first);
+        let bytes = |key| options?.get(key)?.bytes().map(<[u8]>::to_vec);
+        let keepalive = !matches!(options.and_then(|map| map.get("keepalive")), Some(Value::Bool(false)));
+        Helo { nonce: bytes("nonce").unwrap_or_default(), auth: bytes("auth").unwrap_or_default(), keepalive }
+    }
+}
+
+/// The answer to HELO, every element a `str`.
+fn ping(identity: &Identity, helo: &Helo, salt: &str) -> Vec<u8> {
+    let hostname = identity.hostname.as_bytes();
+    let digest = digest_of(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]);
+    let (user, password) = match &identity.user {
+        Some((user, password)) if !helo.auth.is_empty() => {
+            (user.as_str(), digest_of(&[&helo.auth, user.as_bytes(), password.reveal()]))
+        }
+        _ => ("", String::new()),
+    };
+    let mut message = vec![0x96];
+    for element in [b"PING", hostname, salt.as_bytes(), digest.as_bytes(), user.as_bytes(), password.as_bytes()] {
+        string(element, &mut message);
+    }
+    message
+}
+
+/// Some servers say nothing to a wrong key, and close.
+fn closed(cause: Cause) -> Cause {
+    if matches!(cause, Cause::Closed | Cause::Broken(_)) { Cause::ClosedInHandshake } else { cause }
+}
+
+fn digest_of(parts: &[&[u8]]) -> String {
+    let mut hash = Sha512::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Compares without telling by the time it takes how much is the same.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reply::Replies;
+    use super::super::tests::{HELO, HELO_NO_AUTH, HELO_STR, SALT, hex as bytes};
+    use super::*;
+
+    const KEY_DIGEST: &str = "c65d8fc091762659a07f064520b96229988fa77a6080c267d5b1927b5f750280f45e0c\
+                              ed2c62f7b94bd5b99ef9\
+                              8bb729a73ba3f8f3937596e2b56482e46b2c26";
+    const PASSWORD_DIGEST: &str = "30b20463f8b9c7cc1cc569069869d8410472c98cd64c39d89e5f6c182062b6321\
+                                   2b4cf96669f006573f78a\
+                                   95722a9c7e3314a7209ac830bd4c8e6fc9660dcb47";
+
+    fn identity() -> Identity {
+        let settings = Settings {
+            hostname: Some("client.example".to_owned()),
+            shared_key: Some(Secret::new("secret")),
+            user: Some("kata".to_owned()),
+            password: Some(Secret::new("s3cret")),
+            ..Settings::default()
+        };
+        Identity::new(&settings).unwrap().unwrap()
+    }
+
+    fn helo(wire: &str) -> Helo {
+        let mut replies = Replies::default();
+        replies.push(&bytes(wire));
+        Helo::new(&replies.take().unwrap())
+    }
+
+    #[test]
+    fn the_answer_is_the_same_to_both_forms_of_the_question() {
+        for wire in [HELO, HELO_STR] {
+            let ping = ping(&identity(), &helo(wire), SALT);
+            assert_eq!(ping.len(), 320);
+            let mut expected = b"\x96\xa4PING\xaeclient.example\xd9\x20".to_vec();
+            expected.extend_from_slice(SALT.as_bytes());
+            expected.extend_from_slice(format!("\u{0}{KEY_DIGEST}").as_bytes());
+            expected.splice(expected.len() - 129..expected.len() - 128, [0xd9, 0x80]);
+            expected.extend_from_slice(b"\xa4kata\xd9\x80");
+            expected.extend_from_slice(PASSWORD_DIGEST.as_bytes());
+            assert_eq!(ping, expected);
+            let whole = hex(&sha2::Sha256::digest(&ping));
+            assert_eq!(whole, "cd0f7cd1ba7b01fe7f241a72cfbbc934d736c2609fe8371fd4d0c248b4d68619");
+        }
+    }
+
+    #[test]
+    fn nobody_says_who_the_user_is_without_being_asked() {
+        let ping = ping(&identity(), &helo(HELO_NO_AUTH), SALT);
+        assert_eq!(ping.len(), 187);
+        assert!(ping.ends_with(b"\xa0\xa0"));
+    }
+
+    #[test]
+    fn the_question_says_whether_the_connection_lasts() {
+        assert!(helo(HELO).keepalive && helo(HELO_STR).keepalive);
+        let denied = HELO.strip_suffix("c3").unwrap().to_owned() + "c2";
+        assert!(!helo(&denied).keepalive);
+        assert_eq!(helo(HELO).nonce, helo(HELO_STR).nonce);
+    }
+
+    #[test]
+    fn settings_that_do_not_go_together_are_refused() {
+        let refused = |settings: Settings| Identity::new(&settings).unwrap_err().to_string();
+        let (user, password) = (Some("u".to_owned()), Some(Secret::new("p")));
+        let shared_key = Some(Secret::new(""));
+        let none = Settings::default;
+        assert!(Identity::new(&none()).unwrap().is_none());
+        assert!(refused(Settings { user: user.clone(), ..none() }).contains("its password"));
+        assert!(refused(Settings { password: password.clone(), ..none() }).contains("its password"));
+        assert!(refused(Settings { user, password, ..none() }).contains("needs a shared key"));
+        let long = Settings { shared_key: shared_key.clone(), hostname: Some("h".repeat(256)), ..none() };
+        assert!(refused(long).contains("255"));
+        let identity = Identity::new(&Settings { shared_key, ..none() }).unwrap().unwrap();
+        assert!(!identity.hostname.is_empty() && identity.key.reveal().is_empty());
+    }
+
+    #[test]
+    fn salts_are_printable_and_new() {
+        let (one, other) = (salt().unwrap(), salt().unwrap());
+        assert!(one.len() == 32 && one != other && one.bytes().all(|letter| letter.is_ascii_hexdigit()));
+    }
+}

@@ -1,0 +1,250 @@
+//! What servers say: `MessagePack` values one after the other, as they arrive, whole or in pieces.
+
+use rmp::Marker;
+
+/// Nothing that a server says is longer, nor deeper.
+const LONGEST: usize = 64 * 1024;
+const DEEPEST: usize = 16;
+
+/// A value, as far as anybody asks: texts and binaries are bytes alike, since servers use either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// `str` or `bin`.
+    Bytes(Vec<u8>),
+    /// true or false.
+    Bool(bool),
+    /// An array.
+    Array(Vec<Value>),
+    /// A map, in its order.
+    Map(Vec<(Value, Value)>),
+    /// Nothing that has a meaning here.
+    Other,
+}
+
+impl Value {
+    /// The bytes of a text or binary.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        if let Value::Bytes(bytes) = self { Some(bytes) } else { None }
+    }
+
+    /// What a map has for a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        let Value::Map(pairs) = self else { return None };
+        pairs.iter().find(|(name, _)| name.bytes() == Some(key.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// The elements of an array that begins with a word.
+    pub(super) fn message(&self, word: &str) -> Option<&[Value]> {
+        match self {
+            Value::Array(elements) if elements.first()?.bytes()? == word.as_bytes() => elements.get(1..),
+            _ => None,
+        }
+    }
+}
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// More bytes are needed.
+    Part,
+    /// These bytes are no value, or none that a server of this protocol sends.
+    Wrong,
+}
+
+/// The bytes that arrived and were not understood yet.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    bytes: Vec<u8>,
+}
+
+impl Replies {
+    /// Takes bytes as they arrive.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What is left, for a message.
+    pub(super) fn rest(&self) -> Vec<u8> {
+        self.bytes.clone()
+    }
+
+    /// The next value without taking it.
+    pub(super) fn peek(&self) -> Result<Value, Missing> {
+        self.read().map(|(value, _)| value)
+    }
+
+    /// Takes the next value.
+    pub(super) fn take(&mut self) -> Result<Value, Missing> {
+        let (value, length) = self.read()?;
+        self.bytes.drain(..length);
+        Ok(value)
+    }
+
+    fn read(&self) -> Result<(Value, usize), Missing> {
+        let mut rest = self.bytes.as_slice();
+        match value(&mut rest, DEEPEST) {
+            Ok(value) => Ok((value, self.bytes.len() - rest.len())),
+            Err(Missing::Part) if self.bytes.len() > LONGEST => Err(Missing::Wrong),
+            Err(missing) => Err(missing),
+        }
+    }
+}
+
+fn value(rest: &mut &[u8], depth: usize) -> Result<Value, Missing> {
+    let depth = depth.checked_sub(1).ok_or(Missing::Wrong)?;
+    let skipped = |rest: &mut &[u8], length: usize| bytes(rest, length).map(|_| Value::Other);
+    match Marker::from_u8(number(rest, 1).map(|byte| byte as u8)?) {
+        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null => Ok(Value::Other),
+        Marker::True => Ok(Value::Bool(true)),
+        Marker::False => Ok(Value::Bool(false)),
+        Marker::U8 | Marker::I8 => skipped(rest, 1),
+        Marker::U16 | Marker::I16 | Marker::FixExt1 => skipped(rest, 2),
+        Marker::FixExt2 => skipped(rest, 3),
+        Marker::U32 | Marker::I32 | Marker::F32 => skipped(rest, 4),
+        Marker::FixExt4 => skipped(rest, 5),
+        Marker::U64 | Marker::I64 | Marker::F64 => skipped(rest, 8),
+        Marker::FixExt8 => skipped(rest, 9),
+        Marker::FixExt16 => skipped(rest, 17),
+        Marker::Ext8 => number(rest, 1).and_then(|length| skipped(rest, length + 1)),
+        Marker::Ext16 => number(rest, 2).and_then(|length| skipped(rest, length + 1)),
+        Marker::Ext32 => number(rest, 4).and_then(|length| skipped(rest, length + 1)),
+        Marker::FixStr(length) => text(rest, usize::from(length)),
+        Marker::Str8 | Marker::Bin8 => number(rest, 1).and_then(|length| text(rest, length)),
+        Marker::Str16 | Marker::Bin16 => number(rest, 2).and_then(|length| text(rest, length)),
+        Marker::Str32 | Marker::Bin32 => number(rest, 4).and_then(|length| text(rest, length)),
+        Marker::FixArray(length) => array(rest, usize::from(length), depth),
+        Marker::Array16 => number(rest, 2).and_then(|length| array(rest, length, depth)),
+        Marker::Array32 => number(rest, 4).and_then(|length| array(rest, length, depth)),
+        Marker::FixMap(length) => map(rest, usize::from(length), depth),
+        Marker::Map16 => number(rest, 2).and_then(|length| map(rest, length, depth)),
+        Marker::Map32 => number(rest, 4).and_then(|length| map(rest, length, depth)),
+        Marker::Reserved => Err(Missing::Wrong),
+    }
+}
+
+fn bytes<'b>(rest: &mut &'b [u8], length: usize) -> Result<&'b [u8], Missing> {
+    // A length that nothing here has is not waited for.
+    if length > LONGEST {
+        return Err(Missing::Wrong);
+    }
+    let (taken, behind) = rest.split_at_checked(length).ok_or(Missing::Part)?;
+    *rest = behind;
+    Ok(taken)
+}
+
+/// A number of so many bytes, the most significant first.
+fn number(rest: &mut &[u8], width: usize) -> Result<usize, Missing> {
+    let taken = bytes(rest, width)?;
+    Ok(taken.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+}
+
+fn text(rest: &mut &[u8], length: usize) -> Result<Value, Missing> {
+    bytes(rest, length).map(|bytes| Value::Bytes(bytes.to_vec()))
+}
+
+// Neither allocates for a length before its elements are there: each element takes a byte at least.
+fn array(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, Missing> {
+    if length > LONGEST {
+        return Err(Missing::Wrong);
+    }
+    (0..length).map(|_| value(rest, depth)).collect::<Result<_, _>>().map(Value::Array)
+}
+
+fn map(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, Missing> {
+    if length > LONGEST {
+        return Err(Missing::Wrong);
+    }
+    (0..length).map(|_| Ok((value(rest, depth)?, value(rest, depth)?))).collect::<Result<_, _>>().map(Value::Map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(id: &str) -> Value {
+        Value::Map(vec![(Value::Bytes(b"ack".to_vec()), Value::Bytes(id.into()))])
+    }
+
+    #[test]
+    fn replies_come_in_any_pieces() {
+        let mut wire = b"\x81\xa3ack\xb8p8n9gmxTQVC8/nh2wlKKeQ==".to_vec();
+        wire.extend_from_slice(b"\x81\xa3ack\xc4\x02id\x80");
+        let expected = [ack("p8n9gmxTQVC8/nh2wlKKeQ=="), ack("id"), Value::Map(Vec::new())];
+        for size in 1..wire.len() {
+            let (mut replies, mut values) = (Replies::default(), Vec::new());
+            for piece in wire.chunks(size) {
+                replies.push(piece);
+                while let Ok(value) = replies.take() {
+                    values.push(value);
+                }
+                assert!(replies.is_empty() || replies.peek() == Err(Missing::Part));
+            }
+            assert_eq!(values, expected);
+            assert!(replies.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_kind_of_value_has_its_length() {
+        use rmpv::Value as V;
+        let all = V::Array(vec![
+            V::from(1),
+            V::from(-1),
+            V::from(200),
+            V::from(-200),
+            V::from(70_000),
+            V::from(-70_000),
+            V::from(u64::MAX),
+            V::from(i64::MIN),
+            V::Nil,
+            V::from(true),
+            V::F32(1.5),
+            V::F64(1.5),
+            V::from("x".repeat(300)),
+            V::Binary(vec![7; 300]),
+            V::Binary(vec![7; 60_000]),
+            V::Ext(0, vec![1]),
+            V::Ext(0, vec![1; 2]),
+            V::Ext(0, vec![1; 3]),
+            V::Ext(0, vec![1; 4]),
+            V::Ext(0, vec![1; 8]),
+            V::Ext(0, vec![1; 16]),
+            V::Ext(0, vec![1; 400]),
+            V::Array(vec![V::Nil; 300]),
+            V::Map(vec![(V::Nil, V::from(false)); 20]),
+        ]);
+        let mut wire = Vec::new();
+        rmpv::encode::write_value(&mut wire, &all).unwrap();
+        let mut replies = Replies::default();
+        replies.push(&wire);
+        replies.push(b"\xc3");
+        assert!(matches!(replies.take(), Ok(Value::Array(elements)) if elements.len() == 24));
+        assert_eq!(replies.take(), Ok(Value::Bool(true)));
+        assert_eq!(replies.take(), Err(Missing::Part));
+    }
+
+    #[test]
+    fn what_no_server_says_is_not_waited_for() {
+        for wire in
+            [&b"\xc1"[..], b"\xdb\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", &[0x91; 100]]
+        {
+            let mut replies = Replies::default();
+            replies.push(wire);
+            assert_eq!(replies.take(), Err(Missing::Wrong));
+        }
+        let mut replies = Replies::default();
+        replies.push(b"\xdd\x00\x00\xff\xff");
+        replies.push(&[0x91, 0xc0].repeat(LONGEST / 4));
+        assert_eq!(replies.take(), Err(Missing::Part));
+        replies.push(&[0xa0].repeat(10));
+        replies.push(&[0x91; 3]);
+        replies.push(&[0xda, 0xff, 0xff]);
+        replies.push(&[0; LONGEST / 2]);
+        assert_eq!(replies.take(), Err(Missing::Wrong));
+    }
+}

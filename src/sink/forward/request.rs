@@ -1,0 +1,282 @@
+//! A chunk's bytes on the wire, in each of the protocol's forms. The same chunk and form give the same bytes.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_str_len, write_uint};
+use sha2::{Digest as _, Sha256};
+
+use super::settings::Mode;
+
+/// Entries for one tag. They go out together, and are acknowledged together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// What receivers route by.
+    pub tag: Vec<u8>,
+    /// The entries one after the other, each an array of a time and a map. The time is an extension of type 0 with
+    /// eight bytes, `d7 00`, seconds and nanoseconds.
+    pub entries: Vec<u8>,
+    /// Where in `entries` each one ends.
+    pub ends: Vec<usize>,
+    /// What the acknowledgement names. It belongs to the content: the same content has the same id.
+    pub id: [u8; 16],
+}
+
+impl Chunk {
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of some entries, by their numbers.
+    pub(super) fn bytes(&self, entries: &Range<usize>) -> &[u8] {
+        let end = |count: usize| count.checked_sub(1).map_or(0, |last| self.ends.get(last).copied().unwrap_or(0));
+        self.entries.get(end(entries.start)..end(entries.end)).unwrap_or_default()
+    }
+
+    /// The id of some entries as the protocol writes it: the chunk's for all of them, else made from the content, so
+    /// that it is the same whenever the same part is sent.
+    pub(super) fn id(&self, entries: &Range<usize>) -> String {
+        if *entries == (0..self.len()) {
+            return STANDARD.encode(self.id);
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.id);
+        hash.update((entries.start as u64).to_be_bytes());
+        hash.update((entries.end as u64).to_be_bytes());
+        hash.update(self.bytes(entries));
+        STANDARD.encode(hash.finalize().get(..16).unwrap_or_default())
+    }
+}
+
+/// How entries become requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encoder {
+    /// The form.
+    pub(super) mode: Mode,
+    /// Whether times are whole seconds.
+    pub(super) time_as_integer: bool,
+}
+
+impl Encoder {
+    /// Appends the request for some entries of a chunk, by their numbers, and returns the id to be acknowledged.
+    pub(super) fn encode(&self, chunk: &Chunk, entries: &Range<usize>, out: &mut Vec<u8>) -> String {
+        let id = chunk.id(entries);
+        let bytes = self.entries(chunk, entries);
+        // A single entry is an array of its own, and becomes the message by one more element at either end.
+        let message = self.mode == Mode::Message && entries.len() == 1;
+        done(write_array_len(out, if message { 4 } else { 3 }));
+        string(&chunk.tag, out);
+        match self.mode {
+            Mode::Message if message => out.extend_from_slice(bytes.get(1..).unwrap_or_default()),
+            Mode::Forward => {
+                done(write_array_len(out, length(entries.len())));
+                out.extend_from_slice(&bytes);
+            }
+            Mode::Packed | Mode::Message | Mode::Gzip | Mode::Zstd => {
+                // What cannot be compressed goes out as it is, without the option: every receiver takes that as well.
+                if let Some((algorithm, packed)) = compressed(self.mode, &bytes) {
+                    binary(&packed, out);
+                    options(entries.len(), &id, Some(algorithm), out);
+                    return id;
+                }
+                binary(&bytes, out);
+            }
+        }
+        options(entries.len(), &id, None, out);
+        id
+    }
+
+    /// Appends a request without entries, which any server that is well acknowledges, and returns its id.
+    pub(super) fn probe(chunk: &Chunk, out: &mut Vec<u8>) -> String {
+        let id = chunk.id(&(chunk.len()..chunk.len()));
+        done(write_array_len(out, 3));
+        string(&chunk.tag, out);
+        binary(&[], out);
+        options(0, &id, None, out);
+        id
+    }
+
+    fn entries<'c>(&self, chunk: &'c Chunk, entries: &Range<usize>) -> std::borrow::Cow<'c, [u8]> {
+        if !self.time_as_integer {
+            return chunk.bytes(entries).into();
+        }
+        let mut rewritten = Vec::with_capacity(chunk.bytes(entries).len());
+        for entry in entries.clone() {
+            match chunk.bytes(&(entry..entry + 1)) {
+                [0x92, 0xd7, 0x00, a, b, c, d, _, _, _, _, record @ ..] => {
+                    rewritten.push(0x92);
+                    done(write_uint(&mut rewritten, u64::from(u32::from_be_bytes([*a, *b, *c, *d]))));
+                    rewritten.extend_from_slice(record);
+                }
+                other => rewritten.extend_from_slice(other),
+            }
+        }
+        rewritten.into()
+    }
+}
+
+/// The options, always in this order.
+fn options(size: usize, id: &str, compressed: Option<&str>, out: &mut Vec<u8>) {
+    done(write_map_len(out, 2 + u32::from(compressed.is_some())));
+    string(b"size", out);
+    done(write_uint(out, size as u64));
+    string(b"chunk", out);
+    string(id.as_bytes(), out);
+    if let Some(compressed) = compressed {
+        string(b"compressed", out);
+        string(compressed.as_bytes(), out);
+    }
+}
+
+/// The bytes compressed, and what the protocol calls the algorithm; none in modes without one. Modes whose codec was
+/// left out of this build do not get here: a client with such a mode is not made.
+#[cfg_attr(not(any(feature = "gzip", feature = "zstd")), expect(unused_variables, reason = "there is no codec"))]
+fn compressed(mode: Mode, bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    match mode {
+        #[cfg(feature = "gzip")]
+        Mode::Gzip => {
+            use std::io::Write as _;
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(bytes).ok()?;
+            Some(("gzip", encoder.finish().ok()?))
+        }
+        #[cfg(feature = "zstd")]
+        Mode::Zstd => Some(("zstd", zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?)),
+        _ => None,
+    }
+}
+
+/// Appends a text.
+pub(super) fn string(bytes: &[u8], out: &mut Vec<u8>) {
+    done(write_str_len(out, length(bytes.len())));
+    out.extend_from_slice(bytes);
+}
+
+fn binary(bytes: &[u8], out: &mut Vec<u8>) {
+    done(write_bin_len(out, length(bytes.len())));
+    out.extend_from_slice(bytes);
+}
+
+/// Takes the result of a write to a vector, which cannot fail.
+fn done<T, E>(result: Result<T, E>) {
+    debug_assert!(result.is_ok(), "a vector takes every byte");
+}
+
+/// A length in the width that the format has. Chunks are capped far below it.
+fn length(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{chunk, hex};
+    use super::*;
+
+    const TAG: &str = "ac6b6174612e72756e74696d65";
+    const E1: &str = "92d7005e4fb17f30538bcf82aa6b6174615f6c6576656ca4696e666fa86b6174615f6d7367af72\
+                      656c656173652073616e\
+                      64626f78";
+    const E2: &str = "92d7005e4fb1800000000582aa6b6174615f6c6576656ca47761726ea86b6174615f706964cd37ea";
+    const ID: &str = "a56368756e6bb870386e39676d7854515643382f6e6832776c4b4b65513d3d";
+
+    fn encoded(mode: Mode, time_as_integer: bool, entries: &[&str]) -> Vec<u8> {
+        let chunk = chunk(entries);
+        let mut out = Vec::new();
+        let id = Encoder { mode, time_as_integer }.encode(&chunk, &(0..entries.len()), &mut out);
+        assert_eq!(id, "p8n9gmxTQVC8/nh2wlKKeQ==");
+        out
+    }
+
+    #[test]
+    fn the_forms_are_those_of_the_protocol() {
+        let packed = hex(&format!("93{TAG}c45d{E1}{E2}82a473697a6502{ID}"));
+        assert_eq!(packed.len(), 147);
+        assert_eq!(encoded(Mode::Packed, false, &[E1, E2]), packed);
+        let forward = hex(&format!("93{TAG}92{E1}{E2}82a473697a6502{ID}"));
+        assert_eq!(forward.len(), 146);
+        assert_eq!(encoded(Mode::Forward, false, &[E1, E2]), forward);
+        let message = hex(&format!("94{TAG}{}82a473697a6501{ID}", E1.get(2..).unwrap()));
+        assert_eq!(encoded(Mode::Message, false, &[E1]), message);
+    }
+
+    #[test]
+    fn times_can_be_whole_seconds() {
+        let expected = hex(&format!("94{TAG}ce5e4fb17f{}82a473697a6501{ID}", E1.get(22..).unwrap()));
+        assert_eq!(encoded(Mode::Message, true, &[E1]), expected);
+        let expected = hex(&format!(
+            "93{TAG}9292ce5e4fb17f{}92ce5e4fb180{}82a473697a6502{ID}",
+            E1.get(22..).unwrap(),
+            E2.get(22..).unwrap()
+        ));
+        assert_eq!(encoded(Mode::Forward, true, &[E1, E2]), expected);
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn gzip_is_named_and_holds_the_entries() {
+        use std::io::Read as _;
+        let bytes = encoded(Mode::Gzip, false, &[E1, E2]);
+        let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(value[1].as_slice().unwrap()).read_to_end(&mut plain).unwrap();
+        assert_eq!(plain, hex(&format!("{E1}{E2}")));
+        assert!(bytes.ends_with(&hex(&format!("83a473697a6502{ID}aa636f6d70726573736564a4677a6970"))));
+        assert_eq!(bytes, encoded(Mode::Gzip, false, &[E1, E2]));
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn zstd_is_named_and_holds_the_entries() {
+        let bytes = encoded(Mode::Zstd, false, &[E1, E2]);
+        let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
+        let plain = zstd::decode_all(value[1].as_slice().unwrap()).unwrap();
+        assert_eq!(plain, hex(&format!("{E1}{E2}")));
+        assert!(bytes.ends_with(&hex(&format!("83a473697a6502{ID}aa636f6d70726573736564a47a737464"))));
+    }
+
+    #[test]
+    fn parts_have_ids_of_their_own_that_last() {
+        let chunk = chunk(&[E1, E2, E2]);
+        let id = |range: Range<usize>| chunk.id(&range);
+        let all = [id(0..3), id(0..1), id(1..2), id(2..3), id(1..3), id(3..3)];
+        for (at, one) in all.iter().enumerate() {
+            assert_eq!(one.len(), 24);
+            assert!(!all[..at].contains(one), "{all:?}");
+        }
+        assert_eq!(id(1..2), chunk.clone().id(&(1..2)));
+        assert_eq!(chunk.bytes(&(1..2)), hex(E2));
+        assert_eq!(chunk.bytes(&(0..3)), chunk.entries);
+    }
+
+    #[test]
+    fn a_probe_has_no_entries() {
+        let mut out = Vec::new();
+        let id = Encoder::probe(&chunk(&[E1]), &mut out);
+        let value = rmpv::decode::read_value(&mut out.as_slice()).unwrap();
+        assert_eq!(value[1].as_slice(), Some(&[][..]));
+        assert_eq!(value[2]["size"].as_u64(), Some(0));
+        assert_eq!(value[2]["chunk"].as_str(), Some(id.as_str()));
+    }
+
+    #[test]
+    fn lengths_change_their_width_at_the_edges() {
+        let head = |length: usize| {
+            let chunk = Chunk { tag: vec![b'x'; length], ..chunk(&[E1]) };
+            let mut out = Vec::new();
+            Encoder { mode: Mode::Packed, time_as_integer: false }.encode(&chunk, &(0..1), &mut out);
+            out[1..4].to_vec()
+        };
+        assert_eq!(head(31)[0], 0xbf);
+        assert_eq!(head(32)[..2], [0xd9, 0x20]);
+        assert_eq!(head(256), [0xda, 0x01, 0x00]);
+    }
+}

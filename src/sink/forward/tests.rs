@@ -1,0 +1,97 @@
+//! What the client does with servers that keep to the protocol, and with those that do not.
+
+mod acks;
+mod handshakes;
+mod health;
+mod poison;
+#[cfg(feature = "tls")]
+mod secured;
+mod server;
+
+use std::time::Duration;
+
+use super::*;
+use crate::stop::Stop;
+use server::Server;
+
+/// The vectors of a handshake: nonce 00…0f, auth 10…1f, key `secret`, client `client.example`, user `kata` with
+/// password `s3cret`.
+pub(super) const HELO: &str = "92a448454c4f83a56e6f6e6365c410000102030405060708090a0b0c0d0e0fa461757\
+                               468c4101011121314151617\
+                               18191a1b1c1d1e1fa96b656570616c697665c3";
+/// The same as Fluent Bit writes it.
+pub(super) const HELO_STR: &str = "92a448454c4f82a56e6f6e6365b0000102030405060708090a0b0c0d0e0fa4617\
+                                   57468b01011121314151617\
+                                   18191a1b1c1d1e1f";
+/// The same from a server that asks for no user.
+pub(super) const HELO_NO_AUTH: &str = "92a448454c4f83a56e6f6e6365c410000102030405060708090a0b0c0d0e0\
+                                       fa461757468a0a96b6565\
+                                       70616c697665c3";
+/// The client's salt.
+pub(super) const SALT: &str = "00112233445566778899aabbccddeeff";
+
+pub(super) fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().map(|digit| char::from(digit).to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// A chunk of entries in hexadecimal digits.
+pub(super) fn chunk(entries: &[&str]) -> Chunk {
+    let id = hex("a7c9fd826c534150bcfe7876c2528a79").try_into().unwrap();
+    let mut chunk = Chunk { tag: b"kata.runtime".to_vec(), id, ..Chunk::default() };
+    for entry in entries {
+        chunk.entries.extend(hex(entry));
+        chunk.ends.push(chunk.entries.len());
+    }
+    chunk
+}
+
+/// A chunk of entries `{"m": text}`.
+fn texts(texts: &[&str]) -> Chunk {
+    let entry = |text: &&str| {
+        let letters: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("92d7005e4fb17f30538bcf81a16d{:02x}{letters}", 0xa0 + text.len())
+    };
+    let entries: Vec<String> = texts.iter().map(entry).collect();
+    chunk(&entries.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A chunk that fits into no buffer of the system.
+fn large() -> Chunk {
+    let length = 16 << 20;
+    let mut entries = hex("92d7005e4fb17f30538bcf81a16ddb");
+    entries.extend_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+    entries.resize(entries.len() + length, b'x');
+    Chunk { ends: vec![entries.len()], entries, ..chunk(&[]) }
+}
+
+/// Settings with which failures follow each other fast, and what should work has time to.
+fn settings(servers: &[&Server]) -> Settings {
+    Settings {
+        servers: servers.iter().map(|server| server.address().parse().unwrap()).collect(),
+        hostname: Some("client.example".to_owned()),
+        first_backoff: Duration::from_millis(1),
+        last_backoff: Duration::from_millis(10),
+        ..Settings::default()
+    }
+}
+
+/// An end far behind that of any test, so that one that hangs fails.
+fn patience() -> Stop {
+    let stop = Stop::default();
+    stop.ask_within(Duration::from_secs(30));
+    stop
+}
+
+/// Delivers as in a run that corrects nothing: returns the cause of what fails for good.
+fn refusal(mut settings: Settings) -> Cause {
+    settings.one_shot = true;
+    match Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()) {
+        Err(error @ ForwardError::Refused { .. }) => {
+            assert!(error.is_configuration() && error.to_string().contains("forward"), "{error}");
+            let ForwardError::Refused { cause, .. } = error else { unreachable!() };
+            cause
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,196 @@
+//! Acknowledgements: whole, in pieces, late, wrong and missing.
+
+use std::time::Instant;
+
+use super::server::ack;
+use super::*;
+
+/// Delivers one chunk to a server that does something with its first connection, and serves the next. Returns the
+/// counters; the chunk went out twice, the same both times.
+fn second_time_lucky(settings: impl Fn(Settings) -> Settings, script: fn(&mut server::Peer)) -> Counters {
+    let server = Server::start(move |peer| if peer.number == 0 { script(peer) } else { peer.serve() });
+    let mut client = Client::new(settings(super::settings(&[&server]))).unwrap();
+    assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+    let seen = server.seen();
+    assert_eq!((seen.len(), &seen[0]), (2, &seen[1]));
+    assert_eq!(server.connections(), 2);
+    assert_eq!((client.counters().acks, client.counters().retries, client.counters().resent), (1, 1, 1));
+    *client.counters()
+}
+
+#[test]
+fn chunks_follow_each_other_on_one_connection() {
+    let server = Server::start(server::Peer::serve);
+    for mode in [Mode::Packed, Mode::Forward, Mode::Message] {
+        let mut client = Client::new(Settings { mode, ..settings(&[&server]) }).unwrap();
+        for _ in 0..3 {
+            assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+        }
+        assert_eq!(client.deliver(&chunk(&[]), &patience()).unwrap(), []);
+        let acks = if mode == Mode::Message { 6 } else { 3 };
+        assert_eq!(*client.counters(), Counters { connections: 1, acks, ..Counters::default() });
+    }
+    assert_eq!(server.connections(), 3);
+    assert_eq!(server.texts(), ["a", "b"].repeat(9));
+    assert!(server.seen().iter().all(|request| request.tag == "kata.runtime"));
+}
+
+#[test]
+fn messages_are_sent_many_at_once_and_acknowledged_in_any_pieces() {
+    let server = Server::start(|peer| {
+        let mut acks = Vec::new();
+        for _ in 0..64 {
+            acks.extend(ack(&peer.request().unwrap().id));
+        }
+        for piece in acks.chunks(7) {
+            peer.say(piece);
+        }
+        peer.serve();
+    });
+    let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    let chunk = texts(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut client = Client::new(Settings { mode: Mode::Message, ..settings(&[&server]) }).unwrap();
+    assert_eq!(client.deliver(&chunk, &patience()).unwrap(), []);
+    assert_eq!(server.texts(), names);
+    let mut ids: Vec<String> = server.seen().into_iter().map(|request| request.id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 200);
+}
+
+#[test]
+fn an_acknowledgement_may_be_binary_and_in_pieces() {
+    let server = Server::start(|peer| {
+        while let Some(request) = peer.request() {
+            let mut reply = b"\x81\xc4\x03ack\xc4\x18".to_vec();
+            reply.extend_from_slice(request.id.as_bytes());
+            for byte in reply {
+                peer.say(&[byte]);
+            }
+        }
+    });
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.counters().retries, 0);
+}
+
+#[test]
+fn a_chunk_that_nobody_acknowledged_is_sent_again() {
+    let same = |settings| settings;
+    // The end, before and after the server read; a negative answer; the acknowledgement of something else.
+    second_time_lucky(same, |peer| drop(peer.request()));
+    second_time_lucky(same, |peer| {
+        peer.request();
+        peer.stream.finish();
+        peer.ignore();
+    });
+    let nacked = second_time_lucky(same, |peer| {
+        peer.request();
+        peer.say(b"\x80");
+        peer.ignore();
+    });
+    assert_eq!((nacked.nacks, nacked.connections, nacked.reconnects), (1, 2, 1));
+    second_time_lucky(same, |peer| {
+        let id = peer.request().unwrap().id;
+        peer.ack(&format!("{id}\n"));
+        peer.ignore();
+    });
+    // None in time.
+    let short = |settings| Settings { ack_timeout: Duration::from_millis(50), ..settings };
+    let server = Server::start(|peer| if peer.number == 0 { peer.ignore() } else { peer.serve() });
+    let mut client = Client::new(short(super::settings(&[&server]))).unwrap();
+    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert!(client.counters().retries > 0);
+}
+
+#[test]
+fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
+    let server = Server::start(|peer| {
+        let id = peer.request().unwrap().id;
+        if peer.number == 0 {
+            // Once for this chunk, and once more as if it had been forgotten on the way.
+            peer.say(&[ack(&id), ack("late")].concat());
+            peer.ignore();
+        } else {
+            peer.ack(&id);
+            peer.serve();
+        }
+    });
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["b"]), &patience()).unwrap(), []);
+    assert_eq!(server.texts().last().unwrap(), "b");
+    assert_eq!(client.counters().acks, 2);
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn a_connection_that_was_closed_or_idle_is_not_used_again() {
+    let server = Server::start(|peer| {
+        let id = peer.request().unwrap().id;
+        peer.ack(&id);
+    });
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    }
+    let server = Server::start(server::Peer::serve);
+    let mut client = Client::new(Settings { idle_limit: Duration::ZERO, ..settings(&[&server]) }).unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    }
+    assert_eq!((server.connections(), client.counters().retries, client.counters().reconnects), (3, 0, 2));
+}
+
+#[test]
+fn servers_of_other_protocols_are_recognized() {
+    for (answer, part) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "it speaks HTTP"),
+        (b"\x15\x03\x01\x00\x02\x02\x0a", "forward+tls://"),
+        (b"\xc1\xc1", "\\xc1\\xc1"),
+        (b"\xc0", "\\xc0"),
+    ] {
+        let server = Server::start(move |peer| {
+            peer.request();
+            peer.say(answer);
+            peer.ignore();
+        });
+        let cause = refusal(settings(&[&server]));
+        assert!(matches!(cause, Cause::Garbage(_)) && cause.to_string().contains(part), "{cause}");
+    }
+}
+
+#[test]
+fn the_time_to_stop_ends_every_wait() {
+    let silent = Server::start(server::Peer::ignore);
+    let unread = Server::start(|_| std::thread::sleep(Duration::from_secs(20)));
+    let gone = Server::start(|_| {});
+    for (server, chunk) in [(&silent, texts(&["a"])), (&unread, large()), (&gone, texts(&["a"]))] {
+        let stop = Stop::default();
+        stop.ask_within(Duration::from_millis(100));
+        let begin = Instant::now();
+        let settings = Settings { last_backoff: Duration::from_secs(60), ..settings(&[server]) };
+        let result = Client::new(settings).unwrap().deliver(&chunk, &stop);
+        assert!(matches!(result, Err(ForwardError::Stopped)), "{result:?}");
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_server_that_takes_no_bytes_is_left() {
+    let unread = Server::start(|_| std::thread::sleep(Duration::from_secs(20)));
+    let other = Server::start(server::Peer::serve);
+    let write_timeout = Duration::from_millis(100);
+    let mut client = Client::new(Settings { write_timeout, ..settings(&[&unread, &other]) }).unwrap();
+    assert_eq!(client.deliver(&large(), &patience()).unwrap(), []);
+    assert_eq!(other.texts().len(), 1);
+}
+
+#[test]
+fn a_socket_of_this_machine_will_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::unix(&directory.path().join("fluent.sock"), server::Peer::serve);
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(server.texts(), ["a"]);
+}

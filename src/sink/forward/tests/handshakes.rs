@@ -1,0 +1,172 @@
+//! Handshakes that work, and every way in which they do not.
+
+use sha2::{Digest as _, Sha512};
+
+use super::server::Peer;
+use super::*;
+
+const NONCE: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+fn digest(parts: &[&[u8]]) -> String {
+    Sha512::digest(parts.concat()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn text(value: &rmpv::Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// Asks, checks what the client answers, and answers that with a key.
+fn shake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
+    peer.say(&hex(helo));
+    let ping = peer.value()?;
+    let salt = text(&ping[2]).as_bytes();
+    assert_eq!((text(&ping[0]), text(&ping[1])), ("PING", "client.example"));
+    assert_eq!(text(&ping[3]), digest(&[salt, b"client.example", &NONCE, b"secret"]));
+    if helo == HELO_NO_AUTH {
+        assert_eq!((text(&ping[4]), text(&ping[5])), ("", ""));
+    } else {
+        let auth: Vec<u8> = (0x10..0x20).collect();
+        assert_eq!((text(&ping[4]), text(&ping[5])), ("kata", digest(&[&auth, b"kata", b"s3cret"]).as_str()));
+    }
+    let proof = digest(&[salt, hostname.as_bytes(), &NONCE, key.as_bytes()]);
+    pong(peer, true, "", hostname, &proof);
+    Some(())
+}
+
+fn pong(peer: &mut Peer, accepted: bool, reason: &str, hostname: &str, digest: &str) {
+    let elements = vec!["PONG".into(), accepted.into(), reason.into(), hostname.into(), digest.into()];
+    let mut bytes = Vec::new();
+    rmpv::encode::write_value(&mut bytes, &rmpv::Value::Array(elements)).unwrap();
+    peer.say(&bytes);
+}
+
+fn secured(servers: &[&Server]) -> Settings {
+    Settings {
+        shared_key: Some(Secret::new("secret")),
+        user: Some("kata".to_owned()),
+        password: Some(Secret::new("s3cret")),
+        ..settings(servers)
+    }
+}
+
+#[test]
+fn both_sides_prove_that_they_know_the_key() {
+    for helo in [HELO, HELO_STR, HELO_NO_AUTH] {
+        let server = Server::start(move |peer| {
+            shake(peer, helo, "server.example", "secret");
+            peer.serve();
+        });
+        let mut client = Client::new(secured(&[&server])).unwrap();
+        for _ in 0..2 {
+            assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+        }
+        assert_eq!((server.texts().len(), server.connections()), (2, 1));
+    }
+}
+
+#[test]
+fn a_server_may_want_a_connection_for_each_request() {
+    for mode in [Mode::Packed, Mode::Message] {
+        let server = Server::start(|peer| {
+            let helo = HELO.strip_suffix("c3").unwrap().to_owned() + "c2";
+            shake(peer, &helo, "server.example", "secret");
+            let id = peer.request().unwrap().id;
+            peer.ack(&id);
+        });
+        let mut client = Client::new(Settings { mode, ..secured(&[&server]) }).unwrap();
+        assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["c"]), &patience()).unwrap(), []);
+        assert_eq!(client.counters().retries, 0);
+        assert_eq!(server.texts(), ["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn a_wrong_key_is_named_whoever_has_it() {
+    let denied = Server::start(|peer| {
+        peer.say(&hex(HELO));
+        peer.value();
+        pong(peer, false, "shared_key mismatch", "", "");
+        peer.ignore();
+    });
+    let cause = refusal(secured(&[&denied]));
+    assert!(matches!(cause, Cause::Denied(_)) && cause.to_string().contains("shared_key mismatch"), "{cause}");
+
+    let closing = Server::start(|peer| {
+        peer.say(&hex(HELO_STR));
+        peer.value();
+    });
+    assert!(matches!(refusal(secured(&[&closing])), Cause::ClosedInHandshake));
+
+    let lying = Server::start(|peer| {
+        shake(peer, HELO, "server.example", "guessed");
+        peer.serve();
+    });
+    assert!(matches!(refusal(secured(&[&lying])), Cause::WrongDigest));
+    assert_eq!(lying.texts(), [""; 0]);
+
+    let namesake = Server::start(|peer| {
+        shake(peer, HELO, "client.example", "secret");
+        peer.serve();
+    });
+    let cause = refusal(secured(&[&namesake]));
+    assert!(cause.to_string().contains("\"client.example\""), "{cause}");
+}
+
+#[test]
+fn nothing_is_sent_to_a_server_that_does_not_ask() {
+    let silent = Server::start(server::Peer::serve);
+    let handshake_timeout = Duration::from_millis(50);
+    let cause = refusal(Settings { handshake_timeout, ..secured(&[&silent]) });
+    assert!(matches!(cause, Cause::NoHelo(_)), "{cause}");
+    assert_eq!(silent.texts(), [""; 0]);
+
+    let hanging = Server::start(|peer| {
+        peer.say(&hex(HELO));
+        peer.ignore();
+    });
+    let settings = Settings {
+        handshake_timeout: Duration::from_millis(300),
+        give_up_after: Some(Duration::ZERO),
+        ..secured(&[&hanging])
+    };
+    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    assert!(matches!(error, ForwardError::GaveUp { cause: Cause::HandshakeTimeout(_), .. }), "{error}");
+}
+
+#[test]
+fn nonsense_in_place_of_a_handshake_is_shown() {
+    for answer in [&b"SSH-2.0-OpenSSH"[..], b"\x92\xa4HELO\xc0", b"\xc1"] {
+        let server = Server::start(move |peer| {
+            peer.say(answer);
+            peer.ignore();
+        });
+        assert!(matches!(refusal(secured(&[&server])), Cause::Garbage(bytes) if bytes.starts_with(&answer[..1])));
+    }
+    let server = Server::start(|peer| {
+        peer.say(&hex(HELO));
+        peer.value();
+        peer.say(b"\x80");
+        peer.ignore();
+    });
+    assert!(matches!(refusal(secured(&[&server])), Cause::Garbage(bytes) if bytes == b"\x80"));
+}
+
+#[test]
+fn a_server_that_asks_for_more_than_was_given_is_understood() {
+    let server = Server::start(|peer| {
+        peer.say(&hex(HELO));
+        peer.ignore();
+    });
+    assert!(matches!(refusal(settings(&[&server])), Cause::KeyRequired));
+    let without_user = Settings { user: None, password: None, ..secured(&[&server]) };
+    assert!(matches!(refusal(without_user), Cause::UserRequired));
+    // The same where it reads nothing, so that a large request cannot even be written.
+    let deaf = Server::start(|peer| {
+        peer.say(&hex(HELO));
+        std::thread::sleep(Duration::from_secs(20));
+    });
+    let settings = Settings { one_shot: true, ..settings(&[&deaf]) };
+    let result = Client::new(settings).unwrap().deliver(&large(), &patience());
+    assert!(matches!(result, Err(ForwardError::Refused { cause: Cause::KeyRequired, .. })), "{result:?}");
+}

@@ -1,0 +1,150 @@
+//! Several servers, some of them away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+
+/// An address where nobody listens.
+fn nobody() -> Address {
+    "unix:/nowhere/fluent.sock".parse().unwrap()
+}
+
+/// A server that serves while it is told to, and else closes each connection.
+fn switched() -> (Server, Arc<AtomicBool>) {
+    let on = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&on);
+    let server = Server::start(move |peer| {
+        while on.load(Ordering::SeqCst)
+            && let Some(request) = peer.request()
+            && on.load(Ordering::SeqCst)
+        {
+            peer.ack(&request.id);
+        }
+    });
+    (server, switch)
+}
+
+#[test]
+fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
+    let (first, on) = switched();
+    let second = Server::start(server::Peer::serve);
+    let settings = Settings { return_interval: Duration::ZERO, ..settings(&[&first, &second]) };
+    let mut client = Client::new(settings).unwrap();
+    let mut deliver = |text| assert_eq!(client.deliver(&texts(&[text]), &patience()).unwrap(), []);
+    deliver("a");
+    assert_eq!((first.texts().len(), second.texts().len()), (1, 0));
+    on.store(false, Ordering::SeqCst);
+    deliver("b");
+    assert_eq!(second.texts(), ["b"]);
+    on.store(true, Ordering::SeqCst);
+    while !first.texts().contains(&"c".to_owned()) {
+        std::thread::sleep(Duration::from_millis(5));
+        deliver("c");
+    }
+    let elsewhere = second.texts().len();
+    deliver("d");
+    assert_eq!(second.texts().len(), elsewhere);
+    assert_eq!(first.texts().last().unwrap(), "d");
+}
+
+#[test]
+fn a_server_that_is_away_costs_one_attempt() {
+    let server = Server::start(server::Peer::serve);
+    let long = Duration::from_secs(60);
+    let mut settings = Settings { first_backoff: long, ..settings(&[&server]) };
+    settings.last_backoff = long;
+    settings.servers.insert(0, nobody());
+    let mut client = Client::new(settings).unwrap();
+    for _ in 0..10 {
+        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    }
+    assert_eq!((client.counters().retries, client.counters().connections), (1, 1));
+}
+
+#[test]
+fn chunks_are_spread_over_servers_by_weight() {
+    let (one, other) = (Server::start(server::Peer::serve), Server::start(server::Peer::serve));
+    let mut settings = Settings { spread: Spread::Weighted, ..settings(&[&one, &other]) };
+    settings.servers[0].weight = 3;
+    settings.servers[1].weight = 1;
+    let mut client = Client::new(settings).unwrap();
+    for _ in 0..20 {
+        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    }
+    assert_eq!((one.texts().len(), other.texts().len()), (15, 5));
+    assert_eq!(client.counters().connections, 2);
+}
+
+#[test]
+fn there_is_an_end_of_attempts_if_one_is_wanted() {
+    let give_up_after = Some(Duration::from_millis(50));
+    let settings = Settings { servers: vec![nobody()], give_up_after, ..settings(&[]) };
+    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    assert!(matches!(&error, ForwardError::GaveUp { cause: Cause::Connect(_), .. }), "{error:?}");
+    assert!(error.to_string().contains("unix:/nowhere/fluent.sock"), "{error}");
+}
+
+#[test]
+fn a_long_pause_does_not_outlast_hope() {
+    let give_up_after = Some(Duration::from_millis(50));
+    let long = Duration::from_secs(3600);
+    let settings = Settings { first_backoff: long, last_backoff: long, give_up_after, ..settings(&[]) };
+    let settings = Settings { servers: vec![nobody()], ..settings };
+    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    assert!(matches!(error, ForwardError::GaveUp { .. }), "{error:?}");
+}
+
+#[test]
+fn a_configuration_that_may_be_corrected_is_tried_again() {
+    let server = Server::start(|peer| {
+        if peer.number < 3 {
+            peer.say(&hex(HELO));
+            peer.ignore();
+        } else {
+            peer.serve();
+        }
+    });
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.counters().retries, 3);
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_retried() {
+    let servers = vec!["forward://name.invalid".parse().unwrap()];
+    let give_up_after = Some(Duration::from_millis(1));
+    let settings = Settings { servers, give_up_after, one_shot: true, ..settings(&[]) };
+    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    assert!(
+        matches!(error, ForwardError::GaveUp { cause: Cause::Resolve(_) | Cause::ConnectTimeout(_), .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn settings_without_a_meaning_are_refused() {
+    let refused = |settings| Client::new(settings).unwrap_err();
+    assert!(matches!(refused(settings(&[])), ForwardError::NoServers));
+    let tls = TlsSettings { ca: Some("/ca.pem".into()), ..TlsSettings::default() };
+    let error = refused(Settings { servers: vec![nobody()], tls, ..settings(&[]) });
+    assert!(error.to_string().contains("forward+tls://"), "{error}");
+    assert_eq!(error.exit(), crate::exit::Exit::Config);
+}
+
+#[test]
+fn what_was_left_out_of_the_build_is_named() {
+    let check = |settings: Settings, included: bool, feature: &str| match Client::new(settings) {
+        Ok(_) => assert!(included),
+        Err(error) => {
+            assert!(!included && error.exit() == crate::exit::Exit::Unavailable, "{error}");
+            assert!(error.to_string().contains(&format!("`{feature}`")), "{error}");
+        }
+    };
+    let servers = || Settings { servers: vec![nobody()], ..settings(&[]) };
+    check(Settings { mode: Mode::Gzip, ..servers() }, cfg!(feature = "gzip"), "gzip");
+    check(Settings { mode: Mode::Zstd, ..servers() }, cfg!(feature = "zstd"), "zstd");
+    let tls = TlsSettings { insecure: true, ..TlsSettings::default() };
+    let servers = vec!["forward+tls://localhost".parse().unwrap()];
+    check(Settings { servers, tls, ..settings(&[]) }, cfg!(feature = "tls"), "tls");
+}

@@ -1,0 +1,107 @@
+//! Records that a server cannot take.
+
+use super::*;
+
+/// A server that closes the connection over every request with a text that begins with `poison`.
+fn squeamish() -> Server {
+    Server::start(|peer| {
+        while let Some(request) = peer.request() {
+            if request.texts.iter().any(|text| text.starts_with("poison")) {
+                return;
+            }
+            peer.ack(&request.id);
+        }
+    })
+}
+
+#[test]
+fn such_a_record_is_given_back_and_holds_up_no_other() {
+    for mode in [Mode::Packed, Mode::Forward, Mode::Message] {
+        let server = squeamish();
+        let names: Vec<String> = (0..40).map(|number| format!("{number}")).collect();
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names[7] = "poison 7";
+        names[30] = "poison 30";
+        let chunk = texts(&names);
+        let mut client = Client::new(Settings { mode, ..settings(&[&server]) }).unwrap();
+        let mut refused = client.deliver(&chunk, &patience()).unwrap();
+        refused.sort_by_key(|refused| refused.entry.len());
+        let entries: Vec<&[u8]> = refused.iter().map(|refused| refused.entry.as_slice()).collect();
+        assert_eq!(entries, [chunk.bytes(&(7..8)), chunk.bytes(&(30..31))]);
+        assert!(refused[0].tag == b"kata.runtime" && refused[0].server == server.address(), "{:?}", refused[0]);
+        assert!(refused[0].reason.contains("closed"), "{:?}", refused[0]);
+        assert_eq!(client.counters().refused, 2);
+
+        // What was acknowledged came once, and each part was the same whenever it came.
+        let seen = server.seen();
+        let taken = seen.iter().filter(|request| !request.texts.iter().any(|text| text.starts_with("poison")));
+        let mut taken: Vec<String> = taken.flat_map(|request| request.texts.clone()).collect();
+        taken.sort();
+        let mut expected: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        expected.retain(|name| !name.starts_with("poison"));
+        expected.sort();
+        if mode != Mode::Message {
+            assert_eq!(taken, expected);
+        }
+        taken.dedup();
+        assert_eq!(taken, expected);
+        for request in &seen {
+            assert!(seen.iter().filter(|other| other.id == request.id).all(|other| other == request));
+        }
+        assert_eq!(client.deliver(&texts(&["next"]), &patience()).unwrap(), []);
+    }
+}
+
+#[test]
+fn a_server_that_refuses_with_words_is_understood_as_well() {
+    let server = Server::start(|peer| {
+        while let Some(request) = peer.request() {
+            if request.texts.contains(&"poison".to_owned()) {
+                peer.say(b"\x80");
+                return peer.ignore();
+            }
+            peer.ack(&request.id);
+        }
+    });
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    let refused = client.deliver(&texts(&["a", "poison", "b"]), &patience()).unwrap();
+    assert_eq!(refused.len(), 1);
+    assert!(client.counters().nacks >= 3);
+}
+
+#[test]
+fn a_record_alone_is_tried_between_requests_without_any() {
+    let server = squeamish();
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["poison"]), &patience()).unwrap().len(), 1);
+    let seen = server.seen();
+    let empty = seen.iter().filter(|request| request.texts.is_empty()).count();
+    assert_eq!((empty, seen.len() - empty), (9, 10));
+}
+
+#[test]
+fn a_server_that_closes_over_everything_takes_it_later() {
+    let server = Server::start(|peer| {
+        if peer.number < 60 {
+            peer.request();
+        } else {
+            peer.serve();
+        }
+    });
+    let mut client = Client::new(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["a", "b", "c"]), &patience()).unwrap(), []);
+    assert_eq!(client.counters().refused, 0);
+    let mut taken = server.texts();
+    taken.sort();
+    taken.dedup();
+    assert_eq!(taken, ["a", "b", "c"]);
+}
+
+#[test]
+fn silence_is_no_refusal() {
+    let server = Server::start(|peer| if peer.number < 12 { peer.ignore() } else { peer.serve() });
+    let ack_timeout = Duration::from_millis(30);
+    let mut client = Client::new(Settings { ack_timeout, ..settings(&[&server]) }).unwrap();
+    assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+    assert!(server.seen().iter().all(|request| request.texts.len() == 2));
+}

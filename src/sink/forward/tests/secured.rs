@@ -1,0 +1,207 @@
+//! Servers behind TLS, and those that only say so.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
+
+use super::*;
+
+impl server::Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn finish(&mut self) {
+        self.conn.send_close_notify();
+        let _ = self.flush();
+    }
+}
+
+/// An authority, and files that it made.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: tempfile::TempDir,
+}
+
+/// A certificate and its key in files.
+struct Identity {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+impl Authority {
+    fn new(name: &str) -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("ca.pem"), issuer.pem()).unwrap();
+        Authority { issuer, directory }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    fn identity(&self, name: &str, last_year: i32) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = date_time_ymd(last_year, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        written(self.directory.path(), name, &cert.pem(), &key.serialize_pem())
+    }
+}
+
+fn written(directory: &Path, name: &str, cert: &str, key: &str) -> Identity {
+    let identity = Identity { cert: directory.join(format!("{name}.pem")), key: directory.join(format!("{name}.key")) };
+    std::fs::write(&identity.cert, cert).unwrap();
+    std::fs::write(&identity.key, key).unwrap();
+    identity
+}
+
+/// A server with a certificate, which may want one of its clients as well.
+fn server(identity: &Identity, clients: Option<&Authority>, versions: &[&'static SupportedProtocolVersion]) -> Server {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(authority.ca()).unwrap()).unwrap();
+            let provider = Arc::new(ring::default_provider());
+            builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+            )
+        }
+    };
+    let chain = vec![CertificateDer::from_pem_file(&identity.cert).unwrap()];
+    let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(&identity.key).unwrap()).unwrap();
+    let config = Arc::new(config);
+    let wrap = move |stream| -> Option<Box<dyn server::Stream>> {
+        let session = ServerConnection::new(Arc::clone(&config)).ok()?;
+        Some(Box::new(StreamOwned::new(session, stream)))
+    };
+    Server::wrapped("forward+tls", wrap, server::Peer::serve)
+}
+
+fn trusting(server: &Server, ca: PathBuf) -> Settings {
+    Settings { tls: TlsSettings { ca: Some(ca), ..TlsSettings::default() }, ..settings(&[server]) }
+}
+
+fn delivers(settings: Settings) -> Client {
+    let mut client = Client::new(settings).unwrap();
+    // Many records, so that none fits into one of TLS's own.
+    let large = texts(&vec!["abcdefghijklmnopqrstuvwxyz"; 20_000]);
+    assert_eq!(client.deliver(&large, &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!((client.counters().connections, client.counters().retries), (1, 0));
+    client
+}
+
+#[test]
+fn records_arrive_by_both_versions() {
+    let authority = Authority::new("one");
+    let identity = authority.identity("localhost", 4000);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = server(&identity, None, &[version]);
+        delivers(trusting(&server, authority.ca()));
+        assert_eq!(server.texts().len(), 20_001);
+    }
+}
+
+#[test]
+fn a_server_has_to_be_who_it_is_thought_to_be() {
+    let (authority, other) = (Authority::new("one"), Authority::new("other"));
+    let refused = |server: &Server, ca| match refusal(trusting(server, ca)) {
+        Cause::TlsRefused(text) => text,
+        cause => panic!("{cause:?}"),
+    };
+    let named = server(&authority.identity("log.example", 4000), None, rustls::ALL_VERSIONS);
+    let text = refused(&named, authority.ca());
+    assert!(text.contains("log.example"), "{text}");
+    let expired = server(&authority.identity("localhost", 2001), None, rustls::ALL_VERSIONS);
+    let text = refused(&expired, authority.ca());
+    assert!(text.contains("expired"), "{text}");
+    let strange = server(&other.identity("localhost", 4000), None, rustls::ALL_VERSIONS);
+    let text = refused(&strange, authority.ca());
+    assert!(text.contains("UnknownIssuer"), "{text}");
+    assert!(named.texts().is_empty() && expired.texts().is_empty() && strange.texts().is_empty());
+
+    // The name may be another than the host's, and nothing need be checked.
+    let mut settings = trusting(&named, authority.ca());
+    settings.servers = vec![format!("{}?server-name=log.example", named.address()).parse().unwrap()];
+    delivers(settings);
+    let tls = TlsSettings { insecure: true, ..TlsSettings::default() };
+    delivers(Settings { tls, ..super::settings(&[&expired]) });
+}
+
+#[test]
+fn a_self_signed_certificate_can_be_trusted_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    let identity = written(directory.path(), "localhost", &cert.pem(), &key.serialize_pem());
+    let server = server(&identity, None, rustls::ALL_VERSIONS);
+    delivers(trusting(&server, identity.cert.clone()));
+    let mut settings = trusting(&server, identity.cert);
+    settings.servers = vec![server.address().replace("localhost", "127.0.0.1").parse().unwrap()];
+    assert!(matches!(refusal(settings), Cause::TlsRefused(_)));
+}
+
+#[test]
+fn a_client_can_have_a_certificate_too() {
+    let authority = Authority::new("one");
+    let client = authority.identity("client.example", 4000);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = server(&authority.identity("localhost", 4000), Some(&authority), &[version]);
+        let mut settings = trusting(&server, authority.ca());
+        assert!(matches!(refusal(settings.clone()), Cause::TlsRefused(_)));
+        settings.tls.cert = Some(client.cert.clone());
+        settings.tls.key = Some(client.key.clone());
+        delivers(settings);
+    }
+}
+
+#[test]
+fn a_server_without_tls_gets_nothing() {
+    let plain = Server::start(|peer| {
+        peer.say(b"\x80");
+        peer.serve();
+    });
+    let authority = Authority::new("one");
+    let mut settings = trusting(&plain, authority.ca());
+    settings.servers = vec![plain.address().replace("forward:", "forward+tls:").parse().unwrap()];
+    assert!(matches!(refusal(settings), Cause::TlsRefused(_)));
+    assert!(plain.texts().is_empty());
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let authority = Authority::new("one");
+    let one = authority.identity("one", 4000);
+    let other = authority.identity("other", 4000);
+    let text = |ca: &Path, cert: Option<&Path>, key: Option<&Path>| {
+        let owned = |path: Option<&Path>| path.map(Path::to_owned);
+        let tls = TlsSettings { ca: Some(ca.to_owned()), cert: owned(cert), key: owned(key), insecure: false };
+        let servers = vec!["forward+tls://a".parse().unwrap()];
+        let error = Client::new(Settings { servers, tls, ..Settings::default() }).unwrap_err();
+        assert_eq!(error.exit(), crate::exit::Exit::Config);
+        error.to_string()
+    };
+    let ca = authority.ca();
+    assert!(
+        text(Path::new("/nowhere/ca.pem"), None, None).contains("certificates in \"/nowhere/ca.pem\": No such file")
+    );
+    assert!(text(&one.key, None, None).contains("there is none"));
+    assert!(text(&ca, Some(&one.cert), None).contains("given together"));
+    assert!(text(&ca, Some(&one.cert), Some(&one.cert)).contains("a private key in"));
+    assert!(text(&ca, Some(&one.cert), Some(&other.key)).contains("belong together"));
+}

@@ -1,0 +1,178 @@
+//! A server in this process that does with each connection what a test says.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rmpv::Value;
+
+/// A stream that a script reads from and writes to.
+pub(super) trait Stream: Read + Write + Send {
+    /// Says no more, but still listens.
+    fn finish(&mut self);
+}
+
+impl Stream for TcpStream {
+    fn finish(&mut self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+impl Stream for UnixStream {
+    fn finish(&mut self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+/// One connection of a server.
+pub(super) struct Peer {
+    /// How many came before.
+    pub(super) number: usize,
+    pub(super) stream: Box<dyn Stream>,
+    seen: Arc<Mutex<Vec<Request>>>,
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Request {
+    pub(super) tag: String,
+    pub(super) id: String,
+    /// The values of `m`.
+    pub(super) texts: Vec<String>,
+    pub(super) value: Value,
+}
+
+impl Peer {
+    /// The next value of the client; none once it is gone.
+    pub(super) fn value(&mut self) -> Option<Value> {
+        rmpv::decode::read_value(&mut self.stream).ok()
+    }
+
+    /// The next request, which the test sees as well.
+    pub(super) fn request(&mut self) -> Option<Request> {
+        let value = self.value()?;
+        let mut texts = Vec::new();
+        let mut take = |entry: &Value| texts.push(entry[1]["m"].as_str().unwrap().to_owned());
+        match &value[1] {
+            Value::Binary(entries) => {
+                let mut rest = entries.as_slice();
+                while !rest.is_empty() {
+                    take(&rmpv::decode::read_value(&mut rest).unwrap());
+                }
+            }
+            Value::Array(entries) => entries.iter().for_each(take),
+            time => take(&Value::Array(vec![time.clone(), value[2].clone()])),
+        }
+        let options = value.as_array()?.last()?;
+        assert_eq!(options["size"].as_u64(), Some(texts.len() as u64));
+        let id = options["chunk"].as_str().unwrap().to_owned();
+        let request = Request { tag: value[0].as_str().unwrap().to_owned(), id, texts, value };
+        self.seen.lock().unwrap().push(request.clone());
+        Some(request)
+    }
+
+    pub(super) fn say(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+        let _ = self.stream.flush();
+    }
+
+    pub(super) fn ack(&mut self, id: &str) {
+        self.say(&ack(id));
+    }
+
+    /// Acknowledges whatever comes until the client goes away.
+    pub(super) fn serve(&mut self) {
+        while let Some(request) = self.request() {
+            self.ack(&request.id);
+        }
+    }
+
+    /// Listens until the client goes away.
+    pub(super) fn ignore(&mut self) {
+        let mut buffer = [0; 4096];
+        while self.stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
+    }
+}
+
+pub(super) fn ack(id: &str) -> Vec<u8> {
+    let mut bytes = b"\x81\xa3ack".to_vec();
+    rmpv::encode::write_value(&mut bytes, &Value::from(id)).unwrap();
+    bytes
+}
+
+/// A server until the end of the process.
+pub(super) struct Server {
+    address: String,
+    seen: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Starts one on a port of its own.
+    pub(super) fn start(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Server {
+        Server::wrapped("forward", |stream| Some(Box::new(stream)), script)
+    }
+
+    /// Starts one that does something with each stream first.
+    pub(super) fn wrapped(
+        scheme: &str,
+        wrap: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + 'static,
+        script: impl Fn(&mut Peer) + Send + Sync + 'static,
+    ) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+        let next = move || {
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            wrap(stream)
+        };
+        Server::run(address, next, script)
+    }
+
+    /// Starts one on a socket of this machine.
+    pub(super) fn unix(path: &Path, script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Server {
+        let listener = UnixListener::bind(path).unwrap();
+        Server::run(format!("unix:{}", path.display()), move || Some(Box::new(listener.accept().unwrap().0)), script)
+    }
+
+    fn run(
+        address: String,
+        next: impl Fn() -> Option<Box<dyn Stream>> + Send + 'static,
+        script: impl Fn(&mut Peer) + Send + Sync + 'static,
+    ) -> Server {
+        let server = Server { address, seen: Arc::default(), connections: Arc::default() };
+        let (seen, connections, script) = (Arc::clone(&server.seen), Arc::clone(&server.connections), Arc::new(script));
+        std::thread::spawn(move || {
+            loop {
+                let Some(stream) = next() else { continue };
+                let number = connections.fetch_add(1, Ordering::SeqCst);
+                let mut peer = Peer { number, stream, seen: Arc::clone(&seen) };
+                let script = Arc::clone(&script);
+                std::thread::spawn(move || script(&mut peer));
+            }
+        });
+        server
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The requests that have arrived.
+    pub(super) fn seen(&self) -> Vec<Request> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The texts of all entries that have arrived.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.seen().into_iter().flat_map(|request| request.texts).collect()
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
