@@ -93,6 +93,7 @@ Exit codes:
   69  something is not available in this build or on this host
   70  a mistake in katalog
   74  reading or writing failed
+  75  the state directory is in use by another katalog
   77  no permission
   78  the configuration file cannot be used
 An input that fails does not keep the others from being read; the first failure decides.";

@@ -3,15 +3,20 @@
 //! No file is looked for: the only one that counts is the one that `--config` or `KATALOG_CONFIG` names, so the same
 //! command does the same on every host.
 
+mod delivery;
 pub mod options;
 pub mod values;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize as _;
 
 use crate::component;
+use crate::delivery::{SpoolSettings, Window};
+use crate::position::FilePosition;
 use crate::report::StatsFormat;
+use crate::sink::forward;
 use crate::{encode, normalize, select, source};
 use options::Options;
 use values::{ColorChoice, Lines, StatsChoice};
@@ -21,6 +26,9 @@ pub const DEFAULT: &str = include_str!("config/default.toml");
 
 /// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
 const BLOCK: usize = 256 << 10;
+
+/// The file in the state directory for records that no server takes.
+const REFUSED: &str = "refused.ndjson";
 
 /// How many entries there are to begin with when a journal is followed, as for `journalctl --follow`.
 const FOLLOWED: usize = 10;
@@ -100,6 +108,26 @@ pub struct Config {
     pub fail_if_empty: bool,
     /// Say what is being read, and which entries have flaws.
     pub verbose: bool,
+    /// Servers that get the records in place of the output.
+    pub forward: Option<forward::Settings>,
+    /// The files with the secrets of the handshake.
+    pub shared_key_file: Option<PathBuf>,
+    /// The same for the password.
+    pub password_file: Option<PathBuf>,
+    /// How much is delivered at once.
+    pub window: Window,
+    /// The field that holds what the record is known by; none leaves it out.
+    pub record_id: Option<String>,
+    /// The file for records that no server takes.
+    pub refused: Option<PathBuf>,
+    /// The directory that remembers how far the inputs were read.
+    pub state_dir: Option<PathBuf>,
+    /// Read up to now, and remember the position.
+    pub once: bool,
+    /// The buffer on disk for standard input.
+    pub spool: Option<SpoolSettings>,
+    /// How far an earlier run has read log files.
+    pub files: Vec<FilePosition>,
 }
 
 /// What the program finds around it that `auto` depends on.
@@ -133,6 +161,19 @@ pub enum ConfigError {
         line: usize,
         /// What was expected.
         message: String,
+    },
+    /// Settings that do not go together.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// A secret cannot be read.
+    #[error("{key}: cannot read \"{path}\": {source}", path = path.display())]
+    Secret {
+        /// The setting that names the file.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// A key that does not exist.
     #[error("configuration file \"{path}\": unknown key \"{key}\": expected one of {known}", path = path.display())]
@@ -198,9 +239,14 @@ impl Config {
     pub fn new(mut flags: Options, mut file: Options, surroundings: Surroundings) -> Config {
         let drop = longer(file.drop.take(), DROP, flags.drop.take());
         let prune = longer(file.prune.take(), PRUNE, flags.prune.take());
-        let options = flags.or(file);
-        let format = options.format.unwrap_or(encode::Format::Ndjson);
-        let output = options.output.filter(|path| path.as_os_str() != "-");
+        let mut options = flags.or(file);
+        let forward = delivery::servers(&mut options);
+        let format = match options.format.unwrap_or(encode::Format::Ndjson) {
+            // What else is asked for cannot be sent, and is refused later.
+            encode::Format::Ndjson | encode::Format::Msgpack if forward.is_some() => encode::Format::Event,
+            format => format,
+        };
+        let output = options.output.take().filter(|path| path.as_os_str() != "-");
         let color = match options.color.unwrap_or(ColorChoice::Auto) {
             ColorChoice::Auto => surroundings.colors && output.is_none(),
             ColorChoice::Always => true,
@@ -214,12 +260,18 @@ impl Config {
             boot: options.boot.and_then(|boot| boot.0),
         };
         let follow = options.follow.unwrap_or(false);
+        let window = Window {
+            size: options.batch_size.map_or(1 << 20, |size| size.0),
+            age: options.batch_age.map_or(Duration::from_secs(1), |age| age.0),
+        };
+        let state_dir = path(options.state_dir.take());
         let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
         Config {
             source: source::Settings {
                 input_format: options.input_format.unwrap_or(source::InputFormat::Auto),
                 max_line: options.max_line.map_or(1 << 20, |size| size.0),
-                block: BLOCK,
+                // So that what comes of a batch is not much more than what goes out at once.
+                block: if forward.is_some() { (window.size / 4).clamp(4 << 10, BLOCK) } else { BLOCK },
             },
             journal: source::JournalSettings {
                 of_this_machine: options.journal.unwrap_or(false),
@@ -273,8 +325,27 @@ impl Config {
             strict: options.strict.unwrap_or(false),
             fail_if_empty: options.fail_if_empty.unwrap_or(false),
             verbose: options.verbose.unwrap_or(false),
+            forward,
+            shared_key_file: path(options.shared_key_file),
+            password_file: path(options.password_file),
+            window,
+            record_id: options.record_id.and_then(|key| key.0),
+            refused: path(options.refused).or_else(|| Some(state_dir.as_ref()?.join(REFUSED))),
+            once: options.once.unwrap_or(false),
+            spool: path(options.spool).map(|directory| SpoolSettings {
+                directory,
+                limit: options.spool_limit.map_or(1 << 30, |room| room.0),
+                full: options.spool_full.unwrap_or_default(),
+            }),
+            state_dir,
+            files: Vec::new(),
         }
     }
+}
+
+/// A path, unless it is empty.
+fn path(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// The list of the file, or the default one, and behind it what the flags add.

@@ -23,6 +23,8 @@ pub enum Exit {
     Internal = 70,
     /// Reading or writing failed.
     Io = 74,
+    /// Another process is at it; later it may work.
+    Busy = 75,
     /// An input or output that this user may not open.
     Permission = 77,
     /// A configuration file that cannot be used.
@@ -40,6 +42,7 @@ impl Exit {
         Exit::Unavailable,
         Exit::Internal,
         Exit::Io,
+        Exit::Busy,
         Exit::Permission,
         Exit::Config,
     ];
@@ -79,7 +82,7 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_sysexits() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 64, 65, 66, 69, 70, 74, 77, 78]);
+        assert_eq!(codes, [0, 1, 64, 65, 66, 69, 70, 74, 75, 77, 78]);
     }
 
     #[test]

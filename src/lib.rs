@@ -5,9 +5,10 @@
 //! ```text
 //!  cli ─► config ─► rules ───┬──────────┬─────────┬───────────┬──────────┐   lent to every stage, read-only
 //!                            ▼          ▼         ▼           ▼          ▼
-//!  source ──Batch──► Worker [ carrier ─► select ─► parse ─► normalize ─► encode ] ──Chunk──► sink
-//!                             Entry     Component  Payload   Record
-//!  run: fill, work, deliver                                                 report: counters, messages
+//!  source ──Batch──► Worker [ carrier ─► select ─► parse ─► normalize ─► encode ] ──Chunk──► delivery ──► sink
+//!    ▲                        Entry     Component  Payload   Record                             │
+//!    └───────────────── Position ◄───────────────────────────────── checkpoint ◄── delivered ───┘
+//!  run: fill, work, deliver                          signals, stop: what the host asks for     report: counters, messages
 //! ```
 //!
 //! # The types that travel
@@ -22,6 +23,8 @@
 //! - [`record::Record`] is what will be written: flat, each name once, each name with one type.
 //! - [`flaw::Flaws`] is what was wrong on the way. Content never makes an error: errors are for inputs, outputs and options.
 //! - [`pipeline::Chunk`] is encoded records and the counters of the entries they came from.
+//! - [`position::Position`] is how far a source was read with a batch. It goes with the records of the batch, and into the
+//!   [`checkpoint::Checkpoint`] when the receiver has them.
 //!
 //! # How a byte travels
 //!
@@ -32,7 +35,8 @@
 //!    ([`record::Form`]); it is decoded only where its content matters, into a bump allocator that is reset after each
 //!    batch. Nested JSON stays a slice. A type is a tag on the text, checked when it is given.
 //! 3. **Out.** `encode` appends to the chunk: clean text and JSON strings are copied, Go's escapes are translated in
-//!    passing. What entries of a journal have in common is encoded once for a batch. `sink` writes the chunk whole.
+//!    passing. What entries of a journal have in common is encoded once for a batch. `delivery` hands chunks to the sink
+//!    whole: at once to an output, gathered by tag to a forward server, which acknowledges them.
 //!
 //! In the steady state nothing is allocated for an entry.
 //!
@@ -48,7 +52,9 @@
 //! | [`select`] | knows identifiers and marks, no formats; it only ever takes trust away, with a flaw |
 //! | [`normalize`] | takes nothing of the host's identity from the guest; no clock, environment, input or output |
 //! | [`encode`] | does not fail, does not know where the bytes go |
-//! | [`sink`] | does not know what a record is |
+//! | [`sink`] | does not know what a record is, nor where it is from |
+//! | [`delivery`] | moves the checkpoint on only for what a sink has taken; what it holds is bounded, so a receiver that is away stops the reading |
+//! | [`checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
 //! | [`run`] | does not depend on time: the number of threads and the cut of reads do not show in the output |
 //! | [`report`] | is the only one that writes to standard error; records are all that goes to standard output |
@@ -85,7 +91,10 @@ pub mod normalize;
 pub mod encode;
 pub mod exit;
 pub mod report;
+pub mod checkpoint;
+pub mod signals;
 pub mod sink;
+pub mod delivery;
 pub mod config;
 pub mod tag;
 pub mod rules;

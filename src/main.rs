@@ -3,15 +3,20 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use katalog::checkpoint::Checkpoint;
 use katalog::cli::{self, Cli};
 use katalog::config::{self, Config, Surroundings};
+use katalog::delivery::{Delivery, Direct, Forwarding, Queue, Spool};
 use katalog::exit::Exit;
-use katalog::report::diagnostic;
+use katalog::report::{self, diagnostic};
 use katalog::rules::Rules;
-use katalog::run;
-use katalog::sink::Sink;
-use katalog::source::{self, Input};
+use katalog::run::{self, Outcome};
+use katalog::signals::Signals;
+use katalog::sink::Output;
+use katalog::sink::forward::Client;
+use katalog::source::{self, Group, Input};
 
 fn main() -> ExitCode {
     let exit = Cli::read(std::env::args_os()).and_then(start);
@@ -26,41 +31,100 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     if cli.print_config {
         return Ok(cli::print(config::DEFAULT.as_bytes()));
     }
-    let file = cli.config.as_deref().map(config::read).transpose().map_err(failed(Exit::Config))?;
-    let mut inputs = cli.inputs();
-    let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
-    let mut config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
-    if cli.inputs.is_empty() && config.journal.is_meant() {
-        config.journal.of_this_machine = true;
-        inputs.clear();
-    } else if !cli.check_config && cli.inputs.is_empty() && io::stdin().is_terminal() {
-        diagnostic(format_args!("no input: name a file, or pipe one in, as in `journalctl -o json --all | katalog`"));
-        diagnostic(format_args!("`katalog --help` says more; `katalog -` reads what you type"));
-        return Err(Exit::Usage);
-    }
-    let rules = Rules::new(&config).map_err(failed(blame))?;
-    if cli.check_config {
-        match &cli.config {
+    let (check, path) = (cli.check_config, cli.config.clone());
+    let mut job = Job::new(cli)?;
+    if check {
+        match path {
             Some(path) => diagnostic(format_args!("configuration file \"{}\" can be used", path.display())),
             None => diagnostic(format_args!("flags and environment can be used; no configuration file is named")),
         }
         return Ok(Exit::Success);
     }
-    work(&config, &rules, &inputs)
-}
-
-fn work(config: &Config, rules: &Rules, inputs: &[Input]) -> Result<Exit, Exit> {
-    if config.journal.follow {
-        // Before the output is opened, which would empty it.
-        let groups = source::groups(inputs, &config.journal);
-        source::followable(&groups, &config.journal).map_err(|error| failed(Exit::Usage)(error))?;
+    let signals =
+        if job.config.is_service() { Signals::listen().map_err(failed(Exit::Unavailable))? } else { Arc::default() };
+    let mut outcome = job.run(None, &signals)?;
+    while outcome.reload {
+        match Cli::read(std::env::args_os()).and_then(Job::new) {
+            Ok(new) if new.config.state_dir == job.config.state_dir => job = new,
+            Ok(_) => {
+                diagnostic(format_args!("state-dir: it stays as long as katalog runs; the old configuration goes on"))
+            }
+            Err(_) => diagnostic(format_args!("the old configuration goes on")),
+        }
+        signals.renew();
+        let before = outcome.stats;
+        outcome = job.run(Some(outcome.checkpoint), &signals)?;
+        outcome.stats.merge(&before);
     }
-    let mut sink = Sink::open(config.output.as_deref(), inputs).map_err(|error| failed(error.exit())(error))?;
-    let outcome = run::run(config, rules, inputs, &mut sink);
-    if let Some(format) = config.stats.filter(|_| !outcome.closed) {
-        katalog::report::summary(&outcome.stats, format);
+    if let Some(format) = job.config.stats.filter(|_| !outcome.closed) {
+        report::summary(&outcome.stats, format);
     }
     Ok(outcome.exit)
+}
+
+/// What is to be done: the settings, checked and compiled, and the inputs.
+struct Job {
+    config: Config,
+    rules: Rules,
+    inputs: Vec<Input>,
+    groups: Vec<Group>,
+}
+
+impl Job {
+    fn new(cli: Cli) -> Result<Job, Exit> {
+        let file = cli.config.as_deref().map(config::read).transpose().map_err(failed(Exit::Config))?;
+        let mut inputs = cli.inputs();
+        let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
+        let mut config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
+        if cli.inputs.is_empty() && (config.journal.is_meant() || config.once) {
+            config.journal.of_this_machine = true;
+            inputs.clear();
+        } else if !cli.check_config && cli.inputs.is_empty() && io::stdin().is_terminal() {
+            diagnostic(format_args!(
+                "no input: name a file, or pipe one in, as in `journalctl -o json --all | katalog`"
+            ));
+            diagnostic(format_args!("`katalog --help` says more; `katalog -` reads what you type"));
+            return Err(Exit::Usage);
+        }
+        config.check(&inputs).map_err(failed(blame))?;
+        config.read_secrets().map_err(failed(Exit::Config))?;
+        let rules = Rules::new(&config).map_err(failed(blame))?;
+        let live = config.journal.follow || config.once;
+        let groups = if cli.check_config { Vec::new() } else { source::groups(&inputs, &config.journal, live) };
+        if config.journal.follow {
+            source::followable(&groups, &config.journal).map_err(failed(Exit::Usage))?;
+        }
+        Ok(Job { config, rules, inputs, groups })
+    }
+
+    /// Runs from where the checkpoint stands, or, the first time, from where an earlier run ended.
+    fn run(&mut self, checkpoint: Option<Checkpoint>, signals: &Signals) -> Result<Outcome, Exit> {
+        let Job { config, rules, inputs, groups } = self;
+        let append = checkpoint.is_some() || config.state_dir.is_some();
+        let checkpoint = match (checkpoint, &config.state_dir) {
+            (Some(checkpoint), _) => checkpoint,
+            (None, Some(path)) => Checkpoint::open(path).map_err(|error| failed(error.exit())(error))?,
+            (None, None) => Checkpoint::forgetful(),
+        };
+        config.journal.resume = checkpoint.journal().cloned();
+        config.files = checkpoint.files().to_vec();
+        let delivery = match &config.forward {
+            None => {
+                let output = Output::open(config.output.as_deref(), append, inputs);
+                let output = output.map_err(|error| failed(error.exit())(error))?;
+                Delivery::Direct(Direct::new(output, config.window, checkpoint))
+            }
+            Some(settings) => {
+                let client = Client::new(settings.clone()).map_err(|error| failed(error.exit())(error))?;
+                let spool = config.spool.clone().map(Spool::open).transpose();
+                let spool = spool.map_err(|error| failed(error.exit())(error))?;
+                let (window, refused, stop) = (config.window, config.refused.clone(), signals.stop());
+                let forwarding = Forwarding { client, window, refused, spool, stop };
+                Delivery::Queued(Queue::start(forwarding, checkpoint).map_err(failed(Exit::Unavailable))?)
+            }
+        };
+        Ok(run::run(config, rules, groups, delivery, signals))
+    }
 }
 
 /// Prints an error and says how to end for it.

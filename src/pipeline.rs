@@ -2,14 +2,17 @@
 //!
 //! A worker keeps nothing between entries but its buffers, so any worker may take any batch.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 
 use bumpalo::Bump;
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::carrier::{self, Entry};
 use crate::component::Component;
-use crate::encode::Encoder;
+use crate::cursor;
 use crate::encode::journal::View;
+use crate::encode::{Encoded, Encoder};
 use crate::entry::{Batch, Body, Framing, Raw};
 use crate::normalize::{self, name};
 use crate::parse::{self, Payload};
@@ -24,7 +27,7 @@ use crate::tag;
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// Encoded records, whole ones only.
-    pub bytes: Vec<u8>,
+    pub out: Encoded,
     /// Lines for standard error, if they are wanted.
     pub notes: Vec<u8>,
     /// Counts, added to those that were there.
@@ -98,7 +101,7 @@ impl<'r> Worker<'r> {
 
     /// Works a batch off and appends to the chunk what came of it.
     pub fn run(&mut self, batch: &Batch, chunk: &mut Chunk) {
-        chunk.bytes.shrink_to(KEPT_CAPACITY);
+        chunk.out.bytes.shrink_to(KEPT_CAPACITY);
         let Worker { rules, encoder, bump, spare } = self;
         encoder.begin();
         if let Encoder::Journal(view) = encoder {
@@ -106,7 +109,7 @@ impl<'r> Worker<'r> {
         }
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
-            entry(rules, encoder, raw, bump, &mut scratch, chunk);
+            entry(rules, encoder, raw, batch.origin(), bump, &mut scratch, chunk);
         }
         *spare = scratch.recycle();
         if bump.allocated_bytes() > KEPT_CAPACITY {
@@ -121,7 +124,7 @@ fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
     for raw in batch.entries() {
         chunk.stats.read(raw.length());
         if let Body::Journal(entry) = raw.body {
-            view.encode(&entry, &mut chunk.bytes);
+            view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
     }
@@ -131,6 +134,7 @@ fn entry<'b>(
     rules: &'b Rules,
     encoder: &mut Encoder,
     raw: Raw<'b>,
+    input: &[u8; 16],
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
     chunk: &mut Chunk,
@@ -139,11 +143,11 @@ fn entry<'b>(
     scratch.payload.clear();
     scratch.record.clear();
     chunk.stats.read(raw.length() + 1);
-    let made = record_of(rules, raw, bump, scratch);
+    let made = record_of(rules, raw, input, bump, scratch);
     let Scratch { entry, record, .. } = scratch;
     match made {
         Ok(()) => {
-            encoder.encode(record, &mut chunk.bytes);
+            encoder.encode(record, &mut chunk.out);
             chunk.stats.wrote(record.facts.as_ref());
             if rules.verbose {
                 note(raw, record, &mut chunk.notes);
@@ -157,7 +161,13 @@ fn entry<'b>(
 }
 
 /// Takes an entry through all stages but the last. What is passed for entry, payload and record is empty and is filled.
-fn record_of<'b>(rules: &'b Rules, raw: Raw<'b>, bump: &'b Bump, scratch: &mut Scratch<'b>) -> Result<(), Dropped> {
+fn record_of<'b>(
+    rules: &'b Rules,
+    raw: Raw<'b>,
+    input: &[u8; 16],
+    bump: &'b Bump,
+    scratch: &mut Scratch<'b>,
+) -> Result<(), Dropped> {
     let Scratch { entry, payload, met, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
     if may_be_journal
@@ -194,8 +204,15 @@ fn record_of<'b>(rules: &'b Rules, raw: Raw<'b>, bump: &'b Bump, scratch: &mut S
     };
     match component {
         Some(component) if !rules.select.wants(component) => return Err(Dropped::Component),
-        Some(component) => kata(rules, component, bump, scratch),
         None if rules.others == Others::Drop => return Err(Dropped::Others),
+        Some(_) | None => {}
+    }
+    if let Some(name) = &rules.record_id {
+        let id = id(input, raw, scratch.entry.from_journal);
+        own_field(name, bump.alloc(id), bump, &mut scratch.record);
+    }
+    match component {
+        Some(component) => kata(rules, component, bump, scratch),
         None => other(rules, bump, scratch),
     }
     Ok(())
@@ -203,9 +220,11 @@ fn record_of<'b>(rules: &'b Rules, raw: Raw<'b>, bump: &'b Bump, scratch: &mut S
 
 fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, payload, record, settled, .. } = scratch;
-    if let Some(tag_key) = &rules.tag_key {
+    if rules.tags {
         record.tag = rules.tag.render(component, entry.identifier, bump);
-        tag_field(tag_key, bump, record);
+    }
+    if let Some(tag_key) = &rules.tag_key {
+        own_field(tag_key, record.tag, bump, record);
     }
     rules.normalize.carrier(entry, bump, settled, record);
     rules.normalize.payload(entry, payload, component, bump, record);
@@ -216,7 +235,10 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, record, settled, .. } = scratch;
     record.tag = tag::other(entry.identifier, bump);
     if let Some(tag_key) = &rules.tag_key {
-        tag_field(tag_key, bump, record);
+        own_field(tag_key, record.tag, bump, record);
+    }
+    if rules.tags {
+        record.time = entry.stamp();
     }
     if let Some(message) = entry.message
         && !entry.fields.iter().any(|field| field.key == b"MESSAGE")
@@ -226,9 +248,26 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     rules.normalize.carrier(entry, bump, settled, record);
 }
 
-fn tag_field<'b>(tag_key: &str, bump: &'b Bump, record: &mut Record<'b>) {
-    let key = name::key("", name::mapped(tag_key.as_bytes(), bump), 1, bump);
-    record.carrier.push(Field::new(key, Value::Text(Text::plain(record.tag))));
+/// What a record is known by: the same in every run for the same entry, and another one for every other.
+fn id(input: &[u8; 16], raw: Raw<'_>, from_journal: bool) -> [u8; 32] {
+    let mut hash = SipHasher13::new();
+    match raw.body {
+        Body::Journal(entry) => entry.place.hash(&mut hash),
+        // What stands in a stream of the journal's entries says itself where it is from.
+        Body::Bytes(bytes, _) if from_journal => hash.write(bytes),
+        Body::Bytes(bytes, _) => {
+            hash.write(input);
+            hash.write_u64(raw.offset);
+            hash.write(bytes);
+        }
+    }
+    cursor::hexadecimal(&hash.finish128().as_bytes())
+}
+
+/// A field of katalog's own.
+fn own_field<'b>(name: &str, value: &'b [u8], bump: &'b Bump, record: &mut Record<'b>) {
+    let key = name::key("", name::mapped(name.as_bytes(), bump), 1, bump);
+    record.carrier.push(Field::new(key, Value::Text(Text::plain(value))));
 }
 
 /// How many messages journald says that it dropped: `Suppressed 4150 messages from …`.

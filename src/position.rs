@@ -46,6 +46,14 @@ pub struct FilePosition {
     pub offset: u64,
     /// What its entries' ids are made with: the same as long as the file is known again, under any name.
     pub origin: String,
+    /// When it had been written to last by then, in nanoseconds since 1970: what was written later beside it, under a name
+    /// that rotation gives, came after it. Zero where that is not known.
+    #[serde(default)]
+    pub modified: u64,
+    /// Nothing more is to come: it was read to its end after it had been rotated away, or it is known to be gone. Such a
+    /// file is not missed when it is not found again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over: bool,
 }
 
 /// The most bytes from a file's beginning that it is known by.

@@ -226,6 +226,8 @@ pub struct Facts {
 pub struct Record<'b> {
     /// The tag, as the template gives it.
     pub tag: &'b [u8],
+    /// When the carrier says that it was, for a record without facts.
+    pub time: Option<Stamp>,
     /// What the carrier says: journal fields, stream and time of a container log line.
     pub carrier: Vec<Field<'b>>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
@@ -241,6 +243,7 @@ impl Record<'_> {
     /// Empties the record for the next one.
     pub fn clear(&mut self) {
         self.tag = b"";
+        self.time = None;
         self.carrier.clear();
         self.facts = None;
         self.payload.clear();

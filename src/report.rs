@@ -58,6 +58,8 @@ pub struct Stats {
     passed: u64,
     flawed: u64,
     suppressed: u64,
+    refused: u64,
+    overflowed: u64,
     bytes_in: u64,
     bytes_out: u64,
     dropped: [u64; Dropped::ALL.len()],
@@ -121,8 +123,18 @@ impl Stats {
     }
 
     /// Counts bytes that the receiver has.
-    pub fn delivered(&mut self, bytes: usize) {
-        self.bytes_out += bytes as u64;
+    pub fn delivered(&mut self, bytes: u64) {
+        self.bytes_out += bytes;
+    }
+
+    /// Counts records that no receiver took.
+    pub fn refused(&mut self, records: u64) {
+        self.refused += records;
+    }
+
+    /// Counts records for which there was no room in the spool.
+    pub fn overflowed(&mut self, records: u64) {
+        self.overflowed += records;
     }
 
     /// How many records were written.
@@ -145,6 +157,8 @@ impl Stats {
             passed,
             flawed,
             suppressed,
+            refused,
+            overflowed,
             bytes_in,
             bytes_out,
             dropped,
@@ -158,6 +172,8 @@ impl Stats {
         self.passed += passed;
         self.flawed += flawed;
         self.suppressed += suppressed;
+        self.refused += refused;
+        self.overflowed += overflowed;
         self.bytes_in += bytes_in;
         self.bytes_out += bytes_out;
         add(&mut self.dropped, dropped);
@@ -194,6 +210,8 @@ impl Stats {
             ("flawed", self.flawed, self.flaws().to_string()),
             ("suppressed", self.suppressed, "by journald, never readable".to_owned()),
             ("damaged", self.damaged(), damage),
+            ("refused", self.refused, "by every server, set aside".to_owned()),
+            ("overflowed", self.overflowed, "the spool was full, lost".to_owned()),
         ] {
             if count > 0 {
                 line(label, count, &rest)?;
@@ -221,6 +239,10 @@ impl Stats {
             components: Counts<'s>,
             levels: Counts<'s>,
             flaws: Counts<'s>,
+            #[serde(skip_serializing_if = "is_zero")]
+            refused: u64,
+            #[serde(skip_serializing_if = "is_zero")]
+            overflowed: u64,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             damage: &'s BTreeMap<&'static str, u64>,
         }
@@ -236,6 +258,8 @@ impl Stats {
             components: self.components(),
             levels: self.levels(),
             flaws: self.flaws(),
+            refused: self.refused,
+            overflowed: self.overflowed,
             damage: &self.damage,
         };
         let mut line = serde_json::to_vec(&summary).map_err(io::Error::other)?;
@@ -261,6 +285,11 @@ impl Stats {
     fn flaws(&self) -> Counts<'_> {
         Counts { name: |index| Flaw::ALL.get(index).map_or("", |flaw| flaw.name()), counts: &self.flaws }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn add(sums: &mut [u64], counts: &[u64]) {

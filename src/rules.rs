@@ -2,6 +2,7 @@
 
 use crate::carrier::{self, Pseudo};
 use crate::config::Config;
+use crate::encode::Format;
 use crate::normalize::{self, Normalize};
 use crate::parse;
 use crate::select::{Others, Select};
@@ -27,6 +28,10 @@ pub struct Rules {
     pub tag: Template,
     /// The field that holds the tag, if one does.
     pub tag_key: Option<String>,
+    /// Records have tags, in a field or beside it.
+    pub tags: bool,
+    /// The field that holds what the record is known by, if one does.
+    pub record_id: Option<String>,
     /// Name each flawed entry.
     pub verbose: bool,
 }
@@ -62,7 +67,9 @@ impl Rules {
             others: config.select.others,
             normalize,
             tag: Template::new(&config.tag).map_err(RulesError::Tag)?,
+            tags: config.tag_key.is_some() || config.encode.format == Format::Event,
             tag_key: config.tag_key.clone(),
+            record_id: config.record_id.clone(),
             verbose: config.verbose,
         })
     }

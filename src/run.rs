@@ -1,18 +1,25 @@
 //! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
 //! whatever the number of threads.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 
+use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::encode::Encoder;
+use crate::delivery::{Delivery, End};
+use crate::encode::{Encoded, Encoder};
 use crate::entry::Batch;
 use crate::exit::Exit;
 use crate::pipeline::{Chunk, Worker};
-use crate::report::{self, Stats};
+use crate::position::Position;
+use crate::report::{self, Stats, StatsFormat};
 use crate::rules::Rules;
-use crate::sink::{Delivery, Sink};
+use crate::signals::Signals;
 use crate::source::{self, Damaged, Fill, Group, Input, Source, SourceError};
+use crate::stop;
 
 /// How a run went.
 #[derive(Debug)]
@@ -23,17 +30,30 @@ pub struct Outcome {
     pub stats: Stats,
     /// The reader of the output went away before the end, so the counters say nothing about the inputs.
     pub closed: bool,
+    /// It ended only because the configuration is to be read anew.
+    pub reload: bool,
+    /// How far it came.
+    pub checkpoint: Checkpoint,
 }
+
+/// How long what is in hand may take before a new configuration holds.
+const RELOAD: Duration = Duration::from_secs(2);
 
 /// Why a run ends before its inputs do.
 enum Stop {
-    Closed,
-    Failed(Exit),
+    /// Nothing more can be delivered.
+    Delivery(End),
+    /// It is to end.
+    Asked,
+    /// The configuration is to be read anew.
+    Reload,
 }
 
 /// A batch, who works on it, and what comes out; all three are used again and again.
 struct Slot<'r> {
     batch: Batch,
+    /// How far the input is read with the batch.
+    position: Option<Position>,
     worker: Worker<'r>,
     chunk: Chunk,
 }
@@ -42,7 +62,11 @@ struct Run<'r> {
     slots: Vec<Slot<'r>>,
     /// None where one thread does it all.
     pool: Option<ThreadPool>,
-    sink: &'r mut Sink,
+    delivery: Delivery,
+    signals: &'r Signals,
+    stop: Arc<stop::Stop>,
+    /// How the counters are shown when they are asked for.
+    format: StatsFormat,
     stats: Stats,
     /// What the first input that failed comes to.
     failure: Option<Exit>,
@@ -52,56 +76,79 @@ struct Run<'r> {
 
 /// Reads all inputs and delivers what they give. Failures are reported as they come; one input's failure does not keep
 /// the others from being read.
-pub fn run(config: &Config, rules: &Rules, inputs: &[Input], sink: &mut Sink) -> Outcome {
+pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery, signals: &Signals) -> Outcome {
     let pool = pool(config.threads);
     let slots = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
     let slot = |_| Slot {
         batch: Batch::default(),
+        position: None,
         worker: Worker::new(rules, Encoder::new(&config.encode)),
         chunk: Chunk::default(),
     };
     let mut run = Run {
         slots: (0..slots).map(slot).collect(),
         pool,
-        sink,
+        delivery,
+        signals,
+        stop: signals.stop(),
+        format: config.stats.unwrap_or(StatsFormat::Text),
         stats: Stats::default(),
         failure: None,
         verbose: config.verbose,
     };
-    let mut stop = None;
-    for group in source::groups(inputs, &config.journal) {
-        if let Err(reason) = run.group(&group, config, rules) {
-            stop = Some(reason);
-            break;
-        }
-    }
-    let Run { stats, failure, .. } = run;
+    let stop = groups.iter().find_map(|group| run.group(group, config, rules).err());
+    let Run { mut stats, failure, delivery, .. } = run;
+    let delivered = delivery.finish();
+    stats.delivered(delivered.bytes);
+    stats.refused(delivered.refused);
+    stats.overflowed(delivered.overflowed);
     let unsatisfied =
         config.strict && (stats.flawed() > 0 || stats.damaged() > 0) || config.fail_if_empty && stats.written() == 0;
-    let closed = matches!(stop, Some(Stop::Closed));
-    let exit = match (stop, failure) {
-        (Some(Stop::Closed), _) => Exit::Success,
-        (Some(Stop::Failed(exit)), None) | (_, Some(exit)) => exit,
+    // How the delivery ended says more than that it could not be given more.
+    let end = delivered.end.or(match stop {
+        Some(Stop::Delivery(end)) => Some(end),
+        _ => None,
+    });
+    let exit = match (end, failure) {
+        (Some(End::Closed), _) => Exit::Success,
+        (Some(End::Failed(exit)), None) | (_, Some(exit)) => exit,
         (None, None) if unsatisfied => Exit::Unsatisfied,
         (None, None) => Exit::Success,
     };
-    Outcome { exit, stats, closed }
+    Outcome {
+        exit,
+        stats,
+        closed: end == Some(End::Closed),
+        reload: matches!(stop, Some(Stop::Reload)),
+        checkpoint: delivered.checkpoint,
+    }
 }
 
 impl Run<'_> {
     /// Reads what is one source to its end.
     fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
-        let input = match group {
-            Group::Stream(input) => input,
+        let follow = config.journal.follow;
+        let (paths, what, (mut source, errors)) = match group {
+            Group::Stream(input) => return self.stream(input, config, rules),
+            Group::Files(paths) => {
+                (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
+            }
             Group::Journal(paths) => {
-                if config.verbose {
-                    paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
-                }
-                let (mut source, errors) = source::open_journals(paths, &config.journal, config.source.block, rules);
-                errors.iter().for_each(|error| self.input_failed(error));
-                return self.read(source.as_mut());
+                (paths, "journal files", source::open_journals(paths, &config.journal, config.source.block, rules))
             }
         };
+        if config.verbose {
+            paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
+        }
+        errors.iter().for_each(|error| self.input_failed(error));
+        if follow && source.is_empty() && errors.is_empty() {
+            report::diagnostic(format_args!("there are no {what} to read yet; waiting for them"));
+        }
+        self.read(source.as_mut())
+    }
+
+    /// Reads an input that comes by itself.
+    fn stream(&mut self, input: &Input, config: &Config, rules: &Rules) -> Result<(), Stop> {
         if config.verbose {
             report::diagnostic(format_args!("reading {input}"));
         }
@@ -121,7 +168,13 @@ impl Run<'_> {
 
     /// Reads one source to its end.
     fn read(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
+        if let Some(position) = source.position() {
+            // Where it begins is saved before anything is read: a run that is killed at once is to begin there again.
+            self.delivery.put(&mut Encoded::default(), Some(position)).map_err(Stop::Delivery)?;
+            self.delivery.flush();
+        }
         loop {
+            self.look_at_signals(source.restarts())?;
             let mut filled = 0;
             let mut failed = None;
             let mut fill = Fill::More;
@@ -136,9 +189,14 @@ impl Run<'_> {
                         failed = Some(error);
                     }
                 }
+                slot.position = source.position();
+                slot.chunk.out.received = now();
             }
             self.work(filled);
             self.deliver(filled)?;
+            if fill == Fill::Idle {
+                self.delivery.idle();
+            }
             self.stats.passed_over(source.skipped());
             for damaged in source.damages() {
                 self.stats.damage(damaged.reason, damaged.count);
@@ -156,6 +214,31 @@ impl Run<'_> {
         }
     }
 
+    /// Does what the host asks for. Where the source cannot be opened again, the configuration stays.
+    fn look_at_signals(&mut self, restarts: bool) -> Result<(), Stop> {
+        if self.signals.flush() {
+            self.delivery.flush();
+            let mut stats = self.stats.clone();
+            stats.delivered(self.delivery.bytes());
+            report::summary(&stats, self.format);
+        }
+        if self.stop.asked() {
+            return Err(Stop::Asked);
+        }
+        if self.signals.reload() {
+            if restarts {
+                // A receiver that is away may be what is to be changed.
+                self.stop.ask_within(RELOAD);
+                return Err(Stop::Reload);
+            }
+            report::diagnostic(format_args!(
+                "the configuration stays: what comes through a pipe cannot be gone on with by another one; start katalog \
+                 anew for it"
+            ));
+        }
+        Ok(())
+    }
+
     fn work(&mut self, filled: usize) {
         let slots = self.slots.get_mut(..filled).unwrap_or_default();
         match &self.pool {
@@ -170,18 +253,7 @@ impl Run<'_> {
             report::notes(&chunk.notes);
             chunk.notes.clear();
             self.stats.merge(&std::mem::take(&mut chunk.stats));
-            if chunk.bytes.is_empty() {
-                continue;
-            }
-            match self.sink.deliver(&chunk.bytes) {
-                Ok(Delivery::Done) => self.stats.delivered(chunk.bytes.len()),
-                Ok(Delivery::Closed) => return Err(Stop::Closed),
-                Err(error) => {
-                    report::diagnostic(format_args!("{error}"));
-                    return Err(Stop::Failed(error.exit()));
-                }
-            }
-            chunk.bytes.clear();
+            self.delivery.put(&mut chunk.out, slot.position.take()).map_err(Stop::Delivery)?;
         }
         Ok(())
     }
@@ -196,6 +268,13 @@ impl Slot<'_> {
     fn work(&mut self) {
         self.worker.run(&self.batch, &mut self.chunk);
     }
+}
+
+/// The time, in seconds and nanoseconds since 1970. It shows only in events that know no time of their own.
+fn now() -> (u32, u32) {
+    #[expect(clippy::disallowed_methods, reason = "the protocol has no event without a time")]
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    (u32::try_from(time.as_secs()).unwrap_or(u32::MAX), time.subsec_nanos())
 }
 
 /// The threads that work; none for one, which the caller's is. A host that cannot start them still gets its records.

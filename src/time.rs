@@ -152,6 +152,22 @@ impl Stamp {
         &self.0
     }
 
+    /// The same moment in whole seconds since 1970 and nanoseconds.
+    #[must_use]
+    pub fn epoch(&self) -> Option<(i64, u32)> {
+        let number = |from: usize, to: usize| {
+            let digit = |digit: u8| digit.checked_sub(b'0').filter(|digit| *digit < 10);
+            self.0.get(from..to)?.iter().try_fold(0_i64, |value, byte| Some(value * 10 + i64::from(digit(*byte)?)))
+        };
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        // Years begin in March here, so that a leap day is the last of its year; 719,468 days are from then to 1970.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + 365 * year;
+        let days = days + (153 * month + 2) / 5 + day - 1 - 719_468;
+        let seconds = days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
+        Some((seconds, u32::try_from(number(20, 29)?).ok()?))
+    }
+
     /// The same moment for calculations; none for the year 0, which it cannot hold.
     #[must_use]
     pub fn timestamp(&self) -> Option<Timestamp> {

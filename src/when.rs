@@ -160,6 +160,12 @@ fn unit(name: &str) -> Option<u64> {
     })
 }
 
+/// A length of time in microseconds, such as `90`, which is in seconds, `500ms` or `1h 30min` (systemd.time(7)).
+#[must_use]
+pub fn length(text: &str) -> Option<u64> {
+    span(text, Some(1_000_000)).ok()
+}
+
 /// A span of time in microseconds: numbers with units, added up. `default` is the unit of a number that has none.
 fn span(text: &str, default: Option<u64>) -> Result<u64, Flaw> {
     let mut rest = text.trim_start();

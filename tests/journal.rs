@@ -8,6 +8,7 @@ mod libsystemd;
 mod live;
 mod merged;
 mod read;
+mod resume;
 mod seeds;
 mod selected;
 mod written;

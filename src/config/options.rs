@@ -13,12 +13,14 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::values::{
-    After, BootName, ColorChoice, ComponentName, Lines, Moment, Pattern, Rename, Size, StatsChoice, Tag, TagKey,
-    Threads, Word,
+    After, BatchSize, BootName, ColorChoice, ComponentName, Lines, Moment, Patience, Pattern, Rename, Room, Size, Span,
+    StatsChoice, Tag, TagKey, Threads, Word,
 };
+use crate::delivery::Full;
 use crate::encode::Format;
 use crate::normalize::Nested;
 use crate::select::Others;
+use crate::sink::forward::{Address, Mode, Spread};
 use crate::source::{Backend, InputFormat, Namespace};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
@@ -109,12 +111,13 @@ pub struct Options {
     #[serde(deserialize_with = "number")]
     pub lines: Option<Lines>,
 
-    /// After the last entry of journals wait for further ones
+    /// After the last entry wait for further ones
     ///
     /// Without inputs it follows the journal of this machine; files and directories of journals can be named instead. It
-    /// goes through rotations, takes up what appears later, and begins with the last 10 entries; see --lines. Standard
-    /// input is always followed; other log files cannot be. Entries come within some milliseconds; after a quiet second the
-    /// first one takes up to a quarter of a second, because journald does not tell of it sooner.
+    /// goes through rotations, takes up what appears later, and begins with the last 10 entries; see --lines. Entries come
+    /// within some milliseconds; after a quiet second the first one takes up to a quarter of a second, because journald
+    /// does not tell of it sooner. Log files and patterns of their names are followed from their beginning, through
+    /// rotation and truncation. Standard input is always followed. Of these, one run follows one kind.
     #[arg(short, long, env = "KATALOG_FOLLOW", help_heading = "Journal")]
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
@@ -256,6 +259,141 @@ pub struct Options {
     #[serde(deserialize_with = "number")]
     pub threads: Option<Threads>,
 
+    /// Send records to this server of the forward protocol; repeatable [default: none]
+    ///
+    /// `forward://HOST:PORT` (port 24224 where none is named), `forward+tls://HOST:PORT`, `unix:PATH`. With several, the
+    /// first is used, and the next while it cannot be reached; `?standby` and `?weight=N` behind an address, and --spread,
+    /// say otherwise. A position moves on only when a server has acknowledged what comes before it.
+    #[arg(long, env = "KATALOG_TO", value_name = "URL", value_delimiter = ',', help_heading = "Delivery")]
+    #[serde(deserialize_with = "texts")]
+    pub to: Option<Vec<Address>>,
+
+    /// Which of several servers gets records [default: failover]
+    #[arg(long, env = "KATALOG_SPREAD", value_name = "HOW", help_heading = "Delivery")]
+    #[serde(deserialize_with = "choice")]
+    pub spread: Option<Spread>,
+
+    /// The form of the protocol's requests [default: packed]
+    #[arg(long, env = "KATALOG_FORWARD_MODE", value_name = "MODE", help_heading = "Delivery")]
+    #[serde(deserialize_with = "choice")]
+    pub forward_mode: Option<Mode>,
+
+    /// Send times in whole seconds, for servers of before 2016
+    #[arg(long, env = "KATALOG_TIME_AS_INTEGER", help_heading = "Delivery")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub time_as_integer: Option<bool>,
+
+    /// Deliver so much at once [default: 1M]
+    ///
+    /// After a crash at most so much comes twice. From 1K to 5M.
+    #[arg(long, env = "KATALOG_BATCH_SIZE", value_name = "SIZE", help_heading = "Delivery")]
+    #[serde(deserialize_with = "number")]
+    pub batch_size: Option<BatchSize>,
+
+    /// Deliver no later than so long after a record was read [default: 1s]
+    #[arg(long, env = "KATALOG_BATCH_AGE", value_name = "TIME", help_heading = "Delivery")]
+    #[serde(deserialize_with = "text")]
+    pub batch_age: Option<Span>,
+
+    /// Wait so long for an acknowledgement before sending again [default: 60s]
+    #[arg(long, env = "KATALOG_ACK_TIMEOUT", value_name = "TIME", help_heading = "Delivery")]
+    #[serde(deserialize_with = "text")]
+    pub ack_timeout: Option<Span>,
+
+    /// End where no server could be reached for so long [default: none]
+    ///
+    /// For batch jobs. Otherwise it is tried without end, and reading waits.
+    #[arg(long, env = "KATALOG_GIVE_UP_AFTER", value_name = "TIME", help_heading = "Delivery")]
+    #[serde(deserialize_with = "text")]
+    pub give_up_after: Option<Patience>,
+
+    /// The file with the key that is shared with the servers [default: none]
+    ///
+    /// Or the key itself in the environment variable KATALOG_SHARED_KEY. It is never taken from the command line, which
+    /// every user of the host can read.
+    #[arg(long, env = "KATALOG_SHARED_KEY_FILE", value_name = "FILE", help_heading = "Delivery")]
+    pub shared_key_file: Option<PathBuf>,
+
+    /// The user to log in as [default: none]
+    #[arg(long, env = "KATALOG_USER", value_name = "NAME", help_heading = "Delivery")]
+    pub user: Option<String>,
+
+    /// The file with the user's password [default: none]
+    ///
+    /// Or the password itself in the environment variable KATALOG_PASSWORD.
+    #[arg(long, env = "KATALOG_PASSWORD_FILE", value_name = "FILE", help_heading = "Delivery")]
+    pub password_file: Option<PathBuf>,
+
+    /// The name that the servers know this host by [default: none]
+    ///
+    /// For the handshake. Without it, the host's own name. It has to be another than the server's.
+    #[arg(long, env = "KATALOG_SELF_HOSTNAME", value_name = "NAME", help_heading = "Delivery")]
+    pub self_hostname: Option<String>,
+
+    /// Trust servers whose certificates these authorities have signed [default: none]
+    ///
+    /// A file of certificates in PEM. Without it, the authorities that this host trusts.
+    #[arg(long, env = "KATALOG_TLS_CA", value_name = "FILE", help_heading = "Delivery")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// The certificate to show to servers, with those that lead to its authority [default: none]
+    #[arg(long, env = "KATALOG_TLS_CERT", value_name = "FILE", help_heading = "Delivery")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate [default: none]
+    #[arg(long, env = "KATALOG_TLS_KEY", value_name = "FILE", help_heading = "Delivery")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Trust every server, whatever its certificate: for tests only
+    #[arg(long, env = "KATALOG_TLS_INSECURE", help_heading = "Delivery")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub tls_insecure: Option<bool>,
+
+    /// Write what a record is known by into each record, under this name [default: none]
+    ///
+    /// The same in every run for the same entry, so that a store can tell a record that it gets twice.
+    #[arg(long, env = "KATALOG_RECORD_ID", value_name = "NAME", help_heading = "Delivery")]
+    #[serde(deserialize_with = "text")]
+    pub record_id: Option<TagKey>,
+
+    /// The file for records that no server takes [default: none]
+    ///
+    /// Without it, `refused.ndjson` in the state directory.
+    #[arg(long, env = "KATALOG_REFUSED", value_name = "FILE", help_heading = "Delivery")]
+    pub refused: Option<PathBuf>,
+
+    /// Remember in this directory how far the inputs were read [default: none]
+    ///
+    /// For --follow and --once: the next run goes on where this one ended, killed or not. One process at a time.
+    #[arg(long, env = "KATALOG_STATE_DIR", value_name = "DIR", help_heading = "Delivery")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Read up to now, deliver, remember the position, and end
+    ///
+    /// For timers, and for shippers that run a command every few seconds. Inputs are those of --follow.
+    #[arg(long, env = "KATALOG_ONCE", help_heading = "Delivery")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub once: Option<bool>,
+
+    /// Keep what is read from standard input in this directory until it is delivered [default: none]
+    ///
+    /// A pipe cannot be read twice. The files outlive the process; the next one delivers them first.
+    #[arg(long, env = "KATALOG_SPOOL", value_name = "DIR", help_heading = "Delivery")]
+    pub spool: Option<PathBuf>,
+
+    /// How much there may be in the spool [default: 1G]
+    #[arg(long, env = "KATALOG_SPOOL_LIMIT", value_name = "SIZE", help_heading = "Delivery")]
+    #[serde(deserialize_with = "number")]
+    pub spool_limit: Option<Room>,
+
+    /// What to do when the spool is full [default: wait]
+    #[arg(long, env = "KATALOG_SPOOL_FULL", value_name = "WHAT", help_heading = "Delivery")]
+    #[serde(deserialize_with = "choice")]
+    pub spool_full: Option<Full>,
+
     /// Show counters on standard error at the end [default: auto]
     #[arg(long, env = "KATALOG_STATS", value_name = "FORM", help_heading = "Diagnostics")]
     #[serde(deserialize_with = "choice")]
@@ -317,6 +455,29 @@ impl Options {
             tag: self.tag.or(below.tag),
             tag_key: self.tag_key.or(below.tag_key),
             threads: self.threads.or(below.threads),
+            to: self.to.or(below.to),
+            spread: self.spread.or(below.spread),
+            forward_mode: self.forward_mode.or(below.forward_mode),
+            time_as_integer: self.time_as_integer.or(below.time_as_integer),
+            batch_size: self.batch_size.or(below.batch_size),
+            batch_age: self.batch_age.or(below.batch_age),
+            ack_timeout: self.ack_timeout.or(below.ack_timeout),
+            give_up_after: self.give_up_after.or(below.give_up_after),
+            shared_key_file: self.shared_key_file.or(below.shared_key_file),
+            user: self.user.or(below.user),
+            password_file: self.password_file.or(below.password_file),
+            self_hostname: self.self_hostname.or(below.self_hostname),
+            tls_ca: self.tls_ca.or(below.tls_ca),
+            tls_cert: self.tls_cert.or(below.tls_cert),
+            tls_key: self.tls_key.or(below.tls_key),
+            tls_insecure: self.tls_insecure.or(below.tls_insecure),
+            record_id: self.record_id.or(below.record_id),
+            refused: self.refused.or(below.refused),
+            state_dir: self.state_dir.or(below.state_dir),
+            once: self.once.or(below.once),
+            spool: self.spool.or(below.spool),
+            spool_limit: self.spool_limit.or(below.spool_limit),
+            spool_full: self.spool_full.or(below.spool_full),
             stats: self.stats.or(below.stats),
             strict: self.strict.or(below.strict),
             fail_if_empty: self.fail_if_empty.or(below.fail_if_empty),

@@ -1,6 +1,7 @@
 //! The values of options, each with its one check: what the flag, the variable and the key have in common.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -62,17 +63,80 @@ impl FromStr for Size {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Size, &'static str> {
-        const EXPECTED: &str = "expected a number of bytes from 1K to 64M, such as 65536, 64K or 1MiB";
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = text.split_at(digits);
-        let factor: usize = match unit.to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kb" | "kib" => 1 << 10,
-            "m" | "mb" | "mib" => 1 << 20,
-            _ => return Err(EXPECTED),
-        };
-        let bytes = number.parse().ok().and_then(|number: usize| number.checked_mul(factor));
-        bytes.filter(|bytes| (1 << 10..=64 << 20).contains(bytes)).map(Size).ok_or(EXPECTED)
+        let bytes = bytes(text).filter(|bytes| (1 << 10..=64 << 20).contains(bytes));
+        bytes
+            .map(|bytes| Size(bytes as usize))
+            .ok_or("expected a number of bytes from 1K to 64M, such as 65536, 64K or 1MiB")
+    }
+}
+
+/// A number of bytes; K, M and G count in 1024.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    number.parse().ok().and_then(|number: u64| number.checked_mul(factor))
+}
+
+/// How many bytes are delivered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchSize(pub usize);
+
+impl FromStr for BatchSize {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<BatchSize, &'static str> {
+        let bytes = bytes(text).filter(|bytes| (1 << 10..=5 << 20).contains(bytes));
+        bytes
+            .map(|bytes| BatchSize(bytes as usize))
+            .ok_or("expected a number of bytes from 1K to 5M, such as 65536, 64K or 1MiB")
+    }
+}
+
+/// Room on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room(pub u64);
+
+impl FromStr for Room {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Room, &'static str> {
+        let bytes = bytes(text).filter(|bytes| *bytes >= 1 << 10);
+        bytes.map(Room).ok_or("expected a number of bytes from 1K on, such as 512M or 10G")
+    }
+}
+
+/// A length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Span, &'static str> {
+        const EXPECTED: &str = "expected a time from 10ms to a year, such as 500ms, 30s, 5min or 2h";
+        let micros = when::length(text).ok_or(EXPECTED)?;
+        let span = Duration::from_micros(micros);
+        let fits = span >= Duration::from_millis(10) && span <= Duration::from_secs(366 * 86_400);
+        if fits { Ok(Span(span)) } else { Err(EXPECTED) }
+    }
+}
+
+/// A length of time; none for an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub Option<Duration>);
+
+impl FromStr for Patience {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Patience, &'static str> {
+        if text.is_empty() { Ok(Patience(None)) } else { text.parse().map(|Span(span)| Patience(Some(span))) }
     }
 }
 

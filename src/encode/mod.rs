@@ -1,5 +1,6 @@
 //! Records become bytes. Nothing here knows where the bytes go, and nothing here fails: a record is valid once made.
 
+pub mod event;
 pub mod journal;
 pub mod msgpack;
 pub mod ndjson;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::record::Record;
 
+pub use event::{EventEncoder, Events};
 pub use msgpack::Msgpack;
 pub use ndjson::Ndjson;
 pub use text::TextView;
@@ -27,6 +29,9 @@ pub enum Format {
     Export,
     /// The entries of journal files, all of them, as `journalctl -o json --all` prints them
     JournalJson,
+    /// Events of the forward protocol; what `--to` asks for.
+    #[value(skip)]
+    Event,
 }
 
 impl Format {
@@ -36,7 +41,7 @@ impl Format {
         match self {
             Format::Export => Some(journal::Form::Export),
             Format::JournalJson => Some(journal::Form::Json),
-            Format::Ndjson | Format::Msgpack | Format::Text => None,
+            Format::Ndjson | Format::Msgpack | Format::Text | Format::Event => None,
         }
     }
 }
@@ -50,6 +55,38 @@ pub struct Settings {
     pub color: bool,
 }
 
+/// Records, encoded: in one row, or as events by their tags.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// Everything but events.
+    pub bytes: Vec<u8>,
+    /// Events.
+    pub events: Vec<Events>,
+    /// The time of events that know none, in seconds and nanoseconds since 1970.
+    pub received: (u32, u32),
+}
+
+impl Encoded {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.events.iter().all(Events::is_empty)
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.events.iter().map(|events| events.bytes.len()).sum::<usize>()
+    }
+
+    /// Forgets what there is and keeps the buffers, as far as they have no more than `kept` bytes.
+    pub fn clear(&mut self, kept: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(kept);
+        self.events.iter_mut().for_each(|events| events.clear(kept));
+    }
+}
+
 /// The encoder of one format. It keeps buffers, so each worker has its own.
 #[derive(Debug)]
 pub enum Encoder {
@@ -61,6 +98,8 @@ pub enum Encoder {
     Text(TextView),
     /// Entries of journal files, which are not made into records.
     Journal(journal::View),
+    /// Events of the forward protocol, by tag.
+    Event(EventEncoder),
 }
 
 impl Encoder {
@@ -73,6 +112,7 @@ impl Encoder {
             Format::Text => Encoder::Text(TextView::new(TimeZone::system(), settings.color)),
             Format::Export => Encoder::Journal(journal::View::new(journal::Form::Export)),
             Format::JournalJson => Encoder::Journal(journal::View::new(journal::Form::Json)),
+            Format::Event => Encoder::Event(EventEncoder::default()),
         }
     }
 
@@ -81,16 +121,19 @@ impl Encoder {
         match self {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
-            Encoder::Msgpack(_) | Encoder::Text(_) => {}
+            Encoder::Msgpack(_) | Encoder::Text(_) | Encoder::Event(_) => {}
         }
     }
 
-    /// Appends one record to `out`, whole.
-    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+    /// Appends one record, whole.
+    pub fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
         match self {
-            Encoder::Ndjson(encoder) => encoder.encode(record, out),
-            Encoder::Msgpack(encoder) => encoder.encode(record, out),
-            Encoder::Text(encoder) => encoder.encode(record, out),
+            Encoder::Ndjson(encoder) => encoder.encode(record, &mut out.bytes),
+            Encoder::Msgpack(encoder) => encoder.encode(record, &mut out.bytes),
+            Encoder::Text(encoder) => encoder.encode(record, &mut out.bytes),
+            Encoder::Event(encoder) => {
+                encoder.encode(record, out.received, event::of_tag(&mut out.events, record.tag));
+            }
             // The worker makes no records for it.
             Encoder::Journal(_) => {}
         }

@@ -120,7 +120,7 @@ fn count(record: &Record<'_>) -> usize {
 }
 
 /// Takes the result of a write to a vector, which cannot fail.
-fn done<T, E>(result: Result<T, E>) {
+pub(super) fn done<T, E>(result: Result<T, E>) {
     debug_assert!(result.is_ok(), "a vector takes every byte");
 }
 
@@ -252,6 +252,7 @@ mod tests {
         let guest_time = Stamp::parse(b"2024-03-05T05:01:54Z").unwrap();
         let record = Record {
             tag: b"kata.agent",
+            time: None,
             carrier: vec![field("_HOSTNAME", Value::Text(text("node", Form::Clean))), field("X", Value::List(&list))],
             facts: Some(Facts {
                 time: Stamp::parse(b"2024-03-05T05:01:54.163Z"),
@@ -278,6 +279,7 @@ mod tests {
     fn what_is_not_known_is_left_out() {
         let record = Record {
             tag: b"kata.unknown",
+            time: None,
             carrier: Vec::new(),
             facts: Some(Facts {
                 time: None,
@@ -297,6 +299,7 @@ mod tests {
     fn entries_of_others_have_no_facts() {
         let record = Record {
             tag: b"containerd",
+            time: None,
             carrier: vec![field("MESSAGE", Value::Text(text("hello", Form::Utf8)))],
             facts: None,
             payload: Vec::new(),
@@ -309,6 +312,7 @@ mod tests {
     fn escapes_are_decoded() {
         let record = Record {
             tag: b"",
+            time: None,
             carrier: vec![
                 field("a", Value::Text(text("tab\\there", Form::Go))),
                 field("b", Value::Text(text("line\\nend", Form::Json))),
@@ -326,6 +330,7 @@ mod tests {
         let json = br#"{"z":[1,-2,2.5,null,true,"x\ny"],"a":{},"many":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
         let record = Record {
             tag: b"",
+            time: None,
             carrier: vec![field("n", Value::Nested(json))],
             facts: None,
             payload: Vec::new(),
@@ -342,6 +347,7 @@ mod tests {
         let json = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let record = Record {
             tag: b"",
+            time: None,
             carrier: vec![field("n", Value::Nested(json.as_bytes()))],
             facts: None,
             payload: Vec::new(),
@@ -354,6 +360,7 @@ mod tests {
     fn the_steady_state_allocates_nothing() {
         let record = Record {
             tag: b"kata.agent",
+            time: None,
             carrier: vec![field("a", Value::Text(text("plain", Form::Go))), field("b", Value::Int(7))],
             facts: None,
             payload: Vec::new(),

@@ -356,7 +356,7 @@ mod tests {
     }
 
     fn record<'b>(facts: Facts, payload: Vec<Field<'b>>) -> Record<'b> {
-        Record { tag: b"", carrier: Vec::new(), facts: Some(facts), payload, escaped: Vec::new() }
+        Record { facts: Some(facts), payload, ..Record::default() }
     }
 
     fn check(records: &[Record<'_>], color: bool, expected: &str) {
@@ -459,6 +459,7 @@ mod tests {
         for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
             let record = Record {
                 tag: b"",
+                time: None,
                 carrier: vec![
                     field("__REALTIME_TIMESTAMP", "1709614914163000"),
                     field(identifier, "containerd\n"),

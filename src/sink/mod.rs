@@ -4,18 +4,17 @@ pub mod forward;
 pub mod output;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::exit::Exit;
-use crate::source::Input;
 
 pub use output::Output;
 
-/// What became of a chunk.
+/// How much of a chunk an output took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// The receiver has all of it.
-    Done,
+pub enum Taken {
+    /// All of it.
+    Whole,
     /// The receiver went away and wants nothing more; this is no failure.
     Closed,
 }
@@ -56,34 +55,6 @@ impl SinkError {
         match self {
             SinkError::SameFile { .. } => Exit::Usage,
             SinkError::Open { source, .. } | SinkError::Write { source, .. } => Exit::from_write_error(source),
-        }
-    }
-}
-
-/// The kinds of receivers.
-#[derive(Debug)]
-pub enum Sink {
-    /// Standard output or a file.
-    Output(Output),
-}
-
-impl Sink {
-    /// Opens the file, or standard output where none is named. The inputs are looked at only to see that the output is
-    /// none of them.
-    ///
-    /// # Errors
-    /// If the file cannot be opened, or the output is one of the inputs.
-    pub fn open(output: Option<&Path>, inputs: &[Input]) -> Result<Sink, SinkError> {
-        Output::open(output, inputs).map(Sink::Output)
-    }
-
-    /// Hands over one chunk and returns when the receiver has it.
-    ///
-    /// # Errors
-    /// If the receiver fails in another way than by closing its end.
-    pub fn deliver(&mut self, chunk: &[u8]) -> Result<Delivery, SinkError> {
-        match self {
-            Sink::Output(output) => output.deliver(chunk),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Standard output, or a file in its place: each chunk goes out as it is, without a buffer in between.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Delivery, SinkError};
+use super::{SinkError, Taken};
 use crate::source::Input;
 
 /// How long to wait before a full pipe that does not block is tried again.
@@ -21,11 +21,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Opens the file for writing, emptied, or takes standard output where none is named.
+    /// Opens the file for writing, emptied unless it is to be gone on with, or takes standard output where none is named.
+    /// The inputs are looked at only to see that the output is none of them.
     ///
     /// # Errors
     /// If the file cannot be opened, or the output is one of the inputs.
-    pub fn open(path: Option<&Path>, inputs: &[Input]) -> Result<Output, SinkError> {
+    pub fn open(path: Option<&Path>, append: bool, inputs: &[Input]) -> Result<Output, SinkError> {
         let Some(path) = path else {
             // The standard library's handle would look for line ends in each chunk and copy what is behind the last
             // one. A duplicate of the descriptor has no such buffer.
@@ -44,7 +45,9 @@ impl Output {
         if let Ok(metadata) = path.metadata() {
             refuse_inputs(&name, &metadata, inputs)?;
         }
-        let file = File::create(path).map_err(|source| SinkError::Open { path: path.to_owned(), source })?;
+        let mut options = OpenOptions::new();
+        options.create(true).append(append).write(true).truncate(!append);
+        let file = options.open(path).map_err(|source| SinkError::Open { path: path.to_owned(), source })?;
         Ok(Output { file, name })
     }
 
@@ -52,10 +55,10 @@ impl Output {
     ///
     /// # Errors
     /// If writing fails in another way than by a closed pipe.
-    pub fn deliver(&mut self, chunk: &[u8]) -> Result<Delivery, SinkError> {
+    pub fn deliver(&mut self, chunk: &[u8]) -> Result<Taken, SinkError> {
         match write_whole(&mut self.file, chunk) {
-            Ok(()) => Ok(Delivery::Done),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Delivery::Closed),
+            Ok(()) => Ok(Taken::Whole),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Taken::Closed),
             Err(source) => Err(SinkError::Write { name: self.name.clone(), source }),
         }
     }
@@ -109,11 +112,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out");
         std::fs::write(&path, "old content that has to go").unwrap();
-        let mut output = Output::open(Some(&path), &[]).unwrap();
-        assert_eq!(output.deliver(b"one\n").unwrap(), Delivery::Done);
-        assert_eq!(output.deliver(b"").unwrap(), Delivery::Done);
-        assert_eq!(output.deliver(b"two\n").unwrap(), Delivery::Done);
+        let mut output = Output::open(Some(&path), false, &[]).unwrap();
+        assert_eq!(output.deliver(b"one\n").unwrap(), Taken::Whole);
+        assert_eq!(output.deliver(b"").unwrap(), Taken::Whole);
+        assert_eq!(output.deliver(b"two\n").unwrap(), Taken::Whole);
         assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
+        Output::open(Some(&path), true, &[]).unwrap().deliver(b"three\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
     }
 
     #[test]
@@ -123,7 +128,7 @@ mod tests {
         let link = directory.path().join("link");
         std::fs::write(&path, "content").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let error = Output::open(Some(&link), &[Input::File(path.clone())]).unwrap_err();
+        let error = Output::open(Some(&link), false, &[Input::File(path.clone())]).unwrap_err();
         assert_eq!(error.exit(), crate::exit::Exit::Usage);
         assert!(error.to_string().contains("kata.log"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"content");
@@ -134,7 +139,7 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut output = Output { file: File::from(std::os::fd::OwnedFd::from(writer)), name: "pipe".to_owned() };
-        assert_eq!(output.deliver(b"x").unwrap(), Delivery::Closed);
+        assert_eq!(output.deliver(b"x").unwrap(), Taken::Closed);
     }
 
     #[test]
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_named() {
-        let mut output = Output::open(Some(Path::new("/dev/full")), &[]).unwrap();
+        let mut output = Output::open(Some(Path::new("/dev/full")), false, &[]).unwrap();
         let error = output.deliver(b"x").unwrap_err();
         assert_eq!(error.exit(), crate::exit::Exit::Io);
         assert!(error.to_string().starts_with("cannot write to \"/dev/full\": "), "{error}");

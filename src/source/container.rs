@@ -90,11 +90,13 @@ pub(super) struct Joiner {
     max_line: usize,
     cri: [Pending; 2],
     docker: [Pending; 2],
+    /// Where the first of the lines began that were joined while another one was held back; none where none is.
+    across: Option<u64>,
 }
 
 impl Joiner {
     pub(super) fn new(max_line: usize) -> Self {
-        Self { max_line, cri: Default::default(), docker: Default::default() }
+        Self { max_line, cri: Default::default(), docker: Default::default(), across: None }
     }
 
     /// Takes a line in if it is a part of a line in a CRI log. What it does not take stands for itself.
@@ -117,6 +119,8 @@ impl Joiner {
         if !header.partial {
             pending.bytes[pending.tag] = b'F';
             pending.emit(output, false);
+            let offset = pending.offset;
+            self.joined(offset);
         }
         true
     }
@@ -143,8 +147,27 @@ impl Joiner {
         if object.ends_line {
             pending.bytes.extend_from_slice(LINE_END);
             pending.emit(output, false);
+            let offset = pending.offset;
+            self.joined(offset);
         }
         true
+    }
+
+    /// From where on the input has to be read again for the lines that are held back; none where none is. Lines that
+    /// were joined meanwhile are joined again then: from any later place, some of their parts would be without the
+    /// others.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.held().map(|line| line.offset).chain(self.across).min()
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Pending> {
+        self.cri.iter().chain(&self.docker).filter(|line| !line.is_empty())
+    }
+
+    /// Takes note of a line that was joined.
+    fn joined(&mut self, offset: u64) {
+        let held = self.held().next().is_some();
+        self.across = held.then(|| self.across.map_or(offset, |across| across.min(offset)));
     }
 
     /// Hands on, in the order of their first parts, the lines whose last part did not come.
@@ -154,6 +177,7 @@ impl Joiner {
         {
             first.emit(output, true);
         }
+        self.across = None;
     }
 }
 

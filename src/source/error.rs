@@ -87,20 +87,15 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
-    /// An input is to be followed, and cannot be.
+    /// An input is to be followed beside another one.
     #[error(
-        "cannot follow {}: {}", .input.quoted(),
-        if *.beside {
-            "it would come after journals, which have no end when they are followed; read it by another katalog"
-        } else {
-            "it is no journal file, and --follow is for journals; leave --follow out, or run `tail -F FILE | katalog`"
-        }
+        "cannot follow {} beside the other inputs: what is followed has no end; journals, log files and pipes need a \
+         katalog each",
+        .input.quoted()
     )]
     NotFollowed {
         /// The input.
         input: Input,
-        /// It could be, but not beside a journal.
-        beside: bool,
     },
     /// Reading failed on the way.
     #[error("failed to read {} at offset {offset}: {cause}", .input.quoted())]

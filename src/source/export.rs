@@ -70,7 +70,8 @@ pub(super) struct OpenEntry {
     pub(super) start: usize,
     /// Where they end.
     pub(super) kept: usize,
-    offset: u64,
+    /// Where it begins in the input.
+    pub(super) offset: u64,
     truncated: bool,
     /// A field did not fit, so no later one is kept either: an entry with holes would be harder to explain.
     full: bool,

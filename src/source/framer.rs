@@ -31,8 +31,8 @@ enum Exports {
 enum State {
     /// At the start of a line that belongs to no entry yet.
     Line,
-    /// In the rest of a line that was too long.
-    SkipLine,
+    /// In the rest of a line that was too long. Before it, all input up to this offset was settled.
+    SkipLine(u64),
     /// In an export entry.
     Export(OpenEntry),
 }
@@ -56,7 +56,8 @@ pub(super) struct Framer {
 }
 
 impl Framer {
-    pub(super) fn new(settings: &Settings) -> Self {
+    /// A framer for an input that is read from this offset on.
+    pub(super) fn new(settings: &Settings, offset: u64) -> Self {
         let format = settings.input_format;
         let auto = format == InputFormat::Auto;
         let exports = match format {
@@ -84,7 +85,7 @@ impl Framer {
             joiner: Joiner::new(max_line),
             at: 0,
             searched: 0,
-            origin: 0,
+            origin: offset,
         }
     }
 
@@ -98,7 +99,7 @@ impl Framer {
         loop {
             let more = match &self.state {
                 State::Line => self.lines(batch),
-                State::SkipLine => self.skip_line(batch),
+                State::SkipLine(_) => self.skip_line(batch),
                 State::Export(_) => self.export(batch),
             };
             if !more {
@@ -113,7 +114,7 @@ impl Framer {
         loop {
             self.scan(batch);
             match &mut self.state {
-                State::SkipLine => break,
+                State::SkipLine(_) => break,
                 State::Line if self.at == batch.filled => break,
                 State::Line => {
                     let line = &batch.arena[self.at..batch.filled];
@@ -146,7 +147,7 @@ impl Framer {
     fn open(&self) -> usize {
         match &self.state {
             State::Export(entry) => entry.start,
-            State::Line | State::SkipLine => self.at,
+            State::Line | State::SkipLine(_) => self.at,
         }
     }
 
@@ -158,6 +159,18 @@ impl Framer {
     /// How many bytes of input were seen, as of the end of the arena's input.
     pub(super) fn seen(&self, batch: &Batch) -> u64 {
         self.offset(batch.filled)
+    }
+
+    /// Up to which offset all input belongs to entries that were given out whole. Another framer that begins there
+    /// gives all that this one has not given; besides, it may give again what stood between the parts of a split line,
+    /// and the line that this one is skipping the rest of.
+    pub(super) fn settled(&self) -> u64 {
+        let open = match &self.state {
+            State::Line => self.offset(self.at),
+            State::SkipLine(settled) => *settled,
+            State::Export(entry) => entry.offset,
+        };
+        self.joiner.oldest().map_or(open, |oldest| oldest.min(open))
     }
 
     /// Moves the beginning of an unfinished entry out of the batch, which then can be handed on.
@@ -236,8 +249,10 @@ impl Framer {
             return true;
         }
         let filled = batch.filled;
+        // Asked for before, because this line may be the last part of one that began earlier.
+        let settled = self.settled();
         self.line(batch, start, filled, false);
-        self.state = State::SkipLine;
+        self.state = State::SkipLine(settled);
         self.at = filled;
         // The rest of the line is overwritten by what is read next.
         let gap = filled - (start + self.max_line);

@@ -7,10 +7,12 @@ mod codec;
 mod container;
 mod error;
 mod export;
+mod files;
 mod framer;
 mod journal;
 mod open;
 mod stream;
+mod watch;
 
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -21,7 +23,7 @@ use crate::position::Position;
 pub use codec::Codec;
 pub use error::SourceError;
 pub use journal::{Backend, Boot, Interest, JournalSettings, Namespace, Range};
-pub use open::{Group, Input, followable, from_reader, groups, open, open_journals};
+pub use open::{Group, Input, followable, from_reader, groups, is_pattern, open, open_files, open_journals};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,16 @@ pub trait Source {
     /// last, or where another run cannot go on from here, as for pipes.
     fn position(&mut self) -> Option<Position> {
         None
+    }
+
+    /// Whether there is no file to read, so that it waits for one.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Whether it can be opened again and goes on from its position, so that nothing is lost between.
+    fn restarts(&self) -> bool {
+        false
     }
 
     /// How many entries were passed over since this was asked last: an index said, without reading them, that they are

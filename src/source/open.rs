@@ -9,9 +9,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::files;
 use super::journal::{self, Backend, Interest, JournalSettings, libsystemd};
 use super::stream::Stream;
 use super::{Settings, Source, SourceError};
+use crate::position::FilePosition;
 
 /// An input as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,12 +65,16 @@ pub enum Group {
     /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
     /// settings ask for it.
     Journal(Vec<PathBuf>),
+    /// Log files and patterns of their names, each of which is gone on with where an earlier run ended.
+    Files(Vec<PathBuf>),
 }
 
-/// Puts the inputs that are journals together, in the place of the first.
+/// Puts the inputs that are journals together, in the place of the first. Where log files are `live`, to be followed or to
+/// be gone on with, they are put together too.
 #[must_use]
-pub fn groups(inputs: &[Input], settings: &JournalSettings) -> Vec<Group> {
+pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<Group> {
     let mut groups = Vec::new();
+    let mut files = Vec::new();
     let mut journals: Vec<PathBuf> = Vec::new();
     let mut place = settings.of_this_machine.then_some(0);
     for input in inputs {
@@ -79,6 +85,8 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings) -> Vec<Group> {
         if journal::is_journal(path) {
             place.get_or_insert(groups.len());
             journals.push(path.to_owned());
+        } else if live && is_log_file(path) {
+            files.push(path.to_owned());
         } else {
             groups.push(Group::Stream(input.clone()));
         }
@@ -86,11 +94,19 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings) -> Vec<Group> {
     if let Some(place) = place {
         groups.insert(place, Group::Journal(journals));
     }
+    if !files.is_empty() {
+        groups.push(Group::Files(files));
+    }
     groups
 }
 
-/// Says what keeps these from being followed. Standard input, pipes and devices are live by themselves, but not beside a
-/// journal, which has no end. Whether an input exists shows when it is opened.
+/// Whether it is a file, or may be one some day: no pipe and no device.
+fn is_log_file(path: &Path) -> bool {
+    path != Path::new("/dev/stdin") && path.metadata().is_ok_and(|metadata| metadata.is_file()) || !path.exists()
+}
+
+/// Says what keeps these from being followed: one journal, or log files, or what is live by itself, but not one beside
+/// the other. Whether an input exists shows when it is opened.
 ///
 /// # Errors
 ///
@@ -99,18 +115,17 @@ pub fn followable(groups: &[Group], settings: &JournalSettings) -> Result<(), So
     if settings.backend == Backend::Libsystemd {
         return Err(SourceError::FollowedByLibsystemd);
     }
-    let journal = groups.iter().any(|group| matches!(group, Group::Journal(_)));
-    for group in groups {
-        let Group::Stream(input) = group else { continue };
-        let file = match input {
-            Input::Stdin => false,
-            Input::File(path) => path.is_file(),
-        };
-        if file || journal {
-            return Err(SourceError::NotFollowed { input: input.clone(), beside: !file });
+    // What is followed has no end, so nothing can come after it.
+    let endless = groups.iter().position(|group| !matches!(group, Group::Stream(_)));
+    let beside = groups.iter().enumerate().find(|(at, _)| endless.is_some_and(|endless| *at != endless));
+    match beside.map(|(_, group)| group) {
+        None => Ok(()),
+        Some(Group::Stream(input)) => Err(SourceError::NotFollowed { input: input.clone() }),
+        Some(Group::Journal(paths) | Group::Files(paths)) => {
+            let input = Input::File(paths.first().cloned().unwrap_or_default());
+            Err(SourceError::NotFollowed { input })
         }
     }
-    Ok(())
 }
 
 /// Opens the journals at these paths as one source, and says what of them cannot be read.
@@ -133,6 +148,26 @@ pub fn open_journals<'r>(
     }
 }
 
+/// Opens log files, and those that match patterns, as one source, and says what of them cannot be read. What positions
+/// were saved of is gone on with. With `follow` it goes on when they grow, are rotated or appear, and has no end; else they
+/// are read up to now.
+#[must_use]
+pub fn open_files(
+    patterns: &[PathBuf],
+    settings: &Settings,
+    follow: bool,
+    saved: &[FilePosition],
+) -> (Box<dyn Source>, Vec<SourceError>) {
+    let (source, errors) = files::open(patterns, settings, follow, saved);
+    (Box::new(source), errors)
+}
+
+/// Whether a path stands for all files that match it: it has `*`, `?` or `[`, and there is no file of that name.
+#[must_use]
+pub fn is_pattern(path: &Path) -> bool {
+    files::is_pattern(path)
+}
+
 /// Opens an input. Nothing is read yet, so what it holds shows with the first batch.
 ///
 /// # Errors
@@ -151,7 +186,10 @@ pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>
     if kind.is_dir() {
         return Err(SourceError::Directory { input: input.clone() });
     }
-    Ok(from_reader(Box::new(file), input.clone(), !kind.is_file(), settings))
+    let live = !kind.is_file();
+    // Where it cannot be duplicated, reads wait.
+    let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
+    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings)))
 }
 
 /// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns
@@ -163,5 +201,5 @@ pub fn from_reader(
     live: bool,
     settings: &Settings,
 ) -> Box<dyn Source + Send> {
-    Box::new(Stream::new(reader, input, live, settings))
+    Box::new(Stream::new(reader, None, input, live, settings))
 }

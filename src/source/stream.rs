@@ -2,11 +2,17 @@
 //! where entries begin and end is for the framer.
 
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::codec::{Bytes, Fault, LONGEST_MAGIC};
 use super::framer::{Framer, block_within_limits};
 use super::{Fill, Input, Settings, Source, SourceError};
 use crate::entry::Batch;
+
+/// How long a batch waits for input before the caller is asked whether to go on.
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 enum State {
     Open,
@@ -18,6 +24,8 @@ enum State {
 /// One input, read from its beginning to its end.
 pub(super) struct Stream {
     bytes: Bytes,
+    /// What can be waited for; none where reads do not wait.
+    wait: Option<OwnedFd>,
     input: Input,
     framer: Framer,
     /// The beginning of an entry whose end comes with the next batch.
@@ -33,12 +41,19 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(reader: Box<dyn Read + Send>, input: Input, live: bool, settings: &Settings) -> Self {
-        let framer = Framer::new(settings);
+    pub(super) fn new(
+        reader: Box<dyn Read + Send>,
+        wait: Option<OwnedFd>,
+        input: Input,
+        live: bool,
+        settings: &Settings,
+    ) -> Self {
+        let framer = Framer::new(settings, 0);
         let block = block_within_limits(settings);
         const { assert!(LONGEST_MAGIC <= 64, "a block has room for every magic") };
         Self {
             bytes: Bytes::new(reader, live),
+            wait,
             input,
             longest_stay: block + 8 * framer.max_line(),
             keep: 2 * block + framer.max_line(),
@@ -55,6 +70,15 @@ impl Stream {
         self.framer.detach(batch, &mut self.carry);
         self.owing = fill == Fill::More;
         fill
+    }
+
+    /// Whether a read would wait for long. A signal ends the waiting.
+    fn would_wait(&self) -> bool {
+        let Some(input) = self.wait.as_ref().filter(|_| self.bytes.is_direct()) else { return false };
+        match poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&PATIENCE)) {
+            Ok(ready) => ready == 0,
+            Err(error) => error == rustix::io::Errno::INTR,
+        }
     }
 
     fn failure(&self, fault: Fault, offset: u64) -> SourceError {
@@ -85,6 +109,9 @@ impl Source for Stream {
         }
         let mut read = 0;
         loop {
+            if self.would_wait() {
+                return Ok(self.hand_on(batch, Fill::Idle));
+            }
             // A live input is always asked for a whole block, so that a short read says something. Any other is asked
             // for what the block still lacks.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };

@@ -143,7 +143,7 @@ fn batches_are_send_and_count_what_they_hold() {
 }
 
 /// Pieces of input of every kind, whole and damaged.
-fn piece() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn piece() -> impl Strategy<Value = Vec<u8>> {
     let cri = ("(stdout|stderr|other)", "(P|F|P:x|F:x:y|X)", "[a-z é\\\\]{0,30}")
         .prop_map(|(stream, tag, text)| format!("2024-05-06T07:08:14.3Z {stream} {tag} {text}\n").into_bytes());
     let docker = ("([a-z é]|\\\\n|\\\\\"|\\\\\\\\|\\\\u001b){0,12}", "(|\\\\n)", "(stdout|stderr|other)").prop_map(

@@ -61,7 +61,23 @@ fn journald_counts_microseconds() {
     assert_eq!(Stamp::from_micros(u64::MAX), None);
 }
 
+#[test]
+fn seconds_since_1970() {
+    let epoch = |text: &str| Stamp::parse(text.as_bytes()).unwrap().epoch().unwrap();
+    assert_eq!(epoch("1970-01-01T00:00:00Z"), (0, 0));
+    assert_eq!(epoch("2020-02-21T10:31:27.810781647Z"), (1_582_281_087, 810_781_647));
+    assert_eq!(epoch("1969-12-31T23:59:59.5Z"), (-1, 500_000_000));
+    assert_eq!(epoch("2106-02-07T06:28:15Z"), (i64::from(u32::MAX), 0));
+}
+
 proptest! {
+    #[test]
+    fn seconds_are_those_of_the_calendar(seconds in -62_135_596_800_i64..253_402_300_800) {
+        let time = jiff::Timestamp::new(seconds, 0).unwrap();
+        let stamp = Stamp::parse(time.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(stamp.epoch(), Some((seconds, 0)));
+    }
+
     #[test]
     fn moments_are_those_that_jiff_reads(
         (year, month, day) in (1_u16..9999, 1_u8..=12, 1_u8..=31),

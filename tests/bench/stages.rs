@@ -84,7 +84,7 @@ fn whole(criterion: &mut Criterion) {
         let mut chunk = Chunk::default();
         let mut run = || {
             worker.run(&batch, &mut chunk);
-            chunk.bytes.clear();
+            chunk.out.bytes.clear();
         };
         // Until the buffers have grown to what the batch needs.
         for _ in 0..8 {

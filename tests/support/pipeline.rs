@@ -93,7 +93,7 @@ impl Setup {
         }
         let mut stats = Vec::new();
         chunk.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
-        Outcome { bytes: chunk.bytes, stats: serde_json::from_slice(&stats).unwrap() }
+        Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap() }
     }
 
     /// The records of an input that arrives whole.

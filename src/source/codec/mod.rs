@@ -67,6 +67,11 @@ const MAGICS: &[(&[u8], Magic)] = &[
 /// Room that a first read must have so that every magic fits.
 pub(super) const LONGEST_MAGIC: usize = 8;
 
+/// Whether more bytes decide what an input is that begins with these.
+pub(super) fn is_unclear(head: &[u8]) -> bool {
+    MAGICS.iter().any(|(magic, _)| head.len() < magic.len() && magic.starts_with(head))
+}
+
 /// Why no more bytes can be read.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -109,6 +114,11 @@ impl Bytes {
     /// Whether a short read means that the next one may wait. A decoder returns short reads as it pleases.
     pub(super) fn live(&self) -> bool {
         self.live && matches!(self.state, State::Plain(_))
+    }
+
+    /// Whether the next read is one of the input itself, so that waiting for it beforehand says whether it would wait.
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(self.state, State::Start { .. } | State::Plain(_))
     }
 
     /// Reads into `room`, which has at least [`LONGEST_MAGIC`] bytes; zero is the end of the input.

@@ -9,29 +9,23 @@
 //! two looks is lost; what was only archived is found by its id, which is new. An inode by itself says nothing once a file
 //! is closed, because the next file may get it.
 
-use std::collections::{HashMap, HashSet};
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::io::Errno;
 
 use super::dir::{self, Candidate, Found, Stage};
 use super::file::Refusal;
 use super::reader::{Life, Reader};
 use super::{Damaged, Input, JournalSettings, JournalSource, find};
+use crate::source::watch::Watch;
 
 /// While entries come, the time between two looks: from the one, which is for a stream of them, to the other.
 const SHORTEST: Duration = Duration::from_millis(2);
 const LONGEST: Duration = Duration::from_millis(10);
 /// For how long after an entry another one is expected.
 const BUSY: Duration = Duration::from_secs(1);
-/// The time between two looks where nothing happens, and where the system does not tell of changes.
+/// The time between two looks where nothing happens.
 const QUIET: Duration = Duration::from_secs(1);
-const UNTOLD: Duration = Duration::from_millis(100);
 /// The time between two searches for new files, if nothing tells of one.
 const SEARCH: Duration = Duration::from_secs(5);
 /// When a file that has no header yet is tried again.
@@ -306,72 +300,6 @@ impl JournalSource<'_> {
         for mut reader in found.fresh {
             reader.choose(self.interest, &self.resume);
             self.add(reader);
-        }
-    }
-}
-
-/// What the system tells of changes in directories.
-struct Watch {
-    /// None where it tells nothing; then all is looked at now and then.
-    events: Option<OwnedFd>,
-    directories: HashSet<PathBuf>,
-}
-
-impl Watch {
-    fn new() -> Watch {
-        Watch { events: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok(), directories: HashSet::new() }
-    }
-
-    /// Watches these directories too. True if one of them was not watched before.
-    fn add(&mut self, directories: &[PathBuf]) -> bool {
-        let Some(events) = &self.events else { return false };
-        let mask = WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::MODIFY
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
-        let mut added = false;
-        for directory in directories {
-            if !self.directories.contains(directory) && inotify::add_watch(events, directory, mask).is_ok() {
-                self.directories.insert(directory.clone());
-                added = true;
-            }
-        }
-        added
-    }
-
-    /// Waits until something happens in a directory, or the time is over. True if there may be other files than before.
-    fn wait(&mut self, time: Duration) -> bool {
-        let watching = self.events.as_ref().filter(|_| !self.directories.is_empty());
-        let Some(events) = watching else {
-            std::thread::sleep(time.min(UNTOLD));
-            return false;
-        };
-        if !time.is_zero() {
-            let time = time.min(QUIET);
-            let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
-            // Whether it was an event, the end of the time or a signal: the caller looks.
-            let _ = poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&time));
-        }
-        let mut changed = false;
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(events, &mut buffer);
-        loop {
-            match reader.next() {
-                Ok(event) => {
-                    // All but the news of a writer, among them that news were lost.
-                    changed |= event.events() != ReadFlags::MODIFY;
-                    if event.events().intersects(ReadFlags::IGNORED | ReadFlags::MOVE_SELF) {
-                        // A directory has gone, and another one may be in its place.
-                        self.directories.clear();
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => return changed,
-            }
         }
     }
 }

@@ -29,6 +29,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -42,7 +43,7 @@ use passed::Passed;
 use reader::{Life, Reader};
 
 use super::{Damaged, Fill, Input, Source, SourceError};
-use crate::cursor::Place;
+use crate::cursor::{Cursor, Place};
 use crate::entry::{Batch, Datum, Stored};
 use crate::position::{JournalPosition, Position};
 
@@ -104,6 +105,9 @@ impl JournalSettings {
     }
 }
 
+/// How long a batch waits for entries before the caller is asked whether to go on.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Windows of all files together; each has some 68 KiB.
 const WINDOWS: usize = 256;
 
@@ -142,6 +146,8 @@ pub(super) struct JournalSource<'r> {
     over: Passed,
     /// The entry that was given last.
     last: Option<Place>,
+    /// The cursor of the one that an earlier run gave last.
+    cursor: Option<String>,
 }
 
 /// Opens the files that inputs name, and says what could not be read of them.
@@ -169,6 +175,7 @@ pub(super) fn open<'r>(
         resume: settings.resume.as_ref().map(Passed::of).unwrap_or_default(),
         over: Passed::default(),
         last: None,
+        cursor: settings.resume.as_ref().and_then(|position| position.cursor.clone()),
     };
     source.over = source.resume.clone();
     let mut follow = settings.follow.then(|| Follow::new(inputs, settings));
@@ -462,6 +469,7 @@ impl Source for JournalSource<'_> {
         self.cache.begin();
         self.look_now_and_then();
         let mut length = 0;
+        let mut waited = Duration::ZERO;
         loop {
             while let Some(index) = self.next() {
                 length += self.put(index, batch);
@@ -478,8 +486,21 @@ impl Source for JournalSource<'_> {
             if std::mem::take(&mut self.in_hand) || !batch.stored.is_empty() || !self.damages.is_empty() {
                 return Ok(Fill::Idle);
             }
+            if waited >= PATIENCE {
+                return Ok(Fill::Idle);
+            }
+            let before = Instant::now();
             self.wait();
+            waited += before.elapsed();
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.readers.iter().all(Option::is_none)
+    }
+
+    fn restarts(&self) -> bool {
+        true
     }
 
     fn position(&mut self) -> Option<Position> {
@@ -492,7 +513,8 @@ impl Source for JournalSource<'_> {
                 None => {}
             }
         }
-        Some(Position::Journal(passed.position(at_hand.into_iter(), self.last)))
+        let cursor = self.last.map_or_else(|| self.cursor.clone(), |place| Some(Cursor::from(place).to_string()));
+        Some(Position::Journal(passed.position(at_hand.into_iter(), cursor)))
     }
 
     fn skipped(&mut self) -> u64 {

@@ -31,7 +31,7 @@ impl Passed {
     }
 
     /// The position that these numbers make, if the entries at hand are still to come.
-    pub(super) fn position(mut self, at_hand: impl Iterator<Item = Place>, last: Option<Place>) -> JournalPosition {
+    pub(super) fn position(mut self, at_hand: impl Iterator<Item = Place>, cursor: Option<String>) -> JournalPosition {
         let mut ahead: HashMap<[u8; 16], u64> = HashMap::new();
         for place in at_hand {
             let first = ahead.entry(place.seqnum_id).or_insert(u64::MAX);
@@ -40,13 +40,6 @@ impl Passed {
         // Numbers of one source come in their order, so a file that has come to its end says less than one that has not.
         self.0.extend(ahead.into_iter().map(|(id, first)| (id, first.saturating_sub(1))));
         let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&cursor::hexadecimal(id)).into_owned();
-        JournalPosition {
-            cursor: last.map(|place| {
-                let mut text = Vec::new();
-                place.write_to(&mut text);
-                String::from_utf8_lossy(&text).into_owned()
-            }),
-            passed: self.0.iter().map(|(id, number)| (hexadecimal(id), *number)).collect(),
-        }
+        JournalPosition { cursor, passed: self.0.iter().map(|(id, number)| (hexadecimal(id), *number)).collect() }
     }
 }

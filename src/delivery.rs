@@ -1,0 +1,214 @@
+//! From the pipeline to the receiver, and from there to the checkpoint: a position moves on only when the receiver has
+//! everything before it.
+//!
+//! Standard output and files take what they are given at once. A forward server takes its time, so a thread of its own
+//! gathers records into windows and sends them, while the next ones are read. Between the two there is room for little:
+//! a receiver that is slow or away stops the reading, and the journal or the file is the buffer.
+
+mod forward;
+mod refused;
+mod spool;
+
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::Checkpoint;
+use crate::encode::Encoded;
+use crate::exit::Exit;
+use crate::position::Position;
+use crate::report;
+use crate::sink::{Output, SinkError, Taken};
+
+pub use forward::{Forwarding, Queue};
+pub use spool::{Full, Spool, SpoolSettings};
+
+/// How much goes out at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// With so many bytes of records it is full.
+    pub size: usize,
+    /// After so long it goes out, full or not.
+    pub age: Duration,
+}
+
+/// How long a position without a record may stay unsaved: a quiet Kata on a busy host is no reason to write all the time.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// How often a failure that lasts is said again.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// Why nothing more can be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The reader of the output went away; this is no failure.
+    Closed,
+    /// It failed, and why has been said.
+    Failed(Exit),
+}
+
+/// The way to the receiver.
+#[derive(Debug)]
+pub enum Delivery {
+    /// To standard output or a file.
+    Direct(Direct),
+    /// To forward servers.
+    Queued(Queue),
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+pub struct Delivered {
+    /// How far it came.
+    pub checkpoint: Checkpoint,
+    /// How many bytes the receiver has.
+    pub bytes: u64,
+    /// Records that no server took, and that were set aside.
+    pub refused: u64,
+    /// Records for which there was no room in the spool.
+    pub overflowed: u64,
+    /// Why it ended before all was delivered.
+    pub end: Option<End>,
+}
+
+impl Delivery {
+    /// Takes what came of a batch, and how far the input is read with it. May wait for the receiver. What it is given is
+    /// empty afterwards.
+    ///
+    /// # Errors
+    /// If nothing more can be delivered.
+    pub fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+        match self {
+            Delivery::Direct(direct) => direct.put(out, position),
+            Delivery::Queued(queue) => queue.put(out, position),
+        }
+    }
+
+    /// Takes note that nothing more comes right now.
+    pub fn idle(&mut self) {
+        match self {
+            Delivery::Direct(direct) => direct.save_if_due(),
+            // The thread knows by the clock.
+            Delivery::Queued(_) => {}
+        }
+    }
+
+    /// Delivers at once what is in hand.
+    pub fn flush(&mut self) {
+        match self {
+            Delivery::Direct(direct) => direct.save(),
+            Delivery::Queued(queue) => queue.flush(),
+        }
+    }
+
+    /// How many bytes the receiver has.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Delivery::Direct(direct) => direct.bytes,
+            Delivery::Queued(queue) => queue.bytes(),
+        }
+    }
+
+    /// Delivers what is in hand, and says how it all went.
+    #[must_use]
+    pub fn finish(self) -> Delivered {
+        match self {
+            Delivery::Direct(mut direct) => {
+                direct.save();
+                let end = direct.failed.map(End::Failed);
+                let Direct { saver, bytes, .. } = direct;
+                Delivered { checkpoint: saver.checkpoint, bytes, refused: 0, overflowed: 0, end }
+            }
+            Delivery::Queued(queue) => queue.finish(),
+        }
+    }
+}
+
+/// Standard output or a file, which has what was written to it.
+#[derive(Debug)]
+pub struct Direct {
+    output: Output,
+    window: Window,
+    saver: Saver,
+    bytes: u64,
+    /// Bytes since the position was saved, and when that was.
+    unsaved: usize,
+    since: Instant,
+    failed: Option<Exit>,
+}
+
+impl Direct {
+    /// A way to this output that saves the position once in a window.
+    #[must_use]
+    pub fn new(output: Output, window: Window, checkpoint: Checkpoint) -> Direct {
+        let saver = Saver::new(checkpoint);
+        Direct { output, window, saver, bytes: 0, unsaved: 0, since: Instant::now(), failed: None }
+    }
+
+    fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+        if !out.bytes.is_empty() {
+            match self.output.deliver(&out.bytes) {
+                Ok(Taken::Whole) => {}
+                Ok(Taken::Closed) => return Err(End::Closed),
+                Err(error) => return Err(End::Failed(said(&error))),
+            }
+            self.bytes += out.bytes.len() as u64;
+            self.unsaved += out.bytes.len();
+            out.bytes.clear();
+        }
+        if let Some(position) = position {
+            self.saver.checkpoint.advance(position);
+        }
+        if self.unsaved >= self.window.size {
+            self.save();
+        }
+        Ok(())
+    }
+
+    fn save_if_due(&mut self) {
+        let due = if self.unsaved > 0 { self.window.age } else { QUIET };
+        if self.since.elapsed() >= due {
+            self.save();
+        }
+    }
+
+    fn save(&mut self) {
+        self.failed = self.saver.save();
+        (self.unsaved, self.since) = (0, Instant::now());
+    }
+}
+
+/// A checkpoint that complains when it cannot be saved, and lets the delivery go on: what was delivered twice after a
+/// crash is better than what was not delivered while a disk was full.
+#[derive(Debug)]
+struct Saver {
+    checkpoint: Checkpoint,
+    said: Option<Instant>,
+}
+
+impl Saver {
+    fn new(checkpoint: Checkpoint) -> Saver {
+        Saver { checkpoint, said: None }
+    }
+
+    /// Saves; the way to end, should this be the last try, where it failed.
+    fn save(&mut self) -> Option<Exit> {
+        let Err(error) = self.checkpoint.save() else {
+            if self.said.take().is_some() {
+                report::diagnostic(format_args!("state-dir: the position is saved again"));
+            }
+            return None;
+        };
+        if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
+            self.said = Some(Instant::now());
+            report::diagnostic(format_args!(
+                "{error}; delivery goes on, and would begin from the last one that was saved"
+            ));
+        }
+        Some(error.exit())
+    }
+}
+
+fn said(error: &SinkError) -> Exit {
+    report::diagnostic(format_args!("{error}"));
+    error.exit()
+}

@@ -1,0 +1,350 @@
+//! The thread between the pipeline and forward servers: gathers records into windows, has them sent, and moves the
+//! checkpoint on.
+//!
+//! All records of a window go out before the next window does, one chunk a tag, so the order of a tag is kept and one
+//! position stands for all of them.
+
+use std::collections::HashSet;
+use std::hash::Hasher as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use super::refused::SetAside;
+use super::spool::{Spool, Spooled};
+use super::{Delivered, End, QUIET, Saver, Window};
+use crate::checkpoint::Checkpoint;
+use crate::encode::event::{Events, of_tag};
+use crate::encode::{Encoded, event};
+use crate::exit::Exit;
+use crate::position::Position;
+use crate::report;
+use crate::sink::forward::{Chunk, Client, ForwardError};
+use crate::stop::Stop;
+
+/// How many batches may wait between the two threads.
+const WAITING: usize = 2;
+
+/// Above this the buffers of a batch are given back.
+const KEPT: usize = 4 << 20;
+
+/// What a delivery to forward servers needs.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// The servers.
+    pub client: Client,
+    /// How much goes out at once.
+    pub window: Window,
+    /// Where records go that no server takes.
+    pub refused: Option<PathBuf>,
+    /// The buffer on disk, for an input that cannot be read twice.
+    pub spool: Option<Spool>,
+    /// When to end.
+    pub stop: Arc<Stop>,
+}
+
+/// What goes from the one thread to the other.
+enum Message {
+    /// What came of a batch.
+    Batch(Encoded, Option<Position>),
+    /// The same, on disk.
+    Spooled(Spooled),
+    /// Deliver what is in hand.
+    Flush,
+}
+
+/// The pipeline's end.
+#[derive(Debug)]
+pub struct Queue {
+    batches: Option<Lane>,
+    /// Buffers that can be used again.
+    spare: Receiver<Encoded>,
+    spool: Option<Spool>,
+    bytes: Arc<AtomicU64>,
+    thread: JoinHandle<Delivered>,
+}
+
+/// A lane with a limit, or, where a spool has the limit, one without.
+#[derive(Debug)]
+enum Lane {
+    Short(SyncSender<Message>),
+    Long(Sender<Message>),
+}
+
+impl Lane {
+    /// `false` if there is nobody at the other end.
+    fn send(&self, message: Message) -> bool {
+        match self {
+            Lane::Short(lane) => lane.send(message).is_ok(),
+            Lane::Long(lane) => lane.send(message).is_ok(),
+        }
+    }
+}
+
+impl Queue {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the host cannot start another thread.
+    pub fn start(forwarding: Forwarding, checkpoint: Checkpoint) -> std::io::Result<Queue> {
+        let Forwarding { client, window, refused, mut spool, stop } = forwarding;
+        let (lane, messages) = if spool.is_some() {
+            let (sender, receiver) = channel();
+            (Lane::Long(sender), receiver)
+        } else {
+            let (sender, receiver) = sync_channel(WAITING);
+            (Lane::Short(sender), receiver)
+        };
+        // What an earlier run has left comes first. Nobody has to be at the other end yet.
+        for left in spool.as_mut().map(Spool::left).unwrap_or_default() {
+            lane.send(Message::Spooled(left));
+        }
+        let (used, spare) = channel();
+        let bytes = Arc::new(AtomicU64::new(0));
+        let sender = Gatherer {
+            messages,
+            used,
+            client,
+            window,
+            saver: Saver::new(checkpoint),
+            aside: SetAside::new(refused),
+            stop,
+            events: Vec::new(),
+            size: 0,
+            since: None,
+            position: None,
+            spooled: Vec::new(),
+            bytes: Arc::clone(&bytes),
+            refused: 0,
+        };
+        let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
+        Ok(Queue { batches: Some(lane), spare, spool, bytes, thread })
+    }
+
+    pub(super) fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+        let lane = self.batches.as_ref().ok_or(End::Closed)?;
+        // How it ended shows when it is finished.
+        let sent = |sent: bool| if sent { Ok(()) } else { Err(End::Closed) };
+        match &mut self.spool {
+            Some(_) if out.is_empty() => Ok(()),
+            Some(spool) => match spool.add(out, || self.thread.is_finished()) {
+                Ok(Some(spooled)) => sent(lane.send(Message::Spooled(spooled))),
+                Ok(None) => Ok(()),
+                Err(error) => {
+                    report::diagnostic(format_args!("{error}"));
+                    Err(End::Failed(Exit::Io))
+                }
+            },
+            None if out.is_empty() && position.is_none() => Ok(()),
+            None => {
+                let spare = self.spare.try_recv().unwrap_or_default();
+                sent(lane.send(Message::Batch(std::mem::replace(out, spare), position)))
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        if let Some(lane) = &self.batches {
+            lane.send(Message::Flush);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn finish(mut self) -> Delivered {
+        self.batches = None;
+        let overflowed = self.spool.as_ref().map_or(0, Spool::overflowed);
+        match self.thread.join() {
+            Ok(delivered) => Delivered { overflowed, ..delivered },
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// The receiver's end.
+struct Gatherer {
+    messages: Receiver<Message>,
+    used: Sender<Encoded>,
+    client: Client,
+    window: Window,
+    saver: Saver,
+    aside: SetAside,
+    stop: Arc<Stop>,
+    /// The window: its records by tag, their bytes, when the first came, and how far the input is read with the last.
+    events: Vec<Events>,
+    size: usize,
+    since: Option<Instant>,
+    position: Option<Position>,
+    /// What of it is also on disk.
+    spooled: Vec<Spooled>,
+    bytes: Arc<AtomicU64>,
+    refused: u64,
+}
+
+impl Gatherer {
+    fn run(mut self) -> Delivered {
+        let end = loop {
+            let message = match self.wait() {
+                Some(wait) => self.messages.recv_timeout(wait),
+                None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let done = match message {
+                Ok(Message::Batch(out, position)) => self.take(out, position),
+                Ok(Message::Spooled(spooled)) => self.fetch(spooled),
+                Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
+                Err(RecvTimeoutError::Disconnected) => break self.send().err(),
+            };
+            if let Err(error) = done {
+                break Some(error);
+            }
+        };
+        let failed = self.saver.save();
+        let end = end.map(|error| self.ended(&error)).or(failed).map(End::Failed);
+        let Gatherer { saver, bytes, refused, .. } = self;
+        let bytes = bytes.load(Ordering::Relaxed);
+        Delivered { checkpoint: saver.checkpoint, bytes, refused, overflowed: 0, end }
+    }
+
+    /// How long the window may still wait; none if there is nothing in it.
+    fn wait(&self) -> Option<Duration> {
+        let age = if self.size > 0 { self.window.age } else { QUIET };
+        self.since.map(|since| age.saturating_sub(since.elapsed()))
+    }
+
+    /// Adds to the window what came of a batch. What makes it larger than a window is to be goes with the next one.
+    fn take(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), ForwardError> {
+        let length = out.len();
+        if self.size > 0 && self.size + length > self.window.size {
+            self.send()?;
+        }
+        if length > 0 {
+            if self.size == 0 {
+                // Not from when the last one without records came.
+                self.since = None;
+            }
+            for events in out.events.iter().filter(|events| !events.is_empty()) {
+                of_tag(&mut self.events, &events.tag).append(events);
+            }
+            self.size += length;
+        }
+        out.clear(KEPT);
+        // The other end may be gone already.
+        let _ = self.used.send(out);
+        if let Some(position) = position {
+            self.position = Some(joined(self.position.take(), position));
+        }
+        self.since.get_or_insert_with(Instant::now);
+        if self.size >= self.window.size { self.send() } else { Ok(()) }
+    }
+
+    fn fetch(&mut self, spooled: Spooled) -> Result<(), ForwardError> {
+        let out = spooled.read();
+        if self.size > 0 && self.size + out.len() > self.window.size {
+            self.send()?;
+        }
+        self.spooled.push(spooled);
+        self.take(out, None)
+    }
+
+    /// Delivers the window, and moves on.
+    fn send(&mut self) -> Result<(), ForwardError> {
+        for events in &mut self.events {
+            for chunk in chunks(events) {
+                for refused in self.client.deliver(&chunk, &self.stop)? {
+                    let kept = self.aside.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
+                    let kept = kept.unwrap_or_else(|error| format!("it cannot be set aside and is lost: {error}"));
+                    let (server, reason) = (&refused.server, &refused.reason);
+                    report::diagnostic(format_args!("{server} takes no record like this one: {reason}; {kept}"));
+                    self.refused += 1;
+                }
+                self.bytes.fetch_add(chunk.entries.len() as u64, Ordering::Relaxed);
+            }
+            events.clear(KEPT);
+        }
+        (self.size, self.since) = (0, None);
+        if let Some(position) = self.position.take() {
+            self.saver.checkpoint.advance(position);
+            self.saver.save();
+        }
+        self.spooled.drain(..).for_each(Spooled::delete);
+        Ok(())
+    }
+
+    /// Says what becomes of that which was not delivered. Gives the way to end.
+    fn ended(&mut self, error: &ForwardError) -> Exit {
+        let mut records: usize = self.events.iter().map(|events| events.ends.len()).sum();
+        let mut again = self.position.is_some() || !self.spooled.is_empty();
+        loop {
+            match self.messages.try_recv() {
+                Ok(Message::Batch(out, position)) => {
+                    records += out.events.iter().map(|events| events.ends.len()).sum::<usize>();
+                    again |= position.is_some();
+                }
+                Ok(Message::Spooled(_)) => again = true,
+                Ok(Message::Flush) => {}
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        if records == 0 && matches!(error, ForwardError::Stopped) {
+            return Exit::Success;
+        }
+        let kept = again && (self.saver.checkpoint.is_kept() || !self.spooled.is_empty());
+        let fate = match (again, kept) {
+            (true, true) => "the next run delivers them",
+            (true, false) => "the input has to be read again for them, since nothing remembers how far it was",
+            (false, _) => "they are lost",
+        };
+        report::diagnostic(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
+        match error {
+            ForwardError::Stopped if kept => Exit::Success,
+            ForwardError::Stopped => Exit::Io,
+            error => error.exit(),
+        }
+    }
+}
+
+/// A position and what came after it: of a journal the last one counts, of files each one's last.
+fn joined(before: Option<Position>, next: Position) -> Position {
+    match (before, next) {
+        (Some(Position::Files(mut before)), Position::Files(next)) => {
+            let read: HashSet<&str> = next.iter().map(|file| file.origin.as_str()).collect();
+            before.retain(|file| !read.contains(file.origin.as_str()));
+            before.extend(next);
+            Position::Files(before)
+        }
+        (_, next) => next,
+    }
+}
+
+/// The chunks of a tag: one, unless it has more bytes than receivers take.
+fn chunks(events: &Events) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    let mut rest = events.ends.as_slice();
+    let mut start = 0;
+    while !rest.is_empty() {
+        // An event is never larger than a chunk may be.
+        let count = rest.partition_point(|end| end - start <= event::LARGEST).max(1);
+        let (ends, behind) = rest.split_at(count);
+        let end = ends.last().copied().unwrap_or(start);
+        let entries = events.bytes.get(start..end).unwrap_or_default().to_vec();
+        let mut hash = SipHasher13::new();
+        hash.write(&events.tag);
+        hash.write(&[0]);
+        hash.write(&entries);
+        chunks.push(Chunk {
+            tag: events.tag.clone(),
+            entries,
+            ends: ends.iter().map(|end| end - start).collect(),
+            id: hash.finish128().as_bytes(),
+        });
+        (rest, start) = (behind, end);
+    }
+    chunks
+}

@@ -1,0 +1,103 @@
+//! Records that no server takes, set aside in a file with the reason: one JSON object a line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+/// The file, made with the first record.
+#[derive(Debug)]
+pub(super) struct SetAside {
+    path: Option<PathBuf>,
+    file: Option<File>,
+}
+
+impl SetAside {
+    /// Nothing is opened yet.
+    pub(super) fn new(path: Option<PathBuf>) -> SetAside {
+        SetAside { path, file: None }
+    }
+
+    /// Appends a record and waits until it is on disk. Gives what to say of where it is.
+    pub(super) fn add(&mut self, tag: &[u8], event: &[u8], server: &str, reason: &str) -> io::Result<String> {
+        let Some(path) = &self.path else {
+            return Ok("it is dropped; --refused FILE or --state-dir DIR would keep it".to_owned());
+        };
+        let (time, record) = read(event)?;
+        let mut line = serde_json::to_vec(&serde_json::json!({
+            "reason": reason,
+            "server": server,
+            "tag": String::from_utf8_lossy(tag),
+            "time": time,
+            "record": record,
+        }))?;
+        line.push(b'\n');
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(OpenOptions::new().create(true).append(true).open(path)?),
+        };
+        file.write_all(&line)?;
+        file.sync_data()?;
+        Ok(format!("it is in \"{}\"", path.display()))
+    }
+}
+
+/// An event `[EventTime, record]` as JSON: its time as `seconds.nanoseconds`, and the record.
+fn read(mut event: &[u8]) -> io::Result<(String, Value)> {
+    let value = rmpv::decode::read_value(&mut event).map_err(io::Error::other)?;
+    let rmpv::Value::Array(parts) = value else { return Err(io::ErrorKind::InvalidData.into()) };
+    let mut parts = parts.into_iter();
+    let time = match parts.next() {
+        Some(rmpv::Value::Ext(0, bytes)) => {
+            let number = |at: usize| {
+                let bytes = bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+                bytes.map_or(0, u32::from_be_bytes)
+            };
+            format!("{}.{:09}", number(0), number(4))
+        }
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    Ok((time, parts.next().map_or(Value::Null, json)))
+}
+
+fn json(value: rmpv::Value) -> Value {
+    match value {
+        rmpv::Value::Nil => Value::Null,
+        rmpv::Value::Boolean(value) => Value::Bool(value),
+        rmpv::Value::Integer(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => number.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => Value::Null,
+        },
+        rmpv::Value::F32(number) => f64::from(number).into(),
+        rmpv::Value::F64(number) => number.into(),
+        rmpv::Value::String(text) => String::from_utf8_lossy(text.as_bytes()).into_owned().into(),
+        rmpv::Value::Binary(bytes) | rmpv::Value::Ext(_, bytes) => String::from_utf8_lossy(&bytes).into_owned().into(),
+        rmpv::Value::Array(values) => values.into_iter().map(json).collect(),
+        rmpv::Value::Map(members) => {
+            let key = |key: rmpv::Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+            Value::Object(members.into_iter().map(|(name, value)| (key(name), json(value))).collect::<Map<_, _>>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_kept_with_its_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("refused.ndjson");
+        let event = b"\x92\xd7\x00\x5e\x4f\xb1\x7f\x30\x53\x8b\xcf\x82\xa1a\x92\x01\xff\xa1b\xa4\xf0\x9f\x98\x80";
+        let mut aside = SetAside::new(Some(path.clone()));
+        for _ in 0..2 {
+            assert!(aside.add(b"kata.agent", event, "a:24224", "closed").unwrap().contains("refused.ndjson"));
+        }
+        let expected = r#"{"reason":"closed","server":"a:24224","tag":"kata.agent","time":"1582281087.810781647","record":{"a":[1,-1],"b":"😀"}}"#;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{expected}\n{expected}\n"));
+        assert!(SetAside::new(None).add(b"t", event, "s", "r").unwrap().contains("--refused"));
+    }
+}

@@ -1,0 +1,284 @@
+//! A buffer on disk for an input that cannot be read twice: what came of each batch is a file until it is delivered.
+//!
+//! The files outlive the process, killed or not; they are not synced, so what was written in the last seconds before the
+//! host itself dies may be lost.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::REMIND;
+use crate::checkpoint::{self, CheckpointError};
+use crate::encode::{Encoded, Events};
+use crate::report;
+
+/// How a file begins.
+const MAGIC: &[u8; 8] = b"katspl1\n";
+
+/// How its name ends.
+const EXTENSION: &str = "spool";
+
+/// How long to wait before it is looked again whether there is room.
+const ROOM: Duration = Duration::from_millis(20);
+
+/// What becomes of records for which there is no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Full {
+    /// Reading waits until there is room
+    #[default]
+    Wait,
+    /// They are dropped and counted
+    Drop,
+}
+
+/// What a user may say of the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolSettings {
+    /// The directory, which belongs to one process.
+    pub directory: PathBuf,
+    /// How many bytes there may be in it.
+    pub limit: u64,
+    /// What to do when there are so many.
+    pub full: Full,
+}
+
+/// The directory, as the one who writes sees it.
+#[derive(Debug)]
+pub struct Spool {
+    settings: SpoolSettings,
+    used: Arc<AtomicU64>,
+    next: u64,
+    left: Vec<Spooled>,
+    overflowed: u64,
+    said: Option<Instant>,
+    /// Held for as long as this lives.
+    _lock: File,
+}
+
+/// What came of one batch, on disk.
+#[derive(Debug)]
+pub(super) struct Spooled {
+    path: PathBuf,
+    size: u64,
+    used: Arc<AtomicU64>,
+}
+
+impl Spool {
+    /// Takes the directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be used, or another process uses it.
+    pub fn open(settings: SpoolSettings) -> Result<Spool, CheckpointError> {
+        let directory = settings.directory.clone();
+        let lock = checkpoint::lock("spool", &directory)?;
+        let used = Arc::new(AtomicU64::new(0));
+        let mut left = Vec::new();
+        let failed = |source| CheckpointError::Open { key: "spool", path: directory.clone(), source };
+        for entry in fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if number(&path).is_some() {
+                let size = entry.metadata().map_err(failed)?.len();
+                used.fetch_add(size, Ordering::Relaxed);
+                left.push(Spooled { path, size, used: Arc::clone(&used) });
+            }
+        }
+        left.sort_by_key(|spooled| number(&spooled.path));
+        let next = left.last().and_then(|last| number(&last.path)).map_or(0, |last| last + 1);
+        Ok(Spool { settings, used, next, left, overflowed: 0, said: None, _lock: lock })
+    }
+
+    /// What an earlier run has left, in its order.
+    pub(super) fn left(&mut self) -> Vec<Spooled> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// How many records there was no room for.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+
+    /// Writes what came of a batch, which is empty afterwards. None if there was no room, and the records are dropped.
+    /// While it waits for room, `over` says whether to give up.
+    pub(super) fn add(&mut self, out: &mut Encoded, over: impl Fn() -> bool) -> io::Result<Option<Spooled>> {
+        let bytes = written(out);
+        let size = bytes.len() as u64;
+        // What is larger than the whole spool goes in alone.
+        while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
+            if self.settings.full == Full::Drop {
+                let records = out.events.iter().map(|events| events.ends.len() as u64).sum::<u64>();
+                self.overflowed += records;
+                let dropped = self.overflowed;
+                self.complain(format_args!("its limit is reached, and records are dropped: {dropped} so far"));
+                out.clear(usize::MAX);
+                return Ok(None);
+            }
+            self.complain(format_args!("its limit is reached, and reading waits"));
+            if over() {
+                break;
+            }
+            std::thread::sleep(ROOM);
+        }
+        let path = self.settings.directory.join(format!("{:016x}.{EXTENSION}", self.next));
+        let beside = path.with_extension("new");
+        let write = || {
+            File::create(&beside)?.write_all(&bytes)?;
+            fs::rename(&beside, &path)
+        };
+        write().map_err(|error| {
+            io::Error::new(error.kind(), format!("spool: cannot write \"{}\": {error}", path.display()))
+        })?;
+        self.next += 1;
+        self.used.fetch_add(size, Ordering::Relaxed);
+        out.clear(usize::MAX);
+        Ok(Some(Spooled { path, size, used: Arc::clone(&self.used) }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.used.load(Ordering::Relaxed) == 0
+    }
+
+    fn complain(&mut self, what: std::fmt::Arguments<'_>) {
+        if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
+            self.said = Some(Instant::now());
+            report::diagnostic(format_args!("spool \"{}\": {what}", self.settings.directory.display()));
+        }
+    }
+}
+
+impl Spooled {
+    /// What is in it. What cannot be read is left where it is, under another name, and said.
+    pub(super) fn read(&self) -> Encoded {
+        let read = fs::read(&self.path).and_then(|bytes| read(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
+        read.unwrap_or_else(|error| {
+            let bad = self.path.with_extension("bad");
+            let path = self.path.display();
+            report::diagnostic(format_args!("cannot read \"{path}\": {error}; it stays as \"{}\"", bad.display()));
+            let _ = fs::rename(&self.path, bad);
+            Encoded::default()
+        })
+    }
+
+    /// Its records are delivered.
+    pub(super) fn delete(self) {
+        if let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            report::diagnostic(format_args!("cannot delete \"{}\", which is delivered: {error}", self.path.display()));
+        }
+        self.used.fetch_sub(self.size, Ordering::Relaxed);
+    }
+}
+
+/// The number in a file's name.
+fn number(path: &Path) -> Option<u64> {
+    let name = path.file_stem()?.to_str()?;
+    let ours = path.extension().is_some_and(|extension| extension == EXTENSION) && name.len() == 16;
+    u64::from_str_radix(name, 16).ok().filter(|_| ours)
+}
+
+/// By tag: the lengths of tag and events, how many events there are, then tag, ends and events.
+fn written(out: &Encoded) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    for events in out.events.iter().filter(|events| !events.is_empty()) {
+        for length in [events.tag.len(), events.bytes.len(), events.ends.len()] {
+            bytes.extend((length as u64).to_le_bytes());
+        }
+        bytes.extend(&events.tag);
+        events.ends.iter().for_each(|end| bytes.extend((*end as u64).to_le_bytes()));
+        bytes.extend(&events.bytes);
+    }
+    bytes
+}
+
+fn read(bytes: &[u8]) -> Option<Encoded> {
+    let mut rest = bytes.strip_prefix(MAGIC)?;
+    let mut take = |length: usize| {
+        let (head, tail) = rest.split_at_checked(length)?;
+        rest = tail;
+        Some(head)
+    };
+    let number = |bytes: &[u8]| usize::try_from(u64::from_le_bytes(bytes.try_into().ok()?)).ok();
+    let mut out = Encoded::default();
+    while let Some(head) = take(24) {
+        let [tag, length, count] = [0, 8, 16].map(|at| head.get(at..at + 8).and_then(number));
+        let tag = take(tag?)?.to_vec();
+        let ends = take(count?.checked_mul(8)?)?.chunks_exact(8).map(number).collect::<Option<Vec<usize>>>()?;
+        let events = take(length?)?.to_vec();
+        let sound = ends.is_sorted() && ends.last() == Some(&events.len());
+        out.events.push(sound.then_some(Events { tag, bytes: events, ends })?);
+    }
+    rest.is_empty().then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out(tag: &str, events: &[&str]) -> Encoded {
+        let mut out = Encoded::default();
+        let mut all = Events { tag: tag.into(), ..Events::default() };
+        for event in events {
+            all.bytes.extend(event.as_bytes());
+            all.ends.push(all.bytes.len());
+        }
+        out.events.push(all);
+        out
+    }
+
+    fn settings(directory: &Path, limit: u64, full: Full) -> SpoolSettings {
+        SpoolSettings { directory: directory.to_owned(), limit, full }
+    }
+
+    #[test]
+    fn it_outlives_the_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap();
+        let first = spool.add(&mut out("a", &["one", "two"]), || false).unwrap().unwrap();
+        spool.add(&mut out("b", &["three"]), || false).unwrap().unwrap();
+        assert!(matches!(Spool::open(settings(directory.path(), 1, Full::Wait)), Err(CheckpointError::InUse { .. })));
+        first.delete();
+        drop(spool);
+        let mut spool = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap();
+        spool.add(&mut out("c", &["four"]), || false).unwrap().unwrap();
+        let left = spool.left();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].read().events, out("b", &["three"]).events);
+        left.into_iter().for_each(Spooled::delete);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "the last one and the lock");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted_or_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(settings(directory.path(), 100, Full::Drop)).unwrap();
+        let first = spool.add(&mut out("a", &["0123456789"; 20]), || false).unwrap().expect("it is alone");
+        assert!(spool.add(&mut out("a", &["x", "y"]), || false).unwrap().is_none());
+        assert_eq!(spool.overflowed(), 2);
+        first.delete();
+        assert!(spool.add(&mut out("a", &["x", "y"]), || false).unwrap().is_some());
+        spool.settings.full = Full::Wait;
+        assert!(spool.add(&mut out("a", &["z"; 10]), || true).unwrap().is_some(), "nobody empties it any more");
+        assert_eq!(spool.overflowed(), 2);
+    }
+
+    #[test]
+    fn what_is_damaged_is_kept_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap();
+        let whole = written(&out("tag", &["one", "two"]));
+        assert!(read(&whole).is_some());
+        for cut in 1..whole.len() - 8 {
+            assert!(read(&whole[..cut]).is_none_or(|out| out.events.is_empty()), "{cut}");
+        }
+        let spooled = spool.add(&mut out("tag", &["one"]), || false).unwrap().unwrap();
+        fs::write(&spooled.path, "katspl1\nrubbish that is no spool").unwrap();
+        assert!(spooled.read().is_empty());
+        spooled.delete();
+        assert!(directory.path().join("0000000000000000.bad").exists());
+    }
+}

@@ -1,0 +1,153 @@
+//! Events of Fluentd's forward protocol, `[EventTime, record]`, gathered by tag. How they travel is for the sink.
+
+use rmp::encode::write_array_len;
+
+use super::msgpack::{Msgpack, done};
+use crate::flaw::Flaw;
+use crate::record::{Form, Record, Text, Value};
+
+/// No event has more bytes: Fluent Bit closes the connection on 6,144,000 of them in a request (`buffer_max_size`), and
+/// is sent the same ones for ever.
+pub const LARGEST: usize = 5 << 20;
+
+/// How long texts may be in an event that would have more, in bytes; the next length where the one before was not enough.
+const SHORTER: [usize; 3] = [64 << 10, 4 << 10, 256];
+
+/// How many fields are left on each side of a record for which nothing else was enough.
+const FEWER: usize = 1000;
+
+/// Events of one tag, in the order of their records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// The tag, which no event repeats.
+    pub tag: Vec<u8>,
+    /// The events, one behind the other: `[EventTime, record]`.
+    pub bytes: Vec<u8>,
+    /// Where each of them ends in `bytes`.
+    pub ends: Vec<usize>,
+}
+
+/// Writes records as events.
+#[derive(Debug, Default)]
+pub struct EventEncoder {
+    records: Msgpack,
+}
+
+impl EventEncoder {
+    /// Appends one record. `received` is the time of records that know none, in seconds and nanoseconds since 1970.
+    pub fn encode(&mut self, record: &mut Record<'_>, received: (u32, u32), events: &mut Events) {
+        let start = events.bytes.len();
+        self.event(record, received, &mut events.bytes);
+        for longest in SHORTER {
+            if events.bytes.len() - start <= LARGEST {
+                break;
+            }
+            events.bytes.truncate(start);
+            shorten(record, longest);
+            self.event(record, received, &mut events.bytes);
+        }
+        if events.bytes.len() - start > LARGEST {
+            events.bytes.truncate(start);
+            record.carrier.truncate(FEWER);
+            record.payload.truncate(FEWER);
+            record.escaped.truncate(FEWER);
+            self.event(record, received, &mut events.bytes);
+        }
+        events.ends.push(events.bytes.len());
+    }
+
+    fn event(&mut self, record: &Record<'_>, received: (u32, u32), out: &mut Vec<u8>) {
+        let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
+        // Zero means to Fluentd that there is no time, and it takes its own.
+        let time = time.and_then(|time| time.epoch()).filter(|(seconds, _)| *seconds > 0);
+        let (seconds, nanos) = time.map_or(received, |(seconds, nanos)| {
+            // Fluent Bit keeps the last two seconds that there are for marks of its own.
+            (u32::try_from(seconds).unwrap_or(u32::MAX).min(u32::MAX - 2), nanos)
+        });
+        done(write_array_len(out, 2));
+        out.extend_from_slice(&[0xd7, 0x00]);
+        out.extend_from_slice(&seconds.to_be_bytes());
+        out.extend_from_slice(&nanos.to_be_bytes());
+        self.records.encode(record, out);
+    }
+}
+
+/// Cuts the texts of a record, and says so.
+fn shorten(record: &mut Record<'_>, longest: usize) {
+    for field in record.carrier.iter_mut().chain(&mut record.payload) {
+        field.number = 0;
+        match &mut field.value {
+            Value::Text(text) => cut(text, longest),
+            // As much of a list as a text may have; elements cannot be cut where they stand.
+            Value::List(texts) => {
+                let mut length = 0;
+                let fits = |text: &&Text<'_>| {
+                    length += text.bytes.len();
+                    length <= longest
+                };
+                *texts = texts.get(..texts.iter().take_while(fits).count()).unwrap_or_default();
+            }
+            Value::Nested(json) if json.len() > longest => {
+                let mut text = Text { bytes: json, form: Form::Utf8 };
+                cut(&mut text, longest);
+                field.value = Value::Text(text);
+            }
+            _ => {}
+        }
+    }
+    if let Some(facts) = &mut record.facts {
+        facts.flaws.add(Flaw::Truncated);
+    }
+}
+
+fn cut(text: &mut Text<'_>, longest: usize) {
+    if text.bytes.len() <= longest {
+        return;
+    }
+    let mut end = longest;
+    // Neither a character nor an escape is cut in two: `\U0010ffff` is the longest of them.
+    while end > 0 && text.bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    if let Some(at) = text.bytes.get(end.saturating_sub(12)..end).and_then(|tail| memchr::memrchr(b'\\', tail)) {
+        end = end.saturating_sub(12) + at;
+        while end > 0 && text.bytes.get(end - 1) == Some(&b'\\') {
+            end -= 1;
+        }
+    }
+    text.bytes = text.bytes.get(..end).unwrap_or_default();
+}
+
+impl Events {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Appends the events of another batch.
+    pub fn append(&mut self, other: &Events) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| before + end));
+    }
+
+    /// Forgets the events, and keeps the tag and at most so many bytes of memory.
+    pub fn clear(&mut self, kept: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(kept);
+        self.ends.clear();
+    }
+}
+
+/// The events for a tag, in their place among those of other tags.
+pub fn of_tag<'e>(all: &'e mut Vec<Events>, tag: &[u8]) -> &'e mut Events {
+    let at = all.iter().position(|events| events.tag == tag).unwrap_or_else(|| {
+        all.push(Events { tag: tag.to_vec(), ..Events::default() });
+        all.len() - 1
+    });
+    &mut all[at]
+}
+
+#[cfg(test)]
+mod tests;

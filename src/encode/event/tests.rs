@@ -1,0 +1,122 @@
+use super::*;
+use crate::component::Component;
+use crate::flaw::Flaws;
+use crate::record::{Facts, Field, Level, Name, PayloadFormat};
+use crate::time::Stamp;
+
+fn text(bytes: &[u8], form: Form) -> Value<'_> {
+    Value::Text(Text { bytes, form })
+}
+
+fn field<'b>(name: &str, value: Value<'b>) -> Field<'b> {
+    Field::new(Name::new(name).leaked(), value)
+}
+
+fn facts(time: Option<&str>) -> Facts {
+    Facts {
+        time: time.and_then(|time| Stamp::parse(time.as_bytes())),
+        level: Some(Level::Info),
+        component: Component::Runtime,
+        format: PayloadFormat::Logfmt,
+        guest: false,
+        flaws: Flaws::default(),
+    }
+}
+
+fn encoded(record: &mut Record<'_>) -> Vec<u8> {
+    let mut events = Events::default();
+    EventEncoder::default().encode(record, (7, 8), &mut events);
+    assert_eq!(events.ends, [events.bytes.len()]);
+    events.bytes
+}
+
+#[test]
+fn an_event_is_a_time_and_a_map() {
+    // The vector E1 of the protocol's page, as an entry that passes unchanged.
+    let mut record = Record {
+        time: Stamp::parse(b"2020-02-21T10:31:27.810781647Z"),
+        carrier: vec![
+            field("kata_level", text(b"info", Form::Clean)),
+            field("kata_msg", text(b"release sandbox", Form::Clean)),
+        ],
+        ..Record::default()
+    };
+    let expected =
+        b"\x92\xd7\0\x5e\x4f\xb1\x7f\x30\x53\x8b\xcf\x82\xaakata_level\xa4info\xa8kata_msg\xafrelease sandbox";
+    assert_eq!(encoded(&mut record), expected);
+}
+
+#[test]
+fn times_that_the_protocol_has_not() {
+    let time = |time: Option<&str>| {
+        let bytes = encoded(&mut Record { facts: Some(facts(time)), ..Record::default() });
+        bytes[3..11].to_vec()
+    };
+    assert_eq!(time(None), [0, 0, 0, 7, 0, 0, 0, 8], "the time of receipt");
+    assert_eq!(time(Some("1970-01-01T00:00:00.5Z")), [0, 0, 0, 7, 0, 0, 0, 8], "zero means that there is none");
+    assert_eq!(time(Some("1969-12-31T00:00:00Z")), [0, 0, 0, 7, 0, 0, 0, 8]);
+    assert_eq!(time(Some("1970-01-01T00:00:01Z")), [0, 0, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(time(Some("2106-02-07T06:28:13Z")), [255, 255, 255, 253, 0, 0, 0, 0]);
+    assert_eq!(time(Some("2200-01-01T00:00:00.000000009Z")), [255, 255, 255, 253, 0, 0, 0, 9]);
+}
+
+#[test]
+fn what_no_receiver_takes_is_shortened() {
+    let long = "é".repeat(3 << 20).into_bytes();
+    let escapes = r"\n".repeat(2 << 20).into_bytes();
+    let list = [Text { bytes: &long, form: Form::Utf8 }, Text { bytes: b"x", form: Form::Clean }];
+    let nested = [b"[\"".as_slice(), &long, b"\"]"].concat();
+    let mut record = Record {
+        carrier: vec![field("MESSAGE", text(&long, Form::Utf8)), field("LIST", Value::List(&list))],
+        facts: Some(facts(Some("2020-02-21T10:31:27Z"))),
+        payload: vec![
+            field("kata_a", text(&escapes, Form::Go)),
+            field("kata_b", Value::Nested(&nested)),
+            field("kata_c", text(b"short", Form::Clean)),
+        ],
+        ..Record::default()
+    };
+    let bytes = encoded(&mut record);
+    assert!(bytes.len() < LARGEST, "{}", bytes.len());
+    let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
+    let record = &value[1];
+    assert_eq!(record["MESSAGE"].as_str().unwrap().len(), 64 << 10);
+    assert_eq!(record["LIST"].as_array().unwrap().len(), 0);
+    assert!(record["kata_a"].as_str().unwrap().bytes().all(|byte| byte == b'\n'), "no escape is cut in two");
+    assert_eq!(record["kata_b"].as_str().unwrap().len(), 64 << 10);
+    assert_eq!(record["kata_c"].as_str(), Some("short"));
+    assert_eq!(record["kata_flaws"][0].as_str(), Some("truncated"));
+}
+
+#[test]
+fn a_record_of_very_many_fields_is_shortened_too() {
+    let value = vec![b'x'; 250];
+    let fields =
+        |kind: &str| (0..20_000).map(|number| field(&format!("{kind}{number}"), text(&value, Form::Clean))).collect();
+    let mut record =
+        Record { carrier: fields("F"), facts: Some(facts(None)), payload: fields("kata_"), ..Record::default() };
+    let bytes = encoded(&mut record);
+    assert!(bytes.len() < LARGEST, "{}", bytes.len());
+    let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
+    assert_eq!(value[1]["F999"].as_str().unwrap().len(), 250);
+}
+
+#[test]
+fn tags_are_kept_apart_and_in_order() {
+    let mut all = Vec::new();
+    for (number, tag) in [(1, "a"), (2, "b"), (3, "a")] {
+        let value = [b'0' + number];
+        let mut record = Record { carrier: vec![field("n", text(&value, Form::Clean))], ..Record::default() };
+        EventEncoder::default().encode(&mut record, (1, 0), of_tag(&mut all, tag.as_bytes()));
+    }
+    assert_eq!(
+        all.iter().map(|events| (events.tag.as_slice(), events.ends.len())).collect::<Vec<_>>(),
+        [(&b"a"[..], 2), (b"b", 1)]
+    );
+    let mut window = all[1].clone();
+    window.append(&all[0]);
+    assert_eq!(window.ends, [16, 32, 48]);
+    assert_eq!(window.bytes, [all[1].bytes.as_slice(), &all[0].bytes].concat());
+    window.clear(0);
+    assert!(window.is_empty() && window.tag == b"b");
+}

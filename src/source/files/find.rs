@@ -1,0 +1,291 @@
+//! Which files patterns name, and which stand beside these under names that log rotation gives. It reads none.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use glob::{MatchOptions, glob_with};
+
+use crate::position::FilePosition;
+use crate::source::{Input, SourceError};
+
+/// Wildcards as a shell has them: they leave out hidden files, and stay within one directory.
+const OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+/// What compressing programs append to a name.
+const COMPRESSED: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
+/// How often files are listed anew because they were rotated meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// What tells a file from all others as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    /// When it was created, where the file system keeps that: an inode is given to one file after another.
+    pub(super) born: Option<SystemTime>,
+}
+
+impl Key {
+    pub(super) fn of(metadata: &Metadata) -> Key {
+        Key { device: metadata.dev(), inode: metadata.ino(), born: metadata.created().ok() }
+    }
+
+    /// Whether this is where a position says that its file was.
+    pub(super) fn is_of(&self, saved: &FilePosition) -> bool {
+        (self.device, self.inode) == (saved.device, saved.inode)
+    }
+}
+
+/// A regular file that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    /// Where it is, without symbolic links.
+    pub(super) path: PathBuf,
+    pub(super) key: Key,
+    /// When it was written to last.
+    pub(super) modified: SystemTime,
+    pub(super) length: u64,
+    /// Whether a pattern names it.
+    pub(super) named: bool,
+}
+
+impl Candidate {
+    fn new(path: PathBuf, metadata: &Metadata, named: bool) -> Candidate {
+        Candidate {
+            path,
+            key: Key::of(metadata),
+            modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            length: metadata.len(),
+            named,
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The files, each once: those beside others by their age, then those that patterns name, by their paths.
+    pub(super) files: Vec<Candidate>,
+    /// Where further files would appear.
+    pub(super) directories: Vec<PathBuf>,
+    /// What could not be looked at, and with it what is named and does not exist.
+    pub(super) errors: Vec<SourceError>,
+}
+
+impl Found {
+    /// Whether all that is there was seen.
+    pub(super) fn complete(&self) -> bool {
+        self.errors.iter().all(is_missing)
+    }
+}
+
+/// Whether an error says that something does not exist.
+pub(super) fn is_missing(error: &SourceError) -> bool {
+    matches!(error, SourceError::Open { cause, .. } if is_absent(cause))
+}
+
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The name that the files of one log have in common: a path without what rotation and compression append to it, as
+/// `.1`, `-20240506`, `.20240506-070814` and `.gz`.
+pub(super) fn family(path: &Path) -> PathBuf {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return path.to_owned() };
+    let mut stem = name;
+    while let Some(short) = COMPRESSED.iter().find_map(|ending| stem.strip_suffix(ending)).or_else(|| {
+        let short = stem.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let short = if short.len() < stem.len() { short.strip_suffix(['.', '-'])? } else { return None };
+        Some(short)
+    }) {
+        if short.is_empty() {
+            break;
+        }
+        stem = short;
+    }
+    path.with_file_name(stem)
+}
+
+/// The files that these patterns name, and those of the same families, and of `families`.
+pub(super) fn find(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> Found {
+    let mut attempt = 1;
+    loop {
+        let mut found = named(patterns);
+        let mut all = families.clone();
+        all.extend(found.files.iter().map(|file| family(&file.path)));
+        let (mut beside, torn) = siblings(&all, &mut found);
+        // Had one been rotated between the two lists, it would look like one that nobody knows.
+        if torn && attempt < ATTEMPTS {
+            attempt += 1;
+            continue;
+        }
+        beside.sort_by_key(|file| file.modified);
+        beside.append(&mut found.files);
+        found.files = beside;
+        found.directories.sort();
+        found.directories.dedup();
+        return found;
+    }
+}
+
+/// The files that patterns name.
+fn named(patterns: &[PathBuf]) -> Found {
+    let mut found = Found::default();
+    let mut seen = BTreeSet::new();
+    for pattern in patterns {
+        let wild = pattern.to_str().filter(|_| is_pattern(pattern));
+        let paths = match wild {
+            Some(text) => {
+                watched(text, &mut found.directories);
+                matches(text, &mut found.errors)
+            }
+            None => {
+                found.directories.push(existing(pattern.parent()));
+                vec![pattern.clone()]
+            }
+        };
+        for path in paths {
+            match resolved(&path) {
+                Ok((target, metadata)) if metadata.is_file() => {
+                    found.directories.push(existing(target.parent()));
+                    if seen.insert(Key::of(&metadata)) {
+                        found.files.push(Candidate::new(target, &metadata, true));
+                    }
+                }
+                Ok(_) if wild.is_some() => {}
+                Ok((_, metadata)) if metadata.is_dir() => {
+                    found.errors.push(SourceError::Directory { input: Input::File(path) });
+                }
+                Ok(_) => {
+                    let cause = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+                    found.errors.push(SourceError::Open { input: Input::File(path), cause });
+                }
+                // A link to nothing, or a file that has just gone.
+                Err(cause) if wild.is_some() && is_absent(&cause) => {}
+                Err(cause) => found.errors.push(SourceError::Open { input: Input::File(path), cause }),
+            }
+        }
+    }
+    found
+}
+
+/// The files of these families that are not among the found ones. Also says whether the found ones have changed places.
+fn siblings(families: &BTreeSet<PathBuf>, found: &mut Found) -> (Vec<Candidate>, bool) {
+    let mut places: HashMap<&Path, Vec<&str>> = HashMap::new();
+    for family in families {
+        if let (Some(directory), Some(name)) = (family.parent(), family.file_name().and_then(|name| name.to_str())) {
+            places.entry(directory).or_default().push(name);
+        }
+    }
+    let named: HashMap<&Path, Key> = found.files.iter().map(|file| (file.path.as_path(), file.key)).collect();
+    let keys: BTreeSet<_> = found.files.iter().map(|file| file.key).collect();
+    let mut seen = BTreeSet::new();
+    let mut beside = Vec::new();
+    let mut torn = false;
+    for (directory, names) in places {
+        let listed = match fs::read_dir(directory) {
+            Ok(listed) => listed,
+            Err(cause) => {
+                if !is_absent(&cause) {
+                    found.errors.push(SourceError::Open { input: Input::File(directory.to_owned()), cause });
+                }
+                continue;
+            }
+        };
+        found.directories.push(directory.to_owned());
+        for entry in listed.flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let of = |family: &&str| {
+                name.strip_prefix(*family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+            };
+            if !names.iter().any(of) {
+                continue;
+            }
+            let path = directory.join(name);
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            let key = Key::of(&metadata);
+            if !metadata.is_file() {
+                continue;
+            }
+            torn |= named.get(path.as_path()).is_some_and(|named| *named != key);
+            if !keys.contains(&key) && seen.insert(key) {
+                beside.push(Candidate::new(path, &metadata, false));
+            }
+        }
+    }
+    (beside, torn)
+}
+
+/// Whether a path stands for all that matches it: it has wildcards, and there is no file of that name.
+pub(in crate::source) fn is_pattern(path: &Path) -> bool {
+    let wild = path.to_str().is_some_and(|text| text.contains(['*', '?', '[']));
+    wild && fs::symlink_metadata(path).is_err()
+}
+
+/// The paths that match a pattern.
+fn matches(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    match glob_with(pattern, OPTIONS) {
+        Ok(found) => {
+            for path in found {
+                match path {
+                    Ok(path) => paths.push(path),
+                    Err(error) if is_absent(error.error()) => {}
+                    Err(error) => {
+                        let input = Input::File(error.path().to_owned());
+                        errors.push(SourceError::Open { input, cause: error.into() });
+                    }
+                }
+            }
+        }
+        Err(error) => {
+            let cause = io::Error::new(io::ErrorKind::InvalidInput, error);
+            errors.push(SourceError::Open { input: Input::File(pattern.into()), cause });
+        }
+    }
+    paths
+}
+
+/// The directories in which files or directories that match a pattern would appear.
+fn watched(pattern: &str, directories: &mut Vec<PathBuf>) {
+    let mut prefix = PathBuf::new();
+    let mut wild = false;
+    for part in Path::new(pattern).parent().unwrap_or(Path::new("")) {
+        let part = Path::new(part);
+        if !wild && is_wild(part) {
+            directories.push(existing(Some(&prefix)));
+            wild = true;
+        }
+        prefix.push(part);
+        if let Some(prefix) = prefix.to_str().filter(|_| wild) {
+            // What cannot be read is said where the whole pattern is looked at.
+            directories.extend(matches(prefix, &mut Vec::new()).into_iter().filter(|path| path.is_dir()));
+        }
+    }
+    if !wild {
+        directories.push(existing(Some(&prefix)));
+    }
+}
+
+fn is_wild(part: &Path) -> bool {
+    part.to_str().is_some_and(|part| part.contains(['*', '?', '[']))
+}
+
+/// The directory, or the nearest one above it that exists.
+fn existing(directory: Option<&Path>) -> PathBuf {
+    let above = directory.into_iter().flat_map(Path::ancestors).filter(|path| !path.as_os_str().is_empty());
+    let here = || if directory.is_some_and(Path::is_absolute) { PathBuf::from("/") } else { PathBuf::from(".") };
+    above.map(Path::to_owned).find(|path| path.is_dir()).unwrap_or_else(here)
+}
+
+/// Where links lead, and what is there.
+fn resolved(path: &Path) -> io::Result<(PathBuf, Metadata)> {
+    let target = fs::canonicalize(path)?;
+    let metadata = fs::metadata(&target)?;
+    Ok((target, metadata))
+}

@@ -1,0 +1,290 @@
+//! Log files that are followed: files and patterns of files, read from where another run stopped, through rotation,
+//! truncation and compression.
+//!
+//! A file is known by its device, its inode and what it begins with ([`identity`]). A name is only where to look: log
+//! rotation gives a file another one, and its name to another file. [`find`] says which files there are, [`rotation`]
+//! what became of those that are known, [`resume`] which of them another run has read, and [`tail`] reads one.
+//!
+//! What is read of a file is lost only where it was written and truncated, or written and deleted, between two looks.
+
+mod find;
+mod identity;
+mod log;
+mod resume;
+mod rotation;
+mod tail;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use log::{Log, Stage};
+use tail::{Step, Tail};
+
+use super::codec::Fault;
+use super::framer::block_within_limits;
+use super::watch::Watch;
+use super::{Damaged, Fill, Input, Settings, Source, SourceError};
+use crate::entry::Batch;
+use crate::position::{FilePosition, Position};
+
+#[cfg(test)]
+use find::family;
+pub(super) use find::is_pattern;
+
+/// The longest that filling a batch takes where nothing comes.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// For how long a file is kept open that was rotated away and got nothing more.
+const LINGER: Duration = Duration::from_secs(60);
+/// The time between two searches for other files, if nothing tells of one, and where the system tells nothing.
+const SEARCH: Duration = Duration::from_secs(5);
+const SEARCH_UNTOLD: Duration = Duration::from_secs(1);
+/// The least time between two searches, and how many times as long as one takes it is.
+const PAUSE: Duration = Duration::from_millis(10);
+const PAUSES: u32 = 4;
+
+/// Log files that are followed, or read up to now.
+pub(super) struct FilesSource {
+    patterns: Vec<PathBuf>,
+    settings: Settings,
+    follow: bool,
+    /// All files that are known. Of those of one log, what was written first comes first.
+    logs: Vec<Log>,
+    /// Whose turn it is.
+    turn: usize,
+    watch: Watch,
+    /// Files that cannot be opened, which was said.
+    refused: HashSet<PathBuf>,
+    /// Families of which a file was rotated or truncated since the last search.
+    turned: BTreeSet<PathBuf>,
+    /// There may be other files than before.
+    changed: bool,
+    /// The next search if nothing tells of a change, and the first time for one.
+    search: Instant,
+    earliest: Instant,
+    damages: Vec<Damaged>,
+    /// Positions of what is gone.
+    gone: Vec<FilePosition>,
+    /// Entries were given since it was last said that more may have to be waited for.
+    in_hand: bool,
+    ended: bool,
+    patience: Duration,
+    linger: Duration,
+}
+
+/// Opens the files that these paths and patterns name, and goes on where the saved positions say. Without `follow` they
+/// are read up to now.
+pub(super) fn open(
+    patterns: &[PathBuf],
+    settings: &Settings,
+    follow: bool,
+    saved: &[FilePosition],
+) -> (FilesSource, Vec<SourceError>) {
+    let now = Instant::now();
+    let mut source = FilesSource {
+        patterns: patterns.to_vec(),
+        settings: *settings,
+        follow,
+        logs: Vec::new(),
+        turn: 0,
+        watch: Watch::new(),
+        refused: HashSet::new(),
+        turned: BTreeSet::new(),
+        changed: false,
+        search: now + SEARCH_UNTOLD,
+        earliest: now,
+        damages: Vec::new(),
+        gone: Vec::new(),
+        in_hand: false,
+        ended: false,
+        patience: PATIENCE,
+        linger: LINGER,
+    };
+    let errors = source.begin(saved);
+    (source, errors)
+}
+
+impl FilesSource {
+    /// Reads a batch of one file. False if there is nothing new in any; what is new may be but a part of an entry.
+    fn read(&mut self, batch: &mut Batch) -> bool {
+        (0..self.logs.len()).for_each(|index| self.judge(index));
+        loop {
+            // What is left of a rotated file comes before what is in the one that has its name now.
+            let mut first: HashMap<PathBuf, usize> = HashMap::new();
+            for (index, log) in self.logs.iter().enumerate() {
+                if log.left.is_some() && !log.at_end && matches!(log.stage, Stage::Open(_)) {
+                    first.entry(log.family.clone()).or_insert(index);
+                }
+            }
+            for _ in 0..self.logs.len() {
+                let index = if self.turn < self.logs.len() { self.turn } else { 0 };
+                self.turn = index + 1;
+                let before = self.logs.get(index).and_then(|log| first.get(&log.family));
+                if before.is_some_and(|before| *before != index) {
+                    continue;
+                }
+                batch.clear();
+                if self.step(index, batch) {
+                    return true;
+                }
+            }
+            if first.is_empty() {
+                return false;
+            }
+            // They are at their ends, and nothing waits for them any more.
+        }
+    }
+
+    /// Goes on in one file. False if there was nothing new.
+    fn step(&mut self, index: usize, batch: &mut Batch) -> bool {
+        let (follow, linger) = (self.follow, self.linger);
+        let Some(log) = self.logs.get_mut(index) else { return false };
+        let Stage::Open(tail) = &mut log.stage else { return false };
+        match tail.step(batch) {
+            Step::Read => {
+                log.news = Instant::now();
+                log.at_end = false;
+                log.said = false;
+                log.note();
+                batch.origin = log.origin;
+                true
+            }
+            Step::Quiet => {
+                log.at_end = true;
+                let over = if follow { log.settled_for(linger) } else { log.left.is_some() };
+                over && self.finish(index, batch, false)
+            }
+            Step::Over => self.finish(index, batch, false),
+            Step::Truncated => {
+                self.truncated(index);
+                true
+            }
+            Step::Stuck => self.stuck(index, batch),
+        }
+    }
+
+    /// Gives what is left of a file to which nothing more comes.
+    fn finish(&mut self, index: usize, batch: &mut Batch, damaged: bool) -> bool {
+        let Some(log) = self.logs.get_mut(index) else { return false };
+        let Some(tail) = log.tail_mut() else { return false };
+        let rest = tail.is_rest();
+        tail.finish(batch, damaged || rest);
+        batch.origin = log.origin;
+        log.close();
+        if rest {
+            let log = self.logs.remove(index);
+            self.gone.push(log.position());
+        }
+        self.in_hand = true;
+        true
+    }
+
+    /// Says once what keeps a file from being read.
+    fn stuck(&mut self, index: usize, batch: &mut Batch) -> bool {
+        let Some(log) = self.logs.get_mut(index) else { return false };
+        log.at_end = true;
+        let reason = match log.tail().and_then(Tail::fault) {
+            Some(Fault::Io(_)) => "unreadable-file",
+            // It may still be being written.
+            Some(Fault::Damaged(..)) if self.follow && log.news.elapsed() < self.linger => return false,
+            Some(Fault::Damaged(..)) => "damaged-file",
+            Some(_) => "refused-file",
+            None => return false,
+        };
+        let offset = log.tail().map_or(0, Tail::read_bytes);
+        let said = std::mem::replace(&mut log.said, true);
+        let path = log.path.clone();
+        if !said {
+            self.damage(path, reason, offset);
+        }
+        match reason {
+            "damaged-file" => self.finish(index, batch, true),
+            "refused-file" => {
+                if let Some(log) = self.logs.get_mut(index) {
+                    log.ignore(Vec::new());
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn damage(&mut self, path: PathBuf, reason: &'static str, offset: u64) {
+        self.damages.push(Damaged { input: Input::File(path), reason, count: 1, offset });
+        self.in_hand = true;
+    }
+
+    /// Looks for other files if it is time to.
+    fn look_if_due(&mut self) {
+        self.changed |= self.watch.wait(Duration::ZERO);
+        let now = Instant::now();
+        if now < self.earliest || !self.changed && now < self.search {
+            return;
+        }
+        self.changed = false;
+        self.look();
+        let over = Instant::now();
+        // A search takes long where there are many files; then it is not made for each change.
+        self.earliest = over + PAUSE.max((over - now) * PAUSES);
+        self.search = over + if self.watch.told() { SEARCH } else { SEARCH_UNTOLD };
+    }
+}
+
+impl Source for FilesSource {
+    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+        batch.clear();
+        batch.trim(2 * block_within_limits(&self.settings) + self.settings.max_line);
+        if self.ended {
+            return Ok(Fill::End);
+        }
+        let until = Instant::now() + self.patience;
+        let mut waited = false;
+        loop {
+            if self.follow {
+                self.look_if_due();
+            }
+            if self.read(batch) {
+                self.in_hand = true;
+                return Ok(Fill::More);
+            }
+            if !self.follow {
+                self.ended = true;
+                return Ok(Fill::End);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if std::mem::take(&mut self.in_hand) || left.is_zero() {
+                return Ok(Fill::Idle);
+            }
+            if waited {
+                // Something has changed that is not ours. It may do so all the time.
+                std::thread::sleep(PAUSE.min(left));
+            }
+            waited = true;
+            let left = if self.changed { left.min(PAUSE) } else { left };
+            self.changed |= self.watch.wait(left);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.logs.is_empty()
+    }
+
+    fn restarts(&self) -> bool {
+        true
+    }
+
+    fn position(&mut self) -> Option<Position> {
+        let mut positions = std::mem::take(&mut self.gone);
+        positions.extend(
+            self.logs.iter_mut().filter_map(|log| std::mem::take(&mut log.dirty).then_some(&*log)).map(Log::position),
+        );
+        (!positions.is_empty()).then_some(Position::Files(positions))
+    }
+
+    fn damages(&mut self) -> Vec<Damaged> {
+        std::mem::take(&mut self.damages)
+    }
+}
+
+#[cfg(test)]
+mod tests;

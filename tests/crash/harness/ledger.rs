@@ -1,0 +1,220 @@
+//! What arrived: which lines, under which ids, how often, and what had gone wrong before.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use crate::support::forward::count::{hash, records};
+use crate::support::forward::wire::{Bad, Frame, member, string};
+
+/// The field that the ids of records are asked for in.
+pub(crate) const ID: &str = "id";
+
+/// Problems of one kind say the same over and over.
+const MOST: usize = 20;
+
+/// What came before a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    Start,
+    Kill,
+    /// The same, where the disk had been full since the last kill: what was acknowledged then may not have been saved.
+    KillUnsaved,
+    Cut,
+    LostAck,
+    Away,
+    FullDisk,
+    /// The program ended by itself.
+    Exit,
+}
+
+/// What one connection brought.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    cause: Cause,
+    duplicates: usize,
+}
+
+/// A line that has arrived.
+struct Seen {
+    id: Box<[u8]>,
+    hash: u64,
+}
+
+#[derive(Default)]
+struct Book {
+    seen: HashMap<u64, Seen>,
+    ids: HashMap<Box<[u8]>, u64>,
+    chunks: HashSet<Box<[u8]>>,
+    visits: Vec<Visit>,
+    requests: usize,
+    /// Requests with the id of one before.
+    resent: usize,
+    /// The most records that a request had.
+    largest: usize,
+    /// How many lines arrived first behind one that was written later.
+    late: usize,
+    last: u64,
+    problems: Vec<String>,
+}
+
+/// The book of all that arrived, shared by all connections.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    book: Mutex<Book>,
+}
+
+/// The number of a line, which its message says.
+fn line_number(record: &[u8]) -> Result<u64, Bad> {
+    let message = member(record, b"kata_msg")?.ok_or_else(|| Bad::new("a record without kata_msg"))?;
+    let text = String::from_utf8_lossy(string(message)?);
+    let number = text.strip_prefix("line ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+    number.ok_or_else(|| Bad::new(format!("a message of nobody's: {text}")))
+}
+
+impl Ledger {
+    /// A connection begins; returns its number.
+    pub(crate) fn visit(&self, cause: Cause) -> usize {
+        let mut book = self.book.lock().unwrap();
+        book.visits.push(Visit { cause, duplicates: 0 });
+        book.visits.len() - 1
+    }
+
+    /// Writes down the records of a request.
+    pub(crate) fn take(&self, visit: usize, frame: &Frame<'_>) {
+        let mut book = self.book.lock().unwrap();
+        let book = &mut *book;
+        book.requests += 1;
+        if let Some(chunk) = frame.chunk
+            && !book.chunks.insert(chunk.into())
+        {
+            book.resent += 1;
+        }
+        let mut count = 0;
+        let result = records(frame, ID, |id, record| {
+            count += 1;
+            match line_number(record) {
+                Ok(number) => book.line(visit, number, id, hash(record)),
+                Err(bad) => book.problem(bad.to_string()),
+            }
+        });
+        if let Err(bad) = result {
+            book.problem(bad.to_string());
+        }
+        book.largest = book.largest.max(count);
+    }
+
+    /// How many different lines have arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.book.lock().unwrap().seen.len() as u64
+    }
+
+    /// Whether all of these lines have arrived.
+    pub(crate) fn has(&self, lines: &Range<u64>) -> bool {
+        let book = self.book.lock().unwrap();
+        lines.clone().all(|line| book.seen.contains_key(&line))
+    }
+
+    pub(crate) fn problem(&self, problem: String) {
+        self.book.lock().unwrap().problem(problem);
+    }
+
+    /// Everything that is wrong, where so many lines were written.
+    pub(crate) fn problems(&self, written: u64) -> Vec<String> {
+        let book = self.book.lock().unwrap();
+        let mut problems = book.problems.clone();
+        let missing: Vec<u64> = (0..written).filter(|line| !book.seen.contains_key(line)).collect();
+        if !missing.is_empty() {
+            problems.push(format!("{} of {written} lines are missing: {}", missing.len(), ranges(&missing)));
+        }
+        for (number, visit) in book.visits.iter().enumerate() {
+            if visit.cause != Cause::KillUnsaved && visit.duplicates > book.largest {
+                let Visit { cause, duplicates } = visit;
+                let largest = book.largest;
+                problems.push(format!(
+                    "connection {number}, after {cause:?}: {duplicates} duplicates, \
+                     and no request has more than {largest}"
+                ));
+            }
+        }
+        problems
+    }
+
+    /// The counts, as lines of a table.
+    pub(crate) fn table(&self, written: u64) -> String {
+        let book = self.book.lock().unwrap();
+        let duplicates: usize = book.visits.iter().map(|visit| visit.duplicates).sum();
+        let mut table = String::new();
+        for (name, count) in [
+            ("lines written", written),
+            ("lines arrived", book.seen.len() as u64),
+            ("lines that came late", book.late as u64),
+            ("duplicates", duplicates as u64),
+            ("requests", book.requests as u64),
+            ("requests with a known id", book.resent as u64),
+            ("largest request, records", book.largest as u64),
+        ] {
+            _ = writeln!(table, "{name:26}{count:>9}");
+        }
+        let mut causes: BTreeMap<Cause, Vec<usize>> = BTreeMap::new();
+        for visit in &book.visits {
+            causes.entry(visit.cause).or_default().push(visit.duplicates);
+        }
+        _ = writeln!(
+            table,
+            "\n{:14}{:>12}{:>12}{:>14}{:>10}",
+            "after", "connections", "duplicates", "with any", "most"
+        );
+        for (cause, visits) in causes {
+            let (all, any) = (visits.iter().sum::<usize>(), visits.iter().filter(|count| **count > 0).count());
+            let most = visits.iter().max().copied().unwrap_or_default();
+            _ = writeln!(table, "{:14}{:>12}{all:>12}{any:>14}{most:>10}", format!("{cause:?}"), visits.len());
+        }
+        table
+    }
+}
+
+impl Book {
+    fn line(&mut self, visit: usize, number: u64, id: &[u8], hash: u64) {
+        if let Some(seen) = self.seen.get(&number) {
+            let (other_id, other_hash) = (seen.id.as_ref() != id, seen.hash != hash);
+            self.visits[visit].duplicates += 1;
+            if other_id {
+                self.problem(format!("line {number} comes again under another id"));
+            } else if other_hash {
+                self.problem(format!("line {number} comes again with another content"));
+            }
+            return;
+        }
+        if let Some(other) = self.ids.insert(id.into(), number) {
+            self.problem(format!("lines {other} and {number} have one id"));
+        }
+        self.seen.insert(number, Seen { id: id.into(), hash });
+        if number < self.last {
+            self.late += 1;
+        }
+        self.last = self.last.max(number);
+    }
+
+    fn problem(&mut self, problem: String) {
+        if self.problems.len() < MOST {
+            self.problems.push(problem);
+        }
+    }
+}
+
+/// Numbers in order as ranges.
+fn ranges(numbers: &[u64]) -> String {
+    let parts = numbers.chunk_by(|one, next| one + 1 == *next).map(|range| match range {
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}–{last}"),
+        [] => String::new(),
+    });
+    let mut parts: Vec<String> = parts.collect();
+    if parts.len() > MOST {
+        parts.truncate(MOST);
+        parts.push("…".to_owned());
+    }
+    parts.join(", ")
+}

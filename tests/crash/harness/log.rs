@@ -1,0 +1,183 @@
+//! A log file as a program and logrotate make it between them: rotated by renaming and by copying, compressed later.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::feed::{Feed, message};
+use super::ledger::Ledger;
+use super::rng::Rng;
+
+/// How many rotated files are kept, and no fewer than have lines that have not arrived.
+const KEPT: usize = 4;
+/// From which one on they are compressed.
+const COMPRESSED: usize = 2;
+
+pub(crate) struct Log {
+    path: PathBuf,
+    file: File,
+    /// The lines of the file, then of the rotated ones, from the newest on.
+    lines: VecDeque<Range<u64>>,
+    /// When it is rotated next, in lines.
+    limit: u64,
+    /// How many lines still go into a file that was renamed, until its writer opens the new one.
+    behind: Option<u64>,
+    packing: Option<Packing>,
+    ledger: Arc<Ledger>,
+    renamed: usize,
+    copied: usize,
+    packed: usize,
+}
+
+/// A file that is being compressed.
+struct Packing {
+    from: PathBuf,
+    input: File,
+    output: GzEncoder<File>,
+}
+
+impl Log {
+    pub(crate) fn new(path: &Path, ledger: Arc<Ledger>) -> Log {
+        Log {
+            path: path.to_owned(),
+            file: append(path),
+            lines: std::iter::once(0..0).collect(),
+            limit: 300,
+            behind: None,
+            packing: None,
+            ledger,
+            renamed: 0,
+            copied: 0,
+            packed: 0,
+        }
+    }
+
+    /// The name of a rotated file; 0 is the log itself.
+    fn name(&self, age: usize, packed: bool) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        if age > 0 {
+            name.push(format!(".{age}"));
+        }
+        if packed {
+            name.push(".gz");
+        }
+        name.into()
+    }
+
+    fn rotate(&mut self, rng: &mut Rng) {
+        while self.packing.is_some() {
+            self.pack();
+        }
+        if self.lines.len() > KEPT {
+            let oldest = self.lines.back().cloned().unwrap_or_default();
+            // What nobody has read yet would be lost, and that would be nobody's fault.
+            if !self.ledger.has(&oldest) {
+                return;
+            }
+            self.lines.pop_back();
+            _ = fs::remove_file(self.name(KEPT, true));
+        }
+        for age in (1..KEPT).rev() {
+            for packed in [false, true] {
+                _ = fs::rename(self.name(age, packed), self.name(age + 1, packed));
+            }
+        }
+        let next = self.lines[0].end;
+        if rng.once_in(2) {
+            self.copied += 1;
+            let mut copy = File::create(self.name(1, false)).unwrap();
+            let bytes = fs::read(&self.path).unwrap();
+            let half = rng.within(0..bytes.len() as u64 + 1) as usize;
+            copy.write_all(&bytes[..half]).unwrap();
+            pause(rng);
+            copy.write_all(&bytes[half..]).unwrap();
+            pause(rng);
+            self.file.set_len(0).unwrap();
+        } else {
+            self.renamed += 1;
+            fs::rename(&self.path, self.name(1, false)).unwrap();
+            // logrotate's `create`, or the writer's own doing when it opens the log again.
+            if rng.once_in(2) {
+                append(&self.path);
+            }
+            pause(rng);
+            self.behind = Some(rng.within(0..20));
+        }
+        self.lines.push_front(next..next);
+        if self.name(COMPRESSED, false).exists() {
+            let from = self.name(COMPRESSED, false);
+            let input = File::open(&from).unwrap();
+            let output = GzEncoder::new(File::create(self.name(COMPRESSED, true)).unwrap(), Compression::fast());
+            self.packing = Some(Packing { from, input, output });
+        }
+        self.limit = rng.within(100..700);
+    }
+
+    /// Compresses one more piece. The file goes when the other is complete.
+    fn pack(&mut self) {
+        let Some(packing) = &mut self.packing else { return };
+        let mut piece = [0; 4096];
+        let size = packing.input.read(&mut piece).unwrap();
+        packing.output.write_all(&piece[..size]).unwrap();
+        packing.output.flush().unwrap();
+        if size > 0 {
+            return;
+        }
+        if let Some(Packing { from, input, output }) = self.packing.take() {
+            let output = output.finish().unwrap();
+            output.set_modified(input.metadata().unwrap().modified().unwrap()).unwrap();
+            fs::remove_file(from).unwrap();
+            self.packed += 1;
+        }
+    }
+}
+
+impl Feed for Log {
+    fn write(&mut self, number: u64, rng: &mut Rng) {
+        self.behind = match self.behind {
+            Some(0) => {
+                self.file = append(&self.path);
+                None
+            }
+            Some(lines) => Some(lines - 1),
+            None => None,
+        };
+        // A line for the renamed file belongs to it.
+        let place = usize::from(self.behind.is_some());
+        self.lines[place].end = number + 1;
+        if place == 1 {
+            self.lines[0] = number + 1..number + 1;
+        }
+        let line = format!("{}\n", message(number, rng));
+        let cut = if rng.once_in(10) { rng.within(0..line.len() as u64) as usize } else { 0 };
+        if cut > 0 {
+            self.file.write_all(&line.as_bytes()[..cut]).unwrap();
+            pause(rng);
+        }
+        self.file.write_all(&line.as_bytes()[cut..]).unwrap();
+        self.pack();
+        if self.behind.is_none() && self.lines[0].end - self.lines[0].start >= self.limit {
+            self.rotate(rng);
+        }
+    }
+
+    fn counts(&self) -> String {
+        format!("rotations: {} renamed, {} copied, {} compressed", self.renamed, self.copied, self.packed)
+    }
+}
+
+fn append(path: &Path) -> File {
+    File::options().append(true).create(true).open(path).unwrap()
+}
+
+fn pause(rng: &mut Rng) {
+    if rng.once_in(3) {
+        std::thread::sleep(std::time::Duration::from_micros(rng.within(0..5_000)));
+    }
+}

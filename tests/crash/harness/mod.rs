@@ -1,0 +1,218 @@
+//! Kills the program again and again while it reads what is being written, cuts its connections and takes its receiver
+//! away, and then says whether everything arrived.
+
+mod disk;
+mod feed;
+mod journal;
+mod ledger;
+mod log;
+mod plan;
+mod program;
+mod receiver;
+mod rng;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use disk::Disk;
+use feed::{Feed, Writer};
+use journal::Journal;
+use ledger::{Cause, ID, Ledger};
+use log::Log;
+use plan::{Blow, Step, plan};
+use program::Program;
+use receiver::Receiver;
+
+/// What the program reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A log file that is rotated.
+    File,
+    /// A journal that is rotated.
+    Journal,
+}
+
+/// What is tried.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) program: PathBuf,
+    /// Arguments behind those that it gets anyway.
+    pub(crate) more: Vec<OsString>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) source: Source,
+    pub(crate) kills: usize,
+    pub(crate) seed: u64,
+    /// The rest between bursts of about ten lines.
+    pub(crate) rest: Duration,
+    /// How long nothing may arrive before what is missing counts as lost.
+    pub(crate) patience: Duration,
+    /// Whether the disk with the state is a small one that gets full at times.
+    pub(crate) full_disk: bool,
+    /// Where all files are; the folder has to be there.
+    pub(crate) folder: PathBuf,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// Everything that is wrong.
+    pub(crate) problems: Vec<String>,
+    /// What the tries were, and what arrived.
+    pub(crate) table: String,
+}
+
+/// One try.
+struct Try {
+    program: Program,
+    receiver: Receiver,
+    ledger: Arc<Ledger>,
+    disk: Option<Disk>,
+    /// Whether the disk was full since the last kill.
+    was_full: bool,
+    exits: usize,
+}
+
+/// Does everything, and returns when all has arrived or nothing more arrives.
+pub(crate) fn run(settings: &Settings) -> Outcome {
+    let ledger = Arc::new(Ledger::default());
+    let receiver = Receiver::start(Arc::clone(&ledger));
+    let (input, state) = (settings.folder.join("input"), settings.folder.join("state"));
+    fs::create_dir(&input).unwrap();
+    fs::create_dir(&state).unwrap();
+    let disk = settings.full_disk.then(|| Disk::mount(&state)).flatten();
+    let no_disk = settings.full_disk && disk.is_none();
+    let (followed, feed): (PathBuf, Box<dyn Feed>) = match settings.source {
+        Source::File => {
+            let path = input.join("kata-runtime.log");
+            let feed = Log::new(&path, Arc::clone(&ledger));
+            (path, Box::new(feed))
+        }
+        Source::Journal => (input.clone(), Box::new(Journal::new(&input, Arc::clone(&ledger)))),
+    };
+    let program = Program {
+        path: settings.program.clone(),
+        arguments: arguments(&followed, &state, receiver.port(), &settings.more),
+        environment: settings.environment.clone(),
+        errors: settings.folder.join("errors"),
+        child: None,
+        starts: 0,
+    };
+    let steps = plan(settings.seed, settings.kills, disk.is_some());
+    let mut one = Try { program, receiver, ledger, disk, was_full: false, exits: 0 };
+    one.program.start();
+    let writer = Writer::start(feed, settings.seed, settings.rest);
+    for step in &steps {
+        one.step(*step);
+    }
+    let (written, feed) = writer.stop();
+    one.wait_for(written, settings.patience);
+    one.program.kill();
+    let mut problems = one.ledger.problems(written);
+    if !problems.is_empty() {
+        problems.push(format!("seed {}; the program's last words: {}", settings.seed, one.program.last_words()));
+    }
+    Outcome { problems, table: one.table(settings.seed, &steps, written, feed.as_ref(), no_disk) }
+}
+
+/// The command line. Without a position it begins with the first line, so that one which dies before it has saved any
+/// leaves nothing out.
+fn arguments(followed: &Path, state: &Path, port: u16, more: &[OsString]) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--follow".into(), followed.into(), "--lines".into(), "all".into()];
+    arguments.extend(["--to".into(), format!("forward://127.0.0.1:{port}").into()]);
+    arguments.extend(["--state-dir".into(), state.into()]);
+    arguments.extend(["--record-id", ID, "--batch-size", "16K", "--batch-age", "100ms"].map(OsString::from));
+    arguments.extend(more.iter().cloned());
+    arguments
+}
+
+impl Try {
+    fn step(&mut self, step: Step) {
+        self.watch(step.after);
+        match step.blow {
+            Blow::Kill { down } => {
+                self.program.kill();
+                self.receiver.drain();
+                let saved = !std::mem::take(&mut self.was_full);
+                self.receiver.after(if saved { Cause::Kill } else { Cause::KillUnsaved });
+                std::thread::sleep(down);
+                self.program.start();
+            }
+            Blow::Cut { bytes } => self.receiver.cut(bytes),
+            Blow::LostAck => self.receiver.lose_ack(),
+            Blow::Away { time } => {
+                self.receiver.leave();
+                self.receiver.after(Cause::Away);
+                self.watch(time);
+                self.receiver.come_back();
+            }
+            Blow::FullDisk { time } => {
+                if let Some(disk) = &self.disk {
+                    disk.fill();
+                }
+                self.was_full = true;
+                self.receiver.after(Cause::FullDisk);
+                self.watch(time);
+                if let Some(disk) = &self.disk {
+                    disk.free();
+                }
+            }
+        }
+    }
+
+    /// Lets time go by. A program that ends by itself is a problem, unless its disk was full; it is started again.
+    fn watch(&mut self, time: Duration) {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.program.ended() {
+                self.exits += 1;
+                if self.disk.is_none() {
+                    self.ledger.problem(format!("the program ended by itself: {status}"));
+                }
+                self.receiver.after(Cause::Exit);
+                // Often enough to go on, and not so often that it fills the machine.
+                std::thread::sleep(Duration::from_millis(50));
+                self.program.start();
+            }
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(5)));
+        }
+    }
+
+    /// Waits until all lines have arrived, or nothing more arrives.
+    fn wait_for(&mut self, written: u64, patience: Duration) {
+        let (mut arrived, mut last) = (0, Instant::now());
+        // One that ends at once, again and again, brings nothing more.
+        let most = self.exits + 50;
+        while arrived < written && last.elapsed() < patience && self.exits < most {
+            self.watch(Duration::from_millis(10));
+            let now = self.ledger.arrived();
+            if now != arrived {
+                (arrived, last) = (now, Instant::now());
+            }
+        }
+    }
+
+    fn table(&self, seed: u64, steps: &[Step], written: u64, feed: &dyn Feed, no_disk: bool) -> String {
+        let count = |kind: fn(&Blow) -> bool| steps.iter().filter(|step| kind(&step.blow)).count();
+        let blows = format!(
+            "seed {seed}: {} kills, {} cuts, {} lost acks, {} absences of the receiver, {} full disks{}",
+            count(|blow| matches!(blow, Blow::Kill { .. })),
+            count(|blow| matches!(blow, Blow::Cut { .. })),
+            count(|blow| matches!(blow, Blow::LostAck)),
+            count(|blow| matches!(blow, Blow::Away { .. })),
+            count(|blow| matches!(blow, Blow::FullDisk { .. })),
+            if no_disk { " (no small disk can be mounted here)" } else { "" },
+        );
+        let Try { program, exits, .. } = self;
+        let starts = format!("the program: {} starts, {exits} ends by itself", program.starts);
+        format!("{blows}\n{starts}\n{}\n\n{}", feed.counts(), self.ledger.table(written))
+    }
+}

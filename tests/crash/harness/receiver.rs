@@ -1,0 +1,217 @@
+//! The receiver: takes everything into the ledger, and can be cut off, keep an ack to itself, go away and come back.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::ledger::{Cause, Ledger};
+use crate::support::forward::count::{Totals, Verdict, serve};
+use crate::support::forward::listen;
+
+const TICK: Duration = Duration::from_millis(1);
+
+struct Shared {
+    ledger: Arc<Ledger>,
+    address: SocketAddr,
+    wanted: AtomicBool,
+    listening: AtomicBool,
+    ended: AtomicBool,
+    open: Mutex<Vec<Option<TcpStream>>>,
+    active: AtomicUsize,
+    /// How many more bytes are read before the connection is cut.
+    budget: Mutex<Option<u64>>,
+    lose: AtomicBool,
+    cause: Mutex<Cause>,
+}
+
+pub(crate) struct Receiver {
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Receiver {
+    pub(crate) fn start(ledger: Arc<Ledger>) -> Receiver {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let shared = Arc::new(Shared {
+            ledger,
+            address: listener.local_addr().unwrap(),
+            wanted: AtomicBool::new(true),
+            listening: AtomicBool::new(true),
+            ended: AtomicBool::new(false),
+            open: Mutex::default(),
+            active: AtomicUsize::new(0),
+            budget: Mutex::new(None),
+            lose: AtomicBool::new(false),
+            cause: Mutex::new(Cause::Start),
+        });
+        let of_thread = Arc::clone(&shared);
+        let acceptor = std::thread::spawn(move || accept(&of_thread, Some(listener)));
+        Receiver { shared, acceptor: Some(acceptor) }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.shared.address.port()
+    }
+
+    /// What connections from now on are put down to.
+    pub(crate) fn after(&self, cause: Cause) {
+        *self.shared.cause.lock().unwrap() = cause;
+    }
+
+    /// Cuts a connection behind so many more bytes.
+    pub(crate) fn cut(&self, bytes: u64) {
+        *self.shared.budget.lock().unwrap() = Some(bytes);
+    }
+
+    /// Takes the next request, and ends the connection in place of the ack.
+    pub(crate) fn lose_ack(&self) {
+        self.shared.lose.store(true, Ordering::Release);
+    }
+
+    /// Closes everything, the port too.
+    pub(crate) fn leave(&self) {
+        self.shared.wanted.store(false, Ordering::Release);
+        self.until(|shared| !shared.listening.load(Ordering::Acquire));
+        self.shared.close();
+        self.drain();
+    }
+
+    pub(crate) fn come_back(&self) {
+        self.shared.wanted.store(true, Ordering::Release);
+        self.until(|shared| shared.listening.load(Ordering::Acquire));
+    }
+
+    /// Waits until all that dead clients had sent is taken.
+    pub(crate) fn drain(&self) {
+        self.until(|shared| shared.active.load(Ordering::Acquire) == 0);
+    }
+
+    fn until(&self, holds: impl Fn(&Shared) -> bool) {
+        let start = Instant::now();
+        while !holds(&self.shared) {
+            assert!(start.elapsed() < Duration::from_secs(20), "the receiver hangs");
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        if let Some(acceptor) = self.acceptor.take() {
+            _ = acceptor.join();
+        }
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        for stream in self.open.lock().unwrap().iter().flatten() {
+            _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        let cause = *self.cause.lock().unwrap();
+        let visit = self.ledger.visit(cause);
+        let mut wire = Wire { stream, budget: &self.budget, cut: false };
+        let served = serve(&mut wire, &mut Totals::default(), |frame| {
+            self.ledger.take(visit, frame);
+            let lost = self.lose.swap(false, Ordering::AcqRel);
+            if lost {
+                self.set_cause(Cause::LostAck);
+            }
+            Ok(if lost { Verdict::Close } else { Verdict::Ack })
+        });
+        if wire.cut {
+            self.set_cause(Cause::Cut);
+        } else if let Err(error) = served
+            && error.kind() == io::ErrorKind::InvalidData
+        {
+            self.ledger.problem(format!("a bad request: {error}"));
+        }
+    }
+
+    fn set_cause(&self, cause: Cause) {
+        *self.cause.lock().unwrap() = cause;
+    }
+}
+
+/// Accepts connections while that is wanted.
+fn accept(shared: &Arc<Shared>, first: Option<std::net::TcpListener>) {
+    let mut listener = first;
+    while !shared.ended.load(Ordering::Acquire) {
+        match (&listener, shared.wanted.load(Ordering::Acquire)) {
+            (Some(_), false) => {
+                listener = None;
+                shared.listening.store(false, Ordering::Release);
+            }
+            (None, true) => {
+                listener = Some(listen(shared.address));
+                shared.listening.store(true, Ordering::Release);
+            }
+            (None, false) => std::thread::sleep(TICK),
+            (Some(listener), true) => {
+                listener.set_nonblocking(true).unwrap();
+                let Ok((stream, _)) = listener.accept() else {
+                    std::thread::sleep(TICK);
+                    continue;
+                };
+                shared.active.fetch_add(1, Ordering::AcqRel);
+                let shared = Arc::clone(shared);
+                let place = {
+                    let mut open = shared.open.lock().unwrap();
+                    open.push(stream.try_clone().ok());
+                    open.len() - 1
+                };
+                std::thread::spawn(move || {
+                    shared.serve(stream);
+                    // The other handle would keep the connection open.
+                    shared.open.lock().unwrap()[place] = None;
+                    shared.active.fetch_sub(1, Ordering::AcqRel);
+                });
+            }
+        }
+    }
+}
+
+/// A connection that ends where the budget does.
+struct Wire<'a> {
+    stream: TcpStream,
+    budget: &'a Mutex<Option<u64>>,
+    cut: bool,
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Only once there is something, so that a cut which comes up meanwhile counts.
+        self.stream.peek(&mut [0])?;
+        let mut budget = self.budget.lock().unwrap();
+        if *budget == Some(0) {
+            *budget = None;
+            self.cut = true;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let most = budget.map_or(buffer.len(), |most| buffer.len().min(usize::try_from(most).unwrap_or(usize::MAX)));
+        let size = self.stream.read(&mut buffer[..most])?;
+        if let Some(budget) = budget.as_mut() {
+            *budget -= size as u64;
+        }
+        Ok(size)
+    }
+}
+
+impl Write for Wire<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}

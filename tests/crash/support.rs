@@ -1,0 +1,14 @@
+//! What the harness shares with the tests.
+
+#[allow(dead_code, unused_imports, reason = "the tests use all of it")]
+#[path = "../support/forward/mod.rs"]
+pub(crate) mod forward;
+#[allow(dead_code, unused_imports, reason = "the tests use all of it")]
+#[path = "../support/journal/mod.rs"]
+pub(crate) mod journal;
+#[path = "../support/json.rs"]
+mod json;
+#[path = "../support/skipped.rs"]
+pub(crate) mod skipped;
+
+pub(crate) use json::Json;

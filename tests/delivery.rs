@@ -1,0 +1,132 @@
+//! Delivery to forward servers, and where the next run goes on: the program as it is, against servers that take, refuse
+//! and lie, and against one that others made.
+
+mod crash;
+mod hostile;
+mod modes;
+mod signals;
+mod spool;
+mod state;
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::forward::{Event, Server};
+use crate::support::katalog;
+
+/// How long a test waits for what has to come.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A log of Kata's with lines whose numbers tell them apart.
+fn lines(numbers: std::ops::Range<usize>) -> String {
+    numbers
+        .map(|number| {
+            let (seconds, source) = (number % 60, ["runtime", "virtcontainers", "proxy"][number % 3]);
+            format!(
+                "time=\"2031-01-01T00:00:{seconds:02}.{number:09}Z\" level=info msg=\"line {number}\" source={source}\n"
+            )
+        })
+        .collect()
+}
+
+/// The number of a line, from the event that was made of it.
+fn number(event: &Event) -> usize {
+    event.text("kata_msg").and_then(|text| text.strip_prefix("line ")?.parse().ok()).unwrap()
+}
+
+/// The program with these flags, on its way to a server.
+fn to(server: &Server, flags: &[&str]) -> Command {
+    let mut command = katalog();
+    command.args(["--to", &server.url()]).args(flags);
+    command
+}
+
+/// Checks that every line has arrived, and says how often one came more than once.
+#[track_caller]
+fn complete(events: &[Event], numbers: std::ops::Range<usize>) -> usize {
+    let mut counts = vec![0_usize; numbers.end];
+    events.iter().for_each(|event| counts[number(event)] += 1);
+    let missing: Vec<usize> = numbers.clone().filter(|number| counts[*number] == 0).collect();
+    assert!(missing.is_empty(), "lines that are missing: {missing:?}");
+    events.len() - numbers.len()
+}
+
+/// A file in a directory.
+fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+/// The program in the background.
+struct Running {
+    child: Child,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Running {
+        Running { child: command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap() }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end, and gives what was said.
+    #[track_caller]
+    fn end(mut self) -> (ExitStatus, String) {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < SOON, "it does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (status, said)
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Waits until it holds.
+#[track_caller]
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < SOON, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Runs to the end, and gives exit code and what was said.
+fn run(command: &mut Command) -> (Option<i32>, String) {
+    let (status, said) = Running::start(command).end();
+    (status.code(), said)
+}
+
+/// The records that the program writes of an input, with the tag of each.
+fn records(input: &Path, flags: &[&str]) -> Vec<Value> {
+    let output = katalog().args(["--tag-key", "tag"]).args(flags).arg(input).output().unwrap();
+    assert!(output.status.success());
+    let values = serde_json::Deserializer::from_slice(&output.stdout).into_iter();
+    values.map(Result::unwrap).collect()
+}

@@ -1,0 +1,83 @@
+//! The program killed a few times while it delivers; `cargo run --example crash` does more of it.
+
+#[path = "../crash/harness/mod.rs"]
+mod harness;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harness::{Outcome, Settings, Source, run};
+
+use crate::support::journal::remote;
+
+const KILLS: usize = 12;
+
+fn settings(program: PathBuf, source: Source, seed: u64, folder: &Path) -> Settings {
+    Settings {
+        program,
+        more: Vec::new(),
+        environment: Vec::new(),
+        source,
+        kills: KILLS,
+        seed,
+        rest: Duration::from_millis(5),
+        patience: Duration::from_secs(30),
+        full_disk: false,
+        folder: folder.to_owned(),
+    }
+}
+
+#[track_caller]
+fn survives(source: Source, seed: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = run(&settings(env!("CARGO_BIN_EXE_katalog").into(), source, seed, folder.path()));
+    assert_eq!(outcome.problems, Vec::<String>::new(), "\n{}", outcome.table);
+}
+
+#[test]
+fn a_log_file_arrives_whole() {
+    survives(Source::File, 1);
+}
+
+#[test]
+fn a_journal_arrives_whole() {
+    if !remote::missing() {
+        survives(Source::Journal, 2);
+    }
+}
+
+/// What the harness says of a client with this fault, which is slow as well.
+fn stub(fault: &str) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/stub.sh");
+    let environment = vec![("FAULT".to_owned(), fault.to_owned())];
+    let (rest, patience) = (Duration::from_millis(15), Duration::from_secs(4));
+    run(&Settings { environment, rest, patience, kills: 8, ..settings(path, Source::File, 3, folder.path()) })
+}
+
+#[track_caller]
+fn finds(fault: &str, problem: &str) {
+    let Outcome { problems, table } = stub(fault);
+    assert!(problems.iter().any(|found| found.contains(problem)), "{fault}: {problems:?}\n{table}");
+}
+
+#[test]
+fn the_harness_has_nothing_against_a_client_that_is_right() {
+    let outcome = stub("");
+    assert_eq!(outcome.problems, Vec::<String>::new(), "\n{}", outcome.table);
+}
+
+#[test]
+fn the_harness_finds_what_is_lost() {
+    finds("early", "lines are missing");
+}
+
+#[test]
+fn the_harness_finds_too_many_duplicates() {
+    finds("late", "duplicates, and no request has more");
+}
+
+#[test]
+fn the_harness_finds_ids_that_change() {
+    finds("ids", "comes again under another id");
+}

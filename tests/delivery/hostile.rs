@@ -1,0 +1,251 @@
+//! Servers that do not do what they should: nothing is lost, and what is sent again is the same, byte for byte.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use katalog::checkpoint::Checkpoint;
+use katalog::cli::Cli;
+use katalog::config::options::Options;
+use katalog::config::{Config, Surroundings};
+use katalog::delivery::{Delivery, Forwarding, Queue};
+use katalog::exit::Exit;
+use katalog::report::StatsFormat;
+use katalog::rules::Rules;
+use katalog::signals::Signals;
+use katalog::sink::forward::{Client, Settings};
+use katalog::source::{self, Input};
+
+use super::{Running, complete, lines, put, run, to};
+use crate::support::forward::handshake::{Greeting, Trick};
+use crate::support::forward::tls::{Authority, Flaw};
+use crate::support::forward::{Conduct, Place, Reply, Script, Server};
+use crate::support::katalog;
+
+/// Flags that make chunks small and waiting short.
+const SHORT: [&str; 4] = ["--batch-size", "4K", "--ack-timeout", "300ms"];
+
+/// Sends lines to a server with this script, and checks that all arrive, and that a chunk is the same whenever it is sent.
+#[track_caller]
+fn survives(name: &str, script: Script) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..300));
+    let server = Server::start(script);
+    let (code, said) = run(to(&server, &SHORT).arg(log));
+    assert_eq!(code, Some(0), "{name}: {said}");
+    complete(&server.events(), 0..300);
+    let mut chunks: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+    for request in server.requests() {
+        let id = request.chunk.unwrap_or_else(|| panic!("{name}: a request without an id"));
+        let known = chunks.entry(id).or_insert_with(|| request.bytes.clone());
+        assert!(*known == request.bytes, "{name}: another request with the same id");
+    }
+    assert_eq!(server.faults(), [""; 0], "{name}");
+    server
+}
+
+/// Misbehaves for some requests and then no longer.
+fn replies(reply: Reply, count: usize) -> Script {
+    Script::default().replies(move |request| if request.number < count { reply.clone() } else { Reply::Ack })
+}
+
+#[test]
+fn answers_that_are_none() {
+    for (reply, count) in [
+        (Reply::Silence, 1),
+        (Reply::Late(Duration::from_millis(700)), 1),
+        (Reply::WrongId, 2),
+        (Reply::Nack, 2),
+        (Reply::NackOnly, 2),
+        (Reply::Lose, 2),
+        (Reply::Refuse, 2),
+        (Reply::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), 0),
+        (Reply::Bytes(vec![0xc1]), 0),
+        (Reply::AckOfBytes, usize::MAX),
+        (Reply::Split, usize::MAX),
+        (Reply::Twice, 1),
+    ] {
+        let server = survives(&format!("{reply:?}"), replies(reply.clone(), count));
+        let sent = server.requests().len();
+        assert!(count == 0 || count == usize::MAX || sent > 3, "{reply:?}: {sent}");
+    }
+}
+
+#[test]
+fn connections_that_break() {
+    for byte in [0, 1, 17, 100, 1500, 4000, 5000, 9000] {
+        let conduct = move |number| match number {
+            0..2 => Conduct::cut(Place::Byte(byte)),
+            _ => Conduct::default(),
+        };
+        survives(&format!("cut after {byte}"), Script::default().connections(conduct));
+    }
+    survives(
+        "cut inside a request",
+        Script::default()
+            .connections(|number| if number == 0 { Conduct::cut(Place::Inside(2, 50)) } else { Conduct::default() }),
+    );
+    survives("slow", Script::default().connections(|_| Conduct::pace(4000, Duration::from_millis(1))));
+}
+
+#[test]
+fn a_server_that_stops_reading() {
+    let conduct = |number| if number == 0 { Conduct::deaf(Place::Inside(1, 10)) } else { Conduct::default() };
+    survives("deaf", Script::default().connections(conduct));
+}
+
+#[test]
+fn handshakes_that_fail_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..3));
+    let key = put(folder.path(), "key", "s3cret");
+    let key = key.to_str().unwrap();
+    let with_key = || Greeting::with_key("s3cret");
+    for (name, greeting, flags, says) in [
+        ("another key", Some(Greeting::with_key("other")), vec!["--shared-key-file", key], "shared_key mismatch"),
+        (
+            "a lie",
+            Some(with_key().with_trick(Trick::Lie)),
+            vec!["--shared-key-file", key],
+            "does not hold the shared key",
+        ),
+        (
+            "closed",
+            Some(with_key().with_trick(Trick::CloseForPong)),
+            vec!["--shared-key-file", key],
+            "in the handshake",
+        ),
+        (
+            "refused",
+            Some(with_key().with_trick(Trick::Refuse("anonymous source host '127.0.0.1' denied"))),
+            vec!["--shared-key-file", key],
+            "anonymous source host",
+        ),
+        ("no user", Some(with_key().with_user("kata", "x")), vec!["--shared-key-file", key], "user"),
+        ("no key", Some(with_key()), vec![], "requires a shared key"),
+        ("huge", Some(with_key().with_trick(Trick::HugeHelo(1 << 20))), vec!["--shared-key-file", key], "it"),
+        (
+            "garbage",
+            Some(with_key().with_trick(Trick::Helo(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()))),
+            vec!["--shared-key-file", key],
+            "SSH-2.0",
+        ),
+    ] {
+        let script = greeting.map_or_else(Script::default, |greeting| Script::default().greets(greeting));
+        let server = Server::start(script);
+        let (code, said) = run(to(&server, &flags).arg(&log));
+        assert_eq!(code, Some(78), "{name}: {said}");
+        assert!(said.contains(says) && said.contains(&server.url()), "{name}: {said}");
+        assert!(!said.contains("s3cret"), "{name}: {said}");
+        assert!(server.events().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn handshakes_that_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..300));
+    let key = put(folder.path(), "key", "s3cret\n");
+    for keepalive in [Some(true), Some(false), None] {
+        let greeting = Greeting { keepalive, ..Greeting::with_key("s3cret").with_user("kata", "pass") };
+        let server = Server::start(Script::default().greets(greeting));
+        let mut command = to(&server, &SHORT);
+        command.arg("--shared-key-file").arg(&key).args(["--user", "kata"]).env("KATALOG_PASSWORD", "pass").arg(&log);
+        let (code, said) = run(&mut command);
+        assert_eq!(code, Some(0), "{keepalive:?}: {said}");
+        assert_eq!(complete(&server.events(), 0..300), 0, "{keepalive:?}");
+        assert_eq!(server.connections() > 1, keepalive == Some(false), "{keepalive:?}");
+        assert_eq!(server.faults(), [""; 0], "{keepalive:?}");
+    }
+}
+
+#[test]
+fn certificates_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..3));
+    let authority = Authority::new("authority");
+    let ca = put(folder.path(), "ca.pem", authority.pem());
+    let other = put(folder.path(), "other.pem", Authority::new("another").pem());
+    let client = authority.client();
+    let (cert, key) = client.write(folder.path());
+    let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
+    let versions = rustls::ALL_VERSIONS;
+    for (name, flaw, ca, clients, flags, code) in [
+        ("good", Flaw::None, &ca, None, vec![], 0),
+        ("wrong name", Flaw::Name, &ca, None, vec![], 78),
+        ("expired", Flaw::Expired, &ca, None, vec![], 78),
+        ("another authority", Flaw::None, &other, None, vec![], 78),
+        ("insecure", Flaw::Expired, &other, None, vec!["--tls-insecure"], 0),
+        ("a client's certificate", Flaw::None, &ca, Some(&authority), vec!["--tls-cert", cert, "--tls-key", key], 0),
+        ("none of a client", Flaw::None, &ca, Some(&authority), vec!["--give-up-after", "500ms"], -1),
+    ] {
+        let config = authority.server(flaw).serves(versions, clients);
+        let server = Server::start(Script::default().tls(config));
+        let url = format!("forward+tls://localhost:{}", server.port());
+        let (ended, said) = run(katalog().args(["--to", &url, "--tls-ca"]).arg(ca).args(&flags).arg(&log));
+        match code {
+            // A server may say so only after the handshake, or not at all.
+            -1 => assert!(matches!(ended, Some(69 | 78)), "{name}: {said}"),
+            code => assert_eq!(ended, Some(code), "{name}: {said}"),
+        }
+        assert_eq!(server.events().len(), if code == 0 { 3 } else { 0 }, "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_record_that_no_server_takes_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..300));
+    let refused = folder.path().join("refused.ndjson");
+    let server = Server::start(Script::default().poison(b"line 123"));
+    let flags = ["katalog", "--to", &server.url(), "--batch-size", "64K", "--refused", refused.to_str().unwrap()];
+    let cli = Cli::read(flags.into_iter().map(Into::into)).unwrap();
+    let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    let config = Config::new(cli.options, Options::default(), nowhere);
+    let rules = Rules::new(&config).unwrap();
+    // With the pauses that users get it takes minutes until a record counts as one that is refused.
+    let pause = Duration::from_millis(2);
+    let settings = Settings { first_backoff: pause, last_backoff: pause, ..config.forward.clone().unwrap() };
+    let forwarding = Forwarding {
+        client: Client::new(settings).unwrap(),
+        window: config.window,
+        refused: config.refused.clone(),
+        spool: None,
+        stop: Arc::default(),
+    };
+    let delivery = Delivery::Queued(Queue::start(forwarding, Checkpoint::forgetful()).unwrap());
+    let groups = source::groups(&[Input::File(log)], &config.journal, false);
+    let outcome = katalog::run::run(&config, &rules, &groups, delivery, &Signals::default());
+    assert_eq!(outcome.exit, Exit::Success);
+    let mut numbers: Vec<usize> = server.events().iter().map(super::number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..300).filter(|number| *number != 123).collect::<Vec<_>>());
+    let lines = std::fs::read_to_string(refused).unwrap();
+    let [line] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["record"]["kata_msg"], "line 123");
+    assert!(line["reason"].as_str().unwrap().len() > 10 && line["server"].as_str().unwrap().contains("127.0.0.1"));
+    let mut stats = Vec::new();
+    outcome.stats.write(StatsFormat::Json, &mut stats).unwrap();
+    let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+    assert_eq!((&stats["written"], &stats["refused"]), (&300.into(), &1.into()));
+}
+
+#[test]
+fn a_server_that_is_away_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..300));
+    let port = Server::start(Script::default()).stop();
+    let url = format!("forward://127.0.0.1:{port}");
+    let running = Running::start(katalog().args(["--to", &url]).args(SHORT).arg(&log));
+    std::thread::sleep(Duration::from_millis(300));
+    let server = Server::on(port, Script::default());
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("cannot connect") && said.contains("takes records again"), "{said}");
+    assert_eq!(complete(&server.events(), 0..300), 0);
+    drop(server);
+    let (code, said) = run(katalog().args(["--to", &url, "--give-up-after", "200ms"]).arg(&log));
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("gave up"), "{said}");
+}

@@ -1,0 +1,126 @@
+//! What a host asks for while the program runs.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::{Running, complete, lines, put, to, wait};
+use crate::support::forward::{Reply, Script, Server};
+use crate::support::katalog;
+
+/// In less time than this, what is asked for is seen.
+const LOOKED: Duration = Duration::from_millis(1500);
+
+#[test]
+fn the_end_delivers_what_is_in_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..50));
+    for signal in ["TERM", "INT"] {
+        let server = Server::start(Script::default());
+        // By itself it would wait for an hour.
+        let state = folder.path().join(signal);
+        let mut command = to(&server, &["--follow", "--batch-age", "1h", "--state-dir"]);
+        let running = Running::start(command.arg(&state).arg(&log));
+        wait("the lock", || state.join("lock").exists());
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal(signal);
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        assert_eq!(complete(&server.events(), 0..50), 0);
+        assert!(fs::read_to_string(state.join("state.json")).unwrap().contains("kata.log"));
+    }
+}
+
+#[test]
+fn a_silent_server_does_not_hold_the_end_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..50));
+    let state = folder.path().join("state");
+    let server = Server::start(Script::default().replies(|_| Reply::Silence));
+    let flags = ["--follow", "--batch-age", "50ms", "--state-dir"];
+    let running = Running::start(to(&server, &flags).arg(&state).arg(&log));
+    let taken = server.wait_for_requests(1)[0].events;
+    let start = Instant::now();
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(said.contains("not delivered") && said.contains("next run"), "{said}");
+    server.script(Script::default());
+    let running = Running::start(to(&server, &flags).arg(&state).arg(&log));
+    wait("what was not acknowledged", || server.events().len() >= taken + 50);
+    running.signal("TERM");
+    assert_eq!(running.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..50));
+    let server = Server::start(Script::default().replies(|_| Reply::Silence));
+    let running = Running::start(to(&server, &["--follow", "--batch-age", "50ms"]).arg(&log));
+    server.wait_for_requests(1);
+    let start = Instant::now();
+    running.signal("TERM");
+    std::thread::sleep(Duration::from_millis(100));
+    running.signal("TERM");
+    assert_eq!(running.end().0.code(), Some(128 + 15));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn counters_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..50));
+    let server = Server::start(Script::default());
+    let running = Running::start(to(&server, &["--follow", "--batch-age", "1h", "--stats", "json"]).arg(&log));
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(server.events().is_empty());
+    running.signal("USR1");
+    server.wait_for_events(50);
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    let counts: Vec<serde_json::Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(counts.len(), 2, "{said}");
+    assert!(counts.iter().all(|counts| counts["written"] == 50), "{said}");
+}
+
+#[test]
+fn another_configuration_holds_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..5));
+    let (first, second) = (Server::start(Script::default()), Server::start(Script::default()));
+    let configure = |server: &Server, tag: &str| {
+        let text = format!("to = [\"{}\"]\ntag = \"{tag}\"\nfollow = true\nbatch-age = \"50ms\"\n", server.url());
+        put(folder.path(), "katalog.toml", text)
+    };
+    let config = configure(&first, "one");
+    let append = |numbers: std::ops::Range<usize>| {
+        let mut text = fs::read_to_string(&log).unwrap();
+        text += &lines(numbers);
+        // In place, as a writer appends.
+        let tail = text.split_off(usize::try_from(fs::metadata(&log).unwrap().len()).unwrap());
+        std::io::Write::write_all(&mut fs::OpenOptions::new().append(true).open(&log).unwrap(), tail.as_bytes())
+            .unwrap();
+    };
+    let running = Running::start(katalog().arg("--config").arg(&config).arg(&log));
+    first.wait_for_events(5);
+    // One that cannot be used changes nothing.
+    fs::write(&config, "to = 7\n").unwrap();
+    running.signal("HUP");
+    std::thread::sleep(LOOKED);
+    append(5..8);
+    first.wait_for_events(8);
+    configure(&second, "two");
+    running.signal("HUP");
+    std::thread::sleep(LOOKED);
+    append(8..10);
+    let events = second.wait_for_events(2);
+    assert!(events.iter().all(|event| event.tag == "two"));
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("key \"to\"") && said.contains("the old configuration goes on"), "{said}");
+    let all: Vec<_> = first.events().into_iter().chain(second.events()).collect();
+    assert_eq!(complete(&all, 0..10), 0, "nothing comes twice");
+}

@@ -1,0 +1,109 @@
+//! What comes through a pipe is kept until it is delivered, in the spool if there is one.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::{Running, complete, lines, run, to, wait};
+use crate::support::forward::{Script, Server};
+use crate::support::katalog;
+
+/// Starts the program and writes into its standard input.
+fn fed(command: &mut Command, text: &str) -> Running {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = text.to_owned();
+    // A full spool stops the reading.
+    std::thread::spawn(move || _ = stdin.write_all(text.as_bytes()));
+    Running { child }
+}
+
+#[test]
+fn it_outlives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool");
+    let port = Server::start(Script::default()).stop();
+    let url = format!("forward://127.0.0.1:{port}");
+    let command =
+        |text: &str| fed(katalog().args(["--to", &url, "--batch-size", "16K", "--spool"]).arg(&spool).arg("-"), text);
+    let files =
+        || fs::read_dir(&spool).map_or(0, |files| files.filter(|file| is_spooled(file.as_ref().unwrap())).count());
+    let running = command(&lines(0..2000));
+    // All of it is on disk, while nobody takes it.
+    let size = || -> u64 {
+        fs::read_dir(&spool)
+            .map_or(0, |files| files.map(|file| file.unwrap().metadata().map_or(0, |data| data.len())).sum())
+    };
+    wait("the spool", || size() > 2000 * 150);
+    let mut before = 0;
+    wait("its end", || {
+        std::mem::replace(&mut before, size()) == size() && {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            before == size()
+        }
+    });
+    running.kill();
+    assert!(files() > 0);
+    let server = Server::on(port, Script::default());
+    let (status, said) = command(&lines(2000..2010)).end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(complete(&server.events(), 0..2010), 0);
+    assert_eq!(files(), 0);
+}
+
+fn is_spooled(file: &fs::DirEntry) -> bool {
+    file.path().extension().is_some_and(|extension| extension == "spool")
+}
+
+#[test]
+fn a_full_one_drops_and_counts_if_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool");
+    let port = Server::start(Script::default()).stop();
+    let url = format!("forward://127.0.0.1:{port}");
+    let flags = ["--to", &url, "--batch-size", "4K", "--spool-limit", "64K", "--spool-full", "drop", "--stats", "json"];
+    let running = fed(katalog().args(flags).arg("--spool").arg(&spool).arg("-"), &lines(0..3000));
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let server = Server::on(port, Script::default());
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    let stats: serde_json::Value = said.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let dropped = stats["overflowed"].as_u64().unwrap();
+    assert!(dropped > 0 && said.contains("records are dropped"), "{said}");
+    assert_eq!(server.events().len() as u64 + dropped, 3000);
+}
+
+#[test]
+fn without_one_reading_waits() {
+    let port = Server::start(Script::default()).stop();
+    let url = format!("forward://127.0.0.1:{port}");
+    let running = fed(katalog().args(["--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let server = Server::on(port, Script::default());
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(complete(&server.events(), 0..5000), 0);
+}
+
+#[test]
+fn a_pipe_is_delivered_while_it_is_open() {
+    let server = Server::start(Script::default());
+    let mut child =
+        to(&server, &["--batch-age", "50ms", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for number in 0..3 {
+        stdin.write_all(lines(number..number + 1).as_bytes()).unwrap();
+        server.wait_for_events(number + 1);
+    }
+    // The end of the program is not that of the pipe.
+    let running = Running { child };
+    stdin.write_all(lines(3..4).as_bytes()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(complete(&server.events(), 0..4), 0);
+    drop(stdin);
+    let (code, _) = run(to(&server, &["-"]).stdin(Stdio::null()));
+    assert_eq!(code, Some(0));
+}

@@ -1,0 +1,146 @@
+//! A run that ends anywhere, and one that goes on from its position: together they give every entry once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use katalog::cli::Cli;
+use katalog::config::options::Options;
+use katalog::config::{Config, Surroundings};
+use katalog::encode::Encoder;
+use katalog::entry::Batch;
+use katalog::pipeline::{Chunk, Worker};
+use katalog::position::{JournalPosition, Position};
+use katalog::rules::Rules;
+use katalog::source::{self, Fill};
+
+use super::merged::{boots, copies, interleaved, machines};
+use super::put;
+use crate::support::journal::samples::{BOOT, service};
+use crate::support::journal::{Entry, Shape, State, Writer, file};
+
+/// The cursors of what a run gives until it has filled so many batches, and its position then.
+fn run(
+    paths: &[PathBuf],
+    flags: &[&str],
+    resume: Option<JournalPosition>,
+    batches: usize,
+) -> (Vec<String>, JournalPosition) {
+    let arguments = ["katalog", "--drop=!__CURSOR"].into_iter().chain(flags.iter().copied()).map(Into::into);
+    let cli = Cli::read(arguments).unwrap();
+    let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    let mut config = Config::new(cli.options, Options::default(), nowhere);
+    config.journal.resume = resume;
+    let rules = Rules::new(&config).unwrap();
+    let (mut source, errors) = source::open_journals(paths, &config.journal, 2000, &rules);
+    assert!(errors.is_empty(), "{errors:?}");
+    let mut worker = Worker::new(&rules, Encoder::new(&config.encode));
+    let (mut batch, mut chunk) = (Batch::default(), Chunk::default());
+    let mut position = None;
+    for _ in 0..batches {
+        let fill = source.fill(&mut batch).unwrap();
+        worker.run(&batch, &mut chunk);
+        position = source.position();
+        if fill == Fill::End {
+            break;
+        }
+    }
+    let Some(Position::Journal(position)) = position else { panic!("a journal has a position") };
+    let records = serde_json::Deserializer::from_slice(&chunk.out.bytes).into_iter::<serde_json::Value>();
+    let cursors = records.map(|record| record.unwrap()["__CURSOR"].as_str().unwrap().to_owned());
+    (cursors.collect(), position)
+}
+
+/// Ends a run after each number of batches, and goes on from there.
+fn check(name: &str, folder: &Path) {
+    let paths = [folder.to_owned()];
+    for flags in [&["--format=journal-json"][..], &[], &["--others=pass"]] {
+        let (whole, end) = run(&paths, flags, None, usize::MAX);
+        assert!(whole.len() > 20, "{name} {flags:?}: {}", whole.len());
+        assert_eq!(run(&paths, flags, Some(end), usize::MAX).0, [""; 0], "{name} {flags:?}");
+        for batches in 1.. {
+            let (mut given, position) = run(&paths, flags, None, batches);
+            assert_eq!(position.cursor.as_ref(), given.last(), "{name} {flags:?} {batches}");
+            let complete = given.len() == whole.len();
+            given.extend(run(&paths, flags, Some(position), usize::MAX).0);
+            let mut expected = whole.clone();
+            given.sort();
+            if name == "copies" {
+                // Whether a file has what another one gave shows when its turn comes.
+                given.dedup();
+            }
+            expected.sort();
+            assert_eq!(given, expected, "{name} {flags:?}, ended after {batches} batches");
+            if complete {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_entry_is_lost_or_given_twice() {
+    check("interleaved", interleaved().path());
+    let [two, one] = boots();
+    check("two boots", two.path());
+    check("one boot", one.path());
+    check("machines", machines().path());
+    check("copies", copies().path());
+}
+
+#[test]
+fn clocks_that_go_back_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = |numbers: std::ops::Range<u64>| -> Vec<Entry> {
+        numbers
+            .map(|number| {
+                let mut entry = service(number, BOOT + u128::from(number / 40));
+                entry.realtime -= number / 30 * 50_000_000;
+                entry.monotonic = 1_000_000 + number % 40 * 7;
+                entry
+            })
+            .collect()
+    };
+    let shape = |id| Shape { file_id: id, seqnum_id: id % 2, state: State::Archived, ..Shape::default() };
+    for id in 0..6 {
+        let mut writer = Writer::new(shape(id + 2));
+        writer.seqnum = 1 + u64::try_from(id).unwrap() * 100;
+        let from = u64::try_from(id).unwrap() * 25;
+        entries(from..from + 25).iter().for_each(|entry| {
+            writer.entry(entry);
+            writer.seqnum += 1;
+        });
+        put(folder.path(), format!("{id}.journal"), &writer.finish());
+    }
+    check("clocks", folder.path());
+}
+
+/// What is written, rotated and renamed between two runs.
+#[test]
+fn what_came_meanwhile_is_all_that_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries: Vec<Entry> = (0..60).map(|number| service(number, BOOT)).collect();
+    let shape = |state| Shape { file_id: 1, seqnum_id: 1, state, ..Shape::default() };
+    let path = put(folder.path(), "system.journal", &file(&shape(State::Online), &entries[..40]));
+    let paths = [folder.path().to_owned()];
+    let flags = ["--format=journal-json"];
+    let (first, position) = run(&paths, &flags, None, usize::MAX);
+    assert_eq!(first.len(), 40);
+    // The same file with more in it, under the name of an archived one, and another one of the same source after it.
+    fs::remove_file(path).unwrap();
+    let archived = file(&shape(State::Archived), &entries[..45]);
+    put(folder.path(), "system@00000000000000000000000000000001-0000000000000001-0005f5e100000000.journal", &archived);
+    let mut next = Writer::new(Shape { file_id: 2, seqnum_id: 1, state: State::Online, ..Shape::default() });
+    for (number, entry) in entries.iter().enumerate().skip(45) {
+        next.seqnum = number as u64 + 1;
+        next.entry(entry);
+    }
+    put(folder.path(), "system.journal", &next.finish());
+    let (second, _) = run(&paths, &flags, Some(position), usize::MAX);
+    let numbers: Vec<usize> = second.iter().map(|cursor| number(cursor)).collect();
+    assert_eq!(numbers, (41..=60).collect::<Vec<_>>());
+}
+
+fn number(cursor: &str) -> usize {
+    let number = cursor.split(';').find_map(|part| part.strip_prefix("i=")).unwrap();
+    usize::from_str_radix(number, 16).unwrap()
+}

@@ -1,0 +1,102 @@
+//! A receiver with next to nothing to do: it finds where requests end, asks its user about each, and acknowledges them.
+
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::{self, Read, Write};
+use std::ops::AddAssign;
+
+use super::plain::plain;
+use super::wire::{Bad, Frame, Scanner, Walk, ack, member, string};
+
+/// Room for what is read at a time; it grows with the largest request.
+const ROOM: usize = 1 << 20;
+
+/// What came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) requests: u64,
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, more: Totals) {
+        self.requests += more.requests;
+        self.events += more.events;
+        self.bytes += more.bytes;
+    }
+}
+
+/// What becomes of a request that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Ack,
+    Silence,
+    /// The connection ends, and the ack is lost.
+    Close,
+}
+
+/// Serves a connection to its end. Each request is shown to `take` before its ack is sent; `totals` counts it by then.
+pub(crate) fn serve(
+    stream: &mut (impl Read + Write),
+    totals: &mut Totals,
+    mut take: impl FnMut(&Frame<'_>) -> io::Result<Verdict>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; ROOM];
+    let mut filled = 0;
+    let mut scanner = Scanner::new();
+    loop {
+        let mut start = 0;
+        while let Some(size) = scanner.end(&buffer[start..filled]).map_err(invalid)? {
+            let frame = Frame::parse(&buffer[start..start + size]).map_err(invalid)?;
+            totals.requests += 1;
+            totals.bytes += size as u64;
+            totals.events += match frame.count() {
+                Some(count) => count,
+                None => Walk::new(&plain(&frame).map_err(invalid)?).count() as u64,
+            };
+            match take(&frame)? {
+                Verdict::Ack => {
+                    if let Some(chunk) = frame.chunk {
+                        stream.write_all(&ack(chunk))?;
+                    }
+                }
+                Verdict::Silence => {}
+                Verdict::Close => return Ok(()),
+            }
+            start += size;
+            scanner = Scanner::new();
+        }
+        buffer.copy_within(start..filled, 0);
+        filled -= start;
+        if filled == buffer.len() {
+            buffer.resize(2 * filled, 0);
+        }
+        match stream.read(&mut buffer[filled..]) {
+            Ok(0) => return Ok(()),
+            Ok(size) => filled += size,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Shows each record of a request and its id, which is the text under this key.
+pub(crate) fn records(frame: &Frame<'_>, key: &str, mut show: impl FnMut(&[u8], &[u8])) -> Result<(), Bad> {
+    for entry in Walk::new(&plain(frame)?) {
+        let record = entry?.record;
+        let id = member(record, key.as_bytes())?.ok_or_else(|| Bad::new(format!("a record without {key}")))?;
+        show(string(id)?, record);
+    }
+    Ok(())
+}
+
+/// A number that stands for the bytes of a record, the same in every run.
+pub(crate) fn hash(record: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(record);
+    hasher.finish()
+}
+
+pub(crate) fn invalid(bad: Bad) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, bad)
+}

@@ -1,0 +1,70 @@
+//! Events as a receiver hands them on.
+
+use rmpv::Value;
+
+use super::plain::plain;
+use super::wire::{Bad, Frame, Kind, Walk, kind, split};
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) tag: String,
+    pub(crate) seconds: u32,
+    pub(crate) nanos: u32,
+    /// What stood beside the time; nil where nothing did.
+    pub(crate) metadata: Value,
+    pub(crate) record: Value,
+}
+
+impl Event {
+    /// The value under a key of the record.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        let pairs = self.record.as_map()?;
+        pairs.iter().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
+    }
+
+    /// The text under a key of the record.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.get(key)?.as_str()
+    }
+}
+
+/// The events of a request, in its order.
+pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, Bad> {
+    let tag = String::from_utf8(frame.tag.to_vec()).map_err(|_| Bad::new("the tag is not UTF-8"))?;
+    let entries = plain(frame)?;
+    let mut events = Vec::new();
+    for entry in Walk::new(&entries) {
+        let entry = entry?;
+        let (time, metadata) = match kind(entry.time)? {
+            Kind::Array(2, inside) => {
+                let (time, metadata) = split(inside)?;
+                (time, value(metadata)?)
+            }
+            _ => (entry.time, Value::Nil),
+        };
+        let (seconds, nanos) = stamp(time)?;
+        let record = value(entry.record)?;
+        if !record.is_map() {
+            return Err(Bad::new(format!("a record is no map: {record}")));
+        }
+        events.push(Event { tag: tag.clone(), seconds, nanos, metadata, record });
+    }
+    Ok(events)
+}
+
+/// Seconds and nanoseconds of a time in either form.
+fn stamp(time: &[u8]) -> Result<(u32, u32), Bad> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+    match kind(time)? {
+        Kind::Extension(0, data) if data.len() == 8 => Ok((number(&data[..4]), number(&data[4..]))),
+        Kind::Unsigned(seconds) => {
+            Ok((u32::try_from(seconds).map_err(|_| Bad::new("a time beyond 32 bits of seconds"))?, 0))
+        }
+        other => Err(Bad::new(format!("{other:?} as a time"))),
+    }
+}
+
+fn value(mut bytes: &[u8]) -> Result<Value, Bad> {
+    rmpv::decode::read_value(&mut bytes).map_err(|error| Bad::new(error.to_string()))
+}

@@ -1,0 +1,184 @@
+//! The server's side of the handshake, honest or not.
+
+use std::time::Duration;
+
+use rmpv::Value;
+use sha2::{Digest, Sha512};
+
+use super::wire::{Bad, binary, text};
+
+/// In which form nonce and salt are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As bytes, as Fluentd does.
+    Bytes,
+    /// As a string that is not UTF-8, as Fluent Bit does.
+    Text,
+}
+
+/// Where the server leaves the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// Nowhere.
+    None,
+    /// The PONG says yes, and its digest is of another key.
+    Lie,
+    /// The PONG says no, with this reason and without name and digest.
+    Refuse(&'static str),
+    /// The connection is closed in place of the PONG, as Fluent Bit does where the key is wrong.
+    CloseForPong,
+    /// The PONG never comes.
+    NoPong,
+    /// The PONG comes byte by byte.
+    SlowPong,
+    /// These bytes come in place of the PONG.
+    Pong(Vec<u8>),
+    /// These bytes come in place of the HELO.
+    Helo(Vec<u8>),
+    /// The HELO has a nonce of so many bytes.
+    HugeHelo(usize),
+    /// The HELO comes this late.
+    LateHelo(Duration),
+}
+
+/// What a server demands before it takes events.
+#[derive(Clone, Debug)]
+pub(crate) struct Greeting {
+    pub(crate) key: String,
+    pub(crate) hostname: String,
+    /// Names and passwords. Where there are none, no user is asked for.
+    pub(crate) users: Vec<(String, String)>,
+    pub(crate) nonce: Vec<u8>,
+    /// The salt of passwords.
+    pub(crate) auth: Vec<u8>,
+    pub(crate) form: Form,
+    /// What the HELO says of it. If not, the connection ends with the first ack.
+    pub(crate) keepalive: Option<bool>,
+    pub(crate) trick: Trick,
+}
+
+impl Greeting {
+    /// Demands this key, as Fluentd does.
+    pub(crate) fn with_key(key: &str) -> Greeting {
+        Greeting {
+            key: key.to_owned(),
+            hostname: "server.example".to_owned(),
+            users: Vec::new(),
+            nonce: (0x00..0x10).collect(),
+            auth: (0x10..0x20).collect(),
+            form: Form::Bytes,
+            keepalive: Some(true),
+            trick: Trick::None,
+        }
+    }
+
+    /// Demands a user as well.
+    pub(crate) fn with_user(mut self, name: &str, password: &str) -> Greeting {
+        self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    pub(crate) fn with_trick(mut self, trick: Trick) -> Greeting {
+        self.trick = trick;
+        self
+    }
+
+    /// The first bytes of the connection.
+    pub(crate) fn helo(&self) -> Vec<u8> {
+        let string = match self.form {
+            Form::Bytes => binary,
+            Form::Text => text,
+        };
+        let nonce = match self.trick {
+            Trick::Helo(ref bytes) => return bytes.clone(),
+            Trick::HugeHelo(size) => vec![b'n'; size],
+            _ => self.nonce.clone(),
+        };
+        let mut bytes = vec![0x92];
+        text(b"HELO", &mut bytes);
+        bytes.push(0x82 + u8::from(self.keepalive.is_some()));
+        text(b"nonce", &mut bytes);
+        string(&nonce, &mut bytes);
+        text(b"auth", &mut bytes);
+        match self.users.is_empty() {
+            true => text(b"", &mut bytes),
+            false => string(&self.auth, &mut bytes),
+        }
+        if let Some(keepalive) = self.keepalive {
+            text(b"keepalive", &mut bytes);
+            bytes.push(0xc2 + u8::from(keepalive));
+        }
+        bytes
+    }
+
+    /// The answer to a PING, and whether it says yes.
+    pub(crate) fn pong(&self, ping: &Ping) -> (Vec<u8>, bool) {
+        let expected = digest(&[&ping.salt, ping.hostname.as_bytes(), &self.nonce, self.key.as_bytes()]);
+        let known = |(name, password): &(String, String)| {
+            *name == ping.username && digest(&[&self.auth, name.as_bytes(), password.as_bytes()]) == ping.password
+        };
+        let reason = match &self.trick {
+            Trick::Refuse(reason) => reason,
+            _ if ping.digest != expected => "shared_key mismatch",
+            _ if !self.users.is_empty() && !self.users.iter().any(known) => "username/password mismatch",
+            _ => "",
+        };
+        let yes = reason.is_empty();
+        let key = if self.trick == Trick::Lie { "another" } else { &self.key };
+        let proof = digest(&[&ping.salt, self.hostname.as_bytes(), &self.nonce, key.as_bytes()]);
+        let mut bytes = vec![0x95];
+        text(b"PONG", &mut bytes);
+        bytes.push(0xc2 + u8::from(yes));
+        text(reason.as_bytes(), &mut bytes);
+        text(if yes { self.hostname.as_bytes() } else { b"" }, &mut bytes);
+        text(if yes { proof.as_bytes() } else { b"" }, &mut bytes);
+        (bytes, yes)
+    }
+}
+
+/// What a client said in its PING.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ping {
+    pub(crate) hostname: String,
+    pub(crate) salt: Vec<u8>,
+    pub(crate) digest: String,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Ping {
+    /// Takes only what the strictest server takes: six strings, none of bytes, in less than 1 KiB.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Ping, Bad> {
+        let bad = |reason: &str| Bad::new(format!("PING: {reason}"));
+        let value = rmpv::decode::read_value(&mut &bytes[..]).map_err(|error| bad(&error.to_string()))?;
+        let Value::Array(elements) = value else { return Err(bad("no array")) };
+        let [word, hostname, salt, digest, username, password] = elements.as_slice() else {
+            return Err(bad("not six elements"));
+        };
+        if bytes.len() >= 1024 {
+            return Err(bad("1 KiB or more"));
+        }
+        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| bad("an element is no text"));
+        if text(word)? != "PING" {
+            return Err(bad("it is none"));
+        }
+        Ok(Ping {
+            hostname: text(hostname)?,
+            salt: text(salt)?.into_bytes(),
+            digest: text(digest)?,
+            username: text(username)?,
+            password: text(password)?,
+            bytes: bytes.to_vec(),
+        })
+    }
+}
+
+/// The hexadecimal digits of SHA-512 over these parts.
+pub(crate) fn digest(parts: &[&[u8]]) -> String {
+    let mut hash = Sha512::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

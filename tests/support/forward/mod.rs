@@ -1,0 +1,190 @@
+//! A server of the forward protocol that does what a test tells it to: it takes, refuses, delays, mangles and lies, and
+//! keeps what it has seen. Peers that only count, and the one that others made, are here as well.
+//!
+//! ```text
+//! let server = Server::start(Script::default().replies(|request| match request.number {
+//!     0 => Reply::Lose,
+//!     _ => Reply::Ack,
+//! }));
+//! // … katalog --to server.url() …
+//! let events = server.wait_for_events(3);
+//! assert_eq!(server.requests()[0].bytes, server.requests()[1].bytes);
+//! let port = server.stop();
+//! let server = Server::on(port, Script::default());
+//! ```
+
+pub(crate) mod count;
+pub(crate) mod event;
+mod faults;
+pub(crate) mod handshake;
+mod link;
+pub(crate) mod node;
+pub(crate) mod plain;
+pub(crate) mod script;
+mod serve;
+mod state;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tls;
+pub(crate) mod wire;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+pub(crate) use event::Event;
+pub(crate) use handshake::Ping;
+pub(crate) use script::{Conduct, Place, Reply, Script};
+pub(crate) use state::{Log, Request};
+
+use link::Socket;
+use state::State;
+
+/// Where a server listens.
+#[derive(Clone, Debug)]
+enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A server that runs until it is stopped or dropped.
+pub(crate) struct Server {
+    state: Arc<State>,
+    address: Address,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on a port that is free.
+    pub(crate) fn start(script: Script) -> Server {
+        Server::at(SocketAddr::from(([127, 0, 0, 1], 0)), script)
+    }
+
+    /// Listens on the port that another server had before.
+    pub(crate) fn on(port: u16, script: Script) -> Server {
+        Server::at(SocketAddr::from(([127, 0, 0, 1], port)), script)
+    }
+
+    fn at(address: SocketAddr, script: Script) -> Server {
+        let listener = listen(address);
+        let address = Address::Tcp(listener.local_addr().unwrap());
+        Server::run(address, script, move || listener.accept().map(|(stream, _)| Socket::Tcp(stream)))
+    }
+
+    /// Listens on a Unix socket. A file that is there from before goes.
+    pub(crate) fn unix(path: &Path, script: Script) -> Server {
+        _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path).unwrap();
+        let address = Address::Unix(path.to_owned());
+        Server::run(address, script, move || listener.accept().map(|(stream, _)| Socket::Unix(stream)))
+    }
+
+    fn run(address: Address, script: Script, accept: impl Fn() -> std::io::Result<Socket> + Send + 'static) -> Server {
+        let state = Arc::new(State::new(script));
+        let shared = Arc::clone(&state);
+        let acceptor = std::thread::spawn(move || serve::accept(&shared, accept));
+        Server { state, address, acceptor: Some(acceptor) }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        match &self.address {
+            Address::Tcp(address) => address.port(),
+            Address::Unix(path) => panic!("{} has no port", path.display()),
+        }
+    }
+
+    /// What `--to` takes.
+    pub(crate) fn url(&self) -> String {
+        format!("forward://127.0.0.1:{}", self.port())
+    }
+
+    /// Goes on by another script; connections keep the conduct and the greeting that they began with.
+    pub(crate) fn script(&self, script: Script) {
+        self.state.set_script(script);
+    }
+
+    /// Everything that was seen so far.
+    pub(crate) fn log(&self) -> Log {
+        self.state.log().clone()
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.log().events
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.log().requests
+    }
+
+    pub(crate) fn pings(&self) -> Vec<Ping> {
+        self.log().pings
+    }
+
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.log().faults
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.log().connections
+    }
+
+    /// Waits until something was seen, and fails if it takes too long.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, holds: impl FnMut(&Log) -> bool) -> Log {
+        self.state.wait(what, holds)
+    }
+
+    /// Waits until so many events were taken.
+    #[track_caller]
+    pub(crate) fn wait_for_events(&self, count: usize) -> Vec<Event> {
+        self.wait(&format!("event {count}"), |log| log.events.len() >= count).events
+    }
+
+    /// Waits until so many requests were complete.
+    #[track_caller]
+    pub(crate) fn wait_for_requests(&self, count: usize) -> Vec<Request> {
+        self.wait(&format!("request {count}"), |log| log.requests.len() >= count).requests
+    }
+
+    /// Closes everything, and returns the port, on which nobody listens from then on.
+    pub(crate) fn stop(mut self) -> u16 {
+        self.end();
+        match &self.address {
+            Address::Tcp(address) => address.port(),
+            Address::Unix(_) => 0,
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(acceptor) = self.acceptor.take() else { return };
+        self.state.stop();
+        // One more connection, so that the acceptor sees it.
+        match &self.address {
+            Address::Tcp(address) => drop(TcpStream::connect(address)),
+            Address::Unix(path) => drop(UnixStream::connect(path)),
+        }
+        let ended = acceptor.join();
+        assert!(ended.is_ok() || std::thread::panicking(), "the server failed");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Listens, also where the connections of a server before it still fade away.
+pub(crate) fn listen(address: SocketAddr) -> TcpListener {
+    let start = Instant::now();
+    loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(10), "{address}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,31 @@
+//! The entries of a request without compression, one behind the other.
+
+use std::borrow::Cow;
+use std::io::Read as _;
+
+use super::wire::{Bad, Entries, Frame};
+
+/// More than any server takes.
+const LIMIT: u64 = 256 << 20;
+
+/// The bytes of the entries. What a message has are its time and record, with a head that makes an entry of them.
+pub(crate) fn plain<'a>(frame: &Frame<'a>) -> Result<Cow<'a, [u8]>, Bad> {
+    let bytes = match frame.entries {
+        Entries::Message(entry) => {
+            let mut bytes = vec![0x92];
+            bytes.extend_from_slice(entry);
+            return Ok(bytes.into());
+        }
+        Entries::Forward(_, entries) => return Ok(entries.into()),
+        Entries::Packed(bytes, _) => bytes,
+    };
+    let mut plain = Vec::new();
+    match frame.compressed {
+        None | Some(b"text") => return Ok(bytes.into()),
+        Some(b"gzip") => flate2::read::MultiGzDecoder::new(bytes).take(LIMIT + 1).read_to_end(&mut plain),
+        Some(b"zstd") => zstd::Decoder::new(bytes).and_then(|decoder| decoder.take(LIMIT + 1).read_to_end(&mut plain)),
+        Some(name) => return Err(Bad::new(format!("unknown compression {:?}", String::from_utf8_lossy(name)))),
+    }
+    .map_err(|error| Bad::new(format!("compressed entries: {error}")))?;
+    if plain.len() as u64 > LIMIT { Err(Bad::new("too much decompressed")) } else { Ok(plain.into()) }
+}

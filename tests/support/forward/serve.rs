@@ -1,0 +1,217 @@
+//! One connection after the script: handshake, requests, replies.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::event::events;
+use super::faults::faults;
+use super::handshake::{Greeting, Ping, Trick};
+use super::link::{End, Link, Socket};
+use super::plain::plain;
+use super::script::Reply;
+use super::state::{Request, State};
+use super::wire::{Frame, ack, ack_of_bytes};
+
+/// The rest between two bytes that come apart.
+const APART: Duration = Duration::from_millis(3);
+
+/// Accepts connections until the server ends, and then ends them.
+pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>) {
+    let open: Mutex<Vec<Option<Socket>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        while let Ok(socket) = accept() {
+            if state.stopped() {
+                break;
+            }
+            let Ok(closer) = socket.another() else { continue };
+            let number = {
+                let mut log = state.log();
+                log.connections += 1;
+                log.connections - 1
+            };
+            let mut sockets = open.lock().unwrap();
+            sockets.push(Some(closer));
+            let place = sockets.len() - 1;
+            drop(sockets);
+            let (open, state) = (&open, Arc::clone(state));
+            scope.spawn(move || {
+                let end = connection(socket, number, &state);
+                state.log().ends.push((number, end));
+                // The other handle would keep the connection open.
+                if let Some(socket) = open.lock().unwrap()[place].take() {
+                    drop(socket);
+                }
+                state.tell();
+            });
+        }
+        for socket in open.lock().unwrap().iter().flatten() {
+            socket.close();
+        }
+    });
+}
+
+/// Serves a connection, and says how it ended.
+fn connection(socket: Socket, number: usize, state: &State) -> String {
+    let script = state.script();
+    let mut link = match Link::new(socket, script.tls.clone(), (script.conducts)(number), state) {
+        Ok(link) => link,
+        Err(error) => return format!("TLS: {error}"),
+    };
+    let mut once = false;
+    if let Some(greeting) = &script.greeting {
+        once = greeting.keepalive == Some(false);
+        if let Err(end) = greet(&mut link, greeting, state) {
+            return end;
+        }
+    }
+    let mut held = Vec::new();
+    loop {
+        let bytes = match link.request() {
+            Ok(bytes) => bytes,
+            Err(end) => return said(end, state),
+        };
+        let (reply, chunk) = match take(bytes, number, state) {
+            Ok(taken) => taken,
+            Err(fault) => {
+                fault_of(state, fault);
+                return "a bad request".to_owned();
+            }
+        };
+        match answer(&mut link, &reply, &chunk, &mut held, state) {
+            Ok(true) if !once => {}
+            Ok(_) => return format!("closed after {reply:?}"),
+            Err(error) => return error.to_string(),
+        }
+    }
+}
+
+fn said(end: End, state: &State) -> String {
+    match end {
+        End::Bad(bad) => {
+            fault_of(state, bad.to_string());
+            bad.to_string()
+        }
+        End::Failed(error) => error.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn fault_of(state: &State, fault: String) {
+    state.log().faults.push(fault);
+}
+
+/// HELO, PING, PONG.
+fn greet(link: &mut Link<'_>, greeting: &Greeting, state: &State) -> Result<(), String> {
+    let failed = |error: io::Error| error.to_string();
+    if let Trick::LateHelo(time) = greeting.trick {
+        state.rest(time);
+    }
+    link.send(&greeting.helo()).map_err(failed)?;
+    let bytes = link.greeting().map_err(|end| said(end, state))?;
+    let ping = Ping::parse(&bytes).map_err(|bad| {
+        fault_of(state, bad.to_string());
+        bad.to_string()
+    })?;
+    if link.has_more() {
+        fault_of(state, "bytes behind the PING before the PONG".to_owned());
+    }
+    let (pong, yes) = greeting.pong(&ping);
+    state.log().pings.push(ping);
+    state.tell();
+    match &greeting.trick {
+        Trick::CloseForPong => return Err("closed in place of the PONG".to_owned()),
+        Trick::NoPong => {
+            state.wait_for_stop();
+            return Err("no PONG".to_owned());
+        }
+        Trick::SlowPong => slowly(link, &pong, state).map_err(failed)?,
+        Trick::Pong(bytes) => link.send(bytes).map_err(failed)?,
+        _ => link.send(&pong).map_err(failed)?,
+    }
+    if yes { Ok(()) } else { Err("refused".to_owned()) }
+}
+
+/// Looks at a request and keeps what it brings. Returns the reply that is due, and the id it is for.
+fn take(bytes: Vec<u8>, connection: usize, state: &State) -> Result<(Reply, Option<Vec<u8>>), String> {
+    let frame = Frame::parse(&bytes).map_err(|bad| bad.to_string())?;
+    let events = events(&frame).map_err(|bad| bad.to_string())?;
+    let script = state.script();
+    let poisoned = script.poison.is_some_and(|marker| {
+        plain(&frame).is_ok_and(|bytes| bytes.windows(marker.len()).any(|window| window == marker))
+    });
+    let found = faults(&frame, &events);
+    let chunk = frame.chunk.map(<[u8]>::to_vec);
+    let mut request = Request {
+        number: 0,
+        connection,
+        tag: String::from_utf8_lossy(frame.tag).into_owned(),
+        chunk: chunk.clone(),
+        mode: frame.mode(),
+        events: events.len(),
+        at: Instant::now(),
+        bytes: Vec::new(),
+    };
+    request.bytes = bytes;
+    let mut log = state.log();
+    request.number = log.requests.len();
+    let reply = if poisoned { Reply::Refuse } else { (script.replies)(&request) };
+    log.requests.push(request);
+    log.faults.extend(found);
+    if reply.takes() {
+        log.events.extend(events);
+    }
+    drop(log);
+    state.tell();
+    Ok((reply, chunk))
+}
+
+/// Says what the reply says. Returns whether the connection stays. Who wants no ack gets none.
+fn answer(
+    link: &mut Link<'_>,
+    reply: &Reply,
+    chunk: &Option<Vec<u8>>,
+    held: &mut Vec<u8>,
+    state: &State,
+) -> io::Result<bool> {
+    let ours = chunk.as_deref().map_or_else(Vec::new, ack);
+    let mut bytes = std::mem::take(held);
+    match reply {
+        Reply::Ack => bytes.extend(ours),
+        Reply::Late(time) => {
+            if state.rest(*time) {
+                return Ok(false);
+            }
+            bytes.extend(ours);
+        }
+        Reply::AckOfBytes => bytes.extend(chunk.as_deref().map_or_else(Vec::new, ack_of_bytes)),
+        Reply::Split => {
+            bytes.extend(ours);
+            slowly(link, &bytes, state)?;
+            return Ok(true);
+        }
+        Reply::Hold => {
+            bytes.extend(ours);
+            *held = bytes;
+            return Ok(true);
+        }
+        Reply::Twice => bytes.extend([ours.as_slice(), &ours].concat()),
+        Reply::Silence => {}
+        Reply::WrongId => bytes.extend(ack(b"AAAAAAAAAAAAAAAAAAAAAA==")),
+        Reply::Bytes(other) => bytes.extend_from_slice(other),
+        Reply::Lose | Reply::Refuse => return Ok(false),
+        Reply::Nack | Reply::NackOnly => bytes.push(0x80),
+    }
+    if !bytes.is_empty() {
+        link.send(&bytes)?;
+    }
+    Ok(*reply != Reply::Nack)
+}
+
+fn slowly(link: &mut Link<'_>, bytes: &[u8], state: &State) -> io::Result<()> {
+    for byte in bytes {
+        link.send(&[*byte])?;
+        state.rest(APART);
+    }
+    Ok(())
+}
