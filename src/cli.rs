@@ -81,6 +81,8 @@ Examples:
       What the agents said, for people
   journalctl --all -f -o json | katalog --format msgpack --tag-key tag
       What Fluentd's exec input can run
+  katalog --follow --state-dir /var/lib/katalog --to forward://aggregator:24224
+      The journal to Fluentd, acknowledged, and gone on with after a restart
   katalog --rename _HOSTNAME=host --drop '_*' --prune '!config.*' kata.log
       Other fields than the default ones
 

@@ -6,8 +6,8 @@
 #     tests/bench/forward.sh [ENTRIES] [FILES] [ROUNDS] > tests/bench/runs/NAME.md
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# shellcheck source=tests/bench/medians.sh
-source tests/bench/medians.sh
+# shellcheck source=tests/bench/shared.sh
+source tests/bench/shared.sh
 
 entries=${1:-300000}
 files=${2:-4}
@@ -19,11 +19,7 @@ measure=$target/bench-corpus/measure
 state=$target/bench-corpus/state
 
 cargo build --quiet --release --locked --bin katalog --example forward-sink
-if [ ! -d "$corpus" ]; then
-    rm -rf "$corpus.part"
-    tests/bench/journals.sh "$corpus.part" "$entries" "$files" >&2
-    mv "$corpus.part" "$corpus"
-fi
+make_journal "$corpus" "$entries" "$files"
 
 coproc sink { exec "$target/examples/forward-sink" 127.0.0.1:0 2> "$target/bench-corpus/sink"; }
 trap 'kill "$sink_PID"' EXIT

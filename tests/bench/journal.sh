@@ -6,8 +6,8 @@
 #     tests/bench/journal.sh [ENTRIES] [FILES] [ROUNDS] > tests/bench/runs/NAME.md
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# shellcheck source=tests/bench/medians.sh
-source tests/bench/medians.sh
+# shellcheck source=tests/bench/shared.sh
+source tests/bench/shared.sh
 
 entries=${1:-300000}
 files=${2:-4}
@@ -20,11 +20,7 @@ measure=$target/bench-corpus/measure
 katas=(-t kata -t kata-runtime -t kata-proxy -t kata-shim)
 
 cargo build --quiet --release --locked --bin katalog
-if [ ! -d "$corpus" ]; then
-    rm -rf "$corpus.part"
-    tests/bench/journals.sh "$corpus.part" "$entries" "$files" >&2
-    mv "$corpus.part" "$corpus"
-fi
+make_journal "$corpus" "$entries" "$files"
 
 # How many entries an export stream has.
 count() { grep --text --count '^__CURSOR='; }

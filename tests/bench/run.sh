@@ -5,8 +5,8 @@
 #     tests/bench/run.sh [SIZE] [ROUNDS] > tests/bench/runs/NAME.md
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# shellcheck source=tests/bench/medians.sh
-source tests/bench/medians.sh
+# shellcheck source=tests/bench/shared.sh
+source tests/bench/shared.sh
 
 size=${1:-200M}
 rounds=${2:-5}

@@ -102,26 +102,26 @@ impl Settings {
 /// Which server gets a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Spread {
-    /// The first that is up.
+    /// The first that is up
     #[default]
     Failover,
-    /// Each in turn, by its weight.
+    /// Each in turn, by its weight
     Weighted,
 }
 
 /// In which of the protocol's forms a chunk goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
-    /// `PackedForward`: the entries as one binary. Every receiver takes it.
+    /// The entries in one piece; every receiver takes it
     #[default]
     Packed,
-    /// Forward: the entries as an array.
+    /// The entries as an array
     Forward,
-    /// Message: each entry by itself.
+    /// Each entry by itself
     Message,
-    /// `CompressedPackedForward` with gzip.
+    /// Packed, compressed with gzip
     Gzip,
-    /// `CompressedPackedForward` with zstd. Older receivers acknowledge it and keep nothing, so it is never a default.
+    /// Packed, compressed with zstd; receivers that do not know it acknowledge it and keep nothing
     Zstd,
 }
 

@@ -1,5 +1,16 @@
-# The line of a table that a bench prints; sourced by the scripts beside it.
+# What the benches beside it have in common: the journal that they read, and the line of a table that they print.
 # shellcheck shell=bash
+
+# Makes the journal DIRECTORY of ENTRIES in FILES, unless it is there.
+#
+#     make_journal DIRECTORY ENTRIES FILES
+make_journal() {
+    if [ ! -d "$1" ]; then
+        rm -rf "$1.part"
+        tests/bench/journals.sh "$1.part" "$2" "$3" >&2
+        mv "$1.part" "$1"
+    fi
+}
 
 # Reads a line for each round, CPU seconds and peak KiB of katalog and of the other command, and prints label, rates of
 # both, how many times as fast, and katalog's peak in MiB: medians of all but the peak.
