@@ -280,14 +280,14 @@ impl Gatherer {
     /// Says what becomes of that which was not delivered. Gives the way to end.
     fn ended(&mut self, error: &ForwardError) -> Exit {
         let mut records: usize = self.events.iter().map(|events| events.ends.len()).sum();
-        let mut again = self.position.is_some() || !self.spooled.is_empty();
+        let (mut again, mut on_disk) = (self.position.is_some(), !self.spooled.is_empty());
         loop {
             match self.messages.try_recv() {
                 Ok(Message::Batch(out, position)) => {
                     records += out.events.iter().map(|events| events.ends.len()).sum::<usize>();
                     again |= position.is_some();
                 }
-                Ok(Message::Spooled(_)) => again = true,
+                Ok(Message::Spooled(_)) => on_disk = true,
                 Ok(Message::Flush) => {}
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
@@ -295,7 +295,7 @@ impl Gatherer {
         if records == 0 && matches!(error, ForwardError::Stopped) {
             return Exit::Success;
         }
-        let kept = again && (self.saver.checkpoint.is_kept() || !self.spooled.is_empty());
+        let kept = on_disk || again && self.saver.checkpoint.is_kept();
         let fate = match (again, kept) {
             (true, true) => "the next run delivers them",
             (true, false) => "the input has to be read again for them, since nothing remembers how far it was",

@@ -41,6 +41,9 @@ impl Output {
             return Ok(Output { file, name });
         };
         let name = format!("\"{}\"", path.display());
+        if let Some(input) = inputs.iter().find(|input| input.is_pattern_of(path)) {
+            return Err(SinkError::SameFile { output: name, input: input.to_string() });
+        }
         // Before it is opened, since opening empties it.
         if let Ok(metadata) = path.metadata() {
             refuse_inputs(&name, &metadata, inputs)?;
@@ -131,6 +134,11 @@ mod tests {
         let error = Output::open(Some(&link), false, &[Input::File(path.clone())]).unwrap_err();
         assert_eq!(error.exit(), crate::exit::Exit::Usage);
         assert!(error.to_string().contains("kata.log"), "{error}");
+        let pattern = Input::File(directory.path().join("*.log"));
+        for output in [path.clone(), directory.path().join("new.log")] {
+            let error = Output::open(Some(&output), true, std::slice::from_ref(&pattern)).unwrap_err();
+            assert_eq!(error.exit(), crate::exit::Exit::Usage);
+        }
         assert_eq!(std::fs::read(&path).unwrap(), b"content");
     }
 

@@ -25,6 +25,16 @@ pub enum Input {
 }
 
 impl Input {
+    /// Whether it is a pattern that names this file, which need not exist yet.
+    #[must_use]
+    pub fn is_pattern_of(&self, file: &Path) -> bool {
+        let Input::File(pattern) = self else { return false };
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_default();
+        let pattern = if is_pattern(pattern) { absolute(pattern) } else { return false };
+        let pattern = pattern.to_str().and_then(|pattern| glob::Pattern::new(pattern).ok());
+        pattern.is_some_and(|pattern| pattern.matches_path(&absolute(file)))
+    }
+
     /// The input's name for messages.
     pub(super) fn quoted(&self) -> String {
         match self {
