@@ -164,6 +164,10 @@ fn map(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, Missing> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn ack(id: &str) -> Value {
@@ -246,5 +250,25 @@ mod tests {
         replies.push(&[0xda, 0xff, 0xff]);
         replies.push(&[0; LONGEST / 2]);
         assert_eq!(replies.take(), Err(Missing::Wrong));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_understood_or_not_whatever_their_pieces(
+            wire in vec(prop_oneof![any::<u8>(), select(b"\x80\x81\x82\x91\xa0\xa3\xc0\xc4\xd9\x01ack".to_vec())], 0..200),
+            size in 1_usize..40,
+        ) {
+            let read = |size: usize| {
+                let (mut replies, mut values) = (Replies::default(), Vec::new());
+                for piece in wire.chunks(size) {
+                    replies.push(piece);
+                    while let Ok(value) = replies.take() {
+                        values.push(value);
+                    }
+                }
+                (values, replies.rest())
+            };
+            prop_assert_eq!(read(size), read(wire.len().max(1)));
+        }
     }
 }
