@@ -158,7 +158,9 @@ impl Checkpoint {
                 for position in positions {
                     // A file is known by its origin, whatever it is called. The one that was read last stands last.
                     self.state.files.retain(|known| known.origin != position.origin);
-                    self.state.files.push(position);
+                    if !position.gone {
+                        self.state.files.push(position);
+                    }
                     self.saved = false;
                 }
                 let spare = self.state.files.len().saturating_sub(MOST_FILES);
@@ -221,6 +223,8 @@ fn read(bytes: &[u8]) -> Result<State, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn file(name: &str, offset: u64) -> FilePosition {
@@ -232,8 +236,9 @@ mod tests {
             hash: "00ff".to_owned(),
             offset,
             origin: name.to_owned(),
-            modified: 0,
+            prints: BTreeMap::new(),
             over: false,
+            gone: false,
         }
     }
 
@@ -250,7 +255,8 @@ mod tests {
         assert!(checkpoint.journal().is_none() && checkpoint.files().is_empty());
         checkpoint.advance(journal(7));
         checkpoint.advance(Position::Files(vec![file("a", 1), file("b", 2)]));
-        checkpoint.advance(Position::Files(vec![file("a", 3)]));
+        checkpoint.advance(Position::Files(vec![file("a", 3), file("c", 4)]));
+        checkpoint.advance(Position::Files(vec![FilePosition { gone: true, ..file("c", 4) }]));
         checkpoint.save().unwrap();
         let state = checkpoint.state.clone();
         drop(checkpoint);

@@ -37,23 +37,24 @@ pub struct FilePosition {
     pub device: u64,
     /// Its inode.
     pub inode: u64,
-    /// How many bytes from its beginning the hash is of, after decompression; at most [`HEAD`], and no more than were
-    /// read.
+    /// How many bytes from its beginning the hash is of, after decompression; at most [`HEAD`].
     pub head: u32,
     /// Their hash, in hexadecimal digits.
     pub hash: String,
+    /// The hashes of shorter beginnings, by their lengths: a copy that is still being made may have no more than these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prints: BTreeMap<u32, String>,
     /// How many of its bytes, after decompression, were read and belong to entries that were given out whole.
     pub offset: u64,
-    /// What its entries' ids are made with: the same as long as the file is known again, under any name.
+    /// What this position is told from others by. A later one with the same replaces it.
     pub origin: String,
-    /// When it had been written to last by then, in nanoseconds since 1970: what was written later beside it, under a name
-    /// that rotation gives, came after it. Zero where that is not known.
-    #[serde(default)]
-    pub modified: u64,
-    /// Nothing more is to come: it was read to its end after it had been rotated away, or it is known to be gone. Such a
-    /// file is not missed when it is not found again.
+    /// Nothing more is to come: it was read to its end after it had been rotated away, or it is older than what is
+    /// followed, or it is known to be gone. Such a file is not missed when it is not found again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
+    /// Neither the file nor a copy of it exists any more: nothing has to be remembered of it. Never saved.
+    #[serde(skip)]
+    pub gone: bool,
 }
 
 /// The most bytes from a file's beginning that it is known by.

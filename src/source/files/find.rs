@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use glob::{MatchOptions, glob_with};
 
-use crate::position::FilePosition;
 use crate::source::{Input, SourceError};
 
 /// Wildcards as a shell has them: they leave out hidden files, and stay within one directory.
@@ -34,9 +33,9 @@ impl Key {
         Key { device: metadata.dev(), inode: metadata.ino(), born: metadata.created().ok() }
     }
 
-    /// Whether this is where a position says that its file was.
-    pub(super) fn is_of(&self, saved: &FilePosition) -> bool {
-        (self.device, self.inode) == (saved.device, saved.inode)
+    /// Whether it may be the same, as far as device and inode say: nothing else is saved.
+    pub(super) fn is_near(&self, other: &Key) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
@@ -51,17 +50,30 @@ pub(super) struct Candidate {
     pub(super) length: u64,
     /// Whether a pattern names it.
     pub(super) named: bool,
+    /// The path that it and the other files of its log are named after.
+    pub(super) family: PathBuf,
 }
 
 impl Candidate {
-    fn new(path: PathBuf, metadata: &Metadata, named: bool) -> Candidate {
+    fn new(path: PathBuf, metadata: &Metadata, family: PathBuf, named: bool) -> Candidate {
         Candidate {
             path,
+            family,
             key: Key::of(metadata),
             modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
             length: metadata.len(),
             named,
         }
+    }
+
+    /// Whether it has the name that all files of its log are named after: no copy has it.
+    pub(super) fn is_home(&self) -> bool {
+        self.path == self.family
+    }
+
+    /// Whether it may hold a log of its own. Something else that stands beside a log, as an excerpt of it, may not.
+    pub(super) fn is_rotated(&self) -> bool {
+        self.named || family(&self.path) == self.family
     }
 }
 
@@ -153,7 +165,8 @@ fn named(patterns: &[PathBuf]) -> Found {
                 Ok((target, metadata)) if metadata.is_file() => {
                     found.directories.push(existing(target.parent()));
                     if seen.insert(Key::of(&metadata)) {
-                        found.files.push(Candidate::new(target, &metadata, true));
+                        let family = family(&target);
+                        found.files.push(Candidate::new(target, &metadata, family, true));
                     }
                 }
                 Ok(_) if wild.is_some() => {}
@@ -200,12 +213,11 @@ fn siblings(families: &BTreeSet<PathBuf>, found: &mut Found) -> (Vec<Candidate>,
         for entry in listed.flatten() {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            let of = |family: &&str| {
-                name.strip_prefix(*family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+            let of = |family: &&&str| {
+                name.strip_prefix(**family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
             };
-            if !names.iter().any(of) {
-                continue;
-            }
+            let Some(family) = names.iter().filter(of).max_by_key(|family| family.len()) else { continue };
+            let family = directory.join(family);
             let path = directory.join(name);
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
             let key = Key::of(&metadata);
@@ -214,7 +226,7 @@ fn siblings(families: &BTreeSet<PathBuf>, found: &mut Found) -> (Vec<Candidate>,
             }
             torn |= named.get(path.as_path()).is_some_and(|named| *named != key);
             if !keys.contains(&key) && seen.insert(key) {
-                beside.push(Candidate::new(path, &metadata, false));
+                beside.push(Candidate::new(path, &metadata, family, false));
             }
         }
     }

@@ -1,17 +1,23 @@
-//! What a log file is known by: what it begins with, and where its entries' ids come from.
+//! What a log file is known by: what it begins with. The ids of its entries come from there too, so that they are the
+//! same whether an entry is read from the file, from a copy or from a compressed copy.
 
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 use std::time::SystemTime;
 
+use memchr::memchr;
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13Long};
 
 use super::find::Key;
-use crate::cursor::{hexadecimal, parse_id};
-use crate::position::FilePosition;
+use crate::cursor::hexadecimal;
+use crate::position::{FilePosition, HEAD};
 
 /// Where the ids of a file's entries come from.
 pub(super) type Origin = [u8; 16];
+
+/// The shortest beginning that is remembered by itself; the next ones are twice as long each.
+const SHORTEST: usize = 8;
 
 /// The hash of what a file begins with, in hexadecimal digits.
 pub(super) fn hash(head: &[u8]) -> String {
@@ -20,35 +26,73 @@ pub(super) fn hash(head: &[u8]) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Whether a file that begins with `head` is the one that a position was saved of.
-pub(super) fn is_of(saved: &FilePosition, head: &[u8]) -> bool {
-    head.get(..saved.head as usize).is_some_and(|head| hash(head) == saved.hash)
+/// The hashes of beginnings that are shorter than this one.
+pub(super) fn prints(head: &[u8]) -> BTreeMap<u32, String> {
+    let lengths = std::iter::successors(Some(SHORTEST), |length| Some(2 * length));
+    let lengths = lengths.take_while(|length| *length < head.len());
+    lengths.filter_map(|length| Some((length as u32, hash(head.get(..length)?)))).collect()
 }
 
-/// The origin of a file that is seen for the first time. An inode is given to one file after another, so the time of
-/// its creation goes in where the file system keeps one, and the origin of the file that had the inode `before`, if
-/// known.
-pub(super) fn origin(key: Key, before: Option<&Origin>) -> Origin {
+/// The origin of a file's entries: the hash of its first line, which is cut at `most` bytes. None if the line is not
+/// known to be whole; `all` says that nothing follows what is known.
+pub(super) fn origin(head: &[u8], most: usize, all: bool) -> Option<Origin> {
+    let most = most.clamp(1, HEAD);
+    let end = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
+    let whole = all || end >= most || head.get(..end).is_some_and(|line| line.ends_with(b"\n"));
+    let line = head.get(..end.min(most)).filter(|_| whole)?;
+    let mut hasher = SipHasher13Long::new();
+    hasher.write(line);
+    Some(hasher.finish128().as_bytes())
+}
+
+/// What the positions of a log are told from those of others by. An inode is given to one file after another, and a
+/// file may hold one log after another, so there are several for each; `turn` says which.
+pub(super) fn name(key: Key, turn: u32) -> String {
     let mut hasher = SipHasher13Long::new();
     hasher.write(&key.device.to_le_bytes());
     hasher.write(&key.inode.to_le_bytes());
     hasher.write(&key.born.map_or(0, nanoseconds).to_le_bytes());
-    hasher.write(before.unwrap_or(&[0; 16]));
-    hasher.finish128().as_bytes()
+    hasher.write(&turn.to_le_bytes());
+    String::from_utf8_lossy(&hexadecimal(&hasher.finish128().as_bytes())).into_owned()
 }
 
-/// A time as a position holds it.
-pub(super) fn nanoseconds(time: SystemTime) -> u64 {
+fn nanoseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// An origin as a position holds it.
-pub(super) fn written(origin: &Origin) -> String {
-    String::from_utf8_lossy(&hexadecimal(origin)).into_owned()
+/// How much a file looks like a log, or like a copy of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Likeness {
+    /// They begin differently.
+    None,
+    /// All that it begins with is in the log too, as far as that can be told, and the log begins with more.
+    Part,
+    /// It has all that is known of the log's beginning.
+    Whole,
 }
 
-/// The origin that a position holds; none if it was changed by someone else.
-pub(super) fn origin_of(saved: &FilePosition) -> Option<Origin> {
-    parse_id(saved.origin.as_bytes())
+/// Compares a file that begins with `head` with a log that is known to begin with `known`.
+pub(super) fn likeness(known: &[u8], head: &[u8]) -> Likeness {
+    let common = known.len().min(head.len());
+    if common == 0 || known.get(..common) != head.get(..common) {
+        Likeness::None
+    } else if head.len() >= known.len() {
+        Likeness::Whole
+    } else {
+        Likeness::Part
+    }
+}
+
+/// The same for a log of which only hashes are known.
+pub(super) fn likeness_of(saved: &FilePosition, head: &[u8]) -> Likeness {
+    let is = |length: u32, print: &str| head.get(..length as usize).is_some_and(|head| hash(head) == print);
+    if saved.head == 0 || head.is_empty() {
+        Likeness::None
+    } else if head.len() >= saved.head as usize {
+        if is(saved.head, &saved.hash) { Likeness::Whole } else { Likeness::None }
+    } else {
+        let longest = saved.prints.range(..=head.len() as u32).next_back();
+        if longest.is_none_or(|(length, print)| is(*length, print)) { Likeness::Part } else { Likeness::None }
+    }
 }

@@ -1,9 +1,9 @@
 //! Log files that are followed: files and patterns of files, read from where another run stopped, through rotation,
 //! truncation and compression.
 //!
-//! A file is known by its device, its inode and what it begins with ([`identity`]). A name is only where to look: log
-//! rotation gives a file another one, and its name to another file. [`find`] says which files there are, [`rotation`]
-//! what became of those that are known, [`resume`] which of them another run has read, and [`tail`] reads one.
+//! A log is known by what it begins with ([`identity`]). A name is only where to look: log rotation gives a file
+//! another one, and its name to another file; and it puts what was in a file into another one. [`find`] says which files
+//! there are, [`rotation`] which logs are in them, [`resume`] begins where another run ended, and [`tail`] reads a file.
 //!
 //! What is read of a file is lost only where it was written and truncated, or written and deleted, between two looks.
 
@@ -14,12 +14,12 @@ mod resume;
 mod rotation;
 mod tail;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use log::{Log, Stage};
-use tail::{Step, Tail};
+use tail::{Seen, Step, Tail};
 
 use super::codec::Fault;
 use super::framer::block_within_limits;
@@ -28,6 +28,7 @@ use super::{Damaged, Fill, Input, Settings, Source, SourceError};
 use crate::entry::Batch;
 use crate::position::{FilePosition, Position};
 
+use find::Key;
 #[cfg(test)]
 use find::family;
 pub(super) use find::is_pattern;
@@ -42,6 +43,8 @@ const SEARCH_UNTOLD: Duration = Duration::from_secs(1);
 /// The least time between two searches, and how many times as long as one takes it is.
 const PAUSE: Duration = Duration::from_millis(10);
 const PAUSES: u32 = 4;
+/// How often a log whose file is gone is looked for in others before it counts as lost.
+const LOOKS: u32 = 3;
 
 /// Log files that are followed, or read up to now.
 pub(super) struct FilesSource {
@@ -55,8 +58,8 @@ pub(super) struct FilesSource {
     watch: Watch,
     /// Files that cannot be opened, which was said.
     refused: HashSet<PathBuf>,
-    /// Families of which a file was rotated or truncated since the last search.
-    turned: BTreeSet<PathBuf>,
+    /// Files that cannot be decompressed, what they were like then, and since when they have been so.
+    unclear: HashMap<Key, (Option<Seen>, Instant)>,
     /// There may be other files than before.
     changed: bool,
     /// The next search if nothing tells of a change, and the first time for one.
@@ -89,7 +92,7 @@ pub(super) fn open(
         turn: 0,
         watch: Watch::new(),
         refused: HashSet::new(),
-        turned: BTreeSet::new(),
+        unclear: HashMap::new(),
         changed: false,
         search: now + SEARCH_UNTOLD,
         earliest: now,
@@ -107,7 +110,8 @@ pub(super) fn open(
 impl FilesSource {
     /// Reads a batch of one file. False if there is nothing new in any; what is new may be but a part of an entry.
     fn read(&mut self, batch: &mut Batch) -> bool {
-        (0..self.logs.len()).for_each(|index| self.judge(index));
+        let sought = self.sought();
+        self.changed |= !sought.is_empty();
         loop {
             // What is left of a rotated file comes before what is in the one that has its name now.
             let mut first: HashMap<PathBuf, usize> = HashMap::new();
@@ -121,6 +125,9 @@ impl FilesSource {
                 self.turn = index + 1;
                 let before = self.logs.get(index).and_then(|log| first.get(&log.family));
                 if before.is_some_and(|before| *before != index) {
+                    continue;
+                }
+                if self.logs.get(index).is_some_and(|log| log.left.is_none() && sought.contains(&log.family)) {
                     continue;
                 }
                 batch.clear();
@@ -137,7 +144,7 @@ impl FilesSource {
 
     /// Goes on in one file. False if there was nothing new.
     fn step(&mut self, index: usize, batch: &mut Batch) -> bool {
-        let (follow, linger) = (self.follow, self.linger);
+        let (follow, linger, max_line) = (self.follow, self.linger, self.settings.max_line);
         let Some(log) = self.logs.get_mut(index) else { return false };
         let Stage::Open(tail) = &mut log.stage else { return false };
         match tail.step(batch) {
@@ -146,7 +153,7 @@ impl FilesSource {
                 log.at_end = false;
                 log.said = false;
                 log.note();
-                batch.origin = log.origin;
+                batch.origin = log.origin(max_line, false);
                 true
             }
             Step::Quiet => {
@@ -156,7 +163,9 @@ impl FilesSource {
             }
             Step::Over => self.finish(index, batch, false),
             Step::Truncated => {
-                self.truncated(index);
+                log.lose();
+                // Before anything is read of what came later, what is left of it has to be found.
+                (self.changed, self.earliest) = (true, Instant::now());
                 true
             }
             Step::Stuck => self.stuck(index, batch),
@@ -165,15 +174,15 @@ impl FilesSource {
 
     /// Gives what is left of a file to which nothing more comes.
     fn finish(&mut self, index: usize, batch: &mut Batch, damaged: bool) -> bool {
+        let max_line = self.settings.max_line;
         let Some(log) = self.logs.get_mut(index) else { return false };
         let Some(tail) = log.tail_mut() else { return false };
         let rest = tail.is_rest();
         tail.finish(batch, damaged || rest);
-        batch.origin = log.origin;
+        batch.origin = log.origin(max_line, true);
         log.close();
         if rest {
-            let log = self.logs.remove(index);
-            self.gone.push(log.position());
+            log.lose();
         }
         self.in_hand = true;
         true
@@ -201,7 +210,7 @@ impl FilesSource {
             "damaged-file" => self.finish(index, batch, true),
             "refused-file" => {
                 if let Some(log) = self.logs.get_mut(index) {
-                    log.ignore(Vec::new());
+                    log.stage = Stage::Refused(log.tail().and_then(|tail| tail::seen(tail.file()).ok()));
                 }
                 true
             }
@@ -222,7 +231,8 @@ impl FilesSource {
             return;
         }
         self.changed = false;
-        self.look();
+        let errors = self.look();
+        self.report(errors);
         let over = Instant::now();
         // A search takes long where there are many files; then it is not made for each change.
         self.earliest = over + PAUSE.max((over - now) * PAUSES);
@@ -266,7 +276,7 @@ impl Source for FilesSource {
     }
 
     fn is_empty(&self) -> bool {
-        self.logs.is_empty()
+        !self.logs.iter().any(Log::is_held)
     }
 
     fn restarts(&self) -> bool {
@@ -275,9 +285,11 @@ impl Source for FilesSource {
 
     fn position(&mut self) -> Option<Position> {
         let mut positions = std::mem::take(&mut self.gone);
-        positions.extend(
-            self.logs.iter_mut().filter_map(|log| std::mem::take(&mut log.dirty).then_some(&*log)).map(Log::position),
-        );
+        for log in self.logs.iter_mut().filter(|log| !matches!(log.stage, Stage::Refused(_))) {
+            if std::mem::take(&mut log.dirty) {
+                positions.push(log.position());
+            }
+        }
         (!positions.is_empty()).then_some(Position::Files(positions))
     }
 

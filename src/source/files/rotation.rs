@@ -1,28 +1,37 @@
-//! What became of the files that are known: which have other names, which are new, which are copies, and where the rest
-//! of a truncated one is.
+//! What became of the logs that are known, and which are new.
 //!
-//! Where a file of which nothing is known stands beside those that are followed, under a name that rotation gives, it
-//! is read if it came there together with a rotation: then the log was rotated twice between two looks. Otherwise it is
-//! older than what is followed, or none of the log's.
+//! A log is known by what it begins with. Where its file is gone or holds another log, it is gone on with in the file
+//! that begins in the same way and has all that was read: a copy, compressed or not. Of several such files only one is
+//! read. A file that begins like no log that is known is a log of its own, and is read from its beginning.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use super::FilesSource;
-use super::find::{self, Candidate, Found, Key, family};
-use super::identity::{self, Origin};
-use super::log::{self, Likeness, Log, Refusal, Stage};
+use super::find::{self, Candidate, Found, Key};
+use super::identity::{self, Likeness};
+use super::log::{self, Log, Lost, Refusal, Stage};
 use super::tail::{self, Peek, Tail};
-use crate::position::HEAD;
+use super::{FilesSource, LOOKS};
+use crate::position::FilePosition;
 use crate::source::codec::Fault;
 use crate::source::{Input, Settings, SourceError};
 
+/// How much was read of a compressed file that is older than what is followed: all that is in it.
+const ALL: u64 = u64::MAX;
+
+/// A file that holds none of the logs that are known, as far as its name and inode say.
+struct Sight {
+    candidate: Candidate,
+    file: Arc<std::fs::File>,
+    /// What it begins with; none where that cannot be decompressed, maybe because it is still being written.
+    peek: Option<Peek>,
+}
+
 impl FilesSource {
     /// The files that are there, of these families and of those that patterns name.
-    pub(super) fn find(&mut self, families: &BTreeSet<PathBuf>) -> Found {
+    fn find(&mut self, families: &BTreeSet<PathBuf>) -> Found {
         let found = find::find(&self.patterns, families);
         if self.follow && self.watch.add(&found.directories) {
             // Something may have come into a directory before it was watched.
@@ -31,111 +40,245 @@ impl FilesSource {
         found
     }
 
-    /// Looks which files there are, and takes in those that are new.
-    pub(super) fn look(&mut self) {
+    /// Looks which files there are, goes on with the logs whose files are gone, and takes in those that are new. Gives
+    /// what cannot be read.
+    pub(super) fn look(&mut self) -> Vec<SourceError> {
         let families: BTreeSet<_> = self.logs.iter().map(|log| log.family.clone()).collect();
         let found = self.find(&families);
-        let mut turned = BTreeSet::new();
-        let before = self.place(&found, &mut turned);
-        let known: HashSet<Key> = self.logs.iter().filter(|log| !is_rest(log)).map(|log| log.key).collect();
-        let unknown: Vec<&Candidate> = found.files.iter().filter(|file| !known.contains(&file.key)).collect();
-        let named = unknown.iter().filter(|file| file.named).map(|file| family(&file.path));
-        turned.extend(named.filter(|family| families.contains(family)));
-        // The news of a truncation may be still to come, and there are none of a file that had not been read.
-        let beside: BTreeSet<_> = unknown.iter().map(|file| family(&file.path)).collect();
-        for log in self.logs.iter_mut().filter(|log| log.tail().is_some()) {
-            let now = log.tail().is_some_and(|tail| tail.read_bytes() == 0);
-            let unread = std::mem::replace(&mut log.unread, now);
-            if beside.contains(&log.family) && (unread || log.tail().is_some_and(Tail::is_truncated)) {
-                turned.insert(log.family.clone());
+        self.place(&found);
+        let held: HashSet<Key> = self.logs.iter().filter(|log| log.is_held()).map(|log| log.key).collect();
+        let mut errors = found.errors;
+        let mut sights = Vec::new();
+        for candidate in found.files.iter().filter(|file| !held.contains(&file.key)) {
+            match self.sight(candidate) {
+                Ok(sight) => sights.extend(sight),
+                Err(error) if candidate.named => errors.push(error),
+                // Of what nobody asked for, nobody wants to know that it cannot be read.
+                Err(_) => {}
             }
         }
-        // A rotation has several steps, and the last search may have come between two.
-        let recently = std::mem::replace(&mut self.turned, turned.clone());
-        for file in unknown {
-            let family = family(&file.path);
-            if file.named || turned.contains(&family) || recently.contains(&family) {
-                self.admit(file, before.get(&file.key));
-            } else if let Some(Ok(Peek { head, .. })) = log::look_into(file)
-                && !head.is_empty()
-            {
-                self.logs.push(Log::ignored(file, head));
+        for log in &mut self.logs {
+            if let Stage::Lost(lost) = &mut log.stage {
+                lost.waits = false;
             }
         }
-        // What is gone is remembered as long as a new file may turn out to be its copy.
-        let fresh = self.logs.iter().filter(|log| matches!(log.stage, Stage::Fresh(_)));
-        let fresh: BTreeSet<_> = fresh.map(|log| log.family.clone()).collect();
-        self.logs.retain(|log| !log.missing || log.tail().is_some() || fresh.contains(&log.family));
-        self.report(found.errors);
+        self.unclear.retain(|key, _| sights.iter().any(|sight| sight.candidate.key == *key));
+        for same in [true, false] {
+            sights.retain(|sight| !self.claim(sight, same));
+        }
+        // Whether another one is a copy of what is at home shows only when that is known.
+        sights.sort_by_key(|sight| !sight.candidate.is_home());
+        for sight in sights {
+            let known = families.contains(&sight.candidate.family);
+            self.admit(sight, known);
+        }
+        self.give_up(&found.files);
+        errors
     }
 
-    /// Notes where the files that are known are now. Gives the origins of those that have given their inodes to others.
-    fn place(&mut self, found: &Found, turned: &mut BTreeSet<PathBuf>) -> HashMap<Key, Origin> {
+    /// Notes where the files that are known are now, and which logs have none any more.
+    fn place(&mut self, found: &Found) {
         let here: HashMap<Key, &Candidate> = found.files.iter().map(|file| (file.key, file)).collect();
-        let mut before = HashMap::new();
-        for log in self.logs.iter_mut().filter(|log| !is_rest(log)) {
-            let open = log.tail().is_some();
-            let file = here.get(&log.key);
-            log.missing = file.is_none() && found.complete();
-            if let Some(file) = file {
-                if !open && !is_still(log, file, &self.settings) {
-                    before.insert(log.key, log.origin);
-                    log.displace();
-                    continue;
+        for log in self.logs.iter_mut().filter(|log| log.is_held()) {
+            match here.get(&log.key) {
+                Some(file) if is_still(log, file, &self.settings) => log.seat(file),
+                Some(_) => log.lose(),
+                None if !found.complete() => {}
+                // As long as it is open, it can be read.
+                None if log.tail().is_some() => {
+                    if log.left.is_none() {
+                        log.leave();
+                    }
                 }
-                log.path.clone_from(&file.path);
-            }
-            if file.is_some_and(|file| file.named && file.path == log.home) {
-                log.left = None;
-            } else if log.left.is_none() {
-                log.left = Some(Instant::now());
-                log.at_end = false;
-                if open {
-                    // No pattern would lead another run to it.
-                    log.dirty = true;
-                    turned.insert(log.family.clone());
-                }
-            }
-        }
-        before
-    }
-
-    /// Begins to read a file that appeared.
-    fn admit(&mut self, candidate: &Candidate, before: Option<&Origin>) {
-        match log::open(&candidate.path, candidate.key) {
-            Ok(file) => {
-                self.refused.remove(&candidate.path);
-                self.logs.push(self.fresh(candidate, file, before));
-            }
-            Err(Refusal::Gone) => self.changed = true,
-            Err(Refusal::Denied(cause)) => {
-                let input = Input::File(candidate.path.clone());
-                self.report(vec![SourceError::Open { input, cause }]);
+                None => log.lose(),
             }
         }
     }
 
-    /// A log that was not seen before.
-    pub(super) fn fresh(&self, candidate: &Candidate, file: Arc<File>, before: Option<&Origin>) -> Log {
-        let origin = identity::origin(candidate.key, before);
-        let stage = Stage::Fresh(Tail::open(file, Peek::default(), 0, &self.settings, self.until_of(candidate)));
-        let mut log = Log::new(candidate, origin, stage);
-        // No pattern would lead another run to it, or to its origin.
-        log.dirty = !candidate.named || before.is_some();
-        log
+    /// What a file begins with; none if it has just gone. Where it is none that can be read, it is left alone.
+    fn sight(&mut self, candidate: &Candidate) -> Result<Option<Sight>, SourceError> {
+        let input = Input::File(candidate.path.clone());
+        let file = match log::open(&candidate.path, candidate.key) {
+            Ok(file) => file,
+            Err(Refusal::Gone) => {
+                self.changed = true;
+                return Ok(None);
+            }
+            Err(Refusal::Denied(cause)) => return Err(SourceError::Open { input, cause }),
+        };
+        self.refused.remove(&candidate.path);
+        let candidate = candidate.clone();
+        let error = match tail::peek(&file) {
+            Ok(peek) => return Ok(Some(Sight { candidate, file, peek: Some(peek) })),
+            Err(Fault::Damaged(..)) => return Ok(Some(Sight { candidate, file, peek: None })),
+            // It is tried again.
+            Err(Fault::Io(cause)) => return Err(SourceError::Read { input, offset: 0, cause }),
+            #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
+            Err(Fault::MissingCodec(codec)) => SourceError::MissingCodec { input, codec },
+            Err(Fault::Journal) => SourceError::Journal { input },
+        };
+        self.add(&candidate, Stage::Refused(tail::seen(&file).ok()));
+        Err(error)
     }
 
-    /// Up to where a file is read.
-    pub(super) fn until_of(&self, candidate: &Candidate) -> u64 {
-        if self.follow { u64::MAX } else { candidate.length }
+    /// Goes on with a log that has no file, if it is in this one: first those whose inode it has, then any others.
+    fn claim(&mut self, sight: &Sight, same: bool) -> bool {
+        let Sight { candidate, peek, .. } = sight;
+        let is_meant = |log: &Log| {
+            let near = candidate.key.is_near(&log.key);
+            log.lost().is_some() && if same { near } else { candidate.family == log.family }
+        };
+        let mut lost: Vec<usize> = (0..self.logs.len()).filter(|index| is_meant(&self.logs[*index])).collect();
+        // Where several begin in the same way, the one of which most is known is the most likely one.
+        lost.sort_by_key(|index| std::cmp::Reverse(self.logs.get(*index).map(Log::told)));
+        for index in lost {
+            let Some(log) = self.logs.get_mut(index) else { continue };
+            let likeness = match peek {
+                // A copy begins empty. What has been read to its end was copied before its file was deleted.
+                Some(Peek { head, compressed: false }) if head.is_empty() && !log.over => Likeness::Part,
+                Some(peek) => log.likeness(&peek.head),
+                None => Likeness::Part,
+            };
+            if likeness == Likeness::None {
+                continue;
+            }
+            if let (Likeness::Whole, Some(peek)) = (likeness, peek)
+                && let Some(open) = goes_on(log, sight, peek, same)
+            {
+                let head = peek.head.clone();
+                let stage = if open {
+                    let until = if self.follow { u64::MAX } else { candidate.length };
+                    let peek = Peek { head: head.clone(), compressed: peek.compressed };
+                    Stage::Open(Box::new(Tail::open(Arc::clone(&sight.file), peek, log.offset, &self.settings, until)))
+                } else {
+                    Stage::Closed(tail::seen(&sight.file).ok())
+                };
+                log.find(candidate, head, stage);
+                return true;
+            }
+            // A copy that is still being made. What is at home is none.
+            if let Stage::Lost(lost) = &mut log.stage
+                && !candidate.is_home()
+            {
+                lost.waits = true;
+            }
+        }
+        false
+    }
+
+    /// Begins to read a file, unless it is a copy, or may turn out to be one. Beside a log that is seen for the first
+    /// time, what no pattern names is older than what is followed.
+    fn admit(&mut self, sight: Sight, known: bool) {
+        let Sight { candidate, file, peek } = sight;
+        let Some(peek) = peek else {
+            if self.stays_unclear(&candidate, &file) {
+                return;
+            }
+            let stage =
+                if candidate.named { self.opened(&candidate, file) } else { Stage::Refused(tail::seen(&file).ok()) };
+            self.add(&candidate, stage);
+            return;
+        };
+        if !candidate.is_home() {
+            let empty = peek.head.is_empty() && !peek.compressed;
+            let mut others = self.logs.iter().filter(|log| log.family == candidate.family);
+            if empty || !candidate.is_rotated() || others.any(|log| log.likeness(&peek.head) != Likeness::None) {
+                return;
+            }
+        }
+        if known || candidate.named {
+            let stage = self.opened(&candidate, file);
+            self.add(&candidate, stage);
+            return;
+        }
+        let mut log = Log::new(&candidate, self.name(candidate.key), Stage::Closed(None));
+        log.offset = if peek.compressed { ALL } else { candidate.length };
+        log.find(&candidate, peek.head, Stage::Closed(tail::seen(&file).ok()));
+        self.logs.push(log);
+    }
+
+    /// A file that is read from its beginning.
+    fn opened(&self, candidate: &Candidate, file: Arc<std::fs::File>) -> Stage {
+        let until = if self.follow { u64::MAX } else { candidate.length };
+        Stage::Open(Box::new(Tail::open(file, Peek::default(), 0, &self.settings, until)))
+    }
+
+    fn add(&mut self, candidate: &Candidate, stage: Stage) {
+        let name = self.name(candidate.key);
+        self.logs.push(Log::new(candidate, name, stage));
+    }
+
+    /// A name that no log has.
+    fn name(&self, key: Key) -> String {
+        let mut names = (0..).map(|turn| identity::name(key, turn));
+        names.find(|name| self.logs.iter().all(|log| log.name != *name)).unwrap_or_default()
+    }
+
+    /// Whether a file that cannot be decompressed may still be being written.
+    fn stays_unclear(&mut self, candidate: &Candidate, file: &std::fs::File) -> bool {
+        let now = tail::seen(file).ok();
+        let (seen, since) = self.unclear.entry(candidate.key).or_insert_with(|| (now, Instant::now()));
+        if *seen != now {
+            (*seen, *since) = (now, Instant::now());
+        }
+        self.follow && since.elapsed() < self.linger
+    }
+
+    /// Counts the logs that are nowhere to be found, gives what was in hand of them, and forgets them.
+    fn give_up(&mut self, files: &[Candidate]) {
+        let mut forgotten = Vec::new();
+        for index in 0..self.logs.len() {
+            let (follow, linger) = (self.follow, self.linger);
+            let Some(log) = self.logs.get_mut(index) else { continue };
+            let (over, told) = (log.over, log.is_told());
+            let Stage::Lost(lost) = &mut log.stage else { continue };
+            if lost.waits && (over || !follow || lost.since.elapsed() < linger) {
+                lost.looks = 0;
+                continue;
+            }
+            lost.looks = LOOKS.min(lost.looks + 1);
+            // A list of files may leave out one that is renamed meanwhile.
+            if lost.looks < LOOKS {
+                self.changed = true;
+                continue;
+            }
+            if over || !told {
+                forgotten.push(index);
+                continue;
+            }
+            let rest = lost.rest.take();
+            let read = rest.as_ref().map_or(log.offset, |rest| rest.read_bytes());
+            let here = files.iter().any(|file| file.key.is_near(&log.key) && file.path == log.path);
+            let path = log.path.clone();
+            (log.over, log.dirty) = (true, true);
+            if let Some(rest) = rest {
+                log.stage = Stage::Open(rest);
+                log.leave();
+            }
+            self.damage(path, if here { "truncated-log" } else { "lost-file" }, read);
+        }
+        for index in forgotten.into_iter().rev() {
+            let Some(log) = self.logs.get(index) else { continue };
+            // The last one says that the log is followed: what appears beside it is not older.
+            let family = &log.family;
+            let others = self.logs.iter().enumerate().filter(|(other, log)| *other != index && log.family == *family);
+            if others.filter(|(_, log)| !matches!(log.stage, Stage::Refused(_))).count() > 0 {
+                self.gone.push(FilePosition { gone: true, ..log.position() });
+                self.logs.remove(index);
+            }
+        }
     }
 
     /// Says, once for each path, what cannot be looked at.
-    fn report(&mut self, errors: Vec<SourceError>) {
+    pub(super) fn report(&mut self, errors: Vec<SourceError>) {
         for error in errors.iter().filter(|error| !find::is_missing(error)) {
             let (path, reason) = match error {
-                SourceError::Open { input: Input::File(path), .. } => (path, "unreadable-file"),
-                SourceError::Directory { input: Input::File(path) } => (path, "refused-file"),
+                SourceError::Open { input: Input::File(path), .. }
+                | SourceError::Read { input: Input::File(path), .. } => (path, "unreadable-file"),
+                SourceError::Directory { input: Input::File(path) }
+                | SourceError::Journal { input: Input::File(path) } => (path, "refused-file"),
+                #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
+                SourceError::MissingCodec { input: Input::File(path), .. } => (path, "refused-file"),
                 _ => continue,
             };
             if self.refused.insert(path.clone()) {
@@ -144,144 +287,50 @@ impl FilesSource {
         }
     }
 
-    /// Finds out whether a new file is to be read. If it may be a copy, that shows by what it begins with.
-    pub(super) fn judge(&mut self, index: usize) {
-        let Some(log) = self.logs.get(index) else { return };
-        let Stage::Fresh(tail) = &log.stage else { return };
-        let now = tail::seen(tail.file()).ok();
-        let settled = !self.follow || log.settled_for(self.linger);
-        if now.is_some() && now == log.judged && !settled {
-            return;
-        }
-        let judged = match tail::peek(tail.file()) {
-            // A compressed copy may still be being written.
-            Err(Fault::Damaged(..)) if self.follow && log.news.elapsed() < self.linger => Judged::Open,
-            Ok(peek) if peek.head.is_empty() && !peek.compressed && !settled => Judged::Open,
-            Ok(peek) if peek.head.is_empty() && !peek.compressed => Judged::Copy(peek.head),
-            Ok(peek) => match self.likeness(index, &peek.head) {
-                Likeness::Whole if peek.compressed || peek.head.len() == HEAD || settled => Judged::Copy(peek.head),
-                Likeness::Unclear => Judged::Open,
-                // It may turn out to be none when it grows.
-                Likeness::Whole | Likeness::Part if !peek.compressed && !settled => Judged::Open,
-                _ => Judged::New,
-            },
-            Err(_) => Judged::New,
-        };
-        let Some(log) = self.logs.get_mut(index) else { return };
-        match judged {
-            Judged::New => log.begin(),
-            Judged::Copy(head) => log.ignore(head),
-            Judged::Open => log.judged = now,
-        }
-    }
-
-    /// How much a file looks like a copy of another one of its family. The one that has the name that all are named
-    /// after is never a copy.
-    fn likeness(&self, index: usize, head: &[u8]) -> Likeness {
-        let Some(copy) = self.logs.get(index).filter(|log| log.path != log.family) else { return Likeness::None };
-        let others = self.logs.iter().enumerate().filter(|(other, log)| {
-            *other != index && log.family == copy.family && !matches!(log.stage, Stage::Fresh(_)) && !is_rest(log)
-        });
-        others.map(|(_, other)| other.likeness(head)).max().unwrap_or(Likeness::None)
-    }
-
-    /// Splits a log whose file was truncated. What was in it is gone on with in a copy if there is one; what is in it
-    /// now is another log.
-    pub(super) fn truncated(&mut self, index: usize) {
-        let Some(log) = self.logs.get(index) else { return };
-        let copy = self.copy_of(log);
-        let (key, path) = (log.key, log.path.clone());
-        let read = log.tail().map_or(0, Tail::read_bytes);
-        if let Some((copy, ..)) = &copy {
-            self.logs.retain(|log| log.key != copy.key);
-        } else {
-            self.damage(path, "truncated-log", read);
-        }
-        let Some(index) = self.logs.iter().position(|log| log.key == key && !is_rest(log)) else { return };
-        let mut old = self.logs.remove(index);
-        let (Stage::Fresh(tail) | Stage::Open(tail)) = old.stage else { return };
-        let file = Arc::clone(tail.file());
-        let candidate = Candidate {
-            path: old.path.clone(),
-            key,
-            modified: SystemTime::UNIX_EPOCH,
-            length: file.metadata().map_or(0, |metadata| metadata.len()),
-            named: true,
-        };
-        let mut new = self.fresh(&candidate, file, Some(&old.origin));
-        new.home.clone_from(&old.home);
-        new.left = old.left;
-        new.begin();
-        new.dirty = true;
-        // Before anything is read of what came later, the files in between have to be known.
-        self.turned.insert(old.family.clone());
-        (self.changed, self.earliest) = (true, Instant::now());
-        for log in self.logs.iter_mut().filter(|log| log.family == old.family) {
-            // It was no copy of what is in the file now.
-            log.judged = None;
-        }
-        old.stage = Stage::Open(match copy {
-            Some((copy, file, peek)) => {
-                old.path.clone_from(&copy.path);
-                old.key = copy.key;
-                Tail::open(file, peek, old.offset, &self.settings, self.until_of(&copy))
-            }
-            None => tail.into_rest(),
-        });
-        old.left = Some(Instant::now());
-        old.at_end = false;
-        old.dirty = true;
-        self.logs.insert(index, new);
-        self.logs.insert(index, old);
-    }
-
-    /// Where a file is that holds what a truncated one held, as far as it was read and maybe further.
-    fn copy_of(&self, log: &Log) -> Option<(Candidate, Arc<File>, Peek)> {
-        let tail = log.tail().filter(|tail| !tail.head().is_empty())?;
-        let open: HashSet<Key> =
-            self.logs.iter().filter(|log| matches!(log.stage, Stage::Open(_))).map(|log| log.key).collect();
-        let mut files = find::find(&[], &BTreeSet::from([log.family.clone()])).files;
-        files.retain(|file| !open.contains(&file.key));
-        // The newest first: it is the one that was made right before.
-        files.into_iter().rev().find_map(|candidate| {
-            let file = log::open(&candidate.path, candidate.key).ok()?;
-            let peek = tail::peek(&file).ok()?;
-            let long = peek.compressed || candidate.length >= tail.read_bytes();
-            (long && peek.head.starts_with(tail.head())).then_some((candidate, file, peek))
-        })
+    /// The families of which something is being looked for. What came later has to wait.
+    pub(super) fn sought(&self) -> HashSet<PathBuf> {
+        let is_sought = |lost: &Lost| lost.looks < LOOKS && !lost.waits;
+        let sought = self.logs.iter().filter(|log| log.lost().is_some_and(is_sought) && !log.over && log.is_told());
+        sought.map(|log| log.family.clone()).collect()
     }
 }
 
-/// What a file is that was not seen before.
-enum Judged {
-    New,
-    /// It is a copy of what is known, and begins with this.
-    Copy(Vec<u8>),
-    /// It shows later.
-    Open,
+/// Whether a log is to be read on in a file that begins as it did, or is over with it. None if the file has not all of
+/// the log, or not yet.
+fn goes_on(log: &Log, sight: &Sight, peek: &Peek, same: bool) -> Option<bool> {
+    if log.over && (log.offset == ALL || same && peek.compressed) {
+        return Some(false);
+    }
+    if same && peek.compressed {
+        // It is what was being read, complete or not.
+        return Some(true);
+    }
+    let length = if peek.compressed { tail::length(&sight.file).ok()? } else { sight.file.metadata().ok()?.len() };
+    (length >= log.offset).then_some(!log.over || length > log.offset)
 }
 
-/// Whether it is what was in hand of a file whose content is gone. Such a log has no file of its own.
-fn is_rest(log: &Log) -> bool {
-    log.tail().is_some_and(Tail::is_rest)
-}
-
-/// Whether a file that is not open is still the one that it was. It is opened again where it has grown.
+/// Whether a file still holds the log that it held. It is opened again where it has grown.
 fn is_still(log: &mut Log, file: &Candidate, settings: &Settings) -> bool {
-    let (Stage::Closed { head, modified } | Stage::Ignored { head, modified }) = &mut log.stage else { return true };
-    if *modified == file.modified {
-        return true;
+    let now = Some((file.length, Some(file.modified)));
+    match &log.stage {
+        Stage::Open(tail) => return !tail.is_truncated(),
+        Stage::Closed(seen) if *seen == now => return true,
+        Stage::Refused(seen) => return *seen == now,
+        Stage::Closed(_) | Stage::Lost(_) => {}
     }
     let Ok(opened) = log::open(&file.path, file.key) else { return true };
     let Ok(peek) = tail::peek(&opened) else { return true };
-    if !peek.head.starts_with(head) {
+    let cut = !peek.compressed && log.offset != ALL && file.length < log.offset;
+    if cut || !peek.head.starts_with(log.head()) {
         return false;
     }
-    *modified = file.modified;
-    if matches!(log.stage, Stage::Closed { .. }) && !peek.compressed && file.length > log.offset {
-        log.stage = Stage::Open(Tail::open(opened, peek, log.offset, settings, u64::MAX));
-        log.news = Instant::now();
-        log.at_end = false;
-    }
+    let grown = !peek.compressed && file.length > log.offset;
+    let stage = if grown {
+        let head = peek.head.clone();
+        Stage::Open(Box::new(Tail::open(opened, Peek { head, ..peek }, log.offset, settings, u64::MAX)))
+    } else {
+        Stage::Closed(now)
+    };
+    log.find(file, peek.head, stage);
     true
 }

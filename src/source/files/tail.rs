@@ -65,6 +65,19 @@ pub(super) fn peek(file: &Arc<File>) -> Result<Peek, Fault> {
     Ok(Peek { head, compressed: !bytes.live() })
 }
 
+/// How many bytes there are in a compressed file. Fails if it does not end as it should.
+pub(super) fn length(file: &Arc<File>) -> Result<u64, Fault> {
+    let mut bytes = Bytes::new(Box::new(At { file: Arc::clone(file), at: 0 }), false);
+    let mut room = vec![0; 64 << 10];
+    let mut length = 0;
+    loop {
+        match bytes.read(&mut room)? {
+            0 => return Ok(length),
+            more => length += more as u64,
+        }
+    }
+}
+
 /// Reads a file from a place of its own.
 struct At {
     file: Arc<File>,
@@ -103,8 +116,6 @@ pub(super) struct Tail {
     read: u64,
     /// Up to where it is read if it is plain.
     until: u64,
-    /// When it had been written to last when it was looked at.
-    modified: Option<SystemTime>,
     /// What it was when it was read to its end, or could not be read on.
     seen: Option<Seen>,
     fault: Option<Fault>,
@@ -121,9 +132,8 @@ impl Tail {
         };
         let framer = Framer::new(settings, offset);
         let settings = *settings;
-        let modified = seen(&file).ok().and_then(|seen| seen.1);
         let (carry, seen, fault) = (Vec::new(), None, None);
-        let mut tail = Tail { file, form, framer, settings, head, carry, read: offset, until, modified, seen, fault };
+        let mut tail = Tail { file, form, framer, settings, head, carry, read: offset, until, seen, fault };
         tail.skip();
         tail
     }
@@ -141,11 +151,6 @@ impl Tail {
     /// What it begins with, as far as it is known.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
-    }
-
-    /// When it had been written to last when it was looked at.
-    pub(super) fn modified(&self) -> Option<SystemTime> {
-        self.modified
     }
 
     /// How much of it was read.
@@ -201,9 +206,6 @@ impl Tail {
             Ok(now) => now,
             Err(cause) => return self.stuck(Fault::Io(cause)),
         };
-        if !self.is_rest() {
-            self.modified = now.1;
-        }
         match self.form {
             Form::Gone => return Step::Over,
             Form::Unknown if now.0 == 0 => return Step::Quiet,

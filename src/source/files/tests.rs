@@ -100,7 +100,12 @@ impl Follower {
         self.entries.extend(entries.into_iter().map(|entry| (*batch.origin(), entry.offset, entry.text)));
         if let Some(position) = self.source.position() {
             let Position::Files(files) = position else { panic!("{position:?}") };
-            self.saved.extend(files.into_iter().map(|file| (file.origin.clone(), file)));
+            for file in files {
+                self.saved.remove(&file.origin);
+                if !file.gone {
+                    self.saved.insert(file.origin.clone(), file);
+                }
+            }
         }
         for damaged in self.source.damages() {
             let path = PathBuf::from(damaged.input.to_string());
@@ -355,8 +360,8 @@ fn what_cannot_be_followed_is_refused_and_the_others_are_read() {
 
 #[test]
 fn files_take_turns() {
-    let text = "0123456789\n".repeat(100);
-    let mut follower = Follower::new(&["*.log"], &[("a.log", &text), ("b.log", &text), ("c.log", "one\n")]);
+    let text = |name: &str| format!("{name} 3456789\n").repeat(100);
+    let mut follower = Follower::new(&["*.log"], &[("a.log", &text("a")), ("b.log", &text("b")), ("c.log", "one\n")]);
     follower.settings.block = 110;
     follower.restart();
     for _ in 0..6 {

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::time::{Duration, SystemTime};
 
-use super::super::identity;
 use super::{Follower, lines, long};
 
 #[test]
@@ -276,7 +275,7 @@ fn an_inode_that_another_file_got_says_nothing() {
     follower.restart();
     assert_eq!(follower.news(), ["one of its own"]);
     assert_eq!(follower.damages, [("lost-file", follower.path("a.log"), 8)]);
-    assert!(follower.entries.last().is_some_and(|(of, ..)| identity::written(of) != origin));
+    assert!(follower.entries.last().is_some_and(|(of, ..)| !before.contains(of)));
 }
 
 #[cfg(feature = "zstd")]
@@ -362,4 +361,67 @@ fn a_link_that_is_pointed_elsewhere_is_a_rotation() {
     follower.restart();
     assert_eq!(follower.news(), ["six"]);
     assert!(follower.damages.is_empty());
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_line_has_one_id_wherever_it_is_read() {
+    let text = long("a");
+    let mut ids = Vec::new();
+    for compressed in [false, true] {
+        let mut follower = Follower::new(&["kata.log"], &[("kata.log", "now\n")]);
+        follower.drain();
+        follower.append("kata.log.1", &text);
+        if compressed {
+            follower.compress("kata.log.1");
+        }
+        assert_eq!(follower.news(), lines(&text));
+        ids.push(follower.entries.split_off(1));
+    }
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_copy_that_is_not_complete_is_waited_for() {
+    let text = long("a");
+    let packed = zstd::encode_all(text.as_bytes(), 0).unwrap();
+    for compressed in [false, true] {
+        let (name, copy) = if compressed { ("kata.log.1.zst", &packed[..]) } else { ("kata.log.1", text.as_bytes()) };
+        for cut in [0, 3, 20, copy.len() - 1] {
+            let mut follower = Follower::new(&["kata.log"], &[("kata.log", text.split_at(text.len() / 2).0)]);
+            follower.drain();
+            follower.truncate("kata.log");
+            follower.append("kata.log", "new\n");
+            follower.append(name, &copy[..cut]);
+            follower.restart();
+            follower.drain();
+            follower.append(name, &copy[cut..]);
+            follower.drain();
+            follower.restart();
+            follower.drain();
+            let mut texts: Vec<_> = follower.entries.iter().map(|(_, _, text)| text.clone()).collect();
+            texts.sort();
+            let mut expected = lines(&text);
+            expected.push("new".to_owned());
+            assert_eq!(texts, expected, "{name}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn what_was_there_before_is_not_read_after_a_restart_either() {
+    let mut follower =
+        Follower::new(&["kata.log"], &[("kata.log", ""), ("kata.log.1", "old\n"), ("kata.log.2", "older\n")]);
+    assert!(follower.news().is_empty());
+    follower.rename("kata.log.1", "kata.log.3");
+    follower.rename("kata.log", "kata.log.1");
+    follower.append("kata.log.1", "one\n");
+    follower.append("kata.log", "two\n");
+    follower.restart();
+    assert_eq!(follower.news(), ["one", "two"]);
+    follower.remove("kata.log.2");
+    follower.drain();
+    assert!(follower.saved.values().all(|saved| !saved.path.ends_with("kata.log.2")), "it is forgotten");
+    assert!(follower.damages.is_empty(), "{:?}", follower.damages);
 }
