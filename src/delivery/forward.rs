@@ -296,10 +296,10 @@ impl Gatherer {
             return Exit::Success;
         }
         let kept = on_disk || again && self.saver.checkpoint.is_kept();
-        let fate = match (again, kept) {
-            (true, true) => "the next run delivers them",
-            (true, false) => "the input has to be read again for them, since nothing remembers how far it was",
-            (false, _) => "they are lost",
+        let fate = if kept {
+            "the next run delivers them"
+        } else {
+            "nothing remembers how far the input was read; a file can be read again, what came through a pipe is lost"
         };
         report::diagnostic(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
         match error {
