@@ -30,6 +30,9 @@ use crate::stop::Stop;
 /// How many batches may wait between the two threads.
 const WAITING: usize = 2;
 
+/// Buffers for so many tags are kept from one window to the next.
+const TAGS: usize = 64;
+
 /// Above this the buffers of a batch are given back.
 const KEPT: usize = 4 << 20;
 
@@ -121,6 +124,7 @@ impl Queue {
             spooled: Vec::new(),
             bytes: Arc::clone(&bytes),
             refused: 0,
+            undelivered: 0,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
         Ok(Queue { batches: Some(lane), spare, spool, bytes, thread })
@@ -186,6 +190,8 @@ struct Gatherer {
     spooled: Vec<Spooled>,
     bytes: Arc<AtomicU64>,
     refused: u64,
+    /// Records of a chunk that could not be delivered.
+    undelivered: usize,
 }
 
 impl Gatherer {
@@ -255,19 +261,12 @@ impl Gatherer {
 
     /// Delivers the window, and moves on.
     fn send(&mut self) -> Result<(), ForwardError> {
-        for events in &mut self.events {
-            for chunk in chunks(events) {
-                for refused in self.client.deliver(&chunk, &self.stop)? {
-                    let kept = self.aside.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
-                    let kept = kept.unwrap_or_else(|error| format!("it cannot be set aside and is lost: {error}"));
-                    let (server, reason) = (&refused.server, &refused.reason);
-                    report::diagnostic(format_args!("{server} takes no record like this one: {reason}; {kept}"));
-                    self.refused += 1;
-                }
-                self.bytes.fetch_add(chunk.entries.len() as u64, Ordering::Relaxed);
-            }
-            events.clear(KEPT);
-        }
+        let mut window = std::mem::take(&mut self.events);
+        let sent = window.iter_mut().try_for_each(|events| self.send_tag(events));
+        self.events = window;
+        sent?;
+        // Whoever may write to the journal may make up identifiers, and with them tags.
+        self.events.truncate(TAGS);
         (self.size, self.since) = (0, None);
         if let Some(position) = self.position.take() {
             self.saver.checkpoint.advance(position);
@@ -277,9 +276,33 @@ impl Gatherer {
         Ok(())
     }
 
+    /// Delivers the records of a tag, which are gone from the window then.
+    fn send_tag(&mut self, events: &mut Events) -> Result<(), ForwardError> {
+        let mut chunks = chunks(events, event::LARGEST);
+        for (index, chunk) in chunks.iter().enumerate() {
+            let refused = self.client.deliver(chunk, &self.stop).inspect_err(|_| {
+                self.undelivered += chunks.iter().skip(index).map(Chunk::len).sum::<usize>();
+            })?;
+            for refused in refused {
+                let kept = self.aside.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
+                let kept = kept.unwrap_or_else(|error| format!("it cannot be set aside and is lost: {error}"));
+                let (server, reason) = (&refused.server, &refused.reason);
+                report::diagnostic(format_args!("{server} takes no record like this one: {reason}; {kept}"));
+                self.refused += 1;
+            }
+            self.bytes.fetch_add(chunk.entries.len() as u64, Ordering::Relaxed);
+        }
+        if let [chunk] = chunks.as_mut_slice() {
+            // The buffers are those of the window, for the next one.
+            (events.bytes, events.ends) = (std::mem::take(&mut chunk.entries), std::mem::take(&mut chunk.ends));
+        }
+        events.clear(KEPT);
+        Ok(())
+    }
+
     /// Says what becomes of that which was not delivered. Gives the way to end.
     fn ended(&mut self, error: &ForwardError) -> Exit {
-        let mut records: usize = self.events.iter().map(|events| events.ends.len()).sum();
+        let mut records = self.undelivered + self.events.iter().map(|events| events.ends.len()).sum::<usize>();
         let (mut again, mut on_disk) = (self.position.is_some(), !self.spooled.is_empty());
         loop {
             match self.messages.try_recv() {
@@ -323,28 +346,65 @@ fn joined(before: Option<Position>, next: Position) -> Position {
     }
 }
 
-/// The chunks of a tag: one, unless it has more bytes than receivers take.
-fn chunks(events: &Events) -> Vec<Chunk> {
+/// The chunks of a tag: one, unless it has more bytes than receivers take. The events are gone from where they were.
+fn chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
+    let (bytes, ends) = (std::mem::take(&mut events.bytes), std::mem::take(&mut events.ends));
+    if ends.is_empty() {
+        return Vec::new();
+    }
+    if bytes.len() <= largest {
+        return vec![chunk(&events.tag, bytes, ends)];
+    }
     let mut chunks = Vec::new();
-    let mut rest = events.ends.as_slice();
-    let mut start = 0;
+    let (mut rest, mut start) = (ends.as_slice(), 0);
     while !rest.is_empty() {
         // An event is never larger than a chunk may be.
-        let count = rest.partition_point(|end| end - start <= event::LARGEST).max(1);
-        let (ends, behind) = rest.split_at(count);
-        let end = ends.last().copied().unwrap_or(start);
-        let entries = events.bytes.get(start..end).unwrap_or_default().to_vec();
-        let mut hash = SipHasher13::new();
-        hash.write(&events.tag);
-        hash.write(&[0]);
-        hash.write(&entries);
-        chunks.push(Chunk {
-            tag: events.tag.clone(),
-            entries,
-            ends: ends.iter().map(|end| end - start).collect(),
-            id: hash.finish128().as_bytes(),
-        });
+        let count = rest.partition_point(|end| end - start <= largest).max(1);
+        let (own, behind) = rest.split_at(count);
+        let end = own.last().copied().unwrap_or(start);
+        let own = own.iter().map(|end| end - start).collect();
+        chunks.push(chunk(&events.tag, bytes.get(start..end).unwrap_or_default().to_vec(), own));
         (rest, start) = (behind, end);
     }
     chunks
+}
+
+/// A chunk, with the id that its content gives it.
+fn chunk(tag: &[u8], entries: Vec<u8>, ends: Vec<usize>) -> Chunk {
+    let mut hash = SipHasher13::new();
+    hash.write(tag);
+    hash.write(&[0]);
+    hash.write(&entries);
+    Chunk { tag: tag.to_vec(), entries, ends, id: hash.finish128().as_bytes() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_with_more_than_receivers_take_is_several_chunks() {
+        let all = ["one", "two", "three", "4", "a very long one that is alone", "5"];
+        let mut events = Events { tag: b"t".to_vec(), ..Events::default() };
+        for text in all {
+            events.bytes.extend(text.as_bytes());
+            events.ends.push(events.bytes.len());
+        }
+        let of = |largest| {
+            let mut events = events.clone();
+            let chunks = chunks(&mut events, largest);
+            assert!(events.is_empty() && events.bytes.is_empty());
+            chunks
+        };
+        let whole = of(1000);
+        assert_eq!(whole.len(), 1);
+        assert_eq!((&whole[0].entries, &whole[0].ends), (&events.bytes, &events.ends));
+        let parts = of(11);
+        let texts: Vec<String> = parts.iter().map(|part| String::from_utf8(part.entries.clone()).unwrap()).collect();
+        assert_eq!(texts, ["onetwothree", "4", "a very long one that is alone", "5"]);
+        assert_eq!(parts[0].ends, [3, 6, 11]);
+        assert_eq!(of(11), parts, "the same content has the same ids");
+        assert!(parts.iter().all(|part| part.id != whole[0].id));
+        assert!(chunks(&mut Events::default(), 11).is_empty());
+    }
 }

@@ -55,6 +55,9 @@ pub struct Settings {
     pub color: bool,
 }
 
+/// Buffers for so many tags are kept from one batch to the next.
+const TAGS: usize = 64;
+
 /// Records, encoded: in one row, or as events by their tags.
 #[derive(Debug, Default)]
 pub struct Encoded {
@@ -83,6 +86,8 @@ impl Encoded {
     pub fn clear(&mut self, kept: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(kept);
+        // Whoever may write to the journal may make up identifiers, and with them tags.
+        self.events.truncate(TAGS);
         self.events.iter_mut().for_each(|events| events.clear(kept));
     }
 }

@@ -23,7 +23,7 @@ use crate::position::Position;
 pub use codec::Codec;
 pub use error::SourceError;
 pub use journal::{Backend, Boot, Interest, JournalSettings, Namespace, Range};
-pub use open::{Group, Input, followable, from_reader, groups, is_pattern, open, open_files, open_journals};
+pub use open::{Group, Input, followable, from_reader, groups, open, open_files, open_journals};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ impl Input {
     pub fn is_pattern_of(&self, file: &Path) -> bool {
         let Input::File(pattern) = self else { return false };
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_default();
-        let pattern = if is_pattern(pattern) { absolute(pattern) } else { return false };
+        let pattern = if files::is_pattern(pattern) { absolute(pattern) } else { return false };
         let pattern = pattern.to_str().and_then(|pattern| glob::Pattern::new(pattern).ok());
         pattern.is_some_and(|pattern| pattern.matches_path(&absolute(file)))
     }
@@ -170,12 +170,6 @@ pub fn open_files(
 ) -> (Box<dyn Source>, Vec<SourceError>) {
     let (source, errors) = files::open(patterns, settings, follow, saved);
     (Box::new(source), errors)
-}
-
-/// Whether a path stands for all files that match it: it has `*`, `?` or `[`, and there is no file of that name.
-#[must_use]
-pub fn is_pattern(path: &Path) -> bool {
-    files::is_pattern(path)
 }
 
 /// Opens an input. Nothing is read yet, so what it holds shows with the first batch.

@@ -120,3 +120,11 @@ fn tags_are_kept_apart_and_in_order() {
     window.clear(0);
     assert!(window.is_empty() && window.tag == b"b");
 }
+
+#[test]
+fn buffers_of_made_up_tags_are_not_kept() {
+    let mut out = crate::encode::Encoded::default();
+    (0..1000).for_each(|number| _ = of_tag(&mut out.events, format!("tag{number}").as_bytes()));
+    out.clear(1 << 20);
+    assert!(out.events.len() < 100 && out.is_empty());
+}
