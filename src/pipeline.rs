@@ -10,18 +10,19 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::carrier::{self, Entry};
 use crate::component::Component;
-use crate::cursor;
+use crate::cursor::{self, Place};
 use crate::encode::journal::View;
-use crate::encode::{Encoded, Encoder};
+use crate::encode::{Encoded, Encoder, Row};
 use crate::entry::{Batch, Body, Framing, Raw};
 use crate::normalize::{self, name};
 use crate::parse::{self, Payload};
-use crate::record::{Field, Pair, Record, Text, Value};
+use crate::record::{Facts, Field, Pair, Record, Text, Value};
 use crate::report::{Dropped, Stats};
 use crate::rules::Rules;
 use crate::select::Others;
 use crate::source::InputFormat;
 use crate::tag;
+use crate::time::Stamp;
 
 /// What comes out of a batch: encoded records, and what there is to say about them.
 #[derive(Debug, Default)]
@@ -32,6 +33,36 @@ pub struct Chunk {
     pub notes: Vec<u8>,
     /// Counts, added to those that were there.
     pub stats: Stats,
+    /// What became of each entry of a journal, where somebody wants to know.
+    pub traces: Option<Vec<Trace>>,
+}
+
+/// What became of one entry of a journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace {
+    /// Where it stands in the journal.
+    pub place: Place,
+    /// How many bytes its fields have.
+    pub length: usize,
+    /// Why no record was made of it; else what katalog says about the record, if it is Kata's.
+    pub outcome: Result<Option<Facts>, Dropped>,
+    /// Messages that it says were thrown away.
+    suppressed: u64,
+}
+
+impl Trace {
+    /// What it was counted as.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        stats.read(self.length + 1);
+        match &self.outcome {
+            Ok(facts) => stats.wrote(facts.as_ref()),
+            Err(reason) => stats.dropped(*reason),
+        }
+        stats.suppressed(self.suppressed);
+        stats
+    }
 }
 
 /// Capacity above which the buffers are given back after a batch; only giant entries need as much.
@@ -119,14 +150,32 @@ impl<'r> Worker<'r> {
     }
 }
 
+/// What katalog says about a record, if it is Kata's, and its time.
+type Made = (Option<Facts>, Option<Stamp>);
+
 /// The entries of a journal as they are.
 fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
     for raw in batch.entries() {
-        chunk.stats.read(raw.length());
+        chunk.stats.read(raw.length() + 1);
         if let Body::Journal(entry) = raw.body {
             view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
+        note_down(raw, Ok((None, None)), 0, false, chunk);
+    }
+}
+
+/// Notes what became of an entry, for those who want to know.
+#[inline]
+fn note_down(raw: Raw<'_>, made: Result<Made, Dropped>, suppressed: u64, rows: bool, chunk: &mut Chunk) {
+    if let Ok((_, time)) = made
+        && (rows || chunk.traces.is_some())
+    {
+        chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time });
+    }
+    if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
+        let outcome = made.map(|(facts, _)| facts);
+        traces.push(Trace { place: *entry.place, length: raw.length(), outcome, suppressed });
     }
 }
 
@@ -155,8 +204,14 @@ fn entry<'b>(
         }
         Err(reason) => chunk.stats.dropped(reason),
     }
+    let mut lost = 0;
     if entry.identifier == Some(b"systemd-journald") {
-        chunk.stats.suppressed(suppressed(entry.message.unwrap_or_default()));
+        lost = suppressed(entry.message.unwrap_or_default());
+        chunk.stats.suppressed(lost);
+    }
+    if rules.rows || chunk.traces.is_some() {
+        let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
+        note_down(raw, made.map(|()| (record.facts, time)), lost, rules.rows, chunk);
     }
 }
 
@@ -237,7 +292,7 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
     }
-    if rules.tags {
+    if rules.tags || rules.rows {
         record.time = entry.stamp();
     }
     if let Some(message) = entry.message

@@ -32,11 +32,14 @@ pub enum Dropped {
     Blank,
     /// A line that `journalctl` prints between entries, such as the start of a boot.
     Marker,
+    /// Another journal file has it too, and its copy was taken.
+    Repeated,
 }
 
 impl Dropped {
     /// Every reason, in the order of the statistics.
-    pub const ALL: &'static [Dropped] = &[Dropped::Others, Dropped::Component, Dropped::Blank, Dropped::Marker];
+    pub const ALL: &'static [Dropped] =
+        &[Dropped::Others, Dropped::Component, Dropped::Blank, Dropped::Marker, Dropped::Repeated];
 
     /// The name that stands in the statistics.
     #[must_use]
@@ -46,6 +49,7 @@ impl Dropped {
             Dropped::Component => "component",
             Dropped::Blank => "blank",
             Dropped::Marker => "marker",
+            Dropped::Repeated => "repeated",
         }
     }
 }
@@ -100,10 +104,10 @@ impl Stats {
         self.dropped[reason as usize] += 1;
     }
 
-    /// Counts entries of others that an index made it unnecessary to read.
-    pub fn passed_over(&mut self, entries: u64) {
+    /// Counts entries that it was not necessary to read.
+    pub fn passed_over(&mut self, reason: Dropped, entries: u64) {
         self.read += entries;
-        self.dropped[Dropped::Others as usize] += entries;
+        self.dropped[reason as usize] += entries;
     }
 
     /// Counts what of an input could not be read.
@@ -151,6 +155,15 @@ impl Stats {
 
     /// Adds the counters of another part of the run.
     pub fn merge(&mut self, other: &Stats) {
+        self.combine(other, u64::wrapping_add);
+    }
+
+    /// Takes back what was counted.
+    pub fn take_back(&mut self, counted: &Stats) {
+        self.combine(counted, u64::wrapping_sub);
+    }
+
+    fn combine(&mut self, other: &Stats, with: fn(u64, u64) -> u64) {
         let Stats {
             read,
             written,
@@ -167,20 +180,32 @@ impl Stats {
             flaws,
             damage,
         } = other;
-        self.read += read;
-        self.written += written;
-        self.passed += passed;
-        self.flawed += flawed;
-        self.suppressed += suppressed;
-        self.refused += refused;
-        self.overflowed += overflowed;
-        self.bytes_in += bytes_in;
-        self.bytes_out += bytes_out;
-        add(&mut self.dropped, dropped);
-        add(&mut self.components, components);
-        add(&mut self.levels, levels);
-        add(&mut self.flaws, flaws);
-        damage.iter().for_each(|(reason, count)| self.damage(reason, *count));
+        for (count, other) in [
+            (&mut self.read, read),
+            (&mut self.written, written),
+            (&mut self.passed, passed),
+            (&mut self.flawed, flawed),
+            (&mut self.suppressed, suppressed),
+            (&mut self.refused, refused),
+            (&mut self.overflowed, overflowed),
+            (&mut self.bytes_in, bytes_in),
+            (&mut self.bytes_out, bytes_out),
+        ] {
+            *count = with(*count, *other);
+        }
+        let lists: [(&mut [u64], &[u64]); 4] = [
+            (&mut self.dropped, dropped),
+            (&mut self.components, components),
+            (&mut self.levels, levels),
+            (&mut self.flaws, flaws),
+        ];
+        for (count, other) in lists.into_iter().flat_map(|(counts, others)| counts.iter_mut().zip(others)) {
+            *count = with(*count, *other);
+        }
+        for (reason, other) in damage {
+            let count = self.damage.entry(reason).or_default();
+            *count = with(*count, *other);
+        }
     }
 
     /// Writes the summary in the given form.
@@ -290,12 +315,6 @@ impl Stats {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
-}
-
-fn add(sums: &mut [u64], counts: &[u64]) {
-    for (sum, count) in sums.iter_mut().zip(counts) {
-        *sum += count;
-    }
 }
 
 /// Counters with their names. Zeros are not shown.
@@ -446,6 +465,8 @@ levels     info 7
         let mut twice = Stats::default();
         twice.merge(&sum);
         assert_eq!(twice, sum);
+        twice.take_back(&sample());
+        assert_eq!(twice, sample());
         assert!(shown(&sum, StatsFormat::Json).starts_with(r#"{"read":24,"written":18,"passed":2,"dropped":{"others":4,"marker":2},"flawed":2,"suppressed":80,"bytes_in":2400,"bytes_out":4406000,"components":{"agent":14,"#));
         assert_eq!((sum.written(), sum.flawed()), (18, 2));
     }

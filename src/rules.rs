@@ -32,6 +32,8 @@ pub struct Rules {
     pub tags: bool,
     /// The field that holds what the record is known by, if one does.
     pub record_id: Option<String>,
+    /// Note where each record ends and what time it has.
+    pub rows: bool,
     /// Name each flawed entry.
     pub verbose: bool,
 }
@@ -70,6 +72,7 @@ impl Rules {
             tags: config.tag_key.is_some() || config.encode.format == Format::Event,
             tag_key: config.tag_key.clone(),
             record_id: config.record_id.clone(),
+            rows: false,
             verbose: config.verbose,
         })
     }

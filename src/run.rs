@@ -15,10 +15,10 @@ use crate::entry::Batch;
 use crate::exit::Exit;
 use crate::pipeline::{Chunk, Worker};
 use crate::position::Position;
-use crate::report::{self, Stats, StatsFormat};
+use crate::report::{self, Dropped, Stats, StatsFormat};
 use crate::rules::Rules;
 use crate::signals::Signals;
-use crate::source::{self, Damaged, Fill, Group, Input, Source, SourceError};
+use crate::source::{self, Damaged, Fill, Group, Input, Skipped, Source, SourceError};
 use crate::stop;
 
 /// How a run went.
@@ -197,7 +197,7 @@ impl Run<'_> {
             if fill == Fill::Idle {
                 self.delivery.idle();
             }
-            self.stats.passed_over(source.skipped());
+            self.skipped(source.skipped());
             for damaged in source.damages() {
                 self.stats.damage(damaged.reason, damaged.count);
                 if self.verbose {
@@ -237,6 +237,11 @@ impl Run<'_> {
             ));
         }
         Ok(())
+    }
+
+    fn skipped(&mut self, skipped: Skipped) {
+        self.stats.passed_over(Dropped::Others, skipped.others);
+        self.stats.passed_over(Dropped::Repeated, skipped.repeated);
     }
 
     fn work(&mut self, filled: usize) {

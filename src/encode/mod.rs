@@ -10,6 +10,7 @@ pub mod text;
 use jiff::tz::TimeZone;
 
 use crate::record::Record;
+use crate::time::Stamp;
 
 pub use event::{EventEncoder, Events};
 pub use msgpack::Msgpack;
@@ -58,11 +59,22 @@ pub struct Settings {
 /// Buffers for so many tags are kept from one batch to the next.
 const TAGS: usize = 64;
 
+/// One record among the bytes of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it ends; it begins where the one before ends.
+    pub end: usize,
+    /// Its time, as far as it is known.
+    pub time: Option<Stamp>,
+}
+
 /// Records, encoded: in one row, or as events by their tags.
 #[derive(Debug, Default)]
 pub struct Encoded {
     /// Everything but events.
     pub bytes: Vec<u8>,
+    /// The records in `bytes`, where somebody is to put them into another order or into several places.
+    pub rows: Vec<Row>,
     /// Events.
     pub events: Vec<Events>,
     /// The time of events that know none, in seconds and nanoseconds since 1970.
@@ -86,6 +98,7 @@ impl Encoded {
     pub fn clear(&mut self, kept: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(kept);
+        self.rows.clear();
         // Whoever may write to the journal may make up identifiers, and with them tags.
         self.events.truncate(TAGS);
         self.events.iter_mut().for_each(|events| events.clear(kept));

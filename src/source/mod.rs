@@ -63,16 +63,24 @@ pub trait Source {
         false
     }
 
-    /// How many entries were passed over since this was asked last: an index said, without reading them, that they are
-    /// not wanted.
-    fn skipped(&mut self) -> u64 {
-        0
+    /// How many entries were passed over since this was asked last.
+    fn skipped(&mut self) -> Skipped {
+        Skipped::default()
     }
 
     /// What of the input could not be read, since this was asked last.
     fn damages(&mut self) -> Vec<Damaged> {
         Vec::new()
     }
+}
+
+/// Entries that were passed over without reading them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// An index said that they are not wanted.
+    pub others: u64,
+    /// Another file has them too.
+    pub repeated: u64,
 }
 
 /// A kind of damage in an input, which cost the smallest thing that it was in.

@@ -22,7 +22,7 @@ use super::reader::IDENTIFIER;
 use super::{Interest, JournalSettings, WORTH, WORTH_FACTOR};
 use crate::cursor::{self, Cursor, Place};
 use crate::entry::{Batch, Stored};
-use crate::source::{Damaged, Fill, Input, Source, SourceError};
+use crate::source::{Damaged, Fill, Input, Skipped, Source, SourceError};
 
 /// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
 const MATCHES: usize = 256;
@@ -367,8 +367,8 @@ impl Source for LibsystemdSource<'_> {
         Ok(Fill::More)
     }
 
-    fn skipped(&mut self) -> u64 {
-        std::mem::take(&mut self.skipped)
+    fn skipped(&mut self) -> Skipped {
+        Skipped { others: std::mem::take(&mut self.skipped), repeated: 0 }
     }
 
     fn damages(&mut self) -> Vec<Damaged> {

@@ -42,7 +42,7 @@ use order::{Limit, Merge, Turn};
 use passed::Passed;
 use reader::{Life, Reader};
 
-use super::{Damaged, Fill, Input, Source, SourceError};
+use super::{Damaged, Fill, Input, Skipped, Source, SourceError};
 use crate::cursor::{Cursor, Place};
 use crate::entry::{Batch, Datum, Stored};
 use crate::position::{JournalPosition, Position};
@@ -134,7 +134,7 @@ pub(super) struct JournalSource<'r> {
     /// The most windows that a file has.
     windows: usize,
     block: usize,
-    skipped: u64,
+    skipped: Skipped,
     damages: Vec<Damaged>,
     /// None where the end of the files is the end.
     follow: Option<Follow>,
@@ -168,7 +168,7 @@ pub(super) fn open<'r>(
         cache: Cache::new(),
         windows: (WINDOWS / found.files.len().max(1)).clamp(2, 16),
         block,
-        skipped: 0,
+        skipped: Skipped::default(),
         damages: Vec::new(),
         follow: None,
         in_hand: false,
@@ -330,6 +330,7 @@ impl JournalSource<'_> {
                     return Some(index);
                 }
                 Turn::Skip(index) => {
+                    self.skipped.repeated += 1;
                     if self.advance(index) {
                         self.merge.offer(index, self.places[index]);
                     }
@@ -354,7 +355,7 @@ impl JournalSource<'_> {
             }
             reader.waits = reader.life != Life::Over;
             if reader.waits {
-                self.skipped += std::mem::take(&mut reader.skipped);
+                self.skipped.others += std::mem::take(&mut reader.skipped);
                 report(&mut self.damages, reader);
             } else {
                 self.close(index);
@@ -433,7 +434,7 @@ impl JournalSource<'_> {
     }
 
     fn note(&mut self, reader: &mut Reader) {
-        self.skipped += reader.skipped;
+        self.skipped.others += reader.skipped;
         let damages = reader.file.damages();
         let whole = [(damages.truncated, "truncated-file"), (damages.emptied, "emptied-file")];
         for (_, reason) in whole.into_iter().filter(|(met, _)| *met) {
@@ -517,7 +518,7 @@ impl Source for JournalSource<'_> {
         Some(Position::Journal(passed.position(at_hand.into_iter(), cursor)))
     }
 
-    fn skipped(&mut self) -> u64 {
+    fn skipped(&mut self) -> Skipped {
         std::mem::take(&mut self.skipped)
     }
 
