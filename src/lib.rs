@@ -99,5 +99,6 @@ pub mod config;
 pub mod tag;
 pub mod rules;
 pub mod pipeline;
+pub mod shards;
 pub mod run;
 pub mod cli;

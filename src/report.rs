@@ -155,12 +155,12 @@ impl Stats {
 
     /// Adds the counters of another part of the run.
     pub fn merge(&mut self, other: &Stats) {
-        self.combine(other, u64::wrapping_add);
+        self.combine(other, u64::saturating_add);
     }
 
     /// Takes back what was counted.
     pub fn take_back(&mut self, counted: &Stats) {
-        self.combine(counted, u64::wrapping_sub);
+        self.combine(counted, u64::saturating_sub);
     }
 
     fn combine(&mut self, other: &Stats, with: fn(u64, u64) -> u64) {

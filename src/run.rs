@@ -1,11 +1,12 @@
 //! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
 //! whatever the number of threads.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefMutIterator as _, ParallelIterator as _};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -17,8 +18,9 @@ use crate::pipeline::{Chunk, Worker};
 use crate::position::Position;
 use crate::report::{self, Dropped, Stats, StatsFormat};
 use crate::rules::Rules;
+use crate::shards::{Gathered, Job, Shards};
 use crate::signals::Signals;
-use crate::source::{self, Damaged, Fill, Group, Input, Skipped, Source, SourceError};
+use crate::source::{self, Damaged, Fill, Group, Input, Opened, Skipped, Source, SourceError};
 use crate::stop;
 
 /// How a run went.
@@ -35,6 +37,9 @@ pub struct Outcome {
     /// How far it came.
     pub checkpoint: Checkpoint,
 }
+
+/// How many bytes of records are delivered at once where several threads read.
+const BLOCK: usize = 256 << 10;
 
 /// How long what is in hand may take before a new configuration holds.
 const RELOAD: Duration = Duration::from_secs(2);
@@ -134,6 +139,9 @@ impl Run<'_> {
                 (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
             }
             Group::Journal(paths) => {
+                if let Some(opened) = self.in_pieces(paths, config, rules) {
+                    return self.shards(opened, rules.rows);
+                }
                 (paths, "journal files", source::open_journals(paths, &config.journal, config.source.block, rules))
             }
         };
@@ -145,6 +153,69 @@ impl Run<'_> {
             report::diagnostic(format_args!("there are no {what} to read yet; waiting for them"));
         }
         self.read(source.as_mut())
+    }
+
+    /// Opens a journal for several threads, if there are.
+    fn in_pieces<'r>(&self, paths: &[PathBuf], config: &Config, rules: &'r Rules) -> Option<Opened<'r>> {
+        let pool = self.pool.as_ref()?;
+        let opened = pool.install(|| source::open_pieces(paths, &config.journal, config.source.block, rules))?;
+        if self.verbose {
+            paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
+        }
+        Some(opened)
+    }
+
+    /// Reads a journal on several threads: while what was read is put in order and delivered, more is read.
+    fn shards(&mut self, opened: Opened<'_>, rows: bool) -> Result<(), Stop> {
+        let Opened { files, skipped, damages, errors } = opened;
+        errors.iter().for_each(|error| self.input_failed(error));
+        self.skipped(skipped);
+        self.damaged(damages);
+        let mut shards = Shards::new(files, self.slots.len(), rows);
+        let mut ordered = Chunk::default();
+        loop {
+            self.look_at_signals(false)?;
+            let mut jobs = shards.jobs(self.slots.len());
+            let Run { slots, pool, delivery, stats, .. } = self;
+            let mut deliver = || {
+                loop {
+                    let gathered = shards.gather(&mut ordered, BLOCK);
+                    report::notes(&ordered.notes);
+                    ordered.notes.clear();
+                    stats.merge(&std::mem::take(&mut ordered.stats));
+                    stats.take_back(&shards.too_much());
+                    delivery.put(&mut ordered.out, None).map_err(Stop::Delivery)?;
+                    ordered.out.clear(2 * BLOCK);
+                    if gathered != Gathered::More {
+                        return Ok(gathered == Gathered::Over);
+                    }
+                }
+            };
+            let work = |(job, slot): (&mut Job<'_>, &mut Slot<'_>)| job.run(&mut slot.batch, &mut slot.worker);
+            let mut read = || jobs.par_iter_mut().zip(&mut *slots).for_each(work);
+            let over = match pool {
+                Some(pool) => pool.join(deliver, read).0?,
+                None => {
+                    read();
+                    deliver()?
+                }
+            };
+            shards.done(jobs);
+            self.damaged(shards.damages());
+            shards.errors().iter().for_each(|error| self.input_failed(error));
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
+    fn damaged(&mut self, damages: Vec<Damaged>) {
+        for Damaged { input, reason, count, offset } in damages {
+            self.stats.damage(reason, count);
+            if self.verbose {
+                report::diagnostic(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
+            }
+        }
     }
 
     /// Reads an input that comes by itself.
@@ -198,13 +269,7 @@ impl Run<'_> {
                 self.delivery.idle();
             }
             self.skipped(source.skipped());
-            for damaged in source.damages() {
-                self.stats.damage(damaged.reason, damaged.count);
-                if self.verbose {
-                    let Damaged { input, reason, count, offset } = damaged;
-                    report::diagnostic(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
-                }
-            }
+            self.damaged(source.damages());
             if let Some(error) = failed {
                 self.input_failed(&error);
             }

@@ -11,6 +11,7 @@ mod read;
 mod resume;
 mod seeds;
 mod selected;
+mod threads;
 mod written;
 
 use std::ffi::OsStr;

@@ -22,8 +22,10 @@ use crate::position::Position;
 
 pub use codec::Codec;
 pub use error::SourceError;
-pub use journal::{Backend, Boot, Interest, JournalSettings, Namespace, Range};
-pub use open::{Group, Input, followable, from_reader, groups, open, open_files, open_journals};
+pub use journal::{
+    Backend, Boot, Interest, JournalSettings, Limit, Merge, Namespace, Opened, Piece, Pieces, Range, Turn,
+};
+pub use open::{Group, Input, followable, from_reader, groups, open, open_files, open_journals, open_pieces};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::files;
-use super::journal::{self, Backend, Interest, JournalSettings, libsystemd};
+use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
 use super::{Settings, Source, SourceError};
 use crate::position::FilePosition;
@@ -156,6 +156,19 @@ pub fn open_journals<'r>(
             (Box::new(source), errors)
         }
     }
+}
+
+/// Opens the journals at these paths for several threads; none where that cannot be: what is followed, or gone on with, or
+/// of which only the end is wanted, is read in one go, and so is what libsystemd reads.
+#[must_use]
+pub fn open_pieces<'r>(
+    paths: &[PathBuf],
+    settings: &JournalSettings,
+    block: usize,
+    interest: &'r dyn Interest,
+) -> Option<Opened<'r>> {
+    let whole = settings.follow || settings.lines.is_some() || settings.resume.is_some();
+    (!whole && settings.backend == Backend::Native).then(|| journal::open_pieces(paths, settings, block, interest))
 }
 
 /// Opens log files, and those that match patterns, as one source, and says what of them cannot be read. What positions

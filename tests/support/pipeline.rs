@@ -3,17 +3,23 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use katalog::checkpoint::Checkpoint;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
+use katalog::delivery::{Delivery, Direct};
 use katalog::encode::Encoder;
 use katalog::entry::Batch;
 use katalog::pipeline::{Chunk, Worker};
 use katalog::rules::Rules;
-use katalog::source::{self, Fill, Input, Source};
+use katalog::run;
+use katalog::signals::Signals;
+use katalog::sink::Output;
+use katalog::source::{self, Fill, Group, Input, Source};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -75,6 +81,22 @@ impl Setup {
     pub fn run_journal(&self, path: &Path, cuts: &Cuts) -> Outcome {
         let (mut source, _) = source::open_journals(&[path.to_owned()], &self.config.journal, cuts.block, &self.rules);
         self.drain(source.as_mut(), cuts)
+    }
+
+    /// Runs the program over journal files on so many threads. `block` is what a batch aims at, in bytes, and decides how
+    /// many entries are in a piece of a file.
+    pub fn run_journals(&self, paths: &[PathBuf], block: usize, threads: usize) -> Outcome {
+        let mut config = self.config.clone();
+        (config.source.block, config.threads) = (block, threads);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let output = Output::open(Some(&path), false, &[]).unwrap();
+        let delivery = Delivery::Direct(Direct::new(output, config.window, Checkpoint::forgetful()));
+        let groups = [Group::Journal(paths.to_vec())];
+        let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default());
+        let mut stats = Vec::new();
+        outcome.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
+        Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap() }
     }
 
     fn drain(&self, source: &mut dyn Source, cuts: &Cuts) -> Outcome {

@@ -149,6 +149,15 @@ impl JournalFile {
         &self.header
     }
 
+    /// The same file once more.
+    ///
+    /// # Errors
+    ///
+    /// Fails where no more files can be open.
+    pub(super) fn again(&self) -> io::Result<File> {
+        self.objects.windows.file().try_clone()
+    }
+
     /// Where the readable part ends, in bytes: a measure of how much output a file may be worth.
     pub(super) fn end(&self) -> u64 {
         self.objects.end

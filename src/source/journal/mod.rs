@@ -20,6 +20,7 @@ pub(super) mod libsystemd;
 mod order;
 mod passed;
 mod payload;
+mod pieces;
 mod range;
 mod reader;
 mod salvage;
@@ -38,7 +39,6 @@ use cache::{Cache, Known, key};
 use damage::Damage;
 use file::Refusal;
 use follow::Follow;
-use order::{Limit, Merge, Turn};
 use passed::Passed;
 use reader::{Life, Reader};
 
@@ -48,6 +48,9 @@ use crate::entry::{Batch, Datum, Stored};
 use crate::position::{JournalPosition, Position};
 
 pub use dir::Namespace;
+pub use order::{Limit, Merge, Turn};
+pub(super) use pieces::open as open_pieces;
+pub use pieces::{Opened, Piece, Pieces};
 pub use range::{Boot, Range};
 
 /// What of a journal is worth reading. It may admit too much, never too little.
@@ -111,11 +114,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Windows of all files together; each has some 68 KiB.
 const WINDOWS: usize = 256;
 
-/// A file may be worth this many times its length, and at least [`WORTH`] bytes: an entry can name a large field any
-/// number of times.
-const WORTH_FACTOR: u64 = 64;
-const WORTH: u64 = 64 << 20;
-
 /// The fields of a batch's entries together have at most so many times the bytes that the batch has, and the last entry
 /// counts whole: what is made of a batch is not to be huge because its entries share large fields.
 const SHARED: usize = 16;
@@ -158,25 +156,12 @@ pub(super) fn open<'r>(
     interest: &'r dyn Interest,
 ) -> (JournalSource<'r>, Vec<SourceError>) {
     let (found, mut errors) = find(inputs, settings);
-    let mut source = JournalSource {
-        interest,
-        range: settings.range,
-        readers: Vec::new(),
-        merge: Merge::default(),
-        turn: None,
-        places: Vec::new(),
-        cache: Cache::new(),
-        windows: (WINDOWS / found.files.len().max(1)).clamp(2, 16),
-        block,
-        skipped: Skipped::default(),
-        damages: Vec::new(),
-        follow: None,
-        in_hand: false,
-        resume: settings.resume.as_ref().map(Passed::of).unwrap_or_default(),
-        over: Passed::default(),
-        last: None,
-        cursor: settings.resume.as_ref().and_then(|position| position.cursor.clone()),
-    };
+    let mut source = JournalSource::new(settings.range, block, interest);
+    source.windows = windows(found.files.len());
+    if let Some(position) = &settings.resume {
+        source.resume = Passed::of(position);
+        source.cursor.clone_from(&position.cursor);
+    }
     source.over = source.resume.clone();
     let mut follow = settings.follow.then(|| Follow::new(inputs, settings));
     let mut readers = Vec::new();
@@ -211,13 +196,7 @@ pub(super) fn open<'r>(
         }
     }
     source.follow = follow;
-    let boot = match source.range.boot {
-        Some(Boot::Before(count)) => boots(&mut readers).into_iter().rev().nth(count),
-        Some(Boot::First(count)) => boots(&mut readers).into_iter().nth(count),
-        _ => None,
-    };
-    // Where there are not so many boots, no entry is of the one asked for.
-    source.range.boot = boot.map(Boot::Id).or(source.range.boot);
+    source.range = source.range.resolved(|| boots(&mut readers));
     let mut last = HashSet::new();
     if let Some(lines) = settings.lines.filter(|_| settings.resume.is_none()) {
         readers.iter_mut().for_each(|reader| reader.keep_last(lines, &source.range, interest, &mut last));
@@ -278,7 +257,35 @@ fn boots(readers: &mut [Reader]) -> Vec<[u8; 16]> {
     boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
 }
 
-impl JournalSource<'_> {
+/// How many windows each of so many files has.
+fn windows(files: usize) -> usize {
+    (WINDOWS / files.max(1)).clamp(2, 16)
+}
+
+impl<'r> JournalSource<'r> {
+    /// One without any file.
+    fn new(range: Range, block: usize, interest: &'r dyn Interest) -> JournalSource<'r> {
+        JournalSource {
+            interest,
+            range,
+            readers: Vec::new(),
+            merge: Merge::default(),
+            turn: None,
+            places: Vec::new(),
+            cache: Cache::new(),
+            windows: 2,
+            block,
+            skipped: Skipped::default(),
+            damages: Vec::new(),
+            follow: None,
+            in_hand: false,
+            resume: Passed::default(),
+            over: Passed::default(),
+            last: None,
+            cursor: None,
+        }
+    }
+
     /// Takes a file in, in a place of its own as long as it is open.
     fn add(&mut self, mut reader: Reader) {
         let place = reader.advance(&self.range, self.interest);
@@ -356,7 +363,7 @@ impl JournalSource<'_> {
             reader.waits = reader.life != Life::Over;
             if reader.waits {
                 self.skipped.others += std::mem::take(&mut reader.skipped);
-                report(&mut self.damages, reader);
+                reader.damages(&mut self.damages);
             } else {
                 self.close(index);
             }
@@ -418,7 +425,7 @@ impl JournalSource<'_> {
         batch.stored.push(Stored { place: self.places[index], offset, start, end, length });
         self.last = Some(self.places[index]);
         reader.worth += length as u64;
-        if reader.worth > WORTH.max(reader.file.end().saturating_mul(WORTH_FACTOR)) {
+        if reader.worth > reader.most_worth() {
             reader.file.damages.note(Damage::Oversized, reader.at);
             self.close(index);
         }
@@ -435,24 +442,8 @@ impl JournalSource<'_> {
 
     fn note(&mut self, reader: &mut Reader) {
         self.skipped.others += reader.skipped;
-        let damages = reader.file.damages();
-        let whole = [(damages.truncated, "truncated-file"), (damages.emptied, "emptied-file")];
-        for (_, reason) in whole.into_iter().filter(|(met, _)| *met) {
-            let (input, offset) = (Input::File(reader.path.clone()), reader.file.end());
-            self.damages.push(Damaged { input, reason, count: 1, offset });
-        }
-        report(&mut self.damages, reader);
+        reader.damages(&mut self.damages);
     }
-}
-
-/// Adds what was wrong in a file since this was done last.
-fn report(damages: &mut Vec<Damaged>, Reader { path, file, .. }: &mut Reader) {
-    damages.extend(file.damages.drain().map(|tally| Damaged {
-        input: Input::File(path.clone()),
-        reason: tally.damage.name(),
-        count: tally.count,
-        offset: tally.first,
-    }));
 }
 
 fn append(batch: &mut Batch, bytes: &[u8], name: u32) -> u32 {

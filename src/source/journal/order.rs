@@ -52,7 +52,7 @@ pub(super) fn compare(a: &Place, b: &Place) -> Ordering {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub enum Turn {
     /// Take the entry that this source has offered, and all further ones that the limit admits.
     Take(usize, Limit),
     /// Go past the entry that this source has offered: another source's copy of it was just taken.
@@ -61,7 +61,7 @@ pub(super) enum Turn {
 
 /// Up to where the entries of a source precede what every other source has offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
+pub struct Limit {
     /// The first of its own group without it, and the first of the other groups.
     rivals: [Option<Place>; 2],
     /// A rival has a copy of the entry that is taken, which must be skipped first.
@@ -70,7 +70,7 @@ pub(super) struct Limit {
 
 impl Limit {
     /// Whether the next entry of the same source may be taken at once. If not, it may still be the next one: offer it.
-    pub(super) fn admits(&self, next: &Place) -> bool {
+    pub fn admits(&self, next: &Place) -> bool {
         !self.copied && self.rivals.iter().flatten().all(|rival| compare(next, rival).is_lt())
     }
 }
@@ -81,7 +81,7 @@ impl Limit {
 /// then it belongs to the caller, who offers its next entry when there is one. So every turn takes one entry out, and
 /// turns come to an end even for a caller who forgets to offer. New sources may come at any time.
 #[derive(Debug, Default)]
-pub(super) struct Merge {
+pub struct Merge {
     groups: Vec<Group>,
     /// The groups that have offers, by their first, sorted backwards as these.
     order: Vec<usize>,
@@ -115,7 +115,7 @@ impl Offer {
 impl Merge {
     /// Puts a source's next entry in. A source has one entry in the merge at a time, and all of its entries have the
     /// `seqnum_id` of its file. Allocates only for a source that is new.
-    pub(super) fn offer(&mut self, source: usize, place: Place) {
+    pub fn offer(&mut self, source: usize, place: Place) {
         let is_of = |group: &Group| group.seqnum_id == place.seqnum_id;
         let index = if self.groups.get(self.taken).is_some_and(is_of) {
             self.taken
@@ -142,7 +142,7 @@ impl Merge {
     }
 
     /// The source to go on with; none when nothing is offered.
-    pub(super) fn turn(&mut self) -> Option<Turn> {
+    pub fn turn(&mut self) -> Option<Turn> {
         let index = self.order.pop()?;
         let Offer { place, source } = self.groups[index].offers.pop()?;
         self.taken = index;

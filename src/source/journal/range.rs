@@ -27,6 +27,18 @@ pub struct Range {
 }
 
 impl Range {
+    /// The same with the boot's id in place of its number, by a list of boots, the first one first.
+    pub(super) fn resolved(mut self, boots: impl FnOnce() -> Vec<[u8; 16]>) -> Range {
+        let boot = match self.boot {
+            Some(Boot::Before(count)) => boots().into_iter().rev().nth(count),
+            Some(Boot::First(count)) => boots().into_iter().nth(count),
+            Some(Boot::Id(_)) | None => None,
+        };
+        // Where there are not so many boots, no entry is of the one asked for.
+        self.boot = boot.map(Boot::Id).or(self.boot);
+        self
+    }
+
     /// Whether an entry is in the range.
     #[inline]
     pub(super) fn has(&self, place: &Place) -> bool {

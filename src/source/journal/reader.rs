@@ -11,6 +11,7 @@ use super::layout::State;
 use super::passed::Passed;
 use super::range::Range;
 use crate::cursor::{self, Place};
+use crate::source::{Damaged, Input};
 
 /// The name of the field that says who wrote an entry.
 pub(super) const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
@@ -24,6 +25,14 @@ const VERDICTS: usize = 1 << 16;
 const LOOKS: u8 = 3;
 /// How long a damaged live file is left alone before all of its entries are listed again.
 const REST: Duration = Duration::from_secs(1);
+
+/// How many windows a reader of some of a file's entries has: they are close together.
+const PART_WINDOWS: usize = 4;
+
+/// A file may be worth this many times its length, and at least [`WORTH`] bytes: an entry can name a large field any
+/// number of times.
+pub(super) const WORTH_FACTOR: u64 = 64;
+pub(super) const WORTH: u64 = 64 << 20;
 
 /// A file and where reading it stands.
 pub(super) struct Reader {
@@ -75,6 +84,10 @@ impl Reader {
     /// Opens a file. Nothing is read before [`Reader::choose`].
     pub(super) fn open(path: PathBuf, windows: usize) -> Result<Reader, Refusal> {
         let file = File::open(&path).map_err(Refusal::Unreadable)?;
+        Reader::of(path, file, windows)
+    }
+
+    fn of(path: PathBuf, file: File, windows: usize) -> Result<Reader, Refusal> {
         Ok(Reader {
             path,
             file: JournalFile::open(file, windows)?,
@@ -94,6 +107,45 @@ impl Reader {
             doubts: 0,
             broken: None,
         })
+    }
+
+    /// Another reader of the same file, for some of its entries.
+    pub(super) fn part(&self, list: Vec<u32>) -> Result<Reader, Refusal> {
+        let file = self.file.again().map_err(Refusal::Unreadable)?;
+        let mut part = Reader::of(self.path.clone(), file, PART_WINDOWS)?;
+        part.list = list;
+        part.scans = self.scans;
+        // It is said once for the whole file.
+        part.file.damages.truncated = false;
+        Ok(part)
+    }
+
+    /// Takes the list of entries from the one at hand on.
+    pub(super) fn unread(&mut self) -> Vec<u32> {
+        self.list.drain(..self.next.saturating_sub(1));
+        std::mem::take(&mut self.list)
+    }
+
+    /// The most bytes that the file may be worth.
+    pub(super) fn most_worth(&self) -> u64 {
+        WORTH.max(self.file.end().saturating_mul(WORTH_FACTOR))
+    }
+
+    /// Adds what was wrong with the file since this was done last.
+    pub(super) fn damages(&mut self, damages: &mut Vec<Damaged>) {
+        let input = || Input::File(self.path.clone());
+        let (end, found) = (self.file.end(), &mut self.file.damages);
+        for (met, reason) in [(&mut found.truncated, "truncated-file"), (&mut found.emptied, "emptied-file")] {
+            if std::mem::take(met) {
+                damages.push(Damaged { input: input(), reason, count: 1, offset: end });
+            }
+        }
+        damages.extend(found.drain().map(|tally| Damaged {
+            input: input(),
+            reason: tally.damage.name(),
+            count: tally.count,
+            offset: tally.first,
+        }));
     }
 
     /// Makes the file one that may get more entries, unless its header says otherwise.

@@ -1,0 +1,143 @@
+//! Several threads read a journal in pieces; what comes out is what one thread gives that reads it in one go.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{merged, put};
+use crate::support::few;
+use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service};
+use crate::support::journal::{Shape, State, Writer, file, remote};
+use crate::support::pipeline::{Outcome, Setup};
+
+static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| {
+    let since = format!("@{}", START / 1_000_000 + 3);
+    [
+        &[][..],
+        &["--others", "pass", "--record-id", "id"],
+        &["--format", "export"],
+        &["--since", &since, "--boot", "0"],
+        &["--component", "runtime", "--verbose"],
+    ]
+    .map(Setup::new)
+    .into()
+});
+
+/// Takes the kinds of damage out of the statistics. How often a kind was met is not told: a field that several pieces share
+/// counts for each.
+fn damage(outcome: &mut Outcome) -> BTreeSet<String> {
+    let damage = outcome.stats.as_object_mut().and_then(|stats| stats.remove("damage"));
+    damage.iter().filter_map(|damage| damage.as_object()).flat_map(|damage| damage.keys().cloned()).collect()
+}
+
+/// One thread against several, with pieces of one entry, of some, and of all.
+fn same(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
+    let mut written = 0;
+    for (number, setup) in SETUPS.iter().enumerate() {
+        let mut one = setup.run_journals(paths, 256 << 10, 1);
+        let damage_of_one = damage(&mut one);
+        written += one.bytes.len();
+        for (block, threads) in [(64, 2), (300, 3), (256 << 10, 2)] {
+            let mut several = setup.run_journals(paths, block, threads);
+            // One thread does not read copies of what it has, so it does not see what is broken in them.
+            prop_assert!(damage(&mut several).is_superset(&damage_of_one));
+            let text = |outcome: &Outcome| String::from_utf8_lossy(&outcome.bytes).into_owned();
+            prop_assert_eq!(text(&several), text(&one), "setup {}, block {}, {} threads", number, block, threads);
+            prop_assert_eq!(&several.stats, &one.stats, "setup {}, block {}, {} threads", number, block, threads);
+        }
+    }
+    Ok(written)
+}
+
+/// Some entries of one machine: how far they are apart, in seconds, whether the clock is set back, whether it boots.
+fn entries() -> impl Strategy<Value = Vec<(u8, bool, bool)>> {
+    vec((0_u8..4, prop::bool::weighted(0.05), prop::bool::weighted(0.03)), 0..30)
+}
+
+/// A file: whose numbers it has, its entries, its state, a byte of it that is broken, whether there is a copy of it.
+type Drawn = (u8, Vec<(u8, bool, bool)>, bool, Option<usize>, bool);
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    let broken = prop::option::weighted(0.2, 300_usize..20_000);
+    (0_u8..3, entries(), any::<bool>(), broken, prop::bool::weighted(0.2))
+}
+
+/// Writes the files; those of one source of numbers go on where the one before ended.
+fn written(folder: &std::path::Path, drawn: Vec<Drawn>) -> Vec<PathBuf> {
+    let mut seqnums = [0_u64; 3];
+    let mut paths = Vec::new();
+    for (number, (source, entries, archived, broken, copied)) in drawn.into_iter().enumerate() {
+        let state = if archived { State::Archived } else { State::Online };
+        let shape = Shape { file_id: number as u128 + 1, seqnum_id: u128::from(source) + 1, state, ..Shape::default() };
+        let mut writer = Writer::new(shape);
+        let (mut realtime, mut monotonic, mut boot) = (START, 0, BOOT);
+        for (apart, back, boots) in entries {
+            realtime += u64::from(apart) * 1_000_000;
+            monotonic += u64::from(apart) * 1_000_000;
+            if back {
+                realtime -= 7_000_000;
+            }
+            if boots {
+                (boot, monotonic) = (NEXT_BOOT, 0);
+            }
+            let seqnum = &mut seqnums[usize::from(source)];
+            *seqnum += 1;
+            writer.seqnum = *seqnum;
+            let mut entry = service(*seqnum, boot);
+            (entry.realtime, entry.monotonic) = (realtime, monotonic);
+            writer.entry(&entry);
+        }
+        let mut bytes = writer.finish();
+        if copied {
+            paths.push(put(folder, format!("copy{number}.journal"), &bytes));
+        }
+        if let Some(byte) = broken.and_then(|at| bytes.get_mut(at)) {
+            *byte ^= 0x55;
+        }
+        paths.push(put(folder, format!("{number}.journal"), &bytes));
+    }
+    paths
+}
+
+proptest! {
+    #![proptest_config(few(60))]
+
+    #[test]
+    fn the_number_of_threads_does_not_show(drawn in vec(drawn(), 1..7)) {
+        let folder = tempfile::tempdir().unwrap();
+        same(&written(folder.path(), drawn))?;
+    }
+}
+
+#[test]
+fn odd_journals_are_the_same_on_several_threads() {
+    let interleaved = merged::interleaved();
+    let files = remote::journals(interleaved.path());
+    assert!(same(&files).unwrap() > 10_000);
+    let folder = tempfile::tempdir().unwrap();
+    let back = put(folder.path(), "back.journal", &file(&Shape::default(), &clock_set_back(3600)));
+    assert!(same(&[files, vec![back]].concat()).unwrap() > 10_000);
+}
+
+#[test]
+fn a_file_is_left_at_the_same_entry() {
+    let large = "x".repeat(900_000);
+    let entries: Vec<_> = (0..90).map(|number| service(number, BOOT).with("LARGE", &large)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [
+        put(folder.path(), "large.journal", &file(&Shape::default(), &entries)),
+        put(folder.path(), "small.journal", &file(&Shape { seqnum_id: 9, ..Shape::default() }, &entries[..1])),
+    ];
+    let setup = Setup::new(&["--format", "export"]);
+    let mut one = setup.run_journals(&paths, 256 << 10, 1);
+    assert_eq!(damage(&mut one), BTreeSet::from(["oversized-field".to_owned()]));
+    for block in [64, 640, 256 << 10] {
+        let mut several = setup.run_journals(&paths, block, 2);
+        assert!(several.bytes == one.bytes, "block {block}: {} bytes, not {}", several.bytes.len(), one.bytes.len());
+        assert_eq!(damage(&mut several), BTreeSet::from(["oversized-field".to_owned()]));
+        assert_eq!(several.stats, one.stats, "block {block}");
+    }
+}
