@@ -96,8 +96,8 @@ pub struct Config {
     pub tag: String,
     /// The name of the field that holds the tag; none leaves the tag out.
     pub tag_key: Option<String>,
-    /// How many threads work, at least one.
-    pub threads: usize,
+    /// How many threads work, at least one; none for what the inputs make best.
+    pub threads: Option<usize>,
     /// The file that takes the output; none for standard output.
     pub output: Option<PathBuf>,
     /// How the counters are shown at the end.
@@ -309,10 +309,10 @@ impl Config {
             encode: encode::Settings { format, color: color && format == encode::Format::Text },
             tag_key: options.tag_key.and_then(|key| key.0),
             tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
-            threads: match options.threads.map_or(1, |threads| threads.0) {
+            threads: match options.threads.and_then(|threads| threads.0) {
                 // Lines for people say how long after the line before they come, which takes one thread.
-                _ if format == encode::Format::Text => 1,
-                0 => surroundings.cores.max(1),
+                _ if format == encode::Format::Text => Some(1),
+                Some(0) => Some(surroundings.cores.max(1)),
                 threads => threads,
             },
             output,
@@ -484,10 +484,12 @@ mod tests {
     #[test]
     fn threads() {
         let threads = |arguments: &[&str]| Config::new(flags(arguments), Options::default(), NOWHERE).threads;
-        assert_eq!(threads(&[]), 1);
-        assert_eq!(threads(&["--threads=0"]), 4);
-        assert_eq!(threads(&["--threads=3"]), 3);
-        assert_eq!(threads(&["--threads=3", "--format=text"]), 1);
+        assert_eq!(threads(&[]), None);
+        assert_eq!(threads(&["--threads=auto"]), None);
+        assert_eq!(threads(&["--threads=0"]), Some(4));
+        assert_eq!(threads(&["--threads=3"]), Some(3));
+        assert_eq!(threads(&["--threads=3", "--format=text"]), Some(1));
+        assert_eq!(threads(&["--format=text"]), Some(1));
     }
 
     #[test]
@@ -508,7 +510,7 @@ mod tests {
         assert_eq!(
             refused("threads = -1"),
             "configuration file \"k.toml\", key \"threads\": \"-1\" cannot be used: expected a number of threads from 0 \
-             to 1024"
+             to 1024, or auto"
         );
         assert!(
             refused("strict = \"yes\"").contains("key \"strict\": invalid type: string \"yes\", expected a boolean")

@@ -94,6 +94,9 @@ impl Job {
         if config.journal.follow {
             source::followable(&groups, &config.journal).map_err(failed(Exit::Usage))?;
         }
+        if config.threads.is_none() && !live && groups.iter().all(Group::ends) {
+            config.threads = Some(cores());
+        }
         Ok(Job { config, rules, inputs, groups })
     }
 
@@ -141,6 +144,10 @@ fn surroundings() -> Surroundings {
     Surroundings {
         colors: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
         error_terminal: io::stderr().is_terminal(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        cores: cores(),
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

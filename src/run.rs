@@ -65,6 +65,8 @@ struct Slot<'r> {
 
 struct Run<'r> {
     slots: Vec<Slot<'r>>,
+    /// As many others, which are filled while those are worked off.
+    ahead: Vec<Slot<'r>>,
     /// None where one thread does it all.
     pool: Option<ThreadPool>,
     delivery: Delivery,
@@ -82,7 +84,7 @@ struct Run<'r> {
 /// Reads all inputs and delivers what they give. Failures are reported as they come; one input's failure does not keep
 /// the others from being read.
 pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery, signals: &Signals) -> Outcome {
-    let pool = pool(config.threads);
+    let pool = pool(config.threads.unwrap_or(1));
     let slots = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
     let slot = |_| Slot {
         batch: Batch::default(),
@@ -92,6 +94,7 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
     };
     let mut run = Run {
         slots: (0..slots).map(slot).collect(),
+        ahead: (0..slots).map(slot).collect(),
         pool,
         delivery,
         signals,
@@ -134,7 +137,7 @@ impl Run<'_> {
     fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
         let follow = config.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.stream(input, config, rules),
+            Group::Stream(input) => return self.stream(input, group.ends(), config, rules),
             Group::Files(paths) => {
                 (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
             }
@@ -219,7 +222,7 @@ impl Run<'_> {
     }
 
     /// Reads an input that comes by itself.
-    fn stream(&mut self, input: &Input, config: &Config, rules: &Rules) -> Result<(), Stop> {
+    fn stream(&mut self, input: &Input, ends: bool, config: &Config, rules: &Rules) -> Result<(), Stop> {
         if config.verbose {
             report::diagnostic(format_args!("reading {input}"));
         }
@@ -229,6 +232,7 @@ impl Run<'_> {
             source::open(input, &config.source)
         };
         match opened {
+            Ok(mut source) if ends => self.read_ahead(source.as_mut()),
             Ok(mut source) => self.read(source.as_mut()),
             Err(error) => {
                 self.input_failed(&error);
@@ -237,7 +241,7 @@ impl Run<'_> {
         }
     }
 
-    /// Reads one source to its end.
+    /// Reads one source to its end. Where reads may wait, what is in hand goes out first.
     fn read(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
         if let Some(position) = source.position() {
             // Where it begins is saved before anything is read: a run that is killed at once is to begin there again.
@@ -246,35 +250,33 @@ impl Run<'_> {
         }
         loop {
             self.look_at_signals(source.restarts())?;
-            let mut filled = 0;
-            let mut failed = None;
-            let mut fill = Fill::More;
-            // As many batches as there are threads, but no waiting for input while there is something to deliver.
-            while let (Fill::More, Some(slot)) = (fill, self.slots.get_mut(filled)) {
-                filled += 1;
-                match source.fill(&mut slot.batch) {
-                    Ok(state) => fill = state,
-                    Err(error) => {
-                        // What the batch holds was read before the failure.
-                        fill = Fill::End;
-                        failed = Some(error);
-                    }
-                }
-                slot.position = source.position();
-                slot.chunk.out.received = now();
-            }
-            self.work(filled);
-            self.deliver(filled)?;
-            if fill == Fill::Idle {
-                self.delivery.idle();
-            }
-            self.skipped(source.skipped());
-            self.damaged(source.damages());
-            if let Some(error) = failed {
-                self.input_failed(&error);
-            }
-            if fill == Fill::End {
+            let filled = filled(source, &mut self.slots);
+            self.work(filled.count);
+            if self.deliver(source, filled)? {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Reads a source that never waits: what comes next is read while what was read before is worked off.
+    fn read_ahead(&mut self, source: &mut (dyn Source + Send)) -> Result<(), Stop> {
+        let mut next = None;
+        loop {
+            self.look_at_signals(source.restarts())?;
+            let this = next.take().unwrap_or_else(|| filled(source, &mut self.slots));
+            match &self.pool {
+                Some(pool) if this.fill == Fill::More => {
+                    let (slots, ahead) = (self.slots.get_mut(..this.count).unwrap_or_default(), &mut self.ahead);
+                    let work = || slots.par_iter_mut().for_each(Slot::work);
+                    next = Some(pool.join(work, || filled(source, ahead)).1);
+                }
+                _ => self.work(this.count),
+            }
+            if self.deliver(source, this)? {
+                return Ok(());
+            }
+            if next.is_some() {
+                std::mem::swap(&mut self.slots, &mut self.ahead);
             }
         }
     }
@@ -317,21 +319,51 @@ impl Run<'_> {
         }
     }
 
-    fn deliver(&mut self, filled: usize) -> Result<(), Stop> {
-        for slot in self.slots.iter_mut().take(filled) {
+    /// Delivers what came of the slots that were filled. True if it was the last of the source.
+    fn deliver(&mut self, source: &mut dyn Source, filled: Filled) -> Result<bool, Stop> {
+        for slot in self.slots.iter_mut().take(filled.count) {
             let chunk = &mut slot.chunk;
             report::notes(&chunk.notes);
             chunk.notes.clear();
             self.stats.merge(&std::mem::take(&mut chunk.stats));
             self.delivery.put(&mut chunk.out, slot.position.take()).map_err(Stop::Delivery)?;
         }
-        Ok(())
+        if filled.fill == Fill::Idle {
+            self.delivery.idle();
+        }
+        self.skipped(source.skipped());
+        self.damaged(source.damages());
+        filled.failed.iter().for_each(|error| self.input_failed(error));
+        Ok(filled.fill == Fill::End)
     }
 
     fn input_failed(&mut self, error: &SourceError) {
         report::diagnostic(format_args!("{error}"));
         self.failure = self.failure.or(Some(Exit::from_code(error.exit_code()).unwrap_or(Exit::Internal)));
     }
+}
+
+/// Slots that were filled, and why no more were.
+struct Filled {
+    count: usize,
+    fill: Fill,
+    failed: Option<SourceError>,
+}
+
+/// Fills as many batches as there are slots, but does not wait for input while there is something to deliver.
+fn filled(source: &mut dyn Source, slots: &mut [Slot<'_>]) -> Filled {
+    let mut filled = Filled { count: 0, fill: Fill::More, failed: None };
+    while let (Fill::More, Some(slot)) = (filled.fill, slots.get_mut(filled.count)) {
+        filled.count += 1;
+        filled.fill = source.fill(&mut slot.batch).unwrap_or_else(|error| {
+            // What the batch holds was read before the failure.
+            filled.failed = Some(error);
+            Fill::End
+        });
+        slot.position = source.position();
+        slot.chunk.out.received = now();
+    }
+    filled
 }
 
 impl Slot<'_> {

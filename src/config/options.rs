@@ -252,9 +252,10 @@ pub struct Options {
     #[serde(deserialize_with = "text")]
     pub tag_key: Option<TagKey>,
 
-    /// How many threads work; 0 for one on each core [default: 1]
+    /// How many threads work; 0 for one on each core [default: auto]
     ///
-    /// The output is the same whatever the number. The text format always takes one.
+    /// The output is the same whatever the number. `auto` takes one on each core where files are read to their ends, and one
+    /// thread for what is live. The text format always takes one.
     #[arg(long, env = "KATALOG_THREADS", value_name = "N", help_heading = "Output")]
     #[serde(deserialize_with = "number")]
     pub threads: Option<Threads>,

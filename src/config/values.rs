@@ -214,16 +214,19 @@ impl FromStr for Lines {
     }
 }
 
-/// A number of threads; 0 stands for as many as there are cores.
+/// A number of threads; 0 stands for as many as there are cores, and none for what the inputs make best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threads(pub usize);
+pub struct Threads(pub Option<usize>);
 
 impl FromStr for Threads {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Threads, &'static str> {
+        if text == "auto" {
+            return Ok(Threads(None));
+        }
         let number = text.parse().ok().filter(|number| *number <= 1024);
-        number.map(Threads).ok_or("expected a number of threads from 0 to 1024")
+        number.map(|number| Threads(Some(number))).ok_or("expected a number of threads from 0 to 1024, or auto")
     }
 }
 

@@ -79,6 +79,28 @@ pub enum Group {
     Files(Vec<PathBuf>),
 }
 
+impl Group {
+    /// Whether it is read from files, which end where they end now: nothing that is read next has to be waited for.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        match self {
+            Group::Stream(Input::Stdin) => standard_input().is_ok_and(|file| is_file(&file)),
+            Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
+            Group::Journal(_) | Group::Files(_) => true,
+        }
+    }
+}
+
+/// A file of our own on the descriptor of standard input: the standard library's handle would buffer, and hold what it has
+/// read back from the magic and the length of each read.
+fn standard_input() -> io::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+fn is_file(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
 /// Puts the inputs that are journals together, in the place of the first. Where log files are `live`, to be followed or to
 /// be gone on with, they are put together too.
 #[must_use]
@@ -192,9 +214,7 @@ pub fn open_files(
 /// Fails when the input does not exist, may not be read, or is a directory.
 pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let opened = match input {
-        // A file of our own on the same descriptor: the standard library's handle would buffer, and hold what it has
-        // read back from the magic and the length of each read.
-        Input::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        Input::Stdin => standard_input(),
         Input::File(path) => File::open(path),
     };
     let (file, kind) = opened

@@ -20,7 +20,7 @@ static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| {
         &["--others", "pass", "--record-id", "id"],
         &["--format", "export"],
         &["--since", &since, "--boot", "0"],
-        &["--component", "runtime", "--verbose"],
+        &["--component", "runtime"],
     ]
     .map(Setup::new)
     .into()

@@ -87,7 +87,7 @@ impl Setup {
     /// many entries are in a piece of a file.
     pub fn run_journals(&self, paths: &[PathBuf], block: usize, threads: usize) -> Outcome {
         let mut config = self.config.clone();
-        (config.source.block, config.threads) = (block, threads);
+        (config.source.block, config.threads) = (block, Some(threads));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let output = Output::open(Some(&path), false, &[]).unwrap();
