@@ -38,6 +38,9 @@
 //!    passing. What entries of a journal have in common is encoded once for a batch. `delivery` hands chunks to the sink
 //!    whole: at once to an output, gathered by tag to a forward server, which acknowledges them.
 //!
+//! On several threads, a journal's files are read in pieces side by side, and [`shards`] puts what came of them in the
+//! journal's order; any other input is cut into batches by one thread and worked off by all.
+//!
 //! In the steady state nothing is allocated for an entry.
 //!
 //! # Invariants
@@ -56,6 +59,7 @@
 //! | [`delivery`] | moves the checkpoint on only for what a sink has taken; what it holds is bounded, so a receiver that is away stops the reading |
 //! | [`checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
+//! | [`shards`] | reads journals ahead on several threads, within bounds, and gives what one would give |
 //! | [`run`] | does not depend on time: the number of threads and the cut of reads do not show in the output |
 //! | [`report`] | is the only one that writes to standard error; records are all that goes to standard output |
 //! | all | no `unsafe`; no panic and no loop without end, whatever the input |

@@ -160,7 +160,7 @@ impl Run<'_> {
 
     /// Opens a journal for several threads, if there are.
     fn in_pieces<'r>(&self, paths: &[PathBuf], config: &Config, rules: &'r Rules) -> Option<Opened<'r>> {
-        let pool = self.pool.as_ref()?;
+        let pool = self.pool.as_ref().filter(|_| config.encode.format.is_one_row())?;
         let opened = pool.install(|| source::open_pieces(paths, &config.journal, config.source.block, rules))?;
         if self.verbose {
             paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));

@@ -45,6 +45,12 @@ impl Format {
             Format::Ndjson | Format::Msgpack | Format::Text | Format::Event => None,
         }
     }
+
+    /// Whether records are written one behind the other, so that they can be put in another order.
+    #[must_use]
+    pub fn is_one_row(self) -> bool {
+        self != Format::Event
+    }
 }
 
 /// What a user may choose about the output's form.

@@ -11,6 +11,8 @@ use super::{put, records, run, to};
 use crate::support::forward::node::{Demands, Peer, missing};
 use crate::support::forward::tls::{Authority, Flaw};
 use crate::support::forward::{Script, Server};
+use crate::support::journal::samples::{BOOT, service};
+use crate::support::journal::{Shape, file};
 use crate::support::katalog;
 
 const MODES: [&str; 5] = ["packed", "forward", "message", "gzip", "zstd"];
@@ -69,6 +71,23 @@ fn every_mode_says_the_same() {
         };
         assert_eq!(by_tag(events.iter().map(plain)), expected, "{mode}");
     }
+}
+
+#[test]
+fn a_journal_comes_in_its_order_on_several_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("system.journal");
+    let entries: Vec<_> = (0..300).map(|number| service(number, BOOT)).collect();
+    std::fs::write(&path, file(&Shape::default(), &entries)).unwrap();
+    let server = Server::start(Script::default());
+    let (code, said) = run(to(&server, &["--threads", "2"]).arg(&path));
+    assert_eq!(code, Some(0), "{said}");
+    let plain = |event: &crate::support::forward::Event| {
+        (event.tag.clone(), event.seconds.into(), event.nanos.into(), json(&event.record))
+    };
+    let expected = expected(&path, &["--threads", "1"]);
+    assert!(expected.values().map(Vec::len).sum::<usize>() > 50);
+    assert_eq!(by_tag(server.events().iter().map(plain)), expected);
 }
 
 #[test]
