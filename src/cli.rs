@@ -11,6 +11,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum}
 use crate::config::options::Options;
 use crate::exit::Exit;
 use crate::report;
+use crate::schema::Definition;
 use crate::source::Input;
 
 /// A streaming normalizer for the logs of Kata Containers
@@ -44,6 +45,12 @@ pub struct Cli {
     /// Print the default configuration, with a comment on each key
     #[arg(long, help_heading = "Diagnostics")]
     pub print_config: bool,
+
+    /// Print what stores want to know of records: an index template, or JSON Schema
+    ///
+    /// Of the schema that --schema names, with the fields that --tag-key and --record-id name.
+    #[arg(long, value_name = "FOR", help_heading = "Diagnostics")]
+    pub print_schema: Option<Definition>,
 
     /// Check configuration file, environment and flags, and do nothing else
     #[arg(long, help_heading = "Diagnostics")]

@@ -5,6 +5,7 @@
 
 mod delivery;
 pub mod options;
+mod schema;
 pub mod values;
 
 use std::path::{Path, PathBuf};
@@ -265,6 +266,7 @@ impl Config {
             age: options.batch_age.map_or(Duration::from_secs(1), |age| age.0),
         };
         let state_dir = path(options.state_dir.take());
+        let (record_id, tag_key) = (options.record_id.and_then(|key| key.0), options.tag_key.and_then(|key| key.0));
         let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
         Config {
             source: source::Settings {
@@ -306,8 +308,13 @@ impl Config {
                 prune,
                 nested: options.nested.unwrap_or(normalize::Nested::String),
             },
-            encode: encode::Settings { format, color: color && format == encode::Format::Text },
-            tag_key: options.tag_key.and_then(|key| key.0),
+            encode: encode::Settings {
+                format,
+                color: color && format == encode::Format::Text,
+                schema: options.schema.unwrap_or_default(),
+                own: record_id.iter().chain(&tag_key).cloned().collect(),
+            },
+            tag_key,
             tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
             threads: match options.threads.and_then(|threads| threads.0) {
                 // Lines for people say how long after the line before they come, which takes one thread.
@@ -329,7 +336,7 @@ impl Config {
             shared_key_file: path(options.shared_key_file),
             password_file: path(options.password_file),
             window,
-            record_id: options.record_id.and_then(|key| key.0),
+            record_id,
             refused: path(options.refused).or_else(|| Some(state_dir.as_ref()?.join(REFUSED))),
             once: options.once.unwrap_or(false),
             spool: path(options.spool).map(|directory| SpoolSettings {

@@ -166,8 +166,10 @@ pub const DICTIONARY: &[Known] = &[
     text("PRIORITY"),
     text("SYSLOG_FACILITY"),
     text("SYSLOG_IDENTIFIER"),
+    text("SYSLOG_MSGID"),
     text("SYSLOG_PID"),
     text("SYSLOG_RAW"),
+    text("SYSLOG_STRUCTURED_DATA"),
     text("SYSLOG_TIMESTAMP"),
     text("_AUDIT_LOGINUID"),
     text("_AUDIT_SESSION"),
@@ -200,7 +202,21 @@ pub const DICTIONARY: &[Known] = &[
     text("__REALTIME_TIMESTAMP"),
     text("__SEQNUM"),
     text("__SEQNUM_ID"),
+    // A field of Docker's log lines.
+    text("attrs"),
 ];
+
+/// The rows that name what payloads say.
+#[must_use]
+pub fn of_payload() -> &'static [Known] {
+    DICTIONARY.split_at(usize::from(KeyId::MESSAGE.0)).0
+}
+
+/// The rows that name fields of carriers.
+#[must_use]
+pub fn of_carrier() -> &'static [Known] {
+    DICTIONARY.split_at(usize::from(KeyId::MESSAGE.0)).1
+}
 
 /// A known key, as its place in the [`DICTIONARY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

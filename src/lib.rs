@@ -54,6 +54,7 @@
 //! | [`parse`] | does not fail, and loses no byte: what it cannot read is text |
 //! | [`select`] | knows identifiers and marks, no formats; it only ever takes trust away, with a flaw |
 //! | [`normalize`] | takes nothing of the host's identity from the guest; no clock, environment, input or output |
+//! | [`schema`] | gives the fields of a finished record other names, and decides nothing else; is not there for katalog's own |
 //! | [`encode`] | does not fail, does not know where the bytes go |
 //! | [`sink`] | does not know what a record is, nor where it is from |
 //! | [`delivery`] | moves the checkpoint on only for what a sink has taken; what it holds is bounded, so a receiver that is away stops the reading |
@@ -66,7 +67,8 @@
 //!
 //! # Where to add what
 //!
-//! A component, a key with a type, a flaw: one line in the table of [`component`], [`dictionary`], [`flaw`]. A format of
+//! A component, a key with a type, a flaw, a name in another schema: one line in the table of [`component`],
+//! [`dictionary`], [`flaw`], [`schema`]. A format of
 //! messages, carriers or output: one file in [`parse`], [`carrier`] or [`encode`] and an arm in its `mod.rs`. An option:
 //! a field of [`config::options::Options`], which is flag, variable and key at once, and its line in `default.toml`.
 //!
@@ -92,6 +94,7 @@ pub mod carrier;
 pub mod parse;
 pub mod select;
 pub mod normalize;
+pub mod schema;
 pub mod encode;
 pub mod exit;
 pub mod report;

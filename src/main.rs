@@ -13,6 +13,7 @@ use katalog::exit::Exit;
 use katalog::report::{self, diagnostic};
 use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
+use katalog::schema::Definition;
 use katalog::signals::Signals;
 use katalog::sink::Output;
 use katalog::sink::forward::Client;
@@ -30,6 +31,9 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     }
     if cli.print_config {
         return Ok(cli::print(config::DEFAULT.as_bytes()));
+    }
+    if let Some(definition) = cli.print_schema {
+        return print_schema(cli, definition);
     }
     let (check, path) = (cli.check_config, cli.config.clone());
     let mut job = Job::new(cli)?;
@@ -60,6 +64,15 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
         report::summary(&outcome.stats, format);
     }
     Ok(outcome.exit)
+}
+
+/// Prints what there is to know of records by the settings.
+fn print_schema(cli: Cli, definition: Definition) -> Result<Exit, Exit> {
+    let file = cli.config.as_deref().map(config::read).transpose().map_err(failed(Exit::Config))?;
+    let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
+    let config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
+    config.check(&[]).map_err(failed(blame))?;
+    Ok(cli::print(definition.of(config.encode.schema, &config.encode.own).as_bytes()))
 }
 
 /// What is to be done: the settings, checked and compiled, and the inputs.

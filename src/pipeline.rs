@@ -16,7 +16,7 @@ use crate::encode::{Encoded, Encoder, Row};
 use crate::entry::{Batch, Body, Framing, Raw};
 use crate::normalize::{self, name};
 use crate::parse::{self, Payload};
-use crate::record::{Facts, Field, Pair, Record, Text, Value};
+use crate::record::{Facts, Field, Pair, Record, Text, Value, recycle};
 use crate::report::{Dropped, Stats};
 use crate::rules::Rules;
 use crate::select::Others;
@@ -103,24 +103,11 @@ impl Scratch<'_> {
                 inner: recycle(self.payload.inner),
                 ..Payload::default()
             },
-            record: Record {
-                carrier: recycle(self.record.carrier),
-                payload: recycle(self.record.payload),
-                escaped: recycle(self.record.escaped),
-                ..Record::default()
-            },
+            record: self.record.recycle(),
             met: carrier::Met { pairs: recycle(self.met.pairs), passed: recycle(self.met.passed) },
             settled: recycle(self.settled),
         }
     }
-}
-
-/// The same vector, emptied, for elements that borrow from elsewhere. Nothing is copied or allocated: an empty vector
-/// collected from one of the same layout takes its buffer over.
-fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
-    const { assert!(size_of::<T>() == size_of::<U>() && align_of::<T>() == align_of::<U>()) };
-    vector.clear();
-    vector.into_iter().filter_map(|_| None).collect()
 }
 
 impl<'r> Worker<'r> {
@@ -292,7 +279,7 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
     }
-    if rules.tags || rules.rows {
+    if rules.times || rules.rows {
         record.time = entry.stamp();
     }
     if let Some(message) = entry.message

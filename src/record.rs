@@ -159,6 +159,10 @@ pub enum PayloadFormat {
 }
 
 impl PayloadFormat {
+    /// Every format.
+    pub const ALL: &'static [PayloadFormat] =
+        &[PayloadFormat::Logfmt, PayloadFormat::Json, PayloadFormat::Slog, PayloadFormat::Native, PayloadFormat::Text];
+
     /// The name that stands in `kata_format`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -249,6 +253,27 @@ impl Record<'_> {
         self.payload.clear();
         self.escaped.clear();
     }
+}
+
+impl Record<'_> {
+    /// The same buffers, emptied, for a record that borrows from elsewhere.
+    #[must_use]
+    pub fn recycle<'b>(self) -> Record<'b> {
+        Record {
+            carrier: recycle(self.carrier),
+            payload: recycle(self.payload),
+            escaped: recycle(self.escaped),
+            ..Record::default()
+        }
+    }
+}
+
+/// The same vector, emptied, for elements that borrow from elsewhere. Nothing is copied or allocated: an empty vector
+/// collected from one of the same layout takes its buffer over.
+pub fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
+    const { assert!(size_of::<T>() == size_of::<U>() && align_of::<T>() == align_of::<U>()) };
+    vector.clear();
+    vector.into_iter().filter_map(|_| None).collect()
 }
 
 /// A field's name that is made once, for many records.

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::encode::Format;
 use crate::normalize::{self, Normalize};
 use crate::parse;
+use crate::schema::Schema;
 use crate::select::{Others, Select};
 use crate::source::{InputFormat, Interest};
 use crate::tag::Template;
@@ -30,6 +31,8 @@ pub struct Rules {
     pub tag_key: Option<String>,
     /// Records have tags, in a field or beside it.
     pub tags: bool,
+    /// Records that are not of Kata's entries have times.
+    pub times: bool,
     /// The field that holds what the record is known by, if one does.
     pub record_id: Option<String>,
     /// Note where each record ends and what time it has.
@@ -70,6 +73,7 @@ impl Rules {
             normalize,
             tag: Template::new(&config.tag).map_err(RulesError::Tag)?,
             tags: config.tag_key.is_some() || config.encode.format == Format::Event,
+            times: config.encode.format == Format::Event || config.encode.schema != Schema::Kata,
             tag_key: config.tag_key.clone(),
             record_id: config.record_id.clone(),
             rows: false,

@@ -138,6 +138,58 @@ fn the_printed_configuration_is_the_file_and_can_be_used() {
 }
 
 #[test]
+fn a_schema_is_described_with_the_names_that_the_user_gave() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "schema = \"ecs\"\nrecord-id = \"event.id\"\ntag-key = \"tag\"\n").unwrap();
+    let described = |arguments: &[&str]| -> serde_json::Value {
+        let output = ends(&mut katalog(arguments), 0);
+        assert!(output.stderr.is_empty());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let config = ["--config", text(file.path()), "--print-schema"];
+    for store in ["elasticsearch", "opensearch"] {
+        let template = described(&[&config[..], &[store]].concat());
+        let properties = &template["template"]["mappings"]["properties"];
+        assert_eq!(properties["tag"]["type"], "keyword");
+        assert_eq!(properties["event"]["properties"]["id"]["type"], "keyword");
+        assert_eq!(properties["@timestamp"]["type"], "date_nanos");
+    }
+    let over = described(&[&config[..], &["json-schema", "--schema", "otel"]].concat());
+    assert!(over["properties"]["Body"].is_object() && over["properties"]["event.id"].is_object());
+    assert!(described(&["--print-schema", "json-schema"])["properties"]["kata_pid"].is_object());
+}
+
+#[test]
+fn what_does_not_go_with_a_schema_is_refused() {
+    for (arguments, named) in [
+        (&["--format", "export"][..], "--format"),
+        (&["--format", "journal-json"], "--format"),
+        (&["--rename", "A=b"], "rename"),
+        (&["--lowercase"], "lowercase"),
+        (&["--strip-underscores"], "strip-underscores"),
+        (&["--nested", "keep"], "nested"),
+        (&["--tag-key", "message"], "tag-key"),
+        (&["--record-id", "kata.id"], "record-id"),
+    ] {
+        for schema in ["ecs", "otel"] {
+            if (schema, arguments.last()) != ("otel", Some(&"message")) {
+                refused(&[&["--schema", schema, "-"], arguments].concat(), 64, &[named, "schema"]);
+                refused(&[&["--schema", schema, "--print-schema=json-schema"], arguments].concat(), 64, &[named]);
+            }
+        }
+        // Lines for people are the same in every schema; only the formats of journals have another reason to refuse.
+        if !arguments.contains(&"--format") {
+            let plain = [&["--check-config", "--schema", "ecs", "--format", "text"], arguments].concat();
+            ends(&mut katalog(&plain), 0);
+        }
+        ends(&mut katalog(&[&["--check-config", "--schema", "kata"], arguments].concat()), 0);
+    }
+    let lines =
+        |schema| stdout(&ends(&mut katalog(&["-F", "text", "--schema", schema, "fixtures/inputs/node.ndjson"]), 0));
+    assert_eq!(lines("ecs"), lines("kata"));
+}
+
+#[test]
 fn an_input_that_is_missing_does_not_stop_the_others() {
     let directory = tempfile::tempdir().unwrap();
     let present = directory.path().join("present.log");

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod guest;
+mod schemas;
 mod values;
 
 use std::fs;

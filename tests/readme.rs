@@ -13,6 +13,7 @@ use katalog::dictionary::{DICTIONARY, Kind, Known};
 use katalog::exit::Exit;
 use katalog::flaw::Flaw;
 use katalog::record::{Level, PayloadFormat};
+use katalog::schema::{CARRIER, MADE, PAYLOAD, Type};
 
 use crate::support::katalog;
 
@@ -44,6 +45,7 @@ fn the_readme_is_true() {
             ("components", components()),
             ("flaws", flaws()),
             ("drop", dropped()),
+            ("schemas", schemas()),
         ] {
             made = with_region(&made, region, &content);
         }
@@ -339,6 +341,25 @@ fn keys() -> String {
         }
         let names: Vec<String> = names.iter().map(|name| code(&format!("kata_{name}"))).collect();
         writeln!(table, "| {meaning} | {} |", names.join(", ")).unwrap();
+    }
+    table
+}
+
+/// The table of names in other schemas.
+fn schemas() -> String {
+    let mut table = "\n| `kata` | `ecs` | `otel` | type |\n|---|---|---|---|\n".to_owned();
+    let rows = PAYLOAD.iter().map(|row| (code(&format!("kata_{}", row.from)), row));
+    let rows = rows.chain(CARRIER.iter().map(|row| (code(row.from), row)));
+    for (from, row) in rows.chain(MADE.iter().map(|row| (format!("made of {}", row.from), row))) {
+        let kind = match row.kind {
+            Type::Moment => "time",
+            Type::Count => "integer from 0",
+            Type::Int => "integer",
+            Type::Bool => "boolean",
+            _ => "string",
+        };
+        let [ecs, otel] = [row.ecs, row.otel].map(|name| if name.is_empty() { String::new() } else { code(name) });
+        writeln!(table, "| {from} | {ecs} | {otel} | {kind} |").unwrap();
     }
     table
 }

@@ -65,7 +65,9 @@ impl Config {
         let live = self.journal.follow || self.once;
         let forward = self.forward.is_some();
         let stdin = inputs.contains(&Input::Stdin);
-        let conflict = if self.record_id.is_some() && self.record_id == self.tag_key {
+        let conflict = if let Some(conflict) = self.schema_conflict() {
+            conflict
+        } else if self.record_id.is_some() && self.record_id == self.tag_key {
             "record-id: it has the name of tag-key; choose another one"
         } else if self.journal.follow && self.once {
             "once: it ends where follow goes on; choose one"

@@ -19,6 +19,7 @@ use super::values::{
 use crate::delivery::Full;
 use crate::encode::Format;
 use crate::normalize::Nested;
+use crate::schema::Schema;
 use crate::select::Others;
 use crate::sink::forward::{Address, Mode, Spread};
 use crate::source::{Backend, InputFormat, Namespace};
@@ -223,6 +224,15 @@ pub struct Options {
     #[arg(short = 'F', long, env = "KATALOG_FORMAT", value_name = "FORMAT", help_heading = "Output")]
     #[serde(deserialize_with = "choice")]
     pub format: Option<Format>,
+
+    /// Whose names and types fields have [default: kata]
+    ///
+    /// `ecs` and `otel` have dotted names, such as `host.name`; what they have no name for is kata.NAME, or journald.NAME if
+    /// it is a journal field. README.md has the tables; --print-schema prints what stores want to know. It holds for ndjson,
+    /// msgpack and forward servers.
+    #[arg(long, env = "KATALOG_SCHEMA", value_name = "SCHEMA", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub schema: Option<Schema>,
 
     /// Write to this file instead of standard output [default: -]
     ///
@@ -451,6 +461,7 @@ impl Options {
             prune: self.prune.or(below.prune),
             nested: self.nested.or(below.nested),
             format: self.format.or(below.format),
+            schema: self.schema.or(below.schema),
             output: self.output.or(below.output),
             color: self.color.or(below.color),
             tag: self.tag.or(below.tag),

@@ -5,6 +5,7 @@ use rmp::encode::write_array_len;
 use super::msgpack::{Msgpack, done};
 use crate::flaw::Flaw;
 use crate::record::{Form, Record, Text, Value};
+use crate::schema::Translator;
 
 /// No event has more bytes: Fluent Bit closes the connection on 6,144,000 of them in a request (`buffer_max_size`), and
 /// is sent the same ones for ever.
@@ -31,9 +32,16 @@ pub struct Events {
 #[derive(Debug, Default)]
 pub struct EventEncoder {
     records: Msgpack,
+    translator: Option<Box<Translator>>,
 }
 
 impl EventEncoder {
+    /// An encoder of records under the names of another schema than katalog's own, if there is a translator.
+    #[must_use]
+    pub fn new(translator: Option<Box<Translator>>) -> EventEncoder {
+        EventEncoder { records: Msgpack::default(), translator }
+    }
+
     /// Appends one record. `received` is the time of records that know none, in seconds and nanoseconds since 1970.
     pub fn encode(&mut self, record: &mut Record<'_>, received: (u32, u32), events: &mut Events) {
         let start = events.bytes.len();
@@ -68,7 +76,11 @@ impl EventEncoder {
         out.extend_from_slice(&[0xd7, 0x00]);
         out.extend_from_slice(&seconds.to_be_bytes());
         out.extend_from_slice(&nanos.to_be_bytes());
-        self.records.encode(record, out);
+        let EventEncoder { records, translator } = self;
+        match translator {
+            None => records.encode(record, out),
+            Some(translator) => translator.translate(record, |record| records.encode(record, out)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod text;
 use jiff::tz::TimeZone;
 
 use crate::record::Record;
+use crate::schema::{Schema, Translator};
 use crate::time::Stamp;
 
 pub use event::{EventEncoder, Events};
@@ -60,6 +61,10 @@ pub struct Settings {
     pub format: Format,
     /// Whether the text format uses colors; the others never do.
     pub color: bool,
+    /// Whose names the fields have, except in lines for people.
+    pub schema: Schema,
+    /// The names that the user gave to fields, which stand first in records, in this order.
+    pub own: Vec<String>,
 }
 
 /// Buffers for so many tags are kept from one batch to the next.
@@ -124,19 +129,28 @@ pub enum Encoder {
     Journal(journal::View),
     /// Events of the forward protocol, by tag.
     Event(EventEncoder),
+    /// Records under the names of another schema, in one of the first two.
+    Translated(Box<Translator>, Box<Encoder>),
 }
 
 impl Encoder {
     /// The encoder that the settings name.
     #[must_use]
     pub fn new(settings: &Settings) -> Encoder {
-        match settings.format {
+        let for_events = settings.format == Format::Event;
+        let translator = || Box::new(Translator::new(settings.schema, &settings.own, for_events));
+        let translator = (settings.schema != Schema::Kata).then(translator);
+        let encoder = match settings.format {
             Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
-            Format::Text => Encoder::Text(TextView::new(TimeZone::system(), settings.color)),
-            Format::Export => Encoder::Journal(journal::View::new(journal::Form::Export)),
-            Format::JournalJson => Encoder::Journal(journal::View::new(journal::Form::Json)),
-            Format::Event => Encoder::Event(EventEncoder::default()),
+            Format::Text => return Encoder::Text(TextView::new(TimeZone::system(), settings.color)),
+            Format::Export => return Encoder::Journal(journal::View::new(journal::Form::Export)),
+            Format::JournalJson => return Encoder::Journal(journal::View::new(journal::Form::Json)),
+            Format::Event => return Encoder::Event(EventEncoder::new(translator)),
+        };
+        match translator {
+            Some(translator) => Encoder::Translated(translator, Box::new(encoder)),
+            None => encoder,
         }
     }
 
@@ -145,6 +159,7 @@ impl Encoder {
         match self {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
+            Encoder::Translated(_, encoder) => encoder.begin(),
             Encoder::Msgpack(_) | Encoder::Text(_) | Encoder::Event(_) => {}
         }
     }
@@ -158,8 +173,14 @@ impl Encoder {
             Encoder::Event(encoder) => {
                 encoder.encode(record, out.received, event::of_tag(&mut out.events, record.tag));
             }
+            Encoder::Translated(translator, encoder) => {
+                translator.translate(record, |record| encoder.encode(record, out));
+            }
             // The worker makes no records for it.
             Encoder::Journal(_) => {}
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,10 +48,10 @@ proptest! {
     }
 }
 
-const SANDBOX: &str = "201a907ebb971597bbd59b92dceb50092224ff05df29891bed87ffc32f8ed7db";
+pub(super) const SANDBOX: &str = "201a907ebb971597bbd59b92dceb50092224ff05df29891bed87ffc32f8ed7db";
 
 /// The fields of the journal's entry.
-const JOURNAL: &[(&str, &str)] = &[
+pub(super) const JOURNAL: &[(&str, &str)] = &[
     ("SYSLOG_IDENTIFIER", "kata"),
     ("_HOSTNAME", "node1"),
     ("_PID", "4711"),
@@ -72,7 +72,7 @@ pub(super) enum Route {
     RuntimeRs,
 }
 
-fn route() -> impl Strategy<Value = Route> {
+pub(super) fn route() -> impl Strategy<Value = Route> {
     prop::sample::select(vec![Route::Shim, Route::Journal, Route::Proxy, Route::RuntimeRs])
 }
 
@@ -154,7 +154,7 @@ impl Route {
 }
 
 /// What a guest may write to pass for the host.
-fn hostile() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let key = prop::sample::select(vec![
         "sandbox",
         "sandbox-id",

@@ -2,6 +2,7 @@ use super::*;
 use crate::component::Component;
 use crate::flaw::Flaws;
 use crate::record::{Facts, Field, Level, Name, PayloadFormat};
+use crate::schema::{Schema, Translator};
 use crate::time::Stamp;
 
 fn text(bytes: &[u8], form: Form) -> Value<'_> {
@@ -127,4 +128,24 @@ fn buffers_of_made_up_tags_are_not_kept() {
     (0..1000).for_each(|number| _ = of_tag(&mut out.events, format!("tag{number}").as_bytes()));
     out.clear(1 << 20);
     assert!(out.events.len() < 100 && out.is_empty());
+}
+
+#[test]
+fn what_is_shortened_says_so_in_every_schema() {
+    let long = vec![b'x'; 6 << 20];
+    let record = || Record {
+        facts: Some(facts(Some("2020-02-21T10:31:27Z"))),
+        payload: vec![field("kata_msg", text(&long, Form::Clean))],
+        ..Record::default()
+    };
+    for (schema, flaws) in [(Schema::Kata, "kata_flaws"), (Schema::Ecs, "kata.flaws"), (Schema::Otel, "kata.flaws")] {
+        let translator = (schema != Schema::Kata).then(|| Box::new(Translator::new(schema, &[], true)));
+        let mut events = Events::default();
+        EventEncoder::new(translator).encode(&mut record(), (7, 8), &mut events);
+        assert!(events.bytes.len() < LARGEST);
+        let event = rmpv::decode::read_value(&mut events.bytes.as_slice()).unwrap();
+        let fields = event[1].as_map().unwrap();
+        let found = fields.iter().find(|(name, _)| name.as_str() == Some(flaws)).unwrap();
+        assert_eq!(found.1.to_string(), "[\"truncated\"]");
+    }
 }

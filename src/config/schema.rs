@@ -1,0 +1,29 @@
+//! The part of the settings that is about another schema: what goes together with it.
+
+use super::Config;
+use crate::encode::Format;
+use crate::normalize::Nested;
+use crate::schema::Schema;
+
+impl Config {
+    /// The first setting that the schema leaves no room for, and what to do.
+    pub(super) fn schema_conflict(&self) -> Option<&'static str> {
+        let schema = self.encode.schema;
+        // Lines for people are the same in every schema.
+        if schema == Schema::Kata || self.encode.format == Format::Text {
+            return None;
+        }
+        let fields = &self.normalize;
+        if self.encode.format.of_journal().is_some() {
+            Some("schema: this format prints entries as they are; leave out --schema, or choose another --format")
+        } else if !fields.rename.is_empty() || fields.lowercase || fields.strip_underscores {
+            Some("schema: it names journal fields; leave it out, or rename, lowercase and strip-underscores")
+        } else if fields.nested == Nested::Keep {
+            Some("schema: the one that is chosen has no nested values; leave it out, or nested = \"keep\"")
+        } else if self.encode.own.iter().any(|name| schema.reserves(name)) {
+            Some("tag-key, record-id: the schema has this name, or names inside it; choose another one")
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! A schema as stores and validators want to be told of it: index templates, and JSON Schema.
+
+use clap::ValueEnum;
+use serde_json::{Map, Value, json};
+
+use super::{Schema, Type};
+use crate::component::Component;
+use crate::flaw::Flaw;
+use crate::record::{Level, PayloadFormat};
+
+/// Whom a schema is described to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Definition {
+    /// The body of an index template (_index_template) of Elasticsearch 8.13 or newer
+    Elasticsearch,
+    /// The body of an index template (_index_template) of OpenSearch 2.7 or newer
+    Opensearch,
+    /// JSON Schema (2020-12) of a record
+    JsonSchema,
+}
+
+/// Longer texts are kept, but not found by their whole content. A term of more than 32,766 bytes would have the record
+/// refused; a character has up to four.
+const LONGEST_TERM: u32 = 1024;
+
+/// How many fields there may be in an index; what goes beyond is kept and not searched.
+const FIELDS: u32 = 500;
+
+/// OpenSearch refuses records that would go beyond, so there are to be more.
+const FIELDS_OF_OPENSEARCH: u32 = 1000;
+
+/// Templates of stores themselves, which are for `logs-*-*` and the like, have up to 200.
+const PRIORITY: u32 = 500;
+
+impl Definition {
+    /// The description of a schema, with the fields that the user gave names to, as JSON for people.
+    #[must_use]
+    pub fn of(self, schema: Schema, users: &[String]) -> String {
+        let mut fields = schema.fields();
+        fields.extend(users.iter().map(|user| (schema.user(user), Type::Text)));
+        let definition = match self {
+            Definition::JsonSchema => json_schema(schema, &fields),
+            Definition::Elasticsearch | Definition::Opensearch => self.template(schema, &fields),
+        };
+        format!("{definition:#}\n")
+    }
+
+    fn template(self, schema: Schema, fields: &[(String, Type)]) -> Value {
+        let mut properties = Map::new();
+        // Shippers add it where it is missing.
+        put(&mut properties, "@timestamp", self.mapping(Type::Time));
+        for (name, kind) in fields {
+            put(&mut properties, name, self.mapping(*kind));
+        }
+        let limits = match self {
+            Definition::Elasticsearch => json!({ "limit": FIELDS, "ignore_dynamic_beyond_limit": true }),
+            _ => json!({ "limit": FIELDS_OF_OPENSEARCH }),
+        };
+        json!({
+            "index_patterns": ["kata-*"],
+            "priority": PRIORITY,
+            "template": {
+                "settings": {
+                    "index": {
+                        "mapping": { "total_fields": limits, "nested_fields": { "limit": 0 }, "ignore_malformed": true },
+                    },
+                },
+                "mappings": {
+                    "date_detection": false,
+                    "numeric_detection": false,
+                    "dynamic_templates": self.rules(schema),
+                    "properties": properties,
+                },
+            },
+            "_meta": { "description": format!("Records of katalog {}, {}", env!("CARGO_PKG_VERSION"), title(schema)) },
+        })
+    }
+
+    /// The rules for names that are in no table.
+    fn rules(self, schema: Schema) -> Vec<Value> {
+        let text = self.mapping(Type::Text);
+        let any = |test: &str, pattern: String| json!({ test: pattern, "match_mapping_type": "*", "mapping": text });
+        let (kata, carrier) = schema.prefixes();
+        let mut rules = Vec::new();
+        if schema == Schema::Kata {
+            // What `nested = "keep"` leaves.
+            let flat = if self == Definition::Elasticsearch { "flattened" } else { "flat_object" };
+            let objects = json!({ "match": "kata_*", "match_mapping_type": "object", "mapping": { "type": flat } });
+            rules.push(json!({ "objects": objects }));
+            rules.push(json!({ "payload": any("match", format!("{kata}*")) }));
+        } else {
+            rules.push(json!({ "payload": any("path_match", format!("{kata}*")) }));
+            rules.push(json!({ "carrier": any("path_match", format!("{carrier}*")) }));
+        }
+        rules.push(json!({ "texts": { "match_mapping_type": "string", "mapping": text } }));
+        rules
+    }
+
+    /// The type of a field in an index.
+    fn mapping(self, kind: Type) -> Value {
+        let keyword = json!({ "type": "keyword", "ignore_above": LONGEST_TERM });
+        // OpenSearch has match_only_text from 2.12 only.
+        let words = if self == Definition::Elasticsearch { "match_only_text" } else { "text" };
+        match kind {
+            Type::Words => json!({ "type": words, "fields": { "keyword": keyword } }),
+            Type::Original => json!({ "type": "keyword", "index": false, "doc_values": false }),
+            // The type `date` keeps milliseconds.
+            Type::Time => json!({ "type": "date_nanos" }),
+            Type::Nanos | Type::Count | Type::Int => json!({ "type": "long" }),
+            Type::Bool => json!({ "type": "boolean" }),
+            Type::Text | Type::Moment | Type::Level | Type::Component | Type::Format | Type::Flaws | Type::List => {
+                keyword
+            }
+        }
+    }
+}
+
+/// What the schema is called in descriptions.
+fn title(schema: Schema) -> &'static str {
+    match schema {
+        Schema::Kata => "schema kata",
+        Schema::Ecs => "schema ecs",
+        Schema::Otel => "schema otel",
+    }
+}
+
+/// Puts a field where its dotted name says: each part but the last is an object.
+fn put(properties: &mut Map<String, Value>, name: &str, mapping: Value) {
+    let Some((object, rest)) = name.split_once('.') else {
+        properties.insert(name.to_owned(), mapping);
+        return;
+    };
+    let object = properties.entry(object).or_insert_with(|| json!({ "properties": {} }));
+    if let Some(Value::Object(inside)) = object.get_mut("properties") {
+        put(inside, rest, mapping);
+    }
+}
+
+fn json_schema(schema: Schema, fields: &[(String, Type)]) -> Value {
+    let properties: Map<String, Value> = fields.iter().map(|(name, kind)| (name.clone(), value(*kind))).collect();
+    let (kata, carrier) = schema.prefixes();
+    let mut definition = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("A record of katalog {}, {}", env!("CARGO_PKG_VERSION"), title(schema)),
+        "type": "object",
+        "properties": properties,
+        // A process that the guest names twice.
+        "patternProperties": {
+            format!("^{}guest_pid_[0-9]+$", kata.replace('.', "\\.")): value(Type::Count),
+        },
+        "additionalProperties": value(Type::Text),
+    });
+    if schema != Schema::Kata {
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        let others = format!("^({}|{})[A-Za-z0-9_-]+$", kata.replace('.', "\\."), carrier.replace('.', "\\."));
+        definition["propertyNames"] = json!({ "anyOf": [{ "enum": names }, { "pattern": others }] });
+    }
+    if schema == Schema::Ecs {
+        definition["required"] = json!(["ecs.version"]);
+    }
+    definition
+}
+
+/// What a field can hold.
+fn value(kind: Type) -> Value {
+    let word = |names: Vec<&str>| json!({ "type": "string", "enum": names });
+    match kind {
+        Type::Text | Type::Words | Type::Original | Type::Moment => {
+            json!({ "type": ["string", "array"], "items": { "type": "string" } })
+        }
+        Type::Time => json!({
+            "type": "string",
+            "format": "date-time",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z$",
+        }),
+        Type::Nanos | Type::Int => json!({ "type": "integer" }),
+        Type::Count => json!({ "type": "integer", "minimum": 0 }),
+        Type::Bool => json!({ "type": "boolean" }),
+        Type::Level => word(Level::ALL.iter().map(|level| level.name()).collect()),
+        Type::Component => word(Component::ALL.iter().map(|component| component.name()).collect()),
+        Type::Format => word(PayloadFormat::ALL.iter().map(|format| format.name()).collect()),
+        Type::Flaws => {
+            let names: Vec<&str> = Flaw::ALL.iter().map(|flaw| flaw.name()).collect();
+            json!({ "type": "array", "items": { "enum": names } })
+        }
+        Type::List => json!({ "type": "array", "items": { "type": "string" } }),
+    }
+}

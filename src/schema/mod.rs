@@ -1,0 +1,239 @@
+//! Other names for the fields of a record than katalog's own, by table, and the type that each name has in each schema.
+//!
+//! The tables here and [`dictionary`] are all there is to know of a schema: [`translate`] gives records
+//! its names, and [`definition`] describes them to stores.
+
+pub mod definition;
+pub mod translate;
+
+use bumpalo::Bump;
+use clap::ValueEnum;
+
+use crate::dictionary::{self, Kind, Known};
+use crate::normalize::name;
+
+pub use definition::Definition;
+pub use translate::Translator;
+
+/// Whose names and types the fields of a record have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// katalog's own: kata_ fields beside the journal's
+    #[default]
+    Kata,
+    /// The Elastic Common Schema, in dotted names
+    Ecs,
+    /// The log data model and semantic conventions of OpenTelemetry, in dotted names
+    Otel,
+}
+
+/// What a field holds, in every record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A text, or a list of them where the journal has the field several times. It is searched as a whole.
+    Text,
+    /// The same, and searched by its words.
+    Words,
+    /// The same, and not searched, because other fields hold what it says.
+    Original,
+    /// A moment as RFC 3339, in UTC, with nine digits.
+    Time,
+    /// A moment in nanoseconds since 1970.
+    Nanos,
+    /// A moment, in the form that the schema has.
+    Moment,
+    /// A whole number from 0.
+    Count,
+    /// A whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// The name of a [`crate::record::Level`].
+    Level,
+    /// The name of a [`crate::component::Component`].
+    Component,
+    /// The name of a [`crate::record::PayloadFormat`].
+    Format,
+    /// Names of [`crate::flaw::Flaw`]s, always as a list.
+    Flaws,
+    /// Names of fields, always as a list.
+    List,
+}
+
+/// A field, and what it is called in the other schemas.
+#[derive(Debug)]
+pub struct Row {
+    /// The name in records of the schema `kata`, without `kata_`; of made fields what they are made of, in words.
+    pub from: &'static str,
+    /// The name in the Elastic Common Schema; empty where it has none.
+    pub ecs: &'static str,
+    /// The name in OpenTelemetry.
+    pub otel: &'static str,
+    /// What it holds in both.
+    pub kind: Type,
+    /// Under this name stands what identifies the host's programs, so that the guest's word is not written there.
+    pub is_host: bool,
+}
+
+const fn row(from: &'static str, ecs: &'static str, otel: &'static str, kind: Type) -> Row {
+    Row { from, ecs, otel, kind, is_host: false }
+}
+
+const fn host(row: Row) -> Row {
+    Row { is_host: true, ..row }
+}
+
+/// What katalog states and what payloads say. Every other `kata_<name>` is `kata.<name>`.
+pub const PAYLOAD: &[Row] = &[
+    row("time", "@timestamp", "Timestamp", Type::Moment),
+    row("level", "log.level", "SeverityText", Type::Level),
+    row("msg", "message", "Body", Type::Words),
+    host(row("name", "service.name", "service.name", Type::Text)),
+    row("pid", "process.pid", "process.pid", Type::Count),
+    row("sandbox", "labels.kata_sandbox", "kata.sandbox.id", Type::Text),
+    host(row("container", "container.id", "container.id", Type::Text)),
+    row("error", "error.message", "exception.message", Type::Words),
+];
+
+/// Fields of the journal, of syslog lines and of container logs. Every other `<NAME>` is `journald.<NAME>`.
+pub const CARRIER: &[Row] = &[
+    row("MESSAGE", "event.original", "log.record.original", Type::Original),
+    row("_HOSTNAME", "host.name", "host.name", Type::Text),
+    row("_MACHINE_ID", "host.id", "host.id", Type::Text),
+    row("SYSLOG_IDENTIFIER", "log.syslog.appname", "syslog.appname", Type::Text),
+    row("PRIORITY", "log.syslog.severity.code", "syslog.severity.code", Type::Count),
+    row("SYSLOG_FACILITY", "log.syslog.facility.code", "syslog.facility.code", Type::Count),
+    row("SYSLOG_PID", "log.syslog.procid", "syslog.procid", Type::Text),
+    row("SYSLOG_MSGID", "log.syslog.msgid", "syslog.msgid", Type::Text),
+    row("__REALTIME_TIMESTAMP", "event.created", "ObservedTimestamp", Type::Moment),
+    row("time", "event.created", "ObservedTimestamp", Type::Moment),
+    row("__CURSOR", "event.id", "journald.cursor", Type::Text),
+    row("stream", "stream", "log.iostream", Type::Text),
+    row("attrs", "docker.attrs", "docker.attrs", Type::Text),
+];
+
+/// Fields that are made of others, or hold what the schema asks for.
+pub const MADE: [Row; 5] = [
+    row("`kata_level`", "", "SeverityNumber", Type::Int),
+    row("`kata_source`.`kata_subsystem`", "log.logger", "otel.scope.name", Type::Text),
+    row("8 × `SYSLOG_FACILITY` + `PRIORITY`", "log.syslog.priority", "syslog.priority", Type::Count),
+    row("`_HOSTNAME`", "host.hostname", "", Type::Text),
+    row("the version of the schema", "ecs.version", "", Type::Text),
+];
+
+/// What katalog states under names that no row of the dictionary gives, without `kata_`.
+pub const STATED: &[(&str, Type)] = &[
+    ("component", Type::Component),
+    ("format", Type::Format),
+    ("guest", Type::Bool),
+    ("flaws", Type::Flaws),
+    ("escaped", Type::List),
+    ("guest_time", Type::Time),
+    ("guest_pid", Type::Count),
+    ("guest_uptime_ns", Type::Int),
+    ("guest_sandbox", Type::Text),
+    ("kernel_text", Type::Words),
+    ("words", Type::Words),
+    ("rest", Type::Words),
+];
+
+/// Fields of container logs, as their carriers have them.
+const CONTAINER: &[&str] = &["time", "stream", "attrs"];
+
+/// The version of the Elastic Common Schema that the names are from.
+pub const ECS_VERSION: &str = "8.17.0";
+
+impl Schema {
+    /// The name of a row's field; none where the schema has none.
+    #[must_use]
+    pub fn name(self, row: &Row) -> Option<&'static str> {
+        let name = match self {
+            Schema::Kata => "",
+            Schema::Ecs => row.ecs,
+            Schema::Otel => row.otel,
+        };
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// What fields have before their names that are in no table: those of the payload, and those of the carrier.
+    #[must_use]
+    pub const fn prefixes(self) -> (&'static str, &'static str) {
+        match self {
+            Schema::Kata => ("kata_", ""),
+            Schema::Ecs | Schema::Otel => ("kata.", "journald."),
+        }
+    }
+
+    /// The name in records of a field that the user gave this one to.
+    #[must_use]
+    pub fn user(self, name: &str) -> String {
+        let bump = Bump::new();
+        let mapped = || String::from_utf8_lossy(name::mapped(name.as_bytes(), &bump)).into_owned();
+        if self == Schema::Kata { mapped() } else { name.to_owned() }
+    }
+
+    /// Every field whose name is known before there is a record, each once. What else there is in records is text.
+    #[must_use]
+    pub fn fields(self) -> Vec<(String, Type)> {
+        let (kata, carrier) = self.prefixes();
+        let named = |rows: &'static [Row], from: &str| {
+            rows.iter().find(|row| row.from == from).and_then(|row| Some((self.name(row)?.to_owned(), row.kind)))
+        };
+        let mut fields = Vec::new();
+        for known in dictionary::of_payload().iter().filter(|known| known.key == known.name) {
+            let own = || (format!("{kata}{}", known.name), of_kind(known));
+            fields.push(named(PAYLOAD, known.name).unwrap_or_else(own));
+            if known.kind == Kind::Duration {
+                fields.push((format!("{kata}{}_ns", known.name), Type::Int));
+            }
+        }
+        fields.extend(STATED.iter().map(|(name, kind)| (format!("{kata}{name}"), *kind)));
+        fields.extend(MADE.iter().filter_map(|row| Some((self.name(row)?.to_owned(), row.kind))));
+        for name in dictionary::of_carrier().iter().map(|known| known.key).chain(CONTAINER.iter().copied()) {
+            let kind = if name == "MESSAGE" { Type::Words } else { Type::Text };
+            fields.push(named(CARRIER, name).unwrap_or_else(|| (format!("{carrier}{name}"), kind)));
+        }
+        let mut known = std::collections::HashSet::new();
+        fields.retain(|(name, _)| known.insert(name.clone()));
+        fields.into_iter().map(|(name, kind)| (name, self.form(kind))).collect()
+    }
+
+    /// The form that a moment has.
+    fn form(self, kind: Type) -> Type {
+        match kind {
+            Type::Moment if self == Schema::Otel => Type::Nanos,
+            Type::Moment => Type::Time,
+            kind => kind,
+        }
+    }
+
+    /// Whether a field of the user's own may not have this name: the schema has it, or one that is an object to stores
+    /// if the other is a value.
+    #[must_use]
+    pub fn reserves(self, name: &str) -> bool {
+        let (kata, carrier) = self.prefixes();
+        // What a record is known by is what this field is for.
+        if self == Schema::Kata || (self == Schema::Ecs && name == "event.id") {
+            return false;
+        }
+        let inside = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+        [kata, carrier].iter().any(|prefix| name.starts_with(prefix) || inside(name, prefix))
+            || self.fields().iter().any(|(field, _)| field == name || inside(field, name) || inside(name, field))
+    }
+}
+
+/// What a value of the dictionary becomes in a record.
+fn of_kind(known: &Known) -> Type {
+    match known.kind {
+        Kind::Text if matches!(known.name, "msg" | "error" | "vmconsole") => Type::Words,
+        Kind::Text | Kind::Duration => Type::Text,
+        Kind::Count => Type::Count,
+        Kind::Int => Type::Int,
+        Kind::Bool => Type::Bool,
+        Kind::Time => Type::Time,
+        Kind::Level => Type::Level,
+    }
+}
+
+#[cfg(test)]
+mod tests;

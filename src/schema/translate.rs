@@ -1,0 +1,353 @@
+//! A record under the names of another schema: the same values in the same order, but what identifies an entry first.
+
+use std::mem;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+
+use super::{CARRIER, ECS_VERSION, MADE, PAYLOAD, Row, Schema, Type};
+use crate::dictionary::{self, DICTIONARY, KeyId, Known};
+use crate::names::{self, Names};
+use crate::normalize::{coerce, name};
+use crate::record::{Field, Key, Level, Name, Record, Text, Value};
+use crate::time::Stamp;
+
+/// The only program of the guest that may be called by its name: none of the host's has it.
+const AGENT: &[u8] = b"kata-agent";
+
+/// More memory than this is given back after a record; only giant entries need as much.
+const KEPT: usize = 1 << 20;
+
+/// Gives records the names of a schema. It keeps buffers, so each worker has its own.
+#[derive(Debug)]
+pub struct Translator {
+    tables: Tables,
+    bump: Bump,
+    spare: Record<'static>,
+}
+
+/// What a key of the dictionary is called.
+#[derive(Debug)]
+struct Target {
+    /// In the schema.
+    name: Name,
+    /// Where it cannot be called so.
+    own: Name,
+    /// What it has to be for that, if it can be something else.
+    kind: Type,
+    is_host: bool,
+}
+
+/// A schema, compiled.
+#[derive(Debug)]
+struct Tables {
+    schema: Schema,
+    /// By the ids of the dictionary.
+    payload: Vec<Target>,
+    carrier: Vec<Target>,
+    /// The user's own names, which stand first in records.
+    users: Vec<Name>,
+    body: Name,
+    time: Name,
+    /// The time where the schema's form cannot hold it.
+    time_text: Name,
+    level: Name,
+    /// Of [`MADE`], in its order.
+    made: [Option<Name>; MADE.len()],
+    component: Name,
+    format: Name,
+    guest: Name,
+    flaws: Name,
+    escaped: Name,
+}
+
+impl Translator {
+    /// A translator into the schema, which is not katalog's own. `users` are the names of fields that the user asked for.
+    /// The message of an event of the forward protocol is `message`: OpenTelemetry's receiver takes that for the body
+    /// (opentelemetry-collector-contrib: `receiver/fluentforwardreceiver`).
+    #[must_use]
+    pub fn new(schema: Schema, users: &[String], for_events: bool) -> Translator {
+        let (kata, _) = schema.prefixes();
+        let own = |name: &str| Name::new(&format!("{kata}{name}"));
+        let find = |from: &str| PAYLOAD.iter().find(|row| row.from == from).and_then(|row| schema.name(row));
+        let named = |from: &str| find(from).map_or_else(|| own(from), Name::new);
+        let tables = Tables {
+            schema,
+            payload: targets(schema, kata, PAYLOAD),
+            carrier: targets(schema, schema.prefixes().1, CARRIER),
+            users: users.iter().map(|name| Name::new(name)).collect(),
+            body: if for_events { Name::new("message") } else { named("msg") },
+            time: named("time"),
+            time_text: own("time"),
+            level: named("level"),
+            made: MADE.each_ref().map(|row| schema.name(row).map(Name::new)),
+            component: own("component"),
+            format: own("format"),
+            guest: own("guest"),
+            flaws: own("flaws"),
+            escaped: own("escaped"),
+        };
+        Translator { tables, bump: Bump::new(), spare: Record::default() }
+    }
+
+    /// Shows `encode` the record as the schema has it: in it is nothing left to be named.
+    pub fn translate<R>(&mut self, record: &Record<'_>, encode: impl FnOnce(&mut Record<'_>) -> R) -> R {
+        let Translator { tables, bump, spare } = self;
+        let mut translation = Translation {
+            tables,
+            bump,
+            out: mem::take(spare).recycle(),
+            names: Names::default(),
+            escaped: &record.escaped,
+        };
+        translation.fill(record);
+        let mut out = translation.out;
+        let result = encode(&mut out);
+        *spare = out.recycle();
+        if bump.allocated_bytes() > KEPT {
+            *bump = Bump::new();
+        }
+        bump.reset();
+        result
+    }
+}
+
+fn targets(schema: Schema, prefix: &str, rows: &[Row]) -> Vec<Target> {
+    let target = |known: &Known| {
+        let bump = Bump::new();
+        let own = format!("{prefix}{}", String::from_utf8_lossy(name::mapped(known.key.as_bytes(), &bump)));
+        let row = rows.iter().find(|row| row.from == known.key);
+        Target {
+            name: Name::new(row.and_then(|row| schema.name(row)).unwrap_or(&own)),
+            own: Name::new(&own),
+            kind: row.map_or(Type::Text, |row| row.kind),
+            is_host: row.is_some_and(|row| row.is_host),
+        }
+    };
+    DICTIONARY.iter().map(target).collect()
+}
+
+/// One record on its way.
+struct Translation<'b, 'r> {
+    tables: &'b Tables,
+    bump: &'b Bump,
+    out: Record<'b>,
+    /// The names of the carrier's fields that are taken.
+    names: Names,
+    /// The names, in the record, of what was not UTF-8.
+    escaped: &'r [Key<'b>],
+}
+
+impl<'b> Translation<'b, '_> {
+    fn fill(&mut self, record: &Record<'b>) {
+        let Translation { tables, bump, .. } = *self;
+        let (users, carrier) = record.carrier.split_at(tables.users.len().min(record.carrier.len()));
+        for (field, name) in users.iter().zip(&tables.users) {
+            self.is_taken(name.key());
+            self.head(name, field.value);
+        }
+        let facts = record.facts.as_ref();
+        if let Some(stamp) = facts.and_then(|facts| facts.time).or(record.time) {
+            match self.moment(stamp) {
+                Some(value) => self.head(&tables.time, value),
+                None => self.head(&tables.time_text, Value::Time(bump.alloc(stamp))),
+            }
+        }
+        let [number, logger, priority, hostname, version] = &tables.made;
+        if let Some(level) = facts.and_then(|facts| facts.level) {
+            self.head(&tables.level, word(level.name()));
+            if let Some(number) = number {
+                self.head(number, Value::Int(severity(level)));
+            }
+        }
+        if let Some(facts) = facts {
+            self.tail(&tables.component, word(facts.component.name()));
+            self.tail(&tables.format, word(facts.format.name()));
+            if facts.guest {
+                self.tail(&tables.guest, Value::Bool(true));
+            }
+        }
+        self.payload(&record.payload, facts.is_some_and(|facts| facts.guest));
+        if let Some(version) = version {
+            self.head(version, word(ECS_VERSION));
+        }
+        if let Some(logger) = logger {
+            self.logger(logger, &record.payload);
+        }
+        for field in carrier {
+            self.carrier(field, facts.is_some());
+            if field.key.name() == b"_HOSTNAME"
+                && let Some(hostname) = hostname
+            {
+                self.note(field.key, hostname.key());
+                self.head(hostname, field.value);
+            }
+        }
+        if let Some(name) = priority {
+            self.priority(name, carrier);
+        }
+        if let Some(facts) = facts.filter(|facts| !facts.flaws.is_empty()) {
+            let names = facts.flaws.iter().map(|flaw| Text::clean(flaw.name().as_bytes()));
+            self.tail(&tables.flaws, Value::List(BumpVec::from_iter_in(names, bump).into_bump_slice()));
+        }
+        if !self.out.escaped.is_empty() {
+            let names = self.out.escaped.drain(..).map(|key| Text::clean(key.name()));
+            let names = BumpVec::from_iter_in(names, bump).into_bump_slice();
+            self.tail(&tables.escaped, Value::List(names));
+        }
+    }
+
+    fn head(&mut self, name: &'b Name, value: Value<'b>) {
+        self.out.carrier.push(Field::new(name.key(), value));
+    }
+
+    fn tail(&mut self, name: &'b Name, value: Value<'b>) {
+        self.out.payload.push(Field::new(name.key(), value));
+    }
+
+    /// Notes the new name of a field that was not UTF-8.
+    fn note(&mut self, old: Key<'b>, new: Key<'b>) {
+        if self.escaped.contains(&old) {
+            self.out.escaped.push(new);
+        }
+    }
+
+    fn payload(&mut self, fields: &[Field<'b>], guest: bool) {
+        let tables = self.tables;
+        for field in fields {
+            let name = field.key.name().strip_prefix(b"kata_").unwrap_or(field.key.name());
+            let id = dictionary::find(name).filter(|id| !id.is_alias());
+            if id == Some(KeyId::MSG) {
+                self.note(field.key, tables.body.key());
+                self.head(&tables.body, field.value);
+                continue;
+            }
+            let key = match id.and_then(|id| tables.payload.get(usize::from(id.0))) {
+                Some(target) if guest && target.is_host && !(id == Some(KeyId::NAME) && self.is_agent(field.value)) => {
+                    target.own.key()
+                }
+                Some(target) => target.name.key(),
+                None => name::key(tables.schema.prefixes().0, name, 1, self.bump),
+            };
+            self.note(field.key, key);
+            self.out.payload.push(Field::new(key, field.value));
+        }
+    }
+
+    fn is_agent(&self, value: Value<'b>) -> bool {
+        matches!(value, Value::Text(text) if text.decode(self.bump) == AGENT)
+    }
+
+    /// The part of the program that wrote the entry, as one name.
+    fn logger(&mut self, name: &'b Name, fields: &[Field<'b>]) {
+        let mut out = BumpVec::new_in(self.bump);
+        for part in [&b"kata_source"[..], b"kata_subsystem"] {
+            let Some(field) = fields.iter().find(|field| field.key.name() == part) else { continue };
+            let Value::Text(text) = field.value else { continue };
+            if !out.is_empty() {
+                out.push(b'.');
+            }
+            out.extend_from_slice_copy(text.decode(self.bump));
+            if self.escaped.contains(&field.key) && self.out.escaped.last() != Some(&name.key()) {
+                self.out.escaped.push(name.key());
+            }
+        }
+        if !out.is_empty() {
+            self.head(name, Value::Text(Text::plain(out.into_bump_slice())));
+        }
+    }
+
+    /// A field of the carrier. Of an entry that is not Kata's the message is all there is to read.
+    fn carrier(&mut self, field: &Field<'b>, is_kata: bool) {
+        let Tables { schema, carrier, body, .. } = self.tables;
+        let name = field.key.name();
+        let prefix = schema.prefixes().1;
+        let id = dictionary::find(name);
+        let target = id.and_then(|id| carrier.get(usize::from(id.0)));
+        let converted = target.and_then(|target| Some((target, self.converted(target.kind, field.value)?)));
+        let (mut key, value) = match (converted, target) {
+            (Some(_), _) if id == Some(KeyId::MESSAGE) && !is_kata => (body.key(), field.value),
+            (Some((target, value)), _) => (target.name.key(), value),
+            (None, Some(target)) => (target.own.key(), field.value),
+            (None, None) => (name::key(prefix, name::mapped(name, self.bump), 1, self.bump), field.value),
+        };
+        // What stands for all entries of the batch is the same for all, but for the message.
+        let mut number = if id == Some(KeyId::MESSAGE) { 0 } else { field.number };
+        if self.is_taken(key) {
+            number = 0;
+            for copy in 1.. {
+                key = name::key(prefix, name::mapped(name, self.bump), copy, self.bump);
+                if !self.is_taken(key) {
+                    break;
+                }
+            }
+            // The value as it was: the name says nothing of its type.
+            self.note(field.key, key);
+            return self.out.carrier.push(Field { key, number, value: field.value });
+        }
+        self.note(field.key, key);
+        self.out.carrier.push(Field { key, number, value });
+    }
+
+    /// Whether a field has the name; it is taken from now on.
+    fn is_taken(&mut self, key: Key<'b>) -> bool {
+        self.names.insert(names::hash(key.name())) && self.out.carrier.iter().any(|field| field.key == key)
+    }
+
+    /// A value of the carrier, whose values are texts, as its type; none where it is of another.
+    fn converted(&self, kind: Type, value: Value<'b>) -> Option<Value<'b>> {
+        match kind {
+            Type::Count => self.count(value).map(Value::Int),
+            Type::Moment => {
+                let Value::Text(text) = value else { return None };
+                let text = text.decode(self.bump);
+                let micros = || std::str::from_utf8(text).ok()?.parse().ok().and_then(Stamp::from_micros);
+                self.moment(Stamp::parse(text).or_else(micros)?)
+            }
+            _ => Some(value),
+        }
+    }
+
+    fn count(&self, value: Value<'b>) -> Option<i64> {
+        let Value::Text(text) = value else { return None };
+        coerce::int(text.decode(self.bump)).filter(|count| *count >= 0)
+    }
+
+    /// A moment in the form of the schema; none where that cannot hold it.
+    fn moment(&self, stamp: Stamp) -> Option<Value<'b>> {
+        if self.tables.schema.form(Type::Moment) == Type::Time {
+            return Some(Value::Time(self.bump.alloc(stamp)));
+        }
+        let (seconds, nanos) = stamp.epoch()?;
+        Some(Value::Int(seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(nanos))?))
+    }
+
+    /// The number in the head of a syslog line (RFC 5424, section 6.2.1).
+    fn priority(&mut self, name: &'b Name, carrier: &[Field<'b>]) {
+        let count = |name: &[u8]| {
+            let field = carrier.iter().find(|field| field.key.name() == name)?;
+            self.count(field.value)
+        };
+        if let Some(severity @ 0..8) = count(b"PRIORITY")
+            && let Some(facility @ 0..24) = count(b"SYSLOG_FACILITY")
+        {
+            self.head(name, Value::Int(facility * 8 + severity));
+        }
+    }
+}
+
+fn word<'b>(text: &'static str) -> Value<'b> {
+    Value::Text(Text::clean(text.as_bytes()))
+}
+
+/// The severity number of a level (OpenTelemetry: logs data model, `SeverityNumber`).
+const fn severity(level: Level) -> i64 {
+    match level {
+        Level::Trace => 1,
+        Level::Debug => 5,
+        Level::Info => 9,
+        Level::Warning => 13,
+        Level::Error => 17,
+        Level::Critical => 18,
+    }
+}
