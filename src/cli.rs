@@ -26,8 +26,9 @@ pub struct Cli {
     /// Journals and files to read; - is standard input [default: -]
     ///
     /// What each holds is found out by looking at it. Log files are read one after the other, compressed or not: gzip, xz
-    /// and zstd are recognized. Journal files, directories of them and of machines are read as one journal, each entry
-    /// once, in the order that journalctl gives. Without inputs, --journal, --follow, --merge and --namespace read the journal
+    /// and zstd are recognized. Journal files, compressed or not, directories of them and of machines are read as one
+    /// journal, each entry once, in the order that journalctl gives. Of a tar archive, compressed or not, the logs and the
+    /// journals are read, without unpacking it. Without inputs, --journal, --follow, --merge and --namespace read the journal
     /// of this machine.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
@@ -82,8 +83,8 @@ Examples:
       What Kata logged on this host since then, as JSON lines
   katalog --follow
       The same as it comes
-  katalog bundle/var/log/journal
-      The same from the journals of a support bundle
+  katalog sosreport.tar.xz
+      The same from the journals and logs of a support bundle
   katalog --format text --component agent kata.log
       What the agents said, for people
   journalctl --all -f -o json | katalog --format msgpack --tag-key tag

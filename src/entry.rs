@@ -65,6 +65,8 @@ pub struct Raw<'b> {
     /// The input ended before the entry did: an export entry without its blank line, or a container log line whose
     /// last part never came.
     pub unfinished: bool,
+    /// It stands among files of a host that nobody named, so without an identifier it is Kata's only if it says so.
+    pub unclaimed: bool,
 }
 
 impl Raw<'_> {
@@ -143,6 +145,8 @@ pub struct Batch {
     pub(crate) stored: Vec<Stored>,
     /// What tells offsets of this input from the same ones of another; zeros where nothing does.
     pub(crate) origin: [u8; 16],
+    /// The entries are of a file that need not be Kata's.
+    pub(crate) unclaimed: bool,
 }
 
 impl Batch {
@@ -155,6 +159,7 @@ impl Batch {
     /// Forgets all entries and keeps the buffers.
     pub fn clear(&mut self) {
         self.origin = [0; 16];
+        self.unclaimed = false;
         self.filled = 0;
         self.side.clear();
         self.frames.clear();
@@ -175,6 +180,7 @@ impl Batch {
                 offset: frame.offset,
                 truncated: frame.truncated,
                 unfinished: frame.unfinished,
+                unclaimed: self.unclaimed,
             }
         });
         let stored = self.stored.iter().map(|stored| {
@@ -184,6 +190,7 @@ impl Batch {
                 offset: stored.offset,
                 truncated: false,
                 unfinished: false,
+                unclaimed: false,
             }
         });
         lines.chain(stored)

@@ -49,7 +49,7 @@
 //!
 //! | part | |
 //! |---|---|
-//! | [`source`] | does not look at what an entry says; drops none but those of a journal that [`source::Interest`] does not admit; its memory is bounded by its settings |
+//! | [`source`] | does not look at what an entry says; drops none but those of a journal that [`source::Interest`] does not admit, and members of archives that are no logs; its memory is bounded by its settings |
 //! | [`carrier`] | does not look into the message |
 //! | [`parse`] | does not fail, and loses no byte: what it cannot read is text |
 //! | [`select`] | knows identifiers and marks, no formats; it only ever takes trust away, with a flaw |

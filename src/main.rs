@@ -104,6 +104,9 @@ impl Job {
         let rules = Rules::new(&config).map_err(failed(blame))?;
         let live = config.journal.follow || config.once;
         let groups = if cli.check_config { Vec::new() } else { source::groups(&inputs, &config.journal, live) };
+        if live {
+            source::without_archives(&groups).map_err(failed(Exit::Usage))?;
+        }
         if config.journal.follow {
             source::followable(&groups, &config.journal).map_err(failed(Exit::Usage))?;
         }

@@ -64,6 +64,7 @@ pub struct Stats {
     suppressed: u64,
     refused: u64,
     overflowed: u64,
+    members: u64,
     bytes_in: u64,
     bytes_out: u64,
     dropped: [u64; Dropped::ALL.len()],
@@ -141,6 +142,11 @@ impl Stats {
         self.overflowed += records;
     }
 
+    /// Counts a member of an archive that is no log.
+    pub fn member_passed(&mut self) {
+        self.members += 1;
+    }
+
     /// How many records were written.
     #[must_use]
     pub fn written(&self) -> u64 {
@@ -172,6 +178,7 @@ impl Stats {
             suppressed,
             refused,
             overflowed,
+            members,
             bytes_in,
             bytes_out,
             dropped,
@@ -188,6 +195,7 @@ impl Stats {
             (&mut self.suppressed, suppressed),
             (&mut self.refused, refused),
             (&mut self.overflowed, overflowed),
+            (&mut self.members, members),
             (&mut self.bytes_in, bytes_in),
             (&mut self.bytes_out, bytes_out),
         ] {
@@ -237,6 +245,7 @@ impl Stats {
             ("damaged", self.damaged(), damage),
             ("refused", self.refused, "by every server, set aside".to_owned()),
             ("overflowed", self.overflowed, "the spool was full, lost".to_owned()),
+            ("members", self.members, "of archives without the name of a log, not read".to_owned()),
         ] {
             if count > 0 {
                 line(label, count, &rest)?;
@@ -268,6 +277,8 @@ impl Stats {
             refused: u64,
             #[serde(skip_serializing_if = "is_zero")]
             overflowed: u64,
+            #[serde(skip_serializing_if = "is_zero")]
+            members: u64,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             damage: &'s BTreeMap<&'static str, u64>,
         }
@@ -285,6 +296,7 @@ impl Stats {
             flaws: self.flaws(),
             refused: self.refused,
             overflowed: self.overflowed,
+            members: self.members,
             damage: &self.damage,
         };
         let mut line = serde_json::to_vec(&summary).map_err(io::Error::other)?;

@@ -1,7 +1,7 @@
 //! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
 //! whatever the number of threads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,9 @@ use crate::report::{self, Dropped, Stats, StatsFormat};
 use crate::rules::Rules;
 use crate::shards::{Gathered, Job, Shards};
 use crate::signals::Signals;
-use crate::source::{self, Damaged, Fill, Group, Input, Opened, Skipped, Source, SourceError};
+use crate::source::{
+    self, Damaged, Fill, Group, Input, JournalSettings, Member, Notice, Opened, Skipped, Source, SourceError,
+};
 use crate::stop;
 
 /// How a run went.
@@ -137,12 +139,15 @@ impl Run<'_> {
     fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
         let follow = config.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.stream(input, group.ends(), config, rules),
+            Group::Stream(input) => return self.stream(input, group.ends(), None, config, rules),
+            Group::Archive(path) => {
+                return self.stream(&Input::File(path.clone()), true, Some(path), config, rules);
+            }
             Group::Files(paths) => {
                 (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
             }
             Group::Journal(paths) => {
-                if let Some(opened) = self.in_pieces(paths, config, rules) {
+                if let Some(opened) = self.in_pieces(paths, &[], &config.journal, config, rules) {
                     return self.shards(opened, rules.rows);
                 }
                 (paths, "journal files", source::open_journals(paths, &config.journal, config.source.block, rules))
@@ -159,9 +164,16 @@ impl Run<'_> {
     }
 
     /// Opens a journal for several threads, if there are.
-    fn in_pieces<'r>(&self, paths: &[PathBuf], config: &Config, rules: &'r Rules) -> Option<Opened<'r>> {
+    fn in_pieces<'r>(
+        &self,
+        paths: &[PathBuf],
+        members: &[Member],
+        settings: &JournalSettings,
+        config: &Config,
+        rules: &'r Rules,
+    ) -> Option<Opened<'r>> {
         let pool = self.pool.as_ref().filter(|_| config.encode.format.is_one_row())?;
-        let opened = pool.install(|| source::open_pieces(paths, &config.journal, config.source.block, rules))?;
+        let opened = pool.install(|| source::open_pieces(paths, members, settings, config.source.block, rules))?;
         if self.verbose {
             paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
         }
@@ -221,24 +233,41 @@ impl Run<'_> {
         }
     }
 
-    /// Reads an input that comes by itself.
-    fn stream(&mut self, input: &Input, ends: bool, config: &Config, rules: &Rules) -> Result<(), Stop> {
+    /// Reads an input that comes by itself. What is an archive, known by its path or only when it is read, has journals too.
+    fn stream(
+        &mut self,
+        input: &Input,
+        ends: bool,
+        archive: Option<&Path>,
+        config: &Config,
+        rules: &Rules,
+    ) -> Result<(), Stop> {
         if config.verbose {
             report::diagnostic(format_args!("reading {input}"));
         }
-        let opened = if rules.raw {
-            Err(SourceError::NoJournal { input: input.clone() })
-        } else {
-            source::open(input, &config.source)
+        let opened = match archive {
+            Some(path) => source::open_archive(path, !rules.raw, &config.source),
+            None if rules.raw => Err(SourceError::NoJournal { input: input.clone() }),
+            None => source::open(input, &config.source),
         };
-        match opened {
-            Ok(mut source) if ends => self.read_ahead(source.as_mut()),
-            Ok(mut source) => self.read(source.as_mut()),
+        let members = match opened {
+            Ok(mut source) if ends => self.read_ahead(source.as_mut()).map(|()| source.journals())?,
+            Ok(mut source) => self.read(source.as_mut()).map(|()| source.journals())?,
             Err(error) => {
                 self.input_failed(&error);
-                Ok(())
+                return Ok(());
             }
+        };
+        if members.is_empty() {
+            return Ok(());
         }
+        let settings = config.journal.of_archive();
+        if let Some(opened) = self.in_pieces(&[], &members, &settings, config, rules) {
+            return self.shards(opened, rules.rows);
+        }
+        let (mut source, errors) = source::open_members(members, &settings, config.source.block, rules);
+        errors.iter().for_each(|error| self.input_failed(error));
+        self.read(source.as_mut())
     }
 
     /// Reads one source to its end. Where reads may wait, what is in hand goes out first.
@@ -333,6 +362,17 @@ impl Run<'_> {
         }
         self.skipped(source.skipped());
         self.damaged(source.damages());
+        for notice in source.notices() {
+            match notice {
+                Notice::Failed(error) => self.input_failed(&error),
+                Notice::PassedOver(input) => {
+                    self.stats.member_passed();
+                    if self.verbose {
+                        report::diagnostic(format_args!("{input}: passed over"));
+                    }
+                }
+            }
+        }
         filled.failed.iter().for_each(|error| self.input_failed(error));
         Ok(filled.fill == Fill::End)
     }

@@ -47,6 +47,8 @@ pub enum Origin {
     Own(Option<Component>),
     /// A container manager's: Kata's lines are among its own.
     Manager,
+    /// Nobody's: it is Kata's if it names a component or a part of Kata itself.
+    Unclaimed,
     /// Not Kata's.
     Other,
 }
@@ -125,7 +127,7 @@ impl Select {
             Some(identifier) if !self.may_want(identifier) => true,
             Some(identifier) => match self.identified(identifier) {
                 Origin::Manager => !self.traces_in_json.is_match(line),
-                Origin::Own(_) | Origin::Other => false,
+                Origin::Own(_) | Origin::Unclaimed | Origin::Other => false,
             },
         }
     }
@@ -142,7 +144,7 @@ impl Select {
     pub fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
         match self.identified(identifier) {
             Origin::Own(_) => true,
-            Origin::Manager => self.traces.is_match(message),
+            Origin::Manager | Origin::Unclaimed => self.traces.is_match(message),
             Origin::Other => identifier == b"kernel" && message.starts_with(KERNEL_PANIC),
         }
     }
@@ -152,7 +154,7 @@ impl Select {
     pub fn is_others(&self, origin: Origin, message: Option<&[u8]>) -> bool {
         match origin {
             Origin::Own(_) => false,
-            Origin::Manager => message.is_none_or(|message| !self.traces.is_match(message)),
+            Origin::Manager | Origin::Unclaimed => message.is_none_or(|message| !self.traces.is_match(message)),
             Origin::Other => true,
         }
     }
@@ -162,6 +164,7 @@ impl Select {
     pub fn origin(&self, entry: &Entry<'_>) -> Origin {
         match entry.identifier {
             None if entry.from_journal => Origin::Other,
+            None if entry.unclaimed => Origin::Unclaimed,
             None => self.default_origin,
             Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(KERNEL_PANIC)) => {
                 // The panic hook of runtime-rs also writes to /dev/kmsg.
@@ -200,7 +203,7 @@ impl Select {
         match (found, origin) {
             (Some(Component::Runtime), _) if payload.is_runtime_rs() => Some(Component::RuntimeRs),
             (Some(component), _) => Some(component),
-            (None, Origin::Other) => None,
+            (None, Origin::Other | Origin::Unclaimed) => None,
             (None, Origin::Manager) => proven_otherwise(entry, payload, bump),
             (None, Origin::Own(None)) => Some(match (payload.format, entry.transport) {
                 // Under `kata`, runtime-rs writes no logfmt and does not write through syslog.

@@ -57,6 +57,8 @@ pub struct Entry<'b> {
     pub member_keys: Keys,
     /// What was wrong with them.
     pub member_flaws: Flaws,
+    /// Without an identifier it is Kata's only if it says so.
+    pub unclaimed: bool,
     /// The carrier is the journal.
     pub from_journal: bool,
     /// The route to journald.
@@ -98,6 +100,7 @@ impl Entry<'_> {
         self.identifier = None;
         self.message = None;
         self.member_flaws = Flaws::default();
+        self.unclaimed = false;
         self.from_journal = false;
         self.transport = Transport::default();
         self.priority = None;
@@ -130,6 +133,7 @@ pub fn open<'b>(
 ) {
     entry.flaws.add_if(raw.truncated, Flaw::Truncated);
     entry.flaws.add_if(raw.unfinished, Flaw::Unfinished);
+    entry.unclaimed = raw.unclaimed;
     let bytes = match raw.body {
         Body::Journal(stored) => return journal::stored(&stored, pseudo, bump, met, entry),
         Body::Bytes(bytes, Framing::Export) => return journal::export(bytes, bump, entry),

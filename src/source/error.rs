@@ -5,7 +5,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::codec::Codec;
+use super::codec::{Codec, Fault};
 use super::open::Input;
 
 /// Why an input could not be opened or read on. The messages hold their causes, so none is a `source()` as well.
@@ -30,7 +30,7 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
-    /// The input is a journal file that is compressed or comes through a pipe.
+    /// The input is a journal file that comes through a pipe.
     #[error(
         "failed to read {}: it holds a systemd journal file, which can be read only where it is a file by itself; \
          write it to one, and name that",
@@ -97,6 +97,48 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
+    /// An input is to be followed or to be gone on with, and is an archive.
+    #[error(
+        "cannot follow or go on with {}: it is an archive, which is read once, as a whole; leave out --follow and --once",
+        .input.quoted()
+    )]
+    ArchiveFollowed {
+        /// The input.
+        input: Input,
+    },
+    /// An archive is damaged or incomplete.
+    #[error("failed to read {}: {cause} at offset {offset} of the archive; its other members were read", .input.quoted())]
+    Archive {
+        /// The archive.
+        input: Input,
+        /// How many bytes came before, after decompression.
+        offset: u64,
+        /// What is wrong.
+        cause: &'static str,
+    },
+    /// There is no place for a journal that has to be unpacked to be read.
+    #[error(
+        "failed to unpack {}: {cause}; compressed journals are unpacked in {}, another directory can be named by TMPDIR",
+        .input.quoted(), std::env::temp_dir().display()
+    )]
+    Unpack {
+        /// The input.
+        input: Input,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A compressed journal has more in it than any that was written by journald.
+    #[error(
+        "failed to unpack {}: what is unpacked has more than {most} bytes, which is {} times what it was made of, or a \
+         GiB; if that is right, decompress it and name what comes out",
+        .input.quoted(), super::spill::FACTOR
+    )]
+    Oversized {
+        /// The input.
+        input: Input,
+        /// The limit in bytes.
+        most: u64,
+    },
     /// Reading failed on the way.
     #[error("failed to read {} at offset {offset}: {cause}", .input.quoted())]
     Read {
@@ -138,6 +180,18 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Why an input cannot be read on, of which `offset` bytes were read after decompression.
+    pub(super) fn of(fault: Fault, input: Input, offset: u64) -> SourceError {
+        match fault {
+            Fault::Io(cause) if cause.kind() == io::ErrorKind::IsADirectory => SourceError::Directory { input },
+            Fault::Io(cause) => SourceError::Read { input, offset, cause },
+            Fault::Damaged(codec, cause) => SourceError::Damaged { input, codec, offset, cause },
+            #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
+            Fault::MissingCodec(codec) => SourceError::MissingCodec { input, codec },
+            Fault::Holds(..) => SourceError::Journal { input },
+        }
+    }
+
     /// The exit code that says the same, after `sysexits.h`: 64 usage, 65 data, 66 no input, 69 something that this build
     /// leaves out, 74 input or output, 77 permission.
     #[must_use]
@@ -146,12 +200,15 @@ impl SourceError {
             Self::Open { cause, .. } | Self::Read { cause, .. } => code(cause.kind()),
             Self::JournalAccess { kind, .. } => code(*kind),
             Self::NoMachineJournal => 66,
-            Self::NotFollowed { .. } | Self::FollowedByLibsystemd => 64,
+            Self::Unpack { .. } => 74,
+            Self::NotFollowed { .. } | Self::FollowedByLibsystemd | Self::ArchiveFollowed { .. } => 64,
             Self::MissingLibsystemd { .. } => 69,
             Self::Directory { .. }
             | Self::Journal { .. }
             | Self::JournalRefused { .. }
             | Self::NoJournal { .. }
+            | Self::Archive { .. }
+            | Self::Oversized { .. }
             | Self::Damaged { .. }
             | Self::MissingCodec { .. } => 65,
         }

@@ -3,29 +3,38 @@
 //! A source decides where an entry begins and ends and nothing more: it neither looks at what an entry says nor drops
 //! one. Its memory is bounded by its [`Settings`], whatever the input holds.
 
+mod archive;
 mod codec;
 mod container;
 mod error;
 mod export;
+mod extent;
 mod files;
 mod framer;
 mod journal;
 mod open;
+mod spill;
 mod stream;
 mod watch;
+
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::entry::Batch;
 use crate::position::Position;
+use extent::Extent;
 
 pub use codec::Codec;
 pub use error::SourceError;
 pub use journal::{
     Backend, Boot, Interest, JournalSettings, Limit, Merge, Namespace, Opened, Piece, Pieces, Range, Turn,
 };
-pub use open::{Group, Input, followable, from_reader, groups, open, open_files, open_journals, open_pieces};
+pub use open::{
+    Group, Input, followable, from_reader, groups, open, open_archive, open_files, open_journals, open_members,
+    open_pieces, without_archives,
+};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +83,32 @@ pub trait Source {
     fn damages(&mut self) -> Vec<Damaged> {
         Vec::new()
     }
+
+    /// What became of the members of an archive, since this was asked last.
+    fn notices(&mut self) -> Vec<Notice> {
+        Vec::new()
+    }
+
+    /// The journal files that an archive holds, once it was read to its end.
+    fn journals(&mut self) -> Vec<Member> {
+        Vec::new()
+    }
+}
+
+/// What became of a member of an archive, while the others are read on.
+#[derive(Debug)]
+pub enum Notice {
+    /// It cannot be read, or the archive cannot be read on.
+    Failed(SourceError),
+    /// It is neither a journal nor, by its name, a log.
+    PassedOver(Input),
+}
+
+/// A journal file that an archive holds: where its bytes are, under the name of the member.
+#[derive(Clone, Debug)]
+pub struct Member {
+    path: PathBuf,
+    extent: Extent,
 }
 
 /// Entries that were passed over without reading them.

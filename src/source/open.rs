@@ -9,10 +9,13 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::codec::{self, Content};
+use super::extent::Extent;
 use super::files;
 use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
-use super::{Settings, Source, SourceError};
+use super::{Damaged, Fill, Member, Settings, Skipped, Source, SourceError};
+use crate::entry::Batch;
 use crate::position::FilePosition;
 
 /// An input as the user names it.
@@ -72,6 +75,8 @@ impl FromStr for Input {
 pub enum Group {
     /// An input, read by itself.
     Stream(Input),
+    /// A tar archive, whose logs come one after the other and whose journals come in one order behind them.
+    Archive(PathBuf),
     /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
     /// settings ask for it.
     Journal(Vec<PathBuf>),
@@ -86,7 +91,7 @@ impl Group {
         match self {
             Group::Stream(Input::Stdin) => standard_input().is_ok_and(|file| is_file(&file)),
             Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
-            Group::Journal(_) | Group::Files(_) => true,
+            Group::Archive(_) | Group::Journal(_) | Group::Files(_) => true,
         }
     }
 }
@@ -114,13 +119,14 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<G
             Input::Stdin => Path::new("/dev/stdin"),
             Input::File(path) => path,
         };
-        if journal::is_journal(path) {
-            place.get_or_insert(groups.len());
-            journals.push(path.to_owned());
-        } else if live && is_log_file(path) {
-            files.push(path.to_owned());
-        } else {
-            groups.push(Group::Stream(input.clone()));
+        match content(path) {
+            Some(Content::Journal) => {
+                place.get_or_insert(groups.len());
+                journals.push(path.to_owned());
+            }
+            Some(Content::Archive) => groups.push(Group::Archive(path.to_owned())),
+            None if live && is_log_file(path) => files.push(path.to_owned()),
+            None => groups.push(Group::Stream(input.clone())),
         }
     }
     if let Some(place) = place {
@@ -132,9 +138,38 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<G
     groups
 }
 
+/// What is at a path that is no log: a directory is one of journals, and a file is what it begins as. None for a log, and
+/// for what can be read only once.
+fn content(path: &Path) -> Option<Content> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Some(Content::Journal),
+        // To open a pipe might wait, and to read from it would take the bytes away.
+        Ok(metadata) if metadata.is_file() => match File::open(path) {
+            Ok(file) => codec::content(Box::new(file)),
+            // The name has to do, so that the message is the one for journals.
+            Err(_) => {
+                let journal =
+                    path.extension().is_some_and(|extension| extension == "journal" || extension == "journal~");
+                journal.then_some(Content::Journal)
+            }
+        },
+        _ => None,
+    }
+}
+
 /// Whether it is a file, or may be one some day: no pipe and no device.
 fn is_log_file(path: &Path) -> bool {
     path != Path::new("/dev/stdin") && path.metadata().is_ok_and(|metadata| metadata.is_file()) || !path.exists()
+}
+
+/// Says whether there is an archive among these, which can neither be followed nor gone on with.
+///
+/// # Errors
+///
+/// Fails at the first archive.
+pub fn without_archives(groups: &[Group]) -> Result<(), SourceError> {
+    let archive = groups.iter().find_map(|group| if let Group::Archive(path) = group { Some(path) } else { None });
+    archive.map_or(Ok(()), |path| Err(SourceError::ArchiveFollowed { input: Input::File(path.clone()) }))
 }
 
 /// Says what keeps these from being followed: one journal, or log files, or what is live by itself, but not one beside
@@ -153,6 +188,7 @@ pub fn followable(groups: &[Group], settings: &JournalSettings) -> Result<(), So
     match beside.map(|(_, group)| group) {
         None => Ok(()),
         Some(Group::Stream(input)) => Err(SourceError::NotFollowed { input: input.clone() }),
+        Some(Group::Archive(path)) => Err(SourceError::NotFollowed { input: Input::File(path.clone()) }),
         Some(Group::Journal(paths) | Group::Files(paths)) => {
             let input = Input::File(paths.first().cloned().unwrap_or_default());
             Err(SourceError::NotFollowed { input })
@@ -170,7 +206,7 @@ pub fn open_journals<'r>(
 ) -> (Box<dyn Source + 'r>, Vec<SourceError>) {
     match settings.backend {
         Backend::Native => {
-            let (source, errors) = journal::open(paths, settings, block, interest);
+            let (source, errors) = journal::open(paths, Vec::new(), settings, block, interest);
             (Box::new(source), errors)
         }
         Backend::Libsystemd => {
@@ -180,17 +216,56 @@ pub fn open_journals<'r>(
     }
 }
 
-/// Opens the journals at these paths for several threads; none where that cannot be: what is followed, or gone on with, or
+/// Opens the journals at these paths, and members of an archive, for several threads; none where that cannot be: what is followed, or gone on with, or
 /// of which only the end is wanted, is read in one go, and so is what libsystemd reads.
 #[must_use]
 pub fn open_pieces<'r>(
     paths: &[PathBuf],
+    members: &[Member],
     settings: &JournalSettings,
     block: usize,
     interest: &'r dyn Interest,
 ) -> Option<Opened<'r>> {
     let whole = settings.follow || settings.lines.is_some() || settings.resume.is_some();
-    (!whole && settings.backend == Backend::Native).then(|| journal::open_pieces(paths, settings, block, interest))
+    let pieces = !whole && settings.backend == Backend::Native;
+    pieces.then(|| journal::open_pieces(paths, members, settings, block, interest))
+}
+
+/// Opens the journals of an archive as one source, and says what of them cannot be read. A run cannot go on with them.
+#[must_use]
+pub fn open_members<'r>(
+    members: Vec<Member>,
+    settings: &JournalSettings,
+    block: usize,
+    interest: &'r dyn Interest,
+) -> (Box<dyn Source + 'r>, Vec<SourceError>) {
+    let (members, refused) = match settings.backend {
+        Backend::Native => (members, None),
+        Backend::Libsystemd => (Vec::new(), members.into_iter().next()),
+    };
+    let (source, mut errors) = journal::open(&[], members, settings, block, interest);
+    errors.extend(refused.map(|member| SourceError::JournalRefused {
+        input: Input::File(member.path),
+        cause: "it is in an archive, where libsystemd cannot read it; leave out --journal-backend".to_owned(),
+    }));
+    (Box::new(Once(source)), errors)
+}
+
+/// A journal that another run cannot go on with.
+struct Once<S>(S);
+
+impl<S: Source> Source for Once<S> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+        self.0.fill(batch)
+    }
+
+    fn skipped(&mut self) -> Skipped {
+        self.0.skipped()
+    }
+
+    fn damages(&mut self) -> Vec<Damaged> {
+        self.0.damages()
+    }
 }
 
 /// Opens log files, and those that match patterns, as one source, and says what of them cannot be read. What positions
@@ -227,6 +302,17 @@ pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>
     // Where it cannot be duplicated, reads wait.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
     Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings)))
+}
+
+/// Opens a file that is an archive. Without `logs`, only its journals are read.
+///
+/// # Errors
+///
+/// Fails when the file does not exist or may not be read.
+pub fn open_archive(path: &Path, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+    let input = Input::File(path.to_owned());
+    let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
+    Ok(Box::new(Stream::of_file(Extent::from(file), input, logs, settings)))
 }
 
 /// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns

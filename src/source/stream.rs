@@ -6,9 +6,12 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::codec::{Bytes, Fault, LONGEST_MAGIC};
+use super::archive::Archive;
+use super::archive::tape::Tape;
+use super::codec::{Bytes, Content, Fault};
+use super::extent::Extent;
 use super::framer::{Framer, block_within_limits};
-use super::{Fill, Input, Settings, Source, SourceError};
+use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
 use crate::entry::Batch;
 
 /// How long a batch waits for input before the caller is asked whether to go on.
@@ -16,6 +19,8 @@ const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 enum State {
     Open,
+    /// It has turned out to be an archive.
+    Archive(Box<Archive>),
     /// Reading failed, and what was read before is still to be worked on.
     Failed(SourceError),
     Ended,
@@ -27,6 +32,11 @@ pub(super) struct Stream {
     /// What can be waited for; none where reads do not wait.
     wait: Option<OwnedFd>,
     input: Input,
+    settings: Settings,
+    /// The file that it is, if it is one.
+    file: Option<Extent>,
+    /// Of an archive the logs are read too.
+    logs: bool,
     framer: Framer,
     /// The beginning of an entry whose end comes with the next batch.
     carry: Vec<u8>,
@@ -50,11 +60,13 @@ impl Stream {
     ) -> Self {
         let framer = Framer::new(settings, 0);
         let block = block_within_limits(settings);
-        const { assert!(LONGEST_MAGIC <= 64, "a block has room for every magic") };
         Self {
-            bytes: Bytes::new(reader, live),
+            bytes: Bytes::of_any(reader, live),
             wait,
             input,
+            settings: *settings,
+            file: None,
+            logs: true,
             longest_stay: block + 8 * framer.max_line(),
             keep: 2 * block + framer.max_line(),
             framer,
@@ -63,6 +75,33 @@ impl Stream {
             owing: false,
             state: State::Open,
         }
+    }
+
+    /// What is read from a file, beginning with its first byte.
+    pub(super) fn of_file(file: Extent, input: Input, logs: bool, settings: &Settings) -> Self {
+        let stream = Self::new(Box::new(file.reader()), None, input, false, settings);
+        Self { file: Some(file), logs, ..stream }
+    }
+
+    /// A log whose first bytes were read already.
+    pub(super) fn of_log(head: Vec<u8>, bytes: Bytes, input: Input, settings: &Settings) -> Self {
+        let stream = Self::new(Box::new(io::empty()), None, input, false, settings);
+        Self { bytes, carry: head, ..stream }
+    }
+
+    /// Goes on with what has turned out to be an archive.
+    fn unpack(&mut self, head: Vec<u8>) -> Archive {
+        let plain = self.bytes.is_plain();
+        let bytes = std::mem::replace(&mut self.bytes, Bytes::new(Box::new(io::empty()), false));
+        let tape = match self.file.take().filter(|_| plain) {
+            Some(file) => Tape::of_extent(file),
+            None => Tape::of_stream(head, bytes),
+        };
+        Archive::new(tape, &self.input, self.logs, &self.settings)
+    }
+
+    fn archive(&mut self) -> Option<&mut Archive> {
+        if let State::Archive(archive) = &mut self.state { Some(archive) } else { None }
     }
 
     /// Moves the unfinished rest to the next batch and answers.
@@ -80,26 +119,17 @@ impl Stream {
             Err(error) => error == rustix::io::Errno::INTR,
         }
     }
-
-    fn failure(&self, fault: Fault, offset: u64) -> SourceError {
-        let input = self.input.clone();
-        match fault {
-            Fault::Io(cause) if cause.kind() == io::ErrorKind::IsADirectory => SourceError::Directory { input },
-            Fault::Io(cause) => SourceError::Read { input, offset, cause },
-            Fault::Damaged(codec, cause) => SourceError::Damaged { input, codec, offset, cause },
-            #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
-            Fault::MissingCodec(codec) => SourceError::MissingCodec { input, codec },
-            Fault::Journal => SourceError::Journal { input },
-        }
-    }
 }
 
 impl Source for Stream {
     fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+        if let Some(archive) = self.archive() {
+            return archive.fill(batch);
+        }
         batch.clear();
         batch.trim(self.keep);
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Open => self.state = State::Open,
+            state @ (State::Open | State::Archive(_)) => self.state = state,
             State::Failed(error) => return Err(error),
             State::Ended => return Ok(Fill::End),
         }
@@ -115,7 +145,7 @@ impl Source for Stream {
             // A live input is always asked for a whole block, so that a short read says something. Any other is asked
             // for what the block still lacks.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
-            match self.bytes.read(batch.room(ask)) {
+            match self.bytes.read(batch.room(ask.max(self.bytes.least()))) {
                 Ok(0) => {
                     self.framer.finish(batch, false);
                     self.state = State::Ended;
@@ -139,10 +169,16 @@ impl Source for Stream {
                     }
                     self.framer.compact(batch);
                 }
+                Err(Fault::Holds(Content::Archive, head)) => {
+                    let mut archive = Box::new(self.unpack(head));
+                    let filled = archive.fill(batch);
+                    self.state = State::Archive(archive);
+                    return filled;
+                }
                 Err(fault) => {
                     let offset = self.framer.seen(batch);
                     self.framer.finish(batch, true);
-                    let error = self.failure(fault, offset);
+                    let error = SourceError::of(fault, self.input.clone(), offset);
                     if batch.is_empty() {
                         self.state = State::Ended;
                         return Err(error);
@@ -152,6 +188,18 @@ impl Source for Stream {
                 }
             }
         }
+    }
+
+    fn damages(&mut self) -> Vec<Damaged> {
+        self.archive().map(Archive::damages).unwrap_or_default()
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        self.archive().map(Archive::notices).unwrap_or_default()
+    }
+
+    fn journals(&mut self) -> Vec<Member> {
+        self.archive().map(Archive::journals).unwrap_or_default()
     }
 }
 

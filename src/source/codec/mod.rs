@@ -1,5 +1,5 @@
-//! Takes off compression, recognized by the first bytes of the input. It does not frame, and it does not look at the
-//! decompressed bytes.
+//! Takes off compression, recognized by the first bytes of the input, and tells what is no log by how it begins then. It
+//! does not frame, and it does not look further.
 //!
 //! The decoders here never lose what they decoded before they met damage: it comes out first, the error with the next
 //! read. The ready-made readers of the codec crates drop up to a whole buffer there.
@@ -13,6 +13,10 @@ mod zstd;
 
 use std::fmt;
 use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::archive;
 
 /// A kind of compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,15 @@ impl fmt::Display for Codec {
     }
 }
 
+/// What an input can hold that is no log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A journal file of systemd.
+    Journal,
+    /// A tar archive.
+    Archive,
+}
+
 /// What the first bytes of an input can be.
 #[derive(Clone, Copy)]
 enum Magic {
@@ -67,9 +80,25 @@ const MAGICS: &[(&[u8], Magic)] = &[
 /// Room that a first read must have so that every magic fits.
 pub(super) const LONGEST_MAGIC: usize = 8;
 
+/// Room that it must have where archives are told from logs.
+pub(super) const LONGEST_HEAD: usize = archive::BLOCK;
+
 /// Whether more bytes decide what an input is that begins with these.
 pub(super) fn is_unclear(head: &[u8]) -> bool {
     MAGICS.iter().any(|(magic, _)| head.len() < magic.len() && magic.starts_with(head))
+}
+
+/// Whether what begins with these bytes is compressed.
+pub(super) fn is_compressed(head: &[u8]) -> bool {
+    MAGICS.iter().any(|(magic, what)| matches!(what, Magic::Compressed(_)) && head.starts_with(magic))
+}
+
+/// What a file holds that is no log; none if it is one, or cannot be read.
+pub(super) fn content(file: Reader) -> Option<Content> {
+    match Bytes::of_any(file, false).read(&mut [0; LONGEST_HEAD]) {
+        Err(Fault::Holds(content, _)) => Some(content),
+        _ => None,
+    }
 }
 
 /// Why no more bytes can be read.
@@ -79,10 +108,25 @@ pub(super) enum Fault {
     Damaged(Codec, io::Error),
     #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
     MissingCodec(Codec),
-    Journal,
+    /// It is no log. These are its first bytes, after decompression; what follows them can be read on.
+    Holds(Content, Vec<u8>),
 }
 
 type Reader = Box<dyn Read + Send>;
+
+/// Counts the bytes of an input, before decompression.
+struct Counted {
+    reader: Reader,
+    taken: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let len = self.reader.read(room)?;
+        self.taken.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+}
 
 enum State {
     /// Nothing was handed on yet; the bytes read so far begin some magic, or there are none.
@@ -104,11 +148,44 @@ enum State {
 pub(super) struct Bytes {
     state: State,
     live: bool,
+    /// Archives are told from logs.
+    archives: bool,
+    taken: Arc<AtomicU64>,
 }
 
 impl Bytes {
+    /// Bytes of a log, which may be compressed.
     pub(super) fn new(reader: Reader, live: bool) -> Self {
-        Self { state: State::Start { reader, head: Vec::new() }, live }
+        let taken = Arc::default();
+        let reader = Box::new(Counted { reader, taken: Arc::clone(&taken) });
+        Self { state: State::Start { reader, head: Vec::new() }, live, archives: false, taken }
+    }
+
+    /// Bytes of what may be a log or an archive. As long as that is not known, [`Bytes::read`] takes [`LONGEST_HEAD`] bytes
+    /// of room.
+    pub(super) fn of_any(reader: Reader, live: bool) -> Self {
+        Self { archives: true, ..Self::new(reader, live) }
+    }
+
+    /// How many bytes of the input were read, before decompression.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the input is known not to be compressed.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.state, State::Plain(_))
+    }
+
+    /// The room that the next read must have at least.
+    pub(super) fn least(&self) -> usize {
+        let begun = !matches!(self.state, State::Start { .. } | State::Opened(..));
+        if begun || !self.archives { LONGEST_MAGIC } else { LONGEST_HEAD }
+    }
+
+    /// Whether what begins with these bytes is an archive; none if more of them decide.
+    fn judge(&self, head: &[u8]) -> Option<bool> {
+        if self.archives { archive::judge(head) } else { Some(false) }
     }
 
     /// Whether a short read means that the next one may wait. A decoder returns short reads as it pleases.
@@ -121,7 +198,7 @@ impl Bytes {
         matches!(self.state, State::Start { .. } | State::Plain(_))
     }
 
-    /// Reads into `room`, which has at least [`LONGEST_MAGIC`] bytes; zero is the end of the input.
+    /// Reads into `room`, which has at least [`Bytes::least`] bytes; zero is the end of the input.
     pub(super) fn read(&mut self, room: &mut [u8]) -> Result<usize, Fault> {
         if let State::Start { .. } = self.state
             && let Some(len) = self.start(room)?
@@ -137,7 +214,7 @@ impl Bytes {
             return Err(fault);
         }
         match &mut self.state {
-            State::Plain(reader) => retried(reader, room).map_err(Fault::Io),
+            State::Plain(reader) => retried(|| reader.read(room)).map_err(Fault::Io),
             State::Decoding(codec, reader) => decoded(*codec, reader, room),
             State::Start { .. } | State::Opened(..) | State::Failed(_) | State::Closed => Ok(0),
         }
@@ -150,21 +227,25 @@ impl Bytes {
         };
         let mut held = 0;
         let mut failed = None;
-        while held < LONGEST_MAGIC && failed.is_none() {
+        while failed.is_none() && (held < LONGEST_MAGIC || self.judge(&room[..held]).is_none()) && held < room.len() {
             match decoded(codec, &mut reader, &mut room[held..]) {
                 Ok(0) => break,
                 Ok(more) => held += more,
                 Err(fault) => failed = Some(fault),
             }
         }
-        if room[..held].starts_with(JOURNAL) {
-            return Err(Fault::Journal);
-        }
         self.state = match failed {
             Some(fault) if held == 0 => return Err(fault),
             Some(fault) => State::Failed(fault),
             None => State::Decoding(codec, reader),
         };
+        let head = &room[..held];
+        if head.starts_with(JOURNAL) {
+            return Err(Fault::Holds(Content::Journal, head.to_vec()));
+        }
+        if self.judge(head).unwrap_or_else(|| archive::is_cut(head)) {
+            return Err(Fault::Holds(Content::Archive, head.to_vec()));
+        }
         Ok(held)
     }
 
@@ -177,7 +258,14 @@ impl Bytes {
         loop {
             let held = head.len();
             room[..held].copy_from_slice(&head);
-            let more = retried(&mut reader, &mut room[held..]).map_err(Fault::Io)?;
+            let more = match retried(|| reader.read(&mut room[held..])) {
+                Ok(more) => more,
+                Err(cause) if held == 0 => return Err(Fault::Io(cause)),
+                Err(cause) => {
+                    self.state = State::Failed(Fault::Io(cause));
+                    return Ok(Some(held));
+                }
+            };
             let seen = &room[..held + more];
             let magic = MAGICS.iter().find(|(magic, _)| seen.starts_with(magic));
             match magic {
@@ -185,10 +273,21 @@ impl Bytes {
                     self.state = State::Opened(*codec, decoder(*codec, seen.to_vec(), reader)?);
                     return Ok(None);
                 }
-                Some((_, Magic::Journal)) => return Err(Fault::Journal),
-                None if more > 0 && MAGICS.iter().any(|(magic, _)| magic.starts_with(seen)) => head = seen.to_vec(),
-                None => {
+                Some((_, Magic::Journal)) => {
                     self.state = State::Plain(reader);
+                    return Err(Fault::Holds(Content::Journal, seen.to_vec()));
+                }
+                None => {
+                    let verdict = self.judge(seen);
+                    let unclear = verdict.is_none() || MAGICS.iter().any(|(magic, _)| magic.starts_with(seen));
+                    if more > 0 && seen.len() < room.len() && unclear {
+                        head = seen.to_vec();
+                        continue;
+                    }
+                    self.state = State::Plain(reader);
+                    if verdict.unwrap_or_else(|| archive::is_cut(seen)) {
+                        return Err(Fault::Holds(Content::Archive, seen.to_vec()));
+                    }
                     return Ok(Some(held + more));
                 }
             }
@@ -216,16 +315,16 @@ fn decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
 
 /// One read of a decoder, its errors told apart from those of the input.
 fn decoded(codec: Codec, reader: &mut Reader, room: &mut [u8]) -> Result<usize, Fault> {
-    retried(reader, room).map_err(|cause| match cause.raw_os_error() {
+    retried(|| reader.read(room)).map_err(|cause| match cause.raw_os_error() {
         Some(_) => Fault::Io(cause),
         None => Fault::Damaged(codec, cause),
     })
 }
 
 /// One read, made again where a signal interrupted it.
-fn retried(reader: &mut dyn Read, room: &mut [u8]) -> io::Result<usize> {
+pub(super) fn retried(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        match reader.read(room) {
+        match read() {
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
             answer => return answer,
         }

@@ -115,7 +115,7 @@ impl FilesSource {
             Err(Fault::Io(cause)) => return Err(SourceError::Read { input, offset: 0, cause }),
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Err(Fault::MissingCodec(codec)) => SourceError::MissingCodec { input, codec },
-            Err(Fault::Journal) => SourceError::Journal { input },
+            Err(Fault::Holds(..)) => SourceError::Journal { input },
         };
         self.add(&candidate, Stage::Refused(tail::seen(&file).ok()));
         Err(error)

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! In these directories a journal file is a regular file, or a link to one, whose name ends in `.journal` or `.journal~`.
-//! Compressed copies (`.journal.zst`, `.journal.xz`, `.journal.gz`) are not collected: beside the files that they were
-//! made of they would give every entry twice. As a path of their own they are taken, as any file is. Nothing is looked
-//! for in other directories, so links cannot lead in circles.
+//! Compressed copies (`.journal.zst`, `.journal.xz`, `.journal.gz`) are collected in directories that are named, unless these
+//! are followed: what is stored elsewhere may be kept so, and to look through all of them costs their unpacking. As a path
+//! of its own any file is taken. Nothing is looked for in other directories, so links cannot lead in circles.
 //!
 //! What cannot be read is reported beside what can, and never hides it.
 
@@ -27,6 +27,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::packed::is_packed;
 use crate::cursor::{parse_id, parse_number};
 
 /// A journal file that could be opened. What its name says is a hint; what its header says counts.
@@ -40,7 +41,7 @@ pub(super) struct Candidate {
     pub(super) inode: u64,
     /// Whose entries it holds, by its name.
     pub(super) owner: Owner,
-    /// Where in its life it is, by its name.
+    /// Where in its life it is, by its name and by whether it is compressed.
     pub(super) stage: Stage,
 }
 
@@ -71,6 +72,8 @@ pub(super) enum Stage {
     },
     /// `NAME@TIME-RANDOM.journal~`: put aside because it was not closed properly.
     Disposed,
+    /// A compressed copy: complete.
+    Packed,
 }
 
 /// What was found.
@@ -161,9 +164,9 @@ impl FromStr for Namespace {
 }
 
 /// The files at a path: the file itself, whatever its name; or those in the directory, taken as a root, of all machines
-/// and namespaces.
-pub(super) fn at(path: &Path) -> Found {
-    let mut search = Search::default();
+/// and namespaces. With `packed` those that are compressed too.
+pub(super) fn at(path: &Path, packed: bool) -> Found {
+    let mut search = Search { packed, ..Search::default() };
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             search.root(path, |_, _| true);
@@ -208,6 +211,8 @@ pub(super) fn of_this_machine(root: &Path, namespace: &Namespace, merge: bool) -
 #[derive(Default)]
 struct Search {
     found: Found,
+    /// Compressed files in directories count.
+    packed: bool,
     /// Device and inode of the files found.
     known: HashSet<(u64, u64)>,
 }
@@ -239,7 +244,8 @@ impl Search {
         }
         names.sort_unstable();
         names.retain(|name| {
-            let journal = name.as_bytes().ends_with(b".journal") || name.as_bytes().ends_with(b".journal~");
+            let stem = unpacked(name.as_bytes()).filter(|_| self.packed).unwrap_or(name.as_bytes());
+            let journal = stem.ends_with(b".journal") || stem.ends_with(b".journal~");
             if journal {
                 self.file(path.join(name), false);
             }
@@ -253,14 +259,15 @@ impl Search {
     fn file(&mut self, path: PathBuf, asked: bool) {
         let metadata = match fs::metadata(&path) {
             // Opened on trial: permissions alone do not tell whether it can be.
-            Ok(metadata) if metadata.is_file() => File::open(&path).map(|_| metadata),
+            Ok(metadata) if metadata.is_file() => File::open(&path).map(|file| (metadata, is_packed(&file.into()))),
             Ok(_) if !asked => return,
             Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a directory")),
             Err(cause) => Err(cause),
         };
         match metadata {
-            Ok(metadata) if self.known.insert((metadata.dev(), metadata.ino())) => {
+            Ok((metadata, packed)) if self.known.insert((metadata.dev(), metadata.ino())) => {
                 let (owner, stage) = path.file_name().map_or((Owner::Other, Stage::Current), read_name);
+                let stage = if packed { Stage::Packed } else { stage };
                 let (device, inode) = (metadata.dev(), metadata.ino());
                 self.found.files.push(Candidate { path, device, inode, owner, stage });
             }
@@ -302,6 +309,11 @@ fn machine(name: &OsStr) -> Option<([u8; 16], Option<&[u8]>)> {
         [b'.', namespace @ ..] if !namespace.is_empty() => Some((parse_id(id)?, Some(namespace))),
         _ => None,
     }
+}
+
+/// The name without what compression appends to it, if that is so.
+fn unpacked(name: &[u8]) -> Option<&[u8]> {
+    [b".zst".as_slice(), b".xz", b".gz"].iter().find_map(|ending| name.strip_suffix(*ending))
 }
 
 /// What the name of a file says.

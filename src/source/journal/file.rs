@@ -4,9 +4,7 @@
 //! likes: the object there is of the type that was asked for and lies within the file, or it is [`Damage`].
 //! What counts in the file, and what refers back in it, is only ever a limit.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 
 use thiserror::Error;
 
@@ -18,6 +16,8 @@ use super::layout::{
 };
 use super::payload::{Codec, Decoders, MAX_FIELD, judged};
 use super::window::{Place, VIEW_MIN, Windows};
+use crate::source::SourceError;
+use crate::source::extent::Extent;
 
 /// Offsets are kept in units of eight bytes as 32 bits, so files end here.
 const LARGEST: u64 = 1 << 35;
@@ -30,6 +30,9 @@ pub(super) enum Refusal {
     /// The system said no.
     #[error("{0}")]
     Unreadable(io::Error),
+    /// It is compressed, and could not be unpacked.
+    #[error("{0}")]
+    Packed(Box<SourceError>),
     /// It does not begin as journal files do.
     #[error("it is not a systemd journal file")]
     NotAJournal,
@@ -102,9 +105,10 @@ impl JournalFile {
     ///
     /// Fails where the file as a whole cannot be read. That a codec was left out of this build is no reason: fields
     /// without it can be read.
-    pub(super) fn open(file: File, windows: usize) -> Result<Self, Refusal> {
+    pub(super) fn open(file: impl Into<Extent>, windows: usize) -> Result<Self, Refusal> {
+        let file = file.into();
         let (raw, read) = read_header(&file).map_err(Refusal::Unreadable)?;
-        let length = file.metadata().map_err(Refusal::Unreadable)?.len();
+        let length = file.length().map_err(Refusal::Unreadable)?;
         if read >= MAGIC.len() && !raw.starts_with(MAGIC) {
             return Err(Refusal::NotAJournal);
         }
@@ -149,13 +153,9 @@ impl JournalFile {
         &self.header
     }
 
-    /// The same file once more.
-    ///
-    /// # Errors
-    ///
-    /// Fails where no more files can be open.
-    pub(super) fn again(&self) -> io::Result<File> {
-        self.objects.windows.file().try_clone()
+    /// Where its bytes are.
+    pub(super) fn extent(&self) -> Extent {
+        self.objects.windows.file().clone()
     }
 
     /// Where the readable part ends, in bytes: a measure of how much output a file may be worth.
@@ -181,7 +181,7 @@ impl JournalFile {
         }
         let header = Header::decode(&raw);
         let identity = |header: &Header| (header.file_id, header.header_size, header.incompatible);
-        let length = self.objects.windows.file().metadata()?.len();
+        let length = self.objects.windows.file().length()?;
         if read < HEADER_MIN || !raw.starts_with(MAGIC) || identity(&header) != identity(&self.header) {
             return Ok(Refreshed::Gone);
         }
@@ -201,7 +201,7 @@ impl JournalFile {
 
     /// Whether the file has no name any more: it was deleted, and is there for those who have it open.
     pub(super) fn deleted(&self) -> bool {
-        self.objects.windows.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+        self.objects.windows.file().is_deleted()
     }
 
     /// Reads an entry. Its DATA replace what `items` holds, in the order of the file; one that no DATA can be at is
@@ -251,7 +251,7 @@ impl JournalFile {
 }
 
 /// The first bytes of the file, zeros where it ends before, and how many there were.
-fn read_header(file: &File) -> io::Result<([u8; HEADER_MAX], usize)> {
+fn read_header(file: &Extent) -> io::Result<([u8; HEADER_MAX], usize)> {
     let mut raw = [0; HEADER_MAX];
     let mut read = 0;
     while let Some(room) = raw.get_mut(read..).filter(|room| !room.is_empty()) {

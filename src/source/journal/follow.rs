@@ -181,7 +181,7 @@ impl Follow {
                 }
             }
             let mut reader = match Reader::open(candidate.path.clone(), windows) {
-                Ok(reader) => reader,
+                Ok((reader, _)) => reader,
                 Err(_) => {
                     let tries = refused.remove(&candidate.path).unwrap_or_default().saturating_add(1);
                     if tries == TRIES {

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
 use super::damage::Damage;
+use super::dir::Stage;
 use super::payload::{MAX_FIELD, name_len};
 use super::range::{Boot, Range};
 use super::reader::{IDENTIFIER, WORTH, WORTH_FACTOR};
@@ -63,7 +64,11 @@ pub(in crate::source) fn open<'r>(
     block: usize,
     interest: &'r dyn Interest,
 ) -> (LibsystemdSource<'r>, Vec<SourceError>) {
-    let (found, mut errors) = super::find(inputs, settings);
+    let (mut found, mut errors) = super::find(inputs, settings);
+    for packed in found.files.extract_if(.., |candidate| candidate.stage == Stage::Packed) {
+        let cause = "it is compressed, and libsystemd reads none that is; leave out --journal-backend".to_owned();
+        errors.push(SourceError::JournalRefused { input: Input::File(packed.path), cause });
+    }
     let paths: Vec<PathBuf> = found.files.into_iter().map(|candidate| candidate.path).collect();
     let input = Input::File(common(&paths));
     let length: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();

@@ -18,6 +18,7 @@ pub(super) mod libsystemd;
 #[path = "libsystemd/missing.rs"]
 pub(super) mod libsystemd;
 mod order;
+mod packed;
 mod passed;
 mod payload;
 mod pieces;
@@ -27,8 +28,6 @@ mod salvage;
 mod window;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,7 +41,7 @@ use follow::Follow;
 use passed::Passed;
 use reader::{Life, Reader};
 
-use super::{Damaged, Fill, Input, Skipped, Source, SourceError};
+use super::{Damaged, Fill, Input, Member, Skipped, Source, SourceError};
 use crate::cursor::{Cursor, Place};
 use crate::entry::{Batch, Datum, Stored};
 use crate::position::{JournalPosition, Position};
@@ -101,6 +100,12 @@ pub struct JournalSettings {
 }
 
 impl JournalSettings {
+    /// The same for the journals of an archive, with which what is said of other inputs has nothing to do.
+    #[must_use]
+    pub fn of_archive(&self) -> JournalSettings {
+        JournalSettings { of_this_machine: false, follow: false, resume: None, ..self.clone() }
+    }
+
     /// Whether they are about the journal of this machine where no input is named.
     #[must_use]
     pub fn is_meant(&self) -> bool {
@@ -148,16 +153,17 @@ pub(super) struct JournalSource<'r> {
     cursor: Option<String>,
 }
 
-/// Opens the files that inputs name, and says what could not be read of them.
+/// Opens the files that inputs name, and members of an archive, and says what could not be read of them.
 pub(super) fn open<'r>(
     inputs: &[PathBuf],
+    members: Vec<Member>,
     settings: &JournalSettings,
     block: usize,
     interest: &'r dyn Interest,
 ) -> (JournalSource<'r>, Vec<SourceError>) {
     let (found, mut errors) = find(inputs, settings);
     let mut source = JournalSource::new(settings.range, block, interest);
-    source.windows = windows(found.files.len());
+    source.windows = windows(found.files.len() + members.len());
     if let Some(position) = &settings.resume {
         source.resume = Passed::of(position);
         source.cursor.clone_from(&position.cursor);
@@ -167,7 +173,8 @@ pub(super) fn open<'r>(
     let mut readers = Vec::new();
     for candidate in found.files {
         match Reader::open(candidate.path.clone(), source.windows) {
-            Ok(mut reader) => {
+            Ok((mut reader, failure)) => {
+                errors.extend(failure);
                 if follow.as_mut().is_none_or(|follow| follow.admit(&candidate, &mut reader)) {
                     readers.push(reader);
                 }
@@ -177,6 +184,12 @@ pub(super) fn open<'r>(
                     errors.push(refused(candidate.path, cause));
                 }
             }
+        }
+    }
+    for Member { path, extent } in members {
+        match Reader::new(path.clone(), extent, source.windows) {
+            Ok(reader) => readers.push(reader),
+            Err(cause) => errors.push(refused(path, cause)),
         }
     }
     // Who may read nothing waits for nothing.
@@ -226,7 +239,7 @@ fn find(inputs: &[PathBuf], settings: &JournalSettings) -> (dir::Found, Vec<Sour
         all.add(found);
     }
     for input in inputs {
-        let found = dir::at(input);
+        let found = dir::at(input, !settings.follow);
         if found.files.is_empty() && found.errors.is_empty() && !settings.follow {
             empty.push(SourceError::Directory { input: Input::File(input.clone()) });
         }
@@ -245,6 +258,7 @@ fn refused(path: PathBuf, cause: Refusal) -> SourceError {
     let input = Input::File(path);
     match cause {
         Refusal::Unreadable(cause) => SourceError::Open { input, cause },
+        Refusal::Packed(error) => *error,
         cause => SourceError::JournalRefused { input, cause: cause.to_string() },
     }
 }
@@ -515,20 +529,5 @@ impl Source for JournalSource<'_> {
 
     fn damages(&mut self) -> Vec<Damaged> {
         std::mem::take(&mut self.damages)
-    }
-}
-
-/// Whether a path is one of a journal: a directory, or a file that begins as journal files do.
-pub(super) fn is_journal(path: &Path) -> bool {
-    let mut magic = [0; 8];
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => true,
-        // To open a pipe might wait, and to read from it would take the bytes away.
-        Ok(metadata) if metadata.is_file() => match File::open(path) {
-            Ok(file) => file.read_exact_at(&mut magic, 0).is_ok() && magic == *layout::MAGIC,
-            // The name has to do, so that the message is the one for journals.
-            Err(_) => path.extension().is_some_and(|extension| extension == "journal" || extension == "journal~"),
-        },
-        _ => false,
     }
 }

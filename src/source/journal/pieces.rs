@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::damage::Damage;
 use super::passed::Passed;
@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::{Interest, JournalSettings, JournalSource, boots, find, refused, windows};
 use crate::cursor::Place;
 use crate::entry::Batch;
-use crate::source::{Damaged, Fill, Skipped, Source as _, SourceError};
+use crate::source::{Damaged, Fill, Member, Skipped, Source as _, SourceError};
 
 /// A piece has an entry for so many bytes of a batch: 4096 of them in a batch of 256 KiB, which is enough that its
 /// beginning costs nothing, and so few that there is something to do for every thread.
@@ -49,29 +49,36 @@ pub struct Opened<'r> {
     pub errors: Vec<SourceError>,
 }
 
-/// Opens the files that inputs name and lists their entries, in parallel where the caller runs on a pool.
+/// Opens the files that inputs name, and members of an archive, and lists their entries, in parallel where the caller runs on a pool.
 pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
+    members: &[Member],
     settings: &JournalSettings,
     block: usize,
     interest: &'r dyn Interest,
 ) -> Opened<'r> {
     let (found, mut errors) = find(inputs, settings);
-    let windows = windows(found.files.len());
-    let opened: Vec<_> = found
-        .files
-        .into_par_iter()
-        .map(|candidate| {
-            let mut reader =
-                Reader::open(candidate.path.clone(), windows).map_err(|cause| refused(candidate.path, cause))?;
+    let windows = windows(found.files.len() + members.len());
+    let files =
+        found.files.into_par_iter().map(|candidate| (candidate.path.clone(), Reader::open(candidate.path, windows)));
+    let members = members.par_iter().map(|Member { path, extent }| {
+        (path.clone(), Reader::new(path.clone(), extent.clone(), windows).map(|reader| (reader, None)))
+    });
+    let opened: Vec<_> = files
+        .chain(members)
+        .map(|(path, opened)| {
+            let (mut reader, failure) = opened.map_err(|cause| refused(path, cause))?;
             reader.choose(interest, &Passed::default());
-            Ok(reader)
+            Ok((reader, failure))
         })
         .collect();
     let mut readers = Vec::new();
     for reader in opened {
         match reader {
-            Ok(reader) => readers.push(reader),
+            Ok((reader, failure)) => {
+                readers.push(reader);
+                errors.extend(failure);
+            }
             Err(error) => errors.push(error),
         }
     }

@@ -1,17 +1,17 @@
 //! One file of a journal: which of its entries are wanted, and the next of them.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::Interest;
 use super::file::{JournalFile, Refreshed, Refusal};
 use super::layout::State;
 use super::passed::Passed;
 use super::range::Range;
+use super::{Interest, packed};
 use crate::cursor::{self, Place};
-use crate::source::{Damaged, Input};
+use crate::source::extent::Extent;
+use crate::source::{Damaged, Input, SourceError};
 
 /// The name of the field that says who wrote an entry.
 pub(super) const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
@@ -81,16 +81,18 @@ pub(super) enum Life {
 }
 
 impl Reader {
-    /// Opens a file. Nothing is read before [`Reader::choose`].
-    pub(super) fn open(path: PathBuf, windows: usize) -> Result<Reader, Refusal> {
-        let file = File::open(&path).map_err(Refusal::Unreadable)?;
-        Reader::of(path, file, windows)
+    /// Opens a file, unpacked if it is compressed, and says what of that failed. Nothing is read before
+    /// [`Reader::choose`].
+    pub(super) fn open(path: PathBuf, windows: usize) -> Result<(Reader, Option<SourceError>), Refusal> {
+        let (extent, failure) = packed::open(&path)?;
+        Ok((Reader::new(path, extent, windows)?, failure))
     }
 
-    fn of(path: PathBuf, file: File, windows: usize) -> Result<Reader, Refusal> {
+    /// Opens what is under this name.
+    pub(super) fn new(path: PathBuf, extent: Extent, windows: usize) -> Result<Reader, Refusal> {
         Ok(Reader {
             path,
-            file: JournalFile::open(file, windows)?,
+            file: JournalFile::open(extent, windows)?,
             list: Vec::new(),
             next: 0,
             scans: false,
@@ -111,8 +113,7 @@ impl Reader {
 
     /// Another reader of the same file, for some of its entries.
     pub(super) fn part(&self, list: Vec<u32>) -> Result<Reader, Refusal> {
-        let file = self.file.again().map_err(Refusal::Unreadable)?;
-        let mut part = Reader::of(self.path.clone(), file, PART_WINDOWS)?;
+        let mut part = Reader::new(self.path.clone(), self.file.extent(), PART_WINDOWS)?;
         part.list = list;
         part.scans = self.scans;
         // It is said once for the whole file.

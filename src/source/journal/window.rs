@@ -3,9 +3,9 @@
 //! Entries are read in order, and each stands just behind the DATA that is new with it. So a window of 64 KiB serves
 //! some hundred entries, and what is far from them is read in small pieces that push no window out.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+
+use crate::source::extent::Extent;
 
 const CHUNK_BITS: u32 = 16;
 /// Windows begin at multiples of this.
@@ -52,7 +52,7 @@ impl Window {
     }
 
     /// Fills it with `wanted` bytes, or with what the file has of them.
-    fn fill(&mut self, file: &File, start: u64, wanted: usize) -> io::Result<()> {
+    fn fill(&mut self, file: &Extent, start: u64, wanted: usize) -> io::Result<()> {
         self.forget();
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
@@ -82,7 +82,7 @@ pub(super) struct Place(usize);
 
 /// The windows of one file.
 pub(super) struct Windows {
-    file: File,
+    file: Extent,
     /// Where the file ends for the reader. What is behind is never read.
     end: u64,
     /// The chunk of a number has its place in the slot that the number's low bits say.
@@ -94,13 +94,13 @@ pub(super) struct Windows {
 
 impl Windows {
     /// As many windows as asked for, rounded down to a power of two. Their buffers come with their first use.
-    pub(super) fn new(file: File, end: u64, windows: usize) -> Self {
+    pub(super) fn new(file: impl Into<Extent>, end: u64, windows: usize) -> Self {
         let count = 1 << windows.max(1).ilog2();
         let slots = std::iter::repeat_with(Window::default).take(count).collect();
-        Self { file, end, slots, mask: count - 1, spare: Window::default() }
+        Self { file: file.into(), end, slots, mask: count - 1, spare: Window::default() }
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &Extent {
         &self.file
     }
 

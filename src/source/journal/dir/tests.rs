@@ -97,7 +97,7 @@ fn of_this_machine_as_journalctl_sees_it() {
     );
 
     // All of a directory that is named, whatever machine and namespace it is of.
-    let directory = at(&root.path().join("var/log/journal"));
+    let directory = at(&root.path().join("var/log/journal"), false);
     assert_eq!(
         paths(&root, &directory).join("\n"),
         format!(
@@ -105,14 +105,14 @@ fn of_this_machine_as_journalctl_sees_it() {
              var/log/journal/remote/{FOREIGN}/system.journal\nvar/log/journal/remote/remote-node1.journal"
         )
     );
-    assert_eq!(paths(&root, &at(&root.path().join(&own))).join("\n"), default);
+    assert_eq!(paths(&root, &at(&root.path().join(&own), false)).join("\n"), default);
 }
 
 #[test]
 fn a_machine_without_journals_has_none() {
     let root = tree(&[]);
     assert_eq!(paths(&root, &of_this_machine(root.path(), &Namespace::All, true)), [""; 0]);
-    assert_eq!(paths(&root, &at(&root.path().join("etc"))), [""; 0]);
+    assert_eq!(paths(&root, &at(&root.path().join("etc"), true)), [""; 0]);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_unknown_machine_still_has_what_is_in_run() {
 fn a_file_is_taken_by_any_name_and_once() {
     let root = tree(&["journals/system.journal", "elsewhere/x.journal.zst"]);
     let below = |path: &str| root.path().join(path);
-    let found = at(&below("elsewhere/x.journal.zst"));
+    let found = at(&below("elsewhere/x.journal.zst"), true);
     assert_eq!(paths(&root, &found), ["elsewhere/x.journal.zst"]);
     assert_eq!((found.files[0].owner, found.files[0].stage), (Owner::Other, Stage::Current));
 
@@ -140,10 +140,25 @@ fn a_file_is_taken_by_any_name_and_once() {
     symlink(below("elsewhere"), below(&format!("journals/{FOREIGN}"))).unwrap();
     symlink(below("journals"), below(&format!("journals/{OWN}"))).unwrap();
     fs::write(below("elsewhere/y.journal"), b"").unwrap();
-    let found = at(&below("journals"));
+    let found = at(&below("journals"), false);
     assert_eq!(paths(&root, &found), [&format!("journals/{FOREIGN}/y.journal"), "journals/a.journal"]);
     let metadata = fs::metadata(below("journals/system.journal")).unwrap();
     assert_eq!((found.files[1].device, found.files[1].inode), (metadata.dev(), metadata.ino()));
+}
+
+#[test]
+fn compressed_files_in_directories_are_taken_where_they_are_asked_for() {
+    let root =
+        tree(&["j/a.journal", "j/b.journal.zst", "j/c.journal.xz", "j/d.journal.gz", "j/e.journal~.gz", "j/f.log.gz"]);
+    let below = |path: &str| root.path().join(path);
+    fs::write(below("j/b.journal.zst"), b"\x28\xb5\x2f\xfd").unwrap();
+    fs::write(below("j/a.journal"), b"\x1f\x8b").unwrap();
+    assert_eq!(paths(&root, &at(&below("j"), false)), ["j/a.journal"]);
+    let found = at(&below("j"), true);
+    let expected = ["j/a.journal", "j/b.journal.zst", "j/c.journal.xz", "j/d.journal.gz", "j/e.journal~.gz"];
+    assert_eq!(paths(&root, &found), expected);
+    let stages: Vec<Stage> = found.files.iter().map(|file| file.stage).collect();
+    assert_eq!(stages[..3], [Stage::Packed, Stage::Packed, Stage::Current], "what they hold decides");
 }
 
 #[test]
@@ -154,18 +169,18 @@ fn what_cannot_be_read_hides_nothing() {
     symlink("nowhere", below("j/dangling.journal")).unwrap();
     symlink("circle.journal", below("j/circle.journal")).unwrap();
     symlink("nowhere", below(&format!("j/{FOREIGN}"))).unwrap();
-    let found = at(&below("j"));
+    let found = at(&below("j"), true);
     assert_eq!(found.files.len(), 1);
     let failed: Vec<_> = found.errors.iter().map(|error| error.path.strip_prefix(below("j")).unwrap()).collect();
     assert_eq!(failed, ["circle.journal", "dangling.journal", FOREIGN].map(Path::new));
     assert!(found.errors[1].to_string().ends_with("dangling.journal\": No such file or directory (os error 2)"));
 
     for (path, cause) in [("missing", "No such file or directory"), ("j/circle.journal", "symbolic links")] {
-        let found = at(&below(path));
+        let found = at(&below(path), true);
         assert!(found.files.is_empty());
         assert!(found.errors[0].to_string().contains(cause), "{}", found.errors[0]);
     }
-    let device = at(Path::new("/dev/null"));
+    let device = at(Path::new("/dev/null"), true);
     assert_eq!(device.errors[0].to_string(), "failed to read \"/dev/null\": it is neither a file nor a directory");
 }
 

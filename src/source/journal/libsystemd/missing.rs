@@ -15,5 +15,5 @@ pub(in crate::source) fn open<'r>(
     let machine = settings.of_this_machine.then(|| PathBuf::from("/var/log/journal"));
     let inputs = machine.into_iter().chain(inputs.iter().cloned());
     let errors = inputs.map(|path| SourceError::MissingLibsystemd { input: Input::File(path) }).collect();
-    (super::open(&[], &JournalSettings::default(), block, interest).0, errors)
+    (super::open(&[], Vec::new(), &JournalSettings::default(), block, interest).0, errors)
 }

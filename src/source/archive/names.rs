@@ -1,0 +1,114 @@
+//! What the name of a member says of it: whether it is a log, and whether all that stands in it can be taken for Kata's.
+//! A report on a host has thousands of other files.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path};
+
+/// What compressing programs append to a name.
+const COMPRESSED: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
+
+/// How the names of logs begin and end that may have lines of Kata's.
+const BEGINNINGS: [&str; 7] = ["messages", "syslog", "journalctl", "journal", "daemon.log", "containerd", "crio"];
+const ENDINGS: [&str; 4] = [".log", ".ndjson", ".jsonl", ".export"];
+const INSIDE: [&str; 2] = [".log.", ".log-"];
+
+/// Directories at the root of a host, and in reports on one, where names with `kata` in them are those of programs and
+/// their configuration.
+const NO_LOGS: [&str; 13] =
+    ["bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "sbin", "sos_commands", "sos_reports", "sys", "usr"];
+/// The others at the root of a host.
+const OTHERS: [&str; 8] = ["home", "mnt", "root", "run", "srv", "sos_logs", "tmp", "var"];
+
+/// What a name says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Name {
+    /// It is a log.
+    pub(super) is_log: bool,
+    /// It is Kata's log, so a line without an identifier is Kata's as well.
+    pub(super) is_own: bool,
+    /// It is a journal file. Whether it is decides what is in it; this counts where that cannot be read.
+    pub(super) is_journal: bool,
+}
+
+impl Name {
+    /// What a member's path says.
+    pub(super) fn of(path: &Path) -> Name {
+        let parts: Vec<&str> = path
+            .components()
+            .filter_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })
+            .collect();
+        let is_own = is_own(&parts);
+        let name = path.file_name().map(|name| String::from_utf8_lossy(name.as_bytes())).unwrap_or_default();
+        let name = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        let is_log = BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+            || ENDINGS.iter().any(|ending| name.ends_with(ending))
+            || INSIDE.iter().any(|inside| name.contains(inside))
+            || name == "log.json";
+        let is_journal = name.ends_with(".journal") || name.ends_with(".journal~");
+        Name { is_log: (is_log || is_own) && !is_journal, is_own, is_journal }
+    }
+}
+
+/// Whether a path says that a file is Kata's. What the directory of a report is called does not count: it may have the name
+/// of a host in it.
+fn is_own(parts: &[&str]) -> bool {
+    let root = |part: &&str| NO_LOGS.contains(part) || OTHERS.contains(part);
+    let report = parts.get(1).is_some_and(root) || parts.first().is_some_and(|first| first.starts_with("sosreport"));
+    let parts = parts.get(usize::from(report)..).unwrap_or_default();
+    !parts.first().is_some_and(|first| NO_LOGS.contains(first)) && parts.iter().any(|part| part.contains("kata"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_logs_from_the_rest() {
+        let name = |path| {
+            let Name { is_log, is_own, is_journal } = Name::of(Path::new(path));
+            match (is_log, is_own, is_journal) {
+                (true, true, false) => "own",
+                (true, false, false) => "log",
+                (false, _, true) => "journal",
+                (false, false, false) => "none",
+                other => panic!("{path}: {other:?}"),
+            }
+        };
+        for (path, expected) in [
+            ("kata.log", "own"),
+            ("kata-logs/agent.txt", "own"),
+            ("var/log/kata/agent.1", "own"),
+            ("/var/log/kata/../agent", "own"),
+            ("var/log/pods/ns_kata-pod_1/c/0.log", "own"),
+            ("sosreport-kata-1/var/log/kata/x", "own"),
+            ("sosreport-kata-1/var/log/messages", "log"),
+            ("sosreport-kata-1/version.txt", "none"),
+            ("kata-bundle/etc/hosts", "none"),
+            ("kata-bundle/var/lib/x", "none"),
+            ("a/etc/kata-containers/configuration.toml", "none"),
+            ("opt/kata/bin/kata-runtime", "none"),
+            ("opt/kata/install.log", "log"),
+            ("a/sos_commands/kata/env", "none"),
+            ("a/sos_commands/logs/journalctl_--no-pager_--boot", "log"),
+            ("var/log/messages-20240506.xz", "log"),
+            ("var/log/syslog.2.gz", "log"),
+            ("var/log/daemon.log.1", "log"),
+            ("var/log/containers/app.log", "log"),
+            ("containerd.service.txt", "log"),
+            ("crio.txt", "log"),
+            ("node.ndjson.zst", "log"),
+            ("node.export", "log"),
+            ("log.json", "log"),
+            ("dialog.json", "none"),
+            ("catalog", "none"),
+            ("a.logs", "none"),
+            ("var/log/journal/1/system.journal", "journal"),
+            ("var/log/journal/1/user-1000@2.journal~", "journal"),
+            ("kata/system.journal.zst", "journal"),
+            ("", "none"),
+            ("..", "none"),
+        ] {
+            assert_eq!(name(path), expected, "{path}");
+        }
+    }
+}

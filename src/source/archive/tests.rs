@@ -1,0 +1,442 @@
+#![allow(clippy::unwrap_used)] // a test fails by it
+
+use std::fs;
+use std::io::Read as _;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::source::tests::{Owned, Pieces, take};
+use crate::source::{Source, from_reader, open_archive};
+
+/// What came of an archive.
+#[derive(Debug, Default)]
+struct Read {
+    lines: Vec<String>,
+    /// Names of journals, and their bytes.
+    journals: Vec<(String, Vec<u8>)>,
+    failures: Vec<String>,
+    passed: Vec<String>,
+    damages: Vec<String>,
+}
+
+fn all(mut source: Box<dyn Source + Send>) -> Read {
+    let mut read = Read::default();
+    let mut batch = Batch::default();
+    loop {
+        let fill = source.fill(&mut batch).unwrap_or_else(|error| panic!("{error}"));
+        let mut entries: Vec<Owned> = Vec::new();
+        take(&batch, &mut entries);
+        read.lines.extend(entries.into_iter().map(|entry| entry.text));
+        for notice in source.notices() {
+            match notice {
+                Notice::Failed(error) => read.failures.push(error.to_string()),
+                Notice::PassedOver(input) => read.passed.push(input.to_string()),
+            }
+        }
+        read.damages.extend(source.damages().iter().map(|damaged| format!("{} {}", damaged.reason, damaged.input)));
+        if fill == Fill::End {
+            break;
+        }
+    }
+    for Member { path, extent } in source.journals() {
+        let mut bytes = Vec::new();
+        extent.reader().read_to_end(&mut bytes).unwrap();
+        read.journals.push((path.to_str().unwrap().to_owned(), bytes));
+    }
+    read
+}
+
+/// Reads an archive from a pipe.
+fn piped(archive: &[u8], sizes: &[usize]) -> Read {
+    let reader = Box::new(Pieces::new(archive, sizes));
+    all(from_reader(reader, Input::File("a.tar".into()), true, &Settings::default()))
+}
+
+/// Reads an archive from a file.
+fn filed(archive: &[u8]) -> Read {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    fs::write(&path, archive).unwrap();
+    let mut read = all(open_archive(&path, true, &Settings::default()).unwrap());
+    let strip = format!("{}/", folder.path().display());
+    let Read { failures, passed, damages, journals, .. } = &mut read;
+    for text in failures.iter_mut().chain(passed).chain(damages).chain(journals.iter_mut().map(|(name, _)| name)) {
+        *text = text.replace(&strip, "");
+    }
+    read
+}
+
+/// Reads an archive from a file, and looks that nothing else comes through a pipe.
+fn read(archive: &[u8]) -> Read {
+    let read = filed(archive);
+    for sizes in [&[usize::MAX][..], &[1, 700]] {
+        let piped = piped(archive, sizes);
+        assert_eq!(piped.lines, read.lines);
+        assert_eq!(piped.journals, read.journals);
+        assert_eq!(piped.passed, read.passed);
+        assert_eq!(piped.damages, read.damages);
+        assert_eq!(piped.failures.is_empty(), read.failures.is_empty(), "{:?} {:?}", piped.failures, read.failures);
+    }
+    read
+}
+
+/// One member with any name and type, and no end mark.
+fn member(path: &str, kind: tar::EntryType, bytes: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(kind);
+    framed(header, bytes)
+}
+
+fn framed(mut header: tar::Header, bytes: &[u8]) -> Vec<u8> {
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_cksum();
+    let mut member = [header.as_bytes().as_slice(), bytes].concat();
+    member.resize(member.len().next_multiple_of(BLOCK), 0);
+    member
+}
+
+fn file(path: &str, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    member(path, tar::EntryType::Regular, bytes.as_ref())
+}
+
+fn ended(members: &[Vec<u8>]) -> Vec<u8> {
+    [members.concat(), vec![0; 2 * BLOCK]].concat()
+}
+
+fn journal(rest: &[u8]) -> Vec<u8> {
+    [b"LPKSHHRH".as_slice(), rest].concat()
+}
+
+#[cfg(feature = "gzip")]
+fn gzipped(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    use std::io::Write as _;
+
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn members_are_told_by_name_and_content() {
+    let read = read(&ended(&[
+        file("./kata.log", "one\ntwo"),
+        file("var/log/messages", "three\n"),
+        file("etc/hosts", "no log\n"),
+        file("etc/empty", ""),
+        file("x/system.journal", journal(&[1; 2000])),
+        file("x/odd name", journal(b"!")),
+        file("empty.log", ""),
+        file("/abs/../kata.log", "four\n"),
+    ]));
+    assert_eq!(read.lines, ["one", "two", "three", "four"]);
+    assert_eq!(read.passed, ["a.tar:etc/hosts", "a.tar:etc/empty"]);
+    assert_eq!(read.journals[0], ("a.tar:x/system.journal".to_owned(), journal(&[1; 2000])));
+    assert_eq!(read.journals[1], ("a.tar:x/odd name".to_owned(), journal(b"!")));
+    assert!(read.failures.is_empty() && read.damages.is_empty(), "{read:?}");
+}
+
+#[test]
+fn only_files_are_read() {
+    let link = |path: &str, kind| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(path).unwrap();
+        header.set_link_name("kata.log").unwrap();
+        header.set_entry_type(kind);
+        framed(header, b"")
+    };
+    let mut old = tar::Header::new_old();
+    old.set_path("old/kata.log/").unwrap();
+    let read = read(&ended(&[
+        file("kata.log", "one\n"),
+        link("hard.log", tar::EntryType::Link),
+        link("soft.log", tar::EntryType::Symlink),
+        member("kata", tar::EntryType::Directory, b""),
+        framed(old, b""),
+        member("pipe.log", tar::EntryType::Fifo, b""),
+        member("volume.log", tar::EntryType::new(b'V'), b""),
+        member("continued.log", tar::EntryType::Continuous, b"two\n"),
+    ]));
+    assert_eq!(read.lines, ["one", "two"]);
+    assert!(read.failures.is_empty() && read.passed.is_empty() && read.damages.is_empty(), "{read:?}");
+}
+
+#[test]
+fn headers_of_every_age_are_recognized() {
+    for header in [tar::Header::new_old(), tar::Header::new_ustar(), tar::Header::new_gnu()] {
+        let mut header = header;
+        header.set_path("kata.log").unwrap();
+        let archive = ended(&[framed(header, b"line\n")]);
+        assert_eq!(judge(&archive), Some(true));
+        assert_eq!(read(&archive).lines, ["line"]);
+        for length in 1..BLOCK {
+            assert_eq!(judge(&archive[..length]), None, "{length}");
+        }
+    }
+    assert_eq!(judge(b""), None);
+    for text in ["\n", "a line\n", "{\"MESSAGE\":", &"x".repeat(101), &["x".repeat(99), "\0x".to_owned()].concat()] {
+        let verdict = judge(text.as_bytes());
+        assert_eq!(verdict, if text.starts_with('{') { None } else { Some(false) }, "{text:?}");
+    }
+    assert!(is_cut(&file("kata.log", "")[..107]) && !is_cut(&file("kata.log", "")[..106]));
+    let padded = [b"text".as_slice(), &[0; 200]].concat();
+    assert!(judge(&padded).is_none() && !is_cut(&padded), "a log with room for more");
+    assert_eq!(judge("x".repeat(600).as_bytes()), Some(false));
+}
+
+#[test]
+fn names_of_any_length_are_read() {
+    let long = format!("{}/kata.log", "deep/".repeat(400));
+    let mut gnu = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(4);
+    gnu.append_data(&mut header, &long, &b"gnu\n"[..]).unwrap();
+    let mut pax = tar::Builder::new(Vec::new());
+    pax.append_pax_extensions([("path", long.as_bytes()), ("size", b"4")]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_path("short").unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    pax.append(&header, &b"pax\n"[..]).unwrap();
+    for (mut archive, line) in [(gnu.into_inner().unwrap(), "gnu"), (pax.into_inner().unwrap(), "pax")] {
+        assert_eq!(read(&archive).lines, [line]);
+        archive.truncate(BLOCK + 300);
+        let read = read(&archive);
+        assert!(read.lines.is_empty() && read.failures.len() == 1, "{read:?}");
+    }
+}
+
+#[test]
+fn a_name_without_end_takes_no_memory() {
+    // Its length is claimed, and then it is given.
+    let mut claimed = member("././@LongLink", tar::EntryType::GNULongName, b"");
+    let mut header = tar::Header::from_byte_slice(&claimed).clone();
+    header.set_size(1 << 40);
+    header.set_cksum();
+    claimed = header.as_bytes().to_vec();
+    let given = member("././@LongLink", tar::EntryType::GNULongName, &vec![b'x'; 3 << 20]);
+    for long in [claimed, given] {
+        let read = read(&ended(&[file("kata.log", "one\n"), long, file("kata.log", "two\n")]));
+        assert_eq!(read.lines, ["one", "two"], "what follows is found by its header");
+        assert_eq!(read.failures.len(), 1, "{read:?}");
+        let failure = &read.failures[0];
+        assert!(failure.contains("a header is damaged at offset 1024") || failure.contains("cut off"), "{failure}");
+    }
+}
+
+#[test]
+fn sparse_files_are_counted() {
+    let mut pax = tar::Builder::new(Vec::new());
+    pax.append_pax_extensions([("GNU.sparse.major", b"1".as_slice()), ("GNU.sparse.name", b"var/log/a.log")]).unwrap();
+    let pax = [pax.into_inner().unwrap(), file("GNUSparseFile.1/a.log", "1\n0\n1\n")];
+    let pax = [&pax[0][..2 * BLOCK], &pax[1]].concat();
+    let sparse = |path: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(path).unwrap();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.as_gnu_mut().unwrap().realsize.copy_from_slice(b"00000000000\0");
+        framed(header, b"")
+    };
+    let read = read(&ended(&[sparse("b.journal"), sparse("disk.img"), pax, file("kata.log", "one\n")]));
+    assert_eq!(read.lines, ["one"]);
+    assert_eq!(read.damages, ["sparse-member a.tar:b.journal", "sparse-member a.tar:var/log/a.log"]);
+    assert_eq!(read.passed, ["a.tar:disk.img"]);
+}
+
+#[test]
+fn archives_in_archives_are_read_one_level_down() {
+    let deepest = ended(&[file("kata.log", "deepest\n")]);
+    let inner = ended(&[file("kata.log", "inner\n"), file("x.journal", journal(b"1")), file("deep.tar", &deepest)]);
+    let read = read(&ended(&[
+        file("before.log", "before\n"),
+        file("inner.tar", &inner),
+        file("after.log", "after\n"),
+        file("cut.tar", &inner[..BLOCK + 2]),
+        file("z.journal", journal(b"2")),
+    ]));
+    assert_eq!(read.lines, ["before", "inner", "after", "in"]);
+    assert_eq!(read.damages, ["nested-archive a.tar:inner.tar:deep.tar"]);
+    let names: Vec<&str> = read.journals.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a.tar:inner.tar:x.journal", "a.tar:z.journal"]);
+    assert_eq!(read.journals[0].1, journal(b"1"));
+    assert_eq!(read.failures.len(), 1, "{read:?}");
+    assert!(read.failures[0].starts_with("failed to read \"a.tar:cut.tar\": it is cut off"), "{read:?}");
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn compressed_members_are_unpacked() {
+    let long = journal(&[7; 200_000]);
+    let archive = ended(&[
+        file("kata.log.1.gz", gzipped("packed\n")),
+        file("x.journal.gz", gzipped(&long)),
+        file("inner.tgz", gzipped(ended(&[file("kata.log", "inner\n"), file("y.journal", journal(b"2"))]))),
+        file("cut.journal.gz", &gzipped(&long)[..60]),
+        file("broken.log.gz", b"\x1f\x8b\x08nonsense"),
+        file("broken.gz", b"\x1f\x8b\x08nonsense"),
+        file("kata.log", "last\n"),
+    ]);
+    let check = |read: &Read| {
+        assert_eq!(read.lines, ["packed", "inner", "last"]);
+        assert_eq!(read.journals[0], ("a.tar:x.journal.gz".to_owned(), long.clone()));
+        assert_eq!(read.journals[1], ("a.tar:inner.tgz:y.journal".to_owned(), journal(b"2")));
+        assert!(long.starts_with(&read.journals[2].1) && read.journals.len() == 3);
+        assert_eq!(read.passed, ["a.tar:broken.gz"]);
+        assert_eq!(read.failures.len(), 2, "{:?}", read.failures);
+        assert!(read.failures[0].contains("\"a.tar:cut.journal.gz\": its gzip data is damaged"), "{:?}", read.failures);
+        assert!(read.failures[1].contains("\"a.tar:broken.log.gz\": its gzip data is damaged"), "{:?}", read.failures);
+    };
+    check(&read(&archive));
+    // Nothing of this depends on whether there is a file to read from.
+    check(&read(&gzipped(&archive)));
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn a_damaged_archive_is_blamed_once() {
+    let packed = gzipped(ended(&[
+        file("kata.log", text(3000)),
+        file("inner.tgz", gzipped(ended(&[file("kata.log", text(3000))]))),
+        file("kata.log.gz", gzipped(text(3000))),
+        file("x.journal", journal(&text(3000))),
+    ]));
+    let mut most = 0;
+    for cut in (1500..packed.len() - 1).step_by(997) {
+        let read = filed(&packed[..cut]);
+        assert!(read.failures.len() == 1, "{cut}: {:?}", read.failures);
+        assert!(
+            read.failures[0].starts_with("failed to read \"a.tar\": its gzip data is damaged"),
+            "{:?}",
+            read.failures
+        );
+        assert!(read.lines.len() >= most, "{cut}");
+        most = read.lines.len();
+    }
+    assert!(most >= 9000);
+}
+
+/// Text that compresses to a part of it.
+fn text(lines: u32) -> Vec<u8> {
+    (0..lines).flat_map(|line| format!("{:x}\n", line.wrapping_mul(2_654_435_761)).into_bytes()).collect()
+}
+
+#[test]
+fn a_cut_archive_gives_what_is_there() {
+    let members = [
+        file("kata.log", text(200)),
+        file("x.journal", journal(&[1; 1500])),
+        file("b/kata.log", "last\n"),
+        file("c", ""),
+    ];
+    let archive = [members.concat(), vec![0; 2 * BLOCK]].concat();
+    let end = archive.len() - 2 * BLOCK;
+    let whole = read(&archive);
+    assert!(whole.failures.is_empty());
+    for cut in (BLOCK / 2..archive.len()).step_by(BLOCK / 2) {
+        let read = read(&archive[..cut]);
+        // A line may be cut, and the rest of the archive is as it was.
+        assert!(read.lines.len() <= whole.lines.len(), "{cut}");
+        let known = read.lines.len().saturating_sub(1);
+        assert_eq!(read.lines[..known], whole.lines[..known], "{cut}");
+        for ((name, bytes), expected) in read.journals.iter().zip(&whole.journals) {
+            assert!(*name == expected.0 && expected.1.starts_with(bytes), "{cut}");
+        }
+        assert_eq!(read.failures.len(), usize::from(cut < end + BLOCK), "{cut}: {:?}", read.failures);
+        assert!(
+            read.failures.iter().all(|failure| failure.contains("\"a.tar\": it is cut off")),
+            "{:?}",
+            read.failures
+        );
+    }
+}
+
+#[test]
+fn behind_a_damaged_header_the_next_one_is_found() {
+    let mut bad = file("bad/kata.log", "bad\n");
+    bad[3] ^= 1;
+    let read = read(&ended(&[file("kata.log", "one\n"), bad.clone(), bad, file("kata.log", "two\n")]));
+    assert_eq!(read.lines, ["one", "two"]);
+    assert_eq!(read.failures.len(), 1, "{:?}", read.failures);
+    assert!(read.failures[0].contains("a header is damaged at offset 1024 of the archive"), "{:?}", read.failures);
+}
+
+#[test]
+fn a_size_is_a_claim() {
+    for size in [1 << 20, 1 << 62, u64::MAX - 600, u64::MAX] {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("kata.log").unwrap();
+        header.set_size(size);
+        header.set_cksum();
+        let archive = [header.as_bytes().as_slice(), b"line\n", &[b'x'; BLOCK - 5]].concat();
+        let read = read(&archive);
+        assert_eq!(read.failures.len(), 1, "{size}: {:?}", read.failures);
+        assert!(size > 1 << 62 || read.lines[0] == "line", "{size}: {read:?}");
+    }
+}
+
+#[test]
+fn archives_in_a_row_are_one() {
+    let one = ended(&[file("kata.log", "one\n")]);
+    let two = ended(&[file("kata.log", "two\n")]);
+    let read = read(&[one, two, b"garbage".repeat(200)].concat());
+    assert_eq!(read.lines, ["one", "two"]);
+    assert!(read.failures.is_empty(), "{:?}", read.failures);
+}
+
+#[test]
+fn without_logs_only_journals_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    fs::write(&path, ended(&[file("kata.log", "one\n"), file("x", journal(b""))])).unwrap();
+    let read = all(open_archive(&path, false, &Settings::default()).unwrap());
+    assert_eq!((read.lines.len(), read.journals.len(), read.passed.len()), (0, 1, 1));
+}
+
+/// Pieces of archives, whole and damaged.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop_oneof![Just("kata.log"), Just("a/messages"), Just("b"), Just("x.journal"), Just("")];
+    let kind = prop_oneof![4 => Just(b'0'), 1 => any::<u8>()];
+    let content = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..1200),
+        Just(journal(b"x")),
+        Just(ended(&[file("kata.log", "inner\n")])),
+        Just(b"\x1f\x8b\x08\0\0\0\0\0".to_vec()),
+    ];
+    let whole =
+        (name, kind, content).prop_map(|(name, kind, content)| member(name, tar::EntryType::new(kind), &content));
+    let damaged = (whole, any::<prop::sample::Index>(), any::<u8>(), prop::bool::weighted(0.3), any::<[u8; 12]>())
+        .prop_map(|(mut bytes, at, byte, fix, size)| {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if fix {
+                // The checksum is right, whatever the header says.
+                let mut header = tar::Header::from_byte_slice(&bytes[..BLOCK]).clone();
+                header.as_old_mut().size = size;
+                header.set_cksum();
+                bytes[..BLOCK].copy_from_slice(header.as_bytes());
+            }
+            bytes
+        });
+    prop_oneof![
+        6 => damaged,
+        1 => Just(vec![0; BLOCK]),
+        1 => prop::collection::vec(any::<u8>(), 0..700),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn any_bytes_come_to_an_end(pieces in prop::collection::vec(piece(), 0..8), cut in any::<prop::sample::Index>()) {
+        let mut archive = [file("kata.log", "first\n"), pieces.concat()].concat();
+        archive.truncate(BLOCK + 6 + cut.index(archive.len() - BLOCK - 5));
+        let read = read(&archive);
+        prop_assert_eq!(&read.lines[0], "first");
+    }
+}

@@ -1,0 +1,133 @@
+//! Journals that have to be unpacked before they can be read: into a file without a name, which the system removes with
+//! the process, however that ends.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use super::codec::Bytes;
+use super::extent::Extent;
+use super::{Input, SourceError};
+
+/// How much is unpacked at once.
+const CHUNK: usize = 64 << 10;
+
+/// What is unpacked may have this many times the bytes that it was made of, and at least [`ALWAYS`] of them: a small file
+/// can be made that decompresses to any length.
+pub(super) const FACTOR: u64 = 64;
+const ALWAYS: u64 = 1 << 30;
+
+/// What most of a journal is that nothing was written to yet.
+static ZEROS: [u8; CHUNK] = [0; CHUNK];
+
+/// Journals in one file, one behind the other. There is no file before the first.
+pub(super) struct Spill {
+    file: Option<Arc<File>>,
+    end: u64,
+    always: u64,
+}
+
+impl Spill {
+    pub(super) fn new() -> Spill {
+        Spill { file: None, end: 0, always: ALWAYS }
+    }
+
+    /// Unpacks a journal that begins with `head`, and says what keeps it from being complete; what came before that is
+    /// there. `packed` says how many bytes were read for all that was unpacked.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no place to unpack to.
+    pub(super) fn put(
+        &mut self,
+        input: &Input,
+        head: &[u8],
+        bytes: &mut Bytes,
+        packed: impl Fn(&Bytes) -> u64,
+    ) -> Result<(Extent, Option<SourceError>), SourceError> {
+        let full = |cause| SourceError::Unpack { input: input.clone(), cause };
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::clone(self.file.insert(Arc::new(tempfile::tempfile().map_err(full)?))),
+        };
+        let base = self.end;
+        let mut chunk = head.to_vec();
+        let mut held = head.len();
+        let failure = loop {
+            let most = packed(bytes).saturating_mul(FACTOR).max(self.always);
+            if self.end + held as u64 > most {
+                break Some(SourceError::Oversized { input: input.clone(), most });
+            }
+            if let Err(cause) = self.append(&file, &chunk[..held]) {
+                break Some(full(cause));
+            }
+            chunk.resize(CHUNK, 0);
+            match bytes.read(&mut chunk) {
+                Ok(0) => break None,
+                Ok(len) => held = len,
+                Err(fault) => break Some(SourceError::of(fault, input.clone(), self.end - base)),
+            }
+        };
+        Ok((Extent::from(file).part(base, self.end - base), failure))
+    }
+
+    /// Journals have much room in them that nothing was written to yet; it takes none here.
+    fn append(&mut self, file: &File, bytes: &[u8]) -> std::io::Result<()> {
+        let end = self.end + bytes.len() as u64;
+        if ZEROS.get(..bytes.len()) == Some(bytes) {
+            file.set_len(end)?;
+        } else {
+            file.write_all_at(bytes, self.end)?;
+        }
+        self.end = end;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test fails by it
+
+    use std::io::Read as _;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn bytes(data: &[u8]) -> Bytes {
+        Bytes::new(Box::new(std::io::Cursor::new(data.to_vec())), false)
+    }
+
+    fn text(extent: &Extent) -> Vec<u8> {
+        let mut text = Vec::new();
+        extent.reader().read_to_end(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn journals_share_a_file_in_which_zeros_take_no_room() {
+        let mut spill = Spill::new();
+        let data = [b" begins".as_slice(), &[0; 40 * CHUNK], b"ends", &[0; 3 * CHUNK]].concat();
+        let (one, failure) = spill.put(&Input::Stdin, b"head", &mut bytes(&data), Bytes::taken).unwrap();
+        assert!(failure.is_none());
+        let (two, _) = spill.put(&Input::Stdin, b"", &mut bytes(b"two"), Bytes::taken).unwrap();
+        assert!(text(&one) == [b"head".as_slice(), &data].concat());
+        assert_eq!(text(&two), b"two");
+        let metadata = spill.file.unwrap().metadata().unwrap();
+        assert_eq!(metadata.nlink(), 0);
+        assert!(metadata.len() == data.len() as u64 + 7 && metadata.blocks() * 512 < 10 * CHUNK as u64, "{metadata:?}");
+    }
+
+    #[test]
+    fn what_is_unpacked_is_limited() {
+        let mut spill = Spill { always: 1000, ..Spill::new() };
+        let input = Input::File("bomb".into());
+        let (most, failure) = spill.put(&input, b"", &mut bytes(&[1; 1000]), |_| 0).unwrap();
+        assert!(failure.is_none() && text(&most).len() == 1000);
+        let (rest, failure) = spill.put(&input, b"", &mut bytes(b"x"), |_| 0).unwrap();
+        let failure = failure.unwrap();
+        assert_eq!((text(&rest).len(), failure.exit_code()), (0, 65), "all that is unpacked counts");
+        assert!(failure.to_string().contains("\"bomb\": what is unpacked has more than 1000 bytes"), "{failure}");
+        let (_, failure) = spill.put(&input, b"", &mut bytes(&[1; 280]), |_| 20).unwrap();
+        assert!(failure.is_none(), "20 bytes may become 1280");
+    }
+}

@@ -1,0 +1,393 @@
+//! Archives and compressed journals: that they give what the files in them give, and what is said of the rest.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::journal::samples::services;
+use crate::support::journal::{Shape, compare, file};
+use crate::support::katalog;
+
+/// How a file is compressed: what is appended to its name, and how.
+type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
+
+/// Plain, and every codec that the build has.
+const PACKINGS: &[Packing] = &[
+    ("", <[u8]>::to_vec),
+    #[cfg(feature = "gzip")]
+    (".gz", gzip),
+    #[cfg(feature = "xz")]
+    (".xz", xz),
+    #[cfg(feature = "zstd")]
+    (".zst", zstd),
+];
+
+#[cfg(feature = "gzip")]
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[cfg(feature = "xz")]
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 3);
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[cfg(feature = "zstd")]
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).unwrap()
+}
+
+/// An archive of files with these names.
+fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+fn ends(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {errors}");
+    output
+}
+
+fn told(folder: &Path, arguments: &[&str]) -> String {
+    let output = ends(katalog().current_dir(folder).args(arguments), 0);
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The counters, which are the last line on standard error.
+fn counted(output: &Output) -> Value {
+    serde_json::from_str(errors(output).lines().last().unwrap()).unwrap()
+}
+
+fn inputs() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let name = |path: &Path| format!("kata/{}", path.file_name().unwrap().to_str().unwrap());
+    let inputs: Vec<_> = paths.iter().map(|path| (name(path), fs::read(path).unwrap())).collect();
+    assert!(inputs.len() > 10);
+    inputs
+}
+
+#[test]
+fn logs_in_an_archive_give_the_records_of_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs();
+    fs::create_dir(folder.path().join("kata")).unwrap();
+    inputs.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
+    let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = told(folder.path(), &names);
+    assert!(expected.lines().count() > 1000);
+    let plain = tar(inputs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+    for (ending, pack) in PACKINGS.iter().copied() {
+        let name = format!("bundle.tar{ending}");
+        fs::write(folder.path().join(&name), pack(&plain)).unwrap();
+        assert!(told(folder.path(), &[&name]) == expected, "{name}");
+        assert!(told(folder.path(), &[&name, "--threads", "3"]) == expected, "{name}, three threads");
+        for stdin in [Stdio::from(File::open(folder.path().join(&name)).unwrap()), piped(&pack(&plain))] {
+            let output = ends(katalog().stdin(stdin), 0);
+            assert!(output.stdout == expected.as_bytes(), "{name} from standard input");
+        }
+        // Each by itself, under a name that does not matter.
+        let packed: Vec<_> = inputs.iter().map(|(name, bytes)| (format!("{name}{ending}"), pack(bytes))).collect();
+        let members = packed.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        fs::write(folder.path().join("odd name"), tar(members)).unwrap();
+        assert!(told(folder.path(), &["odd name"]) == expected, "{ending} in an archive");
+    }
+}
+
+/// A pipe with these bytes in it.
+fn piped(bytes: &[u8]) -> Stdio {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let bytes = bytes.to_vec();
+    std::thread::spawn(move || writer.write_all(&bytes).unwrap());
+    reader.into()
+}
+
+/// Two files of one journal.
+fn journals() -> [(&'static str, Vec<u8>); 2] {
+    let entries = services(60);
+    let (first, second) = entries.split_at(40);
+    let later = Shape { first_seqnum: 41, file_id: 7, ..Shape::default() };
+    [("j/system@1.journal", file(&Shape::default(), first)), ("j/system.journal", file(&later, second))]
+}
+
+#[test]
+fn journals_in_an_archive_are_one_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = journals();
+    fs::create_dir(folder.path().join("j")).unwrap();
+    journals.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
+    let runs =
+        [&["--format", "export"][..], &[], &["--lines", "7"], &["--others", "pass"], &["--since", "@1700000035"]];
+    let told = |name: &str| -> Vec<String> {
+        runs.iter().map(|arguments| told(folder.path(), &[&[name], *arguments].concat())).collect()
+    };
+    let expected = told("j");
+    assert_eq!(compare::entries(expected[0].as_bytes()).len(), 60);
+    assert_eq!(expected[2].lines().count(), 7);
+    // The later one first: the order of the members is not that of the entries.
+    let plain = tar(journals.iter().rev().map(|(name, bytes)| (*name, bytes.as_slice())));
+    for (ending, pack) in PACKINGS.iter().copied() {
+        let name = format!("journals.tar{ending}");
+        fs::write(folder.path().join(&name), pack(&plain)).unwrap();
+        assert_eq!(told(&name), expected, "{name}");
+        let packed: Vec<_> = journals.iter().map(|(name, bytes)| (format!("{name}{ending}"), pack(bytes))).collect();
+        let members = packed.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        let inside = tar(members.chain([("ls.txt", b"nothing".as_slice())]));
+        fs::write(folder.path().join("inside.tar"), &inside).unwrap();
+        fs::write(folder.path().join("inside.tar.packed"), pack(&inside)).unwrap();
+        assert_eq!(told("inside.tar"), expected, "{ending} in an archive");
+        assert_eq!(told("inside.tar.packed"), expected, "{ending} in an archive that is compressed");
+        let output = ends(katalog().stdin(piped(&pack(&plain))), 0);
+        assert!(output.stdout == expected[1].as_bytes(), "{name} from a pipe");
+
+        if ending.is_empty() {
+            continue;
+        }
+        // In a directory, alone and beside the files that they were made of.
+        let directory = format!("packed{ending}");
+        fs::create_dir(folder.path().join(&directory)).unwrap();
+        for (name, bytes) in &packed {
+            fs::write(folder.path().join(&directory).join(Path::new(name).file_name().unwrap()), bytes).unwrap();
+        }
+        assert_eq!(told(&directory), expected, "{directory}");
+        let (name, bytes) = &packed[0];
+        fs::write(folder.path().join(name), bytes).unwrap();
+        assert_eq!(told("j"), expected, "with a copy in {ending}");
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+}
+
+#[test]
+fn logs_come_before_journals_and_inputs_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = file(&Shape::default(), &services(5));
+    let archive = tar([("system.journal", journal.as_slice()), ("kata.log", b"level=info msg=log name=kata-agent\n")]);
+    fs::write(folder.path().join("a.tar"), archive).unwrap();
+    fs::write(folder.path().join("b.log"), "level=info msg=last name=kata-agent\n").unwrap();
+    let output = told(folder.path(), &["a.tar", "b.log"]);
+    let records: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<&str> = records.iter().map(|record| record["kata_msg"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["log", "entry 0 of kata", "entry 2 of kata-runtime", "entry 4 of kata", "last"]);
+}
+
+#[test]
+fn a_report_on_a_host_gives_what_is_katas() {
+    let folder = tempfile::tempdir().unwrap();
+    let kata = "time=\"2024-05-06T07:08:09Z\" level=info msg=own name=containerd-shim-v2 source=virtcontainers\n";
+    let journal = file(&Shape::default(), &services(10));
+    let boot = format!("no identifier\npanic: not Kata's\n{kata}");
+    let messages = "May  6 07:08:09 node kata[12]: level=warning msg=\"from messages\" name=containerd-shim-v2\n\
+                    May  6 07:08:10 node sshd[13]: not Kata's\n";
+    let container = "2024-05-06T07:08:09.1Z stdout F a container's line\n";
+    let top = "sosreport-kata-node-1";
+    let members: [(String, &[u8]); 12] = [
+        (format!("{top}/etc/hosts"), b"127.0.0.1 localhost\n"),
+        (format!("{top}/etc/kata-containers/configuration.toml"), b"[hypervisor.qemu]\n"),
+        (format!("{top}/proc/cpuinfo"), b"model name: x\n"),
+        (format!("{top}/sos_commands/process/ps_auxwww"), b"root 1 kata-runtime\n"),
+        (format!("{top}/var/log/boot.log"), boot.as_bytes()),
+        (format!("{top}/var/log/messages"), messages.as_bytes()),
+        (format!("{top}/var/log/containers/app.log"), container.as_bytes()),
+        (format!("{top}/var/log/journal/1/system.journal"), &journal),
+        (format!("{top}/var/log/kata/agent"), b"free text of Kata's\n"),
+        (format!("{top}/var/log/lastlog"), &[0, 1, 2]),
+        (format!("{top}/var/lib/x.bin"), &[0xff; 700]),
+        (format!("{top}/sos_commands/crio/crio_config"), b"[crio]\n"),
+    ];
+    fs::write(folder.path().join("sos.tar"), tar(members.iter().map(|(name, bytes)| (name.as_str(), *bytes)))).unwrap();
+    let output = ends(katalog().current_dir(folder.path()).args(["sos.tar", "-v", "--stats", "json"]), 0);
+    let records = String::from_utf8(output.stdout.clone()).unwrap();
+    let records: Vec<Value> = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<&str> = records.iter().filter_map(|record| record["kata_msg"].as_str()).collect();
+    assert_eq!(messages[..3], ["own", "from messages", "free text of Kata's"]);
+    assert_eq!((messages.len(), records.len()), (9, 9), "{messages:?}");
+    assert!(records.iter().all(|record| record.get("kata_guest").is_none()));
+    let counted = counted(&output);
+    // Two lines of boot.log, one each of messages, a container and crio; of the journal all that are not Kata's.
+    assert_eq!(counted["dropped"]["others"], 5 + 4, "{counted}");
+    assert_eq!(counted["members"], 6, "{counted}");
+    assert!(errors(&output).contains("sos.tar:sosreport-kata-node-1/etc/hosts: passed over"), "{}", errors(&output));
+    assert!(counted.get("damage").is_none());
+
+    // The rule holds whatever the user says of lines without an identifier; named by itself, a file is the user's word.
+    let arguments = ["sos.tar", "--default-identifier", "kata-agent", "--input-format", "text"];
+    let output = ends(katalog().current_dir(folder.path()).args(arguments), 0);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("no identifier"));
+    fs::write(folder.path().join("boot.log"), &boot).unwrap();
+    assert!(told(folder.path(), &["boot.log"]).contains("no identifier"));
+}
+
+#[test]
+fn members_have_ids_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = b"level=info msg=same name=kata-agent\n".as_slice();
+    for name in ["a.tar", "b.tar"] {
+        fs::write(folder.path().join(name), tar([("1/kata.log", line), ("2/kata.log", line)])).unwrap();
+    }
+    let ids = |name| -> Vec<Value> {
+        let records = told(folder.path(), &[name, "--record-id", "id"]);
+        records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone()).collect()
+    };
+    let [one, two] = &ids("a.tar")[..] else { panic!() };
+    assert_ne!(one, two);
+    assert_eq!(ids("b.tar"), [one.clone(), two.clone()], "where the archive is stored does not matter");
+}
+
+#[test]
+fn a_cut_archive_gives_no_more_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let log: String = (0..60).map(|line| format!("level=info msg=\"line {line}\" name=kata-agent\n")).collect();
+    let journal = file(&Shape { buckets: (3, 3), ..Shape::default() }, &services(20));
+    let plain = tar([("kata.log", log.as_bytes()), ("x.journal", &journal), ("b/kata.log", log.as_bytes())]);
+    for (ending, pack) in PACKINGS.iter().copied() {
+        let whole = pack(&plain);
+        let path = folder.path().join(format!("whole.tar{ending}"));
+        fs::write(&path, &whole).unwrap();
+        let all = told(folder.path(), &[path.to_str().unwrap()]);
+        assert_eq!(all.lines().count(), 60 + 12 + 60);
+        let all: Vec<&str> = all.lines().collect();
+        let end = plain.len() - 1024;
+        for cut in (512..whole.len()).step_by(512) {
+            let path = folder.path().join("cut.tar");
+            fs::write(&path, &whole[..cut]).unwrap();
+            // After the first of the two blocks that end an archive nothing is missing.
+            let sound = ending.is_empty() && cut > end;
+            let output = ends(katalog().arg(&path), if sound { 0 } else { 65 });
+            let told = String::from_utf8(output.stdout).unwrap();
+            let told: Vec<&str> = told.lines().collect();
+            let extra: Vec<&&str> = told.iter().filter(|line| !all.contains(line)).collect();
+            assert!(told.len() <= all.len() && extra.len() <= 1, "{ending}, {cut}: {extra:?}");
+            assert!(extra.iter().all(|line| line.contains("kata_flaws")), "{ending}, {cut}: {extra:?}");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let (first, rest) = errors.split_once('\n').unwrap_or_default();
+            assert!(
+                if sound { errors.is_empty() } else { first.contains("cut.tar\": it") },
+                "{ending}, {cut}: {errors}"
+            );
+            // Of the journal not even the header may be there.
+            assert!(rest.is_empty() || rest.contains("cut.tar:x.journal"), "{ending}, {cut}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_of_an_archive_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let deepest = tar([("kata.log", b"x\n".as_slice())]);
+    let inner = tar([("deep.tar", deepest.as_slice()), ("kata.log", b"inner\n")]);
+    let archive = tar([
+        ("bad.journal", b"LPKSHHRH and no more".as_slice()),
+        ("broken.log.gz", b"\x1f\x8b\x08 nonsense"),
+        ("inner.tar", &inner),
+        ("kata.log", b"last\n"),
+    ]);
+    fs::write(folder.path().join("a.tar"), archive).unwrap();
+    let output = ends(katalog().current_dir(folder.path()).args(["a.tar", "-v", "--stats", "json"]), 65);
+    let said = errors(&output);
+    assert!(said.contains("failed to read \"a.tar:bad.journal\": its 20 bytes are fewer"), "{said}");
+    let gzip = if cfg!(feature = "gzip") { "its gzip data is damaged" } else { "cargo feature `gzip`" };
+    assert!(said.contains("failed to read \"a.tar:broken.log.gz\": ") && said.contains(gzip), "{said}");
+    assert!(said.contains("a.tar:inner.tar:deep.tar: nested-archive: 1"), "{said}");
+    assert_eq!(counted(&output)["damage"]["nested-archive"], 1);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    ends(katalog().current_dir(folder.path()).args(["a.tar", "--journal-backend", "libsystemd"]), 65);
+}
+
+#[test]
+fn an_archive_is_neither_followed_nor_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.tar"), tar([("kata.log", b"x\n".as_slice())])).unwrap();
+    for arguments in [&["--follow"][..], &["--once", "--state-dir", "state"]] {
+        let output = ends(katalog().current_dir(folder.path()).args(arguments).arg("a.tar"), 64);
+        assert!(
+            errors(&output).contains("cannot follow or go on with \"a.tar\": it is an archive"),
+            "{}",
+            errors(&output)
+        );
+        assert!(!folder.path().join("state").exists());
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_compressed_journal_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("x.journal.zst"), zstd(&file(&Shape::default(), &services(5)))).unwrap();
+    let once = ["x.journal.zst", "--once", "--state-dir", "state"];
+    assert_eq!(told(folder.path(), &once).lines().count(), 3);
+    assert_eq!(told(folder.path(), &once), "");
+    fs::write(folder.path().join("x.journal.zst"), zstd(&file(&Shape::default(), &services(10)))).unwrap();
+    assert_eq!(told(folder.path(), &once).lines().count(), 3);
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn of_a_damaged_compressed_journal_the_beginning_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = file(&Shape { compression: None, ..Shape::default() }, &services(2000));
+    let whole = zstd(&journal);
+    let cut = &whole[..whole.len() * 3 / 4];
+    fs::write(folder.path().join("x.journal.zst"), cut).unwrap();
+    let mut unpacked = Vec::new();
+    _ = std::io::copy(&mut zstd::Decoder::new(cut).unwrap(), &mut unpacked);
+    assert!(unpacked.len() > journal.len() / 3);
+    fs::write(folder.path().join("x.journal"), unpacked).unwrap();
+    let expected = ends(katalog().current_dir(folder.path()).args(["x.journal"]), 0).stdout;
+    let output = ends(katalog().current_dir(folder.path()).args(["x.journal.zst", "--stats", "json"]), 65);
+    assert!(expected.len() > 10_000 && output.stdout.starts_with(&expected), "{} bytes", expected.len());
+    assert!(errors(&output).contains("\"x.journal.zst\": its zstd data is damaged or cut off"), "{}", errors(&output));
+    assert_eq!(counted(&output)["damage"]["truncated-file"], 1);
+
+    fs::write(folder.path().join("no.journal.zst"), zstd(b"no journal")).unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    fs::rename(folder.path().join("no.journal.zst"), folder.path().join("d/no.journal.zst")).unwrap();
+    let output = ends(katalog().current_dir(folder.path()).arg("d"), 65);
+    assert!(errors(&output).contains("\"d/no.journal.zst\": it is not a systemd journal file"), "{}", errors(&output));
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn without_room_to_unpack_the_directory_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = file(&Shape::default(), &services(300));
+    assert!(journal.len() > 60_000);
+    fs::write(folder.path().join("x.journal.gz"), gzip(&journal)).unwrap();
+    let archive = gzip(&tar([("x.journal", journal.as_slice()), ("kata.log", b"log\n")]));
+    fs::write(folder.path().join("a.tgz"), archive).unwrap();
+    for (name, input) in [("x.journal.gz", "x.journal.gz"), ("a.tgz", "a.tgz:x.journal")] {
+        let command = &mut katalog();
+        let output = ends(command.current_dir(folder.path()).env("TMPDIR", "/no/such").arg(name), 74);
+        let said = errors(&output);
+        assert!(said.contains(&format!("failed to unpack \"{input}\"")), "{said}");
+        assert!(said.contains("in /no/such, another directory can be named by TMPDIR"), "{said}");
+        assert_eq!(output.stdout.is_empty(), name == "x.journal.gz", "the log is read all the same");
+
+        // The limit of a shell stands for a full disk.
+        let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_katalog"), name]).current_dir(folder.path());
+        let output = ends(&mut command, 74);
+        let said = errors(&output);
+        assert!(said.contains(&format!("failed to unpack \"{input}\": File too large")), "{said}");
+    }
+}
