@@ -20,7 +20,7 @@ use crate::report::StatsFormat;
 use crate::sink::forward;
 use crate::{encode, normalize, select, source};
 use options::Options;
-use values::{ColorChoice, Lines, StatsChoice};
+use values::{ColorChoice, Lines, Sort, StatsChoice};
 
 /// The configuration file that says what holds without one, with a comment on every key.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -99,6 +99,10 @@ pub struct Config {
     pub tag_key: Option<String>,
     /// How many threads work, at least one; none for what the inputs make best.
     pub threads: Option<usize>,
+    /// In how much memory records are sorted by time; none leaves them in the order of the inputs.
+    pub sort: Option<usize>,
+    /// Records say how long they came after the one before.
+    pub delta: bool,
     /// The file that takes the output; none for standard output.
     pub output: Option<PathBuf>,
     /// How the counters are shown at the end.
@@ -322,6 +326,9 @@ impl Config {
                 Some(0) => Some(surroundings.cores.max(1)),
                 threads => threads,
             },
+            sort: (options.sort == Some(Sort::Time))
+                .then_some(options.sort_memory.map_or(128 << 20, |memory| memory.0)),
+            delta: options.delta.unwrap_or(false),
             output,
             stats: match options.stats.unwrap_or(StatsChoice::Auto) {
                 StatsChoice::Auto => surroundings.error_terminal.then_some(StatsFormat::Text),

@@ -5,8 +5,10 @@
 //! gathers records into windows and sends them, while the next ones are read. Between the two there is room for little:
 //! a receiver that is slow or away stops the reading, and the journal or the file is the buffer.
 
+mod deltas;
 mod forward;
 mod refused;
+mod sorted;
 mod spool;
 
 use std::time::{Duration, Instant};
@@ -18,7 +20,9 @@ use crate::position::Position;
 use crate::report;
 use crate::sink::{Output, SinkError, Taken};
 
+pub use deltas::Deltas;
 pub use forward::{Forwarding, Queue};
+pub use sorted::Sorted;
 pub use spool::{Full, Spool, SpoolSettings};
 
 /// How much goes out at once.
@@ -52,6 +56,10 @@ pub enum Delivery {
     Direct(Direct),
     /// To forward servers.
     Queued(Queue),
+    /// In order of time, to another one.
+    Sorted(Box<Sorted>),
+    /// With what each record came after the one before, to another one.
+    Deltas(Box<Deltas>),
 }
 
 /// How a delivery ended.
@@ -70,6 +78,15 @@ pub struct Delivered {
 }
 
 impl Delivery {
+    /// Takes note that what comes from now on is of another input.
+    pub fn begin_input(&mut self) {
+        match self {
+            Delivery::Direct(_) | Delivery::Queued(_) => {}
+            Delivery::Sorted(sorted) => sorted.begin_input(),
+            Delivery::Deltas(deltas) => deltas.inner.begin_input(),
+        }
+    }
+
     /// Takes what came of a batch, and how far the input is read with it. May wait for the receiver. What it is given is
     /// empty afterwards.
     ///
@@ -79,6 +96,9 @@ impl Delivery {
         match self {
             Delivery::Direct(direct) => direct.put(out, position),
             Delivery::Queued(queue) => queue.put(out, position),
+            // A position is none as long as nothing is delivered.
+            Delivery::Sorted(sorted) => sorted.put(out),
+            Delivery::Deltas(deltas) => deltas.put(out, position),
         }
     }
 
@@ -88,6 +108,8 @@ impl Delivery {
             Delivery::Direct(direct) => direct.save_if_due(),
             // The thread knows by the clock.
             Delivery::Queued(_) => {}
+            Delivery::Sorted(sorted) => sorted.inner.idle(),
+            Delivery::Deltas(deltas) => deltas.inner.idle(),
         }
     }
 
@@ -96,6 +118,8 @@ impl Delivery {
         match self {
             Delivery::Direct(direct) => direct.save(),
             Delivery::Queued(queue) => queue.flush(),
+            Delivery::Sorted(sorted) => sorted.inner.flush(),
+            Delivery::Deltas(deltas) => deltas.inner.flush(),
         }
     }
 
@@ -105,6 +129,8 @@ impl Delivery {
         match self {
             Delivery::Direct(direct) => direct.bytes,
             Delivery::Queued(queue) => queue.bytes(),
+            Delivery::Sorted(sorted) => sorted.inner.bytes(),
+            Delivery::Deltas(deltas) => deltas.inner.bytes(),
         }
     }
 
@@ -119,6 +145,8 @@ impl Delivery {
                 Delivered { checkpoint: saver.checkpoint, bytes, refused: 0, overflowed: 0, end }
             }
             Delivery::Queued(queue) => queue.finish(),
+            Delivery::Sorted(sorted) => sorted.finish(),
+            Delivery::Deltas(deltas) => deltas.inner.finish(),
         }
     }
 }
@@ -154,6 +182,7 @@ impl Direct {
             self.bytes += out.bytes.len() as u64;
             self.unsaved += out.bytes.len();
             out.bytes.clear();
+            out.rows.clear();
         }
         if let Some(position) = position {
             self.saver.checkpoint.advance(position);

@@ -161,6 +161,8 @@ pub const DICTIONARY: &[Known] = &[
     row("fields_flaws", "fields_flaws", Kind::Text),
     row("escaped", "fields_escaped", Kind::Text),
     row("fields_escaped", "fields_escaped", Kind::Text),
+    row("delta_ns", "fields_delta_ns", Kind::Text),
+    row("fields_delta_ns", "fields_delta_ns", Kind::Text),
     // Fields of the journal (`systemd.journal-fields(7)`), so that they too are known by a number.
     text("MESSAGE"),
     text("PRIORITY"),

@@ -57,6 +57,7 @@
 //! | [`schema`] | gives the fields of a finished record other names, and decides nothing else; is not there for katalog's own |
 //! | [`encode`] | does not fail, does not know where the bytes go |
 //! | [`sink`] | does not know what a record is, nor where it is from |
+//! | [`sort`] | does not look into a record; its memory is bounded by its setting, and what does not fit is on disk |
 //! | [`delivery`] | moves the checkpoint on only for what a sink has taken; what it holds is bounded, so a receiver that is away stops the reading |
 //! | [`checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
@@ -101,6 +102,7 @@ pub mod report;
 pub mod checkpoint;
 pub mod signals;
 pub mod sink;
+pub mod sort;
 pub mod delivery;
 pub mod config;
 pub mod tag;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use katalog::checkpoint::Checkpoint;
 use katalog::cli::{self, Cli};
 use katalog::config::{self, Config, Surroundings};
-use katalog::delivery::{Delivery, Direct, Forwarding, Queue, Spool};
+use katalog::delivery::{Delivery, Deltas, Direct, Forwarding, Queue, Sorted, Spool};
 use katalog::exit::Exit;
 use katalog::report::{self, diagnostic};
 use katalog::rules::Rules;
@@ -141,6 +141,15 @@ impl Job {
                 let forwarding = Forwarding { client, window, refused, spool, stop };
                 Delivery::Queued(Queue::start(forwarding, checkpoint).map_err(failed(Exit::Unavailable))?)
             }
+        };
+        // What is said of the record before is said of the one that comes out before.
+        let delivery = match config.encode.format.with_delta().filter(|_| config.delta) {
+            Some(write) => Delivery::Deltas(Box::new(Deltas::new(delivery, write))),
+            None => delivery,
+        };
+        let delivery = match config.sort {
+            Some(memory) => Delivery::Sorted(Box::new(Sorted::new(delivery, memory, config.verbose))),
+            None => delivery,
         };
         Ok(run::run(config, rules, groups, delivery, signals))
     }

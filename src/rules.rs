@@ -76,7 +76,7 @@ impl Rules {
             times: config.encode.format == Format::Event || config.encode.schema != Schema::Kata,
             tag_key: config.tag_key.clone(),
             record_id: config.record_id.clone(),
-            rows: false,
+            rows: config.sort.is_some() || config.delta,
             verbose: config.verbose,
         })
     }

@@ -137,6 +137,7 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
 impl Run<'_> {
     /// Reads what is one source to its end.
     fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
+        self.delivery.begin_input();
         let follow = config.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
             Group::Stream(input) => return self.stream(input, group.ends(), None, config, rules),

@@ -25,6 +25,14 @@ fn digits(value: u8) -> [u8; 2] {
     [b'0' + value / 10, b'0' + value % 10]
 }
 
+/// A number in as many ASCII digits as there is room for.
+fn decimal(mut value: u64, out: &mut [u8]) {
+    for digit in out.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
 fn days_in_month(year: u16, month: u8) -> u8 {
     match month {
         4 | 6 | 9 | 11 => 30,
@@ -121,14 +129,19 @@ impl Stamp {
     #[must_use]
     pub fn from_micros(micros: u64) -> Option<Stamp> {
         let time = Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()?;
-        let micros = micros % 1_000_000;
         let mut fraction = *b"000000000";
-        let mut rest = micros;
-        for digit in fraction[..6].iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
+        decimal(micros % 1_000_000, &mut fraction[..6]);
         Stamp::write(Offset::UTC.to_datetime(time), &fraction)
+    }
+
+    /// The moment so many whole seconds after 1970, before it if there are less than none, and so many nanoseconds later;
+    /// none outside the years 0 to 9999.
+    #[must_use]
+    pub fn from_epoch(seconds: i64, nanos: u32) -> Option<Stamp> {
+        let utc = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_secs(seconds)).ok()?;
+        let mut fraction = *b"000000000";
+        decimal(u64::from(nanos), &mut fraction);
+        Stamp::write(utc, &fraction)
     }
 
     fn write(utc: DateTime, fraction: &[u8]) -> Option<Stamp> {

@@ -168,6 +168,7 @@ fn what_does_not_go_with_a_schema_is_refused() {
         (&["--lowercase"], "lowercase"),
         (&["--strip-underscores"], "strip-underscores"),
         (&["--nested", "keep"], "nested"),
+        (&["--delta"], "delta"),
         (&["--tag-key", "message"], "tag-key"),
         (&["--record-id", "kata.id"], "record-id"),
     ] {

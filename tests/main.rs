@@ -9,5 +9,6 @@ mod golden;
 mod journal;
 mod properties;
 mod readme;
+mod sort;
 mod support;
 mod tidy;

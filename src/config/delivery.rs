@@ -83,6 +83,16 @@ impl Config {
             "format: forward servers get events; leave it out, or --to"
         } else if forward && self.output.is_some() {
             "output: records go to forward servers; leave it out, or --to"
+        } else if self.sort.is_some() && self.journal.follow {
+            "sort: what is followed has no end, before which nothing could come; leave out --follow, or --sort"
+        } else if self.sort.is_some() && self.once {
+            "sort: with --once records go out as they are read; leave out --once, or --sort"
+        } else if self.sort.is_some() && forward {
+            "sort: forward servers get records as they are read; leave out --to, or --sort"
+        } else if self.sort.is_some() && !matches!(self.encode.format, Format::Ndjson | Format::Msgpack) {
+            "sort: records can be sorted in --format ndjson and msgpack; name one of them, or leave out --sort"
+        } else if self.delta && self.encode.format.with_delta().is_none() {
+            "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
         } else if self.spool.is_some() && !forward {
             "spool: it is for records on their way to forward servers; name one with --to"
         } else if self.spool.is_some() && !stdin {

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::values::{
-    After, BatchSize, BootName, ColorChoice, ComponentName, Lines, Moment, Patience, Pattern, Rename, Room, Size, Span,
-    StatsChoice, Tag, TagKey, Threads, Word,
+    After, BatchSize, BootName, ColorChoice, ComponentName, Lines, Memory, Moment, Patience, Pattern, Rename, Room,
+    Size, Sort, Span, StatsChoice, Tag, TagKey, Threads, Word,
 };
 use crate::delivery::Full;
 use crate::encode::Format;
@@ -270,6 +270,28 @@ pub struct Options {
     #[serde(deserialize_with = "number")]
     pub threads: Option<Threads>,
 
+    /// In which order records come [default: none]
+    ///
+    /// `time` puts the records of all inputs, which must have an end, into one order; those of one time stay as they came.
+    #[arg(long, env = "KATALOG_SORT", value_name = "ORDER", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub sort: Option<Sort>,
+
+    /// Sort in so much memory [default: 128M]
+    ///
+    /// What does not fit waits in temporary files, in the directory that TMPDIR names (/tmp).
+    #[arg(long, env = "KATALOG_SORT_MEMORY", value_name = "SIZE", help_heading = "Output")]
+    #[serde(deserialize_with = "number")]
+    pub sort_memory: Option<Memory>,
+
+    /// Write into each record how long it came after the one before it, as `kata_delta_ns`
+    ///
+    /// In nanoseconds, negative where time goes back. For JSON.
+    #[arg(long, env = "KATALOG_DELTA", help_heading = "Output")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub delta: Option<bool>,
+
     /// Send records to this server of the forward protocol; repeatable [default: none]
     ///
     /// `forward://HOST:PORT` (port 24224 where none is named), `forward+tls://HOST:PORT`, `unix:PATH`. With several, the
@@ -467,6 +489,9 @@ impl Options {
             tag: self.tag.or(below.tag),
             tag_key: self.tag_key.or(below.tag_key),
             threads: self.threads.or(below.threads),
+            sort: self.sort.or(below.sort),
+            sort_memory: self.sort_memory.or(below.sort_memory),
+            delta: self.delta.or(below.delta),
             to: self.to.or(below.to),
             spread: self.spread.or(below.spread),
             forward_mode: self.forward_mode.or(below.forward_mode),

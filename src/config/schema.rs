@@ -18,6 +18,8 @@ impl Config {
             Some("schema: this format prints entries as they are; leave out --schema, or choose another --format")
         } else if !fields.rename.is_empty() || fields.lowercase || fields.strip_underscores {
             Some("schema: it names journal fields; leave it out, or rename, lowercase and strip-underscores")
+        } else if self.delta {
+            Some("delta: the schema has no name for it; leave it out, or --schema")
         } else if fields.nested == Nested::Keep {
             Some("schema: the one that is chosen has no nested values; leave it out, or nested = \"keep\"")
         } else if self.encode.own.iter().any(|name| schema.reserves(name)) {

@@ -34,6 +34,15 @@ pub enum StatsChoice {
     None,
 }
 
+/// The order of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// That of the inputs
+    None,
+    /// By time
+    Time,
+}
+
 /// A regular expression that was compiled once to see that it can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(pub String);
@@ -109,6 +118,20 @@ impl FromStr for Room {
     fn from_str(text: &str) -> Result<Room, &'static str> {
         let bytes = bytes(text).filter(|bytes| *bytes >= 1 << 10);
         bytes.map(Room).ok_or("expected a number of bytes from 1K on, such as 512M or 10G")
+    }
+}
+
+/// Memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory(pub usize);
+
+impl FromStr for Memory {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Memory, &'static str> {
+        let bytes = bytes(text).filter(|bytes| *bytes >= 1 << 20);
+        let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        bytes.map(Memory).ok_or("expected a number of bytes from 1M on, such as 64M or 2G")
     }
 }
 
@@ -365,6 +388,15 @@ mod tests {
         }
         for text in ["", "K", "1023", "65M", "1G", "-1", "1.5M", "99999999999999999999999M", "1é"] {
             assert!(refused::<Size>(text).contains("1K to 64M"), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory() {
+        assert_eq!("1M".parse::<Memory>().unwrap().0, 1 << 20);
+        assert_eq!("2G".parse::<Memory>().unwrap().0, 2 << 30);
+        for text in ["", "1048575", "-1", "1.5G", "99999999999999999999999M"] {
+            assert!(refused::<Memory>(text).contains("from 1M on"), "{text}");
         }
     }
 

@@ -52,7 +52,19 @@ impl Format {
     pub fn is_one_row(self) -> bool {
         self != Format::Event
     }
+
+    /// How a record of this format is given its delta; none where there is no place for one.
+    #[must_use]
+    pub fn with_delta(self) -> Option<WithDelta> {
+        match self {
+            Format::Ndjson => Some(ndjson::with_delta),
+            Format::Msgpack | Format::Text | Format::Export | Format::JournalJson | Format::Event => None,
+        }
+    }
 }
+
+/// Appends a record as it was encoded, and in it how many nanoseconds it came after the one before, where that is known.
+pub type WithDelta = fn(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>);
 
 /// What a user may choose about the output's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +115,16 @@ impl Encoded {
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() + self.events.iter().map(|events| events.bytes.len()).sum::<usize>()
+    }
+
+    /// The records of `rows`, each with its time.
+    pub fn records(&self) -> impl Iterator<Item = (&[u8], Option<Stamp>)> {
+        let mut start = 0;
+        self.rows.iter().map(move |row| {
+            let record = self.bytes.get(start..row.end).unwrap_or_default();
+            start = row.end;
+            (record, row.time)
+        })
     }
 
     /// Forgets what there is and keeps the buffers, as far as they have no more than `kept` bytes.

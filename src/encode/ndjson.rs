@@ -38,6 +38,18 @@ impl Ndjson {
     }
 }
 
+/// Appends a record as it was encoded, with its delta as the last field.
+pub fn with_delta(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
+    let (Some(delta), Some(open)) = (delta, record.strip_suffix(b"}\n")) else { return out.extend_from_slice(record) };
+    out.extend_from_slice(open);
+    if open != b"{" {
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"kata_delta_ns\":");
+    out.extend_from_slice(itoa::Buffer::new().format(delta).as_bytes());
+    out.extend_from_slice(b"}\n");
+}
+
 impl Ndjson {
     /// Fields of the carrier, of which most were there before.
     fn carrier(&mut self, carrier: &[Field<'_>], out: &mut Vec<u8>) {

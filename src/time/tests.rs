@@ -62,6 +62,18 @@ fn journald_counts_microseconds() {
 }
 
 #[test]
+fn every_year_of_four_digits_has_a_stamp() {
+    for (seconds, text) in
+        [(-62_167_219_200, b"0000-01-01T00:00:00.000000007Z"), (253_402_300_799, b"9999-12-31T23:59:59.000000007Z")]
+    {
+        assert_eq!(Stamp::from_epoch(seconds, 7).unwrap().as_bytes(), text);
+    }
+    assert_eq!(Stamp::from_epoch(-62_167_219_201, 0), None);
+    assert_eq!(Stamp::from_epoch(253_402_300_800, 0), None);
+    assert_eq!(Stamp::from_epoch(i64::MIN, 0), None);
+}
+
+#[test]
 fn seconds_since_1970() {
     let epoch = |text: &str| Stamp::parse(text.as_bytes()).unwrap().epoch().unwrap();
     assert_eq!(epoch("1970-01-01T00:00:00Z"), (0, 0));
@@ -76,6 +88,13 @@ proptest! {
         let time = jiff::Timestamp::new(seconds, 0).unwrap();
         let stamp = Stamp::parse(time.to_string().as_bytes()).unwrap();
         prop_assert_eq!(stamp.epoch(), Some((seconds, 0)));
+    }
+
+    #[test]
+    fn seconds_lead_back(seconds in -62_167_219_200_i64..253_402_300_800, nanos in 0_u32..1_000_000_000) {
+        let stamp = Stamp::from_epoch(seconds, nanos).unwrap();
+        prop_assert_eq!(stamp.epoch(), Some((seconds, nanos)));
+        prop_assert_eq!(Stamp::parse(stamp.as_bytes()), Some(stamp));
     }
 
     #[test]

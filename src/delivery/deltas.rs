@@ -1,0 +1,144 @@
+//! Gives each record how long it came after the one before it, once their order is known.
+
+use super::{Delivery, End};
+use crate::encode::{Encoded, WithDelta};
+use crate::position::Position;
+use crate::time::Stamp;
+
+/// On the way to another delivery.
+#[derive(Debug)]
+pub struct Deltas {
+    pub(super) inner: Delivery,
+    write: WithDelta,
+    /// The last time that was known, in nanoseconds since 1970.
+    before: Option<i128>,
+    /// The records as they are to be, used again and again.
+    bytes: Vec<u8>,
+}
+
+impl Deltas {
+    /// Writes deltas as this format has them ([`crate::encode::Format::with_delta`]).
+    #[must_use]
+    pub fn new(inner: Delivery, write: WithDelta) -> Deltas {
+        Deltas { inner, write, before: None, bytes: Vec::new() }
+    }
+
+    pub(super) fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+        self.add(out);
+        self.inner.put(out, position)
+    }
+
+    fn add(&mut self, out: &mut Encoded) {
+        self.bytes.clear();
+        let mut start = 0;
+        for row in &mut out.rows {
+            let record = out.bytes.get(start..row.end).unwrap_or_default();
+            start = row.end;
+            let now = row.time.as_ref().and_then(nanos);
+            let delta = now.zip(self.before).and_then(|(now, before)| i64::try_from(now - before).ok());
+            self.before = now.or(self.before);
+            (self.write)(record, delta, &mut self.bytes);
+            row.end = self.bytes.len();
+        }
+        debug_assert_eq!(start, out.bytes.len(), "all bytes are records");
+        std::mem::swap(&mut out.bytes, &mut self.bytes);
+    }
+}
+
+fn nanos(time: &Stamp) -> Option<i128> {
+    let (seconds, nanos) = time.epoch()?;
+    Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::delivery::{Direct, Window};
+    use crate::encode::{Format, Row};
+    use crate::sink::Output;
+
+    fn deltas() -> Deltas {
+        let output = Output::open(Some("/dev/null".as_ref()), false, &[]).unwrap();
+        let window = Window { size: 1 << 20, age: std::time::Duration::from_secs(1) };
+        let direct = Direct::new(output, window, Checkpoint::forgetful());
+        Deltas::new(Delivery::Direct(direct), Format::Ndjson.with_delta().unwrap())
+    }
+
+    fn batch(records: &[(&str, Option<&str>)]) -> Encoded {
+        let mut out = Encoded::default();
+        for (record, time) in records {
+            out.bytes.extend_from_slice(record.as_bytes());
+            out.bytes.push(b'\n');
+            let time = time.map(|time| Stamp::parse(time.as_bytes()).unwrap());
+            out.rows.push(Row { end: out.bytes.len(), time });
+        }
+        out
+    }
+
+    #[track_caller]
+    fn check(deltas: &mut Deltas, records: &[(&str, Option<&str>)], expected: &[&str]) {
+        let mut out = batch(records);
+        deltas.add(&mut out);
+        let lines: Vec<_> = out.records().map(|(record, _)| String::from_utf8_lossy(record).into_owned()).collect();
+        let expected: Vec<_> = expected.iter().map(|record| format!("{record}\n")).collect();
+        assert_eq!(lines, expected);
+        assert_eq!(out.rows.iter().map(|row| row.time).collect::<Vec<_>>(), {
+            let times = records.iter().map(|(_, time)| time.and_then(|time| Stamp::parse(time.as_bytes())));
+            times.collect::<Vec<_>>()
+        });
+    }
+
+    #[test]
+    fn it_counts_from_the_last_time_that_was_known() {
+        let mut deltas = deltas();
+        check(
+            &mut deltas,
+            &[
+                (r#"{"a":0}"#, None),
+                (r#"{"a":1}"#, Some("1969-12-31T23:59:59.999999999Z")),
+                ("{}", Some("1970-01-01T00:00:01Z")),
+                (r#"{"a":"}"}"#, None),
+            ],
+            &[r#"{"a":0}"#, r#"{"a":1}"#, r#"{"kata_delta_ns":1000000001}"#, r#"{"a":"}"}"#],
+        );
+        // And from one batch to the next.
+        check(&mut deltas, &[], &[]);
+        check(
+            &mut deltas,
+            &[
+                (r#"{"a":2}"#, Some("1970-01-01T00:00:00.5Z")),
+                (r#"{"a":3}"#, Some("1970-01-01T00:00:00.5Z")),
+                (r#"{"a":4}"#, Some("2262-04-11T23:47:16.854775807Z")),
+            ],
+            &[
+                r#"{"a":2,"kata_delta_ns":-500000000}"#,
+                r#"{"a":3,"kata_delta_ns":0}"#,
+                r#"{"a":4,"kata_delta_ns":9223372036354775807}"#,
+            ],
+        );
+        // More than 292 years are more than the type has.
+        check(
+            &mut deltas,
+            &[("{}", Some("9999-12-31T23:59:59Z")), ("{}", Some("9999-12-31T23:59:58Z"))],
+            &["{}", r#"{"kata_delta_ns":-1000000000}"#],
+        );
+    }
+
+    #[test]
+    fn the_steady_state_allocates_nothing() {
+        let mut deltas = deltas();
+        let mut records = vec![(r#"{"a":1}"#, Some("1970-01-01T00:00:01Z")); 100];
+        records.push((r#"{"a":1}"#, Some("1970-01-01T00:00:02Z")));
+        let given = batch(&records);
+        let mut out = Encoded::default();
+        let mut again = || {
+            out.bytes.extend_from_slice(&given.bytes);
+            out.rows.extend_from_slice(&given.rows);
+            deltas.put(&mut out, None).unwrap();
+        };
+        (0..3).for_each(|_| again());
+        let counted = allocation_counter::measure(again);
+        assert_eq!(counted.count_total, 0);
+    }
+}

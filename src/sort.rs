@@ -1,0 +1,267 @@
+//! Records in order of time, however many there are: what does not fit into memory is sorted in parts, which wait in
+//! temporary files to be merged (external merge sort; Knuth, The Art of Computer Programming, volume 3, section 5.4).
+
+mod run;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::encode::{Encoded, Row};
+use crate::exit::Exit;
+use crate::time::Stamp;
+use run::{Merge, Run, Writer};
+
+/// So many parts are merged at once, which bounds the files that are open and the memory for reading them.
+const FAN: usize = 64;
+
+/// How many bytes are handed on at once, or written to a file.
+const PIECE: usize = 256 << 10;
+
+/// A temporary file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "sort: cannot use a temporary file in \"{directory}\": {source}; name a directory with room for all records in TMPDIR, \
+     or let katalog have more memory with --sort-memory",
+    directory = directory.display()
+)]
+pub struct SortError {
+    directory: PathBuf,
+    source: io::Error,
+}
+
+impl SortError {
+    /// How the program ends for it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        Exit::from_write_error(&self.source)
+    }
+}
+
+/// Where a record belongs, as one number that no other record has: from the top, 40 bits of seconds and 30 of
+/// nanoseconds, 57 for how many records came before it, and one that says whether the time is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u128);
+
+/// What is added to seconds since 1970, so that none is negative: those of the year 0 are above -2^36.
+const BIAS: i64 = 1 << 38;
+
+impl Key {
+    fn new(moment: u128, number: u64, own: bool) -> Key {
+        Key(moment << 58 | u128::from(number) << 1 | u128::from(own))
+    }
+
+    /// A time as the upper part of a key.
+    fn moment(time: Stamp) -> Option<u128> {
+        let (seconds, nanos) = time.epoch()?;
+        Some(u128::from((seconds + BIAS).unsigned_abs()) << 30 | u128::from(nanos))
+    }
+
+    /// The time, if it is the record's own.
+    fn time(self) -> Option<Stamp> {
+        let moment = (self.0 & 1 == 1).then_some(self.0 >> 58)?;
+        Stamp::from_epoch((moment >> 30) as i64 - BIAS, (moment & ((1 << 30) - 1)) as u32)
+    }
+}
+
+/// Records in memory. Their order is made by moving what says where they are.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key: Key,
+    start: usize,
+    length: usize,
+}
+
+impl Held {
+    fn size(&self) -> usize {
+        self.bytes.len() + self.places.len() * size_of::<Place>()
+    }
+
+    fn push(&mut self, key: Key, record: &[u8]) {
+        self.places.push(Place { key, start: self.bytes.len(), length: record.len() });
+        self.bytes.extend_from_slice(record);
+    }
+
+    fn sort(&mut self) {
+        // Keys are all different, so nothing depends on how the algorithm treats equal ones.
+        self.places.sort_unstable_by_key(|place| place.key);
+    }
+
+    fn get(&self, index: usize) -> Option<(Key, &[u8])> {
+        let place = self.places.get(index)?;
+        Some((place.key, self.bytes.get(place.start..place.start + place.length)?))
+    }
+
+    fn records(&self) -> impl Iterator<Item = (Key, &[u8])> {
+        (0..self.places.len()).filter_map(|index| self.get(index))
+    }
+}
+
+/// Takes records in any order. It is told where an input begins, because a record without a time stays behind the one
+/// that it followed there.
+#[derive(Debug)]
+pub struct Sorter {
+    /// How many bytes are held, what says where records are included. A larger record is held alone.
+    memory: usize,
+    directory: PathBuf,
+    held: Held,
+    /// Parts on disk, those that were merged most often first.
+    runs: Vec<Run>,
+    /// How many records came so far.
+    count: u64,
+    /// The time that the next record has if it has none.
+    moment: u128,
+}
+
+impl Sorter {
+    /// Sorts in so many bytes of memory, and with files in this directory where they are not enough. A file that cannot be
+    /// found by others is made with the first record that does not fit.
+    #[must_use]
+    pub fn new(memory: usize, directory: PathBuf) -> Sorter {
+        Sorter { memory, directory, held: Held::default(), runs: Vec::new(), count: 0, moment: 0 }
+    }
+
+    /// What comes from now on is of another input. Records before its first time come before all that have one.
+    pub fn begin_input(&mut self) {
+        self.moment = 0;
+    }
+
+    /// Takes a record. Among those of one time the order stays.
+    ///
+    /// # Errors
+    /// If it does not fit into memory, and a temporary file cannot be written.
+    pub fn push(&mut self, record: &[u8], time: Option<Stamp>) -> Result<(), SortError> {
+        if self.held.size() + record.len() + size_of::<Place>() > self.memory && !self.held.places.is_empty() {
+            self.spill().map_err(failed(&self.directory))?;
+        }
+        let own = time.and_then(Key::moment);
+        self.moment = own.unwrap_or(self.moment);
+        self.held.push(Key::new(self.moment, self.count, own.is_some()), record);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// How many bytes are in temporary files.
+    #[must_use]
+    pub fn spilled(&self) -> u64 {
+        self.runs.iter().map(|run| run.size).sum()
+    }
+
+    /// The directory of temporary files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// All records in their order.
+    ///
+    /// # Errors
+    /// If a temporary file cannot be written or read.
+    pub fn finish(mut self) -> Result<Merged, SortError> {
+        if self.runs.is_empty() {
+            self.held.sort();
+            return Ok(Merged { directory: self.directory, rest: Rest::Held(self.held, 0) });
+        }
+        let merge = self.last_merge().map_err(failed(&self.directory))?;
+        Ok(Merged { directory: self.directory, rest: Rest::Files(merge) })
+    }
+
+    fn last_merge(&mut self) -> io::Result<Merge> {
+        self.spill()?;
+        self.held = Held::default();
+        while let Some(more) = self.runs.len().checked_sub(FAN).filter(|more| *more > 0) {
+            // No more than it takes, and the smallest ones.
+            self.merge_last((more + 1).min(FAN))?;
+        }
+        Merge::new(std::mem::take(&mut self.runs), self.memory)
+    }
+
+    /// Writes what is held to a file, and merges files where there are too many.
+    fn spill(&mut self) -> io::Result<()> {
+        self.held.sort();
+        let mut writer = Writer::new(&self.directory)?;
+        for (key, record) in self.held.records() {
+            writer.put(key, record)?;
+        }
+        self.runs.push(writer.finish(0)?);
+        self.held.bytes.clear();
+        self.held.bytes.shrink_to(self.memory);
+        self.held.places.clear();
+        // Only parts that were merged equally often are merged again, so that a record is copied a few times, not with
+        // every spill.
+        while let Some(first) = self.runs.len().checked_sub(FAN)
+            && self.runs.get(first).map(|run| run.merges) == self.runs.last().map(|run| run.merges)
+        {
+            // Reading takes the memory that the records had.
+            self.held = Held::default();
+            self.merge_last(FAN)?;
+        }
+        Ok(())
+    }
+
+    /// Merges the last parts into one.
+    fn merge_last(&mut self, count: usize) -> io::Result<()> {
+        let runs = self.runs.split_off(self.runs.len().saturating_sub(count));
+        let merges = runs.iter().map(|run| run.merges).max().unwrap_or(0) + 1;
+        let mut merge = Merge::new(runs, self.memory)?;
+        let mut writer = Writer::new(&self.directory)?;
+        let mut record = Vec::new();
+        while let Some(key) = merge.take(&mut record)? {
+            writer.put(key, &record)?;
+            record.clear();
+        }
+        let at = self.runs.iter().position(|run| run.merges < merges).unwrap_or(self.runs.len());
+        self.runs.insert(at, writer.finish(merges)?);
+        Ok(())
+    }
+}
+
+/// Records in order of time.
+#[derive(Debug)]
+pub struct Merged {
+    directory: PathBuf,
+    rest: Rest,
+}
+
+/// Where the records are that come next.
+#[derive(Debug)]
+enum Rest {
+    /// In memory, from this one on.
+    Held(Held, usize),
+    Files(Merge),
+}
+
+impl Merged {
+    /// Appends the records that come next, some 256 KiB of them; false where there are no more.
+    ///
+    /// # Errors
+    /// If a temporary file cannot be read.
+    pub fn fill(&mut self, out: &mut Encoded) -> Result<bool, SortError> {
+        let start = out.bytes.len();
+        while out.bytes.len() - start < PIECE {
+            let key = match &mut self.rest {
+                Rest::Held(held, next) => held.get(*next).map(|(key, record)| {
+                    *next += 1;
+                    out.bytes.extend_from_slice(record);
+                    key
+                }),
+                Rest::Files(merge) => merge.take(&mut out.bytes).map_err(failed(&self.directory))?,
+            };
+            let Some(key) = key else { break };
+            out.rows.push(Row { end: out.bytes.len(), time: key.time() });
+        }
+        Ok(out.bytes.len() > start)
+    }
+}
+
+fn failed(directory: &Path) -> impl FnOnce(io::Error) -> SortError {
+    |source| SortError { directory: directory.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests;

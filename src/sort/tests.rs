@@ -1,0 +1,162 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// What is pushed; none begins an input.
+type Given = Option<(Vec<u8>, Option<Stamp>)>;
+
+fn time(seconds: i64, nanos: u32) -> Option<Stamp> {
+    Stamp::from_epoch(seconds, nanos)
+}
+
+/// The order that is asked for, by a stable sort in memory.
+fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<Stamp>)> {
+    let mut before = None;
+    let mut all = Vec::new();
+    for given in given {
+        let Some((record, time)) = given else {
+            before = None;
+            continue;
+        };
+        before = time.or(before);
+        all.push((before.map(|time| *time.as_bytes()), (record.clone(), *time)));
+    }
+    all.sort_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, record)| record).collect()
+}
+
+fn fill(sorter: &mut Sorter, given: &[Given]) {
+    for given in given {
+        match given {
+            Some((record, time)) => sorter.push(record, *time).unwrap(),
+            None => sorter.begin_input(),
+        }
+    }
+}
+
+fn drain(sorter: Sorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
+    let mut merged = sorter.finish().unwrap();
+    let mut out = Encoded::default();
+    let mut all = Vec::new();
+    while merged.fill(&mut out).unwrap() {
+        assert_eq!(out.rows.last().map(|row| row.end), Some(out.bytes.len()));
+        all.extend(out.records().map(|(record, time)| (record.to_vec(), time)));
+        out.clear(usize::MAX);
+    }
+    all
+}
+
+fn sorter(memory: usize) -> Sorter {
+    Sorter::new(memory, std::env::temp_dir())
+}
+
+/// Few moments, so that many are equal, and the whole range of years.
+fn given() -> impl Strategy<Value = Given> {
+    let seconds = prop_oneof![
+        8 => 0_i64..4,
+        1 => Just(-62_167_219_200),
+        1 => Just(253_402_300_799),
+    ];
+    let time = prop_oneof![
+        1 => Just(None),
+        4 => (seconds, prop_oneof![Just(0), Just(1), Just(999_999_999)]).prop_map(|(seconds, nanos)| time(seconds, nanos)),
+    ];
+    prop_oneof![
+        1 => Just(None),
+        20 => (prop::collection::vec(any::<u8>(), 1..40), time).prop_map(Some),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_is_that_of_a_stable_sort(given in prop::collection::vec(given(), 0..400), memory in 1_usize..8000) {
+        let mut sorter = sorter(memory);
+        fill(&mut sorter, &given);
+        prop_assert_eq!(drain(sorter), reference(&given));
+    }
+}
+
+#[test]
+fn parts_of_parts() {
+    // Each record is a part of its own, so parts are merged, and what came of that again.
+    let given: Vec<Given> = (0..FAN as i64 * (FAN as i64 + 2) + 70)
+        .map(|number| Some((vec![number as u8], time(number * 7919 % 5003, 0))))
+        .collect();
+    let mut sorter = sorter(1);
+    let mut most = 0;
+    for given in &given {
+        fill(&mut sorter, std::slice::from_ref(given));
+        most = most.max(sorter.runs.len());
+        assert!(sorter.runs.is_sorted_by_key(|run| std::cmp::Reverse(run.merges)));
+    }
+    assert_eq!(sorter.runs[0].merges, 2);
+    assert!(most < 2 * FAN, "{most} files are open");
+    assert_eq!(drain(sorter), reference(&given));
+}
+
+#[test]
+fn a_giant_comes_alone() {
+    let giant = vec![7; 3 << 20];
+    let given: Vec<Given> = (0..200)
+        .map(|number| {
+            let record = if number % 50 == 3 { giant.clone() } else { vec![number as u8; 900] };
+            Some((record, time(i64::from(number * 31 % 100), 0)))
+        })
+        .collect();
+    let mut sorter = sorter(64 << 10);
+    for given in &given {
+        fill(&mut sorter, std::slice::from_ref(given));
+        assert!(sorter.held.size() <= 64 << 10 || sorter.held.places.len() == 1);
+    }
+    assert!(sorter.spilled() > 12 << 20);
+    assert!(drain(sorter) == reference(&given));
+}
+
+#[test]
+fn what_fits_is_not_written() {
+    let mut sorter = Sorter::new(1 << 10, "/no/such/directory".into());
+    sorter.push(&[1; 500], time(2, 0)).unwrap();
+    sorter.push(&[2; 400], time(1, 0)).unwrap();
+    assert_eq!(sorter.spilled(), 0);
+    assert_eq!(drain(sorter), [(vec![2; 400], time(1, 0)), (vec![1; 500], time(2, 0))]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let mut sorter = Sorter::new(1 << 10, "/no/such/directory".into());
+    sorter.push(&[1; 1000], None).unwrap();
+    let error = sorter.push(&[2; 1000], None).unwrap_err();
+    assert_eq!(error.exit(), Exit::Io);
+    let text = error.to_string();
+    assert!(text.starts_with("sort: ") && text.contains("\"/no/such/directory\"") && text.contains("TMPDIR"), "{text}");
+}
+
+#[test]
+fn the_steady_state_allocates_nothing() {
+    let mut sorter = sorter(64 << 10);
+    let record = [9; 500];
+    // Up to one spill.
+    let mut number = 0;
+    let mut push = |sorter: &mut Sorter| {
+        number += 1;
+        sorter.push(&record, time(number * 7919 % 100, 5)).unwrap();
+    };
+    while sorter.spilled() == 0 {
+        push(&mut sorter);
+    }
+    let counted = allocation_counter::measure(|| (0..100).for_each(|_| push(&mut sorter)));
+    assert_eq!(counted.count_total, 0);
+    while sorter.spilled() < 10 << 20 {
+        push(&mut sorter);
+    }
+    let mut merged = sorter.finish().unwrap();
+    let mut out = Encoded::default();
+    for _ in 0..2 {
+        merged.fill(&mut out).unwrap();
+        out.clear(usize::MAX);
+    }
+    let counted = allocation_counter::measure(|| assert!(merged.fill(&mut out).unwrap()));
+    assert_eq!(counted.count_total, 0);
+}

@@ -1,0 +1,386 @@
+//! `--sort time` and `--delta`: the program against a stable sort in memory, within the memory that it is given.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::support::journal::samples::{BOOT, NEXT_BOOT, service};
+use crate::support::journal::{Shape, file};
+use crate::support::katalog;
+use crate::support::pipeline::{Record, records};
+
+/// Numbers that look like chance and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// So many lines of a log, some without a time, some of one time, and with a clock that is set back now and then.
+fn log(seed: u64, lines: u64, longest: u64) -> String {
+    let mut numbers = Numbers(seed);
+    let mut log = String::new();
+    let mut clock = 0;
+    for number in 0..lines {
+        clock = match numbers.below(50) {
+            0 => clock / 2,
+            1..8 => clock,
+            _ => clock + numbers.below(3_000_000),
+        };
+        let (minutes, micros) = (clock / 60_000_000 % 60, clock % 60_000_000);
+        if numbers.below(10) > 0 {
+            let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+            write!(log, "time=\"2031-01-01T07:{minutes:02}:{seconds:02}.{micros:06}Z\" ").unwrap();
+        }
+        let text = "x".repeat(numbers.below(longest) as usize);
+        writeln!(log, "level=info msg=\"line {number} of {seed}\" source=runtime text={text}").unwrap();
+    }
+    log
+}
+
+fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn over(inputs: &[PathBuf], flags: &[&str]) -> Command {
+    let mut command = katalog();
+    command.args(flags).args(inputs);
+    command
+}
+
+#[track_caller]
+fn ends(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
+    output
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn lines(output: &[u8]) -> Vec<&[u8]> {
+    output.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+/// The time in a record of JSON, as text, whose order is that of time.
+fn time(line: &[u8]) -> Option<&[u8]> {
+    let key = b"\"kata_time\":\"";
+    let start = line.windows(key.len()).position(|window| window == key)? + key.len();
+    Some(&line[start..start + 30])
+}
+
+/// What is to come out: the records of each input, as they come without `--sort`, in a stable sort.
+fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
+    let outputs: Vec<_> =
+        inputs.iter().map(|input| ends(&mut over(std::slice::from_ref(input), flags), 0).stdout).collect();
+    let mut all = Vec::new();
+    for output in &outputs {
+        let mut before = None;
+        for line in lines(output) {
+            before = time(line).or(before);
+            all.push((before, line));
+        }
+    }
+    all.sort_by_key(|(time, _)| *time);
+    all.into_iter().flat_map(|(_, line)| line).copied().collect()
+}
+
+/// Three logs whose times go through each other.
+fn logs(folder: &Path, count: u64) -> Vec<PathBuf> {
+    (1..=3).map(|number| put(folder, &format!("{number}.log"), log(number, count, 80))).collect()
+}
+
+#[test]
+fn all_inputs_come_in_one_order_whatever_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inputs = logs(folder.path(), 2000);
+    inputs.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson"));
+    inputs.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log"));
+    let expected = reference(&inputs, &[]);
+    let plain = ends(&mut over(&inputs, &[]), 0).stdout;
+    assert!(expected != plain && expected.len() == plain.len());
+    for threads in ["1", "2", "5"] {
+        let sorted = ends(&mut over(&inputs, &["--sort", "time", "--threads", threads]), 0);
+        assert!(sorted.stdout == expected, "{threads} threads");
+        assert_eq!(said(&sorted), "");
+    }
+    assert!(ends(&mut over(&inputs, &["--sort=none"]), 0).stdout == plain);
+}
+
+#[test]
+fn journals_of_several_machines_and_a_log_come_in_one_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for (machine, boot) in [(1, BOOT), (2, NEXT_BOOT)] {
+        let entry = |number: u64| {
+            let mut entry = service(number, boot);
+            entry.fields.retain(|(name, _)| name != "_SOURCE_REALTIME_TIMESTAMP");
+            // The clock of the second machine is set back once.
+            entry.realtime -= if machine == 2 && number >= 40 { 30_500_000 } else { 0 };
+            entry
+        };
+        let entries: Vec<_> = (0..90).map(entry).collect();
+        let shape = Shape { file_id: machine, machine_id: machine, seqnum_id: machine, ..Shape::default() };
+        let directory = folder.path().join(format!("{machine:032x}"));
+        fs::create_dir(&directory).unwrap();
+        put(&directory, "system.journal", file(&shape, &entries));
+    }
+    let line = |second: u32| {
+        format!("time=\"2023-11-14T22:13:{second}.25Z\" level=info msg=\"of a file\" source=runtime\nand no time\n")
+    };
+    let log = put(folder.path(), "kata.log", [35, 55, 21].map(line).concat());
+    // The journals are one input, whose order is that of their reader.
+    let inputs = [folder.path().to_owned(), log];
+    let expected = reference(&inputs, &[]);
+    assert_eq!(lines(&expected).len(), 2 * 54 + 6);
+    let plain = ends(&mut over(&inputs, &[]), 0).stdout;
+    let sorted = ends(&mut over(&inputs, &["--sort=time"]), 0).stdout;
+    assert!(sorted == expected && sorted != plain);
+}
+
+#[test]
+fn what_passes_has_the_time_of_its_carrier() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |seconds: u32, identifier: &str| {
+        format!(
+            "{{\"__REALTIME_TIMESTAMP\":\"{}000000\",\"SYSLOG_IDENTIFIER\":\"{identifier}\",\"MESSAGE\":\"at {seconds}\"}}\n",
+            1_900_000_000 + seconds
+        )
+    };
+    let first = put(folder.path(), "1", entry(5, "sshd") + &entry(1, "kata") + &entry(9, "sshd"));
+    let second = put(folder.path(), "2", entry(7, "kata") + &entry(3, "cron") + &entry(5, "cron"));
+    let sorted = ends(&mut over(&[first, second], &["--others=pass", "--sort=time"]), 0).stdout;
+    let texts: Vec<String> = records(&sorted)
+        .iter()
+        .map(|record| format!("{} {}", record.text("SYSLOG_IDENTIFIER").unwrap(), record.text("MESSAGE").unwrap()))
+        .collect();
+    assert_eq!(texts, ["kata at 1", "cron at 3", "sshd at 5", "cron at 5", "kata at 7", "sshd at 9"]);
+}
+
+#[test]
+fn the_order_of_msgpack_is_that_of_the_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 300);
+    let json = ends(&mut over(&inputs, &["--sort=time"]), 0).stdout;
+    let packed = ends(&mut over(&inputs, &["--sort=time", "--format=msgpack"]), 0).stdout;
+    let mut rest = packed.as_slice();
+    for line in lines(&json) {
+        let value = rmpv::decode::read_value(&mut rest).unwrap();
+        let record: Record = serde_json::from_slice(line).unwrap();
+        let message = value.as_map().unwrap().iter().find(|(key, _)| key.as_str() == Some("kata_msg")).unwrap();
+        assert_eq!(message.1.as_str(), record.text("kata_msg"));
+    }
+    assert!(rest.is_empty());
+}
+
+/// The output, and how much memory the process had at most, in KiB, when all but little of the output was written.
+fn peak(command: &mut Command, all: usize) -> (Vec<u8>, usize) {
+    /// More than a pipe takes, so that the process is still there.
+    const LEFT: usize = 512 << 10;
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = vec![0; all - LEFT];
+    let mut pipe = child.stdout.take().unwrap();
+    pipe.read_exact(&mut output).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    pipe.read_to_end(&mut output).unwrap();
+    assert!(child.wait().unwrap().success());
+    (output, line.trim().strip_suffix(" kB").unwrap().parse().unwrap())
+}
+
+#[test]
+fn memory_is_what_it_was_given() {
+    /// Beside what it was given: buffers of the files, and what the allocator keeps.
+    const BESIDE: usize = 4 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let inputs: Vec<PathBuf> =
+        (1..=2).map(|number| put(folder.path(), &format!("{number}.log"), log(number, 10_000, 4000))).collect();
+    assert!(inputs.iter().map(|input| input.metadata().unwrap().len()).sum::<u64>() > 40_000_000);
+    let expected = reference(&inputs, &[]);
+    let (_, plain) = peak(&mut over(&inputs, &[]), expected.len());
+    for megabytes in [1, 8] {
+        let flags = ["--sort=time", &format!("--sort-memory={megabytes}M"), "--verbose"];
+        let mut command = over(&inputs, &flags);
+        let temporary = tempfile::tempdir().unwrap();
+        command.env("TMPDIR", temporary.path()).stderr(Stdio::null());
+        let (sorted, most) = peak(&mut command, expected.len());
+        assert!(sorted == expected, "{megabytes} MiB");
+        assert!(most <= plain + (megabytes << 10) + BESIDE, "{megabytes} MiB: {most} KiB, without sorting {plain} KiB");
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing stays");
+    }
+}
+
+#[test]
+fn giants_come_in_order_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inputs = logs(folder.path(), 1000);
+    let giant = |second: u32| {
+        let text = "y".repeat(3 << 20);
+        format!("time=\"2031-01-01T07:00:{second:02}Z\" level=info msg=giant source=runtime text={text}\n")
+    };
+    let giants: String = [9, 2, 2, 5, 1].map(giant).concat();
+    inputs.insert(1, put(folder.path(), "giants.log", giants));
+    let expected = reference(&inputs, &["--max-line=4M"]);
+    let sorted = ends(&mut over(&inputs, &["--max-line=4M", "--sort=time", "--sort-memory=1M"]), 0).stdout;
+    assert!(sorted == expected);
+}
+
+#[test]
+fn files_are_made_only_where_they_are_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 2000);
+    let missing = folder.path().join("missing");
+    let expected = reference(&inputs, &[]);
+    let sorted = ends(over(&inputs, &["--sort=time"]).env("TMPDIR", &missing), 0).stdout;
+    assert!(sorted == expected);
+    // An empty variable counts as not set.
+    assert!(ends(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", ""), 0).stdout == expected);
+    let output = ends(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", &missing), 74);
+    assert!(output.stdout.is_empty(), "a part would pass for the whole");
+    let message = said(&output);
+    assert!(message.contains(missing.to_str().unwrap()) && message.contains("TMPDIR"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn a_full_directory_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 8000);
+    // No file of more than 100 blocks of 512 bytes, and an error instead of a signal.
+    let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
+    let sorting = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(sorting.get_program()).args(sorting.get_args());
+    command.env("TMPDIR", folder.path()).stdin(Stdio::null());
+    let output = ends(&mut command, 74);
+    assert!(output.stdout.is_empty());
+    let message = said(&output);
+    assert!(message.contains(folder.path().to_str().unwrap()) && message.contains("TMPDIR"), "{message}");
+}
+
+#[test]
+fn merging_is_said_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 4000);
+    let output = ends(&mut over(&inputs, &["--sort=time", "--sort-memory=1M", "--verbose"]), 0);
+    assert_eq!(said(&output).matches("sort: merging").count(), 1, "{}", said(&output));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_merging_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 8000);
+    let mut command = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut some = [0; 1000];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), said(&output)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_signal_leaves_the_beginning_of_the_output_and_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 8000);
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    let mut child = command.env("TMPDIR", temporary.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdout.take().unwrap();
+    let mut given = vec![0; 100_000];
+    pipe.read_exact(&mut given).unwrap();
+    // More than a pipe takes is still to come.
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    pipe.read_to_end(&mut given).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    let expected = reference(&inputs, &[]);
+    assert!(expected.len() > given.len() && expected.starts_with(&given));
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_input_that_fails_does_not_keep_the_others_from_being_sorted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inputs = logs(folder.path(), 100);
+    let expected = reference(&inputs, &[]);
+    inputs.insert(1, folder.path().join("missing.log"));
+    let output = ends(&mut over(&inputs, &["--sort=time"]), 66);
+    assert!(output.stdout == expected);
+    assert!(said(&output).contains("missing.log"));
+}
+
+#[test]
+fn what_cannot_be_sorted_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 1);
+    let state = folder.path().join("state");
+    let state = ["--once", "--state-dir", state.to_str().unwrap()];
+    for (flags, named) in [
+        (&["--follow"] as &[&str], &["sort: ", "--follow"]),
+        (&state, &["sort: ", "--once"]),
+        (&state[1..], &["state-dir: ", "--once"]),
+        (&["--to=forward://localhost:1"], &["sort: ", "--to"]),
+        (&["--format=text"], &["sort: ", "--format"]),
+        (&["--format=export"], &["sort: ", "--format"]),
+        (&["--format=journal-json"], &["sort: ", "--format"]),
+        (&["--sort-memory=1000"], &["--sort-memory", "1M"]),
+    ] {
+        let output = ends(over(&inputs, &["--sort=time"]).args(flags), 64);
+        for name in named {
+            assert!(said(&output).contains(name), "{flags:?}: {}", said(&output));
+        }
+    }
+    for flags in [["--to=forward://localhost:1"], ["--format=msgpack"], ["--format=text"], ["--format=export"]] {
+        let output = ends(over(&inputs, &["--delta"]).args(flags), 64);
+        assert!(said(&output).contains("delta: "), "{flags:?}: {}", said(&output));
+    }
+}
+
+/// The nanoseconds since 1970 that a record gives as its time.
+fn nanos(record: &Record) -> Option<i128> {
+    Some(record.text("kata_time")?.parse::<jiff::Timestamp>().unwrap().as_nanosecond())
+}
+
+#[test]
+fn deltas_are_those_of_the_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inputs = logs(folder.path(), 3000);
+    // What a payload calls so does not take the name.
+    let clash =
+        "time=\"2031-01-01T07:00:00Z\" level=info msg=x source=runtime delta_ns=9 fields_delta_ns=8 delta.ns=7\n";
+    inputs.push(put(folder.path(), "clash.log", clash));
+    for order in [&["--sort=none"] as &[&str], &["--sort=time"], &["--sort=time", "--sort-memory=1M"]] {
+        let plain = ends(&mut over(&inputs, order), 0).stdout;
+        let given = ends(over(&inputs, order).arg("--delta"), 0).stdout;
+        for threads in ["2", "5"] {
+            assert!(ends(over(&inputs, order).args(["--delta", "--threads", threads]), 0).stdout == given, "{threads}");
+        }
+        let mut before: Option<i128> = None;
+        let mut negative = 0;
+        let (plain, given) = (records(&plain), records(&given));
+        assert_eq!(plain.len(), given.len());
+        for (plain, mut given) in plain.into_iter().zip(given) {
+            let now = nanos(&plain);
+            let delta = now.zip(before).map(|(now, before)| now - before);
+            before = now.or(before);
+            if let Some(delta) = delta {
+                let (key, value) = given.0.pop().unwrap();
+                assert_eq!((key.as_str(), value.as_i64().map(i128::from)), ("kata_delta_ns", Some(delta)));
+                negative += usize::from(delta < 0);
+            }
+            assert_eq!(given, plain);
+            if plain.text("kata_msg") == Some("x") {
+                let kept = ["kata_fields_delta_ns", "kata_fields_delta_ns_2", "kata_fields_delta_ns_3"];
+                assert_eq!(kept.map(|key| plain.text(key).is_some()), [true; 3], "{plain:?}");
+            }
+        }
+        assert_eq!(negative > 0, order == ["--sort=none"]);
+    }
+}
