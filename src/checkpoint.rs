@@ -59,6 +59,16 @@ pub enum CheckpointError {
         /// What is wrong.
         cause: String,
     },
+    /// An earlier run has spooled records for servers of another protocol.
+    #[error(
+        "spool: \"{path}\" is for servers of another protocol. Deliver what is there to one of those first, or name \
+         another directory",
+        path = path.display()
+    )]
+    OtherProtocol {
+        /// The file.
+        path: PathBuf,
+    },
     /// Saving failed.
     #[error("state-dir: cannot save the position in \"{path}\": {source}", path = path.display())]
     Save {
@@ -80,6 +90,7 @@ impl CheckpointError {
             CheckpointError::Open { .. } | CheckpointError::Save { .. } => Exit::Io,
             CheckpointError::InUse { .. } => Exit::Busy,
             CheckpointError::Damaged { .. } => Exit::Data,
+            CheckpointError::OtherProtocol { .. } => Exit::Config,
         }
     }
 }

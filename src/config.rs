@@ -5,6 +5,7 @@
 
 mod delivery;
 pub mod options;
+mod read;
 mod schema;
 pub mod values;
 
@@ -17,7 +18,7 @@ use crate::component;
 use crate::delivery::{SpoolSettings, Window};
 use crate::position::FilePosition;
 use crate::report::StatsFormat;
-use crate::sink::forward;
+use crate::sink::Receiver;
 use crate::{encode, normalize, select, source};
 use options::Options;
 use values::{ColorChoice, Lines, Sort, StatsChoice};
@@ -114,7 +115,7 @@ pub struct Config {
     /// Say what is being read, and which entries have flaws.
     pub verbose: bool,
     /// Servers that get the records in place of the output.
-    pub forward: Option<forward::Settings>,
+    pub receiver: Option<Receiver>,
     /// The files with the secrets of the handshake.
     pub shared_key_file: Option<PathBuf>,
     /// The same for the password.
@@ -245,11 +246,13 @@ impl Config {
         let drop = longer(file.drop.take(), DROP, flags.drop.take());
         let prune = longer(file.prune.take(), PRUNE, flags.prune.take());
         let mut options = flags.or(file);
-        let forward = delivery::servers(&mut options);
-        let format = match options.format.unwrap_or(encode::Format::Ndjson) {
+        let receiver = delivery::receiver(&mut options);
+        let syslog = delivery::messages(&options, receiver.as_ref());
+        let format = match (options.format.unwrap_or(encode::Format::Ndjson), &receiver) {
             // What else is asked for cannot be sent, and is refused later.
-            encode::Format::Ndjson | encode::Format::Msgpack if forward.is_some() => encode::Format::Event,
-            format => format,
+            (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Forward(_))) => encode::Format::Event,
+            (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Syslog(_))) => encode::Format::Syslog,
+            (format, _) => format,
         };
         let output = options.output.take().filter(|path| path.as_os_str() != "-");
         let color = match options.color.unwrap_or(ColorChoice::Auto) {
@@ -277,7 +280,7 @@ impl Config {
                 input_format: options.input_format.unwrap_or(source::InputFormat::Auto),
                 max_line: options.max_line.map_or(1 << 20, |size| size.0),
                 // So that what comes of a batch is not much more than what goes out at once.
-                block: if forward.is_some() { (window.size / 4).clamp(4 << 10, BLOCK) } else { BLOCK },
+                block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, BLOCK) } else { BLOCK },
             },
             journal: source::JournalSettings {
                 of_this_machine: options.journal.unwrap_or(false),
@@ -317,6 +320,7 @@ impl Config {
                 color: color && format == encode::Format::Text,
                 schema: options.schema.unwrap_or_default(),
                 own: record_id.iter().chain(&tag_key).cloned().collect(),
+                syslog,
             },
             tag_key,
             tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
@@ -339,7 +343,7 @@ impl Config {
             strict: options.strict.unwrap_or(false),
             fail_if_empty: options.fail_if_empty.unwrap_or(false),
             verbose: options.verbose.unwrap_or(false),
-            forward,
+            receiver,
             shared_key_file: path(options.shared_key_file),
             password_file: path(options.password_file),
             window,
@@ -350,6 +354,7 @@ impl Config {
                 directory,
                 limit: options.spool_limit.map_or(1 << 30, |room| room.0),
                 full: options.spool_full.unwrap_or_default(),
+                messages: format == encode::Format::Syslog,
             }),
             state_dir,
             files: Vec::new(),

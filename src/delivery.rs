@@ -1,7 +1,7 @@
 //! From the pipeline to the receiver, and from there to the checkpoint: a position moves on only when the receiver has
 //! everything before it.
 //!
-//! Standard output and files take what they are given at once. A forward server takes its time, so a thread of its own
+//! Standard output and files take what they are given at once. A server takes its time, so a thread of its own
 //! gathers records into windows and sends them, while the next ones are read. Between the two there is room for little:
 //! a receiver that is slow or away stops the reading, and the journal or the file is the buffer.
 
@@ -54,7 +54,7 @@ pub enum End {
 pub enum Delivery {
     /// To standard output or a file.
     Direct(Direct),
-    /// To forward servers.
+    /// To servers.
     Queued(Queue),
     /// In order of time, to another one.
     Sorted(Box<Sorted>),

@@ -36,7 +36,8 @@
 //!    batch. Nested JSON stays a slice. A type is a tag on the text, checked when it is given.
 //! 3. **Out.** `encode` appends to the chunk: clean text and JSON strings are copied, Go's escapes are translated in
 //!    passing. What entries of a journal have in common is encoded once for a batch. `delivery` hands chunks to the sink
-//!    whole: at once to an output, gathered by tag to a forward server, which acknowledges them.
+//!    whole: at once to an output, gathered by tag to a forward server, which acknowledges them, gathered to a server of
+//!    syslog, which does not.
 //!
 //! On several threads, a journal's files are read in pieces side by side, and [`shards`] puts what came of them in the
 //! journal's order; any other input is cut into batches by one thread and worked off by all.

@@ -15,8 +15,7 @@ use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
 use katalog::schema::Definition;
 use katalog::signals::Signals;
-use katalog::sink::Output;
-use katalog::sink::forward::Client;
+use katalog::sink::{Client, Output};
 use katalog::source::{self, Group, Input};
 
 fn main() -> ExitCode {
@@ -127,14 +126,14 @@ impl Job {
         };
         config.journal.resume = checkpoint.journal().cloned();
         config.files = checkpoint.files().to_vec();
-        let delivery = match &config.forward {
+        let delivery = match &config.receiver {
             None => {
                 let output = Output::open(config.output.as_deref(), append, inputs);
                 let output = output.map_err(|error| failed(error.exit())(error))?;
                 Delivery::Direct(Direct::new(output, config.window, checkpoint))
             }
-            Some(settings) => {
-                let client = Client::new(settings.clone()).map_err(|error| failed(error.exit())(error))?;
+            Some(receiver) => {
+                let client = Client::new(receiver.clone()).map_err(|error| failed(error.exit())(error))?;
                 let spool = config.spool.clone().map(Spool::open).transpose();
                 let spool = spool.map_err(|error| failed(error.exit())(error))?;
                 let (window, refused, stop) = (config.window, config.refused.clone(), signals.stop());

@@ -253,6 +253,9 @@ fn record_of<'b>(
         let id = id(input, raw, scratch.entry.from_journal);
         own_field(name, bump.alloc(id), bump, &mut scratch.record);
     }
+    if rules.heads {
+        scratch.record.head = scratch.entry.head(bump);
+    }
     match component {
         Some(component) => kata(rules, component, bump, scratch),
         None => other(rules, bump, scratch),

@@ -225,6 +225,19 @@ pub struct Facts {
     pub flaws: Flaws,
 }
 
+/// What the carrier says of an entry, whatever becomes of its fields in the record. Syslog wants to know it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head<'b> {
+    /// The host that it was written on.
+    pub host: Option<&'b [u8]>,
+    /// The process that wrote it.
+    pub pid: Option<&'b [u8]>,
+    /// PRIORITY, 0 to 7.
+    pub priority: Option<u8>,
+    /// The message, whatever is in it.
+    pub message: Option<Text<'b>>,
+}
+
 /// One record, ready to be encoded. Fields come in this order: `carrier`, `facts`, `payload`, then flaws and escaped.
 #[derive(Debug, Default)]
 pub struct Record<'b> {
@@ -232,6 +245,8 @@ pub struct Record<'b> {
     pub tag: &'b [u8],
     /// When the carrier says that it was, for a record without facts.
     pub time: Option<Stamp>,
+    /// What the carrier says, for outputs that want to know it.
+    pub head: Head<'b>,
     /// What the carrier says: journal fields, stream and time of a container log line.
     pub carrier: Vec<Field<'b>>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
@@ -248,6 +263,7 @@ impl Record<'_> {
     pub fn clear(&mut self) {
         self.tag = b"";
         self.time = None;
+        self.head = Head::default();
         self.carrier.clear();
         self.facts = None;
         self.payload.clear();

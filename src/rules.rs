@@ -33,6 +33,8 @@ pub struct Rules {
     pub tags: bool,
     /// Records that are not of Kata's entries have times.
     pub times: bool,
+    /// The output wants to know what the carrier says of an entry, whatever its record holds.
+    pub heads: bool,
     /// The field that holds what the record is known by, if one does.
     pub record_id: Option<String>,
     /// Note where each record ends and what time it has.
@@ -73,7 +75,8 @@ impl Rules {
             normalize,
             tag: Template::new(&config.tag).map_err(RulesError::Tag)?,
             tags: config.tag_key.is_some() || config.encode.format == Format::Event,
-            times: config.encode.format == Format::Event || config.encode.schema != Schema::Kata,
+            times: config.encode.schema != Schema::Kata || !config.encode.format.is_one_row(),
+            heads: config.encode.format == Format::Syslog,
             tag_key: config.tag_key.clone(),
             record_id: config.record_id.clone(),
             rows: config.sort.is_some() || config.delta,
@@ -96,6 +99,10 @@ impl Interest for Rules {
     }
 
     fn field(&self, name: &[u8]) -> bool {
-        self.raw || self.normalize.keeps(name) || carrier::needs(name) || parse::needs(name)
+        self.raw
+            || self.normalize.keeps(name)
+            || carrier::needs(name)
+            || parse::needs(name)
+            || self.heads && carrier::heads(name)
     }
 }

@@ -11,4 +11,5 @@ mod properties;
 mod readme;
 mod sort;
 mod support;
+mod syslog;
 mod tidy;

@@ -12,8 +12,9 @@ use crate::dictionary::{KeyId, Keys};
 use crate::entry::{Body, Framing, JournalEntry, Raw};
 use crate::flaw::{Flaw, Flaws};
 use crate::json;
-use crate::record::{Pair, Text, Value};
+use crate::record::{Form, Head, Pair, Text, Value};
 use crate::source::InputFormat;
+use crate::text::escape_bytes;
 use crate::time::Stamp;
 
 /// How an entry came to journald (`_TRANSPORT`), as far as it matters to what its fields mean.
@@ -85,7 +86,23 @@ pub struct Met<'b> {
     pub passed: Vec<bool>,
 }
 
-impl Entry<'_> {
+impl<'b> Entry<'b> {
+    /// What the carrier says of the entry as a whole. The process is the one that journald knows, or else the one that the
+    /// writer says it is.
+    #[must_use]
+    pub fn head(&self, bump: &'b Bump) -> Head<'b> {
+        let field = |name: &[u8]| {
+            let field = self.fields.iter().find(|field| field.key == name)?;
+            as_text(&field.value).map(|text| text.decode(bump))
+        };
+        let message = self.message.map(|message| match Text::plain(message) {
+            Text { form: Form::Bytes, bytes } => escape_bytes(bytes, bump),
+            text => text,
+        });
+        let pid = field(b"_PID").or_else(|| field(b"SYSLOG_PID"));
+        Head { host: field(b"_HOSTNAME"), pid, priority: self.priority, message }
+    }
+
     /// When the carrier says that the entry was made.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
@@ -120,6 +137,12 @@ pub fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut Entry<
 #[must_use]
 pub fn needs(name: &[u8]) -> bool {
     journal::needs(name)
+}
+
+/// Whether [`Entry::head`] takes something from a field of this name.
+#[must_use]
+pub fn heads(name: &[u8]) -> bool {
+    matches!(name, b"_HOSTNAME" | b"_PID" | b"SYSLOG_PID")
 }
 
 /// Takes the carrier off. `entry` is empty and is filled.

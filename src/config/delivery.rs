@@ -4,39 +4,92 @@ use std::path::Path;
 
 use super::options::Options;
 use super::{Config, ConfigError};
-use crate::encode::Format;
-use crate::sink::forward::{Secret, Settings, TlsSettings};
+use crate::encode::{Format, SyslogSettings};
+use crate::sink::forward::Secret;
+use crate::sink::net::{self, Address, Place, Protocol, TlsSettings};
+use crate::sink::syslog::Framing;
+use crate::sink::{Receiver, forward, syslog};
 use crate::source::{Backend, Input};
 
 /// The variables that hold the secrets themselves.
 const SHARED_KEY: &str = "KATALOG_SHARED_KEY";
 const PASSWORD: &str = "KATALOG_PASSWORD";
 
-/// The forward servers and how to speak to them; none where no server is named.
-pub(super) fn servers(options: &mut Options) -> Option<Settings> {
+/// How long a syslog message is where the user says nothing: rsyslog cuts those of more than some 8 KiB in two, and
+/// datagrams should not be.
+const MESSAGE: usize = 8000;
+const DATAGRAM: usize = 1024;
+
+/// What a receiver of datagrams has to take at most (RFC 5426, section 3.2).
+const LARGEST_DATAGRAM: usize = 2048;
+
+/// The number of examples (RFC 5612).
+const ENTERPRISE: u32 = 32473;
+
+/// The servers and how to speak to them; none where no server is named. What the first of them speaks counts; that the
+/// others do too is checked later.
+pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
     let servers = options.to.take().filter(|servers| !servers.is_empty())?;
+    let protocol = servers.first()?.protocol;
     let path = |path: &mut Option<std::path::PathBuf>| super::path(path.take());
     let word = |word: &mut Option<String>| word.take().filter(|word| !word.is_empty());
-    let defaults = Settings::default();
-    Some(Settings {
+    let net = net::Settings {
         servers,
         spread: options.spread.unwrap_or_default(),
-        mode: options.forward_mode.unwrap_or_default(),
-        time_as_integer: options.time_as_integer.unwrap_or(false),
         tls: TlsSettings {
             ca: path(&mut options.tls_ca),
             cert: path(&mut options.tls_cert),
             key: path(&mut options.tls_key),
             insecure: options.tls_insecure.unwrap_or(false),
         },
-        user: word(&mut options.user),
-        hostname: word(&mut options.self_hostname),
-        ack_timeout: options.ack_timeout.map_or(defaults.ack_timeout, |span| span.0),
         give_up_after: options.give_up_after.and_then(|patience| patience.0),
         // Where nobody waits for the end, a mistake can be mended meanwhile.
         one_shot: !options.follow.unwrap_or(false),
-        ..defaults
+        ..net::Settings::default()
+    };
+    Some(match protocol {
+        Protocol::Forward => {
+            let defaults = forward::Settings::default();
+            Receiver::Forward(forward::Settings {
+                net,
+                mode: options.forward_mode.unwrap_or_default(),
+                time_as_integer: options.time_as_integer.unwrap_or(false),
+                user: word(&mut options.user),
+                hostname: word(&mut options.self_hostname),
+                ack_timeout: options.ack_timeout.map_or(defaults.ack_timeout, |span| span.0),
+                ..defaults
+            })
+        }
+        Protocol::Syslog => {
+            let framing = options.syslog_framing.unwrap_or_default();
+            // A receiver that takes nothing for a while may be waiting for its own disk, and nobody knows what it has: to
+            // leave it early would be to send it everything twice.
+            let write_timeout = net.write_timeout * 2;
+            Receiver::Syslog(syslog::Settings { net: net::Settings { write_timeout, ..net }, framing })
+        }
     })
+}
+
+/// What syslog messages are like.
+pub(super) fn messages(options: &Options, receiver: Option<&Receiver>) -> SyslogSettings {
+    let (datagrams, lines) = match receiver {
+        Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(by_udp), settings.framing == Framing::Lf),
+        _ => (false, false),
+    };
+    let own = [&options.record_id, &options.tag_key].into_iter().flatten();
+    SyslogSettings {
+        format: options.syslog_format.unwrap_or_default(),
+        facility: options.syslog_facility.unwrap_or_default(),
+        max: options.syslog_max.and_then(|max| max.0).unwrap_or(if datagrams { DATAGRAM } else { MESSAGE }),
+        enterprise: options.syslog_enterprise.map_or(ENTERPRISE, |number| number.0),
+        lines,
+        hostname: options.self_hostname.clone().unwrap_or_default(),
+        own: own.filter_map(|name| name.0.clone()).collect(),
+    }
+}
+
+fn by_udp(server: &Address) -> bool {
+    matches!(server.place, Place::Udp { .. })
 }
 
 impl Config {
@@ -45,7 +98,7 @@ impl Config {
     /// # Errors
     /// If a file cannot be read.
     pub fn read_secrets(&mut self) -> Result<(), ConfigError> {
-        let Some(forward) = &mut self.forward else { return Ok(()) };
+        let Some(Receiver::Forward(forward)) = &mut self.receiver else { return Ok(()) };
         forward.shared_key = secret("shared-key-file", self.shared_key_file.as_deref(), SHARED_KEY)?;
         forward.password = secret("password-file", self.password_file.as_deref(), PASSWORD)?;
         Ok(())
@@ -54,7 +107,7 @@ impl Config {
     /// Whether the run is one that may be told to end, and that then has something to save or to deliver.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.journal.follow || self.once || self.forward.is_some()
+        self.journal.follow || self.once || self.receiver.is_some()
     }
 
     /// Looks for settings that do not go together.
@@ -63,7 +116,13 @@ impl Config {
     /// The first of them, and what to do.
     pub fn check(&self, inputs: &[Input]) -> Result<(), ConfigError> {
         let live = self.journal.follow || self.once;
-        let forward = self.forward.is_some();
+        let servers: &[Address] = match &self.receiver {
+            Some(Receiver::Forward(settings)) => &settings.net.servers,
+            Some(Receiver::Syslog(settings)) => &settings.net.servers,
+            None => &[],
+        };
+        let sent = !servers.is_empty();
+        let protocols = |protocol| servers.iter().any(|server| server.protocol == protocol);
         let stdin = inputs.contains(&Input::Stdin);
         let conflict = if let Some(conflict) = self.schema_conflict() {
             conflict
@@ -79,22 +138,27 @@ impl Config {
             "state-dir: positions are those of katalog's own reader; leave out --journal-backend libsystemd"
         } else if live && self.state_dir.is_some() && stdin {
             "state-dir: what is read from standard input is gone, so there is no position to go on from; see --spool"
-        } else if forward && self.encode.format != Format::Event {
-            "format: forward servers get events; leave it out, or --to"
-        } else if forward && self.output.is_some() {
-            "output: records go to forward servers; leave it out, or --to"
+        } else if protocols(Protocol::Forward) && protocols(Protocol::Syslog) {
+            "to: servers of the forward protocol and of syslog do not get the same; name those of one, and run another \
+             katalog for the other"
+        } else if servers.iter().any(by_udp) && self.encode.syslog.max > LARGEST_DATAGRAM {
+            "syslog-max: datagrams have 2048 bytes at most; say so, or send longer messages by syslog+tcp:// or syslog+tls://"
+        } else if sent && !matches!(self.encode.format, Format::Event | Format::Syslog) {
+            "format: servers get records in the form of their protocol; leave it out, or --to"
+        } else if sent && self.output.is_some() {
+            "output: records go to servers; leave it out, or --to"
         } else if self.sort.is_some() && self.journal.follow {
             "sort: what is followed has no end, before which nothing could come; leave out --follow, or --sort"
         } else if self.sort.is_some() && self.once {
             "sort: with --once records go out as they are read; leave out --once, or --sort"
-        } else if self.sort.is_some() && forward {
-            "sort: forward servers get records as they are read; leave out --to, or --sort"
+        } else if self.sort.is_some() && sent {
+            "sort: servers get records as they are read; leave out --to, or --sort"
         } else if self.sort.is_some() && !matches!(self.encode.format, Format::Ndjson | Format::Msgpack) {
             "sort: records can be sorted in --format ndjson and msgpack; name one of them, or leave out --sort"
         } else if self.delta && self.encode.format.with_delta().is_none() {
             "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
-        } else if self.spool.is_some() && !forward {
-            "spool: it is for records on their way to forward servers; name one with --to"
+        } else if self.spool.is_some() && !sent {
+            "spool: it is for records on their way to servers; name one with --to"
         } else if self.spool.is_some() && !stdin {
             "spool: it is for standard input; files and journals are read again, with --state-dir"
         } else {

@@ -1,27 +1,25 @@
 //! What a user may choose, each choice once: the same field is a flag, an environment variable and a key of the
 //! configuration file, with one name and one check.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use serde::Deserialize;
-use serde::de::{self, Deserializer};
 
+use super::read::{choice, number, table, text, texts};
 use super::values::{
-    After, BatchSize, BootName, ColorChoice, ComponentName, Lines, Memory, Moment, Patience, Pattern, Rename, Room,
-    Size, Sort, Span, StatsChoice, Tag, TagKey, Threads, Word,
+    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, Memory, Moment, Patience, Pattern,
+    Rename, Room, Size, Sort, Span, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
 };
 use crate::delivery::Full;
 use crate::encode::Format;
+use crate::encode::syslog::{Facility, SyslogFormat};
 use crate::normalize::Nested;
 use crate::schema::Schema;
 use crate::select::Others;
-use crate::sink::forward::{Address, Mode, Spread};
+use crate::sink::forward::Mode;
+use crate::sink::net::{Address, Spread};
+use crate::sink::syslog::Framing;
 use crate::source::{Backend, InputFormat, Namespace};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
@@ -292,11 +290,13 @@ pub struct Options {
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub delta: Option<bool>,
 
-    /// Send records to this server of the forward protocol; repeatable [default: none]
+    /// Send records to this server of the forward protocol or of syslog; repeatable [default: none]
     ///
-    /// `forward://HOST:PORT` (port 24224 where none is named), `forward+tls://HOST:PORT`, `unix:PATH`. With several, the
-    /// first is used, and the next while it cannot be reached; `?standby` and `?weight=N` behind an address, and --spread,
-    /// say otherwise. A position moves on only when a server has acknowledged what comes before it.
+    /// `forward://HOST:PORT` (port 24224 where none is named), `forward+tls://HOST:PORT`, `unix:PATH`;
+    /// `syslog+udp://HOST:PORT` and `syslog+tcp://HOST:PORT` (514), `syslog+tls://HOST:PORT` (6514). With several, all of one
+    /// protocol, the first is used, and the next while it cannot be reached; `?standby` and `?weight=N` behind an address,
+    /// and --spread, say otherwise. A position moves on only when a server has acknowledged what comes before it. Syslog
+    /// has no acknowledgements: there it moves on with what was sent.
     #[arg(long, env = "KATALOG_TO", value_name = "URL", value_delimiter = ',', help_heading = "Delivery")]
     #[serde(deserialize_with = "texts")]
     pub to: Option<Vec<Address>>,
@@ -316,6 +316,38 @@ pub struct Options {
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub time_as_integer: Option<bool>,
+
+    /// The form of syslog messages [default: rfc5424]
+    #[arg(long, env = "KATALOG_SYSLOG_FORMAT", value_name = "FORM", help_heading = "Delivery")]
+    #[serde(deserialize_with = "choice")]
+    pub syslog_format: Option<SyslogFormat>,
+
+    /// How syslog messages are told apart by TCP and TLS [default: octet]
+    #[arg(long, env = "KATALOG_SYSLOG_FRAMING", value_name = "HOW", help_heading = "Delivery")]
+    #[serde(deserialize_with = "choice")]
+    pub syslog_framing: Option<Framing>,
+
+    /// The facility of syslog messages [default: daemon]
+    #[arg(long, env = "KATALOG_SYSLOG_FACILITY", value_name = "NAME", help_heading = "Delivery")]
+    #[serde(deserialize_with = "choice")]
+    pub syslog_facility: Option<Facility>,
+
+    /// The most bytes that a syslog message has [default: auto]
+    ///
+    /// From 1K to 64K, by UDP to 2K. `auto` is 8000, which is what rsyslog takes as it is installed, and 1024 where a
+    /// server is reached by UDP. Of what is longer, values are cut first, then fields are left out, and the message itself
+    /// is cut last; the record says so (`truncated`).
+    #[arg(long, env = "KATALOG_SYSLOG_MAX", value_name = "SIZE", help_heading = "Delivery")]
+    #[serde(deserialize_with = "number")]
+    pub syslog_max: Option<SyslogMax>,
+
+    /// The private enterprise number in the name of the structured data [default: 32473]
+    ///
+    /// `kata@32473` is the name; the number is the one that IANA keeps for examples. Give your organization's, if it has
+    /// one.
+    #[arg(long, env = "KATALOG_SYSLOG_ENTERPRISE", value_name = "N", help_heading = "Delivery")]
+    #[serde(deserialize_with = "number")]
+    pub syslog_enterprise: Option<Enterprise>,
 
     /// Deliver so much at once [default: 1M]
     ///
@@ -360,7 +392,8 @@ pub struct Options {
 
     /// The name that the servers know this host by [default: none]
     ///
-    /// For the handshake. Without it, the host's own name. It has to be another than the server's.
+    /// For the handshake of the forward protocol, where it has to be another than the server's, and for syslog messages of
+    /// entries that name no host. Without it, the host's own name.
     #[arg(long, env = "KATALOG_SELF_HOSTNAME", value_name = "NAME", help_heading = "Delivery")]
     pub self_hostname: Option<String>,
 
@@ -496,6 +529,11 @@ impl Options {
             spread: self.spread.or(below.spread),
             forward_mode: self.forward_mode.or(below.forward_mode),
             time_as_integer: self.time_as_integer.or(below.time_as_integer),
+            syslog_format: self.syslog_format.or(below.syslog_format),
+            syslog_framing: self.syslog_framing.or(below.syslog_framing),
+            syslog_facility: self.syslog_facility.or(below.syslog_facility),
+            syslog_max: self.syslog_max.or(below.syslog_max),
+            syslog_enterprise: self.syslog_enterprise.or(below.syslog_enterprise),
             batch_size: self.batch_size.or(below.batch_size),
             batch_age: self.batch_age.or(below.batch_age),
             ack_timeout: self.ack_timeout.or(below.ack_timeout),
@@ -528,66 +566,4 @@ impl Options {
         let command = <Options as clap::Args>::augment_args(clap::Command::new("keys"));
         command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
     }
-}
-
-/// Reads one of the values that the flag has.
-fn choice<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match T::from_str(&text, false) {
-        Ok(value) => Ok(Some(value)),
-        Err(_) => {
-            let values =
-                T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()));
-            let values: Vec<String> = values.collect();
-            Err(de::Error::custom(format!("\"{text}\" is no such value: expected one of {}", values.join(", "))))
-        }
-    }
-}
-
-/// Reads a string with the check that the flag has.
-fn text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    checked(&String::deserialize(deserializer)?).map(Some)
-}
-
-/// Reads a list of strings with the check that the flag has.
-fn texts<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
-    deserializer: D,
-) -> Result<Option<Vec<T>>, D::Error> {
-    Vec::<String>::deserialize(deserializer)?.iter().map(|text| checked(text)).collect::<Result<_, _>>().map(Some)
-}
-
-/// Reads a table of strings as the pairs that the flag has.
-fn table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Rename>>, D::Error> {
-    let renames = BTreeMap::<String, String>::deserialize(deserializer)?;
-    let renames = renames.iter().map(|(old, new)| {
-        Rename::new(old, new).map_err(|error| de::Error::custom(format!("\"{old} = {new}\" cannot be used: {error}")))
-    });
-    renames.collect::<Result<_, _>>().map(Some)
-}
-
-/// Reads a number, or a string in the form of the flag.
-fn number<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    struct Number<T>(PhantomData<T>);
-
-    impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for Number<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number")
-        }
-
-        fn visit_i64<E: de::Error>(self, value: i64) -> Result<T, E> {
-            checked(&value.to_string())
-        }
-
-        fn visit_str<E: de::Error>(self, value: &str) -> Result<T, E> {
-            checked(value)
-        }
-    }
-
-    deserializer.deserialize_any(Number(PhantomData)).map(Some)
-}
-
-fn checked<T: FromStr<Err: fmt::Display>, E: de::Error>(text: &str) -> Result<T, E> {
-    text.parse().map_err(|error| de::Error::custom(format!("\"{text}\" cannot be used: {error}")))
 }

@@ -14,7 +14,11 @@ impl Config {
             return None;
         }
         let fields = &self.normalize;
-        if self.encode.format.of_journal().is_some() {
+        if self.encode.format == Format::Syslog {
+            Some(
+                "schema: syslog messages have names of their own; leave out --schema, or send to another kind of server",
+            )
+        } else if self.encode.format.of_journal().is_some() {
             Some("schema: this format prints entries as they are; leave out --schema, or choose another --format")
         } else if !fields.rename.is_empty() || fields.lowercase || fields.strip_underscores {
             Some("schema: it names journal fields; leave it out, or rename, lowercase and strip-underscores")

@@ -108,6 +108,37 @@ impl FromStr for BatchSize {
     }
 }
 
+/// How many bytes a syslog message has at most; none where that depends on the way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyslogMax(pub Option<usize>);
+
+impl FromStr for SyslogMax {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<SyslogMax, &'static str> {
+        if text == "auto" {
+            return Ok(SyslogMax(None));
+        }
+        let bytes = bytes(text).filter(|bytes| (1 << 10..=64 << 10).contains(bytes));
+        bytes
+            .map(|bytes| SyslogMax(Some(bytes as usize)))
+            .ok_or("expected a number of bytes from 1K to 64K, such as 2048 or 32K, or auto")
+    }
+}
+
+/// A private enterprise number, as IANA gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enterprise(pub u32);
+
+impl FromStr for Enterprise {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Enterprise, &'static str> {
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.map(Enterprise).ok_or("expected a private enterprise number, such as 32473")
+    }
+}
+
 /// Room on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room(pub u64);

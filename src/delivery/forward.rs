@@ -1,4 +1,4 @@
-//! The thread between the pipeline and forward servers: gathers records into windows, has them sent, and moves the
+//! The thread between the pipeline and servers: gathers records into windows, has them sent, and moves the
 //! checkpoint on.
 //!
 //! All records of a window go out before the next window does, one chunk a tag, so the order of a tag is kept and one
@@ -24,7 +24,7 @@ use crate::encode::{Encoded, event};
 use crate::exit::Exit;
 use crate::position::Position;
 use crate::report;
-use crate::sink::forward::{Chunk, Client, ForwardError};
+use crate::sink::{Chunk, Client, NetError};
 use crate::stop::Stop;
 
 /// How many batches may wait between the two threads.
@@ -36,7 +36,7 @@ const TAGS: usize = 64;
 /// Above this the buffers of a batch are given back.
 const KEPT: usize = 4 << 20;
 
-/// What a delivery to forward servers needs.
+/// What a delivery to servers needs.
 #[derive(Debug)]
 pub struct Forwarding {
     /// The servers.
@@ -205,7 +205,9 @@ impl Gatherer {
                 Ok(Message::Batch(out, position)) => self.take(out, position),
                 Ok(Message::Spooled(spooled)) => self.fetch(spooled),
                 Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
-                Err(RecvTimeoutError::Disconnected) => break self.send().err(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    break self.send().and_then(|()| self.client.finish(&self.stop)).err();
+                }
             };
             if let Err(error) = done {
                 break Some(error);
@@ -218,14 +220,16 @@ impl Gatherer {
         Delivered { checkpoint: saver.checkpoint, bytes, refused, overflowed: 0, end }
     }
 
-    /// How long the window may still wait; none if there is nothing in it.
+    /// How long the window may still wait, or, if there is nothing in it, the client to look after what it has sent; none if
+    /// there is no need to.
     fn wait(&self) -> Option<Duration> {
         let age = if self.size > 0 { self.window.age } else { QUIET };
-        self.since.map(|since| age.saturating_sub(since.elapsed()))
+        let quiet = self.client.is_in_doubt().then_some(QUIET);
+        self.since.map(|since| age.saturating_sub(since.elapsed())).or(quiet)
     }
 
     /// Adds to the window what came of a batch. What makes it larger than a window is to be goes with the next one.
-    fn take(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), ForwardError> {
+    fn take(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), NetError> {
         let length = out.len();
         if self.size > 0 && self.size + length > self.window.size {
             self.send()?;
@@ -250,7 +254,7 @@ impl Gatherer {
         if self.size >= self.window.size { self.send() } else { Ok(()) }
     }
 
-    fn fetch(&mut self, spooled: Spooled) -> Result<(), ForwardError> {
+    fn fetch(&mut self, spooled: Spooled) -> Result<(), NetError> {
         let out = spooled.read();
         if self.size > 0 && self.size + out.len() > self.window.size {
             self.send()?;
@@ -260,11 +264,12 @@ impl Gatherer {
     }
 
     /// Delivers the window, and moves on.
-    fn send(&mut self) -> Result<(), ForwardError> {
+    fn send(&mut self) -> Result<(), NetError> {
         let mut window = std::mem::take(&mut self.events);
         let sent = window.iter_mut().try_for_each(|events| self.send_tag(events));
         self.events = window;
         sent?;
+        self.client.settle(&self.stop)?;
         // Whoever may write to the journal may make up identifiers, and with them tags.
         self.events.truncate(TAGS);
         (self.size, self.since) = (0, None);
@@ -277,7 +282,7 @@ impl Gatherer {
     }
 
     /// Delivers the records of a tag, which are gone from the window then.
-    fn send_tag(&mut self, events: &mut Events) -> Result<(), ForwardError> {
+    fn send_tag(&mut self, events: &mut Events) -> Result<(), NetError> {
         let mut chunks = chunks(events, event::LARGEST);
         for (index, chunk) in chunks.iter().enumerate() {
             let refused = self.client.deliver(chunk, &self.stop).inspect_err(|_| {
@@ -301,7 +306,7 @@ impl Gatherer {
     }
 
     /// Says what becomes of that which was not delivered. Gives the way to end.
-    fn ended(&mut self, error: &ForwardError) -> Exit {
+    fn ended(&mut self, error: &NetError) -> Exit {
         let mut records = self.undelivered + self.events.iter().map(|events| events.ends.len()).sum::<usize>();
         let (mut again, mut on_disk) = (self.position.is_some(), !self.spooled.is_empty());
         loop {
@@ -315,7 +320,7 @@ impl Gatherer {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        if records == 0 && matches!(error, ForwardError::Stopped) {
+        if records == 0 && matches!(error, NetError::Stopped) {
             return Exit::Success;
         }
         let kept = on_disk || again && self.saver.checkpoint.is_kept();
@@ -326,8 +331,8 @@ impl Gatherer {
         };
         report::diagnostic(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
         match error {
-            ForwardError::Stopped if kept => Exit::Success,
-            ForwardError::Stopped => Exit::Io,
+            NetError::Stopped if kept => Exit::Success,
+            NetError::Stopped => Exit::Io,
             error => error.exit(),
         }
     }

@@ -18,8 +18,9 @@ use crate::report;
 /// How a file begins.
 const MAGIC: &[u8; 8] = b"katspl1\n";
 
-/// How its name ends.
-const EXTENSION: &str = "spool";
+/// How its name ends, by what is in it: events of the forward protocol, or syslog messages.
+const EVENTS: &str = "spool";
+const MESSAGES: &str = "syslog";
 
 /// How long to wait before it is looked again whether there is room.
 const ROOM: Duration = Duration::from_millis(20);
@@ -44,6 +45,8 @@ pub struct SpoolSettings {
     pub limit: u64,
     /// What to do when there are so many.
     pub full: Full,
+    /// Whether what is in it are syslog messages, and not events.
+    pub messages: bool,
 }
 
 /// The directory, as the one who writes sees it.
@@ -81,14 +84,20 @@ impl Spool {
         for entry in fs::read_dir(&directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
-            if number(&path).is_some() {
+            let (ours, others) = if settings.messages { (MESSAGES, EVENTS) } else { (EVENTS, MESSAGES) };
+            if number(&path, others).is_some() {
+                return Err(CheckpointError::OtherProtocol { path });
+            }
+            if number(&path, ours).is_some() {
                 let size = entry.metadata().map_err(failed)?.len();
                 used.fetch_add(size, Ordering::Relaxed);
                 left.push(Spooled { path, size, used: Arc::clone(&used) });
             }
         }
-        left.sort_by_key(|spooled| number(&spooled.path));
-        let next = left.last().and_then(|last| number(&last.path)).map_or(0, |last| last + 1);
+        let number =
+            |spooled: &Spooled| [EVENTS, MESSAGES].iter().find_map(|extension| number(&spooled.path, extension));
+        left.sort_by_key(number);
+        let next = left.last().and_then(number).map_or(0, |last| last + 1);
         Ok(Spool { settings, used, next, left, overflowed: 0, said: None, _lock: lock })
     }
 
@@ -123,7 +132,8 @@ impl Spool {
             }
             std::thread::sleep(ROOM);
         }
-        let path = self.settings.directory.join(format!("{:016x}.{EXTENSION}", self.next));
+        let extension = if self.settings.messages { MESSAGES } else { EVENTS };
+        let path = self.settings.directory.join(format!("{:016x}.{extension}", self.next));
         let beside = path.with_extension("new");
         let write = || {
             File::create(&beside)?.write_all(&bytes)?;
@@ -175,9 +185,9 @@ impl Spooled {
 }
 
 /// The number in a file's name.
-fn number(path: &Path) -> Option<u64> {
+fn number(path: &Path, extension: &str) -> Option<u64> {
     let name = path.file_stem()?.to_str()?;
-    let ours = path.extension().is_some_and(|extension| extension == EXTENSION) && name.len() == 16;
+    let ours = path.extension().is_some_and(|own| own == extension) && name.len() == 16;
     u64::from_str_radix(name, 16).ok().filter(|_| ours)
 }
 
@@ -231,7 +241,7 @@ mod tests {
     }
 
     fn settings(directory: &Path, limit: u64, full: Full) -> SpoolSettings {
-        SpoolSettings { directory: directory.to_owned(), limit, full }
+        SpoolSettings { directory: directory.to_owned(), limit, full, messages: false }
     }
 
     #[test]
@@ -264,6 +274,18 @@ mod tests {
         spool.settings.full = Full::Wait;
         assert!(spool.add(&mut out("a", &["z"; 10]), || true).unwrap().is_some(), "nobody empties it any more");
         assert_eq!(spool.overflowed(), 2);
+    }
+
+    #[test]
+    fn what_is_for_servers_of_another_protocol_is_not_delivered() {
+        let directory = tempfile::tempdir().unwrap();
+        let messages = || SpoolSettings { messages: true, ..settings(directory.path(), 1 << 20, Full::Wait) };
+        let mut spool = Spool::open(messages()).unwrap();
+        spool.add(&mut out("", &["<30>1 one"]), || false).unwrap().unwrap();
+        drop(spool);
+        let error = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap_err();
+        assert!(matches!(error, CheckpointError::OtherProtocol { .. }), "{error}");
+        assert_eq!(Spool::open(messages()).unwrap().left().len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod journal;
 pub mod msgpack;
 pub mod ndjson;
 mod shared;
+pub mod syslog;
 pub mod text;
 
 use jiff::tz::TimeZone;
@@ -16,6 +17,7 @@ use crate::time::Stamp;
 pub use event::{EventEncoder, Events};
 pub use msgpack::Msgpack;
 pub use ndjson::Ndjson;
+pub use syslog::{Syslog, SyslogSettings};
 pub use text::TextView;
 
 /// How records are written.
@@ -34,6 +36,9 @@ pub enum Format {
     /// Events of the forward protocol; what `--to` asks for.
     #[value(skip)]
     Event,
+    /// Syslog messages; what `--to` asks for.
+    #[value(skip)]
+    Syslog,
 }
 
 impl Format {
@@ -43,14 +48,14 @@ impl Format {
         match self {
             Format::Export => Some(journal::Form::Export),
             Format::JournalJson => Some(journal::Form::Json),
-            Format::Ndjson | Format::Msgpack | Format::Text | Format::Event => None,
+            Format::Ndjson | Format::Msgpack | Format::Text | Format::Event | Format::Syslog => None,
         }
     }
 
     /// Whether records are written one behind the other, so that they can be put in another order.
     #[must_use]
     pub fn is_one_row(self) -> bool {
-        self != Format::Event
+        !matches!(self, Format::Event | Format::Syslog)
     }
 
     /// How a record of this format is given its delta; none where there is no place for one.
@@ -58,7 +63,7 @@ impl Format {
     pub fn with_delta(self) -> Option<WithDelta> {
         match self {
             Format::Ndjson => Some(ndjson::with_delta),
-            Format::Msgpack | Format::Text | Format::Export | Format::JournalJson | Format::Event => None,
+            _ => None,
         }
     }
 }
@@ -77,6 +82,8 @@ pub struct Settings {
     pub schema: Schema,
     /// The names that the user gave to fields, which stand first in records, in this order.
     pub own: Vec<String>,
+    /// What syslog messages are like.
+    pub syslog: SyslogSettings,
 }
 
 /// Buffers for so many tags are kept from one batch to the next.
@@ -91,14 +98,14 @@ pub struct Row {
     pub time: Option<Stamp>,
 }
 
-/// Records, encoded: in one row, or as events by their tags.
+/// Records, encoded: in one row, or one by one.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// Everything but events.
+    /// Everything but events and syslog messages.
     pub bytes: Vec<u8>,
     /// The records in `bytes`, where somebody is to put them into another order or into several places.
     pub rows: Vec<Row>,
-    /// Events.
+    /// Events by their tags, or syslog messages, which have none.
     pub events: Vec<Events>,
     /// The time of events that know none, in seconds and nanoseconds since 1970.
     pub received: (u32, u32),
@@ -153,6 +160,8 @@ pub enum Encoder {
     Event(EventEncoder),
     /// Records under the names of another schema, in one of the first two.
     Translated(Box<Translator>, Box<Encoder>),
+    /// Syslog messages.
+    Syslog(Syslog),
 }
 
 impl Encoder {
@@ -169,6 +178,7 @@ impl Encoder {
             Format::Export => return Encoder::Journal(journal::View::new(journal::Form::Export)),
             Format::JournalJson => return Encoder::Journal(journal::View::new(journal::Form::Json)),
             Format::Event => return Encoder::Event(EventEncoder::new(translator)),
+            Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), TimeZone::system())),
         };
         match translator {
             Some(translator) => Encoder::Translated(translator, Box::new(encoder)),
@@ -182,7 +192,7 @@ impl Encoder {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
             Encoder::Translated(_, encoder) => encoder.begin(),
-            Encoder::Msgpack(_) | Encoder::Text(_) | Encoder::Event(_) => {}
+            Encoder::Msgpack(_) | Encoder::Text(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
         }
     }
 
@@ -198,6 +208,7 @@ impl Encoder {
             Encoder::Translated(translator, encoder) => {
                 translator.translate(record, |record| encoder.encode(record, out));
             }
+            Encoder::Syslog(encoder) => encoder.encode(record, out.received, event::of_tag(&mut out.events, b"")),
             // The worker makes no records for it.
             Encoder::Journal(_) => {}
         }

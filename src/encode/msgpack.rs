@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Facts, Level, Name, PayloadFormat};
+    use crate::record::{Facts, Head, Level, Name, PayloadFormat};
     use crate::time::Stamp;
 
     fn field<'b>(name: &'static str, value: Value<'b>) -> Field<'b> {
@@ -253,6 +253,7 @@ mod tests {
         let record = Record {
             tag: b"kata.agent",
             time: None,
+            head: Head::default(),
             carrier: vec![field("_HOSTNAME", Value::Text(text("node", Form::Clean))), field("X", Value::List(&list))],
             facts: Some(Facts {
                 time: Stamp::parse(b"2024-03-05T05:01:54.163Z"),
@@ -280,6 +281,7 @@ mod tests {
         let record = Record {
             tag: b"kata.unknown",
             time: None,
+            head: Head::default(),
             carrier: Vec::new(),
             facts: Some(Facts {
                 time: None,
@@ -300,6 +302,7 @@ mod tests {
         let record = Record {
             tag: b"containerd",
             time: None,
+            head: Head::default(),
             carrier: vec![field("MESSAGE", Value::Text(text("hello", Form::Utf8)))],
             facts: None,
             payload: Vec::new(),
@@ -313,6 +316,7 @@ mod tests {
         let record = Record {
             tag: b"",
             time: None,
+            head: Head::default(),
             carrier: vec![
                 field("a", Value::Text(text("tab\\there", Form::Go))),
                 field("b", Value::Text(text("line\\nend", Form::Json))),
@@ -331,6 +335,7 @@ mod tests {
         let record = Record {
             tag: b"",
             time: None,
+            head: Head::default(),
             carrier: vec![field("n", Value::Nested(json))],
             facts: None,
             payload: Vec::new(),
@@ -348,6 +353,7 @@ mod tests {
         let record = Record {
             tag: b"",
             time: None,
+            head: Head::default(),
             carrier: vec![field("n", Value::Nested(json.as_bytes()))],
             facts: None,
             payload: Vec::new(),
@@ -361,6 +367,7 @@ mod tests {
         let record = Record {
             tag: b"kata.agent",
             time: None,
+            head: Head::default(),
             carrier: vec![field("a", Value::Text(text("plain", Form::Go))), field("b", Value::Int(7))],
             facts: None,
             payload: Vec::new(),

@@ -338,7 +338,7 @@ fn unsafe_to_show(c: char) -> bool {
 mod tests {
     use super::*;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Form, Name, PayloadFormat, Text};
+    use crate::record::{Form, Head, Name, PayloadFormat, Text};
 
     fn facts(time: &str) -> Facts {
         Facts {
@@ -460,6 +460,7 @@ mod tests {
             let record = Record {
                 tag: b"",
                 time: None,
+                head: Head::default(),
                 carrier: vec![
                     field("__REALTIME_TIMESTAMP", "1709614914163000"),
                     field(identifier, "containerd\n"),

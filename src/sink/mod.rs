@@ -1,13 +1,18 @@
 //! Where the bytes go. A sink knows nothing of records: it takes a chunk whole or says why not.
 
+pub mod client;
 pub mod forward;
+pub mod net;
 pub mod output;
+pub mod syslog;
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::exit::Exit;
 
+pub use client::{Chunk, Client, Counters, Receiver, Refused};
+pub use net::{Cause, NetError};
 pub use output::Output;
 
 /// How much of a chunk an output took.

@@ -13,7 +13,7 @@ use katalog::exit::Exit;
 use katalog::report::StatsFormat;
 use katalog::rules::Rules;
 use katalog::signals::Signals;
-use katalog::sink::forward::{Client, Settings};
+use katalog::sink::{Client, Receiver};
 use katalog::source::{self, Input};
 
 use super::{Running, complete, lines, put, run, to};
@@ -205,9 +205,10 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let rules = Rules::new(&config).unwrap();
     // With the pauses that users get it takes minutes until a record counts as one that is refused.
     let pause = Duration::from_millis(2);
-    let settings = Settings { first_backoff: pause, last_backoff: pause, ..config.forward.clone().unwrap() };
+    let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
+    (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);
     let forwarding = Forwarding {
-        client: Client::new(settings).unwrap(),
+        client: Client::new(Receiver::Forward(settings)).unwrap(),
         window: config.window,
         refused: config.refused.clone(),
         spool: None,

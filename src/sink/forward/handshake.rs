@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha512};
 
-use super::connection::{Connection, Limit};
-use super::error::{Cause, ForwardError};
+use super::connection::Connection;
 use super::reply::Value;
 use super::request::string;
 use super::settings::{Secret, Settings};
+use crate::sink::net::connection::Limit;
+use crate::sink::net::{Cause, NetError};
 use crate::stop::Stop;
 
 /// Servers read all of PING at once into a kilobyte, so names have their limits.
@@ -25,15 +26,15 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Takes the identity out of the settings; none without a shared key.
-    pub(super) fn new(settings: &Settings) -> Result<Option<Identity>, ForwardError> {
+    pub(super) fn new(settings: &Settings) -> Result<Option<Identity>, NetError> {
         let user = match (&settings.user, &settings.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (None, None) => None,
-            _ => return Err(ForwardError::Settings("a user and its password have to be given together")),
+            _ => return Err(NetError::Settings("a user and its password have to be given together")),
         };
         let Some(key) = &settings.shared_key else {
             if user.is_some() {
-                return Err(ForwardError::Settings(
+                return Err(NetError::Settings(
                     "a user needs a shared key; give the one of the server, which may be empty",
                 ));
             }
@@ -45,7 +46,7 @@ impl Identity {
         });
         let longest = user.as_ref().map_or(0, |(user, _)| user.len()).max(hostname.len());
         if longest > LONGEST_NAME {
-            return Err(ForwardError::Settings("the host name or the user has more than 255 bytes"));
+            return Err(NetError::Settings("the host name or the user has more than 255 bytes"));
         }
         Ok(Some(Identity { hostname, key: key.clone(), user }))
     }
@@ -157,7 +158,7 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reply::Replies;
+    use super::super::reply::take;
     use super::super::tests::{HELO, HELO_NO_AUTH, HELO_STR, SALT, hex as bytes};
     use super::*;
 
@@ -180,9 +181,7 @@ mod tests {
     }
 
     fn helo(wire: &str) -> Helo {
-        let mut replies = Replies::default();
-        replies.push(&bytes(wire));
-        Helo::new(&replies.take().unwrap())
+        Helo::new(&take(&mut bytes(wire)).unwrap())
     }
 
     #[test]

@@ -51,47 +51,24 @@ pub(super) enum Missing {
     Wrong,
 }
 
-/// The bytes that arrived and were not understood yet.
-#[derive(Debug, Default)]
-pub(super) struct Replies {
-    bytes: Vec<u8>,
+/// The value that bytes begin with, without taking it.
+pub(super) fn peek(bytes: &[u8]) -> Result<Value, Missing> {
+    read(bytes).map(|(value, _)| value)
 }
 
-impl Replies {
-    /// Takes bytes as they arrive.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
+/// Takes the value that bytes begin with.
+pub(super) fn take(bytes: &mut Vec<u8>) -> Result<Value, Missing> {
+    let (value, length) = read(bytes)?;
+    bytes.drain(..length);
+    Ok(value)
+}
 
-    /// Whether nothing is left.
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// What is left, for a message.
-    pub(super) fn rest(&self) -> Vec<u8> {
-        self.bytes.clone()
-    }
-
-    /// The next value without taking it.
-    pub(super) fn peek(&self) -> Result<Value, Missing> {
-        self.read().map(|(value, _)| value)
-    }
-
-    /// Takes the next value.
-    pub(super) fn take(&mut self) -> Result<Value, Missing> {
-        let (value, length) = self.read()?;
-        self.bytes.drain(..length);
-        Ok(value)
-    }
-
-    fn read(&self) -> Result<(Value, usize), Missing> {
-        let mut rest = self.bytes.as_slice();
-        match value(&mut rest, DEEPEST) {
-            Ok(value) => Ok((value, self.bytes.len() - rest.len())),
-            Err(Missing::Part) if self.bytes.len() > LONGEST => Err(Missing::Wrong),
-            Err(missing) => Err(missing),
-        }
+fn read(bytes: &[u8]) -> Result<(Value, usize), Missing> {
+    let mut rest = bytes;
+    match value(&mut rest, DEEPEST) {
+        Ok(value) => Ok((value, bytes.len() - rest.len())),
+        Err(Missing::Part) if bytes.len() > LONGEST => Err(Missing::Wrong),
+        Err(missing) => Err(missing),
     }
 }
 
@@ -180,13 +157,13 @@ mod tests {
         wire.extend_from_slice(b"\x81\xa3ack\xc4\x02id\x80");
         let expected = [ack("p8n9gmxTQVC8/nh2wlKKeQ=="), ack("id"), Value::Map(Vec::new())];
         for size in 1..wire.len() {
-            let (mut replies, mut values) = (Replies::default(), Vec::new());
+            let (mut replies, mut values) = (Vec::new(), Vec::new());
             for piece in wire.chunks(size) {
-                replies.push(piece);
-                while let Ok(value) = replies.take() {
+                replies.extend_from_slice(piece);
+                while let Ok(value) = take(&mut replies) {
                     values.push(value);
                 }
-                assert!(replies.is_empty() || replies.peek() == Err(Missing::Part));
+                assert!(replies.is_empty() || peek(&replies) == Err(Missing::Part));
             }
             assert_eq!(values, expected);
             assert!(replies.is_empty());
@@ -224,12 +201,12 @@ mod tests {
         ]);
         let mut wire = Vec::new();
         rmpv::encode::write_value(&mut wire, &all).unwrap();
-        let mut replies = Replies::default();
-        replies.push(&wire);
-        replies.push(b"\xc3");
-        assert!(matches!(replies.take(), Ok(Value::Array(elements)) if elements.len() == 24));
-        assert_eq!(replies.take(), Ok(Value::Bool(true)));
-        assert_eq!(replies.take(), Err(Missing::Part));
+        let mut replies = Vec::new();
+        replies.extend_from_slice(&wire);
+        replies.extend_from_slice(b"\xc3");
+        assert!(matches!(take(&mut replies), Ok(Value::Array(elements)) if elements.len() == 24));
+        assert_eq!(take(&mut replies), Ok(Value::Bool(true)));
+        assert_eq!(take(&mut replies), Err(Missing::Part));
     }
 
     #[test]
@@ -237,19 +214,19 @@ mod tests {
         for wire in
             [&b"\xc1"[..], b"\xdb\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", &[0x91; 100]]
         {
-            let mut replies = Replies::default();
-            replies.push(wire);
-            assert_eq!(replies.take(), Err(Missing::Wrong));
+            let mut replies = Vec::new();
+            replies.extend_from_slice(wire);
+            assert_eq!(take(&mut replies), Err(Missing::Wrong));
         }
-        let mut replies = Replies::default();
-        replies.push(b"\xdd\x00\x00\xff\xff");
-        replies.push(&[0x91, 0xc0].repeat(LONGEST / 4));
-        assert_eq!(replies.take(), Err(Missing::Part));
-        replies.push(&[0xa0].repeat(10));
-        replies.push(&[0x91; 3]);
-        replies.push(&[0xda, 0xff, 0xff]);
-        replies.push(&[0; LONGEST / 2]);
-        assert_eq!(replies.take(), Err(Missing::Wrong));
+        let mut replies = Vec::new();
+        replies.extend_from_slice(b"\xdd\x00\x00\xff\xff");
+        replies.extend_from_slice(&[0x91, 0xc0].repeat(LONGEST / 4));
+        assert_eq!(take(&mut replies), Err(Missing::Part));
+        replies.extend_from_slice(&[0xa0].repeat(10));
+        replies.extend_from_slice(&[0x91; 3]);
+        replies.extend_from_slice(&[0xda, 0xff, 0xff]);
+        replies.extend_from_slice(&[0; LONGEST / 2]);
+        assert_eq!(take(&mut replies), Err(Missing::Wrong));
     }
 
     proptest! {
@@ -259,14 +236,14 @@ mod tests {
             size in 1_usize..40,
         ) {
             let read = |size: usize| {
-                let (mut replies, mut values) = (Replies::default(), Vec::new());
+                let (mut replies, mut values) = (Vec::new(), Vec::new());
                 for piece in wire.chunks(size) {
-                    replies.push(piece);
-                    while let Ok(value) = replies.take() {
+                    replies.extend_from_slice(piece);
+                    while let Ok(value) = take(&mut replies) {
                         values.push(value);
                     }
                 }
-                (values, replies.rest())
+                (values, replies)
             };
             prop_assert_eq!(read(size), read(wire.len().max(1)));
         }

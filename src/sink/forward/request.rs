@@ -8,53 +8,20 @@ use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_str_len, 
 use sha2::{Digest as _, Sha256};
 
 use super::settings::Mode;
+use crate::sink::Chunk;
 
-/// Entries for one tag. They go out together, and are acknowledged together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chunk {
-    /// What receivers route by.
-    pub tag: Vec<u8>,
-    /// The entries one after the other, each an array of a time and a map. The time is an extension of type 0 with
-    /// eight bytes, `d7 00`, seconds and nanoseconds.
-    pub entries: Vec<u8>,
-    /// Where in `entries` each one ends.
-    pub ends: Vec<usize>,
-    /// What the acknowledgement names. It belongs to the content: the same content has the same id.
-    pub id: [u8; 16],
-}
-
-impl Chunk {
-    /// How many entries there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ends.len()
+/// The id of some entries of a chunk as the protocol writes it: the chunk's for all of them, else made from the content, so
+/// that it is the same whenever the same part is sent.
+fn id(chunk: &Chunk, entries: &Range<usize>) -> String {
+    if *entries == (0..chunk.len()) {
+        return STANDARD.encode(chunk.id);
     }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The bytes of some entries, by their numbers.
-    pub(super) fn bytes(&self, entries: &Range<usize>) -> &[u8] {
-        let end = |count: usize| count.checked_sub(1).map_or(0, |last| self.ends.get(last).copied().unwrap_or(0));
-        self.entries.get(end(entries.start)..end(entries.end)).unwrap_or_default()
-    }
-
-    /// The id of some entries as the protocol writes it: the chunk's for all of them, else made from the content, so
-    /// that it is the same whenever the same part is sent.
-    pub(super) fn id(&self, entries: &Range<usize>) -> String {
-        if *entries == (0..self.len()) {
-            return STANDARD.encode(self.id);
-        }
-        let mut hash = Sha256::new();
-        hash.update(self.id);
-        hash.update((entries.start as u64).to_be_bytes());
-        hash.update((entries.end as u64).to_be_bytes());
-        hash.update(self.bytes(entries));
-        STANDARD.encode(hash.finalize().get(..16).unwrap_or_default())
-    }
+    let mut hash = Sha256::new();
+    hash.update(chunk.id);
+    hash.update((entries.start as u64).to_be_bytes());
+    hash.update((entries.end as u64).to_be_bytes());
+    hash.update(chunk.bytes(entries));
+    STANDARD.encode(hash.finalize().get(..16).unwrap_or_default())
 }
 
 /// How entries become requests.
@@ -69,7 +36,7 @@ pub(super) struct Encoder {
 impl Encoder {
     /// Appends the request for some entries of a chunk, by their numbers, and returns the id to be acknowledged.
     pub(super) fn encode(&self, chunk: &Chunk, entries: &Range<usize>, out: &mut Vec<u8>) -> String {
-        let id = chunk.id(entries);
+        let id = id(chunk, entries);
         let bytes = self.entries(chunk, entries);
         // A single entry is an array of its own, and becomes the message by one more element at either end.
         let message = self.mode == Mode::Message && entries.len() == 1;
@@ -97,7 +64,7 @@ impl Encoder {
 
     /// Appends a request without entries, which any server that is well acknowledges, and returns its id.
     pub(super) fn probe(chunk: &Chunk, out: &mut Vec<u8>) -> String {
-        let id = chunk.id(&(chunk.len()..chunk.len()));
+        let id = id(chunk, &(chunk.len()..chunk.len()));
         done(write_array_len(out, 3));
         string(&chunk.tag, out);
         binary(&[], out);
@@ -246,13 +213,13 @@ mod tests {
     #[test]
     fn parts_have_ids_of_their_own_that_last() {
         let chunk = chunk(&[E1, E2, E2]);
-        let id = |range: Range<usize>| chunk.id(&range);
+        let id = |range: Range<usize>| id(&chunk, &range);
         let all = [id(0..3), id(0..1), id(1..2), id(2..3), id(1..3), id(3..3)];
         for (at, one) in all.iter().enumerate() {
             assert_eq!(one.len(), 24);
             assert!(!all[..at].contains(one), "{all:?}");
         }
-        assert_eq!(id(1..2), chunk.clone().id(&(1..2)));
+        assert_eq!(id(1..2), super::id(&chunk.clone(), &(1..2)));
         assert_eq!(chunk.bytes(&(1..2)), hex(E2));
         assert_eq!(chunk.bytes(&(0..3)), chunk.entries);
     }

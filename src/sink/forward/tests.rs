@@ -11,6 +11,8 @@ mod server;
 use std::time::Duration;
 
 use super::*;
+use crate::sink::net::{self, Address, Cause, NetError, Spread, TlsSettings};
+use crate::sink::{Chunk, Counters};
 use crate::stop::Stop;
 use server::Server;
 
@@ -67,13 +69,19 @@ fn large() -> Chunk {
 
 /// Settings with which failures follow each other fast, and what should work has time to.
 fn settings(servers: &[&Server]) -> Settings {
-    Settings {
+    let net = net::Settings {
         servers: servers.iter().map(|server| server.address().parse().unwrap()).collect(),
-        hostname: Some("client.example".to_owned()),
         first_backoff: Duration::from_millis(1),
         last_backoff: Duration::from_millis(10),
-        ..Settings::default()
-    }
+        ..net::Settings::default()
+    };
+    Settings { net, hostname: Some("client.example".to_owned()), ..Settings::default() }
+}
+
+/// Settings with something else for the servers.
+fn with(mut settings: Settings, change: impl FnOnce(&mut net::Settings)) -> Settings {
+    change(&mut settings.net);
+    settings
 }
 
 /// An end far behind that of any test, so that one that hangs fails.
@@ -85,11 +93,11 @@ fn patience() -> Stop {
 
 /// Delivers as in a run that corrects nothing: returns the cause of what fails for good.
 fn refusal(mut settings: Settings) -> Cause {
-    settings.one_shot = true;
+    settings.net.one_shot = true;
     match Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()) {
-        Err(error @ ForwardError::Refused { .. }) => {
+        Err(error @ NetError::Refused { .. }) => {
             assert!(error.is_configuration() && error.to_string().contains("forward"), "{error}");
-            let ForwardError::Refused { cause, .. } = error else { unreachable!() };
+            let NetError::Refused { cause, .. } = error else { unreachable!() };
             cause
         }
         other => panic!("{other:?}"),

@@ -135,7 +135,7 @@ fn a_connection_that_was_closed_or_idle_is_not_used_again() {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     }
     let server = Server::start(server::Peer::serve);
-    let mut client = Client::new(Settings { idle_limit: Duration::ZERO, ..settings(&[&server]) }).unwrap();
+    let mut client = Client::new(with(settings(&[&server]), |net| net.idle_limit = Duration::ZERO)).unwrap();
     for _ in 0..3 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     }
@@ -169,9 +169,9 @@ fn the_time_to_stop_ends_every_wait() {
         let stop = Stop::default();
         stop.ask_within(Duration::from_millis(100));
         let begin = Instant::now();
-        let settings = Settings { last_backoff: Duration::from_secs(60), ..settings(&[server]) };
+        let settings = with(settings(&[server]), |net| net.last_backoff = Duration::from_secs(60));
         let result = Client::new(settings).unwrap().deliver(&chunk, &stop);
-        assert!(matches!(result, Err(ForwardError::Stopped)), "{result:?}");
+        assert!(matches!(result, Err(NetError::Stopped)), "{result:?}");
         assert!(begin.elapsed() < Duration::from_secs(10));
     }
 }
@@ -181,7 +181,8 @@ fn a_server_that_takes_no_bytes_is_left() {
     let unread = Server::start(|_| std::thread::sleep(Duration::from_secs(20)));
     let other = Server::start(server::Peer::serve);
     let write_timeout = Duration::from_millis(100);
-    let mut client = Client::new(Settings { write_timeout, ..settings(&[&unread, &other]) }).unwrap();
+    let settings = with(settings(&[&unread, &other]), |net| net.write_timeout = write_timeout);
+    let mut client = Client::new(settings).unwrap();
     assert_eq!(client.deliver(&large(), &patience()).unwrap(), []);
     assert_eq!(other.texts().len(), 1);
 }

@@ -125,13 +125,10 @@ fn nothing_is_sent_to_a_server_that_does_not_ask() {
         peer.say(&hex(HELO));
         peer.ignore();
     });
-    let settings = Settings {
-        handshake_timeout: Duration::from_millis(300),
-        give_up_after: Some(Duration::ZERO),
-        ..secured(&[&hanging])
-    };
+    let settings = with(secured(&[&hanging]), |net| net.give_up_after = Some(Duration::ZERO));
+    let settings = Settings { handshake_timeout: Duration::from_millis(300), ..settings };
     let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
-    assert!(matches!(error, ForwardError::GaveUp { cause: Cause::HandshakeTimeout(_), .. }), "{error}");
+    assert!(matches!(error, NetError::GaveUp { cause: Cause::HandshakeTimeout(_), .. }), "{error}");
 }
 
 #[test]
@@ -166,7 +163,7 @@ fn a_server_that_asks_for_more_than_was_given_is_understood() {
         peer.say(&hex(HELO));
         std::thread::sleep(Duration::from_secs(20));
     });
-    let settings = Settings { one_shot: true, ..settings(&[&deaf]) };
+    let settings = with(settings(&[&deaf]), |net| net.one_shot = true);
     let result = Client::new(settings).unwrap().deliver(&large(), &patience());
-    assert!(matches!(result, Err(ForwardError::Refused { cause: Cause::KeyRequired, .. })), "{result:?}");
+    assert!(matches!(result, Err(NetError::Refused { cause: Cause::KeyRequired, .. })), "{result:?}");
 }

@@ -29,7 +29,7 @@ fn switched() -> (Server, Arc<AtomicBool>) {
 fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
     let (first, on) = switched();
     let second = Server::start(server::Peer::serve);
-    let settings = Settings { return_interval: Duration::ZERO, ..settings(&[&first, &second]) };
+    let settings = with(settings(&[&first, &second]), |net| net.return_interval = Duration::ZERO);
     let mut client = Client::new(settings).unwrap();
     let mut deliver = |text| assert_eq!(client.deliver(&texts(&[text]), &patience()).unwrap(), []);
     deliver("a");
@@ -52,9 +52,10 @@ fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
 fn a_server_that_is_away_costs_one_attempt() {
     let server = Server::start(server::Peer::serve);
     let long = Duration::from_secs(60);
-    let mut settings = Settings { first_backoff: long, ..settings(&[&server]) };
-    settings.last_backoff = long;
-    settings.servers.insert(0, nobody());
+    let settings = with(settings(&[&server]), |net| {
+        (net.first_backoff, net.last_backoff) = (long, long);
+        net.servers.insert(0, nobody());
+    });
     let mut client = Client::new(settings).unwrap();
     for _ in 0..10 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
@@ -65,9 +66,11 @@ fn a_server_that_is_away_costs_one_attempt() {
 #[test]
 fn chunks_are_spread_over_servers_by_weight() {
     let (one, other) = (Server::start(server::Peer::serve), Server::start(server::Peer::serve));
-    let mut settings = Settings { spread: Spread::Weighted, ..settings(&[&one, &other]) };
-    settings.servers[0].weight = 3;
-    settings.servers[1].weight = 1;
+    let settings = with(settings(&[&one, &other]), |net| {
+        net.spread = Spread::Weighted;
+        net.servers[0].weight = 3;
+        net.servers[1].weight = 1;
+    });
     let mut client = Client::new(settings).unwrap();
     for _ in 0..20 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
@@ -79,9 +82,9 @@ fn chunks_are_spread_over_servers_by_weight() {
 #[test]
 fn there_is_an_end_of_attempts_if_one_is_wanted() {
     let give_up_after = Some(Duration::from_millis(50));
-    let settings = Settings { servers: vec![nobody()], give_up_after, ..settings(&[]) };
+    let settings = with(settings(&[]), |net| (net.servers, net.give_up_after) = (vec![nobody()], give_up_after));
     let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
-    assert!(matches!(&error, ForwardError::GaveUp { cause: Cause::Connect(_), .. }), "{error:?}");
+    assert!(matches!(&error, NetError::GaveUp { cause: Cause::Connect(_), .. }), "{error:?}");
     assert!(error.to_string().contains("unix:/nowhere/fluent.sock"), "{error}");
 }
 
@@ -89,10 +92,12 @@ fn there_is_an_end_of_attempts_if_one_is_wanted() {
 fn a_long_pause_does_not_outlast_hope() {
     let give_up_after = Some(Duration::from_millis(50));
     let long = Duration::from_secs(3600);
-    let settings = Settings { first_backoff: long, last_backoff: long, give_up_after, ..settings(&[]) };
-    let settings = Settings { servers: vec![nobody()], ..settings };
+    let settings = with(settings(&[]), |net| {
+        (net.first_backoff, net.last_backoff) = (long, long);
+        (net.servers, net.give_up_after) = (vec![nobody()], give_up_after);
+    });
     let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
-    assert!(matches!(error, ForwardError::GaveUp { .. }), "{error:?}");
+    assert!(matches!(error, NetError::GaveUp { .. }), "{error:?}");
 }
 
 #[test]
@@ -114,20 +119,19 @@ fn a_configuration_that_may_be_corrected_is_tried_again() {
 fn a_name_that_does_not_exist_is_retried() {
     let servers = vec!["forward://name.invalid".parse().unwrap()];
     let give_up_after = Some(Duration::from_millis(1));
-    let settings = Settings { servers, give_up_after, one_shot: true, ..settings(&[]) };
+    let settings = with(settings(&[]), |net| {
+        (net.servers, net.give_up_after, net.one_shot) = (servers, give_up_after, true);
+    });
     let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
-    assert!(
-        matches!(error, ForwardError::GaveUp { cause: Cause::Resolve(_) | Cause::ConnectTimeout(_), .. }),
-        "{error}"
-    );
+    assert!(matches!(error, NetError::GaveUp { cause: Cause::Resolve(_) | Cause::ConnectTimeout(_), .. }), "{error}");
 }
 
 #[test]
 fn settings_without_a_meaning_are_refused() {
     let refused = |settings| Client::new(settings).unwrap_err();
-    assert!(matches!(refused(settings(&[])), ForwardError::NoServers));
+    assert!(matches!(refused(settings(&[])), NetError::NoServers));
     let tls = TlsSettings { ca: Some("/ca.pem".into()), ..TlsSettings::default() };
-    let error = refused(Settings { servers: vec![nobody()], tls, ..settings(&[]) });
+    let error = refused(with(settings(&[]), |net| (net.servers, net.tls) = (vec![nobody()], tls)));
     assert!(error.to_string().contains("forward+tls://"), "{error}");
     assert_eq!(error.exit(), crate::exit::Exit::Config);
 }
@@ -141,10 +145,10 @@ fn what_was_left_out_of_the_build_is_named() {
             assert!(error.to_string().contains(&format!("`{feature}`")), "{error}");
         }
     };
-    let servers = || Settings { servers: vec![nobody()], ..settings(&[]) };
+    let servers = || with(settings(&[]), |net| net.servers = vec![nobody()]);
     check(Settings { mode: Mode::Gzip, ..servers() }, cfg!(feature = "gzip"), "gzip");
     check(Settings { mode: Mode::Zstd, ..servers() }, cfg!(feature = "zstd"), "zstd");
     let tls = TlsSettings { insecure: true, ..TlsSettings::default() };
     let servers = vec!["forward+tls://localhost".parse().unwrap()];
-    check(Settings { servers, tls, ..settings(&[]) }, cfg!(feature = "tls"), "tls");
+    check(with(settings(&[]), |net| (net.servers, net.tls) = (servers, tls)), cfg!(feature = "tls"), "tls");
 }

@@ -91,7 +91,7 @@ fn server(identity: &Identity, clients: Option<&Authority>, versions: &[&'static
 }
 
 fn trusting(server: &Server, ca: PathBuf) -> Settings {
-    Settings { tls: TlsSettings { ca: Some(ca), ..TlsSettings::default() }, ..settings(&[server]) }
+    with(settings(&[server]), |net| net.tls.ca = Some(ca))
 }
 
 fn delivers(settings: Settings) -> Client {
@@ -135,10 +135,9 @@ fn a_server_has_to_be_who_it_is_thought_to_be() {
 
     // The name may be another than the host's, and nothing need be checked.
     let mut settings = trusting(&named, authority.ca());
-    settings.servers = vec![format!("{}?server-name=log.example", named.address()).parse().unwrap()];
+    settings.net.servers = vec![format!("{}?server-name=log.example", named.address()).parse().unwrap()];
     delivers(settings);
-    let tls = TlsSettings { insecure: true, ..TlsSettings::default() };
-    delivers(Settings { tls, ..super::settings(&[&expired]) });
+    delivers(with(super::settings(&[&expired]), |net| net.tls.insecure = true));
 }
 
 #[test]
@@ -152,7 +151,7 @@ fn a_self_signed_certificate_can_be_trusted_by_itself() {
     let server = server(&identity, None, rustls::ALL_VERSIONS);
     delivers(trusting(&server, identity.cert.clone()));
     let mut settings = trusting(&server, identity.cert);
-    settings.servers = vec![server.address().replace("localhost", "127.0.0.1").parse().unwrap()];
+    settings.net.servers = vec![server.address().replace("localhost", "127.0.0.1").parse().unwrap()];
     assert!(matches!(refusal(settings), Cause::TlsRefused(_)));
 }
 
@@ -164,8 +163,8 @@ fn a_client_can_have_a_certificate_too() {
         let server = server(&authority.identity("localhost", 4000), Some(&authority), &[version]);
         let mut settings = trusting(&server, authority.ca());
         assert!(matches!(refusal(settings.clone()), Cause::TlsRefused(_)));
-        settings.tls.cert = Some(client.cert.clone());
-        settings.tls.key = Some(client.key.clone());
+        settings.net.tls.cert = Some(client.cert.clone());
+        settings.net.tls.key = Some(client.key.clone());
         delivers(settings);
     }
 }
@@ -178,7 +177,7 @@ fn a_server_without_tls_gets_nothing() {
     });
     let authority = Authority::new("one");
     let mut settings = trusting(&plain, authority.ca());
-    settings.servers = vec![plain.address().replace("forward:", "forward+tls:").parse().unwrap()];
+    settings.net.servers = vec![plain.address().replace("forward:", "forward+tls:").parse().unwrap()];
     assert!(matches!(refusal(settings), Cause::TlsRefused(_)));
     assert!(plain.texts().is_empty());
 }
@@ -192,7 +191,8 @@ fn files_that_cannot_be_used_are_named() {
         let owned = |path: Option<&Path>| path.map(Path::to_owned);
         let tls = TlsSettings { ca: Some(ca.to_owned()), cert: owned(cert), key: owned(key), insecure: false };
         let servers = vec!["forward+tls://a".parse().unwrap()];
-        let error = Client::new(Settings { servers, tls, ..Settings::default() }).unwrap_err();
+        let settings = with(Settings::default(), |net| (net.servers, net.tls) = (servers, tls));
+        let error = Client::new(settings).unwrap_err();
         assert_eq!(error.exit(), crate::exit::Exit::Config);
         error.to_string()
     };

@@ -1,0 +1,445 @@
+//! Syslog messages: the head and the message for people, and, in the form of RFC 5424, a record's fields as structured
+//! data. How they travel is for the sink.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::event::Events;
+use crate::flaw::Flaw;
+use crate::names;
+use crate::record::{Facts, Level, Record, Value};
+
+/// Names in structured data have no more characters (RFC 5424, section 6).
+const NAME: usize = 32;
+
+/// A message that is too long has values of so many bytes at most; the next number where the one before was not enough.
+const SHORTER: usize = 256;
+const SHORTEST: usize = 64;
+
+/// So much of the structured data is left however long the message is: what is wrong with it, and whose it is. With the
+/// longest head, and a part of the message for people, this is less than the least limit that there is.
+const LEFT: usize = 320;
+
+/// The severity of what has none.
+const INFORMATIONAL: u8 = 6;
+
+/// The form of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum SyslogFormat {
+    /// With structured data, which holds the fields of the record
+    #[default]
+    Rfc5424,
+    /// The old form: local time without a year, and no fields
+    Rfc3164,
+}
+
+/// The part of the system that a message comes from (RFC 5424, section 6.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the names are those of syslog(3)")]
+pub enum Facility {
+    Kern,
+    User,
+    Mail,
+    #[default]
+    Daemon,
+    Auth,
+    Syslog,
+    Lpr,
+    News,
+    Uucp,
+    Cron,
+    Authpriv,
+    Ftp,
+    Local0 = 16,
+    Local1,
+    Local2,
+    Local3,
+    Local4,
+    Local5,
+    Local6,
+    Local7,
+}
+
+/// What messages are like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyslogSettings {
+    /// Their form.
+    pub format: SyslogFormat,
+    /// The facility.
+    pub facility: Facility,
+    /// How many bytes a message has at most.
+    pub max: usize,
+    /// The number that IANA has given to the one who says what the structured data means.
+    pub enterprise: u32,
+    /// A message is a line: line ends inside it are written as `\n`.
+    pub lines: bool,
+    /// The host of entries that name none; the name of this one where it is empty.
+    pub hostname: String,
+    /// Fields that are not the payload's and go into the structured data all the same.
+    pub own: Vec<String>,
+}
+
+/// Writes records as messages.
+#[derive(Debug)]
+pub struct Syslog {
+    settings: SyslogSettings,
+    zone: TimeZone,
+    /// The name of the structured data: `kata@32473`.
+    element: String,
+    /// The message for people, and a value, as they are written.
+    message: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Syslog {
+    /// An encoder; the zone is that of times in the old form.
+    #[must_use]
+    pub fn new(mut settings: SyslogSettings, zone: TimeZone) -> Syslog {
+        if settings.hostname.is_empty() {
+            settings.hostname = String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned();
+        }
+        let element = format!("kata@{}", settings.enterprise);
+        Syslog { settings, zone, element, message: Vec::new(), value: Vec::new() }
+    }
+
+    /// Appends one record. `received` is the time of records that know none, in seconds and nanoseconds since 1970.
+    pub fn encode(&mut self, record: &mut Record<'_>, received: (u32, u32), events: &mut Events) {
+        let out = &mut events.bytes;
+        let start = out.len();
+        self.read_message(record);
+        let modern = self.settings.format == SyslogFormat::Rfc5424;
+        if modern {
+            self.head(record, out)
+        } else {
+            self.old_head(record, received, out)
+        }
+        let head = out.len();
+        let room = self.settings.max.saturating_sub(head - start);
+        let gap = usize::from(modern && !self.message.is_empty());
+        if modern {
+            self.data(record, false, usize::MAX, usize::MAX, out);
+        }
+        if out.len() - head + gap + self.message.len() > room {
+            if let Some(facts) = &mut record.facts {
+                facts.flaws.add(Flaw::Truncated);
+            }
+            // Values are cut first, then fields are left out, and the message for people is cut last.
+            let most = room.saturating_sub(gap + self.message.len());
+            if modern {
+                out.truncate(head);
+                self.data(record, true, SHORTER, usize::MAX, out);
+            }
+            if modern && out.len() - head > most {
+                out.truncate(head);
+                self.data(record, true, SHORTEST, most.max(LEFT), out);
+            }
+            let most = room.saturating_sub(out.len() - head + gap);
+            let end = boundary(&self.message, most);
+            self.message.truncate(end);
+        }
+        if !self.message.is_empty() {
+            out.extend_from_slice(if modern { b" " } else { b"" });
+            out.extend_from_slice(&self.message);
+        }
+        events.ends.push(events.bytes.len());
+    }
+
+    /// Decodes what the entry says to people.
+    fn read_message(&mut self, record: &Record<'_>) {
+        self.message.clear();
+        let own = record.payload.iter().find(|field| field.key.name() == b"kata_msg");
+        match own.map(|field| field.value) {
+            Some(value) => content(value, &mut self.message),
+            None => _ = record.head.message.map(|message| message.decode_into(&mut self.message)),
+        }
+        if self.settings.lines && self.message.iter().any(|byte| ends_line(*byte).is_some()) {
+            self.value.clear();
+            for byte in &self.message {
+                match ends_line(*byte) {
+                    Some(letter) => self.value.extend_from_slice(&[b'\\', letter]),
+                    None => self.value.push(*byte),
+                }
+            }
+            std::mem::swap(&mut self.message, &mut self.value);
+        }
+    }
+
+    fn priority(&self, record: &Record<'_>) -> u8 {
+        let severity = match record.facts.as_ref().map(|facts| facts.level) {
+            Some(Some(Level::Critical)) => 2,
+            Some(Some(Level::Error)) => 3,
+            Some(Some(Level::Warning)) => 4,
+            Some(Some(Level::Info) | None) => INFORMATIONAL,
+            Some(Some(Level::Debug | Level::Trace)) => 7,
+            None => record.head.priority.unwrap_or(INFORMATIONAL),
+        };
+        self.settings.facility as u8 * 8 + severity
+    }
+
+    fn host<'s>(&'s self, record: &'s Record<'_>) -> &'s [u8] {
+        record.head.host.unwrap_or(self.settings.hostname.as_bytes())
+    }
+
+    /// `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID `, RFC 5424, section 6.2. Receivers break on more than six digits
+    /// behind the second.
+    fn head(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        self.value.clear();
+        pid(record, &mut self.value);
+        // Writing to memory does not fail.
+        _ = write!(out, "<{}>1 ", self.priority(record));
+        match record.facts.as_ref().map_or(record.time, |facts| facts.time) {
+            Some(time) => {
+                out.extend_from_slice(time.as_bytes().get(..26).unwrap_or_default());
+                out.extend_from_slice(b"Z ");
+            }
+            None => out.extend_from_slice(b"- "),
+        }
+        word(&[self.host(record)], 255, out);
+        out.push(b' ');
+        word(&program(record), 48, out);
+        out.push(b' ');
+        word(&[&self.value], NAME, out);
+        out.push(b' ');
+        self.value.clear();
+        if let Some(field) = record.payload.iter().find(|field| field.key.name() == b"kata_subsystem") {
+            content(field.value, &mut self.value);
+        }
+        word(&[&self.value], 32, out);
+        out.push(b' ');
+    }
+
+    /// `<PRI>Mmm dd hh:mm:ss HOSTNAME TAG[PID]: `, RFC 3164, section 4.1. The host has no domain there.
+    fn old_head(&mut self, record: &Record<'_>, received: (u32, u32), out: &mut Vec<u8>) {
+        self.value.clear();
+        pid(record, &mut self.value);
+        let time = record.facts.as_ref().map_or(record.time, |facts| facts.time).and_then(|time| time.timestamp());
+        let received = || Timestamp::new(i64::from(received.0), 0).unwrap_or_default();
+        let time = time.unwrap_or_else(received).to_zoned(self.zone.clone());
+        _ = write!(out, "<{}>{} ", self.priority(record), time.strftime("%b %e %H:%M:%S"));
+        let host = self.host(record);
+        let is_number = std::str::from_utf8(host).is_ok_and(|host| host.parse::<IpAddr>().is_ok());
+        let dot = memchr::memchr(b'.', host).filter(|_| !is_number).unwrap_or(host.len());
+        word(&[host.get(..dot).unwrap_or_default()], 255, out);
+        out.push(b' ');
+        word(&program(record), 32, out);
+        if !self.value.is_empty() {
+            out.push(b'[');
+            word(&[&self.value], NAME, out);
+            out.push(b']');
+        }
+        out.extend_from_slice(b": ");
+    }
+
+    /// The structured data: what katalog says of the entry, whose it is, and the payload. Values have at most `longest`
+    /// bytes; what would make all of it longer than `most` is left out.
+    fn data(&mut self, record: &Record<'_>, truncated: bool, longest: usize, most: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.push(b'[');
+        out.extend_from_slice(self.element.as_bytes());
+        let empty = out.len();
+        let mut params = Params {
+            end: start.saturating_add(most).saturating_sub(1),
+            longest,
+            lines: self.settings.lines,
+            value: &mut self.value,
+            out,
+        };
+        match &record.facts {
+            Some(facts) => params.facts(facts),
+            None if truncated => params.add(b"flaws", Flaw::Truncated.name().as_bytes()),
+            None => {}
+        }
+        for name in &self.settings.own {
+            if let Some(field) = record.carrier.iter().find(|field| field.key.name() == name.as_bytes()) {
+                params.field(name.as_bytes(), field.value);
+            }
+        }
+        // Whose entry it is comes before the rest, of which there may be no room for all.
+        let identity: [&[u8]; 2] = [b"kata_sandbox", b"kata_container"];
+        for name in identity {
+            if let Some(field) = record.payload.iter().find(|field| field.key.name() == name) {
+                params.field(name, field.value);
+            }
+        }
+        for field in &record.payload {
+            let name = field.key.name();
+            if name != b"kata_msg" && !identity.contains(&name) {
+                params.field(name, field.value);
+            }
+        }
+        if !record.escaped.is_empty() {
+            params.list(b"escaped", record.escaped.iter().map(|key| key.name()));
+        }
+        if out.len() == empty {
+            out.truncate(start);
+            out.push(b'-');
+        } else {
+            out.push(b']');
+        }
+    }
+}
+
+/// Parameters on their way into structured data.
+struct Params<'p> {
+    /// The output may not be longer.
+    end: usize,
+    /// Values are cut there.
+    longest: usize,
+    /// Line ends are written as letters.
+    lines: bool,
+    value: &'p mut Vec<u8>,
+    out: &'p mut Vec<u8>,
+}
+
+impl Params<'_> {
+    fn facts(&mut self, facts: &Facts) {
+        if !facts.flaws.is_empty() {
+            self.list(b"flaws", facts.flaws.iter().map(|flaw| flaw.name().as_bytes()));
+        }
+        self.add(b"component", facts.component.name().as_bytes());
+        if let Some(level) = facts.level {
+            self.add(b"level", level.name().as_bytes());
+        }
+        if facts.guest {
+            self.add(b"guest", b"true");
+        }
+        self.add(b"format", facts.format.name().as_bytes());
+        if let Some(time) = &facts.time {
+            self.add(b"time", time.as_bytes());
+        }
+    }
+
+    fn list<'n>(&mut self, name: &[u8], elements: impl Iterator<Item = &'n [u8]>) {
+        let mut value = std::mem::take(self.value);
+        value.clear();
+        joined(elements, &mut value);
+        self.add(name, &value);
+        *self.value = value;
+    }
+
+    fn field(&mut self, name: &[u8], value: Value<'_>) {
+        let mut decoded = std::mem::take(self.value);
+        decoded.clear();
+        content(value, &mut decoded);
+        self.add(name, &decoded);
+        *self.value = decoded;
+    }
+
+    /// Appends a parameter (RFC 5424, section 6.3.3), unless there is no room for it.
+    fn add(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.out.len();
+        self.out.push(b' ');
+        param_name(name, self.out);
+        self.out.extend_from_slice(b"=\"");
+        for byte in value.get(..boundary(value, self.longest)).unwrap_or_default() {
+            match byte {
+                b'"' | b'\\' | b']' => self.out.extend_from_slice(&[b'\\', *byte]),
+                byte => match ends_line(*byte).filter(|_| self.lines) {
+                    Some(letter) => self.out.extend_from_slice(&[b'\\', b'\\', letter]),
+                    None => self.out.push(*byte),
+                },
+            }
+        }
+        self.out.push(b'"');
+        if self.out.len() > self.end {
+            self.out.truncate(start);
+        }
+    }
+}
+
+/// What is no part of a line, and the letter that stands for it behind a backslash. Some receivers end a message at a
+/// NUL, or take a carriage return for a part of the line end.
+fn ends_line(byte: u8) -> Option<u8> {
+    match byte {
+        b'\n' => Some(b'n'),
+        b'\r' => Some(b'r'),
+        0 => Some(b'0'),
+        _ => None,
+    }
+}
+
+/// Where text of at most so many bytes ends, without cutting a character in two.
+fn boundary(text: &[u8], most: usize) -> usize {
+    if text.len() <= most {
+        return text.len();
+    }
+    let mut end = most;
+    while end > 0 && text.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    end
+}
+
+/// The name of a field as that of a parameter: without `kata_`, which the element says, and of no more characters than
+/// there may be. What is longer ends with a number that it is known by.
+fn param_name(name: &[u8], out: &mut Vec<u8>) {
+    let name = name.strip_prefix(b"kata_").unwrap_or(name);
+    let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'=' | b']' | b'"');
+    let (kept, cut) = if name.len() > NAME { name.split_at(NAME - 9) } else { (name, &b""[..]) };
+    out.extend(kept.iter().map(|byte| if odd(byte) { b'_' } else { *byte }));
+    if !cut.is_empty() {
+        _ = write!(out, "-{:08x}", names::hash(name) as u32);
+    }
+}
+
+/// A word of the head: printable ASCII, and no more of it than there may be; `-` for none.
+fn word(parts: &[&[u8]], most: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let printable = |byte: &u8| if byte.is_ascii_graphic() { *byte } else { b'_' };
+    out.extend(parts.iter().copied().flatten().take(most).map(printable));
+    if out.len() == start {
+        out.push(b'-');
+    }
+}
+
+/// The program: the component, or, where the entry is not Kata's, the identifier, which is its tag.
+fn program<'r>(record: &'r Record<'_>) -> [&'r [u8]; 2] {
+    match &record.facts {
+        Some(facts) => [b"kata-", facts.component.name().as_bytes()],
+        None => [b"", record.tag],
+    }
+}
+
+/// The process that Kata says, or the one that the carrier knows.
+fn pid(record: &Record<'_>, out: &mut Vec<u8>) {
+    match record.payload.iter().find(|field| field.key.name() == b"kata_pid") {
+        Some(field) => content(field.value, out),
+        None => out.extend_from_slice(record.head.pid.unwrap_or_default()),
+    }
+}
+
+/// A value as text.
+fn content(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Text(text) => text.decode_into(out),
+        Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+        Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+        Value::Null => {}
+        Value::Time(stamp) => out.extend_from_slice(stamp.as_bytes()),
+        Value::List(texts) => {
+            for (index, text) in texts.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                text.decode_into(out);
+            }
+        }
+        Value::Nested(json) => out.extend_from_slice(json),
+    }
+}
+
+fn joined<'n>(elements: impl Iterator<Item = &'n [u8]>, out: &mut Vec<u8>) {
+    for (index, element) in elements.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(element);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+use super::*;
+use crate::component::Component;
+use crate::flaw::Flaws;
+use crate::record::{Field, Form, Head, Name, PayloadFormat, Text};
+use crate::time::Stamp;
+
+/// A message is this long at most where nothing else is said.
+const MAX: usize = 8000;
+
+fn settings() -> SyslogSettings {
+    SyslogSettings { max: MAX, enterprise: 32473, hostname: "here".to_owned(), ..SyslogSettings::default() }
+}
+
+fn old() -> SyslogSettings {
+    SyslogSettings { format: SyslogFormat::Rfc3164, ..settings() }
+}
+
+fn field(name: &str, value: Value<'static>) -> Field<'static> {
+    Field::new(Name::new(name).leaked(), value)
+}
+
+fn text(bytes: &str) -> Value<'static> {
+    Value::Text(Text { bytes: bytes.to_owned().leak().as_bytes(), form: Form::Utf8 })
+}
+
+fn facts() -> Facts {
+    Facts {
+        time: Stamp::parse(b"2025-12-05T11:55:10.812522759Z"),
+        level: Some(Level::Info),
+        component: Component::Runtime,
+        format: PayloadFormat::Logfmt,
+        guest: false,
+        flaws: Flaws::default(),
+    }
+}
+
+/// An entry of Kata's with these fields beside its message.
+fn record(message: &str, fields: &[(&str, &str)]) -> Record<'static> {
+    let mut payload = vec![field("kata_msg", text(message))];
+    payload.extend(fields.iter().map(|(name, value)| field(name, text(value))));
+    Record {
+        head: Head { host: Some(b"node1"), pid: Some(b"77"), priority: Some(4), message: None },
+        facts: Some(facts()),
+        payload,
+        ..Record::default()
+    }
+}
+
+fn bytes(settings: SyslogSettings, record: &mut Record<'_>) -> Vec<u8> {
+    let mut events = Events::default();
+    Syslog::new(settings, TimeZone::UTC).encode(record, (1_700_000_000, 0), &mut events);
+    assert_eq!(events.ends, [events.bytes.len()]);
+    events.bytes
+}
+
+fn message(settings: SyslogSettings, record: &mut Record<'_>) -> String {
+    String::from_utf8(bytes(settings, record)).unwrap()
+}
+
+#[test]
+fn the_form_of_rfc_5424() {
+    let mut record = record("Sandbox is stopped", &[("kata_arch", "amd64"), ("kata_container", "c1")]);
+    record.payload.push(field("kata_pid", Value::Int(3_233_634)));
+    record.payload.push(field("kata_sandbox", text("s1")));
+    record.payload.push(field("kata_subsystem", text("sandbox")));
+    assert_eq!(
+        message(settings(), &mut record),
+        "<30>1 2025-12-05T11:55:10.812522Z node1 kata-runtime 3233634 sandbox [kata@32473 component=\"runtime\" \
+         level=\"info\" format=\"logfmt\" time=\"2025-12-05T11:55:10.812522759Z\" sandbox=\"s1\" container=\"c1\" \
+         arch=\"amd64\" pid=\"3233634\" subsystem=\"sandbox\"] Sandbox is stopped"
+    );
+}
+
+#[test]
+fn the_form_of_rfc_3164() {
+    let mut plain = record("Sandbox is stopped", &[("kata_sandbox", "s1")]);
+    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime[77]: Sandbox is stopped");
+    // A host has no domain there; a number is no name.
+    plain.head = Head { host: Some(b"node1.example.org"), ..Head::default() };
+    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime: Sandbox is stopped");
+    plain.head.host = Some(b"192.0.2.1");
+    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 192.0.2.1 kata-runtime: Sandbox is stopped");
+    // There is no message without a time.
+    plain.facts = None;
+    (plain.tag, plain.head.priority) = (b"sshd", Some(3));
+    assert_eq!(message(old(), &mut plain), "<27>Nov 14 22:13:20 192.0.2.1 sshd: Sandbox is stopped");
+}
+
+#[test]
+fn what_is_not_known_is_nil() {
+    let mut record = Record { facts: Some(Facts { time: None, level: None, ..facts() }), ..Record::default() };
+    let data = "[kata@32473 component=\"runtime\" format=\"logfmt\"]";
+    assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data}"));
+    let mut nothing = Record::default();
+    assert_eq!(message(settings(), &mut nothing), "<30>1 - here - - - -");
+    // Where the payload has no message, the carrier's is all that there is.
+    record.head.message = Some(Text { bytes: b"tab\\there", form: Form::Go });
+    assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data} tab\there"));
+}
+
+#[test]
+fn entries_of_others() {
+    let mut other = Record {
+        tag: b"sshd",
+        time: Stamp::parse(b"2025-12-15T11:55:10Z"),
+        head: Head { host: Some(b"node1"), pid: Some(b"9"), priority: Some(5), message: Some(Text::plain(b"closed")) },
+        carrier: vec![field("_UID", text("0")), field("id", text("0f"))],
+        ..Record::default()
+    };
+    assert_eq!(message(settings(), &mut other), "<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - - closed");
+    // Fields of katalog's own go with every record, and a cut is told of.
+    let settings = || SyslogSettings { own: vec!["id".to_owned()], max: 1024, ..settings() };
+    let data = "[kata@32473 id=\"0f\"]";
+    assert_eq!(
+        message(settings(), &mut other),
+        format!("<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - {data} closed")
+    );
+    let long = "x".repeat(5000);
+    other.head.message = Some(Text::plain(long.as_bytes()));
+    let cut = message(settings(), &mut other);
+    assert!(cut.contains("sshd 9 - [kata@32473 flaws=\"truncated\" id=\"0f\"] xxx") && cut.len() == 1024, "{cut}");
+}
+
+#[test]
+fn levels_and_facilities() {
+    for (level, severity) in [
+        (Level::Trace, 7),
+        (Level::Debug, 7),
+        (Level::Info, 6),
+        (Level::Warning, 4),
+        (Level::Error, 3),
+        (Level::Critical, 2),
+    ] {
+        for (facility, number) in
+            [(Facility::Kern, 0), (Facility::Ftp, 11), (Facility::Local0, 16), (Facility::Local7, 23)]
+        {
+            let mut record = record("m", &[]);
+            record.facts = Some(Facts { level: Some(level), ..facts() });
+            let message = message(SyslogSettings { facility, ..settings() }, &mut record);
+            assert!(message.starts_with(&format!("<{}>1 ", number * 8 + severity)), "{message}");
+        }
+    }
+}
+
+#[test]
+fn guests_and_flaws_are_told_of() {
+    let mut record = record("m", &[("kata_guest_time", "x")]);
+    let mut flaws = Flaws::default();
+    [Flaw::BadTime, Flaw::NotUtf8].into_iter().for_each(|flaw| flaws.add(flaw));
+    record.facts = Some(Facts { component: Component::GuestKernel, guest: true, flaws, ..facts() });
+    record.escaped = vec![Name::new("MESSAGE").leaked(), Name::new("kata_msg").leaked()];
+    let message = message(settings(), &mut record);
+    assert!(message.contains(" node1 kata-guest-kernel 77 - [kata@32473 flaws=\"bad-time,not-utf8\""), "{message}");
+    assert!(message.contains(" guest=\"true\" ") && message.contains(" guest_time=\"x\" "), "{message}");
+    assert!(message.ends_with(" escaped=\"MESSAGE,kata_msg\"] m"), "{message}");
+}
+
+#[test]
+fn values_are_escaped_and_kinds_of_them_are_text() {
+    let mut record = record("[ü] \"quoted\" \\ back", &[("kata_q", "a\"b\\c]d[e=ü\n\t\u{7}")]);
+    record.payload.push(field("kata_go", Value::Text(Text { bytes: b"a\\tb \\\"q\\\" \\u00fc", form: Form::Go })));
+    record.payload.push(field("kata_json", Value::Text(Text { bytes: b"a\\u0041\\\\", form: Form::Json })));
+    record.payload.push(field("kata_nested", Value::Nested(br#"{"a":["b"]}"#)));
+    record.payload.push(field("kata_hotplug", Value::Bool(false)));
+    record.payload.push(field("kata_guest_pid", Value::Int(-1)));
+    record.facts = None;
+    assert_eq!(
+        message(settings(), &mut record),
+        "<28>1 - node1 - 77 - [kata@32473 q=\"a\\\"b\\\\c\\]d[e=ü\n\t\u{7}\" go=\"a\tb \\\"q\\\" ü\" json=\"aA\\\\\" \
+         nested=\"{\\\"a\\\":[\\\"b\\\"\\]}\" hotplug=\"false\" guest_pid=\"-1\"] [ü] \"quoted\" \\ back"
+    );
+}
+
+#[test]
+fn a_line_is_one_line() {
+    let mut record = record("first\nsecond\r\n\0third\\n", &[("kata_a", "x\ny\0\r]")]);
+    let message = message(SyslogSettings { lines: true, ..settings() }, &mut record);
+    assert!(message.ends_with(" a=\"x\\\\ny\\\\0\\\\r\\]\"] first\\nsecond\\r\\n\\0third\\n"), "{message}");
+    assert!(!message.contains(['\n', '\r', '\0']));
+}
+
+#[test]
+fn names_are_those_of_the_syntax() {
+    let long = "kata_a234567890b234567890c234567890d234";
+    let other = "kata_a234567890b234567890c234567890e234";
+    let mut record = record("m", &[(long, "1"), (other, "2"), ("kata_exit-code", "3")]);
+    record.carrier.push(field("a]b=c\"d", text("4")));
+    let settings = SyslogSettings { own: vec!["a]b=c\"d".to_owned()], ..settings() };
+    let message = message(settings, &mut record);
+    let names: Vec<&str> = message.split(' ').filter_map(|word| word.split_once("=\"").map(|(name, _)| name)).collect();
+    assert!(names.contains(&"a_b_c_d") && names.contains(&"exit-code"), "{names:?}");
+    let cut: Vec<&&str> = names.iter().filter(|name| name.starts_with("a234567890b234567890c23-")).collect();
+    assert!(cut.len() == 2 && cut[0] != cut[1] && cut.iter().all(|name| name.len() == 32), "{names:?}");
+}
+
+#[test]
+fn words_of_the_head_are_printable_and_have_their_lengths() {
+    let host = "h ü".repeat(100);
+    let mut record = record("m", &[("kata_subsystem", "a very long subsystem with spaces in it")]);
+    record.head.host = Some(host.as_bytes());
+    record.payload.push(field("kata_pid", text("12 34")));
+    let message = message(settings(), &mut record);
+    let words: Vec<&str> = message.split(' ').collect();
+    assert!(words[2].starts_with("h___h___") && words[2].len() == 255, "{message}");
+    assert_eq!(words[4..6], ["12_34", "a_very_long_subsystem_with_space"]);
+}
+
+/// The structured data of a message, from its bracket on.
+fn data(message: &str) -> &str {
+    message.split_once(" [").unwrap().1
+}
+
+#[test]
+fn what_is_too_long_is_cut_in_this_order() {
+    let (sandbox, command, words) = ("s".repeat(64), "c".repeat(300), "w".repeat(200));
+    let make = |said: &str| {
+        record(said, &[("kata_a", "1"), ("kata_command", &command), ("kata_words", &words), ("kata_sandbox", &sandbox)])
+    };
+    let whole = message(settings(), &mut make("message"));
+    assert!(whole.contains(&command) && !whole.contains("truncated"));
+    let limited = |max: usize, said: &str| {
+        let mut record = make(said);
+        let message = message(SyslogSettings { max, ..settings() }, &mut record);
+        let truncated = record.facts.unwrap().flaws.has(Flaw::Truncated);
+        assert_eq!(message.contains("[kata@32473 flaws=\"truncated\" component="), truncated, "{message}");
+        assert!(message.len() <= max, "{max}: {message}");
+        message
+    };
+    // As long as it may be: nothing is cut.
+    assert_eq!(limited(whole.len(), "message"), whole);
+    // Long values to 256 bytes,
+    let cut = limited(whole.len() - 1, "message");
+    assert!(cut.contains(&format!("command=\"{}\"", "c".repeat(256))) && cut.contains(&words), "{cut}");
+    // then to 64, all others as they were,
+    let cut = limited(640, "message");
+    assert!(
+        cut.contains(&format!("command=\"{}\"", "c".repeat(64)))
+            && cut.contains(&format!("words=\"{}\"", "w".repeat(64)))
+    );
+    assert!(cut.contains(" a=\"1\" ") && cut.ends_with("] message"), "{cut}");
+    // then fields are left out, the last ones first,
+    let said = "m".repeat(250);
+    let cut = limited(640, &said);
+    assert!(!cut.contains("words=") && cut.contains("sandbox=\"sss") && cut.ends_with(&format!("] {said}")), "{cut}");
+    // and then the message is cut, whose it is stays.
+    let said = "ü".repeat(1000);
+    let cut = limited(1024, &said);
+    assert!(data(&cut).contains(&sandbox) && !cut.contains("words=") && cut.ends_with("ü"), "{cut}");
+    assert!(cut.len() >= 1023, "{}", cut.len());
+}
+
+#[test]
+fn no_message_is_longer_than_it_may_be() {
+    let long = "ä]\n".repeat(200);
+    let names: Vec<String> = (0..120).map(|number| format!("kata_{number}{}", "n".repeat(number % 90))).collect();
+    let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), long.as_str())).collect();
+    for settings in [settings(), SyslogSettings { lines: true, ..settings() }, old()] {
+        for max in [1024, 1500, 2048, 8000, 65536] {
+            for said in ["", "short", &long] {
+                for host in ["h", &"h".repeat(300)] {
+                    let mut record = record(said, &fields);
+                    record.head.host = Some(host.as_bytes());
+                    record.payload.push(field("kata_subsystem", text(&long)));
+                    record.payload.push(field("kata_pid", text(&long)));
+                    let mut flaws = Flaws::default();
+                    Flaw::ALL.iter().for_each(|flaw| flaws.add(*flaw));
+                    record.facts = Some(Facts { flaws, ..facts() });
+                    let message = message(SyslogSettings { max, ..settings.clone() }, &mut record);
+                    assert!(message.len() <= max, "{max}: {}", message.len());
+                    if settings.format == SyslogFormat::Rfc5424 {
+                        assert!(data(&message).starts_with("kata@32473 flaws=\"truncated,"), "{message}");
+                        assert!(message.contains("component=\"runtime\""), "{message}");
+                        assert_eq!(message.contains("] short"), said == "short");
+                    }
+                    assert!(!settings.lines || !message.contains('\n'));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_steady_state_allocates_nothing() {
+    for settings in [settings(), SyslogSettings { lines: true, ..settings() }, old()] {
+        let mut record = record("a\nb", &[("kata_a", "1"), ("kata_b", "a\\b"), ("kata_pid", "7")]);
+        let (mut encoder, mut events) = (Syslog::new(settings, TimeZone::UTC), Events::default());
+        encoder.encode(&mut record, (0, 0), &mut events);
+        let counted = allocation_counter::measure(|| {
+            events.clear(usize::MAX);
+            encoder.encode(&mut record, (0, 0), &mut events);
+        });
+        assert_eq!(counted.count_total, 0);
+    }
+}

@@ -1,0 +1,314 @@
+//! Where a server is, as users write it: `forward://host:port`, `syslog+tcp://host:port`, `unix:/path` and the like.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// How a server of the network is written: what stands before the host, how it is reached, and the port where none is
+/// named. The forward protocol has its port by custom; those of syslog are registered (RFC 5426, RFC 5425), that of plain
+/// TCP for another protocol, which nobody uses any more (RFC 6587).
+const SCHEMES: [(&str, Protocol, Way, u16); 5] = [
+    ("forward://", Protocol::Forward, Way::Tcp, 24224),
+    ("forward+tls://", Protocol::Forward, Way::Tls, 24224),
+    ("syslog+udp://", Protocol::Syslog, Way::Udp, 514),
+    ("syslog+tcp://", Protocol::Syslog, Way::Tcp, 514),
+    ("syslog+tls://", Protocol::Syslog, Way::Tls, 6514),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// The share of a server that states none, as in Fluentd.
+pub const DEFAULT_WEIGHT: u32 = 60;
+
+const FORMS: &str = "forward://HOST[:PORT], forward+tls://, syslog+udp://, syslog+tcp://, syslog+tls:// or unix:/PATH";
+const PARAMETERS: &str = "weight=NUMBER, standby and, with TLS, server-name=NAME";
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Fluentd's forward protocol.
+    Forward,
+    /// Syslog.
+    Syslog,
+}
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// How it is reached.
+    pub place: Place,
+    /// Its share of the chunks where they are spread.
+    pub weight: u32,
+    /// Whether it is only used while no other server is up.
+    pub standby: bool,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Datagrams.
+    Udp {
+        /// A name or an address; IPv6 without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// A name or an address; IPv6 without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// TLS from the first byte of a TCP connection.
+    Tls {
+        /// A name or an address; IPv6 without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The name in the server's certificate, where it is not the host.
+        server_name: Option<String>,
+    },
+    /// A stream socket of this machine.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+/// Why a text is no address.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AddressError {
+    /// It begins with none of the known schemes.
+    #[error("unknown scheme in \"{0}\"; write {FORMS}")]
+    Scheme(String),
+    /// It has no host.
+    #[error("no host in \"{0}\"; write {FORMS}")]
+    Host(String),
+    /// The port is none.
+    #[error("\"{port}\" is no port; write a number from 1 to 65535 in \"{address}\"")]
+    Port {
+        /// What stands in its place.
+        port: String,
+        /// The text.
+        address: String,
+    },
+    /// A server of this machine has no path.
+    #[error("no absolute path in \"{0}\"; write unix:/PATH")]
+    Path(String),
+    /// A name or password of a user: everybody on this machine may read the command line.
+    #[error("no user belongs into an address; name the user in its own option and the password in a file")]
+    User,
+    /// A parameter that does not exist.
+    #[error("unknown parameter \"{parameter}\" in \"{address}\"; there are {PARAMETERS}")]
+    Parameter {
+        /// What is unknown.
+        parameter: String,
+        /// The text.
+        address: String,
+    },
+    /// A parameter that exists, with a value that it cannot have.
+    #[error("\"{parameter}\" cannot be used in \"{address}\"; there are {PARAMETERS}")]
+    Value {
+        /// The parameter.
+        parameter: String,
+        /// The text.
+        address: String,
+    },
+}
+
+impl Address {
+    /// The address without its parameters, as messages name the server.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let (way, host, port) = match &self.place {
+            Place::Udp { host, port } => (Way::Udp, host, port),
+            Place::Tcp { host, port } => (Way::Tcp, host, port),
+            Place::Tls { host, port, .. } => (Way::Tls, host, port),
+            Place::Unix { path } => return format!("unix:{}", path.display()),
+        };
+        let scheme = SCHEMES.iter().find(|(_, protocol, other, _)| (*protocol, *other) == (self.protocol, way));
+        let scheme = scheme.map_or("", |(scheme, ..)| scheme);
+        if host.contains(':') { format!("{scheme}[{host}]:{port}") } else { format!("{scheme}{host}:{port}") }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Address, AddressError> {
+        let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
+        let (protocol, mut place) = place(address, text)?;
+        let (mut weight, mut standby) = (DEFAULT_WEIGHT, false);
+        for parameter in query.into_iter().flat_map(|query| query.split('&')) {
+            let wrong = || AddressError::Value { parameter: parameter.to_owned(), address: text.to_owned() };
+            match (parameter.split_once('=').unwrap_or((parameter, "")), &mut place) {
+                (("weight", value), _) => {
+                    weight = value.parse().ok().filter(|weight| *weight > 0).ok_or_else(wrong)?;
+                }
+                (("standby", "" | "true"), _) => standby = true,
+                (("standby", "false"), _) => standby = false,
+                (("server-name", value), Place::Tls { server_name, .. }) if !value.is_empty() => {
+                    *server_name = Some(value.to_owned());
+                }
+                (("standby" | "server-name", _), _) => return Err(wrong()),
+                _ => {
+                    let parameter = parameter.to_owned();
+                    return Err(AddressError::Parameter { parameter, address: text.to_owned() });
+                }
+            }
+        }
+        Ok(Address { protocol, place, weight, standby })
+    }
+}
+
+/// Reads all but the parameters.
+fn place(address: &str, text: &str) -> Result<(Protocol, Place), AddressError> {
+    if let Some(path) = address.strip_prefix("forward+unix://").or_else(|| address.strip_prefix("unix:")) {
+        // `unix:///run/x` and `unix:/run/x` are the same path.
+        let path = path.trim_start_matches('/');
+        if path.is_empty() || !address.contains(":/") {
+            return Err(AddressError::Path(text.to_owned()));
+        }
+        return Ok((Protocol::Forward, Place::Unix { path: PathBuf::from(format!("/{path}")) }));
+    }
+    let known = |(scheme, protocol, way, port): &(&str, Protocol, Way, u16)| {
+        Some((address.strip_prefix(scheme)?, *protocol, *way, *port))
+    };
+    let Some((rest, protocol, way, port)) = SCHEMES.iter().find_map(known) else {
+        return Err(AddressError::Scheme(text.to_owned()));
+    };
+    let (host, port) = host_and_port(rest, port, text)?;
+    let place = match way {
+        Way::Udp => Place::Udp { host, port },
+        Way::Tcp => Place::Tcp { host, port },
+        Way::Tls => Place::Tls { host, port, server_name: None },
+    };
+    Ok((protocol, place))
+}
+
+fn host_and_port(rest: &str, default: u16, text: &str) -> Result<(String, u16), AddressError> {
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains('@') {
+        return Err(AddressError::User);
+    }
+    let no_host = || AddressError::Host(text.to_owned());
+    let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
+        let (host, port) = rest.split_once(']').ok_or_else(no_host)?;
+        // An address that is local to a link has the name of the link behind a `%`.
+        let number = host.split_once('%').map_or(host, |(number, _)| number);
+        number.parse::<Ipv6Addr>().map_err(|_| no_host())?;
+        (host, port)
+    } else {
+        let (host, port) = rest.find(':').and_then(|colon| rest.split_at_checked(colon)).unwrap_or((rest, ""));
+        let odd = |letter: char| letter.is_whitespace() || letter.is_control() || "/[]%".contains(letter);
+        if host.is_empty() || host.contains(odd) {
+            return Err(no_host());
+        }
+        (host, port)
+    };
+    if port.is_empty() {
+        return Ok((host.to_owned(), default));
+    }
+    let digits = port.strip_prefix(':').filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(number) if number > 0 => Ok((host.to_owned(), number)),
+        _ => Err(AddressError::Port { port: port.trim_start_matches(':').to_owned(), address: text.to_owned() }),
+    }
+}
+
+impl fmt::Display for Address {
+    /// Writes what leads back to the same address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())?;
+        let mut parameters = Vec::new();
+        if self.weight != DEFAULT_WEIGHT {
+            parameters.push(format!("weight={}", self.weight));
+        }
+        if self.standby {
+            parameters.push("standby".to_owned());
+        }
+        if let Place::Tls { server_name: Some(name), .. } = &self.place {
+            parameters.push(format!("server-name={name}"));
+        }
+        if parameters.is_empty() { Ok(()) } else { write!(f, "?{}", parameters.join("&")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        text.parse::<Address>().map_or_else(|error| error.to_string(), |address| address.to_string())
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        for (text, canonical) in [
+            ("forward://log.example", "forward://log.example:24224"),
+            ("forward://10.0.0.1:1/", "forward://10.0.0.1:1"),
+            ("forward://[::1]", "forward://[::1]:24224"),
+            ("forward://[fe80::1%eth0]:5", "forward://[fe80::1%eth0]:5"),
+            ("forward+tls://[::1]:9?server-name=a.b", "forward+tls://[::1]:9?server-name=a.b"),
+            ("forward://a?weight=60&standby=false", "forward://a:24224"),
+            ("forward://a?standby&weight=7", "forward://a:24224?weight=7&standby"),
+            ("unix:/run/fluent.sock", "unix:/run/fluent.sock"),
+            ("forward+unix:///run/fluent.sock?standby", "unix:/run/fluent.sock?standby"),
+            ("syslog+udp://log.example", "syslog+udp://log.example:514"),
+            ("syslog+tcp://[::1]/?weight=2", "syslog+tcp://[::1]:514?weight=2"),
+            ("syslog+tls://10.0.0.1?server-name=a.b", "syslog+tls://10.0.0.1:6514?server-name=a.b"),
+        ] {
+            assert_eq!(shown(text), canonical);
+            assert_eq!(shown(canonical), canonical);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, part) in [
+            ("syslog://a", "unknown scheme in \"syslog://a\""),
+            ("syslog+udp://a?server-name=b", "\"server-name=b\" cannot be used"),
+            ("tcp://a", "unknown scheme in \"tcp://a\""),
+            ("a:24224", "unknown scheme"),
+            ("forward://", "no host in \"forward://\""),
+            ("forward://:24224", "no host"),
+            ("forward://a/b", "no host"),
+            ("forward://::1", "no host"),
+            ("forward://[::1", "no host"),
+            ("forward://[a]", "no host"),
+            ("forward://a:", "\"\" is no port"),
+            ("forward://a:0", "\"0\" is no port"),
+            ("forward://a:65536", "\"65536\" is no port"),
+            ("forward://a:+1", "\"+1\" is no port"),
+            ("forward://[::1]24224", "is no port"),
+            ("unix:", "no absolute path"),
+            ("unix:run/x", "no absolute path"),
+            ("forward+unix://", "no absolute path"),
+            ("forward://a?color=red", "unknown parameter \"color=red\""),
+            ("forward://a?", "unknown parameter \"\""),
+            ("forward://a?weight=0", "\"weight=0\" cannot be used"),
+            ("forward://a?weight", "\"weight\" cannot be used"),
+            ("forward://a?server-name=b", "\"server-name=b\" cannot be used"),
+            ("forward+tls://a?server-name=", "\"server-name=\" cannot be used"),
+        ] {
+            assert!(shown(text).contains(part), "{text}: {}", shown(text));
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        let text = shown("forward://user:s3cret@host");
+        assert!(text.contains("user") && !text.contains("s3cret"), "{text}");
+    }
+}

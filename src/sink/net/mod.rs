@@ -1,0 +1,23 @@
+//! What all ways over the network have in common: where servers are, which of them is used, connections, and why they
+//! fail. What is said on a connection is for the protocols.
+//!
+//! ```text
+//!  Settings ─► Peers: which server, how long to wait ─► Connection (tls) ─► bytes out, bytes in
+//! ```
+
+pub mod address;
+pub mod error;
+pub mod settings;
+
+pub(crate) mod connection;
+pub(crate) mod peers;
+mod servers;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
+
+pub use address::{Address, AddressError, Place, Protocol};
+pub use error::{Cause, NetError};
+pub use settings::{Settings, Spread, TlsSettings};

@@ -1,0 +1,248 @@
+//! Which server is tried next, and what is known of their health. It opens no connections and waits for nothing.
+
+use std::time::{Duration, Instant};
+
+use super::address::Address;
+use super::settings::{Settings, Spread};
+
+/// How often the same trouble with a server is spoken of.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
+/// The least part of the time that a server could be left for. The rest is by chance, so that clients do not come back
+/// in step; but the next server in the list should have its turn.
+const LEAST_SHARE: f64 = 0.1;
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Try this server, by its number in the list.
+    Use(usize),
+    /// All are down, until then.
+    Wait(Instant),
+}
+
+/// The servers in the order of the list.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    list: Vec<Server>,
+    spread: Spread,
+    first_backoff: Duration,
+    last_backoff: Duration,
+    return_interval: Duration,
+    /// The one that took the last chunk.
+    current: Option<usize>,
+    random: fastrand::Rng,
+}
+
+#[derive(Debug)]
+struct Server {
+    weight: u32,
+    standby: bool,
+    /// Failures since the last success.
+    failures: u32,
+    down_until: Option<Instant>,
+    chosen: Option<Instant>,
+    /// When its trouble was spoken of.
+    said: Option<Instant>,
+    /// Whether that was the last that was said of it.
+    troubled: bool,
+    /// What it is owed of the chunks, where they are spread.
+    credit: i64,
+}
+
+impl Server {
+    fn is_up(&self, now: Instant) -> bool {
+        self.down_until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Servers {
+    /// Begins with all of them up.
+    pub(crate) fn new(settings: &Settings) -> Servers {
+        let new = |address: &Address| Server {
+            weight: address.weight,
+            standby: address.standby,
+            failures: 0,
+            down_until: None,
+            chosen: None,
+            said: None,
+            troubled: false,
+            credit: 0,
+        };
+        Servers {
+            list: settings.servers.iter().map(new).collect(),
+            spread: settings.spread,
+            first_backoff: settings.first_backoff,
+            last_backoff: settings.last_backoff,
+            return_interval: settings.return_interval,
+            current: None,
+            random: fastrand::Rng::new(),
+        }
+    }
+
+    /// The server for the next attempt. Those that stand by are for when no other is up.
+    pub(crate) fn choose(&mut self, now: Instant) -> Choice {
+        let up = |standby| {
+            let listed = self.list.iter().enumerate();
+            listed.filter(move |(_, server)| server.is_up(now) && server.standby == standby).map(|(index, _)| index)
+        };
+        let mut candidates: Vec<usize> = up(false).collect();
+        if candidates.is_empty() {
+            candidates.extend(up(true));
+        }
+        let chosen = match self.spread {
+            Spread::Failover => self.preferred(&candidates, now),
+            Spread::Weighted => self.by_weight(&candidates),
+        };
+        let Some((index, server)) = chosen.and_then(|index| Some((index, self.list.get_mut(index)?))) else {
+            let earliest = self.list.iter().filter_map(|server| server.down_until).min();
+            return Choice::Wait(earliest.unwrap_or(now));
+        };
+        server.chosen = Some(now);
+        Choice::Use(index)
+    }
+
+    /// The first one; but the current one while the first was tried not long ago.
+    fn preferred(&self, candidates: &[usize], now: Instant) -> Option<usize> {
+        let first = *candidates.first()?;
+        let tried = self.list.get(first)?.chosen;
+        match self.current.filter(|current| self.list.get(*current).is_some_and(|server| server.is_up(now))) {
+            Some(current) if tried.is_some_and(|tried| now < tried + self.return_interval) => Some(current),
+            _ => Some(first),
+        }
+    }
+
+    /// Smooth weighted round robin: each is owed its weight, and who is owed most pays for all.
+    fn by_weight(&mut self, candidates: &[usize]) -> Option<usize> {
+        let mut total = 0;
+        let mut most: Option<(i64, usize)> = None;
+        for index in candidates {
+            let server = self.list.get_mut(*index)?;
+            server.credit += i64::from(server.weight);
+            total += i64::from(server.weight);
+            if most.is_none_or(|(credit, _)| server.credit > credit) {
+                most = Some((server.credit, *index));
+            }
+        }
+        let (_, chosen) = most?;
+        self.list.get_mut(chosen)?.credit -= total;
+        Some(chosen)
+    }
+
+    /// Whether a try of this server only looks whether it is back, while another one takes the chunks.
+    pub(crate) fn is_return(&self, index: usize, now: Instant) -> bool {
+        self.spread == Spread::Failover
+            && self.current.is_some_and(|current| {
+                current != index && self.list.get(current).is_some_and(|server| server.is_up(now))
+            })
+    }
+
+    /// Marks a server as up, and says whether that is worth a message.
+    pub(crate) fn succeeded(&mut self, index: usize) -> bool {
+        self.current = Some(index);
+        let Some(server) = self.list.get_mut(index) else { return false };
+        server.failures = 0;
+        server.down_until = None;
+        std::mem::take(&mut server.troubled)
+    }
+
+    /// Marks a server as down for its own time, and says for how long, and whether that is worth a message.
+    pub(crate) fn failed(&mut self, index: usize, configuration: bool, now: Instant) -> (Duration, bool) {
+        let Some(server) = self.list.get_mut(index) else { return (Duration::ZERO, false) };
+        let doubled = 2u32.checked_pow(server.failures).unwrap_or(u32::MAX);
+        let most = self.first_backoff.saturating_mul(doubled).min(self.last_backoff);
+        // What only a user can correct is not corrected within seconds.
+        let share = LEAST_SHARE + (1.0 - LEAST_SHARE) * self.random.f64();
+        let down = if configuration { self.last_backoff } else { most.mul_f64(share) };
+        server.failures = server.failures.saturating_add(1);
+        server.down_until = Some(now + down);
+        let say = server.said.is_none_or(|said| said + SAID_AGAIN <= now);
+        if say {
+            server.said = Some(now);
+            server.troubled = true;
+        }
+        (down, say)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers(addresses: &[&str], spread: Spread) -> Servers {
+        let servers = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Servers::new(&Settings { servers, spread, ..Settings::default() })
+    }
+
+    fn second(number: u64) -> Duration {
+        Duration::from_secs(number)
+    }
+
+    #[test]
+    fn the_first_that_is_up_is_used_and_left_for_its_own_time() {
+        let mut servers = servers(&["unix:/a", "unix:/b"], Spread::Failover);
+        let now = Instant::now();
+        assert_eq!(servers.choose(now), Choice::Use(0));
+        let (first, say) = servers.failed(0, true, now);
+        assert!(say && first == second(60));
+        assert_eq!(servers.choose(now), Choice::Use(1));
+        let (other, _) = servers.failed(1, false, now);
+        assert!(other <= second(1));
+        assert_eq!(servers.choose(now), Choice::Wait(now + other));
+        assert_eq!(servers.choose(now + second(2)), Choice::Use(1));
+        servers.succeeded(1);
+        // The first one's time is over.
+        assert_eq!(servers.choose(now + second(59)), Choice::Use(1));
+        assert_eq!(servers.choose(now + second(61)), Choice::Use(0));
+        assert!(servers.is_return(0, now + second(61)));
+        // It is still away, and is not tried again with each chunk.
+        let (down, say) = servers.failed(0, false, now + second(61));
+        assert!(say && down <= second(2));
+        assert_eq!(servers.choose(now + second(64)), Choice::Use(1));
+        assert_eq!(servers.choose(now + second(92)), Choice::Use(0));
+        assert!(servers.succeeded(0));
+        assert!(!servers.succeeded(0));
+        assert_eq!(servers.choose(now + second(93)), Choice::Use(0));
+        assert!(!servers.is_return(0, now + second(93)));
+    }
+
+    #[test]
+    fn backoff_grows_to_its_limit_and_is_spoken_of_once_a_minute() {
+        let mut servers = servers(&["unix:/a"], Spread::Failover);
+        let now = Instant::now();
+        let mut said = 0;
+        for failure in 0..100u32 {
+            let (down, say) = servers.failed(0, false, now + second(u64::from(failure)));
+            assert!(down <= second(60) && down <= second(1 << failure.min(6)), "{failure}: {down:?}");
+            said += u32::from(say);
+        }
+        assert_eq!(said, 2);
+    }
+
+    #[test]
+    fn those_that_stand_by_are_for_when_no_other_is_up() {
+        for spread in [Spread::Failover, Spread::Weighted] {
+            let mut servers = servers(&["unix:/a?standby", "unix:/b", "unix:/c"], spread);
+            let now = Instant::now();
+            assert_eq!(servers.choose(now), Choice::Use(1));
+            servers.failed(1, true, now);
+            assert_eq!(servers.choose(now), Choice::Use(2));
+            servers.failed(2, true, now);
+            assert_eq!(servers.choose(now), Choice::Use(0));
+            servers.succeeded(0);
+            assert_ne!(servers.choose(now + second(100)), Choice::Use(0));
+        }
+    }
+
+    #[test]
+    fn chunks_are_spread_by_weight() {
+        let mut servers = servers(&["unix:/a?weight=5", "unix:/b?weight=1", "unix:/c?weight=1"], Spread::Weighted);
+        let now = Instant::now();
+        let mut chosen = || match servers.choose(now) {
+            Choice::Use(index) => index,
+            Choice::Wait(_) => panic!("all are up"),
+        };
+        let order: Vec<usize> = (0..14).map(|_| chosen()).collect();
+        assert_eq!(order, [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]);
+    }
+}

@@ -1,0 +1,257 @@
+//! TLS: who is trusted, and one session, moved on by whoever has the socket.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
+};
+use socket2::Socket;
+
+use super::error::{Cause, NetError};
+use super::settings::TlsSettings;
+use crate::report;
+
+/// Who is trusted, and who this client is.
+#[derive(Debug)]
+pub(crate) struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// Reads the files of certificates and keys.
+    pub(crate) fn new(settings: &TlsSettings) -> Result<Trust, NetError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|_| NetError::Settings("this build offers no version of TLS"))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(settings, provider)?));
+        let config = match (&settings.cert, &settings.key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(cert), Some(key)) => {
+                let chain = certificates(cert)?;
+                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| pem("a private key", key, &error))?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| NetError::ClientCertificate(error.to_string()))?
+            }
+            _ => return Err(NetError::Settings("a client certificate and its key have to be given together")),
+        };
+        Ok(Trust(Arc::new(config)))
+    }
+}
+
+/// The certificates of a file, one at least.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
+    let wrong = |error: &PemError| pem("certificates", path, error);
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?.collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(wrong(&PemError::NoItemsFound)),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(wrong(&error)),
+    }
+}
+
+fn pem(what: &'static str, path: &Path, error: &PemError) -> NetError {
+    let cause = match error {
+        PemError::Io(error) => error.to_string(),
+        PemError::NoItemsFound => "there is none".to_owned(),
+        other => other.to_string(),
+    };
+    NetError::Pem { what, path: path.to_owned(), cause }
+}
+
+/// Whether a server's certificate is trusted.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// The rules of the web; none where everything is trusted.
+    web: Option<Arc<WebPkiServerVerifier>>,
+    /// What the user gave as authorities.
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl Verifier {
+    fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>) -> Result<Verifier, NetError> {
+        if settings.insecure {
+            report::diagnostic(format_args!(
+                "warning: the certificates of servers are not checked, so anybody on the way can read and change what \
+                 is sent"
+            ));
+            return Ok(Verifier { provider, web: None, given: Vec::new() });
+        }
+        let mut roots = RootCertStore::empty();
+        let mut given = Vec::new();
+        let mut cause = String::new();
+        if let Some(path) = &settings.ca {
+            given = certificates(path)?;
+            roots.add_parsable_certificates(given.iter().cloned());
+            if roots.is_empty() {
+                return Err(pem("certificates", path, &PemError::NoItemsFound));
+            }
+        } else {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if let Some(error) = found.errors.first() {
+                cause = format!(": {error}");
+            }
+        }
+        let web = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|_| NetError::NoAuthorities { cause })?;
+        Ok(Verifier { provider, web: Some(web), given })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(web) = &self.web else { return Ok(ServerCertVerified::assertion()) };
+        match web.verify_server_cert(certificate, others, name, ocsp, now) {
+            // A self-signed certificate says of itself that it is an authority, and is refused as a server's. Where the
+            // user gave this very one, there is nothing left to doubt but its name; its dates were checked before.
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.given.iter().any(|given| given == certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            result => result,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// One TLS session.
+#[derive(Debug)]
+pub(crate) struct Session(ClientConnection);
+
+impl Session {
+    /// Begins a session with a server of this name, or address.
+    pub(crate) fn new(trust: &Trust, name: &str) -> Result<Session, Cause> {
+        // The link of a local address is no part of what a certificate names.
+        let name = name.split_once('%').map_or(name, |(address, _)| address);
+        let name = ServerName::try_from(name.to_owned()).map_err(|error| Cause::TlsRefused(error.to_string()))?;
+        let mut session = ClientConnection::new(Arc::clone(&trust.0), name).map_err(cause)?;
+        // A request is queued whole.
+        session.set_buffer_limit(None);
+        Ok(Session(session))
+    }
+
+    /// Whether keys are still being agreed on.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.0.is_handshaking()
+    }
+
+    /// Whether there is something to push.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.0.wants_write()
+    }
+
+    /// Takes bytes to be encrypted.
+    pub(crate) fn queue(&mut self, bytes: &[u8]) -> Result<(), Cause> {
+        self.0.writer().write_all(bytes).map_err(Cause::Broken)
+    }
+
+    /// Moves encrypted bytes to the socket, and says how many it took.
+    pub(crate) fn push(&mut self, socket: &mut Socket) -> io::Result<usize> {
+        if self.0.wants_write() { self.0.write_tls(socket) } else { Ok(0) }
+    }
+
+    /// Moves what has arrived from the socket to the input, and says whether anything had.
+    pub(crate) fn pull(&mut self, socket: &mut Socket, input: &mut Vec<u8>) -> Result<bool, Cause> {
+        match self.0.read_tls(socket) {
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(false),
+            Err(error) => return Err(Cause::Broken(error)),
+        }
+        if let Err(error) = self.0.process_new_packets() {
+            // The server is told why, if it still listens.
+            let _ = self.push(socket);
+            return Err(cause(error));
+        }
+        let mut buffer = [0; 4096];
+        let mut arrived = false;
+        loop {
+            match self.0.reader().read(&mut buffer) {
+                Ok(count) if count > 0 => {
+                    input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    arrived = true;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                // The end, said or not; what came before it counts.
+                _ if arrived => return Ok(true),
+                _ => return Err(Cause::Closed),
+            }
+        }
+    }
+
+    /// Queues the end of the session.
+    pub(crate) fn close(&mut self) {
+        self.0.send_close_notify();
+    }
+}
+
+/// Certificates, names and versions do not change by themselves; everything else may.
+fn cause(error: Error) -> Cause {
+    use AlertDescription as Alert;
+    match error {
+        Error::InvalidCertificate(_)
+        | Error::PeerIncompatible(_)
+        | Error::InvalidMessage(_)
+        | Error::UnsupportedNameType
+        | Error::AlertReceived(
+            Alert::HandshakeFailure
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::ProtocolVersion
+            | Alert::InsufficientSecurity
+            | Alert::UnrecognisedName,
+        ) => Cause::TlsRefused(error.to_string()),
+        _ => Cause::Tls(error.to_string()),
+    }
+}

@@ -1,0 +1,380 @@
+//! What the client does with servers that come, go, stall and break off.
+
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use super::*;
+use crate::sink::net::{self, Spread};
+
+/// What was received on one connection until it ended.
+type Received = Vec<u8>;
+
+/// What a server does with a connection. It may wait for the test to let it go on.
+type Script = fn(&mut TcpStream, &Receiver<()>) -> Received;
+
+/// A server of TCP that does with each connection what a test says, and tells what it received.
+struct Server {
+    address: SocketAddr,
+    received: Receiver<Received>,
+    gate: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    /// Each connection gets one script, in this order; the last one ends the server.
+    fn start(scripts: Vec<Script>) -> Server {
+        Server::on(TcpListener::bind("127.0.0.1:0").unwrap(), scripts)
+    }
+
+    fn on(listener: TcpListener, scripts: Vec<Script>) -> Server {
+        let address = listener.local_addr().unwrap();
+        let (sender, received) = channel();
+        let (gate, go_on) = channel();
+        let thread = std::thread::spawn(move || {
+            for script in scripts {
+                let (mut stream, _) = listener.accept().unwrap();
+                let bytes = script(&mut stream, &go_on);
+                drop(stream);
+                _ = sender.send(bytes);
+            }
+        });
+        Server { address, received, gate, thread }
+    }
+
+    fn url(&self) -> String {
+        format!("syslog+tcp://{}", self.address)
+    }
+
+    /// Lets a script close its connection, and gives what came on it.
+    #[track_caller]
+    fn close(&self) -> String {
+        self.gate.send(()).unwrap();
+        self.next()
+    }
+
+    /// What came on the next connection that ended.
+    #[track_caller]
+    fn next(&self) -> String {
+        let bytes = self.received.recv_timeout(Duration::from_secs(20)).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+}
+
+/// Reads to the end.
+fn all(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
+    let mut bytes = Vec::new();
+    _ = stream.read_to_end(&mut bytes);
+    bytes
+}
+
+/// Reads the one message that there is, and closes in good order.
+fn some(stream: &mut TcpStream, go_on: &Receiver<()>) -> Received {
+    let mut bytes = vec![0; 5];
+    stream.read_exact(&mut bytes).unwrap();
+    go_on.recv().unwrap();
+    bytes
+}
+
+/// Reads nothing of what there is, and closes: the system tells the other side with a reset.
+fn reset(stream: &mut TcpStream, go_on: &Receiver<()>) -> Received {
+    stream.peek(&mut [0]).unwrap();
+    go_on.recv().unwrap();
+    Vec::new()
+}
+
+fn settings(urls: &[String]) -> Settings {
+    let net = net::Settings {
+        servers: urls.iter().map(|url| url.parse().unwrap()).collect(),
+        first_backoff: Duration::from_millis(1),
+        last_backoff: Duration::from_millis(5),
+        ..net::Settings::default()
+    };
+    Settings { net, framing: Framing::Octet }
+}
+
+fn chunk(messages: &[&str]) -> Chunk {
+    let mut chunk = Chunk::default();
+    for message in messages {
+        chunk.entries.extend_from_slice(message.as_bytes());
+        chunk.ends.push(chunk.entries.len());
+    }
+    chunk
+}
+
+/// An end far behind that of any test, so that one that hangs fails.
+fn patience() -> Stop {
+    let stop = Stop::default();
+    stop.ask_within(Duration::from_secs(30));
+    stop
+}
+
+/// Waits until the connection is known to have ended, as one finds out when the next window is due.
+fn ended(client: &mut Client) {
+    for _ in 0..10_000 {
+        let line = client.peers.connection(0).unwrap();
+        if line.listen().is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("the connection does not end");
+}
+
+#[test]
+fn messages_are_framed() {
+    for (framing, expected) in [(Framing::Octet, "3 one4 zwei5 three"), (Framing::Lf, "one\nzwei\nthree\n")] {
+        let server = Server::start(vec![all]);
+        let mut client = Client::new(Settings { framing, ..settings(&[server.url()]) }).unwrap();
+        client.deliver(&chunk(&["one", "zwei"]), &patience()).unwrap();
+        client.deliver(&chunk(&["three"]), &patience()).unwrap();
+        client.settle(&patience()).unwrap();
+        assert!(client.is_in_doubt());
+        client.finish(&patience()).unwrap();
+        assert!(!client.is_in_doubt());
+        assert_eq!(server.next(), expected);
+        assert_eq!(*client.counters(), Counters { connections: 1, ..Counters::default() });
+        server.thread.join().unwrap();
+    }
+}
+
+#[test]
+fn what_a_reset_may_have_lost_is_sent_again_before_anything_else() {
+    let server = Server::start(vec![reset, all]);
+    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    assert_eq!(server.close(), "");
+    ended(&mut client);
+    client.deliver(&chunk(&["two"]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert_eq!(server.next(), "3 one3 two");
+    assert_eq!((client.counters().resent, client.counters().reconnects), (1, 1));
+}
+
+#[test]
+fn it_is_also_sent_again_where_nothing_else_comes() {
+    for finish in [false, true] {
+        let server = Server::start(vec![reset, all]);
+        let mut client = Client::new(settings(&[server.url()])).unwrap();
+        client.deliver(&chunk(&["one"]), &patience()).unwrap();
+        assert_eq!(server.close(), "");
+        if !finish {
+            ended(&mut client);
+            client.settle(&patience()).unwrap();
+        }
+        client.finish(&patience()).unwrap();
+        assert_eq!(server.next(), "3 one");
+    }
+}
+
+#[test]
+fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
+    let server = Server::start(vec![some, all]);
+    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    assert_eq!(server.close(), "3 one");
+    ended(&mut client);
+    // As if it had been written a while ago.
+    let long_ago = std::time::Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+    client.peers.connection(0).unwrap().sent[0].0 = long_ago;
+    client.deliver(&chunk(&["two"]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert_eq!(server.next(), "3 two");
+    assert_eq!(client.counters().resent, 0);
+}
+
+#[test]
+fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
+    let server = Server::start(vec![some, all]);
+    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    assert_eq!(server.close(), "3 one");
+    ended(&mut client);
+    // As if that had been no time ago, however slow the machine is.
+    let soon = std::time::Instant::now() + Duration::from_secs(60);
+    client.peers.connection(0).unwrap().sent[0].0 = soon;
+    client.deliver(&chunk(&["two"]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    // The first one again: nobody can tell.
+    assert_eq!(server.next(), "3 one3 two");
+}
+
+#[test]
+fn no_more_than_a_window_or_a_megabyte_is_kept() {
+    let server = Server::start(vec![all]);
+    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let large = "x".repeat(300 << 10);
+    for _ in 0..10 {
+        client.deliver(&chunk(&[&large]), &patience()).unwrap();
+    }
+    let kept = |client: &mut Client| -> Vec<usize> {
+        client.peers.connection(0).unwrap().sent.iter().map(|(_, chunk)| chunk.entries.len()).collect()
+    };
+    assert_eq!(kept(&mut client), [large.len(); 3]);
+    let larger = "x".repeat(3 << 20);
+    client.deliver(&chunk(&[&larger]), &patience()).unwrap();
+    assert_eq!(kept(&mut client), [larger.len()]);
+    // After a while nothing is in doubt.
+    let long_ago = std::time::Instant::now().checked_sub(Duration::from_secs(600)).unwrap();
+    client.peers.connection(0).unwrap().sent[0].0 = long_ago;
+    client.settle(&patience()).unwrap();
+    assert!(!client.is_in_doubt());
+    drop(client);
+    server.next();
+}
+
+#[test]
+fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
+    fn slow(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
+        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 256 << 10]);
+        SockRef::from(&*stream).set_recv_buffer_size(64 << 10).unwrap();
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..count]);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bytes
+    }
+    let large = "x".repeat(16 << 20);
+    let server = Server::start(vec![slow]);
+    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    client.deliver(&chunk(&[&large]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert_eq!(server.next().len(), large.len() + "16777216 ".len());
+
+    fn stalls(_: &mut TcpStream, _: &Receiver<()>) -> Received {
+        std::thread::sleep(Duration::from_secs(20));
+        Vec::new()
+    }
+    let (stalled, other) = (Server::start(vec![stalls]), Server::start(vec![all]));
+    let mut settings = settings(&[stalled.url(), other.url()]);
+    settings.net.write_timeout = Duration::from_millis(100);
+    let mut client = Client::new(settings).unwrap();
+    client.deliver(&chunk(&[&large]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert_eq!(other.next().len(), large.len() + "16777216 ".len());
+}
+
+#[test]
+fn a_server_that_refuses_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let url = format!("syslog+tcp://{address}");
+    let mut patient = settings(std::slice::from_ref(&url));
+    patient.net.give_up_after = Some(Duration::from_millis(20));
+    let error = Client::new(patient).unwrap().deliver(&chunk(&["one"]), &patience()).unwrap_err();
+    assert!(matches!(error, NetError::GaveUp { .. }) && error.to_string().contains(&url), "{error}");
+    let server = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        Server::on(TcpListener::bind(address).unwrap(), vec![all])
+    });
+    let mut client = Client::new(settings(&[url])).unwrap();
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert_eq!(server.join().unwrap().next(), "3 one");
+    assert!(client.counters().retries > 0);
+}
+
+#[test]
+fn the_next_server_takes_over_with_what_may_be_lost() {
+    let (first, second) = (Server::start(vec![reset]), Server::start(vec![all]));
+    let mut client = Client::new(settings(&[first.url(), second.url()])).unwrap();
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    assert_eq!(first.close(), "");
+    first.thread.join().unwrap();
+    ended(&mut client);
+    client.deliver(&chunk(&["two"]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert_eq!(second.next(), "3 one3 two");
+}
+
+#[test]
+fn windows_can_be_spread_over_servers() {
+    let (one, other) = (Server::start(vec![all]), Server::start(vec![all]));
+    let mut settings = settings(&[one.url() + "?weight=2", other.url() + "?weight=1"]);
+    settings.net.spread = Spread::Weighted;
+    let mut client = Client::new(settings).unwrap();
+    for _ in 0..6 {
+        client.deliver(&chunk(&["m"]), &patience()).unwrap();
+    }
+    client.finish(&patience()).unwrap();
+    assert_eq!((one.next(), other.next()), ("1 m".repeat(4), "1 m".repeat(2)));
+}
+
+#[test]
+fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
+    // Most often after the message was written; where it is before, that is an attempt that failed.
+    fn late(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
+        _ = stream.peek(&mut [0]);
+        std::thread::sleep(Duration::from_millis(20));
+        Vec::new()
+    }
+    let server = Server::start(vec![late; 1000]);
+    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.finish(&patience()).unwrap();
+    assert!(!client.is_in_doubt());
+    assert_eq!(client.counters().resent as usize, ROUNDS + 1);
+}
+
+#[test]
+fn the_time_to_stop_ends_every_wait() {
+    let stop = Stop::default();
+    stop.ask_within(Duration::ZERO);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("syslog+tcp://{}", listener.local_addr().unwrap());
+    let mut client = Client::new(settings(&[url])).unwrap();
+    let large = chunk(&[&"x".repeat(32 << 20)]);
+    assert!(matches!(client.deliver(&large, &stop), Err(NetError::Stopped)));
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    // Nobody answers the end of the connection.
+    client.finish(&stop).unwrap();
+}
+
+#[test]
+fn a_datagram_is_a_message() {
+    for receiver in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(socket) = UdpSocket::bind(receiver) else { continue };
+        let mut client = Client::new(settings(&[format!("syslog+udp://{}", socket.local_addr().unwrap())])).unwrap();
+        let messages: Vec<String> = (0..100).map(|number| format!("message {number}")).collect();
+        client.deliver(&chunk(&messages.iter().map(String::as_str).collect::<Vec<_>>()), &patience()).unwrap();
+        client.finish(&patience()).unwrap();
+        let mut buffer = [0; 2048];
+        for message in messages {
+            let length = socket.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], message.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn datagrams_that_nobody_takes_are_sent_again() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let url = format!("syslog+udp://{address}");
+    let mut client = Client::new(settings(&[url])).unwrap();
+    let later = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(30));
+        let socket = UdpSocket::bind(address).unwrap();
+        let mut buffer = [0; 100];
+        let length = socket.recv(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    });
+    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    assert_eq!(later.join().unwrap(), b"one");
+    assert!(client.counters().retries > 0);
+}
+
+#[test]
+fn settings_without_a_meaning_are_refused() {
+    assert!(matches!(Client::new(settings(&[])), Err(NetError::NoServers)));
+    let mut tls = settings(&["syslog+tcp://a".to_owned()]);
+    tls.net.tls.insecure = true;
+    let error = Client::new(tls).unwrap_err();
+    assert!(error.to_string().contains("syslog+tls://"), "{error}");
+}

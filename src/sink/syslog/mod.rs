@@ -1,0 +1,30 @@
+//! The sender's side of syslog: messages go to a server by UDP (RFC 5426), TCP (RFC 6587) or TLS (RFC 5425).
+//!
+//! It knows nothing of records: what a message says is for [`crate::encode::syslog`]. Syslog has no acknowledgements, so
+//! what was handed to the system counts as delivered. As far as that turns out to be wrong, it is sent again: see
+//! [`client`].
+
+pub mod client;
+
+pub use client::Client;
+
+use super::net;
+
+/// All that a client is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The servers, and for how long what may last.
+    pub net: net::Settings,
+    /// How messages are told apart on a connection. A datagram is one message.
+    pub framing: Framing,
+}
+
+/// How messages are told apart on a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Framing {
+    /// Each after its length
+    #[default]
+    Octet,
+    /// A line each; line ends inside are written as \n
+    Lf,
+}

@@ -1,0 +1,131 @@
+//! What messages say, byte for byte, and which settings have no meaning.
+
+use super::*;
+use crate::support::journal::samples::{BOOT, START};
+use crate::support::journal::{Entry, Shape, file};
+
+/// Compares with a file in this folder, or writes it with `UPDATE=1`.
+#[track_caller]
+fn golden(name: &str, actual: &[u8]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/syslog").join(name);
+    if std::env::var_os("UPDATE").is_some_and(|value| !value.is_empty()) {
+        fs::write(&path, actual).unwrap();
+    }
+    let expected = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let differs = expected.iter().zip(actual).position(|(one, other)| one != other);
+    let at = differs.unwrap_or(expected.len().min(actual.len()));
+    let around = |bytes: &[u8]| bytes[at.saturating_sub(100)..bytes.len().min(at + 100)].escape_ascii().to_string();
+    assert!(expected == actual, "{name}, byte {at}:\n{}\n{}", around(&expected), around(actual));
+}
+
+#[test]
+fn the_messages_of_a_node() {
+    for (name, flags) in [
+        ("rfc5424.octet", &[][..]),
+        ("rfc5424.lf", &["--syslog-framing", "lf", "--syslog-facility", "local7", "--syslog-enterprise", "1"]),
+        ("rfc3164.lf", &["--syslog-format", "rfc3164", "--syslog-framing", "lf", "--others", "pass"]),
+        ("others.lf", &["--others", "pass", "--syslog-framing", "lf", "--syslog-max", "1K", "--record-id", "id"]),
+    ] {
+        let listener = Listener::start();
+        run(to(&listener.url(), flags).arg(node()));
+        golden(name, &listener.next());
+    }
+}
+
+/// Everything that can be wrong with an entry, in as little room as there may be.
+#[test]
+fn damaged_entries_are_valid_messages() {
+    let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log");
+    let records = katalog().arg(&input).output().unwrap().stdout;
+    for (max, threads) in [("1K", "1"), ("1500", "3"), ("64K", "2")] {
+        let listener = Listener::start();
+        run(to(&listener.url(), &["--syslog-max", max, "--threads", threads]).arg(&input));
+        let messages = counted(&listener.next());
+        assert_eq!(messages.len(), records.iter().filter(|byte| **byte == b'\n').count());
+        for message in &messages {
+            assert!(max != "1K" || message.len() <= 1024, "{message}");
+            let words: Vec<&str> = message.splitn(7, ' ').collect();
+            assert!(words[0].ends_with(">1") && (words[2] == "here" || words[2].starts_with("node1")), "{message}");
+            assert!(words[6].starts_with("[kata@32473 "), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_datagram_is_a_message_of_limited_length() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let url = format!("syslog+udp://{}", socket.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("kata.log");
+    let long = "x".repeat(5000);
+    fs::write(&log, format!("level=info msg=\"short\" source=runtime\nlevel=info msg=\"{long}\" source=runtime\n"))
+        .unwrap();
+    for (flags, limit) in [(&[][..], 1024), (&["--syslog-max", "2048"], 2048)] {
+        run(to(&url, flags).arg(&log));
+        let mut buffer = [0; 10_000];
+        let length = socket.recv(&mut buffer).unwrap();
+        assert!(buffer[..length].ends_with(b"] short"));
+        let length = socket.recv(&mut buffer).unwrap();
+        let message = String::from_utf8_lossy(&buffer[..length]);
+        assert!(
+            length == limit && message.contains("flaws=\"truncated,no-time\"") && message.ends_with("xxx"),
+            "{message}"
+        );
+    }
+}
+
+/// What a field is called, or whether a record holds it, does not matter to the head. Of a journal file, fields that no
+/// record holds are not even read, but for these.
+#[test]
+fn heads_do_not_depend_on_the_fields_of_records() {
+    let said = "level=info msg=hello name=kata-runtime source=runtime";
+    let entry = |number: u64, identifier: &str| {
+        Entry::new(START + number, number, BOOT)
+            .with("SYSLOG_IDENTIFIER", identifier)
+            .with("MESSAGE", said)
+            .with("_HOSTNAME", "node1")
+            .with("_PID", "4711")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("system.journal");
+    fs::write(&journal, file(&Shape::default(), &[entry(1, "kata"), entry(2, "sshd")])).unwrap();
+    for input in [node(), journal] {
+        let heads = |flags: &[&str]| -> Vec<String> {
+            let listener = Listener::start();
+            run(to(&listener.url(), flags).arg(&input));
+            counted(&listener.next())
+        };
+        for others in ["drop", "pass"] {
+            let expected = heads(&["--others", others]);
+            assert!(!expected.is_empty() && expected.iter().all(|message| message.contains(" node1 ")));
+            assert_eq!(heads(&["--others", others, "--drop", "*"]), expected);
+            let names = ["--lowercase", "--strip-underscores", "--rename", "_HOSTNAME=x"];
+            assert_eq!(heads(&[&["--others", others], &names[..]].concat()), expected);
+        }
+    }
+}
+
+#[test]
+fn settings_without_a_meaning_are_refused() {
+    let input = node();
+    let input = input.to_str().unwrap();
+    for (flags, says) in [
+        (&["--to", "forward://a,syslog+tcp://b"][..], "to: servers of the forward protocol and of syslog"),
+        (&["--to", "syslog+udp://a", "--syslog-max", "4K"], "syslog-max: datagrams have 2048 bytes at most"),
+        (&["--to", "syslog+tcp://a,syslog+udp://b", "--syslog-max", "4K"], "syslog-max:"),
+        (&["--to", "syslog+tcp://a", "--syslog-max", "100"], "from 1K to 64K"),
+        (&["--to", "syslog+tcp://a", "--syslog-enterprise", "0"], "expected a private enterprise number"),
+        (&["--to", "syslog+tcp://a", "--syslog-facility", "local9"], "local7"),
+        (&["--to", "syslog+tcp://a", "--output", "x"], "output: records go to servers"),
+        (&["--to", "syslog+tcp://a", "--format", "text"], "format: servers get records in the form of their protocol"),
+        (&["--to", "syslog://a"], "unknown scheme"),
+    ] {
+        let (code, said) = refused(&[flags, &[input]].concat());
+        assert_eq!(code, Some(64), "{flags:?}: {said}");
+        assert!(said.contains(says), "{flags:?}: {said}");
+    }
+    let (code, said) = refused(&["--to", "syslog+tcp://a", "--tls-insecure", input]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("syslog+tls://"), "{said}");
+}
