@@ -190,17 +190,25 @@ impl Checkpoint {
         let write = || {
             let mut text = serde_json::to_vec_pretty(&self.state)?;
             text.push(b'\n');
-            let beside = directory.join("state.json.new");
-            let mut file = File::create(&beside)?;
-            file.write_all(&text)?;
-            file.sync_data()?;
-            fs::rename(&beside, &path)?;
-            File::open(directory)?.sync_all()
+            replace(directory, STATE, &text)
         };
         write().map_err(|source| CheckpointError::Save { path: path.clone(), source })?;
         self.saved = true;
         Ok(())
     }
+}
+
+/// Replaces a file as a whole, so that a crash leaves the old one or the new one.
+///
+/// # Errors
+/// If it cannot be written. The one that was there before is still there then.
+pub fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let beside = directory.join(format!("{name}.new"));
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_data()?;
+    fs::rename(&beside, directory.join(name))?;
+    File::open(directory)?.sync_all()
 }
 
 /// Makes a directory if it is not there, and takes it for this process. `key` is the setting that names it.

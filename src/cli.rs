@@ -91,6 +91,8 @@ Examples:
       What Fluentd's exec input can run
   katalog --follow --state-dir /var/lib/katalog --to forward://aggregator:24224
       The journal to Fluentd, acknowledged, and gone on with after a restart
+  katalog --output-dir out --split host,day --compress zstd archive/
+      Archives as a tree of files; with --resume it goes on where it was interrupted
   katalog --rename _HOSTNAME=host --drop '_*' --prune '!config.*' kata.log
       Other fields than the default ones
 
@@ -103,7 +105,7 @@ Exit codes:
   69  something is not available in this build or on this host
   70  a mistake in katalog
   74  reading or writing failed
-  75  the state directory is in use by another katalog
+  75  the state or output directory is in use by another katalog
   77  no permission
   78  the configuration file cannot be used
 An input that fails does not keep the others from being read; the first failure decides.";

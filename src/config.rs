@@ -3,7 +3,9 @@
 //! No file is looked for: the only one that counts is the one that `--config` or `KATALOG_CONFIG` names, so the same
 //! command does the same on every host.
 
+mod bulk;
 mod delivery;
+mod layers;
 pub mod options;
 mod read;
 mod schema;
@@ -18,7 +20,8 @@ use crate::component;
 use crate::delivery::{SpoolSettings, Window};
 use crate::position::FilePosition;
 use crate::report::StatsFormat;
-use crate::sink::Receiver;
+use crate::sink::{Compression, Receiver};
+use crate::split::Split;
 use crate::{encode, normalize, select, source};
 use options::Options;
 use values::{ColorChoice, Lines, Sort, StatsChoice};
@@ -106,6 +109,16 @@ pub struct Config {
     pub delta: bool,
     /// The file that takes the output; none for standard output.
     pub output: Option<PathBuf>,
+    /// The directory that takes it in several files.
+    pub output_dir: Option<PathBuf>,
+    /// Which of them a record belongs into; none where there is no such directory.
+    pub split: Option<Split>,
+    /// How files are compressed.
+    pub compress: Compression,
+    /// Go on with what was interrupted in the directory.
+    pub resume: bool,
+    /// Replace what is in the directory.
+    pub force: bool,
     /// How the counters are shown at the end.
     pub stats: Option<StatsFormat>,
     /// Flawed records make the run fail.
@@ -260,6 +273,9 @@ impl Config {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
         };
+        let output_dir = path(options.output_dir.take());
+        // What it is without being asked for is no reason to complain where there is no directory.
+        let split = options.split.map(|split| split.0).filter(|split| Split::new("component").as_ref() != Ok(split));
         let rename = options.rename.unwrap_or_default();
         let range = source::Range {
             since: options.since.and_then(|moment| moment.0),
@@ -334,6 +350,11 @@ impl Config {
                 .then_some(options.sort_memory.map_or(128 << 20, |memory| memory.0)),
             delta: options.delta.unwrap_or(false),
             output,
+            split: split.or_else(|| output_dir.as_ref().and_then(|_| Split::new("component").ok())),
+            output_dir,
+            compress: options.compress.unwrap_or_default(),
+            resume: options.resume.unwrap_or(false),
+            force: options.force.unwrap_or(false),
             stats: match options.stats.unwrap_or(StatsChoice::Auto) {
                 StatsChoice::Auto => surroundings.error_terminal.then_some(StatsFormat::Text),
                 StatsChoice::Text => Some(StatsFormat::Text),
@@ -519,7 +540,7 @@ mod tests {
         );
         assert_eq!(
             refused("format = \"xml\""),
-            "configuration file \"k.toml\", key \"format\": \"xml\" is no such value: expected one of ndjson, msgpack, text, export, journal-json"
+            "configuration file \"k.toml\", key \"format\": \"xml\" is no such value: expected one of ndjson, msgpack, csv, text, export, journal-json"
         );
         assert_eq!(
             refused("\nidentifier = [\"kata(\"]"),

@@ -10,6 +10,7 @@ mod forward;
 mod refused;
 mod sorted;
 mod spool;
+mod tree;
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +20,13 @@ use crate::exit::Exit;
 use crate::position::Position;
 use crate::report;
 use crate::sink::{Output, SinkError, Taken};
+use crate::source::Group;
 
 pub use deltas::Deltas;
 pub use forward::{Forwarding, Queue};
 pub use sorted::Sorted;
 pub use spool::{Full, Spool, SpoolSettings};
+pub use tree::{Tree, TreeError, TreeSettings};
 
 /// How much goes out at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,17 @@ pub enum End {
     Failed(Exit),
 }
 
+/// How an input ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How it failed, if it did.
+    pub failure: Option<Exit>,
+    /// How many records there were in all inputs of this run.
+    pub records: u64,
+    /// How much was wrong in all of them.
+    pub flawed: u64,
+}
+
 /// The way to the receiver.
 #[derive(Debug)]
 pub enum Delivery {
@@ -60,6 +74,8 @@ pub enum Delivery {
     Sorted(Box<Sorted>),
     /// With what each record came after the one before, to another one.
     Deltas(Box<Deltas>),
+    /// Into files of a directory.
+    Tree(Box<Tree>),
 }
 
 /// How a delivery ended.
@@ -73,17 +89,40 @@ pub struct Delivered {
     pub refused: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
+    /// Records that earlier runs have delivered of the same inputs, and how much was wrong with these.
+    pub earlier: (u64, u64),
     /// Why it ended before all was delivered.
     pub end: Option<End>,
 }
 
 impl Delivery {
-    /// Takes note that what comes from now on is of another input.
-    pub fn begin_input(&mut self) {
+    /// Begins with an input. False where it is not to be read, because an earlier run has delivered all of it.
+    #[must_use]
+    pub fn begin_input(&mut self, input: &Group) -> bool {
         match self {
-            Delivery::Direct(_) | Delivery::Queued(_) => {}
-            Delivery::Sorted(sorted) => sorted.begin_input(),
-            Delivery::Deltas(deltas) => deltas.inner.begin_input(),
+            Delivery::Direct(_) | Delivery::Queued(_) => true,
+            Delivery::Sorted(sorted) => {
+                sorted.begin_input(input);
+                true
+            }
+            Delivery::Deltas(deltas) => deltas.inner.begin_input(input),
+            Delivery::Tree(tree) => tree.begin(input),
+        }
+    }
+
+    /// Takes note that an input was read to its end.
+    ///
+    /// # Errors
+    /// If nothing more can be delivered.
+    pub fn end_input(&mut self, ended: Ended) -> Result<(), End> {
+        match self {
+            Delivery::Direct(_) | Delivery::Queued(_) => Ok(()),
+            Delivery::Sorted(sorted) => {
+                sorted.end_input(ended);
+                Ok(())
+            }
+            Delivery::Deltas(deltas) => deltas.inner.end_input(ended),
+            Delivery::Tree(tree) => tree.end(ended),
         }
     }
 
@@ -99,6 +138,7 @@ impl Delivery {
             // A position is none as long as nothing is delivered.
             Delivery::Sorted(sorted) => sorted.put(out),
             Delivery::Deltas(deltas) => deltas.put(out, position),
+            Delivery::Tree(tree) => tree.put(out),
         }
     }
 
@@ -106,8 +146,8 @@ impl Delivery {
     pub fn idle(&mut self) {
         match self {
             Delivery::Direct(direct) => direct.save_if_due(),
-            // The thread knows by the clock.
-            Delivery::Queued(_) => {}
+            // The thread knows by the clock; files know by their inputs.
+            Delivery::Queued(_) | Delivery::Tree(_) => {}
             Delivery::Sorted(sorted) => sorted.inner.idle(),
             Delivery::Deltas(deltas) => deltas.inner.idle(),
         }
@@ -120,6 +160,7 @@ impl Delivery {
             Delivery::Queued(queue) => queue.flush(),
             Delivery::Sorted(sorted) => sorted.inner.flush(),
             Delivery::Deltas(deltas) => deltas.inner.flush(),
+            Delivery::Tree(_) => {}
         }
     }
 
@@ -131,6 +172,7 @@ impl Delivery {
             Delivery::Queued(queue) => queue.bytes(),
             Delivery::Sorted(sorted) => sorted.inner.bytes(),
             Delivery::Deltas(deltas) => deltas.inner.bytes(),
+            Delivery::Tree(tree) => tree.bytes(),
         }
     }
 
@@ -142,11 +184,12 @@ impl Delivery {
                 direct.save();
                 let end = direct.failed.map(End::Failed);
                 let Direct { saver, bytes, .. } = direct;
-                Delivered { checkpoint: saver.checkpoint, bytes, refused: 0, overflowed: 0, end }
+                Delivered { checkpoint: saver.checkpoint, bytes, refused: 0, overflowed: 0, earlier: (0, 0), end }
             }
             Delivery::Queued(queue) => queue.finish(),
             Delivery::Sorted(sorted) => sorted.finish(),
             Delivery::Deltas(deltas) => deltas.inner.finish(),
+            Delivery::Tree(tree) => tree.finish(),
         }
     }
 }
@@ -201,7 +244,11 @@ impl Direct {
     }
 
     fn save(&mut self) {
-        self.failed = self.saver.save();
+        // A position must not be before what waits to be compressed.
+        match self.output.flush() {
+            Ok(_) => self.failed = self.saver.save(),
+            Err(error) => self.failed = Some(said(&error)),
+        }
         (self.unsaved, self.since) = (0, Instant::now());
     }
 }

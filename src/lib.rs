@@ -60,6 +60,7 @@
 //! | [`sink`] | does not know what a record is, nor where it is from |
 //! | [`sort`] | does not look into a record; its memory is bounded by its setting, and what does not fit is on disk |
 //! | [`delivery`] | moves the checkpoint on only for what a sink has taken; what it holds is bounded, so a receiver that is away stops the reading |
+//! | [`split`] | makes paths that stay in their directory, and no two alike, whatever a record says |
 //! | [`checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
 //! | [`shards`] | reads journals ahead on several threads, within bounds, and gives what one would give |
@@ -98,6 +99,8 @@ pub mod select;
 pub mod normalize;
 pub mod schema;
 pub mod encode;
+pub mod tag;
+pub mod split;
 pub mod exit;
 pub mod report;
 pub mod checkpoint;
@@ -106,7 +109,6 @@ pub mod sink;
 pub mod sort;
 pub mod delivery;
 pub mod config;
-pub mod tag;
 pub mod rules;
 pub mod pipeline;
 pub mod shards;

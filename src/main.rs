@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use katalog::checkpoint::Checkpoint;
 use katalog::cli::{self, Cli};
 use katalog::config::{self, Config, Surroundings};
-use katalog::delivery::{Delivery, Deltas, Direct, Forwarding, Queue, Sorted, Spool};
+use katalog::delivery::{Delivery, Deltas, Direct, Forwarding, Queue, Sorted, Spool, Tree};
 use katalog::exit::Exit;
-use katalog::report::{self, diagnostic};
+use katalog::report::{self, Stats, diagnostic};
 use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
 use katalog::schema::Definition;
@@ -62,7 +63,8 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     if let Some(format) = job.config.stats.filter(|_| !outcome.closed) {
         report::summary(&outcome.stats, format);
     }
-    Ok(outcome.exit)
+    // What failed before anything was read comes first.
+    Ok(job.failure.unwrap_or(outcome.exit))
 }
 
 /// Prints what there is to know of records by the settings.
@@ -80,6 +82,8 @@ struct Job {
     rules: Rules,
     inputs: Vec<Input>,
     groups: Vec<Group>,
+    /// What inputs that cannot be read come to, where that shows before any is.
+    failure: Option<Exit>,
 }
 
 impl Job {
@@ -102,7 +106,21 @@ impl Job {
         config.read_secrets().map_err(failed(Exit::Config))?;
         let rules = Rules::new(&config).map_err(failed(blame))?;
         let live = config.journal.follow || config.once;
-        let groups = if cli.check_config { Vec::new() } else { source::groups(&inputs, &config.journal, live) };
+        let mut failure = None;
+        let groups = if cli.check_config {
+            Vec::new()
+        } else if config.output_dir.is_some() {
+            let (units, errors) = source::units(&inputs, &config.journal);
+            for error in errors {
+                failure = failure.or(Exit::from_code(error.exit_code()));
+                diagnostic(format_args!("{error}"));
+            }
+            // The files of this machine are among the units.
+            config.journal.of_this_machine = false;
+            units
+        } else {
+            source::groups(&inputs, &config.journal, live)
+        };
         if live {
             source::without_archives(&groups).map_err(failed(Exit::Usage))?;
         }
@@ -112,13 +130,14 @@ impl Job {
         if config.threads.is_none() && !live && groups.iter().all(Group::ends) {
             config.threads = Some(cores());
         }
-        Ok(Job { config, rules, inputs, groups })
+        Ok(Job { config, rules, inputs, groups, failure })
     }
 
     /// Runs from where the checkpoint stands, or, the first time, from where an earlier run ended.
     fn run(&mut self, checkpoint: Option<Checkpoint>, signals: &Signals) -> Result<Outcome, Exit> {
-        let Job { config, rules, inputs, groups } = self;
-        let append = checkpoint.is_some() || config.state_dir.is_some();
+        let Job { config, rules, inputs, groups, failure } = self;
+        let first = checkpoint.is_none();
+        let append = !first || config.state_dir.is_some();
         let checkpoint = match (checkpoint, &config.state_dir) {
             (Some(checkpoint), _) => checkpoint,
             (None, Some(path)) => Checkpoint::open(path).map_err(|error| failed(error.exit())(error))?,
@@ -127,8 +146,28 @@ impl Job {
         config.journal.resume = checkpoint.journal().cloned();
         config.files = checkpoint.files().to_vec();
         let delivery = match &config.receiver {
+            None if config.output_dir.is_some() => {
+                let tree = config.tree().map(|settings| Tree::open(settings, groups)).transpose();
+                let Some(tree) = tree.map_err(|error| failed(error.exit())(error))?.flatten() else {
+                    return Ok(done(config));
+                };
+                if tree.finished() > 0 {
+                    diagnostic(format_args!("going on after {} of {} inputs", tree.finished(), groups.len()));
+                }
+                *failure = tree.failure().or(*failure);
+                Delivery::Tree(Box::new(tree))
+            }
             None => {
-                let output = Output::open(config.output.as_deref(), append, inputs);
+                // Before the file is emptied.
+                let possible = config.compress.check();
+                let output = possible
+                    .and_then(|()| Output::open(config.output.as_deref(), append, inputs))
+                    .and_then(|output| output.compressed(config.compress))
+                    .and_then(|mut output| {
+                        // Who reads it anew with another configuration has the header already.
+                        let header = if first { config.encode.format.header() } else { b"" };
+                        output.begin(header).map(|_| output)
+                    });
                 let output = output.map_err(|error| failed(error.exit())(error))?;
                 Delivery::Direct(Direct::new(output, config.window, checkpoint))
             }
@@ -151,6 +190,22 @@ impl Job {
             None => delivery,
         };
         Ok(run::run(config, rules, groups, delivery, signals))
+    }
+}
+
+/// What a run comes to that has nothing left to do.
+fn done(config: &Config) -> Outcome {
+    let directory = config.output_dir.as_deref().unwrap_or(Path::new("."));
+    diagnostic(format_args!(
+        "nothing was interrupted in \"{}\", which has files: everything is done",
+        directory.display()
+    ));
+    Outcome {
+        exit: Exit::Success,
+        stats: Stats::default(),
+        closed: true,
+        reload: false,
+        checkpoint: Checkpoint::forgetful(),
     }
 }
 

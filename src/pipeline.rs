@@ -21,7 +21,8 @@ use crate::report::{Dropped, Stats};
 use crate::rules::Rules;
 use crate::select::Others;
 use crate::source::InputFormat;
-use crate::tag;
+use crate::split::Split;
+use crate::tag::{self, Placeholder};
 use crate::time::Stamp;
 
 /// What comes out of a batch: encoded records, and what there is to say about them.
@@ -73,6 +74,8 @@ const KEPT_CAPACITY: usize = 4 << 20;
 pub struct Worker<'r> {
     rules: &'r Rules,
     encoder: Encoder,
+    /// What the input is called in the paths of files.
+    input: Vec<u8>,
     /// Text that was decoded for the entries of a batch.
     bump: Bump,
     spare: Scratch<'static>,
@@ -114,20 +117,26 @@ impl<'r> Worker<'r> {
     /// A worker by these rules.
     #[must_use]
     pub fn new(rules: &'r Rules, encoder: Encoder) -> Worker<'r> {
-        Worker { rules, encoder, bump: Bump::new(), spare: Scratch::default() }
+        Worker { rules, encoder, input: Vec::new(), bump: Bump::new(), spare: Scratch::default() }
+    }
+
+    /// Takes note that the batches to come are of the input of this name.
+    pub fn input(&mut self, name: &str) {
+        self.input.clear();
+        self.input.extend_from_slice(name.as_bytes());
     }
 
     /// Works a batch off and appends to the chunk what came of it.
     pub fn run(&mut self, batch: &Batch, chunk: &mut Chunk) {
         chunk.out.bytes.shrink_to(KEPT_CAPACITY);
-        let Worker { rules, encoder, bump, spare } = self;
+        let Worker { rules, encoder, input, bump, spare } = self;
         encoder.begin();
         if let Encoder::Journal(view) = encoder {
             return view_of(view, batch, chunk);
         }
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
-            entry(rules, encoder, raw, batch.origin(), bump, &mut scratch, chunk);
+            entry(rules, encoder, raw, (batch.origin(), input), bump, &mut scratch, chunk);
         }
         *spare = scratch.recycle();
         if bump.allocated_bytes() > KEPT_CAPACITY {
@@ -148,17 +157,17 @@ fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
             view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
-        note_down(raw, Ok((None, None)), 0, false, chunk);
+        note_down(raw, Ok((None, None)), 0, (false, 0), chunk);
     }
 }
 
 /// Notes what became of an entry, for those who want to know.
 #[inline]
-fn note_down(raw: Raw<'_>, made: Result<Made, Dropped>, suppressed: u64, rows: bool, chunk: &mut Chunk) {
+fn note_down(raw: Raw<'_>, made: Result<Made, Dropped>, suppressed: u64, (rows, part): (bool, u32), chunk: &mut Chunk) {
     if let Ok((_, time)) = made
         && (rows || chunk.traces.is_some())
     {
-        chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time });
+        chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
     }
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
         let outcome = made.map(|(facts, _)| facts);
@@ -170,7 +179,7 @@ fn entry<'b>(
     rules: &'b Rules,
     encoder: &mut Encoder,
     raw: Raw<'b>,
-    input: &[u8; 16],
+    (origin, input): (&[u8; 16], &'b [u8]),
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
     chunk: &mut Chunk,
@@ -179,7 +188,7 @@ fn entry<'b>(
     scratch.payload.clear();
     scratch.record.clear();
     chunk.stats.read(raw.length() + 1);
-    let made = record_of(rules, raw, input, bump, scratch);
+    let made = record_of(rules, raw, origin, bump, scratch);
     let Scratch { entry, record, .. } = scratch;
     match made {
         Ok(()) => {
@@ -198,8 +207,45 @@ fn entry<'b>(
     }
     if rules.rows || chunk.traces.is_some() {
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
-        note_down(raw, made.map(|()| (record.facts, time)), lost, rules.rows, chunk);
+        let part = match &rules.split {
+            Some(split) if made.is_ok() => {
+                chunk.out.parts.number(path(split, entry, record, time.as_ref(), input, bump))
+            }
+            _ => 0,
+        };
+        note_down(raw, made.map(|()| (record.facts, time)), lost, (rules.rows, part), chunk);
     }
+}
+
+/// The path of the file that a record belongs into. What others wrote is of a component that is called so.
+fn path<'b>(
+    split: &Split,
+    entry: &Entry<'b>,
+    record: &Record<'b>,
+    time: Option<&Stamp>,
+    input: &'b [u8],
+    bump: &'b Bump,
+) -> &'b [u8] {
+    let text = |value: &Value<'b>| match value {
+        Value::Text(text) => Some(text.decode(bump)),
+        Value::List([first, ..]) => Some(first.decode(bump)),
+        _ => None,
+    };
+    split.render(
+        |placeholder| match placeholder {
+            Placeholder::Component => {
+                Some(record.facts.as_ref().map_or("others", |facts| facts.component.name()).as_bytes())
+            }
+            Placeholder::Identifier => entry.identifier,
+            Placeholder::Host => text(&entry.fields.iter().find(|field| field.key == b"_HOSTNAME")?.value),
+            Placeholder::Sandbox => {
+                text(&record.payload.iter().find(|field| field.key.name() == b"kata_sandbox")?.value)
+            }
+            Placeholder::Day => Some(bump.alloc_slice_copy(time?.as_bytes().get(..10)?)),
+            Placeholder::Input => Some(input),
+        },
+        bump,
+    )
 }
 
 /// Takes an entry through all stages but the last. What is passed for entry, payload and record is empty and is filled.
@@ -259,6 +305,14 @@ fn record_of<'b>(
     match component {
         Some(component) => kata(rules, component, bump, scratch),
         None => other(rules, bump, scratch),
+    }
+    if let Some(columns) = &rules.columns {
+        let record = &mut scratch.record;
+        let find = |name: &Option<Vec<u8>>| {
+            let name = name.as_deref()?;
+            record.carrier.iter().find(|field| field.key.name() == name).copied()
+        };
+        [record.host, record.identifier] = columns.each_ref().map(find);
     }
     Ok(())
 }

@@ -247,6 +247,10 @@ pub struct Record<'b> {
     pub time: Option<Stamp>,
     /// What the carrier says, for outputs that want to know it.
     pub head: Head<'b>,
+    /// The carrier's field with the name of the host, where the format has a place of its own for it.
+    pub host: Option<Field<'b>>,
+    /// The same with the identifier.
+    pub identifier: Option<Field<'b>>,
     /// What the carrier says: journal fields, stream and time of a container log line.
     pub carrier: Vec<Field<'b>>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
@@ -264,6 +268,8 @@ impl Record<'_> {
         self.tag = b"";
         self.time = None;
         self.head = Head::default();
+        self.host = None;
+        self.identifier = None;
         self.carrier.clear();
         self.facts = None;
         self.payload.clear();

@@ -8,7 +8,8 @@ use crate::parse;
 use crate::schema::Schema;
 use crate::select::{Others, Select};
 use crate::source::{InputFormat, Interest};
-use crate::tag::Template;
+use crate::split::Split;
+use crate::tag::{Placeholder, Template, TemplateError};
 
 /// What the worker's stages run on.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ pub struct Rules {
     pub record_id: Option<String>,
     /// Note where each record ends and what time it has.
     pub rows: bool,
+    /// Which part of the output a record belongs into, where there are several.
+    pub split: Option<Split>,
+    /// The names that host and identifier have in records, where the format has a place of its own for them.
+    pub columns: Option<[Option<Vec<u8>>; 2]>,
     /// Name each flawed entry.
     pub verbose: bool,
 }
@@ -53,8 +58,8 @@ pub enum RulesError {
     #[error(transparent)]
     Normalize(#[from] normalize::SettingsError),
     /// A tag template.
-    #[error("tag: unknown placeholder {0:?}; there are {{component}} and {{identifier}}")]
-    Tag(String),
+    #[error("tag: {0}")]
+    Tag(#[from] TemplateError),
 }
 
 impl Rules {
@@ -66,6 +71,8 @@ impl Rules {
         let normalize = Normalize::new(&config.normalize)?;
         let [cursor, monotonic, seqnum, seqnum_id] =
             [&b"__CURSOR"[..], b"__MONOTONIC_TIMESTAMP", b"__SEQNUM", b"__SEQNUM_ID"].map(|name| normalize.keeps(name));
+        let columns = [&b"_HOSTNAME"[..], b"SYSLOG_IDENTIFIER"].map(|name| normalize.name(name));
+        let columns = (config.encode.format == Format::Csv).then_some(columns);
         Ok(Rules {
             pseudo: Pseudo { cursor, monotonic, seqnum: seqnum || seqnum_id },
             raw: config.encode.format.of_journal().is_some(),
@@ -73,13 +80,15 @@ impl Rules {
             select: Select::new(&config.select)?,
             others: config.select.others,
             normalize,
-            tag: Template::new(&config.tag).map_err(RulesError::Tag)?,
+            tag: Template::new(&config.tag, Placeholder::OF_TAGS)?,
             tags: config.tag_key.is_some() || config.encode.format == Format::Event,
             times: config.encode.schema != Schema::Kata || !config.encode.format.is_one_row(),
             heads: config.encode.format == Format::Syslog,
             tag_key: config.tag_key.clone(),
             record_id: config.record_id.clone(),
-            rows: config.sort.is_some() || config.delta,
+            rows: config.sort.is_some() || config.delta || config.split.is_some(),
+            split: config.split.clone(),
+            columns,
             verbose: config.verbose,
         })
     }
@@ -99,10 +108,8 @@ impl Interest for Rules {
     }
 
     fn field(&self, name: &[u8]) -> bool {
-        self.raw
-            || self.normalize.keeps(name)
-            || carrier::needs(name)
-            || parse::needs(name)
-            || self.heads && carrier::heads(name)
+        let of_path = name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
+        let of_head = self.heads && carrier::heads(name);
+        self.raw || of_path || of_head || self.normalize.keeps(name) || carrier::needs(name) || parse::needs(name)
     }
 }

@@ -10,7 +10,7 @@ use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefMutIterator as _,
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::delivery::{Delivery, End};
+use crate::delivery::{Delivery, End, Ended};
 use crate::encode::{Encoded, Encoder};
 use crate::entry::Batch;
 use crate::exit::Exit;
@@ -106,14 +106,16 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
         failure: None,
         verbose: config.verbose,
     };
-    let stop = groups.iter().find_map(|group| run.group(group, config, rules).err());
+    let mut inputs = groups.iter().zip(source::names(groups));
+    let stop = inputs.find_map(|(group, name)| run.input(group, &name, config, rules).err());
     let Run { mut stats, failure, delivery, .. } = run;
     let delivered = delivery.finish();
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
-    let unsatisfied =
-        config.strict && (stats.flawed() > 0 || stats.damaged() > 0) || config.fail_if_empty && stats.written() == 0;
+    let (written, flawed) = delivered.earlier;
+    let unsatisfied = config.strict && flawed + stats.flawed() + stats.damaged() > 0
+        || config.fail_if_empty && written + stats.written() == 0;
     // How the delivery ended says more than that it could not be given more.
     let end = delivered.end.or(match stop {
         Some(Stop::Delivery(end)) => Some(end),
@@ -135,9 +137,24 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
 }
 
 impl Run<'_> {
+    /// Reads an input, unless an earlier run has delivered it.
+    fn input(&mut self, group: &Group, name: &str, config: &Config, rules: &Rules) -> Result<(), Stop> {
+        if !self.delivery.begin_input(group) {
+            return Ok(());
+        }
+        self.slots.iter_mut().for_each(|slot| slot.worker.input(name));
+        let before = self.failure.take();
+        let read = self.group(group, config, rules);
+        let own = self.failure;
+        self.failure = before.or(own);
+        read?;
+        let flawed = self.stats.flawed() + self.stats.damaged();
+        let ended = Ended { failure: own, records: self.stats.written(), flawed };
+        self.delivery.end_input(ended).map_err(Stop::Delivery)
+    }
+
     /// Reads what is one source to its end.
     fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
-        self.delivery.begin_input();
         let follow = config.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
             Group::Stream(input) => return self.stream(input, group.ends(), None, config, rules),
@@ -147,7 +164,7 @@ impl Run<'_> {
             Group::Files(paths) => {
                 (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
             }
-            Group::Journal(paths) => {
+            Group::Journal(paths) | Group::Machine(_, paths) => {
                 if let Some(opened) = self.in_pieces(paths, &[], &config.journal, config, rules) {
                     return self.shards(opened, rules.rows);
                 }

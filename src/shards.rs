@@ -326,7 +326,9 @@ impl<'r> Shards<'r> {
                 ready.rows += 1;
                 end = row.end;
                 if self.rows {
-                    out.out.rows.push(Row { end: row.end - from + to, ..*row });
+                    let part = ready.chunk.out.parts.names().get(row.part as usize);
+                    let part = part.map_or(0, |name| out.out.parts.number(name));
+                    out.out.rows.push(Row { end: row.end - from + to, part, ..*row });
                 }
             }
             worth = lane.pieces.is_worth(trace.length);

@@ -37,17 +37,26 @@ impl SortError {
     }
 }
 
-/// Where a record belongs, as one number that no other record has: from the top, 40 bits of seconds and 30 of
-/// nanoseconds, 57 for how many records came before it, and one that says whether the time is its own.
+/// Where a record belongs, as one number that no other record has: from the top, 39 bits of seconds and 30 of
+/// nanoseconds, 34 for how many records came before it, 24 for the part of the output that it goes into, and one that says
+/// whether the time is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u128);
 
 /// What is added to seconds since 1970, so that none is negative: those of the year 0 are above -2^36.
-const BIAS: i64 = 1 << 38;
+const BIAS: i64 = 1 << 36;
+
+/// How many records can be sorted, and into how many parts they can go.
+const MOST: u64 = 1 << 34;
+const PARTS: u32 = 1 << 24;
 
 impl Key {
-    fn new(moment: u128, number: u64, own: bool) -> Key {
-        Key(moment << 58 | u128::from(number) << 1 | u128::from(own))
+    fn new(moment: u128, number: u64, part: u32, own: bool) -> Key {
+        Key(moment << 59 | u128::from(number) << 25 | u128::from(part) << 1 | u128::from(own))
+    }
+
+    fn part(self) -> u32 {
+        (self.0 >> 1) as u32 & (PARTS - 1)
     }
 
     /// A time as the upper part of a key.
@@ -58,7 +67,7 @@ impl Key {
 
     /// The time, if it is the record's own.
     fn time(self) -> Option<Stamp> {
-        let moment = (self.0 & 1 == 1).then_some(self.0 >> 58)?;
+        let moment = (self.0 & 1 == 1).then_some(self.0 >> 59)?;
         Stamp::from_epoch((moment >> 30) as i64 - BIAS, (moment & ((1 << 30) - 1)) as u32)
     }
 }
@@ -131,17 +140,22 @@ impl Sorter {
         self.moment = 0;
     }
 
-    /// Takes a record. Among those of one time the order stays.
+    /// Takes a record, and the number of the part that it goes into. Among those of one time the order stays.
     ///
     /// # Errors
-    /// If it does not fit into memory, and a temporary file cannot be written.
-    pub fn push(&mut self, record: &[u8], time: Option<Stamp>) -> Result<(), SortError> {
+    /// If it does not fit into memory, and a temporary file cannot be written; beyond 2^34 records and 2^24 parts.
+    pub fn push(&mut self, record: &[u8], time: Option<Stamp>, part: u32) -> Result<(), SortError> {
+        if self.count >= MOST || part >= PARTS {
+            return Err(failed(&self.directory)(io::Error::other(
+                "there are too many records, or parts of the output",
+            )));
+        }
         if self.held.size() + record.len() + size_of::<Place>() > self.memory && !self.held.places.is_empty() {
             self.spill().map_err(failed(&self.directory))?;
         }
         let own = time.and_then(Key::moment);
         self.moment = own.unwrap_or(self.moment);
-        self.held.push(Key::new(self.moment, self.count, own.is_some()), record);
+        self.held.push(Key::new(self.moment, self.count, part, own.is_some()), record);
         self.count += 1;
         Ok(())
     }
@@ -253,7 +267,7 @@ impl Merged {
                 Rest::Files(merge) => merge.take(&mut out.bytes).map_err(failed(&self.directory))?,
             };
             let Some(key) = key else { break };
-            out.rows.push(Row { end: out.bytes.len(), time: key.time() });
+            out.rows.push(Row { end: out.bytes.len(), time: key.time(), part: key.part() });
         }
         Ok(out.bytes.len() > start)
     }

@@ -1,42 +1,101 @@
-//! Tags: what routes a record in Fluentd. A template for Kata's records, the identifier for others.
+//! Templates, and the tags that they make: what routes a record in Fluentd. A template for Kata's records, the identifier
+//! for others.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
 use crate::component::Component;
 
-/// A part of a template.
-#[derive(Debug)]
-enum Part {
-    Text(String),
+/// What stands in a template for something of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// `kata_component`.
     Component,
+    /// SYSLOG_IDENTIFIER.
     Identifier,
+    /// `_HOSTNAME`.
+    Host,
+    /// `kata_sandbox`.
+    Sandbox,
+    /// The date of `kata_time`, in UTC.
+    Day,
+    /// The input that the record is from.
+    Input,
+}
+
+impl Placeholder {
+    /// Those that a tag may have.
+    pub const OF_TAGS: &'static [Placeholder] = &[Placeholder::Component, Placeholder::Identifier];
+
+    /// The word between the braces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Placeholder::Component => "component",
+            Placeholder::Identifier => "identifier",
+            Placeholder::Host => "host",
+            Placeholder::Sandbox => "sandbox",
+            Placeholder::Day => "day",
+            Placeholder::Input => "input",
+        }
+    }
+}
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text that stays as it is.
+    Text(String),
+    /// Something of the record.
+    Value(Placeholder),
+}
+
+/// What is wrong with the text of a template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// There is no placeholder of this name, or not here.
+    #[error("there is no \"{{{0}}}\"")]
+    Unknown(String),
+    /// One is not closed.
+    #[error("a \"{{\" has no \"}}\"")]
+    Open,
+    /// One was not opened.
+    #[error("a \"}}\" has no \"{{\"")]
+    Closed,
 }
 
 /// A template, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
 impl Template {
-    /// Reads a template with `{component}` and `{identifier}` in it.
+    /// Reads a template with some of the `known` placeholders in it.
     ///
     /// # Errors
-    /// The placeholder that is not known, or the brace that is not closed.
-    pub fn new(text: &str) -> Result<Template, String> {
+    /// The placeholder that is not known, or the brace that is alone.
+    pub fn new(text: &str, known: &[Placeholder]) -> Result<Template, TemplateError> {
+        let plain = |text: &str| match text.contains('}') {
+            true => Err(TemplateError::Closed),
+            false => Ok(Part::Text(text.to_owned())),
+        };
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, behind)) = rest.split_once('{') {
-            let Some((name, after)) = behind.split_once('}') else { return Err(format!("{{{behind}")) };
-            parts.push(Part::Text(before.to_owned()));
-            parts.push(match name {
-                "component" => Part::Component,
-                "identifier" => Part::Identifier,
-                _ => return Err(format!("{{{name}}}")),
-            });
+            parts.push(plain(before)?);
+            let (name, after) = behind.split_once('}').ok_or(TemplateError::Open)?;
+            let value = known.iter().find(|value| value.name() == name);
+            parts.push(Part::Value(*value.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?));
             rest = after;
         }
-        parts.push(Part::Text(rest.to_owned()));
+        parts.push(plain(rest)?);
+        parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
         Ok(Template(parts))
+    }
+
+    /// Its parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.0
     }
 
     /// The tag of a record of Kata's.
@@ -45,8 +104,10 @@ impl Template {
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.extend_from_slice_copy(text.as_bytes()),
-                Part::Component => out.extend_from_slice_copy(component.name().as_bytes()),
-                Part::Identifier => out.extend(of(identifier)),
+                Part::Value(Placeholder::Component) => out.extend_from_slice_copy(component.name().as_bytes()),
+                Part::Value(Placeholder::Identifier) => out.extend(of(identifier)),
+                // Tags have no others.
+                Part::Value(_) => {}
             }
         }
         out.into_bump_slice()

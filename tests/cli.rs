@@ -86,7 +86,7 @@ fn mistakes_in_the_file_are_configuration_errors() {
     let path = directory.path().join("katalog.toml");
     for (content, named) in [
         ("fromat = \"text\"", &["\"fromat\"", "format"] as &[&str]),
-        ("format = \"xml\"", &["\"format\"", "\"xml\"", "ndjson, msgpack, text"]),
+        ("format = \"xml\"", &["\"format\"", "\"xml\"", "ndjson, msgpack, csv, text"]),
         ("identifier = [\"kata(\"]", &["\"identifier\"", "\"kata(\"", "unclosed group"]),
         ("max-line = 3", &["\"max-line\"", "1K to 64M"]),
         ("strict = 1", &["\"strict\"", "boolean"]),

@@ -7,6 +7,7 @@ mod cli;
 mod delivery;
 mod golden;
 mod journal;
+mod outputs;
 mod properties;
 mod readme;
 mod sort;

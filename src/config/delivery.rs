@@ -153,8 +153,8 @@ impl Config {
             "sort: with --once records go out as they are read; leave out --once, or --sort"
         } else if self.sort.is_some() && sent {
             "sort: servers get records as they are read; leave out --to, or --sort"
-        } else if self.sort.is_some() && !matches!(self.encode.format, Format::Ndjson | Format::Msgpack) {
-            "sort: records can be sorted in --format ndjson and msgpack; name one of them, or leave out --sort"
+        } else if self.sort.is_some() && !matches!(self.encode.format, Format::Ndjson | Format::Msgpack | Format::Csv) {
+            "sort: records can be sorted in --format ndjson, msgpack and csv; name one of them, or leave out --sort"
         } else if self.delta && self.encode.format.with_delta().is_none() {
             "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
         } else if self.spool.is_some() && !sent {
@@ -162,7 +162,7 @@ impl Config {
         } else if self.spool.is_some() && !stdin {
             "spool: it is for standard input; files and journals are read again, with --state-dir"
         } else {
-            return Ok(());
+            return self.check_bulk(live);
         };
         Err(ConfigError::Conflict(conflict))
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::read::{choice, number, table, text, texts};
 use super::values::{
     After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, Memory, Moment, Patience, Pattern,
-    Rename, Room, Size, Sort, Span, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
+    Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
 };
 use crate::delivery::Full;
 use crate::encode::Format;
@@ -17,6 +17,7 @@ use crate::encode::syslog::{Facility, SyslogFormat};
 use crate::normalize::Nested;
 use crate::schema::Schema;
 use crate::select::Others;
+use crate::sink::Compression;
 use crate::sink::forward::Mode;
 use crate::sink::net::{Address, Spread};
 use crate::sink::syslog::Framing;
@@ -237,6 +238,45 @@ pub struct Options {
     /// What the file holds is lost. `-` stands for standard output.
     #[arg(short, long, env = "KATALOG_OUTPUT", value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
+
+    /// Write into files of this directory, which appear when all inputs are read [default: none]
+    ///
+    /// Inputs are read one by one, and the journals machine by machine. Until the end everything is below `.katalog` in
+    /// the directory. Files that are there already are not replaced; see --force. What was interrupted is gone on with by
+    /// --resume.
+    #[arg(long, env = "KATALOG_OUTPUT_DIR", value_name = "DIR", help_heading = "Output")]
+    pub output_dir: Option<PathBuf>,
+
+    /// Which file of --output-dir a record belongs into [default: component]
+    ///
+    /// `component`, `host`, `sandbox`, `day` (of kata_time, in UTC), `input`, or several of them with commas between, each
+    /// a directory in the one before. Or a path with these words in braces, such as `{host}/kata-{day}`. Extensions are
+    /// added. A value that a record has not is `unknown`; what is not Kata's is of the component `others`. In values every
+    /// character but ASCII letters, digits, `-`, `_` and `.` is written as `%` and hexadecimal digits.
+    #[arg(long, env = "KATALOG_SPLIT", value_name = "WHAT", help_heading = "Output")]
+    #[serde(deserialize_with = "text")]
+    pub split: Option<Split>,
+
+    /// How the files of --output-dir, or that of --output, are compressed [default: none]
+    #[arg(long, env = "KATALOG_COMPRESS", value_name = "HOW", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub compress: Option<Compression>,
+
+    /// Go on with what was interrupted in --output-dir
+    ///
+    /// With the same options and inputs; inputs that were read to their end are not read again. The files are those of a
+    /// run that was not interrupted, byte for byte. Where nothing was interrupted and the directory has files, nothing is
+    /// left to do; where it has none, everything is.
+    #[arg(long, env = "KATALOG_RESUME", help_heading = "Output")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub resume: Option<bool>,
+
+    /// Replace files of --output-dir that are there, and forget what was interrupted
+    #[arg(long, env = "KATALOG_FORCE", help_heading = "Output")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub force: Option<bool>,
 
     /// Whether the text format uses colors [default: auto]
     ///
@@ -484,86 +524,4 @@ pub struct Options {
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     pub verbose: Option<bool>,
-}
-
-impl Options {
-    /// What this layer says, and what `below` says where this one is silent. A list replaces the list below it.
-    #[must_use]
-    pub fn or(self, below: Options) -> Options {
-        Options {
-            input_format: self.input_format.or(below.input_format),
-            max_line: self.max_line.or(below.max_line),
-            journal: self.journal.or(below.journal),
-            namespace: self.namespace.or(below.namespace),
-            merge: self.merge.or(below.merge),
-            journal_backend: self.journal_backend.or(below.journal_backend),
-            since: self.since.or(below.since),
-            until: self.until.or(below.until),
-            boot: self.boot.or(below.boot),
-            after_cursor: self.after_cursor.or(below.after_cursor),
-            lines: self.lines.or(below.lines),
-            follow: self.follow.or(below.follow),
-            identifier: self.identifier.or(below.identifier),
-            manager: self.manager.or(below.manager),
-            default_identifier: self.default_identifier.or(below.default_identifier),
-            others: self.others.or(below.others),
-            component: self.component.or(below.component),
-            keep: self.keep.or(below.keep),
-            drop: self.drop.or(below.drop),
-            rename: self.rename.or(below.rename),
-            lowercase: self.lowercase.or(below.lowercase),
-            strip_underscores: self.strip_underscores.or(below.strip_underscores),
-            prune: self.prune.or(below.prune),
-            nested: self.nested.or(below.nested),
-            format: self.format.or(below.format),
-            schema: self.schema.or(below.schema),
-            output: self.output.or(below.output),
-            color: self.color.or(below.color),
-            tag: self.tag.or(below.tag),
-            tag_key: self.tag_key.or(below.tag_key),
-            threads: self.threads.or(below.threads),
-            sort: self.sort.or(below.sort),
-            sort_memory: self.sort_memory.or(below.sort_memory),
-            delta: self.delta.or(below.delta),
-            to: self.to.or(below.to),
-            spread: self.spread.or(below.spread),
-            forward_mode: self.forward_mode.or(below.forward_mode),
-            time_as_integer: self.time_as_integer.or(below.time_as_integer),
-            syslog_format: self.syslog_format.or(below.syslog_format),
-            syslog_framing: self.syslog_framing.or(below.syslog_framing),
-            syslog_facility: self.syslog_facility.or(below.syslog_facility),
-            syslog_max: self.syslog_max.or(below.syslog_max),
-            syslog_enterprise: self.syslog_enterprise.or(below.syslog_enterprise),
-            batch_size: self.batch_size.or(below.batch_size),
-            batch_age: self.batch_age.or(below.batch_age),
-            ack_timeout: self.ack_timeout.or(below.ack_timeout),
-            give_up_after: self.give_up_after.or(below.give_up_after),
-            shared_key_file: self.shared_key_file.or(below.shared_key_file),
-            user: self.user.or(below.user),
-            password_file: self.password_file.or(below.password_file),
-            self_hostname: self.self_hostname.or(below.self_hostname),
-            tls_ca: self.tls_ca.or(below.tls_ca),
-            tls_cert: self.tls_cert.or(below.tls_cert),
-            tls_key: self.tls_key.or(below.tls_key),
-            tls_insecure: self.tls_insecure.or(below.tls_insecure),
-            record_id: self.record_id.or(below.record_id),
-            refused: self.refused.or(below.refused),
-            state_dir: self.state_dir.or(below.state_dir),
-            once: self.once.or(below.once),
-            spool: self.spool.or(below.spool),
-            spool_limit: self.spool_limit.or(below.spool_limit),
-            spool_full: self.spool_full.or(below.spool_full),
-            stats: self.stats.or(below.stats),
-            strict: self.strict.or(below.strict),
-            fail_if_empty: self.fail_if_empty.or(below.fail_if_empty),
-            verbose: self.verbose.or(below.verbose),
-        }
-    }
-
-    /// Every key of the configuration file, in the order of the help.
-    #[must_use]
-    pub fn keys() -> Vec<String> {
-        let command = <Options as clap::Args>::augment_args(clap::Command::new("keys"));
-        command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
-    }
 }

@@ -18,6 +18,8 @@ impl Config {
             Some(
                 "schema: syslog messages have names of their own; leave out --schema, or send to another kind of server",
             )
+        } else if self.encode.format == Format::Csv {
+            Some("schema: csv has columns of its own; leave out --schema, or choose another --format")
         } else if self.encode.format.of_journal().is_some() {
             Some("schema: this format prints entries as they are; leave out --schema, or choose another --format")
         } else if !fields.rename.is_empty() || fields.lowercase || fields.strip_underscores {

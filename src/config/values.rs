@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use crate::component::Component;
 use crate::cursor::{self, Cursor};
 use crate::source::Boot;
+use crate::split;
+use crate::tag::{Placeholder, Template};
 use crate::when;
 
 /// When the text format uses colors.
@@ -352,23 +354,20 @@ impl FromStr for Tag {
         if text.is_empty() {
             return Err(known.to_owned());
         }
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            let Some((placeholder, after)) = after.split_once('}') else {
-                return Err(format!("{known}; a \"{{\" has no \"}}\""));
-            };
-            if before.contains('}') {
-                break;
-            }
-            if !matches!(placeholder, "component" | "identifier") {
-                return Err(format!("{known}; there is no \"{{{placeholder}}}\""));
-            }
-            rest = after;
-        }
-        if rest.contains('}') {
-            return Err(format!("{known}; a \"}}\" has no \"{{\""));
-        }
+        Template::new(text, Placeholder::OF_TAGS).map_err(|error| format!("{known}; {error}"))?;
         Ok(Tag(text.to_owned()))
+    }
+}
+
+/// How the output is split into files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split(pub split::Split);
+
+impl FromStr for Split {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Split, String> {
+        split::Split::new(text).map(Split)
     }
 }
 

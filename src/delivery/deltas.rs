@@ -71,7 +71,7 @@ mod tests {
             out.bytes.extend_from_slice(record.as_bytes());
             out.bytes.push(b'\n');
             let time = time.map(|time| Stamp::parse(time.as_bytes()).unwrap());
-            out.rows.push(Row { end: out.bytes.len(), time });
+            out.rows.push(Row { end: out.bytes.len(), time, part: 0 });
         }
         out
     }

@@ -217,7 +217,7 @@ impl Gatherer {
         let end = end.map(|error| self.ended(&error)).or(failed).map(End::Failed);
         let Gatherer { saver, bytes, refused, .. } = self;
         let bytes = bytes.load(Ordering::Relaxed);
-        Delivered { checkpoint: saver.checkpoint, bytes, refused, overflowed: 0, end }
+        Delivered { checkpoint: saver.checkpoint, bytes, refused, overflowed: 0, earlier: (0, 0), end }
     }
 
     /// How long the window may still wait, or, if there is nothing in it, the client to look after what it has sent; none if

@@ -1,9 +1,10 @@
 //! Holds records back until all are there, and hands them on in order of time.
 
-use super::{Delivered, Delivery, End};
-use crate::encode::Encoded;
+use super::{Delivered, Delivery, End, Ended};
+use crate::encode::{Encoded, Parts, Row};
 use crate::report;
 use crate::sort::{SortError, Sorter};
+use crate::source::Group;
 
 /// On the way to another delivery, which gets nothing before the end.
 #[derive(Debug)]
@@ -11,6 +12,11 @@ pub struct Sorted {
     pub(super) inner: Delivery,
     /// The error is how it failed. Nothing is handed on then: what is there would pass for all there is.
     sorter: Result<Sorter, End>,
+    /// The parts of the output that records belong into, and those of the batch at hand by these numbers.
+    parts: Parts,
+    of_batch: Vec<u32>,
+    /// The inputs so far, and how each ended.
+    inputs: Vec<(Group, Ended)>,
     /// Say that merging begins.
     verbose: bool,
 }
@@ -21,19 +27,29 @@ impl Sorted {
     pub fn new(inner: Delivery, memory: usize, verbose: bool) -> Sorted {
         let directory = Some(std::env::temp_dir()).filter(|directory| !directory.as_os_str().is_empty());
         let sorter = Sorter::new(memory, directory.unwrap_or_else(|| "/tmp".into()));
-        Sorted { inner, sorter: Ok(sorter), verbose }
+        Sorted { inner, sorter: Ok(sorter), parts: Parts::default(), of_batch: Vec::new(), inputs: Vec::new(), verbose }
     }
 
-    pub(super) fn begin_input(&mut self) {
+    pub(super) fn begin_input(&mut self, input: &Group) {
         if let Ok(sorter) = &mut self.sorter {
             sorter.begin_input();
+        }
+        self.inputs.push((input.clone(), Ended::default()));
+    }
+
+    pub(super) fn end_input(&mut self, ended: Ended) {
+        if let Some((_, last)) = self.inputs.last_mut() {
+            *last = ended;
         }
     }
 
     pub(super) fn put(&mut self, out: &mut Encoded) -> Result<(), End> {
         let sorter = self.sorter.as_mut().map_err(|end| *end)?;
         debug_assert_eq!(out.rows.last().map_or(0, |row| row.end), out.bytes.len(), "all bytes are records");
-        let pushed = out.records().try_for_each(|(record, time)| sorter.push(record, time));
+        self.of_batch.clear();
+        self.of_batch.extend(out.parts.names().iter().map(|name| self.parts.number(name)));
+        let part = |row: &Row| self.of_batch.get(row.part as usize).copied().unwrap_or_default();
+        let pushed = out.records().try_for_each(|(record, row)| sorter.push(record, row.time, part(row)));
         out.clear(usize::MAX);
         pushed.map_err(|error| {
             let end = said(&error);
@@ -44,8 +60,14 @@ impl Sorted {
     }
 
     pub(super) fn finish(self) -> Delivered {
-        let Sorted { mut inner, sorter, verbose } = self;
-        let handed_on = sorter.and_then(|sorter| hand_on(sorter, &mut inner, verbose));
+        let Sorted { mut inner, sorter, parts, inputs, verbose, .. } = self;
+        let handed_on = sorter.and_then(|sorter| {
+            // It takes no other input before it has all records: to it they come from all of them at once.
+            if inputs.iter().all(|(input, _)| inner.begin_input(input)) {
+                hand_on(sorter, &parts, &mut inner, verbose)?;
+            }
+            inputs.into_iter().try_for_each(|(_, ended)| inner.end_input(ended))
+        });
         let mut delivered = inner.finish();
         delivered.end = delivered.end.or(handed_on.err());
         delivered
@@ -53,7 +75,7 @@ impl Sorted {
 }
 
 /// Hands everything on, in pieces.
-fn hand_on(sorter: Sorter, inner: &mut Delivery, verbose: bool) -> Result<(), End> {
+fn hand_on(sorter: Sorter, parts: &Parts, inner: &mut Delivery, verbose: bool) -> Result<(), End> {
     if verbose && sorter.spilled() > 0 {
         let (directory, size) = (sorter.directory().display(), sorter.spilled() >> 20);
         report::diagnostic(format_args!(
@@ -63,6 +85,10 @@ fn hand_on(sorter: Sorter, inner: &mut Delivery, verbose: bool) -> Result<(), En
     let mut merged = sorter.finish().map_err(|error| said(&error))?;
     let mut out = Encoded::default();
     while merged.fill(&mut out).map_err(|error| said(&error))? {
+        let Encoded { rows, parts: of_piece, .. } = &mut out;
+        for row in rows {
+            row.part = parts.names().get(row.part as usize).map_or(0, |name| of_piece.number(name));
+        }
         inner.put(&mut out, None)?;
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! Records become bytes. Nothing here knows where the bytes go, and nothing here fails: a record is valid once made.
 
+pub mod csv;
 pub mod event;
 pub mod journal;
 pub mod msgpack;
 pub mod ndjson;
+mod parts;
 mod shared;
 pub mod syslog;
 pub mod text;
@@ -14,9 +16,11 @@ use crate::record::Record;
 use crate::schema::{Schema, Translator};
 use crate::time::Stamp;
 
+pub use csv::Csv;
 pub use event::{EventEncoder, Events};
 pub use msgpack::Msgpack;
 pub use ndjson::Ndjson;
+pub use parts::Parts;
 pub use syslog::{Syslog, SyslogSettings};
 pub use text::TextView;
 
@@ -27,6 +31,8 @@ pub enum Format {
     Ndjson,
     /// One MessagePack map after the other, as Fluentd's exec input reads them
     Msgpack,
+    /// One line of comma-separated values a record, below a line with their names
+    Csv,
     /// One line for people, in local time
     Text,
     /// The entries of journal files, all of them, as `journalctl -o export` prints them
@@ -48,7 +54,7 @@ impl Format {
         match self {
             Format::Export => Some(journal::Form::Export),
             Format::JournalJson => Some(journal::Form::Json),
-            Format::Ndjson | Format::Msgpack | Format::Text | Format::Event | Format::Syslog => None,
+            _ => None,
         }
     }
 
@@ -64,6 +70,25 @@ impl Format {
         match self {
             Format::Ndjson => Some(ndjson::with_delta),
             _ => None,
+        }
+    }
+
+    /// What stands before the first record of an output.
+    #[must_use]
+    pub fn header(self) -> &'static [u8] {
+        if self == Format::Csv { csv::HEADER } else { b"" }
+    }
+
+    /// What the names of files in it end with, as long as they are not compressed.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Ndjson => ".ndjson",
+            Format::Msgpack | Format::Event => ".msgpack",
+            Format::Csv => ".csv",
+            Format::Text | Format::Syslog => ".log",
+            Format::Export => ".export",
+            Format::JournalJson => ".json",
         }
     }
 }
@@ -96,6 +121,8 @@ pub struct Row {
     pub end: usize,
     /// Its time, as far as it is known.
     pub time: Option<Stamp>,
+    /// The number of the part that it belongs into, where the output has several.
+    pub part: u32,
 }
 
 /// Records, encoded: in one row, or one by one.
@@ -105,6 +132,8 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
     /// The records in `bytes`, where somebody is to put them into another order or into several places.
     pub rows: Vec<Row>,
+    /// The parts of the output that the rows name.
+    pub parts: Parts,
     /// Events by their tags, or syslog messages, which have none.
     pub events: Vec<Events>,
     /// The time of events that know none, in seconds and nanoseconds since 1970.
@@ -124,13 +153,13 @@ impl Encoded {
         self.bytes.len() + self.events.iter().map(|events| events.bytes.len()).sum::<usize>()
     }
 
-    /// The records of `rows`, each with its time.
-    pub fn records(&self) -> impl Iterator<Item = (&[u8], Option<Stamp>)> {
+    /// The records of `rows`.
+    pub fn records(&self) -> impl Iterator<Item = (&[u8], &Row)> {
         let mut start = 0;
         self.rows.iter().map(move |row| {
             let record = self.bytes.get(start..row.end).unwrap_or_default();
             start = row.end;
-            (record, row.time)
+            (record, row)
         })
     }
 
@@ -139,6 +168,7 @@ impl Encoded {
         self.bytes.clear();
         self.bytes.shrink_to(kept);
         self.rows.clear();
+        self.parts.clear();
         // Whoever may write to the journal may make up identifiers, and with them tags.
         self.events.truncate(TAGS);
         self.events.iter_mut().for_each(|events| events.clear(kept));
@@ -152,6 +182,8 @@ pub enum Encoder {
     Ndjson(Ndjson),
     /// `MessagePack`, one map a record.
     Msgpack(Msgpack),
+    /// Comma-separated values, one line a record.
+    Csv(Csv),
     /// Lines for people. It shows the time since the record before, so a run has one of it.
     Text(TextView),
     /// Entries of journal files, which are not made into records.
@@ -174,6 +206,7 @@ impl Encoder {
         let encoder = match settings.format {
             Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
+            Format::Csv => return Encoder::Csv(Csv::default()),
             Format::Text => return Encoder::Text(TextView::new(TimeZone::system(), settings.color)),
             Format::Export => return Encoder::Journal(journal::View::new(journal::Form::Export)),
             Format::JournalJson => return Encoder::Journal(journal::View::new(journal::Form::Json)),
@@ -192,7 +225,7 @@ impl Encoder {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
             Encoder::Translated(_, encoder) => encoder.begin(),
-            Encoder::Msgpack(_) | Encoder::Text(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
+            Encoder::Msgpack(_) | Encoder::Csv(_) | Encoder::Text(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
         }
     }
 
@@ -201,6 +234,7 @@ impl Encoder {
         match self {
             Encoder::Ndjson(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Msgpack(encoder) => encoder.encode(record, &mut out.bytes),
+            Encoder::Csv(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Text(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Event(encoder) => {
                 encoder.encode(record, out.received, event::of_tag(&mut out.events, record.tag));

@@ -269,6 +269,7 @@ mod tests {
                 field("kata_guest_time", Value::Time(&guest_time)),
             ],
             escaped: vec![Name::new("X").leaked()],
+            ..Record::default()
         };
         check(
             &record,
@@ -293,6 +294,7 @@ mod tests {
             }),
             payload: Vec::new(),
             escaped: Vec::new(),
+            ..Record::default()
         };
         check(&record, r#"{"kata_component": "unknown", "kata_format": "text"}"#);
     }
@@ -307,6 +309,7 @@ mod tests {
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
+            ..Record::default()
         };
         check(&record, r#"{"MESSAGE": "hello"}"#);
     }
@@ -325,6 +328,7 @@ mod tests {
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
+            ..Record::default()
         };
         check(&record, r#"{"a": "tab\there", "b": "line\nend", "c": "plain"}"#);
     }
@@ -340,6 +344,7 @@ mod tests {
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
+            ..Record::default()
         };
         check(
             &record,
@@ -358,6 +363,7 @@ mod tests {
             facts: None,
             payload: Vec::new(),
             escaped: Vec::new(),
+            ..Record::default()
         };
         check(&record, &format!("{{\"n\": \"{json}\"}}"));
     }
@@ -372,6 +378,7 @@ mod tests {
             facts: None,
             payload: Vec::new(),
             escaped: vec![Name::new("a").leaked()],
+            ..Record::default()
         };
         let (mut encoder, mut out) = (Msgpack::default(), Vec::new());
         encoder.encode(&record, &mut out);

@@ -104,7 +104,7 @@ fn flaws(flaws: Flaws, out: &mut Vec<u8>) {
     out.extend_from_slice(b"],");
 }
 
-fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
+pub(super) fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
     if keys.is_empty() {
         return;
     }
@@ -118,8 +118,9 @@ fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
     out.extend_from_slice(b"],");
 }
 
+/// Appends fields, each with a comma behind it.
 #[inline]
-fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
+pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
     for field in fields {
         let (form, length) = field.key.padded();
         if let Value::Text(text) = field.value {
@@ -140,22 +141,25 @@ fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
                 out.extend_from_slice(stamp.as_bytes());
                 out.push(b'"');
             }
-            Value::List(texts) => {
-                out.push(b'[');
-                for (index, text) in texts.iter().enumerate() {
-                    if index > 0 {
-                        out.push(b',');
-                    }
-                    out.push(b'"');
-                    content(*text, out);
-                    out.push(b'"');
-                }
-                out.push(b']');
-            }
+            Value::List(texts) => list(texts, out),
             Value::Nested(raw) => out.extend_from_slice(raw),
         }
         out.push(b',');
     }
+}
+
+/// Appends the texts of a field that comes several times, as an array.
+pub(super) fn list(texts: &[Text<'_>], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, text) in texts.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.push(b'"');
+        content(*text, out);
+        out.push(b'"');
+    }
+    out.push(b']');
 }
 
 /// Appends the first `length` bytes of a form. One copy of a fixed size costs less than one of the exact length.

@@ -338,7 +338,7 @@ fn unsafe_to_show(c: char) -> bool {
 mod tests {
     use super::*;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Form, Head, Name, PayloadFormat, Text};
+    use crate::record::{Form, Name, PayloadFormat, Text};
 
     fn facts(time: &str) -> Facts {
         Facts {
@@ -458,17 +458,12 @@ mod tests {
     fn entries_of_others_show_identifier_and_message() {
         for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
             let record = Record {
-                tag: b"",
-                time: None,
-                head: Head::default(),
                 carrier: vec![
                     field("__REALTIME_TIMESTAMP", "1709614914163000"),
                     field(identifier, "containerd\n"),
                     field(message, "two\nlines"),
                 ],
-                facts: None,
-                payload: Vec::new(),
-                escaped: Vec::new(),
+                ..Record::default()
             };
             check(
                 &[record],

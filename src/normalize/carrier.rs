@@ -78,7 +78,7 @@ impl Carrier {
     }
 
     /// The name of a field in records; none where it is left out.
-    fn key<'b>(&self, name: &'b [u8], bump: &'b Bump) -> Option<Key<'b>> {
+    pub(super) fn key<'b>(&self, name: &'b [u8], bump: &'b Bump) -> Option<Key<'b>> {
         if self.drops(name) {
             return None;
         }

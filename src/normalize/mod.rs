@@ -120,6 +120,14 @@ impl Normalize {
         !self.carrier.drops(name)
     }
 
+    /// The name that a field of the carrier has in records; none where it is left out.
+    #[must_use]
+    pub fn name(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let bump = Bump::new();
+        let key = self.carrier.key(bump.alloc_slice_copy(name), &bump)?;
+        Some(key.name().to_vec())
+    }
+
     fn rule(&self, id: KeyId) -> &Rule {
         &self.rules[usize::from(id.0)]
     }

@@ -1,6 +1,8 @@
 //! Where the bytes go. A sink knows nothing of records: it takes a chunk whole or says why not.
 
 pub mod client;
+pub mod compress;
+pub mod files;
 pub mod forward;
 pub mod net;
 pub mod output;
@@ -12,6 +14,8 @@ use std::path::PathBuf;
 use crate::exit::Exit;
 
 pub use client::{Chunk, Client, Counters, Receiver, Refused};
+pub use compress::Compression;
+pub use files::Files;
 pub use net::{Cause, NetError};
 pub use output::Output;
 
@@ -43,6 +47,15 @@ pub enum SinkError {
         /// The input, as the user named it.
         input: String,
     },
+    /// Files are to be compressed in a way that the build leaves out.
+    #[error(
+        "compress: this build leaves out {feature}; build katalog with the cargo feature `{feature}`, or compress with \
+         something else"
+    )]
+    MissingCodec {
+        /// The feature.
+        feature: &'static str,
+    },
     /// Writing failed half-way.
     #[error("cannot write to {name}: {source}")]
     Write {
@@ -59,6 +72,7 @@ impl SinkError {
     pub fn exit(&self) -> Exit {
         match self {
             SinkError::SameFile { .. } => Exit::Usage,
+            SinkError::MissingCodec { .. } => Exit::Unavailable,
             SinkError::Open { source, .. } | SinkError::Write { source, .. } => Exit::from_write_error(source),
         }
     }

@@ -7,17 +7,24 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{SinkError, Taken};
+use super::compress::{PIECE, Packer};
+use super::{Compression, SinkError, Taken};
 use crate::source::Input;
 
 /// How long to wait before a full pipe that does not block is tried again.
 const RETRY: Duration = Duration::from_millis(5);
+
+/// What standard output is called in messages.
+const STANDARD: &str = "standard output";
 
 /// An open output.
 #[derive(Debug)]
 pub struct Output {
     file: File,
     name: String,
+    packer: Packer,
+    /// What is to be compressed.
+    waiting: Vec<u8>,
 }
 
 impl Output {
@@ -30,7 +37,7 @@ impl Output {
         let Some(path) = path else {
             // The standard library's handle would look for line ends in each chunk and copy what is behind the last
             // one. A duplicate of the descriptor has no such buffer.
-            let name = "standard output".to_owned();
+            let name = STANDARD.to_owned();
             let file = match io::stdout().as_fd().try_clone_to_owned() {
                 Ok(descriptor) => File::from(descriptor),
                 Err(source) => return Err(SinkError::Write { name, source }),
@@ -38,7 +45,7 @@ impl Output {
             if let Ok(metadata) = file.metadata() {
                 refuse_inputs(&name, &metadata, inputs)?;
             }
-            return Ok(Output { file, name });
+            return Ok(Output::of(file, name));
         };
         let name = format!("\"{}\"", path.display());
         if let Some(input) = inputs.iter().find(|input| input.is_pattern_of(path)) {
@@ -51,7 +58,30 @@ impl Output {
         let mut options = OpenOptions::new();
         options.create(true).append(append).write(true).truncate(!append);
         let file = options.open(path).map_err(|source| SinkError::Open { path: path.to_owned(), source })?;
-        Ok(Output { file, name })
+        Ok(Output::of(file, name))
+    }
+
+    fn of(file: File, name: String) -> Output {
+        Output { file, name, packer: Packer::default(), waiting: Vec::new() }
+    }
+
+    /// The output with what is written compressed: in pieces, so that what was flushed can be read.
+    ///
+    /// # Errors
+    /// If this build leaves it out.
+    pub fn compressed(self, compression: Compression) -> Result<Output, SinkError> {
+        compression.check()?;
+        Ok(Output { packer: Packer::new(compression), ..self })
+    }
+
+    /// Writes what stands before the first record, unless it is there: a file that is gone on with has it.
+    ///
+    /// # Errors
+    /// As for [`Output::deliver`].
+    pub fn begin(&mut self, header: &[u8]) -> Result<Taken, SinkError> {
+        let begun = self.file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+        // What standard output holds may be another's.
+        if begun && self.name != STANDARD { Ok(Taken::Whole) } else { self.deliver(header) }
     }
 
     /// Writes one chunk.
@@ -59,7 +89,33 @@ impl Output {
     /// # Errors
     /// If writing fails in another way than by a closed pipe.
     pub fn deliver(&mut self, chunk: &[u8]) -> Result<Taken, SinkError> {
-        match write_whole(&mut self.file, chunk) {
+        if self.packer.is_none() {
+            return self.write(chunk);
+        }
+        self.waiting.extend_from_slice(chunk);
+        if self.waiting.len() >= PIECE { self.flush() } else { Ok(Taken::Whole) }
+    }
+
+    /// Writes what waits for more to be compressed with.
+    ///
+    /// # Errors
+    /// As for [`Output::deliver`].
+    pub fn flush(&mut self) -> Result<Taken, SinkError> {
+        if self.waiting.is_empty() {
+            return Ok(Taken::Whole);
+        }
+        let mut packer = std::mem::take(&mut self.packer);
+        let waiting = std::mem::take(&mut self.waiting);
+        let name = || self.name.clone();
+        let piece = packer.pack(&waiting).map_err(|source| SinkError::Write { name: name(), source })?;
+        let taken = self.write(piece)?;
+        (self.packer, self.waiting) = (packer, waiting);
+        self.waiting.clear();
+        Ok(taken)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<Taken, SinkError> {
+        match write_whole(&mut self.file, bytes) {
             Ok(()) => Ok(Taken::Whole),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Taken::Closed),
             Err(source) => Err(SinkError::Write { name: self.name.clone(), source }),
@@ -146,8 +202,39 @@ mod tests {
     fn a_reader_that_went_away_is_no_failure() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let mut output = Output { file: File::from(std::os::fd::OwnedFd::from(writer)), name: "pipe".to_owned() };
+        let mut output = Output::of(File::from(std::os::fd::OwnedFd::from(writer)), "pipe".to_owned());
         assert_eq!(output.deliver(b"x").unwrap(), Taken::Closed);
+    }
+
+    #[test]
+    fn the_header_is_there_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        for append in [false, true, true] {
+            let mut output = Output::open(Some(&path), append, &[]).unwrap();
+            output.begin(b"head\n").unwrap();
+            output.deliver(b"row\n").unwrap();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"head\nrow\nrow\nrow\n");
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn what_was_flushed_can_be_read() {
+        use std::io::Read as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        let mut output = Output::open(Some(&path), false, &[]).unwrap().compressed(Compression::Gzip).unwrap();
+        let mut expected = String::new();
+        for text in ["one\n", "two\n", "three\n"] {
+            output.deliver(text.as_bytes()).unwrap();
+            output.flush().unwrap();
+            output.flush().unwrap();
+            expected += text;
+            let mut plain = String::new();
+            flate2::read::MultiGzDecoder::new(File::open(&path).unwrap()).read_to_string(&mut plain).unwrap();
+            assert_eq!(plain, expected);
+        }
     }
 
     #[test]

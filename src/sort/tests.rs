@@ -28,10 +28,15 @@ fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<Stamp>)> {
 fn fill(sorter: &mut Sorter, given: &[Given]) {
     for given in given {
         match given {
-            Some((record, time)) => sorter.push(record, *time).unwrap(),
+            Some((record, time)) => sorter.push(record, *time, part(record)).unwrap(),
             None => sorter.begin_input(),
         }
     }
+}
+
+/// The part that a record of the tests goes into.
+fn part(record: &[u8]) -> u32 {
+    record.len() as u32 & (PARTS - 1)
 }
 
 fn drain(sorter: Sorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
@@ -40,7 +45,10 @@ fn drain(sorter: Sorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
     let mut all = Vec::new();
     while merged.fill(&mut out).unwrap() {
         assert_eq!(out.rows.last().map(|row| row.end), Some(out.bytes.len()));
-        all.extend(out.records().map(|(record, time)| (record.to_vec(), time)));
+        all.extend(out.records().map(|(record, row)| {
+            assert_eq!(row.part, part(record));
+            (record.to_vec(), row.time)
+        }));
         out.clear(usize::MAX);
     }
     all
@@ -117,8 +125,8 @@ fn a_giant_comes_alone() {
 #[test]
 fn what_fits_is_not_written() {
     let mut sorter = Sorter::new(1 << 10, "/no/such/directory".into());
-    sorter.push(&[1; 500], time(2, 0)).unwrap();
-    sorter.push(&[2; 400], time(1, 0)).unwrap();
+    sorter.push(&[1; 500], time(2, 0), 500).unwrap();
+    sorter.push(&[2; 400], time(1, 0), 400).unwrap();
     assert_eq!(sorter.spilled(), 0);
     assert_eq!(drain(sorter), [(vec![2; 400], time(1, 0)), (vec![1; 500], time(2, 0))]);
 }
@@ -126,8 +134,8 @@ fn what_fits_is_not_written() {
 #[test]
 fn a_directory_that_cannot_be_used_is_named() {
     let mut sorter = Sorter::new(1 << 10, "/no/such/directory".into());
-    sorter.push(&[1; 1000], None).unwrap();
-    let error = sorter.push(&[2; 1000], None).unwrap_err();
+    sorter.push(&[1; 1000], None, 1000).unwrap();
+    let error = sorter.push(&[2; 1000], None, 1000).unwrap_err();
     assert_eq!(error.exit(), Exit::Io);
     let text = error.to_string();
     assert!(text.starts_with("sort: ") && text.contains("\"/no/such/directory\"") && text.contains("TMPDIR"), "{text}");
@@ -141,7 +149,7 @@ fn the_steady_state_allocates_nothing() {
     let mut number = 0;
     let mut push = |sorter: &mut Sorter| {
         number += 1;
-        sorter.push(&record, time(number * 7919 % 100, 5)).unwrap();
+        sorter.push(&record, time(number * 7919 % 100, 5), part(&record)).unwrap();
     };
     while sorter.spilled() == 0 {
         push(&mut sorter);

@@ -15,6 +15,7 @@ mod journal;
 mod open;
 mod spill;
 mod stream;
+mod units;
 mod watch;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use open::{
     Group, Input, followable, from_reader, groups, open, open_archive, open_files, open_journals, open_members,
     open_pieces, without_archives,
 };
+pub use units::{Identity, names, units};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,6 +38,13 @@ impl Input {
         pattern.is_some_and(|pattern| pattern.matches_path(&absolute(file)))
     }
 
+    fn path(&self) -> &Path {
+        match self {
+            Input::Stdin => Path::new("/dev/stdin"),
+            Input::File(path) => path,
+        }
+    }
+
     /// The input's name for messages.
     pub(super) fn quoted(&self) -> String {
         match self {
@@ -80,6 +87,8 @@ pub enum Group {
     /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
     /// settings ask for it.
     Journal(Vec<PathBuf>),
+    /// The same of one machine, with its id.
+    Machine(String, Vec<PathBuf>),
     /// Log files and patterns of their names, each of which is gone on with where an earlier run ended.
     Files(Vec<PathBuf>),
 }
@@ -91,7 +100,7 @@ impl Group {
         match self {
             Group::Stream(Input::Stdin) => standard_input().is_ok_and(|file| is_file(&file)),
             Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
-            Group::Archive(_) | Group::Journal(_) | Group::Files(_) => true,
+            Group::Archive(_) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => true,
         }
     }
 }
@@ -115,11 +124,8 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<G
     let mut journals: Vec<PathBuf> = Vec::new();
     let mut place = settings.of_this_machine.then_some(0);
     for input in inputs {
-        let path = match input {
-            Input::Stdin => Path::new("/dev/stdin"),
-            Input::File(path) => path,
-        };
-        match content(path) {
+        let path = input.path();
+        match content_of(input) {
             Some(Content::Journal) => {
                 place.get_or_insert(groups.len());
                 journals.push(path.to_owned());
@@ -138,9 +144,10 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<G
     groups
 }
 
-/// What is at a path that is no log: a directory is one of journals, and a file is what it begins as. None for a log, and
+/// What an input is that is no log: a directory is one of journals, and a file is what it begins as. None for a log, and
 /// for what can be read only once.
-fn content(path: &Path) -> Option<Content> {
+pub(super) fn content_of(input: &Input) -> Option<Content> {
+    let path = input.path();
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Some(Content::Journal),
         // To open a pipe might wait, and to read from it would take the bytes away.
@@ -189,7 +196,7 @@ pub fn followable(groups: &[Group], settings: &JournalSettings) -> Result<(), So
         None => Ok(()),
         Some(Group::Stream(input)) => Err(SourceError::NotFollowed { input: input.clone() }),
         Some(Group::Archive(path)) => Err(SourceError::NotFollowed { input: Input::File(path.clone()) }),
-        Some(Group::Journal(paths) | Group::Files(paths)) => {
+        Some(Group::Journal(paths) | Group::Machine(_, paths) | Group::Files(paths)) => {
             let input = Input::File(paths.first().cloned().unwrap_or_default());
             Err(SourceError::NotFollowed { input })
         }

@@ -101,6 +101,14 @@ pub(super) fn content(file: Reader) -> Option<Content> {
     }
 }
 
+/// The first bytes of a journal file, unpacked if it is compressed: as many as an archive is known by.
+pub(super) fn head_of_journal(file: Reader) -> Option<Vec<u8>> {
+    match Bytes::of_any(file, false).read(&mut [0; LONGEST_HEAD]) {
+        Err(Fault::Holds(Content::Journal, head)) => Some(head),
+        _ => None,
+    }
+}
+
 /// Why no more bytes can be read.
 #[derive(Debug)]
 pub(super) enum Fault {

@@ -254,6 +254,12 @@ fn find(inputs: &[PathBuf], settings: &JournalSettings) -> (dir::Found, Vec<Sour
     (all, errors)
 }
 
+/// The paths of the files that the inputs and the settings name, and what could not be looked at.
+pub(super) fn paths(inputs: &[PathBuf], settings: &JournalSettings) -> (Vec<PathBuf>, Vec<SourceError>) {
+    let (found, errors) = find(inputs, settings);
+    (found.files.into_iter().map(|file| file.path).collect(), errors)
+}
+
 fn refused(path: PathBuf, cause: Refusal) -> SourceError {
     let input = Input::File(path);
     match cause {

@@ -48,6 +48,7 @@ const FLAGS: &[&[&str]] = &[
     &["--format=text", "--color=never"],
     &["--format=text", "--color=always", "--others=pass"],
     &["--format=msgpack", "--others=pass"],
+    &["--format=csv", "--others=pass", "--nested=keep"],
 ];
 static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| FLAGS.iter().map(|flags| Setup::new(flags)).collect());
 
@@ -148,7 +149,7 @@ pub fn pipeline(data: &[u8]) {
         let outcome = setup.run(data, &cuts);
         counted(&outcome);
         for_people(&outcome.bytes, FLAGS[choice].contains(&"--color=always"));
-    } else if FLAGS[choice].contains(&"--format=msgpack") {
+    } else if FLAGS[choice].iter().any(|flag| matches!(*flag, "--format=msgpack" | "--format=csv")) {
         let outcome = setup.run(data, &cuts);
         counted(&outcome);
         assert_eq!(outcome, setup.run(data, &Cuts::whole()), "the cut of the reads shows");

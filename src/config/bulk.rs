@@ -1,0 +1,211 @@
+//! The part of the settings that is about conversion in bulk: what goes together, and what has to be the same where an
+//! interrupted one is gone on with.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use super::{Config, ConfigError};
+use crate::delivery::TreeSettings;
+use crate::encode::Format;
+use crate::sink::Compression;
+
+impl Config {
+    /// Looks for settings of output directories that do not go together.
+    pub(super) fn check_bulk(&self, live: bool) -> Result<(), ConfigError> {
+        let directory = self.output_dir.is_some();
+        let conflict = if !directory && self.split.is_some() {
+            "split: there is no directory for the files; name one with --output-dir"
+        } else if !directory && self.resume {
+            "resume: only what goes into an --output-dir can be gone on with; see also --state-dir"
+        } else if !directory && self.force {
+            "force: it is for the files of an --output-dir; others are replaced anyway"
+        } else if !directory && self.output.is_none() && self.compress != Compression::None {
+            "compress: there is no file to compress; name one with --output, or a directory with --output-dir"
+        } else if !directory {
+            return Ok(());
+        } else if self.resume && self.force {
+            "force: it forgets what --resume goes on with; choose one"
+        } else if self.output.is_some() {
+            "output: records go into the files of --output-dir; leave it out, or --output-dir"
+        } else if self.receiver.is_some() {
+            "to: records go into the files of --output-dir; leave it out, or --output-dir"
+        } else if self.delta {
+            "delta: it says how long after the record before one comes, which says nothing in several files; leave it out, \
+             or --output-dir"
+        } else if live {
+            "output-dir: its files appear when all is read, which --follow and --once never say; leave them out, or \
+             write to --output"
+        } else if self.encode.format == Format::Text {
+            "format: text says how long after the line before a line comes, which says nothing in several files; choose \
+             ndjson, msgpack or csv for --output-dir"
+        } else if self.encode.format.of_journal().is_some() {
+            "format: export and journal-json show the entries of journals as they are, which belong to no component; \
+             choose ndjson, msgpack or csv for --output-dir"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::Conflict(conflict))
+    }
+
+    /// What a conversion into a directory needs; none where there is no directory.
+    #[must_use]
+    pub fn tree(&self) -> Option<TreeSettings> {
+        Some(TreeSettings {
+            directory: self.output_dir.clone()?,
+            extension: format!("{}{}", self.encode.format.extension(), self.compress.extension()),
+            header: self.encode.format.header(),
+            compression: self.compress,
+            resume: self.resume,
+            force: self.force,
+            whole: self.sort.is_some(),
+            fingerprint: self.fingerprint(),
+        })
+    }
+
+    /// All settings that the bytes of the output depend on, by the keys that they have.
+    #[must_use]
+    pub fn fingerprint(&self) -> BTreeMap<String, String> {
+        fn text(value: &dyn Debug) -> String {
+            format!("{value:?}")
+        }
+        let moment = |micros: &Option<u64>| {
+            micros.map_or(String::new(), |micros| format!("@{}.{:06}", micros / 1_000_000, micros % 1_000_000))
+        };
+        let Config { source, journal, select, normalize, encode, .. } = self;
+        let settings = [
+            ("input-format", text(&source.input_format)),
+            ("max-line", text(&source.max_line)),
+            ("namespace", text(&journal.namespace)),
+            ("merge", text(&journal.merge)),
+            ("journal-backend", text(&journal.backend)),
+            ("since", moment(&journal.range.since)),
+            ("until", moment(&journal.range.until)),
+            ("boot", text(&journal.range.boot)),
+            ("after-cursor", text(&journal.range.after)),
+            ("lines", text(&journal.lines)),
+            ("identifier", text(&select.identifiers)),
+            ("manager", text(&select.managers)),
+            ("default-identifier", text(&select.default_identifier)),
+            ("others", text(&select.others)),
+            ("component", text(&select.components)),
+            ("keep", text(&normalize.keep)),
+            ("drop", text(&normalize.drop)),
+            ("rename", text(&normalize.rename)),
+            ("lowercase", text(&normalize.lowercase)),
+            ("strip-underscores", text(&normalize.strip_underscores)),
+            ("prune", text(&normalize.prune)),
+            ("nested", text(&normalize.nested)),
+            ("format", text(&encode.format)),
+            ("schema", text(&encode.schema)),
+            ("sort", text(&self.sort.is_some())),
+            ("split", text(&self.split)),
+            ("compress", text(&self.compress)),
+            ("tag", text(&self.tag)),
+            ("tag-key", text(&self.tag_key)),
+            ("record-id", text(&self.record_id)),
+            ("the version of katalog", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::options::Options;
+    use crate::config::{Surroundings, parse};
+
+    const NOWHERE: Surroundings = Surroundings { colors: false, error_terminal: false, cores: 1 };
+
+    /// Keys that the bytes of an output directory do not depend on. Which journals are read shows in the inputs.
+    const FREE: &[&str] = &[
+        "journal",
+        "follow",
+        "output",
+        "output-dir",
+        "resume",
+        "force",
+        "color",
+        "threads",
+        "stats",
+        "strict",
+        "fail-if-empty",
+        "verbose",
+        "once",
+        "state-dir",
+        "spool",
+        "spool-limit",
+        "spool-full",
+        "sort-memory",
+        "delta",
+        "syslog-format",
+        "syslog-framing",
+        "syslog-facility",
+        "syslog-max",
+        "syslog-enterprise",
+        "refused",
+        "to",
+        "spread",
+        "forward-mode",
+        "time-as-integer",
+        "batch-size",
+        "batch-age",
+        "ack-timeout",
+        "give-up-after",
+        "shared-key-file",
+        "user",
+        "password-file",
+        "self-hostname",
+        "tls-ca",
+        "tls-cert",
+        "tls-key",
+        "tls-insecure",
+    ];
+
+    fn config(text: &str) -> Config {
+        Config::new(Options::default(), parse(text, std::path::Path::new("k.toml")).unwrap(), NOWHERE)
+    }
+
+    #[test]
+    fn every_key_is_in_the_fingerprint_or_known_to_change_nothing() {
+        let known = config("").fingerprint();
+        for key in Options::keys() {
+            assert!(known.contains_key(&key) != FREE.contains(&key.as_str()), "{key}");
+        }
+    }
+
+    #[test]
+    fn another_value_is_another_fingerprint() {
+        let base = config("output-dir = \"d\"").fingerprint();
+        for (key, value) in [
+            ("input-format", "\"text\""),
+            ("max-line", "\"2K\""),
+            ("since", "\"@1.5\""),
+            ("until", "\"@2\""),
+            ("boot", "\"0\""),
+            ("lines", "\"7\""),
+            ("identifier", "[\"x\"]"),
+            ("manager", "[\"x\"]"),
+            ("others", "\"pass\""),
+            ("component", "[\"agent\"]"),
+            ("keep", "[\"A\"]"),
+            ("drop", "[\"A\"]"),
+            ("rename", "{ A = \"b\" }"),
+            ("lowercase", "true"),
+            ("strip-underscores", "true"),
+            ("prune", "[]"),
+            ("nested", "\"drop\""),
+            ("format", "\"csv\""),
+            ("split", "\"host\""),
+            ("compress", "\"gzip\""),
+            ("tag", "\"x\""),
+            ("tag-key", "\"x\""),
+            ("record-id", "\"x\""),
+            ("default-identifier", "\"x\""),
+        ] {
+            let other = config(&format!("output-dir = \"d\"\n{key} = {value}")).fingerprint();
+            let changed: Vec<&String> = base.keys().filter(|key| base.get(*key) != other.get(*key)).collect();
+            assert_eq!(changed, [key]);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Gives the files of a conversion their names, once all are complete: looks at every name before the first is given.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::TreeError;
+use crate::sink::files::sync_directory;
+
+/// Looks whether a file may have this name: none is there, or it may be replaced and is no input.
+pub(super) fn may_be_given(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), TreeError> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let at = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+    // A link is replaced, not what it leads to; but who gives a link as an input means it.
+    let same = |input: &PathBuf| {
+        input.symlink_metadata().is_ok_and(|input| at(&input) == at(&found))
+            || input.metadata().is_ok_and(|input| at(&input) == at(&found))
+    };
+    if let Some(input) = inputs.iter().find(|input| same(input)) {
+        return Err(TreeError::SameFile { path: path.to_owned(), input: input.clone() });
+    }
+    if found.is_dir() {
+        let source = io::Error::from(io::ErrorKind::IsADirectory);
+        return Err(TreeError::Work { path: path.to_owned(), source });
+    }
+    if force { Ok(()) } else { Err(TreeError::Exists { path: path.to_owned(), begun }) }
+}
+
+/// Renames files that are below `directory` to names there. A file that is not there was renamed before.
+pub(super) fn give(
+    directory: &Path,
+    files: &[(PathBuf, PathBuf)],
+    check: impl Fn(&Path) -> Result<(), TreeError>,
+) -> Result<(), TreeError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TreeError::Work { path, source }
+    };
+    let device = directory.metadata().map_err(failed(directory))?.dev();
+    let left: Vec<&(PathBuf, PathBuf)> = files.iter().filter(|(from, _)| from.exists()).collect();
+    let mut folders = BTreeSet::from([directory]);
+    for (_, to) in &left {
+        check(to)?;
+        let above = || to.ancestors().skip(1).take_while(|folder| folder.starts_with(directory));
+        folders.extend(above());
+        // What is not there yet is made below what is.
+        let there = above().find_map(|folder| Some((folder, folder.metadata().ok()?)));
+        match there {
+            Some((folder, metadata)) if !metadata.is_dir() => {
+                return Err(failed(folder)(io::ErrorKind::NotADirectory.into()));
+            }
+            Some((folder, metadata)) if metadata.dev() != device => {
+                return Err(failed(folder)(io::ErrorKind::CrossesDevices.into()));
+            }
+            _ => {}
+        }
+    }
+    // Sorted, so that each comes before those in it.
+    for folder in &folders {
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(folder)(error)),
+            _ => {}
+        }
+    }
+    for (from, to) in left {
+        fs::rename(from, to).map_err(failed(to))?;
+    }
+    folders.iter().rev().try_for_each(|folder| sync_directory(folder).map_err(failed(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_renamed_where_one_name_cannot_be_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let make = |name: &str| fs::write(path(name), name).unwrap();
+        let files = [(path("0"), path("a/x")), (path("1"), path("b")), (path("2"), path("a/y/z"))];
+        ["0", "1", "2", "b"].into_iter().for_each(make);
+        let give = |force| give(folder.path(), &files, |path| may_be_given(path, force, true, &[]));
+        assert!(matches!(give(false), Err(TreeError::Exists { path, .. }) if path.ends_with("b")));
+        assert!(path("0").exists() && !path("a").exists());
+        make("a");
+        assert!(matches!(give(true), Err(TreeError::Work { path, .. }) if path.ends_with("a")));
+        assert!(path("0").exists());
+        fs::remove_file(path("a")).unwrap();
+        give(true).unwrap();
+        for (name, content) in [("a/x", "0"), ("b", "1"), ("a/y/z", "2")] {
+            assert_eq!(fs::read_to_string(path(name)).unwrap(), content);
+        }
+        assert!(!path("0").exists());
+        give(false).unwrap();
+    }
+
+    #[test]
+    fn an_input_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("in"), "").unwrap();
+        std::os::unix::fs::symlink(path("in"), path("link")).unwrap();
+        for (name, input) in [("in", "in"), ("in", "link"), ("link", "link")] {
+            let found = may_be_given(&path(name), true, false, &[path(input)]);
+            assert!(matches!(found, Err(TreeError::SameFile { .. })), "{name} {input}");
+        }
+        may_be_given(&path("other"), false, false, &[path("in")]).unwrap();
+        may_be_given(&path("in"), true, false, &[path("other")]).unwrap();
+        assert!(may_be_given(folder.path(), true, false, &[]).is_err());
+    }
+}

@@ -1,0 +1,190 @@
+//! How far a conversion has come: what another run has to know to go on with it, in one file that is replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::TreeError;
+use crate::checkpoint;
+use crate::source::{Group, Identity};
+
+/// The version of the layout. A reader of one version knows no other.
+const VERSION: u32 = 1;
+
+/// The name of the file.
+const STATE: &str = "state.json";
+
+/// Longer values of settings are not shown.
+const SHOWN: usize = 60;
+
+/// What is saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    /// The version of the layout; its name says whose file this is.
+    pub(super) katalog_tree: u32,
+    /// The settings that the bytes depend on, by their keys.
+    pub(super) settings: BTreeMap<String, String>,
+    /// What the inputs are called, in their order.
+    pub(super) inputs: Vec<String>,
+    /// The files of those that are finished, the first ones.
+    pub(super) finished: Vec<Vec<Identity>>,
+    /// The files of the output, by their numbers.
+    pub(super) parts: Vec<Written>,
+    /// Files that are there may be replaced.
+    pub(super) force: bool,
+    /// All inputs are read, and files get their names.
+    pub(super) complete: bool,
+    /// How the first input that failed makes the program end.
+    pub(super) failure: Option<u8>,
+    /// How many records the inputs gave, and how much was wrong with them.
+    pub(super) written: u64,
+    pub(super) flawed: u64,
+}
+
+/// A file of the output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    /// Its path in the directory, with the extension.
+    pub(super) path: String,
+    /// Its length in bytes.
+    pub(super) length: u64,
+}
+
+impl State {
+    pub(super) fn new(settings: BTreeMap<String, String>, inputs: Vec<String>, force: bool) -> State {
+        State { katalog_tree: VERSION, settings, inputs, force, ..State::default() }
+    }
+
+    /// What an earlier run has left in a directory; none where none was begun.
+    pub(super) fn read(directory: &Path) -> Result<Option<State>, TreeError> {
+        let path = directory.join(STATE);
+        match fs::read(&path) {
+            Ok(bytes) => parse(&bytes).map(Some).map_err(|cause| TreeError::Damaged { path, cause }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(TreeError::Work { path, source }),
+        }
+    }
+
+    /// Whether there is one, whatever it says.
+    pub(super) fn exists(directory: &Path) -> bool {
+        directory.join(STATE).symlink_metadata().is_ok()
+    }
+
+    pub(super) fn remove(directory: &Path) -> io::Result<()> {
+        fs::remove_file(directory.join(STATE))
+    }
+
+    /// Replaces what is in the directory.
+    pub(super) fn save(&self, directory: &Path) -> Result<(), TreeError> {
+        let text = serde_json::to_vec(self).map_err(io::Error::from);
+        text.and_then(|text| checkpoint::replace(directory, STATE, &text))
+            .map_err(|source| TreeError::Work { path: directory.join(STATE), source })
+    }
+
+    /// What keeps a run with these settings and inputs from going on with this; none where nothing does.
+    pub(super) fn differs(&self, settings: &BTreeMap<String, String>, groups: &[Group]) -> Option<String> {
+        for key in self.settings.keys().chain(settings.keys()) {
+            let [was, is] = [&self.settings, settings].map(|all| all.get(key).map_or("", String::as_str));
+            if was != is {
+                let short = was.len() <= SHOWN && is.len() <= SHOWN;
+                let values = if short { format!(" ({was:?} then, {is:?} now)") } else { String::new() };
+                return Some(format!("{key} is another one{values}"));
+            }
+        }
+        let labels: Vec<String> = groups.iter().map(Group::label).collect();
+        if labels != self.inputs {
+            let at = labels.iter().zip(&self.inputs).take_while(|(is, was)| is == was).count();
+            let input = |all: &[String]| all.get(at).map_or("none".to_owned(), |label| format!("{label:?}"));
+            let number = at + 1;
+            return Some(format!(
+                "input {number} is another one ({} then, {} now)",
+                input(&self.inputs),
+                input(&labels)
+            ));
+        }
+        for (group, was) in groups.iter().zip(&self.finished) {
+            let is = group.identity().unwrap_or_default();
+            if let Some(file) = was.iter().find(|file| !is.contains(file)) {
+                return Some(format!("{:?} has changed since it was read", file.path));
+            }
+            if let Some(file) = is.iter().find(|file| !was.contains(file)) {
+                return Some(format!("{:?} is new among the files of an input that was read", file.path));
+            }
+        }
+        None
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<State, String> {
+    // The version first: another one may have other parts.
+    #[derive(Deserialize)]
+    struct Head {
+        katalog_tree: u32,
+    }
+    let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if head.katalog_tree != VERSION {
+        return Err(format!("it has version {}, and this katalog knows only {VERSION}", head.katalog_tree));
+    }
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Input;
+
+    fn settings(format: &str) -> BTreeMap<String, String> {
+        [("format".to_owned(), format.to_owned()), ("keep".to_owned(), "[]".to_owned())].into()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let group = |name: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, name).unwrap();
+            Group::Stream(Input::File(path))
+        };
+        let groups = [group("a"), group("b")];
+        let labels = groups.iter().map(Group::label).collect();
+        let mut state = State::new(settings("csv"), labels, false);
+        state.finished.push(groups[0].identity().unwrap());
+        assert_eq!(state.differs(&settings("csv"), &groups), None);
+        let differs = |settings: &BTreeMap<String, String>, groups: &[Group]| state.differs(settings, groups).unwrap();
+        assert_eq!(differs(&settings("text"), &groups), "format is another one (\"csv\" then, \"text\" now)");
+        assert!(differs(&settings("csv"), &groups[..1]).contains("input 2 is another one"));
+        assert!(differs(&settings("csv"), &[groups[1].clone(), groups[0].clone()]).contains("input 1 is another one"));
+        fs::write(folder.path().join("b"), "not finished").unwrap();
+        assert_eq!(state.differs(&settings("csv"), &groups), None);
+        fs::write(folder.path().join("a"), "other").unwrap();
+        assert!(differs(&settings("csv"), &groups).contains("a\" has changed"));
+        fs::remove_file(folder.path().join("a")).unwrap();
+        assert!(differs(&settings("csv"), &groups).contains("a\" has changed"));
+    }
+
+    #[test]
+    fn what_is_no_state_is_named() {
+        for (content, says) in [
+            ("", "EOF"),
+            ("{}", "missing field `katalog_tree`"),
+            ("{\"katalog_tree\":2}", "version 2"),
+            ("{\"katalog_tree\":1}", "missing field"),
+            ("\0\0\0", "expected value"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(STATE), content).unwrap();
+            let error = State::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains("--force"), "{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(State::read(folder.path()).unwrap(), None);
+        let state = State::new(settings("csv"), vec!["a".to_owned()], true);
+        state.save(folder.path()).unwrap();
+        assert_eq!(State::read(folder.path()).unwrap(), Some(state));
+    }
+}

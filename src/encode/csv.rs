@@ -1,0 +1,202 @@
+//! Comma-separated values (RFC 4180), for spreadsheets: a line of names, then one line a record, each with the same columns
+//! and with CRLF at its end. What has no column of its own is in the last one, as a JSON object.
+//!
+//! Spreadsheets take text for a formula that begins with `=`, `+`, `-`, `@`, tab or CR, and what a guest writes is not to
+//! be run by who looks at it. Such text gets an apostrophe before it, and so does text of which only apostrophes stand
+//! before one of these: whoever takes one apostrophe away from what looks so has the text again.
+
+use super::ndjson;
+use crate::record::{Field, Record, Value};
+
+/// The names of the columns, and the end of the line.
+pub const HEADER: &[u8] =
+    b"kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,kata_source,\
+      kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields\r\n";
+
+/// The columns that come from the payload.
+const PAYLOAD: [&[u8]; 6] =
+    [b"kata_sandbox", b"kata_container", b"kata_msg", b"kata_source", b"kata_subsystem", b"kata_pid"];
+
+/// The encoder. It keeps only buffers.
+#[derive(Debug, Default)]
+pub struct Csv {
+    /// The text of one value.
+    text: Vec<u8>,
+    /// The last column.
+    rest: Vec<u8>,
+}
+
+impl Csv {
+    /// Appends one record as a line.
+    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        let mut columns = [None; PAYLOAD.len()];
+        self.rest.clear();
+        self.rest.push(b'{');
+        for field in &record.payload {
+            match PAYLOAD.iter().position(|name| *name == field.key.name()).and_then(|at| columns.get_mut(at)) {
+                Some(column) => *column = Some(field.value),
+                None => ndjson::fields(std::slice::from_ref(field), &mut self.rest),
+            }
+        }
+        let facts = record.facts.as_ref();
+        if facts.is_none() {
+            // An entry of others has nothing but these.
+            let own = [record.host, record.identifier].map(|field| field.map(|field| field.key));
+            for field in record.carrier.iter().filter(|field| !own.contains(&Some(field.key))) {
+                ndjson::fields(std::slice::from_ref(field), &mut self.rest);
+            }
+        }
+        ndjson::escaped(&record.escaped, &mut self.rest);
+        if self.rest.len() > 1 {
+            self.rest.pop();
+        }
+        self.rest.push(b'}');
+
+        out.extend_from_slice(facts.and_then(|facts| facts.time.as_ref()).map_or(b"", |time| time.as_bytes()));
+        out.push(b',');
+        out.extend_from_slice(facts.and_then(|facts| facts.level).map_or("", |level| level.name()).as_bytes());
+        out.push(b',');
+        out.extend_from_slice(facts.map_or("", |facts| facts.component.name()).as_bytes());
+        out.push(b',');
+        let carrier = [record.host, record.identifier].map(|field| field.map(|Field { value, .. }| value));
+        for value in carrier.into_iter().chain(columns) {
+            self.value(value, out);
+            out.push(b',');
+        }
+        out.extend_from_slice(if facts.is_some_and(|facts| facts.guest) { b"true" } else { b"" });
+        out.push(b',');
+        out.extend_from_slice(facts.map_or("", |facts| facts.format.name()).as_bytes());
+        out.push(b',');
+        for (index, flaw) in facts.iter().flat_map(|facts| facts.flaws.iter()).enumerate() {
+            out.extend_from_slice(if index > 0 { b" " } else { b"" });
+            out.extend_from_slice(flaw.name().as_bytes());
+        }
+        out.push(b',');
+        quoted(&self.rest, out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn value(&mut self, value: Option<Value<'_>>, out: &mut Vec<u8>) {
+        self.text.clear();
+        match value {
+            None | Some(Value::Null) => return,
+            Some(Value::Int(value)) => return out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+            Some(Value::Bool(value)) => return out.extend_from_slice(if value { b"true" } else { b"false" }),
+            Some(Value::Time(stamp)) => return out.extend_from_slice(stamp.as_bytes()),
+            Some(Value::Text(text)) => text.decode_into(&mut self.text),
+            Some(Value::Nested(json)) => self.text.extend_from_slice(json),
+            Some(Value::List(texts)) => ndjson::list(texts, &mut self.text),
+        }
+        let first = self.text.iter().find(|byte| **byte != b'\'');
+        if matches!(first, Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) {
+            self.text.insert(0, b'\'');
+        }
+        if memchr::memchr3(b',', b'"', b'\n', &self.text).is_some() || self.text.contains(&b'\r') {
+            quoted(&self.text, out);
+        } else {
+            out.extend_from_slice(&self.text);
+        }
+    }
+}
+
+/// Appends text in quotes, those in it doubled.
+fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        let (head, tail) = rest.split_at(at + 1);
+        out.extend_from_slice(head);
+        out.push(b'"');
+        rest = tail;
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::Component;
+    use crate::flaw::{Flaw, Flaws};
+    use crate::record::{Facts, Form, Level, Name, PayloadFormat, Text};
+    use crate::time::Stamp;
+
+    fn field<'b>(name: &str, text: &'b str) -> Field<'b> {
+        Field::new(Name::new(name).leaked(), Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }))
+    }
+
+    fn line(record: &Record<'_>) -> String {
+        let mut out = Vec::new();
+        Csv::default().encode(record, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn facts() -> Facts {
+        let mut flaws = Flaws::default();
+        flaws.add(Flaw::Truncated);
+        flaws.add(Flaw::NotUtf8);
+        Facts {
+            time: Stamp::parse(b"2024-03-05T04:01:54.175Z"),
+            level: Some(Level::Warning),
+            component: Component::Agent,
+            format: PayloadFormat::Slog,
+            guest: true,
+            flaws,
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_line() {
+        let record = Record {
+            host: Some(field("_HOSTNAME", "node")),
+            identifier: Some(field("SYSLOG_IDENTIFIER", "kata")),
+            carrier: vec![field("_HOSTNAME", "node"), field("_PID", "1")],
+            facts: Some(facts()),
+            payload: vec![
+                field("kata_msg", "two\nlines, \"quoted\""),
+                Field::new(Name::new("kata_pid").leaked(), Value::Int(7)),
+                field("kata_a", "=\"b\""),
+            ],
+            escaped: vec![Name::new("kata_a").leaked()],
+            ..Record::default()
+        };
+        assert_eq!(
+            line(&record),
+            "2024-03-05T04:01:54.175000000Z,warning,agent,node,kata,,,\"two\nlines, \"\"quoted\"\"\",,,7,true,slog,\
+             not-utf8 truncated,\"{\"\"kata_a\"\":\"\"=\\\"\"b\\\"\"\"\",\"\"kata_escaped\"\":[\"\"kata_a\"\"]}\"\r\n"
+                .replace("not-utf8 truncated", &facts().flaws.iter().map(Flaw::name).collect::<Vec<_>>().join(" "))
+        );
+        assert_eq!(HEADER.split(|byte| *byte == b',').count(), 15);
+    }
+
+    #[test]
+    fn an_entry_of_others_is_in_the_last_column() {
+        let record = Record {
+            identifier: Some(field("ident", "sshd")),
+            carrier: vec![field("ident", "sshd"), field("MESSAGE", "hello")],
+            ..Record::default()
+        };
+        assert_eq!(line(&record), ",,,,sshd,,,,,,,,,,\"{\"\"MESSAGE\"\":\"\"hello\"\"}\"\r\n");
+        assert_eq!(line(&Record::default()), ",,,,,,,,,,,,,,\"{}\"\r\n");
+    }
+
+    #[test]
+    fn no_text_is_a_formula() {
+        for (text, expected) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@a", "'@a"),
+            ("\tb", "'\tb"),
+            ("\rb", "\"'\rb\""),
+            ("'=1", "''=1"),
+            ("'quoted'", "'quoted'"),
+            ("a=1", "a=1"),
+            ("", ""),
+        ] {
+            let mut out = Vec::new();
+            Csv::default().value(Some(field("kata_msg", text).value), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Compresses what goes into files: in pieces that stand for themselves, so that a file can be cut between two of them and
+//! gone on with.
+
+use clap::ValueEnum;
+
+use super::SinkError;
+
+/// How files are compressed. Its values are also the words of the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Not at all
+    #[default]
+    None,
+    /// gzip, in members of about 1 MiB of records (RFC 1952)
+    Gzip,
+    /// Zstandard, in frames of about 1 MiB of records (RFC 8878)
+    Zstd,
+}
+
+/// So many bytes of records make a piece: enough for the ratio, and little enough to be held for each of many files.
+pub const PIECE: usize = 1 << 20;
+
+impl Compression {
+    /// What the names of files end with.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Compression::None => "",
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        }
+    }
+
+    /// Looks whether this build has it.
+    ///
+    /// # Errors
+    /// If its cargo feature was left out.
+    pub fn check(self) -> Result<(), SinkError> {
+        let feature = match self {
+            Compression::Gzip if cfg!(not(feature = "gzip")) => "gzip",
+            Compression::Zstd if cfg!(not(feature = "zstd")) => "zstd",
+            _ => return Ok(()),
+        };
+        Err(SinkError::MissingCodec { feature })
+    }
+}
+
+/// Makes pieces. The same bytes make the same piece.
+#[derive(Default)]
+pub(super) struct Packer {
+    compression: Compression,
+    packed: Vec<u8>,
+    #[cfg(feature = "zstd")]
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packer").field("compression", &self.compression).finish_non_exhaustive()
+    }
+}
+
+impl Packer {
+    pub(super) fn new(compression: Compression) -> Packer {
+        Packer { compression, ..Packer::default() }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.compression == Compression::None
+    }
+
+    /// One piece of these bytes; the bytes themselves where there is no compression.
+    pub(super) fn pack<'p>(&'p mut self, bytes: &'p [u8]) -> std::io::Result<&'p [u8]> {
+        self.packed.clear();
+        match self.compression {
+            #[cfg(feature = "gzip")]
+            Compression::Gzip => {
+                // Its head says neither a time nor a name.
+                let level = flate2::Compression::default();
+                let mut encoder = flate2::write::GzEncoder::new(&mut self.packed, level);
+                std::io::Write::write_all(&mut encoder, bytes)?;
+                encoder.finish()?;
+                Ok(&self.packed)
+            }
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => {
+                if self.zstd.is_none() {
+                    let mut zstd = zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                    zstd.include_checksum(true)?;
+                    self.zstd = Some(zstd);
+                }
+                if let Some(zstd) = &mut self.zstd {
+                    self.packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+                    zstd.compress_to_buffer(bytes, &mut self.packed)?;
+                }
+                Ok(&self.packed)
+            }
+            // What the build leaves out was refused at the beginning.
+            _ => Ok(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn pieces_stand_for_themselves() {
+        let texts = [b"one\n".repeat(1000), b"two\n".to_vec()];
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            if compression.check().is_err() {
+                continue;
+            }
+            let mut packer = Packer::new(compression);
+            let mut file = Vec::new();
+            for text in &texts {
+                let piece = packer.pack(text).unwrap().to_vec();
+                assert_eq!(packer.pack(text).unwrap(), piece, "the same piece of the same bytes");
+                file.extend(piece);
+            }
+            let mut plain = Vec::new();
+            match compression {
+                Compression::None => plain.extend_from_slice(&file),
+                Compression::Gzip => {
+                    assert!(flate2::read::MultiGzDecoder::new(&file[..]).read_to_end(&mut plain).is_ok());
+                    assert_eq!(file[4..8], [0; 4], "no time");
+                }
+                Compression::Zstd => plain = zstd::decode_all(&file[..]).unwrap(),
+            }
+            assert_eq!(plain, texts.concat(), "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_build_leaves_out_is_named() {
+        assert!(Compression::None.check().is_ok());
+        for (compression, here, name) in
+            [(Compression::Gzip, cfg!(feature = "gzip"), "gzip"), (Compression::Zstd, cfg!(feature = "zstd"), "zstd")]
+        {
+            match compression.check() {
+                Ok(()) => assert!(here),
+                Err(error) => assert!(!here && error.to_string().contains(name), "{error}"),
+            }
+        }
+    }
+}

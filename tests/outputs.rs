@@ -1,0 +1,152 @@
+//! What a conversion in bulk writes: files by what records say, compressed or not, whole or not at all, and CSV.
+
+mod csv;
+mod refused;
+mod resume;
+mod split;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::katalog;
+
+/// The files below a directory, by their paths there.
+type Tree = BTreeMap<String, Vec<u8>>;
+
+fn tree(folder: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+                tree.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    tree
+}
+
+/// Fails where two trees are not the same, without showing all of them.
+#[track_caller]
+fn same(found: &Tree, expected: &Tree) {
+    let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(found), names(expected));
+    for (name, content) in expected {
+        let at = found[name].iter().zip(content).take_while(|(a, b)| a == b).count();
+        let lengths = (found[name].len(), content.len());
+        assert!(found[name] == *content, "{name} differs at byte {at}; it has {} bytes, not {}", lengths.0, lengths.1);
+    }
+}
+
+/// The content of a file, whatever compresses it.
+fn plain(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    if name.ends_with(".gz") {
+        flate2::read::MultiGzDecoder::new(content).read_to_end(&mut plain).unwrap();
+    } else if name.ends_with(".zst") {
+        plain = zstd::decode_all(content).unwrap();
+    } else {
+        plain.extend_from_slice(content);
+    }
+    plain
+}
+
+/// Runs a command, which has to end with this code.
+#[track_caller]
+fn ends(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
+    output
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What the program writes to standard output.
+#[track_caller]
+fn written(flags: &[&str], inputs: &[PathBuf]) -> Vec<u8> {
+    let mut command = katalog();
+    ends(command.args(flags).args(inputs), 0).stdout
+}
+
+/// The program on its way into a directory.
+fn into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
+    let mut command = katalog();
+    command.arg("--output-dir").arg(folder).args(flags).args(inputs);
+    command
+}
+
+/// The tree that the program makes of these inputs.
+#[track_caller]
+fn converted(flags: &[&str], inputs: &[PathBuf]) -> Tree {
+    let folder = tempfile::tempdir().unwrap();
+    let output = ends(&mut into(&folder.path().join("out"), flags, inputs), 0);
+    assert!(output.stdout.is_empty());
+    tree(&folder.path().join("out"))
+}
+
+fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+/// The inputs of the fixtures that are log files.
+fn fixtures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs");
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// A log of so many lines, of sandboxes and days that follow from the number of a line and a seed.
+fn log(seed: usize, count: usize) -> String {
+    let mut text = String::new();
+    for number in 0..count {
+        let mixed = (number * 7919 + seed * 104_729) % 10_007;
+        let (day, sandbox) = (1 + mixed % 3, mixed % 5);
+        let source = ["runtime", "virtcontainers", "proxy", "agent"][mixed % 4];
+        writeln!(
+            text,
+            "time=\"2031-01-0{day}T00:00:00.{number:09}Z\" level=info msg=\"line {number} of {seed}, {mixed}\" \
+             source={source} sandbox=sandbox-{sandbox} name=kata-{mixed:05}"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// A file in a directory.
+fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+/// Files with logs of these lengths.
+fn logs(folder: &Path, counts: &[usize]) -> Vec<PathBuf> {
+    let counts = counts.iter().enumerate();
+    counts.map(|(seed, count)| put(folder, &format!("{seed}.log"), log(seed, *count))).collect()
+}
+
+#[test]
+fn a_single_file_can_be_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[3000, 10, 0]);
+    let expected = written(&[], &inputs);
+    for (how, name) in [("gzip", "o.gz"), ("zstd", "o.zst"), ("none", "o")] {
+        let path = folder.path().join(name);
+        ends(katalog().args(["--compress", how, "--output"]).arg(&path).args(&inputs), 0);
+        let mut content = Vec::new();
+        File::open(&path).unwrap().read_to_end(&mut content).unwrap();
+        assert!(plain(name, &content) == expected, "{how}");
+        assert!(how == "none" || content.len() < expected.len() / 3);
+    }
+}

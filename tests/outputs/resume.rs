@@ -1,0 +1,323 @@
+//! What is left of a run that was interrupted, and what goes on from there: at the end the files are always the same.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Tree, converted, ends, into, log, logs, put, said, same, tree};
+
+/// A generator of numbers that is the same for the same seed (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// The finished files: whatever there is beside the directory of those that are not.
+fn finished(folder: &Path) -> Tree {
+    let mut tree = if folder.exists() { tree(folder) } else { Tree::new() };
+    tree.retain(|name, _| !name.starts_with(".katalog"));
+    tree
+}
+
+/// Runs the program again and again and kills it after some time, until it gets to the end. Gives how often it was killed,
+/// and how often it went on behind an input.
+fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
+    let expected = converted(flags, inputs);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut random = Random(seed + 1);
+    let start = Instant::now();
+    ends(&mut into(&folder.path().join("measured"), flags, inputs), 0);
+    let whole = start.elapsed().as_micros() as u64;
+    let (mut kills, mut gone_on) = (0, 0);
+    loop {
+        let mut child = into(&out, &[flags, &["--resume"]].concat(), inputs).stderr(Stdio::piped()).spawn().unwrap();
+        // Later tries get longer, so that there is an end.
+        let patience = random.below(whole) * (kills + 1) / 8;
+        std::thread::sleep(Duration::from_micros(patience));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        gone_on += u64::from(said(&output).contains("going on after"));
+        if output.status.code() == Some(0) {
+            break;
+        }
+        assert_eq!(output.status.code(), None, "{}", said(&output));
+        kills += 1;
+        for (name, content) in finished(&out) {
+            assert!(content == expected[&name], "{name} has its name and is not complete");
+        }
+    }
+    same(&tree(&out), &expected);
+    (kills, gone_on)
+}
+
+#[test]
+fn killed_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[1500, 500, 1, 2500, 0, 900, 1000]);
+    let mut counts = Vec::new();
+    for (seed, compress, threads) in [(0, "none", "1"), (1, "gzip", "1"), (2, "zstd", "3"), (3, "gzip", "2")] {
+        let flags = ["--split", "sandbox,component", "--compress", compress, "--threads", threads];
+        counts.push(killed(&flags, &inputs, seed));
+    }
+    counts.push(killed(&["--split", "day", "--format", "csv", "--compress", "zstd"], &inputs, 7));
+    // By how much depends on the machine; that none went on would say that nothing was tried.
+    assert!(counts.iter().any(|(kills, _)| *kills > 0) && counts.iter().any(|(_, gone_on)| *gone_on > 0), "{counts:?}");
+}
+
+/// The program with files that may have at most so many blocks of 512 bytes.
+fn limited(blocks: usize, folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
+    let program = into(folder, flags, inputs);
+    let mut command = Command::new("sh");
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+    command.args(["-c", &script, "sh"]).arg(program.get_program()).args(program.get_args());
+    command
+}
+
+/// What an interrupted run leaves that has finished the first input: of the second there was too much.
+fn interrupted(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
+    let output = ends(&mut limited(200, out, flags, inputs), 74);
+    assert!(said(&output).contains("File too large") && said(&output).contains("--resume"), "{}", said(&output));
+    assert!(finished(out).is_empty());
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
+    assert_eq!(state["finished"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000, 100]);
+    let expected = converted(&[], &inputs);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    // It may stay full.
+    let output = ends(&mut limited(200, &out, &["--resume"], &inputs), 74);
+    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    same(&tree(&out), &expected);
+}
+
+#[test]
+fn what_is_interrupted_is_neither_forgotten_nor_gone_on_with_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000, 100]);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    let left = tree(&out);
+    let output = ends(&mut into(&out, &[], &inputs), 64);
+    assert!(said(&output).contains("--resume") && said(&output).contains("--force"), "{}", said(&output));
+    same(&tree(&out), &left);
+    ends(&mut into(&out, &["--force"], &inputs[..1]), 0);
+    same(&tree(&out), &converted(&[], &inputs[..1]));
+}
+
+#[test]
+fn other_options_and_inputs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000, 100]);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    let left = tree(&out);
+    let refused = |flags: &[&str], inputs: &[PathBuf], named: &[&str]| {
+        let output = ends(&mut into(&out, &[&["--resume"], flags].concat(), inputs), 64);
+        for name in named {
+            assert!(said(&output).contains(name), "{name}: {}", said(&output));
+        }
+        same(&tree(&out), &left);
+    };
+    refused(&["--split", "day"], &inputs, &["split"]);
+    refused(&["--nested", "drop"], &inputs, &["nested", "\"String\"", "\"Drop\""]);
+    refused(&["--compress", "gzip"], &inputs, &["compress"]);
+    refused(&["--prune", "x"], &inputs, &["prune"]);
+    refused(&[], &inputs[..2], &["input 3", "2.log", "none"]);
+    refused(&[], &[inputs[1].clone(), inputs[0].clone(), inputs[2].clone()], &["input 1", "0.log"]);
+    // What does not change the output may change.
+    let bytes = fs::read(&inputs[0]).unwrap();
+    put(folder.path(), "0.log", log(9, 41));
+    refused(&[], &inputs, &["0.log", "has changed since it was read", "--force"]);
+    put(folder.path(), "0.log", bytes);
+    ends(Command::new("touch").args(["-d", "2001-01-01"]).arg(&inputs[0]), 0);
+    refused(&[], &inputs, &["0.log", "has changed"]);
+    fs::remove_file(&inputs[0]).unwrap();
+    refused(&[], &inputs, &["0.log", "has changed"]);
+    put(&out.join(".katalog"), "state.json", "{}");
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 65);
+    assert!(said(&output).contains("state.json") && said(&output).contains("--force"), "{}", said(&output));
+    ends(&mut into(&out, &["--force"], &inputs[1..]), 0);
+    same(&tree(&out), &converted(&[], &inputs[1..]));
+}
+
+#[test]
+fn a_file_that_was_cut_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000]);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    File::options().write(true).open(out.join(".katalog/parts/00000000")).unwrap().set_len(3).unwrap();
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 65);
+    assert!(said(&output).contains("00000000") && said(&output).contains("--force"), "{}", said(&output));
+}
+
+#[test]
+fn threads_and_diagnostics_may_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000, 100]);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    ends(&mut into(&out, &["--resume", "--threads=4", "--stats=json", "--verbose"], &inputs), 0);
+    same(&tree(&out), &converted(&[], &inputs));
+}
+
+#[test]
+fn a_directory_that_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 50]);
+    let out = folder.path().join("out");
+    // Where there is nothing to go on with, it begins.
+    ends(&mut into(&out, &["--resume"], &inputs), 0);
+    let first = tree(&out);
+    same(&first, &converted(&[], &inputs));
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(said(&output).contains("everything is done"), "{}", said(&output));
+    same(&tree(&out), &first);
+    let output = ends(&mut into(&out, &[], &inputs), 64);
+    assert!(said(&output).contains("is there already") && said(&output).contains("--force"), "{}", said(&output));
+    same(&tree(&out), &first);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), first.len(), "nothing else is left");
+    ends(&mut into(&out, &["--force"], &inputs[1..]), 0);
+    same(&tree(&out), &converted(&[], &inputs[1..]));
+}
+
+#[test]
+fn names_that_are_taken_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000]);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    let expected = converted(&[], &inputs);
+    let name = expected.keys().last().unwrap();
+    put(&out, name, "mine");
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 64);
+    assert!(said(&output).contains(name) && said(&output).contains("--resume"), "{}", said(&output));
+    assert_eq!(finished(&out).len(), 1, "nothing was renamed");
+    fs::remove_file(out.join(name)).unwrap();
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(said(&output).contains("going on after 2 of 2 inputs"), "{}", said(&output));
+    same(&tree(&out), &expected);
+}
+
+#[test]
+fn an_input_that_fails_fails_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = log(5, 3000);
+    let mut packed = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    let middle = packed.len() / 2;
+    packed[middle] ^= 0xff;
+    let mut inputs = vec![put(folder.path(), "damaged.zst", packed)];
+    inputs.extend(logs(folder.path(), &[4000, 100]));
+    let whole = folder.path().join("whole");
+    assert!(said(&ends(&mut into(&whole, &[], &inputs), 65)).contains("damaged.zst"));
+    let out = folder.path().join("out");
+    let output = ends(&mut limited(300, &out, &[], &inputs), 65);
+    assert!(said(&output).contains("File too large"), "{}", said(&output));
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 65);
+    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    same(&tree(&out), &tree(&whole));
+}
+
+#[test]
+fn an_input_that_is_not_there_may_be_the_next_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inputs = logs(folder.path(), &[40, 10, 4000]);
+    fs::rename(&inputs[1], folder.path().join("away")).unwrap();
+    inputs.rotate_left(0);
+    let out = folder.path().join("out");
+    let output = ends(&mut limited(200, &out, &[], &inputs), 66);
+    assert!(said(&output).contains("File too large") && said(&output).contains("1.log"), "{}", said(&output));
+    fs::rename(folder.path().join("away"), &inputs[1]).unwrap();
+    ends(&mut into(&out, &["--resume"], &inputs), 0);
+    same(&tree(&out), &converted(&[], &inputs));
+}
+
+#[test]
+fn what_counts_at_the_end_counts_for_all_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let flawed = put(folder.path(), "flawed.log", format!("{}time=never level=info msg=x\n", log(1, 10)));
+    let inputs = [flawed, logs(folder.path(), &[4000]).remove(0), put(folder.path(), "none.log", "")];
+    let out = folder.path().join("out");
+    ends(&mut limited(200, &out, &["--strict"], &inputs), 74);
+    ends(&mut into(&out, &["--resume", "--strict", "--fail-if-empty"], &inputs), 1);
+    let out = folder.path().join("other");
+    interrupted(&out, &[], &inputs);
+    fs::write(&inputs[1], "").unwrap();
+    ends(&mut into(&out, &["--resume", "--fail-if-empty"], &inputs), 0);
+    same(&tree(&out), &converted(&[], &inputs));
+}
+
+/// Waits until a program that reads a named pipe has done so much.
+fn until(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn one_process_at_a_time_and_pipes_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    ends(Command::new("mkfifo").arg(&pipe), 0);
+    let before = put(folder.path(), "before.log", log(1, 50));
+    let after = put(folder.path(), "after.log", log(2, 50));
+    let out = folder.path().join("out");
+    let inputs = [before, pipe.clone(), after];
+    let mut child = into(&out, &[], &inputs).stderr(Stdio::piped()).spawn().unwrap();
+    let mut writer = File::options().write(true).open(&pipe).unwrap();
+    writer.write_all(log(3, 500).as_bytes()).unwrap();
+    let state = out.join(".katalog/state.json");
+    until("the first input", || fs::read_to_string(&state).is_ok_and(|text| text.contains("\"size\"")));
+    for flags in [&["--resume"][..], &["--force"], &[]] {
+        let output = ends(&mut into(&out, flags, &inputs), 75);
+        assert!(said(&output).contains("in use"), "{}", said(&output));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(writer);
+    // The same name is a file now, so that both runs can read it.
+    fs::remove_file(&pipe).unwrap();
+    put(folder.path(), "pipe", log(3, 700));
+    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    same(&tree(&out), &converted(&[], &inputs));
+}
+
+#[test]
+fn a_run_that_was_killed_while_files_got_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 4000]);
+    let expected = converted(&[], &inputs);
+    let out = folder.path().join("out");
+    interrupted(&out, &[], &inputs);
+    let (first, name) = (expected.keys().next().unwrap(), expected.keys().last().unwrap());
+    // All files are complete, and some of them have their names: as where the last name is taken, and then it is not.
+    put(&out, name, "mine");
+    ends(&mut into(&out, &["--resume"], &inputs), 64);
+    fs::remove_file(out.join(name)).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
+    assert_eq!(state["complete"], true);
+    let parts = state["parts"].as_array().unwrap();
+    let number = parts.iter().position(|part| part["path"] == first.as_str()).unwrap();
+    fs::rename(out.join(format!(".katalog/parts/{number:08}")), out.join(first)).unwrap();
+    ends(&mut into(&out, &["--resume"], &inputs), 0);
+    same(&tree(&out), &expected);
+}

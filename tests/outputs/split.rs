@@ -1,0 +1,282 @@
+//! Which file a record goes into: each split against what the records themselves say.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{Tree, converted, ends, fixtures, into, lines, log, plain, put, same, tree, written};
+use crate::support::journal::samples::{BOOT, START};
+use crate::support::journal::{Entry, Shape, file};
+use crate::support::katalog;
+
+/// A value as a name.
+fn name(value: Option<&Value>) -> String {
+    let text = match value {
+        Some(Value::Array(values)) => values[0].as_str(),
+        Some(value) => value.as_str(),
+        None => None,
+    };
+    match text {
+        None | Some("") => "unknown".to_owned(),
+        Some(text) => text
+            .bytes()
+            .map(|byte| {
+                let plain = byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+                if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            })
+            .collect(),
+    }
+}
+
+/// What stands for a placeholder in the path of a record.
+fn value(placeholder: &str, record: &Value, input: &Path) -> String {
+    match placeholder {
+        "component" => record.get("kata_component").map_or("others".to_owned(), |value| name(Some(value))),
+        "host" => name(record.get("_HOSTNAME")),
+        "sandbox" => name(record.get("kata_sandbox")),
+        "day" => match record.get("kata_time").and_then(Value::as_str) {
+            Some(time) => time.split_once('T').unwrap().0.to_owned(),
+            None => "unknown".to_owned(),
+        },
+        "input" => input.file_name().unwrap().to_str().unwrap().to_owned(),
+        _ => panic!("{placeholder}"),
+    }
+}
+
+/// The tree that a split has to give, from what is written to standard output for each input.
+fn expected(split: &[&str], join: &str, inputs: &[PathBuf], flags: &[&str]) -> Tree {
+    let mut tree = Tree::new();
+    for input in inputs {
+        for line in lines(&written(flags, std::slice::from_ref(input))) {
+            let record: Value = serde_json::from_slice(&line).unwrap();
+            let parts: Vec<String> = split.iter().map(|part| value(part, &record, input)).collect();
+            tree.entry(format!("{}.ndjson", parts.join(join))).or_default().extend(line);
+        }
+    }
+    tree
+}
+
+#[test]
+fn each_split_with_any_number_of_threads() {
+    let inputs = fixtures();
+    for (flag, split, join) in [
+        ("component", &["component"][..], ""),
+        ("host", &["host"], ""),
+        ("sandbox", &["sandbox"], ""),
+        ("day", &["day"], ""),
+        ("input", &["input"], ""),
+        ("host,day,component", &["host", "day", "component"], "/"),
+        ("{day}_{component}", &["day", "component"], "_"),
+    ] {
+        let expected = expected(split, join, &inputs, &[]);
+        assert!(expected.len() > 1 && expected.values().all(|content| !content.is_empty()), "{flag}");
+        for threads in ["1", "2", "5"] {
+            same(&converted(&["--split", flag, "--threads", threads], &inputs), &expected);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_katas_has_files_too() {
+    let inputs: Vec<PathBuf> = fixtures().into_iter().filter(|path| path.ends_with("node.ndjson")).collect();
+    let flags = ["--others", "pass"];
+    let expected = expected(&["host", "component"], "/", &inputs, &flags);
+    assert!(expected.keys().any(|name| name.ends_with("/others.ndjson")));
+    same(&converted(&[&flags[..], &["--split", "host,component"]].concat(), &inputs), &expected);
+    // Their day is the carrier's.
+    let days = converted(&[&flags[..], &["--split", "day"]].concat(), &inputs);
+    assert!(!days.contains_key("unknown.ndjson"), "{:?}", days.keys());
+}
+
+#[test]
+fn a_split_does_not_need_what_records_leave_out() {
+    let inputs: Vec<PathBuf> = fixtures().into_iter().filter(|path| path.ends_with("node.ndjson")).collect();
+    let with = converted(&["--split", "host"], &inputs);
+    let without = converted(&["--split", "host", "--drop", "_*"], &inputs);
+    assert!(with.keys().eq(without.keys()) && with != without);
+}
+
+#[test]
+fn formats_and_compressions() {
+    let inputs = fixtures();
+    let expected = converted(&[], &inputs);
+    for (how, extension) in [("gzip", ".gz"), ("zstd", ".zst")] {
+        let found = converted(&["--compress", how, "--threads", "2"], &inputs);
+        let plain = found
+            .iter()
+            .map(|(name, content)| (name.strip_suffix(extension).unwrap().to_owned(), plain(name, content)));
+        same(&plain.collect(), &expected);
+        same(&converted(&["--compress", how], &inputs), &found);
+    }
+    let packed = converted(&["--format", "msgpack"], &inputs);
+    for (name, content) in &expected {
+        let mut rest = packed[&name.replace(".ndjson", ".msgpack")].as_slice();
+        for line in lines(content) {
+            let crate::support::Json(json) = serde_json::from_slice(&line).unwrap();
+            assert_eq!(rmpv::decode::read_value(&mut rest).unwrap(), json);
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+/// Entries of a machine's journal.
+fn entries(host: &str, numbers: std::ops::Range<u64>) -> Vec<Entry> {
+    let entry = |number: u64| {
+        let (micros, source) = (number * 1000, ["runtime", "agent", "proxy"][number as usize % 3]);
+        Entry::new(START + micros, micros, BOOT)
+            .with("_HOSTNAME", host)
+            .with("SYSLOG_IDENTIFIER", "kata-runtime")
+            .with("MESSAGE", format!("level=info msg=\"{number} of {host}\" source={source}"))
+    };
+    numbers.map(entry).collect()
+}
+
+fn journal(folder: &Path, name: &str, machine: u128, entries: &[Entry], first_seqnum: u64) -> PathBuf {
+    let shape = Shape {
+        machine_id: machine,
+        seqnum_id: machine,
+        file_id: machine << 8 | u128::from(first_seqnum),
+        first_seqnum,
+        ..Shape::default()
+    };
+    put(folder, name, file(&shape, entries))
+}
+
+#[test]
+fn journals_machine_by_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    std::fs::create_dir(&bundle).unwrap();
+    // Files of one machine in several places, and its entries between those of others.
+    let a = [
+        journal(&bundle, "a1.journal", 0xa, &entries("a", 0..20), 1),
+        journal(folder.path(), "a2.journal", 0xa, &entries("a", 20..40), 21),
+    ];
+    let b = journal(&bundle, "b.journal", 0xb, &entries("b", 10..30), 1);
+    let c = journal(folder.path(), "c.journal", 0xc, &entries("c", 0..5), 1);
+    let text = put(folder.path(), "kata.log", log(1, 30));
+    let inputs = [c.clone(), text.clone(), bundle, a[1].clone()];
+    let found = converted(&["--split", "input,component"], &inputs);
+    let mut expected = Tree::new();
+    for (label, files) in [
+        (format!("{:032x}", 0xc), vec![c]),
+        ("kata.log".to_owned(), vec![text]),
+        (format!("{:032x}", 0xa), a.to_vec()),
+        (format!("{:032x}", 0xb), vec![b]),
+    ] {
+        for line in lines(&written(&[], &files)) {
+            let record: Value = serde_json::from_slice(&line).unwrap();
+            let name = format!("{label}/{}.ndjson", record["kata_component"].as_str().unwrap());
+            expected.entry(name).or_default().extend(line);
+        }
+    }
+    assert!(expected.len() >= 9);
+    same(&found, &expected);
+    // The union is what comes without a directory, in whatever order.
+    let all = |bytes: Vec<u8>| {
+        let mut lines = lines(&bytes);
+        lines.sort();
+        lines
+    };
+    assert_eq!(all(found.into_values().flatten().collect()), all(written(&[], &inputs)));
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_does_not_keep_the_others_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = journal(folder.path(), "good.journal", 0xa, &entries("a", 0..20), 1);
+    let bad = put(folder.path(), "bad.journal", &std::fs::read(&good).unwrap()[..100]);
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let out = folder.path().join("out");
+    let output = ends(&mut into(&out, &["--split", "host"], &[bad, good.clone(), empty]), 65);
+    let said = super::said(&output);
+    assert!(said.contains("bad.journal") && said.contains("empty"), "{said}");
+    assert_eq!(tree(&out), converted(&["--split", "host"], &[good]));
+}
+
+#[test]
+fn inputs_of_one_name_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        put(&folder.path().join(name), "kata.log", log(1, 3));
+    }
+    let out = folder.path().join("out");
+    let mut command = katalog();
+    command.current_dir(folder.path()).args(["--output-dir", "out", "--split", "input", "a/kata.log", "b/kata.log"]);
+    ends(&mut command, 0);
+    assert!(tree(&out).keys().eq(["a%2Fkata.log.ndjson", "b%2Fkata.log.ndjson"]), "{:?}", tree(&out).keys());
+}
+
+#[test]
+fn a_hostile_value_stays_in_the_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "x".repeat(5000);
+    let values = ["../../escape", "/etc/passwd", "..", ".", "a/b", "unknown", ".katalog", "a\\nb", &long, ""];
+    let text: String = values.iter().map(|value| format!("level=info msg=m sandbox=\"{value}\"\n")).collect();
+    let input = put(folder.path(), "kata.log", text);
+    let found = converted(&["--split", "sandbox"], &[input]);
+    assert_eq!(found.len(), values.len(), "{:?}", found.keys());
+    for (name, content) in &found {
+        assert!(!name.contains('/') && !name.starts_with('.') && name.len() < 256, "{name}");
+        assert_eq!(lines(content).len(), 1);
+    }
+    assert!(found.contains_key("unknown.ndjson") && found.contains_key("%75nknown.ndjson"));
+}
+
+#[test]
+fn thousands_of_sandboxes_with_few_open_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |number: usize| {
+        format!("time=\"2031-01-01T00:00:00Z\" level=info msg=\"{number}\" sandbox=s{}\n", number * 7 % 3000)
+    };
+    let input = put(folder.path(), "kata.log", (0..9000).map(line).collect::<String>());
+    let out = folder.path().join("out");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 160; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_katalog"), "--split", "sandbox"]);
+    ends(command.arg("--output-dir").arg(&out).arg(&input), 0);
+    let found = tree(&out);
+    assert_eq!(found.len(), 3000);
+    for (name, content) in found {
+        let sandbox: usize = name.trim_start_matches('s').strip_suffix(".ndjson").unwrap().parse().unwrap();
+        let numbers: Vec<usize> = lines(&content)
+            .iter()
+            .map(|line| serde_json::from_slice::<Value>(line).unwrap()["kata_msg"].as_str().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(numbers, (0..9000).filter(|number| number * 7 % 3000 == sandbox).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn files_in_order_of_time() {
+    let inputs = fixtures();
+    let mut wanted = Tree::new();
+    for line in lines(&written(&["--sort", "time"], &inputs)) {
+        let record: Value = serde_json::from_slice(&line).unwrap();
+        wanted.entry(format!("{}.ndjson", value("component", &record, &inputs[0]))).or_default().extend(line);
+    }
+    assert!(wanted.len() > 5);
+    for memory in ["1M", "128M"] {
+        same(&converted(&["--sort", "time", "--sort-memory", memory, "--threads", "3"], &inputs), &wanted);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    ends(&mut into(folder.path(), &["--delta"], &inputs), 64);
+}
+
+#[test]
+fn an_archive_is_an_input() {
+    let source = tempfile::tempdir().unwrap();
+    let log = put(
+        source.path(),
+        "kata.log",
+        b"time=\"2024-03-05T05:01:54Z\" level=info msg=hello name=kata-runtime source=virtcontainers\n",
+    );
+    let archive = source.path().join("bundle.tar");
+    ends(Command::new("tar").arg("-C").arg(source.path()).arg("-cf").arg(&archive).arg("kata.log"), 0);
+    let found = converted(&["--split", "input"], &[archive, log]);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["bundle.tar.ndjson", "kata.log.ndjson"]);
+    assert!(!found["kata.log.ndjson"].is_empty());
+    assert_eq!(found["bundle.tar.ndjson"], found["kata.log.ndjson"]);
+}
