@@ -93,12 +93,14 @@ Examples:
       The journal to Fluentd, acknowledged, and gone on with after a restart
   katalog --output-dir out --split host,day --compress zstd archive/
       Archives as a tree of files; with --resume it goes on where it was interrupted
+  katalog --check support-bundle/*.log*
+      Whether these can be read to their ends, and what is wrong with them
   katalog --rename _HOSTNAME=host --drop '_*' --prune '!config.*' kata.log
       Other fields than the default ones
 
 Exit codes:
    0  all is delivered, or the reader of the output went away
-   1  a flawed record under --strict, or no record under --fail-if-empty
+   1  a flawed record under --strict or --check, or no record under --fail-if-empty
   64  a flag or argument cannot be used
   65  an input is not what it claims to be
   66  an input is not there

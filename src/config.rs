@@ -5,6 +5,7 @@
 
 mod bulk;
 mod delivery;
+mod diagnostics;
 mod layers;
 pub mod options;
 mod read;
@@ -19,12 +20,13 @@ use serde::Deserialize as _;
 use crate::component;
 use crate::delivery::{SpoolSettings, Window};
 use crate::position::FilePosition;
-use crate::report::StatsFormat;
+use crate::report::{Mode, StatsFormat};
 use crate::sink::{Compression, Receiver};
 use crate::split::Split;
 use crate::{encode, normalize, select, source};
+pub use diagnostics::StandardOutput;
 use options::Options;
-use values::{ColorChoice, Lines, Sort, StatsChoice};
+use values::{ColorChoice, Lines, Sort};
 
 /// The configuration file that says what holds without one, with a comment on every key.
 pub const DEFAULT: &str = include_str!("config/default.toml");
@@ -121,6 +123,12 @@ pub struct Config {
     pub force: bool,
     /// How the counters are shown at the end.
     pub stats: Option<StatsFormat>,
+    /// Where progress was shown, they are shown by input.
+    pub stats_by_input: bool,
+    /// Whether and how a run says how far it is.
+    pub progress: Mode,
+    /// Inputs are only checked.
+    pub check: bool,
     /// Flawed records make the run fail.
     pub strict: bool,
     /// A run without records fails.
@@ -150,12 +158,16 @@ pub struct Config {
 }
 
 /// What the program finds around it that `auto` depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// Standard output is a terminal that shows colors, and the user did not say that they are unwelcome.
     pub colors: bool,
     /// Standard error is a terminal.
     pub error_terminal: bool,
+    /// It can be drawn on: it is a terminal, and TERM names one that is not dumb.
+    pub screen: bool,
+    /// What standard output is.
+    pub output: StandardOutput,
     /// How many threads the host can run at once.
     pub cores: usize,
 }
@@ -290,6 +302,10 @@ impl Config {
         };
         let state_dir = path(options.state_dir.take());
         let (record_id, tag_key) = (options.record_id.and_then(|key| key.0), options.tag_key.and_then(|key| key.0));
+        let check = options.check.unwrap_or(false);
+        let elsewhere = output.is_some() || output_dir.is_some() || receiver.is_some() || check;
+        let progress = diagnostics::progress(options.progress.unwrap_or_default(), elsewhere, surroundings);
+        let (stats, stats_by_input) = diagnostics::stats(options.stats.unwrap_or_default(), check, surroundings);
         let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
         Config {
             source: source::Settings {
@@ -355,13 +371,11 @@ impl Config {
             compress: options.compress.unwrap_or_default(),
             resume: options.resume.unwrap_or(false),
             force: options.force.unwrap_or(false),
-            stats: match options.stats.unwrap_or(StatsChoice::Auto) {
-                StatsChoice::Auto => surroundings.error_terminal.then_some(StatsFormat::Text),
-                StatsChoice::Text => Some(StatsFormat::Text),
-                StatsChoice::Json => Some(StatsFormat::Json),
-                StatsChoice::None => None,
-            },
-            strict: options.strict.unwrap_or(false),
+            stats,
+            stats_by_input,
+            progress,
+            check,
+            strict: check || options.strict.unwrap_or(false),
             fail_if_empty: options.fail_if_empty.unwrap_or(false),
             verbose: options.verbose.unwrap_or(false),
             receiver,
@@ -409,8 +423,10 @@ fn named(mut list: Vec<String>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const NOWHERE: Surroundings = Surroundings { colors: false, error_terminal: false, cores: 4 };
-    const TERMINAL: Surroundings = Surroundings { colors: true, error_terminal: true, cores: 4 };
+    const NOWHERE: Surroundings =
+        Surroundings { colors: false, error_terminal: false, screen: false, output: StandardOutput::File, cores: 4 };
+    const TERMINAL: Surroundings =
+        Surroundings { colors: true, error_terminal: true, screen: true, output: StandardOutput::Terminal, cores: 4 };
 
     fn file(text: &str) -> Options {
         parse(text, Path::new("k.toml")).unwrap()

@@ -76,6 +76,8 @@ pub enum Delivery {
     Deltas(Box<Deltas>),
     /// Into files of a directory.
     Tree(Box<Tree>),
+    /// To nobody: the inputs are only checked.
+    Nowhere(Checkpoint),
 }
 
 /// How a delivery ended.
@@ -100,7 +102,7 @@ impl Delivery {
     #[must_use]
     pub fn begin_input(&mut self, input: &Group) -> bool {
         match self {
-            Delivery::Direct(_) | Delivery::Queued(_) => true,
+            Delivery::Direct(_) | Delivery::Queued(_) | Delivery::Nowhere(_) => true,
             Delivery::Sorted(sorted) => {
                 sorted.begin_input(input);
                 true
@@ -116,7 +118,7 @@ impl Delivery {
     /// If nothing more can be delivered.
     pub fn end_input(&mut self, ended: Ended) -> Result<(), End> {
         match self {
-            Delivery::Direct(_) | Delivery::Queued(_) => Ok(()),
+            Delivery::Direct(_) | Delivery::Queued(_) | Delivery::Nowhere(_) => Ok(()),
             Delivery::Sorted(sorted) => {
                 sorted.end_input(ended);
                 Ok(())
@@ -139,6 +141,10 @@ impl Delivery {
             Delivery::Sorted(sorted) => sorted.put(out),
             Delivery::Deltas(deltas) => deltas.put(out, position),
             Delivery::Tree(tree) => tree.put(out),
+            Delivery::Nowhere(_) => {
+                out.clear(usize::MAX);
+                Ok(())
+            }
         }
     }
 
@@ -147,7 +153,7 @@ impl Delivery {
         match self {
             Delivery::Direct(direct) => direct.save_if_due(),
             // The thread knows by the clock; files know by their inputs.
-            Delivery::Queued(_) | Delivery::Tree(_) => {}
+            Delivery::Queued(_) | Delivery::Tree(_) | Delivery::Nowhere(_) => {}
             Delivery::Sorted(sorted) => sorted.inner.idle(),
             Delivery::Deltas(deltas) => deltas.inner.idle(),
         }
@@ -160,7 +166,7 @@ impl Delivery {
             Delivery::Queued(queue) => queue.flush(),
             Delivery::Sorted(sorted) => sorted.inner.flush(),
             Delivery::Deltas(deltas) => deltas.inner.flush(),
-            Delivery::Tree(_) => {}
+            Delivery::Tree(_) | Delivery::Nowhere(_) => {}
         }
     }
 
@@ -173,6 +179,7 @@ impl Delivery {
             Delivery::Sorted(sorted) => sorted.inner.bytes(),
             Delivery::Deltas(deltas) => deltas.inner.bytes(),
             Delivery::Tree(tree) => tree.bytes(),
+            Delivery::Nowhere(_) => 0,
         }
     }
 
@@ -190,6 +197,9 @@ impl Delivery {
             Delivery::Sorted(sorted) => sorted.finish(),
             Delivery::Deltas(deltas) => deltas.inner.finish(),
             Delivery::Tree(tree) => tree.finish(),
+            Delivery::Nowhere(checkpoint) => {
+                Delivered { checkpoint, bytes: 0, refused: 0, overflowed: 0, earlier: (0, 0), end: None }
+            }
         }
     }
 }

@@ -1,17 +1,20 @@
 //! The program: command line → settings → rules → run → exit code. Everything it does is in the library.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use katalog::checkpoint::Checkpoint;
 use katalog::cli::{self, Cli};
-use katalog::config::{self, Config, Surroundings};
+use katalog::config::{self, Config, StandardOutput, Surroundings};
 use katalog::delivery::{Delivery, Deltas, Direct, Forwarding, Queue, Sorted, Spool, Tree};
 use katalog::exit::Exit;
-use katalog::report::{self, Stats, diagnostic};
+use katalog::report::{self, Stats, StatsFormat, diagnostic};
 use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
 use katalog::schema::Definition;
@@ -56,12 +59,18 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
             Err(_) => diagnostic(format_args!("the old configuration goes on")),
         }
         signals.renew();
-        let before = outcome.stats;
+        let (before, mut inputs) = (outcome.stats, outcome.inputs);
         outcome = job.run(Some(outcome.checkpoint), &signals)?;
         outcome.stats.merge(&before);
+        inputs.append(&mut outcome.inputs);
+        outcome.inputs = inputs;
     }
-    if let Some(format) = job.config.stats.filter(|_| !outcome.closed) {
-        report::summary(&outcome.stats, format);
+    let by_input = job.config.stats_by_input && outcome.progress;
+    let format = if by_input { Some(StatsFormat::Table) } else { job.config.stats };
+    match format {
+        Some(format) if job.config.check => report::checked(&outcome.stats, &outcome.inputs, format),
+        Some(format) if !outcome.closed => report::summary(&outcome.stats, &outcome.inputs, format),
+        _ => {}
     }
     // What failed before anything was read comes first.
     Ok(job.failure.unwrap_or(outcome.exit))
@@ -107,7 +116,7 @@ impl Job {
         let rules = Rules::new(&config).map_err(failed(blame))?;
         let live = config.journal.follow || config.once;
         let mut failure = None;
-        let groups = if cli.check_config {
+        let mut groups = if cli.check_config {
             Vec::new()
         } else if config.output_dir.is_some() {
             let (units, errors) = source::units(&inputs, &config.journal);
@@ -121,6 +130,9 @@ impl Job {
         } else {
             source::groups(&inputs, &config.journal, live)
         };
+        if config.check && !config.journal.of_this_machine {
+            groups = groups.into_iter().flat_map(Group::apart).collect();
+        }
         if live {
             source::without_archives(&groups).map_err(failed(Exit::Usage))?;
         }
@@ -146,6 +158,7 @@ impl Job {
         config.journal.resume = checkpoint.journal().cloned();
         config.files = checkpoint.files().to_vec();
         let delivery = match &config.receiver {
+            None if config.check => Delivery::Nowhere(checkpoint),
             None if config.output_dir.is_some() => {
                 let tree = config.tree().map(|settings| Tree::open(settings, groups)).transpose();
                 let Some(tree) = tree.map_err(|error| failed(error.exit())(error))?.flatten() else {
@@ -201,6 +214,8 @@ fn done(config: &Config) -> Outcome {
         directory.display()
     ));
     Outcome {
+        inputs: Vec::new(),
+        progress: false,
         exit: Exit::Success,
         stats: Stats::default(),
         closed: true,
@@ -220,9 +235,18 @@ fn failed<E: fmt::Display>(exit: Exit) -> impl FnOnce(E) -> Exit {
 fn surroundings() -> Surroundings {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let kind =
+        io::stdout().as_fd().try_clone_to_owned().and_then(|output| Ok(File::from(output).metadata()?.file_type()));
+    let output = match kind {
+        _ if io::stdout().is_terminal() => StandardOutput::Terminal,
+        Ok(kind) if kind.is_file() || kind.is_char_device() => StandardOutput::File,
+        _ => StandardOutput::Pipe,
+    };
     Surroundings {
         colors: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
         error_terminal: io::stderr().is_terminal(),
+        screen: io::stderr().is_terminal() && set("TERM") && !dumb,
+        output,
         cores: cores(),
     }
 }

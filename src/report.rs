@@ -1,5 +1,8 @@
 //! What katalog says about itself: counters, their summary, and messages on standard error. Nothing else writes there.
 
+mod inputs;
+mod progress;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
@@ -10,12 +13,18 @@ use serde::ser::{SerializeMap as _, Serializer};
 use crate::component::Component;
 use crate::flaw::Flaw;
 use crate::record::{Facts, Level};
+use crate::time::Stamp;
+
+pub use inputs::Summary;
+pub use progress::{Mode, Progress};
 
 /// How the counters are shown at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatsFormat {
     /// A few aligned lines for people.
     Text,
+    /// A line for each input. Where inputs are not told apart, it is the text.
+    Table,
     /// One JSON object on one line.
     Json,
 }
@@ -67,6 +76,9 @@ pub struct Stats {
     members: u64,
     bytes_in: u64,
     bytes_out: u64,
+    encoded: u64,
+    /// The first and the last `kata_time`.
+    span: Option<(Stamp, Stamp)>,
     dropped: [u64; Dropped::ALL.len()],
     components: [u64; Component::ALL.len()],
     levels: [u64; Level::ALL.len()],
@@ -89,6 +101,9 @@ impl Stats {
             return;
         };
         self.components[facts.component as usize] += 1;
+        if let Some(time) = &facts.time {
+            self.saw(time);
+        }
         if let Some(level) = facts.level {
             self.levels[level as usize] += 1;
         }
@@ -98,6 +113,24 @@ impl Stats {
                 self.flaws[flaw as usize] += 1;
             }
         }
+    }
+
+    /// Extends the span by a time.
+    #[inline]
+    fn saw(&mut self, time: &Stamp) {
+        match &mut self.span {
+            // Mostly they come in their order.
+            Some((_, last)) if *time > *last => *last = *time,
+            Some((first, _)) if *time < *first => *first = *time,
+            Some(_) => {}
+            None => self.span = Some((*time, *time)),
+        }
+    }
+
+    /// The first and the last `kata_time` of records, whatever their order; none if no record has one.
+    #[must_use]
+    pub fn span(&self) -> Option<&(Stamp, Stamp)> {
+        self.span.as_ref()
     }
 
     /// Counts one entry that no record was written for.
@@ -132,6 +165,11 @@ impl Stats {
         self.bytes_out += bytes;
     }
 
+    /// Counts bytes of records that are on their way to the receiver.
+    pub fn encoded(&mut self, bytes: usize) {
+        self.encoded += bytes as u64;
+    }
+
     /// Counts records that no receiver took.
     pub fn refused(&mut self, records: u64) {
         self.refused += records;
@@ -145,6 +183,12 @@ impl Stats {
     /// Counts a member of an archive that is no log.
     pub fn member_passed(&mut self) {
         self.members += 1;
+    }
+
+    /// How many entries were read.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.read
     }
 
     /// How many records were written.
@@ -162,9 +206,13 @@ impl Stats {
     /// Adds the counters of another part of the run.
     pub fn merge(&mut self, other: &Stats) {
         self.combine(other, u64::saturating_add);
+        if let Some((first, last)) = &other.span {
+            self.saw(first);
+            self.saw(last);
+        }
     }
 
-    /// Takes back what was counted.
+    /// Takes back what was counted. Times stay: what is taken back was counted twice.
     pub fn take_back(&mut self, counted: &Stats) {
         self.combine(counted, u64::saturating_sub);
     }
@@ -181,6 +229,8 @@ impl Stats {
             members,
             bytes_in,
             bytes_out,
+            encoded,
+            span: _,
             dropped,
             components,
             levels,
@@ -198,6 +248,7 @@ impl Stats {
             (&mut self.members, members),
             (&mut self.bytes_in, bytes_in),
             (&mut self.bytes_out, bytes_out),
+            (&mut self.encoded, encoded),
         ] {
             *count = with(*count, *other);
         }
@@ -222,7 +273,7 @@ impl Stats {
     /// If `out` fails.
     pub fn write(&self, format: StatsFormat, out: &mut dyn Write) -> io::Result<()> {
         match format {
-            StatsFormat::Text => self.write_text(out),
+            StatsFormat::Text | StatsFormat::Table => self.write_text(out),
             StatsFormat::Json => self.write_json(out),
         }
     }
@@ -235,18 +286,7 @@ impl Stats {
         };
         line("read", self.read, &size(self.bytes_in))?;
         line("written", self.written, &size(self.bytes_out))?;
-        let damage: Vec<String> = self.damage.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-        let damage = damage.join(", ");
-        for (label, count, rest) in [
-            ("passed", self.passed, "of others, unchanged".to_owned()),
-            ("dropped", self.dropped.iter().sum(), self.reasons().to_string()),
-            ("flawed", self.flawed, self.flaws().to_string()),
-            ("suppressed", self.suppressed, "by journald, never readable".to_owned()),
-            ("damaged", self.damaged(), damage),
-            ("refused", self.refused, "by every server, set aside".to_owned()),
-            ("overflowed", self.overflowed, "the spool was full, lost".to_owned()),
-            ("members", self.members, "of archives without the name of a log, not read".to_owned()),
-        ] {
+        for (label, count, rest) in self.asides() {
             if count > 0 {
                 line(label, count, &rest)?;
             }
@@ -259,9 +299,30 @@ impl Stats {
         Ok(())
     }
 
+    /// What is to be said beside the numbers of entries and records, with its count and its reasons.
+    fn asides(&self) -> [(&'static str, u64, String); 7] {
+        let damage: Vec<String> = self.damage.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        [
+            ("passed", self.passed, "of others, unchanged".to_owned()),
+            ("dropped", self.dropped.iter().sum(), self.reasons().to_string()),
+            ("flawed", self.flawed, self.flaws().to_string()),
+            ("suppressed", self.suppressed, "by journald, never readable".to_owned()),
+            ("damaged", self.damaged(), damage.join(", ")),
+            ("refused", self.refused, "by every server, set aside".to_owned()),
+            ("overflowed", self.overflowed, "the spool was full, lost".to_owned()),
+        ]
+    }
+
     fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&self.counters()).map_err(io::Error::other)?;
+        line.push(b'\n');
+        out.write_all(&line)
+    }
+
+    /// The counters as the members of a JSON object.
+    fn counters(&self) -> impl Serialize {
         #[derive(Serialize)]
-        struct Summary<'s> {
+        struct Counters<'s> {
             read: u64,
             written: u64,
             passed: u64,
@@ -282,7 +343,7 @@ impl Stats {
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
             damage: &'s BTreeMap<&'static str, u64>,
         }
-        let summary = Summary {
+        Counters {
             read: self.read,
             written: self.written,
             passed: self.passed,
@@ -298,10 +359,7 @@ impl Stats {
             overflowed: self.overflowed,
             members: self.members,
             damage: &self.damage,
-        };
-        let mut line = serde_json::to_vec(&summary).map_err(io::Error::other)?;
-        line.push(b'\n');
-        out.write_all(&line)
+        }
     }
 
     fn reasons(&self) -> Counts<'_> {
@@ -379,19 +437,47 @@ fn size(bytes: u64) -> String {
 /// Prints one message on standard error. A message that cannot be printed is given up: there is nobody left to tell.
 pub fn diagnostic(message: fmt::Arguments<'_>) {
     let text = harmless(&message.to_string());
-    let _ = io::stderr().lock().write_all(format!("katalog: {}\n", text.trim_end()).as_bytes());
+    print(|out| writeln!(out, "katalog: {}", text.trim_end()));
 }
 
 /// Prints the messages of a worker, one a line.
 pub fn notes(notes: &[u8]) {
-    for line in String::from_utf8_lossy(notes).lines() {
-        diagnostic(format_args!("{line}"));
+    if !notes.is_empty() {
+        let text = String::from_utf8_lossy(notes);
+        print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {}", harmless(line))));
     }
 }
 
 /// Prints the summary of a run on standard error.
-pub fn summary(stats: &Stats, format: StatsFormat) {
-    let _ = stats.write(format, &mut io::stderr().lock());
+pub fn summary(stats: &Stats, inputs: &[Summary], format: StatsFormat) {
+    let width = progress::width();
+    print(|out| match format {
+        StatsFormat::Table => {
+            inputs::table(inputs, stats, width, out)?;
+            inputs::reasons(stats, width, out)
+        }
+        StatsFormat::Text | StatsFormat::Json => stats.write(format, out),
+    });
+}
+
+/// Prints on standard error what inputs are like that were only checked.
+pub fn checked(stats: &Stats, inputs: &[Summary], format: StatsFormat) {
+    let width = progress::width();
+    print(|out| match format {
+        StatsFormat::Json => inputs::lines(inputs, out),
+        StatsFormat::Text | StatsFormat::Table => {
+            inputs::table(inputs, stats, width, out)?;
+            inputs::findings(inputs, width, out)
+        }
+    });
+}
+
+/// Prints as a whole, beside the progress.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write(&mut text);
+    progress::beside(|| _ = io::stderr().lock().write_all(&text));
 }
 
 /// A message may quote a file name or a piece of a log, and neither may drive the terminal.

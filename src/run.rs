@@ -16,7 +16,7 @@ use crate::entry::Batch;
 use crate::exit::Exit;
 use crate::pipeline::{Chunk, Worker};
 use crate::position::Position;
-use crate::report::{self, Dropped, Stats, StatsFormat};
+use crate::report::{self, Dropped, Progress, Stats, StatsFormat, Summary};
 use crate::rules::Rules;
 use crate::shards::{Gathered, Job, Shards};
 use crate::signals::Signals;
@@ -32,6 +32,10 @@ pub struct Outcome {
     pub exit: Exit,
     /// The counters of all inputs.
     pub stats: Stats,
+    /// What became of each.
+    pub inputs: Vec<Summary>,
+    /// It was shown how far it was.
+    pub progress: bool,
     /// The reader of the output went away before the end, so the counters say nothing about the inputs.
     pub closed: bool,
     /// It ended only because the configuration is to be read anew.
@@ -76,7 +80,13 @@ struct Run<'r> {
     stop: Arc<stop::Stop>,
     /// How the counters are shown when they are asked for.
     format: StatsFormat,
+    /// The counters of the input that is being read.
     stats: Stats,
+    /// What became of the inputs so far, that one included.
+    inputs: Vec<Summary>,
+    progress: Progress,
+    /// Failures are told with what else is wrong with the input.
+    check: bool,
     /// What the first input that failed comes to.
     failure: Option<Exit>,
     /// Say where inputs are damaged.
@@ -103,12 +113,25 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
         stop: signals.stop(),
         format: config.stats.unwrap_or(StatsFormat::Text),
         stats: Stats::default(),
+        inputs: Vec::new(),
+        progress: Progress::new(config.progress, || {
+            groups.iter().map(|group| source::size(group, &config.journal)).collect()
+        }),
+        check: config.check && config.stats.is_some(),
         failure: None,
         verbose: config.verbose,
     };
-    let mut inputs = groups.iter().zip(source::names(groups));
-    let stop = inputs.find_map(|(group, name)| run.input(group, &name, config, rules).err());
-    let Run { mut stats, failure, delivery, .. } = run;
+    let mut stop = None;
+    for (group, name) in groups.iter().zip(source::names(groups)) {
+        stop = run.input(group, &name, config, rules).err();
+        if stop.is_some() {
+            break;
+        }
+    }
+    let mut stats = run.counted();
+    let Run { inputs, progress, failure, delivery, .. } = run;
+    let shown = progress.is_shown();
+    drop(progress);
     let delivered = delivery.finish();
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
@@ -130,6 +153,8 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
     Outcome {
         exit,
         stats,
+        inputs,
+        progress: shown,
         closed: end == Some(End::Closed),
         reload: matches!(stop, Some(Stop::Reload)),
         checkpoint: delivered.checkpoint,
@@ -137,20 +162,34 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
 }
 
 impl Run<'_> {
-    /// Reads an input, unless an earlier run has delivered it.
+    /// Reads an input, or several that are one source, unless an earlier run has delivered it, and notes what became of it.
     fn input(&mut self, group: &Group, name: &str, config: &Config, rules: &Rules) -> Result<(), Stop> {
         if !self.delivery.begin_input(group) {
             return Ok(());
         }
-        self.slots.iter_mut().for_each(|slot| slot.worker.input(name));
+        let summary = Summary::new(group.name());
+        self.progress.begin(&summary.name);
+        self.inputs.push(summary);
+        self.slots.iter_mut().chain(&mut self.ahead).for_each(|slot| slot.worker.input(name));
         let before = self.failure.take();
         let read = self.group(group, config, rules);
         let own = self.failure;
         self.failure = before.or(own);
+        if let Some(summary) = self.inputs.last_mut() {
+            summary.stats = std::mem::take(&mut self.stats);
+            self.progress.end(summary);
+        }
         read?;
-        let flawed = self.stats.flawed() + self.stats.damaged();
-        let ended = Ended { failure: own, records: self.stats.written(), flawed };
+        let stats = self.counted();
+        let ended = Ended { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() };
         self.delivery.end_input(ended).map_err(Stop::Delivery)
+    }
+
+    /// The counters of all inputs so far.
+    fn counted(&self) -> Stats {
+        let mut stats = self.stats.clone();
+        self.inputs.iter().for_each(|input| stats.merge(&input.stats));
+        stats
     }
 
     /// Reads what is one source to its end.
@@ -217,6 +256,7 @@ impl Run<'_> {
                     ordered.notes.clear();
                     stats.merge(&std::mem::take(&mut ordered.stats));
                     stats.take_back(&shards.too_much());
+                    stats.encoded(ordered.out.len());
                     delivery.put(&mut ordered.out, None).map_err(Stop::Delivery)?;
                     ordered.out.clear(2 * BLOCK);
                     if gathered != Gathered::More {
@@ -234,6 +274,7 @@ impl Run<'_> {
                 }
             };
             shards.done(jobs);
+            self.progress.update(Some(shards.read()), self.stats.entries());
             self.damaged(shards.damages());
             shards.errors().iter().for_each(|error| self.input_failed(error));
             if over {
@@ -332,9 +373,9 @@ impl Run<'_> {
     fn look_at_signals(&mut self, restarts: bool) -> Result<(), Stop> {
         if self.signals.flush() {
             self.delivery.flush();
-            let mut stats = self.stats.clone();
+            let mut stats = self.counted();
             stats.delivered(self.delivery.bytes());
-            report::summary(&stats, self.format);
+            report::summary(&stats, &[], self.format);
         }
         if self.stop.asked() {
             return Err(Stop::Asked);
@@ -373,11 +414,13 @@ impl Run<'_> {
             report::notes(&chunk.notes);
             chunk.notes.clear();
             self.stats.merge(&std::mem::take(&mut chunk.stats));
+            self.stats.encoded(chunk.out.len());
             self.delivery.put(&mut chunk.out, slot.position.take()).map_err(Stop::Delivery)?;
         }
         if filled.fill == Fill::Idle {
             self.delivery.idle();
         }
+        self.progress.update(source.done(), self.stats.entries());
         self.skipped(source.skipped());
         self.damaged(source.damages());
         for notice in source.notices() {
@@ -396,8 +439,15 @@ impl Run<'_> {
     }
 
     fn input_failed(&mut self, error: &SourceError) {
-        report::diagnostic(format_args!("{error}"));
-        self.failure = self.failure.or(Some(Exit::from_code(error.exit_code()).unwrap_or(Exit::Internal)));
+        if !self.check {
+            report::diagnostic(format_args!("{error}"));
+        }
+        let exit = Exit::from_code(error.exit_code()).unwrap_or(Exit::Internal);
+        self.failure = self.failure.or(Some(exit));
+        if let Some(input) = self.inputs.last_mut() {
+            input.failures.push(error.to_string());
+            input.exit = input.exit.or(Some(exit));
+        }
     }
 }
 

@@ -258,6 +258,12 @@ impl<'r> Shards<'r> {
         gathered
     }
 
+    /// How far the files were read, in bytes, about.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.pieces.done()).sum()
+    }
+
     /// What was counted since this was asked last for entries that are left out after all.
     pub fn too_much(&mut self) -> Stats {
         std::mem::take(&mut self.too_much)

@@ -1,12 +1,26 @@
 //! Times of every layout that Kata's writers use, as one: RFC 3339, UTC, nine digits.
 
+use std::cmp::Ordering;
+
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
 /// A moment as text: `2021-10-07T22:40:26.389357700Z`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stamp([u8; 30]);
+
+impl Ord for Stamp {
+    fn cmp(&self, other: &Stamp) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl PartialOrd for Stamp {
+    fn partial_cmp(&self, other: &Stamp) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl std::fmt::Debug for Stamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -43,6 +57,14 @@ fn days_in_month(year: u16, month: u8) -> u8 {
 }
 
 impl Stamp {
+    /// The text in two numbers of the same order: every record's time is compared, and this is faster than byte by byte.
+    #[inline]
+    fn words(&self) -> [u128; 2] {
+        let word = |from: usize| self.0.get(from..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+        // They have two bytes in common.
+        [word(0), word(14)].map(u128::from_be_bytes)
+    }
+
     /// Reads the layouts T1 to T6: a date, `T` or a space, a time with any number of fraction digits (beyond nine they
     /// are cut), then `Z`, `±hh:mm` or `±hhmm`. Anything else, a missing zone too, is none.
     #[must_use]
@@ -163,6 +185,13 @@ impl Stamp {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 30] {
         &self.0
+    }
+
+    /// The text as a string.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // All of it is ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The same moment in whole seconds since 1970 and nanoseconds.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archives;
+mod bulk;
 mod cli;
 mod delivery;
 mod golden;
@@ -10,6 +11,7 @@ mod journal;
 mod outputs;
 mod properties;
 mod readme;
+mod recipes;
 mod sort;
 mod support;
 mod syslog;

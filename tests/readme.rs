@@ -29,8 +29,8 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Both documents with examples.
-const DOCUMENTS: [&str; 2] = ["README.md", "fluentd/README.md"];
+/// The documents with examples.
+const DOCUMENTS: [&str; 3] = ["README.md", "fluentd/README.md", "recipes/README.md"];
 
 #[test]
 fn the_readme_is_true() {
@@ -300,7 +300,9 @@ fn the_readme_names_what_the_program_has() {
 
 #[test]
 fn what_the_documents_point_to_exists() {
-    for (name, folder) in [("README.md", ""), ("fluentd/README.md", "fluentd"), ("CHANGELOG.md", "")] {
+    for (name, folder) in
+        [("README.md", ""), ("fluentd/README.md", "fluentd"), ("recipes/README.md", "recipes"), ("CHANGELOG.md", "")]
+    {
         let text = read(name);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             if !target.is_empty() && !target.contains("://") {

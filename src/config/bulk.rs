@@ -113,9 +113,10 @@ impl Config {
 mod tests {
     use super::*;
     use crate::config::options::Options;
-    use crate::config::{Surroundings, parse};
+    use crate::config::{StandardOutput, Surroundings, parse};
 
-    const NOWHERE: Surroundings = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    const NOWHERE: Surroundings =
+        Surroundings { colors: false, error_terminal: false, screen: false, output: StandardOutput::File, cores: 1 };
 
     /// Keys that the bytes of an output directory do not depend on. Which journals are read shows in the inputs.
     const FREE: &[&str] = &[
@@ -128,6 +129,8 @@ mod tests {
         "color",
         "threads",
         "stats",
+        "progress",
+        "check",
         "strict",
         "fail-if-empty",
         "verbose",

@@ -128,6 +128,11 @@ impl Config {
             conflict
         } else if self.record_id.is_some() && self.record_id == self.tag_key {
             "record-id: it has the name of tag-key; choose another one"
+        } else if self.check
+            && (sent || self.output.is_some() || self.output_dir.is_some() || live || self.state_dir.is_some())
+        {
+            "check: it reads everything there is and writes nothing; leave out to, output, output-dir, follow, once and \
+             state-dir"
         } else if self.journal.follow && self.once {
             "once: it ends where follow goes on; choose one"
         } else if self.state_dir.is_some() && !live {

@@ -74,6 +74,8 @@ impl Options {
             spool: self.spool.or(below.spool),
             spool_limit: self.spool_limit.or(below.spool_limit),
             spool_full: self.spool_full.or(below.spool_full),
+            check: self.check.or(below.check),
+            progress: self.progress.or(below.progress),
             stats: self.stats.or(below.stats),
             strict: self.strict.or(below.strict),
             fail_if_empty: self.fail_if_empty.or(below.fail_if_empty),

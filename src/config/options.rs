@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::read::{choice, number, table, text, texts};
 use super::values::{
     After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, Memory, Moment, Patience, Pattern,
-    Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
+    ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
 };
 use crate::delivery::Full;
 use crate::encode::Format;
@@ -499,6 +499,26 @@ pub struct Options {
     #[arg(long, env = "KATALOG_SPOOL_FULL", value_name = "WHAT", help_heading = "Delivery")]
     #[serde(deserialize_with = "choice")]
     pub spool_full: Option<Full>,
+
+    /// Read everything, write nothing, and say which inputs are valid
+    ///
+    /// A table of the inputs and what is wrong with them, on standard error; with --stats json one object a line for each,
+    /// with --stats none nothing. The exit code is 0 if all are valid, 1 if anything is flawed or damaged, that of the
+    /// failure if an input could not be read.
+    #[arg(long, env = "KATALOG_CHECK", help_heading = "Diagnostics")]
+    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub check: Option<bool>,
+
+    /// Show on standard error how far the run is [default: auto]
+    ///
+    /// --progress alone is `always`. On a terminal it is drawn and gone at the end; elsewhere it is a line every ten
+    /// seconds and one after each input. `auto` draws only where records go to a file, since who reads them through a pipe
+    /// may print on the same terminal.
+    #[arg(long, env = "KATALOG_PROGRESS", help_heading = "Diagnostics")]
+    #[arg(value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    #[serde(deserialize_with = "choice")]
+    pub progress: Option<ProgressChoice>,
 
     /// Show counters on standard error at the end [default: auto]
     #[arg(long, env = "KATALOG_STATS", value_name = "FORM", help_heading = "Diagnostics")]

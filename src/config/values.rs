@@ -24,12 +24,15 @@ pub enum ColorChoice {
 }
 
 /// Whether and how counters are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum StatsChoice {
-    /// As text if standard error is a terminal
+    /// As a table where progress is shown, else as text if standard error is a terminal
+    #[default]
     Auto,
     /// Aligned lines
     Text,
+    /// A line for each input
+    Table,
     /// One JSON object on one line
     Json,
     /// Not at all
@@ -43,6 +46,18 @@ pub enum Sort {
     None,
     /// By time
     Time,
+}
+
+/// Whether a run says how far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressChoice {
+    /// On a terminal that has nothing else to show, if the size of the inputs is known
+    #[default]
+    Auto,
+    /// Also for pipes and live inputs, and as lines where there is no terminal
+    Always,
+    /// Not at all
+    Never,
 }
 
 /// A regular expression that was compiled once to see that it can be.

@@ -34,7 +34,7 @@ pub use journal::{
 };
 pub use open::{
     Group, Input, followable, from_reader, groups, open, open_archive, open_files, open_journals, open_members,
-    open_pieces, without_archives,
+    open_pieces, size, without_archives,
 };
 pub use units::{Identity, names, units};
 
@@ -74,6 +74,12 @@ pub trait Source {
     /// Whether it can be opened again and goes on from its position, so that nothing is lost between.
     fn restarts(&self) -> bool {
         false
+    }
+
+    /// How many bytes of the input on the disk are read, as nearly as can be told, for those who wait; none where it has
+    /// no end or does not know.
+    fn done(&self) -> Option<u64> {
+        None
     }
 
     /// How many entries were passed over since this was asked last.

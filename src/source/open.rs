@@ -103,6 +103,52 @@ impl Group {
             Group::Archive(_) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => true,
         }
     }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Group::Stream(input) => input.to_string(),
+            Group::Archive(path) => path.display().to_string(),
+            Group::Machine(id, _) => id.clone(),
+            Group::Journal(paths) | Group::Files(paths) => match paths.as_slice() {
+                [] => "journal of this machine".to_owned(),
+                [path] => path.display().to_string(),
+                [path, others @ ..] => format!("{} and {} more", path.display(), others.len()),
+            },
+        }
+    }
+
+    /// The same with each path by itself, where the order of entries does not matter.
+    #[must_use]
+    pub fn apart(self) -> Vec<Group> {
+        let each = |paths: Vec<PathBuf>, of: fn(Vec<PathBuf>) -> Group| match paths.len() {
+            0 => vec![of(paths)],
+            _ => paths.into_iter().map(|path| of(vec![path])).collect(),
+        };
+        match self {
+            Group::Stream(_) | Group::Archive(_) | Group::Machine(..) => vec![self],
+            Group::Journal(paths) => each(paths, Group::Journal),
+            Group::Files(paths) => each(paths, Group::Files),
+        }
+    }
+}
+
+/// How many bytes it has on the disk; none where that is not known before it is read. What is not there has none.
+#[must_use]
+pub fn size(group: &Group, settings: &JournalSettings) -> Option<u64> {
+    let metadata = match group {
+        Group::Stream(Input::Stdin) => standard_input().and_then(|file| file.metadata()),
+        Group::Stream(Input::File(path)) | Group::Archive(path) => path.metadata(),
+        Group::Journal(paths) | Group::Machine(_, paths) => {
+            return (!settings.follow).then(|| journal::size(paths, settings));
+        }
+        Group::Files(_) => return None,
+    };
+    match metadata {
+        Ok(metadata) => metadata.is_file().then_some(metadata.len()),
+        Err(_) => Some(0),
+    }
 }
 
 /// A file of our own on the descriptor of standard input: the standard library's handle would buffer, and hold what it has

@@ -190,6 +190,10 @@ impl Source for Stream {
         }
     }
 
+    fn done(&self) -> Option<u64> {
+        Some(self.bytes.taken())
+    }
+
     fn damages(&mut self) -> Vec<Damaged> {
         self.archive().map(Archive::damages).unwrap_or_default()
     }

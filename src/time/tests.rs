@@ -109,3 +109,21 @@ proptest! {
         prop_assert_eq!(stamp.and_then(|stamp| stamp.timestamp()), wanted, "{}", text);
     }
 }
+
+#[test]
+fn stamps_have_the_order_of_their_texts() {
+    let texts = [
+        "1999-12-31T23:59:59.999999999Z",
+        "2024-03-05T05:01:54.163108184Z",
+        "2024-03-05T05:01:54.163108185Z",
+        "2024-03-05T05:11:54.000000000Z",
+        "2024-03-05T15:01:54.000000000Z",
+        "2124-03-05T05:01:54.000000000Z",
+    ];
+    let stamps = texts.map(|text| Stamp::parse(text.as_bytes()).unwrap());
+    for (index, stamp) in stamps.iter().enumerate() {
+        for (other, than) in stamps.iter().enumerate() {
+            assert_eq!(stamp.cmp(than), index.cmp(&other), "{stamp:?} {than:?}");
+        }
+    }
+}

@@ -69,7 +69,7 @@ fn parse(criterion: &mut Criterion) {
 
 /// From framed input to encoded records, everything on, as by default.
 fn whole(criterion: &mut Criterion) {
-    let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let config = Config::new(Options::default(), Options::default(), nowhere);
     let rules = Rules::new(&config).unwrap_or_else(|error| panic!("{error}"));
     let mut group = criterion.benchmark_group("whole");

@@ -200,7 +200,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let server = Server::start(Script::default().poison(b"line 123"));
     let flags = ["katalog", "--to", &server.url(), "--batch-size", "64K", "--refused", refused.to_str().unwrap()];
     let cli = Cli::read(flags.into_iter().map(Into::into)).unwrap();
-    let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let config = Config::new(cli.options, Options::default(), nowhere);
     let rules = Rules::new(&config).unwrap();
     // With the pauses that users get it takes minutes until a record counts as one that is refused.

@@ -27,7 +27,7 @@ fn run(
 ) -> (Vec<String>, JournalPosition) {
     let arguments = ["katalog", "--drop=!__CURSOR"].into_iter().chain(flags.iter().copied()).map(Into::into);
     let cli = Cli::read(arguments).unwrap();
-    let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+    let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let mut config = Config::new(cli.options, Options::default(), nowhere);
     config.journal.resume = resume;
     let rules = Rules::new(&config).unwrap();

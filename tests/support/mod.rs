@@ -8,8 +8,11 @@ pub(crate) mod check;
 pub(crate) mod forward;
 mod json;
 pub(crate) mod journal;
+pub(crate) mod kubernetes;
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 pub(crate) mod pipeline;
+pub(crate) mod python;
+pub(crate) mod screen;
 pub(crate) mod skipped;
 
 use std::process::{Command, Stdio};

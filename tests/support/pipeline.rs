@@ -63,7 +63,7 @@ impl Setup {
     pub fn new(flags: &[&str]) -> Setup {
         let arguments = ["katalog"].into_iter().chain(flags.iter().copied()).map(Into::into);
         let cli = Cli::read(arguments).unwrap_or_else(|exit| panic!("{flags:?}: {exit:?}"));
-        let nowhere = Surroundings { colors: false, error_terminal: false, cores: 1 };
+        let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
         let config = Config::new(cli.options, Options::default(), nowhere);
         let rules = Rules::new(&config).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
         Setup { config, rules }

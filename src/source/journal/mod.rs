@@ -139,6 +139,8 @@ pub(super) struct JournalSource<'r> {
     block: usize,
     skipped: Skipped,
     damages: Vec<Damaged>,
+    /// How many bytes the files had that are closed.
+    closed: u64,
     /// None where the end of the files is the end.
     follow: Option<Follow>,
     /// Entries were given since it was last said that more may have to be waited for.
@@ -227,6 +229,12 @@ pub(super) fn open<'r>(
     (source, errors)
 }
 
+/// How many bytes the files have that inputs and settings name.
+pub(super) fn size(inputs: &[PathBuf], settings: &JournalSettings) -> u64 {
+    let (found, _) = find(inputs, settings);
+    found.files.iter().filter_map(|file| file.path.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
 /// The files that the inputs and the settings name, and what could not be looked at.
 fn find(inputs: &[PathBuf], settings: &JournalSettings) -> (dir::Found, Vec<SourceError>) {
     let mut all = dir::Found::default();
@@ -297,6 +305,7 @@ impl<'r> JournalSource<'r> {
             block,
             skipped: Skipped::default(),
             damages: Vec::new(),
+            closed: 0,
             follow: None,
             in_hand: false,
             resume: Passed::default(),
@@ -461,6 +470,7 @@ impl<'r> JournalSource<'r> {
     }
 
     fn note(&mut self, reader: &mut Reader) {
+        self.closed += reader.file.end();
         self.skipped.others += reader.skipped;
         reader.damages(&mut self.damages);
     }
@@ -527,6 +537,11 @@ impl Source for JournalSource<'_> {
         }
         let cursor = self.last.map_or_else(|| self.cursor.clone(), |place| Some(Cursor::from(place).to_string()));
         Some(Position::Journal(passed.position(at_hand.into_iter(), cursor)))
+    }
+
+    fn done(&self) -> Option<u64> {
+        let open: u64 = self.readers.iter().flatten().map(Reader::done).sum();
+        self.follow.is_none().then_some(self.closed + open)
     }
 
     fn skipped(&mut self) -> Skipped {

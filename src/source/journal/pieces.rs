@@ -117,6 +117,13 @@ impl<'r> Pieces<'r> {
         Some(self.reader.file.head(at).map_or(0, |head| head.realtime))
     }
 
+    /// How far it was taken, in bytes of the file, about.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        let (taken, all) = (self.next as u128, self.list.len().max(1) as u128);
+        (u128::from(self.reader.file.end()) * taken / all) as u64
+    }
+
     /// The next piece.
     ///
     /// # Errors

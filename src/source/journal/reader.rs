@@ -237,6 +237,13 @@ impl Reader {
         None
     }
 
+    /// How many bytes of the file are read, should its entries be of one size.
+    pub(super) fn done(&self) -> u64 {
+        let all = self.list.len().max(1) as u128;
+        let read = u128::from(self.file.end()) * self.next as u128 / all;
+        u64::try_from(read).unwrap_or(u64::MAX)
+    }
+
     /// Reads an entry, if it can be read and is wanted.
     #[inline]
     fn read(&mut self, at: u32, range: &Range, interest: &dyn Interest) -> Option<Place> {

@@ -1,0 +1,220 @@
+//! What became of each input: a table for people, and what is wrong with inputs that are only checked.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::{Stats, harmless};
+use crate::exit::Exit;
+
+/// How wide the table is where it is not for a terminal.
+pub(super) const WIDTH: usize = 80;
+
+/// The name of an input takes at least so many columns.
+const NAME: usize = 8;
+
+/// What became of what was read as one input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The input's name.
+    pub name: String,
+    /// What was counted of it.
+    pub stats: Stats,
+    /// Why it could not be read, as a whole or in parts.
+    pub failures: Vec<String>,
+    /// How the program would end for the first of these.
+    pub exit: Option<Exit>,
+}
+
+impl Summary {
+    /// Nothing is known yet of the input of this name.
+    #[must_use]
+    pub fn new(name: String) -> Summary {
+        Summary { name, stats: Stats::default(), failures: Vec::new(), exit: None }
+    }
+
+    /// Whether all of it could be read, and nothing of it has flaws.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.failures.is_empty() && self.stats.flawed == 0 && self.stats.damaged() == 0
+    }
+
+    /// Its line of the table.
+    fn row(&self) -> [String; COLUMNS] {
+        let Stats { read, written, passed, flawed, bytes_in, encoded, .. } = self.stats;
+        let damaged = if self.failures.is_empty() { count(self.stats.damaged()) } else { "failed".to_owned() };
+        [
+            harmless(&self.name).replace('\n', "\\n"),
+            count(read),
+            count(written - passed),
+            self.stats.span().map_or_else(|| "-".to_owned(), |(from, to)| span(from.as_str(), to.as_str())),
+            count(flawed),
+            damaged,
+            size(bytes_in),
+            size(encoded),
+        ]
+    }
+}
+
+const COLUMNS: usize = 8;
+const HEAD: [&str; COLUMNS] = ["input", "entries", "records", "from..to, UTC", "flawed", "damaged", "in", "out"];
+/// Names and times stand at the left of their columns, numbers at the right.
+const LEFT: [bool; COLUMNS] = [true, false, false, true, false, false, false, false];
+
+/// Writes a line for each input, and one for all of them.
+pub(super) fn table(inputs: &[Summary], total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(inputs.iter().map(Summary::row));
+    if inputs.len() != 1 {
+        rows.push(Summary { stats: total.clone(), ..Summary::new("total".to_owned()) }.row());
+    }
+    let mut widths = [0; COLUMNS];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    let [name, others @ ..] = &mut widths;
+    *name = (*name).min(width.saturating_sub(others.iter().map(|width| width + 1).sum())).max(NAME);
+    for [name, others @ ..] in rows {
+        let mut line = String::new();
+        for ((cell, width), left) in [shortened(&name, widths[0])].iter().chain(&others).zip(widths).zip(LEFT) {
+            let room = " ".repeat(width.saturating_sub(cell.width()));
+            let (before, behind) = if left { ("", room.as_str()) } else { (room.as_str(), "") };
+            line.extend([before, cell, behind, " "]);
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Writes what of all inputs was left out or is wrong, by reason.
+pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    for (label, count, rest) in total.asides().into_iter().filter(|(_, count, _)| *count > 0) {
+        folded(&format!("{label} {count}"), &rest, width, out)?;
+    }
+    Ok(())
+}
+
+/// Writes what is wrong with each input that is not valid, and how many are.
+pub(super) fn findings(inputs: &[Summary], width: usize, out: &mut dyn Write) -> io::Result<()> {
+    for input in inputs {
+        let name = harmless(&input.name);
+        for failure in &input.failures {
+            writeln!(out, "{name}: {}", harmless(failure))?;
+        }
+        for (label, count, rest) in input.stats.asides() {
+            if count > 0 && matches!(label, "flawed" | "damaged") {
+                folded(&format!("{name}: {label} {count}"), &rest, width, out)?;
+            }
+        }
+    }
+    let valid = inputs.iter().filter(|input| input.is_valid()).count();
+    let verb = if valid == 1 { "is" } else { "are" };
+    writeln!(out, "{valid} of {} inputs {verb} valid", inputs.len())
+}
+
+/// Writes one JSON object a line for each input: whether it is valid, why it is not, and its counters.
+pub(super) fn lines(inputs: &[Summary], out: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'s, C> {
+        input: &'s str,
+        valid: bool,
+        failures: &'s [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exit: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<&'s str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<&'s str>,
+        #[serde(flatten)]
+        counters: C,
+    }
+    for input in inputs {
+        let span = input.stats.span();
+        let line = Line {
+            input: &input.name,
+            valid: input.is_valid(),
+            failures: &input.failures,
+            exit: input.exit.map(Exit::code),
+            from: span.map(|(from, _)| from.as_str()),
+            to: span.map(|(_, to)| to.as_str()),
+            counters: input.stats.counters(),
+        };
+        let mut line = serde_json::to_vec(&line).map_err(io::Error::other)?;
+        line.push(b'\n');
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+/// Writes `label: rest`, where `rest` is a list with commas, in lines of this width; the further ones are indented.
+fn folded(label: &str, rest: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = format!("{label}:");
+    let mut parts = rest.split(", ").peekable();
+    let mut first = true;
+    while let Some(part) = parts.next() {
+        let comma = if parts.peek().is_some() { "," } else { "" };
+        if !first && line.width() + 1 + part.width() + comma.len() > width {
+            writeln!(out, "{line}")?;
+            line = " ".to_owned();
+        }
+        first = false;
+        line.extend([" ", part, comma]);
+    }
+    writeln!(out, "{line}")
+}
+
+/// A text in at most so many columns: what is too much is taken out of its middle, because the ends of paths tell them
+/// apart.
+pub(super) fn shortened(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    let head = kept(text.chars(), room / 3);
+    let tail = kept(text.chars().rev(), room - head.width());
+    head + "…" + &tail.chars().rev().collect::<String>()
+}
+
+/// As many characters as fit.
+fn kept(chars: impl Iterator<Item = char>, width: usize) -> String {
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    };
+    chars.take_while(fits).collect()
+}
+
+/// From when to when: to the minute within a day, else to the day.
+fn span(from: &str, to: &str) -> String {
+    let part = |text: &str, from, to| text.get(from..to).unwrap_or_default().to_owned();
+    let (day, last) = (part(from, 0, 10), part(to, 0, 10));
+    if day == last { format!("{day} {}..{}", part(from, 11, 16), part(to, 11, 16)) } else { format!("{day}..{last}") }
+}
+
+/// A number in at most seven characters, as long as there are fewer than a hundred thousand million.
+fn count(count: u64) -> String {
+    if count < 10_000_000 { count.to_string() } else { format!("{}.{}M", count / 1_000_000, count / 100_000 % 10) }
+}
+
+/// A number of bytes in at most five characters.
+fn size(bytes: u64) -> String {
+    let (mut unit, mut whole, mut rest) = ("", bytes, 0);
+    for larger in ["K", "M", "G", "T", "P"] {
+        if whole < 1024 {
+            break;
+        }
+        (unit, rest, whole) = (larger, whole % 1024, whole / 1024);
+    }
+    if unit.is_empty() || whole >= 10 {
+        format!("{whole}{unit}")
+    } else {
+        format!("{whole}.{}{unit}", rest * 10 / 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests;

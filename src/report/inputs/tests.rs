@@ -1,0 +1,139 @@
+use super::*;
+use crate::component::Component;
+use crate::flaw::{Flaw, Flaws};
+use crate::record::{Facts, PayloadFormat};
+use crate::time::Stamp;
+
+/// An input with so many entries, a record for each of these times, and a flaw in each of them if there is one.
+fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> Summary {
+    let mut input = Summary::new(name.to_owned());
+    let mut flaws = Flaws::default();
+    flaw.into_iter().for_each(|flaw| flaws.add(flaw));
+    for _ in 0..entries {
+        input.stats.read(1000);
+    }
+    for time in times {
+        input.stats.wrote(Some(&Facts {
+            time: Stamp::parse(time.as_bytes()),
+            level: None,
+            component: Component::Agent,
+            format: PayloadFormat::Text,
+            guest: false,
+            flaws,
+        }));
+        input.stats.encoded(1500);
+    }
+    input
+}
+
+fn inputs() -> Vec<Summary> {
+    let mut damaged = input("system.journal", 7, &["2025-01-01T00:00:00Z", "2024-12-31T10:00:00Z"], None);
+    damaged.stats.damage("bad-entry", 3);
+    let mut failed = input("/archive/2025/node-17/kata-runtime.log.1.gz", 0, &[], None);
+    failed.failures.push("failed to read it: gone\x1b".to_owned());
+    failed.exit = Some(Exit::Data);
+    let flawed = ["2025-12-15T11:55:59.9Z", "2025-12-15T23:05:00Z", "x"];
+    vec![input("a.log", 12, &flawed, Some(Flaw::NoTime)), damaged, failed]
+}
+
+fn total(inputs: &[Summary]) -> Stats {
+    let mut total = Stats::default();
+    inputs.iter().for_each(|input| total.merge(&input.stats));
+    total
+}
+
+fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    write(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn table_of(inputs: &[Summary], width: usize) -> String {
+    written(|out| table(inputs, &total(inputs), width, out))
+}
+
+#[test]
+fn the_table_has_a_line_for_each_input_and_one_for_all() {
+    let expected = "\
+input           entries records from..to, UTC           flawed damaged   in  out
+a.log                12       3 2025-12-15 11:55..23:05      3       0  11K 4.3K
+system.journal        7       2 2024-12-31..2025-01-01       0       3 6.8K 2.9K
+/arc…e.log.1.gz       0       0 -                            0  failed    0    0
+total                19       5 2024-12-31..2025-12-15       3       3  18K 7.3K
+";
+    assert_eq!(table_of(&inputs(), 80), expected);
+    let expected = "\
+input    entries records from..to, UTC           flawed damaged  in  out
+a.log         12       3 2025-12-15 11:55..23:05      3       0 11K 4.3K
+";
+    assert_eq!(table_of(&inputs()[..1], 80), expected);
+    // Where there is room, names are whole.
+    assert!(table_of(&inputs(), 120).contains("\n/archive/2025/node-17/kata-runtime.log.1.gz       0       0 -  "));
+}
+
+#[test]
+fn the_table_fits_into_80_columns_whatever_there_is_to_count() {
+    let mut inputs = inputs();
+    inputs[0].name = "日本語/".repeat(20) + "\x1b[2J\n.log";
+    inputs[0].stats.read = 99_999_999_999;
+    inputs[0].stats.written = 9_999_999;
+    inputs[0].stats.flawed = 9_999_999;
+    inputs[0].stats.bytes_in = u64::MAX;
+    inputs[0].stats.encoded = 1023 << 40;
+    let table = table_of(&inputs, 80);
+    for line in table.lines() {
+        assert!(line.width() <= 80, "{line}");
+        assert!(!line.contains('\x1b'), "{line:?}");
+    }
+    assert_eq!(table.lines().count(), 5, "{table}");
+}
+
+#[test]
+fn findings_say_what_is_wrong_with_which_input() {
+    let expected = "\
+a.log: flawed 3: no-time 3
+system.journal: damaged 3: bad-entry 3
+/archive/2025/node-17/kata-runtime.log.1.gz: failed to read it: gone\\u{1b}
+0 of 3 inputs are valid
+";
+    assert_eq!(written(|out| findings(&inputs(), 80, out)), expected);
+    let valid = [input("a", 1, &["2025-12-15T11:55:59.9Z"], None)];
+    assert_eq!(written(|out| findings(&valid, 80, out)), "1 of 1 inputs is valid\n");
+}
+
+#[test]
+fn lines_are_for_scripts() {
+    let lines = written(|out| lines(&inputs(), out));
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["from"], "2025-12-15T11:55:59.900000000Z");
+    assert_eq!(lines[0]["flaws"]["no-time"], 3);
+    assert_eq!((&lines[1]["valid"], &lines[1]["damage"]["bad-entry"]), (&false.into(), &3.into()));
+    assert_eq!((&lines[2]["failures"][0], &lines[2]["exit"]), (&"failed to read it: gone\x1b".into(), &65.into()));
+    assert!(lines[2].get("from").is_none());
+}
+
+#[test]
+fn long_lists_are_folded() {
+    let folded = |width| written(|out| folded("flawed 6", "one 1, two 2, three 3", width, out));
+    assert_eq!(folded(80), "flawed 6: one 1, two 2, three 3\n");
+    assert_eq!(folded(22), "flawed 6: one 1,\n  two 2, three 3\n");
+    assert_eq!(folded(1), "flawed 6: one 1,\n  two 2,\n  three 3\n");
+}
+
+#[test]
+fn names_lose_their_middle() {
+    for (width, expected) in [(20, "/var/log/kata.log"), (11, "/va…ata.log"), (1, "…"), (0, "…")] {
+        assert_eq!(shortened("/var/log/kata.log", width), expected);
+    }
+    assert_eq!(shortened("日本語日本語", 7), "日…本語");
+}
+
+#[test]
+fn numbers_are_short() {
+    for (bytes, expected) in [(0, "0"), (1023, "1023"), (1024, "1.0K"), (10_239, "9.9K"), (10_240, "10K")] {
+        assert_eq!(size(bytes), expected);
+    }
+    assert_eq!(size(u64::MAX), "16383P");
+    assert_eq!((count(9_999_999), count(12_345_678)), ("9999999".to_owned(), "12.3M".to_owned()));
+}

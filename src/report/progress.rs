@@ -1,0 +1,266 @@
+//! How far a run is, on standard error: drawn on a terminal, as lines elsewhere. Nothing else of a run depends on it.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::style::ProgressTracker;
+use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::inputs::{Summary, WIDTH, shortened};
+use super::{diagnostic, harmless, size};
+
+/// Whether and how a run says how far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all.
+    #[default]
+    Off,
+    /// Drawn on the terminal, if the size of every input is known.
+    Auto,
+    /// Drawn on the terminal.
+    Display,
+    /// A line now and then, and one after each input.
+    Lines,
+}
+
+/// The time between two lines.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// What is drawn where the sizes are known, and where they are not. Both are to fit into 80 columns.
+const KNOWN: &str =
+    "{wide_msg} {entries}\n{percent:>3}% [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+const UNKNOWN: &str = "{wide_msg} {entries}\n{bytes}, {bytes_per_sec}, {elapsed_precise}";
+
+/// What is on the terminal now, and has to give way to messages.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Prints beside what is drawn.
+pub(super) fn beside(print: impl FnOnce()) {
+    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match drawn {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
+/// How many columns standard error has.
+pub(super) fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr().as_fd());
+    size.map_or(0, |size| size.ws_col.into()).max(WIDTH)
+}
+
+/// How far a run is.
+#[derive(Debug)]
+pub struct Progress {
+    /// None where nothing is to be shown.
+    shown: Option<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    /// Counts, knows rate and time left, and draws.
+    bar: ProgressBar,
+    /// The size of each input in bytes on the disk.
+    sizes: Vec<Option<u64>>,
+    /// How many inputs are over, and how many bytes and entries they had.
+    over: usize,
+    bytes: u64,
+    entries: u64,
+    /// The input that is being read.
+    name: String,
+    /// Entries of all inputs, where the bar can look at them.
+    read: Arc<AtomicU64>,
+    /// When the last line was printed; none where it is drawn.
+    said: Option<Instant>,
+}
+
+impl Progress {
+    /// Begins to show how far a run is whose inputs have these sizes in bytes on the disk; none where one is not known.
+    #[must_use]
+    pub fn new(mode: Mode, sizes: impl FnOnce() -> Vec<Option<u64>>) -> Progress {
+        if mode == Mode::Off {
+            return Progress { shown: None };
+        }
+        let sizes = sizes();
+        let total: Option<u64> = sizes.iter().copied().sum();
+        let drawn = match mode {
+            Mode::Auto if total.is_none() => return Progress { shown: None },
+            Mode::Off | Mode::Lines => false,
+            Mode::Auto | Mode::Display => true,
+        };
+        let read = Arc::<AtomicU64>::default();
+        let template = if total.is_some() { KNOWN } else { UNKNOWN };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.progress_chars("=> ").with_key("entries", Entries(Arc::clone(&read)));
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()).with_style(style);
+        if drawn {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        }
+        let said = (!drawn).then(Instant::now);
+        let name = String::new();
+        Progress { shown: Some(Shown { bar, sizes, over: 0, bytes: 0, entries: 0, name, read, said }) }
+    }
+
+    /// Whether anything is shown.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// The input of this name is being read.
+    pub fn begin(&mut self, name: &str) {
+        let Some(shown) = &mut self.shown else { return };
+        shown.name = harmless(name).replace('\n', "\\n");
+        if shown.said.is_none() {
+            let place = match shown.sizes.len() {
+                0 | 1 => String::new(),
+                inputs => format!(" ({} of {inputs})", shown.over + 1),
+            };
+            // Behind it there are the entries.
+            let room = width().saturating_sub(place.len() + " 12345678901 entries".len());
+            shown.bar.set_message(shortened(&shown.name, room) + &place);
+            shown.bar.tick();
+        }
+    }
+
+    /// So much of the input is read: bytes on the disk, if it can tell, and entries.
+    pub fn update(&mut self, done: Option<u64>, entries: u64) {
+        let Some(shown) = &mut self.shown else { return };
+        shown.read.store(shown.entries + entries, Ordering::Relaxed);
+        if let Some(done) = done {
+            let size = shown.sizes.get(shown.over).copied().flatten().unwrap_or(u64::MAX);
+            shown.bar.set_position(shown.bytes + done.min(size));
+        }
+        if let Some(said) = shown.said.filter(|said| said.elapsed() >= INTERVAL) {
+            let (elapsed, left) = (shown.bar.elapsed(), shown.bar.eta());
+            let line = shown.line(elapsed - (Instant::now() - said).min(elapsed), left);
+            diagnostic(format_args!("{line}"));
+            shown.said = Some(Instant::now());
+        }
+    }
+
+    /// The input is over.
+    pub fn end(&mut self, input: &Summary) {
+        let Some(shown) = &mut self.shown else { return };
+        let size = shown.sizes.get(shown.over).copied().flatten();
+        shown.bytes = size.map_or(shown.bar.position(), |size| shown.bytes + size);
+        shown.over += 1;
+        shown.entries += input.stats.read;
+        shown.read.store(shown.entries, Ordering::Relaxed);
+        shown.bar.set_position(shown.bytes);
+        if shown.said.is_some() {
+            let (over, all) = (shown.over, shown.sizes.len());
+            let failed = if input.failures.is_empty() { "" } else { ", failed" };
+            diagnostic(format_args!(
+                "progress: {over} of {all} inputs, {}: {}: {} entries, {} records{failed}",
+                shown.share(),
+                shown.name,
+                input.stats.read,
+                input.stats.written
+            ));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(shown) = &self.shown {
+            *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            shown.bar.finish_and_clear();
+        }
+    }
+}
+
+impl Shown {
+    /// How much of all inputs is read.
+    fn share(&self) -> String {
+        match self.bar.length() {
+            Some(all) => {
+                let percent = (u128::from(self.bar.position()) * 100).checked_div(all.into()).unwrap_or(100);
+                format!("{percent}% of {}", size(all))
+            }
+            None => size(self.bar.position()),
+        }
+    }
+
+    /// The line of now and then.
+    fn line(&self, elapsed: Duration, left: Duration) -> String {
+        let entries = self.read.load(Ordering::Relaxed);
+        let rate = size((self.bar.position() as f64 / elapsed.as_secs_f64().max(0.001)) as u64);
+        let left = match self.bar.length() {
+            Some(_) => format!(", {} left", FormattedDuration(left)),
+            None => String::new(),
+        };
+        format!("progress: {}, {entries} entries, {rate}/s{left}; reading {}", self.share(), self.name)
+    }
+}
+
+/// The number of entries, for the bar.
+#[derive(Clone)]
+struct Entries(Arc<AtomicU64>);
+
+impl ProgressTracker for Entries {
+    fn clone_box(&self) -> Box<dyn ProgressTracker> {
+        Box::new(self.clone())
+    }
+
+    fn tick(&mut self, _: &ProgressState, _: Instant) {}
+
+    fn reset(&mut self, _: &ProgressState, _: Instant) {}
+
+    fn write(&self, _: &ProgressState, out: &mut dyn std::fmt::Write) {
+        let _ = write!(out, "{} entries", self.0.load(Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(sizes: Vec<Option<u64>>) -> Progress {
+        Progress::new(Mode::Lines, || sizes)
+    }
+
+    #[test]
+    fn sizes_that_are_not_known_are_shown_only_where_asked_for() {
+        for (mode, expected) in [(Mode::Off, false), (Mode::Auto, false), (Mode::Lines, true)] {
+            assert_eq!(Progress::new(mode, || vec![Some(1), None]).is_shown(), expected, "{mode:?}");
+        }
+        assert!(!Progress::new(Mode::Off, || unreachable!("nobody looks at sizes")).is_shown());
+    }
+
+    #[test]
+    fn a_line_says_how_much_is_read_and_how_long_it_takes() {
+        let mut progress = shown(vec![Some(3 << 20), Some(1 << 20)]);
+        progress.begin("a");
+        progress.update(Some(2 << 20), 1000);
+        let line = |progress: &Progress| {
+            progress.shown.as_ref().unwrap().line(Duration::from_secs(2), Duration::from_secs(62))
+        };
+        assert_eq!(line(&progress), "progress: 50% of 4.0 MiB, 1000 entries, 1.0 MiB/s, 00:01:02 left; reading a");
+        let mut summary = Summary::new("a".to_owned());
+        summary.stats.read = 1500;
+        progress.end(&summary);
+        progress.begin("b\x1b\n");
+        assert_eq!(
+            line(&progress),
+            "progress: 75% of 4.0 MiB, 1500 entries, 1.5 MiB/s, 00:01:02 left; reading b\\u{1b}\\n"
+        );
+        // It has grown since it was looked at.
+        progress.update(Some(5 << 20), 7);
+        assert!(line(&progress).starts_with("progress: 100% of 4.0 MiB, 1507 entries,"), "{}", line(&progress));
+    }
+
+    #[test]
+    fn without_sizes_there_is_no_share_and_no_time_left() {
+        let mut progress = shown(vec![None]);
+        progress.begin("-");
+        progress.update(Some(1 << 20), 3);
+        let line = progress.shown.as_ref().unwrap().line(Duration::from_secs(1), Duration::ZERO);
+        assert_eq!(line, "progress: 1.0 MiB, 3 entries, 1.0 MiB/s; reading -");
+    }
+}

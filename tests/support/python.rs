@@ -1,0 +1,24 @@
+//! The Python that the tests of recipes need, with what `.ci/run` has installed for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::skipped::skipped;
+
+/// A Python that has this module; none where there is none, which is said. `.ci/run` makes one in `target/python`.
+pub(crate) fn with(module: &str, tests: &str) -> Option<PathBuf> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python3");
+    let has = |python: &PathBuf| {
+        let status = Command::new(python).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let found = [ours, PathBuf::from("python3")].into_iter().find(has);
+    if found.is_none() {
+        let reason = format!(
+            "Python has no module {module}: python3 -m venv target/python && target/python/bin/pip install -r \
+             tests/support/requirements.txt"
+        );
+        skipped(tests, &reason);
+    }
+    found
+}
