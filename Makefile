@@ -2,9 +2,11 @@
 
 TARGET ?= pipeline
 SECONDS ?= 60
+CONTAINER ?= podman
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 CORPUS := target/fuzz-corpus
 
-.PHONY: help build test lint doc fuzz bench update fixtures ci
+.PHONY: help build static container deb test lint doc fuzz bench update fixtures ci
 
 # List the goals
 help:
@@ -13,6 +15,20 @@ help:
 # Build the program: target/release/katalog
 build:
 	cargo build --release --locked
+
+# Build the program without shared libraries: target/static/katalog (Linux with glibc 2.34 or newer)
+static:
+	RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=target/static/build \
+		cargo build --release --locked --target $(HOST)
+	strip -o target/static/katalog target/static/build/$(HOST)/release/katalog
+
+# Build the image with podman, or what CONTAINER names: katalog:latest
+container: static
+	$(CONTAINER) build --file Containerfile --tag katalog .
+
+# Build the Debian package: target/deb
+deb: static
+	packages/deb.sh target/static/katalog target/deb
 
 # Run all tests
 test:

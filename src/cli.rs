@@ -87,7 +87,7 @@ Examples:
       The same from the journals and logs of a support bundle
   katalog --format text --component agent kata.log
       What the agents said, for people
-  journalctl --all -f -o json | katalog --format msgpack --tag-key tag
+  katalog --follow --state-dir /var/lib/katalog --for fluentd-exec
       What Fluentd's exec input can run
   katalog --follow --state-dir /var/lib/katalog --to forward://aggregator:24224
       The journal to Fluentd, acknowledged, and gone on with after a restart

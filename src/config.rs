@@ -6,6 +6,7 @@
 mod bulk;
 mod delivery;
 mod diagnostics;
+pub mod host;
 mod layers;
 pub mod options;
 mod read;
@@ -103,6 +104,12 @@ pub struct Config {
     pub tag: String,
     /// The name of the field that holds the tag; none leaves the tag out.
     pub tag_key: Option<String>,
+    /// What reads standard output.
+    pub host: host::Host,
+    /// The name of the field that holds the time; none leaves it out.
+    pub time_key: Option<String>,
+    /// Its form.
+    pub time_format: crate::time::Form,
     /// How many threads work, at least one; none for what the inputs make best.
     pub threads: Option<usize>,
     /// In how much memory records are sorted by time; none leaves them in the order of the inputs.
@@ -270,7 +277,7 @@ impl Config {
     pub fn new(mut flags: Options, mut file: Options, surroundings: Surroundings) -> Config {
         let drop = longer(file.drop.take(), DROP, flags.drop.take());
         let prune = longer(file.prune.take(), PRUNE, flags.prune.take());
-        let mut options = flags.or(file);
+        let mut options = host::laid(flags, file);
         let receiver = delivery::receiver(&mut options);
         let syslog = delivery::messages(&options, receiver.as_ref());
         let format = match (options.format.unwrap_or(encode::Format::Ndjson), &receiver) {
@@ -306,6 +313,7 @@ impl Config {
         let elsewhere = output.is_some() || output_dir.is_some() || receiver.is_some() || check;
         let progress = diagnostics::progress(options.progress.unwrap_or_default(), elsewhere, surroundings);
         let (stats, stats_by_input) = diagnostics::stats(options.stats.unwrap_or_default(), check, surroundings);
+        let time_key = options.time_key.and_then(|key| key.0);
         let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
         Config {
             source: source::Settings {
@@ -351,10 +359,14 @@ impl Config {
                 format,
                 color: color && format == encode::Format::Text,
                 schema: options.schema.unwrap_or_default(),
-                own: record_id.iter().chain(&tag_key).cloned().collect(),
+                own: record_id.iter().chain(&tag_key).chain(&time_key).cloned().collect(),
+                max_record: options.max_record.and_then(|size| size.0),
                 syslog,
             },
             tag_key,
+            host: options.r#for.unwrap_or_default(),
+            time_key,
+            time_format: options.time_format.unwrap_or_default(),
             tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
             threads: match options.threads.and_then(|threads| threads.0) {
                 // Lines for people say how long after the line before they come, which takes one thread.

@@ -82,7 +82,7 @@ fn print_schema(cli: Cli, definition: Definition) -> Result<Exit, Exit> {
     let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
     let config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
     config.check(&[]).map_err(failed(blame))?;
-    Ok(cli::print(definition.of(config.encode.schema, &config.encode.own).as_bytes()))
+    Ok(cli::print(definition.of(config.encode.schema, &config.named()).as_bytes()))
 }
 
 /// What is to be done: the settings, checked and compiled, and the inputs.

@@ -23,7 +23,7 @@ use crate::select::Others;
 use crate::source::InputFormat;
 use crate::split::Split;
 use crate::tag::{self, Placeholder};
-use crate::time::Stamp;
+use crate::time::{Form, Stamp};
 
 /// What comes out of a batch: encoded records, and what there is to say about them.
 #[derive(Debug, Default)]
@@ -192,6 +192,9 @@ fn entry<'b>(
     let Scratch { entry, record, .. } = scratch;
     match made {
         Ok(()) => {
+            if let Some((_, form)) = &rules.time_key {
+                fill_time(rules, *form, chunk.out.received, bump, record);
+            }
             encoder.encode(record, &mut chunk.out);
             chunk.stats.wrote(record.facts.as_ref());
             if rules.verbose {
@@ -325,6 +328,9 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
     }
+    if let Some((name, _)) = &rules.time_key {
+        own_field(name, b"", bump, record);
+    }
     rules.normalize.carrier(entry, bump, settled, record);
     rules.normalize.payload(entry, payload, component, bump, record);
 }
@@ -335,6 +341,9 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     record.tag = tag::other(entry.identifier, bump);
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
+    }
+    if let Some((name, _)) = &rules.time_key {
+        own_field(name, b"", bump, record);
     }
     if rules.times || rules.rows {
         record.time = entry.stamp();
@@ -367,6 +376,34 @@ fn id(input: &[u8; 16], raw: Raw<'_>, from_journal: bool) -> [u8; 32] {
 fn own_field<'b>(name: &str, value: &'b [u8], bump: &'b Bump, record: &mut Record<'b>) {
     let key = name::key("", name::mapped(name.as_bytes(), bump), 1, bump);
     record.carrier.push(Field::new(key, Value::Text(Text::plain(value))));
+}
+
+/// Puts the time into its field, which is the last of katalog's own: it is known only when the payload is.
+fn fill_time<'b>(rules: &Rules, form: Form, received: (u32, u32), bump: &'b Bump, record: &mut Record<'b>) {
+    let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
+    // The last two seconds are Fluent Bit's, for marks of its own.
+    let fits = |(seconds, _): &(i64, u32)| (1..i64::from(u32::MAX) - 1).contains(seconds);
+    let epoch = time.and_then(|time| time.epoch()).filter(fits);
+    let (seconds, nanos) = epoch.unwrap_or((i64::from(received.0), received.1));
+    let place = usize::from(rules.record_id.is_some()) + usize::from(rules.tag_key.is_some());
+    let Some(field) = record.carrier.get_mut(place) else { return };
+    field.value = match form {
+        Form::Rfc3339 => {
+            let received = || Stamp::from_micros(u64::from(received.0) * 1_000_000 + u64::from(received.1 / 1000));
+            match time.filter(|_| epoch.is_some()).or_else(received) {
+                Some(stamp) => Value::Time(bump.alloc(stamp)),
+                None => return,
+            }
+        }
+        Form::Unix => {
+            let mut text = bumpalo::collections::String::with_capacity_in(24, bump);
+            // Writing to memory does not fail.
+            _ = std::fmt::Write::write_fmt(&mut text, format_args!("{seconds}.{nanos:09}"));
+            Value::Text(Text::plain(text.into_bump_str().as_bytes()))
+        }
+        Form::UnixSeconds => Value::Int(seconds),
+        Form::UnixNanoseconds => Value::Int(seconds * 1_000_000_000 + i64::from(nanos)),
+    };
 }
 
 /// How many messages journald says that it dropped: `Suppressed 4150 messages from …`.

@@ -10,6 +10,7 @@ use crate::select::{Others, Select};
 use crate::source::{InputFormat, Interest};
 use crate::split::Split;
 use crate::tag::{Placeholder, Template, TemplateError};
+use crate::time::Form;
 
 /// What the worker's stages run on.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Rules {
     pub tag: Template,
     /// The field that holds the tag, if one does.
     pub tag_key: Option<String>,
+    /// The field that holds the time and its form, if one does.
+    pub time_key: Option<(String, Form)>,
     /// Records have tags, in a field or beside it.
     pub tags: bool,
     /// Records that are not of Kata's entries have times.
@@ -82,8 +85,11 @@ impl Rules {
             normalize,
             tag: Template::new(&config.tag, Placeholder::OF_TAGS)?,
             tags: config.tag_key.is_some() || config.encode.format == Format::Event,
-            times: config.encode.schema != Schema::Kata || !config.encode.format.is_one_row(),
+            times: config.encode.schema != Schema::Kata
+                || !config.encode.format.is_one_row()
+                || config.time_key.is_some(),
             heads: config.encode.format == Format::Syslog,
+            time_key: config.time_key.clone().map(|name| (name, config.time_format)),
             tag_key: config.tag_key.clone(),
             record_id: config.record_id.clone(),
             rows: config.sort.is_some() || config.delta || config.split.is_some(),

@@ -264,7 +264,7 @@ impl Run<'_> {
                     }
                 }
             };
-            let work = |(job, slot): (&mut Job<'_>, &mut Slot<'_>)| job.run(&mut slot.batch, &mut slot.worker);
+            let work = |(job, slot): (&mut Job<'_>, &mut Slot<'_>)| job.run(&mut slot.batch, &mut slot.worker, now());
             let mut read = || jobs.par_iter_mut().zip(&mut *slots).for_each(work);
             let over = match pool {
                 Some(pool) => pool.join(deliver, read).0?,

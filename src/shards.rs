@@ -103,8 +103,10 @@ pub struct Job<'r> {
 }
 
 impl Job<'_> {
-    /// Reads on in the piece and works off what it gives.
-    pub fn run(&mut self, batch: &mut Batch, worker: &mut Worker<'_>) {
+    /// Reads on in the piece and works off what it gives. `received` is the time of entries that have none, in seconds and
+    /// nanoseconds since 1970.
+    pub fn run(&mut self, batch: &mut Batch, worker: &mut Worker<'_>, received: (u32, u32)) {
+        self.chunk.out.received = received;
         while !self.over && self.chunk.out.bytes.len() < self.enough {
             self.over = !self.piece.fill(batch);
             worker.run(batch, &mut self.chunk);

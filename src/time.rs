@@ -28,6 +28,20 @@ impl std::fmt::Debug for Stamp {
     }
 }
 
+/// The form of a time that shippers take out of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// As `kata_time`: `2021-10-07T22:40:26.389357700Z`
+    #[default]
+    Rfc3339,
+    /// Seconds since 1970 with nine digits behind the point, as a text: a number would not hold them
+    Unix,
+    /// Whole seconds since 1970
+    UnixSeconds,
+    /// Nanoseconds since 1970
+    UnixNanoseconds,
+}
+
 /// Two ASCII digits as a number.
 fn two(bytes: [u8; 2]) -> Option<u8> {
     let [a, b] = bytes.map(|byte| byte.wrapping_sub(b'0'));

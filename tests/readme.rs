@@ -170,14 +170,16 @@ fn every_command_of_fluentd_can_be_used() {
         let path: PathBuf = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "conf") {
             let text = fs::read_to_string(&path).unwrap();
-            for command in text.lines().filter_map(|line| line.trim_start().strip_prefix("command ")) {
+            let commands = text.lines().filter_map(|line| line.trim_start().split_once(char::is_whitespace));
+            for (_, command) in commands.filter(|(key, _)| key.eq_ignore_ascii_case("command")) {
+                let command = command.trim_start();
                 let found = check_invocations(&path.display().to_string(), command);
                 assert_eq!(found, 1, "{}: {command}", path.display());
                 checked += found;
             }
         }
     }
-    assert!(checked >= 2, "only {checked} commands were found");
+    assert!(checked >= 6, "only {checked} commands were found");
 }
 
 /// Lets the program check the flags of each of its invocations in a line of shell; returns how many there are.
@@ -186,7 +188,9 @@ fn check_invocations(place: &str, line: &str) -> usize {
     for words in commands(line) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let arguments = match words.as_slice() {
-            ["katalog", arguments @ ..] | ["cargo", "run", "--release", "--", arguments @ ..] => arguments,
+            ["katalog", arguments @ ..]
+            | ["exec", "katalog", arguments @ ..]
+            | ["cargo", "run", "--release", "--", arguments @ ..] => arguments,
             _ => continue,
         };
         found += 1;
@@ -300,9 +304,13 @@ fn the_readme_names_what_the_program_has() {
 
 #[test]
 fn what_the_documents_point_to_exists() {
-    for (name, folder) in
-        [("README.md", ""), ("fluentd/README.md", "fluentd"), ("recipes/README.md", "recipes"), ("CHANGELOG.md", "")]
-    {
+    for (name, folder) in [
+        ("README.md", ""),
+        ("fluentd/README.md", "fluentd"),
+        ("kubernetes/README.md", "kubernetes"),
+        ("recipes/README.md", "recipes"),
+        ("CHANGELOG.md", ""),
+    ] {
         let text = read(name);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             if !target.is_empty() && !target.contains("://") {

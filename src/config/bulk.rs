@@ -100,6 +100,10 @@ impl Config {
             ("sort", text(&self.sort.is_some())),
             ("split", text(&self.split)),
             ("compress", text(&self.compress)),
+            ("for", text(&self.host)),
+            ("time-key", text(&self.time_key)),
+            ("time-format", text(&self.time_format)),
+            ("max-record", text(&encode.max_record)),
             ("tag", text(&self.tag)),
             ("tag-key", text(&self.tag_key)),
             ("record-id", text(&self.record_id)),
@@ -113,10 +117,7 @@ impl Config {
 mod tests {
     use super::*;
     use crate::config::options::Options;
-    use crate::config::{StandardOutput, Surroundings, parse};
-
-    const NOWHERE: Surroundings =
-        Surroundings { colors: false, error_terminal: false, screen: false, output: StandardOutput::File, cores: 1 };
+    use crate::config::{Surroundings, parse};
 
     /// Keys that the bytes of an output directory do not depend on. Which journals are read shows in the inputs.
     const FREE: &[&str] = &[
@@ -166,7 +167,7 @@ mod tests {
     ];
 
     fn config(text: &str) -> Config {
-        Config::new(Options::default(), parse(text, std::path::Path::new("k.toml")).unwrap(), NOWHERE)
+        Config::new(Options::default(), parse(text, std::path::Path::new("k.toml")).unwrap(), Surroundings::default())
     }
 
     #[test]

@@ -126,6 +126,8 @@ impl Config {
         let stdin = inputs.contains(&Input::Stdin);
         let conflict = if let Some(conflict) = self.schema_conflict() {
             conflict
+        } else if let Some(conflict) = self.host_conflict() {
+            conflict
         } else if self.record_id.is_some() && self.record_id == self.tag_key {
             "record-id: it has the name of tag-key; choose another one"
         } else if self.check

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 
+use super::host::Host;
 use super::read::{choice, number, table, text, texts};
 use super::values::{
-    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, Memory, Moment, Patience, Pattern,
-    ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
+    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, MaxRecord, Memory, Moment, Patience,
+    Pattern, ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
 };
 use crate::delivery::Full;
 use crate::encode::Format;
@@ -22,6 +23,7 @@ use crate::sink::forward::Mode;
 use crate::sink::net::{Address, Spread};
 use crate::sink::syslog::Framing;
 use crate::source::{Backend, InputFormat, Namespace};
+use crate::time::Form;
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -219,6 +221,15 @@ pub struct Options {
     #[serde(deserialize_with = "choice")]
     pub nested: Option<Nested>,
 
+    /// What runs katalog and reads its standard output [default: none]
+    ///
+    /// It chooses --format, --tag-key, --time-key, --time-format and --max-record so that nothing is lost on the way; README.md
+    /// says what goes wrong otherwise. Those that are given beside it stand, unless the host could not read what comes of them:
+    /// that is refused. An empty --tag-key or --time-key counts as not given.
+    #[arg(long, env = "KATALOG_FOR", value_name = "HOST", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub r#for: Option<Host>,
+
     /// How records are written [default: ndjson]
     #[arg(short = 'F', long, env = "KATALOG_FORMAT", value_name = "FORMAT", help_heading = "Output")]
     #[serde(deserialize_with = "choice")]
@@ -299,6 +310,28 @@ pub struct Options {
     #[arg(long, env = "KATALOG_TAG_KEY", value_name = "NAME", help_heading = "Output")]
     #[serde(deserialize_with = "text")]
     pub tag_key: Option<TagKey>,
+
+    /// Write the time into each record under this name [default: none]
+    ///
+    /// For shippers that take the time out of the record. It is there in every record, and one that they can hold: for what
+    /// knows no time, or one before 1970 or after 2106, it is when it was read. An empty name leaves it out.
+    #[arg(long, env = "KATALOG_TIME_KEY", value_name = "NAME", help_heading = "Output")]
+    #[serde(deserialize_with = "text")]
+    pub time_key: Option<TagKey>,
+
+    /// The form of that time [default: rfc3339]
+    #[arg(long, env = "KATALOG_TIME_FORMAT", value_name = "FORM", help_heading = "Output")]
+    #[serde(deserialize_with = "choice")]
+    pub time_format: Option<Form>,
+
+    /// Write no record of more bytes, its line end included [default: none]
+    ///
+    /// For readers with a buffer of fixed size; from 4000 to 64M. A longer record loses its MESSAGE, which the kata_ fields
+    /// repeat, then the ends of its longest texts, then the last of its fields, and has the flaw `truncated`. For ndjson and
+    /// msgpack.
+    #[arg(long, env = "KATALOG_MAX_RECORD", value_name = "SIZE", help_heading = "Output")]
+    #[serde(deserialize_with = "number")]
+    pub max_record: Option<MaxRecord>,
 
     /// How many threads work; 0 for one on each core [default: auto]
     ///

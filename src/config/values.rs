@@ -110,6 +110,24 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse().ok().and_then(|number: u64| number.checked_mul(factor))
 }
 
+/// The most bytes that a record may have; none for an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxRecord(pub Option<usize>);
+
+impl FromStr for MaxRecord {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<MaxRecord, &'static str> {
+        if text.is_empty() {
+            return Ok(MaxRecord(None));
+        }
+        let bytes = bytes(text).filter(|bytes| (4000..=64 << 20).contains(bytes));
+        bytes
+            .map(|bytes| MaxRecord(Some(bytes as usize)))
+            .ok_or("expected a number of bytes from 4000 to 64M, such as 4095 or 64K")
+    }
+}
+
 /// How many bytes are delivered at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSize(pub usize);

@@ -51,7 +51,7 @@ impl EventEncoder {
                 break;
             }
             events.bytes.truncate(start);
-            shorten(record, longest);
+            shorten(record, 0, longest);
             self.event(record, received, &mut events.bytes);
         }
         if events.bytes.len() - start > LARGEST {
@@ -84,9 +84,9 @@ impl EventEncoder {
     }
 }
 
-/// Cuts the texts of a record, and says so.
-fn shorten(record: &mut Record<'_>, longest: usize) {
-    for field in record.carrier.iter_mut().chain(&mut record.payload) {
+/// Cuts the texts of a record but those of the first fields, so many, and says so.
+pub(super) fn shorten(record: &mut Record<'_>, own: usize, longest: usize) {
+    for field in record.carrier.iter_mut().skip(own).chain(&mut record.payload) {
         field.number = 0;
         match &mut field.value {
             Value::Text(text) => cut(text, longest),

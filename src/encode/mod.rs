@@ -3,6 +3,7 @@
 pub mod csv;
 pub mod event;
 pub mod journal;
+mod limit;
 pub mod msgpack;
 pub mod ndjson;
 mod parts;
@@ -18,6 +19,7 @@ use crate::time::Stamp;
 
 pub use csv::Csv;
 pub use event::{EventEncoder, Events};
+pub use limit::Limited;
 pub use msgpack::Msgpack;
 pub use ndjson::Ndjson;
 pub use parts::Parts;
@@ -109,6 +111,8 @@ pub struct Settings {
     pub own: Vec<String>,
     /// What syslog messages are like.
     pub syslog: SyslogSettings,
+    /// No record has more bytes, its line end included.
+    pub max_record: Option<usize>,
 }
 
 /// Buffers for so many tags are kept from one batch to the next.
@@ -194,6 +198,8 @@ pub enum Encoder {
     Translated(Box<Translator>, Box<Encoder>),
     /// Syslog messages.
     Syslog(Syslog),
+    /// Records of no more than so many bytes, in one of the two.
+    Limited(Box<Limited>),
 }
 
 impl Encoder {
@@ -213,8 +219,12 @@ impl Encoder {
             Format::Event => return Encoder::Event(EventEncoder::new(translator)),
             Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), TimeZone::system())),
         };
-        match translator {
+        let encoder = match translator {
             Some(translator) => Encoder::Translated(translator, Box::new(encoder)),
+            None => encoder,
+        };
+        match settings.max_record {
+            Some(limit) => Encoder::Limited(Box::new(Limited::new(encoder, limit, settings.own.len()))),
             None => encoder,
         }
     }
@@ -225,6 +235,7 @@ impl Encoder {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
             Encoder::Translated(_, encoder) => encoder.begin(),
+            Encoder::Limited(limited) => limited.begin(),
             Encoder::Msgpack(_) | Encoder::Csv(_) | Encoder::Text(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
         }
     }
@@ -243,6 +254,7 @@ impl Encoder {
                 translator.translate(record, |record| encoder.encode(record, out));
             }
             Encoder::Syslog(encoder) => encoder.encode(record, out.received, event::of_tag(&mut out.events, b"")),
+            Encoder::Limited(limited) => limited.encode(record, out),
             // The worker makes no records for it.
             Encoder::Journal(_) => {}
         }

@@ -76,6 +76,7 @@ fn the_schema_holds_for_all_formats_of_records() {
             color: false,
             schema,
             own: Vec::new(),
+            max_record: None,
             syslog: SyslogSettings::default(),
         });
         let mut record = Record {

@@ -33,11 +33,11 @@ const FIELDS_OF_OPENSEARCH: u32 = 1000;
 const PRIORITY: u32 = 500;
 
 impl Definition {
-    /// The description of a schema, with the fields that the user gave names to, as JSON for people.
+    /// The description of a schema, with the fields that the user gave names to and their types, as JSON for people.
     #[must_use]
-    pub fn of(self, schema: Schema, users: &[String]) -> String {
+    pub fn of(self, schema: Schema, users: &[(String, Type)]) -> String {
         let mut fields = schema.fields();
-        fields.extend(users.iter().map(|user| (schema.user(user), Type::Text)));
+        fields.extend(users.iter().map(|(user, kind)| (schema.user(user), *kind)));
         let definition = match self {
             Definition::JsonSchema => json_schema(schema, &fields),
             Definition::Elasticsearch | Definition::Opensearch => self.template(schema, &fields),

@@ -1,0 +1,166 @@
+//! Programs that run katalog as their child and read its standard output: what each of them needs of the settings.
+
+use clap::ValueEnum;
+
+use super::options::Options;
+use super::values::{MaxRecord, TagKey};
+use super::{Config, encode};
+use crate::encode::Format;
+use crate::schema::Type;
+use crate::time::Form;
+
+/// The longest line that Fluent Bit reads whole, with its end: `fgets` leaves one byte of `Buf_Size`, which is 4096, for a
+/// zero (fluent-bit: `plugins/in_exec/in_exec.c`).
+const LINE: usize = 4095;
+
+/// The longest template of a tag where records have a limit, so that there is room for the rest.
+const LONGEST_TAG: usize = 256;
+
+/// Who reads standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Host {
+    /// Nobody in particular
+    #[default]
+    None,
+    /// Fluentd's exec input: MessagePack, with `tag` and `event_time` in each record
+    FluentdExec,
+    /// Fluent Bit's exec input: JSON lines that fit into its buffer of 4096 bytes
+    FluentBitExec,
+}
+
+impl Host {
+    /// The options, and what it needs where they say nothing, as an empty name does.
+    fn under(self, mut options: Options) -> Options {
+        if self != Host::None {
+            options.tag_key.take_if(|key| key.0.is_none());
+            options.time_key.take_if(|key| key.0.is_none());
+            options.max_record.take_if(|size| size.0.is_none());
+        }
+        options.or(self.options())
+    }
+
+    fn options(self) -> Options {
+        let name = |name: &str| Some(TagKey(Some(name.to_owned())));
+        match self {
+            Host::None => Options::default(),
+            Host::FluentdExec => Options {
+                format: Some(Format::Msgpack),
+                tag_key: name("tag"),
+                time_key: name("event_time"),
+                time_format: Some(Form::Unix),
+                ..Options::default()
+            },
+            Host::FluentBitExec => {
+                Options { format: Some(Format::Ndjson), max_record: Some(MaxRecord(Some(LINE))), ..Options::default() }
+            }
+        }
+    }
+}
+
+/// The flags over the file, and under the one of them that names a host, what that host needs.
+pub(super) fn laid(flags: Options, file: Options) -> Options {
+    if let Some(host) = flags.r#for {
+        return host.under(flags).or(file);
+    }
+    let both = flags.or(file);
+    both.r#for.unwrap_or_default().under(both)
+}
+
+impl Config {
+    /// The fields that the user gave names to, and what they are.
+    #[must_use]
+    pub fn named(&self) -> Vec<(String, Type)> {
+        let time = match self.time_format {
+            Form::Rfc3339 => Type::Time,
+            Form::Unix => Type::Text,
+            Form::UnixSeconds | Form::UnixNanoseconds => Type::Int,
+        };
+        let is_time = |name| Some(name) == self.time_key.as_ref();
+        self.encode.own.iter().map(|name| (name.clone(), if is_time(name) { time } else { Type::Text })).collect()
+    }
+
+    /// The first setting that the host, or the limit of its records, leaves no room for, and what to do.
+    pub(super) fn host_conflict(&self) -> Option<&'static str> {
+        let encode::Settings { format, max_record, .. } = self.encode;
+        let is_record = matches!(format, Format::Ndjson | Format::Msgpack);
+        let names = [&self.record_id, &self.tag_key, &self.time_key];
+        if self.host != Host::None && (self.receiver.is_some() || self.output.is_some() || self.output_dir.is_some()) {
+            Some("for: its host reads standard output; leave it out, or --to and --output")
+        } else if self.host == Host::FluentBitExec && format != Format::Ndjson {
+            Some("format: Fluent Bit reads lines; leave it out, or --for")
+        } else if self.host == Host::FluentdExec && !is_record {
+            Some("format: Fluentd reads msgpack or ndjson; leave it out, or --for")
+        } else if self.time_key.is_some() && (self.time_key == self.tag_key || self.time_key == self.record_id) {
+            Some("time-key: it has the name of tag-key or record-id; choose another one")
+        } else if max_record.is_some() && !is_record {
+            Some("max-record: only ndjson and msgpack are records of one piece; leave it out, or choose one of them")
+        } else if max_record.is_some()
+            && (self.tag.len() > LONGEST_TAG || names.into_iter().flatten().any(|name| name.len() > LONGEST_TAG / 2))
+        {
+            Some(
+                "max-record: a tag of more than 256 bytes, or a name of more than 128, leaves no room; choose shorter ones",
+            )
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Surroundings;
+
+    fn config(flags: Options, file: Options) -> Config {
+        Config::new(flags, file, Surroundings::default())
+    }
+
+    fn host(host: Host) -> Options {
+        Options { r#for: Some(host), ..Options::default() }
+    }
+
+    fn file(text: &str) -> Options {
+        crate::config::parse(text, std::path::Path::new("k.toml")).unwrap()
+    }
+
+    #[test]
+    fn a_host_stands_under_what_is_beside_it_and_over_what_is_below() {
+        let fluentd = config(host(Host::FluentdExec), Options::default());
+        assert_eq!((fluentd.encode.format, fluentd.tag_key.as_deref()), (Format::Msgpack, Some("tag")));
+        assert_eq!((fluentd.time_key.as_deref(), fluentd.time_format), (Some("event_time"), Form::Unix));
+        assert_eq!(fluentd.encode.own, ["tag", "event_time"]);
+        assert_eq!(fluentd.named(), [("tag".to_owned(), Type::Text), ("event_time".to_owned(), Type::Text)]);
+        let beside = Options { format: Some(Format::Ndjson), ..host(Host::FluentdExec) };
+        let json = config(beside, file("format = \"msgpack\"\ntag-key = \"mark\""));
+        assert_eq!((json.encode.format, json.tag_key.as_deref()), (Format::Ndjson, Some("tag")));
+        let printed = config(host(Host::FluentBitExec), file(crate::config::DEFAULT));
+        assert_eq!((printed.encode.format, printed.encode.max_record), (Format::Ndjson, Some(LINE)));
+        let in_file = config(Options::default(), file("for = \"fluent-bit-exec\"\nmax-record = \"\""));
+        assert_eq!(in_file.encode.max_record, Some(LINE));
+        let none = Options { tag_key: Some(TagKey(None)), ..Options::default() };
+        assert_eq!(
+            config(none, file("tag-key = \"mark\"")).tag_key,
+            None,
+            "an empty name is one where nobody is named"
+        );
+        let larger = config(Options::default(), file("for = \"fluent-bit-exec\"\nmax-record = 32767"));
+        assert_eq!(larger.encode.max_record, Some(32767));
+    }
+
+    #[test]
+    fn what_the_host_cannot_read_is_refused() {
+        let refused = |host, text: &str| {
+            let config = config(Options { r#for: Some(host), ..file(text) }, Options::default());
+            config.check(&[]).unwrap_err().to_string()
+        };
+        assert!(refused(Host::FluentBitExec, "format = \"msgpack\"").contains("Fluent Bit reads lines"));
+        assert!(refused(Host::FluentdExec, "format = \"text\"").contains("Fluentd reads"));
+        for host in [Host::FluentdExec, Host::FluentBitExec] {
+            assert!(refused(host, "output = \"x\"").contains("standard output"));
+        }
+        assert!(refused(Host::FluentdExec, "time-key = \"tag\"").contains("time-key"));
+        assert!(refused(Host::None, "format = \"text\"\nmax-record = 4095").contains("max-record"));
+        let long = format!("max-record = 4095\ntag = \"{}\"", "x".repeat(257));
+        assert!(refused(Host::None, &long).contains("no room"));
+    }
+}
