@@ -13,6 +13,7 @@ mod read;
 mod schema;
 pub mod values;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -128,6 +129,8 @@ pub struct Config {
     pub resume: bool,
     /// Replace what is in the directory.
     pub force: bool,
+    /// Where requests for metrics and health are answered.
+    pub listen: Option<SocketAddr>,
     /// How the counters are shown at the end.
     pub stats: Option<StatsFormat>,
     /// Where progress was shown, they are shown by input.
@@ -383,6 +386,7 @@ impl Config {
             compress: options.compress.unwrap_or_default(),
             resume: options.resume.unwrap_or(false),
             force: options.force.unwrap_or(false),
+            listen: options.listen.and_then(|listen| listen.0),
             stats,
             stats_by_input,
             progress,

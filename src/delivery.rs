@@ -6,6 +6,7 @@
 //! a receiver that is slow or away stops the reading, and the journal or the file is the buffer.
 
 mod deltas;
+mod flow;
 mod forward;
 mod refused;
 mod sorted;
@@ -23,6 +24,7 @@ use crate::sink::{Output, SinkError, Taken};
 use crate::source::Group;
 
 pub use deltas::Deltas;
+pub use flow::{Flow, Seen};
 pub use forward::{Forwarding, Queue};
 pub use sorted::Sorted;
 pub use spool::{Full, Spool, SpoolSettings};

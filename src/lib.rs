@@ -9,6 +9,7 @@
 //!    ▲                        Entry     Component  Payload   Record                             │
 //!    └───────────────── Position ◄───────────────────────────────── checkpoint ◄── delivered ───┘
 //!  run: fill, work, deliver                          signals, stop: what the host asks for     report: counters, messages
+//!  status: how it goes, as the loops tell it ─► metrics, health (HTTP), notify (systemd)      pulse: signs of life
 //! ```
 //!
 //! # The types that travel
@@ -65,6 +66,8 @@
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
 //! | [`shards`] | reads journals ahead on several threads, within bounds, and gives what one would give |
 //! | [`run`] | does not depend on time: the number of threads and the cut of reads do not show in the output |
+//! | [`status`] | is told by the loops once for a batch and never makes them wait; nothing of it shows in records |
+//! | [`health`] | waits for nobody: so many connections, so much time and so many bytes for each |
 //! | [`report`] | is the only one that writes to standard error; records are all that goes to standard output |
 //! | all | no `unsafe`; no panic and no loop without end, whatever the input |
 //!
@@ -90,6 +93,7 @@ pub mod text;
 pub mod json;
 pub mod cursor;
 pub mod position;
+pub mod pulse;
 pub mod stop;
 pub mod entry;
 pub mod source;
@@ -108,6 +112,10 @@ pub mod signals;
 pub mod sink;
 pub mod sort;
 pub mod delivery;
+pub mod notify;
+pub mod status;
+pub mod metrics;
+pub mod health;
 pub mod config;
 pub mod rules;
 pub mod pipeline;

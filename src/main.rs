@@ -12,8 +12,10 @@ use std::sync::Arc;
 use katalog::checkpoint::Checkpoint;
 use katalog::cli::{self, Cli};
 use katalog::config::{self, Config, StandardOutput, Surroundings};
-use katalog::delivery::{Delivery, Deltas, Direct, Forwarding, Queue, Sorted, Spool, Tree};
+use katalog::delivery::{Delivery, Deltas, Direct, Flow, Forwarding, Queue, Sorted, Spool, Tree};
 use katalog::exit::Exit;
+use katalog::health;
+use katalog::notify::Notifier;
 use katalog::report::{self, Stats, StatsFormat, diagnostic};
 use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
@@ -21,6 +23,7 @@ use katalog::schema::Definition;
 use katalog::signals::Signals;
 use katalog::sink::{Client, Output};
 use katalog::source::{self, Group, Input};
+use katalog::status::{self, Status};
 
 fn main() -> ExitCode {
     let exit = Cli::read(std::env::args_os()).and_then(start);
@@ -49,22 +52,28 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     }
     let signals =
         if job.config.is_service() { Signals::listen().map_err(failed(Exit::Unavailable))? } else { Arc::default() };
-    let mut outcome = job.run(None, &signals)?;
+    let status = watched(&job.config, &signals)?;
+    let mut outcome = job.run(None, &signals, &status)?;
     while outcome.reload {
         match Cli::read(std::env::args_os()).and_then(Job::new) {
-            Ok(new) if new.config.state_dir == job.config.state_dir => job = new,
-            Ok(_) => {
-                diagnostic(format_args!("state-dir: it stays as long as katalog runs; the old configuration goes on"))
+            Ok(new) if new.config.state_dir != job.config.state_dir => {
+                diagnostic(format_args!("state-dir: it stays as long as katalog runs; the old configuration goes on"));
             }
+            Ok(new) if new.config.listen != job.config.listen => {
+                diagnostic(format_args!("listen: it stays as long as katalog runs; the old configuration goes on"));
+            }
+            Ok(new) => job = new,
             Err(_) => diagnostic(format_args!("the old configuration goes on")),
         }
         signals.renew();
         let (before, mut inputs) = (outcome.stats, outcome.inputs);
-        outcome = job.run(Some(outcome.checkpoint), &signals)?;
+        status.begin(&before);
+        outcome = job.run(Some(outcome.checkpoint), &signals, &status)?;
         outcome.stats.merge(&before);
         inputs.append(&mut outcome.inputs);
         outcome.inputs = inputs;
     }
+    status.stopping();
     let by_input = job.config.stats_by_input && outcome.progress;
     let format = if by_input { Some(StatsFormat::Table) } else { job.config.stats };
     match format {
@@ -74,6 +83,26 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     }
     // What failed before anything was read comes first.
     Ok(job.failure.unwrap_or(outcome.exit))
+}
+
+/// What is known of the runs, and those who are told of it: the service manager, and who asks through HTTP.
+fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, Exit> {
+    if !config.is_service() {
+        return Ok(Arc::default());
+    }
+    let refused = |error| failed(Exit::Unavailable)(format_args!("cannot speak to NOTIFY_SOCKET: {error}"));
+    let status = Arc::new(Status::new(Notifier::from_environment().map_err(refused)?));
+    status::tell(&status, signals).map_err(failed(Exit::Unavailable))?;
+    if let Some(address) = config.listen {
+        let at = health::listen(address, Arc::clone(&status));
+        let at =
+            at.map_err(|error| failed(Exit::Unavailable)(format_args!("listen: cannot use {address}: {error}")))?;
+        // With port 0 nobody else knows where it is.
+        if config.verbose || address.port() == 0 {
+            diagnostic(format_args!("listening on http://{at}/metrics"));
+        }
+    }
+    Ok(status)
 }
 
 /// Prints what there is to know of records by the settings.
@@ -146,7 +175,7 @@ impl Job {
     }
 
     /// Runs from where the checkpoint stands, or, the first time, from where an earlier run ended.
-    fn run(&mut self, checkpoint: Option<Checkpoint>, signals: &Signals) -> Result<Outcome, Exit> {
+    fn run(&mut self, checkpoint: Option<Checkpoint>, signals: &Signals, status: &Status) -> Result<Outcome, Exit> {
         let Job { config, rules, inputs, groups, failure } = self;
         let first = checkpoint.is_none();
         let append = !first || config.state_dir.is_some();
@@ -189,7 +218,9 @@ impl Job {
                 let spool = config.spool.clone().map(Spool::open).transpose();
                 let spool = spool.map_err(|error| failed(error.exit())(error))?;
                 let (window, refused, stop) = (config.window, config.refused.clone(), signals.stop());
-                let forwarding = Forwarding { client, window, refused, spool, stop };
+                let flow = Flow::new(&client, Arc::clone(&stop));
+                status.goes_to(Arc::clone(&flow));
+                let forwarding = Forwarding { client, window, refused, spool, stop, flow };
                 Delivery::Queued(Queue::start(forwarding, checkpoint).map_err(failed(Exit::Unavailable))?)
             }
         };
@@ -202,7 +233,7 @@ impl Job {
             Some(memory) => Delivery::Sorted(Box::new(Sorted::new(delivery, memory, config.verbose))),
             None => delivery,
         };
-        Ok(run::run(config, rules, groups, delivery, signals))
+        Ok(run::run(config, rules, groups, delivery, signals, status))
     }
 }
 

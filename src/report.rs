@@ -84,6 +84,8 @@ pub struct Stats {
     levels: [u64; Level::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
     damage: BTreeMap<&'static str, u64>,
+    /// The time of the last record.
+    latest: Option<Stamp>,
 }
 
 impl Stats {
@@ -104,6 +106,7 @@ impl Stats {
         if let Some(time) = &facts.time {
             self.saw(time);
         }
+        self.latest = facts.time.or(self.latest);
         if let Some(level) = facts.level {
             self.levels[level as usize] += 1;
         }
@@ -203,6 +206,40 @@ impl Stats {
         self.flawed
     }
 
+    /// The time of the last record that has one.
+    #[must_use]
+    pub fn latest(&self) -> Option<Stamp> {
+        self.latest
+    }
+
+    /// The counters without parts: a name, and what it comes to.
+    #[must_use]
+    pub fn totals(&self) -> [(&'static str, u64); 9] {
+        [
+            ("read", self.read),
+            ("written", self.written),
+            ("passed", self.passed),
+            ("flawed", self.flawed),
+            ("suppressed", self.suppressed),
+            ("refused", self.refused),
+            ("overflowed", self.overflowed),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+        ]
+    }
+
+    /// The counters with parts, zeros too: what they are parts of, their names, and what they come to.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 5] {
+        [
+            ("dropped", self.reasons().all().collect()),
+            ("components", self.components().all().collect()),
+            ("levels", self.levels().all().collect()),
+            ("flaws", self.flaws().all().collect()),
+            ("damage", self.damage.iter().map(|(reason, count)| (*reason, *count)).collect()),
+        ]
+    }
+
     /// Adds the counters of another part of the run.
     pub fn merge(&mut self, other: &Stats) {
         self.combine(other, u64::saturating_add);
@@ -210,6 +247,7 @@ impl Stats {
             self.saw(first);
             self.saw(last);
         }
+        self.latest = other.latest.or(self.latest);
     }
 
     /// Takes back what was counted. Times stay: what is taken back was counted twice.
@@ -236,6 +274,7 @@ impl Stats {
             levels,
             flaws,
             damage,
+            latest: _,
         } = other;
         for (count, other) in [
             (&mut self.read, read),
@@ -394,12 +433,12 @@ struct Counts<'s> {
 }
 
 impl Counts<'_> {
+    fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.counts.iter().enumerate().map(|(index, count)| ((self.name)(index), *count))
+    }
+
     fn shown(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.counts
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-            .map(|(index, count)| ((self.name)(index), *count))
+        self.all().filter(|(_, count)| *count > 0)
     }
 }
 
@@ -494,89 +533,4 @@ fn harmless(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flaw::Flaws;
-    use crate::record::PayloadFormat;
-
-    fn sample() -> Stats {
-        let mut stats = Stats::default();
-        let mut flaws = Flaws::default();
-        flaws.add(Flaw::Truncated);
-        flaws.add(Flaw::NoTime);
-        let clean = Facts {
-            time: None,
-            level: Some(Level::Info),
-            component: Component::Agent,
-            format: PayloadFormat::Text,
-            guest: true,
-            flaws: Flaws::default(),
-        };
-        for _ in 0..12 {
-            stats.read(100);
-        }
-        for _ in 0..7 {
-            stats.wrote(Some(&clean));
-        }
-        stats.wrote(Some(&Facts { flaws, level: None, component: Component::Unknown, ..clean }));
-        stats.wrote(None);
-        stats.dropped(Dropped::Others);
-        stats.dropped(Dropped::Others);
-        stats.dropped(Dropped::Marker);
-        stats.suppressed(40);
-        stats.delivered(2_203_000);
-        stats
-    }
-
-    fn shown(stats: &Stats, format: StatsFormat) -> String {
-        let mut out = Vec::new();
-        stats.write(format, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn the_text_is_aligned_and_leaves_zeros_out() {
-        let expected = "\
-read       12  1.1 KiB
-written     9  2.1 MiB
-passed      1  of others, unchanged
-dropped     3  others 2, marker 1
-flawed      1  truncated 1, no-time 1
-suppressed 40  by journald, never readable
-components agent 7, unknown 1
-levels     info 7
-";
-        assert_eq!(shown(&sample(), StatsFormat::Text), expected);
-        assert_eq!(shown(&Stats::default(), StatsFormat::Text), "read       0  0 B\nwritten    0  0 B\n");
-    }
-
-    #[test]
-    fn the_json_is_one_line() {
-        let expected = r#"{"read":12,"written":9,"passed":1,"dropped":{"others":2,"marker":1},"flawed":1,"suppressed":40,"bytes_in":1200,"bytes_out":2203000,"components":{"agent":7,"unknown":1},"levels":{"info":7},"flaws":{"truncated":1,"no-time":1}}"#;
-        assert_eq!(shown(&sample(), StatsFormat::Json), format!("{expected}\n"));
-    }
-
-    #[test]
-    fn merging_adds_every_counter() {
-        let mut sum = sample();
-        sum.merge(&sample());
-        let mut twice = Stats::default();
-        twice.merge(&sum);
-        assert_eq!(twice, sum);
-        twice.take_back(&sample());
-        assert_eq!(twice, sample());
-        assert!(shown(&sum, StatsFormat::Json).starts_with(r#"{"read":24,"written":18,"passed":2,"dropped":{"others":4,"marker":2},"flawed":2,"suppressed":80,"bytes_in":2400,"bytes_out":4406000,"components":{"agent":14,"#));
-        assert_eq!((sum.written(), sum.flawed()), (18, 2));
-    }
-
-    #[test]
-    fn every_entry_is_accounted_for() {
-        let stats = sample();
-        assert_eq!(stats.read, stats.written + stats.dropped.iter().sum::<u64>());
-    }
-
-    #[test]
-    fn messages_do_not_drive_the_terminal() {
-        assert_eq!(harmless("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ use crate::signals::Signals;
 use crate::source::{
     self, Damaged, Fill, Group, Input, JournalSettings, Member, Notice, Opened, Skipped, Source, SourceError,
 };
+use crate::status::Status;
 use crate::stop;
 
 /// How a run went.
@@ -77,6 +78,7 @@ struct Run<'r> {
     pool: Option<ThreadPool>,
     delivery: Delivery,
     signals: &'r Signals,
+    status: &'r Status,
     stop: Arc<stop::Stop>,
     /// How the counters are shown when they are asked for.
     format: StatsFormat,
@@ -95,7 +97,14 @@ struct Run<'r> {
 
 /// Reads all inputs and delivers what they give. Failures are reported as they come; one input's failure does not keep
 /// the others from being read.
-pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery, signals: &Signals) -> Outcome {
+pub fn run(
+    config: &Config,
+    rules: &Rules,
+    groups: &[Group],
+    delivery: Delivery,
+    signals: &Signals,
+    status: &Status,
+) -> Outcome {
     let pool = pool(config.threads.unwrap_or(1));
     let slots = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
     let slot = |_| Slot {
@@ -110,6 +119,7 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
         pool,
         delivery,
         signals,
+        status,
         stop: signals.stop(),
         format: config.stats.unwrap_or(StatsFormat::Text),
         stats: Stats::default(),
@@ -132,6 +142,7 @@ pub fn run(config: &Config, rules: &Rules, groups: &[Group], delivery: Delivery,
     let Run { inputs, progress, failure, delivery, .. } = run;
     let shown = progress.is_shown();
     drop(progress);
+    status.wait();
     let delivered = delivery.finish();
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
@@ -275,6 +286,7 @@ impl Run<'_> {
             };
             shards.done(jobs);
             self.progress.update(Some(shards.read()), self.stats.entries());
+            self.status.publish(&self.counted(), self.delivery.bytes(), false);
             self.damaged(shards.damages());
             shards.errors().iter().for_each(|error| self.input_failed(error));
             if over {
@@ -371,6 +383,7 @@ impl Run<'_> {
 
     /// Does what the host asks for. Where the source cannot be opened again, the configuration stays.
     fn look_at_signals(&mut self, restarts: bool) -> Result<(), Stop> {
+        self.status.pass(!restarts);
         if self.signals.flush() {
             self.delivery.flush();
             let mut stats = self.counted();
@@ -381,6 +394,7 @@ impl Run<'_> {
             return Err(Stop::Asked);
         }
         if self.signals.reload() {
+            self.status.reloading();
             if restarts {
                 // A receiver that is away may be what is to be changed.
                 self.stop.ask_within(RELOAD);
@@ -409,6 +423,7 @@ impl Run<'_> {
 
     /// Delivers what came of the slots that were filled. True if it was the last of the source.
     fn deliver(&mut self, source: &mut dyn Source, filled: Filled) -> Result<bool, Stop> {
+        self.status.wait();
         for slot in self.slots.iter_mut().take(filled.count) {
             let chunk = &mut slot.chunk;
             report::notes(&chunk.notes);
@@ -435,6 +450,7 @@ impl Run<'_> {
             }
         }
         filled.failed.iter().for_each(|error| self.input_failed(error));
+        self.status.publish(&self.counted(), self.delivery.bytes(), filled.fill == Fill::Idle);
         Ok(filled.fill == Fill::End)
     }
 

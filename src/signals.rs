@@ -60,6 +60,12 @@ impl Signals {
         Arc::clone(&self.stop.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
 
+    /// Whether the end of all runs was asked for.
+    #[must_use]
+    pub fn ending(&self) -> bool {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
     /// Lets another run begin after one that was stopped, unless that was to be the last.
     pub fn renew(&self) {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);

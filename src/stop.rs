@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::pulse::Pulse;
+
 /// How long deliveries may go on once the end is asked for. A supervisor that kills after ten seconds leaves this much.
 pub const GRACE: Duration = Duration::from_secs(8);
 
@@ -12,6 +14,7 @@ pub const GRACE: Duration = Duration::from_secs(8);
 pub struct Stop {
     asked: AtomicBool,
     deadline: OnceLock<Instant>,
+    pulse: Pulse,
 }
 
 impl Stop {
@@ -32,10 +35,18 @@ impl Stop {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// Until when deliveries may go on; none while nobody asked for the end.
+    /// Until when deliveries may go on; none while nobody asked for the end. Who delivers asks for it several times a
+    /// second while it waits, so this is its pulse.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        self.pulse.beat();
         if self.asked() { self.deadline.get().copied() } else { None }
+    }
+
+    /// The pulse of who delivers.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Whether the time for what is in hand is over.

@@ -3,13 +3,15 @@
 
 mod crash;
 mod hostile;
+mod metrics;
 mod modes;
+mod notify;
 mod signals;
 mod spool;
 mod state;
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -61,6 +63,11 @@ fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.join(name);
     fs::write(&path, content).unwrap();
     path
+}
+
+/// Writes more to a file that is there.
+fn append(path: &Path, content: &str) {
+    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(content.as_bytes()).unwrap();
 }
 
 /// The program in the background.

@@ -18,3 +18,4 @@ mod sort;
 mod support;
 mod syslog;
 mod tidy;
+mod units;

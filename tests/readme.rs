@@ -309,6 +309,8 @@ fn what_the_documents_point_to_exists() {
         ("fluentd/README.md", "fluentd"),
         ("kubernetes/README.md", "kubernetes"),
         ("recipes/README.md", "recipes"),
+        ("systemd/README.md", "systemd"),
+        ("observability/README.md", "observability"),
         ("CHANGELOG.md", ""),
     ] {
         let text = read(name);

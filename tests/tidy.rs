@@ -152,7 +152,8 @@ fn the_readme_names_what_exists() {
         assert!(makefile.contains(&format!("\n{goal}:")), "the Makefile has no goal {goal}");
     }
 
-    let paths = Regex::new(r"(?m)(?:^|[`(])((?:src|tests|fixtures|fluentd|\.ci)/[\w./-]*)").unwrap();
+    let paths =
+        Regex::new(r"(?m)(?:^|[`(])((?:src|tests|fixtures|fluentd|systemd|observability|\.ci)/[\w./-]*)").unwrap();
     for path in paths.captures_iter(&readme) {
         assert!(root().join(&path[1]).exists(), "README.md names {}, which does not exist", &path[1]);
     }

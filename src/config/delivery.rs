@@ -164,6 +164,8 @@ impl Config {
             "sort: records can be sorted in --format ndjson, msgpack and csv; name one of them, or leave out --sort"
         } else if self.delta && self.encode.format.with_delta().is_none() {
             "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
+        } else if self.listen.is_some() && !self.journal.follow && !sent {
+            "listen: only a run with --follow or --to lasts long enough to be asked; leave it out"
         } else if self.spool.is_some() && !sent {
             "spool: it is for records on their way to servers; name one with --to"
         } else if self.spool.is_some() && !stdin {

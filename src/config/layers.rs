@@ -80,6 +80,7 @@ impl Options {
             spool_full: self.spool_full.or(below.spool_full),
             check: self.check.or(below.check),
             progress: self.progress.or(below.progress),
+            listen: self.listen.or(below.listen),
             stats: self.stats.or(below.stats),
             strict: self.strict.or(below.strict),
             fail_if_empty: self.fail_if_empty.or(below.fail_if_empty),

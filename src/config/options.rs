@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::host::Host;
 use super::read::{choice, number, table, text, texts};
 use super::values::{
-    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, MaxRecord, Memory, Moment, Patience,
-    Pattern, ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey, Threads, Word,
+    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, Listen, MaxRecord, Memory, Moment,
+    Patience, Pattern, ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey,
+    Threads, Word,
 };
 use crate::delivery::Full;
 use crate::encode::Format;
@@ -552,6 +553,15 @@ pub struct Options {
     #[arg(value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     #[serde(deserialize_with = "choice")]
     pub progress: Option<ProgressChoice>,
+
+    /// Answer requests for metrics and health at this address [default: none]
+    ///
+    /// An IP address and a port, such as 127.0.0.1:9745: `/metrics` for Prometheus, `/healthz`, `/readyz`. For runs with --follow
+    /// or --to. Anybody who can connect may ask, so take a loopback address where the host is not closed off. Port 0 takes a
+    /// free one and says which.
+    #[arg(long, env = "KATALOG_LISTEN", value_name = "ADDRESS:PORT", help_heading = "Diagnostics")]
+    #[serde(deserialize_with = "text")]
+    pub listen: Option<Listen>,
 
     /// Show counters on standard error at the end [default: auto]
     #[arg(long, env = "KATALOG_STATS", value_name = "FORM", help_heading = "Diagnostics")]

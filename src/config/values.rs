@@ -1,5 +1,6 @@
 //! The values of options, each with its one check: what the flag, the variable and the key have in common.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -226,6 +227,19 @@ impl FromStr for Patience {
 
     fn from_str(text: &str) -> Result<Patience, &'static str> {
         if text.is_empty() { Ok(Patience(None)) } else { text.parse().map(|Span(span)| Patience(Some(span))) }
+    }
+}
+
+/// Where to listen; none for an empty text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen(pub Option<SocketAddr>);
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Listen, &'static str> {
+        const EXPECTED: &str = "expected an IP address and a port, such as 127.0.0.1:9745 or [::1]:9745";
+        if text.is_empty() { Ok(Listen(None)) } else { text.parse().map(|at| Listen(Some(at))).map_err(|_| EXPECTED) }
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
+use super::flow::{self, Flow};
 use super::refused::SetAside;
 use super::spool::{Spool, Spooled};
 use super::{Delivered, End, QUIET, Saver, Window};
@@ -23,6 +24,7 @@ use crate::encode::event::{Events, of_tag};
 use crate::encode::{Encoded, event};
 use crate::exit::Exit;
 use crate::position::Position;
+use crate::pulse::uptime_millis;
 use crate::report;
 use crate::sink::{Chunk, Client, NetError};
 use crate::stop::Stop;
@@ -49,6 +51,8 @@ pub struct Forwarding {
     pub spool: Option<Spool>,
     /// When to end.
     pub stop: Arc<Stop>,
+    /// Where others watch it.
+    pub flow: Arc<Flow>,
 }
 
 /// What goes from the one thread to the other.
@@ -69,6 +73,7 @@ pub struct Queue {
     spare: Receiver<Encoded>,
     spool: Option<Spool>,
     bytes: Arc<AtomicU64>,
+    flow: Arc<Flow>,
     thread: JoinHandle<Delivered>,
 }
 
@@ -95,7 +100,7 @@ impl Queue {
     /// # Errors
     /// If the host cannot start another thread.
     pub fn start(forwarding: Forwarding, checkpoint: Checkpoint) -> std::io::Result<Queue> {
-        let Forwarding { client, window, refused, mut spool, stop } = forwarding;
+        let Forwarding { client, window, refused, mut spool, stop, flow } = forwarding;
         let (lane, messages) = if spool.is_some() {
             let (sender, receiver) = channel();
             (Lane::Long(sender), receiver)
@@ -103,6 +108,9 @@ impl Queue {
             let (sender, receiver) = sync_channel(WAITING);
             (Lane::Short(sender), receiver)
         };
+        if let Some(spool) = &spool {
+            flow.spooled(spool.used());
+        }
         // What an earlier run has left comes first. Nobody has to be at the other end yet.
         for left in spool.as_mut().map(Spool::left).unwrap_or_default() {
             lane.send(Message::Spooled(left));
@@ -123,11 +131,12 @@ impl Queue {
             position: None,
             spooled: Vec::new(),
             bytes: Arc::clone(&bytes),
+            flow: Arc::clone(&flow),
             refused: 0,
             undelivered: 0,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
-        Ok(Queue { batches: Some(lane), spare, spool, bytes, thread })
+        Ok(Queue { batches: Some(lane), spare, spool, bytes, flow, thread })
     }
 
     pub(super) fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
@@ -137,8 +146,14 @@ impl Queue {
         match &mut self.spool {
             Some(_) if out.is_empty() => Ok(()),
             Some(spool) => match spool.add(out, || self.thread.is_finished()) {
-                Ok(Some(spooled)) => sent(lane.send(Message::Spooled(spooled))),
-                Ok(None) => Ok(()),
+                Ok(Some(spooled)) => {
+                    self.flow.take(spooled.records());
+                    sent(lane.send(Message::Spooled(spooled)))
+                }
+                Ok(None) => {
+                    self.flow.overflow(spool.overflowed());
+                    Ok(())
+                }
                 Err(error) => {
                     report::diagnostic(format_args!("{error}"));
                     Err(End::Failed(Exit::Io))
@@ -147,6 +162,7 @@ impl Queue {
             None if out.is_empty() && position.is_none() => Ok(()),
             None => {
                 let spare = self.spare.try_recv().unwrap_or_default();
+                self.flow.take(flow::records(out));
                 sent(lane.send(Message::Batch(std::mem::replace(out, spare), position)))
             }
         }
@@ -189,6 +205,7 @@ struct Gatherer {
     /// What of it is also on disk.
     spooled: Vec<Spooled>,
     bytes: Arc<AtomicU64>,
+    flow: Arc<Flow>,
     refused: u64,
     /// Records of a chunk that could not be delivered.
     undelivered: usize,
@@ -197,10 +214,12 @@ struct Gatherer {
 impl Gatherer {
     fn run(mut self) -> Delivered {
         let end = loop {
+            self.stop.pulse().wait();
             let message = match self.wait() {
                 Some(wait) => self.messages.recv_timeout(wait),
                 None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            self.stop.pulse().beat();
             let done = match message {
                 Ok(Message::Batch(out, position)) => self.take(out, position),
                 Ok(Message::Spooled(spooled)) => self.fetch(spooled),
@@ -256,6 +275,7 @@ impl Gatherer {
 
     fn fetch(&mut self, spooled: Spooled) -> Result<(), NetError> {
         let out = spooled.read();
+        self.flow.take(flow::records(&out).saturating_sub(spooled.records()));
         if self.size > 0 && self.size + out.len() > self.window.size {
             self.send()?;
         }
@@ -265,11 +285,14 @@ impl Gatherer {
 
     /// Delivers the window, and moves on.
     fn send(&mut self) -> Result<(), NetError> {
+        let began = uptime_millis();
         let mut window = std::mem::take(&mut self.events);
+        let records = window.iter().map(|events| events.ends.len() as u64).sum();
         let sent = window.iter_mut().try_for_each(|events| self.send_tag(events));
         self.events = window;
         sent?;
         self.client.settle(&self.stop)?;
+        self.flow.give(records, began);
         // Whoever may write to the journal may make up identifiers, and with them tags.
         self.events.truncate(TAGS);
         (self.size, self.since) = (0, None);
@@ -288,6 +311,7 @@ impl Gatherer {
             let refused = self.client.deliver(chunk, &self.stop).inspect_err(|_| {
                 self.undelivered += chunks.iter().skip(index).map(Chunk::len).sum::<usize>();
             })?;
+            self.flow.chunk(chunk.len() as u64, refused.len() as u64);
             for refused in refused {
                 let kept = self.aside.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
                 let kept = kept.unwrap_or_else(|error| format!("it cannot be set aside and is lost: {error}"));

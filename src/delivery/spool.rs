@@ -67,6 +67,8 @@ pub struct Spool {
 pub(super) struct Spooled {
     path: PathBuf,
     size: u64,
+    /// How many records it is known to have; 0 where an earlier run wrote it.
+    records: u64,
     used: Arc<AtomicU64>,
 }
 
@@ -91,7 +93,7 @@ impl Spool {
             if number(&path, ours).is_some() {
                 let size = entry.metadata().map_err(failed)?.len();
                 used.fetch_add(size, Ordering::Relaxed);
-                left.push(Spooled { path, size, used: Arc::clone(&used) });
+                left.push(Spooled { path, size, records: 0, used: Arc::clone(&used) });
             }
         }
         let number =
@@ -106,6 +108,11 @@ impl Spool {
         std::mem::take(&mut self.left)
     }
 
+    /// How many bytes there are in it.
+    pub(super) fn used(&self) -> &Arc<AtomicU64> {
+        &self.used
+    }
+
     /// How many records there was no room for.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed
@@ -115,11 +122,10 @@ impl Spool {
     /// While it waits for room, `over` says whether to give up.
     pub(super) fn add(&mut self, out: &mut Encoded, over: impl Fn() -> bool) -> io::Result<Option<Spooled>> {
         let bytes = written(out);
-        let size = bytes.len() as u64;
+        let (size, records) = (bytes.len() as u64, super::flow::records(out));
         // What is larger than the whole spool goes in alone.
         while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
             if self.settings.full == Full::Drop {
-                let records = out.events.iter().map(|events| events.ends.len() as u64).sum::<u64>();
                 self.overflowed += records;
                 let dropped = self.overflowed;
                 self.complain(format_args!("its limit is reached, and records are dropped: {dropped} so far"));
@@ -145,7 +151,7 @@ impl Spool {
         self.next += 1;
         self.used.fetch_add(size, Ordering::Relaxed);
         out.clear(usize::MAX);
-        Ok(Some(Spooled { path, size, used: Arc::clone(&self.used) }))
+        Ok(Some(Spooled { path, size, records, used: Arc::clone(&self.used) }))
     }
 
     fn is_empty(&self) -> bool {
@@ -161,6 +167,11 @@ impl Spool {
 }
 
 impl Spooled {
+    /// How many records it is known to have.
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+
     /// What is in it. What cannot be read is left where it is, under another name, and said.
     pub(super) fn read(&self) -> Encoded {
         let read = fs::read(&self.path).and_then(|bytes| read(&bytes).ok_or(io::ErrorKind::InvalidData.into()));

@@ -1,7 +1,9 @@
 //! Servers that records are delivered to, whatever they speak: what goes to them, and what comes of it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::net::Live;
 use super::{NetError, forward, syslog};
 use crate::stop::Stop;
 
@@ -69,6 +71,22 @@ pub struct Counters {
     pub resent: u64,
     /// Records that servers could not take.
     pub refused: u64,
+}
+
+impl Counters {
+    /// What two clients have done.
+    #[must_use]
+    pub fn plus(&self, other: &Counters) -> Counters {
+        Counters {
+            connections: self.connections + other.connections,
+            reconnects: self.reconnects + other.reconnects,
+            retries: self.retries + other.retries,
+            acks: self.acks + other.acks,
+            nacks: self.nacks + other.nacks,
+            resent: self.resent + other.resent,
+            refused: self.refused + other.refused,
+        }
+    }
 }
 
 /// Who gets the records, and how to speak to them.
@@ -143,6 +161,15 @@ impl Client {
         match self {
             Client::Forward(_) => Ok(()),
             Client::Syslog(client) => client.finish(stop),
+        }
+    }
+
+    /// The same and how the servers are, for other threads.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        match self {
+            Client::Forward(client) => client.live(),
+            Client::Syslog(client) => client.live(),
         }
     }
 

@@ -8,13 +8,14 @@ use katalog::checkpoint::Checkpoint;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
-use katalog::delivery::{Delivery, Forwarding, Queue};
+use katalog::delivery::{Delivery, Flow, Forwarding, Queue};
 use katalog::exit::Exit;
 use katalog::report::StatsFormat;
 use katalog::rules::Rules;
 use katalog::signals::Signals;
 use katalog::sink::{Client, Receiver};
 use katalog::source::{self, Input};
+use katalog::status::Status;
 
 use super::{Running, complete, lines, put, run, to};
 use crate::support::forward::handshake::{Greeting, Trick};
@@ -207,8 +208,10 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let pause = Duration::from_millis(2);
     let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
     (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);
+    let client = Client::new(Receiver::Forward(settings)).unwrap();
     let forwarding = Forwarding {
-        client: Client::new(Receiver::Forward(settings)).unwrap(),
+        flow: Flow::new(&client, Arc::default()),
+        client,
         window: config.window,
         refused: config.refused.clone(),
         spool: None,
@@ -216,7 +219,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     };
     let delivery = Delivery::Queued(Queue::start(forwarding, Checkpoint::forgetful()).unwrap());
     let groups = source::groups(&[Input::File(log)], &config.journal, false);
-    let outcome = katalog::run::run(&config, &rules, &groups, delivery, &Signals::default());
+    let outcome = katalog::run::run(&config, &rules, &groups, delivery, &Signals::default(), &Status::default());
     assert_eq!(outcome.exit, Exit::Success);
     let mut numbers: Vec<usize> = server.events().iter().map(super::number).collect();
     numbers.sort_unstable();

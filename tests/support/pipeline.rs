@@ -20,6 +20,7 @@ use katalog::run;
 use katalog::signals::Signals;
 use katalog::sink::Output;
 use katalog::source::{self, Fill, Group, Input, Source};
+use katalog::status::Status;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -93,7 +94,7 @@ impl Setup {
         let output = Output::open(Some(&path), false, &[]).unwrap();
         let delivery = Delivery::Direct(Direct::new(output, config.window, Checkpoint::forgetful()));
         let groups = [Group::Journal(paths.to_vec())];
-        let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default());
+        let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
         outcome.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap() }

@@ -1,5 +1,6 @@
 //! The client: one chunk at a time, to whichever server takes it, for as long as it takes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -8,6 +9,7 @@ use super::parts::Parts;
 use super::reply::Value;
 use super::request::Encoder;
 use super::settings::{Mode, Settings};
+use crate::sink::net::Live;
 use crate::sink::net::connection::Limit;
 use crate::sink::net::peers::Peers;
 use crate::sink::net::{Cause, NetError};
@@ -59,6 +61,12 @@ impl Client {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.peers.counters
+    }
+
+    /// The same and how the servers are, for other threads.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.peers.live)
     }
 
     /// Delivers a chunk, and returns when servers have acknowledged all of it but the records that are returned: those

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod error;
+pub mod live;
 pub mod settings;
 
 pub(crate) mod connection;
@@ -20,4 +21,5 @@ mod tls;
 
 pub use address::{Address, AddressError, Place, Protocol};
 pub use error::{Cause, NetError};
+pub use live::Live;
 pub use settings::{Settings, Spread, TlsSettings};

@@ -1,11 +1,13 @@
 //! The servers, with what is known of each and the connection to it: the part of every client that has nothing to do with
 //! what is said.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::address::{Address, Place};
 use super::connection::{Connection, Limit};
 use super::error::{Cause, NetError};
+use super::live::Live;
 use super::servers::{Choice, Servers};
 use super::settings::{Settings, Spread};
 use super::tls::Trust;
@@ -21,6 +23,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 pub(crate) struct Peers<C> {
     pub(crate) settings: Settings,
     pub(crate) counters: Counters,
+    pub(crate) live: Arc<Live>,
     trust: Option<Trust>,
     servers: Servers,
     list: Vec<Peer<C>>,
@@ -68,6 +71,7 @@ impl<C> Peers<C> {
             servers: Servers::new(&settings),
             list: settings.servers.iter().map(peer).collect(),
             counters: Counters::default(),
+            live: Arc::new(Live::new(settings.servers.iter().map(Address::name))),
             trouble: None,
             settings,
         })
@@ -147,6 +151,7 @@ impl<C> Peers<C> {
     /// Takes note that a server has taken something.
     pub(crate) fn succeeded(&mut self, index: usize) {
         self.trouble = None;
+        self.live.tell(self.counters, index, true);
         if self.servers.succeeded(index) {
             report::diagnostic(format_args!("{}: it takes records again", self.name(index)));
         }
@@ -171,6 +176,7 @@ impl<C> Peers<C> {
             return Err(NetError::Refused { server, cause });
         }
         self.counters.retries += 1;
+        self.live.tell(self.counters, index, false);
         let (down, say) = self.servers.failed(index, cause.is_configuration(), Instant::now());
         if say {
             report::diagnostic(format_args!("{server}: {cause}; trying it again in {:.1} s", down.as_secs_f64()));

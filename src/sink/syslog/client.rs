@@ -6,13 +6,14 @@
 //! it has not, and if more arrives later.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Framing, Settings};
 use crate::report;
 use crate::sink::net::connection::{Connection, Limit, UNACKNOWLEDGED};
 use crate::sink::net::peers::Peers;
-use crate::sink::net::{Cause, NetError, Place};
+use crate::sink::net::{Cause, Live, NetError, Place};
 use crate::sink::{Chunk, Counters};
 use crate::stop::Stop;
 
@@ -60,6 +61,12 @@ impl Client {
     pub fn new(settings: Settings) -> Result<Client, NetError> {
         let Settings { net, framing } = settings;
         Ok(Client { peers: Peers::new(net)?, framing, queue: VecDeque::new(), request: Vec::new() })
+    }
+
+    /// The same and how the servers are, for other threads.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.peers.live)
     }
 
     /// What the client has done so far.

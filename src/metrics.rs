@@ -1,0 +1,160 @@
+//! A look at the process as Prometheus reads it: the text format, version 0.0.4.
+//!
+//! Names follow its conventions: `katalog_` first, base units, `_total` behind what only grows. What has a closed list of
+//! labels has all of them from the beginning, so that a rate begins at 0.
+
+use std::fmt::{self, Display, Write as _};
+
+use crate::status::Snapshot;
+
+/// What the format is called in `Content-Type`.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Counters without labels: what the statistics call them, the metric, and what it counts.
+const TOTALS: &[(&str, &str, &str)] = &[
+    ("read", "katalog_entries_read_total", "Entries that were read."),
+    ("bytes_in", "katalog_read_bytes_total", "Bytes of the entries that were read."),
+    ("bytes_out", "katalog_delivered_bytes_total", "Bytes of records that the receiver has."),
+    ("flawed", "katalog_flawed_records_total", "Records with flaws."),
+    ("suppressed", "katalog_suppressed_messages_total", "Messages that journald threw away before they could be read."),
+    ("refused", "katalog_refused_records_total", "Records that no server took and that were set aside."),
+    ("overflowed", "katalog_overflowed_records_total", "Records that were lost because the spool was full."),
+];
+
+/// Counters with labels: what the statistics call them, the metric, the label, and what it counts.
+const PARTS: &[(&str, &str, &str, &str)] = &[
+    ("components", "katalog_records_written_total", "component", "Records that were written; `others` is what passed."),
+    ("levels", "katalog_record_levels_total", "level", "Records that were written and have a level."),
+    ("dropped", "katalog_dropped_total", "reason", "Entries that no record was written for."),
+    ("flaws", "katalog_flaws_total", "flaw", "Flaws of records; a record may have several."),
+    ("damage", "katalog_damage_total", "reason", "Fields, entries and files that could not be read."),
+];
+
+/// The page.
+#[must_use]
+pub fn page(look: &Snapshot) -> String {
+    let mut page = Page(String::with_capacity(16 << 10));
+    page.family("katalog_build_info", "gauge", "The version that runs.");
+    page.sample("katalog_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.one("process_start_time_seconds", "gauge", "When the process began, since 1970.", look.started);
+    for (total, name, help) in TOTALS {
+        let found = look.stats.totals().into_iter().find(|(known, _)| known == total);
+        page.one(name, "counter", help, found.map_or(0, |(_, count)| count));
+    }
+    let passed = look.stats.totals().into_iter().find(|(name, _)| *name == "passed").map_or(0, |(_, count)| count);
+    for (part, name, label, help) in PARTS {
+        page.family(name, "counter", help);
+        for (_, counts) in look.stats.parts().into_iter().filter(|(known, _)| known == part) {
+            counts.into_iter().for_each(|(value, count)| page.sample(name, &[(label, value)], count));
+        }
+        if *part == "components" {
+            page.sample(name, &[(label, "others")], passed);
+        }
+    }
+    for (name, help, count) in [
+        ("katalog_delivered_records_total", "Records that the receiver has.", look.flow.records),
+        ("katalog_delivered_chunks_total", "Chunks that servers acknowledged.", look.flow.chunks),
+        ("katalog_server_connections_total", "Connections to servers.", look.client.counters.connections),
+        (
+            "katalog_server_reconnects_total",
+            "Connections to servers that had one before.",
+            look.client.counters.reconnects,
+        ),
+        (
+            "katalog_delivery_retries_total",
+            "Attempts that failed and were followed by another one.",
+            look.client.counters.retries,
+        ),
+        ("katalog_delivery_acks_total", "Requests that servers acknowledged.", look.client.counters.acks),
+        ("katalog_delivery_nacks_total", "Requests that servers could not take.", look.client.counters.nacks),
+        (
+            "katalog_delivery_resent_total",
+            "Requests that were sent again, so that records may have come twice.",
+            look.client.counters.resent,
+        ),
+    ] {
+        page.one(name, "counter", help, count);
+    }
+    page.family("katalog_server_up", "gauge", "Whether a server took what it was last sent; not there before.");
+    for (server, up) in &look.client.servers {
+        if let Some(up) = up {
+            page.sample("katalog_server_up", &[("server", server)], u8::from(*up));
+        }
+    }
+    page.one(
+        "katalog_waiting_records",
+        "gauge",
+        "Records on their way to servers that are not there yet.",
+        look.flow.waiting,
+    );
+    page.one(
+        "katalog_lag_seconds",
+        "gauge",
+        "How far delivery is behind; 0 where all is read and delivered.",
+        look.lag,
+    );
+    for (name, help, value) in [
+        ("katalog_spool_bytes", "Bytes in the spool.", look.flow.spool.map(|bytes| bytes as f64)),
+        ("katalog_last_delivery_timestamp_seconds", "When servers last took something, since 1970.", look.delivered),
+        ("katalog_last_record_timestamp_seconds", "The time of the last record, since 1970.", look.latest),
+    ] {
+        page.family(name, "gauge", help);
+        if let Some(value) = value {
+            page.sample(name, &[], value);
+        }
+    }
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.line(format_args!("{name}"));
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            self.line(format_args!("{}{label}=\"{text}\"", if index == 0 { "{" } else { "," }));
+        }
+        self.line(format_args!("{} {value}\n", if labels.is_empty() { "" } else { "}" }));
+    }
+
+    /// A family with one sample.
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    fn line(&mut self, text: fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = self.0.write_fmt(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_of_the_statistics_is_there() {
+        let look = Snapshot::default();
+        // What is written is the sum of `components` and `passed`.
+        let shown = ["written", "passed"];
+        for (name, _) in look.stats.totals() {
+            assert!(shown.contains(&name) || TOTALS.iter().any(|(known, ..)| *known == name), "{name}");
+        }
+        for (name, _) in look.stats.parts() {
+            assert!(PARTS.iter().any(|(known, ..)| *known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut page = Page(String::new());
+        page.sample("a", &[("b", "x\"y\\z\n"), ("c", "")], 1.5);
+        assert_eq!(page.0, "a{b=\"x\\\"y\\\\z\\n\",c=\"\"} 1.5\n");
+    }
+}

@@ -1,0 +1,98 @@
+//! What a service manager is told, by the protocol of `sd_notify(3)`.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Instant;
+
+use super::{Running, SOON, append, lines, put, to};
+use crate::support::forward::{Script, Server};
+
+/// A service manager.
+struct Manager {
+    socket: UnixDatagram,
+    heard: Vec<String>,
+}
+
+impl Manager {
+    /// Waits until something is said that begins like this.
+    #[track_caller]
+    fn wait(&mut self, beginning: &str) -> String {
+        self.wait_for(|said| said.starts_with(beginning))
+    }
+
+    /// Waits until something is said of which this holds.
+    #[track_caller]
+    fn wait_for(&mut self, holds: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            assert!(start.elapsed() < SOON, "it is not said: {:?}", self.heard);
+            let mut buffer = [0; 4096];
+            let length = self.socket.recv(&mut buffer).unwrap_or_else(|_| panic!("nothing is said: {:?}", self.heard));
+            let said = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            self.heard.push(said.clone());
+            if holds(&said) {
+                return said;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_says_how_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = put(folder.path(), "kata.log", lines(0..50));
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let mut manager = Manager { socket, heard: Vec::new() };
+    let server = Server::start(Script::default());
+    let mut command = to(&server, &["--follow", "--batch-age", "50ms", "--state-dir"]);
+    command.arg(folder.path().join("state")).arg(&log);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "8000000").env_remove("WATCHDOG_PID");
+    let running = Running::start(&mut command);
+    assert_eq!(manager.wait(""), "READY=1", "it comes first");
+    manager.wait("WATCHDOG=1");
+    let takes = format!("STATUS=50 records delivered, lag 0 s; {} takes them", server.url());
+    manager.wait_for(|said| said == takes);
+    manager.wait("WATCHDOG=1");
+    running.signal("HUP");
+    let said = manager.wait("RELOADING=1");
+    let micros = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+    assert!(micros.parse::<u64>().unwrap() > 0);
+    manager.wait("READY=1");
+    let ready = manager.heard.iter().filter(|said| *said == "READY=1").count();
+    assert_eq!(ready, 2, "{:?}", manager.heard);
+    // What the run before has delivered still counts, and a server that is away is said.
+    server.stop();
+    append(&log, &lines(50..60));
+    manager.wait_for(|said| said.contains("10 records wait, and forward://"));
+    manager.wait("WATCHDOG=1");
+    running.signal("TERM");
+    manager.wait("STOPPING=1");
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    let last: Vec<&String> = manager.heard.iter().rev().take(1).collect();
+    assert_eq!(last, ["STOPPING=1"], "it is said once");
+}
+
+#[test]
+fn another_watchdog_is_not_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let mut manager = Manager { socket, heard: Vec::new() };
+    let server = Server::start(Script::default());
+    let log = put(folder.path(), "kata.log", lines(0..5));
+    let mut command = to(&server, &[]);
+    command.arg(&log).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000").env("WATCHDOG_PID", "1");
+    // A run that ends by itself says so as well.
+    let (status, said) = Running::start(&mut command).end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    manager.wait("STOPPING=1");
+    assert!(!manager.heard.iter().any(|said| said.starts_with("WATCHDOG")), "{:?}", manager.heard);
+
+    let mut command = to(&server, &[]);
+    let (status, said) = Running::start(command.arg(&log).env("NOTIFY_SOCKET", "nonsense")).end();
+    assert_eq!(status.code(), Some(69), "{said}");
+    assert!(said.contains("NOTIFY_SOCKET"), "{said}");
+}
