@@ -101,6 +101,27 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
+fn every_file_belongs_to_a_module() {
+    let sources = sources(&["src"]);
+    for (file, _) in &sources {
+        let path = file.strip_suffix("/mod.rs").or(file.strip_suffix(".rs")).unwrap();
+        let Some((folder, name)) = path.rsplit_once('/').filter(|_| !["src/lib", "src/main"].contains(&path)) else {
+            continue;
+        };
+        let parents = match folder {
+            "src" => ["src/lib.rs".to_owned(), String::new()],
+            _ => [format!("{folder}.rs"), format!("{folder}/mod.rs")],
+        };
+        let named = Regex::new(&format!(r#"(?m)^\s*(pub |pub\(.*\) )?mod {name};"#)).unwrap();
+        let elsewhere = Regex::new(&format!(r#"#\[path = ".*\b{name}\.rs"\]"#)).unwrap();
+        let mut texts = sources.iter();
+        let found =
+            texts.any(|(parent, text)| parents.contains(parent) && named.is_match(text) || elsewhere.is_match(text));
+        assert!(found, "{file} is no module of the library");
+    }
+}
+
+#[test]
 fn files_stay_short() {
     for (file, text) in sources(&["src"]) {
         let lines = text.lines().count();
