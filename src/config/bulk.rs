@@ -131,6 +131,7 @@ mod tests {
         "threads",
         "stats",
         "progress",
+        "listen",
         "check",
         "strict",
         "fail-if-empty",
