@@ -82,8 +82,9 @@ struct Run<'r> {
     stop: Arc<stop::Stop>,
     /// How the counters are shown when they are asked for.
     format: StatsFormat,
-    /// The counters of the input that is being read.
+    /// The counters of the input that is being read, and those of all before it.
     stats: Stats,
+    before: Stats,
     /// What became of the inputs so far, that one included.
     inputs: Vec<Summary>,
     progress: Progress,
@@ -123,6 +124,7 @@ pub fn run(
         stop: signals.stop(),
         format: config.stats.unwrap_or(StatsFormat::Text),
         stats: Stats::default(),
+        before: Stats::default(),
         inputs: Vec::new(),
         progress: Progress::new(config.progress, || {
             groups.iter().map(|group| source::size(group, &config.journal)).collect()
@@ -186,20 +188,21 @@ impl Run<'_> {
         let read = self.group(group, config, rules);
         let own = self.failure;
         self.failure = before.or(own);
+        self.before.merge(&self.stats);
         if let Some(summary) = self.inputs.last_mut() {
             summary.stats = std::mem::take(&mut self.stats);
             self.progress.end(summary);
         }
         read?;
-        let stats = self.counted();
+        let stats = &self.before;
         let ended = Ended { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() };
         self.delivery.end_input(ended).map_err(Stop::Delivery)
     }
 
     /// The counters of all inputs so far.
     fn counted(&self) -> Stats {
-        let mut stats = self.stats.clone();
-        self.inputs.iter().for_each(|input| stats.merge(&input.stats));
+        let mut stats = self.before.clone();
+        stats.merge(&self.stats);
         stats
     }
 
