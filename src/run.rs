@@ -45,8 +45,13 @@ pub struct Outcome {
     pub checkpoint: Checkpoint,
 }
 
-/// How many bytes of records are delivered at once where several threads read.
+/// How many bytes of records are delivered at once where several threads read, and how many a buffer for them may keep:
+/// what one file gives comes in larger pieces.
 const BLOCK: usize = 256 << 10;
+const KEPT: usize = 4 << 20;
+
+/// How many batches a thread has to do before all threads wait for each other.
+const SHARE: usize = 4;
 
 /// How long what is in hand may take before a new configuration holds.
 const RELOAD: Duration = Duration::from_secs(2);
@@ -107,7 +112,8 @@ pub fn run(
     status: &Status,
 ) -> Outcome {
     let pool = pool(config.threads.unwrap_or(1));
-    let slots = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
+    // Several for each thread: batches take longer and shorter, and who is done early takes another one.
+    let slots = pool.as_ref().map_or(1, |pool| SHARE * pool.current_num_threads());
     let slot = |_| Slot {
         batch: Batch::default(),
         position: None,
@@ -272,7 +278,7 @@ impl Run<'_> {
                     stats.take_back(&shards.too_much());
                     stats.encoded(ordered.out.len());
                     delivery.put(&mut ordered.out, None).map_err(Stop::Delivery)?;
-                    ordered.out.clear(2 * BLOCK);
+                    ordered.out.clear(KEPT);
                     if gathered != Gathered::More {
                         return Ok(gathered == Gathered::Over);
                     }

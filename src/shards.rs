@@ -32,9 +32,10 @@ pub struct Shards<'r> {
     waiting: Option<usize>,
     /// Somebody asks for the rows.
     rows: bool,
-    /// How many chunks wait for their turn or are being made, and how many threads make them.
+    /// How many chunks wait for their turn or are being made, and how many there may be beside one of each file that
+    /// takes turns.
     chunks: usize,
-    threads: usize,
+    ahead: usize,
     /// Chunks that can be filled again.
     spare: Vec<Chunk>,
     stats: Stats,
@@ -115,9 +116,10 @@ impl Job<'_> {
 }
 
 impl<'r> Shards<'r> {
-    /// The files, which so many threads are to read. `rows` says whether the records are to be told apart afterwards.
+    /// The files, of which up to so many pieces are to be read at a time. `rows` says whether the records are to be told
+    /// apart afterwards.
     #[must_use]
-    pub fn new(files: Vec<Pieces<'r>>, threads: usize, rows: bool) -> Shards<'r> {
+    pub fn new(files: Vec<Pieces<'r>>, jobs: usize, rows: bool) -> Shards<'r> {
         let mut merge = Merge::default();
         let lane = |(index, mut pieces): (usize, Pieces<'r>)| {
             let place = pieces.first();
@@ -133,7 +135,7 @@ impl<'r> Shards<'r> {
             waiting: None,
             rows,
             chunks: 0,
-            threads,
+            ahead: 2 * jobs,
             spare: Vec::new(),
             stats: Stats::default(),
             too_much: Stats::default(),
@@ -146,7 +148,7 @@ impl<'r> Shards<'r> {
     /// What is to be done next, as many jobs as asked for: first what everything waits for, then what was written first.
     pub fn jobs(&mut self, most: usize) -> Vec<Job<'r>> {
         let active = self.lanes.iter().filter(|lane| !lane.line.is_empty()).count();
-        let room = active + 4 * self.threads;
+        let room = active + self.ahead;
         let enough = (AHEAD / room).clamp(LEAST, MOST);
         let mut jobs = Vec::new();
         if let Some(lane) = self.waiting {

@@ -58,20 +58,20 @@ size=$(du -sm --apparent-size "$corpus" | cut -f 1)
 # One file that no other takes turns with: what the machines together are held against, by entry.
 single=$(find "$corpus/node0" -name '*.journal*' | sort | head -n 1)
 of_single=$("$target/katalog" --stats json "$single" 2>&1 > /dev/null | jq .read)
-of_all=$("$target/katalog" --stats json "$corpus" 2>&1 > /dev/null | jq .read)
+of_all=$("$target/katalog" --stats json "$corpus"/* 2>&1 > /dev/null | jq .read)
 
 for flags in "" "--format journal-json"; do
     for ((round = 0; round < rounds; round++)); do
         for threads in 1 2; do
             # shellcheck disable=SC2086 # several flags
-            run "$target/katalog" --stats none --threads "$threads" $flags "$corpus" >> "$measure.$threads$flags"
+            run "$target/katalog" --stats none --threads "$threads" $flags "$corpus"/* >> "$measure.$threads$flags"
         done
         # shellcheck disable=SC2086
         run bash -c 'for run in 1 2 3 4 5 6 7 8; do "$@"; done' - "$target/katalog" --stats none --threads 1 $flags "$single" \
             >> "$measure.single$flags"
     done
 done
-theirs=$(run journalctl --quiet --directory "$corpus" --merge -o json)
+theirs=$(run journalctl --quiet --file "$corpus/*/*.journal" -o json)
 
 echo "$(rustc --version), $(journalctl --version | sed -n 1p), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
@@ -87,5 +87,5 @@ for flags in "" "--format journal-json"; do
     done
     row "katalog --threads 1 $flags, the single file eight times" < "$measure.single$flags"
 done
-echo "$theirs" | row "journalctl --merge -o json"
+echo "$theirs" | row "journalctl --file … -o json, all entries in one order"
 rm -f "$measure".*
