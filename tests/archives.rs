@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::journal::samples::services;
 use crate::support::journal::{Shape, compare, file};
-use crate::support::katalog;
+use crate::support::{ends, katalog};
 
 /// How a file is compressed: what is appended to its name, and how.
 type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
@@ -53,13 +53,6 @@ fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
         builder.append_data(&mut header, path, bytes).unwrap();
     }
     builder.into_inner().unwrap()
-}
-
-fn ends(command: &mut Command, code: i32) -> Output {
-    let output = command.output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {errors}");
-    output
 }
 
 fn told(folder: &Path, arguments: &[&str]) -> String {

@@ -6,16 +6,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::ends;
+
 fn katalog(arguments: &[&str]) -> Command {
     let mut command = crate::support::katalog();
     command.args(arguments);
     command
-}
-
-fn ends(command: &mut Command, code: i32) -> Output {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", stderr(&output));
-    output
 }
 
 fn stdout(output: &Output) -> String {

@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use crate::support::katalog;
+use crate::support::{ends, katalog, said};
 
 /// The files below a directory, by their paths there.
 type Tree = BTreeMap<String, Vec<u8>>;
@@ -57,18 +57,6 @@ fn plain(name: &str, content: &[u8]) -> Vec<u8> {
         plain.extend_from_slice(content);
     }
     plain
-}
-
-/// Runs a command, which has to end with this code.
-#[track_caller]
-fn ends(command: &mut Command, code: i32) -> Output {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
-    output
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// What the program writes to standard output.

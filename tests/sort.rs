@@ -5,12 +5,12 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, service};
 use crate::support::journal::{Shape, file};
-use crate::support::katalog;
 use crate::support::pipeline::{Record, records};
+use crate::support::{ends, katalog, said};
 
 /// Numbers that look like chance and are the same in every run.
 struct Numbers(u64);
@@ -54,17 +54,6 @@ fn over(inputs: &[PathBuf], flags: &[&str]) -> Command {
     let mut command = katalog();
     command.args(flags).args(inputs);
     command
-}
-
-#[track_caller]
-fn ends(command: &mut Command, code: i32) -> Output {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
-    output
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn lines(output: &[u8]) -> Vec<&[u8]> {

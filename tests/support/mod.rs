@@ -15,7 +15,7 @@ pub(crate) mod python;
 pub(crate) mod screen;
 pub(crate) mod skipped;
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use proptest::prelude::ProptestConfig;
 
@@ -34,6 +34,19 @@ pub(crate) fn katalog() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// Runs a command, which has to end with this code.
+#[track_caller]
+pub(crate) fn ends(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
+    output
+}
+
+/// What it said on standard error.
+pub(crate) fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A property is tried on so many cases.
