@@ -46,38 +46,25 @@ fn a_journal_arrives_whole() {
     }
 }
 
-/// What the harness says of a client with this fault, which is slow as well.
-fn stub(fault: &str) -> Outcome {
-    let folder = tempfile::tempdir().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/stub.sh");
-    let environment = vec![("FAULT".to_owned(), fault.to_owned())];
-    let (rest, patience) = (Duration::from_millis(15), Duration::from_secs(4));
-    run(&Settings { environment, rest, patience, kills: 8, ..settings(path, Source::File, 3, folder.path()) })
-}
-
+/// A client with this fault, of which the harness says this.
 #[track_caller]
-fn finds(fault: &str, problem: &str) {
-    let Outcome { problems, table } = stub(fault);
+fn finds(fault: &str, patience: Duration, problem: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/faulty.sh");
+    let environment =
+        [("PROGRAM", env!("CARGO_BIN_EXE_katalog")), ("FAULT", fault)].map(|(name, value)| (name.into(), value.into()));
+    let settings = settings(path, Source::File, 3, folder.path());
+    let Outcome { problems, table } =
+        run(&Settings { environment: environment.into(), patience, kills: 3, ..settings });
     assert!(problems.iter().any(|found| found.contains(problem)), "{fault}: {problems:?}\n{table}");
 }
 
 #[test]
-fn the_harness_has_nothing_against_a_client_that_is_right() {
-    let outcome = stub("");
-    assert_eq!(outcome.problems, Vec::<String>::new(), "\n{}", outcome.table);
-}
-
-#[test]
 fn the_harness_finds_what_is_lost() {
-    finds("early", "lines are missing");
+    finds("loses", Duration::from_secs(1), "lines are missing");
 }
 
 #[test]
 fn the_harness_finds_too_many_duplicates() {
-    finds("late", "duplicates, and no request has more");
-}
-
-#[test]
-fn the_harness_finds_ids_that_change() {
-    finds("ids", "comes again under another id");
+    finds("repeats", Duration::from_secs(30), "duplicates, and no request has more");
 }

@@ -33,14 +33,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes on average ten lines, then rests for about so long, again and again.
-    pub(crate) fn start(mut feed: Box<dyn Feed>, seed: u64, rest: Duration) -> Writer {
+    /// Writes on average ten lines, from this number on, then rests for about so long, again and again.
+    pub(crate) fn start(mut feed: Box<dyn Feed>, first: u64, seed: u64, rest: Duration) -> Writer {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let rest = rest.as_micros() as u64;
         let thread = std::thread::spawn(move || {
             let mut rng = Rng::new(seed);
-            let mut number = 0;
+            let mut number = first;
             while !asked.load(Ordering::Acquire) {
                 for _ in 0..rng.within(1..20) {
                     feed.write(number, &mut rng);

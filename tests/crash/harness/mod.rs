@@ -27,6 +27,7 @@ use log::Log;
 use plan::{Blow, Step, plan};
 use program::Program;
 use receiver::Receiver;
+use rng::Rng;
 
 /// What the program reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
     fs::create_dir(&state).unwrap();
     let disk = settings.full_disk.then(|| Disk::mount(&state)).flatten();
     let no_disk = settings.full_disk && disk.is_none();
-    let (followed, feed): (PathBuf, Box<dyn Feed>) = match settings.source {
+    let (followed, mut feed): (PathBuf, Box<dyn Feed>) = match settings.source {
         Source::File => {
             let path = input.join("kata-runtime.log");
             let feed = Log::new(&path, Arc::clone(&ledger));
@@ -104,12 +105,20 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
     };
     let steps = plan(settings.seed, settings.kills, disk.is_some());
     let mut one = Try { program, receiver, ledger, disk, was_full: false, exits: 0 };
+    // What is rotated away before the program has seen it is not its concern.
+    feed.write(0, &mut Rng::new(settings.seed));
     one.program.start();
-    let writer = Writer::start(feed, settings.seed, settings.rest);
+    one.wait_for(1, settings.patience);
+    let writer = Writer::start(feed, 1, settings.seed, settings.rest);
     for step in &steps {
         one.step(*step);
     }
-    let (written, feed) = writer.stop();
+    let (mut written, mut feed) = writer.stop();
+    one.wait_for(written, settings.patience);
+    // What comes again now comes before what is new.
+    one.step(Step { after: Duration::ZERO, blow: Blow::Kill { down: Duration::ZERO } });
+    feed.write(written, &mut Rng::new(settings.seed));
+    written += 1;
     one.wait_for(written, settings.patience);
     one.program.kill();
     let mut problems = one.ledger.problems(written);
