@@ -45,6 +45,8 @@ pub struct Trace {
     pub place: Place,
     /// How many bytes its fields have.
     pub length: usize,
+    /// Where the record of it ends in the chunk, or would.
+    pub end: usize,
     /// Why no record was made of it; else what katalog says about the record, if it is Kata's.
     pub outcome: Result<Option<Facts>, Dropped>,
     /// Messages that it says were thrown away.
@@ -146,9 +148,6 @@ impl<'r> Worker<'r> {
     }
 }
 
-/// What katalog says about a record, if it is Kata's, and its time.
-type Made = (Option<Facts>, Option<Stamp>);
-
 /// The entries of a journal as they are.
 fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
     for raw in batch.entries() {
@@ -157,21 +156,16 @@ fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
             view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
-        note_down(raw, Ok((None, None)), 0, (false, 0), chunk);
+        trace(raw, Ok(None), 0, chunk);
     }
 }
 
-/// Notes what became of an entry, for those who want to know.
+/// Notes what became of an entry of a journal, where somebody wants to know.
 #[inline]
-fn note_down(raw: Raw<'_>, made: Result<Made, Dropped>, suppressed: u64, (rows, part): (bool, u32), chunk: &mut Chunk) {
-    if let Ok((_, time)) = made
-        && (rows || chunk.traces.is_some())
-    {
-        chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
-    }
+fn trace(raw: Raw<'_>, outcome: Result<Option<Facts>, Dropped>, suppressed: u64, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
-        let outcome = made.map(|(facts, _)| facts);
-        traces.push(Trace { place: *entry.place, length: raw.length(), outcome, suppressed });
+        let (length, end) = (raw.length(), chunk.out.bytes.len());
+        traces.push(Trace { place: *entry.place, length, end, outcome, suppressed });
     }
 }
 
@@ -208,16 +202,13 @@ fn entry<'b>(
         lost = suppressed(entry.message.unwrap_or_default());
         chunk.stats.suppressed(lost);
     }
-    if rules.rows || chunk.traces.is_some() {
+    if rules.rows && made.is_ok() {
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
-        let part = match &rules.split {
-            Some(split) if made.is_ok() => {
-                chunk.out.parts.number(path(split, entry, record, time.as_ref(), input, bump))
-            }
-            _ => 0,
-        };
-        note_down(raw, made.map(|()| (record.facts, time)), lost, (rules.rows, part), chunk);
+        let part = rules.split.as_ref().map(|split| path(split, entry, record, time.as_ref(), input, bump));
+        let part = part.map_or(0, |path| chunk.out.parts.number(path));
+        chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
     }
+    trace(raw, made.map(|()| record.facts), lost, chunk);
 }
 
 /// The path of the file that a record belongs into. What others wrote is of a component that is called so.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::ThreadPool;
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -18,7 +18,7 @@ use crate::pipeline::{Chunk, Worker};
 use crate::position::Position;
 use crate::report::{self, Dropped, Progress, Stats, StatsFormat, Summary};
 use crate::rules::Rules;
-use crate::shards::{Gathered, Job, Shards};
+use crate::shards::{self, News};
 use crate::signals::Signals;
 use crate::source::{
     self, Damaged, Fill, Group, Input, JournalSettings, Member, Notice, Opened, Skipped, Source, SourceError,
@@ -44,11 +44,6 @@ pub struct Outcome {
     /// How far it came.
     pub checkpoint: Checkpoint,
 }
-
-/// How many bytes of records are delivered at once where several threads read, and how many a buffer for them may keep:
-/// what one file gives comes in larger pieces.
-const BLOCK: usize = 256 << 10;
-const KEPT: usize = 4 << 20;
 
 /// How many batches a thread has to do before all threads wait for each other.
 const SHARE: usize = 4;
@@ -224,8 +219,8 @@ impl Run<'_> {
                 (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
             }
             Group::Journal(paths) | Group::Machine(_, paths) => {
-                if let Some(opened) = self.in_pieces(paths, &[], &config.journal, config, rules) {
-                    return self.shards(opened, rules.rows);
+                if let Some(read) = self.in_pieces(paths, &[], &config.journal, config, rules) {
+                    return read;
                 }
                 (paths, "journal files", source::open_journals(paths, &config.journal, config.source.block, rules))
             }
@@ -240,68 +235,46 @@ impl Run<'_> {
         self.read(source.as_mut())
     }
 
-    /// Opens a journal for several threads, if there are.
-    fn in_pieces<'r>(
-        &self,
+    /// Reads a journal on several threads, each of which reads or delivers. None if there are none, or it takes one.
+    fn in_pieces(
+        &mut self,
         paths: &[PathBuf],
         members: &[Member],
         settings: &JournalSettings,
         config: &Config,
-        rules: &'r Rules,
-    ) -> Option<Opened<'r>> {
+        rules: &Rules,
+    ) -> Option<Result<(), Stop>> {
         let pool = self.pool.as_ref().filter(|_| config.encode.format.is_one_row())?;
         let opened = pool.install(|| source::open_pieces(paths, members, settings, config.source.block, rules))?;
         if self.verbose {
             paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
         }
-        Some(opened)
-    }
-
-    /// Reads a journal on several threads: while what was read is put in order and delivered, more is read.
-    fn shards(&mut self, opened: Opened<'_>, rows: bool) -> Result<(), Stop> {
         let Opened { files, skipped, damages, errors } = opened;
         errors.iter().for_each(|error| self.input_failed(error));
         self.skipped(skipped);
         self.damaged(damages);
-        let mut shards = Shards::new(files, self.slots.len(), rows);
-        let mut ordered = Chunk::default();
-        loop {
-            self.look_at_signals(false)?;
-            let mut jobs = shards.jobs(self.slots.len());
-            let Run { slots, pool, delivery, stats, .. } = self;
-            let mut deliver = || {
-                loop {
-                    let gathered = shards.gather(&mut ordered, BLOCK);
-                    report::notes(&ordered.notes);
-                    ordered.notes.clear();
-                    stats.merge(&std::mem::take(&mut ordered.stats));
-                    stats.take_back(&shards.too_much());
-                    stats.encoded(ordered.out.len());
-                    delivery.put(&mut ordered.out, None).map_err(Stop::Delivery)?;
-                    ordered.out.clear(KEPT);
-                    if gathered != Gathered::More {
-                        return Ok(gathered == Gathered::Over);
-                    }
-                }
-            };
-            let work = |(job, slot): (&mut Job<'_>, &mut Slot<'_>)| job.run(&mut slot.batch, &mut slot.worker, now());
-            let mut read = || jobs.par_iter_mut().zip(&mut *slots).for_each(work);
-            let over = match pool {
-                Some(pool) => pool.join(deliver, read).0?,
-                None => {
-                    read();
-                    deliver()?
-                }
-            };
-            shards.done(jobs);
-            self.progress.update(Some(shards.read()), self.stats.entries());
-            self.status.publish(&self.counted(), self.delivery.bytes(), false);
-            self.damaged(shards.damages());
-            shards.errors().iter().for_each(|error| self.input_failed(error));
-            if over {
-                return Ok(());
-            }
-        }
+        let pool = self.pool.take()?;
+        let mut slots = std::mem::take(&mut self.slots);
+        let hands = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker));
+        let read = shards::work(&pool, files, hands, rules.rows, now, |ordered, news| self.ordered(ordered, news));
+        (self.pool, self.slots) = (Some(pool), slots);
+        Some(read)
+    }
+
+    /// Delivers what is in order.
+    fn ordered(&mut self, ordered: &mut Chunk, news: News) -> Result<(), Stop> {
+        self.look_at_signals(false)?;
+        report::notes(&ordered.notes);
+        ordered.notes.clear();
+        self.stats.merge(&std::mem::take(&mut ordered.stats));
+        self.stats.take_back(&news.too_much);
+        self.stats.encoded(ordered.out.len());
+        self.delivery.put(&mut ordered.out, None).map_err(Stop::Delivery)?;
+        self.progress.update(Some(news.read), self.stats.entries());
+        self.status.publish(&self.counted(), self.delivery.bytes(), false);
+        self.damaged(news.damages);
+        news.errors.iter().for_each(|error| self.input_failed(error));
+        Ok(())
     }
 
     fn damaged(&mut self, damages: Vec<Damaged>) {
@@ -342,8 +315,8 @@ impl Run<'_> {
             return Ok(());
         }
         let settings = config.journal.of_archive();
-        if let Some(opened) = self.in_pieces(&[], &members, &settings, config, rules) {
-            return self.shards(opened, rules.rows);
+        if let Some(read) = self.in_pieces(&[], &members, &settings, config, rules) {
+            return read;
         }
         let (mut source, errors) = source::open_members(members, &settings, config.source.block, rules);
         errors.iter().for_each(|error| self.input_failed(error));

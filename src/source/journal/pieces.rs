@@ -16,9 +16,9 @@ use crate::cursor::Place;
 use crate::entry::Batch;
 use crate::source::{Damaged, Fill, Member, Skipped, Source as _, SourceError};
 
-/// A piece has an entry for so many bytes of a batch: 4096 of them in a batch of 256 KiB, which is enough that its
-/// beginning costs nothing, and so few that there is something to do for every thread.
-const ENTRY: usize = 64;
+/// A piece has an entry for so many bytes of a batch: 512 of them in a batch of 256 KiB, which is enough that its
+/// beginning costs nothing, and so few that what they give is still in a cache of the processor when it is put in order.
+const ENTRY: usize = 512;
 
 /// A file of a journal, of which piece after piece is taken.
 pub struct Pieces<'r> {
@@ -29,7 +29,6 @@ pub struct Pieces<'r> {
     interest: &'r dyn Interest,
     block: usize,
     first: Place,
-    worth: u64,
     /// Those that were read to their ends, with what they know of the file's fields.
     spare: Vec<Piece<'r>>,
 }
@@ -97,7 +96,7 @@ pub(in crate::source) fn open<'r>(
         reader.damages(&mut damages);
         let Some(first) = first else { continue };
         let list = reader.unread();
-        with_entries.push(Pieces { reader, list, next: 0, range, interest, block, first, worth: 0, spare: Vec::new() });
+        with_entries.push(Pieces { reader, list, next: 0, range, interest, block, first, spare: Vec::new() });
     }
     Opened { files: with_entries, skipped, damages, errors }
 }
@@ -150,10 +149,10 @@ impl<'r> Pieces<'r> {
         self.spare.push(piece);
     }
 
-    /// Counts the bytes of an entry's fields. False once the file is worth more than it can be.
-    pub fn is_worth(&mut self, length: usize) -> bool {
-        self.worth += length as u64;
-        self.worth <= self.reader.most_worth()
+    /// The most bytes that its entries may have together.
+    #[must_use]
+    pub fn most_worth(&self) -> u64 {
+        self.reader.most_worth()
     }
 
     /// Says that the rest of the file is left out, because an entry made it worth too much.
