@@ -9,6 +9,8 @@ use crate::time::Stamp;
 
 /// How the bytes of a [`Text`] stand for its content. Each form is checked when the text is made, so encoders
 /// never fail.
+// As wide as its place in a value: what is written as one byte and read with the seven behind it stalls the processor.
+#[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Printable ASCII without `"` and `\`: the same bytes in every output.

@@ -1,7 +1,7 @@
 //! The files of a journal on several threads: pieces of them are read and worked off side by side, and what comes of them
 //! is put in the order of the journal, as if one thread had read them all.
 //!
-//! Each thread takes the job that [`plan`] says is next. What was done then is handed to [`order`] by one thread at a time,
+//! Each thread takes the job that `plan` says is next. What was done then is handed to `order` by one thread at a time,
 //! which delivers what is in order while the others go on. What is read ahead is bounded, whatever the number of files and
 //! their sizes.
 

@@ -300,7 +300,7 @@ impl<'r> JournalSource<'r> {
             merge: Merge::default(),
             turn: None,
             places: Vec::new(),
-            cache: Cache::new(),
+            cache: Cache::default(),
             windows: 2,
             block,
             skipped: Skipped::default(),

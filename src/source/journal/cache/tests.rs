@@ -13,18 +13,13 @@ fn kept(cache: &Cache, key: u64) -> Option<&[u8]> {
     match cache.find(key) {
         Known::No => None,
         Known::Unwanted => Some(b""),
-        _ => Some(cache.bytes(&cache.places[cache.place(key)])),
+        _ => Some(cache.bytes(&cache.fields[&key])),
     }
-}
-
-/// How many places hold a field, counted.
-fn filled(cache: &Cache) -> usize {
-    cache.places.iter().filter(|kept| kept.key != 0).count()
 }
 
 #[test]
 fn a_field_is_known_once_it_is_kept() {
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.begin();
     let (field, other) = (key(0, 7), key(1, 7));
     assert!(matches!(cache.find(field), Known::No));
@@ -38,7 +33,7 @@ fn a_field_is_known_once_it_is_kept() {
 
 #[test]
 fn a_number_is_of_one_batch() {
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.begin();
     let [field, unwanted] = [1, 2].map(|at| key(0, at));
     cache.keep(field, b"NAME=value", 4, 3);
@@ -56,7 +51,7 @@ fn a_number_is_of_one_batch() {
 
 #[test]
 fn batches_may_be_counted_to_the_end() {
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.batch = u32::MAX - 1;
     cache.begin();
     cache.keep(key(0, 1), b"A=1", 1, 0);
@@ -70,66 +65,65 @@ fn any_place_in_any_file_is_one() {
     // Damaged entries name whatever their bytes say, zero among it.
     let places = [0, 1, u32::MAX - 1, u32::MAX];
     let keys = || [0, 1, 2, 1000].into_iter().flat_map(move |file| places.map(|at| key(file, at)));
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.begin();
     for round in 0..3 {
         for (number, key) in keys().enumerate() {
             cache.keep(key, format!("N={number}").as_bytes(), 1, number as u32);
             assert_eq!(here(&cache, key), Some(number as u32), "{key:x}, round {round}");
         }
-        assert_eq!((cache.used, filled(&cache)), (16, 16), "round {round}");
+        assert_eq!(cache.fields.len(), 16, "round {round}");
     }
 }
 
 #[test]
 fn one_place_kept_again_and_again_fills_nothing() {
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.begin();
     cache.keep(key(5, 5), b"A=1", 1, 0);
-    for _ in 0..MOST_PLACES {
+    for _ in 0..FIELDS {
         cache.keep(key(0, 0), b"", 0, 0);
     }
     assert!(matches!(cache.find(key(0, 0)), Known::Unwanted));
     assert_eq!(here(&cache, key(5, 5)), Some(0), "nothing was forgotten for it");
-    assert_eq!((cache.used, cache.places.len()), (2, PLACES));
+    assert_eq!(cache.fields.len(), 2);
 }
 
 #[test]
-fn places_grow_up_to_a_limit() {
-    let mut cache = Cache::new();
+fn fields_are_kept_up_to_a_limit() {
+    let mut cache = Cache::default();
     cache.begin();
-    let most = MOST_PLACES as u32 / 2;
+    let most = FIELDS as u32;
     let value = |at: u32| format!("N={at}").into_bytes();
     for at in 0..most {
         cache.keep(key(0, at), &value(at), 1, at);
-        assert!(cache.used * 2 <= cache.places.len(), "half of the places stay free, so a search ends");
     }
     for at in 0..most {
         assert_eq!(here(&cache, key(0, at)), Some(at));
         assert_eq!(kept(&cache, key(0, at)), Some(value(at).as_slice()));
     }
-    assert_eq!((cache.used, filled(&cache), cache.places.len()), (most as usize, most as usize, MOST_PLACES));
+    let capacity = cache.fields.capacity();
+    assert_eq!(cache.fields.len(), FIELDS);
     // One more, and all others are forgotten.
     cache.keep(key(0, most), b"ONE=more", 3, 9);
-    assert_eq!((cache.used, filled(&cache), cache.places.len()), (1, 1, MOST_PLACES));
+    assert_eq!(cache.fields.len(), 1);
     assert_eq!(here(&cache, key(0, most)), Some(9));
     for at in 0..10 * most {
         cache.keep(key(1, at), b"", 0, 0);
-        assert!(cache.used <= most as usize && cache.places.len() <= MOST_PLACES);
+        assert!(cache.fields.len() <= FIELDS && cache.fields.capacity() == capacity);
     }
-    assert_eq!(filled(&cache), cache.used);
 }
 
 #[test]
 fn bytes_are_kept_up_to_a_limit() {
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.begin();
     let half = vec![b'x'; BYTES / 2];
     cache.keep(key(0, 1), &half, 1, 1);
     cache.keep(key(0, 2), &half, 1, 2);
     assert_eq!((here(&cache, key(0, 1)), here(&cache, key(0, 2))), (Some(1), Some(2)));
     cache.keep(key(0, 3), b"A=1", 1, 3);
-    assert_eq!((cache.used, cache.bytes.len()), (1, 3), "the others made room");
+    assert_eq!((cache.fields.len(), cache.bytes.len()), (1, 3), "the others made room");
     cache.keep(key(0, 4), &vec![b'x'; BYTES + 1], 1, 4);
     assert!(matches!(cache.find(key(0, 4)), Known::No), "too large to be kept at all");
     assert!(cache.bytes.len() <= BYTES);
@@ -137,13 +131,13 @@ fn bytes_are_kept_up_to_a_limit() {
 
 #[test]
 fn what_is_forgotten_may_be_kept_anew() {
-    let mut cache = Cache::new();
+    let mut cache = Cache::default();
     cache.begin();
     for at in 0..5000 {
         cache.keep(key(0, at), b"A=1", 1, at);
     }
     cache.forget();
-    assert_eq!((cache.used, filled(&cache), cache.bytes.len()), (0, 0, 0));
+    assert_eq!((cache.fields.len(), cache.bytes.len()), (0, 0));
     assert!((0..5000).all(|at| matches!(cache.find(key(0, at)), Known::No)));
     cache.keep(key(0, 0), b"B=2", 1, 6);
     assert_eq!((here(&cache, key(0, 0)), kept(&cache, key(0, 0))), (Some(6), Some(&b"B=2"[..])));
