@@ -41,7 +41,7 @@
 //!    syslog, which does not.
 //!
 //! On several threads, a journal's files are read in pieces side by side, and [`shards`] puts what came of them in the
-//! journal's order; any other input is cut into batches by one thread and worked off by all.
+//! journal's order; any other input is cut into batches by one thread and worked off by all ([`relay`]).
 //!
 //! In the steady state nothing is allocated for an entry.
 //!
@@ -64,6 +64,7 @@
 //! | [`split`] | makes paths that stay in their directory, and no two alike, whatever a record says |
 //! | [`checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
+//! | [`relay`] | has batches worked off on several threads, and gives them back in their order |
 //! | [`shards`] | reads journals ahead on several threads, within bounds, and gives what one would give |
 //! | [`run`] | does not depend on time: the number of threads and the cut of reads do not show in the output |
 //! | [`status`] | is told by the loops once for a batch and never makes them wait; nothing of it shows in records |
@@ -106,6 +107,7 @@ pub mod encode;
 pub mod tag;
 pub mod split;
 pub mod exit;
+pub mod relay;
 pub mod report;
 pub mod checkpoint;
 pub mod signals;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::ThreadPool;
-use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
@@ -16,6 +15,7 @@ use crate::entry::Batch;
 use crate::exit::Exit;
 use crate::pipeline::{Chunk, Worker};
 use crate::position::Position;
+use crate::relay::Relay;
 use crate::report::{self, Dropped, Progress, Stats, StatsFormat, Summary};
 use crate::rules::Rules;
 use crate::shards::{self, News};
@@ -66,14 +66,14 @@ struct Slot<'r> {
     batch: Batch,
     /// How far the input is read with the batch.
     position: Option<Position>,
+    /// Why nothing can be read behind it.
+    failed: Option<SourceError>,
     worker: Worker<'r>,
     chunk: Chunk,
 }
 
 struct Run<'r> {
     slots: Vec<Slot<'r>>,
-    /// As many others, which are filled while those are worked off.
-    ahead: Vec<Slot<'r>>,
     /// None where one thread does it all.
     pool: Option<ThreadPool>,
     delivery: Delivery,
@@ -112,12 +112,12 @@ pub fn run(
     let slot = |_| Slot {
         batch: Batch::default(),
         position: None,
+        failed: None,
         worker: Worker::new(rules, Encoder::new(&config.encode)),
         chunk: Chunk::default(),
     };
     let mut run = Run {
         slots: (0..slots).map(slot).collect(),
-        ahead: (0..slots).map(slot).collect(),
         pool,
         delivery,
         signals,
@@ -184,7 +184,7 @@ impl Run<'_> {
         let summary = Summary::new(group.name());
         self.progress.begin(&summary.name);
         self.inputs.push(summary);
-        self.slots.iter_mut().chain(&mut self.ahead).for_each(|slot| slot.worker.input(name));
+        self.slots.iter_mut().for_each(|slot| slot.worker.input(name));
         let before = self.failure.take();
         let read = self.group(group, config, rules);
         let own = self.failure;
@@ -211,9 +211,9 @@ impl Run<'_> {
     fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
         let follow = config.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.stream(input, group.ends(), None, config, rules),
+            Group::Stream(input) => return self.stream(input, None, config, rules),
             Group::Archive(path) => {
-                return self.stream(&Input::File(path.clone()), true, Some(path), config, rules);
+                return self.stream(&Input::File(path.clone()), Some(path), config, rules);
             }
             Group::Files(paths) => {
                 (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
@@ -287,14 +287,7 @@ impl Run<'_> {
     }
 
     /// Reads an input that comes by itself. What is an archive, known by its path or only when it is read, has journals too.
-    fn stream(
-        &mut self,
-        input: &Input,
-        ends: bool,
-        archive: Option<&Path>,
-        config: &Config,
-        rules: &Rules,
-    ) -> Result<(), Stop> {
+    fn stream(&mut self, input: &Input, archive: Option<&Path>, config: &Config, rules: &Rules) -> Result<(), Stop> {
         if config.verbose {
             report::diagnostic(format_args!("reading {input}"));
         }
@@ -304,7 +297,6 @@ impl Run<'_> {
             None => source::open(input, &config.source),
         };
         let members = match opened {
-            Ok(mut source) if ends => self.read_ahead(source.as_mut()).map(|()| source.journals())?,
             Ok(mut source) => self.read(source.as_mut()).map(|()| source.journals())?,
             Err(error) => {
                 self.input_failed(&error);
@@ -330,35 +322,38 @@ impl Run<'_> {
             self.delivery.put(&mut Encoded::default(), Some(position)).map_err(Stop::Delivery)?;
             self.delivery.flush();
         }
-        loop {
-            self.look_at_signals(source.restarts())?;
-            let filled = filled(source, &mut self.slots);
-            self.work(filled.count);
-            if self.deliver(source, filled)? {
-                return Ok(());
-            }
-        }
+        let (pool, mut free) = (self.pool.take(), std::mem::take(&mut self.slots));
+        let read = Relay::run(pool.as_ref(), Slot::work, |relay| self.pass(source, relay, &mut free));
+        (self.pool, self.slots) = (pool, free);
+        read
     }
 
-    /// Reads a source that never waits: what comes next is read while what was read before is worked off.
-    fn read_ahead(&mut self, source: &mut (dyn Source + Send)) -> Result<(), Stop> {
-        let mut next = None;
+    /// Fills what is free, and delivers what comes back.
+    fn pass<'r>(
+        &mut self,
+        source: &mut dyn Source,
+        relay: &Relay<Slot<'r>>,
+        free: &mut Vec<Slot<'r>>,
+    ) -> Result<(), Stop> {
+        let mut fill = Fill::More;
         loop {
-            self.look_at_signals(source.restarts())?;
-            let this = next.take().unwrap_or_else(|| filled(source, &mut self.slots));
-            match &self.pool {
-                Some(pool) if this.fill == Fill::More => {
-                    let (slots, ahead) = (self.slots.get_mut(..this.count).unwrap_or_default(), &mut self.ahead);
-                    let work = || slots.par_iter_mut().for_each(Slot::work);
-                    next = Some(pool.join(work, || filled(source, ahead)).1);
+            while let Some(mut slot) = relay.take() {
+                self.deliver(source, &mut slot)?;
+                free.push(slot);
+            }
+            if fill == Fill::More
+                && let Some(mut slot) = free.pop()
+            {
+                self.look_at_signals(source.restarts())?;
+                fill = slot.fill(source);
+                relay.put(slot);
+            } else if !relay.wait(Slot::work) {
+                if fill == Fill::End {
+                    return Ok(());
                 }
-                _ => self.work(this.count),
-            }
-            if self.deliver(source, this)? {
-                return Ok(());
-            }
-            if next.is_some() {
-                std::mem::swap(&mut self.slots, &mut self.ahead);
+                self.delivery.idle();
+                self.status.publish(&self.counted(), self.delivery.bytes(), true);
+                fill = Fill::More;
             }
         }
     }
@@ -395,28 +390,15 @@ impl Run<'_> {
         self.stats.passed_over(Dropped::Repeated, skipped.repeated);
     }
 
-    fn work(&mut self, filled: usize) {
-        let slots = self.slots.get_mut(..filled).unwrap_or_default();
-        match &self.pool {
-            Some(pool) if filled > 1 => pool.install(|| slots.par_iter_mut().for_each(Slot::work)),
-            _ => slots.iter_mut().for_each(Slot::work),
-        }
-    }
-
-    /// Delivers what came of the slots that were filled. True if it was the last of the source.
-    fn deliver(&mut self, source: &mut dyn Source, filled: Filled) -> Result<bool, Stop> {
+    /// Delivers what came of a batch.
+    fn deliver(&mut self, source: &mut dyn Source, slot: &mut Slot<'_>) -> Result<(), Stop> {
         self.status.wait();
-        for slot in self.slots.iter_mut().take(filled.count) {
-            let chunk = &mut slot.chunk;
-            report::notes(&chunk.notes);
-            chunk.notes.clear();
-            self.stats.merge(&std::mem::take(&mut chunk.stats));
-            self.stats.encoded(chunk.out.len());
-            self.delivery.put(&mut chunk.out, slot.position.take()).map_err(Stop::Delivery)?;
-        }
-        if filled.fill == Fill::Idle {
-            self.delivery.idle();
-        }
+        let chunk = &mut slot.chunk;
+        report::notes(&chunk.notes);
+        chunk.notes.clear();
+        self.stats.merge(&std::mem::take(&mut chunk.stats));
+        self.stats.encoded(chunk.out.len());
+        self.delivery.put(&mut chunk.out, slot.position.take()).map_err(Stop::Delivery)?;
         self.progress.update(source.done(), self.stats.entries());
         self.skipped(source.skipped());
         self.damaged(source.damages());
@@ -431,9 +413,9 @@ impl Run<'_> {
                 }
             }
         }
-        filled.failed.iter().for_each(|error| self.input_failed(error));
-        self.status.publish(&self.counted(), self.delivery.bytes(), filled.fill == Fill::Idle);
-        Ok(filled.fill == Fill::End)
+        slot.failed.take().iter().for_each(|error| self.input_failed(error));
+        self.status.publish(&self.counted(), self.delivery.bytes(), false);
+        Ok(())
     }
 
     fn input_failed(&mut self, error: &SourceError) {
@@ -449,30 +431,19 @@ impl Run<'_> {
     }
 }
 
-/// Slots that were filled, and why no more were.
-struct Filled {
-    count: usize,
-    fill: Fill,
-    failed: Option<SourceError>,
-}
-
-/// Fills as many batches as there are slots, but does not wait for input while there is something to deliver.
-fn filled(source: &mut dyn Source, slots: &mut [Slot<'_>]) -> Filled {
-    let mut filled = Filled { count: 0, fill: Fill::More, failed: None };
-    while let (Fill::More, Some(slot)) = (filled.fill, slots.get_mut(filled.count)) {
-        filled.count += 1;
-        filled.fill = source.fill(&mut slot.batch).unwrap_or_else(|error| {
+impl Slot<'_> {
+    /// Fills the batch.
+    fn fill(&mut self, source: &mut dyn Source) -> Fill {
+        let fill = source.fill(&mut self.batch).unwrap_or_else(|error| {
             // What the batch holds was read before the failure.
-            filled.failed = Some(error);
+            self.failed = Some(error);
             Fill::End
         });
-        slot.position = source.position();
-        slot.chunk.out.received = now();
+        self.position = source.position();
+        self.chunk.out.received = now();
+        fill
     }
-    filled
-}
 
-impl Slot<'_> {
     fn work(&mut self) {
         self.worker.run(&self.batch, &mut self.chunk);
     }

@@ -33,7 +33,7 @@ pair() {
     local label=$1 file=$corpus/$2 ours theirs
     shift 2
     for ((round = 0; round < rounds; round++)); do
-        ours=$(cpu "$file" "$target/katalog" --stats none -)
+        ours=$(cpu "$file" "$target/katalog" --threads 1 --stats none -)
         theirs=$(cpu "$file" "$@")
         echo "$ours $theirs"
     done | medians "$label" "$(stat -c %s "$file")" 1e6 2

@@ -51,8 +51,7 @@ fn a_number_is_of_one_batch() {
 
 #[test]
 fn batches_may_be_counted_to_the_end() {
-    let mut cache = Cache::default();
-    cache.batch = u32::MAX - 1;
+    let mut cache = Cache { batch: u32::MAX - 1, ..Cache::default() };
     cache.begin();
     cache.keep(key(0, 1), b"A=1", 1, 0);
     assert_eq!(here(&cache, key(0, 1)), Some(0));

@@ -1,0 +1,53 @@
+use super::*;
+
+/// Squares of the numbers up to `count`, with so many handed out at a time.
+fn squares(threads: usize, count: u64, at_once: usize) -> Vec<u64> {
+    let pool = (threads > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    let work = |number: &mut u64| {
+        // Some take longer than others.
+        std::thread::sleep(std::time::Duration::from_micros(*number % 7 * 20));
+        *number *= *number;
+    };
+    Relay::run(pool.as_ref(), work, |relay| {
+        let (mut next, mut free, mut squares) = (0, at_once, Vec::new());
+        loop {
+            while let Some(square) = relay.take() {
+                squares.push(square);
+                free += 1;
+            }
+            if next < count && free > 0 {
+                relay.put(next);
+                (next, free) = (next + 1, free - 1);
+            } else if !relay.wait(work) {
+                return squares;
+            }
+        }
+    })
+}
+
+#[test]
+fn what_is_handed_out_comes_back_in_its_order() {
+    let expected: Vec<u64> = (0..300).map(|number| number * number).collect();
+    for (threads, at_once) in [(1, 1), (1, 3), (2, 1), (2, 2), (2, 8), (5, 3), (3, 300)] {
+        assert_eq!(squares(threads, 300, at_once), expected, "{threads} threads, {at_once} at once");
+    }
+}
+
+#[test]
+fn nothing_is_handed_out() {
+    assert_eq!(squares(2, 0, 4), Vec::<u64>::new());
+}
+
+#[test]
+fn what_is_still_out_at_the_end_is_left() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let taken = Relay::run(
+        Some(&pool),
+        |number: &mut u64| *number += 1,
+        |relay| {
+            (0..100).for_each(|number| relay.put(number));
+            relay.wait(|number| *number += 1).then(|| relay.take())
+        },
+    );
+    assert!(matches!(taken, Some(None | Some(1))), "{taken:?}");
+}
