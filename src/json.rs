@@ -82,8 +82,11 @@ impl<'b> Scanner<'b> {
             }
             self.peek()?;
             let key = self.key()?;
-            let value = self.value()?;
-            pairs.push(Pair::new(key, value));
+            // Put together where it is to stand: a value that is passed through memory in parts stalls the processor.
+            match self.clean_string() {
+                Some(bytes) => pairs.push(Pair::text(key, Text::clean(bytes))),
+                None => self.other_pair(key, pairs)?,
+            }
             *kept = self.at;
             separator = Some(self.peek()?);
             if matches!(separator, Some(b',' | b'}')) {
@@ -113,6 +116,28 @@ impl<'b> Scanner<'b> {
         let key = self.string()?.decode(self.bump);
         self.take(b':')?;
         Some(key)
+    }
+
+    /// A string that stands as it is; anything else is left where it is.
+    #[inline(always)]
+    fn clean_string(&mut self) -> Option<&'b [u8]> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        let stop = scan::quoted_stop(self.text, start);
+        if *self.text.get(stop)? != b'"' {
+            return None;
+        }
+        self.at = stop + 1;
+        self.text.get(start..stop)
+    }
+
+    #[inline(never)]
+    fn other_pair(&mut self, key: &'b [u8], pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+        let value = self.value()?;
+        pairs.push(Pair::new(key, value));
+        Some(())
     }
 
     #[inline]
@@ -163,13 +188,11 @@ impl<'b> Scanner<'b> {
         if *self.text.get(self.at)? != b'"' {
             return None;
         }
-        let start = self.at + 1;
-        let stop = scan::quoted_stop(self.text, start);
-        if self.text.get(stop) == Some(&b'"') {
-            self.at = stop + 1;
-            return Some(Text::clean(self.text.get(start..stop)?));
+        if let Some(bytes) = self.clean_string() {
+            return Some(Text::clean(bytes));
         }
-        self.unclean_string(start, stop)
+        let start = self.at + 1;
+        self.unclean_string(start, scan::quoted_stop(self.text, start))
     }
 
     /// The rest of a string from the first byte that needs a look.

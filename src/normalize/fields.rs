@@ -384,7 +384,10 @@ impl<'r, 'b> Builder<'r, 'b> {
     #[inline]
     fn push(&mut self, key: Key<'b>, value: Value<'b>) {
         let value = match value {
-            Value::Text(text) => Value::Text(settled(text, key, self.bump, &mut self.record.escaped)),
+            Value::Text(text) => {
+                let text = settled(text, key, self.bump, &mut self.record.escaped);
+                return self.record.payload.push(Field::new(key, Value::Text(text)));
+            }
             Value::List(list) => {
                 let mut settle = |text: &Text<'b>| settled(*text, key, self.bump, &mut self.record.escaped);
                 Value::List(self.bump.alloc_slice_fill_iter(list.iter().map(&mut settle)))

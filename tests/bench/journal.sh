@@ -45,20 +45,20 @@ pair() {
     done
     shift
     for ((round = 0; round < rounds; round++)); do
-        ours=$(cpu $repeats "$target/katalog" --stats none "${flags[@]}" "$corpus")
+        ours=$(cpu $repeats "$target/katalog" --threads 1 --stats none "${flags[@]}" "$corpus")
         theirs=$(cpu 1 journalctl --quiet --directory "$corpus" "$@")
         echo "$ours $theirs"
     done | medians "$label" "$entries" 1e3 1
 }
 
 # Both read all of it. This also brings the files into memory.
-ours=$("$target/katalog" --stats none --format export "$corpus" | count)
+ours=$("$target/katalog" --threads 1 --stats none --format export "$corpus" | count)
 theirs=$(journalctl --quiet --directory "$corpus" -o export | count)
 if ((ours != entries || theirs != entries)); then
     echo "of $entries entries katalog reads $ours and journalctl $theirs" >&2
     exit 1
 fi
-records=$("$target/katalog" --stats none "$corpus" | wc -l)
+records=$("$target/katalog" --threads 1 --stats none "$corpus" | wc -l)
 chosen=$(journalctl --quiet --directory "$corpus" -o export "${katas[@]}" | count)
 
 echo "$(rustc --version), $(journalctl --version | sed -n 1p), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
