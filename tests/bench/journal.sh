@@ -63,7 +63,7 @@ chosen=$(journalctl --quiet --directory "$corpus" -o export "${katas[@]}" | coun
 
 echo "$(rustc --version), $(journalctl --version | sed -n 1p), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
-echo "\`tests/bench/journal.sh $entries $files $rounds\`: medians of $rounds rounds in turn, CPU time, output to /dev/null"
+echo "\`tests/bench/journal.sh $entries $files $rounds\`: medians of $rounds rounds in turn, CPU time, one thread, output to /dev/null"
 echo
 echo "The journal has $entries entries in $(find "$corpus" -name '*.journal' | wc -l) files of $(du -sm --apparent-size "$corpus" | cut -f 1) MiB in all, and both read all of them. katalog makes $records records of it; journalctl finds $chosen entries of the four identifiers and does not look into them. Entries are those of the journal, whether a filter leaves them out or not."
 echo

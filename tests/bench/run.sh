@@ -41,7 +41,7 @@ pair() {
 
 echo "$(rustc --version), $(jq --version), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
-echo "\`tests/bench/run.sh $size $rounds\`: medians of $rounds rounds in turn, CPU time, output to /dev/null"
+echo "\`tests/bench/run.sh $size $rounds\`: medians of $rounds rounds in turn, CPU time, one thread, output to /dev/null"
 echo
 echo "| input, and what it is compared with | katalog MB/s | other MB/s | times as fast | katalog peak MiB |"
 echo "|---|---|---|---|---|"
