@@ -335,7 +335,7 @@ impl Run<'_> {
         relay: &Relay<Slot<'r>>,
         free: &mut Vec<Slot<'r>>,
     ) -> Result<(), Stop> {
-        let mut fill = Fill::More;
+        let (mut fill, mut end) = (Fill::More, Ok(()));
         loop {
             while let Some(mut slot) = relay.take() {
                 self.deliver(source, &mut slot)?;
@@ -344,12 +344,17 @@ impl Run<'_> {
             if fill == Fill::More
                 && let Some(mut slot) = free.pop()
             {
-                self.look_at_signals(source.restarts())?;
+                end = self.look_at_signals(source.restarts());
+                if end.is_err() {
+                    // What was read of a pipe cannot be read again.
+                    fill = Fill::End;
+                    continue;
+                }
                 fill = slot.fill(source);
                 relay.put(slot);
             } else if !relay.wait(Slot::work) {
                 if fill == Fill::End {
-                    return Ok(());
+                    return end;
                 }
                 self.delivery.idle();
                 self.status.publish(&self.counted(), self.delivery.bytes(), true);

@@ -1,6 +1,7 @@
 //! What a host asks for while the program runs.
 
 use std::fs;
+use std::io::Seek as _;
 use std::time::{Duration, Instant};
 
 use super::{Running, complete, lines, put, to, wait};
@@ -27,6 +28,28 @@ fn the_end_delivers_what_is_in_hand() {
         assert_eq!(status.code(), Some(0), "{said}");
         assert_eq!(complete(&server.events(), 0..50), 0);
         assert!(fs::read_to_string(state.join("state.json")).unwrap().contains("kata.log"));
+    }
+}
+
+/// How far an input was read shows in the position of the file, which both have.
+#[test]
+fn what_was_read_is_delivered_at_the_end_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = lines(0..200_000);
+    let log = put(folder.path(), "kata.log", &text);
+    for threads in ["1", "3"] {
+        let mut input = fs::File::open(&log).unwrap();
+        let server = Server::start(Script::default());
+        let mut command = to(&server, &["--threads", threads, "--others", "pass", "-"]);
+        let running = Running::start(command.stdin(input.try_clone().unwrap()));
+        server.wait_for_requests(2);
+        running.signal("TERM");
+        let (status, said) = running.end();
+        assert_eq!(status.code(), Some(0), "{said}");
+        let read = usize::try_from(input.stream_position().unwrap()).unwrap();
+        let count = text.as_bytes()[..read].iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(server.events().len(), count, "{threads} threads");
+        assert!(read < text.len(), "it was told too late");
     }
 }
 
