@@ -82,11 +82,7 @@ impl<'b> Scanner<'b> {
             }
             self.peek()?;
             let key = self.key()?;
-            // Put together where it is to stand: a value that is passed through memory in parts stalls the processor.
-            match self.clean_string() {
-                Some(bytes) => pairs.push(Pair::text(key, Text::clean(bytes))),
-                None => self.other_pair(key, pairs)?,
-            }
+            self.pair(key, pairs)?;
             *kept = self.at;
             separator = Some(self.peek()?);
             if matches!(separator, Some(b',' | b'}')) {
@@ -118,25 +114,35 @@ impl<'b> Scanner<'b> {
         Some(key)
     }
 
-    /// A string that stands as it is; anything else is left where it is.
-    #[inline(always)]
-    fn clean_string(&mut self) -> Option<&'b [u8]> {
-        if self.peek()? != b'"' {
-            return None;
+    /// Reads the value of a key. A string that stands as it is becomes a pair where that is to stand: what is passed
+    /// through memory in parts stalls the processor.
+    #[inline]
+    fn pair(&mut self, key: &'b [u8], pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+        let first = self.peek()?;
+        if first != b'"' {
+            return self.other_pair(key, first, pairs);
         }
         let start = self.at + 1;
         let stop = scan::quoted_stop(self.text, start);
-        if *self.text.get(stop)? != b'"' {
-            return None;
+        if self.text.get(stop) != Some(&b'"') {
+            return self.unclean_pair(key, start, stop, pairs);
         }
         self.at = stop + 1;
-        self.text.get(start..stop)
+        pairs.push(Pair::text(key, Text::clean(self.text.get(start..stop)?)));
+        Some(())
     }
 
     #[inline(never)]
-    fn other_pair(&mut self, key: &'b [u8], pairs: &mut Vec<Pair<'b>>) -> Option<()> {
-        let value = self.value()?;
+    fn other_pair(&mut self, key: &'b [u8], first: u8, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+        let value = self.other_value(first)?;
         pairs.push(Pair::new(key, value));
+        Some(())
+    }
+
+    #[cold]
+    fn unclean_pair(&mut self, key: &'b [u8], start: usize, stop: usize, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+        let text = self.unclean_string(start, stop)?;
+        pairs.push(Pair::text(key, text));
         Some(())
     }
 
@@ -188,11 +194,13 @@ impl<'b> Scanner<'b> {
         if *self.text.get(self.at)? != b'"' {
             return None;
         }
-        if let Some(bytes) = self.clean_string() {
-            return Some(Text::clean(bytes));
-        }
         let start = self.at + 1;
-        self.unclean_string(start, scan::quoted_stop(self.text, start))
+        let stop = scan::quoted_stop(self.text, start);
+        if self.text.get(stop) == Some(&b'"') {
+            self.at = stop + 1;
+            return Some(Text::clean(self.text.get(start..stop)?));
+        }
+        self.unclean_string(start, stop)
     }
 
     /// The rest of a string from the first byte that needs a look.

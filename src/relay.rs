@@ -32,11 +32,7 @@ enum Stage<T> {
 
 impl<T: Send> Relay<T> {
     /// Runs `hand_out` on this thread, with `work` on the others of the pool, if there is one.
-    pub fn run<R: Send>(
-        pool: Option<&ThreadPool>,
-        work: impl Fn(&mut T) + Sync,
-        hand_out: impl FnOnce(&Relay<T>) -> R,
-    ) -> R {
+    pub fn run<R>(pool: Option<&ThreadPool>, work: impl Fn(&mut T) + Sync, hand_out: impl FnOnce(&Relay<T>) -> R) -> R {
         let state = State { first: 0, line: VecDeque::new(), next: 0, over: false };
         let relay = Relay { state: Mutex::new(state), changed: Condvar::new() };
         let Some(pool) = pool else { return hand_out(&relay) };

@@ -45,7 +45,7 @@ pub struct Outcome {
     pub checkpoint: Checkpoint,
 }
 
-/// How many batches a thread has to do before all threads wait for each other.
+/// How many batches there are for each thread that works them off.
 const SHARE: usize = 4;
 
 /// How long what is in hand may take before a new configuration holds.
@@ -255,7 +255,7 @@ impl Run<'_> {
         self.damaged(damages);
         let pool = self.pool.take()?;
         let mut slots = std::mem::take(&mut self.slots);
-        let hands = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker));
+        let hands = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
         let read = shards::work(&pool, files, hands, rules.rows, now, |ordered, news| self.ordered(ordered, news));
         (self.pool, self.slots) = (Some(pool), slots);
         Some(read)

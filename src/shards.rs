@@ -54,7 +54,7 @@ struct Outlet<D, E> {
     end: Result<(), E>,
 }
 
-/// Reads files on the threads of the pool, with a batch and a worker for each. `deliver` is given the records in their
+/// Reads files on threads of the pool, one for each batch and worker. `deliver` is given the records in their
 /// order, and what there is to say; it is called often, though there may be nothing. `rows` says whether it wants to tell
 /// the records apart, `received` what time it is, in seconds and nanoseconds since 1970.
 ///
@@ -76,7 +76,7 @@ pub fn work<'h, 'w: 'h, E: Send>(
     };
     let (lent, received) = (&crew, &received);
     pool.in_place_scope(|scope| {
-        for (batch, worker) in hands.take(pool.current_num_threads()) {
+        for (batch, worker) in hands {
             scope.spawn(move |_| lent.work(batch, worker, received));
         }
     });

@@ -9,6 +9,8 @@ use crate::source::{Piece, Pieces, SourceError};
 
 /// How many bytes of records may wait for their turn, about.
 const AHEAD: usize = 24 << 20;
+/// How many chunks there may be for each thread, beside one of each file that takes turns.
+const CHUNKS: usize = 8;
 /// Bounds of what a job makes before others have their turn.
 const LEAST: usize = 128 << 10;
 const MOST: usize = 1 << 20;
@@ -80,8 +82,8 @@ impl Job<'_> {
 }
 
 impl<'r> Plan<'r> {
-    /// The files, for so many jobs at a time.
-    pub(super) fn new(files: Vec<Pieces<'r>>, jobs: usize) -> Plan<'r> {
+    /// The files, for so many threads.
+    pub(super) fn new(files: Vec<Pieces<'r>>, threads: usize) -> Plan<'r> {
         let lane = |mut pieces: Pieces<'r>| {
             let time = pieces.time();
             Lane { pieces, begun: VecDeque::new(), number: 0, time, chunks: 0 }
@@ -92,7 +94,7 @@ impl<'r> Plan<'r> {
             waiting: None,
             done: Vec::new(),
             chunks: 0,
-            ahead: 2 * jobs,
+            ahead: CHUNKS * threads,
             spare: Vec::new(),
         }
     }
