@@ -6,7 +6,7 @@ use memchr::memchr2;
 
 use super::{Entry, Met, Pseudo, Transport, as_text};
 use crate::cursor;
-use crate::dictionary::{self, KeyId};
+use crate::dictionary::{self, KeyId, Keys};
 use crate::entry::JournalEntry;
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
@@ -73,12 +73,10 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut
 /// A field of the batch, read for the first entry that has it.
 #[inline]
 fn pair<'b>(stored: &JournalEntry<'b>, number: u32, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
-    if pairs.len() < stored.fields_of_batch() {
-        pairs.resize(stored.fields_of_batch(), None);
-    }
     if let Some(Some(pair)) = pairs.get(number as usize) {
         return *pair;
     }
+    pairs.resize(stored.fields_of_batch(), None);
     let (name, value) = stored.field(number);
     let pair = Pair { number: number + 1, ..Pair::text(name, Text::plain(value)) };
     if let Some(place) = pairs.get_mut(number as usize) {
@@ -140,8 +138,12 @@ pub(super) fn needs(name: &[u8]) -> bool {
 /// Makes each name unique and takes out what the later stages need to know.
 pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.from_journal = true;
-    let mut names = Names::default();
-    let odd = |field: &Pair<'_>| !matches!(field.value, Value::Text(_)) || names.insert(names::hash(field.key));
+    let (mut keys, mut names) = (Keys::default(), Names::default());
+    let mut is_known = |field: &Pair<'_>| match field.id {
+        Some(id) => keys.insert(id),
+        None => names.insert(names::hash(field.key)),
+    };
+    let odd = |field: &Pair<'_>| !matches!(field.value, Value::Text(_)) || is_known(field);
     if entry.fields.iter().any(odd) {
         arrays(bump, entry);
         repeated(bump, &mut entry.fields);

@@ -35,8 +35,9 @@ impl Glob {
     }
 }
 
-/// What became of a batch's fields in earlier records, by their numbers: the field, or none where it is left out.
-pub type Met<'b> = Vec<Option<Option<Field<'b>>>>;
+/// What became of a batch's fields in earlier records, by their numbers: the field and the hash of its name, or none where
+/// it is left out.
+pub type Met<'b> = Vec<Option<Option<(Field<'b>, u64)>>>;
 
 /// The rules for the carrier's fields, compiled.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Carrier {
                 }
                 match met.get(number) {
                     Some(Some(None)) => continue,
-                    Some(Some(Some(field))) if !names.insert(names::hash(field.key.name())) => {
+                    Some(Some(Some((field, hash)))) if !names.insert(*hash) => {
                         fields.push(*field);
                         continue;
                     }
@@ -154,7 +155,7 @@ impl Carrier {
             }
             let field = Field { key, number, value };
             if let Some(place) = met.get_mut(number as usize).filter(|_| number > 0) {
-                *place = Some(Some(field));
+                *place = Some(Some((field, hash)));
             }
             fields.push(field);
         }
