@@ -4,7 +4,7 @@
 //! It is filled, worked on, and filled again; its buffers are kept.
 //!
 //! Entries of a journal have most of their fields in common with others. A batch holds each such field once, and an
-//! entry is a list of their numbers.
+//! entry is a list of items that name its fields.
 
 use crate::cursor::Place;
 
@@ -26,30 +26,51 @@ pub enum Body<'b> {
     Journal(JournalEntry<'b>),
 }
 
+/// A field of an entry of a journal: one that other entries of the batch may have too, or one that it alone has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item(u32);
+
+impl Item {
+    /// The shared field of this number.
+    #[inline]
+    #[must_use]
+    pub fn shared(number: u32) -> Item {
+        Item(number << 1)
+    }
+
+    /// The number of a shared field in its batch; none where the entry alone has the field.
+    #[inline]
+    #[must_use]
+    pub fn number(self) -> Option<u32> {
+        (self.0 & 1 == 0).then_some(self.0 >> 1)
+    }
+}
+
 /// An entry of a journal file.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalEntry<'b> {
     /// Where it stands in the journal; that has the times too.
     pub place: &'b Place,
-    /// Its fields by their numbers in the batch, in the order of the file. A field may be there twice.
-    pub fields: &'b [u32],
+    /// Its fields in the order of the file. A field may be there twice.
+    pub items: &'b [Item],
     /// The length of its fields together.
     length: usize,
     batch: &'b Batch,
 }
 
 impl<'b> JournalEntry<'b> {
-    /// The name and the value of a field of this entry, by its number.
+    /// The name and the value of a field of this entry.
     #[inline]
     #[must_use]
-    pub fn field(&self, number: u32) -> (&'b [u8], &'b [u8]) {
-        self.batch.field(number)
+    pub fn field(&self, item: Item) -> (&'b [u8], &'b [u8]) {
+        self.batch.field(item)
     }
 
-    /// How many different fields the batch has; numbers are below.
+    /// How many shared fields the batch has; numbers are below.
+    #[inline]
     #[must_use]
-    pub fn fields_of_batch(&self) -> usize {
-        self.batch.data.len()
+    pub fn shared_by_batch(&self) -> usize {
+        self.batch.shared.len()
     }
 }
 
@@ -137,10 +158,12 @@ pub struct Batch {
     pub(crate) side: Vec<u8>,
     /// The entries in order, unless they are of a journal.
     pub(crate) frames: Vec<Frame>,
-    /// The different fields of a journal's entries.
-    pub(crate) data: Vec<Datum>,
-    /// For each entry of a journal the numbers of its fields.
-    pub(crate) items: Vec<u32>,
+    /// The fields that a journal's entries may have in common, by their numbers.
+    pub(crate) shared: Vec<Datum>,
+    /// The fields that one of them alone has.
+    own: Vec<Datum>,
+    /// For each entry of a journal its fields.
+    pub(crate) items: Vec<Item>,
     /// The entries of a journal in order.
     pub(crate) stored: Vec<Stored>,
     /// What tells offsets of this input from the same ones of another; zeros where nothing does.
@@ -163,7 +186,8 @@ impl Batch {
         self.filled = 0;
         self.side.clear();
         self.frames.clear();
-        self.data.clear();
+        self.shared.clear();
+        self.own.clear();
         self.items.clear();
         self.stored.clear();
     }
@@ -184,9 +208,9 @@ impl Batch {
             }
         });
         let stored = self.stored.iter().map(|stored| {
-            let fields = &self.items[stored.start as usize..stored.end as usize];
+            let items = &self.items[stored.start as usize..stored.end as usize];
             Raw {
-                body: Body::Journal(JournalEntry { place: &stored.place, fields, length: stored.length, batch: self }),
+                body: Body::Journal(JournalEntry { place: &stored.place, items, length: stored.length, batch: self }),
                 offset: stored.offset,
                 truncated: false,
                 unfinished: false,
@@ -198,8 +222,9 @@ impl Batch {
 
     /// The name and the value of a field.
     #[inline]
-    fn field(&self, number: u32) -> (&[u8], &[u8]) {
-        let datum = &self.data[number as usize];
+    fn field(&self, item: Item) -> (&[u8], &[u8]) {
+        let index = (item.0 >> 1) as usize;
+        let datum = if item.0 & 1 == 0 { &self.shared[index] } else { &self.own[index] };
         let (name, value) = self.arena[datum.start as usize..datum.end as usize].split_at(datum.name as usize);
         (name, value.get(1..).unwrap_or_default())
     }
@@ -220,7 +245,24 @@ impl Batch {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let lines: u64 = self.frames.iter().map(|frame| u64::from(frame.end - frame.start)).sum();
-        lines + self.data.iter().map(|datum| u64::from(datum.end - datum.start)).sum::<u64>()
+        let fields = self.shared.iter().chain(&self.own);
+        lines + fields.map(|datum| u64::from(datum.end - datum.start)).sum::<u64>()
+    }
+
+    /// Adds what stands in the arena from `start` on as a field, with a name of that length.
+    #[inline]
+    pub(crate) fn add_field(&mut self, start: usize, name: usize, shared: bool) -> Item {
+        let fields = if shared { &mut self.shared } else { &mut self.own };
+        let item = Item((fields.len() as u32) << 1 | u32::from(!shared));
+        fields.push(Datum { start: start as u32, end: self.arena.len() as u32, name: name as u32 });
+        item
+    }
+
+    /// Adds a shared field.
+    pub(crate) fn add_shared(&mut self, field: &[u8], name: usize) -> Item {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(field);
+        self.add_field(start, name, true)
     }
 
     /// The next `wanted` bytes of the arena, to be read into. What was read counts once [`Batch::filled`] says so.

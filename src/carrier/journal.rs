@@ -7,7 +7,7 @@ use memchr::memchr2;
 use super::{Entry, Met, Pseudo, Transport, as_text};
 use crate::cursor;
 use crate::dictionary::{self, KeyId, Keys};
-use crate::entry::JournalEntry;
+use crate::entry::{Item, JournalEntry};
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
 use crate::names::{self, Names};
@@ -50,35 +50,38 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 /// Finds out the identifier and the message of an entry of a journal file, and nothing else.
 pub(super) fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
-    let Met { pairs, passed } = met;
-    for number in stored.fields {
-        if passed.get(*number as usize) == Some(&true) {
+    met.passed.resize(stored.shared_by_batch(), false);
+    for item in stored.items {
+        let passed = item.number().and_then(|number| met.passed.get_mut(number as usize));
+        if passed.as_deref() == Some(&true) {
             continue;
         }
-        let pair = pair(stored, *number, pairs);
-        if let (Some(id @ (KeyId::MESSAGE | KeyId::SYSLOG_IDENTIFIER)), Value::Text(text)) = (pair.id, pair.value) {
-            let place = if id == KeyId::MESSAGE { &mut entry.message } else { &mut entry.identifier };
-            place.get_or_insert(text.bytes);
-        } else {
-            if passed.len() <= *number as usize {
-                passed.resize(stored.fields_of_batch(), false);
+        let (name, value) = stored.field(*item);
+        let place = match name {
+            b"MESSAGE" => &mut entry.message,
+            b"SYSLOG_IDENTIFIER" => &mut entry.identifier,
+            _ => {
+                passed.into_iter().for_each(|passed| *passed = true);
+                continue;
             }
-            if let Some(place) = passed.get_mut(*number as usize) {
-                *place = true;
-            }
-        }
+        };
+        place.get_or_insert(value);
     }
 }
 
-/// A field of the batch, read for the first entry that has it.
+/// A field of an entry; one that is shared is read for the first that has it.
 #[inline]
-fn pair<'b>(stored: &JournalEntry<'b>, number: u32, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
+fn pair<'b>(stored: &JournalEntry<'b>, item: Item, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
+    let read = || {
+        let (name, value) = stored.field(item);
+        Pair::text(name, Text::plain(value))
+    };
+    let Some(number) = item.number() else { return read() };
     if let Some(Some(pair)) = pairs.get(number as usize) {
         return *pair;
     }
-    pairs.resize(stored.fields_of_batch(), None);
-    let (name, value) = stored.field(number);
-    let pair = Pair { number: number + 1, ..Pair::text(name, Text::plain(value)) };
+    let pair = Pair { number: number + 1, ..read() };
+    pairs.resize(stored.shared_by_batch(), None);
     if let Some(place) = pairs.get_mut(number as usize) {
         *place = Some(pair);
     }
@@ -110,8 +113,8 @@ pub(super) fn stored<'b>(
         add(b"__SEQNUM_ID", bump.alloc(cursor::hexadecimal(&place.seqnum_id)));
     }
     add(b"_BOOT_ID", bump.alloc(cursor::hexadecimal(&place.boot_id)));
-    for number in stored.fields {
-        let pair = pair(stored, *number, &mut met.pairs);
+    for item in stored.items {
+        let pair = pair(stored, *item, &mut met.pairs);
         if pair.id != Some(KeyId::BOOT_ID) {
             entry.fields.push(pair);
         }

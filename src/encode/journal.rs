@@ -62,17 +62,20 @@ impl View {
         self.head(entry.place, out);
         let View { form, shared, names, last, count, .. } = self;
         *count += 1;
-        names.resize(entry.fields_of_batch(), 0);
+        names.resize(entry.shared_by_batch(), 0);
         let mut run = Run::default();
-        for number in entry.fields {
-            let Some(known) = names.get_mut(*number as usize) else { continue };
-            shared.copy(*number, &mut run, out, |text| {
-                let (name, value) = entry.field(*number);
-                *known = names::hash(name) as u16;
-                field(*form, name, value, text);
-            });
+        for item in entry.items {
+            let name = if let Some(number) = item.number()
+                && let Some(known) = names.get_mut(number as usize)
+            {
+                shared.copy(number, &mut run, out, |text| *known = field(*form, entry.field(*item), text));
+                *known
+            } else {
+                shared.end(&mut run, out);
+                field(*form, entry.field(*item), out)
+            };
             if *form == Form::Json
-                && let Some(last) = last.get_mut(usize::from(*known))
+                && let Some(last) = last.get_mut(usize::from(name))
                 && std::mem::replace(last, *count) == *count
             {
                 out.truncate(start);
@@ -111,7 +114,8 @@ impl View {
     }
 }
 
-fn field(form: Form, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+/// Appends a field, and gives the number of its name.
+fn field(form: Form, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u16 {
     match form {
         _ if is_told(name) => {}
         Form::Export => export_field(name, value, out),
@@ -120,6 +124,7 @@ fn field(form: Form, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
             json_value(value, out);
         }
     }
+    names::hash(name) as u16
 }
 
 /// Whether the head of an entry says it already. Only the boot is stored as a field too; no writer stores the others.
@@ -200,7 +205,7 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
 fn grouped(entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
     let mut names: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
     let mut places = HashMap::new();
-    for (name, value) in entry.fields.iter().map(|number| entry.field(*number)).filter(|(name, _)| !is_told(name)) {
+    for (name, value) in entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_told(name)) {
         let place = *places.entry(name).or_insert_with(|| {
             names.push((name, Vec::new()));
             names.len() - 1
@@ -245,18 +250,19 @@ fn is_text(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Batch, Body, Datum, Stored};
+    use crate::entry::{Batch, Body, Stored};
 
-    /// A batch of entries with these fields, each of which it has once for each time that it is named.
+    /// A batch of entries with these fields, each of which it has once for each time that it is named. Every other one may
+    /// be shared.
     fn batch(entries: &[&[(&str, &str)]]) -> Batch {
         let mut batch = Batch::default();
         for fields in entries {
             let first = batch.items.len() as u32;
             for (name, value) in *fields {
-                let start = batch.arena.len() as u32;
+                let start = batch.arena.len();
                 batch.arena.extend_from_slice(format!("{name}={value}").as_bytes());
-                batch.items.push(batch.data.len() as u32);
-                batch.data.push(Datum { start, end: batch.arena.len() as u32, name: name.len() as u32 });
+                let item = batch.add_field(start, name.len(), batch.items.len().is_multiple_of(2));
+                batch.items.push(item);
             }
             let end = batch.items.len() as u32;
             batch.stored.push(Stored { place: Place::default(), offset: 0, start: first, end, length: 0 });

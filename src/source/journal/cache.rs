@@ -28,11 +28,23 @@ pub(super) enum Known {
     No,
     /// Nobody wants it.
     Unwanted,
-    /// The batch at hand has it under this number.
-    Here(u32),
+    /// The batch at hand has it.
+    Here(Here),
     /// Its bytes are here, but the batch at hand does not have it.
     Elsewhere(Kept),
 }
+
+/// A field that the batch at hand has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Here {
+    /// Its number there.
+    pub(super) number: u32,
+    /// Its length in bytes.
+    pub(super) length: u32,
+}
+
+/// How many fields of the batch at hand are found without a look into the map. They fit into the processor's first cache.
+const RECENT: usize = 1024;
 
 /// Spreads the bits of a key. Offsets that collide cost time, and no file has enough of them for much.
 #[derive(Default)]
@@ -55,18 +67,30 @@ impl Hasher for Spread {
 }
 
 /// The fields of all files of a source, by [`key`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
     fields: HashMap<u64, Kept, BuildHasherDefault<Spread>>,
+    /// Those of the batch at hand that were met last, each in the one place where it may be.
+    recent: Box<[(u64, Here)]>,
     bytes: Vec<u8>,
     /// The batch at hand.
     batch: u32,
 }
 
+/// The key of no field: there are not that many files.
+const NO_KEY: u64 = u64::MAX;
+
 /// The key of a field: its file and its offset.
 #[inline]
 pub(super) fn key(file: usize, at: u32) -> u64 {
     (file as u64) << 32 | u64::from(at)
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        let nothing = (NO_KEY, Here { number: 0, length: 0 });
+        Cache { fields: HashMap::default(), recent: vec![nothing; RECENT].into(), bytes: Vec::new(), batch: 0 }
+    }
 }
 
 impl Cache {
@@ -77,15 +101,29 @@ impl Cache {
             self.batch = 0;
         }
         self.batch += 1;
+        self.forget_recent();
+    }
+
+    fn forget_recent(&mut self) {
+        self.recent.iter_mut().for_each(|(key, _)| *key = NO_KEY);
     }
 
     /// What is known of a field.
     #[inline]
-    pub(super) fn find(&self, key: u64) -> Known {
+    pub(super) fn find(&mut self, key: u64) -> Known {
+        let mut place = Spread::default();
+        place.write_u64(key);
+        let Some((known, here)) = self.recent.get_mut(place.finish() as usize % RECENT) else { return Known::No };
+        if *known == key {
+            return Known::Here(*here);
+        }
         match self.fields.get(&key) {
             None => Known::No,
             Some(kept) if kept.start == kept.end => Known::Unwanted,
-            Some(kept) if kept.batch == self.batch => Known::Here(kept.number),
+            Some(kept) if kept.batch == self.batch => {
+                (*known, *here) = (key, Here { number: kept.number, length: kept.end - kept.start });
+                Known::Here(*here)
+            }
             Some(kept) => Known::Elsewhere(*kept),
         }
     }
@@ -119,6 +157,7 @@ impl Cache {
     /// Forgets all fields. Those that the batch at hand has stay in it, and may come into it once more.
     pub(super) fn forget(&mut self) {
         self.fields.clear();
+        self.forget_recent();
         self.bytes.clear();
     }
 }

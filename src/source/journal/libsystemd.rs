@@ -22,7 +22,7 @@ use super::range::{Boot, Range};
 use super::reader::{IDENTIFIER, WORTH, WORTH_FACTOR};
 use super::{Interest, JournalSettings};
 use crate::cursor::{self, Cursor, Place};
-use crate::entry::{Batch, Stored};
+use crate::entry::{Batch, Item, Stored};
 use crate::source::{Damaged, Fill, Input, Skipped, Source, SourceError};
 
 /// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
@@ -296,8 +296,8 @@ impl LibsystemdSource<'_> {
                 self.note(Damage::Oversized);
             } else if let Some(name) = name_len(bytes) {
                 if self.interest.field(bytes.get(..name).unwrap_or_default()) {
-                    let number = self.number(bytes, name, batch);
-                    batch.items.push(number);
+                    let item = self.item(bytes, name, batch);
+                    batch.items.push(item);
                     length += bytes.len();
                 }
             } else {
@@ -310,20 +310,20 @@ impl LibsystemdSource<'_> {
         self.journal = Some(journal);
     }
 
-    /// The number of a field in the batch, which has it from now on.
-    fn number(&mut self, bytes: &[u8], name: usize, batch: &mut Batch) -> u32 {
+    /// A field as the batch has it, from now on.
+    fn item(&mut self, bytes: &[u8], name: usize, batch: &mut Batch) -> Item {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
         let hash = hasher.finish();
         if let Some(number) = self.numbers.get(&hash)
-            && let Some(datum) = batch.data.get(*number as usize)
+            && let Some(datum) = batch.shared.get(*number as usize)
             && batch.arena.get(datum.start as usize..datum.end as usize) == Some(bytes)
         {
-            return *number;
+            return Item::shared(*number);
         }
-        let number = super::append(batch, bytes, name as u32);
-        self.numbers.insert(hash, number);
-        number
+        let item = batch.add_shared(bytes, name);
+        self.numbers.extend(item.number().map(|number| (hash, number)));
+        item
     }
 
     #[cold]

@@ -43,7 +43,7 @@ use reader::{Life, Reader};
 
 use super::{Damaged, Fill, Input, Member, Skipped, Source, SourceError};
 use crate::cursor::{Cursor, Place};
-use crate::entry::{Batch, Datum, Stored};
+use crate::entry::{Batch, Item, Stored};
 use crate::position::{JournalPosition, Position};
 
 pub use dir::Namespace;
@@ -413,13 +413,14 @@ impl<'r> JournalSource<'r> {
                 break;
             }
             let key = key(index, *at);
-            let number = match self.cache.find(key) {
-                Known::Here(number) => number,
+            let (item, bytes) = match self.cache.find(key) {
+                Known::Here(here) => (Item::shared(here.number), here.length as usize),
                 Known::Unwanted => continue,
                 Known::Elsewhere(kept) => {
-                    let number = append(batch, self.cache.bytes(&kept), kept.name);
-                    self.cache.number(key, number);
-                    number
+                    let bytes = self.cache.bytes(&kept);
+                    let (item, length) = (batch.add_shared(bytes, kept.name as usize), bytes.len());
+                    self.cache.number(key, item.number().unwrap_or_default());
+                    (item, length)
                 }
                 Known::No => {
                     let from = batch.arena.len();
@@ -435,19 +436,18 @@ impl<'r> JournalSource<'r> {
                         self.cache.keep(key, b"", 0, 0);
                         continue;
                     }
-                    let number = batch.data.len() as u32;
-                    let (end, name) = (batch.arena.len(), datum.name_len as u32);
-                    batch.data.push(Datum { start: from as u32, end: end as u32, name });
                     // In a live file it may be that the other entries are not linked yet, or not written.
-                    if datum.shared || reader.life != Life::Over {
-                        self.cache.keep(key, batch.arena.get(from..).unwrap_or_default(), name, number);
+                    let shared = datum.shared || reader.life != Life::Over;
+                    let item = batch.add_field(from, datum.name_len, shared);
+                    let bytes = batch.arena.get(from..).unwrap_or_default();
+                    if let Some(number) = item.number() {
+                        self.cache.keep(key, bytes, datum.name_len as u32, number);
                     }
-                    number
+                    (item, bytes.len())
                 }
             };
-            batch.items.push(number);
-            let datum = &batch.data[number as usize];
-            length += (datum.end - datum.start) as usize;
+            batch.items.push(item);
+            length += bytes;
         }
         let end = batch.items.len() as u32;
         let offset = file::offset(reader.at);
@@ -474,13 +474,6 @@ impl<'r> JournalSource<'r> {
         self.skipped.others += reader.skipped;
         reader.damages(&mut self.damages);
     }
-}
-
-fn append(batch: &mut Batch, bytes: &[u8], name: u32) -> u32 {
-    let start = batch.arena.len();
-    batch.arena.extend_from_slice(bytes);
-    batch.data.push(Datum { start: start as u32, end: batch.arena.len() as u32, name });
-    batch.data.len() as u32 - 1
 }
 
 impl Source for JournalSource<'_> {

@@ -1,15 +1,15 @@
 use super::*;
 
 /// The number of a field in the batch at hand.
-fn here(cache: &Cache, key: u64) -> Option<u32> {
+fn here(cache: &mut Cache, key: u64) -> Option<u32> {
     match cache.find(key) {
-        Known::Here(number) => Some(number),
+        Known::Here(here) => Some(here.number),
         _ => None,
     }
 }
 
 /// The bytes of a field that is kept, whether the batch at hand has it or not.
-fn kept(cache: &Cache, key: u64) -> Option<&[u8]> {
+fn kept(cache: &mut Cache, key: u64) -> Option<&[u8]> {
     match cache.find(key) {
         Known::No => None,
         Known::Unwanted => Some(b""),
@@ -24,11 +24,11 @@ fn a_field_is_known_once_it_is_kept() {
     let (field, other) = (key(0, 7), key(1, 7));
     assert!(matches!(cache.find(field), Known::No));
     cache.keep(field, b"NAME=value", 4, 3);
-    assert_eq!(here(&cache, field), Some(3));
+    assert_eq!(here(&mut cache, field), Some(3));
     assert!(matches!(cache.find(other), Known::No), "the same place of another file");
     cache.keep(other, b"", 0, 0);
     assert!(matches!(cache.find(other), Known::Unwanted));
-    assert_eq!(kept(&cache, field), Some(&b"NAME=value"[..]));
+    assert_eq!(kept(&mut cache, field), Some(&b"NAME=value"[..]));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_number_is_of_one_batch() {
     assert_eq!((cache.bytes(&found), found.name), (&b"NAME=value"[..], 4));
     assert!(matches!(cache.find(unwanted), Known::Unwanted));
     cache.number(field, 0);
-    assert_eq!(here(&cache, field), Some(0));
+    assert_eq!(here(&mut cache, field), Some(0));
     // What is not kept has no number either.
     cache.number(key(0, 3), 5);
     assert!(matches!(cache.find(key(0, 3)), Known::No));
@@ -54,7 +54,7 @@ fn batches_may_be_counted_to_the_end() {
     let mut cache = Cache { batch: u32::MAX - 1, ..Cache::default() };
     cache.begin();
     cache.keep(key(0, 1), b"A=1", 1, 0);
-    assert_eq!(here(&cache, key(0, 1)), Some(0));
+    assert_eq!(here(&mut cache, key(0, 1)), Some(0));
     cache.begin();
     assert!(matches!(cache.find(key(0, 1)), Known::No), "the first batch again, with nothing in it");
 }
@@ -69,7 +69,7 @@ fn any_place_in_any_file_is_one() {
     for round in 0..3 {
         for (number, key) in keys().enumerate() {
             cache.keep(key, format!("N={number}").as_bytes(), 1, number as u32);
-            assert_eq!(here(&cache, key), Some(number as u32), "{key:x}, round {round}");
+            assert_eq!(here(&mut cache, key), Some(number as u32), "{key:x}, round {round}");
         }
         assert_eq!(cache.fields.len(), 16, "round {round}");
     }
@@ -84,7 +84,7 @@ fn one_place_kept_again_and_again_fills_nothing() {
         cache.keep(key(0, 0), b"", 0, 0);
     }
     assert!(matches!(cache.find(key(0, 0)), Known::Unwanted));
-    assert_eq!(here(&cache, key(5, 5)), Some(0), "nothing was forgotten for it");
+    assert_eq!(here(&mut cache, key(5, 5)), Some(0), "nothing was forgotten for it");
     assert_eq!(cache.fields.len(), 2);
 }
 
@@ -98,15 +98,15 @@ fn fields_are_kept_up_to_a_limit() {
         cache.keep(key(0, at), &value(at), 1, at);
     }
     for at in 0..most {
-        assert_eq!(here(&cache, key(0, at)), Some(at));
-        assert_eq!(kept(&cache, key(0, at)), Some(value(at).as_slice()));
+        assert_eq!(here(&mut cache, key(0, at)), Some(at));
+        assert_eq!(kept(&mut cache, key(0, at)), Some(value(at).as_slice()));
     }
     let capacity = cache.fields.capacity();
     assert_eq!(cache.fields.len(), FIELDS);
     // One more, and all others are forgotten.
     cache.keep(key(0, most), b"ONE=more", 3, 9);
     assert_eq!(cache.fields.len(), 1);
-    assert_eq!(here(&cache, key(0, most)), Some(9));
+    assert_eq!(here(&mut cache, key(0, most)), Some(9));
     for at in 0..10 * most {
         cache.keep(key(1, at), b"", 0, 0);
         assert!(cache.fields.len() <= FIELDS && cache.fields.capacity() == capacity);
@@ -120,7 +120,7 @@ fn bytes_are_kept_up_to_a_limit() {
     let half = vec![b'x'; BYTES / 2];
     cache.keep(key(0, 1), &half, 1, 1);
     cache.keep(key(0, 2), &half, 1, 2);
-    assert_eq!((here(&cache, key(0, 1)), here(&cache, key(0, 2))), (Some(1), Some(2)));
+    assert_eq!((here(&mut cache, key(0, 1)), here(&mut cache, key(0, 2))), (Some(1), Some(2)));
     cache.keep(key(0, 3), b"A=1", 1, 3);
     assert_eq!((cache.fields.len(), cache.bytes.len()), (1, 3), "the others made room");
     cache.keep(key(0, 4), &vec![b'x'; BYTES + 1], 1, 4);
@@ -139,5 +139,5 @@ fn what_is_forgotten_may_be_kept_anew() {
     assert_eq!((cache.fields.len(), cache.bytes.len()), (0, 0));
     assert!((0..5000).all(|at| matches!(cache.find(key(0, at)), Known::No)));
     cache.keep(key(0, 0), b"B=2", 1, 6);
-    assert_eq!((here(&cache, key(0, 0)), kept(&cache, key(0, 0))), (Some(6), Some(&b"B=2"[..])));
+    assert_eq!((here(&mut cache, key(0, 0)), kept(&mut cache, key(0, 0))), (Some(6), Some(&b"B=2"[..])));
 }
