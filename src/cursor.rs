@@ -70,24 +70,27 @@ impl CursorWriter {
 /// The length of a cursor with all digits: two ids, four numbers, six names, five separators.
 pub const MAX_LENGTH: usize = 2 * 32 + 4 * 16 + 6 * 2 + 5;
 
-/// The two hexadecimal digits of each byte.
-const HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
+/// A number as 16 hexadecimal digits, the first one in the highest byte.
+#[inline]
+fn digits(number: u64) -> u128 {
+    // Each step halves what stands together, until each half byte has a byte.
+    let mut halves = u128::from(number);
+    halves = (halves << 32 | halves) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
+    halves = (halves << 16 | halves) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
+    halves = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
+    halves = (halves << 4 | halves) & 0x0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f;
+    let each = u128::from_ne_bytes([1; 16]);
+    let letters = (halves + 6 * each) >> 4 & each;
+    halves + u128::from(b'0') * each + u128::from(b'a' - b'9' - 1) * letters
+}
 
 /// An id as 32 hexadecimal digits.
 #[must_use]
 pub fn hexadecimal(id: &[u8; 16]) -> [u8; 32] {
+    let id = u128::from_be_bytes(*id);
     let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
-        pair.copy_from_slice(&HEX[usize::from(*byte)]);
+    for (part, half) in text.chunks_exact_mut(16).zip([(id >> 64) as u64, id as u64]) {
+        part.copy_from_slice(&digits(half).to_be_bytes());
     }
     text
 }
@@ -122,13 +125,11 @@ fn put([s, b]: [Option<&[u8; 32]>; 2], [i, m, t, x]: [Option<u64>; 4], out: &mut
 
 /// Appends a number in hexadecimal digits.
 fn put_number(value: u64, out: &mut Vec<u8>) {
-    let mut text = [0; 16];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(value.to_be_bytes()) {
-        pair.copy_from_slice(&HEX[usize::from(byte)]);
-    }
     // Without leading zeros, but zero itself has a digit.
     let zeros = (value | 1).leading_zeros() / 4;
-    out.extend_from_slice(&text[zeros as usize..]);
+    // One copy of a fixed size costs less than one of the exact length.
+    out.extend_from_slice(&(digits(value) << (8 * zeros)).to_be_bytes());
+    out.truncate(out.len() - zeros as usize);
 }
 
 /// A 128-bit id as 32 hexadecimal digits of either case; none if it is anything else.

@@ -88,16 +88,29 @@ pub fn unclean(bytes: &[u8], at: usize) -> usize {
     )
 }
 
-/// The next byte that `journalctl -o json` does not print as it is: `"`, `\\`, a control character, delete, or not ASCII.
+/// Appends bytes from `at` up to the next one that `journalctl -o json` does not print as it is, and gives its position:
+/// `"`, `\\`, a control character, delete, or not ASCII.
 #[inline]
 #[must_use]
-pub fn unprintable(bytes: &[u8], at: usize) -> usize {
-    find(
-        bytes,
-        at,
-        |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f),
-        |byte| !(b' '..0x7f).contains(&byte) || matches!(byte, b'"' | b'\\'),
-    )
+pub fn copy_printable(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    // Most such runs are short, so blocks are copied whole, and what is too much is taken back.
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
+        out.extend_from_slice(block);
+        let block = bytemuck::cast(*block);
+        let stops = below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f);
+        let mask = stops.to_bitmask();
+        if mask != 0 {
+            let kept = mask.trailing_zeros() as usize;
+            out.truncate(out.len() - WIDTH + kept);
+            return at + kept;
+        }
+        at += WIDTH;
+    }
+    let is_stop = |byte: &u8| !(b' '..0x7f).contains(byte) || matches!(byte, b'"' | b'\\');
+    let rest = bytes.get(at..).unwrap_or_default();
+    let run = rest.get(..rest.iter().position(is_stop).unwrap_or(rest.len())).unwrap_or_default();
+    out.extend_from_slice(run);
+    at + run.len()
 }
 
 /// One bit for each of 64 bytes that `class` holds for, the first byte lowest.

@@ -159,35 +159,29 @@ fn json_key(name: &[u8], out: &mut Vec<u8>) {
 fn json_value(value: &[u8], out: &mut Vec<u8>) {
     let before = out.len();
     out.push(b'"');
-    let (mut start, mut at) = (0, 0);
-    let mut ascii = true;
+    let (mut at, mut ascii, mut printable) = (0, true, true);
     loop {
-        at = scan::unprintable(value, at);
-        let short = match value.get(at) {
+        at = scan::copy_printable(value, at, out);
+        match value.get(at) {
             None => break,
-            Some(byte @ (b'"' | b'\\')) => *byte,
-            Some(b'\n') => b'n',
-            Some(b'\t') => b't',
-            Some(0x80..) => {
+            Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),
+            Some(b'\n') => out.extend_from_slice(b"\\n"),
+            Some(b'\t') => out.extend_from_slice(b"\\t"),
+            Some(byte @ 0x80..) => {
                 ascii = false;
-                at += 1;
-                continue;
+                out.push(*byte);
             }
             Some(_) => {
-                out.truncate(before);
-                return json_bytes(value, out);
+                printable = false;
+                break;
             }
-        };
-        out.extend_from_slice(value.get(start..at).unwrap_or_default());
-        out.extend_from_slice(&[b'\\', short]);
+        }
         at += 1;
-        start = at;
     }
-    if !ascii && !is_text(value) {
+    if !printable || !ascii && !is_text(value) {
         out.truncate(before);
         return json_bytes(value, out);
     }
-    out.extend_from_slice(value.get(start..).unwrap_or_default());
     out.push(b'"');
 }
 
