@@ -30,6 +30,15 @@ fn what_was_read_before_the_damage_is_kept() {
     assert_eq!(read(r#"{"a":"1"}{"b":"2"}"#), (vec!["a:1".into(), r#"rest:{"b":"2"}"#.into()], vec!["bad-json"]));
     assert_eq!(read(r#"{"a":01}"#), (vec![], vec!["bad-json"]));
     assert_eq!(read("{}"), (vec![], vec![]));
+    assert_eq!(read("{} x"), (vec![], vec!["bad-json"]));
+}
+
+#[test]
+fn white_space_may_stand_anywhere() {
+    let wanted = (vec!["a:1".to_owned(), "b:2".to_owned()], vec![]);
+    for text in [r#"{"a":"1","b":"2"}"#, "\t{ \"a\" :\n\"1\" ,\"b\":\r\"2\" } ", "{\"a\":\"1\", \"b\":\"2\"\n}"] {
+        assert_eq!(read(text), wanted, "{text:?}");
+    }
 }
 
 proptest! {
