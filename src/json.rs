@@ -74,35 +74,27 @@ impl<'b> Scanner<'b> {
     /// `kept` follows the position up to which everything is in `pairs`.
     fn object(&mut self, pairs: &mut Vec<Pair<'b>>, limit: usize, kept: &mut usize) -> Option<()> {
         self.take(b'{')?;
-        let mut last = self.peek()? == b'}';
-        while !last {
+        let mut separator = (self.peek()? != b'}').then_some(b',');
+        while separator == Some(b',') {
             if pairs.len() >= limit {
                 self.flaws.add(Flaw::TooManyPairs);
                 return None;
             }
+            self.peek()?;
             let key = self.key()?;
             self.pair(key, pairs)?;
             *kept = self.at;
-            // As a rule nothing else stands between two members.
-            if let Some([b',', b'"']) = self.text.get(self.at..self.at + 2) {
+            separator = Some(self.peek()?);
+            if matches!(separator, Some(b',' | b'}')) {
                 self.at += 1;
                 *kept = self.at;
-                continue;
-            }
-            match self.peek()? {
-                b',' => {
-                    self.at += 1;
-                    *kept = self.at;
-                    self.peek()?;
-                }
-                b'}' => {
-                    last = true;
-                    *kept = self.at + 1;
-                }
-                _ => return None,
+            } else {
+                return None;
             }
         }
-        self.at += 1;
+        if separator.is_none() {
+            self.at += 1;
+        }
         self.peek().is_none().then_some(())
     }
 
