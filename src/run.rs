@@ -286,15 +286,15 @@ impl Run<'_> {
         }
     }
 
-    /// Reads an input that comes by itself. What is an archive, known by its path or only when it is read, has journals too.
+    /// Reads an input that comes by itself. What is an archive, known by its path or only when it is read, has journals too,
+    /// and what comes through a pipe may be one.
     fn stream(&mut self, input: &Input, archive: Option<&Path>, config: &Config, rules: &Rules) -> Result<(), Stop> {
         if config.verbose {
             report::diagnostic(format_args!("reading {input}"));
         }
         let opened = match archive {
             Some(path) => source::open_archive(path, !rules.raw, &config.source),
-            None if rules.raw => Err(SourceError::NoJournal { input: input.clone() }),
-            None => source::open(input, &config.source),
+            None => source::open(input, !rules.raw, &config.source),
         };
         let members = match opened {
             Ok(mut source) => self.read(source.as_mut()).map(|()| source.journals())?,

@@ -150,8 +150,10 @@ fn journals_in_an_archive_are_one_journal() {
         fs::write(folder.path().join("inside.tar.packed"), pack(&inside)).unwrap();
         assert_eq!(told("inside.tar"), expected, "{ending} in an archive");
         assert_eq!(told("inside.tar.packed"), expected, "{ending} in an archive that is compressed");
-        let output = ends(katalog().stdin(piped(&pack(&plain))), 0);
-        assert!(output.stdout == expected[1].as_bytes(), "{name} from a pipe");
+        for (arguments, expected) in runs.iter().zip(&expected) {
+            let output = ends(katalog().args(*arguments).stdin(piped(&pack(&plain))), 0);
+            assert!(output.stdout == expected.as_bytes(), "{name} from a pipe, {arguments:?}");
+        }
 
         if ending.is_empty() {
             continue;
@@ -168,6 +170,56 @@ fn journals_in_an_archive_are_one_journal() {
         assert_eq!(told("j"), expected, "with a copy in {ending}");
         fs::remove_file(folder.path().join(name)).unwrap();
     }
+}
+
+#[test]
+fn a_journal_may_come_through_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = file(&Shape::default(), &services(60));
+    fs::write(folder.path().join("x.journal"), &journal).unwrap();
+    fs::write(folder.path().join("kata.log"), b"level=info msg=log name=kata-agent\n").unwrap();
+    for arguments in [
+        &["--format", "export"][..],
+        &["--format", "journal-json", "--threads", "3"],
+        &[],
+        &["--threads", "3", "--others", "pass"],
+        &["--lines", "7"],
+        &["--sort", "time"],
+        &["--record-id", "id"],
+    ] {
+        let expected = told(folder.path(), &[&["x.journal"], arguments].concat());
+        assert!(!expected.is_empty());
+        for (ending, pack) in PACKINGS.iter().copied() {
+            let output = ends(katalog().args(arguments).stdin(piped(&pack(&journal))), 0);
+            assert!(output.stdout == expected.as_bytes(), "{arguments:?}, {ending}");
+        }
+    }
+    // Beside other inputs it has its place among them.
+    let expected = ["x.journal", "kata.log"].map(|name| told(folder.path(), &[name])).concat();
+    let output = ends(katalog().current_dir(folder.path()).args(["-", "kata.log"]).stdin(piped(&journal)), 0);
+    assert!(output.stdout == expected.as_bytes());
+}
+
+#[test]
+fn of_a_pipe_that_holds_half_a_journal_or_none_it_is_said() {
+    let journal = file(&Shape::default(), &services(2000));
+    for (ending, pack) in PACKINGS.iter().copied() {
+        let whole = pack(&journal);
+        let output = katalog().args(["--stats", "json"]).stdin(piped(&whole[..whole.len() / 2])).output().unwrap();
+        let code = if ending.is_empty() { 0 } else { 65 };
+        assert_eq!(output.status.code(), Some(code), "{ending}: {}", errors(&output));
+        assert!(counted(&output)["damage"]["truncated-file"] == 1, "{ending}: {}", errors(&output));
+        if !ending.is_empty() {
+            assert!(errors(&output).contains("failed to read standard input: its "), "{}", errors(&output));
+        }
+    }
+    for input in [b"level=info msg=log name=kata-agent\n".as_slice(), b""] {
+        let output = ends(katalog().args(["--format", "export"]).stdin(piped(input)), 65);
+        assert!(errors(&output).contains("standard input: it is no journal file, and --format export"));
+        assert!(output.stdout.is_empty());
+    }
+    let output = ends(katalog().args(["--journal-backend", "libsystemd"]).stdin(piped(&journal)), 65);
+    assert!(errors(&output).contains("leave out --journal-backend"), "{}", errors(&output));
 }
 
 #[test]

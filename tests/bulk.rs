@@ -120,7 +120,7 @@ fn what_is_done_grows_up_to_the_size_of_the_input() {
     let log = fixtures("inputs/node.ndjson");
     let size = log.metadata().unwrap().len();
     let settings = Settings { block: 4096, ..Settings::default() };
-    read("log", source::open(&Input::File(log), &settings).unwrap().as_mut(), size);
+    read("log", source::open(&Input::File(log), true, &settings).unwrap().as_mut(), size);
     let journals = [fixtures("fuzz/journal/regular"), fixtures("fuzz/journal/boots")];
     let size = journals.iter().map(|journal| journal.metadata().unwrap().len()).sum();
     let (mut journal, _) = source::open_journals(&journals, &JournalSettings::default(), 256, &All);

@@ -30,10 +30,10 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
-    /// The input is a journal file that comes through a pipe.
+    /// A file that is followed as a log is a journal file.
     #[error(
-        "failed to read {}: it holds a systemd journal file, which can be read only where it is a file by itself; \
-         write it to one, and name that",
+        "failed to read {}: it holds a systemd journal file, and a pattern names only log files; name the file or its \
+         directory",
         .input.quoted()
     )]
     Journal {

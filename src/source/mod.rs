@@ -97,7 +97,7 @@ pub trait Source {
         Vec::new()
     }
 
-    /// The journal files that an archive holds, once it was read to its end.
+    /// The journal files that an archive holds, or the one that a pipe held, once it was read to its end.
     fn journals(&mut self) -> Vec<Member> {
         Vec::new()
     }
@@ -112,7 +112,7 @@ pub enum Notice {
     PassedOver(Input),
 }
 
-/// A journal file that an archive holds: where its bytes are, under the name of the member.
+/// A journal file that is not read under its own name: where its bytes are, and what it is called.
 #[derive(Clone, Debug)]
 pub struct Member {
     path: PathBuf,

@@ -269,8 +269,8 @@ pub fn open_journals<'r>(
     }
 }
 
-/// Opens the journals at these paths, and members of an archive, for several threads; none where that cannot be: what is followed, or gone on with, or
-/// of which only the end is wanted, is read in one go, and so is what libsystemd reads.
+/// Opens the journals at these paths, and members of an archive, for several threads; none where that cannot be: what is
+/// followed, or gone on with, or of which only the end is wanted, is read in one go, and so is what libsystemd reads.
 #[must_use]
 pub fn open_pieces<'r>(
     paths: &[PathBuf],
@@ -284,7 +284,8 @@ pub fn open_pieces<'r>(
     pieces.then(|| journal::open_pieces(paths, members, settings, block, interest))
 }
 
-/// Opens the journals of an archive as one source, and says what of them cannot be read. A run cannot go on with them.
+/// Opens the journals of an archive, or the one that came through a pipe, as one source, and says what of them cannot be
+/// read. A run cannot go on with them.
 #[must_use]
 pub fn open_members<'r>(
     members: Vec<Member>,
@@ -299,7 +300,7 @@ pub fn open_members<'r>(
     let (source, mut errors) = journal::open(&[], members, settings, block, interest);
     errors.extend(refused.map(|member| SourceError::JournalRefused {
         input: Input::File(member.path),
-        cause: "it is in an archive, where libsystemd cannot read it; leave out --journal-backend".to_owned(),
+        cause: "libsystemd reads only what is a file by itself; leave out --journal-backend".to_owned(),
     }));
     (Box::new(Once(source)), errors)
 }
@@ -335,12 +336,13 @@ pub fn open_files(
     (Box::new(source), errors)
 }
 
-/// Opens an input. Nothing is read yet, so what it holds shows with the first batch.
+/// Opens an input. Nothing is read yet, so what it holds shows with the first batch. Without `logs`, only the journals
+/// that it holds are read.
 ///
 /// # Errors
 ///
 /// Fails when the input does not exist, may not be read, or is a directory.
-pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let opened = match input {
         Input::Stdin => standard_input(),
         Input::File(path) => File::open(path),
@@ -354,7 +356,7 @@ pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>
     let live = !kind.is_file();
     // Where it cannot be duplicated, reads wait.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
-    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings)))
+    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with(logs)))
 }
 
 /// Opens a file that is an archive. Without `logs`, only its journals are read.
@@ -365,7 +367,7 @@ pub fn open(input: &Input, settings: &Settings) -> Result<Box<dyn Source + Send>
 pub fn open_archive(path: &Path, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
-    Ok(Box::new(Stream::of_file(Extent::from(file), input, logs, settings)))
+    Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with(logs)))
 }
 
 /// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns

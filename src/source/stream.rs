@@ -11,6 +11,7 @@ use super::archive::tape::Tape;
 use super::codec::{Bytes, Content, Fault};
 use super::extent::Extent;
 use super::framer::{Framer, block_within_limits};
+use super::spill::Spill;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
 use crate::entry::Batch;
 
@@ -35,8 +36,10 @@ pub(super) struct Stream {
     settings: Settings,
     /// The file that it is, if it is one.
     file: Option<Extent>,
-    /// Of an archive the logs are read too.
+    /// What is no journal, by itself or in an archive, is read too.
     logs: bool,
+    /// The journal that it has turned out to be.
+    journal: Option<Member>,
     framer: Framer,
     /// The beginning of an entry whose end comes with the next batch.
     carry: Vec<u8>,
@@ -67,6 +70,7 @@ impl Stream {
             settings: *settings,
             file: None,
             logs: true,
+            journal: None,
             longest_stay: block + 8 * framer.max_line(),
             keep: 2 * block + framer.max_line(),
             framer,
@@ -78,9 +82,14 @@ impl Stream {
     }
 
     /// What is read from a file, beginning with its first byte.
-    pub(super) fn of_file(file: Extent, input: Input, logs: bool, settings: &Settings) -> Self {
+    pub(super) fn of_file(file: Extent, input: Input, settings: &Settings) -> Self {
         let stream = Self::new(Box::new(file.reader()), None, input, false, settings);
-        Self { file: Some(file), logs, ..stream }
+        Self { file: Some(file), ..stream }
+    }
+
+    /// The same; without `logs` only the journals that it holds are read.
+    pub(super) fn with(self, logs: bool) -> Self {
+        Self { logs, ..self }
     }
 
     /// A log whose first bytes were read already.
@@ -98,6 +107,14 @@ impl Stream {
             None => Tape::of_stream(head, bytes),
         };
         Archive::new(tape, &self.input, self.logs, &self.settings)
+    }
+
+    /// Puts what has turned out to be a journal into a file, without which it cannot be read.
+    fn put_aside(&mut self, head: &[u8]) -> Result<Fill, SourceError> {
+        self.state = State::Ended;
+        let (extent, failure) = Spill::new().put(&self.input, head, &mut self.bytes, Bytes::taken)?;
+        self.journal = Some(Member { path: self.input.to_string().into(), extent });
+        failure.map_or(Ok(Fill::End), Err)
     }
 
     fn archive(&mut self) -> Option<&mut Archive> {
@@ -146,6 +163,10 @@ impl Source for Stream {
             // for what the block still lacks.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
             match self.bytes.read(batch.room(ask.max(self.bytes.least()))) {
+                Ok(_) if !self.logs => {
+                    self.state = State::Ended;
+                    return Err(SourceError::NoJournal { input: self.input.clone() });
+                }
                 Ok(0) => {
                     self.framer.finish(batch, false);
                     self.state = State::Ended;
@@ -169,6 +190,7 @@ impl Source for Stream {
                     }
                     self.framer.compact(batch);
                 }
+                Err(Fault::Holds(Content::Journal, head)) => return self.put_aside(&head),
                 Err(Fault::Holds(Content::Archive, head)) => {
                     let mut archive = Box::new(self.unpack(head));
                     let filled = archive.fill(batch);
@@ -203,7 +225,8 @@ impl Source for Stream {
     }
 
     fn journals(&mut self) -> Vec<Member> {
-        self.archive().map(Archive::journals).unwrap_or_default()
+        let archived = self.archive().map(Archive::journals).unwrap_or_default();
+        archived.into_iter().chain(self.journal.take()).collect()
     }
 }
 

@@ -162,11 +162,11 @@ fn inputs_that_cannot_be_opened_say_why() {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().join("no such file");
     let settings = Settings::default();
-    let error = open(&name.clone().into(), &settings).err().unwrap();
+    let error = open(&name.clone().into(), true, &settings).err().unwrap();
     assert_eq!(error.exit_code(), 66);
     assert!(error.to_string().starts_with(&format!("failed to open {name:?} for reading: No such file")), "{error}");
 
-    let error = open(&directory.path().to_owned().into(), &settings).err().unwrap();
+    let error = open(&directory.path().to_owned().into(), true, &settings).err().unwrap();
     assert_eq!(error.exit_code(), 65);
     assert!(error.to_string().contains("is a directory"), "{error}");
     assert!(matches!(error, SourceError::Directory { .. }));
@@ -176,24 +176,11 @@ fn inputs_that_cannot_be_opened_say_why() {
 }
 
 #[test]
-fn journal_files_in_a_pipe_are_refused_with_a_way_out() {
-    let directory = tempfile::tempdir().unwrap();
-    let name = directory.path().join("system.journal");
-    fs::write(&name, b"LPKSHHRH\0\0\0\0\0\0\0\0").unwrap();
-    let mut source = open(&name.clone().into(), &Settings::default()).unwrap();
-    let (entries, error) = drain(&mut *source);
-    let error = error.unwrap();
-    assert!(entries.is_empty());
-    assert_eq!(error.exit_code(), 65);
-    assert!(error.to_string().ends_with("write it to one, and name that"), "{error}");
-}
-
-#[test]
 fn files_are_read_to_their_end() {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().join("kata.log");
     fs::write(&name, "one\ntwo").unwrap();
-    let mut source = open(&name.into(), &Settings::default()).unwrap();
+    let mut source = open(&name.into(), true, &Settings::default()).unwrap();
     let mut batch = Batch::default();
     assert_eq!(next(&mut *source, &mut batch), (Fill::End, strings(&["one", "two"])));
 }
