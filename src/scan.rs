@@ -140,26 +140,20 @@ pub fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
             if in_string {
                 inside = !inside;
             }
-            // `[` and `{` differ in one bit only, and so do `]` and `}`.
-            let opens = bits(block, |part| eq(part | i8x16::splat(0x20), b'{')) & !inside;
-            let closes = bits(block, |part| eq(part | i8x16::splat(0x20), b'}')) & !inside;
-            if depth > closes.count_ones() {
-                depth = depth + opens.count_ones() - closes.count_ones();
-            } else {
-                // The end may be here: bracket by bracket.
-                let mut brackets = opens | closes;
-                while brackets != 0 {
-                    let place = brackets.trailing_zeros();
-                    if closes >> place & 1 == 0 {
-                        depth += 1;
-                    } else {
-                        depth = depth.saturating_sub(1);
-                        if depth == 0 {
-                            return Some(at + place as usize + 1);
-                        }
+            // `[` and `{` differ in one bit only, and so do `]` and `}`; most blocks have few of them.
+            let folded = |part| part | i8x16::splat(0x20);
+            let mut brackets = bits(block, |part| eq(folded(part), b'{') | eq(folded(part), b'}')) & !inside;
+            while brackets != 0 {
+                let place = brackets.trailing_zeros() as usize;
+                if matches!(block.get(place), Some(b'{' | b'[')) {
+                    depth += 1;
+                } else {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        return Some(at + place + 1);
                     }
-                    brackets &= brackets - 1;
                 }
+                brackets &= brackets - 1;
             }
             in_string = inside >> 63 != 0;
             at += 64;

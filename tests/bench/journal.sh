@@ -72,3 +72,10 @@ echo "|---|---|---|---|---|"
 pair "\`--format journal-json\`, \`journalctl -o json\`" --format journal-json -- -o json
 pair "records, \`journalctl -o json ${katas[*]}\`" -- -o json "${katas[@]}"
 pair "\`--format export\`, \`journalctl -o export\`" --format export -- -o export
+
+# What every reader has to do, and nothing else.
+cat=$(for ((round = 0; round < rounds; round++)); do
+    cpu $repeats cat "$corpus"/*.journal
+done | sort -n | awk '{ seconds[NR] = $1 } END { print seconds[int((NR + 1) / 2)] }')
+echo
+echo "\`cat\` of the files takes $cat s of CPU."
