@@ -356,7 +356,7 @@ pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn So
     let live = !kind.is_file();
     // Where it cannot be duplicated, reads wait.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
-    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with(logs)))
+    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(logs)))
 }
 
 /// Opens a file that is an archive. Without `logs`, only its journals are read.
@@ -367,7 +367,7 @@ pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn So
 pub fn open_archive(path: &Path, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
-    Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with(logs)))
+    Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with_logs(logs)))
 }
 
 /// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns

@@ -88,7 +88,7 @@ impl Stream {
     }
 
     /// The same; without `logs` only the journals that it holds are read.
-    pub(super) fn with(self, logs: bool) -> Self {
+    pub(super) fn with_logs(self, logs: bool) -> Self {
         Self { logs, ..self }
     }
 
