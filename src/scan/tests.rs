@@ -39,6 +39,10 @@ proptest! {
         prop_assert_eq!(quoted_stop(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"%\\".contains(&b)));
         prop_assert_eq!(unclean(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"\\".contains(&b)));
         prop_assert_eq!(json_special(&bytes, at), naive(&bytes, at, |b| b < b' ' || b"\"\\".contains(&b)));
+        let mut out = b"before".to_vec();
+        let end = copy_printable(&bytes, at, &mut out);
+        prop_assert_eq!(end, naive(&bytes, at, |b| !(b' '..0x7f).contains(&b) || b"\"\\".contains(&b)));
+        prop_assert_eq!(out, [b"before", &bytes[at..end]].concat());
     }
 
     #[test]
