@@ -173,6 +173,79 @@ fn journals_in_an_archive_are_one_journal() {
 }
 
 #[test]
+fn a_directory_is_read_as_an_archive_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(_, first), (_, second)] = journals();
+    let inner = tar([("kata/inner.log", b"level=info msg=inner name=kata-agent\n".as_slice())]);
+    let (_, pack) = PACKINGS[PACKINGS.len() - 1];
+    // In the order of their paths, as they are read.
+    let members: [(&str, &[u8]); 8] = [
+        ("bundle/etc/kata.toml", b"[hypervisor.qemu]\n"),
+        ("bundle/sos.tar", &inner),
+        ("bundle/var/log/journal/0123/system.journal", &second),
+        ("bundle/var/log/journal/0123/system@1.journal.packed", &pack(&first)),
+        ("bundle/var/log/kata/agent", b"free text of Kata's\n"),
+        ("bundle/var/log/messages", b"no identifier\nlevel=info msg=named name=kata-agent\n"),
+        ("bundle/var/log/zeros", &[0; 600]),
+        (
+            "bundle/z.log",
+            b"time=\"2024-05-06T07:08:09Z\" level=info msg=last name=containerd-shim-v2 source=virtcontainers\n",
+        ),
+    ];
+    for (name, bytes) in members {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(folder.path().join("bundle.tar"), tar(members)).unwrap();
+    // What an archive has no bytes of.
+    std::os::unix::fs::symlink("messages", folder.path().join("bundle/var/log/link.log")).unwrap();
+    std::os::unix::fs::symlink("..", folder.path().join("bundle/var/circle")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("bundle/kata.sock")).unwrap();
+    for arguments in [
+        &["--stats", "json"][..],
+        &["--threads", "3", "--record-id", "id"],
+        &["--others", "pass", "--lines", "7"],
+        &["--format", "export"],
+    ] {
+        let [expected, output] = ["bundle.tar", "bundle"]
+            .map(|name| ends(katalog().current_dir(folder.path()).arg(name).args(arguments), 0));
+        assert_eq!(errors(&output), errors(&expected), "{arguments:?}");
+        let [expected, output] = [expected, output].map(|output| String::from_utf8(output.stdout).unwrap());
+        assert_eq!(output, expected, "{arguments:?}");
+        assert!(output.lines().count() > 5, "{arguments:?}");
+    }
+    let said = ends(katalog().current_dir(folder.path()).args(["-v", "bundle"]), 0);
+    assert!(errors(&said).contains("bundle/var/log/zeros: passed over"), "{}", errors(&said));
+    ends(katalog().current_dir(folder.path()).args(["bundle", "--output-dir", "out"]), 0);
+    for component in ["agent", "runtime", "shimv2", "unknown"] {
+        assert!(folder.path().join(format!("out/{component}.ndjson")).exists(), "{component}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_of_a_directory_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], code| ends(katalog().current_dir(folder.path()).args(arguments), code);
+    fs::create_dir_all(folder.path().join("bundle/empty")).unwrap();
+    let none = "failed to read \"bundle\": it is a directory, and there are no journals in it";
+    assert!(errors(&run(&["bundle"], 65)).contains(none));
+    fs::write(folder.path().join("bundle/x.bin"), "of no interest").unwrap();
+    assert!(errors(&run(&["bundle"], 65)).contains(none));
+    fs::write(folder.path().join("bundle/kata.log"), "").unwrap();
+    assert!(run(&["bundle"], 0).stderr.is_empty(), "a log that has nothing in it");
+    assert!(errors(&run(&["--format", "export", "bundle"], 65)).contains(none), "logs are not what is asked for");
+    fs::write(folder.path().join("bundle/bad.log.gz"), b"\x1f\x8b\x08 nonsense").unwrap();
+    fs::create_dir(folder.path().join("bundle/journal")).unwrap();
+    fs::write(folder.path().join("bundle/journal/cut.journal"), b"LPKSHHRH and no more").unwrap();
+    fs::write(folder.path().join("bundle/empty/kata.log"), "level=info msg=one name=kata-agent\n").unwrap();
+    let output = run(&["bundle"], 65);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+    let said = errors(&output);
+    assert!(said.contains("bundle/bad.log.gz") && said.contains("bundle/journal/cut.journal"), "{said}");
+}
+
+#[test]
 fn a_journal_may_come_through_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let journal = file(&Shape::default(), &services(60));

@@ -20,10 +20,10 @@ pub enum SourceError {
         /// What the system said.
         cause: io::Error,
     },
-    /// The input is a directory without journal files.
+    /// The input is a directory without anything to read.
     #[error(
-        "failed to read {}: it is a directory, and it has no journal files, neither directly nor in directories of \
-         machines; name the files that are to be read",
+        "failed to read {}: it is a directory, and there are no journals in it and no files that are logs by their names; \
+         name the files that are to be read",
         .input.quoted()
     )]
     Directory {

@@ -10,6 +10,7 @@ mod error;
 mod export;
 mod extent;
 mod files;
+mod folder;
 mod framer;
 mod journal;
 mod open;

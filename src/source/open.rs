@@ -12,6 +12,7 @@ use std::str::FromStr;
 use super::codec::{self, Content};
 use super::extent::Extent;
 use super::files;
+use super::folder::Folder;
 use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
 use super::{Damaged, Fill, Member, Settings, Skipped, Source, SourceError};
@@ -82,7 +83,8 @@ impl FromStr for Input {
 pub enum Group {
     /// An input, read by itself.
     Stream(Input),
-    /// A tar archive, whose logs come one after the other and whose journals come in one order behind them.
+    /// A tar archive, or a directory that has no journals of its own: its logs come one after the other, and its journals in
+    /// one order behind them.
     Archive(PathBuf),
     /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
     /// settings ask for it.
@@ -162,7 +164,7 @@ fn is_file(file: &File) -> bool {
 }
 
 /// Puts the inputs that are journals together, in the place of the first. Where log files are `live`, to be followed or to
-/// be gone on with, they are put together too.
+/// be gone on with, they are put together too, and a directory without journals is one that will have some.
 #[must_use]
 pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<Group> {
     let mut groups = Vec::new();
@@ -172,11 +174,11 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<G
     for input in inputs {
         let path = input.path();
         match content_of(input) {
-            Some(Content::Journal) => {
+            Some(content) if content == Content::Journal || live && path.is_dir() => {
                 place.get_or_insert(groups.len());
                 journals.push(path.to_owned());
             }
-            Some(Content::Archive) => groups.push(Group::Archive(path.to_owned())),
+            Some(_) => groups.push(Group::Archive(path.to_owned())),
             None if live && is_log_file(path) => files.push(path.to_owned()),
             None => groups.push(Group::Stream(input.clone())),
         }
@@ -190,12 +192,14 @@ pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<G
     groups
 }
 
-/// What an input is that is no log: a directory is one of journals, and a file is what it begins as. None for a log, and
-/// for what can be read only once.
+/// What an input is that is no log: a directory is one of journals, or else like an archive, and a file is what it begins
+/// as. None for a log, and for what can be read only once.
 pub(super) fn content_of(input: &Input) -> Option<Content> {
     let path = input.path();
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Some(Content::Journal),
+        Ok(metadata) if metadata.is_dir() => {
+            Some(if journal::is_at(path) { Content::Journal } else { Content::Archive })
+        }
         // To open a pipe might wait, and to read from it would take the bytes away.
         Ok(metadata) if metadata.is_file() => match File::open(path) {
             Ok(file) => codec::content(Box::new(file)),
@@ -359,12 +363,15 @@ pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn So
     Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(logs)))
 }
 
-/// Opens a file that is an archive. Without `logs`, only its journals are read.
+/// Opens a file that is an archive, or a directory as one. Without `logs`, only its journals are read.
 ///
 /// # Errors
 ///
 /// Fails when the file does not exist or may not be read.
 pub fn open_archive(path: &Path, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+    if path.is_dir() {
+        return Ok(Box::new(Folder::new(path.to_owned(), logs, settings)));
+    }
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
     Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with_logs(logs)))

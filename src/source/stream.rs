@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -36,7 +37,11 @@ pub(super) struct Stream {
     settings: Settings,
     /// The file that it is, if it is one.
     file: Option<Extent>,
-    /// What is no journal, by itself or in an archive, is read too.
+    /// Where it is in the directory that is read; empty where it is an input itself.
+    within: PathBuf,
+    /// It may be a log by itself.
+    log: bool,
+    /// Of an archive the logs are read too.
     logs: bool,
     /// The journal that it has turned out to be.
     journal: Option<Member>,
@@ -69,6 +74,8 @@ impl Stream {
             input,
             settings: *settings,
             file: None,
+            within: PathBuf::new(),
+            log: true,
             logs: true,
             journal: None,
             longest_stay: block + 8 * framer.max_line(),
@@ -89,7 +96,13 @@ impl Stream {
 
     /// The same; without `logs` only the journals that it holds are read.
     pub(super) fn with_logs(self, logs: bool) -> Self {
-        Self { logs, ..self }
+        Self { log: logs, logs, ..self }
+    }
+
+    /// What is found in a directory, `within` it. Where it is neither a log by its name, nor a journal or an archive, it is
+    /// refused.
+    pub(super) fn found(self, within: PathBuf, is_log: bool) -> Self {
+        Self { log: self.log && is_log, within, ..self }
     }
 
     /// A log whose first bytes were read already.
@@ -106,15 +119,27 @@ impl Stream {
             Some(file) => Tape::of_extent(file),
             None => Tape::of_stream(head, bytes),
         };
-        Archive::new(tape, &self.input, self.logs, &self.settings)
+        Archive::new(tape, &self.input, self.within.clone(), self.logs, &self.settings)
     }
 
-    /// Puts what has turned out to be a journal into a file, without which it cannot be read.
+    /// Puts aside what has turned out to be a journal: as the file that it is, or unpacked into one.
     fn put_aside(&mut self, head: &[u8]) -> Result<Fill, SourceError> {
         self.state = State::Ended;
-        let (extent, failure) = Spill::new().put(&self.input, head, &mut self.bytes, Bytes::taken)?;
-        self.journal = Some(Member { path: self.input.to_string().into(), extent });
+        let (extent, failure) = match self.file.take().filter(|_| self.bytes.is_plain()) {
+            Some(file) => (file, None),
+            None => Spill::new().put(&self.input, head, &mut self.bytes, Bytes::taken)?,
+        };
+        let path = match &self.input {
+            Input::Stdin => "-".into(),
+            Input::File(path) => path.clone(),
+        };
+        self.journal = Some(Member { path, extent });
         failure.map_or(Ok(Fill::End), Err)
+    }
+
+    /// Whether it has turned out to be an archive.
+    pub(super) fn is_archive(&self) -> bool {
+        matches!(self.state, State::Archive(_))
     }
 
     fn archive(&mut self) -> Option<&mut Archive> {
@@ -163,7 +188,7 @@ impl Source for Stream {
             // for what the block still lacks.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
             match self.bytes.read(batch.room(ask.max(self.bytes.least()))) {
-                Ok(_) if !self.logs => {
+                Ok(_) if !self.log => {
                     self.state = State::Ended;
                     return Err(SourceError::NoJournal { input: self.input.clone() });
                 }

@@ -20,10 +20,10 @@ use super::stream::Stream;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source as _, SourceError};
 use crate::entry::Batch;
 use header::{Header, Kind};
-use names::Name;
 use tape::{Broken, Tape};
 
 pub(super) use header::{BLOCK, is_cut, judge};
+pub(super) use names::Name;
 
 /// An archive may have archives in it, but these none.
 const DEPTH: usize = 2;
@@ -35,7 +35,7 @@ const STEPS: usize = 1024;
 struct Level {
     /// Its name for messages.
     path: PathBuf,
-    /// Its name within the outermost archive.
+    /// Its name within the outermost archive, or the directory that is read.
     within: PathBuf,
     tape: Tape,
     /// Where the next header is expected.
@@ -70,8 +70,8 @@ struct Log {
 }
 
 impl Archive {
-    /// Reads an archive. Without `logs`, its journals only.
-    pub(super) fn new(tape: Tape, input: &Input, logs: bool, settings: &Settings) -> Archive {
+    /// Reads an archive, which may be `within` a directory that is read. Without `logs`, its journals only.
+    pub(super) fn new(tape: Tape, input: &Input, within: PathBuf, logs: bool, settings: &Settings) -> Archive {
         let path = match input {
             Input::Stdin => PathBuf::from("-"),
             Input::File(path) => path.clone(),
@@ -79,7 +79,7 @@ impl Archive {
         Archive {
             settings: *settings,
             logs,
-            levels: vec![Level::new(path, PathBuf::new(), tape)],
+            levels: vec![Level::new(path, within, tape)],
             log: None,
             spill: Spill::new(),
             journals: Vec::new(),
@@ -275,7 +275,7 @@ impl Level {
 }
 
 /// What tells the entries of a member from those of others, wherever the archive is stored.
-fn origin(within: &Path) -> [u8; 16] {
+pub(super) fn origin(within: &Path) -> [u8; 16] {
     let mut hash = SipHasher13::new();
     hash.write(within.as_os_str().as_bytes());
     hash.finish128().as_bytes()

@@ -21,18 +21,18 @@ const OTHERS: [&str; 8] = ["home", "mnt", "root", "run", "srv", "sos_logs", "tmp
 
 /// What a name says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Name {
+pub(in crate::source) struct Name {
     /// It is a log.
-    pub(super) is_log: bool,
+    pub(in crate::source) is_log: bool,
     /// It is Kata's log, so a line without an identifier is Kata's as well.
-    pub(super) is_own: bool,
+    pub(in crate::source) is_own: bool,
     /// It is a journal file. Whether it is decides what is in it; this counts where that cannot be read.
-    pub(super) is_journal: bool,
+    pub(in crate::source) is_journal: bool,
 }
 
 impl Name {
     /// What a member's path says.
-    pub(super) fn of(path: &Path) -> Name {
+    pub(in crate::source) fn of(path: &Path) -> Name {
         let parts: Vec<&str> = path
             .components()
             .filter_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })

@@ -229,6 +229,12 @@ pub(super) fn open<'r>(
     (source, errors)
 }
 
+/// Whether a directory has journals of its own, or may have some that cannot be read.
+pub(super) fn is_at(directory: &Path) -> bool {
+    let found = dir::at(directory, true);
+    !found.files.is_empty() || !found.errors.is_empty()
+}
+
 /// How many bytes the files have that inputs and settings name.
 pub(super) fn size(inputs: &[PathBuf], settings: &JournalSettings) -> u64 {
     let (found, _) = find(inputs, settings);
