@@ -27,9 +27,9 @@ pub struct Cli {
     ///
     /// What each holds is found out by looking at it. Log files are read one after the other, compressed or not: gzip, xz
     /// and zstd are recognized. Journal files, compressed or not, directories of them and of machines are read as one
-    /// journal, each entry once, in the order that journalctl gives. Of a tar archive, compressed or not, the logs and the
-    /// journals are read, without unpacking it. Without inputs, --journal, --follow, --merge and --namespace read the journal
-    /// of this machine.
+    /// journal, each entry once, in the order that journalctl gives. Of a tar archive, compressed or not, and of any other
+    /// directory the logs and the journals are read; nothing has to be unpacked. Without inputs, --journal, --follow, --merge
+    /// and --namespace read the journal of this machine.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 

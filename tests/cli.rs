@@ -55,6 +55,7 @@ fn wrong_flags_are_usage_errors() {
 #[test]
 fn a_backend_that_was_left_out_is_named() {
     let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("system.journal"), "").unwrap();
     let backend = ["--journal-backend", "libsystemd"];
     refused(&[&backend[..], &[text(directory.path())]].concat(), 69, &["feature `libsystemd`", text(directory.path())]);
     let machine = [&backend[..], &["--journal", "/dev/null"]].concat();
