@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
@@ -502,7 +502,7 @@ fn without_room_to_unpack_the_directory_is_named() {
 
         // The limit of a shell stands for a full disk.
         let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
-        let mut command = Command::new("sh");
+        let mut command = std::process::Command::new("sh");
         command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_katalog"), name]).current_dir(folder.path());
         let output = ends(&mut command, 74);
         let said = errors(&output);

@@ -6,7 +6,6 @@ mod schemas;
 mod values;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -221,6 +220,8 @@ proptest! {
 /// The bytes in two parts, each compressed.
 #[cfg(all(feature = "gzip", feature = "xz", feature = "zstd"))]
 fn packed(codec: u8, bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+
     let (head, tail) = bytes.split_at(bytes.len() / 3);
     let parts = [head, tail].map(|part| match codec {
         0 => {
