@@ -175,6 +175,12 @@ pub fn run(
     }
 }
 
+/// What records are written to.
+fn written(config: &Config) -> &Path {
+    let named = config.output_dir.as_deref().or(config.output.as_deref());
+    named.unwrap_or(Path::new("/dev/stdout"))
+}
+
 impl Run<'_> {
     /// Reads an input, or several that are one source, unless an earlier run has delivered it, and notes what became of it.
     fn input(&mut self, group: &Group, name: &str, config: &Config, rules: &Rules) -> Result<(), Stop> {
@@ -293,7 +299,7 @@ impl Run<'_> {
             report::diagnostic(format_args!("reading {input}"));
         }
         let opened = match archive {
-            Some(path) => source::open_archive(path, !rules.raw, &config.source),
+            Some(path) => source::open_archive(path, written(config), !rules.raw, &config.source),
             None => source::open(input, !rules.raw, &config.source),
         };
         let members = match opened {

@@ -224,6 +224,35 @@ fn a_directory_is_read_as_an_archive_of_it() {
 }
 
 #[test]
+fn what_is_written_into_a_directory_is_not_read_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    fs::create_dir(&bundle).unwrap();
+    // So much that some of it is written before all is read.
+    let entry = r#"{"SYSLOG_IDENTIFIER":"kata-runtime","MESSAGE":"level=info msg=one name=kata-runtime"}"#;
+    let log = format!("{entry}\n").repeat(60_000);
+    fs::write(bundle.join("a.log"), &log).unwrap();
+    // A program that reads what it writes does not end before the disk is full.
+    let script = "ulimit -f 100000; exec \"$@\"";
+    let run = |arguments: &[&str], stdout: Stdio| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_katalog"), "--threads", "1", "bundle"]).args(arguments);
+        assert!(command.current_dir(folder.path()).stdout(stdout).status().unwrap().success(), "{arguments:?}");
+    };
+    let lines = |path: &str| fs::read_to_string(bundle.join(path)).unwrap().lines().count();
+    run(&["--output", "bundle/b.ndjson"], Stdio::null());
+    assert_eq!(lines("b.ndjson"), 60_000);
+    fs::remove_file(bundle.join("b.ndjson")).unwrap();
+    run(&[], File::create(bundle.join("c.ndjson")).unwrap().into());
+    assert_eq!(lines("c.ndjson"), 60_000);
+    fs::remove_file(bundle.join("c.ndjson")).unwrap();
+    for again in [&[][..], &["--force"]] {
+        run(&[&["--output-dir", "bundle/out"], again].concat(), Stdio::null());
+        assert_eq!(lines("out/runtime.ndjson"), 60_000);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_of_a_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str], code| ends(katalog().current_dir(folder.path()).args(arguments), code);

@@ -3,8 +3,9 @@
 //!
 //! Links in it are not followed, so nothing is read twice and none leads out of it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::archive::{Name, origin};
@@ -19,6 +20,8 @@ const STEPS: usize = 256;
 /// The files below a directory.
 pub(super) struct Folder {
     root: PathBuf,
+    /// The file or directory that is written to, by device and inode: what comes out is not to go in again.
+    written: Option<(u64, u64)>,
     settings: Settings,
     logs: bool,
     /// What is yet to be looked at, the next last.
@@ -40,9 +43,10 @@ struct Opened {
 }
 
 impl Folder {
-    /// Reads a directory. Without `logs`, the journals in it only.
-    pub(super) fn new(root: PathBuf, logs: bool, settings: &Settings) -> Folder {
+    /// Reads a directory, but nothing of what is `written`. Without `logs`, the journals in it only.
+    pub(super) fn new(root: PathBuf, written: &Path, logs: bool, settings: &Settings) -> Folder {
         let mut folder = Folder {
+            written: fs::metadata(written).ok().as_ref().map(identity),
             settings: *settings,
             logs,
             ahead: Vec::new(),
@@ -79,6 +83,7 @@ impl Folder {
     fn step(&mut self) -> bool {
         let Some(path) = self.ahead.pop() else { return false };
         match fs::symlink_metadata(&path) {
+            Ok(metadata) if self.written == Some(identity(&metadata)) => {}
             Ok(metadata) if metadata.is_dir() => self.list(&path),
             Ok(metadata) if metadata.is_file() => self.begin(path, metadata.len()),
             Ok(_) => {}
@@ -118,6 +123,10 @@ impl Folder {
             self.notices.push(Notice::PassedOver(input.clone()));
         }
     }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 impl Source for Folder {

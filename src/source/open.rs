@@ -363,14 +363,20 @@ pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn So
     Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(logs)))
 }
 
-/// Opens a file that is an archive, or a directory as one. Without `logs`, only its journals are read.
+/// Opens a file that is an archive, or a directory as one, of which nothing is read that is `written`. Without `logs`, only
+/// its journals are read.
 ///
 /// # Errors
 ///
 /// Fails when the file does not exist or may not be read.
-pub fn open_archive(path: &Path, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+pub fn open_archive(
+    path: &Path,
+    written: &Path,
+    logs: bool,
+    settings: &Settings,
+) -> Result<Box<dyn Source + Send>, SourceError> {
     if path.is_dir() {
-        return Ok(Box::new(Folder::new(path.to_owned(), logs, settings)));
+        return Ok(Box::new(Folder::new(path.to_owned(), written, logs, settings)));
     }
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;

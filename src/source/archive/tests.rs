@@ -58,7 +58,7 @@ fn filed(archive: &[u8]) -> Read {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tar");
     fs::write(&path, archive).unwrap();
-    let mut read = all(open_archive(&path, true, &Settings::default()).unwrap());
+    let mut read = all(open_archive(&path, Path::new("-"), true, &Settings::default()).unwrap());
     let strip = format!("{}/", folder.path().display());
     let Read { failures, passed, damages, journals, .. } = &mut read;
     for text in failures.iter_mut().chain(passed).chain(damages).chain(journals.iter_mut().map(|(name, _)| name)) {
@@ -393,7 +393,7 @@ fn without_logs_only_journals_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tar");
     fs::write(&path, ended(&[file("kata.log", "one\n"), file("x", journal(b""))])).unwrap();
-    let read = all(open_archive(&path, false, &Settings::default()).unwrap());
+    let read = all(open_archive(&path, Path::new("-"), false, &Settings::default()).unwrap());
     assert_eq!((read.lines.len(), read.journals.len(), read.passed.len()), (0, 1, 1));
 }
 
