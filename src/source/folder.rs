@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use super::archive::{Name, origin};
 use super::extent::Extent;
 use super::stream::Stream;
@@ -16,6 +18,9 @@ use crate::entry::Batch;
 
 /// How many files without a log are looked at at most before the caller is asked whether to go on.
 const STEPS: usize = 256;
+
+/// How much of a file tells whether it is katalog's.
+const HEAD: usize = 8 << 10;
 
 /// The files below a directory.
 pub(super) struct Folder {
@@ -106,8 +111,11 @@ impl Folder {
         let input = Input::File(path.clone());
         match File::open(&path) {
             Ok(file) => {
-                let origin = origin(&within);
-                let stream = Stream::of_file(Extent::from(file), input.clone(), &self.settings);
+                let (origin, file) = (origin(&within), Extent::from(file));
+                if is_output(&file) {
+                    return self.notices.push(Notice::PassedOver(input));
+                }
+                let stream = Stream::of_file(file, input.clone(), &self.settings);
                 let stream = stream.with_logs(self.logs).found(within, name.is_log);
                 self.open = Some(Opened { input, name, origin, stream });
             }
@@ -123,6 +131,12 @@ impl Folder {
             self.notices.push(Notice::PassedOver(input.clone()));
         }
     }
+}
+
+/// Whether records of katalog's stand there: what an earlier run wrote is not to be read with what it was made of.
+fn is_output(file: &Extent) -> bool {
+    let mut head = [0; HEAD];
+    file.read_at(&mut head, 0).is_ok_and(|len| memmem::find(&head[..len], b"\"kata_component\":\"").is_some())
 }
 
 fn identity(metadata: &Metadata) -> (u64, u64) {
