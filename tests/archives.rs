@@ -242,9 +242,14 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     let lines = |path: &str| fs::read_to_string(bundle.join(path)).unwrap().lines().count();
     run(&["--output", "bundle/b.ndjson"], Stdio::null());
     assert_eq!(lines("b.ndjson"), 60_000);
-    // Beside what an earlier run wrote.
+    // Beside what an earlier run wrote; an archive of that was made on purpose.
+    let packed = tar([("kata.ndjson", &fs::read(bundle.join("b.ndjson")).unwrap()[..4096])]);
+    fs::write(bundle.join("b.tar"), packed).unwrap();
+    let archived = told(&bundle, &["b.tar"]).lines().count();
+    assert!(archived > 0);
     run(&[], File::create(bundle.join("c.ndjson")).unwrap().into());
-    assert_eq!(lines("c.ndjson"), 60_000);
+    assert_eq!(lines("c.ndjson"), 60_000 + archived);
+    fs::remove_file(bundle.join("b.tar")).unwrap();
     for again in [&[][..], &["--force"]] {
         run(&[&["--output-dir", "bundle/out"], again].concat(), Stdio::null());
         assert_eq!(lines("out/runtime.ndjson"), 60_000);

@@ -112,7 +112,7 @@ impl Folder {
         match File::open(&path) {
             Ok(file) => {
                 let (origin, file) = (origin(&within), Extent::from(file));
-                if is_output(&file) {
+                if name.is_log && is_output(&file) {
                     return self.notices.push(Notice::PassedOver(input));
                 }
                 let stream = Stream::of_file(file, input.clone(), &self.settings);
