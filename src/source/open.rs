@@ -46,6 +46,14 @@ impl Input {
         }
     }
 
+    /// The input as a name among others.
+    pub(super) fn name(&self) -> PathBuf {
+        match self {
+            Input::Stdin => PathBuf::from("-"),
+            Input::File(path) => path.clone(),
+        }
+    }
+
     /// The input's name for messages.
     pub(super) fn quoted(&self) -> String {
         match self {

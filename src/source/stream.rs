@@ -129,11 +129,7 @@ impl Stream {
             Some(file) => (file, None),
             None => Spill::new().put(&self.input, head, &mut self.bytes, Bytes::taken)?,
         };
-        let path = match &self.input {
-            Input::Stdin => "-".into(),
-            Input::File(path) => path.clone(),
-        };
-        self.journal = Some(Member { path, extent });
+        self.journal = Some(Member { path: self.input.name(), extent });
         failure.map_or(Ok(Fill::End), Err)
     }
 

@@ -72,14 +72,10 @@ struct Log {
 impl Archive {
     /// Reads an archive, which may be `within` a directory that is read. Without `logs`, its journals only.
     pub(super) fn new(tape: Tape, input: &Input, within: PathBuf, logs: bool, settings: &Settings) -> Archive {
-        let path = match input {
-            Input::Stdin => PathBuf::from("-"),
-            Input::File(path) => path.clone(),
-        };
         Archive {
             settings: *settings,
             logs,
-            levels: vec![Level::new(path, within, tape)],
+            levels: vec![Level::new(input.name(), within, tape)],
             log: None,
             spill: Spill::new(),
             journals: Vec::new(),

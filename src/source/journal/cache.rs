@@ -43,7 +43,7 @@ pub(super) struct Here {
     pub(super) length: u32,
 }
 
-/// How many fields of the batch at hand are found without a look into the map. They fit into the processor's first cache.
+/// How many fields of the batch at hand are found without a look into the map, in 16 KiB.
 const RECENT: usize = 1024;
 
 /// Spreads the bits of a key. Offsets that collide cost time, and no file has enough of them for much.
@@ -71,7 +71,7 @@ impl Hasher for Spread {
 pub(super) struct Cache {
     fields: HashMap<u64, Kept, BuildHasherDefault<Spread>>,
     /// Those of the batch at hand that were met last, each in the one place where it may be.
-    recent: Box<[(u64, Here)]>,
+    recent: Box<[(u64, Here); RECENT]>,
     bytes: Vec<u8>,
     /// The batch at hand.
     batch: u32,
@@ -89,7 +89,7 @@ pub(super) fn key(file: usize, at: u32) -> u64 {
 impl Default for Cache {
     fn default() -> Cache {
         let nothing = (NO_KEY, Here { number: 0, length: 0 });
-        Cache { fields: HashMap::default(), recent: vec![nothing; RECENT].into(), bytes: Vec::new(), batch: 0 }
+        Cache { fields: HashMap::default(), recent: Box::new([nothing; RECENT]), bytes: Vec::new(), batch: 0 }
     }
 }
 
@@ -113,7 +113,7 @@ impl Cache {
     pub(super) fn find(&mut self, key: u64) -> Known {
         let mut place = Spread::default();
         place.write_u64(key);
-        let Some((known, here)) = self.recent.get_mut(place.finish() as usize % RECENT) else { return Known::No };
+        let (known, here) = &mut self.recent[place.finish() as usize % RECENT];
         if *known == key {
             return Known::Here(*here);
         }
