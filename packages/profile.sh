@@ -32,8 +32,8 @@ fi
 
 rm -rf $work
 mkdir -p $work/inputs $work/counts
-# What decides about the names of functions, the target and the profile of the build, has to be as in `make static`; what
-# comes after RUSTFLAGS does not count for that. lto=thin takes two thirds of the time of lto=fat.
+# Functions are found again by their names, in which the target and the profile of the build are, but not RUSTFLAGS: the former
+# have to be as in `make static`. lto=thin takes two thirds of the time of lto=fat.
 RUSTFLAGS="-C profile-generate=$PWD/$work/counts -C lto=thin -C debuginfo=0" CARGO_TARGET_DIR=$build \
     cargo build --release --locked --target "$host" --bin katalog
 katalog() { "$build/$host/release/katalog" --stats none "$@" > /dev/null; }

@@ -36,34 +36,50 @@ impl Place {
 /// Writes the cursors of one entry after the other, whose ids are mostly the same.
 #[derive(Clone, Copy, Debug)]
 pub struct CursorWriter {
-    seqnum_id: ([u8; 16], [u8; 32]),
-    boot_id: ([u8; 16], [u8; 32]),
+    seqnum_id: [u8; 16],
+    boot_id: [u8; 16],
+    /// What stands before the sequence number, with its id.
+    before_seqnum: [u8; 37],
+    /// What stands before the monotonic time, with its boot.
+    before_monotonic: [u8; 38],
 }
 
 impl Default for CursorWriter {
     fn default() -> CursorWriter {
-        CursorWriter { seqnum_id: ([0; 16], [b'0'; 32]), boot_id: ([0; 16], [b'0'; 32]) }
+        CursorWriter {
+            seqnum_id: [0; 16],
+            boot_id: [0; 16],
+            before_seqnum: *b"s=00000000000000000000000000000000;i=",
+            before_monotonic: *b";b=00000000000000000000000000000000;m=",
+        }
     }
 }
 
 impl CursorWriter {
     /// Appends the cursor of an entry, as [`Place::write_to`] does.
     pub fn write(&mut self, place: &Place, out: &mut Vec<u8>) {
-        if self.seqnum_id.0 != place.seqnum_id {
-            self.seqnum_id = (place.seqnum_id, hexadecimal(&place.seqnum_id));
+        if self.seqnum_id != place.seqnum_id {
+            self.seqnum_id = place.seqnum_id;
+            self.before_seqnum[2..34].copy_from_slice(&hexadecimal(&place.seqnum_id));
         }
-        // For the digits of both to be at hand.
-        self.boot_id(place);
-        let numbers = [place.seqnum, place.monotonic, place.realtime, place.xor_hash];
-        put([Some(&self.seqnum_id.1), Some(&self.boot_id.1)], numbers.map(Some), out);
+        if self.boot_id != place.boot_id {
+            self.boot_id = place.boot_id;
+            self.before_monotonic[3..35].copy_from_slice(&hexadecimal(&place.boot_id));
+        }
+        out.extend_from_slice(&self.before_seqnum);
+        put_number(place.seqnum, out);
+        out.extend_from_slice(&self.before_monotonic);
+        put_number(place.monotonic, out);
+        out.extend_from_slice(b";t=");
+        put_number(place.realtime, out);
+        out.extend_from_slice(b";x=");
+        put_number(place.xor_hash, out);
     }
 
-    /// The boot's id in hexadecimal digits.
-    pub fn boot_id(&mut self, place: &Place) -> &[u8; 32] {
-        if self.boot_id.0 != place.boot_id {
-            self.boot_id = (place.boot_id, hexadecimal(&place.boot_id));
-        }
-        &self.boot_id.1
+    /// The id of the boot in the cursor that was written last, in hexadecimal digits.
+    #[must_use]
+    pub fn boot_id(&self) -> &[u8] {
+        &self.before_monotonic[3..35]
     }
 }
 

@@ -46,6 +46,15 @@ impl Item {
     }
 }
 
+/// The first items of an entry, which others of the batch have in the same way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stem {
+    /// Which one it is in the batch, from 1; 0 where there is none.
+    pub number: u32,
+    /// How many items.
+    pub items: u32,
+}
+
 /// An entry of a journal file.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalEntry<'b> {
@@ -53,6 +62,8 @@ pub struct JournalEntry<'b> {
     pub place: &'b Place,
     /// Its fields in the order of the file. A field may be there twice.
     pub items: &'b [Item],
+    /// What it has in common with others, all at once.
+    pub stem: Stem,
     /// The length of its fields together.
     length: usize,
     batch: &'b Batch,
@@ -140,6 +151,7 @@ pub(crate) struct Stored {
     pub(crate) offset: u64,
     pub(crate) start: u32,
     pub(crate) end: u32,
+    pub(crate) stem: Stem,
     /// The length of its fields together, in bytes.
     pub(crate) length: usize,
 }
@@ -209,8 +221,9 @@ impl Batch {
         });
         let stored = self.stored.iter().map(|stored| {
             let items = &self.items[stored.start as usize..stored.end as usize];
+            let Stored { place, stem, length, .. } = stored;
             Raw {
-                body: Body::Journal(JournalEntry { place: &stored.place, items, length: stored.length, batch: self }),
+                body: Body::Journal(JournalEntry { place, items, stem: *stem, length: *length, batch: self }),
                 offset: stored.offset,
                 truncated: false,
                 unfinished: false,

@@ -88,17 +88,33 @@ pub fn unclean(bytes: &[u8], at: usize) -> usize {
     )
 }
 
+/// End of a run of what names of journal fields consist of: capital letters, digits, `_`.
+#[inline]
+#[must_use]
+pub fn field_name_end(bytes: &[u8], at: usize) -> usize {
+    let within =
+        |block: Block, first: u8, last: u8| block.simd_gt(i8x16::splat(first as i8 - 1)) & below(block, last + 1);
+    find(
+        bytes,
+        at,
+        |block| !(within(block, b'A', b'Z') | within(block, b'0', b'9') | eq(block, b'_')),
+        |byte| !matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'),
+    )
+}
+
 /// Appends bytes from `at` up to the next one that `journalctl -o json` does not print as it is, and gives its position:
 /// `"`, `\\`, a control character, delete, or not ASCII.
 #[inline]
 #[must_use]
 pub fn copy_printable(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    let stops = |block: &[u8; WIDTH]| {
+        let block = bytemuck::cast(*block);
+        (below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f)).to_bitmask()
+    };
     // Most such runs are short, so blocks are copied whole, and what is too much is taken back.
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
         out.extend_from_slice(block);
-        let block = bytemuck::cast(*block);
-        let stops = below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f);
-        let mask = stops.to_bitmask();
+        let mask = stops(block);
         if mask != 0 {
             let kept = mask.trailing_zeros() as usize;
             out.truncate(out.len() - WIDTH + kept);
@@ -106,11 +122,17 @@ pub fn copy_printable(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
         }
         at += WIDTH;
     }
-    let is_stop = |byte: &u8| !(b' '..0x7f).contains(byte) || matches!(byte, b'"' | b'\\');
     let rest = bytes.get(at..).unwrap_or_default();
-    let run = rest.get(..rest.iter().position(is_stop).unwrap_or(rest.len())).unwrap_or_default();
-    out.extend_from_slice(run);
-    at + run.len()
+    let run = match bytes.last_chunk::<WIDTH>() {
+        // The last few bytes with those before them: one block instead of up to fifteen steps.
+        Some(block) => ((stops(block) >> (WIDTH - rest.len()).min(31)).trailing_zeros() as usize).min(rest.len()),
+        None => {
+            let is_stop = |byte: &u8| !(b' '..0x7f).contains(byte) || matches!(byte, b'"' | b'\\');
+            rest.iter().position(is_stop).unwrap_or(rest.len())
+        }
+    };
+    out.extend_from_slice(rest.get(..run).unwrap_or_default());
+    at + run
 }
 
 /// One bit for each of 64 bytes that `class` holds for, the first byte lowest.

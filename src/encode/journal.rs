@@ -4,10 +4,11 @@
 //! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::shared::{Run, Shared};
 use crate::cursor::{CursorWriter, Place};
-use crate::entry::JournalEntry;
+use crate::entry::{Item, JournalEntry, Stem};
 use crate::names;
 use crate::scan;
 
@@ -23,6 +24,15 @@ pub enum Form {
 /// Names have so many numbers. Two names with one number only cost time.
 const NAMES: usize = 1 << 16;
 
+/// How a stem is written.
+#[derive(Clone, Debug, Default)]
+struct Written {
+    /// Where it stands in the output; nowhere as long as it was not.
+    text: Range<usize>,
+    /// Where the numbers of its names are.
+    names: Range<usize>,
+}
+
 /// The encoder. The fields that it keeps are those of the batch at hand.
 #[derive(Debug)]
 pub struct View {
@@ -31,6 +41,10 @@ pub struct View {
     shared: Shared,
     /// By the number of a field that is in `shared`, the number of its name.
     names: Vec<u16>,
+    /// By the number of a stem, how it is written.
+    stems: Vec<Written>,
+    /// The numbers of the names of all stems, one behind the other.
+    stem_names: Vec<u16>,
     /// By the number of a name, the last entry that had it.
     last: Vec<u64>,
     /// Entries so far, in all batches.
@@ -46,6 +60,8 @@ impl View {
             cursors: CursorWriter::default(),
             shared: Shared::default(),
             names: Vec::new(),
+            stems: Vec::new(),
+            stem_names: Vec::new(),
             last: vec![0; NAMES],
             count: 0,
         }
@@ -54,17 +70,69 @@ impl View {
     /// Forgets the fields of the batch before.
     pub fn begin(&mut self) {
         self.shared.begin();
+        self.stems.clear();
+        self.stem_names.clear();
     }
 
-    /// Appends an entry of the batch.
+    /// Appends an entry of the batch, behind all of the batch that were appended before.
     pub fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         self.head(entry.place, out);
+        self.count += 1;
+        self.names.resize(entry.shared_by_batch(), 0);
+        let (stem, rest) = entry.items.split_at(entry.stem.items as usize);
+        let begin = out.len();
+        let is_known = self.copy(entry.stem, out);
+        let stem_is_sound = is_known || self.fields(entry, stem, out);
+        let end = out.len();
+        if !stem_is_sound || !self.fields(entry, rest, out) {
+            out.truncate(start);
+            self.head(entry.place, out);
+            grouped(entry, out);
+        } else if !is_known {
+            self.keep(entry, stem, begin..end);
+        }
+        out.extend_from_slice(match self.form {
+            Form::Export => b"\n",
+            Form::Json => b"}\n",
+        });
+    }
+
+    /// Appends a stem as an entry before has it; false if none has.
+    fn copy(&mut self, stem: Stem, out: &mut Vec<u8>) -> bool {
+        let Some(Written { text, names }) = self.stems.get(stem.number as usize) else { return false };
+        for name in self.stem_names.get(names.clone()).unwrap_or_default() {
+            self.last[usize::from(*name)] = self.count;
+        }
+        out.extend_from_within(text.clone());
+        !text.is_empty()
+    }
+
+    /// Keeps how a stem is written: where it stands in the output, and which names it has.
+    fn keep(&mut self, entry: &JournalEntry<'_>, items: &[Item], text: Range<usize>) {
+        let number = entry.stem.number as usize;
+        if number == 0 {
+            return;
+        }
+        let first = self.stem_names.len();
+        if self.form == Form::Json {
+            let name = |item: &Item| match item.number() {
+                Some(number) => self.names[number as usize],
+                None => number_of(entry.field(*item).0),
+            };
+            self.stem_names.extend(items.iter().map(name));
+        }
+        if number >= self.stems.len() {
+            self.stems.resize(number + 1, Written::default());
+        }
+        self.stems[number] = Written { text, names: first..self.stem_names.len() };
+    }
+
+    /// Appends fields of an entry. False where a name comes again and its values have to be put together.
+    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], out: &mut Vec<u8>) -> bool {
         let View { form, shared, names, last, count, .. } = self;
-        *count += 1;
-        names.resize(entry.shared_by_batch(), 0);
         let mut run = Run::default();
-        for item in entry.items {
+        for item in items {
             let name = if let Some(number) = item.number()
                 && let Some(known) = names.get_mut(number as usize)
             {
@@ -74,22 +142,12 @@ impl View {
                 shared.end(&mut run, out);
                 field(*form, entry.field(*item), out)
             };
-            if *form == Form::Json
-                && let Some(last) = last.get_mut(usize::from(name))
-                && std::mem::replace(last, *count) == *count
-            {
-                out.truncate(start);
-                self.head(entry.place, out);
-                grouped(entry, out);
-                run = Run::default();
-                break;
+            if *form == Form::Json && std::mem::replace(&mut last[usize::from(name)], *count) == *count {
+                return false;
             }
         }
-        self.shared.end(&mut run, out);
-        out.extend_from_slice(match self.form {
-            Form::Export => b"\n",
-            Form::Json => b"}\n",
-        });
+        shared.end(&mut run, out);
+        true
     }
 
     /// What journalctl says of an entry before its fields.
@@ -109,7 +167,7 @@ impl View {
         number(realtime, place.realtime, out);
         number(monotonic, place.monotonic, out);
         out.extend_from_slice(boot.as_bytes());
-        out.extend_from_slice(self.cursors.boot_id(place));
+        out.extend_from_slice(self.cursors.boot_id());
         out.extend_from_slice(close.as_bytes());
     }
 }
@@ -124,6 +182,11 @@ fn field(form: Form, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u16 {
             json_value(value, out);
         }
     }
+    number_of(name)
+}
+
+/// The number of a name.
+fn number_of(name: &[u8]) -> u16 {
     names::hash(name) as u16
 }
 
@@ -259,7 +322,14 @@ mod tests {
                 batch.items.push(item);
             }
             let end = batch.items.len() as u32;
-            batch.stored.push(Stored { place: Place::default(), offset: 0, start: first, end, length: 0 });
+            batch.stored.push(Stored {
+                place: Place::default(),
+                offset: 0,
+                start: first,
+                end,
+                stem: Stem::default(),
+                length: 0,
+            });
         }
         batch
     }
@@ -288,6 +358,46 @@ mod tests {
                 lines,
                 ["\"A\":\"1\",\"B\":\"2\"}", "\"A\":[\"1\",\"3\"],\"B\":\"2\"}", "\"A\":\"1\",\"B\":\"2\"}"]
             );
+        }
+    }
+
+    #[test]
+    fn a_stem_changes_nothing() {
+        // Stem 1 comes first with a name that it has itself, stem 2 has one twice, and so many entries have none.
+        let entries =
+            [(1, "0123"), (1, "01"), (1, "014"), (0, "01"), (1, "014"), (2, "034"), (2, "03"), (1, "013"), (0, "")];
+        let fields =
+            [("A", "1", true), ("B", "2", false), ("C", "3", true), ("A", "4", false), ("_BOOT_ID", "5", true)];
+        let batch = |with_stems: bool| {
+            let mut batch = Batch::default();
+            let items = fields.map(|(name, value, shared)| {
+                let start = batch.arena.len();
+                batch.arena.extend_from_slice(format!("{name}={value}").as_bytes());
+                batch.add_field(start, name.len(), shared)
+            });
+            for (number, indices) in entries {
+                let start = batch.items.len() as u32;
+                batch.items.extend(indices.bytes().map(|index| items[usize::from(index - b'0')]));
+                let end = batch.items.len() as u32;
+                let stem = if with_stems && number > 0 { Stem { number, items: 2 } } else { Stem::default() };
+                batch.stored.push(Stored { place: Place::default(), offset: 0, start, end, stem, length: 0 });
+            }
+            batch
+        };
+        for form in [Form::Json, Form::Export] {
+            let mut view = View::new(form);
+            let written = [false, true, true].map(|with_stems| {
+                let mut out = b"of another batch".to_vec();
+                view.begin();
+                for raw in batch(with_stems).entries() {
+                    let Body::Journal(entry) = raw.body else { panic!("{raw:?}") };
+                    view.encode(&entry, &mut out);
+                }
+                String::from_utf8(out).unwrap()
+            });
+            assert!(written[0].contains("B"), "{}", written[0]);
+            assert_eq!(written[0], written[1]);
+            assert_eq!(written[0], written[2]);
         }
     }
 

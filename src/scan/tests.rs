@@ -31,7 +31,7 @@ fn naive(bytes: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
 proptest! {
     #[test]
     fn scanners_agree_with_one_byte_at_a_time(
-        bytes in prop::collection::vec(prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(b"\"\\=% \n\x00\x7f\x80\xff\x1f!".as_slice())], 0..80),
+        bytes in prop::collection::vec(prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(b"\"\\=% \n\x00\x7f\x80\xff\x1f!09_@[/:".as_slice())], 0..80),
         at in 0_usize..80,
     ) {
         let at = at.min(bytes.len());
@@ -39,6 +39,9 @@ proptest! {
         prop_assert_eq!(quoted_stop(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"%\\".contains(&b)));
         prop_assert_eq!(unclean(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"\\".contains(&b)));
         prop_assert_eq!(json_special(&bytes, at), naive(&bytes, at, |b| b < b' ' || b"\"\\".contains(&b)));
+        let upper = bytes.to_ascii_uppercase();
+        let is_name = |b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_');
+        prop_assert_eq!(field_name_end(&upper, at), naive(&upper, at, |b| !is_name(b)));
         let mut out = b"before".to_vec();
         let end = copy_printable(&bytes, at, &mut out);
         prop_assert_eq!(end, naive(&bytes, at, |b| !(b' '..0x7f).contains(&b) || b"\"\\".contains(&b)));

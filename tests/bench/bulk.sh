@@ -7,6 +7,8 @@
 #     tests/bench/bulk.sh [ENTRIES] [MACHINES] [ROUNDS] > tests/bench/runs/NAME.md
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/bench/shared.sh
+source tests/bench/shared.sh
 
 entries=${1:-330000}
 machines=${2:-8}
@@ -57,17 +59,17 @@ files=$(find "$corpus" -name '*.journal*' | wc -l)
 size=$(du -sm --apparent-size "$corpus" | cut -f 1)
 # One file that no other takes turns with: what the machines together are held against, by entry.
 single=$(find "$corpus/node0" -name '*.journal*' | sort | head -n 1)
-of_single=$("$target/katalog" --stats json "$single" 2>&1 > /dev/null | jq .read)
-of_all=$("$target/katalog" --stats json "$corpus"/* 2>&1 > /dev/null | jq .read)
+of_single=$("$katalog" --stats json "$single" 2>&1 > /dev/null | jq .read)
+of_all=$("$katalog" --stats json "$corpus"/* 2>&1 > /dev/null | jq .read)
 
 for flags in "" "--format journal-json"; do
     for ((round = 0; round < rounds; round++)); do
         for threads in 1 2; do
             # shellcheck disable=SC2086 # several flags
-            run "$target/katalog" --stats none --threads "$threads" $flags "$corpus"/* >> "$measure.$threads$flags"
+            run "$katalog" --stats none --threads "$threads" $flags "$corpus"/* >> "$measure.$threads$flags"
         done
         # shellcheck disable=SC2086
-        run bash -c 'for run in 1 2 3 4 5 6 7 8; do "$@"; done' - "$target/katalog" --stats none --threads 1 $flags "$single" \
+        run bash -c 'for run in 1 2 3 4 5 6 7 8; do "$@"; done' - "$katalog" --stats none --threads 1 $flags "$single" \
             >> "$measure.single$flags"
     done
 done
@@ -75,7 +77,7 @@ theirs=$(run journalctl --quiet --file "$corpus/*/*.journal" -o json)
 
 echo "$(rustc --version), $(journalctl --version | sed -n 1p), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
-echo "\`tests/bench/bulk.sh $entries $machines $rounds\`: medians of $rounds rounds in turn, output to /dev/null"
+echo "\`${measured}tests/bench/bulk.sh $entries $machines $rounds\`: medians of $rounds rounds in turn, output to /dev/null"
 echo
 echo "$machines machines, $of_all entries in $files files of $size MiB, half of the machines compressed. The single file has $of_single entries and is read eight times."
 echo

@@ -30,7 +30,7 @@ to=(--to "forward://127.0.0.1:$port")
 cpu() {
     # shellcheck disable=SC2016 # the inner shell's words
     env time -f '%U %S %M' -o "$measure" bash -c 'for ((run = 0; run < $0; run++)); do rm -rf "$1"; "${@:2}"; done' \
-        "$repeats" "$state" "$target/katalog" --stats none "$@" "$corpus" > /dev/null
+        "$repeats" "$state" "$katalog" --stats none "$@" "$corpus" > /dev/null
     awk -v times="$repeats" '{ print ($1 + $2) / times, $3 }' "$measure"
 }
 
@@ -43,7 +43,7 @@ pair() {
     done | medians "$label" "$records" 1e3 2
 }
 
-records=$("$target/katalog" --stats none "$corpus" | wc -l)
+records=$("$katalog" --stats none "$corpus" | wc -l)
 cpu "${to[@]}" > /dev/null
 read -r _ _ _ events _ bytes < <(tail -n 1 "$target/bench-corpus/sink")
 if ((events != repeats * records)); then
@@ -53,7 +53,7 @@ fi
 
 echo "$(rustc --version), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
-echo "\`tests/bench/forward.sh $entries $files $rounds\`: medians of $rounds rounds in turn, CPU time of katalog alone"
+echo "\`${measured}tests/bench/forward.sh $entries $files $rounds\`: medians of $rounds rounds in turn, CPU time of katalog alone"
 echo
 echo "The journal has $entries entries, and katalog makes $records records of it, $((bytes / repeats / 1000000)) MB of requests. All of them are acknowledged, in every run."
 echo
@@ -64,5 +64,5 @@ pair "\`--to --record-id id\`" --record-id id
 pair "\`--to --forward-mode gzip\`" --forward-mode gzip
 pair "\`--to --state-dir\`, each batch remembered" --once --state-dir "$state"
 echo
-env time -f '%M' -o "$measure" "$target/katalog" --stats none --to forward://127.0.0.1:1 --give-up-after 5s "$corpus" 2> /dev/null || true
+env time -f '%M' -o "$measure" "$katalog" --stats none --to forward://127.0.0.1:1 --give-up-after 5s "$corpus" 2> /dev/null || true
 echo "With a receiver that is gone, and all of the journal waiting, the peak is $(awk 'END { printf "%.1f", $1 / 1024 }' "$measure") MiB."

@@ -45,25 +45,25 @@ pair() {
     done
     shift
     for ((round = 0; round < rounds; round++)); do
-        ours=$(cpu $repeats "$target/katalog" --threads 1 --stats none "${flags[@]}" "$corpus")
+        ours=$(cpu $repeats "$katalog" --threads 1 --stats none "${flags[@]}" "$corpus")
         theirs=$(cpu 1 journalctl --quiet --directory "$corpus" "$@")
         echo "$ours $theirs"
     done | medians "$label" "$entries" 1e3 1
 }
 
 # Both read all of it. This also brings the files into memory.
-ours=$("$target/katalog" --threads 1 --stats none --format export "$corpus" | count)
+ours=$("$katalog" --threads 1 --stats none --format export "$corpus" | count)
 theirs=$(journalctl --quiet --directory "$corpus" -o export | count)
 if ((ours != entries || theirs != entries)); then
     echo "of $entries entries katalog reads $ours and journalctl $theirs" >&2
     exit 1
 fi
-records=$("$target/katalog" --threads 1 --stats none "$corpus" | wc -l)
+records=$("$katalog" --threads 1 --stats none "$corpus" | wc -l)
 chosen=$(journalctl --quiet --directory "$corpus" -o export "${katas[@]}" | count)
 
 echo "$(rustc --version), $(journalctl --version | sed -n 1p), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
-echo "\`tests/bench/journal.sh $entries $files $rounds\`: medians of $rounds rounds in turn, CPU time, one thread, output to /dev/null"
+echo "\`${measured}tests/bench/journal.sh $entries $files $rounds\`: medians of $rounds rounds in turn, CPU time, one thread, output to /dev/null"
 echo
 echo "The journal has $entries entries in $(find "$corpus" -name '*.journal' | wc -l) files of $(du -sm --apparent-size "$corpus" | cut -f 1) MiB in all, and both read all of them. katalog makes $records records of it; journalctl finds $chosen entries of the four identifiers and does not look into them. Entries are those of the journal, whether a filter leaves them out or not."
 echo

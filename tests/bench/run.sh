@@ -33,7 +33,7 @@ pair() {
     local label=$1 file=$corpus/$2 ours theirs
     shift 2
     for ((round = 0; round < rounds; round++)); do
-        ours=$(cpu "$file" "$target/katalog" --threads 1 --stats none -)
+        ours=$(cpu "$file" "$katalog" --threads 1 --stats none -)
         theirs=$(cpu "$file" "$@")
         echo "$ours $theirs"
     done | medians "$label" "$(stat -c %s "$file")" 1e6 2
@@ -41,7 +41,7 @@ pair() {
 
 echo "$(rustc --version), $(jq --version), $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores"
 echo
-echo "\`tests/bench/run.sh $size $rounds\`: medians of $rounds rounds in turn, CPU time, one thread, output to /dev/null"
+echo "\`${measured}tests/bench/run.sh $size $rounds\`: medians of $rounds rounds in turn, CPU time, one thread, output to /dev/null"
 echo
 echo "| input, and what it is compared with | katalog MB/s | other MB/s | times as fast | katalog peak MiB |"
 echo "|---|---|---|---|---|"

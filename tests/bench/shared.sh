@@ -1,5 +1,10 @@
-# What the benches beside it have in common: the journal that they read, and the line of a table that they print.
+# What the benches beside it have in common: the program, the journal that they read, and the line of a table that they print.
 # shellcheck shell=bash
+
+# The program that is measured: that of the release build, or another, such as KATALOG=target/static/katalog.
+katalog=${KATALOG:-${CARGO_TARGET_DIR:-target}/release/katalog}
+# As the tables name it.
+measured=${KATALOG:+KATALOG=$KATALOG }
 
 # Makes the journal DIRECTORY of ENTRIES in FILES, unless it is there.
 #

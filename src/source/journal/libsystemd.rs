@@ -22,7 +22,7 @@ use super::range::{Boot, Range};
 use super::reader::{IDENTIFIER, WORTH, WORTH_FACTOR};
 use super::{Interest, JournalSettings};
 use crate::cursor::{self, Cursor, Place};
-use crate::entry::{Batch, Item, Stored};
+use crate::entry::{Batch, Item, Stem, Stored};
 use crate::source::{Damaged, Fill, Input, Skipped, Source, SourceError};
 
 /// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
@@ -305,7 +305,7 @@ impl LibsystemdSource<'_> {
             }
         }
         let end = batch.items.len() as u32;
-        batch.stored.push(Stored { place, offset: 0, start, end, length });
+        batch.stored.push(Stored { place, offset: 0, start, end, stem: Stem::default(), length });
         self.worth = self.worth.saturating_sub(length as u64);
         self.journal = Some(journal);
     }

@@ -7,6 +7,7 @@
 mod cache;
 mod damage;
 mod dir;
+mod fields;
 mod file;
 mod follow;
 mod hash;
@@ -25,6 +26,7 @@ mod pieces;
 mod range;
 mod reader;
 mod salvage;
+mod stems;
 mod window;
 
 use std::collections::HashSet;
@@ -34,16 +36,18 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use cache::{Cache, Known, key};
+use cache::Cache;
 use damage::Damage;
+use fields::Fields;
 use file::Refusal;
 use follow::Follow;
 use passed::Passed;
 use reader::{Life, Reader};
+use stems::Stems;
 
 use super::{Damaged, Fill, Input, Member, Skipped, Source, SourceError};
 use crate::cursor::{Cursor, Place};
-use crate::entry::{Batch, Item, Stored};
+use crate::entry::{Batch, Stem, Stored};
 use crate::position::{JournalPosition, Position};
 
 pub use dir::Namespace;
@@ -134,6 +138,7 @@ pub(super) struct JournalSource<'r> {
     /// By file, the entry at hand.
     places: Vec<Place>,
     cache: Cache,
+    stems: Stems,
     /// The most windows that a file has.
     windows: usize,
     block: usize,
@@ -307,6 +312,7 @@ impl<'r> JournalSource<'r> {
             turn: None,
             places: Vec::new(),
             cache: Cache::default(),
+            stems: Stems::default(),
             windows: 2,
             block,
             skipped: Skipped::default(),
@@ -335,6 +341,7 @@ impl<'r> JournalSource<'r> {
         if free.is_some() {
             // What is kept is of the file that had the place before.
             self.cache.forget();
+            self.stems.clear();
         } else {
             self.readers.push(None);
             self.places.push(Place::default());
@@ -410,54 +417,37 @@ impl<'r> JournalSource<'r> {
     /// Appends the entry at hand of a file. Gives the length of its fields together.
     fn put(&mut self, index: usize, batch: &mut Batch) -> usize {
         let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) else { return 0 };
-        let start = batch.items.len() as u32;
-        let mut length = 0;
-        for at in &reader.items {
-            if length > payload::MAX_FIELD {
-                // No writer makes such an entry.
-                reader.file.damages.note(Damage::Oversized, reader.at);
-                break;
+        let start = batch.items.len();
+        let (old, new) = reader.items.split_at(reader.old());
+        let mut fields = Fields {
+            file: &mut reader.file,
+            lives: reader.life != Life::Over,
+            index,
+            before: std::mem::replace(&mut reader.before, reader.at),
+            cache: &mut self.cache,
+            interest: self.interest,
+            batch,
+            length: 0,
+        };
+        let (stem, whole) = match self.stems.find(index, old) {
+            Some(known) => {
+                fields.batch.items.extend_from_within(known.items.clone());
+                fields.length = known.length;
+                (known.stem, true)
             }
-            let key = key(index, *at);
-            let (item, bytes) = match self.cache.find(key) {
-                Known::Here(here) => (Item::shared(here.number), here.length as usize),
-                Known::Unwanted => continue,
-                Known::Elsewhere(kept) => {
-                    let bytes = self.cache.bytes(&kept);
-                    let (item, length) = (batch.add_shared(bytes, kept.name as usize), bytes.len());
-                    self.cache.number(key, item.number().unwrap_or_default());
-                    (item, length)
-                }
-                Known::No => {
-                    let from = batch.arena.len();
-                    let interest = self.interest;
-                    let Ok(datum) = reader.file.data(*at, &mut batch.arena, |name| interest.field(name)) else {
-                        if reader.life == Life::Over {
-                            // It may have cost much to find that out.
-                            self.cache.keep(key, b"", 0, 0);
-                        }
-                        continue;
-                    };
-                    if !datum.wanted {
-                        self.cache.keep(key, b"", 0, 0);
-                        continue;
-                    }
-                    // In a live file it may be that the other entries are not linked yet, or not written.
-                    let shared = datum.shared || reader.life != Life::Over;
-                    let item = batch.add_field(from, datum.name_len, shared);
-                    let bytes = batch.arena.get(from..).unwrap_or_default();
-                    if let Some(number) = item.number() {
-                        self.cache.keep(key, bytes, datum.name_len as u32, number);
-                    }
-                    (item, bytes.len())
-                }
-            };
-            batch.items.push(item);
-            length += bytes;
+            None => match fields.put(old) {
+                Ok(true) => (self.stems.add(index, old, start..fields.batch.items.len(), fields.length), true),
+                outcome => (Stem::default(), outcome.is_ok()),
+            },
+        };
+        if !whole || fields.put(new).is_err() {
+            // No writer makes such an entry.
+            fields.file.damages.note(Damage::Oversized, reader.at);
         }
-        let end = batch.items.len() as u32;
+        let length = fields.length;
+        let (start, end) = (start as u32, batch.items.len() as u32);
         let offset = file::offset(reader.at);
-        batch.stored.push(Stored { place: self.places[index], offset, start, end, length });
+        batch.stored.push(Stored { place: self.places[index], offset, start, end, stem, length });
         self.last = Some(self.places[index]);
         reader.worth += length as u64;
         if reader.worth > reader.most_worth() {
@@ -488,6 +478,8 @@ impl Source for JournalSource<'_> {
         batch.trim(self.block * 4);
         batch.arena.clear();
         self.cache.begin();
+        self.stems.clear();
+        self.readers.iter_mut().flatten().for_each(Reader::begin);
         self.look_now_and_then();
         let mut length = 0;
         let mut waited = Duration::ZERO;

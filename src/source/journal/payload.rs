@@ -4,6 +4,7 @@
 //! not as they are promised.
 
 use super::damage::Damage;
+use crate::scan;
 
 /// The largest field that is read, in bytes with its name.
 pub(super) const MAX_FIELD: usize = 64 << 20;
@@ -47,7 +48,7 @@ impl Codec {
 #[inline]
 pub(super) fn name_len(payload: &[u8]) -> Option<usize> {
     let head = payload.get(..NAME_ROOM).unwrap_or(payload);
-    let len = head.iter().position(|byte| !matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))?;
+    let len = scan::field_name_end(head, 0);
     (head.get(len) == Some(&b'=') && len > 0 && !head.first()?.is_ascii_digit()).then_some(len)
 }
 

@@ -55,6 +55,10 @@ pub(super) struct Reader {
     pub(super) at: u32,
     /// The fields of the entry at hand, in the order of the file.
     pub(super) items: Vec<u32>,
+    /// The entry that was at hand when the batch was begun.
+    first: u32,
+    /// The entry whose fields were read last.
+    pub(super) before: u32,
     /// Entries that were passed over since this was asked last.
     pub(super) skipped: u64,
     /// How much the file has been worth, in bytes.
@@ -102,6 +106,8 @@ impl Reader {
             from: 0,
             at: 0,
             items: Vec::new(),
+            first: 0,
+            before: 0,
             skipped: 0,
             worth: 0,
             life: Life::Over,
@@ -235,6 +241,17 @@ impl Reader {
             }
         }
         None
+    }
+
+    /// Begins a batch with the entry at hand.
+    pub(super) fn begin(&mut self) {
+        self.first = self.at;
+    }
+
+    /// How many fields of the entry at hand were in the file before the batch, and stand before those that were not.
+    #[inline]
+    pub(super) fn old(&self) -> usize {
+        self.items.len() - self.items.iter().rev().take_while(|item| **item > self.first).count()
     }
 
     /// How many bytes of the file are read, should its entries be of one size.
