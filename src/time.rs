@@ -48,6 +48,39 @@ fn two(bytes: [u8; 2]) -> Option<u8> {
     (a < 10 && b < 10).then(|| a * 10 + b)
 }
 
+/// Eight bytes that are told apart at once: where digits stand, and what stands elsewhere.
+struct Layout {
+    /// All bits of the bytes that are digits.
+    digits: u64,
+    others: u64,
+}
+
+impl Layout {
+    /// Digits where the pattern has a zero, and its own bytes elsewhere.
+    const fn new(pattern: [u8; 8]) -> Layout {
+        let (mut digits, mut index) = (0, 0);
+        while index < 8 {
+            if pattern[index] == b'0' {
+                digits |= 0xff << (8 * index);
+            }
+            index += 1;
+        }
+        Layout { digits, others: u64::from_le_bytes(pattern) & !digits }
+    }
+
+    /// For each byte the number that it and the next one are as two digits; none where the layout is another.
+    #[inline]
+    fn pairs(&self, bytes: [u8; 8]) -> Option<[u8; 8]> {
+        let every = |byte: u8| u64::from_le_bytes([byte; 8]);
+        let bytes = u64::from_le_bytes(bytes);
+        // A digit is below ten now, and no byte here is carried into the next.
+        let values = (bytes ^ every(b'0')) & self.digits;
+        let beyond = (values | (values & every(0x7f)) + every(0x80 - 10)) & every(0x80);
+        (beyond == 0 && bytes & !self.digits == self.others)
+            .then(|| (values.wrapping_mul(10).wrapping_add(values >> 8)).to_le_bytes())
+    }
+}
+
 /// A number below 100 as two ASCII digits.
 fn digits(value: u8) -> [u8; 2] {
     [b'0' + value / 10, b'0' + value % 10]
@@ -84,26 +117,24 @@ impl Stamp {
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Stamp> {
         let (head, rest) = text.split_first_chunk::<19>()?;
-        let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T' | b't' | b' ', h0, h1, b':', n0, n1, b':', s0, s1] =
-            head
-        else {
-            return None;
-        };
-        let year = u16::from(two([y0, y1])?) * 100 + u16::from(two([y2, y3])?);
-        let (month, day) = (two([m0, m1])?, two([d0, d1])?);
-        let (hour, minute, second) = (two([h0, h1])?, two([n0, n1])?, two([s0, s1])?);
+        let &[date @ .., d0, d1, b'T' | b't' | b' ', _, _, _, _, _, _, _, _] = head else { return None };
+        let [century, _, year, _, _, month, ..] = const { Layout::new(*b"0000-00-") }.pairs(date)?;
+        let [hour, _, _, minute, _, _, second, _] = const { Layout::new(*b"00:00:00") }.pairs(*head.last_chunk()?)?;
+        let (year, day) = (u16::from(century) * 100 + u16::from(year), two([d0, d1])?);
         if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) || hour > 23 || minute > 59 {
             return None;
         }
         let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
         stamp[..19].copy_from_slice(head);
         stamp[10] = b'T';
-        if let Ok(&[b'.', ref digits @ .., b'Z']) = <&[u8; 11]>::try_from(rest)
-            && digits.iter().all(u8::is_ascii_digit)
+        if let Ok(&[b'.', ref digits @ .., last, b'Z']) = <&[u8; 11]>::try_from(rest)
+            && const { Layout::new(*b"00000000") }.pairs(*digits).is_some()
+            && last.is_ascii_digit()
             && second < 60
         {
             // What containerd and the Go shim write, nine times of ten.
-            stamp[20..29].copy_from_slice(digits);
+            stamp[20..28].copy_from_slice(digits);
+            stamp[28] = last;
             return Some(Stamp(stamp));
         }
         let zone = match rest {

@@ -49,6 +49,21 @@ fn what_is_no_time_is_none() {
 }
 
 #[test]
+fn any_other_byte_counts() {
+    let layout = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt ]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)\.\d+(Z|z)$";
+    let layout = regex::bytes::Regex::new(&format!("(?-u){layout}")).unwrap();
+    let text = b"2021-10-07T22:40:26.389357700Z";
+    for at in 0..text.len() {
+        for byte in 0..=u8::MAX {
+            let mut other = *text;
+            other[at] = byte;
+            let text = String::from_utf8_lossy(&other);
+            assert_eq!(Stamp::parse(&other).is_some(), layout.is_match(&other), "{text:?}");
+        }
+    }
+}
+
+#[test]
 fn a_leap_second_is_the_last_moment_before_it() {
     check("2016-12-31T23:59:60.5Z", Some("2016-12-31T23:59:59.999999999Z"));
     check("2017-01-01T07:59:60+08:00", Some("2016-12-31T23:59:59.999999999Z"));
