@@ -102,15 +102,57 @@ pub fn field_name_end(bytes: &[u8], at: usize) -> usize {
     )
 }
 
-/// Appends bytes from `at` up to the next one that `journalctl -o json` does not print as it is, and gives its position:
-/// `"`, `\\`, a control character, delete, or not ASCII.
-#[inline]
+/// What `journalctl -o json` does not print as it is: `"`, `\\`, a control character, delete, and what is not ASCII.
+#[inline(always)]
+fn not_printed(block: Block) -> Block {
+    below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f)
+}
+
+/// Appends bytes from `at` up to the next one that `journalctl -o json` prints in another way, and gives its position: a
+/// control character, delete, or not ASCII; in less than 64 bytes also `"` and `\\`, which get a backslash in more.
 #[must_use]
-pub fn copy_printable(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
-    let stops = |block: &[u8; WIDTH]| {
-        let block = bytemuck::cast(*block);
-        (below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f)).to_bitmask()
-    };
+pub fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    while at < bytes.len() {
+        let left = bytes.len() - at;
+        let mut stops = match (bytes.get(at..).and_then(<[u8]>::first_chunk), bytes.last_chunk()) {
+            (Some(block), _) => bits(block, not_printed),
+            // The last few bytes with those before them.
+            (None, Some(block)) => bits(block, not_printed) >> (64 - left),
+            (None, None) => return copy_printable(bytes, at, out),
+        };
+        let (start, end) = (at, at + left.min(64));
+        while stops != 0 {
+            let stop = start + stops.trailing_zeros() as usize;
+            copy(bytes, at, stop, out);
+            match bytes.get(stop) {
+                Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),
+                _ => return stop,
+            }
+            at = stop + 1;
+            stops &= stops - 1;
+        }
+        copy(bytes, at, end, out);
+        at = end;
+    }
+    at
+}
+
+/// Appends the bytes from `start` to `end`. A copy of a fixed size costs less than one of the exact length.
+#[inline(always)]
+fn copy(bytes: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
+    const SIZE: usize = 32;
+    match bytes.get(start..).and_then(<[u8]>::first_chunk::<SIZE>) {
+        Some(block) if end - start <= SIZE => {
+            out.extend_from_slice(block);
+            out.truncate(out.len() - SIZE + (end - start));
+        }
+        _ => out.extend_from_slice(bytes.get(start..end).unwrap_or_default()),
+    }
+}
+
+/// Appends bytes from `at` up to the next one that is [`not_printed`], and gives its position.
+fn copy_printable(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+    let stops = |block: &[u8; WIDTH]| not_printed(bytemuck::cast(*block)).to_bitmask();
     // Most such runs are short, so blocks are copied whole, and what is too much is taken back.
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
         out.extend_from_slice(block);

@@ -224,7 +224,7 @@ fn json_value(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let (mut at, mut ascii, mut printable) = (0, true, true);
     loop {
-        at = scan::copy_printable(value, at, out);
+        at = scan::copy_escaped(value, at, out);
         match value.get(at) {
             None => break,
             Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),

@@ -31,8 +31,8 @@ fn naive(bytes: &[u8], at: usize, class: impl Fn(u8) -> bool) -> usize {
 proptest! {
     #[test]
     fn scanners_agree_with_one_byte_at_a_time(
-        bytes in prop::collection::vec(prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(b"\"\\=% \n\x00\x7f\x80\xff\x1f!09_@[/:".as_slice())], 0..80),
-        at in 0_usize..80,
+        bytes in prop::collection::vec(prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(b"\"\\=% \n\x00\x7f\x80\xff\x1f!09_@[/:".as_slice())], 0..200),
+        at in 0_usize..200,
     ) {
         let at = at.min(bytes.len());
         prop_assert_eq!(token_end(&bytes, at), naive(&bytes, at, |b| b <= b' ' || b >= 0x80 || b"\"=\\".contains(&b)));
@@ -46,6 +46,13 @@ proptest! {
         let end = copy_printable(&bytes, at, &mut out);
         prop_assert_eq!(end, naive(&bytes, at, |b| !(b' '..0x7f).contains(&b) || b"\"\\".contains(&b)));
         prop_assert_eq!(out, [b"before", &bytes[at..end]].concat());
+        let mut out = b"before".to_vec();
+        let end = copy_escaped(&bytes, at, &mut out);
+        let is_quoted = |b| bytes.len() >= 64 && b"\"\\".contains(&b);
+        let stop = naive(&bytes, at, |b| !is_quoted(b) && (!(b' '..0x7f).contains(&b) || b"\"\\".contains(&b)));
+        prop_assert_eq!(end, stop);
+        let escaped = bytes[at..end].iter().flat_map(|b| if is_quoted(*b) { vec![b'\\', *b] } else { vec![*b] });
+        prop_assert_eq!(out, b"before".iter().copied().chain(escaped).collect::<Vec<u8>>());
     }
 
     #[test]
