@@ -22,9 +22,8 @@ profile:
 	packages/profile.sh $(PROFILE)
 
 # Build the program without shared libraries: target/static/katalog (Linux with glibc 2.34 or newer)
-static: FLAGS = -C target-feature=+crt-static $(addprefix -Cprofile-use=,$(realpath $(PROFILE)))
 static:
-	RUSTFLAGS="$(FLAGS)" CARGO_TARGET_DIR=target/static/build \
+	RUSTFLAGS="-C target-feature=+crt-static $(addprefix -Cprofile-use=,$(realpath $(PROFILE)))" CARGO_TARGET_DIR=target/static/build \
 		cargo build --release --locked --target $(HOST)
 	strip -o target/static/katalog target/static/build/$(HOST)/release/katalog
 

@@ -75,7 +75,7 @@ impl Layout {
         let bytes = u64::from_le_bytes(bytes);
         // A digit is below ten now, and no byte here is carried into the next.
         let values = (bytes ^ every(b'0')) & self.digits;
-        let beyond = (values | (values & every(0x7f)) + every(0x80 - 10)) & every(0x80);
+        let beyond = (values | ((values & every(0x7f)) + every(0x80 - 10))) & every(0x80);
         (beyond == 0 && bytes & !self.digits == self.others)
             .then(|| (values.wrapping_mul(10).wrapping_add(values >> 8)).to_le_bytes())
     }
