@@ -108,25 +108,28 @@ fn not_printed(block: Block) -> Block {
     below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f)
 }
 
-/// Appends bytes from `at` up to the next one that `journalctl -o json` prints in another way, and gives its position: a
-/// control character, delete, or not ASCII; in less than 64 bytes also `"` and `\\`, which get a backslash in more.
+/// Appends bytes from `at` on, with a backslash before `"` and `\\`, up to the next one that `journalctl -o json` prints in
+/// another way, and gives its position: a control character, delete, or not ASCII.
 #[must_use]
 pub fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
     while at < bytes.len() {
-        let left = bytes.len() - at;
-        let mut stops = match (bytes.get(at..).and_then(<[u8]>::first_chunk), bytes.last_chunk()) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let mut padded = [b' '; 64];
+        let mut stops = match (rest.first_chunk(), bytes.last_chunk()) {
             (Some(block), _) => bits(block, not_printed),
             // The last few bytes with those before them.
-            (None, Some(block)) => bits(block, not_printed) >> (64 - left),
-            (None, None) => return copy_printable(bytes, at, out),
+            (None, Some(block)) => bits(block, not_printed) >> (64 - rest.len()),
+            (None, None) => {
+                padded[..rest.len()].copy_from_slice(rest);
+                bits(&padded, not_printed)
+            }
         };
-        let (start, end) = (at, at + left.min(64));
+        let (start, end) = (at, at + rest.len().min(64));
         while stops != 0 {
             let stop = start + stops.trailing_zeros() as usize;
             copy(bytes, at, stop, out);
-            match bytes.get(stop) {
-                Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),
-                _ => return stop,
+            if !escape(bytes, stop, out) {
+                return stop;
             }
             at = stop + 1;
             stops &= stops - 1;
@@ -135,6 +138,13 @@ pub fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
         at = end;
     }
     at
+}
+
+/// Appends the byte at `at` with a backslash, if it is one that gets it.
+#[inline(always)]
+fn escape(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> bool {
+    let byte = bytes.get(at).filter(|byte| matches!(byte, b'"' | b'\\'));
+    byte.inspect(|byte| out.extend_from_slice(&[b'\\', **byte])).is_some()
 }
 
 /// Appends the bytes from `start` to `end`. A copy of a fixed size costs less than one of the exact length.
@@ -148,33 +158,6 @@ fn copy(bytes: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
         }
         _ => out.extend_from_slice(bytes.get(start..end).unwrap_or_default()),
     }
-}
-
-/// Appends bytes from `at` up to the next one that is [`not_printed`], and gives its position.
-fn copy_printable(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
-    let stops = |block: &[u8; WIDTH]| not_printed(bytemuck::cast(*block)).to_bitmask();
-    // Most such runs are short, so blocks are copied whole, and what is too much is taken back.
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
-        out.extend_from_slice(block);
-        let mask = stops(block);
-        if mask != 0 {
-            let kept = mask.trailing_zeros() as usize;
-            out.truncate(out.len() - WIDTH + kept);
-            return at + kept;
-        }
-        at += WIDTH;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    let run = match bytes.last_chunk::<WIDTH>() {
-        // The last few bytes with those before them: one block instead of up to fifteen steps.
-        Some(block) => ((stops(block) >> (WIDTH - rest.len()).min(31)).trailing_zeros() as usize).min(rest.len()),
-        None => {
-            let is_stop = |byte: &u8| !(b' '..0x7f).contains(byte) || matches!(byte, b'"' | b'\\');
-            rest.iter().position(is_stop).unwrap_or(rest.len())
-        }
-    };
-    out.extend_from_slice(rest.get(..run).unwrap_or_default());
-    at + run
 }
 
 /// One bit for each of 64 bytes that `class` holds for, the first byte lowest.

@@ -227,12 +227,15 @@ fn json_value(value: &[u8], out: &mut Vec<u8>) {
         at = scan::copy_escaped(value, at, out);
         match value.get(at) {
             None => break,
-            Some(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', *byte]),
             Some(b'\n') => out.extend_from_slice(b"\\n"),
             Some(b'\t') => out.extend_from_slice(b"\\t"),
-            Some(byte @ 0x80..) => {
+            Some(0x80..) => {
                 ascii = false;
-                out.push(*byte);
+                let rest = value.get(at..).unwrap_or_default();
+                let run = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
+                out.extend_from_slice(rest.get(..run).unwrap_or_default());
+                at += run;
+                continue;
             }
             Some(_) => {
                 printable = false;
