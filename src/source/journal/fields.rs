@@ -10,8 +10,8 @@ pub(super) struct Fields<'s> {
     pub(super) file: &'s mut JournalFile,
     /// The place of the file among those of the source.
     pub(super) index: usize,
-    /// The entry before. What is behind it in the file was not met yet.
-    pub(super) before: u32,
+    /// The furthest field that was met in the file: what is behind it was not met yet.
+    pub(super) furthest: &'s mut u32,
     /// Somebody may be writing it: what cannot be read may be half written, and what one entry has, others may have that
     /// are not linked yet.
     pub(super) lives: bool,
@@ -39,7 +39,12 @@ impl Fields<'_> {
                 return Err(Oversized);
             }
             let key = key(self.index, *at);
-            let known = if *at > self.before { Known::No } else { self.cache.find(key) };
+            let known = if *at > *self.furthest {
+                *self.furthest = *at;
+                Known::No
+            } else {
+                self.cache.find(key)
+            };
             let (item, length) = match known {
                 Known::Here(here) => (Item::shared(here.number), here.length as usize),
                 Known::Unwanted => continue,

@@ -423,7 +423,7 @@ impl<'r> JournalSource<'r> {
             file: &mut reader.file,
             lives: reader.life != Life::Over,
             index,
-            before: std::mem::replace(&mut reader.before, reader.at),
+            furthest: &mut reader.furthest,
             cache: &mut self.cache,
             interest: self.interest,
             batch,

@@ -57,8 +57,8 @@ pub(super) struct Reader {
     pub(super) items: Vec<u32>,
     /// The entry that was at hand when the batch was begun.
     first: u32,
-    /// The entry whose fields were read last.
-    pub(super) before: u32,
+    /// The furthest field that was put into a batch, or was found to be none for one.
+    pub(super) furthest: u32,
     /// Entries that were passed over since this was asked last.
     pub(super) skipped: u64,
     /// How much the file has been worth, in bytes.
@@ -107,7 +107,7 @@ impl Reader {
             at: 0,
             items: Vec::new(),
             first: 0,
-            before: 0,
+            furthest: 0,
             skipped: 0,
             worth: 0,
             life: Life::Over,
