@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::digits;
+
 /// Where an entry stands: everything that orders it among the entries of other files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
@@ -33,83 +35,8 @@ impl Place {
     }
 }
 
-/// Writes the cursors of one entry after the other, whose ids are mostly the same.
-#[derive(Clone, Copy, Debug)]
-pub struct CursorWriter {
-    seqnum_id: [u8; 16],
-    boot_id: [u8; 16],
-    /// What stands before the sequence number, with its id.
-    before_seqnum: [u8; 37],
-    /// What stands before the monotonic time, with its boot.
-    before_monotonic: [u8; 38],
-}
-
-impl Default for CursorWriter {
-    fn default() -> CursorWriter {
-        CursorWriter {
-            seqnum_id: [0; 16],
-            boot_id: [0; 16],
-            before_seqnum: *b"s=00000000000000000000000000000000;i=",
-            before_monotonic: *b";b=00000000000000000000000000000000;m=",
-        }
-    }
-}
-
-impl CursorWriter {
-    /// Appends the cursor of an entry, as [`Place::write_to`] does.
-    pub fn write(&mut self, place: &Place, out: &mut Vec<u8>) {
-        if self.seqnum_id != place.seqnum_id {
-            self.seqnum_id = place.seqnum_id;
-            self.before_seqnum[2..34].copy_from_slice(&hexadecimal(&place.seqnum_id));
-        }
-        if self.boot_id != place.boot_id {
-            self.boot_id = place.boot_id;
-            self.before_monotonic[3..35].copy_from_slice(&hexadecimal(&place.boot_id));
-        }
-        out.extend_from_slice(&self.before_seqnum);
-        put_number(place.seqnum, out);
-        out.extend_from_slice(&self.before_monotonic);
-        put_number(place.monotonic, out);
-        out.extend_from_slice(b";t=");
-        put_number(place.realtime, out);
-        out.extend_from_slice(b";x=");
-        put_number(place.xor_hash, out);
-    }
-
-    /// The id of the boot in the cursor that was written last, in hexadecimal digits.
-    #[must_use]
-    pub fn boot_id(&self) -> &[u8] {
-        &self.before_monotonic[3..35]
-    }
-}
-
 /// The length of a cursor with all digits: two ids, four numbers, six names, five separators.
 pub const MAX_LENGTH: usize = 2 * 32 + 4 * 16 + 6 * 2 + 5;
-
-/// A number as 16 hexadecimal digits, the first one in the highest byte.
-#[inline]
-fn digits(number: u64) -> u128 {
-    // Each step halves what stands together, until each half byte has a byte.
-    let mut halves = u128::from(number);
-    halves = (halves << 32 | halves) & 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff;
-    halves = (halves << 16 | halves) & 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff;
-    halves = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff;
-    halves = (halves << 4 | halves) & 0x0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f;
-    let each = u128::from_ne_bytes([1; 16]);
-    let letters = (halves + 6 * each) >> 4 & each;
-    halves + u128::from(b'0') * each + u128::from(b'a' - b'9' - 1) * letters
-}
-
-/// An id as 32 hexadecimal digits.
-#[must_use]
-pub fn hexadecimal(id: &[u8; 16]) -> [u8; 32] {
-    let id = u128::from_be_bytes(*id);
-    let mut text = [0; 32];
-    for (part, half) in text.chunks_exact_mut(16).zip([(id >> 64) as u64, id as u64]) {
-        part.copy_from_slice(&digits(half).to_be_bytes());
-    }
-    text
-}
 
 /// Appends the parts of a cursor that are there, in `journalctl`'s order and notation: `s` and `b`, which are ids; `i`,
 /// `m`, `t` and `x`, which are numbers.
@@ -141,11 +68,8 @@ fn put([s, b]: [Option<&[u8; 32]>; 2], [i, m, t, x]: [Option<u64>; 4], out: &mut
 
 /// Appends a number in hexadecimal digits.
 fn put_number(value: u64, out: &mut Vec<u8>) {
-    // Without leading zeros, but zero itself has a digit.
-    let zeros = (value | 1).leading_zeros() / 4;
-    // One copy of a fixed size costs less than one of the exact length.
-    out.extend_from_slice(&(digits(value) << (8 * zeros)).to_be_bytes());
-    out.truncate(out.len() - zeros as usize);
+    let (text, length) = digits::hexadecimal(value);
+    out.extend_from_slice(text.get(..length).unwrap_or_default());
 }
 
 /// A 128-bit id as 32 hexadecimal digits of either case; none if it is anything else.
@@ -249,7 +173,7 @@ impl Cursor {
 
     /// Appends the parts that are there, in `journalctl`'s order and notation.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let ids = [self.seqnum_id, self.boot_id].map(|id| id.map(|id| hexadecimal(&id)));
+        let ids = [self.seqnum_id, self.boot_id].map(|id| id.map(|id| digits::of_id(&id)));
         let numbers = [self.seqnum, self.monotonic, self.realtime, self.xor_hash];
         put(ids.each_ref().map(Option::as_ref), numbers, out);
     }

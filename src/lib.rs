@@ -84,6 +84,7 @@
 
 pub mod flaw;
 pub mod component;
+pub mod digits;
 pub mod names;
 pub mod dictionary;
 pub mod scan;

@@ -6,7 +6,8 @@ const fn ends(name: &[u8]) -> (u64, u64) {
     match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
         _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            (Some(head), Some(tail)) => (u32::from_le_bytes(*head) as u64, u32::from_le_bytes(*tail) as u64),
+            // The last byte is the highest, as with longer names.
+            (Some(head), Some(tail)) => (u32::from_le_bytes(*head) as u64, (u32::from_le_bytes(*tail) as u64) << 32),
             _ => {
                 let (mut value, mut index) = (0, 0);
                 while index < name.len() {

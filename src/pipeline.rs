@@ -10,7 +10,8 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::carrier::{self, Entry};
 use crate::component::Component;
-use crate::cursor::{self, Place};
+use crate::cursor::Place;
+use crate::digits;
 use crate::encode::journal::View;
 use crate::encode::{Encoded, Encoder, Row};
 use crate::entry::{Batch, Body, Framing, Raw};
@@ -360,7 +361,7 @@ fn id(input: &[u8; 16], raw: Raw<'_>, from_journal: bool) -> [u8; 32] {
             hash.write(bytes);
         }
     }
-    cursor::hexadecimal(&hash.finish128().as_bytes())
+    digits::of_id(&hash.finish128().as_bytes())
 }
 
 /// A field of katalog's own.

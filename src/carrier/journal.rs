@@ -7,6 +7,7 @@ use memchr::memchr2;
 use super::{Entry, Met, Pseudo, Transport, as_text};
 use crate::cursor;
 use crate::dictionary::{self, KeyId, Keys};
+use crate::digits;
 use crate::entry::{Item, JournalEntry};
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
@@ -110,9 +111,9 @@ pub(super) fn stored<'b>(
     }
     if pseudo.seqnum {
         add(b"__SEQNUM", decimal(place.seqnum));
-        add(b"__SEQNUM_ID", bump.alloc(cursor::hexadecimal(&place.seqnum_id)));
+        add(b"__SEQNUM_ID", bump.alloc(digits::of_id(&place.seqnum_id)));
     }
-    add(b"_BOOT_ID", bump.alloc(cursor::hexadecimal(&place.boot_id)));
+    add(b"_BOOT_ID", bump.alloc(digits::of_id(&place.boot_id)));
     for item in stored.items {
         let pair = pair(stored, *item, &mut met.pairs);
         if pair.id != Some(KeyId::BOOT_ID) {

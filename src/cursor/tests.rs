@@ -38,18 +38,6 @@ fn text(place: &Place) -> String {
 }
 
 #[test]
-fn cursors_one_after_the_other_are_those_of_each() {
-    let mut writer = CursorWriter::default();
-    let (one, two) = (PRINTED[0].1, PRINTED[1].1);
-    for place in [Place::default(), one, two, Place { boot_id: one.boot_id, ..two }, one, Place::default()] {
-        let mut written = Vec::new();
-        writer.write(&place, &mut written);
-        assert_eq!(String::from_utf8(written).unwrap(), text(&place));
-        assert_eq!(writer.boot_id(), hexadecimal(&place.boot_id));
-    }
-}
-
-#[test]
 fn both_ways_as_journalctl_writes_it() {
     for (printed, place) in PRINTED {
         assert_eq!(text(place), *printed);

@@ -3,13 +3,17 @@
 //!
 //! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
 
+mod head;
+mod seen;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
+use head::Heads;
+use seen::{Numbers, Seen};
+
 use super::shared::{Run, Shared};
-use crate::cursor::{CursorWriter, Place};
 use crate::entry::{Item, JournalEntry, Stem};
-use crate::names;
 use crate::scan;
 
 /// Which of journalctl's outputs.
@@ -21,34 +25,26 @@ pub enum Form {
     Json,
 }
 
-/// Names have so many numbers. Two names with one number only cost time.
-const NAMES: usize = 1 << 16;
-
 /// How a stem is written.
 #[derive(Clone, Debug, Default)]
 struct Written {
     /// Where it stands in the output; nowhere as long as it was not.
     text: Range<usize>,
-    /// Where the numbers of its names are.
-    names: Range<usize>,
+    /// The names that it has.
+    names: Seen,
 }
 
 /// The encoder. The fields that it keeps are those of the batch at hand.
 #[derive(Debug)]
 pub struct View {
     form: Form,
-    cursors: CursorWriter,
+    heads: Box<Heads>,
     shared: Shared,
+    numbers: Numbers,
     /// By the number of a field that is in `shared`, the number of its name.
-    names: Vec<u16>,
+    names: Vec<u8>,
     /// By the number of a stem, how it is written.
     stems: Vec<Written>,
-    /// The numbers of the names of all stems, one behind the other.
-    stem_names: Vec<u16>,
-    /// By the number of a name, the last entry that had it.
-    last: Vec<u64>,
-    /// Entries so far, in all batches.
-    count: u64,
 }
 
 impl View {
@@ -57,13 +53,11 @@ impl View {
     pub fn new(form: Form) -> View {
         View {
             form,
-            cursors: CursorWriter::default(),
+            heads: Box::new(Heads::new(form)),
             shared: Shared::default(),
+            numbers: Numbers::default(),
             names: Vec::new(),
             stems: Vec::new(),
-            stem_names: Vec::new(),
-            last: vec![0; NAMES],
-            count: 0,
         }
     }
 
@@ -71,26 +65,25 @@ impl View {
     pub fn begin(&mut self) {
         self.shared.begin();
         self.stems.clear();
-        self.stem_names.clear();
     }
 
     /// Appends an entry of the batch, behind all of the batch that were appended before.
     pub fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        self.head(entry.place, out);
-        self.count += 1;
+        self.heads.write(entry.place, out);
         self.names.resize(entry.shared_by_batch(), 0);
         let (stem, rest) = entry.items.split_at(entry.stem.items as usize);
         let begin = out.len();
-        let is_known = self.copy(entry.stem, out);
-        let stem_is_sound = is_known || self.fields(entry, stem, out);
-        let end = out.len();
-        if !stem_is_sound || !self.fields(entry, rest, out) {
+        let mut names = Seen::default();
+        let is_known = self.copy(entry.stem, &mut names, out);
+        let stem_is_sound = is_known || self.fields(entry, stem, &mut names, out);
+        let written = Written { text: begin..out.len(), names };
+        if !stem_is_sound || !self.fields(entry, rest, &mut names, out) {
             out.truncate(start);
-            self.head(entry.place, out);
-            grouped(entry, out);
+            self.heads.write(entry.place, out);
+            grouped(entry, &mut self.numbers, out);
         } else if !is_known {
-            self.keep(entry, stem, begin..end);
+            self.keep(entry.stem, written);
         }
         out.extend_from_slice(match self.form {
             Form::Export => b"\n",
@@ -99,81 +92,50 @@ impl View {
     }
 
     /// Appends a stem as an entry before has it; false if none has.
-    fn copy(&mut self, stem: Stem, out: &mut Vec<u8>) -> bool {
+    fn copy(&mut self, stem: Stem, seen: &mut Seen, out: &mut Vec<u8>) -> bool {
         let Some(Written { text, names }) = self.stems.get(stem.number as usize) else { return false };
-        for name in self.stem_names.get(names.clone()).unwrap_or_default() {
-            self.last[usize::from(*name)] = self.count;
-        }
+        *seen = *names;
         out.extend_from_within(text.clone());
         !text.is_empty()
     }
 
-    /// Keeps how a stem is written: where it stands in the output, and which names it has.
-    fn keep(&mut self, entry: &JournalEntry<'_>, items: &[Item], text: Range<usize>) {
-        let number = entry.stem.number as usize;
+    /// Keeps how a stem is written.
+    fn keep(&mut self, stem: Stem, written: Written) {
+        let number = stem.number as usize;
         if number == 0 {
             return;
-        }
-        let first = self.stem_names.len();
-        if self.form == Form::Json {
-            let name = |item: &Item| match item.number() {
-                Some(number) => self.names[number as usize],
-                None => number_of(entry.field(*item).0),
-            };
-            self.stem_names.extend(items.iter().map(name));
         }
         if number >= self.stems.len() {
             self.stems.resize(number + 1, Written::default());
         }
-        self.stems[number] = Written { text, names: first..self.stem_names.len() };
+        self.stems[number] = written;
     }
 
     /// Appends fields of an entry. False where a name comes again and its values have to be put together.
-    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], out: &mut Vec<u8>) -> bool {
-        let View { form, shared, names, last, count, .. } = self;
+    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], seen: &mut Seen, out: &mut Vec<u8>) -> bool {
+        let View { form, shared, numbers, names, .. } = self;
         let mut run = Run::default();
         for item in items {
             let name = if let Some(number) = item.number()
                 && let Some(known) = names.get_mut(number as usize)
             {
-                shared.copy(number, &mut run, out, |text| *known = field(*form, entry.field(*item), text));
+                shared.copy(number, &mut run, out, |text| *known = field(*form, numbers, entry.field(*item), text));
                 *known
             } else {
                 shared.end(&mut run, out);
-                field(*form, entry.field(*item), out)
+                field(*form, numbers, entry.field(*item), out)
             };
-            if *form == Form::Json && std::mem::replace(&mut last[usize::from(name)], *count) == *count {
+            if *form == Form::Json && seen.insert(name) {
                 return false;
             }
         }
         shared.end(&mut run, out);
         true
     }
-
-    /// What journalctl says of an entry before its fields.
-    fn head(&mut self, place: &Place, out: &mut Vec<u8>) {
-        let [open, realtime, monotonic, boot, close] = match self.form {
-            Form::Export => ["__CURSOR=", "\n__REALTIME_TIMESTAMP=", "\n__MONOTONIC_TIMESTAMP=", "\n_BOOT_ID=", "\n"],
-            Form::Json => [
-                "{\"__CURSOR\":\"",
-                "\",\"__REALTIME_TIMESTAMP\":\"",
-                "\",\"__MONOTONIC_TIMESTAMP\":\"",
-                "\",\"_BOOT_ID\":\"",
-                "\"",
-            ],
-        };
-        out.extend_from_slice(open.as_bytes());
-        self.cursors.write(place, out);
-        number(realtime, place.realtime, out);
-        number(monotonic, place.monotonic, out);
-        out.extend_from_slice(boot.as_bytes());
-        out.extend_from_slice(self.cursors.boot_id());
-        out.extend_from_slice(close.as_bytes());
-    }
 }
 
 /// Appends a field, and gives the number of its name.
-fn field(form: Form, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u16 {
+fn field(form: Form, numbers: &mut Numbers, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u8 {
     match form {
         _ if is_told(name) => {}
         Form::Export => export_field(name, value, out),
@@ -182,22 +144,12 @@ fn field(form: Form, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u16 {
             json_value(value, out);
         }
     }
-    number_of(name)
-}
-
-/// The number of a name.
-fn number_of(name: &[u8]) -> u16 {
-    names::hash(name) as u16
+    numbers.of(name)
 }
 
 /// Whether the head of an entry says it already. Only the boot is stored as a field too; no writer stores the others.
 fn is_told(name: &[u8]) -> bool {
     matches!(name, b"_BOOT_ID" | b"__CURSOR" | b"__REALTIME_TIMESTAMP" | b"__MONOTONIC_TIMESTAMP")
-}
-
-fn number(head: &str, value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn export_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
@@ -222,31 +174,27 @@ fn json_key(name: &[u8], out: &mut Vec<u8>) {
 fn json_value(value: &[u8], out: &mut Vec<u8>) {
     let before = out.len();
     out.push(b'"');
-    let (mut at, mut ascii, mut printable) = (0, true, true);
+    let mut at = 0;
     loop {
         at = scan::copy_escaped(value, at, out);
         match value.get(at) {
             None => break,
             Some(b'\n') => out.extend_from_slice(b"\\n"),
             Some(b'\t') => out.extend_from_slice(b"\\t"),
-            Some(0x80..) => {
-                ascii = false;
-                let rest = value.get(at..).unwrap_or_default();
-                let run = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
-                out.extend_from_slice(rest.get(..run).unwrap_or_default());
-                at += run;
-                continue;
-            }
             Some(_) => {
-                printable = false;
-                break;
+                let rest = value.get(at..).unwrap_or_default();
+                let run = rest.get(..rest.iter().position(u8::is_ascii).unwrap_or(rest.len())).unwrap_or_default();
+                // A control character is no such run.
+                if run.is_empty() || !is_text(run) {
+                    out.truncate(before);
+                    return json_bytes(value, out);
+                }
+                out.extend_from_slice(run);
+                at += run.len();
+                continue;
             }
         }
         at += 1;
-    }
-    if !printable || !ascii && !is_text(value) {
-        out.truncate(before);
-        return json_bytes(value, out);
     }
     out.push(b'"');
 }
@@ -262,30 +210,39 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
-fn grouped(entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
-    let mut names: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
-    let mut places = HashMap::new();
-    for (name, value) in entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_told(name)) {
-        let place = *places.entry(name).or_insert_with(|| {
-            names.push((name, Vec::new()));
-            names.len() - 1
-        });
-        if let Some((_, values)) = names.get_mut(place) {
-            values.push(value);
+fn grouped(entry: &JournalEntry<'_>, numbers: &mut Numbers, out: &mut Vec<u8>) {
+    let fields = || entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_told(name));
+    let (mut once, mut again) = (Seen::default(), Seen::default());
+    for number in fields().map(|(name, _)| numbers.of(name)) {
+        if once.insert(number) {
+            again.insert(number);
         }
     }
-    for (name, values) in names {
-        json_key(name, out);
-        if let [value] = *values {
-            json_value(value, out);
-            continue;
-        }
-        for (index, value) in values.iter().enumerate() {
-            out.push(if index == 0 { b'[' } else { b',' });
-            json_value(value, out);
-        }
-        out.push(b']');
+    let mut values: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+    for (name, value) in fields().filter(|(name, _)| again.has(numbers.of(name))) {
+        values.entry(name).or_default().push(value);
     }
+    for (name, value) in fields() {
+        if !again.has(numbers.of(name)) {
+            json_key(name, out);
+            json_value(value, out);
+        } else if let Some(values) = values.remove(name) {
+            json_key(name, out);
+            json_values(&values, out);
+        }
+    }
+}
+
+/// One value as it is, several as an array.
+fn json_values(values: &[&[u8]], out: &mut Vec<u8>) {
+    if let [value] = values {
+        return json_value(value, out);
+    }
+    for (index, value) in values.iter().enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        json_value(value, out);
+    }
+    out.push(b']');
 }
 
 /// Whether journalctl takes a value for text: UTF-8 without control characters other than tab and line feed, and without
@@ -310,7 +267,9 @@ fn is_text(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::Place;
     use crate::entry::{Batch, Body, Stored};
+    use crate::names;
 
     /// A batch of entries with these fields, each of which it has once for each time that it is named. Every other one may
     /// be shared.
@@ -413,8 +372,16 @@ mod tests {
                 known.insert(names::hash(name.as_bytes()) as u16, name.clone()).map(|before| [before, name])
             })
             .unwrap();
-        let lines = json(&mut View::new(Form::Json), &batch(&[&[(&one, "1"), (&two, "2"), ("A", "3")]]));
-        assert_eq!(lines, [format!("\"{one}\":\"1\",\"{two}\":\"2\",\"A\":\"3\"}}")]);
+        let entries: [&[(&str, &str)]; 2] =
+            [&[(&one, "1"), (&two, "2"), ("A", "3")], &[(&one, "1"), ("A", "2"), (&two, "3"), (&one, "4")]];
+        let lines = json(&mut View::new(Form::Json), &batch(&entries));
+        assert_eq!(
+            lines,
+            [
+                format!("\"{one}\":\"1\",\"{two}\":\"2\",\"A\":\"3\"}}"),
+                format!("\"{one}\":[\"1\",\"4\"],\"A\":\"2\",\"{two}\":\"3\"}}")
+            ]
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::SourceError;
 use super::codec::{self, Content};
 use super::journal::{self, JournalSettings};
 use super::open::{self, Group, Input};
-use crate::cursor;
+use crate::digits;
 
 /// A file as it was when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ pub fn units(inputs: &[Input], settings: &JournalSettings) -> (Vec<Group>, Vec<S
 fn machine(path: &Path) -> Option<String> {
     let head = codec::head_of_journal(Box::new(File::open(path).ok()?))?;
     let id: [u8; 16] = head.get(40..56)?.try_into().ok()?;
-    let text = String::from_utf8(cursor::hexadecimal(&id).to_vec()).ok()?;
+    let text = String::from_utf8(digits::of_id(&id).to_vec()).ok()?;
     (id != [0; 16]).then_some(text)
 }
 

@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13Long};
 
 use super::find::Key;
-use crate::cursor::hexadecimal;
+use crate::digits;
 use crate::position::{FilePosition, HEAD};
 
 /// Where the ids of a file's entries come from.
@@ -53,7 +53,7 @@ pub(super) fn name(key: Key, turn: u32) -> String {
     hasher.write(&key.inode.to_le_bytes());
     hasher.write(&key.born.map_or(0, nanoseconds).to_le_bytes());
     hasher.write(&turn.to_le_bytes());
-    String::from_utf8_lossy(&hexadecimal(&hasher.finish128().as_bytes())).into_owned()
+    String::from_utf8_lossy(&digits::of_id(&hasher.finish128().as_bytes())).into_owned()
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {

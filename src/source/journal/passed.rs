@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::cursor::{self, Place};
+use crate::digits;
 use crate::position::JournalPosition;
 
 /// By source of sequence numbers the last number that was passed.
@@ -39,7 +40,7 @@ impl Passed {
         }
         // Numbers of one source come in their order, so a file that has come to its end says less than one that has not.
         self.0.extend(ahead.into_iter().map(|(id, first)| (id, first.saturating_sub(1))));
-        let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&cursor::hexadecimal(id)).into_owned();
+        let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&digits::of_id(id)).into_owned();
         JournalPosition { cursor, passed: self.0.iter().map(|(id, number)| (hexadecimal(id), *number)).collect() }
     }
 }

@@ -1,0 +1,96 @@
+//! Numbers as digits, eight at once: each step halves what stands together, until each digit has a byte.
+
+/// Eight digits of a number, leading zeros among them: the value of each in a byte, the first in the highest.
+#[derive(Clone, Copy, Debug)]
+pub struct Eight(u64);
+
+const EACH: u64 = u64::from_ne_bytes([1; 8]);
+
+impl Eight {
+    /// So many numbers have eight decimal digits.
+    pub const DECIMAL: u64 = 100_000_000;
+
+    /// The hexadecimal digits of a number.
+    #[inline]
+    #[must_use]
+    pub fn hexadecimal(number: u32) -> Eight {
+        let halves = u64::from(number);
+        let halves = (halves << 16 | halves) & 0x0000_ffff_0000_ffff;
+        let halves = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
+        Eight((halves << 4 | halves) & 0x0f0f_0f0f_0f0f_0f0f)
+    }
+
+    /// The decimal digits of the lower part of a number, below [`Eight::DECIMAL`].
+    #[inline]
+    #[must_use]
+    pub fn decimal(number: u64) -> Eight {
+        // To divide by a power of ten is to multiply and shift, as long as numbers are as small as these.
+        let number = number % Eight::DECIMAL;
+        let fours = ((number / 10_000) << 32) | (number % 10_000);
+        let hundreds = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
+        let pairs = fours + hundreds * ((1 << 16) - 100);
+        let tens = (pairs * 103) >> 10 & 0x000f_000f_000f_000f;
+        Eight(pairs + tens * ((1 << 8) - 10))
+    }
+
+    /// The digits as text.
+    #[inline]
+    #[must_use]
+    pub fn text(self) -> [u8; 8] {
+        let letters = (self.0 + 6 * EACH) >> 4 & EACH;
+        (self.0 + u64::from(b'0') * EACH + u64::from(b'a' - b'9' - 1) * letters).to_be_bytes()
+    }
+
+    /// The text without leading zeros, with what stands behind, and its length. The last digit is always there.
+    #[inline]
+    #[must_use]
+    pub fn significant(self) -> ([u8; 8], usize) {
+        let zeros = (self.0 | 1).leading_zeros() / 8;
+        ((u64::from_be_bytes(self.text()) << (8 * zeros)).to_be_bytes(), 8 - zeros as usize)
+    }
+}
+
+/// A number in sixteen hexadecimal digits without the leading zeros, and how many are left.
+#[inline]
+#[must_use]
+pub fn hexadecimal(number: u64) -> ([u8; 16], usize) {
+    let [upper, lower] = [number >> 32, number].map(|half| u64::from_be_bytes(Eight::hexadecimal(half as u32).text()));
+    let zeros = (number | 1).leading_zeros() / 4;
+    (((u128::from(upper) << 64 | u128::from(lower)) << (8 * zeros)).to_be_bytes(), 16 - zeros as usize)
+}
+
+/// An id as 32 hexadecimal digits.
+#[must_use]
+pub fn of_id(id: &[u8; 16]) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (part, number) in text.as_chunks_mut().0.iter_mut().zip(id.as_chunks().0) {
+        *part = Eight::hexadecimal(u32::from_be_bytes(*number)).text();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text<const N: usize>((digits, length): ([u8; N], usize)) -> String {
+        String::from_utf8(digits[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        let edges = (0..16).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power), 16_u64.pow(power)]);
+        let random = (0..100_000_u64).map(|step| step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (step % 64));
+        let fours = (0..10_000).map(|four| four * 10_001);
+        for number in (0..20_000).chain(edges).chain(random).chain(fours).chain([u64::MAX]) {
+            assert_eq!(text(hexadecimal(number)), format!("{number:x}"));
+            let (low, rest) = (number as u32, number % Eight::DECIMAL);
+            assert_eq!(text((Eight::hexadecimal(low).text(), 8)), format!("{low:08x}"));
+            assert_eq!(text(Eight::hexadecimal(low).significant()), format!("{low:x}"));
+            assert_eq!(text((Eight::decimal(number).text(), 8)), format!("{rest:08}"));
+            assert_eq!(text(Eight::decimal(number).significant()), format!("{rest}"));
+        }
+        let id = 0x0123_4567_89ab_cdef_00ff_a09b_8c7d_6e5f_u128;
+        assert_eq!(of_id(&id.to_be_bytes()).to_vec(), format!("{id:032x}").into_bytes());
+    }
+}

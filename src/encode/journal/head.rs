@@ -1,0 +1,219 @@
+//! What `journalctl` says of an entry before its fields. Of one entry after the other most of it is the same.
+
+use super::Form;
+use crate::cursor::Place;
+use crate::digits::{self, Eight};
+
+/// Words that are copied at once, whatever their length.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    text: [u8; 64],
+    length: usize,
+}
+
+impl Words {
+    fn new(words: &[u8]) -> Words {
+        let mut text = [0; 64];
+        text[..words.len()].copy_from_slice(words);
+        Words { text, length: words.len() }
+    }
+}
+
+/// A number with the words before it. What is above its last eight digits is mostly that of the entry before.
+#[derive(Clone, Copy, Debug)]
+struct Number {
+    /// The words, and the digits above.
+    words: Words,
+    /// The length of the words alone.
+    bare: usize,
+    /// What the digits above say.
+    upper: u64,
+}
+
+impl Number {
+    fn new(words: &[u8]) -> Number {
+        Number { words: Words::new(words), bare: words.len(), upper: 0 }
+    }
+
+    #[cold]
+    fn set_upper(&mut self, upper: u64, digits: &str) {
+        self.upper = upper;
+        self.words = Words::new(&[&self.words.text[..self.bare], digits.as_bytes()].concat());
+    }
+}
+
+/// Room for a head with all digits, and for what is copied beyond its end.
+const ROOM: usize = 512;
+
+/// Writes the heads of one entry after the other, whose ids are mostly the same.
+#[derive(Clone, Debug)]
+pub(super) struct Heads {
+    form: Form,
+    seqnum_id: [u8; 16],
+    boot_id: [u8; 16],
+    seqnum: Number,
+    monotonic: Number,
+    realtime: Number,
+    realtime_decimal: Number,
+    monotonic_decimal: Number,
+    /// The boot once more, and the end.
+    boot: Words,
+    /// For the head at hand.
+    text: [u8; ROOM],
+}
+
+impl Heads {
+    pub(super) fn new(form: Form) -> Heads {
+        let [realtime, monotonic]: [&[u8]; 2] = match form {
+            Form::Export => [b"\n__REALTIME_TIMESTAMP=", b"\n__MONOTONIC_TIMESTAMP="],
+            Form::Json => [b"\",\"__REALTIME_TIMESTAMP\":\"", b"\",\"__MONOTONIC_TIMESTAMP\":\""],
+        };
+        let mut heads = Heads {
+            form,
+            seqnum_id: [0; 16],
+            boot_id: [0; 16],
+            seqnum: Number::new(b""),
+            monotonic: Number::new(b""),
+            realtime: Number::new(b";t="),
+            realtime_decimal: Number::new(realtime),
+            monotonic_decimal: Number::new(monotonic),
+            boot: Words::new(b""),
+            text: [0; ROOM],
+        };
+        heads.set_source([0; 16]);
+        heads.set_boot([0; 16]);
+        heads
+    }
+
+    fn set_source(&mut self, id: [u8; 16]) {
+        let open: &[u8] = match self.form {
+            Form::Export => b"__CURSOR=s=",
+            Form::Json => b"{\"__CURSOR\":\"s=",
+        };
+        self.seqnum_id = id;
+        self.seqnum = Number::new(&[open, &digits::of_id(&id), b";i="].concat());
+    }
+
+    fn set_boot(&mut self, id: [u8; 16]) {
+        let [open, close]: [&[u8]; 2] = match self.form {
+            Form::Export => [b"\n_BOOT_ID=", b"\n"],
+            Form::Json => [b"\",\"_BOOT_ID\":\"", b"\""],
+        };
+        let digits = digits::of_id(&id);
+        self.boot_id = id;
+        self.monotonic = Number::new(&[b";b=", &digits[..], b";m="].concat());
+        self.boot = Words::new(&[open, &digits, close].concat());
+    }
+
+    /// Appends the head of an entry.
+    pub(super) fn write(&mut self, place: &Place, out: &mut Vec<u8>) {
+        if self.seqnum_id != place.seqnum_id {
+            self.set_source(place.seqnum_id);
+        }
+        if self.boot_id != place.boot_id {
+            self.set_boot(place.boot_id);
+        }
+        let mut line = Line { text: &mut self.text, length: 0 };
+        line.hexadecimal(&mut self.seqnum, place.seqnum);
+        line.hexadecimal(&mut self.monotonic, place.monotonic);
+        line.hexadecimal(&mut self.realtime, place.realtime);
+        line.put(b";x=", 3);
+        let (hash, length) = digits::hexadecimal(place.xor_hash);
+        line.put(&hash, length);
+        line.decimal(&mut self.realtime_decimal, place.realtime);
+        line.decimal(&mut self.monotonic_decimal, place.monotonic);
+        line.put(&self.boot.text, self.boot.length);
+        out.extend_from_slice(line.text.get(..line.length).unwrap_or_default());
+    }
+}
+
+/// A head on its way.
+struct Line<'t> {
+    text: &'t mut [u8; ROOM],
+    length: usize,
+}
+
+impl Line<'_> {
+    #[inline]
+    fn put<const N: usize>(&mut self, words: &[u8; N], length: usize) {
+        if let Some(room) = self.text.get_mut(self.length..self.length + N) {
+            room.copy_from_slice(words);
+        }
+        self.length += length;
+    }
+
+    #[inline]
+    fn hexadecimal(&mut self, before: &mut Number, number: u64) {
+        let upper = number >> 32;
+        if upper != before.upper {
+            before.set_upper(upper, &if upper == 0 { String::new() } else { format!("{upper:x}") });
+        }
+        self.number(before, Eight::hexadecimal(number as u32));
+    }
+
+    #[inline]
+    fn decimal(&mut self, before: &mut Number, number: u64) {
+        let upper = number / Eight::DECIMAL;
+        if upper != before.upper {
+            before.set_upper(upper, &if upper == 0 { String::new() } else { upper.to_string() });
+        }
+        self.number(before, Eight::decimal(number));
+    }
+
+    #[inline]
+    fn number(&mut self, before: &Number, lower: Eight) {
+        self.put(&before.words.text, before.words.length);
+        let (text, length) = if before.upper == 0 { lower.significant() } else { (lower.text(), 8) };
+        self.put(&text, length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_written_as_if_it_were_alone() {
+        let one = Place {
+            seqnum_id: [0xa1; 16],
+            seqnum: 9_876_543_210,
+            boot_id: [0xb2; 16],
+            monotonic: 42,
+            realtime: 1_765_805_218_248_128,
+            xor_hash: 0x0123_4567_89ab_cdef,
+        };
+        let two = Place { seqnum: 1, boot_id: [3; 16], monotonic: 0, xor_hash: 0, ..one };
+        // As a damaged file has it.
+        let most = Place { seqnum_id: [0; 16], seqnum: u64::MAX, monotonic: u64::MAX, realtime: u64::MAX, ..one };
+        let mut heads = [Form::Export, Form::Json].map(Heads::new);
+        for place in
+            [Place::default(), one, two, one, most, Place { realtime: 10_u64.pow(16), ..two }, Place::default()]
+        {
+            let mut cursor = Vec::new();
+            place.write_to(&mut cursor);
+            let cursor = String::from_utf8(cursor).unwrap();
+            let Place { realtime, monotonic, .. } = place;
+            let boot = format!("{:032x}", u128::from_be_bytes(place.boot_id));
+            let [export, json] = heads.each_mut().map(|heads| {
+                let mut out = Vec::new();
+                heads.write(&place, &mut out);
+                String::from_utf8(out).unwrap()
+            });
+            assert_eq!(
+                export,
+                format!(
+                    "__CURSOR={cursor}\n__REALTIME_TIMESTAMP={realtime}\n__MONOTONIC_TIMESTAMP={monotonic}\n_BOOT_ID={boot}\n"
+                )
+            );
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&format!("{json}}}")).unwrap(),
+                serde_json::json!({
+                    "__CURSOR": cursor,
+                    "__REALTIME_TIMESTAMP": realtime.to_string(),
+                    "__MONOTONIC_TIMESTAMP": monotonic.to_string(),
+                    "_BOOT_ID": boot,
+                })
+            );
+        }
+    }
+}

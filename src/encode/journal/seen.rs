@@ -1,0 +1,82 @@
+//! Which names an entry has, so that it shows when one comes again.
+
+use crate::names;
+
+/// So many names have a number of their own, in the order in which they came.
+const OWN: u8 = 128;
+
+/// Numbers of names. Two names with one number only cost time.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    /// By a part of their hash; 0 where none was given.
+    given: Box<[u8]>,
+    last: u8,
+}
+
+impl Default for Numbers {
+    fn default() -> Numbers {
+        Numbers { given: vec![0; 1 << 16].into(), last: 0 }
+    }
+}
+
+impl Numbers {
+    /// The number of a name, never 0.
+    pub(super) fn of(&mut self, name: &[u8]) -> u8 {
+        let hash = names::hash(name);
+        let place = &mut self.given[usize::from(hash as u16)];
+        if *place == 0 {
+            *place = if self.last < OWN - 1 {
+                self.last += 1;
+                self.last
+            } else {
+                OWN | (hash >> 16) as u8
+            };
+        }
+        *place
+    }
+}
+
+/// A set of names by their numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen([u64; 4]);
+
+impl Seen {
+    /// Adds a name; true where it was there.
+    #[inline]
+    pub(super) fn insert(&mut self, number: u8) -> bool {
+        let (word, bit) = (&mut self.0[usize::from(number / 64)], 1 << (number % 64));
+        let known = *word & bit != 0;
+        *word |= bit;
+        known
+    }
+
+    /// Whether a name is there.
+    pub(super) fn has(&self, number: u8) -> bool {
+        self.0[usize::from(number / 64)] >> (number % 64) & 1 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn names_have_numbers_of_their_own_as_long_as_there_are_some() {
+        let mut numbers = Numbers::default();
+        let names: Vec<String> = (0..1000).map(|number| format!("FIELD_{number}")).collect();
+        let given: Vec<u8> = names.iter().map(|name| numbers.of(name.as_bytes())).collect();
+        assert_eq!(given[..3], [1, 2, 3]);
+        let own = given.iter().filter(|number| **number < OWN).count();
+        assert!((127..150).contains(&own), "{own}");
+        let mut seen = Seen::default();
+        for (name, number) in names.iter().zip(&given).take(100) {
+            assert_eq!(numbers.of(name.as_bytes()), *number);
+            assert!(!seen.insert(*number) && seen.insert(*number), "{name}");
+        }
+        let mut shared = HashMap::new();
+        given.iter().for_each(|number| *shared.entry(number).or_insert(0) += 1);
+        assert!(shared.values().all(|count| *count < 30), "{shared:?}");
+    }
+}
