@@ -150,6 +150,19 @@ pub const DICTIONARY: &[Known] = &[
     text("logrus_error"),
     text("action"),
     text("module"),
+    text("operation"),
+    text("container-type"),
+    text("shm-size"),
+    text("mount-point"),
+    text("rootfs"),
+    text("netns"),
+    text("interface"),
+    text("hwAddr"),
+    text("device-id"),
+    text("qmp-capabilities"),
+    text("qmp-Capabilities"),
+    text("proxy-url"),
+    text("url"),
     // Keys that would take the names of katalog's own fields: renamed as logrus renames clashing keys.
     row("component", "fields_component", Kind::Text),
     row("fields_component", "fields_component", Kind::Text),
@@ -247,8 +260,8 @@ impl KeyId {
     /// The row.
     #[inline]
     #[must_use]
-    pub fn known(self) -> &'static Known {
-        &DICTIONARY[usize::from(self.0)]
+    pub const fn known(self) -> &'static Known {
+        &DICTIONARY[self.0 as usize]
     }
 }
 

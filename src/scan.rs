@@ -22,13 +22,15 @@ fn below(block: Block, limit: u8) -> Block {
 /// `class` gives a mask of sixteen bytes, `one` the same for one.
 #[inline(always)]
 fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl Fn(u8) -> bool) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<WIDTH>() {
         let mask = class(bytemuck::cast(*block)).to_bitmask();
         if mask != 0 {
-            return at + mask.trailing_zeros() as usize;
+            return bytes.len() - rest.len() + mask.trailing_zeros() as usize;
         }
-        at += WIDTH;
+        rest = behind;
     }
+    at = at.max(bytes.len() - rest.len());
     // The last few bytes once more with those before them: one block instead of up to fifteen steps.
     if let Some(block) = bytes.last_chunk::<WIDTH>() {
         let first = bytes.len() - WIDTH;

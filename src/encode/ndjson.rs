@@ -3,8 +3,9 @@
 use memchr::memchr;
 
 use super::shared::{Run, Shared};
+use crate::component::Component;
 use crate::flaw::Flaws;
-use crate::record::{Facts, Field, Form, Key, Record, Text, Value};
+use crate::record::{Facts, Field, Form, Key, Level, PayloadFormat, Record, Text, Value};
 use crate::scan;
 use crate::text::{Escape, go_escape};
 
@@ -74,21 +75,62 @@ fn facts(facts: &Facts, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\",");
     }
     if let Some(level) = facts.level {
-        constant(b"\"kata_level\":\"", level.name(), out);
+        LEVELS[level as usize].put(out);
     }
-    constant(b"\"kata_component\":\"", facts.component.name(), out);
-    constant(b"\"kata_format\":\"", facts.format.name(), out);
+    COMPONENTS[facts.component as usize].put(out);
+    FORMATS[facts.format as usize].put(out);
     if facts.guest {
         out.extend_from_slice(b"\"kata_guest\":true,");
     }
 }
 
-#[inline]
-fn constant(head: &[u8], name: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(head);
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\",");
+/// A field with its value and the comma behind it, copied at once whatever its length.
+#[derive(Clone, Copy)]
+struct Whole {
+    text: [u8; 64],
+    length: usize,
 }
+
+impl Whole {
+    const fn new(name: &str, value: &str) -> Whole {
+        let parts = [b"\"", name.as_bytes(), b"\":\"", value.as_bytes(), b"\","];
+        let mut whole = Whole { text: [0; 64], length: 0 };
+        let mut part = 0;
+        while part < parts.len() {
+            let mut at = 0;
+            while at < parts[part].len() {
+                whole.text[whole.length] = parts[part][at];
+                whole.length += 1;
+                at += 1;
+            }
+            part += 1;
+        }
+        whole
+    }
+
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.text);
+        out.truncate(out.len() - self.text.len() + self.length);
+    }
+}
+
+/// A field for each of its values.
+macro_rules! wholes {
+    ($name:literal, $values:expr) => {{
+        let mut wholes = [Whole { text: [0; 64], length: 0 }; $values.len()];
+        let mut index = 0;
+        while index < wholes.len() {
+            wholes[$values[index] as usize] = Whole::new($name, $values[index].name());
+            index += 1;
+        }
+        wholes
+    }};
+}
+
+static LEVELS: [Whole; Level::ALL.len()] = wholes!("kata_level", Level::ALL);
+static COMPONENTS: [Whole; Component::ALL.len()] = wholes!("kata_component", Component::ALL);
+static FORMATS: [Whole; PayloadFormat::ALL.len()] = wholes!("kata_format", PayloadFormat::ALL);
 
 fn flaws(flaws: Flaws, out: &mut Vec<u8>) {
     if flaws.is_empty() {
@@ -173,12 +215,22 @@ fn copy(form: &[u8], length: usize, out: &mut Vec<u8>) {
     }
 }
 
-#[inline]
+/// The content of a text. Most is as it stands.
+#[inline(always)]
 fn content(text: Text<'_>, out: &mut Vec<u8>) {
-    match text.form {
-        Form::Clean | Form::Json => out.extend_from_slice(text.bytes),
-        Form::Go => go(text.bytes, out),
-        Form::Utf8 | Form::Bytes => plain(text.bytes, out),
+    if matches!(text.form, Form::Clean | Form::Json) {
+        out.extend_from_slice(text.bytes);
+    } else {
+        escaped_content(text, out);
+    }
+}
+
+#[inline(never)]
+fn escaped_content(text: Text<'_>, out: &mut Vec<u8>) {
+    if text.form == Form::Go {
+        go(text.bytes, out);
+    } else {
+        plain(text.bytes, out);
     }
 }
 

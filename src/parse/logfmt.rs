@@ -4,8 +4,9 @@
 
 use bumpalo::Bump;
 
+use crate::dictionary::{self, KeyId};
 use crate::flaw::{Flaw, Flaws};
-use crate::record::{Form, Pair, Text};
+use crate::record::{Form, Pair, Text, Value};
 use crate::scan;
 use crate::text::{Escape, go_escape, go_format_error, unescape};
 
@@ -19,6 +20,7 @@ pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Fl
     let mut flaws = Flaws::default();
     let limit = pairs.len() + MAX_PAIRS;
     let mut at = 0;
+    let mut next = &FIRST;
     loop {
         while line.get(at) == Some(&b' ') {
             at += 1;
@@ -32,25 +34,31 @@ pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Fl
             pairs.push(Pair::text(b"rest", Text::plain(tail(line, start))));
             return flaws;
         }
-        // The key, with the words before it.
-        loop {
-            at = scan::token_end(line, at);
-            match line.get(at) {
-                Some(b'=') => break,
-                Some(b' ') => at += 1,
-                Some(_) => {
-                    flaws.add(Flaw::BadKey);
-                    at += 1;
-                }
-                None => {
-                    flaws.add(Flaw::BareWords);
-                    pairs.push(Pair::text(b"words", Text::plain(tail(line, start))));
-                    return flaws;
+        let id = if next.is_at(tail(line, at)) {
+            at += next.length;
+            Some(next.id)
+        } else {
+            // The key, with the words before it.
+            loop {
+                at = scan::token_end(line, at);
+                match line.get(at) {
+                    Some(b'=') => break,
+                    Some(b' ') => at += 1,
+                    Some(_) => {
+                        flaws.add(Flaw::BadKey);
+                        at += 1;
+                    }
+                    None => {
+                        flaws.add(Flaw::BareWords);
+                        pairs.push(Pair::text(b"words", Text::plain(tail(line, start))));
+                        return flaws;
+                    }
                 }
             }
-        }
+            flaws.add_if(at == start, Flaw::BadKey);
+            dictionary::find(line.get(start..at).unwrap_or_default())
+        };
         let key = line.get(start..at).unwrap_or_default();
-        flaws.add_if(key.is_empty(), Flaw::BadKey);
         at += 1;
         let text = match line.get(at) {
             Some(b'"') => {
@@ -65,9 +73,67 @@ pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Fl
                 text
             }
         };
-        pairs.push(Pair::text(key, text));
+        pairs.push(Pair { key, id, number: 0, value: Value::Text(text) });
+        next = id.map_or(&Next::NONE, |id| &FOLLOWING[usize::from(id.0)]);
     }
 }
+
+/// A key that is likely to come next: it is looked for before any other, and need not be looked up.
+#[derive(Clone, Copy)]
+struct Next {
+    /// The key and its `=`, as a number of which only these bits count.
+    text: u128,
+    mask: u128,
+    /// The length of the key.
+    length: usize,
+    id: KeyId,
+}
+
+impl Next {
+    /// None: no line has bytes that are other than themselves.
+    const NONE: Next = Next { text: 1, mask: 0, length: 0, id: KeyId::TIME };
+
+    const fn new(id: KeyId) -> Next {
+        let key = id.known().key.as_bytes();
+        assert!(key.len() < 16, "a key and its `=` have to fit");
+        let mut text = [0; 16];
+        let mut at = 0;
+        while at < key.len() {
+            text[at] = key[at];
+            at += 1;
+        }
+        text[at] = b'=';
+        Next { text: u128::from_le_bytes(text), mask: !0 >> (8 * (15 - key.len())), length: key.len(), id }
+    }
+
+    #[inline]
+    fn is_at(&self, rest: &[u8]) -> bool {
+        rest.first_chunk().is_some_and(|chunk| u128::from_le_bytes(*chunk) & self.mask == self.text)
+    }
+}
+
+/// What a line of logrus begins with.
+static FIRST: Next = Next::new(KeyId::TIME);
+
+/// By a key, what follows it in most lines: logrus writes time, level and message and then all others in their order, and
+/// these are in nearly every line of Kata.
+static FOLLOWING: [Next; 256] = {
+    let pairs = [
+        (KeyId::TIME, KeyId::LEVEL),
+        (KeyId::LEVEL, KeyId::MSG),
+        (KeyId::NAME, KeyId::PID),
+        (KeyId::PID, KeyId::SANDBOX),
+        (KeyId::SANDBOX, KeyId::SOURCE),
+        (KeyId::SOURCE, KeyId::SUBSYSTEM),
+    ];
+    let mut following = [Next::NONE; 256];
+    let mut at = 0;
+    while at < pairs.len() {
+        following[pairs[at].0.0 as usize] = Next::new(pairs[at].1);
+        at += 1;
+    }
+    following
+};
 
 fn tail(line: &[u8], from: usize) -> &[u8] {
     line.get(from..).unwrap_or_default()

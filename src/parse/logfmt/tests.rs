@@ -11,6 +11,7 @@ fn check(line: &[u8], pairs: &[(&str, &[u8])], flaws: &[&str]) {
     let found: Vec<(String, Vec<u8>)> = found
         .iter()
         .map(|pair| {
+            assert_eq!(pair.id, dictionary::find(pair.key), "{}", String::from_utf8_lossy(line));
             let Value::Text(text) = pair.value else { panic!("logfmt has only text") };
             (String::from_utf8_lossy(pair.key).into_owned(), text.decode(&bump).to_vec())
         })
@@ -28,6 +29,30 @@ fn values_bare_empty_and_quoted() {
         &[],
     );
     check(b"msg=\"\" a=1", &[("msg", b""), ("a", b"1")], &[]);
+}
+
+#[test]
+fn what_comes_next_need_not_be_what_mostly_does() {
+    let rest = "sandbox=1 source=2 subsystem=3";
+    let after = [("sandbox", &b"1"[..]), ("source", b"2"), ("subsystem", b"3")];
+    // Keys in another order, that only begin alike, without a value, at the end of the line.
+    for (line, first) in [
+        ("time=x level=y msg=z", &[("time", &b"x"[..]), ("level", b"y"), ("msg", b"z")][..]),
+        ("level=y time=x msg=z", &[("level", b"y"), ("time", b"x"), ("msg", b"z")]),
+        ("times=x time=y levels=z", &[("times", b"x"), ("time", b"y"), ("levels", b"z")]),
+        ("time= level=\"\" msg=", &[("time", b""), ("level", b""), ("msg", b"")]),
+        ("name=x pid=1", &[("name", b"x"), ("pid", b"1")]),
+        ("name=x pi=1", &[("name", b"x"), ("pi", b"1")]),
+    ] {
+        check(line.as_bytes(), first, &[]);
+        check(format!("{line}  {rest}").as_bytes(), &[first, &after].concat(), &[]);
+    }
+    check(b"time==x", &[("time", b"=x")], &["bare-value"]);
+    check(
+        b"name=x a pid=1 and the rest",
+        &[("name", b"x"), ("a pid", b"1"), ("words", b"and the rest")],
+        &["bare-words"],
+    );
 }
 
 #[test]
@@ -97,7 +122,7 @@ proptest! {
     /// Crate `logfmt` loses escapes, so the two agree where there are none.
     #[test]
     fn plain_pairs_read_as_crate_logfmt_reads_them(
-        pairs in prop::collection::vec(("[a-z][a-z_-]{0,8}", "[a-z0-9./+-]{1,10}|\"[a-z0-9 =,:é]{1,20}\""), 1..12),
+        pairs in prop::collection::vec(("(time|level|msg|name|pid|sandbox|source|subsystem|[a-z][a-z_-]{0,8})", "[a-z0-9./+-]{1,10}|\"[a-z0-9 =,:é]{1,20}\""), 1..12),
     ) {
         let line = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
         let bump = Bump::new();
