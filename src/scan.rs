@@ -22,7 +22,7 @@ fn below(block: Block, limit: u8) -> Block {
 /// `class` gives a mask of sixteen bytes, `one` the same for one.
 #[inline(always)]
 fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl Fn(u8) -> bool) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
+    let Some(mut rest) = bytes.get(at..) else { return bytes.len() };
     while let Some((block, behind)) = rest.split_first_chunk::<WIDTH>() {
         let mask = class(bytemuck::cast(*block)).to_bitmask();
         if mask != 0 {
@@ -30,7 +30,7 @@ fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl F
         }
         rest = behind;
     }
-    at = at.max(bytes.len() - rest.len());
+    at = bytes.len() - rest.len();
     // The last few bytes once more with those before them: one block instead of up to fifteen steps.
     if let Some(block) = bytes.last_chunk::<WIDTH>() {
         let first = bytes.len() - WIDTH;

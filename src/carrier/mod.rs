@@ -167,7 +167,7 @@ pub fn open<'b>(
     match format {
         InputFormat::Auto => match inner.first() {
             Some(b'{') => object(inner, line, bump, entry),
-            Some(b't' | b'l' | b'm') if line.iter().take(8).any(|byte| *byte == b'=') => entry.message = Some(line),
+            Some(b't' | b'l' | b'm') if begins_with_pair(line) => entry.message = Some(line),
             _ if container::cri(line, entry) || syslog::line(line, entry) => {}
             _ => entry.message = Some(line),
         },
@@ -182,6 +182,12 @@ pub fn open<'b>(
         }
         InputFormat::Export | InputFormat::Logfmt | InputFormat::Json | InputFormat::Text => entry.message = Some(line),
     }
+}
+
+/// Whether a line begins with a key of at most seven bytes, as those of logrus do.
+#[inline]
+fn begins_with_pair(line: &[u8]) -> bool {
+    line.starts_with(b"time=") || line.iter().take(8).any(|byte| *byte == b'=')
 }
 
 /// The object in a line of `journalctl -o json-seq`, which puts a separator before it, or of `-o json-sse`, which puts
