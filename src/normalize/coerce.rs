@@ -7,15 +7,16 @@ pub fn int(text: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits[0] == b'0') || text == b"-0" {
         return None;
     }
-    let mut value = 0_i64;
+    // Nineteen digits fit in here, whatever they are.
+    let mut value = 0_u64;
     for digit in digits {
         let digit = digit.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
-        value = value.checked_mul(10)?.checked_sub(i64::from(digit))?;
+        value = value * 10 + u64::from(digit);
     }
-    if text.len() == digits.len() { value.checked_neg() } else { Some(value) }
+    if text.len() == digits.len() { i64::try_from(value).ok() } else { 0_i64.checked_sub_unsigned(value) }
 }
 
 /// `true` or `false`.

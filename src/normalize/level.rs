@@ -9,6 +9,8 @@ pub fn parse(text: &[u8]) -> Option<Level> {
     match text {
         b"info" => return Some(Level::Info),
         b"debug" => return Some(Level::Debug),
+        b"warning" => return Some(Level::Warning),
+        b"error" => return Some(Level::Error),
         _ => {}
     }
     let mut lower = [0; 8];

@@ -14,7 +14,7 @@ target=${CARGO_TARGET_DIR:-target}/release
 corpus=$target/bench-corpus
 measure=$corpus/measure
 
-cargo build --quiet --release --locked --bin katalog --example fixtures --example split-copy
+cargo build --quiet --release --locked --bin katalog --example fixtures --example yardstick
 mkdir -p "$corpus"
 for kind in logfmt-file runtime-json node-json; do
     "$target/examples/fixtures" $kind --size "$size" > "$corpus/$kind"
@@ -45,6 +45,9 @@ echo "\`${measured}tests/bench/run.sh $size $rounds\`: medians of $rounds rounds
 echo
 echo "| input, and what it is compared with | katalog MB/s | other MB/s | times as fast | katalog peak MiB |"
 echo "|---|---|---|---|---|"
-pair "logfmt file, \`split-copy\` (lines found and copied, nothing else)" logfmt-file "$target/examples/split-copy"
+yardstick=$target/examples/yardstick
+pair "logfmt file, pairs found and copied as fields, none read (\`yardstick pairs\`)" logfmt-file "$yardstick" pairs
+pair "logfmt file, lines found and copied (\`yardstick lines\`)" logfmt-file "$yardstick" lines
+pair "logfmt file, crate \`logfmt\`, nothing written (\`yardstick logfmt\`)" logfmt-file "$yardstick" logfmt
 pair "kata-runtime JSON, \`jq -c .\`" runtime-json jq -c .
 pair "\`journalctl -o json\` of a node, \`jq -c .\`" node-json jq -c .
