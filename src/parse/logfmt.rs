@@ -90,7 +90,7 @@ struct Next {
 }
 
 impl Next {
-    /// None: no line has bytes that are other than themselves.
+    /// None: where no bits count, what is left is zero.
     const NONE: Next = Next { text: 1, mask: 0, length: 0, id: KeyId::TIME };
 
     const fn new(id: KeyId) -> Next {

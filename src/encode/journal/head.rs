@@ -12,10 +12,16 @@ struct Words {
 }
 
 impl Words {
-    fn new(words: &[u8]) -> Words {
-        let mut text = [0; 64];
-        text[..words.len()].copy_from_slice(words);
-        Words { text, length: words.len() }
+    fn new(parts: &[&[u8]]) -> Words {
+        let mut words = Words { text: [0; 64], length: 0 };
+        parts.iter().for_each(|part| words.add(part));
+        words
+    }
+
+    fn add(&mut self, part: &[u8]) {
+        let end = self.length + part.len();
+        self.text[self.length..end].copy_from_slice(part);
+        self.length = end;
     }
 }
 
@@ -31,14 +37,17 @@ struct Number {
 }
 
 impl Number {
-    fn new(words: &[u8]) -> Number {
-        Number { words: Words::new(words), bare: words.len(), upper: 0 }
+    fn new(parts: &[&[u8]]) -> Number {
+        let words = Words::new(parts);
+        Number { words, bare: words.length, upper: 0 }
     }
 
-    #[cold]
-    fn set_upper(&mut self, upper: u64, digits: &str) {
+    fn set_upper(&mut self, upper: u64, digits: &[u8]) {
         self.upper = upper;
-        self.words = Words::new(&[&self.words.text[..self.bare], digits.as_bytes()].concat());
+        self.words.length = self.bare;
+        if upper > 0 {
+            self.words.add(digits);
+        }
     }
 }
 
@@ -72,12 +81,12 @@ impl Heads {
             form,
             seqnum_id: [0; 16],
             boot_id: [0; 16],
-            seqnum: Number::new(b""),
-            monotonic: Number::new(b""),
-            realtime: Number::new(b";t="),
-            realtime_decimal: Number::new(realtime),
-            monotonic_decimal: Number::new(monotonic),
-            boot: Words::new(b""),
+            seqnum: Number::new(&[]),
+            monotonic: Number::new(&[]),
+            realtime: Number::new(&[b";t="]),
+            realtime_decimal: Number::new(&[realtime]),
+            monotonic_decimal: Number::new(&[monotonic]),
+            boot: Words::new(&[]),
             text: [0; ROOM],
         };
         heads.set_source([0; 16]);
@@ -91,7 +100,7 @@ impl Heads {
             Form::Json => b"{\"__CURSOR\":\"s=",
         };
         self.seqnum_id = id;
-        self.seqnum = Number::new(&[open, &digits::of_id(&id), b";i="].concat());
+        self.seqnum = Number::new(&[open, &digits::of_id(&id), b";i="]);
     }
 
     fn set_boot(&mut self, id: [u8; 16]) {
@@ -101,8 +110,8 @@ impl Heads {
         };
         let digits = digits::of_id(&id);
         self.boot_id = id;
-        self.monotonic = Number::new(&[b";b=", &digits[..], b";m="].concat());
-        self.boot = Words::new(&[open, &digits, close].concat());
+        self.monotonic = Number::new(&[b";b=", &digits, b";m="]);
+        self.boot = Words::new(&[open, &digits, close]);
     }
 
     /// Appends the head of an entry.
@@ -146,7 +155,8 @@ impl Line<'_> {
     fn hexadecimal(&mut self, before: &mut Number, number: u64) {
         let upper = number >> 32;
         if upper != before.upper {
-            before.set_upper(upper, &if upper == 0 { String::new() } else { format!("{upper:x}") });
+            let (text, length) = digits::hexadecimal(upper);
+            before.set_upper(upper, &text[..length]);
         }
         self.number(before, Eight::hexadecimal(number as u32));
     }
@@ -155,7 +165,7 @@ impl Line<'_> {
     fn decimal(&mut self, before: &mut Number, number: u64) {
         let upper = number / Eight::DECIMAL;
         if upper != before.upper {
-            before.set_upper(upper, &if upper == 0 { String::new() } else { upper.to_string() });
+            before.set_upper(upper, itoa::Buffer::new().format(upper).as_bytes());
         }
         self.number(before, Eight::decimal(number));
     }
