@@ -3,7 +3,7 @@
 //! A key that is not here is a string under its own name, so the table is never a limit. Every name that the table gives
 //! to a key is itself a key of the table.
 
-use crate::names::Table;
+use crate::names::{Bits, Table};
 
 /// What a known key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,22 +281,20 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// A set of known keys.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Keys([u64; 4]);
+pub struct Keys(Bits);
 
 impl Keys {
     /// Adds a key; true where it was there.
     #[inline]
     pub fn insert(&mut self, id: KeyId) -> bool {
-        let known = self.has(id);
-        self.0[usize::from(id.0 / 64)] |= 1 << (id.0 % 64);
-        known
+        self.0.insert(id.0)
     }
 
     /// Whether the key is there.
     #[inline]
     #[must_use]
     pub fn has(&self, id: KeyId) -> bool {
-        self.0[usize::from(id.0 / 64)] >> (id.0 % 64) & 1 != 0
+        self.0.has(id.0)
     }
 }
 

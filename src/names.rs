@@ -53,6 +53,27 @@ impl Names {
     }
 }
 
+/// A set of numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bits([u64; 4]);
+
+impl Bits {
+    /// Adds a number; true where it was there.
+    #[inline]
+    pub fn insert(&mut self, number: u8) -> bool {
+        let known = self.has(number);
+        self.0[usize::from(number / 64)] |= 1 << (number % 64);
+        known
+    }
+
+    /// Whether a number is there.
+    #[inline]
+    #[must_use]
+    pub fn has(&self, number: u8) -> bool {
+        self.0[usize::from(number / 64)] >> (number % 64) & 1 != 0
+    }
+}
+
 /// A place in a [`Table`]. A name of up to sixteen bytes is compared by its ends alone.
 #[derive(Clone, Copy)]
 struct Slot {

@@ -4,16 +4,17 @@
 //! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
 
 mod head;
-mod seen;
+mod numbers;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use head::Heads;
-use seen::{Numbers, Seen};
+use numbers::Numbers;
 
 use super::shared::{Run, Shared};
 use crate::entry::{Item, JournalEntry, Stem};
+use crate::names::Bits;
 use crate::scan;
 
 /// Which of journalctl's outputs.
@@ -31,7 +32,7 @@ struct Written {
     /// Where it stands in the output; nowhere as long as it was not.
     text: Range<usize>,
     /// The names that it has.
-    names: Seen,
+    names: Bits,
 }
 
 /// The encoder. The fields that it keeps are those of the batch at hand.
@@ -74,7 +75,7 @@ impl View {
         self.names.resize(entry.shared_by_batch(), 0);
         let (stem, rest) = entry.items.split_at(entry.stem.items as usize);
         let begin = out.len();
-        let mut names = Seen::default();
+        let mut names = Bits::default();
         let is_known = self.copy(entry.stem, &mut names, out);
         let stem_is_sound = is_known || self.fields(entry, stem, &mut names, out);
         let written = Written { text: begin..out.len(), names };
@@ -92,7 +93,7 @@ impl View {
     }
 
     /// Appends a stem as an entry before has it; false if none has.
-    fn copy(&mut self, stem: Stem, seen: &mut Seen, out: &mut Vec<u8>) -> bool {
+    fn copy(&mut self, stem: Stem, seen: &mut Bits, out: &mut Vec<u8>) -> bool {
         let Some(Written { text, names }) = self.stems.get(stem.number as usize) else { return false };
         *seen = *names;
         out.extend_from_within(text.clone());
@@ -112,7 +113,7 @@ impl View {
     }
 
     /// Appends fields of an entry. False where a name comes again and its values have to be put together.
-    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], seen: &mut Seen, out: &mut Vec<u8>) -> bool {
+    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], seen: &mut Bits, out: &mut Vec<u8>) -> bool {
         let View { form, shared, numbers, names, .. } = self;
         let mut run = Run::default();
         for item in items {
@@ -212,7 +213,7 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
 /// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
 fn grouped(entry: &JournalEntry<'_>, numbers: &mut Numbers, out: &mut Vec<u8>) {
     let fields = || entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_told(name));
-    let (mut once, mut again) = (Seen::default(), Seen::default());
+    let (mut once, mut again) = (Bits::default(), Bits::default());
     for number in fields().map(|(name, _)| numbers.of(name)) {
         if once.insert(number) {
             again.insert(number);

@@ -1,4 +1,4 @@
-//! Which names an entry has, so that it shows when one comes again.
+//! Numbers for the names that entries have, so that it shows when one comes again.
 
 use crate::names;
 
@@ -36,31 +36,12 @@ impl Numbers {
     }
 }
 
-/// A set of names by their numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen([u64; 4]);
-
-impl Seen {
-    /// Adds a name; true where it was there.
-    #[inline]
-    pub(super) fn insert(&mut self, number: u8) -> bool {
-        let (word, bit) = (&mut self.0[usize::from(number / 64)], 1 << (number % 64));
-        let known = *word & bit != 0;
-        *word |= bit;
-        known
-    }
-
-    /// Whether a name is there.
-    pub(super) fn has(&self, number: u8) -> bool {
-        self.0[usize::from(number / 64)] >> (number % 64) & 1 != 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::names::Bits;
 
     #[test]
     fn names_have_numbers_of_their_own_as_long_as_there_are_some() {
@@ -70,7 +51,7 @@ mod tests {
         assert_eq!(given[..3], [1, 2, 3]);
         let own = given.iter().filter(|number| **number < OWN).count();
         assert!((127..150).contains(&own), "{own}");
-        let mut seen = Seen::default();
+        let mut seen = Bits::default();
         for (name, number) in names.iter().zip(&given).take(100) {
             assert_eq!(numbers.of(name.as_bytes()), *number);
             assert!(!seen.insert(*number) && seen.insert(*number), "{name}");
