@@ -19,9 +19,9 @@ fn below(block: Block, limit: u8) -> Block {
 }
 
 /// Position of the first byte at or after `at` for which the class holds; the length where there is none.
-/// `class` gives a mask of sixteen bytes, `one` the same for one.
+/// `class` gives a mask of sixteen bytes; zero has to be of the class.
 #[inline(always)]
-fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl Fn(u8) -> bool) -> usize {
+fn find(bytes: &[u8], at: usize, class: impl Fn(Block) -> Block) -> usize {
     let Some(mut rest) = bytes.get(at..) else { return bytes.len() };
     while let Some((block, behind)) = rest.split_first_chunk::<WIDTH>() {
         let mask = class(bytemuck::cast(*block)).to_bitmask();
@@ -30,14 +30,27 @@ fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl F
         }
         rest = behind;
     }
-    at = bytes.len() - rest.len();
-    // The last few bytes once more with those before them: one block instead of up to fifteen steps.
-    if let Some(block) = bytes.last_chunk::<WIDTH>() {
-        let first = bytes.len() - WIDTH;
-        let mask = class(bytemuck::cast(*block)).to_bitmask() >> (at - first).min(31);
-        return if mask == 0 || at >= bytes.len() { bytes.len() } else { at + mask.trailing_zeros() as usize };
-    }
-    bytes.get(at..).and_then(|rest| rest.iter().position(|byte| one(*byte))).map_or(bytes.len(), |step| at + step)
+    let mask = class(bytemuck::cast(padded(rest))).to_bitmask();
+    bytes.len() - rest.len() + mask.trailing_zeros() as usize
+}
+
+/// Fewer than sixteen bytes, and zeros behind them.
+#[inline]
+fn padded(bytes: &[u8]) -> [u8; WIDTH] {
+    // The first and the last few bytes overlap where there are fewer, and are the same there.
+    let number = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => {
+            u128::from(u64::from_le_bytes(*head)) | u128::from(u64::from_le_bytes(*tail)) << (8 * (bytes.len() - 8))
+        }
+        _ => match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(head), Some(tail)) => {
+                let (head, tail) = (u32::from_le_bytes(*head), u32::from_le_bytes(*tail));
+                u128::from(u64::from(head) | u64::from(tail) << (8 * (bytes.len() - 4)))
+            }
+            _ => bytes.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte)),
+        },
+    };
+    number.to_le_bytes()
 }
 
 /// End of a run of characters that logrus writes without quotes: the next byte that is a space or below, `"`, `=`, `\`,
@@ -45,24 +58,14 @@ fn find(bytes: &[u8], mut at: usize, class: impl Fn(Block) -> Block, one: impl F
 #[inline]
 #[must_use]
 pub fn token_end(bytes: &[u8], at: usize) -> usize {
-    find(
-        bytes,
-        at,
-        |block| below(block, 0x21) | eq(block, b'"') | eq(block, b'=') | eq(block, b'\\'),
-        |byte| byte <= b' ' || byte >= 0x80 || matches!(byte, b'"' | b'=' | b'\\'),
-    )
+    find(bytes, at, |block| below(block, 0x21) | eq(block, b'"') | eq(block, b'=') | eq(block, b'\\'))
 }
 
 /// The next byte of a quoted string that needs a look: `"`, `\`, `%`, a control character, or not ASCII.
 #[inline]
 #[must_use]
 pub fn quoted_stop(bytes: &[u8], at: usize) -> usize {
-    find(
-        bytes,
-        at,
-        |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'),
-        |byte| !(b' '..0x80).contains(&byte) || matches!(byte, b'"' | b'\\' | b'%'),
-    )
+    find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'))
 }
 
 /// The next byte that JSON text cannot hold as it is: `"`, `\` or a control character. Not ASCII is skipped.
@@ -82,12 +85,7 @@ pub fn json_special(bytes: &[u8], mut at: usize) -> usize {
 #[inline]
 #[must_use]
 pub fn unclean(bytes: &[u8], at: usize) -> usize {
-    find(
-        bytes,
-        at,
-        |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'),
-        |byte| !(b' '..0x80).contains(&byte) || matches!(byte, b'"' | b'\\'),
-    )
+    find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'))
 }
 
 /// End of a run of what names of journal fields consist of: capital letters, digits, `_`.
@@ -96,12 +94,7 @@ pub fn unclean(bytes: &[u8], at: usize) -> usize {
 pub fn field_name_end(bytes: &[u8], at: usize) -> usize {
     let within =
         |block: Block, first: u8, last: u8| block.simd_gt(i8x16::splat(first as i8 - 1)) & below(block, last + 1);
-    find(
-        bytes,
-        at,
-        |block| !(within(block, b'A', b'Z') | within(block, b'0', b'9') | eq(block, b'_')),
-        |byte| !matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'),
-    )
+    find(bytes, at, |block| !(within(block, b'A', b'Z') | within(block, b'0', b'9') | eq(block, b'_')))
 }
 
 /// What `journalctl -o json` does not print as it is: `"`, `\\`, a control character, delete, and what is not ASCII.

@@ -19,96 +19,105 @@ pub const MAX_PAIRS: usize = 512;
 pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
     let mut flaws = Flaws::default();
     let limit = pairs.len() + MAX_PAIRS;
-    let mut at = 0;
     let mut next = &FIRST;
+    let mut rest = line;
     loop {
-        while line.get(at) == Some(&b' ') {
-            at += 1;
+        while let [b' ', behind @ ..] = rest {
+            rest = behind;
         }
-        let start = at;
-        if at >= line.len() {
+        if rest.is_empty() {
             return flaws;
         }
         if pairs.len() >= limit {
             flaws.add(Flaw::TooManyPairs);
-            pairs.push(Pair::text(b"rest", Text::plain(tail(line, start))));
+            pairs.push(Pair::text(b"rest", Text::plain(rest)));
             return flaws;
         }
-        let id = if next.is_at(tail(line, at)) {
-            at += next.length;
-            Some(next.id)
-        } else {
-            // The key, with the words before it.
-            loop {
-                at = scan::token_end(line, at);
-                match line.get(at) {
-                    Some(b'=') => break,
-                    Some(b' ') => at += 1,
-                    Some(_) => {
-                        flaws.add(Flaw::BadKey);
-                        at += 1;
-                    }
-                    None => {
-                        flaws.add(Flaw::BareWords);
-                        pairs.push(Pair::text(b"words", Text::plain(tail(line, start))));
-                        return flaws;
-                    }
-                }
-            }
-            flaws.add_if(at == start, Flaw::BadKey);
-            dictionary::find(line.get(start..at).unwrap_or_default())
-        };
-        let key = line.get(start..at).unwrap_or_default();
-        at += 1;
-        let text = match line.get(at) {
-            Some(b'"') => {
-                let (text, end) = quoted(line, at + 1, bump, &mut flaws);
-                at = end;
-                text
-            }
-            _ => {
-                let start = at;
-                let (text, end) = bare(line, start, &mut flaws);
-                at = end;
-                text
+        let (key, id, value) = match next.split(rest) {
+            Some(value) => (next.key, Some(next.id), value),
+            None => {
+                let Some((key, value)) = split_key(rest, &mut flaws) else {
+                    flaws.add(Flaw::BareWords);
+                    pairs.push(Pair::text(b"words", Text::plain(rest)));
+                    return flaws;
+                };
+                (key, dictionary::find(key), value)
             }
         };
-        pairs.push(Pair { key, id, number: 0, value: Value::Text(text) });
+        let (bytes, form, behind) = match value {
+            [b'"', inside @ ..] => quoted(inside, bump, &mut flaws),
+            _ => bare(value, &mut flaws),
+        };
+        pairs.push(Pair { key, id, number: 0, value: Value::Text(Text { bytes, form }) });
         next = id.map_or(&Next::NONE, |id| &FOLLOWING[usize::from(id.0)]);
+        rest = behind;
+    }
+}
+
+/// The key, with the words before it, and what is behind its `=`; none where there is no `=`.
+#[inline]
+fn split_key<'b>(rest: &'b [u8], flaws: &mut Flaws) -> Option<(&'b [u8], &'b [u8])> {
+    let end = scan::token_end(rest, 0);
+    match rest.split_at_checked(end) {
+        Some((key @ [_, ..], [b'=', behind @ ..])) => Some((key, behind)),
+        _ => split_words(rest, end, flaws),
+    }
+}
+
+/// The same where something else than the `=` of a key ends the first word.
+#[cold]
+fn split_words<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> Option<(&'b [u8], &'b [u8])> {
+    flaws.add_if(end == 0, Flaw::BadKey);
+    loop {
+        match rest.split_at_checked(end)? {
+            (key, [b'=', behind @ ..]) => return Some((key, behind)),
+            (_, [byte, ..]) => flaws.add_if(*byte != b' ', Flaw::BadKey),
+            (_, []) => return None,
+        }
+        end = scan::token_end(rest, end + 1);
     }
 }
 
 /// A key that is likely to come next: it is looked for before any other, and need not be looked up.
+// As long as a line of the cache, so that its place needs no multiplication.
+#[repr(align(64))]
 #[derive(Clone, Copy)]
 struct Next {
-    /// The key and its `=`, as a number of which only these bits count.
-    text: u128,
-    mask: u128,
-    /// The length of the key.
-    length: usize,
+    /// The key and its `=`, as numbers of which only these bits count.
+    text: [u64; 2],
+    mask: [u64; 2],
+    key: &'static [u8],
     id: KeyId,
 }
 
 impl Next {
     /// None: where no bits count, what is left is zero.
-    const NONE: Next = Next { text: 1, mask: 0, length: 0, id: KeyId::TIME };
+    const NONE: Next = Next { text: [1, 0], mask: [0, 0], key: b"", id: KeyId::TIME };
 
     const fn new(id: KeyId) -> Next {
         let key = id.known().key.as_bytes();
         assert!(key.len() < 16, "a key and its `=` have to fit");
-        let mut text = [0; 16];
+        let mut next = Next { key, id, ..Next::NONE };
+        next.text = [0; 2];
         let mut at = 0;
-        while at < key.len() {
-            text[at] = key[at];
+        while at <= key.len() {
+            let byte = if at < key.len() { key[at] } else { b'=' };
+            next.text[at / 8] |= (byte as u64) << (at % 8 * 8);
+            next.mask[at / 8] |= 0xff << (at % 8 * 8);
             at += 1;
         }
-        text[at] = b'=';
-        Next { text: u128::from_le_bytes(text), mask: !0 >> (8 * (15 - key.len())), length: key.len(), id }
+        next
     }
 
+    /// What is behind the key and its `=`, if they stand here.
     #[inline]
-    fn is_at(&self, rest: &[u8]) -> bool {
-        rest.first_chunk().is_some_and(|chunk| u128::from_le_bytes(*chunk) & self.mask == self.text)
+    fn split<'b>(&self, rest: &'b [u8]) -> Option<&'b [u8]> {
+        let chunk = u128::from_le_bytes(*rest.first_chunk()?);
+        let [head, tail] = [chunk as u64, (chunk >> 64) as u64];
+        if (head & self.mask[0] ^ self.text[0]) | (tail & self.mask[1] ^ self.text[1]) != 0 {
+            return None;
+        }
+        rest.get(self.key.len() + 1..)
     }
 }
 
@@ -135,24 +144,30 @@ static FOLLOWING: [Next; 256] = {
     following
 };
 
-fn tail(line: &[u8], from: usize) -> &[u8] {
-    line.get(from..).unwrap_or_default()
+/// A value without quotes, up to the next space, and what is behind that.
+#[inline]
+fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Form, &'b [u8]) {
+    let end = scan::token_end(rest, 0);
+    match rest.split_at_checked(end) {
+        Some((value, [b' ', behind @ ..])) => (value, Form::Clean, behind),
+        None | Some((_, [])) => (rest, Form::Clean, b""),
+        _ => {
+            let (Text { bytes, form }, behind) = bare_irregular(rest, end, flaws);
+            (bytes, form, behind)
+        }
+    }
 }
 
-/// A value without quotes: up to the next space.
-#[inline]
-fn bare<'b>(line: &'b [u8], start: usize, flaws: &mut Flaws) -> (Text<'b>, usize) {
-    let mut at = scan::token_end(line, start);
-    if matches!(line.get(at), None | Some(b' ')) {
-        return (Text::clean(line.get(start..at).unwrap_or_default()), at);
-    }
+/// The same where something stands in it that logrus would have put in quotes.
+#[cold]
+fn bare_irregular<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> (Text<'b>, &'b [u8]) {
     loop {
-        match line.get(at) {
-            None | Some(b' ') => return (Text::plain(line.get(start..at).unwrap_or_default()), at),
-            Some(b'=' | b'"') => flaws.add(Flaw::BareValue),
-            Some(_) => {}
+        match rest.split_at_checked(end) {
+            Some((value, [b' ', behind @ ..])) => return (Text::plain(value), behind),
+            None | Some((_, [])) => return (Text::plain(rest), b""),
+            Some((_, [byte, ..])) => flaws.add_if(matches!(byte, b'=' | b'"'), Flaw::BareValue),
         }
-        at = scan::token_end(line, at + 1);
+        end = scan::token_end(rest, end + 1);
     }
 }
 
@@ -167,65 +182,79 @@ struct Seen {
     beyond_ascii: bool,
 }
 
-/// A value in quotes; `start` is behind the opening one. Gives the text and the position behind the closing quote.
+/// A value in quotes, of which the opening one is taken away. Gives the text and what is behind the closing quote.
 #[inline]
-fn quoted<'b>(line: &'b [u8], start: usize, bump: &'b Bump, flaws: &mut Flaws) -> (Text<'b>, usize) {
+fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], Form, &'b [u8]) {
+    let at = scan::quoted_stop(rest, 0);
+    match rest.split_at_checked(at) {
+        Some((inside, [b'"', behind @ ..])) if matches!(behind, [] | [b' ', ..]) => (inside, Form::Clean, behind),
+        _ => {
+            let (Text { bytes, form }, behind) = quoted_escapes(rest, at, bump, flaws);
+            (bytes, form, behind)
+        }
+    }
+}
+
+/// The same where something else than the closing quote needs a look, first what is at `at`.
+#[inline(never)]
+fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut Flaws) -> (Text<'b>, &'b [u8]) {
     let mut seen = Seen::default();
-    let mut at = start;
-    let end = loop {
-        at = scan::quoted_stop(line, at);
-        let Some(&byte) = line.get(at) else {
+    let (inside, behind) = loop {
+        let Some((inside, [byte, behind @ ..])) = rest.split_at_checked(at) else {
             flaws.add(Flaw::UnterminatedQuote);
-            break at;
+            break (rest, &b""[..]);
         };
-        match byte {
-            b'"' => match line.get(at + 1) {
-                None | Some(b' ') => break at,
-                Some(_) if starts_pair(line, at + 1) => {
+        at += match byte {
+            b'"' => match behind {
+                [] | [b' ', ..] => break (inside, behind),
+                _ if starts_pair(behind) => {
                     flaws.add(Flaw::MissingSpace);
-                    break at;
+                    break (inside, behind);
                 }
-                Some(_) => {
+                _ => {
                     flaws.add(Flaw::StrayQuote);
                     seen.irregular = true;
-                    at += 1;
+                    1
                 }
             },
             b'\\' => {
                 seen.escapes = true;
-                if matches!(line.get(at + 1), Some(b'"' | b'\\' | b'n')) {
-                    at += 2;
-                    continue;
+                match behind {
+                    [b'"' | b'\\' | b'n', ..] => 2,
+                    _ => match go_escape(tail(rest, at)) {
+                        Some((length, Escape::Byte(byte))) => {
+                            seen.high |= byte >= 0x80;
+                            length
+                        }
+                        Some((length, Escape::Char(_))) => length,
+                        None => {
+                            flaws.add(Flaw::BadEscape);
+                            seen.irregular = true;
+                            1
+                        }
+                    },
                 }
-                at += match go_escape(tail(line, at)) {
-                    Some((length, Escape::Byte(byte))) => {
-                        seen.high |= byte >= 0x80;
-                        length
-                    }
-                    Some((length, Escape::Char(_))) => length,
-                    None => {
-                        flaws.add(Flaw::BadEscape);
-                        seen.irregular = true;
-                        1
-                    }
-                };
             }
             b'%' => {
-                flaws.add_if(go_format_error(tail(line, at)), Flaw::GoFormatError);
-                at += 1;
+                flaws.add_if(go_format_error(tail(rest, at)), Flaw::GoFormatError);
+                1
             }
             0x80.. => {
                 seen.beyond_ascii = true;
-                at += 1;
+                1
             }
             _ => {
                 seen.irregular = true;
-                at += 1;
+                1
             }
-        }
+        };
+        at = scan::quoted_stop(rest, at);
     };
-    let bytes = line.get(start..end).unwrap_or_default();
-    (classify(bytes, &seen, bump), (end + 1).min(line.len()))
+    (classify(inside, &seen, bump), behind)
+}
+
+fn tail(bytes: &[u8], from: usize) -> &[u8] {
+    bytes.get(from..).unwrap_or_default()
 }
 
 fn classify<'b>(bytes: &'b [u8], seen: &Seen, bump: &'b Bump) -> Text<'b> {
@@ -239,9 +268,8 @@ fn classify<'b>(bytes: &'b [u8], seen: &Seen, bump: &'b Bump) -> Text<'b> {
 }
 
 /// Whether a key and its `=` stand here, so that a quote before them was a closing one.
-fn starts_pair(line: &[u8], at: usize) -> bool {
-    let end = scan::token_end(line, at);
-    line.get(at).is_some_and(u8::is_ascii_alphabetic) && line.get(end) == Some(&b'=')
+fn starts_pair(rest: &[u8]) -> bool {
+    rest.first().is_some_and(u8::is_ascii_alphabetic) && rest.get(scan::token_end(rest, 0)) == Some(&b'=')
 }
 
 #[cfg(test)]
