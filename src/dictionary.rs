@@ -298,9 +298,29 @@ impl Keys {
     }
 }
 
-impl FromIterator<KeyId> for Keys {
-    fn from_iter<I: IntoIterator<Item = KeyId>>(ids: I) -> Keys {
-        let mut keys = Keys::default();
+/// Which of the keys that stages look for are there. Other keys are not kept: what one word holds costs next to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sought(u64);
+
+impl Sought {
+    /// Adds a key, if stages look for it.
+    #[inline]
+    pub fn insert(&mut self, id: KeyId) {
+        self.0 |= u64::from(id.0 < 64) << (id.0 & 63);
+    }
+
+    /// Whether the key is there, which has to be one of the first rows.
+    #[inline]
+    #[must_use]
+    pub fn has(self, id: KeyId) -> bool {
+        debug_assert!(id.0 < 64, "{:?} is none of the keys that are looked for", id.known());
+        self.0 >> (id.0 & 63) & 1 != 0
+    }
+}
+
+impl FromIterator<KeyId> for Sought {
+    fn from_iter<I: IntoIterator<Item = KeyId>>(ids: I) -> Sought {
+        let mut keys = Sought::default();
         for id in ids {
             keys.insert(id);
         }

@@ -157,16 +157,16 @@ fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
             view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
-        trace(raw, Ok(None), 0, chunk);
+        trace(raw, || Ok(None), 0, chunk);
     }
 }
 
 /// Notes what became of an entry of a journal, where somebody wants to know.
 #[inline]
-fn trace(raw: Raw<'_>, outcome: Result<Option<Facts>, Dropped>, suppressed: u64, chunk: &mut Chunk) {
+fn trace(raw: Raw<'_>, outcome: impl FnOnce() -> Result<Option<Facts>, Dropped>, suppressed: u64, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
         let (length, end) = (raw.length(), chunk.out.bytes.len());
-        traces.push(Trace { place: *entry.place, length, end, outcome, suppressed });
+        traces.push(Trace { place: *entry.place, length, end, outcome: outcome(), suppressed });
     }
 }
 
@@ -209,7 +209,7 @@ fn entry<'b>(
         let part = part.map_or(0, |path| chunk.out.parts.number(path));
         chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
     }
-    trace(raw, made.map(|()| record.facts), lost, chunk);
+    trace(raw, || made.map(|()| record.facts), lost, chunk);
 }
 
 /// The path of the file that a record belongs into. What others wrote is of a component that is called so.

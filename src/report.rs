@@ -105,8 +105,8 @@ impl Stats {
         self.components[facts.component as usize] += 1;
         if let Some(time) = &facts.time {
             self.saw(time);
+            self.latest = Some(*time);
         }
-        self.latest = facts.time.or(self.latest);
         if let Some(level) = facts.level {
             self.levels[level as usize] += 1;
         }

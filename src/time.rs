@@ -103,6 +103,44 @@ fn days_in_month(year: u16, month: u8) -> u8 {
     }
 }
 
+/// What a time says down to its second, which may be a leap second.
+struct Moment {
+    year: u16,
+    month: u8,
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+}
+
+impl Moment {
+    #[inline]
+    fn parse(text: &[u8; 19]) -> Option<Moment> {
+        let &[date @ .., d0, d1, b'T' | b't' | b' ', _, _, _, _, _, _, _, _] = text else { return None };
+        let [century, _, year, _, _, month, ..] = const { Layout::new(*b"0000-00-") }.pairs(date)?;
+        let [hour, _, _, minute, _, _, second, _] = const { Layout::new(*b"00:00:00") }.pairs(*text.last_chunk()?)?;
+        let (year, day) = (u16::from(century) * 100 + u16::from(year), two([d0, d1])?);
+        let is_date = (1..=12).contains(&month) && day > 0 && day <= days_in_month(year, month);
+        (is_date && hour <= 23 && minute <= 59 && second <= 60).then_some(Moment {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        })
+    }
+}
+
+/// Whether a text is a stamp as it stands.
+fn is_stamp(text: &[u8; 30]) -> bool {
+    let Some((head, [b'.', fraction @ .., last, b'Z'])) = text.split_first_chunk() else { return false };
+    head[10] == b'T'
+        && Moment::parse(head).is_some_and(|moment| moment.second < 60)
+        && fraction.first_chunk().is_some_and(|digits| const { Layout::new(*b"00000000") }.pairs(*digits).is_some())
+        && last.is_ascii_digit()
+}
+
 impl Stamp {
     /// The text in two numbers of the same order: every record's time is compared, and this is faster than byte by byte.
     #[inline]
@@ -114,29 +152,23 @@ impl Stamp {
 
     /// Reads the layouts T1 to T6: a date, `T` or a space, a time with any number of fraction digits (beyond nine they
     /// are cut), then `Z`, `±hh:mm` or `±hhmm`. Anything else, a missing zone too, is none.
+    // Inline, so that the text is copied to where it is to be and nowhere else.
+    #[inline]
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Stamp> {
-        let (head, rest) = text.split_first_chunk::<19>()?;
-        let &[date @ .., d0, d1, b'T' | b't' | b' ', _, _, _, _, _, _, _, _] = head else { return None };
-        let [century, _, year, _, _, month, ..] = const { Layout::new(*b"0000-00-") }.pairs(date)?;
-        let [hour, _, _, minute, _, _, second, _] = const { Layout::new(*b"00:00:00") }.pairs(*head.last_chunk()?)?;
-        let (year, day) = (u16::from(century) * 100 + u16::from(year), two([d0, d1])?);
-        if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) || hour > 23 || minute > 59 {
-            return None;
+        match <&[u8; 30]>::try_from(text) {
+            // What containerd and the Go shim write, nine times of ten.
+            Ok(whole) if is_stamp(whole) => Some(Stamp(*whole)),
+            _ => Stamp::parse_other(text),
         }
+    }
+
+    fn parse_other(text: &[u8]) -> Option<Stamp> {
+        let (head, rest) = text.split_first_chunk()?;
+        let Moment { year, month, day, hour, minute, second } = Moment::parse(head)?;
         let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
         stamp[..19].copy_from_slice(head);
         stamp[10] = b'T';
-        if let Ok(&[b'.', ref digits @ .., last, b'Z']) = <&[u8; 11]>::try_from(rest)
-            && const { Layout::new(*b"00000000") }.pairs(*digits).is_some()
-            && last.is_ascii_digit()
-            && second < 60
-        {
-            // What containerd and the Go shim write, nine times of ten.
-            stamp[20..28].copy_from_slice(digits);
-            stamp[28] = last;
-            return Some(Stamp(stamp));
-        }
         let zone = match rest {
             [b'.', digits @ ..] => {
                 let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -149,11 +181,9 @@ impl Stamp {
             }
             _ => rest,
         };
-        match second {
-            0..=59 => {}
+        if second == 60 {
             // A leap second has no place in the counts of seconds that receivers use.
-            60 => stamp[17..29].copy_from_slice(b"59.999999999"),
-            _ => return None,
+            stamp[17..29].copy_from_slice(b"59.999999999");
         }
         let offset = match zone {
             b"Z" | b"z" => return Some(Stamp(stamp)),

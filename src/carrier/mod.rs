@@ -8,7 +8,7 @@ mod syslog;
 
 use bumpalo::Bump;
 
-use crate::dictionary::{KeyId, Keys};
+use crate::dictionary::{KeyId, Sought};
 use crate::entry::{Body, Framing, JournalEntry, Raw};
 use crate::flaw::{Flaw, Flaws};
 use crate::json;
@@ -55,7 +55,7 @@ pub struct Entry<'b> {
     /// The members of the message where it is a JSON object that had to be read to know that it has no carrier.
     pub members: Vec<Pair<'b>>,
     /// Their known keys.
-    pub member_keys: Keys,
+    pub member_keys: Sought,
     /// What was wrong with them.
     pub member_flaws: Flaws,
     /// Without an identifier it is Kata's only if it says so.
@@ -203,15 +203,15 @@ fn framed(line: &[u8]) -> &[u8] {
 /// An object is an entry of the journal, a line of Docker's, or the line is itself the message.
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = json::members(text, bump, &mut entry.members);
-    let keys: Keys = entry.members.iter().filter_map(|pair| pair.id).collect();
-    let is_journal = [KeyId::MESSAGE, KeyId::REALTIME, KeyId::CURSOR, KeyId::SYSLOG_IDENTIFIER];
-    if is_journal.iter().any(|id| keys.has(*id)) {
+    let of_journal = |id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER);
+    let ids = entry.members.iter().filter_map(|pair| pair.id);
+    if ids.clone().any(of_journal) {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
         journal::fields(bump, entry);
     } else if entry.members.first().is_some_and(|pair| pair.key == b"log")
-        && (keys.has(KeyId::STREAM) || keys.has(KeyId::TIME))
+        && ids.clone().any(|id| matches!(id, KeyId::STREAM | KeyId::TIME))
     {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
@@ -219,7 +219,7 @@ fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<
         container::docker(bump, entry);
     } else {
         entry.message = Some(line);
-        entry.member_keys = keys;
+        entry.member_keys = ids.collect();
         entry.member_flaws = flaws;
     }
 }

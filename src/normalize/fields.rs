@@ -6,11 +6,11 @@ use memchr::memmem;
 use super::{Nested, Normalize, Rule, coerce, level, name};
 use crate::carrier::Entry;
 use crate::dictionary::{self, KeyId, Keys, Kind};
-use crate::flaw::{Flaw, Flaws};
+use crate::flaw::Flaw;
 use crate::names::{self, Names};
 use crate::normalize::prune::Fate;
 use crate::parse::Payload;
-use crate::record::{Field, Form, Key, Level, Pair, PayloadFormat, Record, Text, Value};
+use crate::record::{Facts, Field, Form, Key, Pair, PayloadFormat, Text, Value};
 use crate::text::escape_bytes;
 use crate::time::Stamp;
 
@@ -36,7 +36,10 @@ pub(super) struct Builder<'r, 'b> {
     normalize: &'b Normalize,
     payload: &'r Payload<'b>,
     bump: &'b Bump,
-    record: &'r mut Record<'b>,
+    facts: &'r mut Facts,
+    fields: &'r mut Vec<Field<'b>>,
+    /// Names of the fields whose bytes were not UTF-8.
+    escaped: &'r mut Vec<Key<'b>>,
     /// Names taken: those of the dictionary, and the others.
     known: Keys,
     names: Names,
@@ -44,9 +47,6 @@ pub(super) struct Builder<'r, 'b> {
     may_repeat: Option<KeyId>,
     /// The pairs at hand are the host's, and another writer's have their names.
     displaced: bool,
-    time: Option<Stamp>,
-    level: Option<Level>,
-    flaws: Flaws,
 }
 
 impl<'r, 'b> Builder<'r, 'b> {
@@ -54,27 +54,22 @@ impl<'r, 'b> Builder<'r, 'b> {
         normalize: &'b Normalize,
         payload: &'r Payload<'b>,
         bump: &'b Bump,
-        record: &'r mut Record<'b>,
-        flaws: Flaws,
+        facts: &'r mut Facts,
+        fields: &'r mut Vec<Field<'b>>,
+        escaped: &'r mut Vec<Key<'b>>,
     ) -> Builder<'r, 'b> {
         Builder {
             normalize,
             payload,
             bump,
-            record,
+            facts,
+            fields,
+            escaped,
             known: Keys::default(),
             names: Names::default(),
             may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             displaced: false,
-            time: None,
-            level: None,
-            flaws,
         }
-    }
-
-    /// What the pairs said of time and level, and all flaws.
-    pub(super) fn done(self) -> (Option<Stamp>, Option<Level>, Flaws) {
-        (self.time, self.level, self.flaws)
     }
 
     /// From here on the pairs are those of the host's entry, whose names may be taken by what was found inside it.
@@ -110,7 +105,7 @@ impl<'r, 'b> Builder<'r, 'b> {
                 && !(side == Side::Guest && rule.is_identity)
                 && !self.known.insert(id)
             {
-                self.record.payload.push(Field::new(rule.field.key(), pair.value));
+                self.fields.push(Field::new(rule.field.key(), pair.value));
                 continue;
             }
             self.pair(pair, rule, side);
@@ -149,7 +144,7 @@ impl<'r, 'b> Builder<'r, 'b> {
                 match coerce::int(text).filter(|value| *value >= least) {
                     Some(value) => self.put(rule, pair, Value::Int(value)),
                     None => {
-                        self.flaws.add(Flaw::NotANumber);
+                        self.facts.flaws.add(Flaw::NotANumber);
                         self.beside(name::joined(name, b"_text", self.bump), pair);
                     }
                 }
@@ -208,7 +203,7 @@ impl<'r, 'b> Builder<'r, 'b> {
             Fate::Walk => match self.normalize.prune.walk(key, raw) {
                 Ok(left) => self.bump.alloc_slice_copy(&left?),
                 Err(_) => {
-                    self.flaws.add(Flaw::BadJson);
+                    self.facts.flaws.add(Flaw::BadJson);
                     raw
                 }
             },
@@ -221,7 +216,7 @@ impl<'r, 'b> Builder<'r, 'b> {
                 match serde_json::from_slice::<serde_json::Value>(raw).and_then(|value| serde_json::to_vec(&value)) {
                     Ok(compact) => Some(Value::Nested(self.bump.alloc_slice_copy(&compact))),
                     Err(_) => {
-                        self.flaws.add(Flaw::BadJson);
+                        self.facts.flaws.add(Flaw::BadJson);
                         Some(Value::Text(Text::plain(raw)))
                     }
                 }
@@ -231,30 +226,32 @@ impl<'r, 'b> Builder<'r, 'b> {
 
     fn time(&mut self, pair: &Pair<'b>) {
         let Some(text) = self.typed(pair) else { return };
-        match Stamp::parse(text) {
-            Some(stamp) if self.time.is_none() => self.time = Some(stamp),
-            Some(_) => {
-                self.flaws.add_if(pair.id == Some(KeyId::TIME), Flaw::DuplicateKey);
-                self.beside(b"time_text", pair);
+        if self.facts.time.is_none() {
+            // Read where it is to be: copied from place to place it would be waited for each time.
+            self.facts.time = Stamp::parse(text);
+            if self.facts.time.is_some() {
+                return;
             }
-            None => {
-                self.flaws.add(Flaw::BadTime);
-                self.beside(b"time_text", pair);
-            }
+            self.facts.flaws.add(Flaw::BadTime);
+        } else if Stamp::parse(text).is_some() {
+            self.facts.flaws.add_if(pair.id == Some(KeyId::TIME), Flaw::DuplicateKey);
+        } else {
+            self.facts.flaws.add(Flaw::BadTime);
         }
+        self.beside(b"time_text", pair);
     }
 
     fn level(&mut self, pair: &Pair<'b>) {
         let Some(text) = self.typed(pair) else { return };
         match level::parse(text) {
-            Some(level) if self.level.is_none() => self.level = Some(level),
+            Some(level) if self.facts.level.is_none() => self.facts.level = Some(level),
             Some(level) => {
-                self.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
+                self.facts.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
                 let name: &[u8] = if self.displaced { b"host_level" } else { b"level_2" };
                 self.place(name, Value::Text(Text::clean(level.name().as_bytes())));
             }
             None => {
-                self.flaws.add(Flaw::BadLevel);
+                self.facts.flaws.add(Flaw::BadLevel);
                 self.beside(b"level_text", pair);
             }
         }
@@ -270,14 +267,14 @@ impl<'r, 'b> Builder<'r, 'b> {
             "time" => match Stamp::parse(text) {
                 Some(stamp) => self.place(b"guest_time", Value::Time(self.bump.alloc(stamp))),
                 None => {
-                    self.flaws.add(Flaw::BadTime);
+                    self.facts.flaws.add(Flaw::BadTime);
                     self.beside(b"guest_time_text", pair);
                 }
             },
             "pid" => match coerce::int(text).filter(|pid| *pid >= 0) {
                 Some(pid) => self.place(b"guest_pid", Value::Int(pid)),
                 None => {
-                    self.flaws.add(Flaw::NotANumber);
+                    self.facts.flaws.add(Flaw::NotANumber);
                     self.beside(b"guest_pid_text", pair);
                 }
             },
@@ -296,7 +293,7 @@ impl<'r, 'b> Builder<'r, 'b> {
         if !rule.is_alias {
             return self.met(rule.name.known().name.as_bytes(), pair);
         }
-        let taken = self.record.payload.iter().find(|field| field.key == key);
+        let taken = self.fields.iter().find(|field| field.key == key);
         if !taken.is_some_and(|field| self.says_the_same(field.value, value)) {
             // The type belongs to the name that was taken, so this is a string. A key that katalog took the name of
             // does not get it back by coming twice.
@@ -328,10 +325,10 @@ impl<'r, 'b> Builder<'r, 'b> {
             let key = name::key("kata_", mapped, 1, self.bump);
             return if self.is_free(mapped, key) { self.push(key, value) } else { self.met(mapped, pair) };
         }
-        self.flaws.add_if(pair.key.iter().any(u8::is_ascii_control), Flaw::BadKey);
-        self.flaws.add_if(memmem::find(pair.key, b"%!").is_some(), Flaw::GoFormatError);
+        self.facts.flaws.add_if(pair.key.iter().any(u8::is_ascii_control), Flaw::BadKey);
+        self.facts.flaws.add_if(memmem::find(pair.key, b"%!").is_some(), Flaw::GoFormatError);
         if pair.key.len() > name::LONGEST {
-            self.flaws.add(Flaw::BadKey);
+            self.facts.flaws.add(Flaw::BadKey);
             self.place(b"words", Value::Text(Text::plain(pair.key)));
         }
         if reserved {
@@ -343,7 +340,7 @@ impl<'r, 'b> Builder<'r, 'b> {
     /// The same key for the second time; both are kept.
     fn met(&mut self, name: &[u8], pair: &Pair<'b>) {
         let expected = self.displaced || (pair.id.is_some() && pair.id == self.may_repeat);
-        self.flaws.add_if(!expected, Flaw::DuplicateKey);
+        self.facts.flaws.add_if(!expected, Flaw::DuplicateKey);
         // The type belongs to the first, so the second is a string.
         self.beside(name, pair);
     }
@@ -363,7 +360,7 @@ impl<'r, 'b> Builder<'r, 'b> {
         }
         let prefix = if self.displaced { "kata_host_" } else { "kata_" };
         let stem = name::key(prefix, name, 1, self.bump).name();
-        let like = self.record.payload.iter().filter(|field| field.key.name().starts_with(stem)).count();
+        let like = self.fields.iter().filter(|field| field.key.name().starts_with(stem)).count();
         for number in like + 1.. {
             let key = name::key(prefix, name, number, self.bump);
             let name = key.name().get("kata_".len()..).unwrap_or_default();
@@ -377,24 +374,27 @@ impl<'r, 'b> Builder<'r, 'b> {
     fn is_free(&mut self, name: &[u8], key: Key<'b>) -> bool {
         match dictionary::find(name) {
             Some(id) if !id.is_alias() => !self.known.insert(id),
-            _ => !self.names.insert(names::hash(name)) || !self.record.payload.iter().any(|field| field.key == key),
+            _ => !self.names.insert(names::hash(name)) || !self.fields.iter().any(|field| field.key == key),
         }
     }
 
     #[inline]
     fn push(&mut self, key: Key<'b>, value: Value<'b>) {
+        match value {
+            Value::Text(Text { form: Form::Bytes, .. }) | Value::List(_) => self.push_settled(key, value),
+            _ => self.fields.push(Field::new(key, value)),
+        }
+    }
+
+    #[cold]
+    fn push_settled(&mut self, key: Key<'b>, value: Value<'b>) {
+        let mut settle = |text: &Text<'b>| settled(*text, key, self.bump, self.escaped);
         let value = match value {
-            Value::Text(text) => {
-                let text = settled(text, key, self.bump, &mut self.record.escaped);
-                return self.record.payload.push(Field::new(key, Value::Text(text)));
-            }
-            Value::List(list) => {
-                let mut settle = |text: &Text<'b>| settled(*text, key, self.bump, &mut self.record.escaped);
-                Value::List(self.bump.alloc_slice_fill_iter(list.iter().map(&mut settle)))
-            }
+            Value::Text(text) => Value::Text(settle(&text)),
+            Value::List(list) => Value::List(self.bump.alloc_slice_fill_iter(list.iter().map(settle))),
             value => value,
         };
-        self.record.payload.push(Field::new(key, value));
+        self.fields.push(Field::new(key, value));
     }
 
     /// The sandbox of an entry that names none: a shim is started with it.

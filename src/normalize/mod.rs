@@ -148,17 +148,22 @@ impl Normalize {
     ) {
         let mut flaws = entry.flaws;
         flaws.merge(payload.flaws);
-        let mut builder = Builder::new(self, payload, bump, record, flaws);
+        let facts = Facts { time: None, level: None, component, format: payload.format, guest: payload.guest, flaws };
+        let Record { facts: place, payload: fields, escaped, .. } = record;
+        let facts = place.insert(facts);
+        let mut builder = Builder::new(self, payload, bump, facts, fields, escaped);
         builder.pairs(&payload.inner, if payload.guest { Side::Guest } else { Side::Host });
         builder.uptime(payload.uptime);
         builder.host_follows(payload.writer.is_some());
         builder.pairs(&payload.pairs, Side::Host);
         builder.sandbox_of_shim(entry);
-        let (time, level, mut flaws) = builder.done();
-        let level = level.or_else(|| level::of_priority(entry, payload.format));
-        let time = time.or_else(|| entry.stamp());
-        flaws.add_if(time.is_none(), Flaw::NoTime);
-        flaws.add_if(!record.escaped.is_empty(), Flaw::NotUtf8);
-        record.facts = Some(Facts { time, level, component, format: payload.format, guest: payload.guest, flaws });
+        if facts.level.is_none() {
+            facts.level = level::of_priority(entry, payload.format);
+        }
+        if facts.time.is_none() {
+            facts.time = entry.stamp();
+        }
+        facts.flaws.add_if(facts.time.is_none(), Flaw::NoTime);
+        facts.flaws.add_if(!escaped.is_empty(), Flaw::NotUtf8);
     }
 }

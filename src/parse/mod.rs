@@ -10,7 +10,7 @@ use memchr::memchr;
 
 use crate::carrier::Entry;
 use crate::component::Component;
-use crate::dictionary::{KeyId, Keys};
+use crate::dictionary::{KeyId, Sought};
 use crate::flaw::{Flaw, Flaws};
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
@@ -24,8 +24,8 @@ pub struct Payload<'b> {
     pub format: PayloadFormat,
     /// What the writer on the host says.
     pub pairs: Vec<Pair<'b>>,
-    /// The known keys of these pairs, and of others that were taken away.
-    pub keys: Keys,
+    /// Which keys these pairs have that are looked for, and others that were taken away.
+    pub keys: Sought,
     /// The name that the host's writer gives itself.
     pub name: Option<&'b [u8]>,
     /// What was found inside the host's entry: a record or a line of the guest, or of a program of the host.
@@ -45,7 +45,7 @@ impl Default for Payload<'_> {
         Payload {
             format: PayloadFormat::Text,
             pairs: Vec::new(),
-            keys: Keys::default(),
+            keys: Sought::default(),
             name: None,
             inner: Vec::new(),
             writer: None,
@@ -61,7 +61,7 @@ impl<'b> Payload<'b> {
     pub fn clear(&mut self) {
         self.format = PayloadFormat::Text;
         self.pairs.clear();
-        self.keys = Keys::default();
+        self.keys = Sought::default();
         self.name = None;
         self.inner.clear();
         self.writer = None;
