@@ -3,7 +3,10 @@
 //! A key that is not here is a string under its own name, so the table is never a limit. Every name that the table gives
 //! to a key is itself a key of the table.
 
+use std::num::NonZeroU8;
+
 use crate::names::{Bits, Table};
+use crate::record::Pair;
 
 /// What a known key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,18 +227,18 @@ pub const DICTIONARY: &[Known] = &[
 /// The rows that name what payloads say.
 #[must_use]
 pub fn of_payload() -> &'static [Known] {
-    DICTIONARY.split_at(usize::from(KeyId::MESSAGE.0)).0
+    DICTIONARY.split_at(KeyId::MESSAGE.row()).0
 }
 
 /// The rows that name fields of carriers.
 #[must_use]
 pub fn of_carrier() -> &'static [Known] {
-    DICTIONARY.split_at(usize::from(KeyId::MESSAGE.0)).1
+    DICTIONARY.split_at(KeyId::MESSAGE.row()).1
 }
 
-/// A known key, as its place in the [`DICTIONARY`].
+/// A known key, as the number of its row in the [`DICTIONARY`], from 1: so a key that is not known needs no byte more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId(pub(crate) u8);
+pub struct KeyId(NonZeroU8);
 
 impl KeyId {
     /// The id of a key that is in the dictionary; evaluated when the program is compiled.
@@ -243,25 +246,47 @@ impl KeyId {
         let mut index = 0;
         while index < DICTIONARY.len() {
             if same(DICTIONARY[index].key.as_bytes(), key.as_bytes()) {
-                return KeyId(index as u8);
+                return KeyId::of_row(index);
             }
             index += 1;
         }
         panic!("the key is not in the dictionary");
     }
 
+    /// The id of a row.
+    const fn of_row(row: usize) -> KeyId {
+        match NonZeroU8::new(row as u8 + 1) {
+            Some(number) => KeyId(number),
+            None => panic!("an id is one byte"),
+        }
+    }
+
+    /// The place of the row.
+    #[inline]
+    #[must_use]
+    pub const fn row(self) -> usize {
+        self.0.get() as usize - 1
+    }
+
+    /// The number of a key's row, from 1; zero where it is not known.
+    #[inline]
+    #[must_use]
+    pub fn number(id: Option<KeyId>) -> u8 {
+        id.map_or(0, |id| id.0.get())
+    }
+
     /// Whether the key stands in records under another name.
     #[inline]
     #[must_use]
     pub fn is_alias(self) -> bool {
-        ALIASES[usize::from(self.0) / 64] >> (self.0 % 64) & 1 != 0
+        ALIASES[self.row() / 64] >> (self.row() % 64) & 1 != 0
     }
 
     /// The row.
     #[inline]
     #[must_use]
     pub const fn known(self) -> &'static Known {
-        &DICTIONARY[self.0 as usize]
+        &DICTIONARY[self.row()]
     }
 }
 
@@ -287,14 +312,14 @@ impl Keys {
     /// Adds a key; true where it was there.
     #[inline]
     pub fn insert(&mut self, id: KeyId) -> bool {
-        self.0.insert(id.0)
+        self.0.insert(id.0.get())
     }
 
     /// Whether the key is there.
     #[inline]
     #[must_use]
     pub fn has(&self, id: KeyId) -> bool {
-        self.0.has(id.0)
+        self.0.has(id.0.get())
     }
 }
 
@@ -303,28 +328,31 @@ impl Keys {
 pub struct Sought(u64);
 
 impl Sought {
-    /// Adds a key, if stages look for it.
+    /// The keys of these pairs.
     #[inline]
+    #[must_use]
+    pub fn of(pairs: &[Pair<'_>]) -> Sought {
+        Sought(pairs.iter().fold(0, |keys, pair| keys | Sought::bit(pair.id)))
+    }
+
+    /// Adds a key, if stages look for it.
     pub fn insert(&mut self, id: KeyId) {
-        self.0 |= u64::from(id.0 < 64) << (id.0 & 63);
+        self.0 |= Sought::bit(Some(id));
     }
 
     /// Whether the key is there, which has to be one of the first rows.
     #[inline]
     #[must_use]
     pub fn has(self, id: KeyId) -> bool {
-        debug_assert!(id.0 < 64, "{:?} is none of the keys that are looked for", id.known());
-        self.0 >> (id.0 & 63) & 1 != 0
+        let bit = Sought::bit(Some(id));
+        debug_assert!(bit != 0, "{:?} is none of the keys that are looked for", id.known());
+        self.0 & bit != 0
     }
-}
 
-impl FromIterator<KeyId> for Sought {
-    fn from_iter<I: IntoIterator<Item = KeyId>>(ids: I) -> Sought {
-        let mut keys = Sought::default();
-        for id in ids {
-            keys.insert(id);
-        }
-        keys
+    #[inline]
+    fn bit(id: Option<KeyId>) -> u64 {
+        let number = KeyId::number(id);
+        u64::from(number < 64) << (number % 64)
     }
 }
 
@@ -374,13 +402,11 @@ static TABLE: Table = {
     let mut table = Table::EMPTY;
     let mut index = 0;
     while index < DICTIONARY.len() {
-        table = table.with(DICTIONARY[index].key, index as u8);
+        table = table.with(DICTIONARY[index].key, KeyId::of_row(index).0);
         index += 1;
     }
     table
 };
-
-const _: () = assert!(DICTIONARY.len() < 256, "an id is one byte");
 
 /// Looks a key up.
 #[inline]

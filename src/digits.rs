@@ -50,6 +50,32 @@ impl Eight {
     }
 }
 
+/// The number that up to nineteen decimal digits are; none where there is something else.
+#[inline]
+#[must_use]
+pub fn number(text: &[u8]) -> Option<u64> {
+    let (Some(head), Some(tail), 4..=8) = (text.first_chunk(), text.last_chunk(), text.len()) else {
+        return each(text);
+    };
+    // They overlap where there are fewer than eight, and are the same there. The first digit is in the lowest byte.
+    let [head, tail] = [head, tail].map(|half| u64::from(u32::from_le_bytes(*half)));
+    let text_length = text.len() as u32;
+    let digits = ((head | tail << (8 * (text_length - 4))) ^ (u64::from(b'0') * EACH >> (64 - 8 * text_length)))
+        << (64 - 8 * text_length);
+    let beyond = (digits | ((digits & (0x7f * EACH)) + (0x80 - 10) * EACH)) & (0x80 * EACH);
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (beyond == 0).then_some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+}
+
+/// The same a digit at a time.
+fn each(text: &[u8]) -> Option<u64> {
+    text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| number.wrapping_mul(10).wrapping_add(u64::from(digit)))
+    })
+}
+
 /// A number in sixteen hexadecimal digits without the leading zeros, and how many are left.
 #[inline]
 #[must_use]
@@ -78,6 +104,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_digit_makes_no_number() {
+        for length in 1..=19 {
+            for (at, byte) in (0..length).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+                let mut text = vec![b'7'; length];
+                text[at] = byte;
+                let expected =
+                    std::str::from_utf8(&text).ok().filter(|_| byte != b'+').and_then(|text| text.parse().ok());
+                assert_eq!(number(&text), expected, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn digits_are_those_of_the_standard_library() {
         let edges = (0..16).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power), 16_u64.pow(power)]);
         let random = (0..100_000_u64).map(|step| step.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (step % 64));
@@ -89,6 +128,9 @@ mod tests {
             assert_eq!(text(Eight::hexadecimal(low).significant()), format!("{low:x}"));
             assert_eq!(text((Eight::decimal(number).text(), 8)), format!("{rest:08}"));
             assert_eq!(text(Eight::decimal(number).significant()), format!("{rest}"));
+            for number in [rest, number % 10_u64.pow(19)] {
+                assert_eq!(super::number(number.to_string().as_bytes()), Some(number));
+            }
         }
         let id = 0x0123_4567_89ab_cdef_00ff_a09b_8c7d_6e5f_u128;
         assert_eq!(of_id(&id.to_be_bytes()).to_vec(), format!("{id:032x}").into_bytes());

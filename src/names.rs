@@ -1,5 +1,7 @@
 //! Names and how they are told apart: a hash, a set of names that were met, a table of names that are known.
 
+use std::num::NonZeroU8;
+
 /// The first and the last eight bytes of a name, which are all of it up to sixteen; shorter parts are filled with zeros.
 #[inline]
 const fn ends(name: &[u8]) -> (u64, u64) {
@@ -79,50 +81,63 @@ impl Bits {
 struct Slot {
     head: u64,
     tail: u64,
-    name: &'static str,
-    number: u8,
+    /// Zero where the place is free.
+    length: u8,
+    number: Option<NonZeroU8>,
 }
 
 const SLOTS: usize = 512;
 
 /// A hash table of names known when the program is compiled, each with a number.
-pub struct Table([Slot; SLOTS]);
+pub struct Table {
+    slots: [Slot; SLOTS],
+    /// The names by their numbers; only long ones are looked at.
+    names: [&'static str; 256],
+}
 
 impl Table {
     /// A table without names.
-    pub const EMPTY: Table = Table([Slot { head: 0, tail: 0, name: "", number: 0 }; SLOTS]);
+    pub const EMPTY: Table =
+        Table { slots: [Slot { head: 0, tail: 0, length: 0, number: None }; SLOTS], names: [""; 256] };
 
     /// The table with one more name, which is not empty.
     #[must_use]
-    pub const fn with(mut self, name: &'static str, number: u8) -> Table {
+    pub const fn with(mut self, name: &'static str, number: NonZeroU8) -> Table {
+        assert!(!name.is_empty() && name.len() < 256);
         let (head, tail) = ends(name.as_bytes());
         let mut place = mix(head, tail, name.len()) as usize % SLOTS;
-        while !self.0[place].name.is_empty() {
+        while self.slots[place].length > 0 {
             place = (place + 1) % SLOTS;
         }
-        self.0[place] = Slot { head, tail, name, number };
+        self.slots[place] = Slot { head, tail, length: name.len() as u8, number: Some(number) };
+        self.names[number.get() as usize] = name;
         self
     }
 
     /// The number of a name.
-    #[inline]
+    #[inline(always)]
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<u8> {
+    pub fn find(&self, name: &[u8]) -> Option<NonZeroU8> {
         let (head, tail) = ends(name);
         let mut place = mix(head, tail, name.len()) as usize;
         loop {
-            let slot = &self.0[place % SLOTS];
-            if slot.name.is_empty() {
-                return None;
-            }
+            let slot = &self.slots[place % SLOTS];
             if slot.head == head
                 && slot.tail == tail
-                && slot.name.len() == name.len()
-                && (name.len() <= 16 || slot.name.as_bytes() == name)
+                && usize::from(slot.length) == name.len()
+                && (name.len() <= 16 || slot.number.is_some_and(|number| self.is_called(number, name)))
             {
-                return Some(slot.number);
+                return slot.number;
+            }
+            if slot.length == 0 {
+                return None;
             }
             place += 1;
         }
+    }
+
+    #[cold]
+    fn is_called(&self, number: NonZeroU8, name: &[u8]) -> bool {
+        self.names[usize::from(number.get())].as_bytes() == name
     }
 }

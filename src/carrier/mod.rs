@@ -219,7 +219,7 @@ fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<
         container::docker(bump, entry);
     } else {
         entry.message = Some(line);
-        entry.member_keys = ids.collect();
+        entry.member_keys = Sought::of(&entry.members);
         entry.member_flaws = flaws;
     }
 }

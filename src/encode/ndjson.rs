@@ -4,10 +4,14 @@ use memchr::memchr;
 
 use super::shared::{Run, Shared};
 use crate::component::Component;
+use crate::digits::Eight;
 use crate::flaw::Flaws;
 use crate::record::{Facts, Field, Form, Key, Level, PayloadFormat, Record, Text, Value};
 use crate::scan;
 use crate::text::{Escape, go_escape};
+
+/// Whole numbers below this one are written eight digits at a time.
+const DECIMAL: i64 = Eight::DECIMAL as i64;
 
 /// The encoder. Between the records of a batch it keeps how the fields are written that they have in common.
 #[derive(Debug, Default)]
@@ -176,6 +180,11 @@ pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
         copy(form, if quoted { length } else { length - 1 }, out);
         match field.value {
             Value::Text(text) => content(text, out),
+            Value::Int(value @ 0..DECIMAL) => {
+                let (digits, length) = Eight::decimal(value as u64).significant();
+                out.extend_from_slice(&digits);
+                out.truncate(out.len() - digits.len() + length);
+            }
             Value::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
             Value::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             Value::Null => out.extend_from_slice(b"null"),

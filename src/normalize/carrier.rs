@@ -114,7 +114,7 @@ impl Carrier {
                     _ => {}
                 }
             }
-            let (mut key, hash) = match pair.id.and_then(|id| self.known.get(usize::from(id.0))) {
+            let (mut key, hash) = match pair.id.and_then(|id| self.known.get(id.row())) {
                 Some(Some((name, hash))) => (name.key(), *hash),
                 known => {
                     let key = if known.is_none() { self.key(pair.key, bump) } else { None };

@@ -1,5 +1,7 @@
 //! Text as the type that its key has: numbers, booleans, durations.
 
+use crate::digits;
+
 /// A whole number that every receiver's `long` holds, as JSON writes it; not `+1`, not `007`.
 #[must_use]
 pub fn int(text: &[u8]) -> Option<i64> {
@@ -7,15 +9,7 @@ pub fn int(text: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits[0] == b'0') || text == b"-0" {
         return None;
     }
-    // Nineteen digits fit in here, whatever they are.
-    let mut value = 0_u64;
-    for digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value * 10 + u64::from(digit);
-    }
+    let value = digits::number(digits)?;
     if text.len() == digits.len() { i64::try_from(value).ok() } else { 0_i64.checked_sub_unsigned(value) }
 }
 

@@ -94,18 +94,18 @@ impl<'r, 'b> Builder<'r, 'b> {
                 continue;
             };
             let rule = normalize.rule(id);
-            if rule.is_alias {
-                aliases = true;
-                continue;
-            }
             // Most pairs are text that stays as it is.
-            if let Value::Text(text) = pair.value
-                && rule.is_simple
+            if rule.is_simple
+                && let Value::Text(text) = pair.value
                 && text.form != Form::Bytes
                 && !(side == Side::Guest && rule.is_identity)
                 && !self.known.insert(id)
             {
                 self.fields.push(Field::new(rule.field.key(), pair.value));
+                continue;
+            }
+            if rule.is_alias {
+                aliases = true;
                 continue;
             }
             self.pair(pair, rule, side);
@@ -173,8 +173,10 @@ impl<'r, 'b> Builder<'r, 'b> {
     }
 
     /// The content of a value that is to have a type; none where it is empty, which says nothing.
+    #[inline]
     fn typed(&self, pair: &Pair<'b>) -> Option<&'b [u8]> {
         let text = match pair.value {
+            Value::Text(Text { bytes, form: Form::Clean }) => bytes,
             Value::Text(text) => text.decode(self.bump),
             Value::Bool(true) => b"true",
             Value::Bool(false) => b"false",

@@ -129,7 +129,7 @@ impl Normalize {
     }
 
     fn rule(&self, id: KeyId) -> &Rule {
-        &self.rules[usize::from(id.0)]
+        &self.rules[id.row()]
     }
 
     /// Fills `record`, which is empty but for its tag, with the carrier's fields.

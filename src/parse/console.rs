@@ -25,6 +25,7 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     } else if let Some(line) = payload.take(KeyId::VMCONSOLE, bump) {
         console(line, bump, payload);
     } else if payload.format == PayloadFormat::Logfmt
+        && matches!(name, None | Some(b"kata-proxy" | b"kata-shim"))
         && matches!(payload.host(KeyId::SOURCE, bump), None | Some(b"agent"))
     {
         proxied(name, bump, payload);
@@ -59,9 +60,8 @@ impl<'b> Payload<'b> {
 /// Lines that kata-proxy and kata-shim of 1.x read from the agent's console or socket: `source=agent`. What they say
 /// themselves always has another source, so where an entry has lost its own, the guest may have written it.
 fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
-    let from_carrier = matches!(name, Some(b"kata-proxy" | b"kata-shim"));
     let message = payload.host(KeyId::MSG, bump).unwrap_or_default();
-    if (from_carrier || (name.is_none() && message.starts_with(b"time=")))
+    if (name.is_some() || message.starts_with(b"time="))
         && let Some(line) = payload.take(KeyId::MSG, bump)
     {
         console(line, bump, payload);

@@ -49,7 +49,7 @@ pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Fl
             _ => bare(value, &mut flaws),
         };
         pairs.push(Pair { key, id, number: 0, value: Value::Text(Text { bytes, form }) });
-        next = id.map_or(&Next::NONE, |id| &FOLLOWING[usize::from(id.0)]);
+        next = &FOLLOWING[usize::from(KeyId::number(id))];
         rest = behind;
     }
 }
@@ -138,7 +138,7 @@ static FOLLOWING: [Next; 256] = {
     let mut following = [Next::NONE; 256];
     let mut at = 0;
     while at < pairs.len() {
-        following[pairs[at].0.0 as usize] = Next::new(pairs[at].1);
+        following[pairs[at].0.row() + 1] = Next::new(pairs[at].1);
         at += 1;
     }
     following

@@ -222,7 +222,7 @@ impl<'b> Translation<'b, '_> {
                 self.head(&tables.body, field.value);
                 continue;
             }
-            let key = match id.and_then(|id| tables.payload.get(usize::from(id.0))) {
+            let key = match id.and_then(|id| tables.payload.get(id.row())) {
                 Some(target) if guest && target.is_host && !(id == Some(KeyId::NAME) && self.is_agent(field.value)) => {
                     target.own.key()
                 }
@@ -263,7 +263,7 @@ impl<'b> Translation<'b, '_> {
         let name = field.key.name();
         let prefix = schema.prefixes().1;
         let id = dictionary::find(name);
-        let target = id.and_then(|id| carrier.get(usize::from(id.0)));
+        let target = id.and_then(|id| carrier.get(id.row()));
         let converted = target.and_then(|target| Some((target, self.converted(target.kind, field.value)?)));
         let (mut key, value) = match (converted, target) {
             (Some(_), _) if id == Some(KeyId::MESSAGE) && !is_kata => (body.key(), field.value),
