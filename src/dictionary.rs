@@ -6,7 +6,6 @@
 use std::num::NonZeroU8;
 
 use crate::names::{Bits, Table};
-use crate::record::Pair;
 
 /// What a known key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,13 +327,6 @@ impl Keys {
 pub struct Sought(u64);
 
 impl Sought {
-    /// The keys of these pairs.
-    #[inline]
-    #[must_use]
-    pub fn of(pairs: &[Pair<'_>]) -> Sought {
-        Sought(pairs.iter().fold(0, |keys, pair| keys | Sought::bit(pair.id)))
-    }
-
     /// Adds a key, if stages look for it.
     pub fn insert(&mut self, id: KeyId) {
         self.0 |= Sought::bit(Some(id));
@@ -353,6 +345,12 @@ impl Sought {
     fn bit(id: Option<KeyId>) -> u64 {
         let number = KeyId::number(id);
         u64::from(number < 64) << (number % 64)
+    }
+}
+
+impl FromIterator<Option<KeyId>> for Sought {
+    fn from_iter<I: IntoIterator<Item = Option<KeyId>>>(ids: I) -> Sought {
+        Sought(ids.into_iter().fold(0, |keys, id| keys | Sought::bit(id)))
     }
 }
 

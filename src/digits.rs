@@ -57,15 +57,17 @@ pub fn number(text: &[u8]) -> Option<u64> {
     let (Some(head), Some(tail), 4..=8) = (text.first_chunk(), text.last_chunk(), text.len()) else {
         return each(text);
     };
-    // They overlap where there are fewer than eight, and are the same there. The first digit is in the lowest byte.
+    // They overlap where there are fewer than eight, and are the same there.
     let [head, tail] = [head, tail].map(|half| u64::from(u32::from_le_bytes(*half)));
-    let text_length = text.len() as u32;
-    let digits = ((head | tail << (8 * (text_length - 4))) ^ (u64::from(b'0') * EACH >> (64 - 8 * text_length)))
-        << (64 - 8 * text_length);
-    let beyond = (digits | ((digits & (0x7f * EACH)) + (0x80 - 10) * EACH)) & (0x80 * EACH);
+    // The first digit is the lowest byte, and zeros come before it for those that are missing.
+    let missing = 64 - 8 * text.len();
+    let digits = ((head | tail << (32 - missing)) << missing) ^ ((u64::from(b'0') * EACH) << missing);
+    if (digits | ((digits & (0x7f * EACH)) + (0x80 - 10) * EACH)) & (0x80 * EACH) != 0 {
+        return None;
+    }
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    (beyond == 0).then_some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// The same a digit at a time.

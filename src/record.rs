@@ -53,6 +53,18 @@ pub enum Value<'b> {
     Nested(&'b [u8]),
 }
 
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Value::Int(value)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Value::Bool(value)
+    }
+}
+
 /// What a payload says: a key as it was written, and its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<'b> {

@@ -203,15 +203,14 @@ fn framed(line: &[u8]) -> &[u8] {
 /// An object is an entry of the journal, a line of Docker's, or the line is itself the message.
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = json::members(text, bump, &mut entry.members);
-    let of_journal = |id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER);
-    let ids = entry.members.iter().filter_map(|pair| pair.id);
-    if ids.clone().any(of_journal) {
+    let any = |is: fn(KeyId) -> bool| entry.members.iter().filter_map(|pair| pair.id).any(is);
+    if any(|id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER)) {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
         journal::fields(bump, entry);
     } else if entry.members.first().is_some_and(|pair| pair.key == b"log")
-        && ids.clone().any(|id| matches!(id, KeyId::STREAM | KeyId::TIME))
+        && any(|id| matches!(id, KeyId::STREAM | KeyId::TIME))
     {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
@@ -219,7 +218,7 @@ fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<
         container::docker(bump, entry);
     } else {
         entry.message = Some(line);
-        entry.member_keys = Sought::of(&entry.members);
+        entry.member_keys = entry.members.iter().map(|pair| pair.id).collect();
         entry.member_flaws = flaws;
     }
 }

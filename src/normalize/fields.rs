@@ -126,9 +126,9 @@ impl<'r, 'b> Builder<'r, 'b> {
         if fate == Fate::Go {
             return;
         }
-        let name = rule.name.known().name;
+        let name = || rule.name.known().name;
         if side == Side::Guest && rule.is_identity {
-            return self.guest_identity(pair, name);
+            return self.guest_identity(pair, name());
         }
         match rule.kind {
             Kind::Text => {
@@ -142,18 +142,18 @@ impl<'r, 'b> Builder<'r, 'b> {
                 let Some(text) = self.typed(pair) else { return };
                 let least = if rule.kind == Kind::Count { 0 } else { i64::MIN };
                 match coerce::int(text).filter(|value| *value >= least) {
-                    Some(value) => self.put(rule, pair, Value::Int(value)),
+                    Some(value) => self.put(rule, pair, value),
                     None => {
                         self.facts.flaws.add(Flaw::NotANumber);
-                        self.beside(name::joined(name, b"_text", self.bump), pair);
+                        self.beside(name::joined(name(), b"_text", self.bump), pair);
                     }
                 }
             }
             Kind::Bool => {
                 let Some(text) = self.typed(pair) else { return };
                 match coerce::bool(text) {
-                    Some(value) => self.put(rule, pair, Value::Bool(value)),
-                    None => self.beside(name::joined(name, b"_text", self.bump), pair),
+                    Some(value) => self.put(rule, pair, value),
+                    None => self.beside(name::joined(name(), b"_text", self.bump), pair),
                 }
             }
             Kind::Duration => {
@@ -162,7 +162,7 @@ impl<'r, 'b> Builder<'r, 'b> {
                     self.put(rule, pair, value);
                 }
                 if let Some(nanos) = nanos {
-                    let name = name::joined(name, b"_ns", self.bump);
+                    let name = name::joined(name(), b"_ns", self.bump);
                     let key = name::key("kata_", name, 1, self.bump);
                     if self.is_free(name, key) {
                         self.push(key, Value::Int(nanos));
@@ -229,7 +229,11 @@ impl<'r, 'b> Builder<'r, 'b> {
     fn time(&mut self, pair: &Pair<'b>) {
         let Some(text) = self.typed(pair) else { return };
         if self.facts.time.is_none() {
-            // Read where it is to be: copied from place to place it would be waited for each time.
+            // Most are copied to where they are to be and nowhere else: another copy would wait for the first.
+            if let Some(stamp) = Stamp::of(text) {
+                self.facts.time = Some(stamp);
+                return;
+            }
             self.facts.time = Stamp::parse(text);
             if self.facts.time.is_some() {
                 return;
@@ -287,14 +291,21 @@ impl<'r, 'b> Builder<'r, 'b> {
 
     /// A field under a name of the dictionary.
     #[inline]
-    fn put(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: Value<'b>) {
-        let key = rule.field.key();
-        if !self.known.insert(rule.name) {
-            return self.push(key, value);
+    fn put<V: Into<Value<'b>>>(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: V) {
+        if self.known.insert(rule.name) {
+            self.put_again(rule, pair, value.into());
+        } else {
+            self.push(rule.field.key(), value.into());
         }
+    }
+
+    /// The same where the name is taken.
+    #[cold]
+    fn put_again(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: Value<'b>) {
         if !rule.is_alias {
             return self.met(rule.name.known().name.as_bytes(), pair);
         }
+        let key = rule.field.key();
         let taken = self.fields.iter().find(|field| field.key == key);
         if !taken.is_some_and(|field| self.says_the_same(field.value, value)) {
             // The type belongs to the name that was taken, so this is a string. A key that katalog took the name of

@@ -104,7 +104,7 @@ pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, pay
         message_pairs(entry, message, format, bump, payload);
     }
     if payload.format != PayloadFormat::Json && payload.format != PayloadFormat::Slog {
-        payload.keys = Sought::of(&payload.pairs);
+        payload.keys = payload.pairs.iter().map(|pair| pair.id).collect();
     }
     payload.name = payload.host(KeyId::NAME, bump);
     if payload.is_runtime_rs() {
@@ -172,7 +172,7 @@ fn is_cut(message: &[u8]) -> bool {
 fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let flaws = if entry.members.is_empty() {
         let flaws = json::members(message, bump, &mut payload.pairs);
-        payload.keys = Sought::of(&payload.pairs);
+        payload.keys = payload.pairs.iter().map(|pair| pair.id).collect();
         flaws
     } else {
         std::mem::swap(&mut entry.members, &mut payload.pairs);
