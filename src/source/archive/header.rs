@@ -43,14 +43,12 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Whether what begins with these bytes is an archive; none if more of them decide, as they do at most for one block.
+/// Whether what begins with these bytes is an archive; none if more of them decide, as they do at most for one block. What
+/// a part of them decides, all of them do.
 ///
 /// The name is followed by zeros, which no text has, and a checksum tells headers of the oldest archives, which have no
 /// magic.
 pub(in crate::source) fn judge(head: &[u8]) -> Option<bool> {
-    if head.len() >= BLOCK {
-        return Some(is_archive(&head[..BLOCK]));
-    }
     let name = &head[..head.len().min(NAME)];
     let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     let (name, padding) = name.split_at(end);
@@ -58,12 +56,13 @@ pub(in crate::source) fn judge(head: &[u8]) -> Option<bool> {
     let may_be = name.iter().all(|byte| !byte.is_ascii_control())
         && padding.iter().all(|byte| *byte == 0)
         && mode.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ' | 0));
-    if may_be { None } else { Some(false) }
-}
-
-fn is_archive(block: &[u8]) -> bool {
+    if !may_be {
+        return Some(false);
+    }
+    let block = head.get(..BLOCK)?;
     let magic = &block[MAGIC..];
-    magic.starts_with(b"ustar\0") || magic.starts_with(b"ustar  \0") || block[0] != 0 && is_header(block)
+    let is_known = magic.starts_with(b"ustar\0") || magic.starts_with(b"ustar  \0");
+    Some(is_known || block[0] != 0 && is_header(block))
 }
 
 /// Whether all that there is is the beginning of a header, of which [`judge`] leaves open what it is.

@@ -187,6 +187,10 @@ fn headers_of_every_age_are_recognized() {
     let padded = [b"text".as_slice(), &[0; 200]].concat();
     assert!(judge(&padded).is_none() && !is_cut(&padded), "a log with room for more");
     assert_eq!(judge("x".repeat(600).as_bytes()), Some(false));
+    for magic in ["ustar\0", "ustar  \0"] {
+        let text = ["x".repeat(257), magic.to_owned(), "x".repeat(600)].concat();
+        assert_eq!(judge(text.as_bytes()), Some(false), "a text that has the magic where a header has it");
+    }
 }
 
 #[test]
