@@ -254,10 +254,8 @@ impl KeyId {
 
     /// The id of a row.
     const fn of_row(row: usize) -> KeyId {
-        match NonZeroU8::new(row as u8 + 1) {
-            Some(number) => KeyId(number),
-            None => panic!("an id is one byte"),
-        }
+        assert!(row < 255, "an id is one byte");
+        KeyId(NonZeroU8::MIN.saturating_add(row as u8))
     }
 
     /// The place of the row.
@@ -312,13 +310,6 @@ impl Keys {
     #[inline]
     pub fn insert(&mut self, id: KeyId) -> bool {
         self.0.insert(id.0.get())
-    }
-
-    /// Whether the key is there.
-    #[inline]
-    #[must_use]
-    pub fn has(&self, id: KeyId) -> bool {
-        self.0.has(id.0.get())
     }
 }
 

@@ -54,7 +54,7 @@ pub struct Entry<'b> {
     pub message: Option<&'b [u8]>,
     /// The members of the message where it is a JSON object that had to be read to know that it has no carrier.
     pub members: Vec<Pair<'b>>,
-    /// Their known keys.
+    /// Which keys they have that are looked for.
     pub member_keys: Sought,
     /// What was wrong with them.
     pub member_flaws: Flaws,
