@@ -19,7 +19,7 @@ use katalog::rules::Rules;
 use katalog::run;
 use katalog::signals::Signals;
 use katalog::sink::Output;
-use katalog::source::{self, Fill, Group, Input, Source};
+use katalog::source::{self, Fill, Group, Input, Source, SourceError};
 use katalog::status::Status;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -57,6 +57,16 @@ pub struct Outcome {
     pub bytes: Vec<u8>,
     /// The statistics as the program prints them.
     pub stats: Value,
+    /// The input was compressed and could not be decompressed to its end.
+    pub damaged: bool,
+}
+
+impl Outcome {
+    /// Whether another outcome is what the same input may give in other pieces. Where the input is damaged, how many of the
+    /// bytes right before the damage a decoder still gives depends on the pieces: zstd, gzip.
+    pub fn is_like(&self, other: &Outcome) -> bool {
+        self == other || self.damaged && other.damaged
+    }
 }
 
 impl Setup {
@@ -97,7 +107,7 @@ impl Setup {
         let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
         outcome.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
-        Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap() }
+        Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap(), damaged: false }
     }
 
     fn drain(&self, source: &mut dyn Source, cuts: &Cuts) -> Outcome {
@@ -105,8 +115,10 @@ impl Setup {
         let mut workers: Vec<_> = (0..cuts.workers.max(1)).map(worker).collect();
         let mut batch = Batch::default();
         let mut chunk = Chunk::default();
+        let mut damaged = false;
         for turn in 0.. {
             let fill = source.fill(&mut batch);
+            damaged |= matches!(fill, Err(SourceError::Damaged { .. }));
             let worker = turn % workers.len();
             workers[worker].run(&batch, &mut chunk);
             // What cannot be decompressed ends the input; what was read before counts.
@@ -116,7 +128,7 @@ impl Setup {
         }
         let mut stats = Vec::new();
         chunk.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
-        Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap() }
+        Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
     }
 
     /// The records of an input that arrives whole.
