@@ -290,6 +290,7 @@ impl<'r, 'b> Builder<'r, 'b> {
     }
 
     /// A field under a name of the dictionary.
+    // A number comes as it is, in a register, and not as a value in memory, which would be waited for.
     #[inline]
     fn put<V: Into<Value<'b>>>(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: V) {
         if self.known.insert(rule.name) {

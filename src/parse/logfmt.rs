@@ -144,7 +144,8 @@ static FOLLOWING: [Next; 256] = {
     following
 };
 
-/// A value without quotes, up to the next space, and what is behind that.
+/// A value without quotes, up to the next space, its form, and what is behind that.
+// In parts: a text that a call writes to memory is waited for when it is read again as a whole.
 #[inline]
 fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Form, &'b [u8]) {
     let end = scan::token_end(rest, 0);
@@ -182,7 +183,8 @@ struct Seen {
     beyond_ascii: bool,
 }
 
-/// A value in quotes, of which the opening one is taken away. Gives the text and what is behind the closing quote.
+/// A value in quotes, of which the opening one is taken away. Gives what is inside, its form, and what is behind the
+/// closing quote.
 #[inline]
 fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], Form, &'b [u8]) {
     let at = scan::quoted_stop(rest, 0);
