@@ -38,7 +38,7 @@ input           entries records from..to, UTC           flawed damaged   in  out
 node.ndjson         100      33 2025-12-15 11:55..11:55      0       0 117K  52K
 missing.log           0       0 -                            0  failed    0    0
 runt…-json.json     150     150 2020-02-21 10:31..10:31      0       0  85K  74K
-total               250     183 2020-02-21..2025-12-15       0       0 202K 127K
+total               250     183 2020-02-21..2025-12-15       0       0 202K 126K
 dropped 67: others 67
 ";
     assert_eq!(stderr(&output), format!("{MISSING}{table}"));
@@ -51,9 +51,9 @@ dropped 67: others 67
 fn progress_in_a_log_is_a_line_for_each_input() {
     let output = run("inputs", &[&["--progress", "--stats=none"][..], &INPUTS].concat());
     let lines = "\
-katalog: progress: 1 of 3 inputs, 57% of 202.5 KiB: node.ndjson: 100 entries, 33 records
-katalog: progress: 2 of 3 inputs, 57% of 202.5 KiB: missing.log: 0 entries, 0 records, failed
-katalog: progress: 3 of 3 inputs, 100% of 202.5 KiB: runtime-json.json: 150 entries, 150 records
+katalog: progress: 1 of 3 inputs, 57% of 202.2 KiB: node.ndjson: 100 entries, 33 records
+katalog: progress: 2 of 3 inputs, 57% of 202.2 KiB: missing.log: 0 entries, 0 records, failed
+katalog: progress: 3 of 3 inputs, 100% of 202.2 KiB: runtime-json.json: 150 entries, 150 records
 ";
     let (first, others) = lines.split_once('\n').unwrap();
     assert_eq!(stderr(&output), format!("{first}\n{MISSING}{others}"));
@@ -230,7 +230,7 @@ fn valid_inputs_are_said_to_be_valid() {
 input           entries records from..to, UTC           flawed damaged   in  out
 node.ndjson         100      33 2025-12-15 11:55..11:55      0       0 117K  52K
 runt…-json.json     150     150 2020-02-21 10:31..10:31      0       0  85K  74K
-total               250     183 2020-02-21..2025-12-15       0       0 202K 127K
+total               250     183 2020-02-21..2025-12-15       0       0 202K 126K
 2 of 2 inputs are valid
 ";
     assert_eq!(check("inputs", &["node.ndjson", "runtime-json.json"]), (0, expected.to_owned()));

@@ -59,7 +59,7 @@ fn message(settings: SyslogSettings, record: &mut Record<'_>) -> String {
 
 #[test]
 fn the_form_of_rfc_5424() {
-    let mut record = record("Sandbox is stopped", &[("kata_arch", "amd64"), ("kata_container", "c1")]);
+    let mut record = record("Stopping VM", &[("kata_arch", "amd64"), ("kata_container", "c1")]);
     record.payload.push(field("kata_pid", Value::Int(3_233_634)));
     record.payload.push(field("kata_sandbox", text("s1")));
     record.payload.push(field("kata_subsystem", text("sandbox")));
@@ -67,23 +67,23 @@ fn the_form_of_rfc_5424() {
         message(settings(), &mut record),
         "<30>1 2025-12-05T11:55:10.812522Z node1 kata-runtime 3233634 sandbox [kata@32473 component=\"runtime\" \
          level=\"info\" format=\"logfmt\" time=\"2025-12-05T11:55:10.812522759Z\" sandbox=\"s1\" container=\"c1\" \
-         arch=\"amd64\" pid=\"3233634\" subsystem=\"sandbox\"] Sandbox is stopped"
+         arch=\"amd64\" pid=\"3233634\" subsystem=\"sandbox\"] Stopping VM"
     );
 }
 
 #[test]
 fn the_form_of_rfc_3164() {
-    let mut plain = record("Sandbox is stopped", &[("kata_sandbox", "s1")]);
-    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime[77]: Sandbox is stopped");
+    let mut plain = record("Stopping VM", &[("kata_sandbox", "s1")]);
+    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime[77]: Stopping VM");
     // A host has no domain there; a number is no name.
     plain.head = Head { host: Some(b"node1.example.org"), ..Head::default() };
-    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime: Sandbox is stopped");
+    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime: Stopping VM");
     plain.head.host = Some(b"192.0.2.1");
-    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 192.0.2.1 kata-runtime: Sandbox is stopped");
+    assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 192.0.2.1 kata-runtime: Stopping VM");
     // There is no message without a time.
     plain.facts = None;
     (plain.tag, plain.head.priority) = (b"sshd", Some(3));
-    assert_eq!(message(old(), &mut plain), "<27>Nov 14 22:13:20 192.0.2.1 sshd: Sandbox is stopped");
+    assert_eq!(message(old(), &mut plain), "<27>Nov 14 22:13:20 192.0.2.1 sshd: Stopping VM");
 }
 
 #[test]
