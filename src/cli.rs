@@ -9,8 +9,8 @@ use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 use crate::config::options::Options;
+use crate::diagnostics;
 use crate::exit::Exit;
-use crate::report;
 use crate::schema::Definition;
 use crate::source::Input;
 
@@ -147,7 +147,7 @@ impl Cli {
             }
             let text = error.render().to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);
-            report::diagnostic(format_args!("{}{}", text.trim_end(), variable_of(&error, &command, &arguments)));
+            diagnostics::report(format_args!("{}{}", text.trim_end(), variable_of(&error, &command, &arguments)));
             Exit::Usage
         })
     }
@@ -228,7 +228,7 @@ pub fn generate(what: Generate) -> io::Result<Vec<u8>> {
 pub fn print(text: &[u8]) -> Exit {
     match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            report::diagnostic(format_args!("cannot write to standard output: {error}"));
+            diagnostics::report(format_args!("cannot write to standard output: {error}"));
             Exit::from_write_error(&error)
         }
         _ => Exit::Success,

@@ -24,8 +24,8 @@
 //! - [`record::Record`] is what will be written: flat, each name once, each name with one type.
 //! - [`flaw::Flaws`] is what was wrong on the way. Content never makes an error: errors are for inputs, outputs and options.
 //! - [`pipeline::Chunk`] is encoded records and the counters of the entries they came from.
-//! - [`position::Position`] is how far a source was read with a batch. It goes with the records of the batch, and into the
-//!   [`checkpoint::Checkpoint`] when the receiver has them.
+//! - [`source::position::Position`] is how far a source was read with a batch. It goes with the records of the batch, and into the
+//!   [`delivery::checkpoint::Checkpoint`] when the receiver has them.
 //!
 //! # How a byte travels
 //!
@@ -40,8 +40,8 @@
 //!    whole: at once to an output, gathered by tag to a forward server, which acknowledges them, gathered to a server of
 //!    syslog, which does not.
 //!
-//! On several threads, a journal's files are read in pieces side by side, and [`shards`] puts what came of them in the
-//! journal's order; any other input is cut into batches by one thread and worked off by all ([`relay`]).
+//! On several threads, a journal's files are read in pieces side by side, and [`run::shards`] puts what came of them in the
+//! journal's order; any other input is cut into batches by one thread and worked off by all ([`run::relay`]).
 //!
 //! In the steady state nothing is allocated for an entry.
 //!
@@ -59,17 +59,17 @@
 //! | [`schema`] | gives the fields of a finished record other names, and decides nothing else; is not there for katalog's own |
 //! | [`encode`] | does not fail, does not know where the bytes go |
 //! | [`sink`] | does not know what a record is, nor where it is from |
-//! | [`sort`] | does not look into a record; its memory is bounded by its setting, and what does not fit is on disk |
+//! | [`delivery::sort`] | does not look into a record; its memory is bounded by its setting, and what does not fit is on disk |
 //! | [`delivery`] | moves the checkpoint on only for what a sink has taken; what it holds is bounded, so a receiver that is away stops the reading |
 //! | [`split`] | makes paths that stay in their directory, and no two alike, whatever a record says |
-//! | [`checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
+//! | [`delivery::checkpoint`] | is replaced as a whole or not at all; what it cannot read is an error, never a beginning |
 //! | [`pipeline`] | keeps nothing between entries but empty buffers, so any worker may take any batch |
-//! | [`relay`] | has batches worked off on several threads, and gives them back in their order |
-//! | [`shards`] | reads journals ahead on several threads, within bounds, and gives what one would give |
+//! | [`run::relay`] | has batches worked off on several threads, and gives them back in their order |
+//! | [`run::shards`] | reads journals ahead on several threads, within bounds, and gives what one would give |
 //! | [`run`] | does not depend on time: the number of threads and the cut of reads do not show in the output |
-//! | [`status`] | is told by the loops once for a batch and never makes them wait; nothing of it shows in records |
-//! | [`health`] | waits for nobody: so many connections, so much time and so many bytes for each |
-//! | [`report`] | is the only one that writes to standard error; records are all that goes to standard output |
+//! | [`service::status`] | is told by the loops once for a batch and never makes them wait; nothing of it shows in records |
+//! | [`service::health`] | waits for nobody: so many connections, so much time and so many bytes for each |
+//! | [`diagnostics`] | is the only one that writes to standard error; records are all that goes to standard output |
 //! | all | no `unsafe`; no panic and no loop without end, whatever the input |
 //!
 //! # Where to add what
@@ -89,12 +89,10 @@ pub mod names;
 pub mod dictionary;
 pub mod scan;
 pub mod time;
-pub mod when;
 pub mod record;
 pub mod text;
 pub mod json;
 pub mod cursor;
-pub mod position;
 pub mod pulse;
 pub mod stop;
 pub mod entry;
@@ -108,20 +106,12 @@ pub mod encode;
 pub mod tag;
 pub mod split;
 pub mod exit;
-pub mod relay;
-pub mod report;
-pub mod checkpoint;
-pub mod signals;
+pub mod diagnostics;
 pub mod sink;
-pub mod sort;
 pub mod delivery;
-pub mod notify;
-pub mod status;
-pub mod metrics;
-pub mod health;
+pub mod service;
 pub mod config;
 pub mod rules;
 pub mod pipeline;
-pub mod shards;
 pub mod run;
 pub mod cli;

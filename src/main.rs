@@ -9,21 +9,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use katalog::checkpoint::Checkpoint;
 use katalog::cli::{self, Cli};
 use katalog::config::{self, Config, StandardOutput, Surroundings};
+use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{Delivery, Deltas, Direct, Flow, Forwarding, Queue, Sorted, Spool, Tree};
+use katalog::diagnostics::{self, Stats, StatsFormat, report};
 use katalog::exit::Exit;
-use katalog::health;
-use katalog::notify::Notifier;
-use katalog::report::{self, Stats, StatsFormat, diagnostic};
 use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
 use katalog::schema::Definition;
-use katalog::signals::Signals;
+use katalog::service::health;
+use katalog::service::notify::Notifier;
+use katalog::service::signals::Signals;
+use katalog::service::status::{self, Status};
 use katalog::sink::{Client, Output};
 use katalog::source::{self, Group, Input};
-use katalog::status::{self, Status};
 
 fn main() -> ExitCode {
     let exit = Cli::read(std::env::args_os()).and_then(start);
@@ -45,8 +45,8 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     let mut job = Job::new(cli)?;
     if check {
         match path {
-            Some(path) => diagnostic(format_args!("configuration file \"{}\" can be used", path.display())),
-            None => diagnostic(format_args!("flags and environment can be used; no configuration file is named")),
+            Some(path) => report(format_args!("configuration file \"{}\" can be used", path.display())),
+            None => report(format_args!("flags and environment can be used; no configuration file is named")),
         }
         return Ok(Exit::Success);
     }
@@ -57,13 +57,13 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     while outcome.reload {
         match Cli::read(std::env::args_os()).and_then(Job::new) {
             Ok(new) if new.config.state_dir != job.config.state_dir => {
-                diagnostic(format_args!("state-dir: it stays as long as katalog runs; the old configuration goes on"));
+                report(format_args!("state-dir: it stays as long as katalog runs; the old configuration goes on"));
             }
             Ok(new) if new.config.listen != job.config.listen => {
-                diagnostic(format_args!("listen: it stays as long as katalog runs; the old configuration goes on"));
+                report(format_args!("listen: it stays as long as katalog runs; the old configuration goes on"));
             }
             Ok(new) => job = new,
-            Err(_) => diagnostic(format_args!("the old configuration goes on")),
+            Err(_) => report(format_args!("the old configuration goes on")),
         }
         signals.renew();
         let (before, mut inputs) = (outcome.stats, outcome.inputs);
@@ -77,8 +77,8 @@ fn start(cli: Cli) -> Result<Exit, Exit> {
     let by_input = job.config.stats_by_input && outcome.progress;
     let format = if by_input { Some(StatsFormat::Table) } else { job.config.stats };
     match format {
-        Some(format) if job.config.check => report::checked(&outcome.stats, &outcome.inputs, format),
-        Some(format) if !outcome.closed => report::summary(&outcome.stats, &outcome.inputs, format),
+        Some(format) if job.config.check => diagnostics::checked(&outcome.stats, &outcome.inputs, format),
+        Some(format) if !outcome.closed => diagnostics::summary(&outcome.stats, &outcome.inputs, format),
         _ => {}
     }
     // What failed before anything was read comes first.
@@ -99,7 +99,7 @@ fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, Exit>
             at.map_err(|error| failed(Exit::Unavailable)(format_args!("listen: cannot use {address}: {error}")))?;
         // With port 0 nobody else knows where it is.
         if config.verbose || address.port() == 0 {
-            diagnostic(format_args!("listening on http://{at}/metrics"));
+            report(format_args!("listening on http://{at}/metrics"));
         }
     }
     Ok(status)
@@ -134,10 +134,8 @@ impl Job {
             config.journal.of_this_machine = true;
             inputs.clear();
         } else if !cli.check_config && cli.inputs.is_empty() && io::stdin().is_terminal() {
-            diagnostic(format_args!(
-                "no input: name a file, or pipe one in, as in `journalctl -o json --all | katalog`"
-            ));
-            diagnostic(format_args!("`katalog --help` says more; `katalog -` reads what you type"));
+            report(format_args!("no input: name a file, or pipe one in, as in `journalctl -o json --all | katalog`"));
+            report(format_args!("`katalog --help` says more; `katalog -` reads what you type"));
             return Err(Exit::Usage);
         }
         config.check(&inputs).map_err(failed(blame))?;
@@ -151,7 +149,7 @@ impl Job {
             let (units, errors) = source::units(&inputs, &config.journal);
             for error in errors {
                 failure = failure.or(Exit::from_code(error.exit_code()));
-                diagnostic(format_args!("{error}"));
+                report(format_args!("{error}"));
             }
             // The files of this machine are among the units.
             config.journal.of_this_machine = false;
@@ -194,7 +192,7 @@ impl Job {
                     return Ok(done(config));
                 };
                 if tree.finished() > 0 {
-                    diagnostic(format_args!("going on after {} of {} inputs", tree.finished(), groups.len()));
+                    report(format_args!("going on after {} of {} inputs", tree.finished(), groups.len()));
                 }
                 *failure = tree.failure().or(*failure);
                 Delivery::Tree(Box::new(tree))
@@ -240,10 +238,7 @@ impl Job {
 /// What a run comes to that has nothing left to do.
 fn done(config: &Config) -> Outcome {
     let directory = config.output_dir.as_deref().unwrap_or(Path::new("."));
-    diagnostic(format_args!(
-        "nothing was interrupted in \"{}\", which has files: everything is done",
-        directory.display()
-    ));
+    report(format_args!("nothing was interrupted in \"{}\", which has files: everything is done", directory.display()));
     Outcome {
         inputs: Vec::new(),
         progress: false,
@@ -258,7 +253,7 @@ fn done(config: &Config) -> Outcome {
 /// Prints an error and says how to end for it.
 fn failed<E: fmt::Display>(exit: Exit) -> impl FnOnce(E) -> Exit {
     move |error| {
-        diagnostic(format_args!("{error}"));
+        report(format_args!("{error}"));
         exit
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Surroundings;
 use super::values::{ProgressChoice, StatsChoice};
-use crate::report::{Mode, StatsFormat};
+use crate::diagnostics::{Mode, StatsFormat};
 
 /// What standard output is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::component::Component;
+use crate::config::when;
 use crate::cursor::{self, Cursor};
 use crate::source::Boot;
 use crate::split;
 use crate::tag::{Placeholder, Template};
-use crate::when;
 
 /// When the text format uses colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 
 use super::{Delivery, End};
 use crate::encode::{Encoded, WithDelta};
-use crate::position::Position;
+use crate::source::position::Position;
 use crate::time::Stamp;
 
 /// On the way to another delivery.
@@ -53,7 +53,7 @@ fn nanos(time: &Stamp) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Checkpoint;
+    use crate::delivery::checkpoint::Checkpoint;
     use crate::delivery::{Direct, Window};
     use crate::encode::{Format, Row};
     use crate::sink::Output;

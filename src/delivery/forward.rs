@@ -19,14 +19,14 @@ use super::flow::{self, Flow};
 use super::refused::SetAside;
 use super::spool::{Spool, Spooled};
 use super::{Delivered, End, QUIET, Saver, Window};
-use crate::checkpoint::Checkpoint;
+use crate::delivery::checkpoint::Checkpoint;
+use crate::diagnostics;
 use crate::encode::event::{Events, of_tag};
 use crate::encode::{Encoded, event};
 use crate::exit::Exit;
-use crate::position::Position;
 use crate::pulse::uptime_millis;
-use crate::report;
 use crate::sink::{Chunk, Client, NetError};
+use crate::source::position::Position;
 use crate::stop::Stop;
 
 /// How many batches may wait between the two threads.
@@ -155,7 +155,7 @@ impl Queue {
                     Ok(())
                 }
                 Err(error) => {
-                    report::diagnostic(format_args!("{error}"));
+                    diagnostics::report(format_args!("{error}"));
                     Err(End::Failed(Exit::Io))
                 }
             },
@@ -316,7 +316,7 @@ impl Gatherer {
                 let kept = self.aside.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
                 let kept = kept.unwrap_or_else(|error| format!("it cannot be set aside and is lost: {error}"));
                 let (server, reason) = (&refused.server, &refused.reason);
-                report::diagnostic(format_args!("{server} takes no record like this one: {reason}; {kept}"));
+                diagnostics::report(format_args!("{server} takes no record like this one: {reason}; {kept}"));
                 self.refused += 1;
             }
             self.bytes.fetch_add(chunk.entries.len() as u64, Ordering::Relaxed);
@@ -353,7 +353,7 @@ impl Gatherer {
         } else {
             "nothing remembers how far the input was read; a file can be read again, what came through a pipe is lost"
         };
-        report::diagnostic(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
+        diagnostics::report(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
         match error {
             NetError::Stopped if kept => Exit::Success,
             NetError::Stopped => Exit::Io,

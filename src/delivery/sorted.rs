@@ -1,9 +1,9 @@
 //! Holds records back until all are there, and hands them on in order of time.
 
 use super::{Delivered, Delivery, End, Ended};
+use crate::delivery::sort::{SortError, Sorter};
+use crate::diagnostics;
 use crate::encode::{Encoded, Parts, Row};
-use crate::report;
-use crate::sort::{SortError, Sorter};
 use crate::source::Group;
 
 /// On the way to another delivery, which gets nothing before the end.
@@ -78,7 +78,7 @@ impl Sorted {
 fn hand_on(sorter: Sorter, parts: &Parts, inner: &mut Delivery, verbose: bool) -> Result<(), End> {
     if verbose && sorter.spilled() > 0 {
         let (directory, size) = (sorter.directory().display(), sorter.spilled() >> 20);
-        report::diagnostic(format_args!(
+        diagnostics::report(format_args!(
             "sort: merging; {size} MiB of records are in temporary files in \"{directory}\""
         ));
     }
@@ -95,6 +95,6 @@ fn hand_on(sorter: Sorter, parts: &Parts, inner: &mut Delivery, verbose: bool) -
 }
 
 fn said(error: &SortError) -> End {
-    report::diagnostic(format_args!("{error}"));
+    diagnostics::report(format_args!("{error}"));
     End::Failed(error.exit())
 }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::REMIND;
-use crate::checkpoint::{self, CheckpointError};
+use crate::delivery::checkpoint::{self, CheckpointError};
+use crate::diagnostics;
 use crate::encode::{Encoded, Events};
-use crate::report;
 
 /// How a file begins.
 const MAGIC: &[u8; 8] = b"katspl1\n";
@@ -161,7 +161,7 @@ impl Spool {
     fn complain(&mut self, what: std::fmt::Arguments<'_>) {
         if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
             self.said = Some(Instant::now());
-            report::diagnostic(format_args!("spool \"{}\": {what}", self.settings.directory.display()));
+            diagnostics::report(format_args!("spool \"{}\": {what}", self.settings.directory.display()));
         }
     }
 }
@@ -178,7 +178,7 @@ impl Spooled {
         read.unwrap_or_else(|error| {
             let bad = self.path.with_extension("bad");
             let path = self.path.display();
-            report::diagnostic(format_args!("cannot read \"{path}\": {error}; it stays as \"{}\"", bad.display()));
+            diagnostics::report(format_args!("cannot read \"{path}\": {error}; it stays as \"{}\"", bad.display()));
             let _ = fs::rename(&self.path, bad);
             Encoded::default()
         })
@@ -189,7 +189,7 @@ impl Spooled {
         if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            report::diagnostic(format_args!("cannot delete \"{}\", which is delivered: {error}", self.path.display()));
+            diagnostics::report(format_args!("cannot delete \"{}\", which is delivered: {error}", self.path.display()));
         }
         self.used.fetch_sub(self.size, Ordering::Relaxed);
     }

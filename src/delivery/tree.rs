@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Delivered, End, Ended};
-use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::diagnostics;
 use crate::encode::Encoded;
 use crate::exit::Exit;
-use crate::report;
 use crate::sink::{Compression, Files, SinkError};
 use crate::source::{Group, Identity};
 use state::{State, Written};
@@ -382,7 +382,7 @@ impl Tree {
             // What is in the directory stays as it was.
             end = end.or(remove(&self.work).err().map(|error| said(&error)));
         } else if self.work.exists() {
-            report::diagnostic(format_args!(
+            diagnostics::report(format_args!(
                 "\"{}\" is not complete; --resume goes on with it",
                 self.settings.directory.display()
             ));
@@ -443,6 +443,6 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
 }
 
 fn said(error: &TreeError) -> End {
-    report::diagnostic(format_args!("{error}"));
+    diagnostics::report(format_args!("{error}"));
     End::Failed(error.exit())
 }

@@ -14,6 +14,7 @@ mod folder;
 mod framer;
 mod journal;
 mod open;
+pub mod position;
 mod spill;
 mod stream;
 mod units;
@@ -25,7 +26,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::entry::Batch;
-use crate::position::Position;
+use crate::source::position::Position;
 use extent::Extent;
 
 pub use codec::Codec;

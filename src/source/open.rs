@@ -17,7 +17,7 @@ use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystem
 use super::stream::Stream;
 use super::{Damaged, Fill, Member, Settings, Skipped, Source, SourceError};
 use crate::entry::Batch;
-use crate::position::FilePosition;
+use crate::source::position::FilePosition;
 
 /// An input as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use katalog::checkpoint::Checkpoint;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
+use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{Delivery, Flow, Forwarding, Queue};
+use katalog::diagnostics::StatsFormat;
 use katalog::exit::Exit;
-use katalog::report::StatsFormat;
 use katalog::rules::Rules;
-use katalog::signals::Signals;
+use katalog::service::signals::Signals;
+use katalog::service::status::Status;
 use katalog::sink::{Client, Receiver};
 use katalog::source::{self, Input};
-use katalog::status::Status;
 
 use super::{Running, complete, lines, put, run, to};
 use crate::support::forward::handshake::{Greeting, Trick};

@@ -9,8 +9,8 @@ use katalog::config::{Config, Surroundings};
 use katalog::encode::Encoder;
 use katalog::entry::Batch;
 use katalog::pipeline::{Chunk, Worker};
-use katalog::position::{JournalPosition, Position};
 use katalog::rules::Rules;
+use katalog::source::position::{JournalPosition, Position};
 use katalog::source::{self, Fill};
 
 use super::merged::{boots, copies, interleaved, machines};

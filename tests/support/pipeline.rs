@@ -7,20 +7,20 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use katalog::checkpoint::Checkpoint;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
+use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{Delivery, Direct};
 use katalog::encode::Encoder;
 use katalog::entry::Batch;
 use katalog::pipeline::{Chunk, Worker};
 use katalog::rules::Rules;
 use katalog::run;
-use katalog::signals::Signals;
+use katalog::service::signals::Signals;
+use katalog::service::status::Status;
 use katalog::sink::Output;
 use katalog::source::{self, Fill, Group, Input, Source, SourceError};
-use katalog::status::Status;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -106,7 +106,7 @@ impl Setup {
         let groups = [Group::Journal(paths.to_vec())];
         let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
-        outcome.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
+        outcome.stats.write(katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap(), damaged: false }
     }
 
@@ -127,7 +127,7 @@ impl Setup {
             }
         }
         let mut stats = Vec::new();
-        chunk.stats.write(katalog::report::StatsFormat::Json, &mut stats).unwrap();
+        chunk.stats.write(katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TreeError;
-use crate::checkpoint;
+use crate::delivery::checkpoint;
 use crate::source::{Group, Identity};
 
 /// The version of the layout. A reader of one version knows no other.

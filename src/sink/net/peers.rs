@@ -11,7 +11,7 @@ use super::live::Live;
 use super::servers::{Choice, Servers};
 use super::settings::{Settings, Spread};
 use super::tls::Trust;
-use crate::report;
+use crate::diagnostics;
 use crate::sink::Counters;
 use crate::stop::Stop;
 
@@ -153,7 +153,7 @@ impl<C> Peers<C> {
         self.trouble = None;
         self.live.tell(self.counters, index, true);
         if self.servers.succeeded(index) {
-            report::diagnostic(format_args!("{}: it takes records again", self.name(index)));
+            diagnostics::report(format_args!("{}: it takes records again", self.name(index)));
         }
     }
 
@@ -179,7 +179,7 @@ impl<C> Peers<C> {
         self.live.tell(self.counters, index, false);
         let (down, say) = self.servers.failed(index, cause.is_configuration(), Instant::now());
         if say {
-            report::diagnostic(format_args!("{server}: {cause}; trying it again in {:.1} s", down.as_secs_f64()));
+            diagnostics::report(format_args!("{server}: {cause}; trying it again in {:.1} s", down.as_secs_f64()));
         }
         let since = self.trouble.take().map_or_else(Instant::now, |trouble| trouble.since);
         self.trouble = Some(Trouble { since, server, cause });

@@ -19,7 +19,7 @@ use socket2::Socket;
 
 use super::error::{Cause, NetError};
 use super::settings::TlsSettings;
-use crate::report;
+use crate::diagnostics;
 
 /// Who is trusted, and who this client is.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ struct Verifier {
 impl Verifier {
     fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>) -> Result<Verifier, NetError> {
         if settings.insecure {
-            report::diagnostic(format_args!(
+            diagnostics::report(format_args!(
                 "warning: the certificates of servers are not checked, so anybody on the way can read and change what \
                  is sent"
             ));

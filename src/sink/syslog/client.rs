@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Framing, Settings};
-use crate::report;
+use crate::diagnostics;
 use crate::sink::net::connection::{Connection, Limit, UNACKNOWLEDGED};
 use crate::sink::net::peers::Peers;
 use crate::sink::net::{Cause, Live, NetError, Place};
@@ -125,7 +125,7 @@ impl Client {
     fn give_up(&mut self) {
         let messages: usize = self.queue.drain(..).map(|chunk| chunk.len()).sum();
         if messages > 0 {
-            report::diagnostic(format_args!(
+            diagnostics::report(format_args!(
                 "{messages} messages were sent on a connection that broke, and may be lost: they could not be sent again"
             ));
         }

@@ -11,7 +11,7 @@ use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13Long};
 
 use super::find::Key;
 use crate::digits;
-use crate::position::{FilePosition, HEAD};
+use crate::source::position::{FilePosition, HEAD};
 
 /// Where the ids of a file's entries come from.
 pub(super) type Origin = [u8; 16];

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::find::{Candidate, Key, family};
 use super::identity::{self, Likeness, Origin};
 use super::tail::{Seen, Tail, peek, seen};
-use crate::position::{FilePosition, HEAD};
+use crate::source::position::{FilePosition, HEAD};
 
 /// What is done with a log.
 pub(super) enum Stage {

@@ -26,7 +26,7 @@ use super::framer::block_within_limits;
 use super::watch::Watch;
 use super::{Damaged, Fill, Input, Settings, Source, SourceError};
 use crate::entry::Batch;
-use crate::position::{FilePosition, Position};
+use crate::source::position::{FilePosition, Position};
 
 use find::Key;
 #[cfg(test)]

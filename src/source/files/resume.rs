@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::find;
 use super::log::Log;
 use super::{FilesSource, LOOKS};
-use crate::position::FilePosition;
+use crate::source::position::FilePosition;
 use crate::source::{Input, SourceError};
 
 impl FilesSource {

@@ -14,8 +14,8 @@ use super::identity::{self, Likeness};
 use super::log::{self, Log, Lost, Refusal, Stage};
 use super::tail::{self, Peek, Tail};
 use super::{FilesSource, LOOKS};
-use crate::position::FilePosition;
 use crate::source::codec::Fault;
+use crate::source::position::FilePosition;
 use crate::source::{Input, Settings, SourceError};
 
 /// How much was read of a compressed file that is older than what is followed: all that is in it.

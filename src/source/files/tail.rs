@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::entry::Batch;
-use crate::position::HEAD;
 use crate::source::Settings;
 use crate::source::codec::{Bytes, Fault, is_unclear};
 use crate::source::framer::{Framer, block_within_limits};
+use crate::source::position::HEAD;
 
 /// How much memory the beginning of an entry may keep when it is over.
 const KEEP: usize = 4096;

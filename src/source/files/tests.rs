@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{FilesSource, family, is_pattern, open};
 use crate::entry::Batch;
-use crate::position::{FilePosition, Position};
+use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
 use crate::source::watch::Watch;
 use crate::source::{Fill, Settings, Source, SourceError};

@@ -48,7 +48,7 @@ use stems::Stems;
 use super::{Damaged, Fill, Input, Member, Skipped, Source, SourceError};
 use crate::cursor::{Cursor, Place};
 use crate::entry::{Batch, Stem, Stored};
-use crate::position::{JournalPosition, Position};
+use crate::source::position::{JournalPosition, Position};
 
 pub use dir::Namespace;
 pub use order::{Limit, Merge, Turn};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::cursor::{self, Place};
 use crate::digits;
-use crate::position::JournalPosition;
+use crate::source::position::JournalPosition;
 
 /// By source of sequence numbers the last number that was passed.
 #[derive(Clone, Debug, Default)]

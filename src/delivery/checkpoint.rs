@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::position::{FilePosition, JournalPosition, Position};
+use crate::source::position::{FilePosition, JournalPosition, Position};
 
 /// The version of the layout. A reader of one version knows no other.
 const VERSION: u32 = 1;

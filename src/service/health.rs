@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::metrics;
-use crate::status::{HUNG, Status};
+use crate::service::metrics;
+use crate::service::status::{HUNG, Status};
 
 /// How many connections there may be.
 const MOST: usize = 32;

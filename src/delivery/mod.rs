@@ -5,23 +5,25 @@
 //! gathers records into windows and sends them, while the next ones are read. Between the two there is room for little:
 //! a receiver that is slow or away stops the reading, and the journal or the file is the buffer.
 
+pub mod checkpoint;
 mod deltas;
 mod flow;
 mod forward;
 mod refused;
+pub mod sort;
 mod sorted;
 mod spool;
 mod tree;
 
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::Checkpoint;
+use crate::delivery::checkpoint::Checkpoint;
+use crate::diagnostics;
 use crate::encode::Encoded;
 use crate::exit::Exit;
-use crate::position::Position;
-use crate::report;
 use crate::sink::{Output, SinkError, Taken};
 use crate::source::Group;
+use crate::source::position::Position;
 
 pub use deltas::Deltas;
 pub use flow::{Flow, Seen};
@@ -282,13 +284,13 @@ impl Saver {
     fn save(&mut self) -> Option<Exit> {
         let Err(error) = self.checkpoint.save() else {
             if self.said.take().is_some() {
-                report::diagnostic(format_args!("state-dir: the position is saved again"));
+                diagnostics::report(format_args!("state-dir: the position is saved again"));
             }
             return None;
         };
         if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
             self.said = Some(Instant::now());
-            report::diagnostic(format_args!(
+            diagnostics::report(format_args!(
                 "{error}; delivery goes on, and would begin from the last one that was saved"
             ));
         }
@@ -297,6 +299,6 @@ impl Saver {
 }
 
 fn said(error: &SinkError) -> Exit {
-    report::diagnostic(format_args!("{error}"));
+    diagnostics::report(format_args!("{error}"));
     error.exit()
 }

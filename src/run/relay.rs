@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 
 /// What was handed out and did not come back yet.
 #[derive(Debug)]
-pub struct Relay<T> {
+pub(super) struct Relay<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
@@ -32,7 +32,11 @@ enum Stage<T> {
 
 impl<T: Send> Relay<T> {
     /// Runs `hand_out` on this thread, with `work` on the others of the pool, if there is one.
-    pub fn run<R>(pool: Option<&ThreadPool>, work: impl Fn(&mut T) + Sync, hand_out: impl FnOnce(&Relay<T>) -> R) -> R {
+    pub(super) fn run<R>(
+        pool: Option<&ThreadPool>,
+        work: impl Fn(&mut T) + Sync,
+        hand_out: impl FnOnce(&Relay<T>) -> R,
+    ) -> R {
         let state = State { first: 0, line: VecDeque::new(), next: 0, over: false };
         let relay = Relay { state: Mutex::new(state), changed: Condvar::new() };
         let Some(pool) = pool else { return hand_out(&relay) };
@@ -48,13 +52,13 @@ impl<T: Send> Relay<T> {
     }
 
     /// Hands out one more.
-    pub fn put(&self, item: T) {
+    pub(super) fn put(&self, item: T) {
         self.state().line.push_back(Stage::New(item));
         self.changed.notify_all();
     }
 
     /// The first one, if it was worked off.
-    pub fn take(&self) -> Option<T> {
+    pub(super) fn take(&self) -> Option<T> {
         let mut state = self.state();
         match state.line.pop_front()? {
             Stage::Done(item) => {
@@ -69,7 +73,7 @@ impl<T: Send> Relay<T> {
     }
 
     /// Works one off that nobody works on; where there is none, waits for the first one. False if nothing is handed out.
-    pub fn wait(&self, work: impl Fn(&mut T)) -> bool {
+    pub(super) fn wait(&self, work: impl Fn(&mut T)) -> bool {
         self.help(&work, |state| !matches!(state.line.front(), None | Some(Stage::Done(_))))
             || !self.state().line.is_empty()
     }

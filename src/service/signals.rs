@@ -8,8 +8,8 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals as Incoming;
 
+use crate::diagnostics;
 use crate::exit::Exit;
-use crate::report;
 use crate::stop::{GRACE, Stop};
 
 /// How much later than deliveries the process ends, should it be stuck in one that nothing can interrupt.
@@ -91,7 +91,7 @@ impl Signals {
 fn watch() {
     let end = || {
         std::thread::sleep(GRACE + LAST);
-        report::diagnostic(format_args!("what is in hand could not be delivered within {} s", GRACE.as_secs()));
+        diagnostics::report(format_args!("what is in hand could not be delivered within {} s", GRACE.as_secs()));
         #[expect(clippy::disallowed_methods, reason = "nothing else ends a write that waits for ever")]
         std::process::exit(Exit::Io.code().into());
     };

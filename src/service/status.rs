@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::delivery::{Flow, Seen};
-use crate::notify::Notifier;
+use crate::diagnostics::Stats;
 use crate::pulse::{self, Pulse};
-use crate::report::Stats;
-use crate::signals::Signals;
+use crate::service::notify::Notifier;
+use crate::service::signals::Signals;
 use crate::sink::Counters;
 use crate::sink::net::live::State;
 

@@ -10,7 +10,7 @@ use indicatif::style::ProgressTracker;
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::inputs::{Summary, WIDTH, shortened};
-use super::{diagnostic, harmless, size};
+use super::{harmless, report, size};
 
 /// Whether and how a run says how far it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Progress {
         if let Some(said) = shown.said.filter(|said| said.elapsed() >= INTERVAL) {
             let (elapsed, left) = (shown.bar.elapsed(), shown.bar.eta());
             let line = shown.line(elapsed - (Instant::now() - said).min(elapsed), left);
-            diagnostic(format_args!("{line}"));
+            report(format_args!("{line}"));
             shown.said = Some(Instant::now());
         }
     }
@@ -155,7 +155,7 @@ impl Progress {
         if shown.said.is_some() {
             let (over, all) = (shown.over, shown.sizes.len());
             let failed = if input.failures.is_empty() { "" } else { ", failed" };
-            diagnostic(format_args!(
+            report(format_args!(
                 "progress: {over} of {all} inputs, {}: {}: {} entries, {} records{failed}",
                 shown.share(),
                 shown.name,

@@ -1,30 +1,33 @@
 //! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
 //! whatever the number of threads.
 
+mod relay;
+mod shards;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rayon::ThreadPool;
 
-use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::{Delivery, End, Ended};
+use crate::diagnostics::{self, Dropped, Progress, Stats, StatsFormat, Summary};
 use crate::encode::{Encoded, Encoder};
 use crate::entry::Batch;
 use crate::exit::Exit;
 use crate::pipeline::{Chunk, Worker};
-use crate::position::Position;
-use crate::relay::Relay;
-use crate::report::{self, Dropped, Progress, Stats, StatsFormat, Summary};
 use crate::rules::Rules;
-use crate::shards::{self, News};
-use crate::signals::Signals;
+use crate::service::signals::Signals;
+use crate::service::status::Status;
+use crate::source::position::Position;
 use crate::source::{
     self, Damaged, Fill, Group, Input, JournalSettings, Member, Notice, Opened, Skipped, Source, SourceError,
 };
-use crate::status::Status;
 use crate::stop;
+use relay::Relay;
+use shards::News;
 
 /// How a run went.
 #[derive(Debug)]
@@ -232,11 +235,11 @@ impl Run<'_> {
             }
         };
         if config.verbose {
-            paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
+            paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
         }
         errors.iter().for_each(|error| self.input_failed(error));
         if follow && source.is_empty() && errors.is_empty() {
-            report::diagnostic(format_args!("there are no {what} to read yet; waiting for them"));
+            diagnostics::report(format_args!("there are no {what} to read yet; waiting for them"));
         }
         self.read(source.as_mut())
     }
@@ -253,7 +256,7 @@ impl Run<'_> {
         let pool = self.pool.as_ref().filter(|_| config.encode.format.is_one_row())?;
         let opened = pool.install(|| source::open_pieces(paths, members, settings, config.source.block, rules))?;
         if self.verbose {
-            paths.iter().for_each(|path| report::diagnostic(format_args!("reading {}", path.display())));
+            paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
         }
         let Opened { files, skipped, damages, errors } = opened;
         errors.iter().for_each(|error| self.input_failed(error));
@@ -270,7 +273,7 @@ impl Run<'_> {
     /// Delivers what is in order.
     fn ordered(&mut self, ordered: &mut Chunk, news: News) -> Result<(), Stop> {
         self.look_at_signals(false)?;
-        report::notes(&ordered.notes);
+        diagnostics::notes(&ordered.notes);
         ordered.notes.clear();
         self.stats.merge(&std::mem::take(&mut ordered.stats));
         self.stats.take_back(&news.too_much);
@@ -287,7 +290,7 @@ impl Run<'_> {
         for Damaged { input, reason, count, offset } in damages {
             self.stats.damage(reason, count);
             if self.verbose {
-                report::diagnostic(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
+                diagnostics::report(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
             }
         }
     }
@@ -296,7 +299,7 @@ impl Run<'_> {
     /// and what comes through a pipe may be one.
     fn stream(&mut self, input: &Input, archive: Option<&Path>, config: &Config, rules: &Rules) -> Result<(), Stop> {
         if config.verbose {
-            report::diagnostic(format_args!("reading {input}"));
+            diagnostics::report(format_args!("reading {input}"));
         }
         let opened = match archive {
             Some(path) => source::open_archive(path, written(config), !rules.raw, &config.source),
@@ -376,7 +379,7 @@ impl Run<'_> {
             self.delivery.flush();
             let mut stats = self.counted();
             stats.delivered(self.delivery.bytes());
-            report::summary(&stats, &[], self.format);
+            diagnostics::summary(&stats, &[], self.format);
         }
         if self.stop.asked() {
             return Err(Stop::Asked);
@@ -388,7 +391,7 @@ impl Run<'_> {
                 self.stop.ask_within(RELOAD);
                 return Err(Stop::Reload);
             }
-            report::diagnostic(format_args!(
+            diagnostics::report(format_args!(
                 "the configuration stays: what comes through a pipe cannot be gone on with by another one; start katalog \
                  anew for it"
             ));
@@ -405,7 +408,7 @@ impl Run<'_> {
     fn deliver(&mut self, source: &mut dyn Source, slot: &mut Slot<'_>) -> Result<(), Stop> {
         self.status.wait();
         let chunk = &mut slot.chunk;
-        report::notes(&chunk.notes);
+        diagnostics::notes(&chunk.notes);
         chunk.notes.clear();
         self.stats.merge(&std::mem::take(&mut chunk.stats));
         self.stats.encoded(chunk.out.len());
@@ -419,7 +422,7 @@ impl Run<'_> {
                 Notice::PassedOver(input) => {
                     self.stats.member_passed();
                     if self.verbose {
-                        report::diagnostic(format_args!("{input}: passed over"));
+                        diagnostics::report(format_args!("{input}: passed over"));
                     }
                 }
             }
@@ -431,7 +434,7 @@ impl Run<'_> {
 
     fn input_failed(&mut self, error: &SourceError) {
         if !self.check {
-            report::diagnostic(format_args!("{error}"));
+            diagnostics::report(format_args!("{error}"));
         }
         let exit = Exit::from_code(error.exit_code()).unwrap_or(Exit::Internal);
         self.failure = self.failure.or(Some(exit));
@@ -475,7 +478,7 @@ fn pool(threads: usize) -> Option<ThreadPool> {
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
         Ok(pool) => Some(pool),
         Err(error) => {
-            report::diagnostic(format_args!("cannot start {threads} threads: {error}; going on with one"));
+            diagnostics::report(format_args!("cannot start {threads} threads: {error}; going on with one"));
             None
         }
     }

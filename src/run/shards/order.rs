@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{BLOCK, News};
 use crate::cursor::Place;
+use crate::diagnostics::{Dropped, Stats};
 use crate::encode::Row;
 use crate::pipeline::Chunk;
-use crate::report::{Dropped, Stats};
 use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
 
 /// How many bytes a buffer for the records of a job may keep.

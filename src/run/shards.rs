@@ -12,9 +12,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
+use crate::diagnostics::Stats;
 use crate::entry::Batch;
 use crate::pipeline::{Chunk, Worker};
-use crate::report::Stats;
 use crate::source::{Damaged, Pieces, SourceError};
 
 use order::{Gathered, Order};
@@ -27,7 +27,7 @@ const KEPT: usize = 4 << 20;
 
 /// What there is to say of the files since it was said last.
 #[derive(Debug)]
-pub struct News {
+pub(super) struct News {
     /// How far they were read, in bytes, about.
     pub read: u64,
     /// What was counted for entries that are left out after all.
@@ -60,7 +60,7 @@ struct Outlet<D, E> {
 ///
 /// # Errors
 /// Those of `deliver`, which end it all.
-pub fn work<'h, 'w: 'h, E: Send>(
+pub(super) fn work<'h, 'w: 'h, E: Send>(
     pool: &ThreadPool,
     files: Vec<Pieces<'_>>,
     hands: impl ExactSizeIterator<Item = (&'h mut Batch, &'h mut Worker<'w>)>,

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::status::Snapshot;
+use crate::service::status::Snapshot;
 
 /// What the format is called in `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

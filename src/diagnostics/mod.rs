@@ -474,7 +474,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Prints one message on standard error. A message that cannot be printed is given up: there is nobody left to tell.
-pub fn diagnostic(message: fmt::Arguments<'_>) {
+pub fn report(message: fmt::Arguments<'_>) {
     let text = harmless(&message.to_string());
     print(|out| writeln!(out, "katalog: {}", text.trim_end()));
 }

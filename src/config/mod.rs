@@ -12,6 +12,7 @@ pub mod options;
 mod read;
 mod schema;
 pub mod values;
+pub mod when;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,9 +22,9 @@ use serde::Deserialize as _;
 
 use crate::component;
 use crate::delivery::{SpoolSettings, Window};
-use crate::position::FilePosition;
-use crate::report::{Mode, StatsFormat};
+use crate::diagnostics::{Mode, StatsFormat};
 use crate::sink::{Compression, Receiver};
+use crate::source::position::FilePosition;
 use crate::split::Split;
 use crate::{encode, normalize, select, source};
 pub use diagnostics::StandardOutput;
@@ -31,7 +32,7 @@ use options::Options;
 use values::{ColorChoice, Lines, Sort};
 
 /// The configuration file that says what holds without one, with a comment on every key.
-pub const DEFAULT: &str = include_str!("config/default.toml");
+pub const DEFAULT: &str = include_str!("default.toml");
 
 /// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
 const BLOCK: usize = 256 << 10;
