@@ -37,16 +37,16 @@ deb: static
 
 # Run all tests
 test:
-	cargo test --locked
+	cargo test --workspace --locked
 
 # Check format and lints
 lint:
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --workspace --locked --all-targets -- -D warnings
 
 # Build the documentation of the code
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 # Look for inputs that break it; TARGET is logfmt, json, export, journal or pipeline, SECONDS how long (needs cargo-fuzz)
 fuzz:

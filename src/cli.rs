@@ -9,10 +9,11 @@ use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 
 use crate::config::options::Options;
+use crate::config::words;
 use crate::diagnostics;
 use crate::exit::Exit;
-use crate::schema::Definition;
 use crate::source::Input;
+use kata_records::schema::Definition;
 
 /// A streaming normalizer for the logs of Kata Containers
 ///
@@ -50,7 +51,7 @@ pub struct Cli {
     /// Print what stores want to know of records: an index template, or JSON Schema
     ///
     /// Of the schema that --schema names, with the fields that --tag-key and --record-id name.
-    #[arg(long, value_name = "FOR", help_heading = "Diagnostics")]
+    #[arg(long, value_name = "FOR", help_heading = "Diagnostics", value_parser = words::<Definition>())]
     pub print_schema: Option<Definition>,
 
     /// Check configuration file, environment and flags, and do nothing else

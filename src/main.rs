@@ -9,15 +9,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use kata_records::rules::Rules;
+use kata_records::schema::Definition;
+use kata_records::stats::Stats;
 use katalog::cli::{self, Cli};
 use katalog::config::{self, Config, StandardOutput, Surroundings};
 use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{Delivery, Deltas, Direct, Flow, Forwarding, Queue, Sorted, Spool, Tree};
-use katalog::diagnostics::{self, Stats, StatsFormat, report};
+use katalog::diagnostics::{self, StatsFormat, report};
 use katalog::exit::Exit;
-use katalog::rules::Rules;
 use katalog::run::{self, Outcome};
-use katalog::schema::Definition;
 use katalog::service::health;
 use katalog::service::notify::Notifier;
 use katalog::service::signals::Signals;
@@ -98,7 +99,7 @@ fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, Exit>
         let at =
             at.map_err(|error| failed(Exit::Unavailable)(format_args!("listen: cannot use {address}: {error}")))?;
         // With port 0 nobody else knows where it is.
-        if config.verbose || address.port() == 0 {
+        if config.records.verbose || address.port() == 0 {
             report(format_args!("listening on http://{at}/metrics"));
         }
     }
@@ -111,7 +112,7 @@ fn print_schema(cli: Cli, definition: Definition) -> Result<Exit, Exit> {
     let blame = if file.is_some() { Exit::Config } else { Exit::Usage };
     let config = Config::new(cli.options, file.unwrap_or_default(), surroundings());
     config.check(&[]).map_err(failed(blame))?;
-    Ok(cli::print(definition.of(config.encode.schema, &config.named()).as_bytes()))
+    Ok(cli::print(definition.of(config.records.encode.schema, &config.named()).as_bytes()))
 }
 
 /// What is to be done: the settings, checked and compiled, and the inputs.
@@ -140,7 +141,7 @@ impl Job {
         }
         config.check(&inputs).map_err(failed(blame))?;
         config.read_secrets().map_err(failed(Exit::Config))?;
-        let rules = Rules::new(&config).map_err(failed(blame))?;
+        let rules = Rules::new(&config.records).map_err(failed(blame))?;
         let live = config.journal.follow || config.once;
         let mut failure = None;
         let mut groups = if cli.check_config {
@@ -205,7 +206,7 @@ impl Job {
                     .and_then(|output| output.compressed(config.compress))
                     .and_then(|mut output| {
                         // Who reads it anew with another configuration has the header already.
-                        let header = if first { config.encode.format.header() } else { b"" };
+                        let header = if first { config.records.encode.format.header() } else { b"" };
                         output.begin(header).map(|_| output)
                     });
                 let output = output.map_err(|error| failed(error.exit())(error))?;
@@ -223,12 +224,12 @@ impl Job {
             }
         };
         // What is said of the record before is said of the one that comes out before.
-        let delivery = match config.encode.format.with_delta().filter(|_| config.delta) {
+        let delivery = match config.records.encode.format.with_delta().filter(|_| config.delta) {
             Some(write) => Delivery::Deltas(Box::new(Deltas::new(delivery, write))),
             None => delivery,
         };
         let delivery = match config.sort {
-            Some(memory) => Delivery::Sorted(Box::new(Sorted::new(delivery, memory, config.verbose))),
+            Some(memory) => Delivery::Sorted(Box::new(Sorted::new(delivery, memory, config.records.verbose))),
             None => delivery,
         };
         Ok(run::run(config, rules, groups, delivery, signals, status))

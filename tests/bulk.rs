@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use katalog::entry::Batch;
+use kata_records::entry::Batch;
 use katalog::source::{self, Fill, Input, Interest, JournalSettings, Settings, Source};
 use regex::Regex;
 

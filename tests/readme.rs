@@ -8,12 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use katalog::component::{Component, IDENTIFIERS, NAMES, SOURCES};
-use katalog::dictionary::{DICTIONARY, Kind, Known};
+use kata_records::component::{Component, IDENTIFIERS, NAMES, SOURCES};
+use kata_records::dictionary::{DICTIONARY, Kind, Known};
+use kata_records::flaw::Flaw;
+use kata_records::record::{Level, PayloadFormat};
+use kata_records::schema::{CARRIER, MADE, PAYLOAD, Type};
 use katalog::exit::Exit;
-use katalog::flaw::Flaw;
-use katalog::record::{Level, PayloadFormat};
-use katalog::schema::{CARRIER, MADE, PAYLOAD, Type};
 
 use crate::support::katalog;
 

@@ -6,14 +6,15 @@ use std::fmt::Debug;
 
 use super::{Config, ConfigError};
 use crate::delivery::TreeSettings;
-use crate::encode::Format;
 use crate::sink::Compression;
+use kata_records::encode::Format;
+use kata_records::rules;
 
 impl Config {
     /// Looks for settings of output directories that do not go together.
     pub(super) fn check_bulk(&self, live: bool) -> Result<(), ConfigError> {
         let directory = self.output_dir.is_some();
-        let conflict = if !directory && self.split.is_some() {
+        let conflict = if !directory && self.records.split.is_some() {
             "split: there is no directory for the files; name one with --output-dir"
         } else if !directory && self.resume {
             "resume: only what goes into an --output-dir can be gone on with; see also --state-dir"
@@ -35,10 +36,10 @@ impl Config {
         } else if live {
             "output-dir: its files appear when all is read, which --follow and --once never say; leave them out, or \
              write to --output"
-        } else if self.encode.format == Format::Text {
+        } else if self.records.encode.format == Format::Text {
             "format: text says how long after the line before a line comes, which says nothing in several files; choose \
              ndjson, msgpack or csv for --output-dir"
-        } else if self.encode.format.of_journal().is_some() {
+        } else if self.records.encode.format.of_journal().is_some() {
             "format: export and journal-json show the entries of journals as they are, which belong to no component; \
              choose ndjson, msgpack or csv for --output-dir"
         } else {
@@ -52,8 +53,8 @@ impl Config {
     pub fn tree(&self) -> Option<TreeSettings> {
         Some(TreeSettings {
             directory: self.output_dir.clone()?,
-            extension: format!("{}{}", self.encode.format.extension(), self.compress.extension()),
-            header: self.encode.format.header(),
+            extension: format!("{}{}", self.records.encode.format.extension(), self.compress.extension()),
+            header: self.records.encode.format.header(),
             compression: self.compress,
             resume: self.resume,
             force: self.force,
@@ -71,7 +72,8 @@ impl Config {
         let moment = |micros: &Option<u64>| {
             micros.map_or(String::new(), |micros| format!("@{}.{:06}", micros / 1_000_000, micros % 1_000_000))
         };
-        let Config { source, journal, select, normalize, encode, .. } = self;
+        let Config { source, journal, records, .. } = self;
+        let rules::Settings { select, normalize, encode, .. } = records;
         let settings = [
             ("input-format", text(&source.input_format)),
             ("max-line", text(&source.max_line)),
@@ -98,15 +100,15 @@ impl Config {
             ("format", text(&encode.format)),
             ("schema", text(&encode.schema)),
             ("sort", text(&self.sort.is_some())),
-            ("split", text(&self.split)),
+            ("split", text(&self.records.split)),
             ("compress", text(&self.compress)),
             ("for", text(&self.host)),
-            ("time-key", text(&self.time_key)),
-            ("time-format", text(&self.time_format)),
+            ("time-key", text(&self.records.time_key)),
+            ("time-format", text(&self.records.time_format)),
             ("max-record", text(&encode.max_record)),
-            ("tag", text(&self.tag)),
-            ("tag-key", text(&self.tag_key)),
-            ("record-id", text(&self.record_id)),
+            ("tag", text(&self.records.tag)),
+            ("tag-key", text(&self.records.tag_key)),
+            ("record-id", text(&self.records.record_id)),
             ("the version of katalog", env!("CARGO_PKG_VERSION").to_owned()),
         ];
         settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

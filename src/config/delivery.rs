@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::options::Options;
 use super::{Config, ConfigError};
-use crate::encode::{Format, SyslogSettings};
 use crate::sink::forward::Secret;
 use crate::sink::net::{self, Address, Place, Protocol, TlsSettings};
 use crate::sink::syslog::Framing;
 use crate::sink::{Receiver, forward, syslog};
 use crate::source::{Backend, Input};
+use kata_records::encode::{Format, SyslogSettings};
 
 /// The variables that hold the secrets themselves.
 const SHARED_KEY: &str = "KATALOG_SHARED_KEY";
@@ -83,7 +83,11 @@ pub(super) fn messages(options: &Options, receiver: Option<&Receiver>) -> Syslog
         max: options.syslog_max.and_then(|max| max.0).unwrap_or(if datagrams { DATAGRAM } else { MESSAGE }),
         enterprise: options.syslog_enterprise.map_or(ENTERPRISE, |number| number.0),
         lines,
-        hostname: options.self_hostname.clone().unwrap_or_default(),
+        hostname: options
+            .self_hostname
+            .clone()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()),
         own: own.filter_map(|name| name.0.clone()).collect(),
     }
 }
@@ -128,7 +132,7 @@ impl Config {
             conflict
         } else if let Some(conflict) = self.host_conflict() {
             conflict
-        } else if self.record_id.is_some() && self.record_id == self.tag_key {
+        } else if self.records.record_id.is_some() && self.records.record_id == self.records.tag_key {
             "record-id: it has the name of tag-key; choose another one"
         } else if self.check
             && (sent || self.output.is_some() || self.output_dir.is_some() || live || self.state_dir.is_some())
@@ -148,9 +152,9 @@ impl Config {
         } else if protocols(Protocol::Forward) && protocols(Protocol::Syslog) {
             "to: servers of the forward protocol and of syslog do not get the same; name those of one, and run another \
              katalog for the other"
-        } else if servers.iter().any(by_udp) && self.encode.syslog.max > LARGEST_DATAGRAM {
+        } else if servers.iter().any(by_udp) && self.records.encode.syslog.max > LARGEST_DATAGRAM {
             "syslog-max: datagrams have 2048 bytes at most; say so, or send longer messages by syslog+tcp:// or syslog+tls://"
-        } else if sent && !matches!(self.encode.format, Format::Event | Format::Syslog) {
+        } else if sent && !matches!(self.records.encode.format, Format::Event | Format::Syslog) {
             "format: servers get records in the form of their protocol; leave it out, or --to"
         } else if sent && self.output.is_some() {
             "output: records go to servers; leave it out, or --to"
@@ -160,9 +164,11 @@ impl Config {
             "sort: with --once records go out as they are read; leave out --once, or --sort"
         } else if self.sort.is_some() && sent {
             "sort: servers get records as they are read; leave out --to, or --sort"
-        } else if self.sort.is_some() && !matches!(self.encode.format, Format::Ndjson | Format::Msgpack | Format::Csv) {
+        } else if self.sort.is_some()
+            && !matches!(self.records.encode.format, Format::Ndjson | Format::Msgpack | Format::Csv)
+        {
             "sort: records can be sorted in --format ndjson, msgpack and csv; name one of them, or leave out --sort"
-        } else if self.delta && self.encode.format.with_delta().is_none() {
+        } else if self.delta && self.records.encode.format.with_delta().is_none() {
             "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
         } else if self.listen.is_some() && !self.journal.follow && !sent {
             "listen: only a run with --follow or --to lasts long enough to be asked; leave it out"

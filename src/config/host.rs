@@ -5,9 +5,9 @@ use clap::ValueEnum;
 use super::options::Options;
 use super::values::{MaxRecord, TagKey};
 use super::{Config, encode};
-use crate::encode::Format;
-use crate::schema::Type;
-use crate::time::Form;
+use kata_records::encode::Format;
+use kata_records::schema::Type;
+use kata_records::time::Form;
 
 /// The longest line that Fluent Bit reads whole, with its end: `fgets` leaves one byte of `Buf_Size`, which is 4096, for a
 /// zero (fluent-bit: `plugins/in_exec/in_exec.c`).
@@ -70,32 +70,40 @@ impl Config {
     /// The fields that the user gave names to, and what they are.
     #[must_use]
     pub fn named(&self) -> Vec<(String, Type)> {
-        let time = match self.time_format {
+        let time = match self.records.time_format {
             Form::Rfc3339 => Type::Time,
             Form::Unix => Type::Text,
             Form::UnixSeconds | Form::UnixNanoseconds => Type::Int,
         };
-        let is_time = |name| Some(name) == self.time_key.as_ref();
-        self.encode.own.iter().map(|name| (name.clone(), if is_time(name) { time } else { Type::Text })).collect()
+        let is_time = |name| Some(name) == self.records.time_key.as_ref();
+        self.records
+            .encode
+            .own
+            .iter()
+            .map(|name| (name.clone(), if is_time(name) { time } else { Type::Text }))
+            .collect()
     }
 
     /// The first setting that the host, or the limit of its records, leaves no room for, and what to do.
     pub(super) fn host_conflict(&self) -> Option<&'static str> {
-        let encode::Settings { format, max_record, .. } = self.encode;
+        let encode::Settings { format, max_record, .. } = self.records.encode;
         let is_record = matches!(format, Format::Ndjson | Format::Msgpack);
-        let names = [&self.record_id, &self.tag_key, &self.time_key];
+        let names = [&self.records.record_id, &self.records.tag_key, &self.records.time_key];
         if self.host != Host::None && (self.receiver.is_some() || self.output.is_some() || self.output_dir.is_some()) {
             Some("for: its host reads standard output; leave it out, or --to and --output")
         } else if self.host == Host::FluentBitExec && format != Format::Ndjson {
             Some("format: Fluent Bit reads lines; leave it out, or --for")
         } else if self.host == Host::FluentdExec && !is_record {
             Some("format: Fluentd reads msgpack or ndjson; leave it out, or --for")
-        } else if self.time_key.is_some() && (self.time_key == self.tag_key || self.time_key == self.record_id) {
+        } else if self.records.time_key.is_some()
+            && (self.records.time_key == self.records.tag_key || self.records.time_key == self.records.record_id)
+        {
             Some("time-key: it has the name of tag-key or record-id; choose another one")
         } else if max_record.is_some() && !is_record {
             Some("max-record: only ndjson and msgpack are records of one piece; leave it out, or choose one of them")
         } else if max_record.is_some()
-            && (self.tag.len() > LONGEST_TAG || names.into_iter().flatten().any(|name| name.len() > LONGEST_TAG / 2))
+            && (self.records.tag.len() > LONGEST_TAG
+                || names.into_iter().flatten().any(|name| name.len() > LONGEST_TAG / 2))
         {
             Some(
                 "max-record: a tag of more than 256 bytes, or a name of more than 128, leaves no room; choose shorter ones",
@@ -126,25 +134,28 @@ mod tests {
     #[test]
     fn a_host_stands_under_what_is_beside_it_and_over_what_is_below() {
         let fluentd = config(host(Host::FluentdExec), Options::default());
-        assert_eq!((fluentd.encode.format, fluentd.tag_key.as_deref()), (Format::Msgpack, Some("tag")));
-        assert_eq!((fluentd.time_key.as_deref(), fluentd.time_format), (Some("event_time"), Form::Unix));
-        assert_eq!(fluentd.encode.own, ["tag", "event_time"]);
+        assert_eq!((fluentd.records.encode.format, fluentd.records.tag_key.as_deref()), (Format::Msgpack, Some("tag")));
+        assert_eq!(
+            (fluentd.records.time_key.as_deref(), fluentd.records.time_format),
+            (Some("event_time"), Form::Unix)
+        );
+        assert_eq!(fluentd.records.encode.own, ["tag", "event_time"]);
         assert_eq!(fluentd.named(), [("tag".to_owned(), Type::Text), ("event_time".to_owned(), Type::Text)]);
         let beside = Options { format: Some(Format::Ndjson), ..host(Host::FluentdExec) };
         let json = config(beside, file("format = \"msgpack\"\ntag-key = \"mark\""));
-        assert_eq!((json.encode.format, json.tag_key.as_deref()), (Format::Ndjson, Some("tag")));
+        assert_eq!((json.records.encode.format, json.records.tag_key.as_deref()), (Format::Ndjson, Some("tag")));
         let printed = config(host(Host::FluentBitExec), file(crate::config::DEFAULT));
-        assert_eq!((printed.encode.format, printed.encode.max_record), (Format::Ndjson, Some(LINE)));
+        assert_eq!((printed.records.encode.format, printed.records.encode.max_record), (Format::Ndjson, Some(LINE)));
         let in_file = config(Options::default(), file("for = \"fluent-bit-exec\"\nmax-record = \"\""));
-        assert_eq!(in_file.encode.max_record, Some(LINE));
+        assert_eq!(in_file.records.encode.max_record, Some(LINE));
         let none = Options { tag_key: Some(TagKey(None)), ..Options::default() };
         assert_eq!(
-            config(none, file("tag-key = \"mark\"")).tag_key,
+            config(none, file("tag-key = \"mark\"")).records.tag_key,
             None,
             "an empty name is one where nobody is named"
         );
         let larger = config(Options::default(), file("for = \"fluent-bit-exec\"\nmax-record = 32767"));
-        assert_eq!(larger.encode.max_record, Some(32767));
+        assert_eq!(larger.records.encode.max_record, Some(32767));
     }
 
     #[test]

@@ -13,23 +13,27 @@ mod read;
 mod schema;
 pub mod values;
 pub mod when;
+mod words;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize as _;
 
-use crate::component;
 use crate::delivery::{SpoolSettings, Window};
 use crate::diagnostics::{Mode, StatsFormat};
 use crate::sink::{Compression, Receiver};
+use crate::source;
 use crate::source::position::FilePosition;
-use crate::split::Split;
-use crate::{encode, normalize, select, source};
 pub use diagnostics::StandardOutput;
+use kata_records::component;
+use kata_records::split::Split;
+use kata_records::{encode, normalize, rules, select};
 use options::Options;
 use values::{ColorChoice, Lines, Sort};
+pub(crate) use words::words;
 
 /// The configuration file that says what holds without one, with a comment on every key.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -96,22 +100,10 @@ pub struct Config {
     pub source: source::Settings,
     /// Which journals are read, and from where to where.
     pub journal: source::JournalSettings,
-    /// Which entries are Kata's.
-    pub select: select::Settings,
-    /// Which fields a record has, and under which names.
-    pub normalize: normalize::Settings,
-    /// How records are written.
-    pub encode: encode::Settings,
-    /// The template of the tag; its placeholders all exist.
-    pub tag: String,
-    /// The name of the field that holds the tag; none leaves the tag out.
-    pub tag_key: Option<String>,
+    /// Which entries become records, and what these look like.
+    pub records: rules::Settings,
     /// What reads standard output.
     pub host: host::Host,
-    /// The name of the field that holds the time; none leaves it out.
-    pub time_key: Option<String>,
-    /// Its form.
-    pub time_format: crate::time::Form,
     /// How many threads work, at least one; none for what the inputs make best.
     pub threads: Option<usize>,
     /// In how much memory records are sorted by time; none leaves them in the order of the inputs.
@@ -122,8 +114,6 @@ pub struct Config {
     pub output: Option<PathBuf>,
     /// The directory that takes it in several files.
     pub output_dir: Option<PathBuf>,
-    /// Which of them a record belongs into; none where there is no such directory.
-    pub split: Option<Split>,
     /// How files are compressed.
     pub compress: Compression,
     /// Go on with what was interrupted in the directory.
@@ -144,8 +134,6 @@ pub struct Config {
     pub strict: bool,
     /// A run without records fails.
     pub fail_if_empty: bool,
-    /// Say what is being read, and which entries have flaws.
-    pub verbose: bool,
     /// Servers that get the records in place of the output.
     pub receiver: Option<Receiver>,
     /// The files with the secrets of the handshake.
@@ -154,8 +142,6 @@ pub struct Config {
     pub password_file: Option<PathBuf>,
     /// How much is delivered at once.
     pub window: Window,
-    /// The field that holds what the record is known by; none leaves it out.
-    pub record_id: Option<String>,
     /// The file for records that no server takes.
     pub refused: Option<PathBuf>,
     /// The directory that remembers how far the inputs were read.
@@ -319,27 +305,12 @@ impl Config {
         let (stats, stats_by_input) = diagnostics::stats(options.stats.unwrap_or_default(), check, surroundings);
         let time_key = options.time_key.and_then(|key| key.0);
         let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
-        Config {
-            source: source::Settings {
-                input_format: options.input_format.unwrap_or(source::InputFormat::Auto),
-                max_line: options.max_line.map_or(1 << 20, |size| size.0),
-                // So that what comes of a batch is not much more than what goes out at once.
-                block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, BLOCK) } else { BLOCK },
-            },
-            journal: source::JournalSettings {
-                of_this_machine: options.journal.unwrap_or(false),
-                namespace: options.namespace.unwrap_or_default(),
-                merge: options.merge.unwrap_or(false),
-                backend: options.journal_backend.unwrap_or_default(),
-                range,
-                lines: match options.lines.unwrap_or(Lines::Auto) {
-                    Lines::Auto => (follow && !begins).then_some(FOLLOWED),
-                    Lines::All => None,
-                    Lines::Last(lines) => Some(lines),
-                },
-                follow,
-                resume: None,
-            },
+        let input_format = options.input_format.unwrap_or_default();
+        let delta = options.delta.unwrap_or(false);
+        let sort =
+            (options.sort == Some(Sort::Time)).then_some(options.sort_memory.map_or(128 << 20, |memory| memory.0));
+        let records = rules::Settings {
+            input_format,
             select: select::Settings {
                 identifiers: options.identifier.map_or_else(
                     || component::IDENTIFIERS.iter().map(|(identifier, _)| (*identifier).to_owned()).collect(),
@@ -365,24 +336,54 @@ impl Config {
                 schema: options.schema.unwrap_or_default(),
                 own: record_id.iter().chain(&tag_key).chain(&time_key).cloned().collect(),
                 max_record: options.max_record.and_then(|size| size.0),
+                zone: if matches!(format, encode::Format::Text | encode::Format::Syslog) {
+                    TimeZone::system()
+                } else {
+                    TimeZone::UTC
+                },
                 syslog,
             },
             tag_key,
-            host: options.r#for.unwrap_or_default(),
             time_key,
             time_format: options.time_format.unwrap_or_default(),
             tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
+            split: split.or_else(|| output_dir.as_ref().and_then(|_| Split::new("component").ok())),
+            rows: sort.is_some() || delta,
+            verbose: options.verbose.unwrap_or(false),
+            record_id,
+        };
+        Config {
+            source: source::Settings {
+                input_format,
+                max_line: options.max_line.map_or(1 << 20, |size| size.0),
+                // So that what comes of a batch is not much more than what goes out at once.
+                block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, BLOCK) } else { BLOCK },
+            },
+            journal: source::JournalSettings {
+                of_this_machine: options.journal.unwrap_or(false),
+                namespace: options.namespace.unwrap_or_default(),
+                merge: options.merge.unwrap_or(false),
+                backend: options.journal_backend.unwrap_or_default(),
+                range,
+                lines: match options.lines.unwrap_or(Lines::Auto) {
+                    Lines::Auto => (follow && !begins).then_some(FOLLOWED),
+                    Lines::All => None,
+                    Lines::Last(lines) => Some(lines),
+                },
+                follow,
+                resume: None,
+            },
+            host: options.r#for.unwrap_or_default(),
             threads: match options.threads.and_then(|threads| threads.0) {
                 // Lines for people say how long after the line before they come, which takes one thread.
                 _ if format == encode::Format::Text => Some(1),
                 Some(0) => Some(surroundings.cores.max(1)),
                 threads => threads,
             },
-            sort: (options.sort == Some(Sort::Time))
-                .then_some(options.sort_memory.map_or(128 << 20, |memory| memory.0)),
-            delta: options.delta.unwrap_or(false),
+            sort,
+            records,
+            delta,
             output,
-            split: split.or_else(|| output_dir.as_ref().and_then(|_| Split::new("component").ok())),
             output_dir,
             compress: options.compress.unwrap_or_default(),
             resume: options.resume.unwrap_or(false),
@@ -394,12 +395,10 @@ impl Config {
             check,
             strict: check || options.strict.unwrap_or(false),
             fail_if_empty: options.fail_if_empty.unwrap_or(false),
-            verbose: options.verbose.unwrap_or(false),
             receiver,
             shared_key_file: path(options.shared_key_file),
             password_file: path(options.password_file),
             window,
-            record_id,
             refused: path(options.refused).or_else(|| Some(state_dir.as_ref()?.join(REFUSED))),
             once: options.once.unwrap_or(false),
             spool: path(options.spool).map(|directory| SpoolSettings {
@@ -509,11 +508,11 @@ mod tests {
     fn flags_stand_over_the_file() {
         let text = "format = \"text\"\nstrict = true\nmax-line = 2048\nkeep = [\"A\"]\n[rename]\nA = \"b\"\n";
         let config = Config::new(flags(&["--strict=false", "--max-line=64K"]), file(text), NOWHERE);
-        assert_eq!(config.encode.format, encode::Format::Text);
+        assert_eq!(config.records.encode.format, encode::Format::Text);
         assert!(!config.strict);
         assert_eq!(config.source.max_line, 64 << 10);
-        assert_eq!(config.normalize.keep, ["A"]);
-        assert_eq!(config.normalize.rename, [("A".to_owned(), "b".to_owned())]);
+        assert_eq!(config.records.normalize.keep, ["A"]);
+        assert_eq!(config.records.normalize.rename, [("A".to_owned(), "b".to_owned())]);
     }
 
     #[test]
@@ -521,18 +520,18 @@ mod tests {
         let text = "manager = [\"podman\"]\ndrop = [\"A\"]\nprune = [\"x\"]\nkeep = [\"K\"]\n";
         let arguments = ["--manager", "docker,crio", "--drop", "B", "--drop=!A", "--prune", "!x,y.*", "--keep", ""];
         let config = Config::new(flags(&arguments), file(text), NOWHERE);
-        assert_eq!(config.select.managers, ["docker", "crio"]);
-        assert_eq!(config.normalize.drop, ["A", "B", "!A"]);
-        assert_eq!(config.normalize.prune, ["x", "!x", "y.*"]);
-        assert!(config.normalize.keep.is_empty());
+        assert_eq!(config.records.select.managers, ["docker", "crio"]);
+        assert_eq!(config.records.normalize.drop, ["A", "B", "!A"]);
+        assert_eq!(config.records.normalize.prune, ["x", "!x", "y.*"]);
+        assert!(config.records.normalize.keep.is_empty());
         let config = Config::new(flags(&["--prune", "extra"]), Options::default(), NOWHERE);
-        assert_eq!(config.normalize.prune.len(), PRUNE.len() + 1);
+        assert_eq!(config.records.normalize.prune.len(), PRUNE.len() + 1);
     }
 
     #[test]
     fn colors_are_for_people() {
         let color = |arguments: &[&str], surroundings| {
-            Config::new(flags(arguments), Options::default(), surroundings).encode.color
+            Config::new(flags(arguments), Options::default(), surroundings).records.encode.color
         };
         assert!(color(&["-F", "text"], TERMINAL));
         assert!(!color(&["-F", "text"], NOWHERE));

@@ -13,18 +13,20 @@ use super::values::{
     Patience, Pattern, ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey,
     Threads, Word,
 };
+use super::words::{word, words};
 use crate::delivery::Full;
-use crate::encode::Format;
-use crate::encode::syslog::{Facility, SyslogFormat};
-use crate::normalize::Nested;
-use crate::schema::Schema;
-use crate::select::Others;
 use crate::sink::Compression;
 use crate::sink::forward::Mode;
 use crate::sink::net::{Address, Spread};
 use crate::sink::syslog::Framing;
-use crate::source::{Backend, InputFormat, Namespace};
-use crate::time::Form;
+use crate::source::{Backend, Namespace};
+use kata_records::encode::Format;
+use kata_records::encode::syslog::{Facility, SyslogFormat};
+use kata_records::input_format::InputFormat;
+use kata_records::normalize::Nested;
+use kata_records::schema::Schema;
+use kata_records::select::Others;
+use kata_records::time::Form;
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -36,7 +38,8 @@ pub struct Options {
     /// taken for something else. For the formats that wrap a message (journal-json, export, syslog, cri, docker), the
     /// message inside is always recognized by itself.
     #[arg(long, env = "KATALOG_INPUT_FORMAT", value_name = "FORMAT", help_heading = "Input")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<InputFormat>())]
+    #[serde(deserialize_with = "word")]
     pub input_format: Option<InputFormat>,
 
     /// The longest line that is read whole [default: 1M]
@@ -153,7 +156,8 @@ pub struct Options {
     ///
     /// Those that pass have the fields of the journal and no kata_ field. --keep, --drop and --rename hold for them too.
     #[arg(long, env = "KATALOG_OTHERS", value_name = "WHAT", help_heading = "Selection")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Others>())]
+    #[serde(deserialize_with = "word")]
     pub others: Option<Others>,
 
     /// Only records of this component; repeatable [default: all]
@@ -219,7 +223,8 @@ pub struct Options {
 
     /// What becomes of nested values that are not pruned [default: string]
     #[arg(long, env = "KATALOG_NESTED", value_name = "HOW", help_heading = "Fields")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Nested>())]
+    #[serde(deserialize_with = "word")]
     pub nested: Option<Nested>,
 
     /// What runs katalog and reads its standard output [default: none]
@@ -233,7 +238,8 @@ pub struct Options {
 
     /// How records are written [default: ndjson]
     #[arg(short = 'F', long, env = "KATALOG_FORMAT", value_name = "FORMAT", help_heading = "Output")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Format>())]
+    #[serde(deserialize_with = "word")]
     pub format: Option<Format>,
 
     /// Whose names and types fields have [default: kata]
@@ -242,7 +248,8 @@ pub struct Options {
     /// it is a journal field. README.md has the tables; --print-schema prints what stores want to know. It holds for ndjson,
     /// msgpack and forward servers.
     #[arg(long, env = "KATALOG_SCHEMA", value_name = "SCHEMA", help_heading = "Output")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Schema>())]
+    #[serde(deserialize_with = "word")]
     pub schema: Option<Schema>,
 
     /// Write to this file instead of standard output [default: -]
@@ -322,7 +329,8 @@ pub struct Options {
 
     /// The form of that time [default: rfc3339]
     #[arg(long, env = "KATALOG_TIME_FORMAT", value_name = "FORM", help_heading = "Output")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Form>())]
+    #[serde(deserialize_with = "word")]
     pub time_format: Option<Form>,
 
     /// Write no record of more bytes, its line end included [default: none]
@@ -393,7 +401,8 @@ pub struct Options {
 
     /// The form of syslog messages [default: rfc5424]
     #[arg(long, env = "KATALOG_SYSLOG_FORMAT", value_name = "FORM", help_heading = "Delivery")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<SyslogFormat>())]
+    #[serde(deserialize_with = "word")]
     pub syslog_format: Option<SyslogFormat>,
 
     /// How syslog messages are told apart by TCP and TLS [default: octet]
@@ -403,7 +412,8 @@ pub struct Options {
 
     /// The facility of syslog messages [default: daemon]
     #[arg(long, env = "KATALOG_SYSLOG_FACILITY", value_name = "NAME", help_heading = "Delivery")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Facility>())]
+    #[serde(deserialize_with = "word")]
     pub syslog_facility: Option<Facility>,
 
     /// The most bytes that a syslog message has [default: auto]

@@ -1,26 +1,26 @@
 //! The part of the settings that is about another schema: what goes together with it.
 
 use super::Config;
-use crate::encode::Format;
-use crate::normalize::Nested;
-use crate::schema::Schema;
+use kata_records::encode::Format;
+use kata_records::normalize::Nested;
+use kata_records::schema::Schema;
 
 impl Config {
     /// The first setting that the schema leaves no room for, and what to do.
     pub(super) fn schema_conflict(&self) -> Option<&'static str> {
-        let schema = self.encode.schema;
+        let schema = self.records.encode.schema;
         // Lines for people are the same in every schema.
-        if schema == Schema::Kata || self.encode.format == Format::Text {
+        if schema == Schema::Kata || self.records.encode.format == Format::Text {
             return None;
         }
-        let fields = &self.normalize;
-        if self.encode.format == Format::Syslog {
+        let fields = &self.records.normalize;
+        if self.records.encode.format == Format::Syslog {
             Some(
                 "schema: syslog messages have names of their own; leave out --schema, or send to another kind of server",
             )
-        } else if self.encode.format == Format::Csv {
+        } else if self.records.encode.format == Format::Csv {
             Some("schema: csv has columns of its own; leave out --schema, or choose another --format")
-        } else if self.encode.format.of_journal().is_some() {
+        } else if self.records.encode.format.of_journal().is_some() {
             Some("schema: this format prints entries as they are; leave out --schema, or choose another --format")
         } else if !fields.rename.is_empty() || fields.lowercase || fields.strip_underscores {
             Some("schema: it names journal fields; leave it out, or rename, lowercase and strip-underscores")
@@ -28,7 +28,7 @@ impl Config {
             Some("delta: the schema has no name for it; leave it out, or --schema")
         } else if fields.nested == Nested::Keep {
             Some("schema: the one that is chosen has no nested values; leave it out, or nested = \"keep\"")
-        } else if self.encode.own.iter().any(|name| schema.reserves(name)) {
+        } else if self.records.encode.own.iter().any(|name| schema.reserves(name)) {
             Some("tag-key, record-id: the schema has this name, or names inside it; choose another one")
         } else {
             None

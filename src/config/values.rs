@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::component::Component;
 use crate::config::when;
-use crate::cursor::{self, Cursor};
 use crate::source::Boot;
-use crate::split;
-use crate::tag::{Placeholder, Template};
+use kata_records::component::Component;
+use kata_records::cursor::{self, Cursor};
+use kata_records::split;
+use kata_records::tag::{Placeholder, Template};
 
 /// When the text format uses colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,9 +1,9 @@
 //! Gives each record how long it came after the one before it, once their order is known.
 
 use super::{Delivery, End};
-use crate::encode::{Encoded, WithDelta};
 use crate::source::position::Position;
-use crate::time::Stamp;
+use kata_records::encode::{Encoded, WithDelta};
+use kata_records::time::Stamp;
 
 /// On the way to another delivery.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Deltas {
 }
 
 impl Deltas {
-    /// Writes deltas as this format has them ([`crate::encode::Format::with_delta`]).
+    /// Writes deltas as this format has them ([`kata_records::encode::Format::with_delta`]).
     #[must_use]
     pub fn new(inner: Delivery, write: WithDelta) -> Deltas {
         Deltas { inner, write, before: None, bytes: Vec::new() }
@@ -55,8 +55,8 @@ mod tests {
     use super::*;
     use crate::delivery::checkpoint::Checkpoint;
     use crate::delivery::{Direct, Window};
-    use crate::encode::{Format, Row};
     use crate::sink::Output;
+    use kata_records::encode::{Format, Row};
 
     fn deltas() -> Deltas {
         let output = Output::open(Some("/dev/null".as_ref()), false, &[]).unwrap();

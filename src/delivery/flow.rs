@@ -4,11 +4,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::encode::Encoded;
 use crate::pulse::uptime_millis;
 use crate::sink::Client;
 use crate::sink::net::Live;
 use crate::stop::Stop;
+use kata_records::encode::Encoded;
 
 /// The delivery of one run.
 #[derive(Debug)]

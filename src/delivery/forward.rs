@@ -21,13 +21,13 @@ use super::spool::{Spool, Spooled};
 use super::{Delivered, End, QUIET, Saver, Window};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
-use crate::encode::event::{Events, of_tag};
-use crate::encode::{Encoded, event};
 use crate::exit::Exit;
 use crate::pulse::uptime_millis;
 use crate::sink::{Chunk, Client, NetError};
 use crate::source::position::Position;
 use crate::stop::Stop;
+use kata_records::encode::event::{Events, of_tag};
+use kata_records::encode::{Encoded, event};
 
 /// How many batches may wait between the two threads.
 const WAITING: usize = 2;

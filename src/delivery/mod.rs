@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
-use crate::encode::Encoded;
 use crate::exit::Exit;
 use crate::sink::{Output, SinkError, Taken};
 use crate::source::Group;
 use crate::source::position::Position;
+use kata_records::encode::Encoded;
 
 pub use deltas::Deltas;
 pub use flow::{Flow, Seen};

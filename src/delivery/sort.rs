@@ -6,9 +6,9 @@ mod run;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::encode::{Encoded, Row};
 use crate::exit::Exit;
-use crate::time::Stamp;
+use kata_records::encode::{Encoded, Row};
+use kata_records::time::Stamp;
 use run::{Merge, Run, Writer};
 
 /// So many parts are merged at once, which bounds the files that are open and the memory for reading them.

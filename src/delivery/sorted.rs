@@ -3,8 +3,8 @@
 use super::{Delivered, Delivery, End, Ended};
 use crate::delivery::sort::{SortError, Sorter};
 use crate::diagnostics;
-use crate::encode::{Encoded, Parts, Row};
 use crate::source::Group;
+use kata_records::encode::{Encoded, Parts, Row};
 
 /// On the way to another delivery, which gets nothing before the end.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::REMIND;
 use crate::delivery::checkpoint::{self, CheckpointError};
 use crate::diagnostics;
-use crate::encode::{Encoded, Events};
+use kata_records::encode::{Encoded, Events};
 
 /// How a file begins.
 const MAGIC: &[u8; 8] = b"katspl1\n";

@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 use super::{Delivered, End, Ended};
 use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::diagnostics;
-use crate::encode::Encoded;
 use crate::exit::Exit;
 use crate::sink::{Compression, Files, SinkError};
 use crate::source::{Group, Identity};
+use kata_records::encode::Encoded;
 use state::{State, Written};
 
 /// Where files are before they have names, and what this is called while it is removed.

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::{Stats, harmless};
+use kata_records::stats::Stats;
+
+use super::{harmless, stats};
 use crate::exit::Exit;
 
 /// How wide the table is where it is not for a terminal.
@@ -91,7 +93,7 @@ pub(super) fn table(inputs: &[Summary], total: &Stats, width: usize, out: &mut d
 
 /// Writes what of all inputs was left out or is wrong, by reason.
 pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    for (label, count, rest) in total.asides().into_iter().filter(|(_, count, _)| *count > 0) {
+    for (label, count, rest) in stats::asides(total).into_iter().filter(|(_, count, _)| *count > 0) {
         folded(&format!("{label} {count}"), &rest, width, out)?;
     }
     Ok(())
@@ -104,7 +106,7 @@ pub(super) fn findings(inputs: &[Summary], width: usize, out: &mut dyn Write) ->
         for failure in &input.failures {
             writeln!(out, "{name}: {}", harmless(failure))?;
         }
-        for (label, count, rest) in input.stats.asides() {
+        for (label, count, rest) in stats::asides(&input.stats) {
             if count > 0 && matches!(label, "flawed" | "damaged") {
                 folded(&format!("{name}: {label} {count}"), &rest, width, out)?;
             }
@@ -140,7 +142,7 @@ pub(super) fn lines(inputs: &[Summary], out: &mut dyn Write) -> io::Result<()> {
             exit: input.exit.map(Exit::code),
             from: span.map(|(from, _)| from.as_str()),
             to: span.map(|(_, to)| to.as_str()),
-            counters: input.stats.counters(),
+            counters: stats::counters(&input.stats),
         };
         let mut line = serde_json::to_vec(&line).map_err(io::Error::other)?;
         line.push(b'\n');

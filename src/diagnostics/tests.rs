@@ -1,8 +1,11 @@
 //! What the counters come to, and how they are shown.
 
+use kata_records::component::Component;
+use kata_records::flaw::{Flaw, Flaws};
+use kata_records::record::{Facts, Level, PayloadFormat};
+use kata_records::stats::Dropped;
+
 use super::*;
-use crate::flaw::Flaws;
-use crate::record::PayloadFormat;
 
 fn sample() -> Stats {
     let mut stats = Stats::default();
@@ -35,7 +38,7 @@ fn sample() -> Stats {
 
 fn shown(stats: &Stats, format: StatsFormat) -> String {
     let mut out = Vec::new();
-    stats.write(format, &mut out).unwrap();
+    write_stats(stats, format, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -77,7 +80,7 @@ fn merging_adds_every_counter() {
 #[test]
 fn every_entry_is_accounted_for() {
     let stats = sample();
-    assert_eq!(stats.read, stats.written + stats.dropped.iter().sum::<u64>());
+    assert_eq!(stats.read, stats.written + stats.parts()[0].1.iter().map(|(_, count)| count).sum::<u64>());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
 //! whatever the number of threads.
 
+mod interest;
 mod relay;
 mod shards;
 
@@ -13,12 +14,8 @@ use rayon::ThreadPool;
 use crate::config::Config;
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::{Delivery, End, Ended};
-use crate::diagnostics::{self, Dropped, Progress, Stats, StatsFormat, Summary};
-use crate::encode::{Encoded, Encoder};
-use crate::entry::Batch;
+use crate::diagnostics::{self, Progress, StatsFormat, Summary};
 use crate::exit::Exit;
-use crate::pipeline::{Chunk, Worker};
-use crate::rules::Rules;
 use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::source::position::Position;
@@ -26,6 +23,11 @@ use crate::source::{
     self, Damaged, Fill, Group, Input, JournalSettings, Member, Notice, Opened, Skipped, Source, SourceError,
 };
 use crate::stop;
+use kata_records::encode::{Encoded, Encoder};
+use kata_records::entry::Batch;
+use kata_records::pipeline::{Chunk, Worker};
+use kata_records::rules::Rules;
+use kata_records::stats::{Dropped, Stats};
 use relay::Relay;
 use shards::News;
 
@@ -116,7 +118,7 @@ pub fn run(
         batch: Batch::default(),
         position: None,
         failed: None,
-        worker: Worker::new(rules, Encoder::new(&config.encode)),
+        worker: Worker::new(rules, Encoder::new(&config.records.encode)),
         chunk: Chunk::default(),
     };
     let mut run = Run {
@@ -135,7 +137,7 @@ pub fn run(
         }),
         check: config.check && config.stats.is_some(),
         failure: None,
-        verbose: config.verbose,
+        verbose: config.records.verbose,
     };
     let mut stop = None;
     for (group, name) in groups.iter().zip(source::names(groups)) {
@@ -234,7 +236,7 @@ impl Run<'_> {
                 (paths, "journal files", source::open_journals(paths, &config.journal, config.source.block, rules))
             }
         };
-        if config.verbose {
+        if config.records.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
         }
         errors.iter().for_each(|error| self.input_failed(error));
@@ -253,7 +255,7 @@ impl Run<'_> {
         config: &Config,
         rules: &Rules,
     ) -> Option<Result<(), Stop>> {
-        let pool = self.pool.as_ref().filter(|_| config.encode.format.is_one_row())?;
+        let pool = self.pool.as_ref().filter(|_| config.records.encode.format.is_one_row())?;
         let opened = pool.install(|| source::open_pieces(paths, members, settings, config.source.block, rules))?;
         if self.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
@@ -298,7 +300,7 @@ impl Run<'_> {
     /// Reads an input that comes by itself. What is an archive, known by its path or only when it is read, has journals too,
     /// and what comes through a pipe may be one.
     fn stream(&mut self, input: &Input, archive: Option<&Path>, config: &Config, rules: &Rules) -> Result<(), Stop> {
-        if config.verbose {
+        if config.records.verbose {
             diagnostics::report(format_args!("reading {input}"));
         }
         let opened = match archive {

@@ -12,10 +12,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
-use crate::diagnostics::Stats;
-use crate::entry::Batch;
-use crate::pipeline::{Chunk, Worker};
 use crate::source::{Damaged, Pieces, SourceError};
+use kata_records::entry::Batch;
+use kata_records::pipeline::{Chunk, Worker};
+use kata_records::stats::Stats;
 
 use order::{Gathered, Order};
 use plan::Plan;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::delivery::{Flow, Seen};
-use crate::diagnostics::Stats;
 use crate::pulse::{self, Pulse};
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use crate::sink::Counters;
 use crate::sink::net::live::State;
+use kata_records::stats::Stats;
 
 /// A loop that was not seen for so long hangs, unless it waits for others. By themselves they come around once a second.
 pub const HUNG: Duration = Duration::from_secs(60);

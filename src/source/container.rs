@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2};
 
-use crate::entry::{Frame, Framing, Home};
+use kata_records::entry::{Frame, Framing, Home};
 
 /// How Docker begins a line.
 const LOG: &[u8] = br#"{"log":""#;

@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use crate::entry::{Frame, Framing, Home};
+use kata_records::entry::{Frame, Framing, Home};
 
 /// The longest field name, as in systemd.
 const NAME_MAX: usize = 64;

@@ -14,7 +14,7 @@ use super::archive::{Name, origin};
 use super::extent::Extent;
 use super::stream::Stream;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
-use crate::entry::Batch;
+use kata_records::entry::Batch;
 
 /// How many files without a log are looked at at most before the caller is asked whether to go on.
 const STEPS: usize = 256;

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 use super::container::{Joiner, Line, Output};
 use super::export::{OpenEntry, Step};
 use super::{InputFormat, Settings};
-use crate::entry::{Batch, Frame, Framing, Home};
+use kata_records::entry::{Batch, Frame, Framing, Home};
 
 /// The largest value that the limits are taken at, so that positions in a batch fit 32 bits.
 const LARGEST: usize = 256 << 20;

@@ -22,12 +22,10 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde::Deserialize;
-
-use crate::entry::Batch;
 use crate::source::position::Position;
 use extent::Extent;
+use kata_records::entry::Batch;
+use kata_records::input_format::InputFormat;
 
 pub use codec::Codec;
 pub use error::SourceError;
@@ -141,31 +139,6 @@ pub struct Damaged {
     pub count: u64,
     /// Where it was met first, in bytes from the beginning.
     pub offset: u64,
-}
-
-/// What the input looks like. Its values are also the words of the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum InputFormat {
-    /// Recognize each entry by how it begins
-    #[default]
-    Auto,
-    /// Output of `journalctl -o json`, one object a line
-    JournalJson,
-    /// Output of `journalctl -o export`
-    Export,
-    /// Lines of key=value pairs, as logrus writes them
-    Logfmt,
-    /// JSON, one object a line
-    Json,
-    /// Lines of free text
-    Text,
-    /// Container log files of containerd and CRI-O
-    Cri,
-    /// Container log files of Docker's json-file driver
-    Docker,
-    /// Lines with a syslog prefix, such as `journalctl` prints
-    Syslog,
 }
 
 /// How an input is cut into entries and batches.

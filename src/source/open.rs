@@ -16,8 +16,8 @@ use super::folder::Folder;
 use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
 use super::{Damaged, Fill, Member, Settings, Skipped, Source, SourceError};
-use crate::entry::Batch;
 use crate::source::position::FilePosition;
+use kata_records::entry::Batch;
 
 /// An input as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ use super::extent::Extent;
 use super::framer::{Framer, block_within_limits};
 use super::spill::Spill;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
-use crate::entry::Batch;
+use kata_records::entry::Batch;
 
 /// How long a batch waits for input before the caller is asked whether to go on.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 
 use super::{Fill, Input, InputFormat, Settings, Source, SourceError, from_reader};
-use crate::entry::{Batch, Body, Framing};
+use kata_records::entry::{Batch, Body, Framing};
 
 /// An entry that outlives its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,13 +119,7 @@ pub(super) fn binary(name: &str, length: u64, data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn settings_have_the_documented_defaults_and_words() {
-    #[derive(serde::Deserialize)]
-    struct File {
-        input_format: InputFormat,
-    }
-    let file: File = toml::from_str("input_format = \"journal-json\"").unwrap();
-    assert_eq!(file.input_format, InputFormat::JournalJson);
-    assert_eq!(<InputFormat as clap::ValueEnum>::from_str("journal-json", false), Ok(InputFormat::JournalJson));
+    assert_eq!("journal-json".parse(), Ok(InputFormat::JournalJson));
     assert_eq!(Settings::default().max_line, 1 << 20);
     assert_eq!(Settings::default().block, 256 << 10);
 }

@@ -12,7 +12,7 @@ use super::SourceError;
 use super::codec::{self, Content};
 use super::journal::{self, JournalSettings};
 use super::open::{self, Group, Input};
-use crate::digits;
+use kata_records::digits;
 
 /// A file as it was when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kata_records::encode::Encoder;
+use kata_records::entry::Batch;
+use kata_records::json;
+use kata_records::names;
+use kata_records::parse::logfmt;
+use kata_records::pipeline::{Chunk, Worker};
+use kata_records::rules::Rules;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
-use katalog::encode::Encoder;
-use katalog::entry::Batch;
-use katalog::json;
-use katalog::names;
-use katalog::parse::logfmt;
-use katalog::pipeline::{Chunk, Worker};
-use katalog::rules::Rules;
 use katalog::source::{self, Input};
 
 const SAMPLES: &[&str] = &["logfmt-file.log", "runtime-json.json", "slog-json.json", "node.ndjson", "console.log"];
@@ -71,7 +71,7 @@ fn parse(criterion: &mut Criterion) {
 fn whole(criterion: &mut Criterion) {
     let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let config = Config::new(Options::default(), Options::default(), nowhere);
-    let rules = Rules::new(&config).unwrap_or_else(|error| panic!("{error}"));
+    let rules = Rules::new(&config.records).unwrap_or_else(|error| panic!("{error}"));
     let mut group = criterion.benchmark_group("whole");
     for name in SAMPLES {
         let bytes = sample(name);
@@ -80,7 +80,7 @@ fn whole(criterion: &mut Criterion) {
             source::from_reader(Box::new(std::io::Cursor::new(bytes.clone())), input, false, &config.source);
         let mut batch = Batch::default();
         source.fill(&mut batch).unwrap_or_else(|error| panic!("{error}"));
-        let mut worker = Worker::new(&rules, Encoder::new(&config.encode));
+        let mut worker = Worker::new(&rules, Encoder::new(&config.records.encode));
         let mut chunk = Chunk::default();
         let mut run = || {
             worker.run(&batch, &mut chunk);

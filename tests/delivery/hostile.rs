@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kata_records::rules::Rules;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
@@ -11,7 +12,6 @@ use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{Delivery, Flow, Forwarding, Queue};
 use katalog::diagnostics::StatsFormat;
 use katalog::exit::Exit;
-use katalog::rules::Rules;
 use katalog::service::signals::Signals;
 use katalog::service::status::Status;
 use katalog::sink::{Client, Receiver};
@@ -203,7 +203,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let cli = Cli::read(flags.into_iter().map(Into::into)).unwrap();
     let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let config = Config::new(cli.options, Options::default(), nowhere);
-    let rules = Rules::new(&config).unwrap();
+    let rules = Rules::new(&config.records).unwrap();
     // With the pauses that users get it takes minutes until a record counts as one that is refused.
     let pause = Duration::from_millis(2);
     let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
@@ -230,7 +230,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     assert_eq!(line["record"]["kata_msg"], "line 123");
     assert!(line["reason"].as_str().unwrap().len() > 10 && line["server"].as_str().unwrap().contains("127.0.0.1"));
     let mut stats = Vec::new();
-    outcome.stats.write(StatsFormat::Json, &mut stats).unwrap();
+    katalog::diagnostics::write_stats(&outcome.stats, StatsFormat::Json, &mut stats).unwrap();
     let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
     assert_eq!((&stats["written"], &stats["refused"]), (&300.into(), &1.into()));
 }

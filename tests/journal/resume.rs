@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kata_records::encode::Encoder;
+use kata_records::entry::Batch;
+use kata_records::pipeline::{Chunk, Worker};
+use kata_records::rules::Rules;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
-use katalog::encode::Encoder;
-use katalog::entry::Batch;
-use katalog::pipeline::{Chunk, Worker};
-use katalog::rules::Rules;
 use katalog::source::position::{JournalPosition, Position};
 use katalog::source::{self, Fill};
 
@@ -30,10 +30,10 @@ fn run(
     let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let mut config = Config::new(cli.options, Options::default(), nowhere);
     config.journal.resume = resume;
-    let rules = Rules::new(&config).unwrap();
+    let rules = Rules::new(&config.records).unwrap();
     let (mut source, errors) = source::open_journals(paths, &config.journal, 2000, &rules);
     assert!(errors.is_empty(), "{errors:?}");
-    let mut worker = Worker::new(&rules, Encoder::new(&config.encode));
+    let mut worker = Worker::new(&rules, Encoder::new(&config.records.encode));
     let (mut batch, mut chunk) = (Batch::default(), Chunk::default());
     let mut position = None;
     for _ in 0..batches {

@@ -39,7 +39,7 @@ proptest! {
             for name in names.as_array().unwrap() {
                 let name = name.as_str().unwrap();
                 let stated = known.map_or_else(
-                    || katalog::flaw::Flaw::ALL.iter().any(|flaw| flaw.name() == name),
+                    || kata_records::flaw::Flaw::ALL.iter().any(|flaw| flaw.name() == name),
                     |record| record.get(name).is_some(),
                 );
                 prop_assert!(stated, "{list} has {name}: {}", shown());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use katalog::schema::{Definition, Schema, Type};
+use kata_records::schema::{Definition, Schema, Type};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

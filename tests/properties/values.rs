@@ -105,7 +105,7 @@ fn in_parts(text: &str, word: &str) -> bool {
 fn bare_key() -> impl Strategy<Value = String> {
     let defaults: toml::Table = katalog::config::DEFAULT.parse().unwrap();
     let pruned = defaults["prune"].as_array().unwrap();
-    let known: Vec<String> = katalog::dictionary::DICTIONARY
+    let known: Vec<String> = kata_records::dictionary::DICTIONARY
         .iter()
         .filter(|known| !matches!(known.name, "time" | "level"))
         .map(|known| known.key.to_owned())
@@ -116,7 +116,8 @@ fn bare_key() -> impl Strategy<Value = String> {
 
 /// A key of the dictionary, or one that may become the name of another in a record.
 fn odd_key() -> impl Strategy<Value = String> {
-    let known: Vec<&str> = katalog::dictionary::DICTIONARY.iter().flat_map(|known| [known.key, known.name]).collect();
+    let known: Vec<&str> =
+        kata_records::dictionary::DICTIONARY.iter().flat_map(|known| [known.key, known.name]).collect();
     let head = prop::sample::select(vec!["", "", "", "", "host_", "guest_", "fields_", "kata_", "field_"]);
     let tail = prop::sample::select(vec!["", "", "", "", "_2", "_ns", "_ns_2", "_text", "_text_2", "."]);
     let spare = prop::sample::select(vec!['_', '_', '.', ' ']);

@@ -7,15 +7,15 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use kata_records::encode::Encoder;
+use kata_records::entry::Batch;
+use kata_records::pipeline::{Chunk, Worker};
+use kata_records::rules::Rules;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
 use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{Delivery, Direct};
-use katalog::encode::Encoder;
-use katalog::entry::Batch;
-use katalog::pipeline::{Chunk, Worker};
-use katalog::rules::Rules;
 use katalog::run;
 use katalog::service::signals::Signals;
 use katalog::service::status::Status;
@@ -76,7 +76,7 @@ impl Setup {
         let cli = Cli::read(arguments).unwrap_or_else(|exit| panic!("{flags:?}: {exit:?}"));
         let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
         let config = Config::new(cli.options, Options::default(), nowhere);
-        let rules = Rules::new(&config).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+        let rules = Rules::new(&config.records).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
         Setup { config, rules }
     }
 
@@ -106,12 +106,12 @@ impl Setup {
         let groups = [Group::Journal(paths.to_vec())];
         let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
-        outcome.stats.write(katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
+        katalog::diagnostics::write_stats(&outcome.stats, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap(), damaged: false }
     }
 
     fn drain(&self, source: &mut dyn Source, cuts: &Cuts) -> Outcome {
-        let worker = |_| Worker::new(&self.rules, Encoder::new(&self.config.encode));
+        let worker = |_| Worker::new(&self.rules, Encoder::new(&self.config.records.encode));
         let mut workers: Vec<_> = (0..cuts.workers.max(1)).map(worker).collect();
         let mut batch = Batch::default();
         let mut chunk = Chunk::default();
@@ -127,7 +127,7 @@ impl Setup {
             }
         }
         let mut stats = Vec::new();
-        chunk.stats.write(katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
+        katalog::diagnostics::write_stats(&chunk.stats, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
     }
 

@@ -1,8 +1,8 @@
 use super::*;
-use crate::component::Component;
-use crate::flaw::{Flaw, Flaws};
-use crate::record::{Facts, PayloadFormat};
-use crate::time::Stamp;
+use kata_records::component::Component;
+use kata_records::flaw::{Flaw, Flaws};
+use kata_records::record::{Facts, PayloadFormat};
+use kata_records::time::Stamp;
 
 /// An input with so many entries, a record for each of these times, and a flaw in each of them if there is one.
 fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> Summary {

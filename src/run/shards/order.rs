@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{BLOCK, News};
-use crate::cursor::Place;
-use crate::diagnostics::{Dropped, Stats};
-use crate::encode::Row;
-use crate::pipeline::Chunk;
 use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
+use kata_records::cursor::Place;
+use kata_records::encode::Row;
+use kata_records::pipeline::Chunk;
+use kata_records::stats::{Dropped, Stats};
 
 /// How many bytes a buffer for the records of a job may keep.
 const KEPT: usize = 2 << 20;

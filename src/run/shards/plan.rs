@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::order::{Done, Order};
-use crate::entry::Batch;
-use crate::pipeline::{Chunk, Worker};
 use crate::source::{Piece, Pieces, SourceError};
+use kata_records::entry::Batch;
+use kata_records::pipeline::{Chunk, Worker};
 
 /// How many bytes of records may wait for their turn, about.
 const AHEAD: usize = 24 << 20;

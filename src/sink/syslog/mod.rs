@@ -1,6 +1,6 @@
 //! The sender's side of syslog: messages go to a server by UDP (RFC 5426), TCP (RFC 6587) or TLS (RFC 5425).
 //!
-//! It knows nothing of records: what a message says is for [`crate::encode::syslog`]. Syslog has no acknowledgements, so
+//! It knows nothing of records: what a message says is for [`kata_records::encode::syslog`]. Syslog has no acknowledgements, so
 //! what was handed to the system counts as delivered. As far as that turns out to be wrong, it is sent again: see
 //! [`client`].
 

@@ -18,8 +18,8 @@ use super::codec::{Bytes, Content, Fault, LONGEST_HEAD};
 use super::spill::Spill;
 use super::stream::Stream;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source as _, SourceError};
-use crate::entry::Batch;
 use header::{Header, Kind};
+use kata_records::entry::Batch;
 use tape::{Broken, Tape};
 
 pub(super) use header::{BLOCK, is_cut, judge};

@@ -10,8 +10,8 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13Long};
 
 use super::find::Key;
-use crate::digits;
 use crate::source::position::{FilePosition, HEAD};
+use kata_records::digits;
 
 /// Where the ids of a file's entries come from.
 pub(super) type Origin = [u8; 16];

@@ -25,8 +25,8 @@ use super::codec::Fault;
 use super::framer::block_within_limits;
 use super::watch::Watch;
 use super::{Damaged, Fill, Input, Settings, Source, SourceError};
-use crate::entry::Batch;
 use crate::source::position::{FilePosition, Position};
+use kata_records::entry::Batch;
 
 use find::Key;
 #[cfg(test)]

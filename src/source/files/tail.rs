@@ -7,11 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::entry::Batch;
 use crate::source::Settings;
 use crate::source::codec::{Bytes, Fault, is_unclear};
 use crate::source::framer::{Framer, block_within_limits};
 use crate::source::position::HEAD;
+use kata_records::entry::Batch;
 
 /// How much memory the beginning of an entry may keep when it is over.
 const KEEP: usize = 4096;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::{FilesSource, family, is_pattern, open};
-use crate::entry::Batch;
 use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
 use crate::source::watch::Watch;
 use crate::source::{Fill, Settings, Source, SourceError};
+use kata_records::entry::Batch;
 
 mod history;
 mod rotated;

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::packed::is_packed;
-use crate::cursor::{parse_id, parse_number};
+use kata_records::cursor::{parse_id, parse_number};
 
 /// A journal file that could be opened. What its name says is a hint; what its header says counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::cache::{Cache, Known, key};
 use super::file::JournalFile;
 use super::{Interest, payload};
-use crate::entry::{Batch, Item};
+use kata_records::entry::{Batch, Item};
 
 /// The fields of one entry.
 pub(super) struct Fields<'s> {

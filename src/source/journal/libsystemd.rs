@@ -21,9 +21,9 @@ use super::payload::{MAX_FIELD, name_len};
 use super::range::{Boot, Range};
 use super::reader::{IDENTIFIER, WORTH, WORTH_FACTOR};
 use super::{Interest, JournalSettings};
-use crate::cursor::{self, Cursor, Place};
-use crate::entry::{Batch, Item, Stem, Stored};
 use crate::source::{Damaged, Fill, Input, Skipped, Source, SourceError};
+use kata_records::cursor::{self, Cursor, Place};
+use kata_records::entry::{Batch, Item, Stem, Stored};
 
 /// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
 const MATCHES: usize = 256;

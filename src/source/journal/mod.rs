@@ -46,9 +46,9 @@ use reader::{Life, Reader};
 use stems::Stems;
 
 use super::{Damaged, Fill, Input, Member, Skipped, Source, SourceError};
-use crate::cursor::{Cursor, Place};
-use crate::entry::{Batch, Stem, Stored};
 use crate::source::position::{JournalPosition, Position};
+use kata_records::cursor::{Cursor, Place};
+use kata_records::entry::{Batch, Stem, Stored};
 
 pub use dir::Namespace;
 pub use order::{Limit, Merge, Turn};

@@ -28,7 +28,7 @@
 
 use std::cmp::Ordering;
 
-use crate::cursor::Place;
+use kata_records::cursor::Place;
 
 /// Whether `a` comes before `b`: by number if the source of numbers is the same, else by the time since boot if the boot is
 /// the same, else by the time on the wall, else by contents. Each decides only if those before leave it open.

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::cursor::{self, Place};
-use crate::digits;
 use crate::source::position::JournalPosition;
+use kata_records::cursor::{self, Place};
+use kata_records::digits;
 
 /// By source of sequence numbers the last number that was passed.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@
 //! not as they are promised.
 
 use super::damage::Damage;
-use crate::scan;
+use kata_records::scan;
 
 /// The largest field that is read, in bytes with its name.
 pub(super) const MAX_FIELD: usize = 64 << 20;

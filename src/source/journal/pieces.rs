@@ -12,9 +12,9 @@ use super::passed::Passed;
 use super::range::Range;
 use super::reader::Reader;
 use super::{Interest, JournalSettings, JournalSource, boots, find, refused, windows};
-use crate::cursor::Place;
-use crate::entry::Batch;
 use crate::source::{Damaged, Fill, Member, Skipped, Source as _, SourceError};
+use kata_records::cursor::Place;
+use kata_records::entry::Batch;
 
 /// A piece has an entry for so many bytes of a batch: 512 of them in a batch of 256 KiB, which is enough that its
 /// beginning costs nothing, and so few that what they give is still in a cache of the processor when it is put in order.

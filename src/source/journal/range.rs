@@ -1,6 +1,6 @@
 //! From where to where a journal is read.
 
-use crate::cursor::{Cursor, Place};
+use kata_records::cursor::{Cursor, Place};
 
 /// A boot of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

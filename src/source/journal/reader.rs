@@ -9,9 +9,9 @@ use super::layout::State;
 use super::passed::Passed;
 use super::range::Range;
 use super::{Interest, packed};
-use crate::cursor::{self, Place};
 use crate::source::extent::Extent;
 use crate::source::{Damaged, Input, SourceError};
+use kata_records::cursor::{self, Place};
 
 /// The name of the field that says who wrote an entry.
 pub(super) const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";

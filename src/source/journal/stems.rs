@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::entry::Stem;
+use kata_records::entry::Stem;
 
 /// Fewer fields are read faster one by one.
 const SHORTEST: usize = 4;

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use crate::entry::Batch;
 use crate::source::tests::{Pieces, drain, take};
 use crate::source::{Fill, Input, Settings, Source, SourceError, from_reader, open};
+use kata_records::entry::Batch;
 
 fn live(reader: impl Read + Send + 'static) -> Box<dyn Source + Send> {
     from_reader(Box::new(reader), Input::Stdin, true, &Settings::default())

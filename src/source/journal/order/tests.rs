@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cursor::Cursor;
+use kata_records::cursor::Cursor;
 
 /// A place with ids of one repeated byte.
 fn place(seqnum_id: u8, seqnum: u64, boot_id: u8, monotonic: u64, realtime: u64, xor_hash: u64) -> Place {

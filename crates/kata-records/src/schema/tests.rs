@@ -26,7 +26,7 @@ fn no_name_is_taken_twice_or_an_object_of_another() {
     // Of the rows only the times of receipt share a name.
     for schema in OTHERS {
         let rows = PAYLOAD.iter().chain(CARRIER).chain(&MADE).filter(|row| row.from != "time");
-        let mut names: Vec<_> = rows.filter_map(|row| schema.name(row)).collect();
+        let mut names: Vec<_> = rows.filter_map(|row| schema.field_name(row)).collect();
         names.sort_unstable();
         assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
     }

@@ -1,23 +1,29 @@
 //! A schema as stores and validators want to be told of it: index templates, and JSON Schema.
 
-use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::{Schema, Type};
 use crate::component::Component;
 use crate::flaw::Flaw;
 use crate::record::{Level, PayloadFormat};
+use crate::words::words;
 
 /// Whom a schema is described to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Definition {
-    /// The body of an index template (_index_template) of Elasticsearch 8.13 or newer
+    /// The body of an index template (_index_template) of Elasticsearch 8.13 or newer.
     Elasticsearch,
-    /// The body of an index template (_index_template) of OpenSearch 2.7 or newer
+    /// The body of an index template (_index_template) of OpenSearch 2.7 or newer.
     Opensearch,
-    /// JSON Schema (2020-12) of a record
+    /// JSON Schema (2020-12) of a record.
     JsonSchema,
 }
+
+words!(Definition {
+    Elasticsearch => "elasticsearch", "The body of an index template (_index_template) of Elasticsearch 8.13 or newer";
+    Opensearch => "opensearch", "The body of an index template (_index_template) of OpenSearch 2.7 or newer";
+    JsonSchema => "json-schema", "JSON Schema (2020-12) of a record";
+});
 
 /// Longer texts are kept, but not found by their whole content. A term of more than 32,766 bytes would have the record
 /// refused; a character has up to four.

@@ -10,8 +10,6 @@ pub mod name;
 pub mod prune;
 
 use bumpalo::Bump;
-use clap::ValueEnum;
-use serde::Deserialize;
 
 use crate::carrier::Entry;
 use crate::component::Component;
@@ -19,23 +17,29 @@ use crate::dictionary::{self, DICTIONARY, KeyId, Kind};
 use crate::flaw::Flaw;
 use crate::parse::Payload;
 use crate::record::{Facts, Name, Record};
+use crate::words::words;
 use fields::{Builder, Side};
 use prune::{Fate, Prune};
 
 pub use carrier::Met;
 
 /// What becomes of a nested value that is not pruned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nested {
-    /// One string of JSON, so that the field keeps its type
+    /// One string of JSON, so that the field keeps its type.
     #[default]
     String,
-    /// The object or array as it is; the field then has several types
+    /// The object or array as it is; the field then has several types.
     Keep,
-    /// Left out
+    /// Left out.
     Drop,
 }
+
+words!(Nested {
+    String => "string", "One string of JSON, so that the field keeps its type";
+    Keep => "keep", "The object or array as it is; the field then has several types";
+    Drop => "drop", "Left out";
+});
 
 /// What a user may say about the fields of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! Is an entry Kata's, and whose? First by its identifier, before anything is parsed; then by what the payload says.
 
 use bumpalo::Bump;
-use clap::ValueEnum;
 use memchr::memmem::Finder;
 use memchr::{memchr, memmem};
 use regex::bytes::{Regex, RegexSet};
-use serde::Deserialize;
 
 use crate::carrier::{Entry, Transport};
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
@@ -13,17 +11,22 @@ use crate::dictionary::KeyId;
 use crate::flaw::Flaw;
 use crate::parse::{Payload, content};
 use crate::record::{PayloadFormat, Value};
+use crate::words::words;
 
 /// What becomes of entries that are not Kata's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Others {
-    /// Drop and count them
+    /// Drop and count them.
     #[default]
     Drop,
-    /// Pass them on unchanged, under their own tag
+    /// Pass them on unchanged, under their own tag.
     Pass,
 }
+
+words!(Others {
+    Drop => "drop", "Drop and count them";
+    Pass => "pass", "Pass them on unchanged, under their own tag";
+});
 
 /// What a user may say about the selection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,16 +1,44 @@
 //! The configuration, compiled and checked once; immutable, and lent to every stage.
 
 use crate::carrier::{self, Pseudo};
-use crate::config::Config;
-use crate::encode::Format;
+use crate::encode::{self, Format};
+use crate::input_format::InputFormat;
 use crate::normalize::{self, Normalize};
 use crate::parse;
 use crate::schema::Schema;
-use crate::select::{Others, Select};
-use crate::source::{InputFormat, Interest};
+use crate::select::{self, Others, Select};
 use crate::split::Split;
 use crate::tag::{Placeholder, Template, TemplateError};
 use crate::time::Form;
+
+/// What a user may say about records: which entries become records, and what these look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What the input is taken to be.
+    pub input_format: InputFormat,
+    /// Which entries are Kata's.
+    pub select: select::Settings,
+    /// Which fields a record has, and under which names.
+    pub normalize: normalize::Settings,
+    /// How records are written.
+    pub encode: encode::Settings,
+    /// The template of the tag; its placeholders all exist.
+    pub tag: String,
+    /// The name of the field that holds the tag; `None` leaves the tag out.
+    pub tag_key: Option<String>,
+    /// The name of the field that holds the time; `None` leaves it out.
+    pub time_key: Option<String>,
+    /// The form of the time in that field.
+    pub time_format: Form,
+    /// The name of the field that identifies the record; `None` leaves it out.
+    pub record_id: Option<String>,
+    /// The file of an output directory that a record goes to; `None` without such a directory.
+    pub split: Option<Split>,
+    /// Note where each record ends and its time, for sorting and deltas.
+    pub rows: bool,
+    /// Name each flawed entry in [`crate::pipeline::Chunk::notes`].
+    pub verbose: bool,
+}
 
 /// What the worker's stages run on.
 #[derive(Debug)]
@@ -70,50 +98,58 @@ impl Rules {
     ///
     /// # Errors
     /// The key of the setting that is wrong, and why.
-    pub fn new(config: &Config) -> Result<Rules, RulesError> {
-        let normalize = Normalize::new(&config.normalize)?;
+    pub fn new(settings: &Settings) -> Result<Rules, RulesError> {
+        let normalize = Normalize::new(&settings.normalize)?;
         let [cursor, monotonic, seqnum, seqnum_id] =
             [&b"__CURSOR"[..], b"__MONOTONIC_TIMESTAMP", b"__SEQNUM", b"__SEQNUM_ID"].map(|name| normalize.keeps(name));
         let columns = [&b"_HOSTNAME"[..], b"SYSLOG_IDENTIFIER"].map(|name| normalize.name(name));
-        let columns = (config.encode.format == Format::Csv).then_some(columns);
+        let columns = (settings.encode.format == Format::Csv).then_some(columns);
         Ok(Rules {
             pseudo: Pseudo { cursor, monotonic, seqnum: seqnum || seqnum_id },
-            raw: config.encode.format.of_journal().is_some(),
-            input_format: config.source.input_format,
-            select: Select::new(&config.select)?,
-            others: config.select.others,
+            raw: settings.encode.format.of_journal().is_some(),
+            input_format: settings.input_format,
+            select: Select::new(&settings.select)?,
+            others: settings.select.others,
             normalize,
-            tag: Template::new(&config.tag, Placeholder::OF_TAGS)?,
-            tags: config.tag_key.is_some() || config.encode.format == Format::Event,
-            times: config.encode.schema != Schema::Kata
-                || !config.encode.format.is_one_row()
-                || config.time_key.is_some(),
-            heads: config.encode.format == Format::Syslog,
-            time_key: config.time_key.clone().map(|name| (name, config.time_format)),
-            tag_key: config.tag_key.clone(),
-            record_id: config.record_id.clone(),
-            rows: config.sort.is_some() || config.delta || config.split.is_some(),
-            split: config.split.clone(),
+            tag: Template::new(&settings.tag, Placeholder::OF_TAGS)?,
+            tags: settings.tag_key.is_some() || settings.encode.format == Format::Event,
+            times: settings.encode.schema != Schema::Kata
+                || !settings.encode.format.is_one_row()
+                || settings.time_key.is_some(),
+            heads: settings.encode.format == Format::Syslog,
+            time_key: settings.time_key.clone().map(|name| (name, settings.time_format)),
+            tag_key: settings.tag_key.clone(),
+            record_id: settings.record_id.clone(),
+            rows: settings.rows || settings.split.is_some(),
+            split: settings.split.clone(),
             columns,
-            verbose: config.verbose,
+            verbose: settings.verbose,
         })
     }
 }
 
-impl Interest for Rules {
-    fn everything(&self) -> bool {
+impl Rules {
+    /// Returns whether all entries of a journal are wanted, whoever wrote them.
+    #[must_use]
+    pub fn wants_all(&self) -> bool {
         self.raw || self.others == Others::Pass
     }
 
-    fn entries_of(&self, identifier: &[u8]) -> bool {
+    /// Returns whether entries of this identifier (SYSLOG_IDENTIFIER) may be wanted.
+    #[must_use]
+    pub fn may_want(&self, identifier: &[u8]) -> bool {
         self.select.may_want(identifier)
     }
 
-    fn entry(&self, identifier: &[u8], message: &[u8]) -> bool {
-        self.everything() || self.select.likely(identifier, message)
+    /// Returns whether an entry with this identifier and this message is wanted, as far as these tell.
+    #[must_use]
+    pub fn wants(&self, identifier: &[u8], message: &[u8]) -> bool {
+        self.wants_all() || self.select.likely(identifier, message)
     }
 
-    fn field(&self, name: &[u8]) -> bool {
+    /// Returns whether a field of this name is needed for a record.
+    #[must_use]
+    pub fn wants_field(&self, name: &[u8]) -> bool {
         let of_path = name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
         let of_head = self.heads && carrier::heads(name);
         self.raw || of_path || of_head || self.normalize.keeps(name) || carrier::needs(name) || parse::needs(name)

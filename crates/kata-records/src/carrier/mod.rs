@@ -11,9 +11,9 @@ use bumpalo::Bump;
 use crate::dictionary::{KeyId, Sought};
 use crate::entry::{Body, Framing, JournalEntry, Raw};
 use crate::flaw::{Flaw, Flaws};
+use crate::input_format::InputFormat;
 use crate::json;
 use crate::record::{Form, Head, Pair, Text, Value};
-use crate::source::InputFormat;
 use crate::text::escape_bytes;
 use crate::time::Stamp;
 

@@ -114,7 +114,7 @@ impl Raw<'_> {
 
 /// Where a frame's bytes are kept.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Home {
+pub enum Home {
     /// As they were read.
     Arena,
     /// Joined from several lines.
@@ -123,37 +123,44 @@ pub(crate) enum Home {
 
 /// One entry as a span of its batch. A file of short lines has millions of these, so it stays within 24 bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
-    pub(crate) offset: u64,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-    pub(crate) home: Home,
-    pub(crate) framing: Framing,
-    pub(crate) truncated: bool,
-    pub(crate) unfinished: bool,
+pub struct Frame {
+    /// Offset of the entry's first byte in the input, after decompression.
+    pub offset: u64,
+    /// Where it begins in its buffer.
+    pub start: u32,
+    /// Where it ends there.
+    pub end: u32,
+    /// The buffer that holds it.
+    pub home: Home,
+    /// How it is delimited.
+    pub framing: Framing,
+    /// The entry was longer than the limit and the rest was skipped.
+    pub truncated: bool,
+    /// The input ended before the entry did.
+    pub unfinished: bool,
 }
 
 const _: () = assert!(size_of::<Frame>() <= 24, "frames are pushed once per line");
 
 /// A field of a journal, `NAME=value`, as a span of the arena.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Datum {
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+pub struct Datum {
+    pub start: u32,
+    pub end: u32,
     /// The length of the name.
-    pub(crate) name: u32,
+    pub name: u32,
 }
 
 /// An entry of a journal, its fields as a span of the batch's items.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored {
-    pub(crate) place: Place,
-    pub(crate) offset: u64,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-    pub(crate) stem: Stem,
+pub struct Stored {
+    pub place: Place,
+    pub offset: u64,
+    pub start: u32,
+    pub end: u32,
+    pub stem: Stem,
     /// The length of its fields together, in bytes.
-    pub(crate) length: usize,
+    pub length: usize,
 }
 
 /// Framed entries together with the bytes they consist of.
@@ -163,25 +170,25 @@ pub(crate) struct Stored {
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Bytes as they were read. Its length is what has been zeroed once, so that no read has to zero it again.
-    pub(crate) arena: Vec<u8>,
+    pub arena: Vec<u8>,
     /// How much of the arena holds input.
-    pub(crate) filled: usize,
+    pub filled: usize,
     /// Bytes of joined entries, which stand nowhere in the input in one piece.
-    pub(crate) side: Vec<u8>,
+    pub side: Vec<u8>,
     /// The entries in order, unless they are of a journal.
-    pub(crate) frames: Vec<Frame>,
+    pub frames: Vec<Frame>,
     /// The fields that a journal's entries may have in common, by their numbers.
-    pub(crate) shared: Vec<Datum>,
+    pub shared: Vec<Datum>,
     /// The fields that one of them alone has.
     own: Vec<Datum>,
     /// For each entry of a journal its fields.
-    pub(crate) items: Vec<Item>,
+    pub items: Vec<Item>,
     /// The entries of a journal in order.
-    pub(crate) stored: Vec<Stored>,
+    pub stored: Vec<Stored>,
     /// What tells offsets of this input from the same ones of another; zeros where nothing does.
-    pub(crate) origin: [u8; 16],
+    pub origin: [u8; 16],
     /// The entries are of a file that need not be Kata's.
-    pub(crate) unclaimed: bool,
+    pub unclaimed: bool,
 }
 
 impl Batch {
@@ -264,7 +271,7 @@ impl Batch {
 
     /// Adds what stands in the arena from `start` on as a field, with a name of that length.
     #[inline]
-    pub(crate) fn add_field(&mut self, start: usize, name: usize, shared: bool) -> Item {
+    pub fn add_field(&mut self, start: usize, name: usize, shared: bool) -> Item {
         let fields = if shared { &mut self.shared } else { &mut self.own };
         let item = Item((fields.len() as u32) << 1 | u32::from(!shared));
         fields.push(Datum { start: start as u32, end: self.arena.len() as u32, name: name as u32 });
@@ -272,14 +279,14 @@ impl Batch {
     }
 
     /// Adds a shared field.
-    pub(crate) fn add_shared(&mut self, field: &[u8], name: usize) -> Item {
+    pub fn add_shared(&mut self, field: &[u8], name: usize) -> Item {
         let start = self.arena.len();
         self.arena.extend_from_slice(field);
         self.add_field(start, name, true)
     }
 
     /// The next `wanted` bytes of the arena, to be read into. What was read counts once [`Batch::filled`] says so.
-    pub(crate) fn room(&mut self, wanted: usize) -> &mut [u8] {
+    pub fn room(&mut self, wanted: usize) -> &mut [u8] {
         let end = self.filled + wanted;
         if self.arena.len() < end {
             self.arena.resize(end, 0);
@@ -288,7 +295,7 @@ impl Batch {
     }
 
     /// Gives back what the buffers hold beyond `limit` bytes. Only an empty batch can be trimmed.
-    pub(crate) fn trim(&mut self, limit: usize) {
+    pub fn trim(&mut self, limit: usize) {
         debug_assert!(self.is_empty(), "the entries would lose their bytes");
         if self.arena.len() > limit {
             self.arena.truncate(limit);

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::words::words;
+
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
@@ -29,18 +31,25 @@ impl std::fmt::Debug for Stamp {
 }
 
 /// The form of a time that shippers take out of a record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// As `kata_time`: `2021-10-07T22:40:26.389357700Z`
+    /// As `kata_time`: `2021-10-07T22:40:26.389357700Z`.
     #[default]
     Rfc3339,
-    /// Seconds since 1970 with nine digits behind the point, as a text: a number would not hold them
+    /// Seconds since 1970 with nine digits behind the point, as a text: a number would not hold them.
     Unix,
-    /// Whole seconds since 1970
+    /// Whole seconds since 1970.
     UnixSeconds,
-    /// Nanoseconds since 1970
+    /// Nanoseconds since 1970.
     UnixNanoseconds,
 }
+
+words!(Form {
+    Rfc3339 => "rfc3339", "As `kata_time`: `2021-10-07T22:40:26.389357700Z`";
+    Unix => "unix", "Seconds since 1970 with nine digits behind the point, as a text: a number would not hold them";
+    UnixSeconds => "unix-seconds", "Whole seconds since 1970";
+    UnixNanoseconds => "unix-nanoseconds", "Nanoseconds since 1970";
+});
 
 /// Two ASCII digits as a number.
 fn two(bytes: [u8; 2]) -> Option<u8> {

@@ -72,6 +72,7 @@ fn the_message_of_an_event_is_what_receivers_take_for_the_body() {
 fn the_schema_holds_for_all_formats_of_records() {
     let written = |format, schema| {
         let mut encoder = Encoder::new(&Settings {
+            zone: jiff::tz::TimeZone::UTC,
             format,
             color: false,
             schema,

@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use crate::record::Record;
 use crate::schema::{Schema, Translator};
 use crate::time::Stamp;
+use crate::words::words;
 
 pub use csv::Csv;
 pub use event::{EventEncoder, Events};
@@ -27,27 +28,34 @@ pub use syslog::{Syslog, SyslogSettings};
 pub use text::TextView;
 
 /// How records are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line
+    /// One JSON object a line.
     Ndjson,
-    /// One MessagePack map after the other, as Fluentd's exec input reads them
+    /// One MessagePack map after the other, as Fluentd's exec input reads them.
     Msgpack,
-    /// One line of comma-separated values a record, below a line with their names
+    /// One line of comma-separated values a record, below a line with their names.
     Csv,
-    /// One line for people, in local time
+    /// One line for people, in local time.
     Text,
-    /// The entries of journal files, all of them, as `journalctl -o export` prints them
+    /// The entries of journal files, all of them, as `journalctl -o export` prints them.
     Export,
-    /// The entries of journal files, all of them, as `journalctl -o json --all` prints them
+    /// The entries of journal files, all of them, as `journalctl -o json --all` prints them.
     JournalJson,
     /// Events of the forward protocol; what `--to` asks for.
-    #[value(skip)]
     Event,
     /// Syslog messages; what `--to` asks for.
-    #[value(skip)]
     Syslog,
 }
+
+words!(Format {
+    Ndjson => "ndjson", "One JSON object a line";
+    Msgpack => "msgpack", "One MessagePack map after the other, as Fluentd's exec input reads them";
+    Csv => "csv", "One line of comma-separated values a record, below a line with their names";
+    Text => "text", "One line for people, in local time";
+    Export => "export", "The entries of journal files, all of them, as `journalctl -o export` prints them";
+    JournalJson => "journal-json", "The entries of journal files, all of them, as `journalctl -o json --all` prints them";
+});
 
 impl Format {
     /// The format, if it is one of journal entries rather than of records.
@@ -113,6 +121,8 @@ pub struct Settings {
     pub syslog: SyslogSettings,
     /// No record has more bytes, its line end included.
     pub max_record: Option<usize>,
+    /// The zone of local times, in lines for people and in old syslog messages.
+    pub zone: TimeZone,
 }
 
 /// Buffers for so many tags are kept from one batch to the next.
@@ -213,11 +223,11 @@ impl Encoder {
             Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
             Format::Csv => return Encoder::Csv(Csv::default()),
-            Format::Text => return Encoder::Text(TextView::new(TimeZone::system(), settings.color)),
+            Format::Text => return Encoder::Text(TextView::new(settings.zone.clone(), settings.color)),
             Format::Export => return Encoder::Journal(journal::View::new(journal::Form::Export)),
             Format::JournalJson => return Encoder::Journal(journal::View::new(journal::Form::Json)),
             Format::Event => return Encoder::Event(EventEncoder::new(translator)),
-            Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), TimeZone::system())),
+            Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), settings.zone.clone())),
         };
         let encoder = match translator {
             Some(translator) => Encoder::Translated(translator, Box::new(encoder)),

@@ -7,25 +7,31 @@ pub mod definition;
 pub mod translate;
 
 use bumpalo::Bump;
-use clap::ValueEnum;
 
 use crate::dictionary::{self, Kind, Known};
 use crate::normalize::name;
+use crate::words::words;
 
 pub use definition::Definition;
 pub use translate::Translator;
 
 /// Whose names and types the fields of a record have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schema {
-    /// katalog's own: kata_ fields beside the journal's
+    /// katalog's own: kata_ fields beside the journal's.
     #[default]
     Kata,
-    /// The Elastic Common Schema, in dotted names
+    /// The Elastic Common Schema, in dotted names.
     Ecs,
-    /// The log data model and semantic conventions of OpenTelemetry, in dotted names
+    /// The log data model and semantic conventions of OpenTelemetry, in dotted names.
     Otel,
 }
+
+words!(Schema {
+    Kata => "kata", "katalog's own: kata_ fields beside the journal's";
+    Ecs => "ecs", "The Elastic Common Schema, in dotted names";
+    Otel => "otel", "The log data model and semantic conventions of OpenTelemetry, in dotted names";
+});
 
 /// What a field holds, in every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +152,7 @@ pub const ECS_VERSION: &str = "8.17.0";
 impl Schema {
     /// The name of a row's field; none where the schema has none.
     #[must_use]
-    pub fn name(self, row: &Row) -> Option<&'static str> {
+    pub fn field_name(self, row: &Row) -> Option<&'static str> {
         let name = match self {
             Schema::Kata => "",
             Schema::Ecs => row.ecs,
@@ -177,7 +183,7 @@ impl Schema {
     pub fn fields(self) -> Vec<(String, Type)> {
         let (kata, carrier) = self.prefixes();
         let named = |rows: &'static [Row], from: &str| {
-            rows.iter().find(|row| row.from == from).and_then(|row| Some((self.name(row)?.to_owned(), row.kind)))
+            rows.iter().find(|row| row.from == from).and_then(|row| Some((self.field_name(row)?.to_owned(), row.kind)))
         };
         let mut fields = Vec::new();
         for known in dictionary::of_payload().iter().filter(|known| known.key == known.name) {
@@ -188,7 +194,7 @@ impl Schema {
             }
         }
         fields.extend(STATED.iter().map(|(name, kind)| (format!("{kata}{name}"), *kind)));
-        fields.extend(MADE.iter().filter_map(|row| Some((self.name(row)?.to_owned(), row.kind))));
+        fields.extend(MADE.iter().filter_map(|row| Some((self.field_name(row)?.to_owned(), row.kind))));
         for name in dictionary::of_carrier().iter().map(|known| known.key).chain(CONTAINER.iter().copied()) {
             let kind = if name == "MESSAGE" { Type::Words } else { Type::Text };
             fields.push(named(CARRIER, name).unwrap_or_else(|| (format!("{carrier}{name}"), kind)));

@@ -69,7 +69,7 @@ impl Translator {
     pub fn new(schema: Schema, users: &[String], for_events: bool) -> Translator {
         let (kata, _) = schema.prefixes();
         let own = |name: &str| Name::new(&format!("{kata}{name}"));
-        let find = |from: &str| PAYLOAD.iter().find(|row| row.from == from).and_then(|row| schema.name(row));
+        let find = |from: &str| PAYLOAD.iter().find(|row| row.from == from).and_then(|row| schema.field_name(row));
         let named = |from: &str| find(from).map_or_else(|| own(from), Name::new);
         let tables = Tables {
             schema,
@@ -80,7 +80,7 @@ impl Translator {
             time: named("time"),
             time_text: own("time"),
             level: named("level"),
-            made: MADE.each_ref().map(|row| schema.name(row).map(Name::new)),
+            made: MADE.each_ref().map(|row| schema.field_name(row).map(Name::new)),
             component: own("component"),
             format: own("format"),
             guest: own("guest"),
@@ -118,7 +118,7 @@ fn targets(schema: Schema, prefix: &str, rows: &[Row]) -> Vec<Target> {
         let own = format!("{prefix}{}", String::from_utf8_lossy(name::mapped(known.key.as_bytes(), &bump)));
         let row = rows.iter().find(|row| row.from == known.key);
         Target {
-            name: Name::new(row.and_then(|row| schema.name(row)).unwrap_or(&own)),
+            name: Name::new(row.and_then(|row| schema.field_name(row)).unwrap_or(&own)),
             own: Name::new(&own),
             kind: row.map_or(Type::Text, |row| row.kind),
             is_host: row.is_some_and(|row| row.is_host),

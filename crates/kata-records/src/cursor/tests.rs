@@ -49,7 +49,7 @@ fn both_ways_as_journalctl_writes_it() {
 
 #[test]
 fn each_of_a_real_export_comes_back_as_it_was() {
-    let printed = include_str!("../source/journal/order/journalctl-252.txt");
+    let printed = include_str!("../../../../src/source/journal/order/journalctl-252.txt");
     let cursors: Vec<_> = printed.lines().filter(|line| line.starts_with("s=")).collect();
     assert_eq!(cursors.len(), 70);
     for cursor in cursors {

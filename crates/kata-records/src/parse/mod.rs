@@ -12,9 +12,9 @@ use crate::carrier::Entry;
 use crate::component::Component;
 use crate::dictionary::{KeyId, Sought};
 use crate::flaw::{Flaw, Flaws};
+use crate::input_format::InputFormat;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
-use crate::source::InputFormat;
 use crate::text::go_format_error;
 
 /// What the message of an entry says.

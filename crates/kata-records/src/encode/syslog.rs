@@ -11,6 +11,7 @@ use super::event::Events;
 use crate::flaw::Flaw;
 use crate::names;
 use crate::record::{Facts, Level, Record, Value};
+use crate::words::words;
 
 /// Names in structured data have no more characters (RFC 5424, section 6).
 const NAME: usize = 32;
@@ -27,17 +28,22 @@ const LEFT: usize = 320;
 const INFORMATIONAL: u8 = 6;
 
 /// The form of messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyslogFormat {
-    /// With structured data, which holds the fields of the record
+    /// With structured data, which holds the fields of the record.
     #[default]
     Rfc5424,
-    /// The old form: local time without a year, and no fields
+    /// The old form: local time without a year, and no fields.
     Rfc3164,
 }
 
+words!(SyslogFormat {
+    Rfc5424 => "rfc5424", "With structured data, which holds the fields of the record";
+    Rfc3164 => "rfc3164", "The old form: local time without a year, and no fields";
+});
+
 /// The part of the system that a message comes from (RFC 5424, section 6.2.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of syslog(3)")]
 pub enum Facility {
@@ -64,6 +70,29 @@ pub enum Facility {
     Local7,
 }
 
+words!(Facility {
+    Kern => "kern", "";
+    User => "user", "";
+    Mail => "mail", "";
+    Daemon => "daemon", "";
+    Auth => "auth", "";
+    Syslog => "syslog", "";
+    Lpr => "lpr", "";
+    News => "news", "";
+    Uucp => "uucp", "";
+    Cron => "cron", "";
+    Authpriv => "authpriv", "";
+    Ftp => "ftp", "";
+    Local0 => "local0", "";
+    Local1 => "local1", "";
+    Local2 => "local2", "";
+    Local3 => "local3", "";
+    Local4 => "local4", "";
+    Local5 => "local5", "";
+    Local6 => "local6", "";
+    Local7 => "local7", "";
+});
+
 /// What messages are like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyslogSettings {
@@ -77,7 +106,7 @@ pub struct SyslogSettings {
     pub enterprise: u32,
     /// A message is a line: line ends inside it are written as `\n`.
     pub lines: bool,
-    /// The host of entries that name none; the name of this one where it is empty.
+    /// The host of entries that name none.
     pub hostname: String,
     /// Fields that are not the payload's and go into the structured data all the same.
     pub own: Vec<String>,
@@ -98,10 +127,7 @@ pub struct Syslog {
 impl Syslog {
     /// An encoder; the zone is that of times in the old form.
     #[must_use]
-    pub fn new(mut settings: SyslogSettings, zone: TimeZone) -> Syslog {
-        if settings.hostname.is_empty() {
-            settings.hostname = String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned();
-        }
+    pub fn new(settings: SyslogSettings, zone: TimeZone) -> Syslog {
         let element = format!("kata@{}", settings.enterprise);
         Syslog { settings, zone, element, message: Vec::new(), value: Vec::new() }
     }

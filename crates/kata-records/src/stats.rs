@@ -1,0 +1,303 @@
+//! The counters of a run: what was read, what became of it, and why.
+
+use std::collections::BTreeMap;
+
+use crate::component::Component;
+use crate::flaw::Flaw;
+use crate::record::{Facts, Level};
+use crate::time::Stamp;
+
+/// Why an entry was read and no record written for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Dropped {
+    /// Neither its identifier nor its content is Kata's.
+    Others,
+    /// It is Kata's, but of a component that was not asked for.
+    Component,
+    /// A line with nothing in it.
+    Blank,
+    /// A line that `journalctl` prints between entries, such as the start of a boot.
+    Marker,
+    /// Another journal file has it too, and its copy was taken.
+    Repeated,
+}
+
+impl Dropped {
+    /// Every reason, in the order of the statistics.
+    pub const ALL: &'static [Dropped] =
+        &[Dropped::Others, Dropped::Component, Dropped::Blank, Dropped::Marker, Dropped::Repeated];
+
+    /// The name that stands in the statistics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dropped::Others => "others",
+            Dropped::Component => "component",
+            Dropped::Blank => "blank",
+            Dropped::Marker => "marker",
+            Dropped::Repeated => "repeated",
+        }
+    }
+}
+
+/// The counters of a run, or of one batch of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries that were read.
+    pub read: u64,
+    /// Records that were written.
+    pub written: u64,
+    /// Records of entries that are not Kata's and pass unchanged.
+    pub passed: u64,
+    /// Records with flaws.
+    pub flawed: u64,
+    /// Messages that journald says it threw away.
+    pub suppressed: u64,
+    /// Records that no receiver took.
+    pub refused: u64,
+    /// Records for which the spool had no room.
+    pub overflowed: u64,
+    /// Members of archives that are no logs.
+    pub members: u64,
+    /// Bytes of entries.
+    pub bytes_in: u64,
+    /// Bytes that the receiver has.
+    pub bytes_out: u64,
+    /// Bytes of records on their way to the receiver.
+    pub encoded: u64,
+    /// The first and the last `kata_time`.
+    span: Option<(Stamp, Stamp)>,
+    dropped: [u64; Dropped::ALL.len()],
+    components: [u64; Component::ALL.len()],
+    levels: [u64; Level::ALL.len()],
+    flaws: [u64; Flaw::ALL.len()],
+    /// Damage by its reason.
+    pub damage: BTreeMap<&'static str, u64>,
+    /// The time of the last record.
+    latest: Option<Stamp>,
+}
+
+impl Stats {
+    /// Counts one entry of the input.
+    pub fn read(&mut self, bytes: usize) {
+        self.read += 1;
+        self.bytes_in += bytes as u64;
+    }
+
+    /// Counts one record, by what katalog says about it; none for an entry of others that passes unchanged.
+    pub fn wrote(&mut self, facts: Option<&Facts>) {
+        self.written += 1;
+        let Some(facts) = facts else {
+            self.passed += 1;
+            return;
+        };
+        self.components[facts.component as usize] += 1;
+        if let Some(time) = &facts.time {
+            self.saw(time);
+            self.latest = Some(*time);
+        }
+        if let Some(level) = facts.level {
+            self.levels[level as usize] += 1;
+        }
+        if !facts.flaws.is_empty() {
+            self.flawed += 1;
+            for flaw in facts.flaws.iter() {
+                self.flaws[flaw as usize] += 1;
+            }
+        }
+    }
+
+    /// Extends the span by a time.
+    #[inline]
+    fn saw(&mut self, time: &Stamp) {
+        match &mut self.span {
+            // Mostly they come in their order.
+            Some((_, last)) if *time > *last => *last = *time,
+            Some((first, _)) if *time < *first => *first = *time,
+            Some(_) => {}
+            None => self.span = Some((*time, *time)),
+        }
+    }
+
+    /// The first and the last `kata_time` of records, whatever their order; none if no record has one.
+    #[must_use]
+    pub fn span(&self) -> Option<&(Stamp, Stamp)> {
+        self.span.as_ref()
+    }
+
+    /// Counts one entry that no record was written for.
+    pub fn dropped(&mut self, reason: Dropped) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    /// Counts entries that it was not necessary to read.
+    pub fn passed_over(&mut self, reason: Dropped, entries: u64) {
+        self.read += entries;
+        self.dropped[reason as usize] += entries;
+    }
+
+    /// Counts what of an input could not be read.
+    pub fn damage(&mut self, reason: &'static str, count: u64) {
+        *self.damage.entry(reason).or_default() += count;
+    }
+
+    /// How much of the inputs could not be read, in fields, entries and whatever else is damaged.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damage.values().sum()
+    }
+
+    /// Counts messages that journald says it threw away before anybody could read them.
+    pub fn suppressed(&mut self, messages: u64) {
+        self.suppressed += messages;
+    }
+
+    /// Counts bytes that the receiver has.
+    pub fn delivered(&mut self, bytes: u64) {
+        self.bytes_out += bytes;
+    }
+
+    /// Counts bytes of records that are on their way to the receiver.
+    pub fn encoded(&mut self, bytes: usize) {
+        self.encoded += bytes as u64;
+    }
+
+    /// Counts records that no receiver took.
+    pub fn refused(&mut self, records: u64) {
+        self.refused += records;
+    }
+
+    /// Counts records for which there was no room in the spool.
+    pub fn overflowed(&mut self, records: u64) {
+        self.overflowed += records;
+    }
+
+    /// Counts a member of an archive that is no log.
+    pub fn member_passed(&mut self) {
+        self.members += 1;
+    }
+
+    /// How many entries were read.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.read
+    }
+
+    /// How many records were written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many of the records have flaws.
+    #[must_use]
+    pub fn flawed(&self) -> u64 {
+        self.flawed
+    }
+
+    /// The time of the last record that has one.
+    #[must_use]
+    pub fn latest(&self) -> Option<Stamp> {
+        self.latest
+    }
+
+    /// The counters without parts: a name, and what it comes to.
+    #[must_use]
+    pub fn totals(&self) -> [(&'static str, u64); 9] {
+        [
+            ("read", self.read),
+            ("written", self.written),
+            ("passed", self.passed),
+            ("flawed", self.flawed),
+            ("suppressed", self.suppressed),
+            ("refused", self.refused),
+            ("overflowed", self.overflowed),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+        ]
+    }
+
+    /// The counters with parts, zeros too: what they are parts of, their names, and what they come to.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 5] {
+        [
+            ("dropped", named(Dropped::ALL, Dropped::name, &self.dropped)),
+            ("components", named(Component::ALL, Component::name, &self.components)),
+            ("levels", named(Level::ALL, Level::name, &self.levels)),
+            ("flaws", named(Flaw::ALL, Flaw::name, &self.flaws)),
+            ("damage", self.damage.iter().map(|(reason, count)| (*reason, *count)).collect()),
+        ]
+    }
+
+    /// Adds the counters of another part of the run.
+    pub fn merge(&mut self, other: &Stats) {
+        self.combine(other, u64::saturating_add);
+        if let Some((first, last)) = &other.span {
+            self.saw(first);
+            self.saw(last);
+        }
+        self.latest = other.latest.or(self.latest);
+    }
+
+    /// Takes back what was counted. Times stay: what is taken back was counted twice.
+    pub fn take_back(&mut self, counted: &Stats) {
+        self.combine(counted, u64::saturating_sub);
+    }
+
+    fn combine(&mut self, other: &Stats, with: fn(u64, u64) -> u64) {
+        let Stats {
+            read,
+            written,
+            passed,
+            flawed,
+            suppressed,
+            refused,
+            overflowed,
+            members,
+            bytes_in,
+            bytes_out,
+            encoded,
+            span: _,
+            dropped,
+            components,
+            levels,
+            flaws,
+            damage,
+            latest: _,
+        } = other;
+        for (count, other) in [
+            (&mut self.read, read),
+            (&mut self.written, written),
+            (&mut self.passed, passed),
+            (&mut self.flawed, flawed),
+            (&mut self.suppressed, suppressed),
+            (&mut self.refused, refused),
+            (&mut self.overflowed, overflowed),
+            (&mut self.members, members),
+            (&mut self.bytes_in, bytes_in),
+            (&mut self.bytes_out, bytes_out),
+            (&mut self.encoded, encoded),
+        ] {
+            *count = with(*count, *other);
+        }
+        let lists: [(&mut [u64], &[u64]); 4] = [
+            (&mut self.dropped, dropped),
+            (&mut self.components, components),
+            (&mut self.levels, levels),
+            (&mut self.flaws, flaws),
+        ];
+        for (count, other) in lists.into_iter().flat_map(|(counts, others)| counts.iter_mut().zip(others)) {
+            *count = with(*count, *other);
+        }
+        for (reason, other) in damage {
+            let count = self.damage.entry(reason).or_default();
+            *count = with(*count, *other);
+        }
+    }
+}
+
+/// Counters by the names of what they count.
+fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, counts: &[u64]) -> Vec<(&'static str, u64)> {
+    all.iter().zip(counts).map(|(value, count)| (name(*value), *count)).collect()
+}

@@ -1,0 +1,54 @@
+//! The words that users write for the values of an enum.
+
+/// A word that no value has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{word}\" is no such value: expected one of {expected}")]
+pub struct UnknownWord {
+    /// The word as it was given.
+    pub word: String,
+    /// The words that are known, separated by commas.
+    pub expected: String,
+}
+
+/// Gives an enum `ALL`, `name()`, `summary()` and `FromStr`, so that each word stands in one place.
+macro_rules! words {
+    ($Enum:ident { $($Variant:ident => $name:literal, $summary:literal;)+ }) => {
+        impl $Enum {
+            /// Every value that a user can choose, in the order of the help.
+            pub const ALL: &'static [$Enum] = &[$($Enum::$Variant),+];
+
+            /// Returns the word for this value.
+            #[must_use]
+            #[allow(unreachable_patterns, reason = "some enums have values that nobody can choose")]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($Enum::$Variant => $name,)+
+                    _ => "",
+                }
+            }
+
+            /// Returns a line of help; empty where the word says enough.
+            #[must_use]
+            #[allow(unreachable_patterns, reason = "some enums have values that nobody can choose")]
+            pub const fn summary(self) -> &'static str {
+                match self {
+                    $($Enum::$Variant => $summary,)+
+                    _ => "",
+                }
+            }
+        }
+
+        impl std::str::FromStr for $Enum {
+            type Err = $crate::words::UnknownWord;
+
+            fn from_str(word: &str) -> Result<$Enum, $crate::words::UnknownWord> {
+                let known = $Enum::ALL.iter().copied();
+                known.clone().find(|value| value.name() == word).ok_or_else(|| $crate::words::UnknownWord {
+                    word: word.to_owned(),
+                    expected: known.map($Enum::name).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    };
+}
+pub(crate) use words;

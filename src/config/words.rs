@@ -1,0 +1,64 @@
+//! The words of enums that other crates declare, as values of flags, variables and keys.
+//!
+//! The enums carry no derives of clap or serde; each lists its words once, in `ALL` and `name()`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use serde::Deserialize as _;
+use serde::de::{Deserializer, Error as _};
+
+/// An enum whose values have words.
+pub(super) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'static {
+    /// Every value that a user can choose.
+    const EVERY: &'static [Self];
+
+    /// Returns the word for this value.
+    fn word(self) -> &'static str;
+
+    /// Returns a line of help; empty where the word says enough.
+    fn help(self) -> &'static str;
+}
+
+macro_rules! words {
+    ($($Enum:ty),+ $(,)?) => {
+        $(impl Words for $Enum {
+            const EVERY: &'static [Self] = <$Enum>::ALL;
+
+            fn word(self) -> &'static str {
+                self.name()
+            }
+
+            fn help(self) -> &'static str {
+                self.summary()
+            }
+        })+
+    };
+}
+
+words!(
+    kata_records::encode::Format,
+    kata_records::encode::syslog::Facility,
+    kata_records::encode::syslog::SyslogFormat,
+    kata_records::input_format::InputFormat,
+    kata_records::normalize::Nested,
+    kata_records::schema::Definition,
+    kata_records::schema::Schema,
+    kata_records::select::Others,
+    kata_records::time::Form,
+);
+
+/// Returns the parser of a flag whose values are the words of an enum.
+pub(crate) fn words<T: FromStr<Err: fmt::Display> + Words>() -> impl TypedValueParser<Value = T> {
+    let possible = T::EVERY.iter().map(|value| {
+        let possible = PossibleValue::new(value.word());
+        if value.help().is_empty() { possible } else { possible.help(value.help()) }
+    });
+    PossibleValuesParser::new(possible).try_map(|word| word.parse::<T>().map_err(|error| error.to_string()))
+}
+
+/// Reads a key whose values are the words of an enum.
+pub(super) fn word<'de, D: Deserializer<'de>, T: Words>(deserializer: D) -> Result<Option<T>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(|error: T::Err| D::Error::custom(error))
+}

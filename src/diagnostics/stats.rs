@@ -1,0 +1,146 @@
+//! The counters of a run as text for people and as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+
+use kata_records::stats::Stats;
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+
+use super::{StatsFormat, size};
+
+/// Writes the counters in the given form.
+///
+/// # Errors
+/// If `out` fails.
+pub fn write_stats(stats: &Stats, format: StatsFormat, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        StatsFormat::Text | StatsFormat::Table => write_text(stats, out),
+        StatsFormat::Json => {
+            let mut line = serde_json::to_vec(&counters(stats)).map_err(io::Error::other)?;
+            line.push(b'\n');
+            out.write_all(&line)
+        }
+    }
+}
+
+fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
+    let width = stats.read.max(stats.written).to_string().len();
+    let mut line = |label: &str, count: u64, rest: &str| {
+        let text = format!("{label:<11}{count:>width$}{}{rest}", if rest.is_empty() { "" } else { "  " });
+        writeln!(out, "{text}")
+    };
+    line("read", stats.read, &size(stats.bytes_in))?;
+    line("written", stats.written, &size(stats.bytes_out))?;
+    for (label, count, rest) in asides(stats) {
+        if count > 0 {
+            line(label, count, &rest)?;
+        }
+    }
+    for label in ["components", "levels"] {
+        let counts = part(stats, label).to_string();
+        if !counts.is_empty() {
+            writeln!(out, "{label:<11}{counts}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns what there is to say beside the numbers of entries and records: label, count and reasons.
+pub(super) fn asides(stats: &Stats) -> [(&'static str, u64, String); 7] {
+    [
+        ("passed", stats.passed, "of others, unchanged".to_owned()),
+        ("dropped", part(stats, "dropped").total(), part(stats, "dropped").to_string()),
+        ("flawed", stats.flawed, part(stats, "flaws").to_string()),
+        ("suppressed", stats.suppressed, "by journald, never readable".to_owned()),
+        ("damaged", stats.damaged(), part(stats, "damage").to_string()),
+        ("refused", stats.refused, "by every server, set aside".to_owned()),
+        ("overflowed", stats.overflowed, "the spool was full, lost".to_owned()),
+    ]
+}
+
+/// Returns the counters as the members of a JSON object.
+pub(super) fn counters(stats: &Stats) -> impl Serialize {
+    #[derive(Serialize)]
+    struct Counters<'s> {
+        read: u64,
+        written: u64,
+        passed: u64,
+        dropped: Counts,
+        flawed: u64,
+        suppressed: u64,
+        bytes_in: u64,
+        bytes_out: u64,
+        components: Counts,
+        levels: Counts,
+        flaws: Counts,
+        #[serde(skip_serializing_if = "is_zero")]
+        refused: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        overflowed: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        members: u64,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        damage: &'s BTreeMap<&'static str, u64>,
+    }
+    Counters {
+        read: stats.read,
+        written: stats.written,
+        passed: stats.passed,
+        dropped: part(stats, "dropped"),
+        flawed: stats.flawed,
+        suppressed: stats.suppressed,
+        bytes_in: stats.bytes_in,
+        bytes_out: stats.bytes_out,
+        components: part(stats, "components"),
+        levels: part(stats, "levels"),
+        flaws: part(stats, "flaws"),
+        refused: stats.refused,
+        overflowed: stats.overflowed,
+        members: stats.members,
+        damage: &stats.damage,
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Counters with their names. Zeros are not shown.
+struct Counts(Vec<(&'static str, u64)>);
+
+/// Returns the counters of one of the parts that [`Stats::parts`] names.
+fn part(stats: &Stats, name: &str) -> Counts {
+    Counts(stats.parts().into_iter().find(|(part, _)| *part == name).map(|(_, counts)| counts).unwrap_or_default())
+}
+
+impl Counts {
+    fn total(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &(&'static str, u64)> {
+        self.0.iter().filter(|(_, count)| *count > 0)
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, count)) in self.shown().enumerate() {
+            write!(f, "{}{name} {count}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, count) in self.shown() {
+            map.serialize_entry(name, count)?;
+        }
+        map.end()
+    }
+}
