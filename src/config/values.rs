@@ -5,11 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use journal_file::{Cursor, CursorError};
 
 use crate::config::when;
 use crate::source::Boot;
 use kata_records::component::Component;
-use kata_records::cursor::{self, Cursor};
 use kata_records::split;
 use kata_records::tag::{Placeholder, Template};
 
@@ -276,7 +276,7 @@ impl FromStr for BootName {
             let count = usize::try_from(number.unsigned_abs()).ok()?;
             Some(if number > 0 { Boot::First(count - 1) } else { Boot::Before(count) })
         };
-        let boot = cursor::parse_id(text.as_bytes()).map(Boot::Id).or_else(number);
+        let boot = journal_file::parse_id(text.as_bytes()).map(Boot::Id).or_else(number);
         boot.map(|boot| BootName(Some(boot)))
             .ok_or("expected the id of a boot, 0 for the last, -1 for the one before, or 1 for the first")
     }
@@ -287,9 +287,9 @@ impl FromStr for BootName {
 pub struct After(pub Option<Cursor>);
 
 impl FromStr for After {
-    type Err = cursor::CursorError;
+    type Err = CursorError;
 
-    fn from_str(text: &str) -> Result<After, cursor::CursorError> {
+    fn from_str(text: &str) -> Result<After, CursorError> {
         if text.is_empty() { Ok(After(None)) } else { text.parse().map(|cursor| After(Some(cursor))) }
     }
 }

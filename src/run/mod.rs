@@ -1,7 +1,6 @@
 //! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
 //! whatever the number of threads.
 
-mod interest;
 mod relay;
 mod shards;
 

@@ -8,10 +8,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use journal_file::Extent;
 use memchr::memmem;
 
 use super::archive::{Name, origin};
-use super::extent::Extent;
 use super::stream::Stream;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
 use kata_records::entry::Batch;

@@ -8,7 +8,6 @@ mod codec;
 mod container;
 mod error;
 mod export;
-mod extent;
 mod files;
 mod folder;
 mod framer;
@@ -18,14 +17,14 @@ pub mod position;
 mod spill;
 mod stream;
 mod units;
-mod watch;
 
 use std::path::PathBuf;
 
-use crate::source::position::Position;
-use extent::Extent;
+use journal_file::Extent;
 use kata_records::entry::Batch;
 use kata_records::input_format::InputFormat;
+
+use crate::source::position::Position;
 
 pub use codec::Codec;
 pub use error::SourceError;

@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use journal_file::Extent;
+
 use super::codec::{self, Content};
-use super::extent::Extent;
 use super::files;
 use super::folder::Folder;
 use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use journal_file::Extent;
+
 use super::codec::Bytes;
-use super::extent::Extent;
 use super::{Input, SourceError};
 
 /// How much is unpacked at once.

@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use journal_file::Extent;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::archive::Archive;
 use super::archive::tape::Tape;
 use super::codec::{Bytes, Content, Fault};
-use super::extent::Extent;
 use super::framer::{Framer, block_within_limits};
 use super::spill::Spill;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};

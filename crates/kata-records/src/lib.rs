@@ -52,7 +52,6 @@ pub mod time;
 pub mod record;
 pub mod text;
 pub mod json;
-pub mod cursor;
 pub mod entry;
 pub mod input_format;
 pub mod carrier;

@@ -6,11 +6,11 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 
 use bumpalo::Bump;
+use journal_file::Place;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::carrier::{self, Entry};
 use crate::component::Component;
-use crate::cursor::Place;
 use crate::digits;
 use crate::encode::journal::View;
 use crate::encode::{Encoded, Encoder, Row};

@@ -1,5 +1,7 @@
 //! The configuration, compiled and checked once; immutable, and lent to every stage.
 
+mod interest;
+
 use crate::carrier::{self, Pseudo};
 use crate::encode::{self, Format};
 use crate::input_format::InputFormat;

@@ -88,15 +88,6 @@ pub fn unclean(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'))
 }
 
-/// End of a run of what names of journal fields consist of: capital letters, digits, `_`.
-#[inline]
-#[must_use]
-pub fn field_name_end(bytes: &[u8], at: usize) -> usize {
-    let within =
-        |block: Block, first: u8, last: u8| block.simd_gt(i8x16::splat(first as i8 - 1)) & below(block, last + 1);
-    find(bytes, at, |block| !(within(block, b'A', b'Z') | within(block, b'0', b'9') | eq(block, b'_')))
-}
-
 /// What `journalctl -o json` does not print as it is: `"`, `\\`, a control character, delete, and what is not ASCII.
 #[inline(always)]
 fn not_printed(block: Block) -> Block {

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use journal_file::Place;
+
 use super::{BLOCK, News};
 use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
-use kata_records::cursor::Place;
 use kata_records::encode::Row;
 use kata_records::pipeline::Chunk;
 use kata_records::stats::{Dropped, Stats};

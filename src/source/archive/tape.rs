@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use journal_file::Extent;
+
 use crate::source::codec::{Bytes, Fault, retried};
-use crate::source::extent::Extent;
 
 /// How much is passed over at once.
 const STEP: usize = 32 << 10;

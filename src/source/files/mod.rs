@@ -18,12 +18,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use journal_file::Watch;
 use log::{Log, Stage};
 use tail::{Seen, Step, Tail};
 
 use super::codec::Fault;
 use super::framer::block_within_limits;
-use super::watch::Watch;
 use super::{Damaged, Fill, Input, Settings, Source, SourceError};
 use crate::source::position::{FilePosition, Position};
 use kata_records::entry::Batch;

@@ -7,12 +7,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use journal_file::Watch;
 use tempfile::TempDir;
 
 use super::{FilesSource, family, is_pattern, open};
 use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
-use crate::source::watch::Watch;
 use crate::source::{Fill, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 

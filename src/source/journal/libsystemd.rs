@@ -13,17 +13,24 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use journal_file::{Boot, Cursor, EntryBatch, Item, Place, Range, Stem};
+use kata_records::entry::Batch;
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
-use super::damage::Damage;
-use super::dir::Stage;
-use super::payload::{MAX_FIELD, name_len};
-use super::range::{Boot, Range};
-use super::reader::{IDENTIFIER, WORTH, WORTH_FACTOR};
 use super::{Interest, JournalSettings};
 use crate::source::{Damaged, Fill, Input, Skipped, Source, SourceError};
-use kata_records::cursor::{self, Cursor, Place};
-use kata_records::entry::{Batch, Item, Stem, Stored};
+
+/// The name of the field that says who wrote an entry.
+const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
+
+/// The largest field that is read, in bytes with its name.
+const MAX_FIELD: usize = 64 << 20;
+/// The longest name of a field.
+const MAX_NAME: usize = 64;
+
+/// Files may be worth this many times their length, and at least [`WORTH`] bytes.
+const WORTH_FACTOR: u64 = 64;
+const WORTH: u64 = 64 << 20;
 
 /// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
 const MATCHES: usize = 256;
@@ -49,6 +56,8 @@ pub(in crate::source) struct LibsystemdSource<'r> {
     worth: u64,
     /// The numbers of the batch's fields, by the hash of their bytes.
     numbers: HashMap<u64, u32>,
+    /// The fields of the entry at hand.
+    items: Vec<Item>,
     /// The directory that all files are in, or the file if there is one. More is not known of where an entry stands.
     input: Input,
     skipped: u64,
@@ -65,11 +74,11 @@ pub(in crate::source) fn open<'r>(
     interest: &'r dyn Interest,
 ) -> (LibsystemdSource<'r>, Vec<SourceError>) {
     let (mut found, mut errors) = super::find(inputs, settings);
-    for packed in found.files.extract_if(.., |candidate| candidate.stage == Stage::Packed) {
+    for packed in found.extract_if(.., |file| file.compressed) {
         let cause = "it is compressed, and libsystemd reads none that is; leave out --journal-backend".to_owned();
         errors.push(SourceError::JournalRefused { input: Input::File(packed.path), cause });
     }
-    let paths: Vec<PathBuf> = found.files.into_iter().map(|candidate| candidate.path).collect();
+    let paths: Vec<PathBuf> = found.into_iter().map(|file| file.path).collect();
     let input = Input::File(common(&paths));
     let length: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
     let journal = opened(paths, &mut errors);
@@ -82,6 +91,7 @@ pub(in crate::source) fn open<'r>(
         block,
         worth: WORTH.max(length.saturating_mul(WORTH_FACTOR)),
         numbers: HashMap::new(),
+        items: Vec::new(),
         input,
         skipped: 0,
         damages: Vec::new(),
@@ -149,7 +159,7 @@ fn values(journal: &mut JournalRef, name: &str) -> systemd::Result<Vec<Vec<u8>>>
 fn boots(journal: &mut JournalRef) -> systemd::Result<Vec<[u8; 16]>> {
     let mut boots = Vec::new();
     for value in values(journal, "_BOOT_ID")? {
-        let Some(id) = cursor::parse_id(&value) else { continue };
+        let Some(id) = journal_file::parse_id(&value) else { continue };
         journal.match_flush()?.match_add("_BOOT_ID", value)?.seek_head()?;
         if journal.next()? > 0 {
             boots.push((journal.timestamp_usec()?, id));
@@ -190,6 +200,15 @@ fn is_wanted(journal: &mut JournalRef, interest: &dyn Interest) -> bool {
         }
     }
     false
+}
+
+/// The length of the name of `NAME=value`; none where no field can have that name (systemd: `journal_field_valid`).
+fn name_len(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.get(..=MAX_NAME).unwrap_or(bytes);
+    let len = head.iter().position(|byte| *byte == b'=').filter(|len| *len > 0)?;
+    let name = head.get(..len)?;
+    let allowed = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    (name.iter().all(allowed) && !name.first()?.is_ascii_digit()).then_some(len)
 }
 
 impl LibsystemdSource<'_> {
@@ -252,7 +271,7 @@ impl LibsystemdSource<'_> {
         let journal = self.journal.as_mut()?;
         let cursor = journal.cursor().ok().and_then(|text| text.parse::<Cursor>().ok()?.place());
         let Some(place) = cursor else {
-            self.note(Damage::Entry);
+            self.note("bad-entry");
             return None;
         };
         (self.range.has(&place) && (!self.scans || is_wanted(journal, self.interest))).then_some(place)
@@ -275,9 +294,9 @@ impl LibsystemdSource<'_> {
     }
 
     /// Appends the entry at hand.
-    fn put(&mut self, place: Place, batch: &mut Batch) {
+    fn put(&mut self, place: Place, batch: &mut EntryBatch) {
         let Some(mut journal) = self.journal.take() else { return };
-        let start = batch.items.len() as u32;
+        self.items.clear();
         let mut length = 0;
         journal.restart_data();
         // No writer makes an entry of this size.
@@ -287,48 +306,47 @@ impl LibsystemdSource<'_> {
                 Ok(None) => break,
                 Err(_) => {
                     // It would be the same field again the next time.
-                    self.note(Damage::Undecodable);
+                    self.note("undecodable-field");
                     break;
                 }
             };
             let bytes = field.data();
             if bytes.len() > MAX_FIELD {
-                self.note(Damage::Oversized);
+                self.note("oversized-field");
             } else if let Some(name) = name_len(bytes) {
                 if self.interest.field(bytes.get(..name).unwrap_or_default()) {
                     let item = self.item(bytes, name, batch);
-                    batch.items.push(item);
+                    self.items.push(item);
                     length += bytes.len();
                 }
             } else {
-                self.note(Damage::Name);
+                self.note("bad-name");
             }
         }
-        let end = batch.items.len() as u32;
-        batch.stored.push(Stored { place, offset: 0, start, end, stem: Stem::default(), length });
+        batch.push(place, Stem::default(), &self.items);
         self.worth = self.worth.saturating_sub(length as u64);
         self.journal = Some(journal);
     }
 
     /// A field as the batch has it, from now on.
-    fn item(&mut self, bytes: &[u8], name: usize, batch: &mut Batch) -> Item {
+    fn item(&mut self, bytes: &[u8], name: usize, batch: &mut EntryBatch) -> Item {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
         let hash = hasher.finish();
-        if let Some(number) = self.numbers.get(&hash)
-            && let Some(datum) = batch.shared.get(*number as usize)
-            && batch.arena.get(datum.start as usize..datum.end as usize) == Some(bytes)
-        {
-            return Item::shared(*number);
+        if let Some(number) = self.numbers.get(&hash) {
+            let item = Item::shared(*number);
+            let (known, value) = batch.field(item);
+            if bytes.get(..name) == Some(known) && bytes.get(name + 1..) == Some(value) {
+                return item;
+            }
         }
-        let item = batch.add_shared(bytes, name);
+        let item = batch.add_field(bytes, name, true);
         self.numbers.extend(item.number().map(|number| (hash, number)));
         item
     }
 
     #[cold]
-    fn note(&mut self, damage: Damage) {
-        let reason = damage.name();
+    fn note(&mut self, reason: &'static str) {
         match self.damages.iter_mut().find(|known| known.reason == reason) {
             Some(known) => known.count += 1,
             None => self.damages.push(Damaged { input: self.input.clone(), reason, count: 1, offset: 0 }),
@@ -350,13 +368,13 @@ impl LibsystemdSource<'_> {
 impl Source for LibsystemdSource<'_> {
     fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         batch.clear();
+        let batch = &mut batch.journal;
         batch.trim(self.block * 4);
-        batch.arena.clear();
         self.numbers.clear();
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        while batch.arena.len() + 4 * batch.items.len() + size_of::<Stored>() * batch.stored.len() < self.block {
+        while batch.size() < self.block {
             match self.next() {
                 Ok(Some(place)) => self.put(place, batch),
                 Ok(None) => {

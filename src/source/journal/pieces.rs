@@ -1,40 +1,19 @@
 //! The files of a journal in pieces, each of which can be read by itself and on any thread.
-//!
-//! A piece is some of a file's entries, one behind the other. What is read of it, and what is left out, is as if the file
-//! were read in one go; only damage that several pieces meet is counted for each of them.
 
 use std::path::PathBuf;
 
-use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
-
-use super::damage::Damage;
-use super::passed::Passed;
-use super::range::Range;
-use super::reader::Reader;
-use super::{Interest, JournalSettings, JournalSource, boots, find, refused, windows};
-use crate::source::{Damaged, Fill, Member, Skipped, Source as _, SourceError};
-use kata_records::cursor::Place;
+use journal_file::Place;
 use kata_records::entry::Batch;
 
-/// A piece has an entry for so many bytes of a batch: 512 of them in a batch of 256 KiB, which is enough that its
-/// beginning costs nothing, and so few that what they give is still in a cache of the processor when it is put in order.
-const ENTRY: usize = 512;
+use super::packed::PackedFiles;
+use super::{Interest, JournalSettings};
+use crate::source::{Damaged, Member, Skipped, SourceError};
 
 /// A file of a journal, of which piece after piece is taken.
-pub struct Pieces<'r> {
-    reader: Reader,
-    list: Vec<u32>,
-    next: usize,
-    range: Range,
-    interest: &'r dyn Interest,
-    block: usize,
-    first: Place,
-    /// Those that were read to their ends, with what they know of the file's fields.
-    spare: Vec<Piece<'r>>,
-}
+pub struct Pieces<'r>(journal_file::Pieces<'r>);
 
 /// Some entries of a file.
-pub struct Piece<'r>(Box<JournalSource<'r>>);
+pub struct Piece<'r>(journal_file::Piece<'r>);
 
 /// The files of a journal.
 pub struct Opened<'r> {
@@ -56,71 +35,39 @@ pub(in crate::source) fn open<'r>(
     block: usize,
     interest: &'r dyn Interest,
 ) -> Opened<'r> {
-    let (found, mut errors) = find(inputs, settings);
-    let windows = windows(found.files.len() + members.len());
-    let files =
-        found.files.into_par_iter().map(|candidate| (candidate.path.clone(), Reader::open(candidate.path, windows)));
-    let members = members.par_iter().map(|Member { path, extent }| {
-        (path.clone(), Reader::new(path.clone(), extent.clone(), windows).map(|reader| (reader, None)))
-    });
-    let opened: Vec<_> = files
-        .chain(members)
-        .map(|(path, opened)| {
-            let (mut reader, failure) = opened.map_err(|cause| refused(path, cause))?;
-            reader.choose(interest, &Passed::default());
-            Ok((reader, failure))
-        })
-        .collect();
-    let mut readers = Vec::new();
-    for reader in opened {
-        match reader {
-            Ok((reader, failure)) => {
-                readers.push(reader);
-                errors.extend(failure);
-            }
-            Err(error) => errors.push(error),
-        }
+    let members = members.iter().cloned().map(|Member { path, extent }| (path, extent)).collect();
+    let journal_file::Opened { files, skipped, damages, errors } =
+        journal_file::open_pieces(inputs, members, &settings.for_reader(block), interest, &PackedFiles);
+    Opened {
+        files: files.into_iter().map(Pieces).collect(),
+        skipped: skipped.into(),
+        damages: converted(damages),
+        errors: errors.into_iter().map(SourceError::from).collect(),
     }
-    let range = settings.range.resolved(|| boots(&mut readers));
-    let files: Vec<_> = readers
-        .into_par_iter()
-        .map(|mut reader| {
-            let first = reader.advance(&range, interest);
-            (reader, first)
-        })
-        .collect();
-    let (mut skipped, mut damages) = (Skipped::default(), Vec::new());
-    let mut with_entries = Vec::new();
-    for (mut reader, first) in files {
-        skipped.others += std::mem::take(&mut reader.skipped);
-        reader.damages(&mut damages);
-        let Some(first) = first else { continue };
-        let list = reader.unread();
-        with_entries.push(Pieces { reader, list, next: 0, range, interest, block, first, spare: Vec::new() });
-    }
-    Opened { files: with_entries, skipped, damages, errors }
+}
+
+fn converted(damages: Vec<journal_file::Damaged>) -> Vec<Damaged> {
+    damages.into_iter().map(Damaged::from).collect()
 }
 
 impl<'r> Pieces<'r> {
     /// The first entry that is wanted.
     #[must_use]
     pub fn first(&self) -> Place {
-        self.first
+        self.0.first()
     }
 
     /// When the first entry of the next piece was written, in microseconds since 1970; none where there is no further
     /// piece. It says which piece is likely to be needed next, and nothing depends on it.
     #[must_use]
     pub fn time(&mut self) -> Option<u64> {
-        let at = *self.list.get(self.next)?;
-        Some(self.reader.file.head(at).map_or(0, |head| head.realtime))
+        self.0.time()
     }
 
     /// How far it was taken, in bytes of the file, about.
     #[must_use]
     pub fn done(&self) -> u64 {
-        let (taken, all) = (self.next as u128, self.list.len().max(1) as u128);
-        (u128::from(self.reader.file.end()) * taken / all) as u64
+        self.0.done()
     }
 
     /// The next piece.
@@ -128,58 +75,41 @@ impl<'r> Pieces<'r> {
     /// # Errors
     /// If the file can no longer be read.
     pub fn take(&mut self) -> Option<Result<Piece<'r>, SourceError>> {
-        let end = self.list.len().min(self.next + (self.block / ENTRY).max(1));
-        let list = self.list.get(self.next..end).filter(|list| !list.is_empty())?.to_vec();
-        self.next = end;
-        let reader = match self.reader.part(list) {
-            Ok(reader) => reader,
-            Err(cause) => return Some(Err(refused(self.reader.path.clone(), cause))),
-        };
-        let new = || Piece(Box::new(JournalSource::new(self.range, self.block, self.interest)));
-        let mut piece = self.spare.pop().unwrap_or_else(new);
-        let source = &mut piece.0;
-        source.readers.clear();
-        source.places.clear();
-        source.add(reader);
-        Some(Ok(piece))
+        Some(self.0.take()?.map(Piece).map_err(SourceError::from))
     }
 
     /// Gives a piece back that was read to its end, for what it knows.
     pub fn put_back(&mut self, piece: Piece<'r>) {
-        self.spare.push(piece);
+        self.0.put_back(piece.0);
     }
 
     /// The most bytes that its entries may have together.
     #[must_use]
     pub fn most_worth(&self) -> u64 {
-        self.reader.most_worth()
+        self.0.most_worth()
     }
 
     /// Says that the rest of the file is left out, because an entry made it worth too much.
     #[must_use]
     pub fn leave(&mut self) -> Vec<Damaged> {
-        self.next = self.list.len();
-        self.reader.file.damages.note(Damage::Oversized, self.reader.at);
-        let mut damages = Vec::new();
-        self.reader.damages(&mut damages);
-        damages
+        converted(self.0.leave())
     }
 }
 
 impl Piece<'_> {
     /// Clears the batch and fills it with the entries that come next. False at the end of the piece.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
-        // A journal that is not followed does not fail: what it cannot read is damage.
-        matches!(self.0.fill(batch), Ok(Fill::More))
+        batch.clear();
+        self.0.fill(&mut batch.journal)
     }
 
     /// What was passed over since this was asked last.
     pub fn skipped(&mut self) -> Skipped {
-        self.0.skipped()
+        self.0.skipped().into()
     }
 
     /// What could not be read since this was asked last.
     pub fn damages(&mut self) -> Vec<Damaged> {
-        self.0.damages()
+        converted(self.0.damages())
     }
 }

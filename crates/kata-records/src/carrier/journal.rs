@@ -2,13 +2,12 @@
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
+use journal_file::{Entry as JournalEntry, Item};
 use memchr::memchr2;
 
 use super::{Entry, Met, Pseudo, Transport, as_text};
-use crate::cursor;
 use crate::dictionary::{self, KeyId, Keys};
 use crate::digits;
-use crate::entry::{Item, JournalEntry};
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
 use crate::names::{self, Names};
@@ -101,7 +100,7 @@ pub(super) fn stored<'b>(
     let mut add = |key: &'static [u8], value: &'b [u8]| entry.fields.push(Pair::text(key, Text::clean(value)));
     let decimal = |number: u64| &*bump.alloc_slice_copy(itoa::Buffer::new().format(number).as_bytes());
     if pseudo.cursor {
-        let mut text = Vec::with_capacity(cursor::MAX_LENGTH);
+        let mut text = Vec::with_capacity(journal_file::MAX_LENGTH);
         place.write_to(&mut text);
         add(b"__CURSOR", bump.alloc_slice_copy(&text));
     }

@@ -7,9 +7,10 @@ mod journal;
 mod syslog;
 
 use bumpalo::Bump;
+use journal_file::Entry as JournalEntry;
 
 use crate::dictionary::{KeyId, Sought};
-use crate::entry::{Body, Framing, JournalEntry, Raw};
+use crate::entry::{Body, Framing, Raw};
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
 use crate::json;

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use head::Heads;
+use journal_file::{Entry as JournalEntry, Item, Stem};
 use numbers::Numbers;
 
 use super::shared::{Run, Shared};
-use crate::entry::{Item, JournalEntry, Stem};
 use crate::names::Bits;
 use crate::scan;
 
@@ -267,42 +267,32 @@ fn is_text(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use journal_file::{EntryBatch, Place};
+
     use super::*;
-    use crate::cursor::Place;
-    use crate::entry::{Batch, Body, Stored};
     use crate::names;
 
     /// A batch of entries with these fields, each of which it has once for each time that it is named. Every other one may
     /// be shared.
-    fn batch(entries: &[&[(&str, &str)]]) -> Batch {
-        let mut batch = Batch::default();
+    fn batch(entries: &[&[(&str, &str)]]) -> EntryBatch {
+        let mut batch = EntryBatch::default();
+        let mut shared = false;
         for fields in entries {
-            let first = batch.items.len() as u32;
+            let mut items = Vec::new();
             for (name, value) in *fields {
-                let start = batch.arena.len();
-                batch.arena.extend_from_slice(format!("{name}={value}").as_bytes());
-                let item = batch.add_field(start, name.len(), batch.items.len().is_multiple_of(2));
-                batch.items.push(item);
+                shared = !shared;
+                items.push(batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
             }
-            let end = batch.items.len() as u32;
-            batch.stored.push(Stored {
-                place: Place::default(),
-                offset: 0,
-                start: first,
-                end,
-                stem: Stem::default(),
-                length: 0,
-            });
+            batch.push(Place::default(), Stem::default(), &items);
         }
         batch
     }
 
     /// What is written of a batch, one entry on each line, without its head.
-    fn json(view: &mut View, batch: &Batch) -> Vec<String> {
+    fn json(view: &mut View, batch: &EntryBatch) -> Vec<String> {
         let mut out = Vec::new();
         view.begin();
-        for raw in batch.entries() {
-            let Body::Journal(entry) = raw.body else { panic!("{raw:?}") };
+        for entry in batch.entries() {
             view.encode(&entry, &mut out);
         }
         let head = format!("\"_BOOT_ID\":\"{}\",", "0".repeat(32));
@@ -332,18 +322,13 @@ mod tests {
         let fields =
             [("A", "1", true), ("B", "2", false), ("C", "3", true), ("A", "4", false), ("_BOOT_ID", "5", true)];
         let batch = |with_stems: bool| {
-            let mut batch = Batch::default();
-            let items = fields.map(|(name, value, shared)| {
-                let start = batch.arena.len();
-                batch.arena.extend_from_slice(format!("{name}={value}").as_bytes());
-                batch.add_field(start, name.len(), shared)
-            });
+            let mut batch = EntryBatch::default();
+            let items = fields
+                .map(|(name, value, shared)| batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
             for (number, indices) in entries {
-                let start = batch.items.len() as u32;
-                batch.items.extend(indices.bytes().map(|index| items[usize::from(index - b'0')]));
-                let end = batch.items.len() as u32;
+                let items: Vec<Item> = indices.bytes().map(|index| items[usize::from(index - b'0')]).collect();
                 let stem = if with_stems && number > 0 { Stem { number, items: 2 } } else { Stem::default() };
-                batch.stored.push(Stored { place: Place::default(), offset: 0, start, end, stem, length: 0 });
+                batch.push(Place::default(), stem, &items);
             }
             batch
         };
@@ -352,8 +337,7 @@ mod tests {
             let written = [false, true, true].map(|with_stems| {
                 let mut out = b"of another batch".to_vec();
                 view.begin();
-                for raw in batch(with_stems).entries() {
-                    let Body::Journal(entry) = raw.body else { panic!("{raw:?}") };
+                for entry in batch(with_stems).entries() {
                     view.encode(&entry, &mut out);
                 }
                 String::from_utf8(out).unwrap()

@@ -1,7 +1,8 @@
 //! What `journalctl` says of an entry before its fields. Of one entry after the other most of it is the same.
 
+use journal_file::Place;
+
 use super::Form;
-use crate::cursor::Place;
 use crate::digits::{self, Eight};
 
 /// Words that are copied at once, whatever their length.

@@ -1,0 +1,201 @@
+//! Entries of journal files in memory: a batch of them owns their fields, so it can go to any thread and outlive the files.
+//!
+//! Entries have most of their fields in common with others. A batch holds each such field once, and an entry is a list of
+//! items that name its fields. It is filled, worked on, and filled again; its buffers are kept.
+
+use crate::cursor::Place;
+
+/// A field of an entry of a journal: one that other entries of the batch may have too, or one that it alone has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item(u32);
+
+impl Item {
+    /// The shared field of this number.
+    #[inline]
+    #[must_use]
+    pub fn shared(number: u32) -> Item {
+        Item(number << 1)
+    }
+
+    /// The number of a shared field in its batch; none where the entry alone has the field.
+    #[inline]
+    #[must_use]
+    pub fn number(self) -> Option<u32> {
+        (self.0 & 1 == 0).then_some(self.0 >> 1)
+    }
+}
+
+/// The first items of an entry, which others of the batch have in the same way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stem {
+    /// Which one it is in the batch, from 1; 0 where there is none.
+    pub number: u32,
+    /// How many items.
+    pub items: u32,
+}
+
+/// An entry of a journal file.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'b> {
+    /// Where it stands in the journal; that has the times too.
+    pub place: &'b Place,
+    /// Its fields in the order of the file. A field may be there twice.
+    pub items: &'b [Item],
+    /// What it has in common with others, all at once.
+    pub stem: Stem,
+    /// Where it begins in its file, in bytes.
+    pub offset: u64,
+    /// The length of its fields together.
+    length: usize,
+    batch: &'b EntryBatch,
+}
+
+impl<'b> Entry<'b> {
+    /// The name and the value of a field of this entry.
+    #[inline]
+    #[must_use]
+    pub fn field(&self, item: Item) -> (&'b [u8], &'b [u8]) {
+        self.batch.field(item)
+    }
+
+    /// The length of its fields together, in bytes.
+    #[inline]
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How many shared fields the batch has; numbers are below.
+    #[inline]
+    #[must_use]
+    pub fn shared_by_batch(&self) -> usize {
+        self.batch.shared.len()
+    }
+}
+
+/// A field of a journal, `NAME=value`, as a span of the arena.
+#[derive(Clone, Copy, Debug)]
+struct Datum {
+    start: u32,
+    end: u32,
+    /// The length of the name.
+    name: u32,
+}
+
+/// An entry of a journal, its fields as a span of the batch's items.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub(crate) place: Place,
+    pub(crate) offset: u64,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    pub(crate) stem: Stem,
+    /// The length of its fields together, in bytes.
+    pub(crate) length: usize,
+}
+
+/// Entries together with their fields.
+///
+/// Buffers are kept from one filling to the next, so the steady state allocates nothing; what a giant entry made of them
+/// is given back.
+#[derive(Debug, Default)]
+pub struct EntryBatch {
+    /// The bytes of all fields, one behind the other.
+    pub(crate) arena: Vec<u8>,
+    /// The fields that entries may have in common, by their numbers.
+    shared: Vec<Datum>,
+    /// The fields that one of them alone has.
+    own: Vec<Datum>,
+    /// For each entry its fields.
+    pub(crate) items: Vec<Item>,
+    /// The entries in order.
+    pub(crate) stored: Vec<Stored>,
+}
+
+impl EntryBatch {
+    /// Forgets all entries and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.shared.clear();
+        self.own.clear();
+        self.items.clear();
+        self.stored.clear();
+    }
+
+    /// The entries in their order.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.stored.iter().map(|stored| {
+            let items = &self.items[stored.start as usize..stored.end as usize];
+            let Stored { place, stem, offset, length, .. } = stored;
+            Entry { place, items, stem: *stem, offset: *offset, length: *length, batch: self }
+        })
+    }
+
+    /// The name and the value of a field.
+    #[inline]
+    #[must_use]
+    pub fn field(&self, item: Item) -> (&[u8], &[u8]) {
+        let index = (item.0 >> 1) as usize;
+        let datum = if item.0 & 1 == 0 { &self.shared[index] } else { &self.own[index] };
+        let (name, value) = self.arena[datum.start as usize..datum.end as usize].split_at(datum.name as usize);
+        (name, value.get(1..).unwrap_or_default())
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+    }
+
+    /// The length of all fields together, each counted once. Costs a walk over the fields.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let fields = self.shared.iter().chain(&self.own);
+        fields.map(|datum| u64::from(datum.end - datum.start)).sum()
+    }
+
+    /// How much room its entries take, in bytes. Costs nothing.
+    #[inline]
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.arena.len() + 4 * self.items.len() + size_of::<Stored>() * self.stored.len()
+    }
+
+    /// Adds a field, `NAME=value` with a name of that length, which entries that are added later may have.
+    pub fn add_field(&mut self, field: &[u8], name: usize, shared: bool) -> Item {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(field);
+        self.add_last(start, name.min(field.len()), shared)
+    }
+
+    /// Adds an entry with these of the batch's fields; of the stem as many items as there are.
+    pub fn push(&mut self, place: Place, stem: Stem, items: &[Item]) {
+        let start = self.items.len() as u32;
+        self.items.extend_from_slice(items);
+        let datum = |item: &Item| self.field(*item);
+        let length = items.iter().map(datum).map(|(name, value)| name.len() + 1 + value.len()).sum();
+        let stem = Stem { items: stem.items.min(items.len() as u32), ..stem };
+        self.stored.push(Stored { place, offset: 0, start, end: self.items.len() as u32, stem, length });
+    }
+
+    /// Gives back what the buffers hold beyond `limit` bytes. Only an empty batch can be trimmed.
+    pub fn trim(&mut self, limit: usize) {
+        debug_assert!(self.is_empty(), "the entries would lose their bytes");
+        self.arena.shrink_to(limit);
+    }
+
+    /// Adds what stands in the arena from `start` on as a field, with a name of that length.
+    #[inline]
+    pub(crate) fn add_last(&mut self, start: usize, name: usize, shared: bool) -> Item {
+        let fields = if shared { &mut self.shared } else { &mut self.own };
+        let item = Item((fields.len() as u32) << 1 | u32::from(!shared));
+        fields.push(Datum { start: start as u32, end: self.arena.len() as u32, name: name as u32 });
+        item
+    }
+}

@@ -1,0 +1,85 @@
+//! Fields of an entry on their way from a file into a batch: each is read once, and stands in a batch once.
+
+use super::cache::{Cache, Known, key};
+use super::file::JournalFile;
+use super::payload;
+use crate::batch::{EntryBatch, Item};
+use crate::journal::Interest;
+
+/// The fields of one entry.
+pub(super) struct Fields<'s> {
+    pub(super) file: &'s mut JournalFile,
+    /// The place of the file among those of the source.
+    pub(super) index: usize,
+    /// The furthest field that was met in the file: what is behind it was not met yet.
+    pub(super) furthest: &'s mut u32,
+    /// Somebody may be writing it: what cannot be read may be half written, and what one entry has, others may have that
+    /// are not linked yet.
+    pub(super) lives: bool,
+    pub(super) cache: &'s mut Cache,
+    pub(super) interest: &'s dyn Interest,
+    pub(super) batch: &'s mut EntryBatch,
+    /// The length of the fields together, in bytes.
+    pub(super) length: usize,
+}
+
+/// The fields of an entry have more bytes than any writer's.
+pub(super) struct Oversized;
+
+impl Fields<'_> {
+    /// Appends those at these offsets that are wanted. False where one could not be read, so that another entry with it
+    /// need not get the same.
+    ///
+    /// # Errors
+    /// Stops before the entry becomes larger than any that a writer makes.
+    #[inline]
+    pub(super) fn put(&mut self, offsets: &[u32]) -> Result<bool, Oversized> {
+        let mut sound = true;
+        for at in offsets {
+            if self.length > payload::MAX_FIELD {
+                return Err(Oversized);
+            }
+            let key = key(self.index, *at);
+            let known = if *at > *self.furthest {
+                *self.furthest = *at;
+                Known::No
+            } else {
+                self.cache.find(key)
+            };
+            let (item, length) = match known {
+                Known::Here(here) => (Item::shared(here.number), here.length as usize),
+                Known::Unwanted => continue,
+                Known::Elsewhere(kept) => {
+                    let bytes = self.cache.bytes(&kept);
+                    let (item, length) = (self.batch.add_field(bytes, kept.name as usize, true), bytes.len());
+                    self.cache.number(key, item.number().unwrap_or_default());
+                    (item, length)
+                }
+                Known::No => {
+                    let from = self.batch.arena.len();
+                    let Ok(datum) = self.file.data(*at, &mut self.batch.arena, |name| self.interest.field(name)) else {
+                        sound = false;
+                        if !self.lives {
+                            // It may have cost much to find that out.
+                            self.cache.keep(key, b"", 0, 0);
+                        }
+                        continue;
+                    };
+                    if !datum.wanted {
+                        self.cache.keep(key, b"", 0, 0);
+                        continue;
+                    }
+                    let item = self.batch.add_last(from, datum.name_len, datum.shared || self.lives);
+                    let bytes = self.batch.arena.get(from..).unwrap_or_default();
+                    if let Some(number) = item.number() {
+                        self.cache.keep(key, bytes, datum.name_len as u32, number);
+                    }
+                    (item, bytes.len())
+                }
+            };
+            self.batch.items.push(item);
+            self.length += length;
+        }
+        Ok(sound)
+    }
+}

@@ -1,0 +1,308 @@
+//! Journals that are being written: when to look for more entries, and which files there are by now.
+//!
+//! A writer maps its files, so the system does not tell of what it writes. journald says so itself, by a length that it
+//! sets anew, at most every 250 ms (systemd: `journal_file_post_change`). So while entries come, the headers are read
+//! every few milliseconds, and after a quiet second the directories are waited on.
+//!
+//! A file is known by its device, its inode and its path as long as it is there, and by the id in its header: it may get
+//! another name (rotation), or become another file with the same contents (btrfs). What was archived and deleted between
+//! two looks is lost; what was only archived is found by its id, which is new. An inode by itself says nothing once a file
+//! is closed, because the next file may get it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::dir::{self, Candidate, Found, Stage};
+use super::reader::{Life, Reader};
+use crate::error::Refusal;
+use crate::journal::{Damaged, JournalReader, Settings, find};
+use crate::open::OpenFile;
+use crate::watch::Watch;
+
+/// While entries come, the time between two looks: from the one, which is for a stream of them, to the other.
+const SHORTEST: Duration = Duration::from_millis(2);
+const LONGEST: Duration = Duration::from_millis(10);
+/// For how long after an entry another one is expected.
+const BUSY: Duration = Duration::from_secs(1);
+/// The time between two looks where nothing happens.
+const QUIET: Duration = Duration::from_secs(1);
+/// The time between two searches for new files, if nothing tells of one.
+const SEARCH: Duration = Duration::from_secs(5);
+/// When a file that has no header yet is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+/// How often it is tried before it is taken for damaged. Later searches try it again and say nothing.
+const TRIES: u8 = 10;
+/// How often files are searched for at the beginning, until no new one appears meanwhile.
+const FIRST_SEARCHES: usize = 3;
+
+/// A file that is or was read.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    device: u64,
+    inode: u64,
+    file_id: [u8; 16],
+    /// The source of its sequence numbers, and the last one that it had when it was opened.
+    seqnum_id: [u8; 16],
+    seqnum: u64,
+}
+
+impl Known {
+    fn is(&self, candidate: &Candidate) -> bool {
+        (self.device, self.inode) == (candidate.device, candidate.inode)
+    }
+}
+
+/// What following needs to know beside the files that are open.
+pub(super) struct Follow<'r> {
+    inputs: Vec<PathBuf>,
+    settings: Settings,
+    opener: &'r dyn OpenFile,
+    /// The files that are there, by their paths.
+    known: HashMap<PathBuf, Known>,
+    /// How often files were tried that cannot be opened.
+    refused: HashMap<PathBuf, u8>,
+    watch: Watch,
+    /// Entries are expected until then.
+    busy: Instant,
+    /// The time to the next look, while entries are expected.
+    pause: Duration,
+    /// The last look.
+    looked: Instant,
+    /// The next search for new files.
+    search: Instant,
+}
+
+/// What a search has shown.
+#[derive(Default)]
+struct Search {
+    /// Files that were not there before.
+    fresh: Vec<Reader>,
+    /// Files that cannot be opened.
+    damages: Vec<Damaged>,
+}
+
+impl<'r> Follow<'r> {
+    pub(super) fn new(inputs: &[PathBuf], settings: &Settings, opener: &'r dyn OpenFile) -> Follow<'r> {
+        let now = Instant::now();
+        Follow {
+            inputs: inputs.to_vec(),
+            settings: settings.clone(),
+            opener,
+            known: HashMap::new(),
+            refused: HashMap::new(),
+            watch: Watch::new(),
+            busy: now + BUSY,
+            pause: SHORTEST,
+            looked: now,
+            search: now + SEARCH,
+        }
+    }
+
+    /// Adds to the files of the beginning those that have appeared meanwhile, until no more do.
+    pub(super) fn begin(&mut self, windows: usize, readers: &mut Vec<Reader>) {
+        for _ in 0..FIRST_SEARCHES {
+            let found = self.search(windows, &mut readers.iter_mut().collect::<Vec<_>>());
+            if found.fresh.is_empty() {
+                break;
+            }
+            readers.extend(found.fresh);
+        }
+    }
+
+    /// Takes note of a file that was opened, and lets it be followed. `false` if it is open already.
+    pub(super) fn admit(&mut self, candidate: &Candidate, reader: &mut Reader) -> bool {
+        let header = reader.file.header();
+        let known = Known {
+            device: candidate.device,
+            inode: candidate.inode,
+            file_id: header.file_id,
+            seqnum_id: header.seqnum_id,
+            seqnum: header.tail_entry_seqnum,
+        };
+        reader.follow();
+        if candidate.stage != Stage::Current {
+            // It has this name, so all was written before it was opened.
+            reader.life = Life::Over;
+        }
+        self.known.insert(candidate.path.clone(), known).is_none_or(|before| !before.is(candidate))
+    }
+
+    /// Takes note of a file that could not be opened at the beginning. `true` if that is to be said: where a file has no
+    /// header, its writer may be about to write it.
+    pub(super) fn refuse(&mut self, path: &Path, cause: &Refusal) -> bool {
+        let said = matches!(cause, Refusal::Unreadable(_));
+        self.refused.insert(path.to_owned(), if said { TRIES } else { 0 });
+        said
+    }
+
+    /// The files that there are now. Beside a file that was named, also those that were archived from there since it was
+    /// opened; there may have been several of them.
+    fn find(&self) -> (Found, bool) {
+        let (mut found, errors) = find(&self.inputs, &self.settings, self.opener);
+        for input in &self.inputs {
+            let mut archived = dir::archived_from(input, self.opener);
+            archived.files.retain(|candidate| match candidate.stage {
+                Stage::Archived { seqnum_id, seqnum, .. } => {
+                    let known = self.known.values().filter(|known| known.seqnum_id == seqnum_id);
+                    known.map(|known| known.seqnum).max().is_some_and(|known| seqnum > known)
+                        || self.known.get(&candidate.path).is_some_and(|known| known.is(candidate))
+                }
+                _ => false,
+            });
+            found.files.append(&mut archived.files);
+            found.directories.append(&mut archived.directories);
+        }
+        (found, errors.is_empty())
+    }
+
+    /// Looks which files there are, opens those that are new, and tells those that are open what became of them.
+    fn search(&mut self, windows: usize, open: &mut [&mut Reader]) -> Search {
+        let (mut found, mut complete) = self.find();
+        if self.watch.add(&found.directories) {
+            // Something may have come into a directory before it was watched.
+            (found, complete) = self.find();
+        }
+        let mut search = Search::default();
+        let before = std::mem::take(&mut self.known);
+        let mut refused = std::mem::take(&mut self.refused);
+        for candidate in found.files {
+            if self.known.get(&candidate.path).is_some_and(|known| known.is(&candidate)) {
+                continue;
+            }
+            let same = before.get(&candidate.path).filter(|known| known.is(&candidate)).copied();
+            let of = |id: [u8; 16]| move |reader: &&mut &mut Reader| reader.file.header().file_id == id;
+            if let Some(known) = same {
+                let reader = open.iter_mut().find(of(known.file_id));
+                // A file that is closed can have given its inode to another, but not with the name of an archived one.
+                if reader.is_some() || candidate.stage != Stage::Current {
+                    if let Some(reader) = reader {
+                        settle(reader, &candidate);
+                    }
+                    self.known.insert(candidate.path, known);
+                    continue;
+                }
+            }
+            let mut reader = match Reader::open(candidate.path.clone(), self.opener, windows) {
+                Ok((reader, _)) => reader,
+                Err(_) => {
+                    let tries = refused.remove(&candidate.path).unwrap_or_default().saturating_add(1);
+                    if tries == TRIES {
+                        search.damages.push(Damaged {
+                            path: candidate.path.clone(),
+                            reason: "refused-file",
+                            count: 1,
+                            offset: 0,
+                        });
+                    }
+                    self.refused.insert(candidate.path, tries);
+                    continue;
+                }
+            };
+            let id = reader.file.header().file_id;
+            let fresh = before.values().chain(self.known.values()).all(|known| known.file_id != id);
+            self.admit(&candidate, &mut reader);
+            if let Some(reader) = open.iter_mut().find(of(id)) {
+                settle(reader, &candidate);
+            } else if fresh {
+                search.fresh.push(reader);
+            }
+        }
+        if !complete {
+            // What could not be looked at is not gone.
+            for (path, known) in before {
+                self.known.entry(path).or_insert(known);
+            }
+        }
+        for reader in open.iter_mut() {
+            if reader.life == Life::Live && reader.file.deleted() {
+                reader.life = Life::Left;
+            }
+        }
+        let soon = self.refused.values().any(|tries| *tries < TRIES);
+        self.search = Instant::now() + if soon { RETRY } else { SEARCH };
+        search
+    }
+
+    /// Waits until it is time to look again. True if there may be other files than before.
+    fn wait(&mut self) -> bool {
+        let now = Instant::now();
+        let until = self.search.saturating_duration_since(now);
+        let changed = if now < self.busy {
+            std::thread::sleep(self.pause.min(until));
+            self.pause = (self.pause * 2).min(LONGEST);
+            self.watch.wait(Duration::ZERO)
+        } else {
+            self.watch.wait(until)
+        };
+        changed || Instant::now() >= self.search
+    }
+}
+
+/// Tells a file that is open where it was found.
+fn settle(reader: &mut Reader, candidate: &Candidate) {
+    if reader.path != candidate.path {
+        reader.path.clone_from(&candidate.path);
+    }
+    if reader.life == Life::Live && candidate.stage != Stage::Current {
+        reader.life = Life::Left;
+    }
+}
+
+impl JournalReader<'_> {
+    /// Waits for entries, for some time.
+    pub(super) fn wait(&mut self) {
+        let Some(follow) = &mut self.follow else { return };
+        let others = follow.wait();
+        self.look(others);
+    }
+
+    /// Looks for entries if the last look is long ago, while there are others to read: files that are rotated away
+    /// meanwhile are held on to.
+    pub(super) fn look_now_and_then(&mut self) {
+        let Some(follow) = self.follow.as_mut().filter(|follow| follow.looked.elapsed() > QUIET) else { return };
+        let others = follow.watch.wait(Duration::ZERO) || Instant::now() >= follow.search;
+        self.look(others);
+    }
+
+    fn look(&mut self, others: bool) {
+        // What is given next is decided anew.
+        self.put_back();
+        if others {
+            self.search();
+        }
+        // After the new files: when one of them was begun, all that is in the others before it was there.
+        let mut came = false;
+        for round in 0..2 {
+            let mut live = 0;
+            for reader in self.readers.iter_mut().flatten().filter(|reader| round == 0 || !reader.doubtful()) {
+                live += 1;
+                came |= reader.look();
+            }
+            // The first file may have got some that come before those of the last: once more, and there are few.
+            if !came || live < 2 {
+                break;
+            }
+        }
+        for index in 0..self.readers.len() {
+            self.resume(index);
+        }
+        if let Some(follow) = &mut self.follow {
+            follow.looked = Instant::now();
+            if came {
+                follow.busy = follow.looked + BUSY;
+                follow.pause = SHORTEST;
+            }
+        }
+    }
+
+    fn search(&mut self) {
+        let Some(follow) = &mut self.follow else { return };
+        let found = follow.search(self.windows, &mut self.readers.iter_mut().flatten().collect::<Vec<_>>());
+        self.damages.extend(found.damages);
+        for mut reader in found.fresh {
+            reader.choose(self.interest, &self.resume);
+            self.add(reader);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Payloads of DATA: where the name ends, and how they are decompressed (systemd: `compress.c`). It reads no file.
+//!
+//! A decoder never makes more than its limit, whatever the payload says its size is, and memory is taken as bytes come,
+//! not as they are promised.
+
+use super::damage::Damage;
+
+/// The largest field that is read, in bytes with its name.
+pub(super) const MAX_FIELD: usize = 64 << 20;
+/// The longest name of a field.
+const NAME_MAX: usize = 64;
+/// How much of a payload tells its name.
+const NAME_ROOM: usize = NAME_MAX + 1;
+/// How much a file may make decoders produce in vain, in bytes: what is damaged shows only at its end.
+const WASTE: u64 = 1 << 30;
+/// What is taken for a payload that says it is larger, before any of it has come.
+#[cfg(feature = "zstd")]
+const FIRST_ROOM: usize = 1 << 20;
+
+/// How a payload is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Codec {
+    /// One stream of xz.
+    Xz,
+    /// The length as eight bytes, then one LZ4 block.
+    Lz4,
+    /// One frame of Zstandard that tells its content's size.
+    Zstd,
+}
+
+impl Codec {
+    /// What the flags of a DATA say: no codec, one, or something unknown.
+    #[inline]
+    pub(super) fn of(flags: u8) -> Result<Option<Self>, Damage> {
+        match flags {
+            0 => Ok(None),
+            1 => Ok(Some(Self::Xz)),
+            2 => Ok(Some(Self::Lz4)),
+            4 => Ok(Some(Self::Zstd)),
+            _ => Err(Damage::Undecodable),
+        }
+    }
+}
+
+/// The length of the name of `NAME=value`, of which `payload` is the whole or the first 65 bytes at least. `None` where
+/// no field can have that name (systemd: `journal_field_valid`).
+#[inline]
+pub(super) fn name_len(payload: &[u8]) -> Option<usize> {
+    let head = payload.get(..NAME_ROOM).unwrap_or(payload);
+    let len = name_end(head);
+    (head.get(len) == Some(&b'=') && len > 0 && !head.first()?.is_ascii_digit()).then_some(len)
+}
+
+/// End of a run of what names consist of: capital letters, digits, `_`.
+#[inline]
+fn name_end(bytes: &[u8]) -> usize {
+    /// So many are looked at together.
+    const WIDTH: usize = 16;
+    let mut rest = bytes;
+    loop {
+        let mut last = [0; WIDTH];
+        let (block, behind): (&[u8; WIDTH], &[u8]) = match rest.split_first_chunk() {
+            Some(split) => split,
+            None => {
+                last[..rest.len()].copy_from_slice(rest);
+                (&last, &[])
+            }
+        };
+        // Without a branch, and with all bits or none, so that the compiler makes one step of it.
+        let mut others = [0_u8; WIDTH];
+        for (other, byte) in others.iter_mut().zip(block) {
+            let within = byte.is_ascii_uppercase() | byte.is_ascii_digit() | (*byte == b'_');
+            *other = if within { 0 } else { u8::MAX };
+        }
+        let others = u128::from_le_bytes(others);
+        if others != 0 {
+            return bytes.len() - rest.len() + others.trailing_zeros() as usize / 8;
+        }
+        if behind.is_empty() {
+            return bytes.len();
+        }
+        rest = behind;
+    }
+}
+
+/// The length of the name, and whether `want` says that the field is wanted.
+#[inline]
+pub(super) fn judged(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
+    let len = name_len(payload).ok_or(Damage::Name)?;
+    Ok((len, want(payload.get(..len).unwrap_or_default())))
+}
+
+/// The decoders of a file, made when they are first needed and used again.
+pub(super) struct Decoders {
+    /// The most that is decompressed of a payload, in bytes.
+    #[cfg_attr(not(any(feature = "xz", feature = "lz4", feature = "zstd")), expect(dead_code, reason = "no codec"))]
+    limit: usize,
+    /// What was decompressed and then found to be damaged, in bytes.
+    wasted: u64,
+    #[cfg(feature = "zstd")]
+    zstd: Option<zstd::stream::raw::Decoder<'static>>,
+}
+
+impl Decoders {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            wasted: 0,
+            #[cfg(feature = "zstd")]
+            zstd: None,
+        }
+    }
+
+    /// Appends the decompressed payload if `want` says so of its name, and otherwise nothing. What is not wanted is
+    /// decompressed no further than the codec's smallest step. Returns what [`judged`] does. Nothing is left in `out`
+    /// where it fails.
+    pub(super) fn decode(
+        &mut self,
+        codec: Codec,
+        stored: &[u8],
+        out: &mut Vec<u8>,
+        want: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(usize, bool), Damage> {
+        if self.wasted > WASTE {
+            return Err(Damage::Undecodable);
+        }
+        let (start, wasted) = (out.len(), self.wasted);
+        let outcome = match codec {
+            #[cfg(feature = "xz")]
+            Codec::Xz => xz(stored, self.limit, out, want),
+            #[cfg(feature = "lz4")]
+            Codec::Lz4 => lz4(stored, self.limit, out, want),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => self.zstd(stored, out, want),
+            #[cfg(not(all(feature = "xz", feature = "lz4", feature = "zstd")))]
+            _ => {
+                let _ = (stored, want);
+                Err(Damage::Undecodable)
+            }
+        };
+        match outcome {
+            Ok(_) => self.wasted = wasted,
+            Err(_) => self.wasted += (out.len() - start) as u64,
+        }
+        if !matches!(outcome, Ok((_, true))) {
+            out.truncate(start);
+        }
+        outcome
+    }
+
+    #[cfg(feature = "zstd")]
+    fn zstd(
+        &mut self,
+        stored: &[u8],
+        out: &mut Vec<u8>,
+        mut want: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(usize, bool), Damage> {
+        use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
+
+        /// A block is decompressed as a whole and has at most so many bytes, so there is no smaller step.
+        const BLOCK: usize = 128 << 10;
+        let broken = |_| Damage::Undecodable;
+
+        // journald's frames all tell their size, and libsystemd reads no others.
+        let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(stored) else { return Err(Damage::Undecodable) };
+        let size = usize::try_from(size).ok().filter(|size| *size <= self.limit).ok_or(Damage::Oversized)?;
+        let decoder = match &mut self.zstd {
+            Some(decoder) => decoder,
+            none => none.insert(Decoder::new().map_err(broken)?),
+        };
+        decoder.reinit().map_err(broken)?;
+        // The decoder does not tell how far it came before it failed.
+        self.wasted += size as u64;
+
+        let start = out.len();
+        let mut input = InBuffer::around(stored);
+        let mut found = None;
+        if size > BLOCK {
+            let mut head = [0; NAME_ROOM];
+            let mut target = OutBuffer::around(&mut head[..]);
+            while target.pos() < NAME_ROOM {
+                let before = (input.pos(), target.pos());
+                decoder.run(&mut input, &mut target).map_err(broken)?;
+                if (input.pos(), target.pos()) == before {
+                    return Err(Damage::Undecodable);
+                }
+            }
+            let (name_len, wanted) = judged(&head, &mut want)?;
+            if !wanted {
+                return Ok((name_len, false));
+            }
+            found = Some((name_len, true));
+            out.extend_from_slice(&head);
+        }
+        loop {
+            let made = out.len() - start;
+            if made >= size {
+                break;
+            }
+            out.reserve((size - made).min(made.max(FIRST_ROOM)));
+            let consumed = input.pos();
+            decoder.run(&mut input, &mut OutBuffer::around_pos(out, start + made)).map_err(broken)?;
+            if input.pos() == consumed && out.len() - start == made {
+                return Err(Damage::Undecodable);
+            }
+        }
+        if out.len() - start > size {
+            return Err(Damage::Undecodable);
+        }
+        found.map_or_else(|| judged(out.get(start..).unwrap_or_default(), want), Ok)
+    }
+}
+
+/// The library gives no way to use a decoder again, so each field costs one. Only long fields of old files have it.
+#[cfg(feature = "xz")]
+fn xz(
+    stored: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+    want: impl FnMut(&[u8]) -> bool,
+) -> Result<(usize, bool), Damage> {
+    use liblzma::stream::{Action, Status, Stream};
+
+    /// What a payload may ask for. journald's dictionaries have 1 MiB.
+    const MEMORY: u64 = 64 << 20;
+    const FIRST_ROOM: usize = 4 << 10;
+
+    let mut stream = Stream::new_stream_decoder(MEMORY, 0).map_err(|_| Damage::Undecodable)?;
+    // One step, into the head or else to the end of `out`. Returns whether it was the last.
+    let mut step = |room: Result<&mut [u8], &mut Vec<u8>>| {
+        let (consumed, made) = (stream.total_in(), stream.total_out());
+        let rest = stored.get(consumed as usize..).unwrap_or_default();
+        let status = match room {
+            Ok(head) => stream.process(rest, head.get_mut(made as usize..).unwrap_or_default(), Action::Run),
+            Err(out) => stream.process_vec(rest, out, Action::Run),
+        };
+        match status {
+            Ok(Status::StreamEnd) => Ok((stream.total_out() as usize, true)),
+            Ok(_) if (stream.total_in(), stream.total_out()) != (consumed, made) => {
+                Ok((stream.total_out() as usize, false))
+            }
+            _ => Err(Damage::Undecodable),
+        }
+    };
+
+    let mut head = [0; NAME_ROOM];
+    let (mut made, mut ended) = (0, false);
+    while made < NAME_ROOM && !ended {
+        (made, ended) = step(Ok(&mut head))?;
+    }
+    let head = head.get(..made).unwrap_or_default();
+    let (name_len, wanted) = judged(head, want)?;
+    if !wanted {
+        return Ok((name_len, false));
+    }
+    out.extend_from_slice(head);
+    while !ended {
+        out.reserve(made.max(FIRST_ROOM).min(limit + 1 - made));
+        (made, ended) = step(Err(out))?;
+        if made > limit {
+            return Err(Damage::Oversized);
+        }
+    }
+    Ok((name_len, true))
+}
+
+#[cfg(feature = "lz4")]
+fn lz4(
+    stored: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+    mut want: impl FnMut(&[u8]) -> bool,
+) -> Result<(usize, bool), Damage> {
+    /// A byte of a block stands for at most so many.
+    const RATIO: usize = 255;
+
+    let (size, block) = stored.split_first_chunk().ok_or(Damage::Undecodable)?;
+    let size = usize::try_from(u64::from_le_bytes(*size)).ok().filter(|size| *size <= limit);
+    let size = size.ok_or(Damage::Oversized)?;
+    if size > block.len().saturating_mul(RATIO) {
+        return Err(Damage::Undecodable);
+    }
+    // As a rule the name stands in the first literals, as it is.
+    let mut found = None;
+    if let Some(literals) = first_literals(block)
+        && name_len(literals).is_some()
+    {
+        let (name_len, wanted) = judged(literals, &mut want)?;
+        if !wanted {
+            return Ok((name_len, false));
+        }
+        found = Some((name_len, true));
+    }
+    let start = out.len();
+    out.resize(start + size, 0);
+    match lz4_flex::block::decompress_into(block, out.get_mut(start..).unwrap_or_default()) {
+        Ok(made) if made == size => {}
+        _ => return Err(Damage::Undecodable),
+    }
+    found.map_or_else(|| judged(out.get(start..).unwrap_or_default(), want), Ok)
+}
+
+/// What an LZ4 block begins with before it first refers back.
+#[cfg(feature = "lz4")]
+fn first_literals(block: &[u8]) -> Option<&[u8]> {
+    let (token, mut rest) = block.split_first()?;
+    let mut len = usize::from(token >> 4);
+    if len == 15 {
+        loop {
+            let (more, after) = rest.split_first()?;
+            rest = after;
+            len += usize::from(*more);
+            if *more != u8::MAX {
+                break;
+            }
+        }
+    }
+    rest.get(..len)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+use std::time::{Duration, Instant};
+
+use crate::damage::Damage;
+use crate::file::offset;
+use crate::file::tests::{VARIANTS, Writer, open, read, times};
+use crate::index::tests::found;
+use crate::layout::Widths;
+
+/// The numbers of the entries that are read, and how many of them no sound array knew.
+fn numbers(writer: &Writer) -> (Vec<u64>, u64) {
+    let mut journal = writer.open();
+    let numbers = read(&mut journal).iter().map(|(number, _)| *number).collect();
+    (numbers, journal.damages().salvaged)
+}
+
+#[test]
+fn broken_arrays_lose_nothing() {
+    let all: Vec<u64> = (1..=200).collect();
+    for (compact, keyed) in VARIANTS {
+        let width = Widths::of(compact).link as u64;
+        let sound = Writer::sample(compact, keyed, 200);
+        let arrays = sound.arrays();
+        assert!(arrays.len() > 3);
+        let list = sound.open().entries();
+        let item = |number: u64| arrays[1] + 24 + number * width;
+        let set = |writer: &mut Writer, at: u64, value: u64| {
+            writer.bytes[at as usize..][..width as usize].copy_from_slice(&value.to_le_bytes()[..width as usize]);
+        };
+        type Break<'b> = &'b dyn Fn(&mut Writer);
+        let breaks: [(&str, Break<'_>); 13] = [
+            ("an item is zero", &|writer| set(writer, item(2), 0)),
+            ("an item is not aligned", &|writer| set(writer, item(2), 1001)),
+            ("an item is beyond the end", &|writer| set(writer, item(2), 0xffff_fff8)),
+            ("an item is too large", &|writer| set(writer, item(2), offset(list[150]))),
+            ("an item is too small", &|writer| set(writer, item(2), offset(list[0]))),
+            ("two items are swapped", &|writer| {
+                set(writer, item(2), offset(list[7]));
+                set(writer, item(3), offset(list[6]));
+            }),
+            ("the next array is nowhere", &|writer| writer.put(arrays[1] + 16, u64::MAX)),
+            ("the next array is none", &|writer| writer.put(arrays[1] + 16, 0)),
+            ("the next array is the first", &|writer| writer.put(arrays[1] + 16, arrays[0])),
+            ("the next array is not one", &|writer| writer.put(arrays[1] + 16, offset(list[20]))),
+            ("an array has another type", &|writer| writer.put(arrays[2], 1)),
+            ("an array has no size", &|writer| writer.put(arrays[2] + 8, 0)),
+            ("the first array is lost", &|writer| writer.put(176, 0)),
+        ];
+        for (what, damage) in breaks {
+            let mut writer = Writer::sample(compact, keyed, 200);
+            damage(&mut writer);
+            let mut journal = writer.open();
+            let found: Vec<u64> = read(&mut journal).iter().map(|(number, _)| *number).collect();
+            assert_eq!(found, all, "{what}");
+            assert!(times(&journal, Damage::Array) > 0, "{what}");
+            assert!(journal.damages().salvaged > 0 || what == "two items are swapped", "{what}");
+        }
+    }
+}
+
+#[test]
+fn counts_are_limits() {
+    for (compact, keyed) in VARIANTS {
+        // More entries than there are, as after a power loss.
+        for count in [201, 1 << 20, u64::MAX] {
+            let mut writer = Writer::sample(compact, keyed, 200);
+            writer.put(152, count);
+            assert_eq!(numbers(&writer), ((1..=200).collect(), 0));
+        }
+        let mut writer = Writer::sample(compact, keyed, 200);
+        writer.put(144, u64::MAX);
+        assert_eq!(numbers(&writer).0.len(), 200);
+    }
+}
+
+#[test]
+fn broken_objects_are_stepped_over() {
+    for (compact, keyed) in VARIANTS {
+        let sound = Writer::sample(compact, keyed, 200);
+        let list = sound.open().entries();
+        // The arrays are lost, and so is an object: what stands before and behind it is found.
+        let mut journal = sound.open();
+        let [own, next] =
+            [&b"MESSAGE=hello 51"[..], b"MESSAGE=hello 52"].map(|field| found(&mut journal, field).unwrap());
+        for (at, lost) in [(list[50], true), (own, false), (next, false)] {
+            // A size may lead far ahead, as long as nothing begins there.
+            let ahead = offset(list[90]) + 7 - offset(at);
+            for (field, value) in [(0, 0), (8, 0), (8, 17), (8, 64), (8, ahead), (8, u64::MAX), (8, u64::MAX - 7)] {
+                let mut writer = Writer::sample(compact, keyed, 200);
+                writer.put(176, 0);
+                writer.put(offset(at) + field, value);
+                let found = numbers(&writer).0;
+                let missing: Vec<u64> = (1..=200).filter(|number| !found.contains(number)).collect();
+                let expected: &[u64] = if lost { &[51] } else { &[] };
+                assert_eq!(missing, expected, "{at} {field} {value}");
+            }
+        }
+        // A hole of zeros, as a disk leaves it.
+        let mut writer = Writer::sample(compact, keyed, 200);
+        writer.put(176, 0);
+        let (from, to) = (offset(list[60]) as usize, offset(list[70]) as usize);
+        writer.bytes[from..to].fill(0);
+        assert_eq!(numbers(&writer).0, (1..=60).chain(71..=200).collect::<Vec<u64>>());
+    }
+}
+
+#[test]
+fn a_cut_file_has_the_entries_before_the_cut() {
+    for (compact, keyed) in VARIANTS {
+        let writer = Writer::sample(compact, keyed, 25);
+        let ends: Vec<u64> =
+            writer.open().entries().iter().map(|at| offset(*at) + writer.get(offset(*at) + 8)).collect();
+        for cut in (272..=writer.bytes.len()).step_by(8) {
+            let mut journal = open(&writer.bytes[..cut]).unwrap();
+            let whole = ends.iter().filter(|end| **end <= cut as u64).count();
+            let read = read(&mut journal);
+            assert_eq!(read.len(), whole, "cut at {cut}");
+            assert!(read.iter().all(|(_, fields)| fields.len() == 3));
+        }
+    }
+}
+
+#[test]
+fn what_a_dead_writer_had_not_linked_is_found_where_arrays_are_damaged() {
+    let mut writer = Writer::sample(true, true, 20);
+    let tail = writer.get(136);
+    let data = writer.data(b"MESSAGE=last");
+    writer.unlinked(vec![data]);
+    assert_eq!(numbers(&writer).0.len(), 20);
+    writer.put(176, 0);
+    writer.put(136, tail);
+    assert_eq!(numbers(&writer), ((1..=21).collect(), 21));
+}
+
+#[test]
+fn an_unknown_type_is_stepped_over() {
+    let mut writer = Writer::sample(false, true, 20);
+    let tag = writer.data(b"UNUSED=by any entry");
+    writer.put(tag, 99);
+    writer.entry(&[b"MESSAGE=behind it"]);
+    writer.put(176, 0);
+    assert_eq!(numbers(&writer).0.len(), 21);
+}
+
+/// Everything that can be asked of a file.
+fn ask_all(bytes: &[u8]) -> usize {
+    let Ok(mut journal) = open(bytes) else { return 0 };
+    let (mut items, mut out) = (Vec::new(), Vec::new());
+    let list = journal.entries();
+    let mut read = 0;
+    for at in &list {
+        let head = journal.head(*at);
+        let entry = journal.entry(*at, &mut items);
+        assert_eq!(head, entry);
+        read += usize::from(entry.is_ok());
+        for data in &items {
+            out.clear();
+            let datum = journal.data(*data, &mut out, |_| true);
+            assert_eq!(datum.is_ok(), !out.is_empty());
+        }
+    }
+    for data in &items {
+        let _ = journal.postings(*data, &mut out.iter().map(|_| 0).collect());
+    }
+    let _ = journal.values(b"MESSAGE", |_, _| ());
+    let _ = journal.refresh().unwrap();
+    read
+}
+
+#[test]
+fn no_damage_makes_it_panic_or_hang() {
+    for (compact, keyed) in VARIANTS {
+        let writer = Writer::sample(compact, keyed, 7);
+        assert_eq!(ask_all(&writer.bytes), 7);
+        let len = writer.bytes.len() as u64;
+        for value in [0, u64::MAX, 1, 0x0003, len & !7, 272, 1 << 63] {
+            for at in (8..len - 8).step_by(8) {
+                let mut damaged = writer.bytes.clone();
+                damaged[at as usize..][..8].copy_from_slice(&value.to_le_bytes());
+                let begin = Instant::now();
+                let read = ask_all(&damaged);
+                assert!(begin.elapsed() < Duration::from_secs(2), "{value:x} at {at}");
+                // Beyond the header, no eight bytes are worth more than one entry.
+                assert!(at < 272 || read >= 6, "{value:x} at {at}: {read}");
+            }
+        }
+    }
+}
