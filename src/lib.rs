@@ -63,10 +63,10 @@
 //!
 //! The modules below stand in reading order. A module imports only from modules above it.
 
+pub mod exit;
 pub mod pulse;
 pub mod stop;
 pub mod source;
-pub mod exit;
 pub mod diagnostics;
 pub mod sink;
 pub mod delivery;
@@ -74,3 +74,4 @@ pub mod service;
 pub mod config;
 pub mod run;
 pub mod cli;
+pub mod app;

@@ -108,10 +108,16 @@ impl Config {
         Ok(())
     }
 
+    /// Returns whether inputs are followed, or read up to now with their positions remembered.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.journal.follow || self.once
+    }
+
     /// Whether the run is one that may be told to end, and that then has something to save or to deliver.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.journal.follow || self.once || self.receiver.is_some()
+        self.is_live() || self.receiver.is_some()
     }
 
     /// Looks for settings that do not go together.
@@ -119,7 +125,7 @@ impl Config {
     /// # Errors
     /// The first of them, and what to do.
     pub fn check(&self, inputs: &[Input]) -> Result<(), ConfigError> {
-        let live = self.journal.follow || self.once;
+        let live = self.is_live();
         let servers: &[Address] = match &self.receiver {
             Some(Receiver::Forward(settings)) => &settings.net.servers,
             Some(Receiver::Syslog(settings)) => &settings.net.servers,

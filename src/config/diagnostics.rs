@@ -2,7 +2,7 @@
 
 use super::Surroundings;
 use super::values::{ProgressChoice, StatsChoice};
-use crate::diagnostics::{Mode, StatsFormat};
+use crate::diagnostics::{ProgressMode, StatsFormat};
 
 /// What standard output is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,15 +17,15 @@ pub enum StandardOutput {
 }
 
 /// How it is shown how far a run is. `elsewhere` says that its records do not go to standard output.
-pub(super) fn progress(choice: ProgressChoice, elsewhere: bool, surroundings: Surroundings) -> Mode {
+pub(super) fn progress(choice: ProgressChoice, elsewhere: bool, surroundings: Surroundings) -> ProgressMode {
     let Surroundings { screen, output, .. } = surroundings;
     match choice {
-        ProgressChoice::Never => Mode::Off,
-        ProgressChoice::Auto if screen && (elsewhere || output == StandardOutput::File) => Mode::Auto,
-        ProgressChoice::Auto => Mode::Off,
+        ProgressChoice::Never => ProgressMode::Off,
+        ProgressChoice::Auto if screen && (elsewhere || output == StandardOutput::File) => ProgressMode::Auto,
+        ProgressChoice::Auto => ProgressMode::Off,
         // What is drawn and records on the same terminal would make a mess of each other.
-        ProgressChoice::Always if screen && (elsewhere || output != StandardOutput::Terminal) => Mode::Display,
-        ProgressChoice::Always => Mode::Lines,
+        ProgressChoice::Always if screen && (elsewhere || output != StandardOutput::Terminal) => ProgressMode::Display,
+        ProgressChoice::Always => ProgressMode::Lines,
     }
 }
 
@@ -53,16 +53,16 @@ mod tests {
         use StandardOutput::{File, Pipe, Terminal};
 
         for (choice, screen, output, elsewhere, expected) in [
-            (Auto, true, File, false, Mode::Auto),
-            (Auto, true, Terminal, true, Mode::Auto),
-            (Auto, true, Terminal, false, Mode::Off),
-            (Auto, true, Pipe, false, Mode::Off),
-            (Auto, false, File, true, Mode::Off),
-            (Always, true, Pipe, false, Mode::Display),
-            (Always, true, Terminal, true, Mode::Display),
-            (Always, true, Terminal, false, Mode::Lines),
-            (Always, false, File, true, Mode::Lines),
-            (Never, true, File, true, Mode::Off),
+            (Auto, true, File, false, ProgressMode::Auto),
+            (Auto, true, Terminal, true, ProgressMode::Auto),
+            (Auto, true, Terminal, false, ProgressMode::Off),
+            (Auto, true, Pipe, false, ProgressMode::Off),
+            (Auto, false, File, true, ProgressMode::Off),
+            (Always, true, Pipe, false, ProgressMode::Display),
+            (Always, true, Terminal, true, ProgressMode::Display),
+            (Always, true, Terminal, false, ProgressMode::Lines),
+            (Always, false, File, true, ProgressMode::Lines),
+            (Never, true, File, true, ProgressMode::Off),
         ] {
             let surroundings = Surroundings { screen, output, ..Surroundings::default() };
             let case = format!("{choice:?} {screen} {output:?} {elsewhere}");

@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize as _;
 
 use crate::delivery::{SpoolSettings, Window};
-use crate::diagnostics::{Mode, StatsFormat};
+use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::sink::{Compression, Receiver};
 use crate::source;
 use crate::source::position::FilePosition;
@@ -127,7 +127,7 @@ pub struct Config {
     /// Where progress was shown, they are shown by input.
     pub stats_by_input: bool,
     /// Whether and how a run says how far it is.
-    pub progress: Mode,
+    pub progress: ProgressMode,
     /// Inputs are only checked.
     pub check: bool,
     /// Flawed records make the run fail.

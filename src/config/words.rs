@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use serde::de::{Deserializer, Error as _};
 
 /// An enum whose values have words.
-pub(super) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'static {
+pub(crate) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'static {
     /// Every value that a user can choose.
     const EVERY: &'static [Self];
 

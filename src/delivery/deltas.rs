@@ -1,6 +1,7 @@
 //! Gives each record how long it came after the one before it, once their order is known.
 
-use super::{Delivery, End};
+use super::{Delivered, Delivery, End, Ended};
+use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::{Encoded, WithDelta};
 use kata_records::time::Stamp;
@@ -8,7 +9,7 @@ use kata_records::time::Stamp;
 /// On the way to another delivery.
 #[derive(Debug)]
 pub struct Deltas {
-    pub(super) inner: Delivery,
+    inner: Box<dyn Delivery>,
     write: WithDelta,
     /// The last time that was known, in nanoseconds since 1970.
     before: Option<i128>,
@@ -19,13 +20,8 @@ pub struct Deltas {
 impl Deltas {
     /// Writes deltas as this format has them ([`kata_records::encode::Format::with_delta`]).
     #[must_use]
-    pub fn new(inner: Delivery, write: WithDelta) -> Deltas {
+    pub fn new(inner: Box<dyn Delivery>, write: WithDelta) -> Deltas {
         Deltas { inner, write, before: None, bytes: Vec::new() }
-    }
-
-    pub(super) fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
-        self.add(out);
-        self.inner.put(out, position)
     }
 
     fn add(&mut self, out: &mut Encoded) {
@@ -45,6 +41,37 @@ impl Deltas {
     }
 }
 
+impl Delivery for Deltas {
+    fn begin_input(&mut self, input: &Group) -> bool {
+        self.inner.begin_input(input)
+    }
+
+    fn end_input(&mut self, ended: Ended) -> Result<(), End> {
+        self.inner.end_input(ended)
+    }
+
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+        self.add(out);
+        self.inner.deliver(out, position)
+    }
+
+    fn idle(&mut self) {
+        self.inner.idle();
+    }
+
+    fn flush(&mut self) {
+        self.inner.flush();
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    fn finish(self: Box<Self>) -> Delivered {
+        self.inner.finish()
+    }
+}
+
 fn nanos(time: &Stamp) -> Option<i128> {
     let (seconds, nanos) = time.epoch()?;
     Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
@@ -54,15 +81,15 @@ fn nanos(time: &Stamp) -> Option<i128> {
 mod tests {
     use super::*;
     use crate::delivery::checkpoint::Checkpoint;
-    use crate::delivery::{Direct, Window};
+    use crate::delivery::{FileDelivery, Window};
     use crate::sink::Output;
     use kata_records::encode::{Format, Row};
 
     fn deltas() -> Deltas {
         let output = Output::open(Some("/dev/null".as_ref()), false, &[]).unwrap();
         let window = Window { size: 1 << 20, age: std::time::Duration::from_secs(1) };
-        let direct = Direct::new(output, window, Checkpoint::forgetful());
-        Deltas::new(Delivery::Direct(direct), Format::Ndjson.with_delta().unwrap())
+        let file = FileDelivery::new(output, window, Checkpoint::forgetful());
+        Deltas::new(Box::new(file), Format::Ndjson.with_delta().unwrap())
     }
 
     fn batch(records: &[(&str, Option<&str>)]) -> Encoded {
@@ -135,7 +162,7 @@ mod tests {
         let mut again = || {
             out.bytes.extend_from_slice(&given.bytes);
             out.rows.extend_from_slice(&given.rows);
-            deltas.put(&mut out, None).unwrap();
+            deltas.deliver(&mut out, None).unwrap();
         };
         (0..3).for_each(|_| again());
         let counted = allocation_counter::measure(again);

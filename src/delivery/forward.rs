@@ -18,7 +18,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use super::flow::{self, Flow};
 use super::refused::SetAside;
 use super::spool::{Spool, Spooled};
-use super::{Delivered, End, QUIET, Saver, Window};
+use super::{Delivered, Delivery, End, QUIET, Saver, Window};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
@@ -138,8 +138,10 @@ impl Queue {
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
         Ok(Queue { batches: Some(lane), spare, spool, bytes, flow, thread })
     }
+}
 
-    pub(super) fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+impl Delivery for Queue {
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
         let lane = self.batches.as_ref().ok_or(End::Closed)?;
         // How it ended shows when it is finished.
         let sent = |sent: bool| if sent { Ok(()) } else { Err(End::Closed) };
@@ -168,17 +170,17 @@ impl Queue {
         }
     }
 
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         if let Some(lane) = &self.batches {
             lane.send(Message::Flush);
         }
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn finish(mut self) -> Delivered {
+    fn finish(mut self: Box<Self>) -> Delivered {
         self.batches = None;
         let overflowed = self.spool.as_ref().map_or(0, Spool::overflowed);
         match self.thread.join() {

@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 mod deltas;
+mod file;
 mod flow;
 mod forward;
 mod refused;
@@ -15,17 +16,19 @@ mod sorted;
 mod spool;
 mod tree;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
-use crate::sink::{Output, SinkError, Taken};
+use crate::sink::SinkError;
 use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::Encoded;
 
 pub use deltas::Deltas;
+pub use file::FileDelivery;
 pub use flow::{Flow, Seen};
 pub use forward::{Forwarding, Queue};
 pub use sorted::Sorted;
@@ -67,21 +70,60 @@ pub struct Ended {
     pub flawed: u64,
 }
 
-/// The way to the receiver.
+/// A way to the receiver. It acts once a batch.
+///
+/// The run calls [`Delivery::begin_input`], any number of [`Delivery::deliver`], and [`Delivery::end_input`] for each input, then
+/// [`Delivery::finish`].
+pub trait Delivery: fmt::Debug + Send {
+    /// Begins an input. Returns false if an earlier run has delivered all of it, so that nobody need read it.
+    fn begin_input(&mut self, _input: &Group) -> bool {
+        true
+    }
+
+    /// Notes that an input was read to its end.
+    ///
+    /// # Errors
+    /// If nothing more can be delivered.
+    fn end_input(&mut self, _ended: Ended) -> Result<(), End> {
+        Ok(())
+    }
+
+    /// Takes the records of a batch and how far the input was read with it. Leaves `out` empty. May wait for the receiver.
+    ///
+    /// # Errors
+    /// If nothing more can be delivered.
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End>;
+
+    /// Notes that the input has nothing more right now.
+    fn idle(&mut self) {}
+
+    /// Delivers at once what it holds.
+    fn flush(&mut self) {}
+
+    /// Returns how many bytes the receiver has.
+    fn bytes(&self) -> u64;
+
+    /// Delivers what it holds and reports how all of it went.
+    fn finish(self: Box<Self>) -> Delivered;
+}
+
+/// A delivery to nobody, for runs that only check their inputs.
 #[derive(Debug)]
-pub enum Delivery {
-    /// To standard output or a file.
-    Direct(Direct),
-    /// To servers.
-    Queued(Queue),
-    /// In order of time, to another one.
-    Sorted(Box<Sorted>),
-    /// With what each record came after the one before, to another one.
-    Deltas(Box<Deltas>),
-    /// Into files of a directory.
-    Tree(Box<Tree>),
-    /// To nobody: the inputs are only checked.
-    Nowhere(Checkpoint),
+pub struct NoDelivery(pub Checkpoint);
+
+impl Delivery for NoDelivery {
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), End> {
+        out.clear(usize::MAX);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn finish(self: Box<Self>) -> Delivered {
+        Delivered::new(self.0, 0)
+    }
 }
 
 /// How a delivery ended.
@@ -101,169 +143,10 @@ pub struct Delivered {
     pub end: Option<End>,
 }
 
-impl Delivery {
-    /// Begins with an input. False where it is not to be read, because an earlier run has delivered all of it.
-    #[must_use]
-    pub fn begin_input(&mut self, input: &Group) -> bool {
-        match self {
-            Delivery::Direct(_) | Delivery::Queued(_) | Delivery::Nowhere(_) => true,
-            Delivery::Sorted(sorted) => {
-                sorted.begin_input(input);
-                true
-            }
-            Delivery::Deltas(deltas) => deltas.inner.begin_input(input),
-            Delivery::Tree(tree) => tree.begin(input),
-        }
-    }
-
-    /// Takes note that an input was read to its end.
-    ///
-    /// # Errors
-    /// If nothing more can be delivered.
-    pub fn end_input(&mut self, ended: Ended) -> Result<(), End> {
-        match self {
-            Delivery::Direct(_) | Delivery::Queued(_) | Delivery::Nowhere(_) => Ok(()),
-            Delivery::Sorted(sorted) => {
-                sorted.end_input(ended);
-                Ok(())
-            }
-            Delivery::Deltas(deltas) => deltas.inner.end_input(ended),
-            Delivery::Tree(tree) => tree.end(ended),
-        }
-    }
-
-    /// Takes what came of a batch, and how far the input is read with it. May wait for the receiver. What it is given is
-    /// empty afterwards.
-    ///
-    /// # Errors
-    /// If nothing more can be delivered.
-    pub fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
-        match self {
-            Delivery::Direct(direct) => direct.put(out, position),
-            Delivery::Queued(queue) => queue.put(out, position),
-            // A position is none as long as nothing is delivered.
-            Delivery::Sorted(sorted) => sorted.put(out),
-            Delivery::Deltas(deltas) => deltas.put(out, position),
-            Delivery::Tree(tree) => tree.put(out),
-            Delivery::Nowhere(_) => {
-                out.clear(usize::MAX);
-                Ok(())
-            }
-        }
-    }
-
-    /// Takes note that nothing more comes right now.
-    pub fn idle(&mut self) {
-        match self {
-            Delivery::Direct(direct) => direct.save_if_due(),
-            // The thread knows by the clock; files know by their inputs.
-            Delivery::Queued(_) | Delivery::Tree(_) | Delivery::Nowhere(_) => {}
-            Delivery::Sorted(sorted) => sorted.inner.idle(),
-            Delivery::Deltas(deltas) => deltas.inner.idle(),
-        }
-    }
-
-    /// Delivers at once what is in hand.
-    pub fn flush(&mut self) {
-        match self {
-            Delivery::Direct(direct) => direct.save(),
-            Delivery::Queued(queue) => queue.flush(),
-            Delivery::Sorted(sorted) => sorted.inner.flush(),
-            Delivery::Deltas(deltas) => deltas.inner.flush(),
-            Delivery::Tree(_) | Delivery::Nowhere(_) => {}
-        }
-    }
-
-    /// How many bytes the receiver has.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Delivery::Direct(direct) => direct.bytes,
-            Delivery::Queued(queue) => queue.bytes(),
-            Delivery::Sorted(sorted) => sorted.inner.bytes(),
-            Delivery::Deltas(deltas) => deltas.inner.bytes(),
-            Delivery::Tree(tree) => tree.bytes(),
-            Delivery::Nowhere(_) => 0,
-        }
-    }
-
-    /// Delivers what is in hand, and says how it all went.
-    #[must_use]
-    pub fn finish(self) -> Delivered {
-        match self {
-            Delivery::Direct(mut direct) => {
-                direct.save();
-                let end = direct.failed.map(End::Failed);
-                let Direct { saver, bytes, .. } = direct;
-                Delivered { checkpoint: saver.checkpoint, bytes, refused: 0, overflowed: 0, earlier: (0, 0), end }
-            }
-            Delivery::Queued(queue) => queue.finish(),
-            Delivery::Sorted(sorted) => sorted.finish(),
-            Delivery::Deltas(deltas) => deltas.inner.finish(),
-            Delivery::Tree(tree) => tree.finish(),
-            Delivery::Nowhere(checkpoint) => {
-                Delivered { checkpoint, bytes: 0, refused: 0, overflowed: 0, earlier: (0, 0), end: None }
-            }
-        }
-    }
-}
-
-/// Standard output or a file, which has what was written to it.
-#[derive(Debug)]
-pub struct Direct {
-    output: Output,
-    window: Window,
-    saver: Saver,
-    bytes: u64,
-    /// Bytes since the position was saved, and when that was.
-    unsaved: usize,
-    since: Instant,
-    failed: Option<Exit>,
-}
-
-impl Direct {
-    /// A way to this output that saves the position once in a window.
-    #[must_use]
-    pub fn new(output: Output, window: Window, checkpoint: Checkpoint) -> Direct {
-        let saver = Saver::new(checkpoint);
-        Direct { output, window, saver, bytes: 0, unsaved: 0, since: Instant::now(), failed: None }
-    }
-
-    fn put(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
-        if !out.bytes.is_empty() {
-            match self.output.deliver(&out.bytes) {
-                Ok(Taken::Whole) => {}
-                Ok(Taken::Closed) => return Err(End::Closed),
-                Err(error) => return Err(End::Failed(said(&error))),
-            }
-            self.bytes += out.bytes.len() as u64;
-            self.unsaved += out.bytes.len();
-            out.bytes.clear();
-            out.rows.clear();
-        }
-        if let Some(position) = position {
-            self.saver.checkpoint.advance(position);
-        }
-        if self.unsaved >= self.window.size {
-            self.save();
-        }
-        Ok(())
-    }
-
-    fn save_if_due(&mut self) {
-        let due = if self.unsaved > 0 { self.window.age } else { QUIET };
-        if self.since.elapsed() >= due {
-            self.save();
-        }
-    }
-
-    fn save(&mut self) {
-        // A position must not be before what waits to be compressed.
-        match self.output.flush() {
-            Ok(_) => self.failed = self.saver.save(),
-            Err(error) => self.failed = Some(said(&error)),
-        }
-        (self.unsaved, self.since) = (0, Instant::now());
+impl Delivered {
+    /// Returns the report of a delivery that reached its end without losses.
+    fn new(checkpoint: Checkpoint, bytes: u64) -> Delivered {
+        Delivered { checkpoint, bytes, refused: 0, overflowed: 0, earlier: (0, 0), end: None }
     }
 }
 

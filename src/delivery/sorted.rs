@@ -4,12 +4,13 @@ use super::{Delivered, Delivery, End, Ended};
 use crate::delivery::sort::{SortError, Sorter};
 use crate::diagnostics;
 use crate::source::Group;
+use crate::source::position::Position;
 use kata_records::encode::{Encoded, Parts, Row};
 
 /// On the way to another delivery, which gets nothing before the end.
 #[derive(Debug)]
 pub struct Sorted {
-    pub(super) inner: Delivery,
+    inner: Box<dyn Delivery>,
     /// The error is how it failed. Nothing is handed on then: what is there would pass for all there is.
     sorter: Result<Sorter, End>,
     /// The parts of the output that records belong into, and those of the batch at hand by these numbers.
@@ -24,26 +25,31 @@ pub struct Sorted {
 impl Sorted {
     /// Sorts in so many bytes of memory and, where they are not enough, in files in the directory that TMPDIR names.
     #[must_use]
-    pub fn new(inner: Delivery, memory: usize, verbose: bool) -> Sorted {
+    pub fn new(inner: Box<dyn Delivery>, memory: usize, verbose: bool) -> Sorted {
         let directory = Some(std::env::temp_dir()).filter(|directory| !directory.as_os_str().is_empty());
         let sorter = Sorter::new(memory, directory.unwrap_or_else(|| "/tmp".into()));
         Sorted { inner, sorter: Ok(sorter), parts: Parts::default(), of_batch: Vec::new(), inputs: Vec::new(), verbose }
     }
+}
 
-    pub(super) fn begin_input(&mut self, input: &Group) {
+impl Delivery for Sorted {
+    fn begin_input(&mut self, input: &Group) -> bool {
         if let Ok(sorter) = &mut self.sorter {
             sorter.begin_input();
         }
         self.inputs.push((input.clone(), Ended::default()));
+        true
     }
 
-    pub(super) fn end_input(&mut self, ended: Ended) {
+    fn end_input(&mut self, ended: Ended) -> Result<(), End> {
         if let Some((_, last)) = self.inputs.last_mut() {
             *last = ended;
         }
+        Ok(())
     }
 
-    pub(super) fn put(&mut self, out: &mut Encoded) -> Result<(), End> {
+    /// Ignores the position: nothing is delivered before the end, so there is none to save.
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), End> {
         let sorter = self.sorter.as_mut().map_err(|end| *end)?;
         debug_assert_eq!(out.rows.last().map_or(0, |row| row.end), out.bytes.len(), "all bytes are records");
         self.of_batch.clear();
@@ -59,12 +65,24 @@ impl Sorted {
         })
     }
 
-    pub(super) fn finish(self) -> Delivered {
-        let Sorted { mut inner, sorter, parts, inputs, verbose, .. } = self;
+    fn idle(&mut self) {
+        self.inner.idle();
+    }
+
+    fn flush(&mut self) {
+        self.inner.flush();
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    fn finish(self: Box<Self>) -> Delivered {
+        let Sorted { mut inner, sorter, parts, inputs, verbose, .. } = *self;
         let handed_on = sorter.and_then(|sorter| {
             // It takes no other input before it has all records: to it they come from all of them at once.
             if inputs.iter().all(|(input, _)| inner.begin_input(input)) {
-                hand_on(sorter, &parts, &mut inner, verbose)?;
+                hand_on(sorter, &parts, inner.as_mut(), verbose)?;
             }
             inputs.into_iter().try_for_each(|(_, ended)| inner.end_input(ended))
         });
@@ -75,7 +93,7 @@ impl Sorted {
 }
 
 /// Hands everything on, in pieces.
-fn hand_on(sorter: Sorter, parts: &Parts, inner: &mut Delivery, verbose: bool) -> Result<(), End> {
+fn hand_on(sorter: Sorter, parts: &Parts, inner: &mut dyn Delivery, verbose: bool) -> Result<(), End> {
     if verbose && sorter.spilled() > 0 {
         let (directory, size) = (sorter.directory().display(), sorter.spilled() >> 20);
         diagnostics::report(format_args!(
@@ -89,7 +107,7 @@ fn hand_on(sorter: Sorter, parts: &Parts, inner: &mut Delivery, verbose: bool) -
         for row in rows {
             row.part = parts.names().get(row.part as usize).map_or(0, |name| of_piece.number(name));
         }
-        inner.put(&mut out, None)?;
+        inner.deliver(&mut out, None)?;
     }
     Ok(())
 }

@@ -20,11 +20,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Delivered, End, Ended};
+use super::{Delivered, Delivery, End, Ended};
 use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::sink::{Compression, Files, SinkError};
+use crate::source::position::Position;
 use crate::source::{Group, Identity};
 use kata_records::encode::Encoded;
 use state::{State, Written};
@@ -271,24 +272,6 @@ impl Tree {
         if self.state.complete { self.state.inputs.len() } else { self.state.finished.len() }
     }
 
-    /// Begins with an input; false where an earlier run has finished it.
-    pub(super) fn begin(&mut self, group: &Group) -> bool {
-        if self.ended < self.finished() {
-            self.ended += 1;
-            return false;
-        }
-        self.at_hand = group.identity();
-        true
-    }
-
-    pub(super) fn put(&mut self, out: &mut Encoded) -> Result<(), End> {
-        let put = self.add(out);
-        out.bytes.clear();
-        out.rows.clear();
-        out.parts.clear();
-        put.map_err(|error| said(&error))
-    }
-
     fn add(&mut self, out: &Encoded) -> Result<(), TreeError> {
         self.of_batch.clear();
         self.of_batch.resize(out.parts.names().len(), None);
@@ -334,19 +317,6 @@ impl Tree {
         Ok(number)
     }
 
-    /// Ends with an input, and says how it failed, if it did, and what all of this run's came to.
-    pub(super) fn end(&mut self, Ended { failure, records, flawed }: Ended) -> Result<(), End> {
-        self.state.failure = self.state.failure.or(failure.map(Exit::code));
-        let identity = self.at_hand.take();
-        // What was unreadable may be readable the next time; what is damaged stays so as long as it does not change.
-        let lasts = matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
-        match identity.filter(|_| lasts && !self.fixed && !self.settings.whole) {
-            Some(identity) => self.state.finished.push(identity),
-            None => self.fixed = true,
-        }
-        self.ends(records, flawed).map_err(|error| said(&error))
-    }
-
     fn ends(&mut self, records: u64, flawed: u64) -> Result<(), TreeError> {
         self.files.end()?;
         (self.state.written, self.state.flawed) = (self.earlier.0 + records, self.earlier.1 + flawed);
@@ -366,35 +336,6 @@ impl Tree {
             written.length = self.files.length(number);
         }
         self.state.save(&self.work)
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Gives the files their names, if all inputs were read.
-    pub(super) fn finish(mut self) -> Delivered {
-        let mut end = None;
-        if self.ended == self.state.inputs.len() {
-            end = self.complete().err().map(|error| said(&error));
-        }
-        if self.refused {
-            // What is in the directory stays as it was.
-            end = end.or(remove(&self.work).err().map(|error| said(&error)));
-        } else if self.work.exists() {
-            diagnostics::report(format_args!(
-                "\"{}\" is not complete; --resume goes on with it",
-                self.settings.directory.display()
-            ));
-        }
-        Delivered {
-            checkpoint: Checkpoint::forgetful(),
-            bytes: self.bytes,
-            refused: 0,
-            overflowed: 0,
-            earlier: self.earlier,
-            end,
-        }
     }
 
     fn complete(&mut self) -> Result<(), TreeError> {
@@ -422,6 +363,68 @@ impl Tree {
         fs::rename(&self.work, &over).map_err(failed(&self.work))?;
         crate::sink::files::sync_directory(directory).map_err(failed(directory))?;
         remove(&over)
+    }
+}
+
+impl Delivery for Tree {
+    /// Begins with an input; false where an earlier run has finished it.
+    fn begin_input(&mut self, group: &Group) -> bool {
+        if self.ended < self.finished() {
+            self.ended += 1;
+            return false;
+        }
+        self.at_hand = group.identity();
+        true
+    }
+
+    /// Ends with an input, and says how it failed, if it did, and what all of this run's came to.
+    fn end_input(&mut self, Ended { failure, records, flawed }: Ended) -> Result<(), End> {
+        self.state.failure = self.state.failure.or(failure.map(Exit::code));
+        let identity = self.at_hand.take();
+        // What was unreadable may be readable the next time; what is damaged stays so as long as it does not change.
+        let lasts = matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
+        match identity.filter(|_| lasts && !self.fixed && !self.settings.whole) {
+            Some(identity) => self.state.finished.push(identity),
+            None => self.fixed = true,
+        }
+        self.ends(records, flawed).map_err(|error| said(&error))
+    }
+
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), End> {
+        let put = self.add(out);
+        out.bytes.clear();
+        out.rows.clear();
+        out.parts.clear();
+        put.map_err(|error| said(&error))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Gives the files their names, if all inputs were read.
+    fn finish(mut self: Box<Self>) -> Delivered {
+        let mut end = None;
+        if self.ended == self.state.inputs.len() {
+            end = self.complete().err().map(|error| said(&error));
+        }
+        if self.refused {
+            // What is in the directory stays as it was.
+            end = end.or(remove(&self.work).err().map(|error| said(&error)));
+        } else if self.work.exists() {
+            diagnostics::report(format_args!(
+                "\"{}\" is not complete; --resume goes on with it",
+                self.settings.directory.display()
+            ));
+        }
+        Delivered {
+            checkpoint: Checkpoint::forgetful(),
+            bytes: self.bytes,
+            refused: 0,
+            overflowed: 0,
+            earlier: self.earlier,
+            end,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use kata_records::stats::Stats;
 
 pub use inputs::Summary;
-pub use progress::{Mode, Progress};
+pub use progress::{Progress, ProgressMode};
 pub use stats::write_stats;
 
 /// How the counters are shown at the end of a run.

@@ -14,7 +14,7 @@ use super::{harmless, report, size};
 
 /// Whether and how a run says how far it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum ProgressMode {
     /// Not at all.
     #[default]
     Off,
@@ -80,16 +80,16 @@ struct Shown {
 impl Progress {
     /// Begins to show how far a run is whose inputs have these sizes in bytes on the disk; none where one is not known.
     #[must_use]
-    pub fn new(mode: Mode, sizes: impl FnOnce() -> Vec<Option<u64>>) -> Progress {
-        if mode == Mode::Off {
+    pub fn new(mode: ProgressMode, sizes: impl FnOnce() -> Vec<Option<u64>>) -> Progress {
+        if mode == ProgressMode::Off {
             return Progress { shown: None };
         }
         let sizes = sizes();
         let total: Option<u64> = sizes.iter().copied().sum();
         let drawn = match mode {
-            Mode::Auto if total.is_none() => return Progress { shown: None },
-            Mode::Off | Mode::Lines => false,
-            Mode::Auto | Mode::Display => true,
+            ProgressMode::Auto if total.is_none() => return Progress { shown: None },
+            ProgressMode::Off | ProgressMode::Lines => false,
+            ProgressMode::Auto | ProgressMode::Display => true,
         };
         let read = Arc::<AtomicU64>::default();
         let template = if total.is_some() { KNOWN } else { UNKNOWN };
@@ -222,15 +222,15 @@ mod tests {
     use super::*;
 
     fn shown(sizes: Vec<Option<u64>>) -> Progress {
-        Progress::new(Mode::Lines, || sizes)
+        Progress::new(ProgressMode::Lines, || sizes)
     }
 
     #[test]
     fn sizes_that_are_not_known_are_shown_only_where_asked_for() {
-        for (mode, expected) in [(Mode::Off, false), (Mode::Auto, false), (Mode::Lines, true)] {
+        for (mode, expected) in [(ProgressMode::Off, false), (ProgressMode::Auto, false), (ProgressMode::Lines, true)] {
             assert_eq!(Progress::new(mode, || vec![Some(1), None]).is_shown(), expected, "{mode:?}");
         }
-        assert!(!Progress::new(Mode::Off, || unreachable!("nobody looks at sizes")).is_shown());
+        assert!(!Progress::new(ProgressMode::Off, || unreachable!("nobody looks at sizes")).is_shown());
     }
 
     #[test]

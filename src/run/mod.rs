@@ -1,34 +1,35 @@
-//! The one loop: fill, work, deliver. Inputs are read one after the other, and what they give leaves in their order,
+//! The one loop: fill, work, deliver. Inputs are read one after the other, and their records leave in that order,
 //! whatever the number of threads.
 
+mod plan;
 mod relay;
 mod shards;
+mod tally;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kata_records::encode::{Encoded, Encoder};
+use kata_records::entry::Batch;
+use kata_records::pipeline::{Chunk, Worker};
+use kata_records::stats::Stats;
 use rayon::ThreadPool;
 
-use crate::config::Config;
 use crate::delivery::checkpoint::Checkpoint;
-use crate::delivery::{Delivery, End, Ended};
-use crate::diagnostics::{self, Progress, StatsFormat, Summary};
+use crate::delivery::{Delivery, End};
+use crate::diagnostics::{self, StatsFormat, Summary};
 use crate::exit::Exit;
 use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::source::position::Position;
-use crate::source::{
-    self, Damaged, Fill, Group, Input, JournalSettings, Member, Notice, Opened, Skipped, Source, SourceError,
-};
+use crate::source::{self, Fill, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
 use crate::stop;
-use kata_records::encode::{Encoded, Encoder};
-use kata_records::entry::Batch;
-use kata_records::pipeline::{Chunk, Worker};
-use kata_records::rules::Rules;
-use kata_records::stats::{Dropped, Stats};
 use relay::Relay;
 use shards::News;
+use tally::Tally;
+
+pub use plan::Plan;
 
 /// How a run went.
 #[derive(Debug)]
@@ -49,120 +50,91 @@ pub struct Outcome {
     pub checkpoint: Checkpoint,
 }
 
-/// How many batches there are for each thread that works them off.
-const SHARE: usize = 4;
+/// Batches for each thread. Several, because batch times vary and a thread that is done early takes another one.
+const BATCHES_PER_THREAD: usize = 4;
 
-/// How long what is in hand may take before a new configuration holds.
+/// How long records in hand may take before a new configuration holds.
 const RELOAD: Duration = Duration::from_secs(2);
 
 /// Why a run ends before its inputs do.
-enum Stop {
+enum StopReason {
     /// Nothing more can be delivered.
     Delivery(End),
-    /// It is to end.
+    /// The host asked for the end.
     Asked,
     /// The configuration is to be read anew.
     Reload,
 }
 
-/// A batch, who works on it, and what comes out; all three are used again and again.
+/// A batch, the worker for it and its records. All three are reused.
 struct Slot<'r> {
     batch: Batch,
     /// How far the input is read with the batch.
     position: Option<Position>,
-    /// Why nothing can be read behind it.
+    /// Why nothing can be read behind the batch.
     failed: Option<SourceError>,
     worker: Worker<'r>,
     chunk: Chunk,
 }
 
-struct Run<'r> {
+/// The threads and their batches.
+struct Workers<'r> {
     slots: Vec<Slot<'r>>,
-    /// None where one thread does it all.
+    /// `None` if the caller's thread does it all.
     pool: Option<ThreadPool>,
-    delivery: Delivery,
+}
+
+/// The host's requests, and who hears how the run goes.
+struct Control<'r> {
     signals: &'r Signals,
     status: &'r Status,
     stop: Arc<stop::Stop>,
-    /// How the counters are shown when they are asked for.
+    /// The form of the counters that a signal asks for.
     format: StatsFormat,
-    /// The counters of the input that is being read, and those of all before it.
-    stats: Stats,
-    before: Stats,
-    /// What became of the inputs so far, that one included.
-    inputs: Vec<Summary>,
-    progress: Progress,
-    /// Failures are told with what else is wrong with the input.
-    check: bool,
-    /// What the first input that failed comes to.
-    failure: Option<Exit>,
-    /// Say where inputs are damaged.
-    verbose: bool,
 }
 
-/// Reads all inputs and delivers what they give. Failures are reported as they come; one input's failure does not keep
-/// the others from being read.
-pub fn run(
-    config: &Config,
-    rules: &Rules,
-    groups: &[Group],
-    delivery: Delivery,
-    signals: &Signals,
-    status: &Status,
-) -> Outcome {
-    let pool = pool(config.threads.unwrap_or(1));
-    // Several for each thread: batches take longer and shorter, and who is done early takes another one.
-    let slots = pool.as_ref().map_or(1, |pool| SHARE * pool.current_num_threads());
-    let slot = |_| Slot {
-        batch: Batch::default(),
-        position: None,
-        failed: None,
-        worker: Worker::new(rules, Encoder::new(&config.records.encode)),
-        chunk: Chunk::default(),
-    };
+struct Run<'r> {
+    plan: &'r Plan<'r>,
+    workers: Workers<'r>,
+    delivery: Box<dyn Delivery>,
+    control: Control<'r>,
+    tally: Tally,
+}
+
+/// Reads all inputs and delivers their records. It reports failures as they come; a failure of one input does not keep the
+/// others from being read.
+pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, status: &Status) -> Outcome {
     let mut run = Run {
-        slots: (0..slots).map(slot).collect(),
-        pool,
+        plan,
+        workers: Workers::new(plan),
         delivery,
-        signals,
-        status,
-        stop: signals.stop(),
-        format: config.stats.unwrap_or(StatsFormat::Text),
-        stats: Stats::default(),
-        before: Stats::default(),
-        inputs: Vec::new(),
-        progress: Progress::new(config.progress, || {
-            groups.iter().map(|group| source::size(group, &config.journal)).collect()
-        }),
-        check: config.check && config.stats.is_some(),
-        failure: None,
-        verbose: config.records.verbose,
+        control: Control { signals, status, stop: signals.stop(), format: plan.stats.unwrap_or(StatsFormat::Text) },
+        tally: Tally::new(plan),
     };
     let mut stop = None;
-    for (group, name) in groups.iter().zip(source::names(groups)) {
-        stop = run.input(group, &name, config, rules).err();
+    for (group, name) in plan.groups.iter().zip(source::names(plan.groups)) {
+        stop = run.input(group, &name).err();
         if stop.is_some() {
             break;
         }
     }
-    let mut stats = run.counted();
-    let Run { inputs, progress, failure, delivery, .. } = run;
-    let shown = progress.is_shown();
-    drop(progress);
+    let Run { tally, delivery, .. } = run;
+    let ended = tally.end();
     status.wait();
     let delivered = delivery.finish();
+    let mut stats = ended.stats;
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
     let (written, flawed) = delivered.earlier;
-    let unsatisfied = config.strict && flawed + stats.flawed() + stats.damaged() > 0
-        || config.fail_if_empty && written + stats.written() == 0;
-    // How the delivery ended says more than that it could not be given more.
+    let unsatisfied = plan.strict && flawed + stats.flawed() + stats.damaged() > 0
+        || plan.fail_if_empty && written + stats.written() == 0;
+    // The end of the delivery says more than its refusal to take more.
     let end = delivered.end.or(match stop {
-        Some(Stop::Delivery(end)) => Some(end),
+        Some(StopReason::Delivery(end)) => Some(end),
         _ => None,
     });
-    let exit = match (end, failure) {
+    let exit = match (end, ended.failure) {
         (Some(End::Closed), _) => Exit::Success,
         (Some(End::Failed(exit)), None) | (_, Some(exit)) => exit,
         (None, None) if unsatisfied => Exit::Unsatisfied,
@@ -171,180 +143,142 @@ pub fn run(
     Outcome {
         exit,
         stats,
-        inputs,
-        progress: shown,
+        inputs: ended.inputs,
+        progress: ended.progress,
         closed: end == Some(End::Closed),
-        reload: matches!(stop, Some(Stop::Reload)),
+        reload: matches!(stop, Some(StopReason::Reload)),
         checkpoint: delivered.checkpoint,
     }
 }
 
-/// What records are written to.
-fn written(config: &Config) -> &Path {
-    let named = config.output_dir.as_deref().or(config.output.as_deref());
-    named.unwrap_or(Path::new("/dev/stdout"))
-}
-
 impl Run<'_> {
-    /// Reads an input, or several that are one source, unless an earlier run has delivered it, and notes what became of it.
-    fn input(&mut self, group: &Group, name: &str, config: &Config, rules: &Rules) -> Result<(), Stop> {
+    /// Reads an input, or several that are one source, unless an earlier run has delivered it.
+    fn input(&mut self, group: &Group, name: &str) -> Result<(), StopReason> {
         if !self.delivery.begin_input(group) {
             return Ok(());
         }
-        let summary = Summary::new(group.name());
-        self.progress.begin(&summary.name);
-        self.inputs.push(summary);
-        self.slots.iter_mut().for_each(|slot| slot.worker.input(name));
-        let before = self.failure.take();
-        let read = self.group(group, config, rules);
-        let own = self.failure;
-        self.failure = before.or(own);
-        self.before.merge(&self.stats);
-        if let Some(summary) = self.inputs.last_mut() {
-            summary.stats = std::mem::take(&mut self.stats);
-            self.progress.end(summary);
-        }
+        self.workers.slots.iter_mut().for_each(|slot| slot.worker.input(name));
+        let before = self.tally.begin_input(group.name());
+        let read = self.group(group);
+        let ended = self.tally.end_input(before);
         read?;
-        let stats = &self.before;
-        let ended = Ended { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() };
-        self.delivery.end_input(ended).map_err(Stop::Delivery)
+        self.delivery.end_input(ended).map_err(StopReason::Delivery)
     }
 
-    /// The counters of all inputs so far.
-    fn counted(&self) -> Stats {
-        let mut stats = self.before.clone();
-        stats.merge(&self.stats);
-        stats
-    }
-
-    /// Reads what is one source to its end.
-    fn group(&mut self, group: &Group, config: &Config, rules: &Rules) -> Result<(), Stop> {
-        let follow = config.journal.follow;
+    /// Reads one source to its end.
+    fn group(&mut self, group: &Group) -> Result<(), StopReason> {
+        let plan = self.plan;
+        let follow = plan.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.stream(input, None, config, rules),
-            Group::Archive(path) => {
-                return self.stream(&Input::File(path.clone()), Some(path), config, rules);
-            }
-            Group::Files(paths) => {
-                (paths, "log files", source::open_files(paths, &config.source, follow, &config.files))
-            }
+            Group::Stream(input) => return self.stream(input, None),
+            Group::Archive(path) => return self.stream(&Input::File(path.clone()), Some(path)),
+            Group::Files(paths) => (paths, "log files", source::open_files(paths, plan.source, follow, plan.files)),
             Group::Journal(paths) | Group::Machine(_, paths) => {
-                if let Some(read) = self.in_pieces(paths, &[], &config.journal, config, rules) {
+                if let Some(read) = self.in_slices(paths, &[], plan.journal) {
                     return read;
                 }
-                (paths, "journal files", source::open_journals(paths, &config.journal, config.source.block, rules))
+                let opened = source::open_journals(paths, plan.journal, plan.source.block, plan.rules);
+                (paths, "journal files", opened)
             }
         };
-        if config.records.verbose {
+        if plan.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
         }
-        errors.iter().for_each(|error| self.input_failed(error));
+        errors.iter().for_each(|error| self.tally.input_failed(error));
         if follow && source.is_empty() && errors.is_empty() {
             diagnostics::report(format_args!("there are no {what} to read yet; waiting for them"));
         }
         self.read(source.as_mut())
     }
 
-    /// Reads a journal on several threads, each of which reads or delivers. None if there are none, or it takes one.
-    fn in_pieces(
+    /// Reads a journal on several threads, each of which reads or delivers. `None` if one thread has to do it.
+    fn in_slices(
         &mut self,
         paths: &[PathBuf],
         members: &[Member],
         settings: &JournalSettings,
-        config: &Config,
-        rules: &Rules,
-    ) -> Option<Result<(), Stop>> {
-        let pool = self.pool.as_ref().filter(|_| config.records.encode.format.is_one_row())?;
-        let opened = pool.install(|| source::open_pieces(paths, members, settings, config.source.block, rules))?;
-        if self.verbose {
+    ) -> Option<Result<(), StopReason>> {
+        let plan = self.plan;
+        let pool = self.workers.pool.as_ref().filter(|_| plan.encode.format.is_one_row())?;
+        let opened = pool.install(|| source::open_pieces(paths, members, settings, plan.source.block, plan.rules))?;
+        if plan.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
         }
         let Opened { files, skipped, damages, errors } = opened;
-        errors.iter().for_each(|error| self.input_failed(error));
-        self.skipped(skipped);
-        self.damaged(damages);
-        let pool = self.pool.take()?;
-        let mut slots = std::mem::take(&mut self.slots);
+        errors.iter().for_each(|error| self.tally.input_failed(error));
+        self.tally.skipped(skipped);
+        self.tally.damaged(damages);
+        let pool = self.workers.pool.take()?;
+        let mut slots = std::mem::take(&mut self.workers.slots);
         let hands = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
-        let read = shards::work(&pool, files, hands, rules.rows, now, |ordered, news| self.ordered(ordered, news));
-        (self.pool, self.slots) = (Some(pool), slots);
+        let read = shards::work(&pool, files, hands, plan.rules.rows, now, |ordered, news| self.ordered(ordered, news));
+        self.workers = Workers { slots, pool: Some(pool) };
         Some(read)
     }
 
-    /// Delivers what is in order.
-    fn ordered(&mut self, ordered: &mut Chunk, news: News) -> Result<(), Stop> {
+    /// Delivers records that are in the order of the journal.
+    fn ordered(&mut self, ordered: &mut Chunk, news: News) -> Result<(), StopReason> {
         self.look_at_signals(false)?;
-        diagnostics::notes(&ordered.notes);
-        ordered.notes.clear();
-        self.stats.merge(&std::mem::take(&mut ordered.stats));
-        self.stats.take_back(&news.too_much);
-        self.stats.encoded(ordered.out.len());
-        self.delivery.put(&mut ordered.out, None).map_err(Stop::Delivery)?;
-        self.progress.update(Some(news.read), self.stats.entries());
-        self.status.publish(&self.counted(), self.delivery.bytes(), false);
-        self.damaged(news.damages);
-        news.errors.iter().for_each(|error| self.input_failed(error));
+        self.tally.encoded(ordered);
+        self.tally.take_back(&news.too_much);
+        self.delivery.deliver(&mut ordered.out, None).map_err(StopReason::Delivery)?;
+        self.tally.progress(Some(news.read));
+        self.publish(false);
+        self.tally.damaged(news.damages);
+        news.errors.iter().for_each(|error| self.tally.input_failed(error));
         Ok(())
     }
 
-    fn damaged(&mut self, damages: Vec<Damaged>) {
-        for Damaged { input, reason, count, offset } in damages {
-            self.stats.damage(reason, count);
-            if self.verbose {
-                diagnostics::report(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
-            }
-        }
-    }
-
-    /// Reads an input that comes by itself. What is an archive, known by its path or only when it is read, has journals too,
-    /// and what comes through a pipe may be one.
-    fn stream(&mut self, input: &Input, archive: Option<&Path>, config: &Config, rules: &Rules) -> Result<(), Stop> {
-        if config.records.verbose {
+    /// Reads an input that comes by itself. An archive has journals too, whether its path says so or only its bytes, and a
+    /// pipe may carry one.
+    fn stream(&mut self, input: &Input, archive: Option<&Path>) -> Result<(), StopReason> {
+        let plan = self.plan;
+        if plan.verbose {
             diagnostics::report(format_args!("reading {input}"));
         }
         let opened = match archive {
-            Some(path) => source::open_archive(path, written(config), !rules.raw, &config.source),
-            None => source::open(input, !rules.raw, &config.source),
+            Some(path) => source::open_archive(path, plan.output, !plan.rules.raw, plan.source),
+            None => source::open(input, !plan.rules.raw, plan.source),
         };
         let members = match opened {
             Ok(mut source) => self.read(source.as_mut()).map(|()| source.journals())?,
             Err(error) => {
-                self.input_failed(&error);
+                self.tally.input_failed(&error);
                 return Ok(());
             }
         };
         if members.is_empty() {
             return Ok(());
         }
-        let settings = config.journal.of_archive();
-        if let Some(read) = self.in_pieces(&[], &members, &settings, config, rules) {
+        let settings = plan.journal.of_archive();
+        if let Some(read) = self.in_slices(&[], &members, &settings) {
             return read;
         }
-        let (mut source, errors) = source::open_members(members, &settings, config.source.block, rules);
-        errors.iter().for_each(|error| self.input_failed(error));
+        let (mut source, errors) = source::open_members(members, &settings, plan.source.block, plan.rules);
+        errors.iter().for_each(|error| self.tally.input_failed(error));
         self.read(source.as_mut())
     }
 
-    /// Reads one source to its end. Where reads may wait, what is in hand goes out first.
-    fn read(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
+    /// Reads one source to its end. Records in hand go out before a read that may wait.
+    fn read(&mut self, source: &mut dyn Source) -> Result<(), StopReason> {
         if let Some(position) = source.position() {
-            // Where it begins is saved before anything is read: a run that is killed at once is to begin there again.
-            self.delivery.put(&mut Encoded::default(), Some(position)).map_err(Stop::Delivery)?;
+            // The start is saved before anything is read, so that a run that is killed at once starts there again.
+            self.delivery.deliver(&mut Encoded::default(), Some(position)).map_err(StopReason::Delivery)?;
             self.delivery.flush();
         }
-        let (pool, mut free) = (self.pool.take(), std::mem::take(&mut self.slots));
+        let (pool, mut free) = (self.workers.pool.take(), std::mem::take(&mut self.workers.slots));
         let read = Relay::run(pool.as_ref(), Slot::work, |relay| self.pass(source, relay, &mut free));
-        (self.pool, self.slots) = (pool, free);
+        self.workers = Workers { slots: free, pool };
         read
     }
 
-    /// Fills what is free, and delivers what comes back.
+    /// Fills the batches that are free, and delivers those that come back.
     fn pass<'r>(
         &mut self,
         source: &mut dyn Source,
         relay: &Relay<Slot<'r>>,
         free: &mut Vec<Slot<'r>>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), StopReason> {
         let (mut fill, mut end) = (Fill::More, Ok(()));
         loop {
             while let Some(mut slot) = relay.take() {
@@ -356,7 +290,7 @@ impl Run<'_> {
             {
                 end = self.look_at_signals(source.restarts());
                 if end.is_err() {
-                    // What was read of a pipe cannot be read again.
+                    // Batches in hand are delivered: a pipe cannot be read again.
                     fill = Fill::End;
                     continue;
                 }
@@ -367,30 +301,31 @@ impl Run<'_> {
                     return end;
                 }
                 self.delivery.idle();
-                self.status.publish(&self.counted(), self.delivery.bytes(), true);
+                self.publish(true);
                 fill = Fill::More;
             }
         }
     }
 
-    /// Does what the host asks for. Where the source cannot be opened again, the configuration stays.
-    fn look_at_signals(&mut self, restarts: bool) -> Result<(), Stop> {
-        self.status.pass(!restarts);
-        if self.signals.flush() {
+    /// Does what the host asks for. The configuration stays if the source cannot be opened again.
+    fn look_at_signals(&mut self, restarts: bool) -> Result<(), StopReason> {
+        let Control { signals, status, stop, format } = &self.control;
+        status.pass(!restarts);
+        if signals.flush() {
             self.delivery.flush();
-            let mut stats = self.counted();
+            let mut stats = self.tally.counted();
             stats.delivered(self.delivery.bytes());
-            diagnostics::summary(&stats, &[], self.format);
+            diagnostics::summary(&stats, &[], *format);
         }
-        if self.stop.asked() {
-            return Err(Stop::Asked);
+        if stop.asked() {
+            return Err(StopReason::Asked);
         }
-        if self.signals.reload() {
-            self.status.reloading();
+        if signals.reload() {
+            status.reloading();
             if restarts {
-                // A receiver that is away may be what is to be changed.
-                self.stop.ask_within(RELOAD);
-                return Err(Stop::Reload);
+                // The receiver that is away may be the thing to change, so it is not waited for.
+                stop.ask_within(RELOAD);
+                return Err(StopReason::Reload);
             }
             diagnostics::report(format_args!(
                 "the configuration stays: what comes through a pipe cannot be gone on with by another one; start katalog \
@@ -400,49 +335,37 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn skipped(&mut self, skipped: Skipped) {
-        self.stats.passed_over(Dropped::Others, skipped.others);
-        self.stats.passed_over(Dropped::Repeated, skipped.repeated);
-    }
-
-    /// Delivers what came of a batch.
-    fn deliver(&mut self, source: &mut dyn Source, slot: &mut Slot<'_>) -> Result<(), Stop> {
-        self.status.wait();
-        let chunk = &mut slot.chunk;
-        diagnostics::notes(&chunk.notes);
-        chunk.notes.clear();
-        self.stats.merge(&std::mem::take(&mut chunk.stats));
-        self.stats.encoded(chunk.out.len());
-        self.delivery.put(&mut chunk.out, slot.position.take()).map_err(Stop::Delivery)?;
-        self.progress.update(source.done(), self.stats.entries());
-        self.skipped(source.skipped());
-        self.damaged(source.damages());
-        for notice in source.notices() {
-            match notice {
-                Notice::Failed(error) => self.input_failed(&error),
-                Notice::PassedOver(input) => {
-                    self.stats.member_passed();
-                    if self.verbose {
-                        diagnostics::report(format_args!("{input}: passed over"));
-                    }
-                }
-            }
-        }
-        slot.failed.take().iter().for_each(|error| self.input_failed(error));
-        self.status.publish(&self.counted(), self.delivery.bytes(), false);
+    /// Delivers the records of a batch.
+    fn deliver(&mut self, source: &mut dyn Source, slot: &mut Slot<'_>) -> Result<(), StopReason> {
+        self.control.status.wait();
+        self.tally.encoded(&mut slot.chunk);
+        self.delivery.deliver(&mut slot.chunk.out, slot.position.take()).map_err(StopReason::Delivery)?;
+        self.tally.progress(source.done());
+        self.tally.skipped(source.skipped());
+        self.tally.damaged(source.damages());
+        source.notices().into_iter().for_each(|notice| self.tally.noticed(notice));
+        slot.failed.take().iter().for_each(|error| self.tally.input_failed(error));
+        self.publish(false);
         Ok(())
     }
 
-    fn input_failed(&mut self, error: &SourceError) {
-        if !self.check {
-            diagnostics::report(format_args!("{error}"));
-        }
-        let exit = Exit::from_code(error.exit_code()).unwrap_or(Exit::Internal);
-        self.failure = self.failure.or(Some(exit));
-        if let Some(input) = self.inputs.last_mut() {
-            input.failures.push(error.to_string());
-            input.exit = input.exit.or(Some(exit));
-        }
+    fn publish(&self, idle: bool) {
+        self.control.status.publish(&self.tally.counted(), self.delivery.bytes(), idle);
+    }
+}
+
+impl<'r> Workers<'r> {
+    fn new(plan: &Plan<'r>) -> Workers<'r> {
+        let pool = pool(plan.threads);
+        let slots = pool.as_ref().map_or(1, |pool| BATCHES_PER_THREAD * pool.current_num_threads());
+        let slot = |_| Slot {
+            batch: Batch::default(),
+            position: None,
+            failed: None,
+            worker: Worker::new(plan.rules, Encoder::new(plan.encode)),
+            chunk: Chunk::default(),
+        };
+        Workers { slots: (0..slots).map(slot).collect(), pool }
     }
 }
 

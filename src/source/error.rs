@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::codec::{Codec, Fault};
 use super::open::Input;
+use crate::exit::Exit;
 
 /// Why an input could not be opened or read on. The messages hold their causes, so none is a `source()` as well.
 #[derive(Debug, Error)]
@@ -192,17 +193,16 @@ impl SourceError {
         }
     }
 
-    /// The exit code that says the same, after `sysexits.h`: 64 usage, 65 data, 66 no input, 69 something that this build
-    /// leaves out, 74 input or output, 77 permission.
+    /// Returns how the program ends for this error.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Open { cause, .. } | Self::Read { cause, .. } => code(cause.kind()),
-            Self::JournalAccess { kind, .. } => code(*kind),
-            Self::NoMachineJournal => 66,
-            Self::Unpack { .. } => 74,
-            Self::NotFollowed { .. } | Self::FollowedByLibsystemd | Self::ArchiveFollowed { .. } => 64,
-            Self::MissingLibsystemd { .. } => 69,
+            Self::Open { cause, .. } | Self::Read { cause, .. } => exit_of(cause.kind()),
+            Self::JournalAccess { kind, .. } => exit_of(*kind),
+            Self::NoMachineJournal => Exit::NoInput,
+            Self::Unpack { .. } => Exit::Io,
+            Self::NotFollowed { .. } | Self::FollowedByLibsystemd | Self::ArchiveFollowed { .. } => Exit::Usage,
+            Self::MissingLibsystemd { .. } => Exit::Unavailable,
             Self::Directory { .. }
             | Self::Journal { .. }
             | Self::JournalRefused { .. }
@@ -210,15 +210,15 @@ impl SourceError {
             | Self::Archive { .. }
             | Self::Oversized { .. }
             | Self::Damaged { .. }
-            | Self::MissingCodec { .. } => 65,
+            | Self::MissingCodec { .. } => Exit::Data,
         }
     }
 }
 
-fn code(kind: io::ErrorKind) -> u8 {
+fn exit_of(kind: io::ErrorKind) -> Exit {
     match kind {
-        io::ErrorKind::PermissionDenied => 77,
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => 66,
-        _ => 74,
+        io::ErrorKind::PermissionDenied => Exit::Permission,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Exit::NoInput,
+        _ => Exit::Io,
     }
 }

@@ -9,7 +9,7 @@ use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
 use katalog::delivery::checkpoint::Checkpoint;
-use katalog::delivery::{Delivery, Flow, Forwarding, Queue};
+use katalog::delivery::{Flow, Forwarding, Queue};
 use katalog::diagnostics::StatsFormat;
 use katalog::exit::Exit;
 use katalog::service::signals::Signals;
@@ -217,9 +217,14 @@ fn a_record_that_no_server_takes_is_set_aside() {
         spool: None,
         stop: Arc::default(),
     };
-    let delivery = Delivery::Queued(Queue::start(forwarding, Checkpoint::forgetful()).unwrap());
+    let delivery = Box::new(Queue::start(forwarding, Checkpoint::forgetful()).unwrap());
     let groups = source::groups(&[Input::File(log)], &config.journal, false);
-    let outcome = katalog::run::run(&config, &rules, &groups, delivery, &Signals::default(), &Status::default());
+    let outcome = katalog::run::run(
+        &katalog::run::Plan::new(&config, &rules, &groups),
+        delivery,
+        &Signals::default(),
+        &Status::default(),
+    );
     assert_eq!(outcome.exit, Exit::Success);
     let mut numbers: Vec<usize> = server.events().iter().map(super::number).collect();
     numbers.sort_unstable();

@@ -14,8 +14,8 @@ use kata_records::rules::Rules;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
+use katalog::delivery::FileDelivery;
 use katalog::delivery::checkpoint::Checkpoint;
-use katalog::delivery::{Delivery, Direct};
 use katalog::run;
 use katalog::service::signals::Signals;
 use katalog::service::status::Status;
@@ -102,9 +102,10 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let output = Output::open(Some(&path), false, &[]).unwrap();
-        let delivery = Delivery::Direct(Direct::new(output, config.window, Checkpoint::forgetful()));
+        let delivery = Box::new(FileDelivery::new(output, config.window, Checkpoint::forgetful()));
         let groups = [Group::Journal(paths.to_vec())];
-        let outcome = run::run(&config, &self.rules, &groups, delivery, &Signals::default(), &Status::default());
+        let outcome =
+            run::run(&run::Plan::new(&config, &self.rules, &groups), delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
         katalog::diagnostics::write_stats(&outcome.stats, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap(), damaged: false }

@@ -79,7 +79,7 @@ fn a_cut_input_gives_what_it_holds_and_then_an_error() {
         for cut in [input.len() - 1, input.len() / 2, 12] {
             let (entries, error) = read(&input[..cut], &[usize::MAX]);
             let error = error.unwrap();
-            assert_eq!(error.exit_code(), 65, "{error}");
+            assert_eq!(error.exit().code(), 65, "{error}");
             assert!(matches!(error, SourceError::Damaged { .. }), "{error}");
             let mut found = rejoined(&entries);
             if entries.last().is_some_and(|entry| entry.unfinished) {
@@ -116,7 +116,7 @@ fn a_codec_that_was_left_out_is_named() {
         let (entries, error) = read(magic, &[1]);
         assert!(entries.is_empty());
         let error = error.unwrap();
-        assert_eq!(error.exit_code(), 65);
+        assert_eq!(error.exit().code(), 65);
         match packed(codec, b"") {
             Some(_) => assert!(matches!(error, SourceError::Damaged { .. }), "{error}"),
             None => assert!(error.to_string().contains(&format!("cargo feature `{codec}`")), "{error}"),

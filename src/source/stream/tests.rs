@@ -96,7 +96,7 @@ fn what_was_read_before_an_error_comes_first() {
     let seen: Vec<_> = entries.iter().map(|entry| (entry.text.as_str(), entry.unfinished)).collect();
     assert_eq!(seen, [("one", false), ("two", true)]);
     let error = error.unwrap();
-    assert_eq!(error.exit_code(), 74);
+    assert_eq!(error.exit().code(), 74);
     assert!(error.to_string().starts_with("failed to read \"x\" at offset 7: "), "{error}");
 }
 
@@ -163,16 +163,16 @@ fn inputs_that_cannot_be_opened_say_why() {
     let name = directory.path().join("no such file");
     let settings = Settings::default();
     let error = open(&name.clone().into(), true, &settings).err().unwrap();
-    assert_eq!(error.exit_code(), 66);
+    assert_eq!(error.exit().code(), 66);
     assert!(error.to_string().starts_with(&format!("failed to open {name:?} for reading: No such file")), "{error}");
 
     let error = open(&directory.path().to_owned().into(), true, &settings).err().unwrap();
-    assert_eq!(error.exit_code(), 65);
+    assert_eq!(error.exit().code(), 65);
     assert!(error.to_string().contains("is a directory"), "{error}");
     assert!(matches!(error, SourceError::Directory { .. }));
 
     let denied = SourceError::Open { input: Input::Stdin, cause: io::ErrorKind::PermissionDenied.into() };
-    assert_eq!(denied.exit_code(), 77);
+    assert_eq!(denied.exit().code(), 77);
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! The books of a run: counters, the state of each input, progress.
+
+use kata_records::pipeline::Chunk;
+use kata_records::stats::{Dropped, Stats};
+
+use super::Plan;
+use crate::delivery::Ended;
+use crate::diagnostics::{self, Progress, Summary};
+use crate::exit::Exit;
+use crate::source::{self, Damaged, Notice, Skipped, SourceError};
+
+/// The counters of a run and the state of its inputs.
+pub(super) struct Tally {
+    /// The counters of the input that is being read.
+    current: Stats,
+    /// The counters of all inputs before it.
+    before: Stats,
+    /// The inputs so far, the one that is being read included.
+    inputs: Vec<Summary>,
+    progress: Progress,
+    /// How the program ends for the first input that failed.
+    failure: Option<Exit>,
+    /// Failures are reported at the end, with the other defects of the input.
+    check: bool,
+    verbose: bool,
+}
+
+/// What a run came to.
+pub(super) struct Totals {
+    pub(super) stats: Stats,
+    pub(super) inputs: Vec<Summary>,
+    pub(super) failure: Option<Exit>,
+    /// Progress was shown.
+    pub(super) progress: bool,
+}
+
+impl Tally {
+    pub(super) fn new(plan: &Plan<'_>) -> Tally {
+        let sizes = || plan.groups.iter().map(|group| source::size(group, plan.journal)).collect();
+        Tally {
+            current: Stats::default(),
+            before: Stats::default(),
+            inputs: Vec::new(),
+            progress: Progress::new(plan.progress, sizes),
+            failure: None,
+            check: plan.check,
+            verbose: plan.verbose,
+        }
+    }
+
+    /// Opens the books of an input. Returns the failure of those before it, for [`Tally::end_input`].
+    pub(super) fn begin_input(&mut self, name: String) -> Option<Exit> {
+        self.progress.begin(&name);
+        self.inputs.push(Summary::new(name));
+        self.failure.take()
+    }
+
+    /// Closes the books of the input that was read.
+    pub(super) fn end_input(&mut self, before: Option<Exit>) -> Ended {
+        let own = self.failure;
+        self.failure = before.or(own);
+        self.before.merge(&self.current);
+        if let Some(summary) = self.inputs.last_mut() {
+            summary.stats = std::mem::take(&mut self.current);
+            self.progress.end(summary);
+        }
+        let stats = &self.before;
+        Ended { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() }
+    }
+
+    /// Closes the books of the run. Clears the progress display.
+    pub(super) fn end(self) -> Totals {
+        let stats = self.counted();
+        Totals { stats, inputs: self.inputs, failure: self.failure, progress: self.progress.is_shown() }
+    }
+
+    /// Returns the counters of all inputs so far.
+    pub(super) fn counted(&self) -> Stats {
+        let mut stats = self.before.clone();
+        stats.merge(&self.current);
+        stats
+    }
+
+    /// Takes over the counters and the notes of records on their way to delivery.
+    pub(super) fn encoded(&mut self, chunk: &mut Chunk) {
+        diagnostics::notes(&chunk.notes);
+        chunk.notes.clear();
+        self.current.merge(&std::mem::take(&mut chunk.stats));
+        self.current.encoded(chunk.out.len());
+    }
+
+    /// Takes back counters of entries that are left out after all.
+    pub(super) fn take_back(&mut self, counted: &Stats) {
+        self.current.take_back(counted);
+    }
+
+    /// Shows how many bytes of the input are read.
+    pub(super) fn progress(&mut self, done: Option<u64>) {
+        self.progress.update(done, self.current.entries());
+    }
+
+    pub(super) fn skipped(&mut self, skipped: Skipped) {
+        self.current.passed_over(Dropped::Others, skipped.others);
+        self.current.passed_over(Dropped::Repeated, skipped.repeated);
+    }
+
+    pub(super) fn damaged(&mut self, damages: Vec<Damaged>) {
+        for Damaged { input, reason, count, offset } in damages {
+            self.current.damage(reason, count);
+            if self.verbose {
+                diagnostics::report(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
+            }
+        }
+    }
+
+    /// Counts a member of an archive that was not read.
+    pub(super) fn noticed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Failed(error) => self.input_failed(&error),
+            Notice::PassedOver(input) => {
+                self.current.member_passed();
+                if self.verbose {
+                    diagnostics::report(format_args!("{input}: passed over"));
+                }
+            }
+        }
+    }
+
+    /// Records a failure of the input that is being read.
+    pub(super) fn input_failed(&mut self, error: &SourceError) {
+        if !self.check {
+            diagnostics::report(format_args!("{error}"));
+        }
+        let exit = error.exit();
+        self.failure = self.failure.or(Some(exit));
+        if let Some(input) = self.inputs.last_mut() {
+            input.failures.push(error.to_string());
+            input.exit = input.exit.or(Some(exit));
+        }
+    }
+}
