@@ -11,6 +11,7 @@ use std::sync::Arc;
 use kata_records::rules::{Rules, RulesError};
 use kata_records::schema::Definition;
 use kata_records::stats::Stats;
+use log_clients::{Client, NetError, Observer};
 
 use crate::cli::{self, Cli};
 use crate::config::{self, Config, ConfigError, StandardOutput, Surroundings};
@@ -25,7 +26,7 @@ use crate::service::health;
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use crate::service::status::{self, Status};
-use crate::sink::{Client, NetError, Output, SinkError};
+use crate::sink::{Output, SinkError};
 use crate::source::{self, Group, Input, SourceError};
 
 /// Runs the program and returns how it ends.
@@ -92,7 +93,7 @@ impl Exit {
             AppError::Checkpoint(error) => error.exit(),
             AppError::Sink(error) => error.exit(),
             AppError::Tree(error) => error.exit(),
-            AppError::Net(error) => error.exit(),
+            AppError::Net(error) => Exit::from(error),
             AppError::Unavailable(_) => Exit::Unavailable,
             AppError::Internal(_) => Exit::Internal,
         }
@@ -315,7 +316,7 @@ impl Job {
     ) -> Result<Box<dyn Delivery>, AppError> {
         let config = &self.config;
         let receiver = config.receiver.clone().ok_or(NetError::NoServers)?;
-        let client = Client::new(receiver)?;
+        let client = Client::new(receiver, Observer::new(|event| report(format_args!("{event}"))))?;
         let spool = config.spool.clone().map(Spool::open).transpose()?;
         let (window, refused, stop) = (config.window, config.refused.clone(), signals.stop());
         let flow = Flow::new(&client, Arc::clone(&stop));

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use log_clients::Shutdown;
+
 use crate::pulse::Pulse;
 
 /// How long deliveries may go on once the end is asked for. A supervisor that kills after ten seconds leaves this much.
@@ -35,14 +37,6 @@ impl Stop {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// Until when deliveries may go on; none while nobody asked for the end. Who delivers asks for it several times a
-    /// second while it waits, so this is its pulse.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.pulse.beat();
-        if self.asked() { self.deadline.get().copied() } else { None }
-    }
-
     /// The pulse of who delivers.
     #[must_use]
     pub fn pulse(&self) -> &Pulse {
@@ -53,6 +47,14 @@ impl Stop {
     #[must_use]
     pub fn over(&self) -> bool {
         self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+impl Shutdown for Stop {
+    /// Returns the end for deliveries, and counts as the pulse of who delivers.
+    fn deadline(&self) -> Option<Instant> {
+        self.pulse.beat();
+        if self.asked() { self.deadline.get().copied() } else { None }
     }
 }
 

@@ -298,7 +298,7 @@ fn the_readme_names_what_the_program_has() {
         assert!(help.contains(variable), "there is no {variable}");
     }
     let package: toml::Table = read("Cargo.toml").parse().unwrap();
-    let version = package["package"]["rust-version"].as_str().unwrap();
+    let version = package["workspace"]["package"]["rust-version"].as_str().unwrap();
     assert!(text.matches(&format!("Rust {version}")).count() >= 2, "rust-version is {version}");
 }
 

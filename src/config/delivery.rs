@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::options::Options;
 use super::{Config, ConfigError};
-use crate::sink::forward::Secret;
-use crate::sink::net::{self, Address, Place, Protocol, TlsSettings};
-use crate::sink::syslog::Framing;
-use crate::sink::{Receiver, forward, syslog};
 use crate::source::{Backend, Input};
 use kata_records::encode::{Format, SyslogSettings};
+use log_clients::forward::Secret;
+use log_clients::net::{self, Address, Place, Protocol, TlsSettings};
+use log_clients::syslog::Framing;
+use log_clients::{Receiver, forward, syslog};
 
 /// The variables that hold the secrets themselves.
 const SHARED_KEY: &str = "KATALOG_SHARED_KEY";

@@ -24,13 +24,14 @@ use serde::Deserialize as _;
 
 use crate::delivery::{SpoolSettings, Window};
 use crate::diagnostics::{ProgressMode, StatsFormat};
-use crate::sink::{Compression, Receiver};
+use crate::sink::Compression;
 use crate::source;
 use crate::source::position::FilePosition;
 pub use diagnostics::StandardOutput;
 use kata_records::component;
 use kata_records::split::Split;
 use kata_records::{encode, normalize, rules, select};
+use log_clients::Receiver;
 use options::Options;
 use values::{ColorChoice, Lines, Sort};
 pub(crate) use words::words;

@@ -16,9 +16,6 @@ use super::values::{
 use super::words::{word, words};
 use crate::delivery::Full;
 use crate::sink::Compression;
-use crate::sink::forward::Mode;
-use crate::sink::net::{Address, Spread};
-use crate::sink::syslog::Framing;
 use crate::source::{Backend, Namespace};
 use kata_records::encode::Format;
 use kata_records::encode::syslog::{Facility, SyslogFormat};
@@ -27,6 +24,7 @@ use kata_records::normalize::Nested;
 use kata_records::schema::Schema;
 use kata_records::select::Others;
 use kata_records::time::Form;
+use log_clients::{Address, Framing, Mode, Spread};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -222,8 +220,7 @@ pub struct Options {
     pub prune: Option<Vec<String>>,
 
     /// What becomes of nested values that are not pruned [default: string]
-    #[arg(long, env = "KATALOG_NESTED", value_name = "HOW", help_heading = "Fields")]
-    #[arg(value_parser = words::<Nested>())]
+    #[arg(long, env = "KATALOG_NESTED", value_name = "HOW", help_heading = "Fields", value_parser = words::<Nested>())]
     #[serde(deserialize_with = "word")]
     pub nested: Option<Nested>,
 
@@ -384,13 +381,14 @@ pub struct Options {
     pub to: Option<Vec<Address>>,
 
     /// Which of several servers gets records [default: failover]
-    #[arg(long, env = "KATALOG_SPREAD", value_name = "HOW", help_heading = "Delivery")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(long, env = "KATALOG_SPREAD", value_name = "HOW", help_heading = "Delivery", value_parser = words::<Spread>())]
+    #[serde(deserialize_with = "word")]
     pub spread: Option<Spread>,
 
     /// The form of the protocol's requests [default: packed]
     #[arg(long, env = "KATALOG_FORWARD_MODE", value_name = "MODE", help_heading = "Delivery")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Mode>())]
+    #[serde(deserialize_with = "word")]
     pub forward_mode: Option<Mode>,
 
     /// Send times in whole seconds, for servers of before 2016
@@ -407,7 +405,8 @@ pub struct Options {
 
     /// How syslog messages are told apart by TCP and TLS [default: octet]
     #[arg(long, env = "KATALOG_SYSLOG_FRAMING", value_name = "HOW", help_heading = "Delivery")]
-    #[serde(deserialize_with = "choice")]
+    #[arg(value_parser = words::<Framing>())]
+    #[serde(deserialize_with = "word")]
     pub syslog_framing: Option<Framing>,
 
     /// The facility of syslog messages [default: daemon]

@@ -47,6 +47,9 @@ words!(
     kata_records::schema::Schema,
     kata_records::select::Others,
     kata_records::time::Form,
+    log_clients::forward::Mode,
+    log_clients::net::Spread,
+    log_clients::syslog::Framing,
 );
 
 /// Returns the parser of a flag whose values are the words of an enum.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::pulse::uptime_millis;
-use crate::sink::Client;
-use crate::sink::net::Live;
 use crate::stop::Stop;
 use kata_records::encode::Encoded;
+use log_clients::Client;
+use log_clients::net::Live;
 
 /// The delivery of one run.
 #[derive(Debug)]

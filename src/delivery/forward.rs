@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use log_clients::{Chunk, Client, NetError};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::flow::{self, Flow};
@@ -23,7 +24,6 @@ use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::pulse::uptime_millis;
-use crate::sink::{Chunk, Client, NetError};
 use crate::source::position::Position;
 use crate::stop::Stop;
 use kata_records::encode::event::{Events, of_tag};
@@ -227,7 +227,7 @@ impl Gatherer {
                 Ok(Message::Spooled(spooled)) => self.fetch(spooled),
                 Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
                 Err(RecvTimeoutError::Disconnected) => {
-                    break self.send().and_then(|()| self.client.finish(&self.stop)).err();
+                    break self.send().and_then(|()| self.client.finish(&*self.stop)).err();
                 }
             };
             if let Err(error) = done {
@@ -293,7 +293,7 @@ impl Gatherer {
         let sent = window.iter_mut().try_for_each(|events| self.send_tag(events));
         self.events = window;
         sent?;
-        self.client.settle(&self.stop)?;
+        self.client.settle(&*self.stop)?;
         self.flow.give(records, began);
         // Whoever may write to the journal may make up identifiers, and with them tags.
         self.events.truncate(TAGS);
@@ -310,7 +310,7 @@ impl Gatherer {
     fn send_tag(&mut self, events: &mut Events) -> Result<(), NetError> {
         let mut chunks = chunks(events, event::LARGEST);
         for (index, chunk) in chunks.iter().enumerate() {
-            let refused = self.client.deliver(chunk, &self.stop).inspect_err(|_| {
+            let refused = self.client.deliver(chunk, &*self.stop).inspect_err(|_| {
                 self.undelivered += chunks.iter().skip(index).map(Chunk::len).sum::<usize>();
             })?;
             self.flow.chunk(chunk.len() as u64, refused.len() as u64);
@@ -359,7 +359,7 @@ impl Gatherer {
         match error {
             NetError::Stopped if kept => Exit::Success,
             NetError::Stopped => Exit::Io,
-            error => error.exit(),
+            error => Exit::from(error),
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::delivery::{Flow, Seen};
 use crate::pulse::{self, Pulse};
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
-use crate::sink::Counters;
-use crate::sink::net::live::State;
 use kata_records::stats::Stats;
+use log_clients::Counters;
+use log_clients::net::live::State;
 
 /// A loop that was not seen for so long hangs, unless it waits for others. By themselves they come around once a second.
 pub const HUNG: Duration = Duration::from_secs(60);
@@ -273,14 +273,14 @@ fn now() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::{Client, Receiver, forward, net};
     use crate::stop::Stop;
+    use log_clients::{Client, Observer, Receiver, forward, net};
 
     fn flow() -> Arc<Flow> {
         let servers = vec!["forward://127.0.0.1:1".parse().unwrap()];
         let net = net::Settings { servers, ..net::Settings::default() };
         let settings = forward::Settings { net, ..forward::Settings::default() };
-        Flow::new(&Client::new(Receiver::Forward(settings)).unwrap(), Arc::new(Stop::default()))
+        Flow::new(&Client::new(Receiver::Forward(settings), Observer::default()).unwrap(), Arc::new(Stop::default()))
     }
 
     #[test]

@@ -1,22 +1,18 @@
 //! Where the bytes go. A sink knows nothing of records: it takes a chunk whole or says why not.
 
-pub mod client;
 pub mod compress;
 pub mod files;
-pub mod forward;
-pub mod net;
 pub mod output;
-pub mod syslog;
 
 use std::io;
 use std::path::PathBuf;
 
+use log_clients::NetError;
+
 use crate::exit::Exit;
 
-pub use client::{Chunk, Client, Counters, Receiver, Refused};
 pub use compress::Compression;
 pub use files::Files;
-pub use net::{Cause, NetError};
 pub use output::Output;
 
 /// How much of a chunk an output took.
@@ -75,5 +71,32 @@ impl SinkError {
             SinkError::MissingCodec { .. } => Exit::Unavailable,
             SinkError::Open { source, .. } | SinkError::Write { source, .. } => Exit::from_write_error(source),
         }
+    }
+}
+
+impl From<&NetError> for Exit {
+    fn from(error: &NetError) -> Exit {
+        match error {
+            NetError::MissingFeature { .. } | NetError::GaveUp { .. } | NetError::Stopped => Exit::Unavailable,
+            _ => Exit::Config,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_end_the_program_in_their_own_ways() {
+        let (server, after) = ("forward://a:24224".to_owned(), std::time::Duration::from_secs(300));
+        let gave_up = NetError::GaveUp { after, server: server.clone(), cause: log_clients::Cause::Closed };
+        assert_eq!(Exit::from(&gave_up), Exit::Unavailable);
+        assert_eq!(Exit::from(&NetError::Stopped), Exit::Unavailable);
+        let missing = NetError::MissingFeature { what: "a server with TLS".to_owned(), feature: "tls" };
+        assert_eq!(Exit::from(&missing), Exit::Unavailable);
+        assert_eq!(Exit::from(&NetError::NoServers), Exit::Config);
+        let refused = NetError::Refused { server, cause: log_clients::Cause::WrongDigest };
+        assert_eq!(Exit::from(&refused), Exit::Config);
     }
 }

@@ -14,8 +14,8 @@ use katalog::diagnostics::StatsFormat;
 use katalog::exit::Exit;
 use katalog::service::signals::Signals;
 use katalog::service::status::Status;
-use katalog::sink::{Client, Receiver};
 use katalog::source::{self, Input};
+use log_clients::{Client, Observer, Receiver};
 
 use super::{Running, complete, lines, put, run, to};
 use crate::support::forward::handshake::{Greeting, Trick};
@@ -208,7 +208,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let pause = Duration::from_millis(2);
     let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
     (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);
-    let client = Client::new(Receiver::Forward(settings)).unwrap();
+    let client = Client::new(Receiver::Forward(settings), Observer::default()).unwrap();
     let forwarding = Forwarding {
         flow: Flow::new(&client, Arc::default()),
         client,

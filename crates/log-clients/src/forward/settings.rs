@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::sink::net;
-use crate::sink::net::settings::LONGEST;
+use crate::names::names;
+use crate::net;
+use crate::net::settings::LONGEST;
 
 /// All that a client is made from. The defaults are those recommended where the forward protocol's clients differ:
 /// acknowledgements always, one request for a chunk, no end of retries.
@@ -56,20 +57,28 @@ impl Settings {
 }
 
 /// In which of the protocol's forms a chunk goes out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// The entries in one piece; every receiver takes it
+    /// The entries in one binary value (`PackedForward`). Every receiver takes it.
     #[default]
     Packed,
-    /// The entries as an array
+    /// The entries as an array (`Forward`).
     Forward,
-    /// Each entry by itself
+    /// Each entry as a request of its own (`Message`).
     Message,
-    /// Packed, compressed with gzip
+    /// `Packed`, compressed with gzip (`CompressedPackedForward`).
     Gzip,
-    /// Packed, compressed with zstd; receivers that do not know it acknowledge it and keep nothing
+    /// `Packed`, compressed with zstd. Receivers that do not know zstd acknowledge a chunk and drop its entries.
     Zstd,
 }
+
+names!(Mode {
+    Packed = "packed": "The entries in one piece; every receiver takes it",
+    Forward = "forward": "The entries as an array",
+    Message = "message": "Each entry by itself",
+    Gzip = "gzip": "Packed, compressed with gzip",
+    Zstd = "zstd": "Packed, compressed with zstd; receivers that do not know it acknowledge it and keep nothing",
+});
 
 /// A text that is not shown.
 #[derive(Clone, PartialEq, Eq)]

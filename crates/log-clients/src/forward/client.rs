@@ -9,12 +9,11 @@ use super::parts::Parts;
 use super::reply::Value;
 use super::request::Encoder;
 use super::settings::{Mode, Settings};
-use crate::sink::net::Live;
-use crate::sink::net::connection::Limit;
-use crate::sink::net::peers::Peers;
-use crate::sink::net::{Cause, NetError};
-use crate::sink::{Chunk, Counters, Refused};
-use crate::stop::Stop;
+use crate::net::Live;
+use crate::net::connection::Limit;
+use crate::net::peers::Peers;
+use crate::net::{Cause, NetError};
+use crate::{Chunk, Counters, Observer, Refused, Shutdown};
 
 /// Delivers chunks to servers of the forward protocol, each at least once.
 #[derive(Debug)]
@@ -38,9 +37,9 @@ impl Client {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(settings: Settings) -> Result<Client, NetError> {
+    pub fn new(settings: Settings, observer: Observer) -> Result<Client, NetError> {
         let settings = settings.bounded();
-        let peers = Peers::new(settings.net.clone())?;
+        let peers = Peers::new(settings.net.clone(), observer)?;
         let missing = |what: &str, feature| NetError::MissingFeature { what: what.to_owned(), feature };
         match settings.mode {
             Mode::Gzip if cfg!(not(feature = "gzip")) => return Err(missing("sending chunks with gzip", "gzip")),
@@ -75,7 +74,7 @@ impl Client {
     /// # Errors
     /// If the time to stop is over, nothing was acknowledged for longer than the settings allow, or a server cannot be
     /// used as configured and nobody is there to correct it.
-    pub fn deliver(&mut self, chunk: &Chunk, stop: &Stop) -> Result<Vec<Refused>, NetError> {
+    pub fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
         let mut parts = Parts::new(chunk.len(), self.settings.mode == Mode::Message);
         let mut refused = Vec::new();
         self.peers.begin();
@@ -103,7 +102,7 @@ impl Client {
 
     /// Sends what is next to one server and waits until it has acknowledged it. After a failure the connection is gone:
     /// whatever still comes on it would be taken for the answer to something else.
-    fn attempt(&mut self, index: usize, chunk: &Chunk, parts: &mut Parts, stop: &Stop) -> Result<(), Failure> {
+    fn attempt(&mut self, index: usize, chunk: &Chunk, parts: &mut Parts, stop: &dyn Shutdown) -> Result<(), Failure> {
         let not_sent = |cause| Failure { cause, sent: false };
         let sent = |cause| Failure { cause, sent: true };
         let (write, ack) = (self.settings.net.write_timeout, self.settings.ack_timeout);
@@ -144,7 +143,7 @@ impl Client {
     }
 
     /// The connection to a server: the one that there is, if it is still good and will do, or a new one.
-    fn connection(&mut self, index: usize, new: bool, stop: &Stop) -> Result<Connection, Cause> {
+    fn connection(&mut self, index: usize, new: bool, stop: &dyn Shutdown) -> Result<Connection, Cause> {
         let most = self.peers.patience(index);
         if let Some(mut connection) = self.peers.take(index)
             && !new
@@ -163,7 +162,7 @@ impl Client {
 }
 
 /// Waits for the acknowledgement of one request.
-fn acknowledged(connection: &mut Connection, id: &str, time: Duration, stop: &Stop) -> Result<(), Cause> {
+fn acknowledged(connection: &mut Connection, id: &str, time: Duration, stop: &dyn Shutdown) -> Result<(), Cause> {
     let Some((reply, raw)) = connection.next(&Limit::new(time, stop))? else { return Err(Cause::AckTimeout(time)) };
     match reply.get("ack").and_then(Value::bytes) {
         Some(ack) if ack == id.as_bytes() => Ok(()),

@@ -8,12 +8,11 @@ mod poison;
 mod secured;
 mod server;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::sink::net::{self, Address, Cause, NetError, Spread, TlsSettings};
-use crate::sink::{Chunk, Counters};
-use crate::stop::Stop;
+use crate::net::{self, Address, Cause, NetError, Spread, TlsSettings};
+use crate::{Chunk, Counters, Observer};
 use server::Server;
 
 /// The vectors of a handshake: nonce 00…0f, auth 10…1f, key `secret`, client `client.example`, user `kata` with
@@ -85,16 +84,18 @@ fn with(mut settings: Settings, change: impl FnOnce(&mut net::Settings)) -> Sett
 }
 
 /// An end far behind that of any test, so that one that hangs fails.
-fn patience() -> Stop {
-    let stop = Stop::default();
-    stop.ask_within(Duration::from_secs(30));
-    stop
+fn patience() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+fn new_client(settings: Settings) -> Result<Client, NetError> {
+    Client::new(settings, Observer::default())
 }
 
 /// Delivers as in a run that corrects nothing: returns the cause of what fails for good.
 fn refusal(mut settings: Settings) -> Cause {
     settings.net.one_shot = true;
-    match Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()) {
+    match new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()) {
         Err(error @ NetError::Refused { .. }) => {
             assert!(error.is_configuration() && error.to_string().contains("forward"), "{error}");
             let NetError::Refused { cause, .. } = error else { unreachable!() };

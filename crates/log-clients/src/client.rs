@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::net::Live;
-use super::{NetError, forward, syslog};
-use crate::stop::Stop;
+use crate::net::Live;
+use crate::{NetError, Observer, Shutdown, forward, syslog};
 
 /// Entries for one tag, as their encoder wrote them. They go out together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl Chunk {
     }
 
     /// The bytes of some entries, by their numbers.
-    pub(super) fn bytes(&self, entries: &Range<usize>) -> &[u8] {
+    pub(crate) fn bytes(&self, entries: &Range<usize>) -> &[u8] {
         let end = |count: usize| count.checked_sub(1).map_or(0, |last| self.ends.get(last).copied().unwrap_or(0));
         self.entries.get(end(entries.start)..end(entries.end)).unwrap_or_default()
     }
@@ -112,12 +111,14 @@ impl Client {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(receiver: Receiver) -> Result<Client, NetError> {
+    pub fn new(receiver: Receiver, observer: Observer) -> Result<Client, NetError> {
         match receiver {
             Receiver::Forward(settings) => {
-                forward::Client::new(settings).map(|client| Client::Forward(Box::new(client)))
+                forward::Client::new(settings, observer).map(|client| Client::Forward(Box::new(client)))
             }
-            Receiver::Syslog(settings) => syslog::Client::new(settings).map(|client| Client::Syslog(Box::new(client))),
+            Receiver::Syslog(settings) => {
+                syslog::Client::new(settings, observer).map(|client| Client::Syslog(Box::new(client)))
+            }
         }
     }
 
@@ -126,7 +127,7 @@ impl Client {
     /// # Errors
     /// If the time to stop is over, nothing could be delivered for longer than the settings allow, or a server cannot be
     /// used as configured and nobody is there to correct it.
-    pub fn deliver(&mut self, chunk: &Chunk, stop: &Stop) -> Result<Vec<Refused>, NetError> {
+    pub fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
         match self {
             Client::Forward(client) => client.deliver(chunk, stop),
             Client::Syslog(client) => client.deliver(chunk, stop).map(|()| Vec::new()),
@@ -146,7 +147,7 @@ impl Client {
     ///
     /// # Errors
     /// As for a delivery.
-    pub fn settle(&mut self, stop: &Stop) -> Result<(), NetError> {
+    pub fn settle(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
         match self {
             Client::Forward(_) => Ok(()),
             Client::Syslog(client) => client.settle(stop),
@@ -157,7 +158,7 @@ impl Client {
     ///
     /// # Errors
     /// As for a delivery.
-    pub fn finish(&mut self, stop: &Stop) -> Result<(), NetError> {
+    pub fn finish(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
         match self {
             Client::Forward(_) => Ok(()),
             Client::Syslog(client) => client.finish(stop),

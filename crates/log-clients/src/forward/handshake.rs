@@ -9,9 +9,9 @@ use super::connection::Connection;
 use super::reply::Value;
 use super::request::string;
 use super::settings::{Secret, Settings};
-use crate::sink::net::connection::Limit;
-use crate::sink::net::{Cause, NetError};
-use crate::stop::Stop;
+use crate::Shutdown;
+use crate::net::connection::Limit;
+use crate::net::{Cause, NetError};
 
 /// Servers read all of PING at once into a kilobyte, so names have their limits.
 const LONGEST_NAME: usize = 255;
@@ -69,7 +69,7 @@ pub(super) fn shake(
     identity: &Identity,
     salt: &str,
     time: Duration,
-    stop: &Stop,
+    stop: &dyn Shutdown,
 ) -> Result<(), Cause> {
     let limit = Limit::new(time, stop);
     let Some((helo, raw)) = connection.next(&limit)? else { return Err(Cause::NoHelo(time)) };

@@ -19,7 +19,7 @@ use socket2::Socket;
 
 use super::error::{Cause, NetError};
 use super::settings::TlsSettings;
-use crate::diagnostics;
+use crate::{Event, Observer};
 
 /// Who is trusted, and who this client is.
 #[derive(Debug)]
@@ -27,13 +27,13 @@ pub(crate) struct Trust(Arc<ClientConfig>);
 
 impl Trust {
     /// Reads the files of certificates and keys.
-    pub(crate) fn new(settings: &TlsSettings) -> Result<Trust, NetError> {
+    pub(crate) fn new(settings: &TlsSettings, observer: &Observer) -> Result<Trust, NetError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|_| NetError::Settings("this build offers no version of TLS"))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier::new(settings, provider)?));
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(settings, provider, observer)?));
         let config = match (&settings.cert, &settings.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(cert), Some(key)) => {
@@ -80,12 +80,9 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>) -> Result<Verifier, NetError> {
+    fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>, observer: &Observer) -> Result<Verifier, NetError> {
         if settings.insecure {
-            diagnostics::report(format_args!(
-                "warning: the certificates of servers are not checked, so anybody on the way can read and change what \
-                 is sent"
-            ));
+            observer.notify(&Event::CertificatesUnchecked);
             return Ok(Verifier { provider, web: None, given: Vec::new() });
         }
         let mut roots = RootCertStore::empty();

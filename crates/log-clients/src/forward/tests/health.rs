@@ -30,7 +30,7 @@ fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
     let (first, on) = switched();
     let second = Server::start(server::Peer::serve);
     let settings = with(settings(&[&first, &second]), |net| net.return_interval = Duration::ZERO);
-    let mut client = Client::new(settings).unwrap();
+    let mut client = new_client(settings).unwrap();
     let mut deliver = |text| assert_eq!(client.deliver(&texts(&[text]), &patience()).unwrap(), []);
     deliver("a");
     assert_eq!((first.texts().len(), second.texts().len()), (1, 0));
@@ -56,7 +56,7 @@ fn a_server_that_is_away_costs_one_attempt() {
         (net.first_backoff, net.last_backoff) = (long, long);
         net.servers.insert(0, nobody());
     });
-    let mut client = Client::new(settings).unwrap();
+    let mut client = new_client(settings).unwrap();
     for _ in 0..10 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     }
@@ -71,7 +71,7 @@ fn chunks_are_spread_over_servers_by_weight() {
         net.servers[0].weight = 3;
         net.servers[1].weight = 1;
     });
-    let mut client = Client::new(settings).unwrap();
+    let mut client = new_client(settings).unwrap();
     for _ in 0..20 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     }
@@ -83,7 +83,7 @@ fn chunks_are_spread_over_servers_by_weight() {
 fn there_is_an_end_of_attempts_if_one_is_wanted() {
     let give_up_after = Some(Duration::from_millis(50));
     let settings = with(settings(&[]), |net| (net.servers, net.give_up_after) = (vec![nobody()], give_up_after));
-    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
     assert!(matches!(&error, NetError::GaveUp { cause: Cause::Connect(_), .. }), "{error:?}");
     assert!(error.to_string().contains("unix:/nowhere/fluent.sock"), "{error}");
 }
@@ -96,7 +96,7 @@ fn a_long_pause_does_not_outlast_hope() {
         (net.first_backoff, net.last_backoff) = (long, long);
         (net.servers, net.give_up_after) = (vec![nobody()], give_up_after);
     });
-    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { .. }), "{error:?}");
 }
 
@@ -110,7 +110,7 @@ fn a_configuration_that_may_be_corrected_is_tried_again() {
             peer.serve();
         }
     });
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     assert_eq!(client.counters().retries, 3);
 }
@@ -122,26 +122,26 @@ fn a_name_that_does_not_exist_is_retried() {
     let settings = with(settings(&[]), |net| {
         (net.servers, net.give_up_after, net.one_shot) = (servers, give_up_after, true);
     });
-    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { cause: Cause::Resolve(_) | Cause::ConnectTimeout(_), .. }), "{error}");
 }
 
 #[test]
 fn settings_without_a_meaning_are_refused() {
-    let refused = |settings| Client::new(settings).unwrap_err();
+    let refused = |settings| new_client(settings).unwrap_err();
     assert!(matches!(refused(settings(&[])), NetError::NoServers));
     let tls = TlsSettings { ca: Some("/ca.pem".into()), ..TlsSettings::default() };
     let error = refused(with(settings(&[]), |net| (net.servers, net.tls) = (vec![nobody()], tls)));
     assert!(error.to_string().contains("forward+tls://"), "{error}");
-    assert_eq!(error.exit(), crate::exit::Exit::Config);
+    assert!(error.is_configuration());
 }
 
 #[test]
 fn what_was_left_out_of_the_build_is_named() {
-    let check = |settings: Settings, included: bool, feature: &str| match Client::new(settings) {
+    let check = |settings: Settings, included: bool, feature: &str| match new_client(settings) {
         Ok(_) => assert!(included),
         Err(error) => {
-            assert!(!included && error.exit() == crate::exit::Exit::Unavailable, "{error}");
+            assert!(!included && matches!(error, NetError::MissingFeature { .. }), "{error}");
             assert!(error.to_string().contains(&format!("`{feature}`")), "{error}");
         }
     };

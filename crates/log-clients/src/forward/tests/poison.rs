@@ -23,7 +23,7 @@ fn such_a_record_is_given_back_and_holds_up_no_other() {
         names[7] = "poison 7";
         names[30] = "poison 30";
         let chunk = texts(&names);
-        let mut client = Client::new(Settings { mode, ..settings(&[&server]) }).unwrap();
+        let mut client = new_client(Settings { mode, ..settings(&[&server]) }).unwrap();
         let mut refused = client.deliver(&chunk, &patience()).unwrap();
         refused.sort_by_key(|refused| refused.entry.len());
         let entries: Vec<&[u8]> = refused.iter().map(|refused| refused.entry.as_slice()).collect();
@@ -63,7 +63,7 @@ fn a_server_that_refuses_with_words_is_understood_as_well() {
             peer.ack(&request.id);
         }
     });
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     let refused = client.deliver(&texts(&["a", "poison", "b"]), &patience()).unwrap();
     assert_eq!(refused.len(), 1);
     assert!(client.counters().nacks >= 3);
@@ -72,7 +72,7 @@ fn a_server_that_refuses_with_words_is_understood_as_well() {
 #[test]
 fn a_record_alone_is_tried_between_requests_without_any() {
     let server = squeamish();
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["poison"]), &patience()).unwrap().len(), 1);
     let seen = server.seen();
     let empty = seen.iter().filter(|request| request.texts.is_empty()).count();
@@ -88,7 +88,7 @@ fn a_server_that_closes_over_everything_takes_it_later() {
             peer.serve();
         }
     });
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["a", "b", "c"]), &patience()).unwrap(), []);
     assert_eq!(client.counters().refused, 0);
     let mut taken = server.texts();
@@ -101,7 +101,7 @@ fn a_server_that_closes_over_everything_takes_it_later() {
 fn silence_is_no_refusal() {
     let server = Server::start(|peer| if peer.number < 12 { peer.ignore() } else { peer.serve() });
     let ack_timeout = Duration::from_millis(30);
-    let mut client = Client::new(Settings { ack_timeout, ..settings(&[&server]) }).unwrap();
+    let mut client = new_client(Settings { ack_timeout, ..settings(&[&server]) }).unwrap();
     assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
     assert!(server.seen().iter().all(|request| request.texts.len() == 2));
 }

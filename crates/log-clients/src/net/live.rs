@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::sink::Counters;
+use crate::Counters;
 
 /// The last word on a client; it is replaced after each acknowledgement and each failure.
 #[derive(Debug)]

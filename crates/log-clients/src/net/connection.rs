@@ -2,7 +2,7 @@
 //! that time limits and the wish to end are noticed.
 
 use std::io::{self, ErrorKind, Read as _};
-use std::net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs as _};
+use std::net::{self, IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use super::address::{Address, Place};
 use super::error::Cause;
 use super::tls::{Session, Trust};
-use crate::stop::Stop;
+use crate::Shutdown;
 
 /// After so long without an acknowledgement of the other system, a TCP connection is broken: where that system is gone,
 /// nothing else says so for a quarter of an hour.
@@ -26,15 +26,15 @@ const SLICE: Duration = Duration::from_millis(200);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long something may take, unless the end is asked for before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Limit<'s> {
     until: Instant,
-    stop: &'s Stop,
+    stop: &'s dyn Shutdown,
 }
 
 impl<'s> Limit<'s> {
     /// A limit that begins now.
-    pub(crate) fn new(after: Duration, stop: &'s Stop) -> Limit<'s> {
+    pub(crate) fn new(after: Duration, stop: &'s dyn Shutdown) -> Limit<'s> {
         Limit { until: Instant::now() + after, stop }
     }
 
@@ -62,7 +62,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to a server, with TLS where the address says so.
-    pub(crate) fn open(address: &Address, trust: Option<&Trust>, time: Duration, stop: &Stop) -> Result<Self, Cause> {
+    pub(crate) fn open(
+        address: &Address,
+        trust: Option<&Trust>,
+        time: Duration,
+        stop: &dyn Shutdown,
+    ) -> Result<Self, Cause> {
         let limit = Limit::new(time, stop);
         let socket = match &address.place {
             Place::Unix { path } => dial(&SockAddr::unix(path).map_err(Cause::Connect)?, Type::STREAM, &limit)?,
@@ -89,7 +94,7 @@ impl Connection {
         &mut self,
         mut bytes: &[u8],
         time: Duration,
-        stop: &Stop,
+        stop: &dyn Shutdown,
         objection: fn(&[u8]) -> Option<Cause>,
     ) -> Result<(), Cause> {
         self.used = Instant::now();
@@ -153,7 +158,7 @@ impl Connection {
             // What the system does not take at once is the end of TLS alone.
             let _ = session.push(&mut self.socket);
         }
-        let _ = self.socket.shutdown(Shutdown::Write);
+        let _ = self.socket.shutdown(net::Shutdown::Write);
     }
 
     /// What went wrong since it was looked at last, such as that bytes came to a system where nobody listened any more.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::Address;
+use crate::names::names;
 
 /// Which servers there are, and for how long what may last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,14 +73,19 @@ impl Settings {
 }
 
 /// Which server gets what is next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Spread {
-    /// The first that is up
+    /// The first server that is up.
     #[default]
     Failover,
-    /// Each in turn, by its weight
+    /// Each server in turn, by its weight.
     Weighted,
 }
+
+names!(Spread {
+    Failover = "failover": "The first that is up",
+    Weighted = "weighted": "Each in turn, by its weight",
+});
 
 /// How TLS servers are trusted, and how they can trust this client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::*;
-use crate::sink::net::{self, Spread};
+use crate::net::{self, Spread};
 
 /// What was received on one connection until it ended.
 type Received = Vec<u8>;
@@ -107,10 +107,12 @@ fn chunk(messages: &[&str]) -> Chunk {
 }
 
 /// An end far behind that of any test, so that one that hangs fails.
-fn patience() -> Stop {
-    let stop = Stop::default();
-    stop.ask_within(Duration::from_secs(30));
-    stop
+fn patience() -> Instant {
+    Instant::now() + Duration::from_secs(30)
+}
+
+fn new_client(settings: Settings) -> Result<Client, NetError> {
+    Client::new(settings, Observer::default())
 }
 
 /// Waits until the connection is known to have ended, as one finds out when the next window is due.
@@ -129,7 +131,7 @@ fn ended(client: &mut Client) {
 fn messages_are_framed() {
     for (framing, expected) in [(Framing::Octet, "3 one4 zwei5 three"), (Framing::Lf, "one\nzwei\nthree\n")] {
         let server = Server::start(vec![all]);
-        let mut client = Client::new(Settings { framing, ..settings(&[server.url()]) }).unwrap();
+        let mut client = new_client(Settings { framing, ..settings(&[server.url()]) }).unwrap();
         client.deliver(&chunk(&["one", "zwei"]), &patience()).unwrap();
         client.deliver(&chunk(&["three"]), &patience()).unwrap();
         client.settle(&patience()).unwrap();
@@ -145,7 +147,7 @@ fn messages_are_framed() {
 #[test]
 fn what_a_reset_may_have_lost_is_sent_again_before_anything_else() {
     let server = Server::start(vec![reset, all]);
-    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
     assert_eq!(server.close(), "");
     ended(&mut client);
@@ -159,7 +161,7 @@ fn what_a_reset_may_have_lost_is_sent_again_before_anything_else() {
 fn it_is_also_sent_again_where_nothing_else_comes() {
     for finish in [false, true] {
         let server = Server::start(vec![reset, all]);
-        let mut client = Client::new(settings(&[server.url()])).unwrap();
+        let mut client = new_client(settings(&[server.url()])).unwrap();
         client.deliver(&chunk(&["one"]), &patience()).unwrap();
         assert_eq!(server.close(), "");
         if !finish {
@@ -174,7 +176,7 @@ fn it_is_also_sent_again_where_nothing_else_comes() {
 #[test]
 fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
     let server = Server::start(vec![some, all]);
-    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
     assert_eq!(server.close(), "3 one");
     ended(&mut client);
@@ -190,7 +192,7 @@ fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
 #[test]
 fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
     let server = Server::start(vec![some, all]);
-    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
     assert_eq!(server.close(), "3 one");
     ended(&mut client);
@@ -206,7 +208,7 @@ fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
 #[test]
 fn no_more_than_a_window_or_a_megabyte_is_kept() {
     let server = Server::start(vec![all]);
-    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let mut client = new_client(settings(&[server.url()])).unwrap();
     let large = "x".repeat(300 << 10);
     for _ in 0..10 {
         client.deliver(&chunk(&[&large]), &patience()).unwrap();
@@ -240,7 +242,7 @@ fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
     }
     let large = "x".repeat(16 << 20);
     let server = Server::start(vec![slow]);
-    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&[&large]), &patience()).unwrap();
     client.finish(&patience()).unwrap();
     assert_eq!(server.next().len(), large.len() + "16777216 ".len());
@@ -252,7 +254,7 @@ fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
     let (stalled, other) = (Server::start(vec![stalls]), Server::start(vec![all]));
     let mut settings = settings(&[stalled.url(), other.url()]);
     settings.net.write_timeout = Duration::from_millis(100);
-    let mut client = Client::new(settings).unwrap();
+    let mut client = new_client(settings).unwrap();
     client.deliver(&chunk(&[&large]), &patience()).unwrap();
     client.finish(&patience()).unwrap();
     assert_eq!(other.next().len(), large.len() + "16777216 ".len());
@@ -266,13 +268,13 @@ fn a_server_that_refuses_is_waited_for() {
     let url = format!("syslog+tcp://{address}");
     let mut patient = settings(std::slice::from_ref(&url));
     patient.net.give_up_after = Some(Duration::from_millis(20));
-    let error = Client::new(patient).unwrap().deliver(&chunk(&["one"]), &patience()).unwrap_err();
+    let error = new_client(patient).unwrap().deliver(&chunk(&["one"]), &patience()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { .. }) && error.to_string().contains(&url), "{error}");
     let server = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(50));
         Server::on(TcpListener::bind(address).unwrap(), vec![all])
     });
-    let mut client = Client::new(settings(&[url])).unwrap();
+    let mut client = new_client(settings(&[url])).unwrap();
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
     client.finish(&patience()).unwrap();
     assert_eq!(server.join().unwrap().next(), "3 one");
@@ -282,7 +284,7 @@ fn a_server_that_refuses_is_waited_for() {
 #[test]
 fn the_next_server_takes_over_with_what_may_be_lost() {
     let (first, second) = (Server::start(vec![reset]), Server::start(vec![all]));
-    let mut client = Client::new(settings(&[first.url(), second.url()])).unwrap();
+    let mut client = new_client(settings(&[first.url(), second.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
     assert_eq!(first.close(), "");
     first.thread.join().unwrap();
@@ -297,7 +299,7 @@ fn windows_can_be_spread_over_servers() {
     let (one, other) = (Server::start(vec![all]), Server::start(vec![all]));
     let mut settings = settings(&[one.url() + "?weight=2", other.url() + "?weight=1"]);
     settings.net.spread = Spread::Weighted;
-    let mut client = Client::new(settings).unwrap();
+    let mut client = new_client(settings).unwrap();
     for _ in 0..6 {
         client.deliver(&chunk(&["m"]), &patience()).unwrap();
     }
@@ -314,7 +316,7 @@ fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
         Vec::new()
     }
     let server = Server::start(vec![late; 1000]);
-    let mut client = Client::new(settings(&[server.url()])).unwrap();
+    let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
     client.finish(&patience()).unwrap();
     assert!(!client.is_in_doubt());
@@ -323,11 +325,10 @@ fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
 
 #[test]
 fn the_time_to_stop_ends_every_wait() {
-    let stop = Stop::default();
-    stop.ask_within(Duration::ZERO);
+    let stop = Instant::now();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("syslog+tcp://{}", listener.local_addr().unwrap());
-    let mut client = Client::new(settings(&[url])).unwrap();
+    let mut client = new_client(settings(&[url])).unwrap();
     let large = chunk(&[&"x".repeat(32 << 20)]);
     assert!(matches!(client.deliver(&large, &stop), Err(NetError::Stopped)));
     client.deliver(&chunk(&["one"]), &patience()).unwrap();
@@ -339,7 +340,7 @@ fn the_time_to_stop_ends_every_wait() {
 fn a_datagram_is_a_message() {
     for receiver in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(socket) = UdpSocket::bind(receiver) else { continue };
-        let mut client = Client::new(settings(&[format!("syslog+udp://{}", socket.local_addr().unwrap())])).unwrap();
+        let mut client = new_client(settings(&[format!("syslog+udp://{}", socket.local_addr().unwrap())])).unwrap();
         let messages: Vec<String> = (0..100).map(|number| format!("message {number}")).collect();
         client.deliver(&chunk(&messages.iter().map(String::as_str).collect::<Vec<_>>()), &patience()).unwrap();
         client.finish(&patience()).unwrap();
@@ -357,7 +358,7 @@ fn datagrams_that_nobody_takes_are_sent_again() {
     let address = socket.local_addr().unwrap();
     drop(socket);
     let url = format!("syslog+udp://{address}");
-    let mut client = Client::new(settings(&[url])).unwrap();
+    let mut client = new_client(settings(&[url])).unwrap();
     let later = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
         let socket = UdpSocket::bind(address).unwrap();
@@ -372,9 +373,9 @@ fn datagrams_that_nobody_takes_are_sent_again() {
 
 #[test]
 fn settings_without_a_meaning_are_refused() {
-    assert!(matches!(Client::new(settings(&[])), Err(NetError::NoServers)));
+    assert!(matches!(new_client(settings(&[])), Err(NetError::NoServers)));
     let mut tls = settings(&["syslog+tcp://a".to_owned()]);
     tls.net.tls.insecure = true;
-    let error = Client::new(tls).unwrap_err();
+    let error = new_client(tls).unwrap_err();
     assert!(error.to_string().contains("syslog+tls://"), "{error}");
 }

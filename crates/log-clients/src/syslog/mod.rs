@@ -1,6 +1,6 @@
 //! The sender's side of syslog: messages go to a server by UDP (RFC 5426), TCP (RFC 6587) or TLS (RFC 5425).
 //!
-//! It knows nothing of records: what a message says is for [`kata_records::encode::syslog`]. Syslog has no acknowledgements, so
+//! It knows nothing of records: the text of a message is up to whoever encodes them. Syslog has no acknowledgements, so
 //! what was handed to the system counts as delivered. As far as that turns out to be wrong, it is sent again: see
 //! [`client`].
 
@@ -8,7 +8,8 @@ pub mod client;
 
 pub use client::Client;
 
-use super::net;
+use crate::names::names;
+use crate::net;
 
 /// All that a client is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +21,16 @@ pub struct Settings {
 }
 
 /// How messages are told apart on a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
-    /// Each after its length
+    /// Each message after its length (octet counting).
     #[default]
     Octet,
-    /// A line each; line ends inside are written as \n
+    /// A line for each message. A message must have no line end inside.
     Lf,
 }
+
+names!(Framing {
+    Octet = "octet": "Each after its length",
+    Lf = "lf": "A line each; line ends inside are written as \\n",
+});

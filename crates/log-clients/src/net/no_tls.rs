@@ -7,6 +7,7 @@ use socket2::Socket;
 
 use super::error::{Cause, NetError};
 use super::settings::TlsSettings;
+use crate::Observer;
 
 /// Who is trusted.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Trust(Infallible);
 
 impl Trust {
     /// Says what is missing.
-    pub(crate) fn new(_: &TlsSettings) -> Result<Trust, NetError> {
+    pub(crate) fn new(_: &TlsSettings, _: &Observer) -> Result<Trust, NetError> {
         Err(NetError::MissingFeature { what: "a server with TLS".to_owned(), feature: "tls" })
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::reply::{self, Missing, Value};
-use crate::sink::net::Cause;
-use crate::sink::net::connection::{self, Limit};
-use crate::stop::Stop;
+use crate::Shutdown;
+use crate::net::Cause;
+use crate::net::connection::{self, Limit};
 
 /// An open connection.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Connection {
     }
 
     /// Writes a request. The limit is on the time without progress, not on the whole.
-    pub(super) fn send(&mut self, bytes: &[u8], time: Duration, stop: &Stop) -> Result<(), Cause> {
+    pub(super) fn send(&mut self, bytes: &[u8], time: Duration, stop: &dyn Shutdown) -> Result<(), Cause> {
         self.net.send(bytes, time, stop, objection)
     }
 

@@ -11,9 +11,7 @@ use super::live::Live;
 use super::servers::{Choice, Servers};
 use super::settings::{Settings, Spread};
 use super::tls::Trust;
-use crate::diagnostics;
-use crate::sink::Counters;
-use crate::stop::Stop;
+use crate::{Counters, Event, Observer, Shutdown};
 
 /// How long a look at a preferred server may keep those waiting that another one takes.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
@@ -28,6 +26,7 @@ pub(crate) struct Peers<C> {
     servers: Servers,
     list: Vec<Peer<C>>,
     trouble: Option<Trouble>,
+    observer: Observer,
 }
 
 /// A server and the connection to it.
@@ -51,7 +50,7 @@ impl<C> Peers<C> {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub(crate) fn new(settings: Settings) -> Result<Peers<C>, NetError> {
+    pub(crate) fn new(settings: Settings, observer: Observer) -> Result<Peers<C>, NetError> {
         let settings = settings.bounded();
         if settings.servers.is_empty() {
             return Err(NetError::NoServers);
@@ -64,7 +63,7 @@ impl<C> Peers<C> {
                  in its address",
             ));
         }
-        let trust = if secured { Some(Trust::new(tls)?) } else { None };
+        let trust = if secured { Some(Trust::new(tls, &observer)?) } else { None };
         let peer = |address: &Address| Peer { address: address.clone(), connection: None, met: false };
         Ok(Peers {
             trust,
@@ -73,6 +72,7 @@ impl<C> Peers<C> {
             counters: Counters::default(),
             live: Arc::new(Live::new(settings.servers.iter().map(Address::name))),
             trouble: None,
+            observer,
             settings,
         })
     }
@@ -86,7 +86,7 @@ impl<C> Peers<C> {
     ///
     /// # Errors
     /// If the time to stop is over, or nothing was delivered for longer than the settings allow.
-    pub(crate) fn next(&mut self, stop: &Stop) -> Result<usize, NetError> {
+    pub(crate) fn next(&mut self, stop: &dyn Shutdown) -> Result<usize, NetError> {
         loop {
             self.give_up()?;
             match self.servers.choose(Instant::now()) {
@@ -134,7 +134,7 @@ impl<C> Peers<C> {
     }
 
     /// Connects to a server.
-    pub(crate) fn open(&self, index: usize, most: Duration, stop: &Stop) -> Result<Connection, Cause> {
+    pub(crate) fn open(&self, index: usize, most: Duration, stop: &dyn Shutdown) -> Result<Connection, Cause> {
         let Some(peer) = self.list.get(index) else { return Err(Cause::Closed) };
         let time = self.settings.connect_timeout.min(most);
         Connection::open(&peer.address, self.trust.as_ref(), time, stop)
@@ -153,7 +153,7 @@ impl<C> Peers<C> {
         self.trouble = None;
         self.live.tell(self.counters, index, true);
         if self.servers.succeeded(index) {
-            diagnostics::report(format_args!("{}: it takes records again", self.name(index)));
+            self.observe(&Event::Recovered { server: &self.name(index) });
         }
     }
 
@@ -179,7 +179,7 @@ impl<C> Peers<C> {
         self.live.tell(self.counters, index, false);
         let (down, say) = self.servers.failed(index, cause.is_configuration(), Instant::now());
         if say {
-            diagnostics::report(format_args!("{server}: {cause}; trying it again in {:.1} s", down.as_secs_f64()));
+            self.observe(&Event::Unavailable { server: &server, cause: &cause, retry_in: down });
         }
         let since = self.trouble.take().map_or_else(Instant::now, |trouble| trouble.since);
         self.trouble = Some(Trouble { since, server, cause });
@@ -196,7 +196,7 @@ impl<C> Peers<C> {
     }
 
     /// Waits for a server's time to be over, but not for longer than there is hope.
-    fn pause(&self, until: Instant, stop: &Stop) -> Result<(), NetError> {
+    fn pause(&self, until: Instant, stop: &dyn Shutdown) -> Result<(), NetError> {
         let hope = self.trouble.as_ref().zip(self.settings.give_up_after).map(|(trouble, after)| trouble.since + after);
         let until = hope.map_or(until, |hope| hope.min(until));
         let limit = Limit::new(until.saturating_duration_since(Instant::now()), stop);
@@ -204,6 +204,11 @@ impl<C> Peers<C> {
             std::thread::sleep(slice);
         }
         Ok(())
+    }
+
+    /// Reports an event to the caller.
+    pub(crate) fn observe(&self, event: &Event<'_>) {
+        self.observer.notify(event);
     }
 
     /// How messages name a server.

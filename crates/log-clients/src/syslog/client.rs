@@ -10,12 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Framing, Settings};
-use crate::diagnostics;
-use crate::sink::net::connection::{Connection, Limit, UNACKNOWLEDGED};
-use crate::sink::net::peers::Peers;
-use crate::sink::net::{Cause, Live, NetError, Place};
-use crate::sink::{Chunk, Counters};
-use crate::stop::Stop;
+use crate::net::connection::{Connection, Limit, UNACKNOWLEDGED};
+use crate::net::peers::Peers;
+use crate::net::{Cause, Live, NetError, Place};
+use crate::{Chunk, Counters, Event, Observer, Shutdown};
 
 /// As many bytes of what was written last are kept, or as many as the last window has.
 const KEPT: usize = 1 << 20;
@@ -58,9 +56,9 @@ impl Client {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(settings: Settings) -> Result<Client, NetError> {
+    pub fn new(settings: Settings, observer: Observer) -> Result<Client, NetError> {
         let Settings { net, framing } = settings;
-        Ok(Client { peers: Peers::new(net)?, framing, queue: VecDeque::new(), request: Vec::new() })
+        Ok(Client { peers: Peers::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
     }
 
     /// The same and how the servers are, for other threads.
@@ -80,7 +78,7 @@ impl Client {
     /// # Errors
     /// If the time to stop is over, nothing could be sent for longer than the settings allow, or a server cannot be used
     /// as configured and nobody is there to correct it.
-    pub fn deliver(&mut self, chunk: &Chunk, stop: &Stop) -> Result<(), NetError> {
+    pub fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<(), NetError> {
         self.look();
         self.queue.push_back(chunk.clone());
         self.drain(stop).inspect_err(|_| {
@@ -99,7 +97,7 @@ impl Client {
     ///
     /// # Errors
     /// As for a delivery.
-    pub fn settle(&mut self, stop: &Stop) -> Result<(), NetError> {
+    pub fn settle(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
         self.look();
         self.drain(stop).inspect_err(|_| self.give_up())
     }
@@ -108,7 +106,7 @@ impl Client {
     ///
     /// # Errors
     /// As for a delivery.
-    pub fn finish(&mut self, stop: &Stop) -> Result<(), NetError> {
+    pub fn finish(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
         for _ in 0..ROUNDS {
             (0..self.peers.len()).for_each(|index| self.close(index, stop));
             if self.queue.is_empty() {
@@ -125,9 +123,7 @@ impl Client {
     fn give_up(&mut self) {
         let messages: usize = self.queue.drain(..).map(|chunk| chunk.len()).sum();
         if messages > 0 {
-            diagnostics::report(format_args!(
-                "{messages} messages were sent on a connection that broke, and may be lost: they could not be sent again"
-            ));
+            self.peers.observe(&Event::MessagesInDoubt { messages });
         }
     }
 
@@ -149,7 +145,7 @@ impl Client {
     }
 
     /// Sends what is to be sent.
-    fn drain(&mut self, stop: &Stop) -> Result<(), NetError> {
+    fn drain(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
         self.peers.begin();
         while !self.queue.is_empty() {
             let index = self.peers.next(stop)?;
@@ -182,7 +178,7 @@ impl Client {
     }
 
     /// The connection to a server, or a new one.
-    fn line(&mut self, index: usize, stop: &Stop) -> Result<Line, Cause> {
+    fn line(&mut self, index: usize, stop: &dyn Shutdown) -> Result<Line, Cause> {
         if let Some(line) = self.peers.take(index) {
             return Ok(line);
         }
@@ -192,7 +188,7 @@ impl Client {
     }
 
     /// Writes messages, and looks whether the connection outlives it.
-    fn write(&mut self, index: usize, line: &mut Line, chunk: &Chunk, stop: &Stop) -> Result<(), Cause> {
+    fn write(&mut self, index: usize, line: &mut Line, chunk: &Chunk, stop: &dyn Shutdown) -> Result<(), Cause> {
         let time = self.peers.settings.write_timeout;
         let messages = (0..chunk.len()).map(|number| chunk.bytes(&(number..number + 1)));
         if let Some(Place::Udp { .. }) = self.peers.place(index) {
@@ -211,7 +207,7 @@ impl Client {
     }
 
     /// Closes a connection in good order.
-    fn close(&mut self, index: usize, stop: &Stop) {
+    fn close(&mut self, index: usize, stop: &dyn Shutdown) {
         let Some(mut line) = self.peers.take(index) else { return };
         if let Some(Place::Udp { .. }) = self.peers.place(index) {
             if line.listen().is_err() {

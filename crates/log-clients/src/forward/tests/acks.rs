@@ -9,7 +9,7 @@ use super::*;
 /// counters; the chunk went out twice, the same both times.
 fn second_time_lucky(settings: impl Fn(Settings) -> Settings, script: fn(&mut server::Peer)) -> Counters {
     let server = Server::start(move |peer| if peer.number == 0 { script(peer) } else { peer.serve() });
-    let mut client = Client::new(settings(super::settings(&[&server]))).unwrap();
+    let mut client = new_client(settings(super::settings(&[&server]))).unwrap();
     assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
     let seen = server.seen();
     assert_eq!((seen.len(), &seen[0]), (2, &seen[1]));
@@ -22,7 +22,7 @@ fn second_time_lucky(settings: impl Fn(Settings) -> Settings, script: fn(&mut se
 fn chunks_follow_each_other_on_one_connection() {
     let server = Server::start(server::Peer::serve);
     for mode in [Mode::Packed, Mode::Forward, Mode::Message] {
-        let mut client = Client::new(Settings { mode, ..settings(&[&server]) }).unwrap();
+        let mut client = new_client(Settings { mode, ..settings(&[&server]) }).unwrap();
         for _ in 0..3 {
             assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
         }
@@ -49,7 +49,7 @@ fn messages_are_sent_many_at_once_and_acknowledged_in_any_pieces() {
     });
     let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     let chunk = texts(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut client = Client::new(Settings { mode: Mode::Message, ..settings(&[&server]) }).unwrap();
+    let mut client = new_client(Settings { mode: Mode::Message, ..settings(&[&server]) }).unwrap();
     assert_eq!(client.deliver(&chunk, &patience()).unwrap(), []);
     assert_eq!(server.texts(), names);
     let mut ids: Vec<String> = server.seen().into_iter().map(|request| request.id).collect();
@@ -69,7 +69,7 @@ fn an_acknowledgement_may_be_binary_and_in_pieces() {
             }
         }
     });
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     assert_eq!(client.counters().retries, 0);
 }
@@ -98,7 +98,7 @@ fn a_chunk_that_nobody_acknowledged_is_sent_again() {
     // None in time.
     let short = |settings| Settings { ack_timeout: Duration::from_millis(50), ..settings };
     let server = Server::start(|peer| if peer.number == 0 { peer.ignore() } else { peer.serve() });
-    let mut client = Client::new(short(super::settings(&[&server]))).unwrap();
+    let mut client = new_client(short(super::settings(&[&server]))).unwrap();
     assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     assert!(client.counters().retries > 0);
 }
@@ -116,7 +116,7 @@ fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
             peer.serve();
         }
     });
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     assert_eq!(client.deliver(&texts(&["b"]), &patience()).unwrap(), []);
     assert_eq!(server.texts().last().unwrap(), "b");
@@ -130,12 +130,12 @@ fn a_connection_that_was_closed_or_idle_is_not_used_again() {
         let id = peer.request().unwrap().id;
         peer.ack(&id);
     });
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     for _ in 0..3 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     }
     let server = Server::start(server::Peer::serve);
-    let mut client = Client::new(with(settings(&[&server]), |net| net.idle_limit = Duration::ZERO)).unwrap();
+    let mut client = new_client(with(settings(&[&server]), |net| net.idle_limit = Duration::ZERO)).unwrap();
     for _ in 0..3 {
         assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     }
@@ -166,11 +166,10 @@ fn the_time_to_stop_ends_every_wait() {
     let unread = Server::start(|_| std::thread::sleep(Duration::from_secs(20)));
     let gone = Server::start(|_| {});
     for (server, chunk) in [(&silent, texts(&["a"])), (&unread, large()), (&gone, texts(&["a"]))] {
-        let stop = Stop::default();
-        stop.ask_within(Duration::from_millis(100));
         let begin = Instant::now();
+        let stop = begin + Duration::from_millis(100);
         let settings = with(settings(&[server]), |net| net.last_backoff = Duration::from_secs(60));
-        let result = Client::new(settings).unwrap().deliver(&chunk, &stop);
+        let result = new_client(settings).unwrap().deliver(&chunk, &stop);
         assert!(matches!(result, Err(NetError::Stopped)), "{result:?}");
         assert!(begin.elapsed() < Duration::from_secs(10));
     }
@@ -182,7 +181,7 @@ fn a_server_that_takes_no_bytes_is_left() {
     let other = Server::start(server::Peer::serve);
     let write_timeout = Duration::from_millis(100);
     let settings = with(settings(&[&unread, &other]), |net| net.write_timeout = write_timeout);
-    let mut client = Client::new(settings).unwrap();
+    let mut client = new_client(settings).unwrap();
     assert_eq!(client.deliver(&large(), &patience()).unwrap(), []);
     assert_eq!(other.texts().len(), 1);
 }
@@ -191,7 +190,7 @@ fn a_server_that_takes_no_bytes_is_left() {
 fn a_socket_of_this_machine_will_do() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::unix(&directory.path().join("fluent.sock"), server::Peer::serve);
-    let mut client = Client::new(settings(&[&server])).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
     assert_eq!(server.texts(), ["a"]);
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::exit::Exit;
-
 /// Why a client cannot be made, or does not try any longer. The messages hold their causes.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -75,15 +73,6 @@ impl NetError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         !matches!(self, NetError::GaveUp { .. } | NetError::Stopped)
-    }
-
-    /// How the program ends for it.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            NetError::MissingFeature { .. } | NetError::GaveUp { .. } | NetError::Stopped => Exit::Unavailable,
-            _ => Exit::Config,
-        }
     }
 }
 
@@ -221,15 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn errors_end_the_program_in_their_own_ways() {
+    fn only_a_change_of_the_configuration_helps_with_some() {
         let server = || "forward://a:24224".to_owned();
         let refused = NetError::Refused { server: server(), cause: Cause::WrongDigest };
         assert!(refused.is_configuration() && refused.to_string().contains("forward://a:24224: it does not hold"));
-        assert_eq!(refused.exit(), Exit::Config);
         let after = Duration::from_secs(300);
         let gave_up = NetError::GaveUp { after, server: server(), cause: Cause::AckTimeout(after) };
         assert!(!gave_up.is_configuration() && gave_up.to_string().contains("gave up after 300s"), "{gave_up}");
-        assert_eq!(gave_up.exit(), Exit::Unavailable);
-        assert_eq!(NetError::Stopped.exit(), Exit::Unavailable);
+        assert!(!NetError::Stopped.is_configuration());
     }
 }

@@ -56,7 +56,7 @@ fn both_sides_prove_that_they_know_the_key() {
             shake(peer, helo, "server.example", "secret");
             peer.serve();
         });
-        let mut client = Client::new(secured(&[&server])).unwrap();
+        let mut client = new_client(secured(&[&server])).unwrap();
         for _ in 0..2 {
             assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
         }
@@ -73,7 +73,7 @@ fn a_server_may_want_a_connection_for_each_request() {
             let id = peer.request().unwrap().id;
             peer.ack(&id);
         });
-        let mut client = Client::new(Settings { mode, ..secured(&[&server]) }).unwrap();
+        let mut client = new_client(Settings { mode, ..secured(&[&server]) }).unwrap();
         assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
         assert_eq!(client.deliver(&texts(&["c"]), &patience()).unwrap(), []);
         assert_eq!(client.counters().retries, 0);
@@ -127,7 +127,7 @@ fn nothing_is_sent_to_a_server_that_does_not_ask() {
     });
     let settings = with(secured(&[&hanging]), |net| net.give_up_after = Some(Duration::ZERO));
     let settings = Settings { handshake_timeout: Duration::from_millis(300), ..settings };
-    let error = Client::new(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { cause: Cause::HandshakeTimeout(_), .. }), "{error}");
 }
 
@@ -164,6 +164,6 @@ fn a_server_that_asks_for_more_than_was_given_is_understood() {
         std::thread::sleep(Duration::from_secs(20));
     });
     let settings = with(settings(&[&deaf]), |net| net.one_shot = true);
-    let result = Client::new(settings).unwrap().deliver(&large(), &patience());
+    let result = new_client(settings).unwrap().deliver(&large(), &patience());
     assert!(matches!(result, Err(NetError::Refused { cause: Cause::KeyRequired, .. })), "{result:?}");
 }

@@ -1,0 +1,79 @@
+//! Events that operators want to know of while a client goes on.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::net::Cause;
+
+/// An event of a client. Its text is a message for operators.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A server failed. Further failures of the same server within a minute make no event.
+    Unavailable {
+        /// The address of the server.
+        server: &'a str,
+        /// The failure.
+        cause: &'a Cause,
+        /// The time until the next attempt.
+        retry_in: Duration,
+    },
+    /// A server that had failed has taken records.
+    Recovered {
+        /// The address of the server.
+        server: &'a str,
+    },
+    /// The settings turn off the check of certificates.
+    CertificatesUnchecked,
+    /// Messages were sent on a connection that broke, and could not be sent again.
+    MessagesInDoubt {
+        /// The number of messages.
+        messages: usize,
+    },
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Unavailable { server, cause, retry_in } => {
+                write!(f, "{server}: {cause}; trying it again in {:.1} s", retry_in.as_secs_f64())
+            }
+            Event::Recovered { server } => write!(f, "{server}: it takes records again"),
+            Event::CertificatesUnchecked => f.write_str(
+                "warning: the certificates of servers are not checked, so anybody on the way can read and change what \
+                 is sent",
+            ),
+            Event::MessagesInDoubt { messages } => write!(
+                f,
+                "{messages} messages were sent on a connection that broke, and may be lost: they could not be sent again"
+            ),
+        }
+    }
+}
+
+/// Receives the events of a client. The default drops them.
+pub struct Observer(Box<dyn Fn(&Event<'_>) + Send>);
+
+impl Observer {
+    /// Calls a function with each event, on the thread that delivers.
+    #[must_use]
+    pub fn new(observe: impl Fn(&Event<'_>) + Send + 'static) -> Observer {
+        Observer(Box::new(observe))
+    }
+
+    pub(crate) fn notify(&self, event: &Event<'_>) {
+        (self.0)(event);
+    }
+}
+
+impl Default for Observer {
+    fn default() -> Observer {
+        Observer::new(|_| {})
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}
