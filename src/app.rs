@@ -17,7 +17,7 @@ use crate::cli::{self, Cli};
 use crate::config::{self, Config, ConfigError, StandardOutput, Surroundings};
 use crate::delivery::checkpoint::{Checkpoint, CheckpointError};
 use crate::delivery::{
-    Delivery, Deltas, FileDelivery, Flow, Forwarding, NoDelivery, Queue, Sorted, Spool, Tree, TreeError,
+    Delivery, Deltas, FileDelivery, Flow, Forwarding, NoDelivery, OutputDir, OutputDirError, Queue, Sorted, Spool,
 };
 use crate::diagnostics::{self, StatsFormat, report};
 use crate::exit::Exit;
@@ -61,7 +61,7 @@ enum AppError {
     Sink(#[from] SinkError),
     /// The output directory cannot be used.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    OutputDir(#[from] OutputDirError),
     /// The servers cannot be used.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -92,7 +92,7 @@ impl Exit {
             AppError::NoInput | AppError::Config { .. } | AppError::Rules { .. } | AppError::Usage(_) => Exit::Usage,
             AppError::Checkpoint(error) => error.exit(),
             AppError::Sink(error) => error.exit(),
-            AppError::Tree(error) => error.exit(),
+            AppError::OutputDir(error) => error.exit(),
             AppError::Net(error) => Exit::from(error),
             AppError::Unavailable(_) => Exit::Unavailable,
             AppError::Internal(_) => Exit::Internal,
@@ -275,13 +275,13 @@ impl Job {
             self.to_servers(checkpoint, signals, status)?
         } else if config.check {
             Box::new(NoDelivery(checkpoint))
-        } else if let Some(settings) = config.tree() {
-            let Some(tree) = Tree::open(settings, &self.groups)? else { return Ok(None) };
-            if tree.finished() > 0 {
-                report(format_args!("going on after {} of {} inputs", tree.finished(), self.groups.len()));
+        } else if let Some(settings) = config.output_dir_settings() {
+            let Some(directory) = OutputDir::open(settings, &self.groups)? else { return Ok(None) };
+            if directory.finished() > 0 {
+                report(format_args!("going on after {} of {} inputs", directory.finished(), self.groups.len()));
             }
-            self.failure = tree.failure().or(self.failure);
-            Box::new(tree)
+            self.failure = directory.failure().or(self.failure);
+            Box::new(directory)
         } else {
             self.to_output(checkpoint, first)?
         };

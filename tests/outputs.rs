@@ -15,10 +15,10 @@ use std::process::Command;
 use crate::support::{ends, katalog, said};
 
 /// The files below a directory, by their paths there.
-type Tree = BTreeMap<String, Vec<u8>>;
+type OutputDir = BTreeMap<String, Vec<u8>>;
 
-fn tree(folder: &Path) -> Tree {
-    let mut tree = Tree::new();
+fn tree(folder: &Path) -> OutputDir {
+    let mut tree = OutputDir::new();
     let mut open = vec![folder.to_owned()];
     while let Some(at) = open.pop() {
         for entry in fs::read_dir(at).unwrap() {
@@ -36,8 +36,8 @@ fn tree(folder: &Path) -> Tree {
 
 /// Fails where two trees are not the same, without showing all of them.
 #[track_caller]
-fn same(found: &Tree, expected: &Tree) {
-    let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
+fn same(found: &OutputDir, expected: &OutputDir) {
+    let names = |tree: &OutputDir| tree.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(found), names(expected));
     for (name, content) in expected {
         let at = found[name].iter().zip(content).take_while(|(a, b)| a == b).count();
@@ -75,7 +75,7 @@ fn into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
 
 /// The tree that the program makes of these inputs.
 #[track_caller]
-fn converted(flags: &[&str], inputs: &[PathBuf]) -> Tree {
+fn converted(flags: &[&str], inputs: &[PathBuf]) -> OutputDir {
     let folder = tempfile::tempdir().unwrap();
     let output = ends(&mut into(&folder.path().join("out"), flags, inputs), 0);
     assert!(output.stdout.is_empty());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::{Config, ConfigError};
-use crate::delivery::TreeSettings;
+use crate::delivery::OutputDirSettings;
 use crate::sink::Compression;
 use kata_records::encode::Format;
 use kata_records::rules;
@@ -50,8 +50,8 @@ impl Config {
 
     /// What a conversion into a directory needs; none where there is no directory.
     #[must_use]
-    pub fn tree(&self) -> Option<TreeSettings> {
-        Some(TreeSettings {
+    pub fn output_dir_settings(&self) -> Option<OutputDirSettings> {
+        Some(OutputDirSettings {
             directory: self.output_dir.clone()?,
             extension: format!("{}{}", self.records.encode.format.extension(), self.compress.extension()),
             header: self.records.encode.format.header(),

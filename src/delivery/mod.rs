@@ -14,7 +14,7 @@ mod refused;
 pub mod sort;
 mod sorted;
 mod spool;
-mod tree;
+mod output_dir;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -31,9 +31,9 @@ pub use deltas::Deltas;
 pub use file::FileDelivery;
 pub use flow::{Flow, Seen};
 pub use forward::{Forwarding, Queue};
+pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings};
 pub use sorted::Sorted;
 pub use spool::{Full, Spool, SpoolSettings};
-pub use tree::{Tree, TreeError, TreeSettings};
 
 /// How much goes out at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

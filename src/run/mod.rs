@@ -2,8 +2,8 @@
 //! whatever the number of threads.
 
 mod plan;
-mod relay;
-mod shards;
+mod ordered_pool;
+mod parallel_journal;
 mod tally;
 
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ use crate::service::status::Status;
 use crate::source::position::Position;
 use crate::source::{self, Fill, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
 use crate::stop;
-use relay::Relay;
-use shards::News;
+use ordered_pool::OrderedPool;
+use parallel_journal::Progress;
 use tally::Tally;
 
 pub use plan::Plan;
@@ -210,22 +210,24 @@ impl Run<'_> {
         self.tally.damaged(damages);
         let pool = self.workers.pool.take()?;
         let mut slots = std::mem::take(&mut self.workers.slots);
-        let hands = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
-        let read = shards::work(&pool, files, hands, plan.rules.rows, now, |ordered, news| self.ordered(ordered, news));
+        let workers = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
+        let read = parallel_journal::read(&pool, files, workers, plan.rules.rows, now, |ordered, progress| {
+            self.ordered(ordered, progress)
+        });
         self.workers = Workers { slots, pool: Some(pool) };
         Some(read)
     }
 
     /// Delivers records that are in the order of the journal.
-    fn ordered(&mut self, ordered: &mut Chunk, news: News) -> Result<(), StopReason> {
+    fn ordered(&mut self, ordered: &mut Chunk, progress: Progress) -> Result<(), StopReason> {
         self.look_at_signals(false)?;
         self.tally.encoded(ordered);
-        self.tally.take_back(&news.too_much);
+        self.tally.take_back(&progress.too_much);
         self.delivery.deliver(&mut ordered.out, None).map_err(StopReason::Delivery)?;
-        self.tally.progress(Some(news.read));
+        self.tally.progress(Some(progress.read));
         self.publish(false);
-        self.tally.damaged(news.damages);
-        news.errors.iter().for_each(|error| self.tally.input_failed(error));
+        self.tally.damaged(progress.damages);
+        progress.errors.iter().for_each(|error| self.tally.input_failed(error));
         Ok(())
     }
 
@@ -267,7 +269,7 @@ impl Run<'_> {
             self.delivery.flush();
         }
         let (pool, mut free) = (self.workers.pool.take(), std::mem::take(&mut self.workers.slots));
-        let read = Relay::run(pool.as_ref(), Slot::work, |relay| self.pass(source, relay, &mut free));
+        let read = OrderedPool::run(pool.as_ref(), Slot::work, |ordered| self.pass(source, ordered, &mut free));
         self.workers = Workers { slots: free, pool };
         read
     }
@@ -276,12 +278,12 @@ impl Run<'_> {
     fn pass<'r>(
         &mut self,
         source: &mut dyn Source,
-        relay: &Relay<Slot<'r>>,
+        ordered: &OrderedPool<Slot<'r>>,
         free: &mut Vec<Slot<'r>>,
     ) -> Result<(), StopReason> {
         let (mut fill, mut end) = (Fill::More, Ok(()));
         loop {
-            while let Some(mut slot) = relay.take() {
+            while let Some(mut slot) = ordered.take() {
                 self.deliver(source, &mut slot)?;
                 free.push(slot);
             }
@@ -295,8 +297,8 @@ impl Run<'_> {
                     continue;
                 }
                 fill = slot.fill(source);
-                relay.put(slot);
-            } else if !relay.wait(Slot::work) {
+                ordered.put(slot);
+            } else if !ordered.wait(Slot::work) {
                 if fill == Fill::End {
                     return end;
                 }

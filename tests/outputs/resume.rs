@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Tree, converted, ends, into, log, logs, put, said, same, tree};
+use super::{OutputDir, converted, ends, into, log, logs, put, said, same, tree};
 
 /// A generator of numbers that is the same for the same seed (xorshift64).
 struct Random(u64);
@@ -21,8 +21,8 @@ impl Random {
 }
 
 /// The finished files: whatever there is beside the directory of those that are not.
-fn finished(folder: &Path) -> Tree {
-    let mut tree = if folder.exists() { tree(folder) } else { Tree::new() };
+fn finished(folder: &Path) -> OutputDir {
+    let mut tree = if folder.exists() { tree(folder) } else { OutputDir::new() };
     tree.retain(|name, _| !name.starts_with(".katalog"));
     tree
 }

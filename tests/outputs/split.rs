@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Tree, converted, ends, fixtures, into, lines, log, plain, put, same, tree, written};
+use super::{OutputDir, converted, ends, fixtures, into, lines, log, plain, put, same, tree, written};
 use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Entry, Shape, file};
 use crate::support::katalog;
@@ -45,8 +45,8 @@ fn value(placeholder: &str, record: &Value, input: &Path) -> String {
 }
 
 /// The tree that a split has to give, from what is written to standard output for each input.
-fn expected(split: &[&str], join: &str, inputs: &[PathBuf], flags: &[&str]) -> Tree {
-    let mut tree = Tree::new();
+fn expected(split: &[&str], join: &str, inputs: &[PathBuf], flags: &[&str]) -> OutputDir {
+    let mut tree = OutputDir::new();
     for input in inputs {
         for line in lines(&written(flags, std::slice::from_ref(input))) {
             let record: Value = serde_json::from_slice(&line).unwrap();
@@ -158,7 +158,7 @@ fn journals_machine_by_machine() {
     let text = put(folder.path(), "kata.log", log(1, 30));
     let inputs = [c.clone(), text.clone(), bundle, a[1].clone()];
     let found = converted(&["--split", "input,component"], &inputs);
-    let mut expected = Tree::new();
+    let mut expected = OutputDir::new();
     for (label, files) in [
         (format!("{:032x}", 0xc), vec![c]),
         ("kata.log".to_owned(), vec![text]),
@@ -252,7 +252,7 @@ fn thousands_of_sandboxes_with_few_open_files() {
 #[test]
 fn files_in_order_of_time() {
     let inputs = fixtures();
-    let mut wanted = Tree::new();
+    let mut wanted = OutputDir::new();
     for line in lines(&written(&["--sort", "time"], &inputs)) {
         let record: Value = serde_json::from_slice(&line).unwrap();
         wanted.entry(format!("{}.ndjson", value("component", &record, &inputs[0]))).or_default().extend(line);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::TreeError;
+use super::OutputDirError;
 use crate::delivery::checkpoint;
 use crate::source::{Group, Identity};
 
@@ -61,12 +61,12 @@ impl State {
     }
 
     /// What an earlier run has left in a directory; none where none was begun.
-    pub(super) fn read(directory: &Path) -> Result<Option<State>, TreeError> {
+    pub(super) fn read(directory: &Path) -> Result<Option<State>, OutputDirError> {
         let path = directory.join(STATE);
         match fs::read(&path) {
-            Ok(bytes) => parse(&bytes).map(Some).map_err(|cause| TreeError::Damaged { path, cause }),
+            Ok(bytes) => parse(&bytes).map(Some).map_err(|cause| OutputDirError::Damaged { path, cause }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(TreeError::Work { path, source }),
+            Err(source) => Err(OutputDirError::Work { path, source }),
         }
     }
 
@@ -80,10 +80,10 @@ impl State {
     }
 
     /// Replaces what is in the directory.
-    pub(super) fn save(&self, directory: &Path) -> Result<(), TreeError> {
+    pub(super) fn save(&self, directory: &Path) -> Result<(), OutputDirError> {
         let text = serde_json::to_vec(self).map_err(io::Error::from);
         text.and_then(|text| checkpoint::replace(directory, STATE, &text))
-            .map_err(|source| TreeError::Work { path: directory.join(STATE), source })
+            .map_err(|source| OutputDirError::Work { path: directory.join(STATE), source })
     }
 
     /// What keeps a run with these settings and inputs from going on with this; none where nothing does.

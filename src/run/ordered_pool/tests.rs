@@ -8,17 +8,17 @@ fn squares(threads: usize, count: u64, at_once: usize) -> Vec<u64> {
         std::thread::sleep(std::time::Duration::from_micros(*number % 7 * 20));
         *number *= *number;
     };
-    Relay::run(pool.as_ref(), work, |relay| {
+    OrderedPool::run(pool.as_ref(), work, |ordered| {
         let (mut next, mut free, mut squares) = (0, at_once, Vec::new());
         loop {
-            while let Some(square) = relay.take() {
+            while let Some(square) = ordered.take() {
                 squares.push(square);
                 free += 1;
             }
             if next < count && free > 0 {
-                relay.put(next);
+                ordered.put(next);
                 (next, free) = (next + 1, free - 1);
-            } else if !relay.wait(work) {
+            } else if !ordered.wait(work) {
                 return squares;
             }
         }
@@ -41,12 +41,12 @@ fn nothing_is_handed_out() {
 #[test]
 fn what_is_still_out_at_the_end_is_left() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let taken = Relay::run(
+    let taken = OrderedPool::run(
         Some(&pool),
         |number: &mut u64| *number += 1,
-        |relay| {
-            (0..100).for_each(|number| relay.put(number));
-            relay.wait(|number| *number += 1).then(|| relay.take())
+        |ordered| {
+            (0..100).for_each(|number| ordered.put(number));
+            ordered.wait(|number| *number += 1).then(|| ordered.take())
         },
     );
     assert!(matches!(taken, Some(None | Some(1))), "{taken:?}");

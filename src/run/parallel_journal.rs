@@ -1,12 +1,12 @@
 //! The files of a journal on several threads: pieces of them are read and worked off side by side, and what comes of them
 //! is put in the order of the journal, as if one thread had read them all.
 //!
-//! Each thread takes the job that `plan` says is next. What was done then is handed to `order` by one thread at a time,
+//! Each thread takes the job that `schedule` says is next. What was done then is handed to `order` by one thread at a time,
 //! which delivers what is in order while the others go on. What is read ahead is bounded, whatever the number of files and
 //! their sizes.
 
 mod order;
-mod plan;
+mod schedule;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ use kata_records::pipeline::{Chunk, Worker};
 use kata_records::stats::Stats;
 
 use order::{Gathered, Order};
-use plan::Plan;
+use schedule::Schedule;
 
 /// How many bytes of records are delivered at once, about, and how many a buffer for them may keep: what one file gives
 /// comes in larger pieces.
@@ -27,7 +27,7 @@ const KEPT: usize = 4 << 20;
 
 /// What there is to say of the files since it was said last.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct Progress {
     /// How far they were read, in bytes, about.
     pub read: u64,
     /// What was counted for entries that are left out after all.
@@ -39,15 +39,15 @@ pub(super) struct News {
 }
 
 /// What all threads share.
-struct Crew<'r, D, E> {
-    plan: Mutex<Plan<'r>>,
+struct Shared<'r, D, E> {
+    schedule: Mutex<Schedule<'r>>,
     /// There may be something to do for those who had nothing.
     changed: Condvar,
-    outlet: Mutex<Outlet<D, E>>,
+    outbox: Mutex<Outbox<D, E>>,
 }
 
 /// Who has it delivers.
-struct Outlet<D, E> {
+struct Outbox<D, E> {
     order: Order,
     ordered: Chunk,
     deliver: D,
@@ -60,67 +60,67 @@ struct Outlet<D, E> {
 ///
 /// # Errors
 /// Those of `deliver`, which end it all.
-pub(super) fn work<'h, 'w: 'h, E: Send>(
+pub(super) fn read<'h, 'w: 'h, E: Send>(
     pool: &ThreadPool,
     files: Vec<Pieces<'_>>,
-    hands: impl ExactSizeIterator<Item = (&'h mut Batch, &'h mut Worker<'w>)>,
+    workers: impl ExactSizeIterator<Item = (&'h mut Batch, &'h mut Worker<'w>)>,
     rows: bool,
     received: impl Fn() -> (u32, u32) + Sync,
-    deliver: impl FnMut(&mut Chunk, News) -> Result<(), E> + Send,
+    deliver: impl FnMut(&mut Chunk, Progress) -> Result<(), E> + Send,
 ) -> Result<(), E> {
     let order = Order::new(&files, rows);
-    let crew = Crew {
-        plan: Mutex::new(Plan::new(files, hands.len())),
+    let shared = Shared {
+        schedule: Mutex::new(Schedule::new(files, workers.len())),
         changed: Condvar::new(),
-        outlet: Mutex::new(Outlet { order, ordered: Chunk::default(), deliver, end: Ok(()) }),
+        outbox: Mutex::new(Outbox { order, ordered: Chunk::default(), deliver, end: Ok(()) }),
     };
-    let (lent, received) = (&crew, &received);
+    let (lent, received) = (&shared, &received);
     pool.in_place_scope(|scope| {
-        for (batch, worker) in hands {
+        for (batch, worker) in workers {
             scope.spawn(move |_| lent.work(batch, worker, received));
         }
     });
-    crew.outlet.into_inner().unwrap_or_else(PoisonError::into_inner).end
+    shared.outbox.into_inner().unwrap_or_else(PoisonError::into_inner).end
 }
 
-impl<'r, D: FnMut(&mut Chunk, News) -> Result<(), E>, E> Crew<'r, D, E> {
-    fn plan(&self) -> MutexGuard<'_, Plan<'r>> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+impl<'r, D: FnMut(&mut Chunk, Progress) -> Result<(), E>, E> Shared<'r, D, E> {
+    fn schedule(&self) -> MutexGuard<'_, Schedule<'r>> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each thread does.
     fn work(&self, batch: &mut Batch, worker: &mut Worker<'_>, received: &impl Fn() -> (u32, u32)) {
-        let mut plan = self.plan();
-        while !plan.over {
-            if let Some(mut job) = plan.job() {
-                drop(plan);
+        let mut schedule = self.schedule();
+        while !schedule.over {
+            if let Some(mut job) = schedule.job() {
+                drop(schedule);
                 job.run(batch, worker, received());
-                plan = self.plan();
-                plan.done(job);
-                plan = self.deliver(plan);
+                schedule = self.schedule();
+                schedule.done(job);
+                schedule = self.deliver(schedule);
             } else {
-                plan = self.changed.wait(plan).unwrap_or_else(PoisonError::into_inner);
+                schedule = self.changed.wait(schedule).unwrap_or_else(PoisonError::into_inner);
             }
         }
     }
 
     /// Delivers what is in order, unless another thread is at it, which then does it all.
-    fn deliver<'s>(&'s self, mut plan: MutexGuard<'s, Plan<'r>>) -> MutexGuard<'s, Plan<'r>> {
-        let Ok(mut outlet) = self.outlet.try_lock() else { return plan };
-        let Outlet { order, ordered, deliver, end } = &mut *outlet;
+    fn deliver<'s>(&'s self, mut schedule: MutexGuard<'s, Schedule<'r>>) -> MutexGuard<'s, Schedule<'r>> {
+        let Ok(mut outbox) = self.outbox.try_lock() else { return schedule };
+        let Outbox { order, ordered, deliver, end } = &mut *outbox;
         loop {
-            plan.hand_over(order);
+            schedule.hand_over(order);
             self.changed.notify_all();
-            if plan.over || order.waiting().is_some() {
-                return plan;
+            if schedule.over || order.waiting().is_some() {
+                return schedule;
             }
-            let read = plan.read();
-            drop(plan);
+            let read = schedule.read();
+            drop(schedule);
             let gathered = order.gather(ordered);
-            let delivered = deliver(ordered, order.news(read));
+            let delivered = deliver(ordered, order.progress(read));
             ordered.out.clear(KEPT);
-            plan = self.plan();
-            plan.over = delivered.is_err() || gathered == Gathered::Over;
+            schedule = self.schedule();
+            schedule.over = delivered.is_err() || gathered == Gathered::Over;
             *end = delivered;
         }
     }

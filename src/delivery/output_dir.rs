@@ -42,7 +42,7 @@ const REST: u32 = 4;
 
 /// What a conversion into a directory needs.
 #[derive(Clone, Debug)]
-pub struct TreeSettings {
+pub struct OutputDirSettings {
     /// The directory.
     pub directory: PathBuf,
     /// What the names of files end with.
@@ -63,7 +63,7 @@ pub struct TreeSettings {
 
 /// Why nothing can be written into a directory, or not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum TreeError {
+pub enum OutputDirError {
     /// The lock.
     #[error(transparent)]
     Lock(#[from] CheckpointError),
@@ -132,27 +132,27 @@ pub enum TreeError {
     },
 }
 
-impl TreeError {
+impl OutputDirError {
     /// How the program ends for it.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            TreeError::Lock(error) => error.exit(),
-            TreeError::Sink(error) => error.exit(),
-            TreeError::Work { source, .. } => Exit::from_write_error(source),
-            TreeError::Damaged { .. } => Exit::Data,
-            TreeError::Interrupted { .. }
-            | TreeError::Differs { .. }
-            | TreeError::Exists { .. }
-            | TreeError::SameFile { .. } => Exit::Usage,
+            OutputDirError::Lock(error) => error.exit(),
+            OutputDirError::Sink(error) => error.exit(),
+            OutputDirError::Work { source, .. } => Exit::from_write_error(source),
+            OutputDirError::Damaged { .. } => Exit::Data,
+            OutputDirError::Interrupted { .. }
+            | OutputDirError::Differs { .. }
+            | OutputDirError::Exists { .. }
+            | OutputDirError::SameFile { .. } => Exit::Usage,
         }
     }
 }
 
 /// The files of a directory in the making.
 #[derive(Debug)]
-pub struct Tree {
-    settings: TreeSettings,
+pub struct OutputDir {
+    settings: OutputDirSettings,
     work: PathBuf,
     /// Held as long as this lives.
     _lock: File,
@@ -178,13 +178,13 @@ pub struct Tree {
     bytes: u64,
 }
 
-impl Tree {
+impl OutputDir {
     /// Begins in a directory, or goes on there; none where nothing is left to do.
     ///
     /// # Errors
     /// If the directory cannot be used, or holds what an interrupted run has left and nobody said what to do with it, or
     /// this cannot be gone on with.
-    pub fn open(settings: TreeSettings, groups: &[Group]) -> Result<Option<Tree>, TreeError> {
+    pub fn open(settings: OutputDirSettings, groups: &[Group]) -> Result<Option<OutputDir>, OutputDirError> {
         settings.compression.check()?;
         let work = settings.directory.join(WORK);
         remove(&settings.directory.join(OVER))?;
@@ -198,10 +198,10 @@ impl Tree {
             State::remove(&work).map_err(failed(&work))?;
         }
         let state = match State::read(&work)? {
-            Some(_) if !settings.resume => return Err(TreeError::Interrupted { path: settings.directory }),
+            Some(_) if !settings.resume => return Err(OutputDirError::Interrupted { path: settings.directory }),
             Some(state) => {
                 if let Some(what) = state.differs(&settings.fingerprint, groups) {
-                    return Err(TreeError::Differs { path: settings.directory, what });
+                    return Err(OutputDirError::Differs { path: settings.directory, what });
                 }
                 state
             }
@@ -215,7 +215,7 @@ impl Tree {
                 state
             }
         };
-        let mut tree = Tree {
+        let mut directory = OutputDir {
             files: Files::new(parts, settings.header, settings.compression),
             settings,
             work,
@@ -232,18 +232,18 @@ impl Tree {
             refused: false,
             bytes: 0,
         };
-        tree.earlier = (tree.state.written, tree.state.flawed);
-        if !tree.state.complete {
-            tree.restore()?;
+        directory.earlier = (directory.state.written, directory.state.flawed);
+        if !directory.state.complete {
+            directory.restore()?;
         }
-        Ok(Some(tree))
+        Ok(Some(directory))
     }
 
     /// Cuts the files to the lengths that they had after the last finished input, and removes those that came later.
-    fn restore(&mut self) -> Result<(), TreeError> {
+    fn restore(&mut self) -> Result<(), OutputDirError> {
         for (number, written) in self.state.parts.iter().enumerate() {
             let path = self.files.path(number);
-            let damaged = |error: io::Error| TreeError::Damaged { path, cause: error.to_string() };
+            let damaged = |error: io::Error| OutputDirError::Damaged { path, cause: error.to_string() };
             self.files.restore(written.length).map_err(damaged)?;
             let name = written.path.strip_suffix(&self.settings.extension).unwrap_or(&written.path);
             self.numbers.insert(name.as_bytes().into(), number);
@@ -272,7 +272,7 @@ impl Tree {
         if self.state.complete { self.state.inputs.len() } else { self.state.finished.len() }
     }
 
-    fn add(&mut self, out: &Encoded) -> Result<(), TreeError> {
+    fn add(&mut self, out: &Encoded) -> Result<(), OutputDirError> {
         self.of_batch.clear();
         self.of_batch.resize(out.parts.names().len(), None);
         let mut start = 0;
@@ -296,7 +296,7 @@ impl Tree {
     }
 
     /// The number of the file of this path, a new one if it was not met yet.
-    fn number(&mut self, name: &[u8]) -> Result<usize, TreeError> {
+    fn number(&mut self, name: &[u8]) -> Result<usize, OutputDirError> {
         if let Some(number) = self.numbers.get(name) {
             return Ok(*number);
         }
@@ -308,7 +308,7 @@ impl Tree {
             names::may_be_given(&self.settings.directory.join(&path), self.state.force, begun, &self.inputs)
         {
             // With an input in the way there is no going on either.
-            self.refused = !begun || matches!(error, TreeError::SameFile { .. });
+            self.refused = !begun || matches!(error, OutputDirError::SameFile { .. });
             return Err(error);
         }
         self.files.add();
@@ -317,7 +317,7 @@ impl Tree {
         Ok(number)
     }
 
-    fn ends(&mut self, records: u64, flawed: u64) -> Result<(), TreeError> {
+    fn ends(&mut self, records: u64, flawed: u64) -> Result<(), OutputDirError> {
         self.files.end()?;
         (self.state.written, self.state.flawed) = (self.earlier.0 + records, self.earlier.1 + flawed);
         let due = self.saved.is_none_or(|(at, took)| at.elapsed() >= took * REST);
@@ -330,7 +330,7 @@ impl Tree {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), TreeError> {
+    fn save(&mut self) -> Result<(), OutputDirError> {
         self.files.sync()?;
         for (number, written) in self.state.parts.iter_mut().enumerate() {
             written.length = self.files.length(number);
@@ -338,7 +338,7 @@ impl Tree {
         self.state.save(&self.work)
     }
 
-    fn complete(&mut self) -> Result<(), TreeError> {
+    fn complete(&mut self) -> Result<(), OutputDirError> {
         if !self.state.complete {
             // From here on only names are to be given.
             self.state.complete = true;
@@ -354,7 +354,7 @@ impl Tree {
             let length = found.metadata().map_err(failed(found))?.len();
             if length != written.length {
                 let cause = format!("it has {length} bytes and should have {}", written.length);
-                return Err(TreeError::Damaged { path: found.clone(), cause });
+                return Err(OutputDirError::Damaged { path: found.clone(), cause });
             }
         }
         names::give(directory, &files, check)?;
@@ -366,7 +366,7 @@ impl Tree {
     }
 }
 
-impl Delivery for Tree {
+impl Delivery for OutputDir {
     /// Begins with an input; false where an earlier run has finished it.
     fn begin_input(&mut self, group: &Group) -> bool {
         if self.ended < self.finished() {
@@ -429,7 +429,7 @@ impl Delivery for Tree {
 }
 
 /// Removes a directory with all that is in it, if it is there.
-fn remove(path: &Path) -> Result<(), TreeError> {
+fn remove(path: &Path) -> Result<(), OutputDirError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
         _ => Ok(()),
@@ -440,12 +440,12 @@ fn has_files(directory: &Path) -> bool {
     fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> TreeError {
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> OutputDirError {
     let path = path.to_owned();
-    move |source| TreeError::Work { path, source }
+    move |source| OutputDirError::Work { path, source }
 }
 
-fn said(error: &TreeError) -> End {
+fn said(error: &OutputDirError) -> End {
     diagnostics::report(format_args!("{error}"));
     End::Failed(error.exit())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use journal_file::Place;
 
-use super::{BLOCK, News};
+use super::{BLOCK, Progress};
 use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
 use kata_records::encode::Row;
 use kata_records::pipeline::Chunk;
@@ -192,7 +192,7 @@ impl Order {
     }
 
     /// What there is to say, where the files were read so far.
-    pub(super) fn news(&mut self, read: u64) -> News {
+    pub(super) fn progress(&mut self, read: u64) -> Progress {
         let lanes = &self.lanes;
         let mut damages = Vec::new();
         self.damages.retain(|(lane, _), damaged| {
@@ -203,7 +203,7 @@ impl Order {
             !over
         });
         let too_much = std::mem::take(&mut self.too_much);
-        News { read, too_much, damages, errors: std::mem::take(&mut self.errors) }
+        Progress { read, too_much, damages, errors: std::mem::take(&mut self.errors) }
     }
 
     /// Adds up, so that a file tells of a kind of damage once.

@@ -16,7 +16,7 @@ const LEAST: usize = 128 << 10;
 const MOST: usize = 1 << 20;
 
 /// The files that are read, and how far.
-pub(super) struct Plan<'r> {
+pub(super) struct Schedule<'r> {
     lanes: Vec<Lane<'r>>,
     /// The lane whose next entry has to be known before anything else can be put in order.
     waiting: Option<usize>,
@@ -81,14 +81,14 @@ impl Job<'_> {
     }
 }
 
-impl<'r> Plan<'r> {
+impl<'r> Schedule<'r> {
     /// The files, for so many threads.
-    pub(super) fn new(files: Vec<Pieces<'r>>, threads: usize) -> Plan<'r> {
+    pub(super) fn new(files: Vec<Pieces<'r>>, threads: usize) -> Schedule<'r> {
         let lane = |mut pieces: Pieces<'r>| {
             let time = pieces.time();
             Lane { pieces, begun: VecDeque::new(), number: 0, time, chunks: 0 }
         };
-        Plan {
+        Schedule {
             over: files.is_empty(),
             lanes: files.into_iter().map(lane).collect(),
             waiting: None,

@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 
 /// What was handed out and did not come back yet.
 #[derive(Debug)]
-pub(super) struct Relay<T> {
+pub(super) struct OrderedPool<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
@@ -30,23 +30,23 @@ enum Stage<T> {
     Done(T),
 }
 
-impl<T: Send> Relay<T> {
+impl<T: Send> OrderedPool<T> {
     /// Runs `hand_out` on this thread, with `work` on the others of the pool, if there is one.
     pub(super) fn run<R>(
         pool: Option<&ThreadPool>,
         work: impl Fn(&mut T) + Sync,
-        hand_out: impl FnOnce(&Relay<T>) -> R,
+        hand_out: impl FnOnce(&OrderedPool<T>) -> R,
     ) -> R {
         let state = State { first: 0, line: VecDeque::new(), next: 0, over: false };
-        let relay = Relay { state: Mutex::new(state), changed: Condvar::new() };
-        let Some(pool) = pool else { return hand_out(&relay) };
+        let ordered = OrderedPool { state: Mutex::new(state), changed: Condvar::new() };
+        let Some(pool) = pool else { return hand_out(&ordered) };
         pool.in_place_scope(|scope| {
             for _ in 1..pool.current_num_threads() {
-                scope.spawn(|_| while relay.help(&work, |state| !state.over) {});
+                scope.spawn(|_| while ordered.help(&work, |state| !state.over) {});
             }
-            let result = hand_out(&relay);
-            relay.state().over = true;
-            relay.changed.notify_all();
+            let result = hand_out(&ordered);
+            ordered.state().over = true;
+            ordered.changed.notify_all();
             result
         })
     }

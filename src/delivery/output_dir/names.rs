@@ -6,11 +6,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::TreeError;
+use super::OutputDirError;
 use crate::sink::files::sync_directory;
 
 /// Looks whether a file may have this name: none is there, or it may be replaced and is no input.
-pub(super) fn may_be_given(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), TreeError> {
+pub(super) fn may_be_given(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), OutputDirError> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     let at = |metadata: &Metadata| (metadata.dev(), metadata.ino());
     // A link is replaced, not what it leads to; but who gives a link as an input means it.
@@ -19,24 +19,24 @@ pub(super) fn may_be_given(path: &Path, force: bool, begun: bool, inputs: &[Path
             || input.metadata().is_ok_and(|input| at(&input) == at(&found))
     };
     if let Some(input) = inputs.iter().find(|input| same(input)) {
-        return Err(TreeError::SameFile { path: path.to_owned(), input: input.clone() });
+        return Err(OutputDirError::SameFile { path: path.to_owned(), input: input.clone() });
     }
     if found.is_dir() {
         let source = io::Error::from(io::ErrorKind::IsADirectory);
-        return Err(TreeError::Work { path: path.to_owned(), source });
+        return Err(OutputDirError::Work { path: path.to_owned(), source });
     }
-    if force { Ok(()) } else { Err(TreeError::Exists { path: path.to_owned(), begun }) }
+    if force { Ok(()) } else { Err(OutputDirError::Exists { path: path.to_owned(), begun }) }
 }
 
 /// Renames files that are below `directory` to names there. A file that is not there was renamed before.
 pub(super) fn give(
     directory: &Path,
     files: &[(PathBuf, PathBuf)],
-    check: impl Fn(&Path) -> Result<(), TreeError>,
-) -> Result<(), TreeError> {
+    check: impl Fn(&Path) -> Result<(), OutputDirError>,
+) -> Result<(), OutputDirError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| TreeError::Work { path, source }
+        move |source| OutputDirError::Work { path, source }
     };
     let device = directory.metadata().map_err(failed(directory))?.dev();
     let left: Vec<&(PathBuf, PathBuf)> = files.iter().filter(|(from, _)| from.exists()).collect();
@@ -82,10 +82,10 @@ mod tests {
         let files = [(path("0"), path("a/x")), (path("1"), path("b")), (path("2"), path("a/y/z"))];
         ["0", "1", "2", "b"].into_iter().for_each(make);
         let give = |force| give(folder.path(), &files, |path| may_be_given(path, force, true, &[]));
-        assert!(matches!(give(false), Err(TreeError::Exists { path, .. }) if path.ends_with("b")));
+        assert!(matches!(give(false), Err(OutputDirError::Exists { path, .. }) if path.ends_with("b")));
         assert!(path("0").exists() && !path("a").exists());
         make("a");
-        assert!(matches!(give(true), Err(TreeError::Work { path, .. }) if path.ends_with("a")));
+        assert!(matches!(give(true), Err(OutputDirError::Work { path, .. }) if path.ends_with("a")));
         assert!(path("0").exists());
         fs::remove_file(path("a")).unwrap();
         give(true).unwrap();
@@ -104,7 +104,7 @@ mod tests {
         std::os::unix::fs::symlink(path("in"), path("link")).unwrap();
         for (name, input) in [("in", "in"), ("in", "link"), ("link", "link")] {
             let found = may_be_given(&path(name), true, false, &[path(input)]);
-            assert!(matches!(found, Err(TreeError::SameFile { .. })), "{name} {input}");
+            assert!(matches!(found, Err(OutputDirError::SameFile { .. })), "{name} {input}");
         }
         may_be_given(&path("other"), false, false, &[path("in")]).unwrap();
         may_be_given(&path("in"), true, false, &[path("other")]).unwrap();
