@@ -400,7 +400,7 @@ fn aliases() -> String {
 /// The table of components: what the source says of each, and the marks by which it is known.
 fn components() -> String {
     let mut table = "\n| component | who | identifier | `name` | `source` |\n|---|---|---|---|---|\n".to_owned();
-    let documented = documented("src/component.rs", "components! {");
+    let documented = documented("crates/kata-records/src/component.rs", "components! {");
     for component in Component::ALL {
         let who = &documented.iter().find(|(name, _)| name == component.name()).unwrap().1;
         let of = |rows: &[(&str, Component)]| {
@@ -418,7 +418,7 @@ fn components() -> String {
 
 /// The table of flaws, as the source says them.
 fn flaws() -> String {
-    let documented = documented("src/flaw.rs", "flaws! {");
+    let documented = documented("crates/kata-records/src/flaw.rs", "flaws! {");
     let mut table = "\n| flaw | meaning |\n|---|---|\n".to_owned();
     for flaw in Flaw::ALL {
         let meaning = &documented.iter().find(|(name, _)| name == flaw.name()).unwrap().1;
