@@ -7,18 +7,10 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use super::tape::{Member, Tape};
-
-/// Everything in an archive stands at multiples of this.
-pub(in crate::source) const BLOCK: usize = 512;
+use crate::source::codec::BLOCK;
 
 /// How many bytes the records before a header may have together: no name needs so many.
 const LONGEST: u64 = 1 << 20;
-
-/// Where the fields of a header stand that tell one.
-const NAME: usize = 100;
-const MODE: std::ops::Range<usize> = 100..107;
-const CHECKSUM: std::ops::Range<usize> = 148..156;
-const MAGIC: usize = 257;
 
 /// A member of an archive, as its header describes it.
 #[derive(Debug)]
@@ -41,45 +33,6 @@ pub(super) enum Kind {
     Sparse,
     /// A directory, a link, a device, or a description of something else.
     Other,
-}
-
-/// Whether what begins with these bytes is an archive; none if more of them decide, as they do at most for one block. What
-/// a part of them decides, all of them do.
-///
-/// The name is followed by zeros, which no text has, and a checksum tells headers of the oldest archives, which have no
-/// magic.
-pub(in crate::source) fn judge(head: &[u8]) -> Option<bool> {
-    let name = &head[..head.len().min(NAME)];
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-    let (name, padding) = name.split_at(end);
-    let mode = head.get(MODE.start..head.len().clamp(MODE.start, MODE.end)).unwrap_or_default();
-    let may_be = name.iter().all(|byte| !byte.is_ascii_control())
-        && padding.iter().all(|byte| *byte == 0)
-        && mode.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ' | 0));
-    if !may_be {
-        return Some(false);
-    }
-    let block = head.get(..BLOCK)?;
-    let magic = &block[MAGIC..];
-    let is_known = magic.starts_with(b"ustar\0") || magic.starts_with(b"ustar  \0");
-    Some(is_known || block[0] != 0 && is_header(block))
-}
-
-/// Whether all that there is is the beginning of a header, of which [`judge`] leaves open what it is.
-pub(in crate::source) fn is_cut(head: &[u8]) -> bool {
-    let named = head.get(..NAME).is_some_and(|name| name[0] != 0 && name.contains(&0));
-    named && head.get(MODE).is_some_and(|mode| mode.iter().any(u8::is_ascii_digit))
-}
-
-/// Whether the checksum of a block is that of a header. Some old writers took bytes for signed numbers.
-pub(super) fn is_header(block: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&block[CHECKSUM]);
-    let Ok(claimed) = i64::from_str_radix(text.trim_matches([' ', '\0']), 8) else { return false };
-    let rest = block.iter().enumerate().filter(|(at, _)| !CHECKSUM.contains(at)).map(|(_, byte)| *byte);
-    let spaces = CHECKSUM.len() as i64 * i64::from(b' ');
-    let unsigned: i64 = spaces + rest.clone().map(i64::from).sum::<i64>();
-    let signed: i64 = spaces + rest.map(|byte| i64::from(byte.cast_signed())).sum::<i64>();
-    claimed == unsigned || claimed == signed
 }
 
 /// Reads the header that begins at an offset with this block.

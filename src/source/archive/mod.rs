@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::codec::{Bytes, Content, Fault, LONGEST_HEAD};
+use super::codec::{BLOCK, Bytes, Content, Fault, LONGEST_HEAD, is_header};
 use super::spill::Spill;
 use super::stream::Stream;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source as _, SourceError};
@@ -22,7 +22,6 @@ use header::{Header, Kind};
 use kata_records::entry::Batch;
 use tape::{Broken, Tape};
 
-pub(super) use header::{BLOCK, is_cut, judge};
 pub(super) use names::Name;
 
 /// An archive may have archives in it, but these none.
@@ -147,7 +146,7 @@ impl Archive {
             level.ended = true;
             return true;
         }
-        let found = if header::is_header(&block) { header::read(&level.tape, at, &block).ok() } else { None };
+        let found = if is_header(&block) { header::read(&level.tape, at, &block).ok() } else { None };
         match found {
             Some(header) => {
                 (level.next, level.lost) = (header.next, false);

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::source::codec::{is_cut, judge};
 use crate::source::tests::{Owned, Pieces, take};
 use crate::source::{Source, from_reader, open_archive};
 

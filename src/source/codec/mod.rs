@@ -4,6 +4,7 @@
 //! The decoders here never lose what they decoded before they met damage: it comes out first, the error with the next
 //! read. The ready-made readers of the codec crates drop up to a whole buffer there.
 
+mod content;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(feature = "xz")]
@@ -16,7 +17,11 @@ use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::archive;
+use content::{JOURNAL, MAGICS, Magic};
+
+pub(super) use content::{
+    BLOCK, Content, LONGEST_HEAD, LONGEST_MAGIC, is_compressed, is_cut, is_header, is_unclear, judge,
+};
 
 /// A kind of compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,48 +54,6 @@ impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.feature())
     }
-}
-
-/// What an input can hold that is no log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// A journal file of systemd.
-    Journal,
-    /// A tar archive.
-    Archive,
-}
-
-/// What the first bytes of an input can be.
-#[derive(Clone, Copy)]
-enum Magic {
-    Compressed(Codec),
-    Journal,
-}
-
-/// The first bytes of a journal file (systemd: `journal-def.h`).
-const JOURNAL: &[u8] = b"LPKSHHRH";
-
-const MAGICS: &[(&[u8], Magic)] = &[
-    (b"\x1f\x8b", Magic::Compressed(Codec::Gzip)),
-    (b"\x28\xb5\x2f\xfd", Magic::Compressed(Codec::Zstd)),
-    (b"\xfd7zXZ\0", Magic::Compressed(Codec::Xz)),
-    (JOURNAL, Magic::Journal),
-];
-
-/// Room that a first read must have so that every magic fits.
-pub(super) const LONGEST_MAGIC: usize = 8;
-
-/// Room that it must have where archives are told from logs.
-pub(super) const LONGEST_HEAD: usize = archive::BLOCK;
-
-/// Whether more bytes decide what an input is that begins with these.
-pub(super) fn is_unclear(head: &[u8]) -> bool {
-    MAGICS.iter().any(|(magic, _)| head.len() < magic.len() && magic.starts_with(head))
-}
-
-/// Whether what begins with these bytes is compressed.
-pub(super) fn is_compressed(head: &[u8]) -> bool {
-    MAGICS.iter().any(|(magic, what)| matches!(what, Magic::Compressed(_)) && head.starts_with(magic))
 }
 
 /// What a file holds that is no log; none if it is one, or cannot be read.
@@ -193,7 +156,7 @@ impl Bytes {
 
     /// Whether what begins with these bytes is an archive; none if more of them decide.
     fn judge(&self, head: &[u8]) -> Option<bool> {
-        if self.archives { archive::judge(head) } else { Some(false) }
+        if self.archives { judge(head) } else { Some(false) }
     }
 
     /// Whether a short read means that the next one may wait. A decoder returns short reads as it pleases.
@@ -251,7 +214,7 @@ impl Bytes {
         if head.starts_with(JOURNAL) {
             return Err(Fault::Holds(Content::Journal, head.to_vec()));
         }
-        if self.judge(head).unwrap_or_else(|| archive::is_cut(head)) {
+        if self.judge(head).unwrap_or_else(|| is_cut(head)) {
             return Err(Fault::Holds(Content::Archive, head.to_vec()));
         }
         Ok(held)
@@ -293,7 +256,7 @@ impl Bytes {
                         continue;
                     }
                     self.state = State::Plain(reader);
-                    if verdict.unwrap_or_else(|| archive::is_cut(seen)) {
+                    if verdict.unwrap_or_else(|| is_cut(seen)) {
                         return Err(Fault::Holds(Content::Archive, seen.to_vec()));
                     }
                     return Ok(Some(held + more));
