@@ -12,14 +12,14 @@ mod state;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::forward::{Event, Server};
-use crate::support::katalog;
+use crate::support::{katalog, put};
 
 /// How long a test waits for what has to come.
 const SOON: Duration = Duration::from_secs(30);
@@ -56,13 +56,6 @@ fn complete(events: &[Event], numbers: std::ops::Range<usize>) -> usize {
     let missing: Vec<usize> = numbers.clone().filter(|number| counts[*number] == 0).collect();
     assert!(missing.is_empty(), "lines that are missing: {missing:?}");
     events.len() - numbers.len()
-}
-
-/// A file in a directory.
-fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = folder.join(name);
-    fs::write(&path, content).unwrap();
-    path
 }
 
 /// Writes more to a file that is there.

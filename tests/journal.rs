@@ -14,10 +14,8 @@ mod selected;
 mod threads;
 mod written;
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -25,7 +23,7 @@ use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, Paral
 
 use crate::support::journal::remote::{self, Place};
 use crate::support::journal::{Entry, Shape, compare, file, write};
-use crate::support::katalog;
+use crate::support::{katalog, put};
 
 /// What the program writes with these arguments about these files.
 fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
@@ -81,13 +79,6 @@ fn differences(name: &str, place: &Place) -> Vec<String> {
 /// Fails with all that went wrong.
 fn none(failures: &[String]) {
     assert!(failures.is_empty(), "{} failures:\n\n{}", failures.len(), failures.join("\n\n"));
-}
-
-/// Writes a file and returns where it is.
-fn put(folder: &Path, name: impl AsRef<OsStr>, bytes: &[u8]) -> PathBuf {
-    let path = folder.join(name.as_ref());
-    fs::write(&path, bytes).unwrap();
-    path
 }
 
 /// What a check finds wrong in a file of every shape with every log. It is given a name, the shape, the log and the file.

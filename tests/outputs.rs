@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{ends, katalog, said};
+use crate::support::{ends, katalog, put, said};
 
 /// The files below a directory, by their paths there.
 type OutputDir = BTreeMap<String, Vec<u8>>;
@@ -109,13 +109,6 @@ fn log(seed: usize, count: usize) -> String {
         .unwrap();
     }
     text
-}
-
-/// A file in a directory.
-fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = folder.join(name);
-    fs::write(&path, content).unwrap();
-    path
 }
 
 /// Files with logs of these lengths.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, service};
 use crate::support::journal::{Shape, file};
 use crate::support::pipeline::{Record, records};
-use crate::support::{ends, katalog, said};
+use crate::support::{ends, katalog, put, said};
 
 /// Numbers that look like chance and are the same in every run.
 struct Numbers(u64);
@@ -42,12 +42,6 @@ fn log(seed: u64, lines: u64, longest: u64) -> String {
         writeln!(log, "level=info msg=\"line {number} of {seed}\" source=runtime text={text}").unwrap();
     }
     log
-}
-
-fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = folder.join(name);
-    fs::write(&path, content).unwrap();
-    path
 }
 
 fn over(inputs: &[PathBuf], flags: &[&str]) -> Command {

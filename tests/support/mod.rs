@@ -15,6 +15,9 @@ pub(crate) mod python;
 pub(crate) mod screen;
 pub(crate) mod skipped;
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use proptest::prelude::ProptestConfig;
@@ -34,6 +37,13 @@ pub(crate) fn katalog() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// Writes a file into a directory and returns its path.
+pub(crate) fn put(directory: &Path, name: impl AsRef<OsStr>, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = directory.join(name.as_ref());
+    fs::write(&path, content).unwrap();
+    path
 }
 
 /// Runs a command, which has to end with this code.
