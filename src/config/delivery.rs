@@ -17,14 +17,14 @@ const PASSWORD: &str = "KATALOG_PASSWORD";
 
 /// How long a syslog message is where the user says nothing: rsyslog cuts those of more than some 8 KiB in two, and
 /// datagrams should not be.
-const MESSAGE: usize = 8000;
-const DATAGRAM: usize = 1024;
+const DEFAULT_MESSAGE: usize = 8000;
+const DEFAULT_DATAGRAM: usize = 1024;
 
 /// What a receiver of datagrams has to take at most (RFC 5426, section 3.2).
-const LARGEST_DATAGRAM: usize = 2048;
+const MAX_DATAGRAM: usize = 2048;
 
 /// The number of examples (RFC 5612).
-const ENTERPRISE: u32 = 32473;
+const EXAMPLE_ENTERPRISE: u32 = 32473;
 
 /// The servers and how to speak to them; none where no server is named. What the first of them speaks counts; that the
 /// others do too is checked later.
@@ -32,7 +32,7 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
     let servers = options.to.take().filter(|servers| !servers.is_empty())?;
     let protocol = servers.first()?.protocol;
     let path = |path: &mut Option<std::path::PathBuf>| super::path(path.take());
-    let word = |word: &mut Option<String>| word.take().filter(|word| !word.is_empty());
+    let non_empty = |text: &mut Option<String>| text.take().filter(|text| !text.is_empty());
     let net = net::Settings {
         servers,
         spread: options.spread.unwrap_or_default(),
@@ -54,8 +54,8 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
                 net,
                 mode: options.forward_mode.unwrap_or_default(),
                 time_as_integer: options.time_as_integer.unwrap_or(false),
-                user: word(&mut options.user),
-                hostname: word(&mut options.self_hostname),
+                user: non_empty(&mut options.user),
+                hostname: non_empty(&mut options.self_hostname),
                 ack_timeout: options.ack_timeout.map_or(defaults.ack_timeout, |span| span.0),
                 ..defaults
             })
@@ -71,17 +71,21 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
 }
 
 /// What syslog messages are like.
-pub(super) fn messages(options: &Options, receiver: Option<&Receiver>) -> SyslogSettings {
+pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) -> SyslogSettings {
     let (datagrams, lines) = match receiver {
-        Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(by_udp), settings.framing == Framing::Lf),
+        Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(is_udp), settings.framing == Framing::Lf),
         _ => (false, false),
     };
     let own = [&options.record_id, &options.tag_key].into_iter().flatten();
     SyslogSettings {
         format: options.syslog_format.unwrap_or_default(),
         facility: options.syslog_facility.unwrap_or_default(),
-        max: options.syslog_max.and_then(|max| max.0).unwrap_or(if datagrams { DATAGRAM } else { MESSAGE }),
-        enterprise: options.syslog_enterprise.map_or(ENTERPRISE, |number| number.0),
+        max: options.syslog_max.and_then(|max| max.0).unwrap_or(if datagrams {
+            DEFAULT_DATAGRAM
+        } else {
+            DEFAULT_MESSAGE
+        }),
+        enterprise: options.syslog_enterprise.map_or(EXAMPLE_ENTERPRISE, |number| number.0),
         lines,
         hostname: options
             .self_hostname
@@ -92,7 +96,7 @@ pub(super) fn messages(options: &Options, receiver: Option<&Receiver>) -> Syslog
     }
 }
 
-fn by_udp(server: &Address) -> bool {
+fn is_udp(server: &Address) -> bool {
     matches!(server.place, Place::Udp { .. })
 }
 
@@ -158,7 +162,7 @@ impl Config {
         } else if protocols(Protocol::Forward) && protocols(Protocol::Syslog) {
             "to: servers of the forward protocol and of syslog do not get the same; name those of one, and run another \
              katalog for the other"
-        } else if servers.iter().any(by_udp) && self.records.encode.syslog.max > LARGEST_DATAGRAM {
+        } else if servers.iter().any(is_udp) && self.records.encode.syslog.max > MAX_DATAGRAM {
             "syslog-max: datagrams have 2048 bytes at most; say so, or send longer messages by syslog+tcp:// or syslog+tls://"
         } else if sent && !matches!(self.records.encode.format, Format::Event | Format::Syslog) {
             "format: servers get records in the form of their protocol; leave it out, or --to"
@@ -183,7 +187,7 @@ impl Config {
         } else if self.spool.is_some() && !stdin {
             "spool: it is for standard input; files and journals are read again, with --state-dir"
         } else {
-            return self.check_bulk(live);
+            return self.check_output_dir(live);
         };
         Err(ConfigError::Conflict(conflict))
     }

@@ -1,9 +1,7 @@
 //! Programs that run katalog as their child and read its standard output: what each of them needs of the settings.
 
-use clap::ValueEnum;
-
 use super::options::Options;
-use super::values::{MaxRecord, TagKey};
+use super::values::{Host, MaxRecord, TagKey};
 use super::{Config, encode};
 use kata_records::encode::Format;
 use kata_records::schema::Type;
@@ -11,26 +9,14 @@ use kata_records::time::Form;
 
 /// The longest line that Fluent Bit reads whole, with its end: `fgets` leaves one byte of `Buf_Size`, which is 4096, for a
 /// zero (fluent-bit: `plugins/in_exec/in_exec.c`).
-const LINE: usize = 4095;
+const FLUENT_BIT_LINE: usize = 4095;
 
 /// The longest template of a tag where records have a limit, so that there is room for the rest.
-const LONGEST_TAG: usize = 256;
-
-/// Who reads standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Host {
-    /// Nobody in particular
-    #[default]
-    None,
-    /// Fluentd's exec input: MessagePack, with `tag` and `event_time` in each record
-    FluentdExec,
-    /// Fluent Bit's exec input: JSON lines that fit into its buffer of 4096 bytes
-    FluentBitExec,
-}
+const MAX_TAG: usize = 256;
 
 impl Host {
     /// The options, and what it needs where they say nothing, as an empty name does.
-    fn under(self, mut options: Options) -> Options {
+    fn with_defaults(self, mut options: Options) -> Options {
         if self != Host::None {
             options.tag_key.take_if(|key| key.0.is_none());
             options.time_key.take_if(|key| key.0.is_none());
@@ -50,26 +36,28 @@ impl Host {
                 time_format: Some(Form::Unix),
                 ..Options::default()
             },
-            Host::FluentBitExec => {
-                Options { format: Some(Format::Ndjson), max_record: Some(MaxRecord(Some(LINE))), ..Options::default() }
-            }
+            Host::FluentBitExec => Options {
+                format: Some(Format::Ndjson),
+                max_record: Some(MaxRecord(Some(FLUENT_BIT_LINE))),
+                ..Options::default()
+            },
         }
     }
 }
 
 /// The flags over the file, and under the one of them that names a host, what that host needs.
-pub(super) fn laid(flags: Options, file: Options) -> Options {
+pub(super) fn merge_layers(flags: Options, file: Options) -> Options {
     if let Some(host) = flags.r#for {
-        return host.under(flags).or(file);
+        return host.with_defaults(flags).or(file);
     }
     let both = flags.or(file);
-    both.r#for.unwrap_or_default().under(both)
+    both.r#for.unwrap_or_default().with_defaults(both)
 }
 
 impl Config {
     /// The fields that the user gave names to, and what they are.
     #[must_use]
-    pub fn named(&self) -> Vec<(String, Type)> {
+    pub fn named_fields(&self) -> Vec<(String, Type)> {
         let time = match self.records.time_format {
             Form::Rfc3339 => Type::Time,
             Form::Unix => Type::Text,
@@ -102,8 +90,7 @@ impl Config {
         } else if max_record.is_some() && !is_record {
             Some("max-record: only ndjson and msgpack are records of one piece; leave it out, or choose one of them")
         } else if max_record.is_some()
-            && (self.records.tag.len() > LONGEST_TAG
-                || names.into_iter().flatten().any(|name| name.len() > LONGEST_TAG / 2))
+            && (self.records.tag.len() > MAX_TAG || names.into_iter().flatten().any(|name| name.len() > MAX_TAG / 2))
         {
             Some(
                 "max-record: a tag of more than 256 bytes, or a name of more than 128, leaves no room; choose shorter ones",
@@ -140,14 +127,17 @@ mod tests {
             (Some("event_time"), Form::Unix)
         );
         assert_eq!(fluentd.records.encode.own, ["tag", "event_time"]);
-        assert_eq!(fluentd.named(), [("tag".to_owned(), Type::Text), ("event_time".to_owned(), Type::Text)]);
+        assert_eq!(fluentd.named_fields(), [("tag".to_owned(), Type::Text), ("event_time".to_owned(), Type::Text)]);
         let beside = Options { format: Some(Format::Ndjson), ..host(Host::FluentdExec) };
         let json = config(beside, file("format = \"msgpack\"\ntag-key = \"mark\""));
         assert_eq!((json.records.encode.format, json.records.tag_key.as_deref()), (Format::Ndjson, Some("tag")));
         let printed = config(host(Host::FluentBitExec), file(crate::config::DEFAULT));
-        assert_eq!((printed.records.encode.format, printed.records.encode.max_record), (Format::Ndjson, Some(LINE)));
+        assert_eq!(
+            (printed.records.encode.format, printed.records.encode.max_record),
+            (Format::Ndjson, Some(FLUENT_BIT_LINE))
+        );
         let in_file = config(Options::default(), file("for = \"fluent-bit-exec\"\nmax-record = \"\""));
-        assert_eq!(in_file.records.encode.max_record, Some(LINE));
+        assert_eq!(in_file.records.encode.max_record, Some(FLUENT_BIT_LINE));
         let none = Options { tag_key: Some(TagKey(None)), ..Options::default() };
         assert_eq!(
             config(none, file("tag-key = \"mark\"")).records.tag_key,

@@ -3,16 +3,16 @@
 //! No file is looked for: the only one that counts is the one that `--config` or `KATALOG_CONFIG` names, so the same
 //! command does the same on every host.
 
-mod bulk;
 mod delivery;
+mod deserialize;
 mod diagnostics;
-pub mod host;
+mod host;
 mod layers;
 pub mod options;
-mod read;
+mod output_dir;
 mod schema;
+pub mod systemd_time;
 pub mod values;
-pub mod when;
 mod words;
 
 use std::net::SocketAddr;
@@ -33,29 +33,29 @@ use kata_records::split::Split;
 use kata_records::{encode, normalize, rules, select};
 use log_clients::Receiver;
 use options::Options;
-use values::{ColorChoice, Lines, Sort};
+use values::{ColorChoice, Host, Lines, Sort};
 pub(crate) use words::words;
 
 /// The configuration file that says what holds without one, with a comment on every key.
 pub const DEFAULT: &str = include_str!("default.toml");
 
 /// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
-const BLOCK: usize = 256 << 10;
+const READ_SIZE: usize = 256 << 10;
 
 /// The file in the state directory for records that no server takes.
-const REFUSED: &str = "refused.ndjson";
+const REFUSED_FILE: &str = "refused.ndjson";
 
 /// How many entries there are to begin with when a journal is followed, as for `journalctl --follow`.
-const FOLLOWED: usize = 10;
+const FOLLOW_LINES: usize = 10;
 
 /// `vc` is the trigger of the KSM throttler, under a name that others may use too.
-const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
+const DEFAULT_MANAGERS: &[&str] = &["containerd", "crio", "vc"];
 
 /// Journal fields that repeat what others say, or that mean something only to the journal they came from.
-const DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
+const DEFAULT_DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
 
 /// Nested values that hold whole structures of the runtime, up to hundreds of values each; `default.toml` says more.
-const PRUNE: &[&str] = &[
+const DEFAULT_PRUNE: &[&str] = &[
     "endpoint.*",
     "endpoints.*",
     "endpoint-type.*",
@@ -104,7 +104,7 @@ pub struct Config {
     /// Which entries become records, and what these look like.
     pub records: rules::Settings,
     /// What reads standard output.
-    pub host: host::Host,
+    pub host: Host,
     /// How many threads work, at least one; none for what the inputs make best.
     pub threads: Option<usize>,
     /// In how much memory records are sorted by time; none leaves them in the order of the inputs.
@@ -266,11 +266,11 @@ impl Config {
     /// but the flags `--drop` and `--prune` add to it: who takes away one more field does not want the others back.
     #[must_use]
     pub fn new(mut flags: Options, mut file: Options, surroundings: Surroundings) -> Config {
-        let drop = longer(file.drop.take(), DROP, flags.drop.take());
-        let prune = longer(file.prune.take(), PRUNE, flags.prune.take());
-        let mut options = host::laid(flags, file);
+        let drop = appended(file.drop.take(), DEFAULT_DROP, flags.drop.take());
+        let prune = appended(file.prune.take(), DEFAULT_PRUNE, flags.prune.take());
+        let mut options = host::merge_layers(flags, file);
         let receiver = delivery::receiver(&mut options);
-        let syslog = delivery::messages(&options, receiver.as_ref());
+        let syslog = delivery::syslog_settings(&options, receiver.as_ref());
         let format = match (options.format.unwrap_or(encode::Format::Ndjson), &receiver) {
             // What else is asked for cannot be sent, and is refused later.
             (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Forward(_))) => encode::Format::Event,
@@ -317,13 +317,13 @@ impl Config {
                     || component::IDENTIFIERS.iter().map(|(identifier, _)| (*identifier).to_owned()).collect(),
                     |patterns| patterns.into_iter().map(|pattern| pattern.0).collect(),
                 ),
-                managers: named(options.manager.unwrap_or_else(|| owned(MANAGERS))),
+                managers: without_empty(options.manager.unwrap_or_else(|| to_strings(DEFAULT_MANAGERS))),
                 default_identifier: options.default_identifier.map_or_else(|| "kata".to_owned(), |word| word.0),
                 others: options.others.unwrap_or(select::Others::Drop),
                 components: options.component.unwrap_or_default().into_iter().map(|name| name.0).collect(),
             },
             normalize: normalize::Settings {
-                keep: named(options.keep.unwrap_or_default()),
+                keep: without_empty(options.keep.unwrap_or_default()),
                 drop,
                 rename: rename.into_iter().map(|rename| (rename.old, rename.new)).collect(),
                 lowercase: options.lowercase.unwrap_or(false),
@@ -358,7 +358,7 @@ impl Config {
                 input_format,
                 max_line: options.max_line.map_or(1 << 20, |size| size.0),
                 // So that what comes of a batch is not much more than what goes out at once.
-                block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, BLOCK) } else { BLOCK },
+                block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, READ_SIZE) } else { READ_SIZE },
             },
             journal: source::JournalSettings {
                 of_this_machine: options.journal.unwrap_or(false),
@@ -367,7 +367,7 @@ impl Config {
                 backend: options.journal_backend.unwrap_or_default(),
                 range,
                 lines: match options.lines.unwrap_or(Lines::Auto) {
-                    Lines::Auto => (follow && !begins).then_some(FOLLOWED),
+                    Lines::Auto => (follow && !begins).then_some(FOLLOW_LINES),
                     Lines::All => None,
                     Lines::Last(lines) => Some(lines),
                 },
@@ -400,7 +400,7 @@ impl Config {
             shared_key_file: path(options.shared_key_file),
             password_file: path(options.password_file),
             window,
-            refused: path(options.refused).or_else(|| Some(state_dir.as_ref()?.join(REFUSED))),
+            refused: path(options.refused).or_else(|| Some(state_dir.as_ref()?.join(REFUSED_FILE))),
             once: options.once.unwrap_or(false),
             spool: path(options.spool).map(|directory| SpoolSettings {
                 directory,
@@ -420,18 +420,18 @@ fn path(path: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The list of the file, or the default one, and behind it what the flags add.
-fn longer(file: Option<Vec<String>>, default: &[&str], flags: Option<Vec<String>>) -> Vec<String> {
-    let mut list = file.unwrap_or_else(|| owned(default));
+fn appended(file: Option<Vec<String>>, default: &[&str], flags: Option<Vec<String>>) -> Vec<String> {
+    let mut list = file.unwrap_or_else(|| to_strings(default));
     list.extend(flags.unwrap_or_default());
-    named(list)
+    without_empty(list)
 }
 
-fn owned(list: &[&str]) -> Vec<String> {
+fn to_strings(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// An empty name in a list names nothing: `--keep ''` says that the list is empty.
-fn named(mut list: Vec<String>) -> Vec<String> {
+fn without_empty(mut list: Vec<String>) -> Vec<String> {
     list.retain(|name| !name.is_empty());
     list
 }
@@ -526,7 +526,7 @@ mod tests {
         assert_eq!(config.records.normalize.prune, ["x", "!x", "y.*"]);
         assert!(config.records.normalize.keep.is_empty());
         let config = Config::new(flags(&["--prune", "extra"]), Options::default(), NOWHERE);
-        assert_eq!(config.records.normalize.prune.len(), PRUNE.len() + 1);
+        assert_eq!(config.records.normalize.prune.len(), DEFAULT_PRUNE.len() + 1);
     }
 
     #[test]

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 
-use super::host::Host;
-use super::read::{choice, number, table, text, texts};
+use super::deserialize::{choice, number, table, text, texts};
 use super::values::{
-    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Lines, Listen, MaxRecord, Memory, Moment,
+    After, BatchSize, BootName, ColorChoice, ComponentName, Enterprise, Host, Lines, Listen, MaxRecord, Memory, Moment,
     Patience, Pattern, ProgressChoice, Rename, Room, Size, Sort, Span, Split, StatsChoice, SyslogMax, Tag, TagKey,
     Threads, Word,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use journal_file::{Cursor, CursorError};
 
-use crate::config::when;
+use crate::config::systemd_time;
 use crate::source::Boot;
 use kata_records::component::Component;
 use kata_records::split;
@@ -61,6 +61,18 @@ pub enum ProgressChoice {
     Never,
 }
 
+/// Who reads standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Host {
+    /// Nobody in particular
+    #[default]
+    None,
+    /// Fluentd's exec input: MessagePack, with `tag` and `event_time` in each record
+    FluentdExec,
+    /// Fluent Bit's exec input: JSON lines that fit into its buffer of 4096 bytes
+    FluentBitExec,
+}
+
 /// A regular expression that was compiled once to see that it can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(pub String);
@@ -90,7 +102,7 @@ impl FromStr for Size {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Size, &'static str> {
-        let bytes = bytes(text).filter(|bytes| (1 << 10..=64 << 20).contains(bytes));
+        let bytes = parse_bytes(text).filter(|bytes| (1 << 10..=64 << 20).contains(bytes));
         bytes
             .map(|bytes| Size(bytes as usize))
             .ok_or("expected a number of bytes from 1K to 64M, such as 65536, 64K or 1MiB")
@@ -98,7 +110,7 @@ impl FromStr for Size {
 }
 
 /// A number of bytes; K, M and G count in 1024.
-fn bytes(text: &str) -> Option<u64> {
+fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
@@ -122,7 +134,7 @@ impl FromStr for MaxRecord {
         if text.is_empty() {
             return Ok(MaxRecord(None));
         }
-        let bytes = bytes(text).filter(|bytes| (4000..=64 << 20).contains(bytes));
+        let bytes = parse_bytes(text).filter(|bytes| (4000..=64 << 20).contains(bytes));
         bytes
             .map(|bytes| MaxRecord(Some(bytes as usize)))
             .ok_or("expected a number of bytes from 4000 to 64M, such as 4095 or 64K")
@@ -137,7 +149,7 @@ impl FromStr for BatchSize {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<BatchSize, &'static str> {
-        let bytes = bytes(text).filter(|bytes| (1 << 10..=5 << 20).contains(bytes));
+        let bytes = parse_bytes(text).filter(|bytes| (1 << 10..=5 << 20).contains(bytes));
         bytes
             .map(|bytes| BatchSize(bytes as usize))
             .ok_or("expected a number of bytes from 1K to 5M, such as 65536, 64K or 1MiB")
@@ -155,7 +167,7 @@ impl FromStr for SyslogMax {
         if text == "auto" {
             return Ok(SyslogMax(None));
         }
-        let bytes = bytes(text).filter(|bytes| (1 << 10..=64 << 10).contains(bytes));
+        let bytes = parse_bytes(text).filter(|bytes| (1 << 10..=64 << 10).contains(bytes));
         bytes
             .map(|bytes| SyslogMax(Some(bytes as usize)))
             .ok_or("expected a number of bytes from 1K to 64K, such as 2048 or 32K, or auto")
@@ -183,7 +195,7 @@ impl FromStr for Room {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Room, &'static str> {
-        let bytes = bytes(text).filter(|bytes| *bytes >= 1 << 10);
+        let bytes = parse_bytes(text).filter(|bytes| *bytes >= 1 << 10);
         bytes.map(Room).ok_or("expected a number of bytes from 1K on, such as 512M or 10G")
     }
 }
@@ -196,7 +208,7 @@ impl FromStr for Memory {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Memory, &'static str> {
-        let bytes = bytes(text).filter(|bytes| *bytes >= 1 << 20);
+        let bytes = parse_bytes(text).filter(|bytes| *bytes >= 1 << 20);
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
         bytes.map(Memory).ok_or("expected a number of bytes from 1M on, such as 64M or 2G")
     }
@@ -211,7 +223,7 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Span, &'static str> {
         const EXPECTED: &str = "expected a time from 10ms to a year, such as 500ms, 30s, 5min or 2h";
-        let micros = when::length(text).ok_or(EXPECTED)?;
+        let micros = systemd_time::parse_duration(text).ok_or(EXPECTED)?;
         let span = Duration::from_micros(micros);
         let fits = span >= Duration::from_millis(10) && span <= Duration::from_secs(366 * 86_400);
         if fits { Ok(Span(span)) } else { Err(EXPECTED) }
@@ -256,7 +268,7 @@ impl FromStr for Moment {
         }
         #[expect(clippy::disallowed_methods, reason = "`2h` is two hours before the program was started")]
         let now = jiff::Zoned::now();
-        when::parse(text, &now).map(|micros| Moment(Some(micros))).map_err(|error| error.to_string())
+        systemd_time::parse(text, &now).map(|micros| Moment(Some(micros))).map_err(|error| error.to_string())
     }
 }
 
@@ -375,7 +387,7 @@ impl Rename {
         if old.is_empty() {
             return Err("expected OLD=NEW: the name of a journal field, then the name in the record");
         }
-        name(new)?;
+        check_field_name(new)?;
         Ok(Rename { old: old.to_owned(), new: new.to_owned() })
     }
 }
@@ -429,13 +441,13 @@ impl FromStr for TagKey {
         if text.is_empty() {
             return Ok(TagKey(None));
         }
-        name(text)?;
+        check_field_name(text)?;
         Ok(TagKey(Some(text.to_owned())))
     }
 }
 
 /// A field's name in the record has to be plain, and must not be one that katalog gives.
-fn name(text: &str) -> Result<(), &'static str> {
+fn check_field_name(text: &str) -> Result<(), &'static str> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
         return Err("expected the name of a field: ASCII without spaces, quotes and backslashes");
     }

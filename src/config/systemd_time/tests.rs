@@ -10,7 +10,7 @@ fn central_europe() -> TimeZone {
 }
 
 /// Knows two zones, whether or not a database is installed.
-fn when(text: &str) -> Result<u64, WhenError> {
+fn parse_at_now(text: &str) -> Result<u64, TimeError> {
     let now = Timestamp::from_microsecond(NOW as i64).unwrap().to_zoned(central_europe());
     parse_with(text, &now, |name| match name {
         "Europe/Berlin" => Some(central_europe()),
@@ -63,7 +63,7 @@ fn points_in_time_as_systemd_reads_them() {
     ] {
         let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "000000"));
         let micros: u64 = format!("{whole}{fraction}").parse().unwrap();
-        assert_eq!(when(text), Ok(micros), "{text}");
+        assert_eq!(parse_at_now(text), Ok(micros), "{text}");
     }
 }
 
@@ -90,10 +90,10 @@ fn what_systemd_252_does_not_read_or_reads_otherwise() {
         // The next minute for systemd.
         ("2024-03-05 23:59:60", 1_709_679_599),
     ] {
-        assert_eq!(when(text), Ok(seconds * 1_000_000), "{text}");
+        assert_eq!(parse_at_now(text), Ok(seconds * 1_000_000), "{text}");
     }
     let nanoseconds = "2024-03-05T10:11:12.123456789Z";
-    assert_eq!(when(nanoseconds), Ok(1_709_633_472_123_457));
+    assert_eq!(parse_at_now(nanoseconds), Ok(1_709_633_472_123_457));
 }
 
 #[test]
@@ -132,13 +132,13 @@ fn times_from_now() {
         ("0.5s", -500_000),
         ("10mins", -600 * SECOND),
     ] {
-        assert_eq!(when(text), Ok(NOW.checked_add_signed(micros).unwrap()), "{text}");
+        assert_eq!(parse_at_now(text), Ok(NOW.checked_add_signed(micros).unwrap()), "{text}");
     }
     for name in "us usec|ms msec|s sec secs second seconds|m min mins minute minutes|h hr hrs hour hours|d day days|\
                  w week weeks|M month months|y year years"
         .split('|')
     {
-        let lengths: Vec<_> = name.split(' ').map(|name| when(&format!("-1{name}")).unwrap()).collect();
+        let lengths: Vec<_> = name.split(' ').map(|name| parse_at_now(&format!("-1{name}")).unwrap()).collect();
         assert!(lengths.iter().all(|length| *length == lengths[0]), "{name}");
     }
 }
@@ -185,12 +185,12 @@ fn an_error_names_text_and_expectation() {
         "-infinity",
         "1h ago ago",
     ] {
-        let error = when(text).unwrap_err();
-        let named = matches!(error, WhenError::Form { .. } | WhenError::Number { .. } | WhenError::Unit { .. });
+        let error = parse_at_now(text).unwrap_err();
+        let named = matches!(error, TimeError::Form { .. } | TimeError::Number { .. } | TimeError::Unit { .. });
         assert!(named, "{error}");
         assert!(error.to_string().starts_with(&format!("invalid time {:?}: ", text)), "{error}");
     }
-    let message = |text: &str| when(text).unwrap_err().to_string();
+    let message = |text: &str| parse_at_now(text).unwrap_err().to_string();
     assert_eq!(
         message("foo"),
         "invalid time \"foo\": expected a date and a time such as `2024-03-05 10:11:12`, `2024-03-05T10:11:12Z`, `10:11` or \
@@ -205,7 +205,7 @@ fn an_error_names_text_and_expectation() {
         );
     }
     for (text, unit) in [("-1 fortnight", "fortnight"), ("2 Hours", "Hours"), ("12 Mar 2024", "Mar")] {
-        assert_eq!(when(text), Err(WhenError::Unit { text: text.to_owned(), unit: unit.to_owned() }));
+        assert_eq!(parse_at_now(text), Err(TimeError::Unit { text: text.to_owned(), unit: unit.to_owned() }));
     }
     assert!(message("2 Hours").contains("\"Hours\" is no unit of time; expected one of `us`, `ms`, `s`, `m`, `h`"));
     for (text, zone) in [
@@ -215,7 +215,7 @@ fn an_error_names_text_and_expectation() {
         ("2024-03-05 10:11:12Zulu", "Zulu"),
         ("2024-03-05 10:11:12+99:00", "+99:00"),
     ] {
-        assert_eq!(when(text), Err(WhenError::Zone { text: text.to_owned(), zone: zone.to_owned() }));
+        assert_eq!(parse_at_now(text), Err(TimeError::Zone { text: text.to_owned(), zone: zone.to_owned() }));
     }
     assert!(
         message("2024-03-05 Mars/Phobos").contains("the time zone \"Mars/Phobos\" is not known here; expected `UTC`")
@@ -238,7 +238,7 @@ fn an_error_names_text_and_expectation() {
         "-584542046091y",
         "@18446744073710",
     ] {
-        assert_eq!(when(text), Err(WhenError::Range { text: text.to_owned() }));
+        assert_eq!(parse_at_now(text), Err(TimeError::Range { text: text.to_owned() }));
     }
 }
 
@@ -246,13 +246,13 @@ fn an_error_names_text_and_expectation() {
 fn the_database_of_the_system_is_asked() {
     let now = Timestamp::from_microsecond(NOW as i64).unwrap().to_zoned(TimeZone::UTC);
     assert_eq!(parse("2024-03-05 00:00", &now), Ok(1_709_596_800_000_000));
-    assert!(matches!(parse("2024-03-05 Mars/Phobos", &now), Err(WhenError::Zone { .. })));
+    assert!(matches!(parse("2024-03-05 Mars/Phobos", &now), Err(TimeError::Zone { .. })));
 }
 
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "([-+@.:0-9 TZ]|now|today|ago|left|UTC|Mar|Tue|[a-zA-Z]|.){0,24}") {
-        if let Err(error) = when(&text) {
+        if let Err(error) = parse_at_now(&text) {
             let start = format!("invalid time {text:?}: ");
             prop_assert!(error.to_string().starts_with(&start));
         }
@@ -261,11 +261,11 @@ proptest! {
     #[test]
     fn what_jiff_prints_is_read_back(micros in 0..253_402_000_000_000_000_u64, hours in -12..=14_i8) {
         let moment = Timestamp::from_microsecond(micros as i64).unwrap();
-        prop_assert_eq!(when(&moment.to_string()), Ok(micros));
+        prop_assert_eq!(parse_at_now(&moment.to_string()), Ok(micros));
         let offset = jiff::tz::offset(hours);
-        prop_assert_eq!(when(&moment.display_with_offset(offset).to_string()), Ok(micros));
+        prop_assert_eq!(parse_at_now(&moment.display_with_offset(offset).to_string()), Ok(micros));
         let utc = moment.strftime("%a %Y-%m-%d %H:%M:%S%.f UTC").to_string();
-        prop_assert_eq!(when(&utc), Ok(micros));
-        prop_assert_eq!(when(&format!("@{}.{:06}", micros / 1_000_000, micros % 1_000_000)), Ok(micros));
+        prop_assert_eq!(parse_at_now(&utc), Ok(micros));
+        prop_assert_eq!(parse_at_now(&format!("@{}.{:06}", micros / 1_000_000, micros % 1_000_000)), Ok(micros));
     }
 }

@@ -29,7 +29,7 @@ use thiserror::Error;
 /// Why a text is no point in time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum WhenError {
+pub enum TimeError {
     /// It is of none of the forms.
     #[error(
         "invalid time {text:?}: expected a date and a time such as `2024-03-05 10:11:12`, `2024-03-05T10:11:12Z`, \
@@ -90,27 +90,27 @@ pub enum WhenError {
 /// # Errors
 ///
 /// Fails when the text is of none of the forms above, or out of range.
-pub fn parse(text: &str, now: &Zoned) -> Result<u64, WhenError> {
+pub fn parse(text: &str, now: &Zoned) -> Result<u64, TimeError> {
     parse_with(text, now, |name| TimeZone::get(name).ok())
 }
 
 /// [`parse`] with the time zones that `zones` knows by name.
-fn parse_with(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, WhenError> {
-    moment(text.trim(), now, zones).map_err(|flaw| {
+fn parse_with(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, TimeError> {
+    parse_any_form(text.trim(), now, zones).map_err(|flaw| {
         let text = text.to_owned();
         match flaw {
-            Flaw::Form => WhenError::Form { text },
-            Flaw::Number => WhenError::Number { text },
-            Flaw::Unit(unit) => WhenError::Unit { text, unit },
-            Flaw::Zone(zone) => WhenError::Zone { text, zone },
-            Flaw::Weekday(weekday) => WhenError::Weekday { text, weekday },
-            Flaw::Range => WhenError::Range { text },
+            Problem::Form => TimeError::Form { text },
+            Problem::Number => TimeError::Number { text },
+            Problem::Unit(unit) => TimeError::Unit { text, unit },
+            Problem::Zone(zone) => TimeError::Zone { text, zone },
+            Problem::Weekday(weekday) => TimeError::Weekday { text, weekday },
+            Problem::Range => TimeError::Range { text },
         }
     })
 }
 
-/// A [`WhenError`] without the text.
-enum Flaw {
+/// A [`TimeError`] without the text.
+enum Problem {
     Form,
     Number,
     Unit(String),
@@ -119,33 +119,33 @@ enum Flaw {
     Range,
 }
 
-fn moment(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, Flaw> {
+fn parse_any_form(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, Problem> {
     let of_span = |c: char| c.is_alphanumeric() || c == '.' || c == ' ';
-    let present = u64::try_from(now.timestamp().as_microsecond()).map_err(|_| Flaw::Range)?;
+    let present = u64::try_from(now.timestamp().as_microsecond()).map_err(|_| Problem::Range)?;
     let micros = if text == "now" {
         Some(present)
     } else if let Some(seconds) = text.strip_prefix('@') {
         // With units it would be a span since 1970, which nobody means.
         let plain = seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if plain { Some(span(seconds, SECOND)?) } else { None }
+        if plain { Some(parse_span(seconds, SECOND)?) } else { None }
     } else if let Some(text) = text.strip_prefix('-').or(text.strip_suffix(" ago")) {
-        Some(present.checked_sub(span(text, SECOND)?).ok_or(Flaw::Range)?)
+        Some(present.checked_sub(parse_span(text, SECOND)?).ok_or(Problem::Range)?)
     } else if let Some(text) = text.strip_prefix('+').or(text.strip_suffix(" left")) {
-        Some(present.checked_add(span(text, SECOND)?).ok_or(Flaw::Range)?)
+        Some(present.checked_add(parse_span(text, SECOND)?).ok_or(Problem::Range)?)
     } else if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(of_span) {
-        Some(present.checked_sub(span(text, None)?).ok_or(Flaw::Range)?)
+        Some(present.checked_sub(parse_span(text, None)?).ok_or(Problem::Range)?)
     } else {
-        calendar(text, now, zones)?
+        parse_calendar(text, now, zones)?
     };
-    let micros = micros.ok_or(Flaw::Form)?;
+    let micros = micros.ok_or(Problem::Form)?;
     let in_range = i64::try_from(micros).is_ok_and(|micros| Timestamp::from_microsecond(micros).is_ok());
-    if in_range { Ok(micros) } else { Err(Flaw::Range) }
+    if in_range { Ok(micros) } else { Err(Problem::Range) }
 }
 
 const SECOND: Option<u64> = Some(1_000_000);
 
 /// The length of a unit of time in microseconds.
-fn unit(name: &str) -> Option<u64> {
+fn unit_micros(name: &str) -> Option<u64> {
     Some(match name {
         "us" | "\u{b5}s" | "\u{3bc}s" | "usec" => 1,
         "ms" | "msec" => 1000,
@@ -162,64 +162,64 @@ fn unit(name: &str) -> Option<u64> {
 
 /// A length of time in microseconds, such as `90`, which is in seconds, `500ms` or `1h 30min` (systemd.time(7)).
 #[must_use]
-pub fn length(text: &str) -> Option<u64> {
-    span(text, Some(1_000_000)).ok()
+pub fn parse_duration(text: &str) -> Option<u64> {
+    parse_span(text, Some(1_000_000)).ok()
 }
 
 /// A span of time in microseconds: numbers with units, added up. `default` is the unit of a number that has none.
-fn span(text: &str, default: Option<u64>) -> Result<u64, Flaw> {
+fn parse_span(text: &str, default: Option<u64>) -> Result<u64, Problem> {
     let mut rest = text.trim_start();
     let mut total = 0_u64;
     if rest.is_empty() {
-        return Err(Flaw::Form);
+        return Err(Problem::Form);
     }
     while !rest.is_empty() {
-        let (whole, after) = split(rest, |c| c.is_ascii_digit());
+        let (whole, after) = split_while(rest, |c| c.is_ascii_digit());
         let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => split(after, |c| c.is_ascii_digit()),
+            Some(after) => split_while(after, |c| c.is_ascii_digit()),
             None => ("0", after),
         };
         if fraction.is_empty() || whole.is_empty() && !rest.starts_with('.') {
-            return Err(Flaw::Form);
+            return Err(Problem::Form);
         }
-        let (name, after) = split(after.trim_start(), char::is_alphabetic);
+        let (name, after) = split_while(after.trim_start(), char::is_alphabetic);
         let scale = match name {
-            "" => default.ok_or(Flaw::Number)?,
-            name => unit(name).ok_or_else(|| Flaw::Unit(name.to_owned()))?,
+            "" => default.ok_or(Problem::Number)?,
+            name => unit_micros(name).ok_or_else(|| Problem::Unit(name.to_owned()))?,
         };
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| Flaw::Range)? };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| Problem::Range)? };
         let mut part = whole.checked_mul(scale);
         let mut scale = scale;
         for digit in fraction.bytes() {
             scale /= 10;
             part = part.and_then(|part| part.checked_add(scale * u64::from(digit - b'0')));
         }
-        total = part.and_then(|part| total.checked_add(part)).ok_or(Flaw::Range)?;
+        total = part.and_then(|part| total.checked_add(part)).ok_or(Problem::Range)?;
         rest = after.trim_start();
     }
     Ok(total)
 }
 
 /// What fits at the beginning, and the rest.
-fn split(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
+fn split_while(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !fits(c)).unwrap_or(text.len()))
 }
 
 /// A date, a time or both, in a zone; none if it is something else.
-fn calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<Option<u64>, Flaw> {
-    let (text, zone) = zone(text, now, zones)?;
+fn parse_calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<Option<u64>, Problem> {
+    let (text, zone) = take_zone(text, now, zones)?;
     let today = now.with_time_zone(zone.clone()).date();
-    let (weekday, text) = weekday(text);
+    let (weekday, text) = take_weekday(text);
     let (day, time) = match text.rsplit_once([' ', 'T', 't']) {
         Some((day, time)) if time.contains(':') => (day.trim_end(), Some(time)),
         _ if text.contains(':') => ("today", Some(text)),
         _ => (text, None),
     };
     let day = match day {
-        "yesterday" => Some(today.yesterday().map_err(|_| Flaw::Range)?),
+        "yesterday" => Some(today.yesterday().map_err(|_| Problem::Range)?),
         "today" => Some(today),
-        "tomorrow" => Some(today.tomorrow().map_err(|_| Flaw::Range)?),
-        _ => date(day, today.year()),
+        "tomorrow" => Some(today.tomorrow().map_err(|_| Problem::Range)?),
+        _ => parse_date(day, today.year()),
     };
     let time = time.map_or(Some(Time::midnight()), |time| {
         let format = if time.matches(':').count() > 1 { "%H:%M:%S%.f" } else { "%H:%M" };
@@ -227,15 +227,15 @@ fn calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -
     });
     let (Some(day), Some(time)) = (day, time) else { return Ok(None) };
     if weekday.is_some_and(|weekday| weekday != day.weekday()) {
-        return Err(Flaw::Weekday(day.weekday()));
+        return Err(Problem::Weekday(day.weekday()));
     }
     let micros = zone.to_timestamp(day.to_datetime(time)).and_then(|moment| moment.round(Unit::Microsecond));
-    let micros = micros.map_err(|_| Flaw::Range)?.as_microsecond();
-    u64::try_from(micros).map(Some).map_err(|_| Flaw::Range)
+    let micros = micros.map_err(|_| Problem::Range)?.as_microsecond();
+    u64::try_from(micros).map(Some).map_err(|_| Problem::Range)
 }
 
 /// A date of `year`, if it names none. Years of two digits are those from 1969 to 2068, as in systemd.
-fn date(text: &str, year: i16) -> Option<Date> {
+fn parse_date(text: &str, year: i16) -> Option<Date> {
     let full = |format| BrokenDownTime::parse(format, text).ok()?.to_date().ok();
     full("%y-%m-%d").or_else(|| full("%Y-%m-%d")).or_else(|| {
         let parts = BrokenDownTime::parse("%b %d", text).ok()?;
@@ -244,9 +244,9 @@ fn date(text: &str, year: i16) -> Option<Date> {
 }
 
 /// The day of the week before a date or time, and the rest.
-fn weekday(text: &str) -> (Option<Weekday>, &str) {
+fn take_weekday(text: &str) -> (Option<Weekday>, &str) {
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-    let (word, rest) = split(text, char::is_alphabetic);
+    let (word, rest) = split_while(text, char::is_alphabetic);
     let rest = rest.strip_prefix(',').unwrap_or(rest);
     let named =
         |day: &&str| day.eq_ignore_ascii_case(word) || day.get(..3).is_some_and(|d| d.eq_ignore_ascii_case(word));
@@ -257,28 +257,32 @@ fn weekday(text: &str) -> (Option<Weekday>, &str) {
 }
 
 /// What stands before the zone, and the zone: that of `now` if none is named.
-fn zone<'t>(text: &'t str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<(&'t str, TimeZone), Flaw> {
+fn take_zone<'t>(
+    text: &'t str,
+    now: &Zoned,
+    zones: impl Fn(&str) -> Option<TimeZone>,
+) -> Result<(&'t str, TimeZone), Problem> {
     if let Some((before, word)) = text.rsplit_once(' ')
         && let before = before.trim_end()
         && (before.contains(|c: char| c.is_ascii_digit()) || matches!(before, "yesterday" | "today" | "tomorrow"))
         && !word.starts_with(|c: char| c.is_ascii_digit())
     {
-        let found = offset(word).or_else(|| abbreviation(word, now)).or_else(|| zones(word));
-        return found.map(|zone| (before, zone)).ok_or_else(|| Flaw::Zone(word.to_owned()));
+        let found = parse_offset(word).or_else(|| local_abbreviation(word, now)).or_else(|| zones(word));
+        return found.map(|zone| (before, zone)).ok_or_else(|| Problem::Zone(word.to_owned()));
     }
     // Right behind the time, where the hyphens of a date do not come.
     if let Some(colon) = text.find(':') {
         let (_, time) = text.split_at(colon);
         if let Some(at) = time.find(['+', '-', 'Z', 'z']) {
             let (before, word) = text.split_at(colon + at);
-            return offset(word).map(|zone| (before, zone)).ok_or_else(|| Flaw::Zone(word.to_owned()));
+            return parse_offset(word).map(|zone| (before, zone)).ok_or_else(|| Problem::Zone(word.to_owned()));
         }
     }
     Ok((text, now.time_zone().clone()))
 }
 
 /// The zone of `UTC`, `Z`, `+02:00`, `+0200` or `+02`.
-fn offset(word: &str) -> Option<TimeZone> {
+fn parse_offset(word: &str) -> Option<TimeZone> {
     if word.eq_ignore_ascii_case("UTC") || word.eq_ignore_ascii_case("Z") {
         return Some(TimeZone::UTC);
     }
@@ -288,7 +292,7 @@ fn offset(word: &str) -> Option<TimeZone> {
 
 /// The zone of a name that the local zone has or lately had for its time, such as CET and CEST. It holds for dates of the
 /// other half of the year too.
-fn abbreviation(word: &str, now: &Zoned) -> Option<TimeZone> {
+fn local_abbreviation(word: &str, now: &Zoned) -> Option<TimeZone> {
     let zone = now.time_zone();
     let present = zone.to_offset_info(now.timestamp());
     if present.abbreviation().eq_ignore_ascii_case(word) {

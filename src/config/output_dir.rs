@@ -12,7 +12,7 @@ use kata_records::rules;
 
 impl Config {
     /// Looks for settings of output directories that do not go together.
-    pub(super) fn check_bulk(&self, live: bool) -> Result<(), ConfigError> {
+    pub(super) fn check_output_dir(&self, live: bool) -> Result<(), ConfigError> {
         let directory = self.output_dir.is_some();
         let conflict = if !directory && self.records.split.is_some() {
             "split: there is no directory for the files; name one with --output-dir"
