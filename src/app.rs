@@ -235,10 +235,10 @@ impl Job {
         let (groups, failure) = if check_config { (Vec::new(), None) } else { grouped(&mut config, &inputs) };
         let live = config.is_live();
         if live {
-            source::without_archives(&groups).map_err(AppError::Usage)?;
+            source::refuse_archives(&groups).map_err(AppError::Usage)?;
         }
         if config.journal.follow {
-            source::followable(&groups, &config.journal).map_err(AppError::Usage)?;
+            source::check_followable(&groups, &config.journal).map_err(AppError::Usage)?;
         }
         if config.threads.is_none() && !live && groups.iter().all(Group::ends) {
             config.threads = Some(cores());
@@ -331,7 +331,7 @@ impl Job {
 fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) {
     let mut failure = None;
     let mut groups = if config.output_dir.is_some() {
-        let (units, errors) = source::units(inputs, &config.journal);
+        let (units, errors) = source::group_by_machine(inputs, &config.journal);
         for error in errors {
             failure = failure.or(Some(error.exit()));
             report(format_args!("{error}"));
@@ -340,10 +340,10 @@ fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) 
         config.journal.of_this_machine = false;
         units
     } else {
-        source::groups(inputs, &config.journal, config.is_live())
+        source::group_inputs(inputs, &config.journal, config.is_live())
     };
     if config.check && !config.journal.of_this_machine {
-        groups = groups.into_iter().flat_map(Group::apart).collect();
+        groups = groups.into_iter().flat_map(Group::one_per_path).collect();
     }
     (groups, failure)
 }

@@ -26,7 +26,7 @@ use crate::diagnostics;
 use crate::exit::Exit;
 use crate::sink::{Compression, Files, SinkError};
 use crate::source::position::Position;
-use crate::source::{Group, Identity};
+use crate::source::{FileIdentity, Group};
 use kata_records::encode::Encoded;
 use state::{State, Written};
 
@@ -165,7 +165,7 @@ pub struct OutputDir {
     /// The files that are read, which none may replace.
     inputs: Vec<PathBuf>,
     /// What the input at hand is known by.
-    at_hand: Option<Vec<Identity>>,
+    at_hand: Option<Vec<FileIdentity>>,
     /// How many inputs were read to their end, or not at all since an earlier run did.
     ended: usize,
     /// An input came that cannot be known again, or that may be read another time: from it on is gone on.

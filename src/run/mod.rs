@@ -112,7 +112,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         tally: Tally::new(plan),
     };
     let mut stop = None;
-    for (group, name) in plan.groups.iter().zip(source::names(plan.groups)) {
+    for (group, name) in plan.groups.iter().zip(source::distinct_names(plan.groups)) {
         stop = run.input(group, &name).err();
         if stop.is_some() {
             break;

@@ -36,7 +36,7 @@ pub(super) struct Totals {
 
 impl Tally {
     pub(super) fn new(plan: &Plan<'_>) -> Tally {
-        let sizes = || plan.groups.iter().map(|group| source::size(group, plan.journal)).collect();
+        let sizes = || plan.groups.iter().map(|group| source::size_on_disk(group, plan.journal)).collect();
         Tally {
             current: Stats::default(),
             before: Stats::default(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::compress::{PIECE, Packer};
 use super::{Compression, SinkError, Taken};
-use crate::source::Input;
+use crate::source::{self, Input};
 
 /// How long to wait before a full pipe that does not block is tried again.
 const RETRY: Duration = Duration::from_millis(5);
@@ -146,7 +146,7 @@ fn refuse_inputs(name: &str, output: &Metadata, inputs: &[Input]) -> Result<(), 
     }
     for input in inputs {
         let metadata = match input {
-            Input::Stdin => standard_input(),
+            Input::Stdin => source::standard_input().and_then(|file| file.metadata()),
             Input::File(path) => path.metadata(),
         };
         // An input that cannot be looked at is reported when it is opened.
@@ -156,10 +156,6 @@ fn refuse_inputs(name: &str, output: &Metadata, inputs: &[Input]) -> Result<(), 
         }
     }
     Ok(())
-}
-
-fn standard_input() -> io::Result<Metadata> {
-    File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ pub enum SourceError {
     #[error(
         "failed to unpack {}: what is unpacked has more than {most} bytes, which is {} times what it was made of, or a \
          GiB; if that is right, decompress it and name what comes out",
-        .input.quoted(), super::spill::FACTOR
+        .input.quoted(), super::temp_file::MAX_RATIO
     )]
     Oversized {
         /// The input.

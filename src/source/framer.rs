@@ -6,17 +6,17 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::container::{Joiner, Line, Output};
-use super::export::{OpenEntry, Step};
+use super::export_entry::{OpenEntry, Progress};
+use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
 use super::{InputFormat, Settings};
 use kata_records::entry::{Batch, Frame, Framing, Home};
 
 /// The largest value that the limits are taken at, so that positions in a batch fit 32 bits.
-const LARGEST: usize = 256 << 20;
+const MAX_LIMIT: usize = 256 << 20;
 /// How an export entry begins in a stream that may hold anything: with its cursor, or without one with its time.
 const EXPORT_STARTS: [&[u8]; 2] = [b"__CURSOR=", b"__REALTIME_TIMESTAMP="];
 /// How many bytes a line must have before its beginning can be judged.
-const JUDGED: usize = 32;
+const MIN_RECOGNIZABLE: usize = 32;
 
 /// What an entry may begin with, besides a line that stands for itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,13 +46,13 @@ pub(super) struct Framer {
     /// For each byte whether a line that begins with it can be more than a plain line: one look decides for most.
     special: [bool; 256],
     state: State,
-    joiner: Joiner,
+    joiner: PartJoiner,
     /// The first byte of the arena that is not framed yet.
     at: usize,
     /// How many bytes from there on are known to hold no line end.
     searched: usize,
     /// What to add to a position in the unframed part of the arena for its offset in the input. It wraps.
-    origin: u64,
+    base: u64,
 }
 
 impl Framer {
@@ -74,7 +74,7 @@ impl Framer {
         for digit in b'0'..=b'9' {
             special[usize::from(digit)] |= cri;
         }
-        let max_line = settings.max_line.clamp(1, LARGEST);
+        let max_line = settings.max_line.clamp(1, MAX_LIMIT);
         Self {
             max_line,
             exports,
@@ -82,10 +82,10 @@ impl Framer {
             docker,
             special,
             state: State::Line,
-            joiner: Joiner::new(max_line),
+            joiner: PartJoiner::new(max_line),
             at: 0,
             searched: 0,
-            origin: offset,
+            base: offset,
         }
     }
 
@@ -140,7 +140,7 @@ impl Framer {
             }
         }
         let Batch { side, frames, .. } = batch;
-        self.joiner.flush(&mut Output { side, frames });
+        self.joiner.flush(&mut JoinedLines { side, frames });
     }
 
     /// Where the bytes begin that belong to no framed entry yet.
@@ -157,20 +157,20 @@ impl Framer {
     }
 
     /// How many bytes of input were seen, as of the end of the arena's input.
-    pub(super) fn seen(&self, batch: &Batch) -> u64 {
+    pub(super) fn input_offset(&self, batch: &Batch) -> u64 {
         self.offset(batch.filled)
     }
 
     /// Up to which offset all input belongs to entries that were given out whole. Another framer that begins there
     /// gives all that this one has not given; besides, it may give again what stood between the parts of a split line,
     /// and the line that this one is skipping the rest of.
-    pub(super) fn settled(&self) -> u64 {
+    pub(super) fn resume_offset(&self) -> u64 {
         let open = match &self.state {
             State::Line => self.offset(self.at),
             State::SkipLine(settled) => *settled,
             State::Export(entry) => entry.offset,
         };
-        self.joiner.oldest().map_or(open, |oldest| oldest.min(open))
+        self.joiner.resume_offset().map_or(open, |oldest| oldest.min(open))
     }
 
     /// Moves the beginning of an unfinished entry out of the batch, which then can be handed on.
@@ -200,14 +200,14 @@ impl Framer {
     /// Takes into account that all bytes from `open` on now stand that much further to the front.
     fn rebase(&mut self, open: usize) {
         self.at -= open;
-        self.origin = self.origin.wrapping_add(open as u64);
+        self.base = self.base.wrapping_add(open as u64);
         if let State::Export(entry) = &mut self.state {
             entry.rebase(open);
         }
     }
 
     fn offset(&self, position: usize) -> u64 {
-        self.origin.wrapping_add(position as u64)
+        self.base.wrapping_add(position as u64)
     }
 
     /// Frames lines. Returns whether the state changed, that is, whether there is more to do.
@@ -240,7 +240,7 @@ impl Framer {
         }
         let tail = batch.filled - start;
         // One byte more than the limit may still turn out to be a carriage return before the line end.
-        if tail <= (self.max_line + 1).max(JUDGED) {
+        if tail <= (self.max_line + 1).max(MIN_RECOGNIZABLE) {
             self.searched = tail;
             return false;
         }
@@ -250,14 +250,14 @@ impl Framer {
         }
         let filled = batch.filled;
         // Asked for before, because this line may be the last part of one that began earlier.
-        let settled = self.settled();
+        let settled = self.resume_offset();
         self.line(batch, start, filled, false);
         self.state = State::SkipLine(settled);
         self.at = filled;
         // The rest of the line is overwritten by what is read next.
         let gap = filled - (start + self.max_line);
         self.at -= gap;
-        self.origin = self.origin.wrapping_add(gap as u64);
+        self.base = self.base.wrapping_add(gap as u64);
         batch.filled = self.at;
         false
     }
@@ -269,7 +269,7 @@ impl Framer {
             self.state = State::Line;
             return true;
         }
-        self.origin = self.origin.wrapping_add((batch.filled - self.at) as u64);
+        self.base = self.base.wrapping_add((batch.filled - self.at) as u64);
         batch.filled = self.at;
         false
     }
@@ -282,8 +282,8 @@ impl Framer {
         let auto = self.exports == Exports::Recognized;
         let input = &mut batch.arena[..batch.filled];
         match entry.advance(input, &mut self.at, &mut self.searched, self.max_line, auto) {
-            Step::Wait => false,
-            Step::Ended => {
+            Progress::Wait => false,
+            Progress::Ended => {
                 batch.frames.push(entry.frame(false));
                 self.searched = 0;
                 self.state = State::Line;
@@ -301,7 +301,7 @@ impl Framer {
             batch.arena.copy_within(self.at..batch.filled, entry.kept);
             batch.filled -= gap;
             self.at -= gap;
-            self.origin = self.origin.wrapping_add(gap as u64);
+            self.base = self.base.wrapping_add(gap as u64);
         }
     }
 
@@ -327,7 +327,7 @@ impl Framer {
     /// Frames a line that stands for itself.
     #[inline]
     fn plain(&self, frames: &mut Vec<Frame>, arena: &[u8], start: usize, end: usize, unfinished: bool) {
-        let (end, truncated) = limited(arena, start, end, self.max_line);
+        let (end, truncated) = trim_line(arena, start, end, self.max_line);
         frames.push(Frame {
             offset: self.offset(start),
             start: start as u32,
@@ -341,10 +341,10 @@ impl Framer {
 
     /// Frames a line that may be a part of a longer one.
     fn special_line(&mut self, batch: &mut Batch, arena: &[u8], start: usize, end: usize, unfinished: bool) {
-        let (limit, truncated) = limited(arena, start, end, self.max_line);
-        let line = Line { bytes: &arena[start..limit], offset: self.offset(start), truncated };
+        let (limit, truncated) = trim_line(arena, start, end, self.max_line);
+        let line = ContainerLine { bytes: &arena[start..limit], offset: self.offset(start), truncated };
         let Batch { side, frames, .. } = batch;
-        let output = &mut Output { side, frames };
+        let output = &mut JoinedLines { side, frames };
         let joined = match arena[start] {
             b'{' => self.docker && self.joiner.docker(line, output),
             b'0'..=b'9' => self.cri && self.joiner.cri(line, output),
@@ -358,7 +358,7 @@ impl Framer {
 
 /// Where a line ends without its carriage return and within the limit, and whether the limit cut it.
 #[inline]
-fn limited(arena: &[u8], start: usize, mut end: usize, max_line: usize) -> (usize, bool) {
+fn trim_line(arena: &[u8], start: usize, mut end: usize, max_line: usize) -> (usize, bool) {
     if end > start && arena[end - 1] == b'\r' {
         end -= 1;
     }
@@ -368,7 +368,7 @@ fn limited(arena: &[u8], start: usize, mut end: usize, max_line: usize) -> (usiz
 
 /// The size of a batch that was asked for, as far as positions of 32 bits can hold it.
 pub(super) fn block_within_limits(settings: &Settings) -> usize {
-    settings.block.clamp(64, LARGEST)
+    settings.block.clamp(64, MAX_LIMIT)
 }
 
 #[cfg(test)]

@@ -5,18 +5,18 @@
 
 mod archive;
 mod codec;
-mod container;
+mod directory;
 mod error;
-mod export;
+mod export_entry;
 mod files;
-mod folder;
 mod framer;
+mod group;
 mod journal;
 mod open;
+mod part_joiner;
 pub mod position;
-mod spill;
 mod stream;
-mod units;
+mod temp_file;
 
 use std::path::PathBuf;
 
@@ -28,14 +28,15 @@ use crate::source::position::Position;
 
 pub use codec::Codec;
 pub use error::SourceError;
+pub use group::{FileIdentity, Group, distinct_names, group_by_machine, group_inputs};
 pub use journal::{
     Backend, Boot, Interest, JournalSettings, Limit, Merge, Namespace, Opened, Piece, Pieces, Range, Turn,
 };
+pub(crate) use open::standard_input;
 pub use open::{
-    Group, Input, followable, from_reader, groups, open, open_archive, open_files, open_journals, open_members,
-    open_pieces, size, without_archives,
+    Input, check_followable, from_reader, open, open_archive, open_files, open_journals, open_members, open_pieces,
+    refuse_archives, size_on_disk,
 };
-pub use units::{Identity, names, units};
 
 /// Why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

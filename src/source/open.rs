@@ -12,8 +12,9 @@ use std::str::FromStr;
 use journal_file::Extent;
 
 use super::codec::{self, Content};
+use super::directory::DirectorySource;
 use super::files;
-use super::folder::Folder;
+use super::group::Group;
 use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
 use super::{Damaged, Fill, Member, Settings, Skipped, Source, SourceError};
@@ -23,7 +24,7 @@ use kata_records::entry::Batch;
 /// An input as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Standard input, written `-`.
+    /// Standard input, output `-`.
     Stdin,
     /// A file, a named pipe or a device.
     File(PathBuf),
@@ -40,7 +41,7 @@ impl Input {
         pattern.is_some_and(|pattern| pattern.matches_path(&absolute(file)))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Input::Stdin => Path::new("/dev/stdin"),
             Input::File(path) => path,
@@ -87,67 +88,9 @@ impl FromStr for Input {
     }
 }
 
-/// What is read as one source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Group {
-    /// An input, read by itself.
-    Stream(Input),
-    /// A tar archive, or a directory that has no journals of its own: its logs come one after the other, and its journals in
-    /// one order behind them.
-    Archive(PathBuf),
-    /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
-    /// settings ask for it.
-    Journal(Vec<PathBuf>),
-    /// The same of one machine, with its id.
-    Machine(String, Vec<PathBuf>),
-    /// Log files and patterns of their names, each of which is gone on with where an earlier run ended.
-    Files(Vec<PathBuf>),
-}
-
-impl Group {
-    /// Whether it is read from files, which end where they end now: nothing that is read next has to be waited for.
-    #[must_use]
-    pub fn ends(&self) -> bool {
-        match self {
-            Group::Stream(Input::Stdin) => standard_input().is_ok_and(|file| is_file(&file)),
-            Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
-            Group::Archive(_) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => true,
-        }
-    }
-
-    /// Its name for people.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Group::Stream(input) => input.to_string(),
-            Group::Archive(path) => path.display().to_string(),
-            Group::Machine(id, _) => id.clone(),
-            Group::Journal(paths) | Group::Files(paths) => match paths.as_slice() {
-                [] => "journal of this machine".to_owned(),
-                [path] => path.display().to_string(),
-                [path, others @ ..] => format!("{} and {} more", path.display(), others.len()),
-            },
-        }
-    }
-
-    /// The same with each path by itself, where the order of entries does not matter.
-    #[must_use]
-    pub fn apart(self) -> Vec<Group> {
-        let each = |paths: Vec<PathBuf>, of: fn(Vec<PathBuf>) -> Group| match paths.len() {
-            0 => vec![of(paths)],
-            _ => paths.into_iter().map(|path| of(vec![path])).collect(),
-        };
-        match self {
-            Group::Stream(_) | Group::Archive(_) | Group::Machine(..) => vec![self],
-            Group::Journal(paths) => each(paths, Group::Journal),
-            Group::Files(paths) => each(paths, Group::Files),
-        }
-    }
-}
-
 /// How many bytes it has on the disk; none where that is not known before it is read. What is not there has none.
 #[must_use]
-pub fn size(group: &Group, settings: &JournalSettings) -> Option<u64> {
+pub fn size_on_disk(group: &Group, settings: &JournalSettings) -> Option<u64> {
     let metadata = match group {
         Group::Stream(Input::Stdin) => standard_input().and_then(|file| file.metadata()),
         Group::Stream(Input::File(path)) | Group::Archive(path) => path.metadata(),
@@ -164,41 +107,12 @@ pub fn size(group: &Group, settings: &JournalSettings) -> Option<u64> {
 
 /// A file of our own on the descriptor of standard input: the standard library's handle would buffer, and hold what it has
 /// read back from the magic and the length of each read.
-fn standard_input() -> io::Result<File> {
+pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
-fn is_file(file: &File) -> bool {
+pub(super) fn is_file(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file())
-}
-
-/// Puts the inputs that are journals together, in the place of the first. Where log files are `live`, to be followed or to
-/// be gone on with, they are put together too, and a directory without journals is one that will have some.
-#[must_use]
-pub fn groups(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<Group> {
-    let mut groups = Vec::new();
-    let mut files = Vec::new();
-    let mut journals: Vec<PathBuf> = Vec::new();
-    let mut place = settings.of_this_machine.then_some(0);
-    for input in inputs {
-        let path = input.path();
-        match content_of(input) {
-            Some(content) if content == Content::Journal || live && path.is_dir() => {
-                place.get_or_insert(groups.len());
-                journals.push(path.to_owned());
-            }
-            Some(_) => groups.push(Group::Archive(path.to_owned())),
-            None if live && is_log_file(path) => files.push(path.to_owned()),
-            None => groups.push(Group::Stream(input.clone())),
-        }
-    }
-    if let Some(place) = place {
-        groups.insert(place, Group::Journal(journals));
-    }
-    if !files.is_empty() {
-        groups.push(Group::Files(files));
-    }
-    groups
 }
 
 /// What an input is that is no log: a directory is one of journals, or else like an archive, and a file is what it begins
@@ -211,7 +125,7 @@ pub(super) fn content_of(input: &Input) -> Option<Content> {
         }
         // To open a pipe might wait, and to read from it would take the bytes away.
         Ok(metadata) if metadata.is_file() => match File::open(path) {
-            Ok(file) => codec::content(Box::new(file)),
+            Ok(file) => codec::detect_content(Box::new(file)),
             // The name has to do, so that the message is the one for journals.
             Err(_) => {
                 let journal =
@@ -223,17 +137,12 @@ pub(super) fn content_of(input: &Input) -> Option<Content> {
     }
 }
 
-/// Whether it is a file, or may be one some day: no pipe and no device.
-fn is_log_file(path: &Path) -> bool {
-    path != Path::new("/dev/stdin") && path.metadata().is_ok_and(|metadata| metadata.is_file()) || !path.exists()
-}
-
 /// Says whether there is an archive among these, which can neither be followed nor gone on with.
 ///
 /// # Errors
 ///
 /// Fails at the first archive.
-pub fn without_archives(groups: &[Group]) -> Result<(), SourceError> {
+pub fn refuse_archives(groups: &[Group]) -> Result<(), SourceError> {
     let archive = groups.iter().find_map(|group| if let Group::Archive(path) = group { Some(path) } else { None });
     archive.map_or(Ok(()), |path| Err(SourceError::ArchiveFollowed { input: Input::File(path.clone()) }))
 }
@@ -244,7 +153,7 @@ pub fn without_archives(groups: &[Group]) -> Result<(), SourceError> {
 /// # Errors
 ///
 /// Fails at the first input that cannot be followed, and where libsystemd is to do it.
-pub fn followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
+pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
     if settings.backend == Backend::Libsystemd {
         return Err(SourceError::FollowedByLibsystemd);
     }
@@ -315,13 +224,13 @@ pub fn open_members<'r>(
         input: Input::File(member.path),
         cause: "libsystemd reads only what is a file by itself; leave out --journal-backend".to_owned(),
     }));
-    (Box::new(Once(source)), errors)
+    (Box::new(WithoutPosition(source)), errors)
 }
 
 /// A journal that another run cannot go on with.
-struct Once<S>(S);
+struct WithoutPosition<S>(S);
 
-impl<S: Source> Source for Once<S> {
+impl<S: Source> Source for WithoutPosition<S> {
     fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         self.0.fill(batch)
     }
@@ -349,13 +258,13 @@ pub fn open_files(
     (Box::new(source), errors)
 }
 
-/// Opens an input. Nothing is read yet, so what it holds shows with the first batch. Without `logs`, only the journals
+/// Opens an input. Nothing is read yet, so what it holds shows with the first batch. Without `with_logs`, only the journals
 /// that it holds are read.
 ///
 /// # Errors
 ///
 /// Fails when the input does not exist, may not be read, or is a directory.
-pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let opened = match input {
         Input::Stdin => standard_input(),
         Input::File(path) => File::open(path),
@@ -369,10 +278,10 @@ pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn So
     let live = !kind.is_file();
     // Where it cannot be duplicated, reads wait.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
-    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(logs)))
+    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(with_logs)))
 }
 
-/// Opens a file that is an archive, or a directory as one, of which nothing is read that is `written`. Without `logs`, only
+/// Opens a file that is an archive, or a directory as one, of which nothing is read that is `output`. Without `with_logs`, only
 /// its journals are read.
 ///
 /// # Errors
@@ -380,16 +289,16 @@ pub fn open(input: &Input, logs: bool, settings: &Settings) -> Result<Box<dyn So
 /// Fails when the file does not exist or may not be read.
 pub fn open_archive(
     path: &Path,
-    written: &Path,
-    logs: bool,
+    output: &Path,
+    with_logs: bool,
     settings: &Settings,
 ) -> Result<Box<dyn Source + Send>, SourceError> {
     if path.is_dir() {
-        return Ok(Box::new(Folder::new(path.to_owned(), written, logs, settings)));
+        return Ok(Box::new(DirectorySource::new(path.to_owned(), output, with_logs, settings)));
     }
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
-    Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with_logs(logs)))
+    Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with_logs(with_logs)))
 }
 
 /// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns

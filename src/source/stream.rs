@@ -9,15 +9,15 @@ use journal_file::Extent;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::archive::Archive;
-use super::archive::tape::Tape;
+use super::archive::archive_bytes::ArchiveBytes;
 use super::codec::{Bytes, Content, Fault};
 use super::framer::{Framer, block_within_limits};
-use super::spill::Spill;
+use super::temp_file::TempFile;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 
 /// How long a batch waits for input before the caller is asked whether to go on.
-const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const MAX_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 enum State {
     Open,
@@ -31,8 +31,8 @@ enum State {
 /// One input, read from its beginning to its end.
 pub(super) struct Stream {
     bytes: Bytes,
-    /// What can be waited for; none where reads do not wait.
-    wait: Option<OwnedFd>,
+    /// What can be waited for; none where reads do not poll_fd.
+    poll_fd: Option<OwnedFd>,
     input: Input,
     settings: Settings,
     /// The file that it is, if it is one.
@@ -40,9 +40,9 @@ pub(super) struct Stream {
     /// Where it is in the directory that is read; empty where it is an input itself.
     within: PathBuf,
     /// It may be a log by itself.
-    log: bool,
-    /// Of an archive the logs are read too.
-    logs: bool,
+    may_be_log: bool,
+    /// Of an archive the with_logs are read too.
+    with_logs: bool,
     /// The journal that it has turned out to be.
     journal: Option<Member>,
     framer: Framer,
@@ -50,18 +50,18 @@ pub(super) struct Stream {
     carry: Vec<u8>,
     block: usize,
     /// How much may be read into one batch that has no complete entry.
-    longest_stay: usize,
-    /// How much memory a batch may keep from one filling to the next.
-    keep: usize,
+    max_unfinished: usize,
+    /// How much memory a batch may max_kept from one filling to the next.
+    max_kept: usize,
     /// The caller was told to go on, and may hold entries back until it is told that nothing more comes.
-    owing: bool,
+    idle_due: bool,
     state: State,
 }
 
 impl Stream {
     pub(super) fn new(
         reader: Box<dyn Read + Send>,
-        wait: Option<OwnedFd>,
+        poll_fd: Option<OwnedFd>,
         input: Input,
         live: bool,
         settings: &Settings,
@@ -70,20 +70,20 @@ impl Stream {
         let block = block_within_limits(settings);
         Self {
             bytes: Bytes::of_any(reader, live),
-            wait,
+            poll_fd,
             input,
             settings: *settings,
             file: None,
             within: PathBuf::new(),
-            log: true,
-            logs: true,
+            may_be_log: true,
+            with_logs: true,
             journal: None,
-            longest_stay: block + 8 * framer.max_line(),
-            keep: 2 * block + framer.max_line(),
+            max_unfinished: block + 8 * framer.max_line(),
+            max_kept: 2 * block + framer.max_line(),
             framer,
             carry: Vec::new(),
             block,
-            owing: false,
+            idle_due: false,
             state: State::Open,
         }
     }
@@ -94,15 +94,15 @@ impl Stream {
         Self { file: Some(file), ..stream }
     }
 
-    /// The same; without `logs` only the journals that it holds are read.
-    pub(super) fn with_logs(self, logs: bool) -> Self {
-        Self { log: logs, logs, ..self }
+    /// The same; without `with_logs` only the journals that it holds are read.
+    pub(super) fn with_logs(self, with_logs: bool) -> Self {
+        Self { may_be_log: with_logs, with_logs, ..self }
     }
 
     /// What is found in a directory, `within` it. Where it is neither a log by its name, nor a journal or an archive, it is
     /// refused.
-    pub(super) fn found(self, within: PathBuf, is_log: bool) -> Self {
-        Self { log: self.log && is_log, within, ..self }
+    pub(super) fn in_directory(self, within: PathBuf, is_log: bool) -> Self {
+        Self { may_be_log: self.may_be_log && is_log, within, ..self }
     }
 
     /// A log whose first bytes were read already.
@@ -112,22 +112,22 @@ impl Stream {
     }
 
     /// Goes on with what has turned out to be an archive.
-    fn unpack(&mut self, head: Vec<u8>) -> Archive {
+    fn open_archive(&mut self, head: Vec<u8>) -> Archive {
         let plain = self.bytes.is_plain();
         let bytes = std::mem::replace(&mut self.bytes, Bytes::new(Box::new(io::empty()), false));
-        let tape = match self.file.take().filter(|_| plain) {
-            Some(file) => Tape::of_extent(file),
-            None => Tape::of_stream(head, bytes),
+        let archive_bytes = match self.file.take().filter(|_| plain) {
+            Some(file) => ArchiveBytes::of_extent(file),
+            None => ArchiveBytes::of_stream(head, bytes),
         };
-        Archive::new(tape, &self.input, self.within.clone(), self.logs, &self.settings)
+        Archive::new(archive_bytes, &self.input, self.within.clone(), self.with_logs, &self.settings)
     }
 
     /// Puts aside what has turned out to be a journal: as the file that it is, or unpacked into one.
-    fn put_aside(&mut self, head: &[u8]) -> Result<Fill, SourceError> {
+    fn set_journal_aside(&mut self, head: &[u8]) -> Result<Fill, SourceError> {
         self.state = State::Ended;
         let (extent, failure) = match self.file.take().filter(|_| self.bytes.is_plain()) {
             Some(file) => (file, None),
-            None => Spill::new().put(&self.input, head, &mut self.bytes, Bytes::taken)?,
+            None => TempFile::new().unpack(&self.input, head, &mut self.bytes, Bytes::consumed)?,
         };
         self.journal = Some(Member { path: self.input.name(), extent });
         failure.map_or(Ok(Fill::End), Err)
@@ -145,14 +145,14 @@ impl Stream {
     /// Moves the unfinished rest to the next batch and answers.
     fn hand_on(&mut self, batch: &Batch, fill: Fill) -> Fill {
         self.framer.detach(batch, &mut self.carry);
-        self.owing = fill == Fill::More;
+        self.idle_due = fill == Fill::More;
         fill
     }
 
     /// Whether a read would wait for long. A signal ends the waiting.
     fn would_wait(&self) -> bool {
-        let Some(input) = self.wait.as_ref().filter(|_| self.bytes.is_direct()) else { return false };
-        match poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&PATIENCE)) {
+        let Some(input) = self.poll_fd.as_ref().filter(|_| self.bytes.is_direct()) else { return false };
+        match poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&MAX_WAIT)) {
             Ok(ready) => ready == 0,
             Err(error) => error == rustix::io::Errno::INTR,
         }
@@ -165,14 +165,14 @@ impl Source for Stream {
             return archive.fill(batch);
         }
         batch.clear();
-        batch.trim(self.keep);
+        batch.trim(self.max_kept);
         match std::mem::replace(&mut self.state, State::Ended) {
             state @ (State::Open | State::Archive(_)) => self.state = state,
             State::Failed(error) => return Err(error),
             State::Ended => return Ok(Fill::End),
         }
         self.framer.attach(batch, &self.carry);
-        if self.carry.capacity() > self.keep {
+        if self.carry.capacity() > self.max_kept {
             self.carry = Vec::new();
         }
         let mut read = 0;
@@ -183,8 +183,8 @@ impl Source for Stream {
             // A live input is always asked for a whole block, so that a short read says something. Any other is asked
             // for what the block still lacks.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
-            match self.bytes.read(batch.room(ask.max(self.bytes.least()))) {
-                Ok(_) if !self.log => {
+            match self.bytes.read(batch.room(ask.max(self.bytes.min_read()))) {
+                Ok(_) if !self.may_be_log => {
                     self.state = State::Ended;
                     return Err(SourceError::NoJournal { input: self.input.clone() });
                 }
@@ -197,7 +197,7 @@ impl Source for Stream {
                     batch.filled += len;
                     read += len;
                     self.framer.scan(batch);
-                    if self.bytes.live() && len < ask && (self.owing || !batch.is_empty()) {
+                    if self.bytes.live() && len < ask && (self.idle_due || !batch.is_empty()) {
                         return Ok(self.hand_on(batch, Fill::Idle));
                     }
                     if read < self.block {
@@ -205,21 +205,21 @@ impl Source for Stream {
                     }
                     // One entry that is larger than a block is read on here, because moving it to another batch for
                     // each block would cost more. Beyond what an entry may hold it is only skipped, perhaps for ever.
-                    let growing = self.framer.holds_part(batch) && read < self.longest_stay;
+                    let growing = self.framer.holds_part(batch) && read < self.max_unfinished;
                     if !batch.is_empty() || !growing {
                         return Ok(self.hand_on(batch, Fill::More));
                     }
                     self.framer.compact(batch);
                 }
-                Err(Fault::Holds(Content::Journal, head)) => return self.put_aside(&head),
+                Err(Fault::Holds(Content::Journal, head)) => return self.set_journal_aside(&head),
                 Err(Fault::Holds(Content::Archive, head)) => {
-                    let mut archive = Box::new(self.unpack(head));
+                    let mut archive = Box::new(self.open_archive(head));
                     let filled = archive.fill(batch);
                     self.state = State::Archive(archive);
                     return filled;
                 }
                 Err(fault) => {
-                    let offset = self.framer.seen(batch);
+                    let offset = self.framer.input_offset(batch);
                     self.framer.finish(batch, true);
                     let error = SourceError::of(fault, self.input.clone(), offset);
                     if batch.is_empty() {
@@ -234,7 +234,7 @@ impl Source for Stream {
     }
 
     fn done(&self) -> Option<u64> {
-        Some(self.bytes.taken())
+        Some(self.bytes.consumed())
     }
 
     fn damages(&mut self) -> Vec<Damaged> {

@@ -21,7 +21,7 @@ pub(super) struct Owned {
 }
 
 /// A reader that cuts its bytes into pieces of the given sizes, over and over, and may fail at the end.
-pub(super) struct Pieces {
+pub(super) struct ChunkedReader {
     data: Vec<u8>,
     at: usize,
     sizes: Vec<usize>,
@@ -29,13 +29,13 @@ pub(super) struct Pieces {
     pub(super) failure: Option<io::Error>,
 }
 
-impl Pieces {
+impl ChunkedReader {
     pub(super) fn new(data: impl Into<Vec<u8>>, sizes: &[usize]) -> Self {
         Self { data: data.into(), at: 0, sizes: sizes.to_vec(), turn: 0, failure: None }
     }
 }
 
-impl Read for Pieces {
+impl Read for ChunkedReader {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let size = self.sizes[self.turn % self.sizes.len()].max(1);
         self.turn += 1;
@@ -92,7 +92,7 @@ pub(super) fn settings(input_format: InputFormat, max_line: usize) -> Settings {
 
 /// The entries of an input read with the given settings in the given pieces.
 pub(super) fn cut(data: &[u8], settings: &Settings, sizes: &[usize], live: bool) -> Vec<Owned> {
-    let mut source = from_reader(Box::new(Pieces::new(data, sizes)), Input::Stdin, live, settings);
+    let mut source = from_reader(Box::new(ChunkedReader::new(data, sizes)), Input::Stdin, live, settings);
     let (entries, error) = drain(&mut *source);
     assert!(error.is_none(), "{error:?}");
     entries
@@ -136,7 +136,7 @@ fn batches_are_send_and_count_what_they_hold() {
     assert_eq!((batch.len(), batch.bytes(), batch.is_empty()), (0, 0, true));
 }
 
-/// Pieces of input of every kind, whole and damaged.
+/// ChunkedReader of input of every kind, whole and damaged.
 pub(super) fn piece() -> impl Strategy<Value = Vec<u8>> {
     let cri = ("(stdout|stderr|other)", "(P|F|P:x|F:x:y|X)", "[a-z é\\\\]{0,30}")
         .prop_map(|(stream, tag, text)| format!("2024-05-06T07:08:14.3Z {stream} {tag} {text}\n").into_bytes());

@@ -218,7 +218,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
         stop: Arc::default(),
     };
     let delivery = Box::new(Queue::start(forwarding, Checkpoint::forgetful()).unwrap());
-    let groups = source::groups(&[Input::File(log)], &config.journal, false);
+    let groups = source::group_inputs(&[Input::File(log)], &config.journal, false);
     let outcome = katalog::run::run(
         &katalog::run::Plan::new(&config, &rules, &groups),
         delivery,

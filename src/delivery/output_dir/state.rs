@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OutputDirError;
 use crate::delivery::checkpoint;
-use crate::source::{Group, Identity};
+use crate::source::{FileIdentity, Group};
 
 /// The version of the layout. A reader of one version knows no other.
 const VERSION: u32 = 1;
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// What the inputs are called, in their order.
     pub(super) inputs: Vec<String>,
     /// The files of those that are finished, the first ones.
-    pub(super) finished: Vec<Vec<Identity>>,
+    pub(super) finished: Vec<Vec<FileIdentity>>,
     /// The files of the output, by their numbers.
     pub(super) parts: Vec<Written>,
     /// Files that are there may be replaced.

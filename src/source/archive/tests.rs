@@ -6,8 +6,8 @@ use std::io::Read as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::source::codec::{is_cut, judge};
-use crate::source::tests::{Owned, Pieces, take};
+use crate::source::codec::{detect_tar, is_cut_tar};
+use crate::source::tests::{ChunkedReader, Owned, take};
 use crate::source::{Source, from_reader, open_archive};
 
 /// What came of an archive.
@@ -17,7 +17,7 @@ struct Read {
     /// Names of journals, and their bytes.
     journals: Vec<(String, Vec<u8>)>,
     failures: Vec<String>,
-    passed: Vec<String>,
+    passed_over: Vec<String>,
     damages: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ fn all(mut source: Box<dyn Source + Send>) -> Read {
         for notice in source.notices() {
             match notice {
                 Notice::Failed(error) => read.failures.push(error.to_string()),
-                Notice::PassedOver(input) => read.passed.push(input.to_string()),
+                Notice::PassedOver(input) => read.passed_over.push(input.to_string()),
             }
         }
         read.damages.extend(source.damages().iter().map(|damaged| format!("{} {}", damaged.reason, damaged.input)));
@@ -50,19 +50,19 @@ fn all(mut source: Box<dyn Source + Send>) -> Read {
 
 /// Reads an archive from a pipe.
 fn piped(archive: &[u8], sizes: &[usize]) -> Read {
-    let reader = Box::new(Pieces::new(archive, sizes));
+    let reader = Box::new(ChunkedReader::new(archive, sizes));
     all(from_reader(reader, Input::File("a.tar".into()), true, &Settings::default()))
 }
 
 /// Reads an archive from a file.
 fn filed(archive: &[u8]) -> Read {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.tar");
     fs::write(&path, archive).unwrap();
     let mut read = all(open_archive(&path, Path::new("-"), true, &Settings::default()).unwrap());
-    let strip = format!("{}/", folder.path().display());
-    let Read { failures, passed, damages, journals, .. } = &mut read;
-    for text in failures.iter_mut().chain(passed).chain(damages).chain(journals.iter_mut().map(|(name, _)| name)) {
+    let strip = format!("{}/", directory.path().display());
+    let Read { failures, passed_over, damages, journals, .. } = &mut read;
+    for text in failures.iter_mut().chain(passed_over).chain(damages).chain(journals.iter_mut().map(|(name, _)| name)) {
         *text = text.replace(&strip, "");
     }
     read
@@ -75,7 +75,7 @@ fn read(archive: &[u8]) -> Read {
         let piped = piped(archive, sizes);
         assert_eq!(piped.lines, read.lines);
         assert_eq!(piped.journals, read.journals);
-        assert_eq!(piped.passed, read.passed);
+        assert_eq!(piped.passed_over, read.passed_over);
         assert_eq!(piped.damages, read.damages);
         assert_eq!(piped.failures.is_empty(), read.failures.is_empty(), "{:?} {:?}", piped.failures, read.failures);
     }
@@ -98,7 +98,7 @@ fn framed(mut header: tar::Header, bytes: &[u8]) -> Vec<u8> {
     header.set_gid(0);
     header.set_cksum();
     let mut member = [header.as_bytes().as_slice(), bytes].concat();
-    member.resize(member.len().next_multiple_of(BLOCK), 0);
+    member.resize(member.len().next_multiple_of(TAR_BLOCK), 0);
     member
 }
 
@@ -107,7 +107,7 @@ fn file(path: &str, bytes: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 fn ended(members: &[Vec<u8>]) -> Vec<u8> {
-    [members.concat(), vec![0; 2 * BLOCK]].concat()
+    [members.concat(), vec![0; 2 * TAR_BLOCK]].concat()
 }
 
 fn journal(rest: &[u8]) -> Vec<u8> {
@@ -136,7 +136,7 @@ fn members_are_told_by_name_and_content() {
         file("/abs/../kata.log", "four\n"),
     ]));
     assert_eq!(read.lines, ["one", "two", "three", "four"]);
-    assert_eq!(read.passed, ["a.tar:etc/hosts", "a.tar:etc/empty"]);
+    assert_eq!(read.passed_over, ["a.tar:etc/hosts", "a.tar:etc/empty"]);
     assert_eq!(read.journals[0], ("a.tar:x/system.journal".to_owned(), journal(&[1; 2000])));
     assert_eq!(read.journals[1], ("a.tar:x/odd name".to_owned(), journal(b"!")));
     assert!(read.failures.is_empty() && read.damages.is_empty(), "{read:?}");
@@ -164,7 +164,7 @@ fn only_files_are_read() {
         member("continued.log", tar::EntryType::Continuous, b"two\n"),
     ]));
     assert_eq!(read.lines, ["one", "two"]);
-    assert!(read.failures.is_empty() && read.passed.is_empty() && read.damages.is_empty(), "{read:?}");
+    assert!(read.failures.is_empty() && read.passed_over.is_empty() && read.damages.is_empty(), "{read:?}");
 }
 
 #[test]
@@ -173,24 +173,24 @@ fn headers_of_every_age_are_recognized() {
         let mut header = header;
         header.set_path("kata.log").unwrap();
         let archive = ended(&[framed(header, b"line\n")]);
-        assert_eq!(judge(&archive), Some(true));
+        assert_eq!(detect_tar(&archive), Some(true));
         assert_eq!(read(&archive).lines, ["line"]);
-        for length in 1..BLOCK {
-            assert_eq!(judge(&archive[..length]), None, "{length}");
+        for length in 1..TAR_BLOCK {
+            assert_eq!(detect_tar(&archive[..length]), None, "{length}");
         }
     }
-    assert_eq!(judge(b""), None);
+    assert_eq!(detect_tar(b""), None);
     for text in ["\n", "a line\n", "{\"MESSAGE\":", &"x".repeat(101), &["x".repeat(99), "\0x".to_owned()].concat()] {
-        let verdict = judge(text.as_bytes());
+        let verdict = detect_tar(text.as_bytes());
         assert_eq!(verdict, if text.starts_with('{') { None } else { Some(false) }, "{text:?}");
     }
-    assert!(is_cut(&file("kata.log", "")[..107]) && !is_cut(&file("kata.log", "")[..106]));
+    assert!(is_cut_tar(&file("kata.log", "")[..107]) && !is_cut_tar(&file("kata.log", "")[..106]));
     let padded = [b"text".as_slice(), &[0; 200]].concat();
-    assert!(judge(&padded).is_none() && !is_cut(&padded), "a log with room for more");
-    assert_eq!(judge("x".repeat(600).as_bytes()), Some(false));
+    assert!(detect_tar(&padded).is_none() && !is_cut_tar(&padded), "a log with room for more");
+    assert_eq!(detect_tar("x".repeat(600).as_bytes()), Some(false));
     for magic in ["ustar\0", "ustar  \0"] {
         let text = ["x".repeat(257), magic.to_owned(), "x".repeat(600)].concat();
-        assert_eq!(judge(text.as_bytes()), Some(false), "a text that has the magic where a header has it");
+        assert_eq!(detect_tar(text.as_bytes()), Some(false), "a text that has the magic where a header has it");
     }
 }
 
@@ -210,7 +210,7 @@ fn names_of_any_length_are_read() {
     pax.append(&header, &b"pax\n"[..]).unwrap();
     for (mut archive, line) in [(gnu.into_inner().unwrap(), "gnu"), (pax.into_inner().unwrap(), "pax")] {
         assert_eq!(read(&archive).lines, [line]);
-        archive.truncate(BLOCK + 300);
+        archive.truncate(TAR_BLOCK + 300);
         let read = read(&archive);
         assert!(read.lines.is_empty() && read.failures.len() == 1, "{read:?}");
     }
@@ -239,7 +239,7 @@ fn sparse_files_are_counted() {
     let mut pax = tar::Builder::new(Vec::new());
     pax.append_pax_extensions([("GNU.sparse.major", b"1".as_slice()), ("GNU.sparse.name", b"var/log/a.log")]).unwrap();
     let pax = [pax.into_inner().unwrap(), file("GNUSparseFile.1/a.log", "1\n0\n1\n")];
-    let pax = [&pax[0][..2 * BLOCK], &pax[1]].concat();
+    let pax = [&pax[0][..2 * TAR_BLOCK], &pax[1]].concat();
     let sparse = |path: &str| {
         let mut header = tar::Header::new_gnu();
         header.set_path(path).unwrap();
@@ -250,7 +250,7 @@ fn sparse_files_are_counted() {
     let read = read(&ended(&[sparse("b.journal"), sparse("disk.img"), pax, file("kata.log", "one\n")]));
     assert_eq!(read.lines, ["one"]);
     assert_eq!(read.damages, ["sparse-member a.tar:b.journal", "sparse-member a.tar:var/log/a.log"]);
-    assert_eq!(read.passed, ["a.tar:disk.img"]);
+    assert_eq!(read.passed_over, ["a.tar:disk.img"]);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn archives_in_archives_are_read_one_level_down() {
         file("before.log", "before\n"),
         file("inner.tar", &inner),
         file("after.log", "after\n"),
-        file("cut.tar", &inner[..BLOCK + 2]),
+        file("cut.tar", &inner[..TAR_BLOCK + 2]),
         file("z.journal", journal(b"2")),
     ]));
     assert_eq!(read.lines, ["before", "inner", "after", "in"]);
@@ -291,7 +291,7 @@ fn compressed_members_are_unpacked() {
         assert_eq!(read.journals[0], ("a.tar:x.journal.gz".to_owned(), long.clone()));
         assert_eq!(read.journals[1], ("a.tar:inner.tgz:y.journal".to_owned(), journal(b"2")));
         assert!(long.starts_with(&read.journals[2].1) && read.journals.len() == 3);
-        assert_eq!(read.passed, ["a.tar:broken.gz"]);
+        assert_eq!(read.passed_over, ["a.tar:broken.gz"]);
         assert_eq!(read.failures.len(), 2, "{:?}", read.failures);
         assert!(read.failures[0].contains("\"a.tar:cut.journal.gz\": its gzip data is damaged"), "{:?}", read.failures);
         assert!(read.failures[1].contains("\"a.tar:broken.log.gz\": its gzip data is damaged"), "{:?}", read.failures);
@@ -338,11 +338,11 @@ fn a_cut_archive_gives_what_is_there() {
         file("b/kata.log", "last\n"),
         file("c", ""),
     ];
-    let archive = [members.concat(), vec![0; 2 * BLOCK]].concat();
-    let end = archive.len() - 2 * BLOCK;
+    let archive = [members.concat(), vec![0; 2 * TAR_BLOCK]].concat();
+    let end = archive.len() - 2 * TAR_BLOCK;
     let whole = read(&archive);
     assert!(whole.failures.is_empty());
-    for cut in (BLOCK / 2..archive.len()).step_by(BLOCK / 2) {
+    for cut in (TAR_BLOCK / 2..archive.len()).step_by(TAR_BLOCK / 2) {
         let read = read(&archive[..cut]);
         // A line may be cut, and the rest of the archive is as it was.
         assert!(read.lines.len() <= whole.lines.len(), "{cut}");
@@ -351,7 +351,7 @@ fn a_cut_archive_gives_what_is_there() {
         for ((name, bytes), expected) in read.journals.iter().zip(&whole.journals) {
             assert!(*name == expected.0 && expected.1.starts_with(bytes), "{cut}");
         }
-        assert_eq!(read.failures.len(), usize::from(cut < end + BLOCK), "{cut}: {:?}", read.failures);
+        assert_eq!(read.failures.len(), usize::from(cut < end + TAR_BLOCK), "{cut}: {:?}", read.failures);
         assert!(
             read.failures.iter().all(|failure| failure.contains("\"a.tar\": it is cut off")),
             "{:?}",
@@ -377,7 +377,7 @@ fn a_size_is_a_claim() {
         header.set_path("kata.log").unwrap();
         header.set_size(size);
         header.set_cksum();
-        let archive = [header.as_bytes().as_slice(), b"line\n", &[b'x'; BLOCK - 5]].concat();
+        let archive = [header.as_bytes().as_slice(), b"line\n", &[b'x'; TAR_BLOCK - 5]].concat();
         let read = read(&archive);
         assert_eq!(read.failures.len(), 1, "{size}: {:?}", read.failures);
         assert!(size > 1 << 62 || read.lines[0] == "line", "{size}: {read:?}");
@@ -395,14 +395,14 @@ fn archives_in_a_row_are_one() {
 
 #[test]
 fn without_logs_only_journals_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.tar");
     fs::write(&path, ended(&[file("kata.log", "one\n"), file("x", journal(b""))])).unwrap();
     let read = all(open_archive(&path, Path::new("-"), false, &Settings::default()).unwrap());
-    assert_eq!((read.lines.len(), read.journals.len(), read.passed.len()), (0, 1, 1));
+    assert_eq!((read.lines.len(), read.journals.len(), read.passed_over.len()), (0, 1, 1));
 }
 
-/// Pieces of archives, whole and damaged.
+/// ChunkedReader of archives, whole and damaged.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![Just("kata.log"), Just("a/messages"), Just("b"), Just("x.journal"), Just("")];
     let kind = prop_oneof![4 => Just(b'0'), 1 => any::<u8>()];
@@ -420,16 +420,16 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             bytes[at] = byte;
             if fix {
                 // The checksum is right, whatever the header says.
-                let mut header = tar::Header::from_byte_slice(&bytes[..BLOCK]).clone();
+                let mut header = tar::Header::from_byte_slice(&bytes[..TAR_BLOCK]).clone();
                 header.as_old_mut().size = size;
                 header.set_cksum();
-                bytes[..BLOCK].copy_from_slice(header.as_bytes());
+                bytes[..TAR_BLOCK].copy_from_slice(header.as_bytes());
             }
             bytes
         });
     prop_oneof![
         6 => damaged,
-        1 => Just(vec![0; BLOCK]),
+        1 => Just(vec![0; TAR_BLOCK]),
         1 => prop::collection::vec(any::<u8>(), 0..700),
     ]
 }
@@ -440,7 +440,7 @@ proptest! {
     #[test]
     fn any_bytes_come_to_an_end(pieces in prop::collection::vec(piece(), 0..8), cut in any::<prop::sample::Index>()) {
         let mut archive = [file("kata.log", "first\n"), pieces.concat()].concat();
-        archive.truncate(BLOCK + 6 + cut.index(archive.len() - BLOCK - 5));
+        archive.truncate(TAR_BLOCK + 6 + cut.index(archive.len() - TAR_BLOCK - 5));
         let read = read(&archive);
         prop_assert_eq!(&read.lines[0], "first");
     }

@@ -19,29 +19,32 @@ pub(super) enum Magic {
 }
 
 /// The first bytes of a journal file (systemd: `journal-def.h`).
-pub(super) const JOURNAL: &[u8] = b"LPKSHHRH";
+pub(super) const JOURNAL_MAGIC: &[u8] = b"LPKSHHRH";
+
+/// What compressing programs append to a name.
+pub(in crate::source) const COMPRESSED_SUFFIXES: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
 
 pub(super) const MAGICS: &[(&[u8], Magic)] = &[
     (b"\x1f\x8b", Magic::Compressed(Codec::Gzip)),
     (b"\x28\xb5\x2f\xfd", Magic::Compressed(Codec::Zstd)),
     (b"\xfd7zXZ\0", Magic::Compressed(Codec::Xz)),
-    (JOURNAL, Magic::Journal),
+    (JOURNAL_MAGIC, Magic::Journal),
 ];
 
 /// Room that a first read must have so that every magic fits.
 pub(in crate::source) const LONGEST_MAGIC: usize = 8;
 
 /// Room that it must have where archives are told from logs.
-pub(in crate::source) const LONGEST_HEAD: usize = BLOCK;
+pub(in crate::source) const LONGEST_HEAD: usize = TAR_BLOCK;
 
 /// Everything in an archive stands at multiples of this.
-pub(in crate::source) const BLOCK: usize = 512;
+pub(in crate::source) const TAR_BLOCK: usize = 512;
 
 /// Where the fields of a header stand that tell one.
-const NAME: usize = 100;
-const MODE: std::ops::Range<usize> = 100..107;
-const CHECKSUM: std::ops::Range<usize> = 148..156;
-const MAGIC: usize = 257;
+const TAR_NAME: usize = 100;
+const TAR_MODE: std::ops::Range<usize> = 100..107;
+const TAR_CHECKSUM: std::ops::Range<usize> = 148..156;
+const TAR_MAGIC: usize = 257;
 
 /// Whether more bytes decide what an input is that begins with these.
 pub(in crate::source) fn is_unclear(head: &[u8]) -> bool {
@@ -58,35 +61,35 @@ pub(in crate::source) fn is_compressed(head: &[u8]) -> bool {
 ///
 /// The name is followed by zeros, which no text has, and a checksum tells headers of the oldest archives, which have no
 /// magic.
-pub(in crate::source) fn judge(head: &[u8]) -> Option<bool> {
-    let name = &head[..head.len().min(NAME)];
+pub(in crate::source) fn detect_tar(head: &[u8]) -> Option<bool> {
+    let name = &head[..head.len().min(TAR_NAME)];
     let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     let (name, padding) = name.split_at(end);
-    let mode = head.get(MODE.start..head.len().clamp(MODE.start, MODE.end)).unwrap_or_default();
+    let mode = head.get(TAR_MODE.start..head.len().clamp(TAR_MODE.start, TAR_MODE.end)).unwrap_or_default();
     let may_be = name.iter().all(|byte| !byte.is_ascii_control())
         && padding.iter().all(|byte| *byte == 0)
         && mode.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ' | 0));
     if !may_be {
         return Some(false);
     }
-    let block = head.get(..BLOCK)?;
-    let magic = &block[MAGIC..];
+    let block = head.get(..TAR_BLOCK)?;
+    let magic = &block[TAR_MAGIC..];
     let is_known = magic.starts_with(b"ustar\0") || magic.starts_with(b"ustar  \0");
-    Some(is_known || block[0] != 0 && is_header(block))
+    Some(is_known || block[0] != 0 && has_tar_checksum(block))
 }
 
-/// Whether all that there is is the beginning of a header, of which [`judge`] leaves open what it is.
-pub(in crate::source) fn is_cut(head: &[u8]) -> bool {
-    let named = head.get(..NAME).is_some_and(|name| name[0] != 0 && name.contains(&0));
-    named && head.get(MODE).is_some_and(|mode| mode.iter().any(u8::is_ascii_digit))
+/// Whether all that there is is the beginning of a header, of which [`detect_tar`] leaves open what it is.
+pub(in crate::source) fn is_cut_tar(head: &[u8]) -> bool {
+    let named = head.get(..TAR_NAME).is_some_and(|name| name[0] != 0 && name.contains(&0));
+    named && head.get(TAR_MODE).is_some_and(|mode| mode.iter().any(u8::is_ascii_digit))
 }
 
 /// Whether the checksum of a block is that of a header. Some old writers took bytes for signed numbers.
-pub(in crate::source) fn is_header(block: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&block[CHECKSUM]);
+pub(in crate::source) fn has_tar_checksum(block: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&block[TAR_CHECKSUM]);
     let Ok(claimed) = i64::from_str_radix(text.trim_matches([' ', '\0']), 8) else { return false };
-    let rest = block.iter().enumerate().filter(|(at, _)| !CHECKSUM.contains(at)).map(|(_, byte)| *byte);
-    let spaces = CHECKSUM.len() as i64 * i64::from(b' ');
+    let rest = block.iter().enumerate().filter(|(at, _)| !TAR_CHECKSUM.contains(at)).map(|(_, byte)| *byte);
+    let spaces = TAR_CHECKSUM.len() as i64 * i64::from(b' ');
     let unsigned: i64 = spaces + rest.clone().map(i64::from).sum::<i64>();
     let signed: i64 = spaces + rest.map(|byte| i64::from(byte.cast_signed())).sum::<i64>();
     claimed == unsigned || claimed == signed

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use flate2::write::MultiGzDecoder;
 
-use super::buffered;
+use super::fill_buffer;
 
 /// Reads the decompressed bytes. It drives flate2's writing decoder, which still hands out what came before damage.
 pub(super) struct Decoder<R> {
@@ -13,34 +13,34 @@ pub(super) struct Decoder<R> {
     /// How much of the decoder's output was handed on.
     taken: usize,
     /// The outcome, once the compressed bytes are over or damaged.
-    over: Option<io::Result<()>>,
+    outcome: Option<io::Result<()>>,
 }
 
 impl<R: BufRead> Decoder<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, decoder: MultiGzDecoder::new(Vec::new()), taken: 0, over: None }
+        Self { input, decoder: MultiGzDecoder::new(Vec::new()), taken: 0, outcome: None }
     }
 }
 
 impl<R: BufRead> Read for Decoder<R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let output = self.decoder.get_mut();
             let ready = &output[self.taken..];
             if !ready.is_empty() {
-                let len = ready.len().min(room.len());
-                room[..len].copy_from_slice(&ready[..len]);
+                let len = ready.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&ready[..len]);
                 self.taken += len;
                 return Ok(len);
             }
             output.clear();
             self.taken = 0;
-            if let Some(over) = &mut self.over {
-                return std::mem::replace(over, Ok(())).map(|()| 0);
+            if let Some(outcome) = &mut self.outcome {
+                return std::mem::replace(outcome, Ok(())).map(|()| 0);
             }
-            let compressed = buffered(&mut self.input)?;
+            let compressed = fill_buffer(&mut self.input)?;
             if compressed.is_empty() {
-                self.over = Some(self.decoder.try_finish());
+                self.outcome = Some(self.decoder.try_finish());
                 continue;
             }
             #[expect(clippy::disallowed_methods, reason = "what it did not take is offered again")]
@@ -49,7 +49,7 @@ impl<R: BufRead> Read for Decoder<R> {
                 Err(cause) => {
                     // Finishing fails for the same reason, but hands out what was decoded.
                     let _ = self.decoder.try_finish();
-                    self.over = Some(Err(cause));
+                    self.outcome = Some(Err(cause));
                 }
             }
         }

@@ -17,10 +17,11 @@ use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use content::{JOURNAL, MAGICS, Magic};
+use content::{JOURNAL_MAGIC, MAGICS, Magic};
 
 pub(super) use content::{
-    BLOCK, Content, LONGEST_HEAD, LONGEST_MAGIC, is_compressed, is_cut, is_header, is_unclear, judge,
+    COMPRESSED_SUFFIXES, Content, LONGEST_HEAD, LONGEST_MAGIC, TAR_BLOCK, detect_tar, has_tar_checksum, is_compressed,
+    is_cut_tar, is_unclear,
 };
 
 /// A kind of compression.
@@ -57,7 +58,7 @@ impl fmt::Display for Codec {
 }
 
 /// What a file holds that is no log; none if it is one, or cannot be read.
-pub(super) fn content(file: Reader) -> Option<Content> {
+pub(super) fn detect_content(file: Reader) -> Option<Content> {
     match Bytes::of_any(file, false).read(&mut [0; LONGEST_HEAD]) {
         Err(Fault::Holds(content, _)) => Some(content),
         _ => None,
@@ -65,7 +66,7 @@ pub(super) fn content(file: Reader) -> Option<Content> {
 }
 
 /// The first bytes of a journal file, unpacked if it is compressed: as many as an archive is known by.
-pub(super) fn head_of_journal(file: Reader) -> Option<Vec<u8>> {
+pub(super) fn journal_head(file: Reader) -> Option<Vec<u8>> {
     match Bytes::of_any(file, false).read(&mut [0; LONGEST_HEAD]) {
         Err(Fault::Holds(Content::Journal, head)) => Some(head),
         _ => None,
@@ -86,15 +87,15 @@ pub(super) enum Fault {
 type Reader = Box<dyn Read + Send>;
 
 /// Counts the bytes of an input, before decompression.
-struct Counted {
+struct CountingReader {
     reader: Reader,
-    taken: Arc<AtomicU64>,
+    consumed: Arc<AtomicU64>,
 }
 
-impl Read for Counted {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let len = self.reader.read(room)?;
-        self.taken.fetch_add(len as u64, Ordering::Relaxed);
+impl Read for CountingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.reader.read(buffer)?;
+        self.consumed.fetch_add(len as u64, Ordering::Relaxed);
         Ok(len)
     }
 }
@@ -121,26 +122,26 @@ pub(super) struct Bytes {
     live: bool,
     /// Archives are told from logs.
     archives: bool,
-    taken: Arc<AtomicU64>,
+    consumed: Arc<AtomicU64>,
 }
 
 impl Bytes {
     /// Bytes of a log, which may be compressed.
     pub(super) fn new(reader: Reader, live: bool) -> Self {
-        let taken = Arc::default();
-        let reader = Box::new(Counted { reader, taken: Arc::clone(&taken) });
-        Self { state: State::Start { reader, head: Vec::new() }, live, archives: false, taken }
+        let consumed = Arc::default();
+        let reader = Box::new(CountingReader { reader, consumed: Arc::clone(&consumed) });
+        Self { state: State::Start { reader, head: Vec::new() }, live, archives: false, consumed }
     }
 
     /// Bytes of what may be a log or an archive. As long as that is not known, [`Bytes::read`] takes [`LONGEST_HEAD`] bytes
-    /// of room.
+    /// of buffer.
     pub(super) fn of_any(reader: Reader, live: bool) -> Self {
         Self { archives: true, ..Self::new(reader, live) }
     }
 
     /// How many bytes of the input were read, before decompression.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken.load(Ordering::Relaxed)
+    pub(super) fn consumed(&self) -> u64 {
+        self.consumed.load(Ordering::Relaxed)
     }
 
     /// Whether the input is known not to be compressed.
@@ -148,15 +149,15 @@ impl Bytes {
         matches!(self.state, State::Plain(_))
     }
 
-    /// The room that the next read must have at least.
-    pub(super) fn least(&self) -> usize {
+    /// The buffer that the next read must have at min_read.
+    pub(super) fn min_read(&self) -> usize {
         let begun = !matches!(self.state, State::Start { .. } | State::Opened(..));
         if begun || !self.archives { LONGEST_MAGIC } else { LONGEST_HEAD }
     }
 
     /// Whether what begins with these bytes is an archive; none if more of them decide.
-    fn judge(&self, head: &[u8]) -> Option<bool> {
-        if self.archives { judge(head) } else { Some(false) }
+    fn detect_archive(&self, head: &[u8]) -> Option<bool> {
+        if self.archives { detect_tar(head) } else { Some(false) }
     }
 
     /// Whether a short read means that the next one may wait. A decoder returns short reads as it pleases.
@@ -169,15 +170,15 @@ impl Bytes {
         matches!(self.state, State::Start { .. } | State::Plain(_))
     }
 
-    /// Reads into `room`, which has at least [`Bytes::least`] bytes; zero is the end of the input.
-    pub(super) fn read(&mut self, room: &mut [u8]) -> Result<usize, Fault> {
+    /// Reads into `buffer`, which has at min_read [`Bytes::min_read`] bytes; zero is the end of the input.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         if let State::Start { .. } = self.state
-            && let Some(len) = self.start(room)?
+            && let Some(len) = self.read_start(buffer)?
         {
             return Ok(len);
         }
         if let State::Opened(..) = self.state {
-            return self.first_decoded(room);
+            return self.read_first_decoded(buffer);
         }
         if let State::Failed(_) = self.state
             && let State::Failed(fault) = std::mem::replace(&mut self.state, State::Closed)
@@ -185,21 +186,24 @@ impl Bytes {
             return Err(fault);
         }
         match &mut self.state {
-            State::Plain(reader) => retried(|| reader.read(room)).map_err(Fault::Io),
-            State::Decoding(codec, reader) => decoded(*codec, reader, room),
+            State::Plain(reader) => retry_interrupted(|| reader.read(buffer)).map_err(Fault::Io),
+            State::Decoding(codec, reader) => read_decoder(*codec, reader, buffer),
             State::Start { .. } | State::Opened(..) | State::Failed(_) | State::Closed => Ok(0),
         }
     }
 
     /// The first bytes of a decoder: journal files are kept compressed too.
-    fn first_decoded(&mut self, room: &mut [u8]) -> Result<usize, Fault> {
+    fn read_first_decoded(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let State::Opened(codec, mut reader) = std::mem::replace(&mut self.state, State::Closed) else {
             return Ok(0);
         };
         let mut held = 0;
         let mut failed = None;
-        while failed.is_none() && (held < LONGEST_MAGIC || self.judge(&room[..held]).is_none()) && held < room.len() {
-            match decoded(codec, &mut reader, &mut room[held..]) {
+        while failed.is_none()
+            && (held < LONGEST_MAGIC || self.detect_archive(&buffer[..held]).is_none())
+            && held < buffer.len()
+        {
+            match read_decoder(codec, &mut reader, &mut buffer[held..]) {
                 Ok(0) => break,
                 Ok(more) => held += more,
                 Err(fault) => failed = Some(fault),
@@ -210,11 +214,11 @@ impl Bytes {
             Some(fault) => State::Failed(fault),
             None => State::Decoding(codec, reader),
         };
-        let head = &room[..held];
-        if head.starts_with(JOURNAL) {
+        let head = &buffer[..held];
+        if head.starts_with(JOURNAL_MAGIC) {
             return Err(Fault::Holds(Content::Journal, head.to_vec()));
         }
-        if self.judge(head).unwrap_or_else(|| is_cut(head)) {
+        if self.detect_archive(head).unwrap_or_else(|| is_cut_tar(head)) {
             return Err(Fault::Holds(Content::Archive, head.to_vec()));
         }
         Ok(held)
@@ -222,14 +226,14 @@ impl Bytes {
 
     /// Reads until it is clear what the input is: as a rule one read. A live input is never asked for more than its
     /// first bytes leave open. Returns what can be handed on as it is, or nothing where decoding begins.
-    fn start(&mut self, room: &mut [u8]) -> Result<Option<usize>, Fault> {
+    fn read_start(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Fault> {
         let State::Start { mut reader, mut head } = std::mem::replace(&mut self.state, State::Closed) else {
             return Ok(None);
         };
         loop {
             let held = head.len();
-            room[..held].copy_from_slice(&head);
-            let more = match retried(|| reader.read(&mut room[held..])) {
+            buffer[..held].copy_from_slice(&head);
+            let more = match retry_interrupted(|| reader.read(&mut buffer[held..])) {
                 Ok(more) => more,
                 Err(cause) if held == 0 => return Err(Fault::Io(cause)),
                 Err(cause) => {
@@ -237,11 +241,11 @@ impl Bytes {
                     return Ok(Some(held));
                 }
             };
-            let seen = &room[..held + more];
+            let seen = &buffer[..held + more];
             let magic = MAGICS.iter().find(|(magic, _)| seen.starts_with(magic));
             match magic {
                 Some((_, Magic::Compressed(codec))) => {
-                    self.state = State::Opened(*codec, decoder(*codec, seen.to_vec(), reader)?);
+                    self.state = State::Opened(*codec, build_decoder(*codec, seen.to_vec(), reader)?);
                     return Ok(None);
                 }
                 Some((_, Magic::Journal)) => {
@@ -249,14 +253,14 @@ impl Bytes {
                     return Err(Fault::Holds(Content::Journal, seen.to_vec()));
                 }
                 None => {
-                    let verdict = self.judge(seen);
+                    let verdict = self.detect_archive(seen);
                     let unclear = verdict.is_none() || MAGICS.iter().any(|(magic, _)| magic.starts_with(seen));
-                    if more > 0 && seen.len() < room.len() && unclear {
+                    if more > 0 && seen.len() < buffer.len() && unclear {
                         head = seen.to_vec();
                         continue;
                     }
                     self.state = State::Plain(reader);
-                    if verdict.unwrap_or_else(|| is_cut(seen)) {
+                    if verdict.unwrap_or_else(|| is_cut_tar(seen)) {
                         return Err(Fault::Holds(Content::Archive, seen.to_vec()));
                     }
                     return Ok(Some(held + more));
@@ -267,7 +271,7 @@ impl Bytes {
 }
 
 /// Builds the decoder for an input whose first bytes were read already.
-fn decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
+fn build_decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
     let input = io::BufReader::with_capacity(64 << 10, Cursor::new(head).chain(rest));
     match codec {
         #[cfg(feature = "gzip")]
@@ -285,15 +289,15 @@ fn decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
 }
 
 /// One read of a decoder, its errors told apart from those of the input.
-fn decoded(codec: Codec, reader: &mut Reader, room: &mut [u8]) -> Result<usize, Fault> {
-    retried(|| reader.read(room)).map_err(|cause| match cause.raw_os_error() {
+fn read_decoder(codec: Codec, reader: &mut Reader, buffer: &mut [u8]) -> Result<usize, Fault> {
+    retry_interrupted(|| reader.read(buffer)).map_err(|cause| match cause.raw_os_error() {
         Some(_) => Fault::Io(cause),
         None => Fault::Damaged(codec, cause),
     })
 }
 
 /// One read, made again where a signal interrupted it.
-pub(super) fn retried(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(super) fn retry_interrupted(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match read() {
             Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
@@ -304,7 +308,7 @@ pub(super) fn retried(mut read: impl FnMut() -> io::Result<usize>) -> io::Result
 
 /// The buffered input of a decoder, empty at its end.
 #[cfg(any(feature = "gzip", feature = "xz", feature = "zstd"))]
-fn buffered(input: &mut impl io::BufRead) -> io::Result<&[u8]> {
+fn fill_buffer(input: &mut impl io::BufRead) -> io::Result<&[u8]> {
     while let Err(cause) = input.fill_buf() {
         if cause.kind() != io::ErrorKind::Interrupted {
             return Err(cause);

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write};
 use std::path::Path;
 
 use super::Codec;
-use crate::source::tests::{Owned, Pieces, drain};
+use crate::source::tests::{ChunkedReader, Owned, drain};
 use crate::source::{Input, Member, Settings, SourceError, from_reader};
 
 /// Text that does not shrink to nothing, so that there is a middle to damage.
@@ -13,7 +13,7 @@ fn text(lines: u32) -> Vec<u8> {
 }
 
 fn read(data: &[u8], sizes: &[usize]) -> (Vec<Owned>, Option<SourceError>) {
-    let mut source = from_reader(Box::new(Pieces::new(data, sizes)), Input::Stdin, true, &Settings::default());
+    let mut source = from_reader(Box::new(ChunkedReader::new(data, sizes)), Input::Stdin, true, &Settings::default());
     drain(&mut *source)
 }
 
@@ -140,7 +140,7 @@ fn a_journal_is_unpacked_however_the_reads_cut_it() {
     for codec in CODECS {
         let Some(data) = packed(codec, &journal) else { continue };
         for sizes in [&[usize::MAX][..], &[1]] {
-            let reader = Box::new(Pieces::new(data.as_slice(), sizes));
+            let reader = Box::new(ChunkedReader::new(data.as_slice(), sizes));
             let mut source = from_reader(reader, Input::Stdin, false, &Settings::default());
             let (entries, error) = drain(&mut *source);
             assert!(entries.is_empty() && error.is_none(), "{codec}: {error:?}");
@@ -161,7 +161,7 @@ fn what_fills_the_room_to_the_last_byte_is_whole() {
         for block in [64, 128, 4_096, data.len()] {
             let Some(packed) = packed(codec, &data) else { continue };
             let settings = Settings { block, ..Settings::default() };
-            let reader = Box::new(Pieces::new(packed.as_slice(), &[usize::MAX]));
+            let reader = Box::new(ChunkedReader::new(packed.as_slice(), &[usize::MAX]));
             let mut source = from_reader(reader, Input::Stdin, false, &settings);
             let (entries, error) = drain(&mut *source);
             assert!(error.is_none(), "{codec}, {block}: {error:?}");

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use liblzma::stream::{Action, CONCATENATED, Status, Stream};
 
-use super::buffered;
+use super::fill_buffer;
 
 /// What a file may ask for. The strongest preset of the `xz` program asks for 65 MiB.
 const MEMORY_LIMIT: u64 = 128 << 20;
@@ -14,33 +14,33 @@ pub(super) struct Decoder<R> {
     input: R,
     stream: Stream,
     /// The outcome, once the compressed bytes are over or damaged.
-    over: Option<io::Result<()>>,
+    outcome: Option<io::Result<()>>,
 }
 
 impl<R: BufRead> Decoder<R> {
     pub(super) fn new(input: R) -> io::Result<Self> {
-        Ok(Self { input, stream: Stream::new_stream_decoder(MEMORY_LIMIT, CONCATENATED)?, over: None })
+        Ok(Self { input, stream: Stream::new_stream_decoder(MEMORY_LIMIT, CONCATENATED)?, outcome: None })
     }
 }
 
 impl<R: BufRead> Read for Decoder<R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Some(over) = &mut self.over {
-                return std::mem::replace(over, Ok(())).map(|()| 0);
+            if let Some(outcome) = &mut self.outcome {
+                return std::mem::replace(outcome, Ok(())).map(|()| 0);
             }
-            let compressed = buffered(&mut self.input)?;
+            let compressed = fill_buffer(&mut self.input)?;
             let action = if compressed.is_empty() { Action::Finish } else { Action::Run };
             let (before_in, before_out) = (self.stream.total_in(), self.stream.total_out());
-            let status = self.stream.process(compressed, room, action);
+            let status = self.stream.process(compressed, buffer, action);
             let consumed = (self.stream.total_in() - before_in) as usize;
             let produced = (self.stream.total_out() - before_out) as usize;
             self.input.consume(consumed);
             match status {
-                Ok(Status::StreamEnd) => self.over = Some(Ok(())),
-                Err(cause) => self.over = Some(Err(cause.into())),
+                Ok(Status::StreamEnd) => self.outcome = Some(Ok(())),
+                Err(cause) => self.outcome = Some(Err(cause.into())),
                 Ok(_) if consumed == 0 && produced == 0 => {
-                    self.over = Some(Err(io::ErrorKind::UnexpectedEof.into()));
+                    self.outcome = Some(Err(io::ErrorKind::UnexpectedEof.into()));
                 }
                 Ok(_) => {}
             }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use zstd::stream::raw::{DParameter, Decoder as Raw, InBuffer, Operation, OutBuffer};
 
-use super::buffered;
+use super::fill_buffer;
 
 /// The largest window that is decoded: 128 MiB, as the `zstd` program allows.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -16,7 +16,7 @@ pub(super) struct Decoder<R> {
     /// How many bytes the decoder can use at most before it has something to say: one block and the next header. Zero
     /// between frames.
     wanted: usize,
-    /// The room was too small for what was decoded, so there is more of it.
+    /// The buffer was too small for what was decoded, so there is more of it.
     flushing: bool,
 }
 
@@ -29,12 +29,12 @@ impl<R: BufRead> Decoder<R> {
 }
 
 impl<R: BufRead> Read for Decoder<R> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         /// A magic and the byte that says how long the rest of the header is.
         const FRAME_START: usize = 5;
         const BLOCK_HEADER: usize = 3;
         loop {
-            let compressed = buffered(&mut self.input)?;
+            let compressed = fill_buffer(&mut self.input)?;
             let over = compressed.is_empty();
             if over && self.wanted == 0 {
                 return Ok(0);
@@ -48,12 +48,12 @@ impl<R: BufRead> Read for Decoder<R> {
                 wanted => wanted - BLOCK_HEADER,
             };
             let mut source = InBuffer::around(&compressed[..step.min(compressed.len())]);
-            let mut target = OutBuffer::around(&mut *room);
+            let mut target = OutBuffer::around(&mut *buffer);
             let wanted = self.raw.run(&mut source, &mut target)?;
             let (consumed, produced) = (source.pos(), target.pos());
             self.input.consume(consumed);
             self.wanted = wanted;
-            let flushed = std::mem::replace(&mut self.flushing, produced == room.len());
+            let flushed = std::mem::replace(&mut self.flushing, produced == buffer.len());
             if produced > 0 {
                 return Ok(produced);
             }

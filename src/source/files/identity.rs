@@ -9,7 +9,7 @@ use memchr::memchr;
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13Long};
 
-use super::find::Key;
+use super::listing::FileKey;
 use crate::source::position::{FilePosition, HEAD};
 use kata_records::digits;
 
@@ -17,25 +17,25 @@ use kata_records::digits;
 pub(super) type Origin = [u8; 16];
 
 /// The shortest beginning that is remembered by itself; the next ones are twice as long each.
-const SHORTEST: usize = 8;
+const SHORTEST_PREFIX: usize = 8;
 
 /// The hash of what a file begins with, in hexadecimal digits.
-pub(super) fn hash(head: &[u8]) -> String {
+pub(super) fn head_hash(head: &[u8]) -> String {
     let mut hasher = SipHasher13::new();
     hasher.write(head);
     format!("{:016x}", hasher.finish())
 }
 
 /// The hashes of beginnings that are shorter than this one.
-pub(super) fn prints(head: &[u8]) -> BTreeMap<u32, String> {
-    let lengths = std::iter::successors(Some(SHORTEST), |length| Some(2 * length));
+pub(super) fn prefix_hashes(head: &[u8]) -> BTreeMap<u32, String> {
+    let lengths = std::iter::successors(Some(SHORTEST_PREFIX), |length| Some(2 * length));
     let lengths = lengths.take_while(|length| *length < head.len());
-    lengths.filter_map(|length| Some((length as u32, hash(head.get(..length)?)))).collect()
+    lengths.filter_map(|length| Some((length as u32, head_hash(head.get(..length)?)))).collect()
 }
 
 /// The origin of a file's entries: the hash of its first line, which is cut at `most` bytes. None if the line is not
 /// known to be whole; `all` says that nothing follows what is known.
-pub(super) fn origin(head: &[u8], most: usize, all: bool) -> Option<Origin> {
+pub(super) fn entry_origin(head: &[u8], most: usize, all: bool) -> Option<Origin> {
     let most = most.clamp(1, HEAD);
     let end = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
     let whole = all || end >= most || head.get(..end).is_some_and(|line| line.ends_with(b"\n"));
@@ -45,14 +45,14 @@ pub(super) fn origin(head: &[u8], most: usize, all: bool) -> Option<Origin> {
     Some(hasher.finish128().as_bytes())
 }
 
-/// What the positions of a log are told from those of others by. An inode is given to one file after another, and a
-/// file may hold one log after another, so there are several for each; `turn` says which.
-pub(super) fn name(key: Key, turn: u32) -> String {
+/// What the positions of a log are known_len from those of others by. An inode is given to one file after another, and a
+/// file may hold one log after another, so there are several for each; `generation` says which.
+pub(super) fn position_name(key: FileKey, generation: u32) -> String {
     let mut hasher = SipHasher13Long::new();
     hasher.write(&key.device.to_le_bytes());
     hasher.write(&key.inode.to_le_bytes());
-    hasher.write(&key.born.map_or(0, nanoseconds).to_le_bytes());
-    hasher.write(&turn.to_le_bytes());
+    hasher.write(&key.created.map_or(0, nanoseconds).to_le_bytes());
+    hasher.write(&generation.to_le_bytes());
     String::from_utf8_lossy(&digits::of_id(&hasher.finish128().as_bytes())).into_owned()
 }
 
@@ -66,7 +66,7 @@ fn nanoseconds(time: SystemTime) -> u64 {
 pub(super) enum Likeness {
     /// They begin differently.
     None,
-    /// All that it begins with is in the log too, as far as that can be told, and the log begins with more.
+    /// All that it begins with is in the log too, as far as that can be known_len, and the log begins with more.
     Part,
     /// It has all that is known of the log's beginning.
     Whole,
@@ -85,8 +85,8 @@ pub(super) fn likeness(known: &[u8], head: &[u8]) -> Likeness {
 }
 
 /// The same for a log of which only hashes are known.
-pub(super) fn likeness_of(saved: &FilePosition, head: &[u8]) -> Likeness {
-    let is = |length: u32, print: &str| head.get(..length as usize).is_some_and(|head| hash(head) == print);
+pub(super) fn likeness_to_saved(saved: &FilePosition, head: &[u8]) -> Likeness {
+    let is = |length: u32, print: &str| head.get(..length as usize).is_some_and(|head| head_hash(head) == print);
     if saved.head == 0 || head.is_empty() {
         Likeness::None
     } else if head.len() >= saved.head as usize {

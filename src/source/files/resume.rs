@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::find;
+use super::listing;
 use super::log::Log;
-use super::{FilesSource, LOOKS};
+use super::{FilesSource, MAX_SEARCHES};
 use crate::source::position::FilePosition;
 use crate::source::{Input, SourceError};
 
 impl FilesSource {
     /// Opens what is there. Gives what cannot be read.
-    pub(super) fn begin(&mut self, saved: &[FilePosition]) -> Vec<SourceError> {
+    pub(super) fn resume(&mut self, saved: &[FilePosition]) -> Vec<SourceError> {
         self.logs = furthest(saved).into_iter().map(Log::saved).collect();
-        let mut errors = self.look();
+        let mut errors = self.search();
         if self.follow {
-            errors.retain(|error| !find::is_missing(error));
+            errors.retain(|error| !listing::is_missing(error));
         } else {
             // There will be no other time to look.
-            for _ in 1..LOOKS {
-                self.look();
+            for _ in 1..MAX_SEARCHES {
+                self.search();
             }
         }
         for error in &errors {
@@ -36,7 +36,7 @@ impl FilesSource {
             let modified = log.tail().and_then(|tail| tail.file().metadata().ok()?.modified().ok());
             let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
             // What was being read is older than what nobody has seen yet.
-            (log.left.is_none(), log.offset == 0, modified, log.path.clone())
+            (log.rotated_at.is_none(), log.offset == 0, modified, log.path.clone())
         });
         errors
     }

@@ -9,20 +9,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::find::{self, Candidate, Found, Key};
 use super::identity::{self, Likeness};
-use super::log::{self, Log, Lost, Refusal, Stage};
+use super::listing::{self, Candidate, FileKey, Listing};
+use super::log::{self, Log, LogState, Lost, OpenError};
 use super::tail::{self, Peek, Tail};
-use super::{FilesSource, LOOKS};
+use super::{FilesSource, MAX_SEARCHES};
 use crate::source::codec::Fault;
 use crate::source::position::FilePosition;
 use crate::source::{Input, Settings, SourceError};
 
 /// How much was read of a compressed file that is older than what is followed: all that is in it.
-const ALL: u64 = u64::MAX;
+const WHOLE_FILE: u64 = u64::MAX;
 
 /// A file that holds none of the logs that are known, as far as its name and inode say.
-struct Sight {
+struct UnclaimedFile {
     candidate: Candidate,
     file: Arc<std::fs::File>,
     /// What it begins with; none where that cannot be decompressed, maybe because it is still being written.
@@ -31,111 +31,111 @@ struct Sight {
 
 impl FilesSource {
     /// The files that are there, of these families and of those that patterns name.
-    fn find(&mut self, families: &BTreeSet<PathBuf>) -> Found {
-        let found = find::find(&self.patterns, families);
+    fn list(&mut self, families: &BTreeSet<PathBuf>) -> Listing {
+        let found = listing::list_files(&self.patterns, families);
         if self.follow && self.watch.add(&found.directories) {
             // Something may have come into a directory before it was watched.
-            return find::find(&self.patterns, families);
+            return listing::list_files(&self.patterns, families);
         }
         found
     }
 
     /// Looks which files there are, goes on with the logs whose files are gone, and takes in those that are new. Gives
     /// what cannot be read.
-    pub(super) fn look(&mut self) -> Vec<SourceError> {
+    pub(super) fn search(&mut self) -> Vec<SourceError> {
         let families: BTreeSet<_> = self.logs.iter().map(|log| log.family.clone()).collect();
-        let found = self.find(&families);
-        self.place(&found);
-        let held: HashSet<Key> = self.logs.iter().filter(|log| log.is_held()).map(|log| log.key).collect();
+        let found = self.list(&families);
+        self.update_locations(&found);
+        let held: HashSet<FileKey> = self.logs.iter().filter(|log| log.has_file()).map(|log| log.key).collect();
         let mut errors = found.errors;
-        let mut sights = Vec::new();
+        let mut unclaimed = Vec::new();
         for candidate in found.files.iter().filter(|file| !held.contains(&file.key)) {
-            match self.sight(candidate) {
-                Ok(sight) => sights.extend(sight),
-                Err(error) if candidate.named => errors.push(error),
+            match self.inspect(candidate) {
+                Ok(file) => unclaimed.extend(file),
+                Err(error) if candidate.matches_pattern => errors.push(error),
                 // Of what nobody asked for, nobody wants to know that it cannot be read.
                 Err(_) => {}
             }
         }
         for log in &mut self.logs {
-            if let Stage::Lost(lost) = &mut log.stage {
+            if let LogState::Lost(lost) = &mut log.state {
                 lost.waits = false;
             }
         }
-        self.unclear.retain(|key, _| sights.iter().any(|sight| sight.candidate.key == *key));
+        self.undecodable.retain(|key, _| unclaimed.iter().any(|file| file.candidate.key == *key));
         for same in [true, false] {
-            sights.retain(|sight| !self.claim(sight, same));
+            unclaimed.retain(|file| !self.claim(file, same));
         }
         // Whether another one is a copy of what is at home shows only when that is known.
-        sights.sort_by_key(|sight| !sight.candidate.is_home());
-        for sight in sights {
-            let known = families.contains(&sight.candidate.family);
-            self.admit(sight, known);
+        unclaimed.sort_by_key(|file| !file.candidate.has_active_name());
+        for file in unclaimed {
+            let known = families.contains(&file.candidate.family);
+            self.admit(file, known);
         }
-        self.give_up(&found.files);
+        self.drop_lost(&found.files);
         errors
     }
 
     /// Notes where the files that are known are now, and which logs have none any more.
-    fn place(&mut self, found: &Found) {
-        let here: HashMap<Key, &Candidate> = found.files.iter().map(|file| (file.key, file)).collect();
-        for log in self.logs.iter_mut().filter(|log| log.is_held()) {
+    fn update_locations(&mut self, found: &Listing) {
+        let here: HashMap<FileKey, &Candidate> = found.files.iter().map(|file| (file.key, file)).collect();
+        for log in self.logs.iter_mut().filter(|log| log.has_file()) {
             match here.get(&log.key) {
-                Some(file) if is_still(log, file, &self.settings) => log.seat(file),
-                Some(_) => log.lose(),
-                None if !found.complete() => {}
+                Some(file) if still_holds(log, file, &self.settings) => log.set_location(file),
+                Some(_) => log.mark_lost(),
+                None if !found.is_complete() => {}
                 // As long as it is open, it can be read.
                 None if log.tail().is_some() => {
-                    if log.left.is_none() {
-                        log.leave();
+                    if log.rotated_at.is_none() {
+                        log.mark_rotated();
                     }
                 }
-                None => log.lose(),
+                None => log.mark_lost(),
             }
         }
     }
 
     /// What a file begins with; none if it has just gone. Where it is none that can be read, it is left alone.
-    fn sight(&mut self, candidate: &Candidate) -> Result<Option<Sight>, SourceError> {
+    fn inspect(&mut self, candidate: &Candidate) -> Result<Option<UnclaimedFile>, SourceError> {
         let input = Input::File(candidate.path.clone());
         let file = match log::open(&candidate.path, candidate.key) {
             Ok(file) => file,
-            Err(Refusal::Gone) => {
+            Err(OpenError::Gone) => {
                 self.changed = true;
                 return Ok(None);
             }
-            Err(Refusal::Denied(cause)) => return Err(SourceError::Open { input, cause }),
+            Err(OpenError::Denied(cause)) => return Err(SourceError::Open { input, cause }),
         };
         self.refused.remove(&candidate.path);
         let candidate = candidate.clone();
         let error = match tail::peek(&file) {
-            Ok(peek) => return Ok(Some(Sight { candidate, file, peek: Some(peek) })),
-            Err(Fault::Damaged(..)) => return Ok(Some(Sight { candidate, file, peek: None })),
+            Ok(peek) => return Ok(Some(UnclaimedFile { candidate, file, peek: Some(peek) })),
+            Err(Fault::Damaged(..)) => return Ok(Some(UnclaimedFile { candidate, file, peek: None })),
             // It is tried again.
             Err(Fault::Io(cause)) => return Err(SourceError::Read { input, offset: 0, cause }),
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Err(Fault::MissingCodec(codec)) => SourceError::MissingCodec { input, codec },
             Err(Fault::Holds(..)) => SourceError::Journal { input },
         };
-        self.add(&candidate, Stage::Refused(tail::seen(&file).ok()));
+        self.add(&candidate, LogState::Refused(tail::stamp(&file).ok()));
         Err(error)
     }
 
     /// Goes on with a log that has no file, if it is in this one: first those whose inode it has, then any others.
-    fn claim(&mut self, sight: &Sight, same: bool) -> bool {
-        let Sight { candidate, peek, .. } = sight;
+    fn claim(&mut self, unclaimed: &UnclaimedFile, same: bool) -> bool {
+        let UnclaimedFile { candidate, peek, .. } = unclaimed;
         let is_meant = |log: &Log| {
-            let near = candidate.key.is_near(&log.key);
+            let near = candidate.key.is_same_inode(&log.key);
             log.lost().is_some() && if same { near } else { candidate.family == log.family }
         };
         let mut lost: Vec<usize> = (0..self.logs.len()).filter(|index| is_meant(&self.logs[*index])).collect();
         // Where several begin in the same way, the one of which most is known is the most likely one.
-        lost.sort_by_key(|index| std::cmp::Reverse(self.logs.get(*index).map(Log::told)));
+        lost.sort_by_key(|index| std::cmp::Reverse(self.logs.get(*index).map(Log::known_head_len)));
         for index in lost {
             let Some(log) = self.logs.get_mut(index) else { continue };
             let likeness = match peek {
                 // A copy begins empty. What has been read to its end was copied before its file was deleted.
-                Some(Peek { head, compressed: false }) if head.is_empty() && !log.over => Likeness::Part,
+                Some(Peek { head, compressed: false }) if head.is_empty() && !log.finished => Likeness::Part,
                 Some(peek) => log.likeness(&peek.head),
                 None => Likeness::Part,
             };
@@ -143,22 +143,28 @@ impl FilesSource {
                 continue;
             }
             if let (Likeness::Whole, Some(peek)) = (likeness, peek)
-                && let Some(open) = goes_on(log, sight, peek, same)
+                && let Some(open) = resumes_in(log, unclaimed, peek, same)
             {
                 let head = peek.head.clone();
-                let stage = if open {
+                let state = if open {
                     let until = if self.follow { u64::MAX } else { candidate.length };
                     let peek = Peek { head: head.clone(), compressed: peek.compressed };
-                    Stage::Open(Box::new(Tail::open(Arc::clone(&sight.file), peek, log.offset, &self.settings, until)))
+                    LogState::Open(Box::new(Tail::open(
+                        Arc::clone(&unclaimed.file),
+                        peek,
+                        log.offset,
+                        &self.settings,
+                        until,
+                    )))
                 } else {
-                    Stage::Closed(tail::seen(&sight.file).ok())
+                    LogState::Closed(tail::stamp(&unclaimed.file).ok())
                 };
-                log.find(candidate, head, stage);
+                log.reattach(candidate, head, state);
                 return true;
             }
             // A copy that is still being made. What is at home is none.
-            if let Stage::Lost(lost) = &mut log.stage
-                && !candidate.is_home()
+            if let LogState::Lost(lost) = &mut log.state
+                && !candidate.has_active_name()
             {
                 lost.waits = true;
             }
@@ -166,58 +172,61 @@ impl FilesSource {
         false
     }
 
-    /// Begins to read a file, unless it is a copy, or may turn out to be one. Beside a log that is seen for the first
+    /// Begins to read a file, unless it is a copy, or may generation out to be one. Beside a log that is seen for the first
     /// time, what no pattern names is older than what is followed.
-    fn admit(&mut self, sight: Sight, known: bool) {
-        let Sight { candidate, file, peek } = sight;
+    fn admit(&mut self, unclaimed: UnclaimedFile, known: bool) {
+        let UnclaimedFile { candidate, file, peek } = unclaimed;
         let Some(peek) = peek else {
-            if self.stays_unclear(&candidate, &file) {
+            if self.may_be_incomplete(&candidate, &file) {
                 return;
             }
-            let stage =
-                if candidate.named { self.opened(&candidate, file) } else { Stage::Refused(tail::seen(&file).ok()) };
-            self.add(&candidate, stage);
+            let state = if candidate.matches_pattern {
+                self.open_from_start(&candidate, file)
+            } else {
+                LogState::Refused(tail::stamp(&file).ok())
+            };
+            self.add(&candidate, state);
             return;
         };
-        if !candidate.is_home() {
+        if !candidate.has_active_name() {
             let empty = peek.head.is_empty() && !peek.compressed;
             let mut others = self.logs.iter().filter(|log| log.family == candidate.family);
             if empty || !candidate.is_rotated() || others.any(|log| log.likeness(&peek.head) != Likeness::None) {
                 return;
             }
         }
-        if known || candidate.named {
-            let stage = self.opened(&candidate, file);
-            self.add(&candidate, stage);
+        if known || candidate.matches_pattern {
+            let state = self.open_from_start(&candidate, file);
+            self.add(&candidate, state);
             return;
         }
-        let mut log = Log::new(&candidate, self.name(candidate.key), Stage::Closed(None));
-        log.offset = if peek.compressed { ALL } else { candidate.length };
-        log.find(&candidate, peek.head, Stage::Closed(tail::seen(&file).ok()));
+        let mut log = Log::new(&candidate, self.name(candidate.key), LogState::Closed(None));
+        log.offset = if peek.compressed { WHOLE_FILE } else { candidate.length };
+        log.reattach(&candidate, peek.head, LogState::Closed(tail::stamp(&file).ok()));
         self.logs.push(log);
     }
 
     /// A file that is read from its beginning.
-    fn opened(&self, candidate: &Candidate, file: Arc<std::fs::File>) -> Stage {
+    fn open_from_start(&self, candidate: &Candidate, file: Arc<std::fs::File>) -> LogState {
         let until = if self.follow { u64::MAX } else { candidate.length };
-        Stage::Open(Box::new(Tail::open(file, Peek::default(), 0, &self.settings, until)))
+        LogState::Open(Box::new(Tail::open(file, Peek::default(), 0, &self.settings, until)))
     }
 
-    fn add(&mut self, candidate: &Candidate, stage: Stage) {
+    fn add(&mut self, candidate: &Candidate, state: LogState) {
         let name = self.name(candidate.key);
-        self.logs.push(Log::new(candidate, name, stage));
+        self.logs.push(Log::new(candidate, name, state));
     }
 
     /// A name that no log has.
-    fn name(&self, key: Key) -> String {
-        let mut names = (0..).map(|turn| identity::name(key, turn));
+    fn name(&self, key: FileKey) -> String {
+        let mut names = (0..).map(|generation| identity::position_name(key, generation));
         names.find(|name| self.logs.iter().all(|log| log.name != *name)).unwrap_or_default()
     }
 
     /// Whether a file that cannot be decompressed may still be being written.
-    fn stays_unclear(&mut self, candidate: &Candidate, file: &std::fs::File) -> bool {
-        let now = tail::seen(file).ok();
-        let (seen, since) = self.unclear.entry(candidate.key).or_insert_with(|| (now, Instant::now()));
+    fn may_be_incomplete(&mut self, candidate: &Candidate, file: &std::fs::File) -> bool {
+        let now = tail::stamp(file).ok();
+        let (seen, since) = self.undecodable.entry(candidate.key).or_insert_with(|| (now, Instant::now()));
         if *seen != now {
             (*seen, *since) = (now, Instant::now());
         }
@@ -225,35 +234,35 @@ impl FilesSource {
     }
 
     /// Counts the logs that are nowhere to be found, gives what was in hand of them, and forgets them.
-    fn give_up(&mut self, files: &[Candidate]) {
+    fn drop_lost(&mut self, files: &[Candidate]) {
         let mut forgotten = Vec::new();
         for index in 0..self.logs.len() {
             let (follow, linger) = (self.follow, self.linger);
             let Some(log) = self.logs.get_mut(index) else { continue };
-            let (over, told) = (log.over, log.is_told());
-            let Stage::Lost(lost) = &mut log.stage else { continue };
-            if lost.waits && (over || !follow || lost.since.elapsed() < linger) {
-                lost.looks = 0;
+            let (finished, is_known) = (log.finished, log.is_known());
+            let LogState::Lost(lost) = &mut log.state else { continue };
+            if lost.waits && (finished || !follow || lost.since.elapsed() < linger) {
+                lost.searches = 0;
                 continue;
             }
-            lost.looks = LOOKS.min(lost.looks + 1);
+            lost.searches = MAX_SEARCHES.min(lost.searches + 1);
             // A list of files may leave out one that is renamed meanwhile.
-            if lost.looks < LOOKS {
+            if lost.searches < MAX_SEARCHES {
                 self.changed = true;
                 continue;
             }
-            if over || !told {
+            if finished || !is_known {
                 forgotten.push(index);
                 continue;
             }
             let rest = lost.rest.take();
             let read = rest.as_ref().map_or(log.offset, |rest| rest.read_bytes());
-            let here = files.iter().any(|file| file.key.is_near(&log.key) && file.path == log.path);
+            let here = files.iter().any(|file| file.key.is_same_inode(&log.key) && file.path == log.path);
             let path = log.path.clone();
-            (log.over, log.dirty) = (true, true);
+            (log.finished, log.dirty) = (true, true);
             if let Some(rest) = rest {
-                log.stage = Stage::Open(rest);
-                log.leave();
+                log.state = LogState::Open(rest);
+                log.mark_rotated();
             }
             self.damage(path, if here { "truncated-log" } else { "lost-file" }, read);
         }
@@ -262,16 +271,16 @@ impl FilesSource {
             // The last one says that the log is followed: what appears beside it is not older.
             let family = &log.family;
             let others = self.logs.iter().enumerate().filter(|(other, log)| *other != index && log.family == *family);
-            if others.filter(|(_, log)| !matches!(log.stage, Stage::Refused(_))).count() > 0 {
-                self.gone.push(FilePosition { gone: true, ..log.position() });
+            if others.filter(|(_, log)| !matches!(log.state, LogState::Refused(_))).count() > 0 {
+                self.gone_positions.push(FilePosition { gone: true, ..log.position() });
                 self.logs.remove(index);
             }
         }
     }
 
     /// Says, once for each path, what cannot be looked at.
-    pub(super) fn report(&mut self, errors: Vec<SourceError>) {
-        for error in errors.iter().filter(|error| !find::is_missing(error)) {
+    pub(super) fn report_errors(&mut self, errors: Vec<SourceError>) {
+        for error in errors.iter().filter(|error| !listing::is_missing(error)) {
             let (path, reason) = match error {
                 SourceError::Open { input: Input::File(path), .. }
                 | SourceError::Read { input: Input::File(path), .. } => (path, "unreadable-file"),
@@ -288,49 +297,51 @@ impl FilesSource {
     }
 
     /// The families of which something is being looked for. What came later has to wait.
-    pub(super) fn sought(&self) -> HashSet<PathBuf> {
-        let is_sought = |lost: &Lost| lost.looks < LOOKS && !lost.waits;
-        let sought = self.logs.iter().filter(|log| log.lost().is_some_and(is_sought) && !log.over && log.is_told());
+    pub(super) fn families_sought(&self) -> HashSet<PathBuf> {
+        let is_sought = |lost: &Lost| lost.searches < MAX_SEARCHES && !lost.waits;
+        let sought =
+            self.logs.iter().filter(|log| log.lost().is_some_and(is_sought) && !log.finished && log.is_known());
         sought.map(|log| log.family.clone()).collect()
     }
 }
 
 /// Whether a log is to be read on in a file that begins as it did, or is over with it. None if the file has not all of
 /// the log, or not yet.
-fn goes_on(log: &Log, sight: &Sight, peek: &Peek, same: bool) -> Option<bool> {
-    if log.over && (log.offset == ALL || same && peek.compressed) {
+fn resumes_in(log: &Log, unclaimed: &UnclaimedFile, peek: &Peek, same: bool) -> Option<bool> {
+    if log.finished && (log.offset == WHOLE_FILE || same && peek.compressed) {
         return Some(false);
     }
     if same && peek.compressed {
         // It is what was being read, complete or not.
         return Some(true);
     }
-    let length = if peek.compressed { tail::length(&sight.file).ok()? } else { sight.file.metadata().ok()?.len() };
-    (length >= log.offset).then_some(!log.over || length > log.offset)
+    let length =
+        if peek.compressed { tail::length(&unclaimed.file).ok()? } else { unclaimed.file.metadata().ok()?.len() };
+    (length >= log.offset).then_some(!log.finished || length > log.offset)
 }
 
 /// Whether a file still holds the log that it held. It is opened again where it has grown.
-fn is_still(log: &mut Log, file: &Candidate, settings: &Settings) -> bool {
+fn still_holds(log: &mut Log, file: &Candidate, settings: &Settings) -> bool {
     let now = Some((file.length, Some(file.modified)));
-    match &log.stage {
-        Stage::Open(tail) => return !tail.is_truncated(),
-        Stage::Closed(seen) if *seen == now => return true,
-        Stage::Refused(seen) => return *seen == now,
-        Stage::Closed(_) | Stage::Lost(_) => {}
+    match &log.state {
+        LogState::Open(tail) => return !tail.is_truncated(),
+        LogState::Closed(seen) if *seen == now => return true,
+        LogState::Refused(seen) => return *seen == now,
+        LogState::Closed(_) | LogState::Lost(_) => {}
     }
     let Ok(opened) = log::open(&file.path, file.key) else { return true };
     let Ok(peek) = tail::peek(&opened) else { return true };
-    let cut = !peek.compressed && log.offset != ALL && file.length < log.offset;
+    let cut = !peek.compressed && log.offset != WHOLE_FILE && file.length < log.offset;
     if cut || !peek.head.starts_with(log.head()) {
         return false;
     }
     let grown = !peek.compressed && file.length > log.offset;
-    let stage = if grown {
+    let state = if grown {
         let head = peek.head.clone();
-        Stage::Open(Box::new(Tail::open(opened, Peek { head, ..peek }, log.offset, settings, u64::MAX)))
+        LogState::Open(Box::new(Tail::open(opened, Peek { head, ..peek }, log.offset, settings, u64::MAX)))
     } else {
-        Stage::Closed(now)
+        LogState::Closed(now)
     };
-    log.find(file, peek.head, stage);
+    log.reattach(file, peek.head, state);
     true
 }

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::source::Settings;
-use crate::source::codec::{Bytes, Fault, is_unclear};
+use crate::source::codec::{Bytes, Fault, is_unclear, retry_interrupted};
 use crate::source::framer::{Framer, block_within_limits};
 use crate::source::position::HEAD;
 use kata_records::entry::Batch;
 
 /// How much memory the beginning of an entry may keep when it is over.
-const KEEP: usize = 4096;
+const MAX_CARRY: usize = 4096;
 
 /// What came of an attempt to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ReadStep {
     /// There is nothing new.
     Quiet,
     /// Something was read. Whether it completed an entry shows in the batch.
@@ -32,9 +32,9 @@ pub(super) enum Step {
 }
 
 /// The size of a file, and when it was written to last: as long as they stay, so does what it holds.
-pub(super) type Seen = (u64, Option<SystemTime>);
+pub(super) type FileStamp = (u64, Option<SystemTime>);
 
-pub(super) fn seen(file: &File) -> io::Result<Seen> {
+pub(super) fn stamp(file: &File) -> io::Result<FileStamp> {
     let metadata = file.metadata()?;
     Ok((metadata.len(), metadata.modified().ok()))
 }
@@ -49,7 +49,7 @@ pub(super) struct Peek {
 
 /// Looks what a file begins with.
 pub(super) fn peek(file: &Arc<File>) -> Result<Peek, Fault> {
-    let mut bytes = Bytes::new(Box::new(At { file: Arc::clone(file), at: 0 }), true);
+    let mut bytes = Bytes::new(Box::new(FileReader { file: Arc::clone(file), at: 0 }), true);
     let mut head = vec![0; HEAD + 64];
     let mut held = 0;
     while held < HEAD {
@@ -67,7 +67,7 @@ pub(super) fn peek(file: &Arc<File>) -> Result<Peek, Fault> {
 
 /// How many bytes there are in a compressed file. Fails if it does not end as it should.
 pub(super) fn length(file: &Arc<File>) -> Result<u64, Fault> {
-    let mut bytes = Bytes::new(Box::new(At { file: Arc::clone(file), at: 0 }), false);
+    let mut bytes = Bytes::new(Box::new(FileReader { file: Arc::clone(file), at: 0 }), false);
     let mut room = vec![0; 64 << 10];
     let mut length = 0;
     loop {
@@ -79,12 +79,12 @@ pub(super) fn length(file: &Arc<File>) -> Result<u64, Fault> {
 }
 
 /// Reads a file from a place of its own.
-struct At {
+struct FileReader {
     file: Arc<File>,
     at: u64,
 }
 
-impl Read for At {
+impl Read for FileReader {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let len = self.file.read_at(room, self.at)?;
         self.at += len as u64;
@@ -115,15 +115,15 @@ pub(super) struct Tail {
     /// How much of it was read.
     read: u64,
     /// Up to where it is read if it is plain.
-    until: u64,
+    end: u64,
     /// What it was when it was read to its end, or could not be read on.
-    seen: Option<Seen>,
+    stamp: Option<FileStamp>,
     fault: Option<Fault>,
 }
 
 impl Tail {
     /// Reads a file from an offset on, `peek` being what it begins with.
-    pub(super) fn open(file: Arc<File>, peek: Peek, offset: u64, settings: &Settings, until: u64) -> Tail {
+    pub(super) fn open(file: Arc<File>, peek: Peek, offset: u64, settings: &Settings, end: u64) -> Tail {
         let Peek { head, compressed } = peek;
         let form = match (compressed, head.is_empty()) {
             (true, _) => decoder(&file),
@@ -132,8 +132,8 @@ impl Tail {
         };
         let framer = Framer::new(settings, offset);
         let settings = *settings;
-        let (carry, seen, fault) = (Vec::new(), None, None);
-        let mut tail = Tail { file, form, framer, settings, head, carry, read: offset, until, seen, fault };
+        let (carry, stamp, fault) = (Vec::new(), None, None);
+        let mut tail = Tail { file, form, framer, settings, head, carry, read: offset, end, stamp, fault };
         tail.skip();
         tail
     }
@@ -159,8 +159,8 @@ impl Tail {
     }
 
     /// How much of it belongs to entries that were given out whole.
-    pub(super) fn settled(&self) -> u64 {
-        self.framer.settled()
+    pub(super) fn resume_offset(&self) -> u64 {
+        self.framer.resume_offset()
     }
 
     /// Why it could not be read when that was tried last.
@@ -196,73 +196,73 @@ impl Tail {
 
     /// Whether the file does not hold any more what was read of it.
     pub(super) fn is_truncated(&self) -> bool {
-        let short = || seen(&self.file).is_ok_and(|now| now.0 < self.read);
+        let short = || stamp(&self.file).is_ok_and(|now| now.0 < self.read);
         matches!(self.form, Form::Plain) && (short() || self.is_same().is_ok_and(|same| !same))
     }
 
     /// Reads at most a batch. The batch must be empty.
-    pub(super) fn step(&mut self, batch: &mut Batch) -> Step {
-        let now = match seen(&self.file) {
+    pub(super) fn step(&mut self, batch: &mut Batch) -> ReadStep {
+        let now = match stamp(&self.file) {
             Ok(now) => now,
-            Err(cause) => return self.stuck(Fault::Io(cause)),
+            Err(cause) => return self.fail(Fault::Io(cause)),
         };
         match self.form {
-            Form::Gone => return Step::Over,
-            Form::Unknown if now.0 == 0 => return Step::Quiet,
-            Form::Plain if self.seen == Some(now) => return Step::Quiet,
-            _ if self.seen == Some(now) => return Step::Stuck,
+            Form::Gone => return ReadStep::Over,
+            Form::Unknown if now.0 == 0 => return ReadStep::Quiet,
+            Form::Plain if self.stamp == Some(now) => return ReadStep::Quiet,
+            _ if self.stamp == Some(now) => return ReadStep::Stuck,
             Form::Unknown => match peek(&self.file) {
                 Ok(found) => {
                     let file = Arc::clone(&self.file);
-                    *self = Tail::open(file, found, 0, &self.settings, self.until);
+                    *self = Tail::open(file, found, 0, &self.settings, self.end);
                     if let Form::Unknown = self.form {
-                        return Step::Quiet;
+                        return ReadStep::Quiet;
                     }
                 }
-                Err(fault) => return self.stuck(fault),
+                Err(fault) => return self.fail(fault),
             },
-            Form::Plain if now.0 < self.read => return Step::Truncated,
+            Form::Plain if now.0 < self.read => return ReadStep::Truncated,
             Form::Plain if now.0 == self.read => match self.is_same() {
                 Ok(true) => {
-                    self.seen = Some(now);
-                    return Step::Quiet;
+                    self.stamp = Some(now);
+                    return ReadStep::Quiet;
                 }
-                Ok(false) => return Step::Truncated,
-                Err(cause) => return self.stuck(Fault::Io(cause)),
+                Ok(false) => return ReadStep::Truncated,
+                Err(cause) => return self.fail(Fault::Io(cause)),
             },
             Form::Plain => {}
             // It was still being written when it could not be read on.
-            Form::Compressed(..) if self.seen.is_some() => {
+            Form::Compressed(..) if self.stamp.is_some() => {
                 self.form = decoder(&self.file);
                 self.skip();
             }
             Form::Compressed(..) => {}
         }
-        self.seen = None;
+        self.stamp = None;
         self.framer.attach(batch, &self.carry);
         let step = self.read(batch, now);
         self.framer.detach(batch, &mut self.carry);
-        if self.carry.capacity() > KEEP.max(4 * self.carry.len()) {
+        if self.carry.capacity() > MAX_CARRY.max(4 * self.carry.len()) {
             self.carry.shrink_to_fit();
         }
         step
     }
 
-    /// Reads until the batch is full or nothing comes.
-    fn read(&mut self, batch: &mut Batch, now: Seen) -> Step {
+    /// Reads end the batch is full or nothing comes.
+    fn read(&mut self, batch: &mut Batch, now: FileStamp) -> ReadStep {
         let block = block_within_limits(&self.settings);
-        let longest_stay = block + 8 * self.framer.max_line();
+        let max_unfinished = block + 8 * self.framer.max_line();
         let mut read = 0;
         loop {
             match self.read_once(batch, block.saturating_sub(read).max(64)) {
                 Ok(Some(0)) => {
                     if let (Form::Compressed(..), 0) = (&self.form, read) {
-                        return Step::Over;
+                        return ReadStep::Over;
                     }
                     if let Form::Plain = self.form {
-                        self.seen = (self.read == now.0).then_some(now);
+                        self.stamp = (self.read == now.0).then_some(now);
                     }
-                    return if read == 0 { Step::Quiet } else { Step::Read };
+                    return if read == 0 { ReadStep::Quiet } else { ReadStep::Read };
                 }
                 Ok(Some(len)) => {
                     read += len;
@@ -271,15 +271,15 @@ impl Tail {
                         continue;
                     }
                     // As for a stream: one entry that is larger than a block is read on here.
-                    if !batch.is_empty() || !self.framer.holds_part(batch) || read >= longest_stay {
-                        return Step::Read;
+                    if !batch.is_empty() || !self.framer.holds_part(batch) || read >= max_unfinished {
+                        return ReadStep::Read;
                     }
                     self.framer.compact(batch);
                 }
-                Ok(None) => return if batch.is_empty() { Step::Truncated } else { Step::Read },
+                Ok(None) => return if batch.is_empty() { ReadStep::Truncated } else { ReadStep::Read },
                 Err(fault) => {
-                    let step = self.stuck(fault);
-                    return if batch.is_empty() { step } else { Step::Read };
+                    let step = self.fail(fault);
+                    return if batch.is_empty() { step } else { ReadStep::Read };
                 }
             }
         }
@@ -297,9 +297,9 @@ impl Tail {
             }
             Form::Compressed(_, bytes) => bytes.read(batch.room(ask))?,
             Form::Plain => {
-                let left = usize::try_from(self.until.saturating_sub(self.read)).unwrap_or(usize::MAX);
+                let left = usize::try_from(self.end.saturating_sub(self.read)).unwrap_or(usize::MAX);
                 let room = batch.room(ask.min(left));
-                let len = retried(|| self.file.read_at(room, self.read)).map_err(Fault::Io)?;
+                let len = retry_interrupted(|| self.file.read_at(room, self.read)).map_err(Fault::Io)?;
                 if len > 0 && !self.is_same().map_err(Fault::Io)? {
                     return Ok(None);
                 }
@@ -339,30 +339,21 @@ impl Tail {
                     left -= passed as u64;
                 }
                 Err(fault) => {
-                    self.stuck(fault);
+                    self.fail(fault);
                     return;
                 }
             }
         }
     }
 
-    fn stuck(&mut self, fault: Fault) -> Step {
+    fn fail(&mut self, fault: Fault) -> ReadStep {
         // What the system refuses is tried again each time, anything else when the file has changed.
-        self.seen = if let Fault::Io(_) = fault { None } else { seen(&self.file).ok() };
+        self.stamp = if let Fault::Io(_) = fault { None } else { stamp(&self.file).ok() };
         self.fault = Some(fault);
-        Step::Stuck
+        ReadStep::Stuck
     }
 }
 
 fn decoder(file: &Arc<File>) -> Form {
-    Form::Compressed(Vec::new(), Bytes::new(Box::new(At { file: Arc::clone(file), at: 0 }), false))
-}
-
-fn retried(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match read() {
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            answer => return answer,
-        }
-    }
+    Form::Compressed(Vec::new(), Bytes::new(Box::new(FileReader { file: Arc::clone(file), at: 0 }), false))
 }

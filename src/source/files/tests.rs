@@ -55,7 +55,7 @@ impl Follower {
             entries: Vec::new(),
             damages: Vec::new(),
         };
-        follower.source.patience = Duration::ZERO;
+        follower.source.max_wait = Duration::ZERO;
         follower
     }
 
@@ -117,7 +117,7 @@ impl Follower {
     /// Has it look for other files next, whether the system tells of them or not.
     fn look_soon(&mut self) {
         self.source.changed = true;
-        self.source.earliest = Instant::now();
+        self.source.earliest_search = Instant::now();
     }
 
     /// Reads all there is, looking for other files whether the system tells of them or not.
@@ -159,7 +159,7 @@ impl Follower {
         // A position is kept as text.
         let saved: Vec<FilePosition> = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
         (self.source, self.errors) = open(&self.patterns, &self.settings, follow, &saved);
-        self.source.patience = Duration::ZERO;
+        self.source.max_wait = Duration::ZERO;
     }
 
     fn origins(&self) -> Vec<[u8; 16]> {
@@ -233,7 +233,7 @@ fn something_new_is_given_at_once_whether_the_system_tells_of_it_or_not() {
         }
         follower.drain();
         // Long, so that the test fails if it waits for it.
-        follower.source.patience = Duration::from_secs(100);
+        follower.source.max_wait = Duration::from_secs(100);
         let path = follower.path("new");
         let writer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(30));
@@ -256,7 +256,7 @@ fn something_new_is_given_at_once_whether_the_system_tells_of_it_or_not() {
 #[test]
 fn waiting_has_an_end() {
     let mut follower = Follower::new(&["kata.log"], &[]);
-    follower.source.patience = Duration::from_millis(50);
+    follower.source.max_wait = Duration::from_millis(50);
     let begun = Instant::now();
     assert_eq!(follower.fill(), Fill::Idle);
     assert!(begun.elapsed() >= Duration::from_millis(50));

@@ -7,7 +7,7 @@ use std::path::Path;
 use journal_file::{Extent, OpenFile, Refusal};
 
 use crate::source::codec::{self, Bytes, Content, Fault};
-use crate::source::spill::Spill;
+use crate::source::temp_file::TempFile;
 use crate::source::{Input, SourceError};
 
 /// Journal files, compressed or not.
@@ -24,7 +24,8 @@ impl OpenFile for PackedFiles {
         let mut bytes = Bytes::new(Box::new(extent.reader()), false);
         match bytes.read(&mut [0; codec::LONGEST_MAGIC]) {
             Err(Fault::Holds(Content::Journal, head)) => {
-                let (extent, failure) = Spill::new().put(&input, &head, &mut bytes, Bytes::taken).map_err(packed)?;
+                let (extent, failure) =
+                    TempFile::new().unpack(&input, &head, &mut bytes, Bytes::consumed).map_err(packed)?;
                 Ok((extent, failure.map(Into::into)))
             }
             Ok(_) | Err(Fault::Holds(..)) => Err(Refusal::NotAJournal),

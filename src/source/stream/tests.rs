@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use crate::source::tests::{Pieces, drain, take};
+use crate::source::tests::{ChunkedReader, drain, take};
 use crate::source::{Fill, Input, Settings, Source, SourceError, from_reader, open};
 use kata_records::entry::Batch;
 
@@ -46,7 +46,7 @@ fn an_idle_answer_follows_where_the_caller_was_told_to_go_on() {
     let settings = Settings { block: 64, ..Settings::default() };
     let lines = "0123456789abcde\n".repeat(4);
     let input = format!("{lines}unfinished and done\n");
-    let mut source = from_reader(Box::new(Pieces::new(input, &[64, 10, 99])), Input::Stdin, true, &settings);
+    let mut source = from_reader(Box::new(ChunkedReader::new(input, &[64, 10, 99])), Input::Stdin, true, &settings);
     let mut batch = Batch::default();
     assert_eq!(next(&mut *source, &mut batch).0, Fill::More);
     assert_eq!(next(&mut *source, &mut batch), (Fill::Idle, vec![]));
@@ -57,7 +57,7 @@ fn an_idle_answer_follows_where_the_caller_was_told_to_go_on() {
 fn files_fill_whole_batches_and_end() {
     let settings = Settings { block: 100, ..Settings::default() };
     let input = "0123456789\n".repeat(50);
-    let mut source = from_reader(Box::new(Pieces::new(input, &[7])), Input::Stdin, false, &settings);
+    let mut source = from_reader(Box::new(ChunkedReader::new(input, &[7])), Input::Stdin, false, &settings);
     let mut batch = Batch::default();
     let mut fills = Vec::new();
     let mut entries = Vec::new();
@@ -89,7 +89,7 @@ fn interrupted_reads_are_made_again() {
 
 #[test]
 fn what_was_read_before_an_error_comes_first() {
-    let mut pieces = Pieces::new("one\ntwo", &[2]);
+    let mut pieces = ChunkedReader::new("one\ntwo", &[2]);
     pieces.failure = Some(io::Error::from_raw_os_error(5));
     let mut source = from_reader(Box::new(pieces), PathBuf::from("x").into(), false, &Settings::default());
     let (entries, error) = drain(&mut *source);
@@ -136,7 +136,7 @@ fn the_buffers_shrink_after_a_giant_entry() {
     let export = format!("__CURSOR=a\n{}\n", format!("A={}\n", "a".repeat(90_000)).repeat(3));
     let input = format!("{export}{}", "small\n".repeat(1000));
     let settings = Settings { max_line: 100_000, block: 1000, ..Settings::default() };
-    let mut source = from_reader(Box::new(Pieces::new(input, &[usize::MAX])), Input::Stdin, false, &settings);
+    let mut source = from_reader(Box::new(ChunkedReader::new(input, &[usize::MAX])), Input::Stdin, false, &settings);
     assert_eq!(source.fill(&mut batch).unwrap(), Fill::More);
     assert!(batch.arena.capacity() >= 270_000);
     assert_eq!(source.fill(&mut batch).unwrap(), Fill::More);

@@ -13,38 +13,38 @@ use super::{Input, SourceError};
 /// How much is unpacked at once.
 const CHUNK: usize = 64 << 10;
 
-/// What is unpacked may have this many times the bytes that it was made of, and at least [`ALWAYS`] of them: a small file
+/// What is unpacked may have this many times the bytes that it was made of, and at least [`MIN_LIMIT`] of them: a small file
 /// can be made that decompresses to any length.
-pub(super) const FACTOR: u64 = 64;
-const ALWAYS: u64 = 1 << 30;
+pub(super) const MAX_RATIO: u64 = 64;
+const MIN_LIMIT: u64 = 1 << 30;
 
 /// What most of a journal is that nothing was written to yet.
 static ZEROS: [u8; CHUNK] = [0; CHUNK];
 
 /// Journals in one file, one behind the other. There is no file before the first.
-pub(super) struct Spill {
+pub(super) struct TempFile {
     file: Option<Arc<File>>,
     end: u64,
-    always: u64,
+    min_limit: u64,
 }
 
-impl Spill {
-    pub(super) fn new() -> Spill {
-        Spill { file: None, end: 0, always: ALWAYS }
+impl TempFile {
+    pub(super) fn new() -> TempFile {
+        TempFile { file: None, end: 0, min_limit: MIN_LIMIT }
     }
 
     /// Unpacks a journal that begins with `head`, and says what keeps it from being complete; what came before that is
-    /// there. `packed` says how many bytes were read for all that was unpacked.
+    /// there. `consumed` says how many bytes were read for all that was unpacked.
     ///
     /// # Errors
     ///
     /// Fails where there is no place to unpack to.
-    pub(super) fn put(
+    pub(super) fn unpack(
         &mut self,
         input: &Input,
         head: &[u8],
         bytes: &mut Bytes,
-        packed: impl Fn(&Bytes) -> u64,
+        consumed: impl Fn(&Bytes) -> u64,
     ) -> Result<(Extent, Option<SourceError>), SourceError> {
         let full = |cause| SourceError::Unpack { input: input.clone(), cause };
         let file = match &self.file {
@@ -55,7 +55,7 @@ impl Spill {
         let mut chunk = head.to_vec();
         let mut held = head.len();
         let failure = loop {
-            let most = packed(bytes).saturating_mul(FACTOR).max(self.always);
+            let most = consumed(bytes).saturating_mul(MAX_RATIO).max(self.min_limit);
             if self.end + held as u64 > most {
                 break Some(SourceError::Oversized { input: input.clone(), most });
             }
@@ -106,29 +106,29 @@ mod tests {
 
     #[test]
     fn journals_share_a_file_in_which_zeros_take_no_room() {
-        let mut spill = Spill::new();
+        let mut temp_file = TempFile::new();
         let data = [b" begins".as_slice(), &[0; 40 * CHUNK], b"ends", &[0; 3 * CHUNK]].concat();
-        let (one, failure) = spill.put(&Input::Stdin, b"head", &mut bytes(&data), Bytes::taken).unwrap();
+        let (one, failure) = temp_file.unpack(&Input::Stdin, b"head", &mut bytes(&data), Bytes::consumed).unwrap();
         assert!(failure.is_none());
-        let (two, _) = spill.put(&Input::Stdin, b"", &mut bytes(b"two"), Bytes::taken).unwrap();
+        let (two, _) = temp_file.unpack(&Input::Stdin, b"", &mut bytes(b"two"), Bytes::consumed).unwrap();
         assert!(text(&one) == [b"head".as_slice(), &data].concat());
         assert_eq!(text(&two), b"two");
-        let metadata = spill.file.unwrap().metadata().unwrap();
+        let metadata = temp_file.file.unwrap().metadata().unwrap();
         assert_eq!(metadata.nlink(), 0);
         assert!(metadata.len() == data.len() as u64 + 7 && metadata.blocks() * 512 < 10 * CHUNK as u64, "{metadata:?}");
     }
 
     #[test]
     fn what_is_unpacked_is_limited() {
-        let mut spill = Spill { always: 1000, ..Spill::new() };
+        let mut temp_file = TempFile { min_limit: 1000, ..TempFile::new() };
         let input = Input::File("bomb".into());
-        let (most, failure) = spill.put(&input, b"", &mut bytes(&[1; 1000]), |_| 0).unwrap();
+        let (most, failure) = temp_file.unpack(&input, b"", &mut bytes(&[1; 1000]), |_| 0).unwrap();
         assert!(failure.is_none() && text(&most).len() == 1000);
-        let (rest, failure) = spill.put(&input, b"", &mut bytes(b"x"), |_| 0).unwrap();
+        let (rest, failure) = temp_file.unpack(&input, b"", &mut bytes(b"x"), |_| 0).unwrap();
         let failure = failure.unwrap();
         assert_eq!((text(&rest).len(), failure.exit().code()), (0, 65), "all that is unpacked counts");
         assert!(failure.to_string().contains("\"bomb\": what is unpacked has more than 1000 bytes"), "{failure}");
-        let (_, failure) = spill.put(&input, b"", &mut bytes(&[1; 280]), |_| 20).unwrap();
+        let (_, failure) = temp_file.unpack(&input, b"", &mut bytes(&[1; 280]), |_| 20).unwrap();
         assert!(failure.is_none(), "20 bytes may become 1280");
     }
 }

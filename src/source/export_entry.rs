@@ -9,13 +9,13 @@ use memchr::memchr;
 use kata_records::entry::{Frame, Framing, Home};
 
 /// The longest field name, as in systemd.
-const NAME_MAX: usize = 64;
+const MAX_NAME: usize = 64;
 /// The largest value that systemd writes (`DATA_SIZE_MAX`). A length beyond it was never a length.
-const DATA_MAX: u64 = 768 << 20;
+const MAX_DATA: u64 = 768 << 20;
 /// The length of binary data, before the data.
-const LENGTH: usize = 8;
+const LENGTH_SIZE: usize = 8;
 /// How many times the limit of one field an entry may have.
-const FIELDS: usize = 4;
+const MAX_FIELDS: usize = 4;
 
 /// For each byte whether a field name may hold it. Looked up, because each field asks for each byte of its name.
 static IN_NAME: [bool; 256] = {
@@ -30,7 +30,7 @@ static IN_NAME: [bool; 256] = {
 
 /// What became of an entry when the bytes at hand were used up, or before.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Progress {
     /// It goes on in bytes that are not there yet.
     Wait,
     /// It is over, regularly or not. What is not framed yet belongs to something else.
@@ -38,7 +38,7 @@ pub(super) enum Step {
 }
 
 /// What a field line is, judged by no more than its first 65 bytes.
-enum Kind {
+enum FieldLine {
     /// `NAME=value`.
     Text { name: usize },
     /// `NAME`, then a length and that many bytes.
@@ -113,7 +113,7 @@ impl OpenEntry {
         searched: &mut usize,
         max_line: usize,
         mixed: bool,
-    ) -> Step {
+    ) -> Progress {
         loop {
             let rest = &input[*at..];
             match self.skip {
@@ -122,7 +122,7 @@ impl OpenEntry {
                     let hit = memchr(b'\n', rest);
                     *at += hit.map_or(rest.len(), |hit| hit + 1);
                     if hit.is_none() {
-                        return Step::Wait;
+                        return Progress::Wait;
                     }
                     self.skip = Skip::Nothing;
                     continue;
@@ -132,13 +132,13 @@ impl OpenEntry {
                     *at += len as usize;
                     if len < left {
                         self.skip = Skip::Data(left - len);
-                        return Step::Wait;
+                        return Progress::Wait;
                     }
                     self.skip = Skip::LineEnd;
                     continue;
                 }
                 Skip::LineEnd => match rest.first() {
-                    None => return Step::Wait,
+                    None => return Progress::Wait,
                     Some(b'\n') => {
                         *at += 1;
                         self.skip = Skip::Nothing;
@@ -146,23 +146,23 @@ impl OpenEntry {
                     }
                     Some(_) => {
                         self.truncated = true;
-                        return Step::Ended;
+                        return Progress::Ended;
                     }
                 },
             }
-            let step = match kind(rest) {
-                Kind::Unclear => Some(Step::Wait),
-                Kind::Blank => {
+            let step = match classify_field(rest) {
+                FieldLine::Unclear => Some(Progress::Wait),
+                FieldLine::Blank => {
                     *at += 1;
-                    Some(Step::Ended)
+                    Some(Progress::Ended)
                 }
-                Kind::Malformed if mixed => {
+                FieldLine::Malformed if mixed => {
                     self.truncated = true;
-                    Some(Step::Ended)
+                    Some(Progress::Ended)
                 }
-                Kind::Malformed => self.text(input, at, searched, 0, max_line),
-                Kind::Text { name } => self.text(input, at, searched, name + 1, max_line),
-                Kind::Binary { name } => self.binary(input, at, searched, name, max_line, mixed),
+                FieldLine::Malformed => self.text(input, at, searched, 0, max_line),
+                FieldLine::Text { name } => self.text(input, at, searched, name + 1, max_line),
+                FieldLine::Binary { name } => self.binary(input, at, searched, name, max_line, mixed),
             };
             if let Some(step) = step {
                 return step;
@@ -179,7 +179,7 @@ impl OpenEntry {
         searched: &mut usize,
         prefix: usize,
         max_line: usize,
-    ) -> Option<Step> {
+    ) -> Option<Progress> {
         if self.full {
             self.skip = Skip::Line;
             return None;
@@ -190,7 +190,7 @@ impl OpenEntry {
         let len = match line {
             None if rest.len() <= most => {
                 *searched = rest.len();
-                return Some(Step::Wait);
+                return Some(Progress::Wait);
             }
             None => most,
             Some(len) => len.min(most),
@@ -224,16 +224,16 @@ impl OpenEntry {
         name: usize,
         max_line: usize,
         mixed: bool,
-    ) -> Option<Step> {
-        let data = name + 1 + LENGTH;
+    ) -> Option<Progress> {
+        let data = name + 1 + LENGTH_SIZE;
         let rest = &input[*at..];
         let Some(stated) = stated_length(rest, name) else {
-            return Some(Step::Wait);
+            return Some(Progress::Wait);
         };
-        if stated > DATA_MAX {
+        if stated > MAX_DATA {
             return self.damaged(input, at, searched, max_line, mixed);
         }
-        // At most `DATA_MAX`, so it fits.
+        // At most `MAX_DATA`, so it fits.
         let len = stated as usize;
         let kept = len.min(max_line);
         if !self.fits(data + kept + 1, max_line) {
@@ -243,7 +243,7 @@ impl OpenEntry {
         }
         // Either way one byte behind what is kept: the line end, or one of the data that gives its place to one.
         if rest.len() < data + kept + 1 {
-            return Some(Step::Wait);
+            return Some(Progress::Wait);
         }
         if len > max_line {
             self.keep(input, *at, data + kept);
@@ -275,9 +275,13 @@ impl OpenEntry {
         searched: &mut usize,
         max_line: usize,
         mixed: bool,
-    ) -> Option<Step> {
+    ) -> Option<Progress> {
         self.truncated = true;
-        if mixed || self.kept > self.start { Some(Step::Ended) } else { self.text(input, at, searched, 0, max_line) }
+        if mixed || self.kept > self.start {
+            Some(Progress::Ended)
+        } else {
+            self.text(input, at, searched, 0, max_line)
+        }
     }
 
     /// Takes in what is left at the end of the input, in `arena[at..filled]`; one byte behind it is free. Returns where
@@ -287,9 +291,9 @@ impl OpenEntry {
         if rest.is_empty() || self.skip != Skip::Nothing {
             return filled;
         }
-        let name = match kind(rest) {
-            Kind::Binary { name } if stated_length(rest, name).is_some() => Some(name),
-            Kind::Text { .. } => None,
+        let name = match classify_field(rest) {
+            FieldLine::Binary { name } if stated_length(rest, name).is_some() => Some(name),
+            FieldLine::Text { .. } => None,
             // In a mixed stream this is as likely the line that came after an entry without an end.
             _ if mixed => return at,
             _ => None,
@@ -302,14 +306,14 @@ impl OpenEntry {
         arena[self.kept] = b'\n';
         self.kept += 1;
         if let Some(name) = name {
-            self.restate(arena, len + 1, name, len - (name + 1 + LENGTH));
+            self.restate(arena, len + 1, name, len - (name + 1 + LENGTH_SIZE));
         }
         filled
     }
 
     /// Whether a field of `len` bytes still fits; if not, the entry is full.
     fn fits(&mut self, len: usize, max_line: usize) -> bool {
-        self.full |= self.kept - self.start + len > FIELDS * max_line;
+        self.full |= self.kept - self.start + len > MAX_FIELDS * max_line;
         self.truncated |= self.full;
         !self.full
     }
@@ -325,29 +329,29 @@ impl OpenEntry {
     /// Writes the length of the data into the binary field that ends what is kept and is `field` bytes long.
     fn restate(&self, input: &mut [u8], field: usize, name: usize, len: usize) {
         let length = self.kept - field + name + 1;
-        input[length..length + LENGTH].copy_from_slice(&(len as u64).to_le_bytes());
+        input[length..length + LENGTH_SIZE].copy_from_slice(&(len as u64).to_le_bytes());
     }
 }
 
 /// What the field line at the start of `rest` is.
-fn kind(rest: &[u8]) -> Kind {
-    let name = rest.iter().take(NAME_MAX + 1).position(|byte| !IN_NAME[usize::from(*byte)]);
+fn classify_field(rest: &[u8]) -> FieldLine {
+    let name = rest.iter().take(MAX_NAME + 1).position(|byte| !IN_NAME[usize::from(*byte)]);
     match name {
         Some(name) => match (rest[name], name) {
-            (b'\n', 0) => Kind::Blank,
-            (_, 0) => Kind::Malformed,
-            (b'=', _) => Kind::Text { name },
-            (b'\n', _) => Kind::Binary { name },
-            _ => Kind::Malformed,
+            (b'\n', 0) => FieldLine::Blank,
+            (_, 0) => FieldLine::Malformed,
+            (b'=', _) => FieldLine::Text { name },
+            (b'\n', _) => FieldLine::Binary { name },
+            _ => FieldLine::Malformed,
         },
-        None if rest.len() > NAME_MAX => Kind::Malformed,
-        None => Kind::Unclear,
+        None if rest.len() > MAX_NAME => FieldLine::Malformed,
+        None => FieldLine::Unclear,
     }
 }
 
 /// The length that stands behind a name of `name` bytes, where all of it is there.
 fn stated_length(rest: &[u8], name: usize) -> Option<u64> {
-    let bytes = rest.get(name + 1..)?.first_chunk::<LENGTH>()?;
+    let bytes = rest.get(name + 1..)?.first_chunk::<LENGTH_SIZE>()?;
     Some(u64::from_le_bytes(*bytes))
 }
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)] // a test fails by it
 
-use super::{whole_characters, whole_escapes};
+use super::{fit_characters, fit_escapes};
 use crate::source::tests::{Owned, entries, settings, texts};
 use crate::source::{InputFormat, Settings};
 
@@ -136,12 +136,12 @@ fn the_format_says_which_parts_are_joined() {
 
 #[test]
 fn cuts_respect_characters_and_escapes() {
-    assert_eq!(whole_characters("aé".as_bytes(), 2), 1);
-    assert_eq!(whole_characters("aé".as_bytes(), 3), 3);
-    assert_eq!(whole_characters(&[0x80; 9], 5), 5);
-    assert_eq!(whole_escapes(br"ab\n", 3), 2);
-    assert_eq!(whole_escapes(br"ab\nc", 4), 4);
-    assert_eq!(whole_escapes(br"\\\\\\", 3), 2);
-    assert_eq!(whole_escapes(br"\u001b\u001b", 8), 6);
-    assert_eq!(whole_escapes(br"\u00", 3), 0);
+    assert_eq!(fit_characters("aé".as_bytes(), 2), 1);
+    assert_eq!(fit_characters("aé".as_bytes(), 3), 3);
+    assert_eq!(fit_characters(&[0x80; 9], 5), 5);
+    assert_eq!(fit_escapes(br"ab\n", 3), 2);
+    assert_eq!(fit_escapes(br"ab\nc", 4), 4);
+    assert_eq!(fit_escapes(br"\\\\\\", 3), 2);
+    assert_eq!(fit_escapes(br"\u001b\u001b", 8), 6);
+    assert_eq!(fit_escapes(br"\u00", 3), 0);
 }

@@ -6,27 +6,27 @@ use std::io::{self, Cursor, Read};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use super::tape::{Member, Tape};
-use crate::source::codec::BLOCK;
+use super::archive_bytes::{ArchiveBytes, MemberReader};
+use crate::source::codec::TAR_BLOCK;
 
 /// How many bytes the records before a header may have together: no name needs so many.
-const LONGEST: u64 = 1 << 20;
+const MAX_EXTENSIONS: u64 = 1 << 20;
 
 /// A member of an archive, as its header describes it.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct TarHeader {
     /// Its name, which is nothing but a name.
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: MemberKind,
     /// Where its bytes begin, and how many there are.
-    pub(super) at: u64,
+    pub(super) offset: u64,
     pub(super) size: u64,
     /// Where the next header is.
     pub(super) next: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MemberKind {
     /// A file.
     File,
     /// A file without its holes, and a list of them.
@@ -39,38 +39,38 @@ pub(super) enum Kind {
 ///
 /// # Errors
 ///
-/// Fails where there is none, where the tape ends, or where it cannot be read.
-pub(super) fn read(tape: &Tape, offset: u64, block: &[u8; BLOCK]) -> io::Result<Header> {
-    let begin = offset.saturating_add(BLOCK as u64);
-    let mut rest = Noted { member: tape.member(begin, LONGEST), bytes: Vec::new() };
-    let found = found(block, &mut rest);
+/// Fails where there is none, where the archive ends, or where it cannot be read.
+pub(super) fn read(archive: &ArchiveBytes, offset: u64, block: &[u8; TAR_BLOCK]) -> io::Result<TarHeader> {
+    let begin = offset.saturating_add(TAR_BLOCK as u64);
+    let mut rest = RecordingReader { member: archive.member_reader(begin, MAX_EXTENSIONS), bytes: Vec::new() };
+    let found = parse_member(block, &mut rest);
     let at = rest.member.at();
     if found.is_err() {
-        tape.put_back(begin, rest.bytes);
+        archive.put_back(begin, rest.bytes);
     }
     let (path, kind, size) = found?;
-    let padded = size.checked_next_multiple_of(BLOCK as u64);
+    let padded = size.checked_next_multiple_of(TAR_BLOCK as u64);
     let next = padded.and_then(|padded| at.checked_add(padded)).unwrap_or(u64::MAX);
     let path = PathBuf::from(OsString::from_vec(path));
-    Ok(Header { path: path.strip_prefix("./").map(PathBuf::from).unwrap_or(path), kind, at, size, next })
+    Ok(TarHeader { path: path.strip_prefix("./").map(PathBuf::from).unwrap_or(path), kind, offset: at, size, next })
 }
 
 /// The name, the kind and the size of the member whose header is this block, or stands behind it and what describes it.
-fn found(block: &[u8; BLOCK], rest: &mut Noted) -> io::Result<(Vec<u8>, Kind, u64)> {
+fn parse_member(block: &[u8; TAR_BLOCK], rest: &mut RecordingReader) -> io::Result<(Vec<u8>, MemberKind, u64)> {
     let mut archive = tar::Archive::new(Cursor::new(block).chain(rest));
     let mut entry = archive.entries()?.next().ok_or(io::ErrorKind::InvalidData)??;
     let mut path = entry.path_bytes().into_owned();
     let mut kind = match entry.header().entry_type() {
-        tar::EntryType::GNUSparse => Kind::Sparse,
+        tar::EntryType::GNUSparse => MemberKind::Sparse,
         // So the oldest archives mark directories.
-        kind if kind.is_file() && path.ends_with(b"/") => Kind::Other,
-        kind if kind.is_file() || kind.is_contiguous() => Kind::File,
-        _ => Kind::Other,
+        kind if kind.is_file() && path.ends_with(b"/") => MemberKind::Other,
+        kind if kind.is_file() || kind.is_contiguous() => MemberKind::File,
+        _ => MemberKind::Other,
     };
-    let size = if kind == Kind::Sparse { entry.header().entry_size()? } else { entry.size() };
+    let size = if kind == MemberKind::Sparse { entry.header().entry_size()? } else { entry.size() };
     for record in entry.pax_extensions()?.into_iter().flatten().flatten() {
         if record.key_bytes().starts_with(b"GNU.sparse.") {
-            kind = Kind::Sparse;
+            kind = MemberKind::Sparse;
             if record.key_bytes() == b"GNU.sparse.name" {
                 path = record.value_bytes().to_vec();
             }
@@ -80,15 +80,15 @@ fn found(block: &[u8; BLOCK], rest: &mut Noted) -> io::Result<(Vec<u8>, Kind, u6
 }
 
 /// Keeps what was read, in case that it was no description of a member.
-struct Noted {
-    member: Member,
+struct RecordingReader {
+    member: MemberReader,
     bytes: Vec<u8>,
 }
 
-impl Read for Noted {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let len = self.member.read(room)?;
-        self.bytes.extend_from_slice(&room[..len]);
+impl Read for RecordingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.member.read(buffer)?;
+        self.bytes.extend_from_slice(&buffer[..len]);
         Ok(len)
     }
 }

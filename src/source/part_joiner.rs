@@ -8,20 +8,20 @@ use memchr::{memchr, memchr2};
 use kata_records::entry::{Frame, Framing, Home};
 
 /// How Docker begins a line.
-const LOG: &[u8] = br#"{"log":""#;
+const DOCKER_START: &[u8] = br#"{"log":""#;
 /// A line end as Docker writes it into `log`.
 const LINE_END: &[u8] = br"\n";
 
 /// One line of the input, without its line end and within the length limit.
 #[derive(Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(super) struct ContainerLine<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) offset: u64,
     pub(super) truncated: bool,
 }
 
 /// Where joined lines go.
-pub(super) struct Output<'a> {
+pub(super) struct JoinedLines<'a> {
     pub(super) side: &'a mut Vec<u8>,
     pub(super) frames: &'a mut Vec<Frame>,
 }
@@ -59,7 +59,7 @@ impl Pending {
     }
 
     /// Hands the line on and forgets it.
-    fn emit(&mut self, output: &mut Output<'_>, unfinished: bool) {
+    fn emit(&mut self, output: &mut JoinedLines<'_>, unfinished: bool) {
         let start = output.side.len();
         output.side.extend_from_slice(&self.bytes);
         output.side.extend_from_slice(&self.rest);
@@ -80,27 +80,27 @@ impl Pending {
 
 /// The streams whose parts are joined. Docker names others nowhere, and a closed list bounds what is held.
 #[derive(Clone, Copy)]
-enum Stream {
+enum OutputStream {
     Stdout,
     Stderr,
 }
 
 /// The lines that wait for their remaining parts.
-pub(super) struct Joiner {
+pub(super) struct PartJoiner {
     max_line: usize,
     cri: [Pending; 2],
     docker: [Pending; 2],
     /// Where the first of the lines began that were joined while another one was held back; none where none is.
-    across: Option<u64>,
+    joined_meanwhile: Option<u64>,
 }
 
-impl Joiner {
+impl PartJoiner {
     pub(super) fn new(max_line: usize) -> Self {
-        Self { max_line, cri: Default::default(), docker: Default::default(), across: None }
+        Self { max_line, cri: Default::default(), docker: Default::default(), joined_meanwhile: None }
     }
 
     /// Takes a line in if it is a part of a line in a CRI log. What it does not take stands for itself.
-    pub(super) fn cri(&mut self, line: Line<'_>, output: &mut Output<'_>) -> bool {
+    pub(super) fn cri(&mut self, line: ContainerLine<'_>, output: &mut JoinedLines<'_>) -> bool {
         let Some(header) = cri_header(line.bytes) else {
             return false;
         };
@@ -115,18 +115,18 @@ impl Joiner {
             pending.tag = header.tag;
             pending.offset = line.offset;
         }
-        pending.append(text, line.truncated, self.max_line, whole_characters);
+        pending.append(text, line.truncated, self.max_line, fit_characters);
         if !header.partial {
             pending.bytes[pending.tag] = b'F';
             pending.emit(output, false);
             let offset = pending.offset;
-            self.joined(offset);
+            self.note_joined(offset);
         }
         true
     }
 
     /// Takes a line in if it is a part of a line in a Docker log. What it does not take stands for itself.
-    pub(super) fn docker(&mut self, line: Line<'_>, output: &mut Output<'_>) -> bool {
+    pub(super) fn docker(&mut self, line: ContainerLine<'_>, output: &mut JoinedLines<'_>) -> bool {
         // A line that was cut has lost its stream.
         let Some(object) = docker_object(line.bytes).filter(|_| !line.truncated) else {
             return false;
@@ -136,19 +136,19 @@ impl Joiner {
             if object.ends_line {
                 return false;
             }
-            pending.bytes.extend_from_slice(LOG);
-            pending.text = LOG.len();
+            pending.bytes.extend_from_slice(DOCKER_START);
+            pending.text = DOCKER_START.len();
             pending.rest.extend_from_slice(object.rest);
             pending.offset = line.offset;
         }
         // The line end is not counted, so that a text that just fits is not called truncated for it.
         let text = if object.ends_line { &object.text[..object.text.len() - LINE_END.len()] } else { object.text };
-        pending.append(text, false, self.max_line, whole_escapes);
+        pending.append(text, false, self.max_line, fit_escapes);
         if object.ends_line {
             pending.bytes.extend_from_slice(LINE_END);
             pending.emit(output, false);
             let offset = pending.offset;
-            self.joined(offset);
+            self.note_joined(offset);
         }
         true
     }
@@ -156,34 +156,35 @@ impl Joiner {
     /// From where on the input has to be read again for the lines that are held back; none where none is. Lines that
     /// were joined meanwhile are joined again then: from any later place, some of their parts would be without the
     /// others.
-    pub(super) fn oldest(&self) -> Option<u64> {
-        self.held().map(|line| line.offset).chain(self.across).min()
+    pub(super) fn resume_offset(&self) -> Option<u64> {
+        self.pending_lines().map(|line| line.offset).chain(self.joined_meanwhile).min()
     }
 
-    fn held(&self) -> impl Iterator<Item = &Pending> {
+    fn pending_lines(&self) -> impl Iterator<Item = &Pending> {
         self.cri.iter().chain(&self.docker).filter(|line| !line.is_empty())
     }
 
     /// Takes note of a line that was joined.
-    fn joined(&mut self, offset: u64) {
-        let held = self.held().next().is_some();
-        self.across = held.then(|| self.across.map_or(offset, |across| across.min(offset)));
+    fn note_joined(&mut self, offset: u64) {
+        let held = self.pending_lines().next().is_some();
+        self.joined_meanwhile =
+            held.then(|| self.joined_meanwhile.map_or(offset, |joined_meanwhile| joined_meanwhile.min(offset)));
     }
 
     /// Hands on, in the order of their first parts, the lines whose last part did not come.
-    pub(super) fn flush(&mut self, output: &mut Output<'_>) {
+    pub(super) fn flush(&mut self, output: &mut JoinedLines<'_>) {
         while let Some(first) =
             self.cri.iter_mut().chain(&mut self.docker).filter(|line| !line.is_empty()).min_by_key(|line| line.offset)
         {
             first.emit(output, true);
         }
-        self.across = None;
+        self.joined_meanwhile = None;
     }
 }
 
 /// What stands before the text of a CRI line.
 struct CriHeader {
-    stream: Stream,
+    stream: OutputStream,
     /// Where the first tag stands.
     tag: usize,
     /// Whether that tag says that more parts follow.
@@ -195,10 +196,10 @@ struct CriHeader {
 /// Reads `<RFC 3339> <stdout|stderr> <tag>[:<tag>…] <text>`. The space behind the tags may be missing where the text
 /// is empty, because editors take it away.
 fn cri_header(line: &[u8]) -> Option<CriHeader> {
-    let stamp = stamp_length(line)?;
+    let stamp = timestamp_length(line)?;
     let (name, stream) = match line.get(stamp..stamp + 8)? {
-        name @ b" stdout " => (name, Stream::Stdout),
-        name @ b" stderr " => (name, Stream::Stderr),
+        name @ b" stdout " => (name, OutputStream::Stdout),
+        name @ b" stderr " => (name, OutputStream::Stderr),
         _ => return None,
     };
     let tag = stamp + name.len();
@@ -220,7 +221,7 @@ fn cri_header(line: &[u8]) -> Option<CriHeader> {
 }
 
 /// The length of the RFC 3339 stamp that a line begins with.
-fn stamp_length(line: &[u8]) -> Option<usize> {
+fn timestamp_length(line: &[u8]) -> Option<usize> {
     const LAYOUT: &[u8; 19] = b"0000-00-00T00:00:00";
     let fits = |bytes: &[u8], layout: &[u8]| {
         bytes.iter().zip(layout).all(|(byte, place)| match place {
@@ -254,14 +255,14 @@ struct DockerObject<'a> {
     text: &'a [u8],
     /// Whether it ends with a line end, so that no further part follows.
     ends_line: bool,
-    stream: Stream,
+    stream: OutputStream,
     /// Everything behind the text, from its closing quote on.
     rest: &'a [u8],
 }
 
 /// Reads `{"log":"…","stream":"stdout"…}` with the members in the order in which Docker writes them.
 fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
-    let body = line.strip_prefix(LOG)?;
+    let body = line.strip_prefix(DOCKER_START)?;
     let mut at = 0;
     let mut ends_line = false;
     let end = loop {
@@ -276,9 +277,9 @@ fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
     };
     let rest = &body[end..];
     let stream = if rest.starts_with(br#"","stream":"stdout""#) {
-        Stream::Stdout
+        OutputStream::Stdout
     } else if rest.starts_with(br#"","stream":"stderr""#) {
-        Stream::Stderr
+        OutputStream::Stderr
     } else {
         return None;
     };
@@ -287,14 +288,14 @@ fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
 }
 
 /// How much of a text fits into `room` bytes without half a UTF-8 character at the end.
-fn whole_characters(text: &[u8], room: usize) -> usize {
+fn fit_characters(text: &[u8], room: usize) -> usize {
     let continues = |at: usize| text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     // A character has at most three such bytes; more are not UTF-8 and are cut anywhere.
     (room.saturating_sub(3)..=room).rev().find(|at| !continues(*at)).unwrap_or(room)
 }
 
 /// How much of an escaped text fits into `room` bytes without half an escape or character at the end.
-fn whole_escapes(text: &[u8], room: usize) -> usize {
+fn fit_escapes(text: &[u8], room: usize) -> usize {
     let mut at = 0;
     while let Some(hit) = memchr(b'\\', &text[at..]) {
         let start = at + hit;
@@ -310,7 +311,7 @@ fn whole_escapes(text: &[u8], room: usize) -> usize {
         }
         at = end;
     }
-    whole_characters(text, room)
+    fit_characters(text, room)
 }
 
 #[cfg(test)]

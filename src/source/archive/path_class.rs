@@ -4,58 +4,57 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-/// What compressing programs append to a name.
-const COMPRESSED: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
+use crate::source::codec::COMPRESSED_SUFFIXES;
 
 /// How the names of logs begin and end that may have lines of Kata's.
-const BEGINNINGS: [&str; 7] = ["messages", "syslog", "journalctl", "journal", "daemon.log", "containerd", "crio"];
-const ENDINGS: [&str; 4] = [".log", ".ndjson", ".jsonl", ".export"];
-const INSIDE: [&str; 2] = [".log.", ".log-"];
+const LOG_PREFIXES: [&str; 7] = ["messages", "syslog", "journalctl", "journal", "daemon.log", "containerd", "crio"];
+const LOG_SUFFIXES: [&str; 4] = [".log", ".ndjson", ".jsonl", ".export"];
+const LOG_INFIXES: [&str; 2] = [".log.", ".log-"];
 
 /// Directories at the root of a host, and in reports on one, where names with `kata` in them are those of programs and
 /// their configuration.
-const NO_LOGS: [&str; 13] =
+const PROGRAM_DIRS: [&str; 13] =
     ["bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "sbin", "sos_commands", "sos_reports", "sys", "usr"];
 /// The others at the root of a host.
-const OTHERS: [&str; 8] = ["home", "mnt", "root", "run", "srv", "sos_logs", "tmp", "var"];
+const OTHER_ROOT_DIRS: [&str; 8] = ["home", "mnt", "root", "run", "srv", "sos_logs", "tmp", "var"];
 
 /// What a name says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::source) struct Name {
+pub(in crate::source) struct PathClass {
     /// It is a log.
     pub(in crate::source) is_log: bool,
     /// It is Kata's log, so a line without an identifier is Kata's as well.
-    pub(in crate::source) is_own: bool,
+    pub(in crate::source) is_kata: bool,
     /// It is a journal file. Whether it is decides what is in it; this counts where that cannot be read.
     pub(in crate::source) is_journal: bool,
 }
 
-impl Name {
+impl PathClass {
     /// What a member's path says.
-    pub(in crate::source) fn of(path: &Path) -> Name {
+    pub(in crate::source) fn of(path: &Path) -> PathClass {
         let parts: Vec<&str> = path
             .components()
             .filter_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })
             .collect();
-        let is_own = is_own(&parts);
+        let is_kata = is_kata(&parts);
         let name = path.file_name().map(|name| String::from_utf8_lossy(name.as_bytes())).unwrap_or_default();
-        let name = COMPRESSED.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-        let is_log = BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-            || ENDINGS.iter().any(|ending| name.ends_with(ending))
-            || INSIDE.iter().any(|inside| name.contains(inside))
+        let name = COMPRESSED_SUFFIXES.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        let is_log = LOG_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
+            || LOG_SUFFIXES.iter().any(|ending| name.ends_with(ending))
+            || LOG_INFIXES.iter().any(|inside| name.contains(inside))
             || name == "log.json";
         let is_journal = name.ends_with(".journal") || name.ends_with(".journal~");
-        Name { is_log: (is_log || is_own) && !is_journal, is_own, is_journal }
+        PathClass { is_log: (is_log || is_kata) && !is_journal, is_kata, is_journal }
     }
 }
 
 /// Whether a path says that a file is Kata's. What the directory of a report is called does not count: it may have the name
 /// of a host in it.
-fn is_own(parts: &[&str]) -> bool {
-    let root = |part: &&str| NO_LOGS.contains(part) || OTHERS.contains(part);
+fn is_kata(parts: &[&str]) -> bool {
+    let root = |part: &&str| PROGRAM_DIRS.contains(part) || OTHER_ROOT_DIRS.contains(part);
     let report = parts.get(1).is_some_and(root) || parts.first().is_some_and(|first| first.starts_with("sosreport"));
     let parts = parts.get(usize::from(report)..).unwrap_or_default();
-    !parts.first().is_some_and(|first| NO_LOGS.contains(first)) && parts.iter().any(|part| part.contains("kata"))
+    !parts.first().is_some_and(|first| PROGRAM_DIRS.contains(first)) && parts.iter().any(|part| part.contains("kata"))
 }
 
 #[cfg(test)]
@@ -65,8 +64,8 @@ mod tests {
     #[test]
     fn names_tell_logs_from_the_rest() {
         let name = |path| {
-            let Name { is_log, is_own, is_journal } = Name::of(Path::new(path));
-            match (is_log, is_own, is_journal) {
+            let PathClass { is_log, is_kata, is_journal } = PathClass::of(Path::new(path));
+            match (is_log, is_kata, is_journal) {
                 (true, true, false) => "own",
                 (true, false, false) => "log",
                 (false, _, true) => "journal",

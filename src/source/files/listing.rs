@@ -9,32 +9,31 @@ use std::time::SystemTime;
 
 use glob::{MatchOptions, glob_with};
 
+use crate::source::codec::COMPRESSED_SUFFIXES;
 use crate::source::{Input, SourceError};
 
 /// Wildcards as a shell has them: they leave out hidden files, and stay within one directory.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
-/// What compressing programs append to a name.
-const COMPRESSED: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
 /// How often files are listed anew because they were rotated meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// What tells a file from all others as long as it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
+pub(super) struct FileKey {
     pub(super) device: u64,
     pub(super) inode: u64,
     /// When it was created, where the file system keeps that: an inode is given to one file after another.
-    pub(super) born: Option<SystemTime>,
+    pub(super) created: Option<SystemTime>,
 }
 
-impl Key {
-    pub(super) fn of(metadata: &Metadata) -> Key {
-        Key { device: metadata.dev(), inode: metadata.ino(), born: metadata.created().ok() }
+impl FileKey {
+    pub(super) fn of(metadata: &Metadata) -> FileKey {
+        FileKey { device: metadata.dev(), inode: metadata.ino(), created: metadata.created().ok() }
     }
 
     /// Whether it may be the same, as far as device and inode say: nothing else is saved.
-    pub(super) fn is_near(&self, other: &Key) -> bool {
+    pub(super) fn is_same_inode(&self, other: &FileKey) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
@@ -44,42 +43,42 @@ impl Key {
 pub(super) struct Candidate {
     /// Where it is, without symbolic links.
     pub(super) path: PathBuf,
-    pub(super) key: Key,
+    pub(super) key: FileKey,
     /// When it was written to last.
     pub(super) modified: SystemTime,
     pub(super) length: u64,
     /// Whether a pattern names it.
-    pub(super) named: bool,
+    pub(super) matches_pattern: bool,
     /// The path that it and the other files of its log are named after.
     pub(super) family: PathBuf,
 }
 
 impl Candidate {
-    fn new(path: PathBuf, metadata: &Metadata, family: PathBuf, named: bool) -> Candidate {
+    fn new(path: PathBuf, metadata: &Metadata, family: PathBuf, matches_pattern: bool) -> Candidate {
         Candidate {
             path,
             family,
-            key: Key::of(metadata),
+            key: FileKey::of(metadata),
             modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
             length: metadata.len(),
-            named,
+            matches_pattern,
         }
     }
 
     /// Whether it has the name that all files of its log are named after: no copy has it.
-    pub(super) fn is_home(&self) -> bool {
+    pub(super) fn has_active_name(&self) -> bool {
         self.path == self.family
     }
 
     /// Whether it may hold a log of its own. Something else that stands beside a log, as an excerpt of it, may not.
     pub(super) fn is_rotated(&self) -> bool {
-        self.named || family(&self.path) == self.family
+        self.matches_pattern || family(&self.path) == self.family
     }
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Listing {
     /// The files, each once: those beside others by their age, then those that patterns name, by their paths.
     pub(super) files: Vec<Candidate>,
     /// Where further files would appear.
@@ -88,9 +87,9 @@ pub(super) struct Found {
     pub(super) errors: Vec<SourceError>,
 }
 
-impl Found {
+impl Listing {
     /// Whether all that is there was seen.
-    pub(super) fn complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.errors.iter().all(is_missing)
     }
 }
@@ -109,7 +108,7 @@ fn is_absent(cause: &io::Error) -> bool {
 pub(super) fn family(path: &Path) -> PathBuf {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return path.to_owned() };
     let mut stem = name;
-    while let Some(short) = COMPRESSED.iter().find_map(|ending| stem.strip_suffix(ending)).or_else(|| {
+    while let Some(short) = COMPRESSED_SUFFIXES.iter().find_map(|ending| stem.strip_suffix(ending)).or_else(|| {
         let short = stem.trim_end_matches(|digit: char| digit.is_ascii_digit());
         let short = if short.len() < stem.len() { short.strip_suffix(['.', '-'])? } else { return None };
         Some(short)
@@ -123,13 +122,13 @@ pub(super) fn family(path: &Path) -> PathBuf {
 }
 
 /// The files that these patterns name, and those of the same families, and of `families`.
-pub(super) fn find(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> Found {
+pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> Listing {
     let mut attempt = 1;
     loop {
-        let mut found = named(patterns);
+        let mut found = list_named(patterns);
         let mut all = families.clone();
         all.extend(found.files.iter().map(|file| family(&file.path)));
-        let (mut beside, torn) = siblings(&all, &mut found);
+        let (mut beside, torn) = list_siblings(&all, &mut found);
         // Had one been rotated between the two lists, it would look like one that nobody knows.
         if torn && attempt < ATTEMPTS {
             attempt += 1;
@@ -145,26 +144,26 @@ pub(super) fn find(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> Found 
 }
 
 /// The files that patterns name.
-fn named(patterns: &[PathBuf]) -> Found {
-    let mut found = Found::default();
+fn list_named(patterns: &[PathBuf]) -> Listing {
+    let mut found = Listing::default();
     let mut seen = BTreeSet::new();
     for pattern in patterns {
         let wild = pattern.to_str().filter(|_| is_pattern(pattern));
         let paths = match wild {
             Some(text) => {
-                watched(text, &mut found.directories);
-                matches(text, &mut found.errors)
+                watched_directories(text, &mut found.directories);
+                glob_paths(text, &mut found.errors)
             }
             None => {
-                found.directories.push(existing(pattern.parent()));
+                found.directories.push(nearest_existing(pattern.parent()));
                 vec![pattern.clone()]
             }
         };
         for path in paths {
-            match resolved(&path) {
+            match resolve(&path) {
                 Ok((target, metadata)) if metadata.is_file() => {
-                    found.directories.push(existing(target.parent()));
-                    if seen.insert(Key::of(&metadata)) {
+                    found.directories.push(nearest_existing(target.parent()));
+                    if seen.insert(FileKey::of(&metadata)) {
                         let family = family(&target);
                         found.files.push(Candidate::new(target, &metadata, family, true));
                     }
@@ -187,14 +186,14 @@ fn named(patterns: &[PathBuf]) -> Found {
 }
 
 /// The files of these families that are not among the found ones. Also says whether the found ones have changed places.
-fn siblings(families: &BTreeSet<PathBuf>, found: &mut Found) -> (Vec<Candidate>, bool) {
+fn list_siblings(families: &BTreeSet<PathBuf>, found: &mut Listing) -> (Vec<Candidate>, bool) {
     let mut places: HashMap<&Path, Vec<&str>> = HashMap::new();
     for family in families {
         if let (Some(directory), Some(name)) = (family.parent(), family.file_name().and_then(|name| name.to_str())) {
             places.entry(directory).or_default().push(name);
         }
     }
-    let named: HashMap<&Path, Key> = found.files.iter().map(|file| (file.path.as_path(), file.key)).collect();
+    let named: HashMap<&Path, FileKey> = found.files.iter().map(|file| (file.path.as_path(), file.key)).collect();
     let keys: BTreeSet<_> = found.files.iter().map(|file| file.key).collect();
     let mut seen = BTreeSet::new();
     let mut beside = Vec::new();
@@ -220,7 +219,7 @@ fn siblings(families: &BTreeSet<PathBuf>, found: &mut Found) -> (Vec<Candidate>,
             let family = directory.join(family);
             let path = directory.join(name);
             let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            let key = Key::of(&metadata);
+            let key = FileKey::of(&metadata);
             if !metadata.is_file() {
                 continue;
             }
@@ -240,7 +239,7 @@ pub(in crate::source) fn is_pattern(path: &Path) -> bool {
 }
 
 /// The paths that match a pattern.
-fn matches(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
+fn glob_paths(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     match glob_with(pattern, OPTIONS) {
         Ok(found) => {
@@ -264,39 +263,39 @@ fn matches(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
 }
 
 /// The directories in which files or directories that match a pattern would appear.
-fn watched(pattern: &str, directories: &mut Vec<PathBuf>) {
+fn watched_directories(pattern: &str, directories: &mut Vec<PathBuf>) {
     let mut prefix = PathBuf::new();
     let mut wild = false;
     for part in Path::new(pattern).parent().unwrap_or(Path::new("")) {
         let part = Path::new(part);
-        if !wild && is_wild(part) {
-            directories.push(existing(Some(&prefix)));
+        if !wild && has_wildcards(part) {
+            directories.push(nearest_existing(Some(&prefix)));
             wild = true;
         }
         prefix.push(part);
         if let Some(prefix) = prefix.to_str().filter(|_| wild) {
             // What cannot be read is said where the whole pattern is looked at.
-            directories.extend(matches(prefix, &mut Vec::new()).into_iter().filter(|path| path.is_dir()));
+            directories.extend(glob_paths(prefix, &mut Vec::new()).into_iter().filter(|path| path.is_dir()));
         }
     }
     if !wild {
-        directories.push(existing(Some(&prefix)));
+        directories.push(nearest_existing(Some(&prefix)));
     }
 }
 
-fn is_wild(part: &Path) -> bool {
+fn has_wildcards(part: &Path) -> bool {
     part.to_str().is_some_and(|part| part.contains(['*', '?', '[']))
 }
 
 /// The directory, or the nearest one above it that exists.
-fn existing(directory: Option<&Path>) -> PathBuf {
+fn nearest_existing(directory: Option<&Path>) -> PathBuf {
     let above = directory.into_iter().flat_map(Path::ancestors).filter(|path| !path.as_os_str().is_empty());
     let here = || if directory.is_some_and(Path::is_absolute) { PathBuf::from("/") } else { PathBuf::from(".") };
     above.map(Path::to_owned).find(|path| path.is_dir()).unwrap_or_else(here)
 }
 
 /// Where links lead, and what is there.
-fn resolved(path: &Path) -> io::Result<(PathBuf, Metadata)> {
+fn resolve(path: &Path) -> io::Result<(PathBuf, Metadata)> {
     let target = fs::canonicalize(path)?;
     let metadata = fs::metadata(&target)?;
     Ok((target, metadata))

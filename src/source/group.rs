@@ -1,0 +1,266 @@
+//! The inputs of a conversion, one by one: each log file, and the journal files of each machine. Such a unit is read whole
+//! or begun anew, so here is also what it is known by from one run to the next.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::SourceError;
+use super::codec::{self, Content};
+use super::journal::{self, JournalSettings};
+use super::open::{self, Input};
+use kata_records::digits;
+
+/// A file as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileIdentity {
+    /// Its path, as the user or the directory names it.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was changed last, in seconds since 1970 and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+/// What is read as one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// An input, read by itself.
+    Stream(Input),
+    /// A tar archive, or a directory that has no journals of its own: its logs come one after the other, and its journals in
+    /// one order behind them.
+    Archive(PathBuf),
+    /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
+    /// settings ask for it.
+    Journal(Vec<PathBuf>),
+    /// The same of one machine, with its id.
+    Machine(String, Vec<PathBuf>),
+    /// Log files and patterns of their names, each of which is gone on with where an earlier run ended.
+    Files(Vec<PathBuf>),
+}
+
+impl Group {
+    /// Whether it is read from files, which end where they end now: nothing that is read next has to be waited for.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        match self {
+            Group::Stream(Input::Stdin) => open::standard_input().is_ok_and(|file| open::is_file(&file)),
+            Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
+            Group::Archive(_) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => true,
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Group::Stream(input) => input.to_string(),
+            Group::Archive(path) => path.display().to_string(),
+            Group::Machine(id, _) => id.clone(),
+            Group::Journal(paths) | Group::Files(paths) => match paths.as_slice() {
+                [] => "journal of this machine".to_owned(),
+                [path] => path.display().to_string(),
+                [path, others @ ..] => format!("{} and {} more", path.display(), others.len()),
+            },
+        }
+    }
+
+    /// The same with each path by itself, where the order of entries does not matter.
+    #[must_use]
+    pub fn one_per_path(self) -> Vec<Group> {
+        let each = |paths: Vec<PathBuf>, of: fn(Vec<PathBuf>) -> Group| match paths.len() {
+            0 => vec![of(paths)],
+            _ => paths.into_iter().map(|path| of(vec![path])).collect(),
+        };
+        match self {
+            Group::Stream(_) | Group::Archive(_) | Group::Machine(..) => vec![self],
+            Group::Journal(paths) => each(paths, Group::Journal),
+            Group::Files(paths) => each(paths, Group::Files),
+        }
+    }
+
+    /// What it is called in messages.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Group::Stream(Input::Stdin) => "stdin".to_owned(),
+            Group::Stream(Input::File(path)) | Group::Archive(path) => text(path),
+            Group::Machine(id, _) => id.clone(),
+            Group::Journal(paths) | Group::Files(paths) => paths.first().map(|path| text(path)).unwrap_or_default(),
+        }
+    }
+
+    /// The files that it is read from.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Group::Stream(Input::Stdin) => &[],
+            Group::Stream(Input::File(path)) | Group::Archive(path) => std::slice::from_ref(path),
+            Group::Journal(paths) | Group::Files(paths) | Group::Machine(_, paths) => paths,
+        }
+    }
+
+    /// What its files are known by; none where one of them is no file that can be read again, such as a pipe.
+    #[must_use]
+    pub fn identity(&self) -> Option<Vec<FileIdentity>> {
+        let identity = |path: &PathBuf| {
+            let metadata = path.metadata().ok().filter(|metadata| metadata.is_file())?;
+            let modified = (metadata.mtime(), metadata.mtime_nsec());
+            Some(FileIdentity { path: text(path), size: metadata.len(), modified })
+        };
+        let files = self.files();
+        if files.is_empty() { None } else { files.iter().map(identity).collect() }
+    }
+}
+
+/// Puts the inputs that are journals together, in the place of the first. Where log files are `live`, to be followed or to
+/// be gone on with, they are put together too, and a directory without journals is one that will have some.
+#[must_use]
+pub fn group_inputs(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<Group> {
+    let mut groups = Vec::new();
+    let mut files = Vec::new();
+    let mut journals: Vec<PathBuf> = Vec::new();
+    let mut place = settings.of_this_machine.then_some(0);
+    for input in inputs {
+        let path = input.path();
+        match open::content_of(input) {
+            Some(content) if content == Content::Journal || live && path.is_dir() => {
+                place.get_or_insert(groups.len());
+                journals.push(path.to_owned());
+            }
+            Some(_) => groups.push(Group::Archive(path.to_owned())),
+            None if live && is_log_file(path) => files.push(path.to_owned()),
+            None => groups.push(Group::Stream(input.clone())),
+        }
+    }
+    if let Some(place) = place {
+        groups.insert(place, Group::Journal(journals));
+    }
+    if !files.is_empty() {
+        groups.push(Group::Files(files));
+    }
+    groups
+}
+
+/// Whether it is a file, or may be one some day: no pipe and no device.
+fn is_log_file(path: &Path) -> bool {
+    path != Path::new("/dev/stdin") && path.metadata().is_ok_and(|metadata| metadata.is_file()) || !path.exists()
+}
+
+/// The units of the inputs, in the order in which they are met first, and what of the inputs cannot be read. Journal files
+/// of one machine are one unit, wherever they are; one whose header does not say whose it is is one by itself.
+#[must_use]
+pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Group>, Vec<SourceError>) {
+    let mut units = Vec::new();
+    let mut errors = Vec::new();
+    let mut add = |units: &mut Vec<Group>, inputs: &[PathBuf], settings: &JournalSettings| {
+        let (found, failed) = journal::paths(inputs, settings);
+        errors.extend(failed);
+        for path in found {
+            let Some(id) = machine_id(&path) else {
+                units.push(Group::Journal(vec![path]));
+                continue;
+            };
+            let known = units.iter_mut().find_map(|unit| match unit {
+                Group::Machine(known, paths) if *known == id => Some(paths),
+                _ => None,
+            });
+            match known {
+                Some(paths) => paths.push(path),
+                None => units.push(Group::Machine(id, vec![path])),
+            }
+        }
+    };
+    if settings.of_this_machine {
+        add(&mut units, &[], settings);
+    }
+    let others = JournalSettings { of_this_machine: false, ..settings.clone() };
+    for input in inputs {
+        let (Input::File(path), content) = (input, open::content_of(input)) else {
+            units.push(Group::Stream(input.clone()));
+            continue;
+        };
+        match content {
+            Some(Content::Journal) => add(&mut units, std::slice::from_ref(path), &others),
+            Some(Content::Archive) => units.push(Group::Archive(path.clone())),
+            None => units.push(Group::Stream(input.clone())),
+        }
+    }
+    (units, errors)
+}
+
+/// The id of the machine that a journal file is of, as its header says (systemd: `docs/JOURNAL_FILE_FORMAT.md`).
+fn machine_id(path: &Path) -> Option<String> {
+    let head = codec::journal_head(Box::new(File::open(path).ok()?))?;
+    let id: [u8; 16] = head.get(40..56)?.try_into().ok()?;
+    let text = String::from_utf8(digits::of_id(&id).to_vec()).ok()?;
+    (id != [0; 16]).then_some(text)
+}
+
+/// What units are called in paths: log files by the last name of theirs, or by the whole path where others have the same,
+/// machines by their ids. No two are called the same.
+#[must_use]
+pub fn distinct_names(units: &[Group]) -> Vec<String> {
+    let whole: Vec<String> = units.iter().map(Group::label).collect();
+    let short = |name: &String| name.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default().to_owned();
+    let mut names: Vec<String> = whole.iter().map(short).collect();
+    let mut counts = std::collections::HashMap::<String, usize>::new();
+    names.iter().for_each(|name| *counts.entry(name.clone()).or_default() += 1);
+    for (name, whole) in names.iter_mut().zip(&whole) {
+        if counts.get(name).is_some_and(|count| *count > 1) {
+            name.clone_from(whole);
+        }
+    }
+    let mut taken: HashSet<String> = HashSet::new();
+    for name in &mut names {
+        let base = name.clone();
+        let mut copy = 2;
+        while !taken.insert(name.clone()) {
+            *name = format!("{base}-{copy}");
+            copy += 1;
+        }
+    }
+    names
+}
+
+/// A path as text, with escapes in quotes where it is none.
+fn text(path: &Path) -> String {
+    path.to_str().map_or_else(|| format!("{path:?}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(path: &str) -> Group {
+        Group::Stream(Input::from(PathBuf::from(path)))
+    }
+
+    #[test]
+    fn no_two_are_called_the_same() {
+        let machine = Group::Machine("0123".to_owned(), vec!["a.journal".into(), "b.journal".into()]);
+        let units = [stream("a/kata.log"), stream("b/kata.log"), stream("x/y.log"), stream("-"), machine];
+        assert_eq!(distinct_names(&units), ["a/kata.log", "b/kata.log", "y.log", "stdin", "0123"]);
+        assert_eq!(distinct_names(&[stream("a"), stream("a"), stream("a-2")]), ["a", "a-2", "a-2-2"]);
+    }
+
+    #[test]
+    fn a_file_is_known_by_size_and_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        std::fs::write(&path, "one").unwrap();
+        let unit = Group::Stream(Input::File(path.clone()));
+        let before = unit.identity().unwrap();
+        assert_eq!(unit.identity().unwrap(), before);
+        std::fs::write(&path, "more").unwrap();
+        assert_ne!(unit.identity().unwrap(), before);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(unit.identity(), None);
+        assert_eq!(stream("-").identity(), None);
+        assert_eq!(stream("/dev/null").identity(), None);
+    }
+}
