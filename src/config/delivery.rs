@@ -1,4 +1,4 @@
-//! The part of the settings that is about delivery: what goes together, and the secrets, which no command line has.
+//! Settings for delivery: combinations that are refused, and secrets, which never come from the command line.
 
 use std::path::Path;
 
@@ -11,23 +11,23 @@ use log_clients::net::{self, Address, Place, Protocol, TlsSettings};
 use log_clients::syslog::Framing;
 use log_clients::{Receiver, forward, syslog};
 
-/// The variables that hold the secrets themselves.
+/// The environment variables that hold the secrets.
 const SHARED_KEY: &str = "KATALOG_SHARED_KEY";
 const PASSWORD: &str = "KATALOG_PASSWORD";
 
-/// How long a syslog message is where the user says nothing: rsyslog cuts those of more than some 8 KiB in two, and
-/// datagrams should not be.
+/// The default length limits of syslog messages. rsyslog splits messages longer than about 8 KiB; datagrams should not
+/// be fragmented.
 const DEFAULT_MESSAGE: usize = 8000;
 const DEFAULT_DATAGRAM: usize = 1024;
 
-/// What a receiver of datagrams has to take at most (RFC 5426, section 3.2).
+/// The datagram size that every receiver has to accept (RFC 5426, section 3.2).
 const MAX_DATAGRAM: usize = 2048;
 
-/// The number of examples (RFC 5612).
+/// The enterprise number for examples (RFC 5612).
 const EXAMPLE_ENTERPRISE: u32 = 32473;
 
-/// The servers and how to speak to them; none where no server is named. What the first of them speaks counts; that the
-/// others do too is checked later.
+/// Returns the servers and their protocol, or `None` without servers. The first server's protocol counts;
+/// [`Config::check`] refuses mixed ones.
 pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
     let servers = options.to.take().filter(|servers| !servers.is_empty())?;
     let protocol = servers.first()?.protocol;
@@ -43,7 +43,7 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
             insecure: options.tls_insecure.unwrap_or(false),
         },
         give_up_after: options.give_up_after.and_then(|patience| patience.0),
-        // Where nobody waits for the end, a mistake can be mended meanwhile.
+        // While a run follows, the user can fix an error without losing records.
         one_shot: !options.follow.unwrap_or(false),
         ..net::Settings::default()
     };
@@ -62,15 +62,15 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
         }
         Protocol::Syslog => {
             let framing = options.syslog_framing.unwrap_or_default();
-            // A receiver that takes nothing for a while may be waiting for its own disk, and nobody knows what it has: to
-            // leave it early would be to send it everything twice.
+            // A receiver that stalls may be waiting for its disk, and its progress is unknown. To leave it early would
+            // send everything twice.
             let write_timeout = net.write_timeout * 2;
             Receiver::Syslog(syslog::Settings { net: net::Settings { write_timeout, ..net }, framing })
         }
     })
 }
 
-/// What syslog messages are like.
+/// Returns the settings of syslog messages.
 pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) -> SyslogSettings {
     let (datagrams, lines) = match receiver {
         Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(is_udp), settings.framing == Framing::Lf),
@@ -101,10 +101,11 @@ fn is_udp(server: &Address) -> bool {
 }
 
 impl Config {
-    /// Reads the secrets from where they are.
+    /// Reads the secrets from files or the environment.
     ///
     /// # Errors
-    /// If a file cannot be read.
+    ///
+    /// Fails if a file cannot be read.
     pub fn read_secrets(&mut self) -> Result<(), ConfigError> {
         let Some(Receiver::Forward(forward)) = &mut self.receiver else { return Ok(()) };
         forward.shared_key = secret("shared-key-file", self.shared_key_file.as_deref(), SHARED_KEY)?;
@@ -118,16 +119,17 @@ impl Config {
         self.journal.follow || self.once
     }
 
-    /// Whether the run is one that may be told to end, and that then has something to save or to deliver.
+    /// Returns whether the run can be asked to stop and then has something to save or deliver.
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.is_live() || self.receiver.is_some()
     }
 
-    /// Looks for settings that do not go together.
+    /// Refuses settings that cannot be combined.
     ///
     /// # Errors
-    /// The first of them, and what to do.
+    ///
+    /// Returns the first conflict, and what to do.
     pub fn check(&self, inputs: &[Input]) -> Result<(), ConfigError> {
         let live = self.is_live();
         let servers: &[Address] = match &self.receiver {
@@ -193,7 +195,7 @@ impl Config {
     }
 }
 
-/// A secret from its file, without the line end of an editor, or from its variable.
+/// Reads a secret from its file, without a trailing line end, or from its environment variable.
 fn secret(key: &'static str, file: Option<&Path>, variable: &str) -> Result<Option<Secret>, ConfigError> {
     let Some(path) = file else {
         let value = std::env::var_os(variable).filter(|value| !value.is_empty());

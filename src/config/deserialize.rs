@@ -1,4 +1,4 @@
-//! How the configuration file's values are read: by the same checks as those of flags and variables.
+//! Deserializes values of the configuration file, with the same checks as flags and variables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::de::{self, Deserializer};
 
 use super::values::Rename;
 
-/// Reads one of the values that the flag has.
+/// Reads one of a flag's possible values.
 pub(super) fn choice<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(deserializer)?;
     match T::from_str(&text, false) {
@@ -25,21 +25,21 @@ pub(super) fn choice<'de, D: Deserializer<'de>, T: ValueEnum>(deserializer: D) -
     }
 }
 
-/// Reads a string with the check that the flag has.
+/// Reads a string with the flag's check.
 pub(super) fn text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     checked(&String::deserialize(deserializer)?).map(Some)
 }
 
-/// Reads a list of strings with the check that the flag has.
+/// Reads a list of strings with the flag's check.
 pub(super) fn texts<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
     Vec::<String>::deserialize(deserializer)?.iter().map(|text| checked(text)).collect::<Result<_, _>>().map(Some)
 }
 
-/// Reads a table of strings as the pairs that the flag has.
+/// Reads a table of strings as the flag's pairs.
 pub(super) fn table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Rename>>, D::Error> {
     let renames = BTreeMap::<String, String>::deserialize(deserializer)?;
     let renames = renames.iter().map(|(old, new)| {
@@ -48,7 +48,7 @@ pub(super) fn table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     renames.collect::<Result<_, _>>().map(Some)
 }
 
-/// Reads a number, or a string in the form of the flag.
+/// Reads a number, or a string in the flag's form.
 pub(super) fn number<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

@@ -1,35 +1,35 @@
-//! The part of the settings that is about what is said on standard error: counters, and how far a run is.
+//! Settings for standard error: counters and progress.
 
 use super::Surroundings;
 use super::values::{ProgressChoice, StatsChoice};
 use crate::diagnostics::{ProgressMode, StatsFormat};
 
-/// What standard output is.
+/// The kind of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StandardOutput {
-    /// A file, or a device that shows nothing.
+    /// A file, or a device without a display.
     #[default]
     File,
-    /// A pipe or a socket. Who reads from it may well print on the terminal.
+    /// A pipe or a socket. Its reader may print on the terminal.
     Pipe,
     /// A terminal.
     Terminal,
 }
 
-/// How it is shown how far a run is. `elsewhere` says that its records do not go to standard output.
+/// Returns how progress is shown. `elsewhere` says that records do not go to standard output.
 pub(super) fn progress(choice: ProgressChoice, elsewhere: bool, surroundings: Surroundings) -> ProgressMode {
     let Surroundings { screen, output, .. } = surroundings;
     match choice {
         ProgressChoice::Never => ProgressMode::Off,
         ProgressChoice::Auto if screen && (elsewhere || output == StandardOutput::File) => ProgressMode::Auto,
         ProgressChoice::Auto => ProgressMode::Off,
-        // What is drawn and records on the same terminal would make a mess of each other.
+        // A progress bar and records on one terminal would overwrite each other.
         ProgressChoice::Always if screen && (elsewhere || output != StandardOutput::Terminal) => ProgressMode::Display,
         ProgressChoice::Always => ProgressMode::Lines,
     }
 }
 
-/// How the counters are shown, and whether they are shown by input where progress was shown.
+/// Returns the format of the counters, and whether they are shown per input after a progress display.
 pub(super) fn stats(choice: StatsChoice, check: bool, surroundings: Surroundings) -> (Option<StatsFormat>, bool) {
     let auto = choice == StatsChoice::Auto;
     let format = match choice {

@@ -1,4 +1,4 @@
-//! Programs that run katalog as their child and read its standard output: what each of them needs of the settings.
+//! Defaults and conflicts for programs that run katalog as a child process and read its standard output.
 
 use super::options::Options;
 use super::values::{Host, MaxRecord, TagKey};
@@ -7,15 +7,15 @@ use kata_records::encode::Format;
 use kata_records::schema::Type;
 use kata_records::time::Form;
 
-/// The longest line that Fluent Bit reads whole, with its end: `fgets` leaves one byte of `Buf_Size`, which is 4096, for a
-/// zero (fluent-bit: `plugins/in_exec/in_exec.c`).
+/// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
+/// the terminating zero (fluent-bit: `plugins/in_exec/in_exec.c`).
 const FLUENT_BIT_LINE: usize = 4095;
 
-/// The longest template of a tag where records have a limit, so that there is room for the rest.
+/// The longest tag template under a record limit, so that space remains for the rest.
 const MAX_TAG: usize = 256;
 
 impl Host {
-    /// The options, and what it needs where they say nothing, as an empty name does.
+    /// Completes the options with the host's defaults. An empty name counts as unset.
     fn with_defaults(self, mut options: Options) -> Options {
         if self != Host::None {
             options.tag_key.take_if(|key| key.0.is_none());
@@ -45,7 +45,7 @@ impl Host {
     }
 }
 
-/// The flags over the file, and under the one of them that names a host, what that host needs.
+/// Merges flags over the file. The host's defaults go right below the layer that names the host.
 pub(super) fn merge_layers(flags: Options, file: Options) -> Options {
     if let Some(host) = flags.r#for {
         return host.with_defaults(flags).or(file);
@@ -55,7 +55,7 @@ pub(super) fn merge_layers(flags: Options, file: Options) -> Options {
 }
 
 impl Config {
-    /// The fields that the user gave names to, and what they are.
+    /// Returns the fields with names chosen by the user, and their types.
     #[must_use]
     pub fn named_fields(&self) -> Vec<(String, Type)> {
         let time = match self.records.time_format {
@@ -72,7 +72,7 @@ impl Config {
             .collect()
     }
 
-    /// The first setting that the host, or the limit of its records, leaves no room for, and what to do.
+    /// Returns the first conflict with the host or the record limit, and what to do.
     pub(super) fn host_conflict(&self) -> Option<&'static str> {
         let encode::Settings { format, max_record, .. } = self.records.encode;
         let is_record = matches!(format, Format::Ndjson | Format::Msgpack);

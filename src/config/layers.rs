@@ -1,9 +1,9 @@
-//! One layer of the configuration over another: flags over the environment over the file.
+//! Merges layers of configuration: flags override environment variables, which override the file.
 
 use super::options::Options;
 
 impl Options {
-    /// What this layer says, and what `below` says where this one is silent. A list replaces the list below it.
+    /// Merges this layer over `below`. A list replaces the list below it.
     #[must_use]
     pub fn or(self, below: Options) -> Options {
         Options {
@@ -88,7 +88,7 @@ impl Options {
         }
     }
 
-    /// Every key of the configuration file, in the order of the help.
+    /// Returns every key of the configuration file, in the order of the help.
     #[must_use]
     pub fn keys() -> Vec<String> {
         let command = <Options as clap::Args>::augment_args(clap::Command::new("keys"));

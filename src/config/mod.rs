@@ -1,7 +1,7 @@
-//! The settings of a run: flags over environment over file over defaults, each value checked where it was read.
+//! The settings of a run: flags override environment variables, which override the file, which overrides the defaults.
+//! Each value is checked when it is read.
 //!
-//! No file is looked for: the only one that counts is the one that `--config` or `KATALOG_CONFIG` names, so the same
-//! command does the same on every host.
+//! Only the file that `--config` or `KATALOG_CONFIG` names is read, so a command does the same on every host.
 
 mod delivery;
 mod deserialize;
@@ -36,25 +36,25 @@ use options::Options;
 use values::{ColorChoice, Host, Lines, Sort};
 pub(crate) use words::words;
 
-/// The configuration file that says what holds without one, with a comment on every key.
+/// The default configuration as a file, with a comment on every key.
 pub const DEFAULT: &str = include_str!("default.toml");
 
-/// How much a source reads at once: large enough that the cost of a batch does not count, small enough for the cache.
+/// The read size of a source: large enough to amortize the cost of a batch, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
 
-/// The file in the state directory for records that no server takes.
+/// The name of the file for refused records, in the state directory.
 const REFUSED_FILE: &str = "refused.ndjson";
 
-/// How many entries there are to begin with when a journal is followed, as for `journalctl --follow`.
+/// The number of entries before a followed journal's end, as for `journalctl --follow`.
 const FOLLOW_LINES: usize = 10;
 
-/// `vc` is the trigger of the KSM throttler, under a name that others may use too.
+/// `vc` is the KSM throttler trigger. Other programs may use that name too.
 const DEFAULT_MANAGERS: &[&str] = &["containerd", "crio", "vc"];
 
-/// Journal fields that repeat what others say, or that mean something only to the journal they came from.
+/// Journal fields that repeat others, or that are meaningful only in their journal.
 const DEFAULT_DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
 
-/// Nested values that hold whole structures of the runtime, up to hundreds of values each; `default.toml` says more.
+/// Nested values that hold whole structures of the runtime, with up to hundreds of values each; see `default.toml`.
 const DEFAULT_PRUNE: &[&str] = &[
     "endpoint.*",
     "endpoints.*",
@@ -94,83 +94,83 @@ const DEFAULT_PRUNE: &[&str] = &[
     "body",
 ];
 
-/// Everything that a run does is decided here, before it begins.
+/// The complete configuration of a run, resolved before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How inputs are read.
+    /// Settings for reading inputs.
     pub source: source::Settings,
-    /// Which journals are read, and from where to where.
+    /// The journals to read, and their range.
     pub journal: source::JournalSettings,
-    /// Which entries become records, and what these look like.
+    /// The rules that select entries and shape records.
     pub records: rules::Settings,
-    /// What reads standard output.
+    /// The reader of standard output.
     pub host: Host,
-    /// How many threads work, at least one; none for what the inputs make best.
+    /// The number of threads, at least one; `None` chooses by the inputs.
     pub threads: Option<usize>,
-    /// In how much memory records are sorted by time; none leaves them in the order of the inputs.
+    /// The memory for sorting records by time; `None` keeps the order of the inputs.
     pub sort: Option<usize>,
-    /// Records say how long they came after the one before.
+    /// Records carry the time since the previous record.
     pub delta: bool,
-    /// The file that takes the output; none for standard output.
+    /// The output file; `None` for standard output.
     pub output: Option<PathBuf>,
-    /// The directory that takes it in several files.
+    /// The directory for output in several files.
     pub output_dir: Option<PathBuf>,
-    /// How files are compressed.
+    /// The compression of files.
     pub compress: Compression,
-    /// Go on with what was interrupted in the directory.
+    /// Resume an interrupted conversion in the directory.
     pub resume: bool,
-    /// Replace what is in the directory.
+    /// Replace the contents of the directory.
     pub force: bool,
-    /// Where requests for metrics and health are answered.
+    /// The address for metrics and health requests.
     pub listen: Option<SocketAddr>,
-    /// How the counters are shown at the end.
+    /// The format of the final counters.
     pub stats: Option<StatsFormat>,
-    /// Where progress was shown, they are shown by input.
+    /// Show counters per input after a progress display.
     pub stats_by_input: bool,
-    /// Whether and how a run says how far it is.
+    /// The display of progress.
     pub progress: ProgressMode,
-    /// Inputs are only checked.
+    /// Only check the inputs.
     pub check: bool,
     /// Flawed records make the run fail.
     pub strict: bool,
     /// A run without records fails.
     pub fail_if_empty: bool,
-    /// Servers that get the records in place of the output.
+    /// Servers that receive the records instead of the output.
     pub receiver: Option<Receiver>,
-    /// The files with the secrets of the handshake.
+    /// The file with the shared key of the handshake.
     pub shared_key_file: Option<PathBuf>,
-    /// The same for the password.
+    /// The file with the password.
     pub password_file: Option<PathBuf>,
-    /// How much is delivered at once.
+    /// The limits of one delivery.
     pub window: Window,
-    /// The file for records that no server takes.
+    /// The file for records that no server accepts.
     pub refused: Option<PathBuf>,
-    /// The directory that remembers how far the inputs were read.
+    /// The directory for the positions of the inputs.
     pub state_dir: Option<PathBuf>,
-    /// Read up to now, and remember the position.
+    /// Read to the current ends, and save the positions.
     pub once: bool,
-    /// The buffer on disk for standard input.
+    /// The disk buffer for standard input.
     pub spool: Option<SpoolSettings>,
-    /// How far an earlier run has read log files.
+    /// The saved positions of log files.
     pub files: Vec<FilePosition>,
 }
 
-/// What the program finds around it that `auto` depends on.
+/// The environment of the program, on which `auto` depends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Standard output is a terminal that shows colors, and the user did not say that they are unwelcome.
+    /// Standard output is a terminal with colors, and the user did not disable them.
     pub colors: bool,
     /// Standard error is a terminal.
     pub error_terminal: bool,
-    /// It can be drawn on: it is a terminal, and TERM names one that is not dumb.
+    /// Standard error supports drawing: it is a terminal, and TERM is not dumb.
     pub screen: bool,
-    /// What standard output is.
+    /// The kind of standard output.
     pub output: StandardOutput,
-    /// How many threads the host can run at once.
+    /// The number of threads that the host runs at once.
     pub cores: usize,
 }
 
-/// Why a configuration file cannot be used.
+/// The reason why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -178,7 +178,7 @@ pub enum ConfigError {
     Read {
         /// The file, as the user named it.
         path: PathBuf,
-        /// What the system says.
+        /// The error from the system.
         source: std::io::Error,
     },
     /// The file is not TOML.
@@ -186,12 +186,12 @@ pub enum ConfigError {
     Syntax {
         /// The file, as the user named it.
         path: PathBuf,
-        /// The line where reading stopped.
+        /// The line of the error.
         line: usize,
-        /// What was expected.
+        /// The error from the parser.
         message: String,
     },
-    /// Settings that do not go together.
+    /// Settings that cannot be combined.
     #[error("{0}")]
     Conflict(&'static str),
     /// A secret cannot be read.
@@ -201,7 +201,7 @@ pub enum ConfigError {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error from the system.
         source: std::io::Error,
     },
     /// A key that does not exist.
@@ -214,14 +214,14 @@ pub enum ConfigError {
         /// The keys that exist.
         known: String,
     },
-    /// A value that the key cannot have.
+    /// An invalid value.
     #[error("configuration file \"{path}\", key \"{key}\": {message}", path = path.display())]
     Value {
         /// The file, as the user named it.
         path: PathBuf,
         /// The key.
         key: String,
-        /// The value, and what was expected.
+        /// The value and what was expected.
         message: String,
     },
 }
@@ -229,13 +229,14 @@ pub enum ConfigError {
 /// Reads a configuration file.
 ///
 /// # Errors
-/// If it cannot be read, is not TOML, or has a key or value that cannot be used.
+///
+/// Fails if the file cannot be read, is not TOML, or has an unknown key or an invalid value.
 pub fn read(path: &Path) -> Result<Options, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     parse(&text, path)
 }
 
-/// Reads the text of a configuration file; the path is for messages.
+/// Parses the text of a configuration file. The path is for messages.
 fn parse(text: &str, path: &Path) -> Result<Options, ConfigError> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -245,7 +246,7 @@ fn parse(text: &str, path: &Path) -> Result<Options, ConfigError> {
     })?;
     let known = Options::keys();
     let mut options = Options::default();
-    // One key at a time, so that every message can name the key.
+    // Each key is deserialized separately, so that every message can name it.
     for (key, value) in table {
         if !known.contains(&key) {
             return Err(ConfigError::UnknownKey { path: path.to_owned(), key, known: known.join(", ") });
@@ -262,8 +263,9 @@ fn parse(text: &str, path: &Path) -> Result<Options, ConfigError> {
 }
 
 impl Config {
-    /// Lays the flags (which hold the environment) over the file over the defaults. A list replaces the one below it,
-    /// but the flags `--drop` and `--prune` add to it: who takes away one more field does not want the others back.
+    /// Builds the configuration: the flags (with the environment) override the file, which overrides the defaults. A
+    /// list replaces the one below, except that `--drop` and `--prune` add to it. A user who removes one more field
+    /// wants the others removed as well.
     #[must_use]
     pub fn new(mut flags: Options, mut file: Options, surroundings: Surroundings) -> Config {
         let drop = appended(file.drop.take(), DEFAULT_DROP, flags.drop.take());
@@ -272,7 +274,7 @@ impl Config {
         let receiver = delivery::receiver(&mut options);
         let syslog = delivery::syslog_settings(&options, receiver.as_ref());
         let format = match (options.format.unwrap_or(encode::Format::Ndjson), &receiver) {
-            // What else is asked for cannot be sent, and is refused later.
+            // Other formats cannot be sent; a later check refuses them.
             (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Forward(_))) => encode::Format::Event,
             (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Syslog(_))) => encode::Format::Syslog,
             (format, _) => format,
@@ -284,7 +286,7 @@ impl Config {
             ColorChoice::Never => false,
         };
         let output_dir = path(options.output_dir.take());
-        // What it is without being asked for is no reason to complain where there is no directory.
+        // The default split is no conflict without a directory.
         let split = options.split.map(|split| split.0).filter(|split| Split::new("component").as_ref() != Ok(split));
         let rename = options.rename.unwrap_or_default();
         let range = source::Range {
@@ -357,7 +359,7 @@ impl Config {
             source: source::Settings {
                 input_format,
                 max_line: options.max_line.map_or(1 << 20, |size| size.0),
-                // So that what comes of a batch is not much more than what goes out at once.
+                // The records of a batch should not greatly exceed one delivery.
                 block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, READ_SIZE) } else { READ_SIZE },
             },
             journal: source::JournalSettings {
@@ -376,7 +378,7 @@ impl Config {
             },
             host: options.r#for.unwrap_or_default(),
             threads: match options.threads.and_then(|threads| threads.0) {
-                // Lines for people say how long after the line before they come, which takes one thread.
+                // Text lines show the time since the previous line, which needs one thread.
                 _ if format == encode::Format::Text => Some(1),
                 Some(0) => Some(surroundings.cores.max(1)),
                 threads => threads,
@@ -414,12 +416,12 @@ impl Config {
     }
 }
 
-/// A path, unless it is empty.
+/// Returns a path unless it is empty.
 fn path(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// The list of the file, or the default one, and behind it what the flags add.
+/// Returns the file's list, or else the default one, extended by the flags.
 fn appended(file: Option<Vec<String>>, default: &[&str], flags: Option<Vec<String>>) -> Vec<String> {
     let mut list = file.unwrap_or_else(|| to_strings(default));
     list.extend(flags.unwrap_or_default());
@@ -430,7 +432,7 @@ fn to_strings(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// An empty name in a list names nothing: `--keep ''` says that the list is empty.
+/// Removes empty names, because `--keep ''` stands for an empty list.
 fn without_empty(mut list: Vec<String>) -> Vec<String> {
     list.retain(|name| !name.is_empty());
     list

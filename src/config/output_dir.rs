@@ -1,5 +1,5 @@
-//! The part of the settings that is about conversion in bulk: what goes together, and what has to be the same where an
-//! interrupted one is gone on with.
+//! Settings for conversion into a directory: combinations that are refused, and the settings that must be equal to
+//! resume an interrupted conversion.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -11,7 +11,7 @@ use kata_records::encode::Format;
 use kata_records::rules;
 
 impl Config {
-    /// Looks for settings of output directories that do not go together.
+    /// Refuses settings that cannot be combined with or without an output directory.
     pub(super) fn check_output_dir(&self, live: bool) -> Result<(), ConfigError> {
         let directory = self.output_dir.is_some();
         let conflict = if !directory && self.records.split.is_some() {
@@ -48,7 +48,7 @@ impl Config {
         Err(ConfigError::Conflict(conflict))
     }
 
-    /// What a conversion into a directory needs; none where there is no directory.
+    /// Returns the settings of the output directory, or `None` without one.
     #[must_use]
     pub fn output_dir_settings(&self) -> Option<OutputDirSettings> {
         Some(OutputDirSettings {
@@ -63,7 +63,7 @@ impl Config {
         })
     }
 
-    /// All settings that the bytes of the output depend on, by the keys that they have.
+    /// Returns every setting on which the output bytes depend, by key.
     #[must_use]
     pub fn fingerprint(&self) -> BTreeMap<String, String> {
         fn text(value: &dyn Debug) -> String {
@@ -121,7 +121,7 @@ mod tests {
     use crate::config::options::Options;
     use crate::config::{Surroundings, parse};
 
-    /// Keys that the bytes of an output directory do not depend on. Which journals are read shows in the inputs.
+    /// Keys that do not affect the output bytes. The journals read are part of the inputs.
     const FREE: &[&str] = &[
         "journal",
         "follow",

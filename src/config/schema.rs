@@ -1,4 +1,4 @@
-//! The part of the settings that is about another schema: what goes together with it.
+//! Settings that conflict with another schema.
 
 use super::Config;
 use kata_records::encode::Format;
@@ -6,10 +6,10 @@ use kata_records::normalize::Nested;
 use kata_records::schema::Schema;
 
 impl Config {
-    /// The first setting that the schema leaves no room for, and what to do.
+    /// Returns the first conflict with the schema, and what to do.
     pub(super) fn schema_conflict(&self) -> Option<&'static str> {
         let schema = self.records.encode.schema;
-        // Lines for people are the same in every schema.
+        // Text lines are equal in every schema.
         if schema == Schema::Kata || self.records.encode.format == Format::Text {
             return None;
         }

@@ -1,24 +1,24 @@
-//! Points in time as users write them: `--since` and `--until`.
+//! Parses times as users write them, for `--since` and `--until`.
 //!
 //! The forms are those of `journalctl` (man page systemd.time(7), "Parsing Timestamps"; systemd: `src/basic/time-util.c`)
 //! and of RFC 3339:
 //!
-//! | form | |
+//! | form | meaning |
 //! |---|---|
-//! | `2024-03-05 10:11:12.5`, `2024-03-05 10:11`, `2024-03-05` | a time of day, else midnight; `T` may stand for the space |
-//! | `Tue 2024-03-05` | with the day of the week, which must be right |
-//! | `10:11:12`, `10:11` | today |
-//! | `Mar  5 10:11:12` | this year, as syslog writes it |
-//! | `yesterday`, `today`, `tomorrow` | their midnight |
-//! | `… UTC`, `… Europe/Berlin`, `… CEST`, `…Z`, `…+02:00` | any of these in another zone; a short name must be one of the local zone's |
+//! | `2024-03-05 10:11:12.5`, `2024-03-05 10:11`, `2024-03-05` | a date with a time, by default midnight; `T` may replace the space |
+//! | `Tue 2024-03-05` | a date with its day of the week, which must be right |
+//! | `10:11:12`, `10:11` | a time of today |
+//! | `Mar  5 10:11:12` | a date of this year, as syslog writes it |
+//! | `yesterday`, `today`, `tomorrow` | midnight of that day |
+//! | `… UTC`, `… Europe/Berlin`, `… CEST`, `…Z`, `…+02:00` | any of these in another zone; an abbreviation must belong to the local zone |
 //! | `@1709633472.5` | seconds since 1970 |
-//! | `now`, `-2h`, `2 hours ago`, `+1h 30min`, `5min left` | from now |
-//! | `2h`, `1h30min` | so long **ago**: journalctl refuses it, log tools mean this by it |
+//! | `now`, `-2h`, `2 hours ago`, `+1h 30min`, `5min left` | relative to now |
+//! | `2h`, `1h30min` | a duration **ago**; journalctl refuses this form, but log tools read it so |
 //!
-//! Units of time are `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M`, `y` and their longer names. As in systemd a day is 24 hours, a
-//! month 30.44 days, a year 365.25 days, and after a sign or before `ago` a number without a unit counts seconds. A time
-//! that the clock skips in spring is an hour later; one that it shows twice in autumn is the first of the two. A leap second
-//! is the second before it.
+//! Units of time are `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M`, `y` and their longer names. As in systemd, a day has 24 hours,
+//! a month 30.44 days and a year 365.25 days. After a sign or before `ago`, a number without a unit counts seconds. A time
+//! that the clock skips in spring is moved one hour later. A time that occurs twice in autumn is the first of the two. A
+//! leap second is the second before it.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::fmt::strtime::BrokenDownTime;
@@ -26,75 +26,75 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit, Zoned};
 use thiserror::Error;
 
-/// Why a text is no point in time.
+/// The reason why a text is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TimeError {
-    /// It is of none of the forms.
+    /// The text has none of the forms.
     #[error(
         "invalid time {text:?}: expected a date and a time such as `2024-03-05 10:11:12`, `2024-03-05T10:11:12Z`, \
          `10:11` or `yesterday`, a time before now such as `2h` or `2 hours ago`, or seconds since 1970 such as \
          `@1709633472`"
     )]
     Form {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// It is a number, of which it is not clear what it counts.
+    /// The text is a number without a unit.
     #[error("invalid time {text:?}: a number needs a unit, as in `{text}min`, or an `@` if it is seconds since 1970")]
     Number {
-        /// What was given.
+        /// The text.
         text: String,
     },
-    /// It has a unit of time that does not exist.
+    /// The text has an unknown unit of time.
     #[error(
         "invalid time {text:?}: {unit:?} is no unit of time; expected one of `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M` \
          (months) and `y`, as in `1h30m`"
     )]
     Unit {
-        /// What was given.
+        /// The text.
         text: String,
-        /// The unit in it.
+        /// The unknown unit.
         unit: String,
     },
-    /// It has a time zone that is not known.
+    /// The text has an unknown time zone.
     #[error(
         "invalid time {text:?}: the time zone {zone:?} is not known here; expected `UTC`, an offset such as `+02:00`, or a \
          name such as `Europe/Berlin`, for which the system's time zone database must be installed"
     )]
     Zone {
-        /// What was given.
+        /// The text.
         text: String,
-        /// The zone in it.
+        /// The unknown zone.
         zone: String,
     },
-    /// It names a day of the week that the date does not fall on.
+    /// The day of the week does not match the date.
     #[error("invalid time {text:?}: that day is a {weekday:?}; correct the day of the week or leave it out")]
     Weekday {
-        /// What was given.
+        /// The text.
         text: String,
-        /// What the date falls on.
+        /// The day on which the date falls.
         weekday: Weekday,
     },
-    /// It is before 1970 or after the year 9999.
+    /// The time is before 1970 or after the year 9999.
     #[error("invalid time {text:?}: it is out of range; expected a time from 1970 to 9999, such as `2024-03-05`")]
     Range {
-        /// What was given.
+        /// The text.
         text: String,
     },
 }
 
-/// Reads a point in time, in microseconds since 1970. What is relative counts from `now`, and what names no zone is in
-/// the zone of `now`. Digits beyond the microsecond are rounded.
+/// Parses a time into microseconds since 1970. Relative times refer to `now`; times without a zone are in the zone of
+/// `now`. Digits beyond the microsecond are rounded.
 ///
 /// # Errors
 ///
-/// Fails when the text is of none of the forms above, or out of range.
+/// Fails if the text has none of the forms above, or the time is out of range.
 pub fn parse(text: &str, now: &Zoned) -> Result<u64, TimeError> {
     parse_with(text, now, |name| TimeZone::get(name).ok())
 }
 
-/// [`parse`] with the time zones that `zones` knows by name.
+/// Parses a time as [`parse`] does, with the named zones from `zones`.
 fn parse_with(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, TimeError> {
     parse_any_form(text.trim(), now, zones).map_err(|flaw| {
         let text = text.to_owned();
@@ -125,7 +125,7 @@ fn parse_any_form(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZo
     let micros = if text == "now" {
         Some(present)
     } else if let Some(seconds) = text.strip_prefix('@') {
-        // With units it would be a span since 1970, which nobody means.
+        // Units here would mean a span since 1970, which nobody intends.
         let plain = seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         if plain { Some(parse_span(seconds, SECOND)?) } else { None }
     } else if let Some(text) = text.strip_prefix('-').or(text.strip_suffix(" ago")) {
@@ -144,7 +144,7 @@ fn parse_any_form(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZo
 
 const SECOND: Option<u64> = Some(1_000_000);
 
-/// The length of a unit of time in microseconds.
+/// Returns the length of a unit in microseconds.
 fn unit_micros(name: &str) -> Option<u64> {
     Some(match name {
         "us" | "\u{b5}s" | "\u{3bc}s" | "usec" => 1,
@@ -160,13 +160,13 @@ fn unit_micros(name: &str) -> Option<u64> {
     })
 }
 
-/// A length of time in microseconds, such as `90`, which is in seconds, `500ms` or `1h 30min` (systemd.time(7)).
+/// Parses a duration into microseconds, such as `90` (seconds), `500ms` or `1h 30min` (systemd.time(7)).
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<u64> {
     parse_span(text, Some(1_000_000)).ok()
 }
 
-/// A span of time in microseconds: numbers with units, added up. `default` is the unit of a number that has none.
+/// Parses a sum of numbers with units into microseconds. `default` is the unit of a number without one.
 fn parse_span(text: &str, default: Option<u64>) -> Result<u64, Problem> {
     let mut rest = text.trim_start();
     let mut total = 0_u64;
@@ -200,12 +200,12 @@ fn parse_span(text: &str, default: Option<u64>) -> Result<u64, Problem> {
     Ok(total)
 }
 
-/// What fits at the beginning, and the rest.
+/// Splits a text after the leading characters that fit.
 fn split_while(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !fits(c)).unwrap_or(text.len()))
 }
 
-/// A date, a time or both, in a zone; none if it is something else.
+/// Parses a date, a time or both, with an optional zone. Returns `None` for anything else.
 fn parse_calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<Option<u64>, Problem> {
     let (text, zone) = take_zone(text, now, zones)?;
     let today = now.with_time_zone(zone.clone()).date();
@@ -234,7 +234,7 @@ fn parse_calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZo
     u64::try_from(micros).map(Some).map_err(|_| Problem::Range)
 }
 
-/// A date of `year`, if it names none. Years of two digits are those from 1969 to 2068, as in systemd.
+/// Parses a date; `year` is the default. Two-digit years stand for 1969 to 2068, as in systemd.
 fn parse_date(text: &str, year: i16) -> Option<Date> {
     let full = |format| BrokenDownTime::parse(format, text).ok()?.to_date().ok();
     full("%y-%m-%d").or_else(|| full("%Y-%m-%d")).or_else(|| {
@@ -243,7 +243,7 @@ fn parse_date(text: &str, year: i16) -> Option<Date> {
     })
 }
 
-/// The day of the week before a date or time, and the rest.
+/// Splits off a leading day of the week.
 fn take_weekday(text: &str) -> (Option<Weekday>, &str) {
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let (word, rest) = split_while(text, char::is_alphabetic);
@@ -256,7 +256,7 @@ fn take_weekday(text: &str) -> (Option<Weekday>, &str) {
     }
 }
 
-/// What stands before the zone, and the zone: that of `now` if none is named.
+/// Splits off a trailing zone; the zone of `now` is the default.
 fn take_zone<'t>(
     text: &'t str,
     now: &Zoned,
@@ -270,7 +270,7 @@ fn take_zone<'t>(
         let found = parse_offset(word).or_else(|| local_abbreviation(word, now)).or_else(|| zones(word));
         return found.map(|zone| (before, zone)).ok_or_else(|| Problem::Zone(word.to_owned()));
     }
-    // Right behind the time, where the hyphens of a date do not come.
+    // An offset directly after the time, where no hyphen of a date can be.
     if let Some(colon) = text.find(':') {
         let (_, time) = text.split_at(colon);
         if let Some(at) = time.find(['+', '-', 'Z', 'z']) {
@@ -281,7 +281,7 @@ fn take_zone<'t>(
     Ok((text, now.time_zone().clone()))
 }
 
-/// The zone of `UTC`, `Z`, `+02:00`, `+0200` or `+02`.
+/// Parses a zone of the form `UTC`, `Z`, `+02:00`, `+0200` or `+02`.
 fn parse_offset(word: &str) -> Option<TimeZone> {
     if word.eq_ignore_ascii_case("UTC") || word.eq_ignore_ascii_case("Z") {
         return Some(TimeZone::UTC);
@@ -290,8 +290,8 @@ fn parse_offset(word: &str) -> Option<TimeZone> {
     Some(TimeZone::fixed(parts.offset()?))
 }
 
-/// The zone of a name that the local zone has or lately had for its time, such as CET and CEST. It holds for dates of the
-/// other half of the year too.
+/// Returns the zone of an abbreviation that the local zone uses or recently used, such as CET and CEST. The
+/// abbreviation also applies to dates in the other half of the year.
 fn local_abbreviation(word: &str, now: &Zoned) -> Option<TimeZone> {
     let zone = now.time_zone();
     let present = zone.to_offset_info(now.timestamp());

@@ -1,4 +1,4 @@
-//! The values of options, each with its one check: what the flag, the variable and the key have in common.
+//! Typed option values, each with one check for flag, variable and key.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use kata_records::component::Component;
 use kata_records::split;
 use kata_records::tag::{Placeholder, Template};
 
-/// When the text format uses colors.
+/// The use of colors in the text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal
@@ -24,7 +24,7 @@ pub enum ColorChoice {
     Never,
 }
 
-/// Whether and how counters are shown.
+/// The display of counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum StatsChoice {
     /// As a table where progress is shown, else as text if standard error is a terminal
@@ -49,7 +49,7 @@ pub enum Sort {
     Time,
 }
 
-/// Whether a run says how far it is.
+/// The display of progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressChoice {
     /// On a terminal that has nothing else to show, if the size of the inputs is known
@@ -61,7 +61,7 @@ pub enum ProgressChoice {
     Never,
 }
 
-/// Who reads standard output.
+/// The program that reads standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Host {
     /// Nobody in particular
@@ -73,7 +73,7 @@ pub enum Host {
     FluentBitExec,
 }
 
-/// A regular expression that was compiled once to see that it can be.
+/// A regular expression, compiled once as a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(pub String);
 
@@ -85,7 +85,7 @@ impl FromStr for Pattern {
             Ok(_) if !text.is_empty() => Ok(Pattern(text.to_owned())),
             Ok(_) => Err("expected a regular expression, not nothing".to_owned()),
             Err(error) => {
-                // The whole message quotes the expression and points into it, over several lines.
+                // The full message quotes the expression and marks a place in it, over several lines.
                 let error = error.to_string();
                 let cause = error.lines().last().unwrap_or_default().trim();
                 Err(format!("expected a regular expression: {}", cause.strip_prefix("error: ").unwrap_or(cause)))
@@ -109,7 +109,7 @@ impl FromStr for Size {
     }
 }
 
-/// A number of bytes; K, M and G count in 1024.
+/// Parses a number of bytes; K, M and G are powers of 1024.
 fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -123,7 +123,7 @@ fn parse_bytes(text: &str) -> Option<u64> {
     number.parse().ok().and_then(|number: u64| number.checked_mul(factor))
 }
 
-/// The most bytes that a record may have; none for an empty text.
+/// The size limit of a record; `None` for an empty text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxRecord(pub Option<usize>);
 
@@ -141,7 +141,7 @@ impl FromStr for MaxRecord {
     }
 }
 
-/// How many bytes are delivered at once.
+/// The number of bytes delivered at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSize(pub usize);
 
@@ -156,7 +156,7 @@ impl FromStr for BatchSize {
     }
 }
 
-/// How many bytes a syslog message has at most; none where that depends on the way to the server.
+/// The size limit of a syslog message; `None` depends on the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyslogMax(pub Option<usize>);
 
@@ -174,7 +174,7 @@ impl FromStr for SyslogMax {
     }
 }
 
-/// A private enterprise number, as IANA gives them.
+/// A private enterprise number, assigned by IANA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enterprise(pub u32);
 
@@ -187,7 +187,7 @@ impl FromStr for Enterprise {
     }
 }
 
-/// Room on a disk.
+/// A number of bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room(pub u64);
 
@@ -200,7 +200,7 @@ impl FromStr for Room {
     }
 }
 
-/// Memory.
+/// A number of bytes in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory(pub usize);
 
@@ -214,7 +214,7 @@ impl FromStr for Memory {
     }
 }
 
-/// A length of time.
+/// A duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -230,7 +230,7 @@ impl FromStr for Span {
     }
 }
 
-/// A length of time; none for an empty text.
+/// A duration; `None` for an empty text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience(pub Option<Duration>);
 
@@ -242,7 +242,7 @@ impl FromStr for Patience {
     }
 }
 
-/// Where to listen; none for an empty text.
+/// An address to listen on; `None` for an empty text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen(pub Option<SocketAddr>);
 
@@ -255,7 +255,7 @@ impl FromStr for Listen {
     }
 }
 
-/// A time, in microseconds since 1970; none for an empty text. What is relative is so to the time when it is read.
+/// A time in microseconds since 1970; `None` for an empty text. Relative times refer to the time of parsing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub Option<u64>);
 
@@ -272,7 +272,7 @@ impl FromStr for Moment {
     }
 }
 
-/// A boot; none for an empty text.
+/// A boot; `None` for an empty text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootName(pub Option<Boot>);
 
@@ -294,7 +294,7 @@ impl FromStr for BootName {
     }
 }
 
-/// The cursor of an entry; none for an empty text.
+/// The cursor of an entry; `None` for an empty text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct After(pub Option<Cursor>);
 
@@ -306,14 +306,14 @@ impl FromStr for After {
     }
 }
 
-/// How many entries, the last ones.
+/// The number of last entries to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lines {
-    /// It depends on whether and from where on the journal is followed.
+    /// The default, which depends on following and on the range.
     Auto,
-    /// All.
+    /// All entries.
     All,
-    /// So many.
+    /// The last entries, this many.
     Last(usize),
 }
 
@@ -329,7 +329,7 @@ impl FromStr for Lines {
     }
 }
 
-/// A number of threads; 0 stands for as many as there are cores, and none for what the inputs make best.
+/// A number of threads: 0 stands for one per core, `None` for the best number for the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads(pub Option<usize>);
 
@@ -357,7 +357,7 @@ impl FromStr for Word {
     }
 }
 
-/// A component by its name.
+/// A component, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ComponentName(pub Component);
 
@@ -373,10 +373,10 @@ impl FromStr for ComponentName {
     }
 }
 
-/// Another name for a journal field.
+/// A new name for a journal field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
-    /// The name that the journal has.
+    /// The name in the journal.
     pub old: String,
     /// The name in the record.
     pub new: String,
@@ -401,7 +401,7 @@ impl FromStr for Rename {
     }
 }
 
-/// The template of a tag, with placeholders that all exist.
+/// The template of a tag; all its placeholders exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(pub String);
 
@@ -418,7 +418,7 @@ impl FromStr for Tag {
     }
 }
 
-/// How the output is split into files.
+/// The rule that splits the output into files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split(pub split::Split);
 
@@ -430,7 +430,7 @@ impl FromStr for Split {
     }
 }
 
-/// The name of the field that holds the tag; none for an empty name.
+/// The name of the tag field; `None` for an empty name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagKey(pub Option<String>);
 
@@ -446,7 +446,7 @@ impl FromStr for TagKey {
     }
 }
 
-/// A field's name in the record has to be plain, and must not be one that katalog gives.
+/// Checks that a field name is plain and not reserved by katalog.
 fn check_field_name(text: &str) -> Result<(), &'static str> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
         return Err("expected the name of a field: ASCII without spaces, quotes and backslashes");

@@ -1,6 +1,6 @@
-//! The words of enums that other crates declare, as values of flags, variables and keys.
+//! Uses the names of enums from other crates as values of flags, variables and keys.
 //!
-//! The enums carry no derives of clap or serde; each lists its words once, in `ALL` and `name()`.
+//! Those enums derive nothing from clap or serde; each lists its names once, in `ALL` and `name()`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,15 +9,15 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Deserialize as _;
 use serde::de::{Deserializer, Error as _};
 
-/// An enum whose values have words.
+/// An enum whose values have names.
 pub(crate) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'static {
     /// Every value that a user can choose.
     const EVERY: &'static [Self];
 
-    /// Returns the word for this value.
+    /// Returns the name of this value.
     fn word(self) -> &'static str;
 
-    /// Returns a line of help; empty where the word says enough.
+    /// Returns a line of help; empty if the name explains enough.
     fn help(self) -> &'static str;
 }
 
@@ -52,7 +52,7 @@ words!(
     log_clients::syslog::Framing,
 );
 
-/// Returns the parser of a flag whose values are the words of an enum.
+/// Returns the parser of a flag whose values are the names of an enum.
 pub(crate) fn words<T: FromStr<Err: fmt::Display> + Words>() -> impl TypedValueParser<Value = T> {
     let possible = T::EVERY.iter().map(|value| {
         let possible = PossibleValue::new(value.word());
@@ -61,7 +61,7 @@ pub(crate) fn words<T: FromStr<Err: fmt::Display> + Words>() -> impl TypedValueP
     PossibleValuesParser::new(possible).try_map(|word| word.parse::<T>().map_err(|error| error.to_string()))
 }
 
-/// Reads a key whose values are the words of an enum.
+/// Reads a key whose values are the names of an enum.
 pub(super) fn word<'de, D: Deserializer<'de>, T: Words>(deserializer: D) -> Result<Option<T>, D::Error> {
     String::deserialize(deserializer)?.parse().map(Some).map_err(|error: T::Err| D::Error::custom(error))
 }

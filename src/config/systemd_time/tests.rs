@@ -9,7 +9,7 @@ fn central_europe() -> TimeZone {
     TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
 }
 
-/// Knows two zones, whether or not a database is installed.
+/// Parses a time with two known zones, whether or not a zone database is installed.
 fn parse_at_now(text: &str) -> Result<u64, TimeError> {
     let now = Timestamp::from_microsecond(NOW as i64).unwrap().to_zoned(central_europe());
     parse_with(text, &now, |name| match name {
@@ -85,9 +85,9 @@ fn what_systemd_252_does_not_read_or_reads_otherwise() {
         ("2024-10-27 02:30:00 CET", 1_729_992_600),
         ("Tue, 2024-03-05", 1_709_593_200),
         ("yesterday 10:00", 1_795_165_200),
-        // Of a time that comes twice, systemd takes the second in winter.
+        // For an ambiguous time, systemd takes the second one in winter.
         ("2024-10-27 02:30:00", 1_729_989_000),
-        // The next minute for systemd.
+        // systemd takes the next minute.
         ("2024-03-05 23:59:60", 1_709_679_599),
     ] {
         assert_eq!(parse_at_now(text), Ok(seconds * 1_000_000), "{text}");
@@ -125,7 +125,7 @@ fn times_from_now() {
         ("-1h2.5s", -3_602_500_000),
         ("-1msec", -1000),
         ("-1hour5", -3605 * SECOND),
-        // Not for systemd.
+        // Forms that systemd rejects.
         ("2h", -7200 * SECOND),
         ("2 hours", -7200 * SECOND),
         ("1h30m", -5400 * SECOND),
