@@ -1,7 +1,7 @@
-//! A directory that has no journals of its own: the with_logs below it, one after the other in the order of their names, and its
-//! journals, which are put aside until all are known. It is read as an archive of it would be.
+//! Reads a directory without journals of its own: first the logs below it, ordered by name. Its journals are set aside
+//! until all are known. A directory behaves like an archive of it.
 //!
-//! Links in it are not followed, so nothing is read twice and none leads out of it.
+//! Symbolic links are not followed, so nothing is read twice and nothing outside is read.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -16,24 +16,24 @@ use super::stream::Stream;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 
-/// How many files without a log are looked at at most before the caller is asked whether to go on.
+/// The limit of files without a log before control returns to the caller.
 const MAX_STEPS: usize = 256;
 
-/// How much of a file tells whether it is katalog's.
+/// The number of bytes searched for katalog's records.
 const HEAD: usize = 8 << 10;
 
-/// The files below a directory.
+/// A source of the files below a directory.
 pub(super) struct DirectorySource {
     root: PathBuf,
-    /// The file or directory that is output to, by device and inode: what comes out is not to go in again.
+    /// Device and inode of the output, which must not be read as input.
     output: Option<(u64, u64)>,
     settings: Settings,
     with_logs: bool,
-    /// What is yet to be looked at, the next last.
+    /// The paths still to visit; the last is next.
     pending: Vec<PathBuf>,
-    /// The file that is being read.
+    /// The file being read.
     open: Option<OpenFile>,
-    /// There was something to be read.
+    /// Something readable was found.
     found_any: bool,
     journals: Vec<Member>,
     notices: Vec<Notice>,
@@ -48,7 +48,7 @@ struct OpenFile {
 }
 
 impl DirectorySource {
-    /// Reads a directory, but nothing of what is `output`. Without `with_logs`, the journals in it only.
+    /// Reads a directory except `output`. Without `with_logs`, only journals are read.
     pub(super) fn new(root: PathBuf, output: &Path, with_logs: bool, settings: &Settings) -> DirectorySource {
         let mut source = DirectorySource {
             output: fs::metadata(output).ok().as_ref().map(device_and_inode),
@@ -66,7 +66,7 @@ impl DirectorySource {
         source
     }
 
-    /// Has the files of a directory looked at next.
+    /// Queues the entries of a directory to be visited next.
     fn list(&mut self, directory: &Path) {
         let read = |entries: fs::ReadDir| entries.map(|entry| entry.map(|entry| entry.path())).collect();
         match fs::read_dir(directory).and_then(read) {
@@ -84,7 +84,7 @@ impl DirectorySource {
         self.notices.push(Notice::Failed(error));
     }
 
-    /// Looks at what comes next. False where nothing does.
+    /// Visits the next path. Returns `false` at the end.
     fn advance(&mut self) -> bool {
         let Some(path) = self.pending.pop() else { return false };
         match fs::symlink_metadata(&path) {
@@ -92,14 +92,14 @@ impl DirectorySource {
             Ok(metadata) if metadata.is_dir() => self.list(&path),
             Ok(metadata) if metadata.is_file() => self.open_file(path, metadata.len()),
             Ok(_) => {}
-            // It has just gone.
+            // The file was deleted meanwhile.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => self.report(SourceError::Open { input: Input::File(path), cause }),
         }
         true
     }
 
-    /// Opens a file, whatever it is: what it begins with tells journals and archives from all others, and the name with_logs.
+    /// Opens a file. Its content identifies journals and archives; its name identifies logs.
     fn open_file(&mut self, path: PathBuf, length: u64) {
         let below = path.strip_prefix(&self.root).unwrap_or(&path);
         let within = Path::new(self.root.file_name().unwrap_or_default()).join(below);
@@ -123,7 +123,7 @@ impl DirectorySource {
         }
     }
 
-    /// Takes note of what cannot be read, if the name says that it should be.
+    /// Reports an unreadable file if its name marks a log or journal; otherwise the file is passed over.
     fn report_if_expected(&mut self, input: &Input, class: PathClass, error: SourceError) {
         if (class.is_log || class.is_journal) && !matches!(error, SourceError::NoJournal { .. }) {
             self.report(error);
@@ -133,7 +133,7 @@ impl DirectorySource {
     }
 }
 
-/// Whether records of katalog's stand there: what an earlier run wrote is not to be read with what it was made of.
+/// Returns whether a file holds katalog's records: the output of an earlier run must not be read with its input.
 fn holds_records(file: &Extent) -> bool {
     let mut head = [0; HEAD];
     file.read_at(&mut head, 0).is_ok_and(|len| memmem::find(&head[..len], b"\"kata_component\":\"").is_some())

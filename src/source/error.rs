@@ -1,5 +1,4 @@
-//! What can go wrong with an input as a whole, as messages that say what to do. It has nothing on the contents of
-//! entries: those are flaws, not errors.
+//! Errors of whole inputs, as messages that say what to do. Problems inside entries are flaws, not errors.
 
 use std::io;
 
@@ -9,7 +8,7 @@ use super::codec::{Codec, Fault};
 use super::open::Input;
 use crate::exit::Exit;
 
-/// Why an input could not be opened or read on. The messages hold their causes, so none is a `source()` as well.
+/// The reason why an input could not be opened or read. Messages include their causes, so no error has a `source()`.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -18,10 +17,10 @@ pub enum SourceError {
     Open {
         /// The input.
         input: Input,
-        /// What the system said.
+        /// The error from the system.
         cause: io::Error,
     },
-    /// The input is a directory without anything to read.
+    /// The directory holds no readable input.
     #[error(
         "failed to read {}: it is a directory, and there are no journals in it and no files that are logs by their names; \
          name the files that are to be read",
@@ -46,12 +45,12 @@ pub enum SourceError {
     JournalAccess {
         /// The input.
         input: Input,
-        /// What could not be read, why, and what to do.
+        /// The path, the reason and the remedy.
         message: String,
-        /// What the system said.
+        /// The kind of the system error.
         kind: io::ErrorKind,
     },
-    /// Journals are to be followed with libsystemd.
+    /// A journal cannot be followed through libsystemd.
     #[error("--follow cannot be used with --journal-backend libsystemd: journals are followed natively")]
     FollowedByLibsystemd,
     /// This machine has no journal.
@@ -60,15 +59,15 @@ pub enum SourceError {
          directories that are to be read, or another --namespace"
     )]
     NoMachineJournal,
-    /// A file is no journal file that can be read.
+    /// The file is not a readable journal.
     #[error("failed to read {}: {cause}", .input.quoted())]
     JournalRefused {
         /// The input.
         input: Input,
-        /// Why.
+        /// The reason.
         cause: String,
     },
-    /// The input is a journal that is to be read through libsystemd, which was left out of this build.
+    /// A journal must be read through libsystemd, which this build leaves out.
     #[error(
         "failed to read {}: it is to be read through libsystemd, which this build leaves out; build katalog with the cargo \
          feature `libsystemd`, or leave out --journal-backend to have katalog itself read it",
@@ -78,7 +77,7 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
-    /// Entries of a journal are asked for, and the input is none.
+    /// The input is not a journal, but the output format shows only journal entries.
     #[error(
         "failed to read {}: it is no journal file, and --format export and journal-json only show those; leave --format \
          out to have it read as a log",
@@ -88,7 +87,7 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
-    /// An input is to be followed beside another one.
+    /// An input cannot be followed beside another one.
     #[error(
         "cannot follow {} beside the other inputs: what is followed has no end; journals, log files and pipes need a \
          katalog each",
@@ -98,7 +97,7 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
-    /// An input is to be followed or to be gone on with, and is an archive.
+    /// An archive cannot be followed or resumed.
     #[error(
         "cannot follow or go on with {}: it is an archive, which is read once, as a whole; leave out --follow and --once",
         .input.quoted()
@@ -112,12 +111,12 @@ pub enum SourceError {
     Archive {
         /// The archive.
         input: Input,
-        /// How many bytes came before, after decompression.
+        /// The number of decompressed bytes before the error.
         offset: u64,
-        /// What is wrong.
+        /// The problem.
         cause: &'static str,
     },
-    /// There is no place for a journal that has to be unpacked to be read.
+    /// A journal could not be unpacked, because there is no space for it.
     #[error(
         "failed to unpack {}: {cause}; compressed journals are unpacked in {}, another directory can be named by TMPDIR",
         .input.quoted(), std::env::temp_dir().display()
@@ -125,10 +124,10 @@ pub enum SourceError {
     Unpack {
         /// The input.
         input: Input,
-        /// What the system said.
+        /// The error from the system.
         cause: io::Error,
     },
-    /// A compressed journal has more in it than any that was written by journald.
+    /// A compressed journal unpacks to more bytes than journald ever writes.
     #[error(
         "failed to unpack {}: what is unpacked has more than {most} bytes, which is {} times what it was made of, or a \
          GiB; if that is right, decompress it and name what comes out",
@@ -140,14 +139,14 @@ pub enum SourceError {
         /// The limit in bytes.
         most: u64,
     },
-    /// Reading failed on the way.
+    /// Reading failed.
     #[error("failed to read {} at offset {offset}: {cause}", .input.quoted())]
     Read {
         /// The input.
         input: Input,
-        /// How many bytes came before, after decompression.
+        /// The number of decompressed bytes before the error.
         offset: u64,
-        /// What the system said.
+        /// The error from the system.
         cause: io::Error,
     },
     /// The compressed data is damaged or incomplete.
@@ -159,14 +158,14 @@ pub enum SourceError {
     Damaged {
         /// The input.
         input: Input,
-        /// How it is compressed.
+        /// The compression format.
         codec: Codec,
-        /// How many bytes came before, after decompression.
+        /// The number of decompressed bytes before the damage.
         offset: u64,
-        /// What the decoder said.
+        /// The error from the decoder.
         cause: io::Error,
     },
-    /// The input is compressed, and its codec was left out of this build.
+    /// The input is compressed with a codec that this build leaves out.
     #[error(
         "failed to read {}: it is compressed with {codec}, which this build leaves out; build katalog with the cargo \
          feature `{}`, or run `{} -dc {} | katalog`",
@@ -175,13 +174,13 @@ pub enum SourceError {
     MissingCodec {
         /// The input.
         input: Input,
-        /// How it is compressed.
+        /// The compression format.
         codec: Codec,
     },
 }
 
 impl SourceError {
-    /// Why an input cannot be read on, of which `offset` bytes were read after decompression.
+    /// Converts a fault after `offset` decompressed bytes into an error.
     pub(super) fn of(fault: Fault, input: Input, offset: u64) -> SourceError {
         match fault {
             Fault::Io(cause) if cause.kind() == io::ErrorKind::IsADirectory => SourceError::Directory { input },

@@ -1,8 +1,8 @@
-//! One entry of the Journal Export Format while it is being read: finds its end, and keeps it within its limits and
-//! readable. It does not decode fields; that is the parser's work.
+//! Reads one entry of the Journal Export Format: finds its end and keeps it within its limits. The parser decodes the
+//! fields later.
 //!
-//! Fields that are too long are cut in place: what is kept of the entry is one run of bytes in the arena, and what
-//! comes after a cut moves up to it. So an entry never takes more room than its limits allow.
+//! Oversized fields are cut in place, and the bytes after a cut move up. So the kept bytes of an entry are contiguous
+//! in the arena and never exceed the limits.
 
 use memchr::memchr;
 
@@ -10,14 +10,14 @@ use kata_records::entry::{Frame, Framing, Home};
 
 /// The longest field name, as in systemd.
 const MAX_NAME: usize = 64;
-/// The largest value that systemd writes (`DATA_SIZE_MAX`). A length beyond it was never a length.
+/// The largest value that systemd writes (`DATA_SIZE_MAX`). A greater length is damage.
 const MAX_DATA: u64 = 768 << 20;
-/// The length of binary data, before the data.
+/// The size of the length before binary data.
 const LENGTH_SIZE: usize = 8;
-/// How many times the limit of one field an entry may have.
+/// The size limit of an entry, as a multiple of the limit of one field.
 const MAX_FIELDS: usize = 4;
 
-/// For each byte whether a field name may hold it. Looked up, because each field asks for each byte of its name.
+/// The bytes allowed in field names. A table, because it is consulted for every byte of every name.
 static IN_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -28,52 +28,52 @@ static IN_NAME: [bool; 256] = {
     table
 };
 
-/// What became of an entry when the bytes at hand were used up, or before.
+/// The state of an entry after the available bytes were used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// It goes on in bytes that are not there yet.
+    /// The entry continues in bytes that are not available yet.
     Wait,
-    /// It is over, regularly or not. What is not framed yet belongs to something else.
+    /// The entry ended, regularly or not. The remaining bytes belong to something else.
     Ended,
 }
 
-/// What a field line is, judged by no more than its first 65 bytes.
+/// The kind of a field line. Its first 65 bytes decide.
 enum FieldLine {
     /// `NAME=value`.
     Text { name: usize },
-    /// `NAME`, then a length and that many bytes.
+    /// `NAME`, then a length and binary data of that length.
     Binary { name: usize },
-    /// The blank line behind the last field.
+    /// The blank line that ends the entry.
     Blank,
-    /// Nothing that the format knows.
+    /// A line outside the format.
     Malformed,
-    /// More bytes decide.
+    /// More bytes are needed to decide.
     Unclear,
 }
 
-/// What has to be passed over before the next field.
+/// The bytes to skip before the next field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skip {
     Nothing,
-    /// Bytes up to and with a line end.
+    /// Bytes up to and including a line end.
     Line,
-    /// That many bytes of data.
+    /// A number of data bytes.
     Data(u64),
-    /// The line end behind data.
+    /// The line end after binary data.
     LineEnd,
 }
 
-/// An entry whose end was not seen yet. Positions are positions in the arena.
+/// An entry whose end is not known yet. Positions refer to the arena.
 #[derive(Debug)]
 pub(super) struct OpenEntry {
-    /// Where the entry's kept bytes begin.
+    /// The beginning of the kept bytes.
     pub(super) start: usize,
-    /// Where they end.
+    /// The end of the kept bytes.
     pub(super) kept: usize,
-    /// Where it begins in the input.
+    /// The offset of the entry in the input.
     pub(super) offset: u64,
     truncated: bool,
-    /// A field did not fit, so no later one is kept either: an entry with holes would be harder to explain.
+    /// A field did not fit. Later fields are dropped too, because an entry with gaps would be harder to explain.
     full: bool,
     skip: Skip,
 }
@@ -83,13 +83,13 @@ impl OpenEntry {
         Self { start, kept: start, offset, truncated: false, full: false, skip: Skip::Nothing }
     }
 
-    /// Takes into account that all bytes now stand `distance` further to the front.
+    /// Adjusts positions after all bytes moved `distance` toward the front.
     pub(super) fn rebase(&mut self, distance: usize) {
         self.start -= distance;
         self.kept -= distance;
     }
 
-    /// The entry as far as it is kept.
+    /// Returns the frame of the kept bytes.
     pub(super) fn frame(&self, unfinished: bool) -> Frame {
         Frame {
             offset: self.offset,
@@ -102,10 +102,10 @@ impl OpenEntry {
         }
     }
 
-    /// Takes in the fields that are complete in `input` from `at` on. `searched` bytes there hold no line end.
+    /// Takes in the complete fields of `input` from `at` on. The first `searched` bytes hold no line end.
     ///
-    /// In a stream that may hold anything (`mixed`), what cannot be a field ends the entry and is left in the input, to
-    /// be framed anew. Otherwise it is kept, for want of anything else that it could be.
+    /// In a `mixed` stream, an invalid field ends the entry and stays in the input, to be framed anew. Otherwise it is
+    /// kept, because it can be nothing else.
     pub(super) fn advance(
         &mut self,
         input: &mut [u8],
@@ -171,7 +171,7 @@ impl OpenEntry {
         }
     }
 
-    /// Takes in one line whose value begins after `prefix` bytes. `None` is the next field.
+    /// Takes in one line whose value begins after `prefix` bytes. `None` continues with the next field.
     fn text(
         &mut self,
         input: &mut [u8],
@@ -195,7 +195,7 @@ impl OpenEntry {
             None => most,
             Some(len) => len.min(most),
         };
-        // A line that is cut has at least one byte behind the cut, so there is room for the line end.
+        // A cut line has at least one byte after the cut, so there is space for the line end.
         if self.fits(len + 1, max_line) {
             self.keep(input, *at, len);
             input[self.kept] = b'\n';
@@ -215,7 +215,7 @@ impl OpenEntry {
         None
     }
 
-    /// Takes in one field with binary data. `None` is the next field.
+    /// Takes in one binary field. `None` continues with the next field.
     fn binary(
         &mut self,
         input: &mut [u8],
@@ -233,7 +233,7 @@ impl OpenEntry {
         if stated > MAX_DATA {
             return self.damaged(input, at, searched, max_line, mixed);
         }
-        // At most `MAX_DATA`, so it fits.
+        // At most `MAX_DATA`, so the cast is safe.
         let len = stated as usize;
         let kept = len.min(max_line);
         if !self.fits(data + kept + 1, max_line) {
@@ -241,7 +241,7 @@ impl OpenEntry {
             self.skip = Skip::Data(stated);
             return None;
         }
-        // Either way one byte behind what is kept: the line end, or one of the data that gives its place to one.
+        // One byte more than kept: the line end, or a data byte that a line end replaces.
         if rest.len() < data + kept + 1 {
             return Some(Progress::Wait);
         }
@@ -266,8 +266,8 @@ impl OpenEntry {
         self.damaged(input, at, searched, max_line, mixed)
     }
 
-    /// Ends the entry before a field with binary data that cannot be one, so that its bytes are framed anew. Where they
-    /// would only begin the same entry again, the name is kept as a line, which leads on.
+    /// Ends the entry before an invalid binary field, so that its bytes are framed anew. If those bytes would only
+    /// start the entry again, the name is kept as a line instead.
     fn damaged(
         &mut self,
         input: &mut [u8],
@@ -284,8 +284,8 @@ impl OpenEntry {
         }
     }
 
-    /// Takes in what is left at the end of the input, in `arena[at..filled]`; one byte behind it is free. Returns where
-    /// the bytes begin that do not belong to the entry.
+    /// Takes in the end of the input, `arena[at..filled]`; one byte after it is free. Returns the position of the first
+    /// byte that does not belong to the entry.
     pub(super) fn finish(&mut self, arena: &mut [u8], at: usize, filled: usize, max_line: usize, mixed: bool) -> usize {
         let rest = &arena[at..filled];
         if rest.is_empty() || self.skip != Skip::Nothing {
@@ -294,7 +294,7 @@ impl OpenEntry {
         let name = match classify_field(rest) {
             FieldLine::Binary { name } if stated_length(rest, name).is_some() => Some(name),
             FieldLine::Text { .. } => None,
-            // In a mixed stream this is as likely the line that came after an entry without an end.
+            // In a mixed stream, this is just as likely a line after an entry without an end.
             _ if mixed => return at,
             _ => None,
         };
@@ -311,14 +311,14 @@ impl OpenEntry {
         filled
     }
 
-    /// Whether a field of `len` bytes still fits; if not, the entry is full.
+    /// Returns whether a field of `len` bytes fits. If not, marks the entry as full.
     fn fits(&mut self, len: usize, max_line: usize) -> bool {
         self.full |= self.kept - self.start + len > MAX_FIELDS * max_line;
         self.truncated |= self.full;
         !self.full
     }
 
-    /// Appends `len` bytes from `at` on to what is kept.
+    /// Appends `len` bytes at `at` to the kept bytes.
     fn keep(&mut self, input: &mut [u8], at: usize, len: usize) {
         if self.kept != at {
             input.copy_within(at..at + len, self.kept);
@@ -326,14 +326,14 @@ impl OpenEntry {
         self.kept += len;
     }
 
-    /// Writes the length of the data into the binary field that ends what is kept and is `field` bytes long.
+    /// Rewrites the data length in the last kept field, a binary field of `field` bytes.
     fn restate(&self, input: &mut [u8], field: usize, name: usize, len: usize) {
         let length = self.kept - field + name + 1;
         input[length..length + LENGTH_SIZE].copy_from_slice(&(len as u64).to_le_bytes());
     }
 }
 
-/// What the field line at the start of `rest` is.
+/// Classifies the field line at the start of `rest`.
 fn classify_field(rest: &[u8]) -> FieldLine {
     let name = rest.iter().take(MAX_NAME + 1).position(|byte| !IN_NAME[usize::from(*byte)]);
     match name {
@@ -349,7 +349,7 @@ fn classify_field(rest: &[u8]) -> FieldLine {
     }
 }
 
-/// The length that stands behind a name of `name` bytes, where all of it is there.
+/// Returns the length stated after a name of `name` bytes, if it is complete.
 fn stated_length(rest: &[u8], name: usize) -> Option<u64> {
     let bytes = rest.get(name + 1..)?.first_chunk::<LENGTH_SIZE>()?;
     Some(u64::from_le_bytes(*bytes))

@@ -1,8 +1,8 @@
-//! Cuts the arena into entries: finds line ends, skips what is too long, and hands export entries and the parts of
-//! container log lines to those who know them. It reads no input and owns no bytes; it only says where entries are.
+//! Cuts the arena into entries: finds line ends, skips oversized lines, and passes export entries and container lines
+//! to their own modules. It reads no input and owns no bytes; it only produces positions.
 //!
-//! What it emits depends on the input and its settings alone, never on where the reads cut the input. So each decision
-//! waits for the bytes it needs, and none looks further.
+//! The result depends on the input and its settings alone, never on how reads cut the input. So each decision waits for
+//! the bytes it needs and looks no further.
 
 use memchr::{memchr, memchr_iter};
 
@@ -11,52 +11,53 @@ use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
 use super::{InputFormat, Settings};
 use kata_records::entry::{Batch, Frame, Framing, Home};
 
-/// The largest value that the limits are taken at, so that positions in a batch fit 32 bits.
+/// The upper bound of all limits, so that positions in a batch fit 32 bits.
 const MAX_LIMIT: usize = 256 << 20;
-/// How an export entry begins in a stream that may hold anything: with its cursor, or without one with its time.
+/// The first bytes of an export entry in a stream that may hold anything. An entry begins with its cursor, or else with
+/// its time.
 const EXPORT_STARTS: [&[u8]; 2] = [b"__CURSOR=", b"__REALTIME_TIMESTAMP="];
-/// How many bytes a line must have before its beginning can be judged.
+/// The line length from which the beginning of a line can be recognized.
 const MIN_RECOGNIZABLE: usize = 32;
 
-/// What an entry may begin with, besides a line that stands for itself.
+/// The rule that decides where export entries begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exports {
     Never,
-    /// Where a line begins like one.
+    /// At a line that looks like one.
     Recognized,
-    /// Everywhere but in a blank line.
+    /// At any line that is not blank.
     Always,
 }
 
 enum State {
-    /// At the start of a line that belongs to no entry yet.
+    /// At the start of a line outside any entry.
     Line,
-    /// In the rest of a line that was too long. Before it, all input up to this offset was settled.
+    /// In the rest of an oversized line. Holds the resume offset from before the line.
     SkipLine(u64),
     /// In an export entry.
     Export(OpenEntry),
 }
 
-/// The framing of one input, carried from batch to batch.
+/// The framing state of one input, carried from batch to batch.
 pub(super) struct Framer {
     max_line: usize,
     exports: Exports,
     cri: bool,
     docker: bool,
-    /// For each byte whether a line that begins with it can be more than a plain line: one look decides for most.
+    /// The first bytes of lines that may be more than plain lines. One lookup settles most lines.
     special: [bool; 256],
     state: State,
     joiner: PartJoiner,
-    /// The first byte of the arena that is not framed yet.
+    /// The position of the first unframed byte in the arena.
     at: usize,
-    /// How many bytes from there on are known to hold no line end.
+    /// The number of bytes from there that hold no line end.
     searched: usize,
-    /// What to add to a position in the unframed part of the arena for its offset in the input. It wraps.
+    /// The difference between input offsets and arena positions in the unframed part. It wraps.
     base: u64,
 }
 
 impl Framer {
-    /// A framer for an input that is read from this offset on.
+    /// Creates a framer for an input read from an offset on.
     pub(super) fn new(settings: &Settings, offset: u64) -> Self {
         let format = settings.input_format;
         let auto = format == InputFormat::Auto;
@@ -89,12 +90,12 @@ impl Framer {
         }
     }
 
-    /// The longest line that is kept whole.
+    /// Returns the length limit of a line.
     pub(super) fn max_line(&self) -> usize {
         self.max_line
     }
 
-    /// Frames everything complete between what is framed and the end of the arena's input.
+    /// Frames everything complete in the unframed part of the arena.
     pub(super) fn scan(&mut self, batch: &mut Batch) {
         loop {
             let more = match &self.state {
@@ -109,7 +110,7 @@ impl Framer {
         self.close_gap(batch);
     }
 
-    /// Frames what is left at the end of the input. `damaged` says that the input did not end there by itself.
+    /// Frames the rest at the end of the input. `damaged` says that the input did not end there by itself.
     pub(super) fn finish(&mut self, batch: &mut Batch, damaged: bool) {
         loop {
             self.scan(batch);
@@ -128,7 +129,7 @@ impl Framer {
                     self.searched = 0;
                 }
                 State::Export(entry) => {
-                    // One byte more than there is input, for a line end.
+                    // One extra byte, for a line end.
                     batch.room(1);
                     let auto = self.exports == Exports::Recognized;
                     self.at = entry.finish(&mut batch.arena, self.at, batch.filled, self.max_line, auto);
@@ -143,7 +144,7 @@ impl Framer {
         self.joiner.flush(&mut JoinedLines { side, frames });
     }
 
-    /// Where the bytes begin that belong to no framed entry yet.
+    /// Returns the position of the first byte that belongs to no framed entry.
     fn open(&self) -> usize {
         match &self.state {
             State::Export(entry) => entry.start,
@@ -151,19 +152,19 @@ impl Framer {
         }
     }
 
-    /// Whether the arena holds the beginning of an entry.
+    /// Returns whether the arena holds the beginning of an entry.
     pub(super) fn holds_part(&self, batch: &Batch) -> bool {
         self.open() < batch.filled
     }
 
-    /// How many bytes of input were seen, as of the end of the arena's input.
+    /// Returns the input offset of the end of the arena.
     pub(super) fn input_offset(&self, batch: &Batch) -> u64 {
         self.offset(batch.filled)
     }
 
-    /// Up to which offset all input belongs to entries that were given out whole. Another framer that begins there
-    /// gives all that this one has not given; besides, it may give again what stood between the parts of a split line,
-    /// and the line that this one is skipping the rest of.
+    /// Returns the offset up to which all input belongs to entries already returned. A framer that starts there returns
+    /// every other entry. It may also repeat lines between the parts of a split line, and an oversized line that is
+    /// being skipped.
     pub(super) fn resume_offset(&self) -> u64 {
         let open = match &self.state {
             State::Line => self.offset(self.at),
@@ -173,7 +174,7 @@ impl Framer {
         self.joiner.resume_offset().map_or(open, |oldest| oldest.min(open))
     }
 
-    /// Moves the beginning of an unfinished entry out of the batch, which then can be handed on.
+    /// Moves the beginning of an unfinished entry out of the batch, so that the batch can be returned.
     pub(super) fn detach(&mut self, batch: &Batch, carry: &mut Vec<u8>) {
         let open = self.open();
         carry.clear();
@@ -181,14 +182,14 @@ impl Framer {
         self.rebase(open);
     }
 
-    /// Puts the beginning of an unfinished entry into an empty batch.
+    /// Moves the beginning of an unfinished entry into an empty batch.
     #[expect(clippy::unused_self, reason = "the counterpart of `detach`, which left this framer ready for it")]
     pub(super) fn attach(&self, batch: &mut Batch, carry: &[u8]) {
         batch.room(carry.len()).copy_from_slice(carry);
         batch.filled = carry.len();
     }
 
-    /// Moves the beginning of an unfinished entry to the front of a batch that has no entries in its arena.
+    /// Moves the beginning of an unfinished entry to the front of a batch without entries.
     pub(super) fn compact(&mut self, batch: &mut Batch) {
         debug_assert!(batch.frames.is_empty(), "entries would be overwritten");
         let open = self.open();
@@ -197,7 +198,7 @@ impl Framer {
         self.rebase(open);
     }
 
-    /// Takes into account that all bytes from `open` on now stand that much further to the front.
+    /// Adjusts positions after the bytes from `open` on moved to the front.
     fn rebase(&mut self, open: usize) {
         self.at -= open;
         self.base = self.base.wrapping_add(open as u64);
@@ -210,16 +211,16 @@ impl Framer {
         self.base.wrapping_add(position as u64)
     }
 
-    /// Frames lines. Returns whether the state changed, that is, whether there is more to do.
+    /// Frames lines. Returns whether the state changed, so that there is more to do.
     fn lines(&mut self, batch: &mut Batch) -> bool {
         let from = self.at + self.searched;
         let mut start = self.at;
-        // The arena is not lent to the iterator for the sake of the rare lines, which need the whole batch.
+        // The iterator does not borrow the batch, because the rare special lines need all of it.
         let arena = std::mem::take(&mut batch.arena);
         let mut export = false;
         for hit in memchr_iter(b'\n', &arena[from..batch.filled]) {
             let end = from + hit;
-            // There is a byte at `start`: at least the line end.
+            // A line has at least one byte at `start`: its line end.
             if self.special[usize::from(arena[start])] {
                 if self.begins_export(&arena[start..end]) {
                     export = true;
@@ -239,7 +240,7 @@ impl Framer {
             return true;
         }
         let tail = batch.filled - start;
-        // One byte more than the limit may still turn out to be a carriage return before the line end.
+        // One byte beyond the limit may still be a carriage return before the line end.
         if tail <= (self.max_line + 1).max(MIN_RECOGNIZABLE) {
             self.searched = tail;
             return false;
@@ -249,12 +250,12 @@ impl Framer {
             return true;
         }
         let filled = batch.filled;
-        // Asked for before, because this line may be the last part of one that began earlier.
+        // Determined before the line, because the line may complete one that began earlier.
         let settled = self.resume_offset();
         self.line(batch, start, filled, false);
         self.state = State::SkipLine(settled);
         self.at = filled;
-        // The rest of the line is overwritten by what is read next.
+        // The next read overwrites the rest of the line.
         let gap = filled - (start + self.max_line);
         self.at -= gap;
         self.base = self.base.wrapping_add(gap as u64);
@@ -262,7 +263,7 @@ impl Framer {
         false
     }
 
-    /// Skips the rest of a line that was too long. Returns whether its end was found.
+    /// Skips the rest of an oversized line. Returns whether its end was found.
     fn skip_line(&mut self, batch: &mut Batch) -> bool {
         if let Some(hit) = memchr(b'\n', &batch.arena[self.at..batch.filled]) {
             self.at += hit + 1;
@@ -274,7 +275,7 @@ impl Framer {
         false
     }
 
-    /// Goes on in an export entry. Returns whether it ended.
+    /// Continues an export entry. Returns whether it ended.
     fn export(&mut self, batch: &mut Batch) -> bool {
         let State::Export(entry) = &mut self.state else {
             return false;
@@ -292,7 +293,7 @@ impl Framer {
         }
     }
 
-    /// Moves what is not framed yet up to what is kept of the open export entry, so that skipped bytes take no room.
+    /// Moves the unframed bytes up to the kept bytes of the open export entry, so that skipped bytes take no space.
     fn close_gap(&mut self, batch: &mut Batch) {
         if let State::Export(entry) = &self.state
             && entry.kept < self.at
@@ -313,7 +314,7 @@ impl Framer {
         }
     }
 
-    /// Frames one line, whatever it is, except the first of an export entry.
+    /// Frames one line of any kind except the first of an export entry.
     fn line(&mut self, batch: &mut Batch, start: usize, end: usize, unfinished: bool) {
         let arena = std::mem::take(&mut batch.arena);
         if self.special[usize::from(arena[start])] {
@@ -324,7 +325,7 @@ impl Framer {
         batch.arena = arena;
     }
 
-    /// Frames a line that stands for itself.
+    /// Frames a plain line.
     #[inline]
     fn plain(&self, frames: &mut Vec<Frame>, arena: &[u8], start: usize, end: usize, unfinished: bool) {
         let (end, truncated) = trim_line(arena, start, end, self.max_line);
@@ -339,7 +340,7 @@ impl Framer {
         });
     }
 
-    /// Frames a line that may be a part of a longer one.
+    /// Frames a line that may be part of a longer one.
     fn special_line(&mut self, batch: &mut Batch, arena: &[u8], start: usize, end: usize, unfinished: bool) {
         let (limit, truncated) = trim_line(arena, start, end, self.max_line);
         let line = ContainerLine { bytes: &arena[start..limit], offset: self.offset(start), truncated };
@@ -356,7 +357,7 @@ impl Framer {
     }
 }
 
-/// Where a line ends without its carriage return and within the limit, and whether the limit cut it.
+/// Returns the end of a line without its carriage return, cut at the limit, and whether the limit cut it.
 #[inline]
 fn trim_line(arena: &[u8], start: usize, mut end: usize, max_line: usize) -> (usize, bool) {
     if end > start && arena[end - 1] == b'\r' {
@@ -366,7 +367,7 @@ fn trim_line(arena: &[u8], start: usize, mut end: usize, max_line: usize) -> (us
     (if truncated { start + max_line } else { end }, truncated)
 }
 
-/// The size of a batch that was asked for, as far as positions of 32 bits can hold it.
+/// Returns the requested batch size, limited so that positions fit 32 bits.
 pub(super) fn block_within_limits(settings: &Settings) -> usize {
     settings.block.clamp(64, MAX_LIMIT)
 }

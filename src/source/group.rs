@@ -1,5 +1,5 @@
-//! The inputs of a conversion, one by one: each log file, and the journal files of each machine. Such a unit is read whole
-//! or begun anew, so here is also what it is known by from one run to the next.
+//! Groups inputs into sources: by kind for a run, or by file and machine for a conversion. A conversion reads each
+//! group whole or starts over, so groups have names and identities that persist between runs.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,37 +14,37 @@ use super::journal::{self, JournalSettings};
 use super::open::{self, Input};
 use kata_records::digits;
 
-/// A file as it was when it was read.
+/// The identity of a file at the time it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileIdentity {
-    /// Its path, as the user or the directory names it.
+    /// The path, as the user or the directory names it.
     pub path: String,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size: u64,
-    /// When it was changed last, in seconds since 1970 and nanoseconds.
+    /// The modification time, in seconds since 1970 and nanoseconds.
     pub modified: (i64, i64),
 }
 
-/// What is read as one source.
+/// Inputs that are read as one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// An input, read by itself.
+    /// A single input.
     Stream(Input),
-    /// A tar archive, or a directory that has no journals of its own: its logs come one after the other, and its journals in
-    /// one order behind them.
+    /// A tar archive, or a directory without journals of its own. Its logs come one after the other, then its journals
+    /// in one order.
     Archive(PathBuf),
-    /// Files and directories of journals, whose entries come in one order, and the journal of this machine if the
-    /// settings ask for it.
+    /// Files and directories of journals, read in one order. Includes the journal of this machine if the settings ask
+    /// for it.
     Journal(Vec<PathBuf>),
-    /// The same of one machine, with its id.
+    /// Journal files of one machine, with its id.
     Machine(String, Vec<PathBuf>),
-    /// Log files and patterns of their names, each of which is gone on with where an earlier run ended.
+    /// Log files and patterns, each resumed from its saved position.
     Files(Vec<PathBuf>),
 }
 
 impl Group {
-    /// Whether it is read from files, which end where they end now: nothing that is read next has to be waited for.
+    /// Returns whether the inputs are files that end at their current ends, so that reading never waits.
     #[must_use]
     pub fn ends(&self) -> bool {
         match self {
@@ -54,7 +54,7 @@ impl Group {
         }
     }
 
-    /// Its name for people.
+    /// Returns the name for users.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -69,7 +69,7 @@ impl Group {
         }
     }
 
-    /// The same with each path by itself, where the order of entries does not matter.
+    /// Splits the group into one group per path, for runs in which the order of entries does not matter.
     #[must_use]
     pub fn one_per_path(self) -> Vec<Group> {
         let each = |paths: Vec<PathBuf>, of: fn(Vec<PathBuf>) -> Group| match paths.len() {
@@ -83,7 +83,7 @@ impl Group {
         }
     }
 
-    /// What it is called in messages.
+    /// Returns the name for messages.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
@@ -94,7 +94,7 @@ impl Group {
         }
     }
 
-    /// The files that it is read from.
+    /// Returns the files that the group reads.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         match self {
@@ -104,7 +104,7 @@ impl Group {
         }
     }
 
-    /// What its files are known by; none where one of them is no file that can be read again, such as a pipe.
+    /// Returns the identity of each file, or `None` if one of them cannot be read again, such as a pipe.
     #[must_use]
     pub fn identity(&self) -> Option<Vec<FileIdentity>> {
         let identity = |path: &PathBuf| {
@@ -117,8 +117,8 @@ impl Group {
     }
 }
 
-/// Puts the inputs that are journals together, in the place of the first. Where log files are `live`, to be followed or to
-/// be gone on with, they are put together too, and a directory without journals is one that will have some.
+/// Groups inputs by kind. Journals form one group, in the place of the first. With `live`, log files form one group
+/// too, and a directory without journals counts as a future journal directory.
 #[must_use]
 pub fn group_inputs(inputs: &[Input], settings: &JournalSettings, live: bool) -> Vec<Group> {
     let mut groups = Vec::new();
@@ -146,13 +146,13 @@ pub fn group_inputs(inputs: &[Input], settings: &JournalSettings, live: bool) ->
     groups
 }
 
-/// Whether it is a file, or may be one some day: no pipe and no device.
+/// Returns whether a path is a file, or missing and therefore a possible future file. Pipes and devices are neither.
 fn is_log_file(path: &Path) -> bool {
     path != Path::new("/dev/stdin") && path.metadata().is_ok_and(|metadata| metadata.is_file()) || !path.exists()
 }
 
-/// The units of the inputs, in the order in which they are met first, and what of the inputs cannot be read. Journal files
-/// of one machine are one unit, wherever they are; one whose header does not say whose it is is one by itself.
+/// Groups inputs for a conversion, in order of first appearance. Also returns the errors. Journal files of one machine
+/// form one group, wherever they are. A journal file without a machine id forms its own.
 #[must_use]
 pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Group>, Vec<SourceError>) {
     let mut units = Vec::new();
@@ -193,7 +193,7 @@ pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Gr
     (units, errors)
 }
 
-/// The id of the machine that a journal file is of, as its header says (systemd: `docs/JOURNAL_FILE_FORMAT.md`).
+/// Returns the machine id in a journal file's header (systemd: `docs/JOURNAL_FILE_FORMAT.md`).
 fn machine_id(path: &Path) -> Option<String> {
     let head = codec::journal_head(Box::new(File::open(path).ok()?))?;
     let id: [u8; 16] = head.get(40..56)?.try_into().ok()?;
@@ -201,8 +201,8 @@ fn machine_id(path: &Path) -> Option<String> {
     (id != [0; 16]).then_some(text)
 }
 
-/// What units are called in paths: log files by the last name of theirs, or by the whole path where others have the same,
-/// machines by their ids. No two are called the same.
+/// Returns distinct names for paths: the file name of a log, or its whole path if others share the name; the id of a
+/// machine.
 #[must_use]
 pub fn distinct_names(units: &[Group]) -> Vec<String> {
     let whole: Vec<String> = units.iter().map(Group::label).collect();
@@ -227,7 +227,7 @@ pub fn distinct_names(units: &[Group]) -> Vec<String> {
     names
 }
 
-/// A path as text, with escapes in quotes where it is none.
+/// Returns a path as text. A path that is not UTF-8 is quoted with escapes.
 fn text(path: &Path) -> String {
     path.to_str().map_or_else(|| format!("{path:?}"), str::to_owned)
 }

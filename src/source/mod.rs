@@ -1,7 +1,7 @@
-//! Where bytes come from: opens an input, takes off its compression and cuts it into entries.
+//! Opens inputs, decompresses them and cuts them into entries.
 //!
-//! A source decides where an entry begins and ends and nothing more: it neither looks at what an entry says nor drops
-//! one. Its memory is bounded by its [`Settings`], whatever the input holds.
+//! A source only finds where entries begin and end: it does not inspect them, and drops none. Its [`Settings`] bound
+//! its memory, whatever the input.
 
 mod archive;
 mod codec;
@@ -38,15 +38,15 @@ pub use open::{
     refuse_archives, size_on_disk,
 };
 
-/// Why a [`Source`] stopped filling a batch.
+/// The reason why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
-    /// The batch is full, and there is more. While an oversized entry is being skipped the batch may be empty.
+    /// The batch is full, and there is more. The batch may be empty while an oversized entry is skipped.
     More,
-    /// There may be nothing more right now: deliver what is in hand before asking again, because asking may wait. The
-    /// batch is empty where only an earlier answer of [`Fill::More`] left something in hand.
+    /// There may be no more entries for now. Deliver pending entries before asking again, because the next call may
+    /// block. The batch is empty only if an earlier [`Fill::More`] left entries pending.
     Idle,
-    /// The input is over. The batch may hold its last entries.
+    /// The input ended. The batch may hold the last entries.
     End,
 }
 
@@ -103,53 +103,53 @@ pub trait Source {
     }
 }
 
-/// What became of a member of an archive, while the others are read on.
+/// The fate of an archive member; the other members are still read.
 #[derive(Debug)]
 pub enum Notice {
-    /// It cannot be read, or the archive cannot be read on.
+    /// The member cannot be read, or reading the archive stopped.
     Failed(SourceError),
-    /// It is neither a journal nor, by its name, a log.
+    /// The member is neither a journal nor, by its name, a log.
     PassedOver(Input),
 }
 
-/// A journal file that is not read under its own name: where its bytes are, and what it is called.
+/// A journal that is not read under its own path: its name and the location of its bytes.
 #[derive(Clone, Debug)]
 pub struct Member {
     path: PathBuf,
     extent: Extent,
 }
 
-/// Entries that were passed over without reading them.
+/// The number of entries skipped without being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// An index said that they are not wanted.
+    /// Entries that an index excludes.
     pub others: u64,
-    /// Another file has them too.
+    /// Entries that another file holds too.
     pub repeated: u64,
 }
 
-/// A kind of damage in an input, which cost the smallest thing that it was in.
+/// Damage of one kind in an input. It loses only the smallest affected unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     /// The input.
     pub input: Input,
-    /// The kind.
+    /// The kind of damage.
     pub reason: &'static str,
-    /// How often it was met.
+    /// The number of occurrences.
     pub count: u64,
-    /// Where it was met first, in bytes from the beginning.
+    /// The offset of the first occurrence, in bytes.
     pub offset: u64,
 }
 
-/// How an input is cut into entries and batches.
+/// Settings for cutting an input into entries and batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What the input looks like.
+    /// The format of the input.
     pub input_format: InputFormat,
-    /// The longest line, and the longest field of an export entry, in bytes. What goes beyond is skipped and the entry
-    /// marked as truncated. A whole export entry may have four times as much.
+    /// The length limit of lines and export fields, in bytes. The excess is skipped and the entry marked as truncated.
+    /// A whole export entry may be four times as long.
     pub max_line: usize,
-    /// How many bytes a batch aims at.
+    /// The target size of a batch, in bytes.
     pub block: usize,
 }
 

@@ -1,5 +1,4 @@
-//! Opens files and standard input. It does not read from them: that begins with the first batch, so opening an input
-//! never waits for one.
+//! Opens files and standard input. Reading begins with the first batch, so opening never waits for input.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,14 +23,14 @@ use kata_records::entry::Batch;
 /// An input as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Standard input, output `-`.
+    /// Standard input, written `-`.
     Stdin,
     /// A file, a named pipe or a device.
     File(PathBuf),
 }
 
 impl Input {
-    /// Whether it is a pattern that names this file, which need not exist yet.
+    /// Returns whether the input is a pattern that matches a file. The file need not exist.
     #[must_use]
     pub fn is_pattern_of(&self, file: &Path) -> bool {
         let Input::File(pattern) = self else { return false };
@@ -48,7 +47,7 @@ impl Input {
         }
     }
 
-    /// The input as a name among others.
+    /// Returns the name of the input among others.
     pub(super) fn name(&self) -> PathBuf {
         match self {
             Input::Stdin => PathBuf::from("-"),
@@ -56,7 +55,7 @@ impl Input {
         }
     }
 
-    /// The input's name for messages.
+    /// Returns the name for messages.
     pub(super) fn quoted(&self) -> String {
         match self {
             Input::Stdin => "standard input".to_owned(),
@@ -88,7 +87,7 @@ impl FromStr for Input {
     }
 }
 
-/// How many bytes it has on the disk; none where that is not known before it is read. What is not there has none.
+/// Returns the size on disk, or `None` if it is unknown before reading. A missing file has size zero.
 #[must_use]
 pub fn size_on_disk(group: &Group, settings: &JournalSettings) -> Option<u64> {
     let metadata = match group {
@@ -105,8 +104,8 @@ pub fn size_on_disk(group: &Group, settings: &JournalSettings) -> Option<u64> {
     }
 }
 
-/// A file of our own on the descriptor of standard input: the standard library's handle would buffer, and hold what it has
-/// read back from the magic and the length of each read.
+/// Opens a file of our own on the descriptor of standard input. The standard library's handle would buffer, which hides
+/// the length of each read.
 pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
@@ -115,18 +114,18 @@ pub(super) fn is_file(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file())
 }
 
-/// What an input is that is no log: a directory is one of journals, or else like an archive, and a file is what it begins
-/// as. None for a log, and for what can be read only once.
+/// Returns the content of an input that is not a log. A directory counts as a journal or an archive; a file is detected
+/// by its first bytes. Returns `None` for logs, and for inputs that can be read only once.
 pub(super) fn content_of(input: &Input) -> Option<Content> {
     let path = input.path();
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             Some(if journal::is_at(path) { Content::Journal } else { Content::Archive })
         }
-        // To open a pipe might wait, and to read from it would take the bytes away.
+        // Opening a pipe may block, and reading it would consume its bytes.
         Ok(metadata) if metadata.is_file() => match File::open(path) {
             Ok(file) => codec::detect_content(Box::new(file)),
-            // The name has to do, so that the message is the one for journals.
+            // An unreadable file is classified by name, so that the message is the one for journals.
             Err(_) => {
                 let journal =
                     path.extension().is_some_and(|extension| extension == "journal" || extension == "journal~");
@@ -137,7 +136,7 @@ pub(super) fn content_of(input: &Input) -> Option<Content> {
     }
 }
 
-/// Says whether there is an archive among these, which can neither be followed nor gone on with.
+/// Refuses archives, which can be neither followed nor resumed.
 ///
 /// # Errors
 ///
@@ -147,17 +146,17 @@ pub fn refuse_archives(groups: &[Group]) -> Result<(), SourceError> {
     archive.map_or(Ok(()), |path| Err(SourceError::ArchiveFollowed { input: Input::File(path.clone()) }))
 }
 
-/// Says what keeps these from being followed: one journal, or log files, or what is live by itself, but not one beside
-/// the other. Whether an input exists shows when it is opened.
+/// Checks that these groups can be followed: one journal, or log files, or one live input, but no combination. Missing
+/// inputs are reported when they are opened.
 ///
 /// # Errors
 ///
-/// Fails at the first input that cannot be followed, and where libsystemd is to do it.
+/// Fails at the first input that cannot be followed, and if libsystemd would have to follow.
 pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
     if settings.backend == Backend::Libsystemd {
         return Err(SourceError::FollowedByLibsystemd);
     }
-    // What is followed has no end, so nothing can come after it.
+    // A followed group has no end, so nothing can come after it.
     let endless = groups.iter().position(|group| !matches!(group, Group::Stream(_)));
     let beside = groups.iter().enumerate().find(|(at, _)| endless.is_some_and(|endless| *at != endless));
     match beside.map(|(_, group)| group) {
@@ -171,7 +170,7 @@ pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<
     }
 }
 
-/// Opens the journals at these paths as one source, and says what of them cannot be read.
+/// Opens the journals at these paths as one source. Also returns the errors.
 #[must_use]
 pub fn open_journals<'r>(
     paths: &[PathBuf],
@@ -191,8 +190,8 @@ pub fn open_journals<'r>(
     }
 }
 
-/// Opens the journals at these paths, and members of an archive, for several threads; none where that cannot be: what is
-/// followed, or gone on with, or of which only the end is wanted, is read in one go, and so is what libsystemd reads.
+/// Opens journals and archive members for several threads. Returns `None` if one thread must read them: to follow, to
+/// resume, to show only the end, or through libsystemd.
 #[must_use]
 pub fn open_pieces<'r>(
     paths: &[PathBuf],
@@ -206,8 +205,8 @@ pub fn open_pieces<'r>(
     pieces.then(|| journal::open_pieces(paths, members, settings, block, interest))
 }
 
-/// Opens the journals of an archive, or the one that came through a pipe, as one source, and says what of them cannot be
-/// read. A run cannot go on with them.
+/// Opens the journals of an archive, or one from a pipe, as one source. Also returns the errors. Such a source has no
+/// position, so a later run cannot resume it.
 #[must_use]
 pub fn open_members<'r>(
     members: Vec<Member>,
@@ -227,7 +226,7 @@ pub fn open_members<'r>(
     (Box::new(WithoutPosition(source)), errors)
 }
 
-/// A journal that another run cannot go on with.
+/// A journal source without a position.
 struct WithoutPosition<S>(S);
 
 impl<S: Source> Source for WithoutPosition<S> {
@@ -244,9 +243,8 @@ impl<S: Source> Source for WithoutPosition<S> {
     }
 }
 
-/// Opens log files, and those that match patterns, as one source, and says what of them cannot be read. What positions
-/// were saved of is gone on with. With `follow` it goes on when they grow, are rotated or appear, and has no end; else they
-/// are read up to now.
+/// Opens log files and patterns as one source, resumed from saved positions. Also returns the errors. With `follow`,
+/// the source waits for growth, rotation and new files, and never ends. Otherwise it ends at the current ends.
 #[must_use]
 pub fn open_files(
     patterns: &[PathBuf],
@@ -258,12 +256,12 @@ pub fn open_files(
     (Box::new(source), errors)
 }
 
-/// Opens an input. Nothing is read yet, so what it holds shows with the first batch. Without `with_logs`, only the journals
-/// that it holds are read.
+/// Opens an input. Nothing is read yet, so the content is detected with the first batch. Without `with_logs`, only
+/// journals are read.
 ///
 /// # Errors
 ///
-/// Fails when the input does not exist, may not be read, or is a directory.
+/// Fails if the input does not exist, may not be read, or is a directory.
 pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let opened = match input {
         Input::Stdin => standard_input(),
@@ -276,17 +274,16 @@ pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<d
         return Err(SourceError::Directory { input: input.clone() });
     }
     let live = !kind.is_file();
-    // Where it cannot be duplicated, reads wait.
+    // If the descriptor cannot be duplicated, reads block.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
     Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(with_logs)))
 }
 
-/// Opens a file that is an archive, or a directory as one, of which nothing is read that is `output`. Without `with_logs`, only
-/// its journals are read.
+/// Opens an archive, or a directory as one, except the `output` inside it. Without `with_logs`, only journals are read.
 ///
 /// # Errors
 ///
-/// Fails when the file does not exist or may not be read.
+/// Fails if the file does not exist or may not be read.
 pub fn open_archive(
     path: &Path,
     output: &Path,
@@ -301,8 +298,8 @@ pub fn open_archive(
     Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with_logs(with_logs)))
 }
 
-/// A source that reads from anything. `input` is the name that errors show. Where `live` holds, a read that returns
-/// less than it was asked for means that the next one may wait, so entries are handed on first.
+/// Creates a source from a reader. `input` is the name in errors. With `live`, a short read means that the next one may
+/// block, so entries are returned first.
 #[must_use]
 pub fn from_reader(
     reader: Box<dyn Read + Send>,

@@ -1,18 +1,18 @@
-//! Joins the parts into which container managers split long lines: CRI log files and Docker's json-file driver. It
-//! does not take the carrier off; a joined line looks as if the manager had never split it, and the parser reads both.
+//! Joins the parts of long lines that container managers split: CRI log files and Docker's json-file driver. The
+//! envelope stays, so a joined line looks as if the manager had never split it.
 //!
-//! Parts are held back per carrier and stream, up to the length limit. Lines that were not split pass untouched.
+//! Parts are held per format and stream, up to the length limit. Lines that were not split pass unchanged.
 
 use memchr::{memchr, memchr2};
 
 use kata_records::entry::{Frame, Framing, Home};
 
-/// How Docker begins a line.
+/// The first bytes of a Docker line.
 const DOCKER_START: &[u8] = br#"{"log":""#;
-/// A line end as Docker writes it into `log`.
+/// A newline as Docker escapes it in `log`.
 const LINE_END: &[u8] = br"\n";
 
-/// One line of the input, without its line end and within the length limit.
+/// A line of the input, without its line end and cut at the length limit.
 #[derive(Clone, Copy)]
 pub(super) struct ContainerLine<'a> {
     pub(super) bytes: &'a [u8],
@@ -20,22 +20,22 @@ pub(super) struct ContainerLine<'a> {
     pub(super) truncated: bool,
 }
 
-/// Where joined lines go.
+/// The output for joined lines: their bytes and frames.
 pub(super) struct JoinedLines<'a> {
     pub(super) side: &'a mut Vec<u8>,
     pub(super) frames: &'a mut Vec<Frame>,
 }
 
-/// The parts of one line so far. A buffer without bytes is one without parts, because each part has a header.
+/// The parts of one line so far. Empty `bytes` means no parts, because each part has a header.
 #[derive(Default)]
 struct Pending {
-    /// The first part's header and the text of all parts.
+    /// The header of the first part, then the text of all parts.
     bytes: Vec<u8>,
-    /// Where the text begins.
+    /// The position where the text begins.
     text: usize,
-    /// What follows the text in Docker's object: the first part's members.
+    /// The members after `log` in the first part's JSON object.
     rest: Vec<u8>,
-    /// Where the tag stands in the header of a CRI line.
+    /// The position of the tag in a CRI header.
     tag: usize,
     offset: u64,
     truncated: bool,
@@ -46,7 +46,7 @@ impl Pending {
         self.bytes.is_empty()
     }
 
-    /// Appends text up to the limit. `cut` says how much of a text can go into less room.
+    /// Appends text up to the limit. `cut` returns the length of a prefix that fits into fewer bytes.
     fn append(&mut self, text: &[u8], truncated: bool, max_line: usize, cut: impl Fn(&[u8], usize) -> usize) {
         if self.truncated {
             return;
@@ -58,7 +58,7 @@ impl Pending {
         self.truncated = truncated || !fits;
     }
 
-    /// Hands the line on and forgets it.
+    /// Emits the line and clears the buffer.
     fn emit(&mut self, output: &mut JoinedLines<'_>, unfinished: bool) {
         let start = output.side.len();
         output.side.extend_from_slice(&self.bytes);
@@ -78,19 +78,19 @@ impl Pending {
     }
 }
 
-/// The streams whose parts are joined. Docker names others nowhere, and a closed list bounds what is held.
+/// The output stream of a container. The closed list bounds the memory for pending parts.
 #[derive(Clone, Copy)]
 enum OutputStream {
     Stdout,
     Stderr,
 }
 
-/// The lines that wait for their remaining parts.
+/// Joins parts and holds the pending lines.
 pub(super) struct PartJoiner {
     max_line: usize,
     cri: [Pending; 2],
     docker: [Pending; 2],
-    /// Where the first of the lines began that were joined while another one was held back; none where none is.
+    /// The first offset of the lines joined while another one was pending, or `None`.
     joined_meanwhile: Option<u64>,
 }
 
@@ -99,7 +99,7 @@ impl PartJoiner {
         Self { max_line, cri: Default::default(), docker: Default::default(), joined_meanwhile: None }
     }
 
-    /// Takes a line in if it is a part of a line in a CRI log. What it does not take stands for itself.
+    /// Consumes a part of a split CRI line. Returns `false` for any other line.
     pub(super) fn cri(&mut self, line: ContainerLine<'_>, output: &mut JoinedLines<'_>) -> bool {
         let Some(header) = cri_header(line.bytes) else {
             return false;
@@ -125,9 +125,9 @@ impl PartJoiner {
         true
     }
 
-    /// Takes a line in if it is a part of a line in a Docker log. What it does not take stands for itself.
+    /// Consumes a part of a split Docker line. Returns `false` for any other line.
     pub(super) fn docker(&mut self, line: ContainerLine<'_>, output: &mut JoinedLines<'_>) -> bool {
-        // A line that was cut has lost its stream.
+        // A truncated line has lost its stream.
         let Some(object) = docker_object(line.bytes).filter(|_| !line.truncated) else {
             return false;
         };
@@ -141,7 +141,7 @@ impl PartJoiner {
             pending.rest.extend_from_slice(object.rest);
             pending.offset = line.offset;
         }
-        // The line end is not counted, so that a text that just fits is not called truncated for it.
+        // The line end is not counted, so that a text of exactly the limit is not truncated.
         let text = if object.ends_line { &object.text[..object.text.len() - LINE_END.len()] } else { object.text };
         pending.append(text, false, self.max_line, fit_escapes);
         if object.ends_line {
@@ -153,9 +153,8 @@ impl PartJoiner {
         true
     }
 
-    /// From where on the input has to be read again for the lines that are held back; none where none is. Lines that
-    /// were joined meanwhile are joined again then: from any later place, some of their parts would be without the
-    /// others.
+    /// Returns the offset at which reading must resume to see every pending part again, or `None` if nothing is
+    /// pending. The offset also covers lines joined meanwhile: a later start would read only some of their parts.
     pub(super) fn resume_offset(&self) -> Option<u64> {
         self.pending_lines().map(|line| line.offset).chain(self.joined_meanwhile).min()
     }
@@ -164,14 +163,14 @@ impl PartJoiner {
         self.cri.iter().chain(&self.docker).filter(|line| !line.is_empty())
     }
 
-    /// Takes note of a line that was joined.
+    /// Records the offset of a joined line.
     fn note_joined(&mut self, offset: u64) {
         let held = self.pending_lines().next().is_some();
         self.joined_meanwhile =
             held.then(|| self.joined_meanwhile.map_or(offset, |joined_meanwhile| joined_meanwhile.min(offset)));
     }
 
-    /// Hands on, in the order of their first parts, the lines whose last part did not come.
+    /// Emits the pending lines as unfinished, ordered by their first parts.
     pub(super) fn flush(&mut self, output: &mut JoinedLines<'_>) {
         while let Some(first) =
             self.cri.iter_mut().chain(&mut self.docker).filter(|line| !line.is_empty()).min_by_key(|line| line.offset)
@@ -182,19 +181,19 @@ impl PartJoiner {
     }
 }
 
-/// What stands before the text of a CRI line.
+/// The header of a CRI line.
 struct CriHeader {
     stream: OutputStream,
-    /// Where the first tag stands.
+    /// The position of the first tag.
     tag: usize,
-    /// Whether that tag says that more parts follow.
+    /// The tag says that more parts follow.
     partial: bool,
-    /// Where the text begins.
+    /// The position of the text.
     text: usize,
 }
 
-/// Reads `<RFC 3339> <stdout|stderr> <tag>[:<tag>…] <text>`. The space behind the tags may be missing where the text
-/// is empty, because editors take it away.
+/// Parses `<RFC 3339> <stdout|stderr> <tag>[:<tag>…] <text>`. The space after the tags may be missing before an empty
+/// text, because editors remove trailing spaces.
 fn cri_header(line: &[u8]) -> Option<CriHeader> {
     let stamp = timestamp_length(line)?;
     let (name, stream) = match line.get(stamp..stamp + 8)? {
@@ -220,7 +219,7 @@ fn cri_header(line: &[u8]) -> Option<CriHeader> {
     Some(CriHeader { stream, tag, partial, text })
 }
 
-/// The length of the RFC 3339 stamp that a line begins with.
+/// Returns the length of the RFC 3339 timestamp at the beginning of a line.
 fn timestamp_length(line: &[u8]) -> Option<usize> {
     const LAYOUT: &[u8; 19] = b"0000-00-00T00:00:00";
     let fits = |bytes: &[u8], layout: &[u8]| {
@@ -230,7 +229,7 @@ fn timestamp_length(line: &[u8]) -> Option<usize> {
         })
     };
     let seconds = line.first_chunk::<{ LAYOUT.len() }>()?;
-    // The dash is looked at first: it tells most lines that begin with a digit apart from a stamp.
+    // The dash is tested first, because it rejects most other lines that begin with a digit.
     if seconds[4] != b'-' || !fits(seconds, LAYOUT) {
         return None;
     }
@@ -251,16 +250,16 @@ fn timestamp_length(line: &[u8]) -> Option<usize> {
 
 /// A line of Docker's json-file driver.
 struct DockerObject<'a> {
-    /// The value of `log`, escaped as it is.
+    /// The value of `log`, still escaped.
     text: &'a [u8],
-    /// Whether it ends with a line end, so that no further part follows.
+    /// The text ends with a newline, so no further part follows.
     ends_line: bool,
     stream: OutputStream,
-    /// Everything behind the text, from its closing quote on.
+    /// The bytes from the closing quote of the text to the end.
     rest: &'a [u8],
 }
 
-/// Reads `{"log":"…","stream":"stdout"…}` with the members in the order in which Docker writes them.
+/// Parses `{"log":"…","stream":"stdout"…}`, with the members in Docker's order.
 fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
     let body = line.strip_prefix(DOCKER_START)?;
     let mut at = 0;
@@ -268,7 +267,7 @@ fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
     let end = loop {
         let hit = at + memchr2(b'"', b'\\', &body[at..])?;
         if body[hit] == b'"' {
-            // A line end counts only as the last thing before the quote.
+            // Only a newline right before the quote ends the line.
             ends_line &= hit == at;
             break hit;
         }
@@ -283,18 +282,18 @@ fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
     } else {
         return None;
     };
-    // A part lends its end to the joined line, so it must have one.
+    // The joined line takes its end from a part, so each part must have one.
     rest.ends_with(b"}").then_some(DockerObject { text: &body[..end], ends_line, stream, rest })
 }
 
-/// How much of a text fits into `room` bytes without half a UTF-8 character at the end.
+/// Returns the length of the longest prefix of at most `room` bytes that does not split a UTF-8 character.
 fn fit_characters(text: &[u8], room: usize) -> usize {
     let continues = |at: usize| text.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    // A character has at most three such bytes; more are not UTF-8 and are cut anywhere.
+    // A character has at most three continuation bytes. More are invalid UTF-8 and may be cut anywhere.
     (room.saturating_sub(3)..=room).rev().find(|at| !continues(*at)).unwrap_or(room)
 }
 
-/// How much of an escaped text fits into `room` bytes without half an escape or character at the end.
+/// Returns the length of the longest prefix of at most `room` bytes that splits neither an escape nor a character.
 fn fit_escapes(text: &[u8], room: usize) -> usize {
     let mut at = 0;
     while let Some(hit) = memchr(b'\\', &text[at..]) {

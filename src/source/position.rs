@@ -1,61 +1,62 @@
-//! How far an input was read, in a form that another run can go on from.
+//! Positions of inputs, from which a later run resumes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// How far a source was read: all that it gave before is behind this.
+/// The position of a source. Every entry returned before lies before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// In a journal of one or many files.
+    /// A position in a journal of one or more files.
     Journal(JournalPosition),
-    /// In log files that are followed. Only those that were read since the last position; each stands for itself.
+    /// Positions in followed log files. Only files read since the last position are included; each position is
+    /// independent.
     Files(Vec<FilePosition>),
 }
 
-/// How far a journal was read.
+/// A position in a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalPosition {
-    /// The last entry that was given out, as `journalctl --after-cursor` takes it; none before the first.
+    /// The cursor of the last entry returned, as `journalctl --after-cursor` takes it; `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// By source of sequence numbers (`seqnum_id`, in hexadecimal digits): the last number that was passed. An entry
-    /// comes after this position if its number is larger, or its source is not here.
+    /// The last sequence number read, by `seqnum_id` in hexadecimal digits. An entry lies after this position if its
+    /// number is larger, or if its `seqnum_id` is missing here.
     #[serde(default)]
     pub passed: BTreeMap<String, u64>,
 }
 
-/// How far a log file was read. The file is known again by what it begins with, whatever it is called by then.
+/// A position in a log file. The file is identified by its first bytes, so a rename does not matter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilePosition {
-    /// Its name when it was read last.
+    /// The path at the last read.
     pub path: PathBuf,
-    /// Its device.
+    /// The device number.
     pub device: u64,
-    /// Its inode.
+    /// The inode number.
     pub inode: u64,
-    /// How many bytes from its beginning the hash is of, after decompression; at most [`HEAD`].
+    /// The number of decompressed bytes that the hash covers, at most [`HEAD`].
     pub head: u32,
-    /// Their hash, in hexadecimal digits.
+    /// The hash of these bytes, in hexadecimal digits.
     pub hash: String,
-    /// The hashes of shorter beginnings, by their lengths: a copy that is still being made may have no more than these.
+    /// The hashes of shorter prefixes, by length. They identify a copy that is still being written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prints: BTreeMap<u32, String>,
-    /// How many of its bytes, after decompression, were read and belong to entries that were given out whole.
+    /// The number of decompressed bytes that belong to entries returned whole.
     pub offset: u64,
-    /// What this position is told from others by. A later one with the same replaces it.
+    /// The key of the position. A later position with the same key replaces it.
     pub origin: String,
-    /// Nothing more is to come: it was read to its end after it had been rotated away, or it is older than what is
-    /// followed, or it is known to be gone. Such a file is not missed when it is not found again.
+    /// No more entries are expected: the file was rotated and read to its end, is older than the followed files, or is
+    /// gone. If it is not found again, nothing is reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub over: bool,
-    /// Neither the file nor a copy of it exists any more: nothing has to be remembered of it. Never saved.
+    /// The file and its copies are gone, so the position can be forgotten. Never saved.
     #[serde(skip)]
     pub gone: bool,
 }
 
-/// The most bytes from a file's beginning that it is known by.
+/// The number of first bytes that identify a file.
 pub const HEAD: usize = 1024;

@@ -1,5 +1,5 @@
-//! A source of bytes in a row: files, pipes, standard input. It decides how much to read and when to hand a batch on;
-//! where entries begin and end is for the framer.
+//! Reads files, pipes and standard input in order. It decides how much to read and when to return a batch; the framer
+//! decides where entries begin and end.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -16,44 +16,44 @@ use super::temp_file::TempFile;
 use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 
-/// How long a batch waits for input before the caller is asked whether to go on.
+/// The time that a batch waits for input before control returns to the caller.
 const MAX_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 enum State {
     Open,
-    /// It has turned out to be an archive.
+    /// The input is an archive.
     Archive(Box<Archive>),
-    /// Reading failed, and what was read before is still to be worked on.
+    /// Reading failed; the entries read before were returned first.
     Failed(SourceError),
     Ended,
 }
 
-/// One input, read from its beginning to its end.
+/// One input, read from beginning to end.
 pub(super) struct Stream {
     bytes: Bytes,
-    /// What can be waited for; none where reads do not poll_fd.
+    /// The descriptor to poll, or `None` if reads never block.
     poll_fd: Option<OwnedFd>,
     input: Input,
     settings: Settings,
-    /// The file that it is, if it is one.
+    /// The input as a file, if it is one.
     file: Option<Extent>,
-    /// Where it is in the directory that is read; empty where it is an input itself.
+    /// The path inside the directory being read; empty for an input itself.
     within: PathBuf,
-    /// It may be a log by itself.
+    /// The input may itself be a log.
     may_be_log: bool,
-    /// Of an archive the with_logs are read too.
+    /// The logs of an archive are read too.
     with_logs: bool,
-    /// The journal that it has turned out to be.
+    /// The journal found in the input.
     journal: Option<Member>,
     framer: Framer,
-    /// The beginning of an entry whose end comes with the next batch.
+    /// The beginning of an unfinished entry.
     carry: Vec<u8>,
     block: usize,
-    /// How much may be read into one batch that has no complete entry.
+    /// The limit of bytes read into a batch without a complete entry.
     max_unfinished: usize,
-    /// How much memory a batch may max_kept from one filling to the next.
+    /// The memory that a batch keeps between fills.
     max_kept: usize,
-    /// The caller was told to go on, and may hold entries back until it is told that nothing more comes.
+    /// The last answer was [`Fill::More`], so the caller may hold entries back until it receives [`Fill::Idle`].
     idle_due: bool,
     state: State,
 }
@@ -88,30 +88,30 @@ impl Stream {
         }
     }
 
-    /// What is read from a file, beginning with its first byte.
+    /// Reads a file from its first byte.
     pub(super) fn of_file(file: Extent, input: Input, settings: &Settings) -> Self {
         let stream = Self::new(Box::new(file.reader()), None, input, false, settings);
         Self { file: Some(file), ..stream }
     }
 
-    /// The same; without `with_logs` only the journals that it holds are read.
+    /// Sets whether logs are read. If not, only journals are.
     pub(super) fn with_logs(self, with_logs: bool) -> Self {
         Self { may_be_log: with_logs, with_logs, ..self }
     }
 
-    /// What is found in a directory, `within` it. Where it is neither a log by its name, nor a journal or an archive, it is
-    /// refused.
+    /// Marks the input as found in a directory, at the path `within`. An input that is neither a log by name, nor a
+    /// journal or archive, is refused.
     pub(super) fn in_directory(self, within: PathBuf, is_log: bool) -> Self {
         Self { may_be_log: self.may_be_log && is_log, within, ..self }
     }
 
-    /// A log whose first bytes were read already.
+    /// Reads a log whose first bytes were already read.
     pub(super) fn of_log(head: Vec<u8>, bytes: Bytes, input: Input, settings: &Settings) -> Self {
         let stream = Self::new(Box::new(io::empty()), None, input, false, settings);
         Self { bytes, carry: head, ..stream }
     }
 
-    /// Goes on with what has turned out to be an archive.
+    /// Opens the input as an archive.
     fn open_archive(&mut self, head: Vec<u8>) -> Archive {
         let plain = self.bytes.is_plain();
         let bytes = std::mem::replace(&mut self.bytes, Bytes::new(Box::new(io::empty()), false));
@@ -122,7 +122,7 @@ impl Stream {
         Archive::new(archive_bytes, &self.input, self.within.clone(), self.with_logs, &self.settings)
     }
 
-    /// Puts aside what has turned out to be a journal: as the file that it is, or unpacked into one.
+    /// Sets the input aside as a journal: the file itself, or unpacked.
     fn set_journal_aside(&mut self, head: &[u8]) -> Result<Fill, SourceError> {
         self.state = State::Ended;
         let (extent, failure) = match self.file.take().filter(|_| self.bytes.is_plain()) {
@@ -133,7 +133,7 @@ impl Stream {
         failure.map_or(Ok(Fill::End), Err)
     }
 
-    /// Whether it has turned out to be an archive.
+    /// Returns whether the input is an archive.
     pub(super) fn is_archive(&self) -> bool {
         matches!(self.state, State::Archive(_))
     }
@@ -142,14 +142,14 @@ impl Stream {
         if let State::Archive(archive) = &mut self.state { Some(archive) } else { None }
     }
 
-    /// Moves the unfinished rest to the next batch and answers.
+    /// Keeps the unfinished entry for the next batch and returns the answer.
     fn hand_on(&mut self, batch: &Batch, fill: Fill) -> Fill {
         self.framer.detach(batch, &mut self.carry);
         self.idle_due = fill == Fill::More;
         fill
     }
 
-    /// Whether a read would wait for long. A signal ends the waiting.
+    /// Waits for input and returns whether there is none yet. A signal ends the wait.
     fn would_wait(&self) -> bool {
         let Some(input) = self.poll_fd.as_ref().filter(|_| self.bytes.is_direct()) else { return false };
         match poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&MAX_WAIT)) {
@@ -180,8 +180,8 @@ impl Source for Stream {
             if self.would_wait() {
                 return Ok(self.hand_on(batch, Fill::Idle));
             }
-            // A live input is always asked for a whole block, so that a short read says something. Any other is asked
-            // for what the block still lacks.
+            // A live input is always asked for a whole block, so that a short read is meaningful. Other inputs are
+            // asked for the rest of the block.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
             match self.bytes.read(batch.room(ask.max(self.bytes.min_read()))) {
                 Ok(_) if !self.may_be_log => {
@@ -203,8 +203,8 @@ impl Source for Stream {
                     if read < self.block {
                         continue;
                     }
-                    // One entry that is larger than a block is read on here, because moving it to another batch for
-                    // each block would cost more. Beyond what an entry may hold it is only skipped, perhaps for ever.
+                    // An entry larger than a block stays in this batch, because moving it for each block would cost
+                    // more. Beyond the size limit it is only skipped, perhaps forever.
                     let growing = self.framer.holds_part(batch) && read < self.max_unfinished;
                     if !batch.is_empty() || !growing {
                         return Ok(self.hand_on(batch, Fill::More));

@@ -1,5 +1,5 @@
-//! Journals that have to be unpacked before they can be read: into a file without a name, which the system removes with
-//! the process, however that ends.
+//! Unpacks journals that cannot be read in place. The temporary file is unlinked, so the system removes it even if the
+//! process is killed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -10,18 +10,18 @@ use journal_file::Extent;
 use super::codec::Bytes;
 use super::{Input, SourceError};
 
-/// How much is unpacked at once.
+/// The number of bytes unpacked at once.
 const CHUNK: usize = 64 << 10;
 
-/// What is unpacked may have this many times the bytes that it was made of, and at least [`MIN_LIMIT`] of them: a small file
-/// can be made that decompresses to any length.
+/// The limit of unpacked bytes as a multiple of the compressed bytes, but at least [`MIN_LIMIT`]. A small file can
+/// decompress to any length.
 pub(super) const MAX_RATIO: u64 = 64;
 const MIN_LIMIT: u64 = 1 << 30;
 
-/// What most of a journal is that nothing was written to yet.
+/// The content of unused space, which is most of a typical journal.
 static ZEROS: [u8; CHUNK] = [0; CHUNK];
 
-/// Journals in one file, one behind the other. There is no file before the first.
+/// Unpacked journals, one after the other in one file. The file is created with the first journal.
 pub(super) struct TempFile {
     file: Option<Arc<File>>,
     end: u64,
@@ -33,12 +33,12 @@ impl TempFile {
         TempFile { file: None, end: 0, min_limit: MIN_LIMIT }
     }
 
-    /// Unpacks a journal that begins with `head`, and says what keeps it from being complete; what came before that is
-    /// there. `consumed` says how many bytes were read for all that was unpacked.
+    /// Unpacks a journal that begins with `head`. Returns its extent, and the error that ended it early, if any.
+    /// `consumed` returns the number of compressed bytes read for all journals so far.
     ///
     /// # Errors
     ///
-    /// Fails where there is no place to unpack to.
+    /// Fails if the temporary file cannot be created.
     pub(super) fn unpack(
         &mut self,
         input: &Input,
@@ -72,7 +72,7 @@ impl TempFile {
         Ok((Extent::from(file).part(base, self.end - base), failure))
     }
 
-    /// Journals have much room in them that nothing was written to yet; it takes none here.
+    /// Appends bytes. Unused space of journals becomes a hole in the file.
     fn append(&mut self, file: &File, bytes: &[u8]) -> std::io::Result<()> {
         let end = self.end + bytes.len() as u64;
         if ZEROS.get(..bytes.len()) == Some(bytes) {

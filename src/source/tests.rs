@@ -1,4 +1,4 @@
-//! What all tests of sources share, and the rule that ties them together: where the reads cut the input shows nowhere.
+//! Helpers for all tests of sources, and the property they share: how reads cut the input never shows.
 
 #![allow(clippy::unwrap_used)] // a test fails by it
 
@@ -20,7 +20,7 @@ pub(super) struct Owned {
     pub(super) unfinished: bool,
 }
 
-/// A reader that cuts its bytes into pieces of the given sizes, over and over, and may fail at the end.
+/// A reader that returns chunks of the given sizes in rotation and may fail at the end.
 pub(super) struct ChunkedReader {
     data: Vec<u8>,
     at: usize,
@@ -90,7 +90,7 @@ pub(super) fn settings(input_format: InputFormat, max_line: usize) -> Settings {
     Settings { input_format, max_line, ..Settings::default() }
 }
 
-/// The entries of an input read with the given settings in the given pieces.
+/// Returns the entries of an input, read with these settings and chunk sizes.
 pub(super) fn cut(data: &[u8], settings: &Settings, sizes: &[usize], live: bool) -> Vec<Owned> {
     let mut source = from_reader(Box::new(ChunkedReader::new(data, sizes)), Input::Stdin, live, settings);
     let (entries, error) = drain(&mut *source);
@@ -98,7 +98,7 @@ pub(super) fn cut(data: &[u8], settings: &Settings, sizes: &[usize], live: bool)
     entries
 }
 
-/// The entries of an input read in one piece, after a check that single bytes give the same.
+/// Returns the entries of an input read at once, after checking that single bytes give the same.
 pub(super) fn entries(data: impl AsRef<[u8]>, settings: &Settings) -> Vec<Owned> {
     let whole = cut(data.as_ref(), settings, &[usize::MAX], false);
     let small = Settings { block: 1, ..*settings };
@@ -107,12 +107,12 @@ pub(super) fn entries(data: impl AsRef<[u8]>, settings: &Settings) -> Vec<Owned>
     whole
 }
 
-/// The text of each entry in an input of any kind.
+/// Returns the text of each entry, with default settings.
 pub(super) fn texts(data: impl AsRef<[u8]>) -> Vec<String> {
     entries(data, &Settings::default()).into_iter().map(|entry| entry.text).collect()
 }
 
-/// One binary field of an export entry.
+/// Builds a binary field of an export entry.
 pub(super) fn binary(name: &str, length: u64, data: &[u8]) -> Vec<u8> {
     [name.as_bytes(), b"\n", &length.to_le_bytes(), data, b"\n"].concat()
 }
@@ -136,7 +136,7 @@ fn batches_are_send_and_count_what_they_hold() {
     assert_eq!((batch.len(), batch.bytes(), batch.is_empty()), (0, 0, true));
 }
 
-/// ChunkedReader of input of every kind, whole and damaged.
+/// Fragments of input of every kind, whole and damaged.
 pub(super) fn piece() -> impl Strategy<Value = Vec<u8>> {
     let cri = ("(stdout|stderr|other)", "(P|F|P:x|F:x:y|X)", "[a-z é\\\\]{0,30}")
         .prop_map(|(stream, tag, text)| format!("2024-05-06T07:08:14.3Z {stream} {tag} {text}\n").into_bytes());
@@ -186,7 +186,7 @@ proptest! {
         sizes in prop::collection::vec(prop_oneof![1..12_usize, 1..400_usize], 1..20),
         live in any::<bool>(),
     ) {
-        // A first byte of our own keeps the input from beginning with the magic of a codec.
+        // The leading space keeps the input from beginning with a magic number.
         let data = [b" ".to_vec(), pieces.concat()].concat();
         let settings = Settings { input_format, max_line, block };
         let whole = cut(&data, &Settings { block: 1 << 20, ..settings }, &[usize::MAX], false);

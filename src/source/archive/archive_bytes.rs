@@ -1,4 +1,4 @@
-//! The bytes of an archive: anywhere in a file, or in the order in which they come out of a pipe or a decoder.
+//! Access to the bytes of an archive: random access in a file, or in order from a pipe or decoder.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,42 +6,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::source::codec::{Bytes, Fault, retry_interrupted};
 use journal_file::Extent;
 
-/// How much is passed over at once.
+/// The bytes skipped in one read.
 const SKIP_CHUNK: usize = 32 << 10;
 
 enum Backing {
     Extent(Extent),
-    /// What comes first, and what comes then.
+    /// The bytes already read, then the rest.
     Stream(Vec<u8>, Bytes),
 }
 
 struct Inner {
     backing: Backing,
-    /// How many bytes a stream has given.
+    /// The offset of the next byte that a stream returns.
     position: u64,
-    /// Why it ended before it should have.
+    /// The reason for an early end, until [`ArchiveBytes::take_failure`] returns it.
     failure: Option<ReadFailure>,
 }
 
-/// Why an archive cannot be read on.
+/// The reason why reading an archive stopped early.
 pub(super) enum ReadFailure {
     /// Reading or decoding failed.
     Fault(Fault),
-    /// It ends inside of a member.
+    /// The archive ends inside a member.
     Truncated,
 }
 
-/// An archive's bytes. Clones are of the same archive.
+/// A handle to the bytes of an archive. Clones share the archive and its position.
 #[derive(Clone)]
 pub(in crate::source) struct ArchiveBytes(Arc<Mutex<Inner>>);
 
 impl ArchiveBytes {
-    /// An archive in a file.
+    /// Creates a handle to an archive in a file.
     pub(in crate::source) fn of_extent(extent: Extent) -> ArchiveBytes {
         ArchiveBytes::new(Backing::Extent(extent))
     }
 
-    /// An archive that can only be read once, in order. It begins with `head`.
+    /// Creates a handle to an archive that can be read only once, in order. `head` holds its first bytes.
     pub(in crate::source) fn of_stream(head: Vec<u8>, bytes: Bytes) -> ArchiveBytes {
         ArchiveBytes::new(Backing::Stream(head, bytes))
     }
@@ -51,16 +51,16 @@ impl ArchiveBytes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // One that panicked in the middle has left nothing half done that matters.
+        // A panic between two statements leaves no state that later reads depend on.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what is at an offset. In a stream, what comes before is passed over, and what was passed is gone.
+    /// Reads at an offset. A stream first skips to the offset and cannot go back.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.lock().read(offset, buffer)
     }
 
-    /// Fills the buffer as far as there are bytes at the offset.
+    /// Fills the buffer from an offset. Returns fewer bytes at the end of the archive.
     pub(super) fn fill(&self, mut offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut held = 0;
         while held < buffer.len() {
@@ -72,12 +72,12 @@ impl ArchiveBytes {
         Ok(held)
     }
 
-    /// A range of it as a reader, which fails where the archive ends before.
+    /// Returns a reader of a member. The reader fails if the archive ends inside the member.
     pub(super) fn member_reader(&self, at: u64, size: u64) -> MemberReader {
         MemberReader { archive: self.clone(), at, left: size }
     }
 
-    /// The range as one of a file; none where there is no file. It may end with the file before it should.
+    /// Returns a member as an extent, or `None` for a stream. The extent ends early if the file does.
     pub(super) fn extent(&self, at: u64, size: u64) -> Option<Extent> {
         let state = &mut *self.lock();
         let Backing::Extent(extent) = &state.backing else { return None };
@@ -87,7 +87,7 @@ impl ArchiveBytes {
         Some(extent.part(at, size))
     }
 
-    /// Has what was read at an offset come once more.
+    /// Returns bytes to the stream, so that the next read at this offset yields them again.
     pub(super) fn put_back(&self, offset: u64, mut bytes: Vec<u8>) {
         let state = &mut *self.lock();
         if let Backing::Stream(head, _) = &mut state.backing {
@@ -97,7 +97,7 @@ impl ArchiveBytes {
         }
     }
 
-    /// How many bytes were read of what it is stored in.
+    /// Returns the number of bytes read from the underlying storage, before decompression.
     pub(super) fn consumed(&self) -> u64 {
         match &self.lock().backing {
             Backing::Extent(extent) => extent.length().unwrap_or_default(),
@@ -105,7 +105,7 @@ impl ArchiveBytes {
         }
     }
 
-    /// How many bytes were read of it, as far as that is known.
+    /// Returns the number of archive bytes read so far; for a file, its length.
     pub(super) fn position(&self) -> u64 {
         let state = self.lock();
         match &state.backing {
@@ -114,7 +114,7 @@ impl ArchiveBytes {
         }
     }
 
-    /// Why it ended before it should have, if that was not asked yet.
+    /// Returns the reason for an early end, once.
     pub(super) fn take_failure(&self) -> Option<ReadFailure> {
         self.lock().failure.take()
     }
@@ -132,7 +132,7 @@ impl Inner {
         })
     }
 
-    /// Goes on in a stream to an offset, or to the end if that comes before.
+    /// Skips to an offset of a stream, or to its end if that comes first.
     fn skip_to(&mut self, offset: u64) -> Result<(), Fault> {
         let mut buffer = [0; SKIP_CHUNK];
         while let Some(left) = offset.checked_sub(self.position).filter(|left| *left > 0) {
@@ -144,7 +144,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Reads what comes next in a stream.
+    /// Reads the next bytes of a stream.
     fn read_next(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let Backing::Stream(head, bytes) = &mut self.backing else { return Ok(0) };
         let len = if head.is_empty() {
@@ -160,7 +160,7 @@ impl Inner {
     }
 }
 
-/// A range of an archive, read in order.
+/// A sequential reader of one archive member.
 pub(super) struct MemberReader {
     archive: ArchiveBytes,
     at: u64,
@@ -168,7 +168,7 @@ pub(super) struct MemberReader {
 }
 
 impl MemberReader {
-    /// The offset in the archive that is read next.
+    /// Returns the archive offset of the next read.
     pub(super) fn at(&self) -> u64 {
         self.at
     }

@@ -1,8 +1,7 @@
-//! A tar archive: its with_logs in their order, as one source, and its journals, which are put aside until all are known. Nothing
-//! is unpacked to disk but journals that cannot be read where they are, because they are compressed or come through a pipe.
+//! Reads a tar archive: its logs in order, as one source, and its journals, which are set aside until all are known.
+//! Journals are unpacked to disk only if they are compressed or come through a pipe.
 //!
-//! An archive is read once, from its beginning to its end, whatever its headers say. What is damaged costs the member that
-//! it is in.
+//! An archive is read once, from beginning to end, whatever its headers claim. Damage loses only the affected member.
 
 pub(super) mod archive_bytes;
 mod path_class;
@@ -24,36 +23,36 @@ use tar_header::{MemberKind, TarHeader};
 
 pub(super) use path_class::PathClass;
 
-/// An archive may have archives in it, but these none.
+/// The nesting depth of archives: an archive may contain archives, but those may not.
 const MAX_DEPTH: usize = 2;
 
-/// How many blocks without a log are passed over at most before the caller is asked whether to go on.
+/// The limit of blocks without a log before control returns to the caller.
 const MAX_STEPS: usize = 1024;
 
-/// An archive that is being read.
+/// An open archive, either the outermost or a nested one.
 struct Level {
-    /// Its name for messages.
+    /// The path for messages.
     path: PathBuf,
-    /// Its name within the outermost archive, or the directory that is read.
+    /// The path within the outermost archive or the directory being read.
     within: PathBuf,
     archive_bytes: ArchiveBytes,
-    /// Where the next header is expected.
+    /// The offset of the next header.
     next: u64,
-    /// It has the zeros that end archives. Other archives may be appended.
+    /// The end mark (two zero blocks) was read. Concatenated archives may follow.
     end_seen: bool,
-    /// The last header was none, so the next one is looked for.
+    /// The last header was invalid, so the reader looks for the next valid one.
     seeking_header: bool,
-    /// It was said that it is damaged or incomplete.
+    /// The damage of this archive was already reported.
     reported: bool,
 }
 
-/// The members of an archive.
+/// A source of the members of an archive.
 pub(super) struct Archive {
     settings: Settings,
     with_logs: bool,
-    /// The archive, and the one in it that is being read.
+    /// The outermost archive, then the nested one being read.
     levels: Vec<Level>,
-    /// The log that is being read.
+    /// The log being read.
     log: Option<OpenLog>,
     temp_file: TempFile,
     journals: Vec<Member>,
@@ -61,7 +60,7 @@ pub(super) struct Archive {
     damages: Vec<Damaged>,
 }
 
-/// A log among the members.
+/// An open log member.
 struct OpenLog {
     stream: Box<Stream>,
     origin: [u8; 16],
@@ -69,7 +68,8 @@ struct OpenLog {
 }
 
 impl Archive {
-    /// Reads an archive, which may be `within` a directory that is read. Without `with_logs`, its journals only.
+    /// Opens an archive. `within` is its path inside the directory being read. Without `with_logs`, only journals are
+    /// read.
     pub(super) fn new(
         archive_bytes: ArchiveBytes,
         input: &Input,
@@ -89,7 +89,7 @@ impl Archive {
         }
     }
 
-    /// What [`super::Source::fill`] says; it never fails, because there may always be further members.
+    /// Fills a batch, as [`super::Source::fill`] does. Never fails, because other members may follow a failed one.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         batch.clear();
         for _ in 0..MAX_STEPS {
@@ -125,7 +125,7 @@ impl Archive {
         std::mem::take(&mut self.journals)
     }
 
-    /// Looks at the next block, and at the member that it begins. False where nothing more comes.
+    /// Reads the next block and opens the member that starts there. Returns `false` at the end.
     fn advance(&mut self) -> bool {
         let Some(level) = self.levels.last_mut() else { return false };
         let at = level.next;
@@ -133,7 +133,7 @@ impl Archive {
         match level.archive_bytes.fill(at, &mut block) {
             Ok(TAR_BLOCK) => {}
             Ok(len) => {
-                // What ends archives may be missing, but there is no telling that from members that are missing.
+                // A missing end mark cannot be distinguished from missing members.
                 let known = level.end_seen || level.seeking_header;
                 if !self.report_failure() && !known {
                     self.report_damage(at + len as u64, "it is cut off, or its end mark is missing,");
@@ -169,7 +169,7 @@ impl Archive {
         true
     }
 
-    /// Finds out what a member is.
+    /// Opens a member according to its name and content.
     fn open_member(&mut self, header: &TarHeader) {
         let Some(level) = self.levels.last() else { return };
         let mut path = level.path.clone().into_os_string();
@@ -221,7 +221,7 @@ impl Archive {
         }
     }
 
-    /// Puts a journal aside: as a part of the archive's file, or unpacked.
+    /// Sets a journal aside: as a range of the archive's file, or unpacked.
     fn set_journal_aside(
         &mut self,
         path: PathBuf,
@@ -244,20 +244,20 @@ impl Archive {
         }
     }
 
-    /// Says that a member cannot be read, unless that is so because an archive cannot.
+    /// Reports a failed member, unless a broken archive is the cause.
     fn report(&mut self, error: SourceError) {
         if !self.report_failure() {
             self.notices.push(Notice::Failed(error));
         }
     }
 
-    /// Whether an archive ended before it should have. If it was not said yet, it is said now of the outermost one of which
-    /// it is so: the others are members of it.
+    /// Returns whether any open archive ended early, and reports it once. Only the outermost such archive is reported,
+    /// because the nested ones are its members.
     fn report_failure(&mut self) -> bool {
         let mut broken = false;
         for level in &mut self.levels {
             let why = level.archive_bytes.take_failure();
-            // What is in a broken one is not to blame.
+            // A broken outer archive explains the failures of nested ones.
             let reported = broken && std::mem::replace(&mut level.reported, true);
             let Some(why) = why.filter(|_| !broken && !reported) else { continue };
             broken = true;
@@ -275,7 +275,7 @@ impl Archive {
         broken
     }
 
-    /// Says what is wrong with the archive that is being read, if nothing was said yet.
+    /// Reports damage of the current archive, at most once.
     fn report_damage(&mut self, offset: u64, cause: &'static str) {
         let Some(level) = self.levels.last_mut() else { return };
         if !std::mem::replace(&mut level.reported, true) {
@@ -291,7 +291,8 @@ impl Level {
     }
 }
 
-/// What tells the entries of a member from those of others, wherever the archive is stored.
+/// Returns the id prefix of a member's entries. It depends on the path within the archive, not on where the archive is
+/// stored.
 pub(super) fn member_origin(within: &Path) -> [u8; 16] {
     let mut hash = SipHasher13::new();
     hash.write(within.as_os_str().as_bytes());

@@ -1,36 +1,35 @@
-//! What the name of a member says of it: whether it is a log, and whether all that stands in it can be taken for Kata's.
-//! A report on a host has thousands of other files.
+//! Classifies the members of an archive by path: logs, Kata's own logs, journals. A host report holds thousands of
+//! other files.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
 use crate::source::codec::COMPRESSED_SUFFIXES;
 
-/// How the names of logs begin and end that may have lines of Kata's.
+/// Prefixes, suffixes and infixes of log names that may contain lines from Kata.
 const LOG_PREFIXES: [&str; 7] = ["messages", "syslog", "journalctl", "journal", "daemon.log", "containerd", "crio"];
 const LOG_SUFFIXES: [&str; 4] = [".log", ".ndjson", ".jsonl", ".export"];
 const LOG_INFIXES: [&str; 2] = [".log.", ".log-"];
 
-/// Directories at the root of a host, and in reports on one, where names with `kata` in them are those of programs and
-/// their configuration.
+/// Directories at the root of a host or report where `kata` in a name means a program or its configuration.
 const PROGRAM_DIRS: [&str; 13] =
     ["bin", "boot", "dev", "etc", "lib", "lib64", "opt", "proc", "sbin", "sos_commands", "sos_reports", "sys", "usr"];
-/// The others at the root of a host.
+/// The remaining directories at the root of a host.
 const OTHER_ROOT_DIRS: [&str; 8] = ["home", "mnt", "root", "run", "srv", "sos_logs", "tmp", "var"];
 
-/// What a name says.
+/// The classification of a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::source) struct PathClass {
-    /// It is a log.
+    /// The path names a log.
     pub(in crate::source) is_log: bool,
-    /// It is Kata's log, so a line without an identifier is Kata's as well.
+    /// The path names a Kata log: lines without an identifier count as Kata's.
     pub(in crate::source) is_kata: bool,
-    /// It is a journal file. Whether it is decides what is in it; this counts where that cannot be read.
+    /// The path names a journal file. The content decides; the path counts only for unreadable files.
     pub(in crate::source) is_journal: bool,
 }
 
 impl PathClass {
-    /// What a member's path says.
+    /// Classifies a member by its path.
     pub(in crate::source) fn of(path: &Path) -> PathClass {
         let parts: Vec<&str> = path
             .components()
@@ -48,8 +47,8 @@ impl PathClass {
     }
 }
 
-/// Whether a path says that a file is Kata's. What the directory of a report is called does not count: it may have the name
-/// of a host in it.
+/// Returns whether a path belongs to Kata. The top directory of a report is ignored, because it may contain a host
+/// name.
 fn is_kata(parts: &[&str]) -> bool {
     let root = |part: &&str| PROGRAM_DIRS.contains(part) || OTHER_ROOT_DIRS.contains(part);
     let report = parts.get(1).is_some_and(root) || parts.first().is_some_and(|first| first.starts_with("sosreport"));

@@ -1,5 +1,5 @@
-//! The headers of a tar archive: what one is, and what it says of its member (POSIX: `pax`; GNU tar: its manual, appendix
-//! D). Long names and pax records are read by the crate `tar`; numbers that they hold are taken as claims.
+//! Parses the headers of tar archives (POSIX: `pax`; GNU tar manual, appendix D). The crate `tar` reads long names and
+//! pax records; their numbers are treated as claims.
 
 use std::ffi::OsString;
 use std::io::{self, Cursor, Read};
@@ -9,37 +9,37 @@ use std::path::PathBuf;
 use super::archive_bytes::{ArchiveBytes, MemberReader};
 use crate::source::codec::TAR_BLOCK;
 
-/// How many bytes the records before a header may have together: no name needs so many.
+/// The byte limit of the extension records before a header. No name needs more.
 const MAX_EXTENSIONS: u64 = 1 << 20;
 
-/// A member of an archive, as its header describes it.
+/// The header of an archive member.
 #[derive(Debug)]
 pub(super) struct TarHeader {
-    /// Its name, which is nothing but a name.
+    /// The member's path. It is never used to open or create a file.
     pub(super) path: PathBuf,
     pub(super) kind: MemberKind,
-    /// Where its bytes begin, and how many there are.
+    /// The offset and length of the member's content.
     pub(super) offset: u64,
     pub(super) size: u64,
-    /// Where the next header is.
+    /// The offset of the next header.
     pub(super) next: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MemberKind {
-    /// A file.
+    /// A regular file.
     File,
-    /// A file without its holes, and a list of them.
+    /// A sparse file: its data and a map of its holes.
     Sparse,
-    /// A directory, a link, a device, or a description of something else.
+    /// A directory, link, device or extension record.
     Other,
 }
 
-/// Reads the header that begins at an offset with this block.
+/// Parses the header at an offset, given its first block.
 ///
 /// # Errors
 ///
-/// Fails where there is none, where the archive ends, or where it cannot be read.
+/// Fails if the header is invalid, or if the archive ends or cannot be read there.
 pub(super) fn read(archive: &ArchiveBytes, offset: u64, block: &[u8; TAR_BLOCK]) -> io::Result<TarHeader> {
     let begin = offset.saturating_add(TAR_BLOCK as u64);
     let mut rest = RecordingReader { member: archive.member_reader(begin, MAX_EXTENSIONS), bytes: Vec::new() };
@@ -55,14 +55,14 @@ pub(super) fn read(archive: &ArchiveBytes, offset: u64, block: &[u8; TAR_BLOCK])
     Ok(TarHeader { path: path.strip_prefix("./").map(PathBuf::from).unwrap_or(path), kind, offset: at, size, next })
 }
 
-/// The name, the kind and the size of the member whose header is this block, or stands behind it and what describes it.
+/// Returns path, kind and size of the member described by this block and the extension records after it.
 fn parse_member(block: &[u8; TAR_BLOCK], rest: &mut RecordingReader) -> io::Result<(Vec<u8>, MemberKind, u64)> {
     let mut archive = tar::Archive::new(Cursor::new(block).chain(rest));
     let mut entry = archive.entries()?.next().ok_or(io::ErrorKind::InvalidData)??;
     let mut path = entry.path_bytes().into_owned();
     let mut kind = match entry.header().entry_type() {
         tar::EntryType::GNUSparse => MemberKind::Sparse,
-        // So the oldest archives mark directories.
+        // The oldest archives mark directories by a trailing slash.
         kind if kind.is_file() && path.ends_with(b"/") => MemberKind::Other,
         kind if kind.is_file() || kind.is_contiguous() => MemberKind::File,
         _ => MemberKind::Other,
@@ -79,7 +79,7 @@ fn parse_member(block: &[u8; TAR_BLOCK], rest: &mut RecordingReader) -> io::Resu
     Ok((path, kind, size))
 }
 
-/// Keeps what was read, in case that it was no description of a member.
+/// A reader that records what it reads, so that the bytes can be returned if they are no header.
 struct RecordingReader {
     member: MemberReader,
     bytes: Vec<u8>,

@@ -10,11 +10,11 @@ use crate::source::codec::{detect_tar, is_cut_tar};
 use crate::source::tests::{ChunkedReader, Owned, take};
 use crate::source::{Source, from_reader, open_archive};
 
-/// What came of an archive.
+/// The result of reading an archive.
 #[derive(Debug, Default)]
 struct Read {
     lines: Vec<String>,
-    /// Names of journals, and their bytes.
+    /// Names and contents of journals.
     journals: Vec<(String, Vec<u8>)>,
     failures: Vec<String>,
     passed_over: Vec<String>,
@@ -68,7 +68,7 @@ fn filed(archive: &[u8]) -> Read {
     read
 }
 
-/// Reads an archive from a file, and looks that nothing else comes through a pipe.
+/// Reads an archive from a file and checks that a pipe gives the same result.
 fn read(archive: &[u8]) -> Read {
     let read = filed(archive);
     for sizes in [&[usize::MAX][..], &[1, 700]] {
@@ -82,7 +82,7 @@ fn read(archive: &[u8]) -> Read {
     read
 }
 
-/// One member with any name and type, and no end mark.
+/// Builds one member with any name and type, without the end mark.
 fn member(path: &str, kind: tar::EntryType, bytes: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
@@ -218,7 +218,7 @@ fn names_of_any_length_are_read() {
 
 #[test]
 fn a_name_without_end_takes_no_memory() {
-    // Its length is claimed, and then it is given.
+    // One header claims a huge length; the other one really has it.
     let mut claimed = member("././@LongLink", tar::EntryType::GNULongName, b"");
     let mut header = tar::Header::from_byte_slice(&claimed).clone();
     header.set_size(1 << 40);
@@ -297,7 +297,7 @@ fn compressed_members_are_unpacked() {
         assert!(read.failures[1].contains("\"a.tar:broken.log.gz\": its gzip data is damaged"), "{:?}", read.failures);
     };
     check(&read(&archive));
-    // Nothing of this depends on whether there is a file to read from.
+    // A pipe must give the same result as a file.
     check(&read(&gzipped(&archive)));
 }
 
@@ -325,7 +325,7 @@ fn a_damaged_archive_is_blamed_once() {
     assert!(most >= 9000);
 }
 
-/// Text that compresses to a part of it.
+/// Returns text that compresses well.
 fn text(lines: u32) -> Vec<u8> {
     (0..lines).flat_map(|line| format!("{:x}\n", line.wrapping_mul(2_654_435_761)).into_bytes()).collect()
 }
@@ -344,7 +344,7 @@ fn a_cut_archive_gives_what_is_there() {
     assert!(whole.failures.is_empty());
     for cut in (TAR_BLOCK / 2..archive.len()).step_by(TAR_BLOCK / 2) {
         let read = read(&archive[..cut]);
-        // A line may be cut, and the rest of the archive is as it was.
+        // The last line may be cut; everything before the cut is intact.
         assert!(read.lines.len() <= whole.lines.len(), "{cut}");
         let known = read.lines.len().saturating_sub(1);
         assert_eq!(read.lines[..known], whole.lines[..known], "{cut}");
@@ -402,7 +402,7 @@ fn without_logs_only_journals_are_read() {
     assert_eq!((read.lines.len(), read.journals.len(), read.passed_over.len()), (0, 1, 1));
 }
 
-/// ChunkedReader of archives, whole and damaged.
+/// Parts of archives, whole and damaged.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let name = prop_oneof![Just("kata.log"), Just("a/messages"), Just("b"), Just("x.journal"), Just("")];
     let kind = prop_oneof![4 => Just(b'0'), 1 => any::<u8>()];
@@ -419,7 +419,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             let at = at.index(bytes.len());
             bytes[at] = byte;
             if fix {
-                // The checksum is right, whatever the header says.
+                // Makes the checksum valid, whatever the header says.
                 let mut header = tar::Header::from_byte_slice(&bytes[..TAR_BLOCK]).clone();
                 header.as_old_mut().size = size;
                 header.set_cksum();

@@ -1,17 +1,17 @@
-//! What an input holds, by its first bytes: compressed data, a journal file, a tar archive, or anything else.
+//! Detects the content of an input from its first bytes: compressed data, a journal file, a tar archive, or a log.
 
 use super::Codec;
 
-/// What an input can hold that is no log.
+/// Content that is not a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::source) enum Content {
-    /// A journal file of systemd.
+    /// A systemd journal file.
     Journal,
     /// A tar archive.
     Archive,
 }
 
-/// What the first bytes of an input can be.
+/// The meaning of a magic number.
 #[derive(Clone, Copy)]
 pub(super) enum Magic {
     Compressed(Codec),
@@ -21,7 +21,7 @@ pub(super) enum Magic {
 /// The first bytes of a journal file (systemd: `journal-def.h`).
 pub(super) const JOURNAL_MAGIC: &[u8] = b"LPKSHHRH";
 
-/// What compressing programs append to a name.
+/// The file name suffixes of compression programs.
 pub(in crate::source) const COMPRESSED_SUFFIXES: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
 
 pub(super) const MAGICS: &[(&[u8], Magic)] = &[
@@ -31,36 +31,36 @@ pub(super) const MAGICS: &[(&[u8], Magic)] = &[
     (JOURNAL_MAGIC, Magic::Journal),
 ];
 
-/// Room that a first read must have so that every magic fits.
+/// The bytes that a first read needs so that every magic number fits.
 pub(in crate::source) const LONGEST_MAGIC: usize = 8;
 
-/// Room that it must have where archives are told from logs.
+/// The bytes that a first read needs to distinguish archives from logs.
 pub(in crate::source) const LONGEST_HEAD: usize = TAR_BLOCK;
 
-/// Everything in an archive stands at multiples of this.
+/// The block size of tar archives: headers and contents are aligned to it.
 pub(in crate::source) const TAR_BLOCK: usize = 512;
 
-/// Where the fields of a header stand that tell one.
+/// The tar header fields used for detection.
 const TAR_NAME: usize = 100;
 const TAR_MODE: std::ops::Range<usize> = 100..107;
 const TAR_CHECKSUM: std::ops::Range<usize> = 148..156;
 const TAR_MAGIC: usize = 257;
 
-/// Whether more bytes decide what an input is that begins with these.
+/// Returns whether these bytes are a proper prefix of a magic number.
 pub(in crate::source) fn is_unclear(head: &[u8]) -> bool {
     MAGICS.iter().any(|(magic, _)| head.len() < magic.len() && magic.starts_with(head))
 }
 
-/// Whether what begins with these bytes is compressed.
+/// Returns whether content that starts with these bytes is compressed.
 pub(in crate::source) fn is_compressed(head: &[u8]) -> bool {
     MAGICS.iter().any(|(magic, what)| matches!(what, Magic::Compressed(_)) && head.starts_with(magic))
 }
 
-/// Whether what begins with these bytes is an archive; none if more of them decide, as they do at most for one block. What
-/// a part of them decides, all of them do.
+/// Returns whether content that starts with these bytes is a tar archive, or `None` if more bytes are needed. One block
+/// always decides. A decision on a prefix holds for every longer prefix.
 ///
-/// The name is followed by zeros, which no text has, and a checksum tells headers of the oldest archives, which have no
-/// magic.
+/// In a header, zeros pad the name, which no text contains. The oldest archives have no magic number, so the checksum
+/// decides there.
 pub(in crate::source) fn detect_tar(head: &[u8]) -> Option<bool> {
     let name = &head[..head.len().min(TAR_NAME)];
     let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
@@ -78,13 +78,13 @@ pub(in crate::source) fn detect_tar(head: &[u8]) -> Option<bool> {
     Some(is_known || block[0] != 0 && has_tar_checksum(block))
 }
 
-/// Whether all that there is is the beginning of a header, of which [`detect_tar`] leaves open what it is.
+/// Returns whether a complete input is a truncated header, after [`detect_tar`] returned `None` for it.
 pub(in crate::source) fn is_cut_tar(head: &[u8]) -> bool {
     let named = head.get(..TAR_NAME).is_some_and(|name| name[0] != 0 && name.contains(&0));
     named && head.get(TAR_MODE).is_some_and(|mode| mode.iter().any(u8::is_ascii_digit))
 }
 
-/// Whether the checksum of a block is that of a header. Some old writers took bytes for signed numbers.
+/// Returns whether the checksum of a block is that of a tar header. Some old writers summed signed bytes.
 pub(in crate::source) fn has_tar_checksum(block: &[u8]) -> bool {
     let text = String::from_utf8_lossy(&block[TAR_CHECKSUM]);
     let Ok(claimed) = i64::from_str_radix(text.trim_matches([' ', '\0']), 8) else { return false };

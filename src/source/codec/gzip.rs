@@ -1,4 +1,4 @@
-//! Decodes gzip with any number of members. It does not recognize gzip.
+//! Decodes gzip with any number of members. Detection happens in the parent module.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -6,13 +6,13 @@ use flate2::write::MultiGzDecoder;
 
 use super::fill_buffer;
 
-/// Reads the decompressed bytes. It drives flate2's writing decoder, which still hands out what came before damage.
+/// A reader of decompressed bytes. It drives flate2's write decoder, which still returns the bytes before damage.
 pub(super) struct Decoder<R> {
     input: R,
     decoder: MultiGzDecoder<Vec<u8>>,
-    /// How much of the decoder's output was handed on.
+    /// The number of decoder bytes already returned.
     taken: usize,
-    /// The outcome, once the compressed bytes are over or damaged.
+    /// The outcome, set at the end of the input or at damage.
     outcome: Option<io::Result<()>>,
 }
 
@@ -47,7 +47,7 @@ impl<R: BufRead> Read for Decoder<R> {
             match self.decoder.write(compressed) {
                 Ok(len) => self.input.consume(len),
                 Err(cause) => {
-                    // Finishing fails for the same reason, but hands out what was decoded.
+                    // Finishing fails for the same reason, but flushes the bytes decoded before.
                     let _ = self.decoder.try_finish();
                     self.outcome = Some(Err(cause));
                 }

@@ -1,8 +1,8 @@
-//! Takes off compression, recognized by the first bytes of the input, and tells what is no log by how it begins then. It
-//! does not frame, and it does not look further.
+//! Detects compression and decodes it; detects journals and archives among the decoded bytes. Framing happens
+//! elsewhere.
 //!
-//! The decoders here never lose what they decoded before they met damage: it comes out first, the error with the next
-//! read. The ready-made readers of the codec crates drop up to a whole buffer there.
+//! The decoders here return every byte decoded before damage, and the error with the next read. The readers of the
+//! codec crates drop up to a whole buffer at that point.
 
 mod content;
 #[cfg(feature = "gzip")]
@@ -24,7 +24,7 @@ pub(super) use content::{
     is_cut_tar, is_unclear,
 };
 
-/// A kind of compression.
+/// A compression format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// gzip, with one or more members.
@@ -36,7 +36,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The cargo feature that builds the codec.
+    /// Returns the cargo feature that enables the codec.
     pub(super) fn feature(self) -> &'static str {
         match self {
             Codec::Gzip => "gzip",
@@ -45,7 +45,7 @@ impl Codec {
         }
     }
 
-    /// The program that tests and decompresses such files.
+    /// Returns the program that tests and decompresses the format.
     pub(super) fn tool(self) -> &'static str {
         self.feature()
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// What a file holds that is no log; none if it is one, or cannot be read.
+/// Returns the content of a file that is not a log, or `None` if it is a log or unreadable.
 pub(super) fn detect_content(file: Reader) -> Option<Content> {
     match Bytes::of_any(file, false).read(&mut [0; LONGEST_HEAD]) {
         Err(Fault::Holds(content, _)) => Some(content),
@@ -65,7 +65,7 @@ pub(super) fn detect_content(file: Reader) -> Option<Content> {
     }
 }
 
-/// The first bytes of a journal file, unpacked if it is compressed: as many as an archive is known by.
+/// Returns the first [`LONGEST_HEAD`] bytes of a journal file, decompressed.
 pub(super) fn journal_head(file: Reader) -> Option<Vec<u8>> {
     match Bytes::of_any(file, false).read(&mut [0; LONGEST_HEAD]) {
         Err(Fault::Holds(Content::Journal, head)) => Some(head),
@@ -73,20 +73,20 @@ pub(super) fn journal_head(file: Reader) -> Option<Vec<u8>> {
     }
 }
 
-/// Why no more bytes can be read.
+/// The reason why reading stopped.
 #[derive(Debug)]
 pub(super) enum Fault {
     Io(io::Error),
     Damaged(Codec, io::Error),
     #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
     MissingCodec(Codec),
-    /// It is no log. These are its first bytes, after decompression; what follows them can be read on.
+    /// The input is not a log. Holds its first decompressed bytes; the following ones can still be read.
     Holds(Content, Vec<u8>),
 }
 
 type Reader = Box<dyn Read + Send>;
 
-/// Counts the bytes of an input, before decompression.
+/// A reader that counts the bytes of an input before decompression.
 struct CountingReader {
     reader: Reader,
     consumed: Arc<AtomicU64>,
@@ -101,76 +101,76 @@ impl Read for CountingReader {
 }
 
 enum State {
-    /// Nothing was handed on yet; the bytes read so far begin some magic, or there are none.
+    /// No bytes were returned yet. `head` is empty or the prefix of a magic number.
     Start {
         reader: Reader,
         head: Vec<u8>,
     },
     Plain(Reader),
-    /// A decoder that gave nothing yet.
+    /// A decoder that has returned no bytes yet.
     Opened(Codec, Reader),
     Decoding(Codec, Reader),
-    /// Bytes were handed on before this; it is the answer to the next read.
+    /// The fault that the next read returns, after bytes were returned.
     Failed(Fault),
-    /// The state while a decoder is being built, and for good where none can be.
+    /// The state while a decoder is built, and permanently if building fails.
     Closed,
 }
 
-/// The bytes of an input after decompression.
+/// A reader of an input's decompressed bytes.
 pub(super) struct Bytes {
     state: State,
     live: bool,
-    /// Archives are told from logs.
+    /// Archives are detected as well as journals.
     archives: bool,
     consumed: Arc<AtomicU64>,
 }
 
 impl Bytes {
-    /// Bytes of a log, which may be compressed.
+    /// Reads a log, which may be compressed.
     pub(super) fn new(reader: Reader, live: bool) -> Self {
         let consumed = Arc::default();
         let reader = Box::new(CountingReader { reader, consumed: Arc::clone(&consumed) });
         Self { state: State::Start { reader, head: Vec::new() }, live, archives: false, consumed }
     }
 
-    /// Bytes of what may be a log or an archive. As long as that is not known, [`Bytes::read`] takes [`LONGEST_HEAD`] bytes
-    /// of buffer.
+    /// Reads a log or an archive. Until the content is known, [`Bytes::read`] needs a buffer of [`LONGEST_HEAD`] bytes.
     pub(super) fn of_any(reader: Reader, live: bool) -> Self {
         Self { archives: true, ..Self::new(reader, live) }
     }
 
-    /// How many bytes of the input were read, before decompression.
+    /// Returns the number of input bytes read, before decompression.
     pub(super) fn consumed(&self) -> u64 {
         self.consumed.load(Ordering::Relaxed)
     }
 
-    /// Whether the input is known not to be compressed.
+    /// Returns whether the input is known to be uncompressed.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self.state, State::Plain(_))
     }
 
-    /// The buffer that the next read must have at min_read.
+    /// Returns the minimum buffer length for the next read.
     pub(super) fn min_read(&self) -> usize {
         let begun = !matches!(self.state, State::Start { .. } | State::Opened(..));
         if begun || !self.archives { LONGEST_MAGIC } else { LONGEST_HEAD }
     }
 
-    /// Whether what begins with these bytes is an archive; none if more of them decide.
+    /// Returns whether content that starts with these bytes is an archive, or `None` if more bytes are needed.
     fn detect_archive(&self, head: &[u8]) -> Option<bool> {
         if self.archives { detect_tar(head) } else { Some(false) }
     }
 
-    /// Whether a short read means that the next one may wait. A decoder returns short reads as it pleases.
+    /// Returns whether a short read means that the next one may block. Decoders return short reads at any time.
     pub(super) fn live(&self) -> bool {
         self.live && matches!(self.state, State::Plain(_))
     }
 
-    /// Whether the next read is one of the input itself, so that waiting for it beforehand says whether it would wait.
+    /// Returns whether the next read goes straight to the input, so that polling the input predicts whether the read
+    /// blocks.
     pub(super) fn is_direct(&self) -> bool {
         matches!(self.state, State::Start { .. } | State::Plain(_))
     }
 
-    /// Reads into `buffer`, which has at min_read [`Bytes::min_read`] bytes; zero is the end of the input.
+    /// Reads into a buffer of at least [`Bytes::min_read`] bytes. Returns zero at the end of the input.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         if let State::Start { .. } = self.state
             && let Some(len) = self.read_start(buffer)?
@@ -192,7 +192,7 @@ impl Bytes {
         }
     }
 
-    /// The first bytes of a decoder: journal files are kept compressed too.
+    /// Reads the first decompressed bytes and detects journals and archives in them.
     fn read_first_decoded(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let State::Opened(codec, mut reader) = std::mem::replace(&mut self.state, State::Closed) else {
             return Ok(0);
@@ -224,8 +224,8 @@ impl Bytes {
         Ok(held)
     }
 
-    /// Reads until it is clear what the input is: as a rule one read. A live input is never asked for more than its
-    /// first bytes leave open. Returns what can be handed on as it is, or nothing where decoding begins.
+    /// Reads until the content is known, usually once. A live input is not read further than detection needs. Returns
+    /// the length of uncompressed data, or `None` if decoding begins.
     fn read_start(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Fault> {
         let State::Start { mut reader, mut head } = std::mem::replace(&mut self.state, State::Closed) else {
             return Ok(None);
@@ -270,7 +270,7 @@ impl Bytes {
     }
 }
 
-/// Builds the decoder for an input whose first bytes were read already.
+/// Builds the decoder for an input whose first bytes were already read.
 fn build_decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
     let input = io::BufReader::with_capacity(64 << 10, Cursor::new(head).chain(rest));
     match codec {
@@ -288,7 +288,7 @@ fn build_decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fa
     }
 }
 
-/// One read of a decoder, its errors told apart from those of the input.
+/// Reads from a decoder, and distinguishes its errors from those of the input.
 fn read_decoder(codec: Codec, reader: &mut Reader, buffer: &mut [u8]) -> Result<usize, Fault> {
     retry_interrupted(|| reader.read(buffer)).map_err(|cause| match cause.raw_os_error() {
         Some(_) => Fault::Io(cause),
@@ -296,7 +296,7 @@ fn read_decoder(codec: Codec, reader: &mut Reader, buffer: &mut [u8]) -> Result<
     })
 }
 
-/// One read, made again where a signal interrupted it.
+/// Repeats a read until no signal interrupts it.
 pub(super) fn retry_interrupted(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match read() {
@@ -306,7 +306,7 @@ pub(super) fn retry_interrupted(mut read: impl FnMut() -> io::Result<usize>) -> 
     }
 }
 
-/// The buffered input of a decoder, empty at its end.
+/// Returns the buffered input of a decoder, empty at the end.
 #[cfg(any(feature = "gzip", feature = "xz", feature = "zstd"))]
 fn fill_buffer(input: &mut impl io::BufRead) -> io::Result<&[u8]> {
     while let Err(cause) = input.fill_buf() {
@@ -314,7 +314,7 @@ fn fill_buffer(input: &mut impl io::BufRead) -> io::Result<&[u8]> {
             return Err(cause);
         }
     }
-    // Asked again, because the borrow of the first answer cannot leave the loop; there is no second read.
+    // A second call, because the borrow of the first cannot leave the loop. It does not read again.
     input.fill_buf()
 }
 

@@ -7,7 +7,7 @@ use super::Codec;
 use crate::source::tests::{ChunkedReader, Owned, drain};
 use crate::source::{Input, Member, Settings, SourceError, from_reader};
 
-/// Text that does not shrink to nothing, so that there is a middle to damage.
+/// Returns text that stays large when compressed, so that damage can hit its middle.
 fn text(lines: u32) -> Vec<u8> {
     (0..lines).flat_map(|line| format!("line {line} {:x}\n", line.wrapping_mul(2_654_435_761)).into_bytes()).collect()
 }
@@ -17,7 +17,7 @@ fn read(data: &[u8], sizes: &[usize]) -> (Vec<Owned>, Option<SourceError>) {
     drain(&mut *source)
 }
 
-/// The lines that came out, as they stood in the text; the last one may be cut.
+/// Joins the entries to the original text; the last line may be cut.
 fn rejoined(entries: &[Owned]) -> Vec<u8> {
     entries.iter().flat_map(|entry| [&entry.bytes[..], b"\n"].concat()).collect()
 }
@@ -155,7 +155,7 @@ fn a_journal_is_unpacked_however_the_reads_cut_it() {
 
 #[test]
 fn what_fills_the_room_to_the_last_byte_is_whole() {
-    // Blocks of the source that divide the text, so that decoders end exactly where the room does.
+    // Block sizes that divide the text, so that the decoder's output ends exactly at the buffer's end.
     let data = text(4_096);
     for codec in CODECS {
         for block in [64, 128, 4_096, data.len()] {

@@ -1,4 +1,4 @@
-//! Decodes xz with any number of streams. It does not recognize xz.
+//! Decodes xz with any number of streams. Detection happens in the parent module.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,14 +6,14 @@ use liblzma::stream::{Action, CONCATENATED, Status, Stream};
 
 use super::fill_buffer;
 
-/// What a file may ask for. The strongest preset of the `xz` program asks for 65 MiB.
+/// The memory limit of a decoder. The strongest preset of the `xz` program needs 65 MiB.
 const MEMORY_LIMIT: u64 = 128 << 20;
 
-/// Reads the decompressed bytes.
+/// A reader of decompressed bytes.
 pub(super) struct Decoder<R> {
     input: R,
     stream: Stream,
-    /// The outcome, once the compressed bytes are over or damaged.
+    /// The outcome, set at the end of the input or at damage.
     outcome: Option<io::Result<()>>,
 }
 

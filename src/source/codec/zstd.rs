@@ -1,4 +1,4 @@
-//! Decodes Zstandard with any number of frames. It does not recognize Zstandard.
+//! Decodes Zstandard with any number of frames. Detection happens in the parent module.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,17 +6,17 @@ use zstd::stream::raw::{DParameter, Decoder as Raw, InBuffer, Operation, OutBuff
 
 use super::fill_buffer;
 
-/// The largest window that is decoded: 128 MiB, as the `zstd` program allows.
+/// The largest accepted window: 128 MiB, as in the `zstd` program.
 const WINDOW_LOG_MAX: u32 = 27;
 
-/// Reads the decompressed bytes.
+/// A reader of decompressed bytes.
 pub(super) struct Decoder<R> {
     input: R,
     raw: Raw<'static>,
-    /// How many bytes the decoder can use at most before it has something to say: one block and the next header. Zero
-    /// between frames.
+    /// The most bytes that the decoder uses before it produces output: one block and the next header. Zero between
+    /// frames.
     wanted: usize,
-    /// The buffer was too small for what was decoded, so there is more of it.
+    /// The last output filled the buffer, so more is pending.
     flushing: bool,
 }
 
@@ -30,7 +30,7 @@ impl<R: BufRead> Decoder<R> {
 
 impl<R: BufRead> Read for Decoder<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        /// A magic and the byte that says how long the rest of the header is.
+        /// The magic number and the byte that gives the length of the remaining header.
         const FRAME_START: usize = 5;
         const BLOCK_HEADER: usize = 3;
         loop {
@@ -39,8 +39,8 @@ impl<R: BufRead> Read for Decoder<R> {
             if over && self.wanted == 0 {
                 return Ok(0);
             }
-            // A block and the header behind it are never given in one step: if that header is damaged, the block is lost.
-            // Neither is anything given before the last block is out.
+            // A block and the header behind it are never passed in one step, because a damaged header would lose the
+            // block. Pending output is flushed before new input.
             let step = match self.wanted {
                 _ if self.flushing => 0,
                 0 => FRAME_START,

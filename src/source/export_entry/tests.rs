@@ -62,7 +62,7 @@ fn an_input_that_ends_inside_an_entry_gives_what_is_there() {
         assert_eq!(found[0].bytes, [b"__CURSOR=a\n".to_vec(), binary("M", kept, &b"12345"[..kept as usize])].concat());
         assert!(found[0].unfinished);
     }
-    // What is no field yet may just as well be a line that follows.
+    // An incomplete field may just as well be a line that follows.
     assert_eq!(
         seen(&auto("__CURSOR=a\nhello\nyou")),
         [("__CURSOR=a\n", false, true), ("hello", false, false), ("you", false, false)]
@@ -93,7 +93,7 @@ fn data_beyond_the_limit_is_skipped_and_its_length_restated() {
             [b"__CURSOR=a\n".to_vec(), binary("M", 40, &data[..40]), b"C=c\n".to_vec(), binary("D", 1, b"d")].concat();
         assert_eq!((&found[0].bytes, found[0].truncated, found[0].unfinished), (&kept, true, false));
         assert_eq!(found[1].text, "after");
-        // The line end behind the data is missing: the entry ends there.
+        // A missing line end after the data ends the entry.
         let broken = [b"__CURSOR=a\n", &binary("M", data.len() as u64, &data)[..], b"x"].concat();
         let place = broken.len() - 2;
         let broken = [&broken[..place], b"lost\nafter\n"].concat();
@@ -125,7 +125,7 @@ fn impossible_lengths_end_the_entry() {
         let input = [b"__CURSOR=a\n".to_vec(), binary("M", length, b"x\ny"), b"__CURSOR=b\n\n".to_vec()].concat();
         let found = auto(&input);
         assert_eq!((found[0].text.as_str(), found[0].truncated), ("__CURSOR=a\n", true));
-        // Nothing is swallowed: the field comes out as lines.
+        // Nothing is lost: the field comes out as lines.
         assert_eq!(found[1].text, "M");
         assert_eq!(found[found.len() - 2].text, "y");
         assert_eq!((found[found.len() - 1].text.as_str(), found[found.len() - 1].framing), ("__CURSOR=b\n", Export));
@@ -134,7 +134,7 @@ fn impossible_lengths_end_the_entry() {
         assert_eq!(bytes, input[..input.len() - 1], "nothing is lost but the blank line");
         assert_eq!(stated[0].text, "__CURSOR=a\n");
     }
-    // The largest possible length is a length; its data just never comes.
+    // The largest valid length is accepted, although its data never arrives.
     let found = limited([b"__CURSOR=a\n", &binary("M", 768 << 20, &[b'x'; 100])[..]].concat(), 40);
     assert_eq!(found[0].bytes, [b"__CURSOR=a\n".to_vec(), binary("M", 40, &[b'x'; 40])].concat());
     assert_eq!((found.len(), found[0].truncated, found[0].unfinished), (1, true, true));

@@ -1,5 +1,5 @@
-//! What a log file is known by: what it begins with. The ids of its entries come from there too, so that they are the
-//! same whether an entry is read from the file, from a copy or from a compressed copy.
+//! Identifies log files by their first bytes. Entry ids derive from the first line, so that they are equal in a file,
+//! its copy and its compressed copy.
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -13,28 +13,28 @@ use super::listing::FileKey;
 use crate::source::position::{FilePosition, HEAD};
 use kata_records::digits;
 
-/// Where the ids of a file's entries come from.
+/// The id prefix of a file's entries.
 pub(super) type Origin = [u8; 16];
 
-/// The shortest beginning that is remembered by itself; the next ones are twice as long each.
+/// The shortest prefix hashed separately; each further one is twice as long.
 const SHORTEST_PREFIX: usize = 8;
 
-/// The hash of what a file begins with, in hexadecimal digits.
+/// Returns the hash of the first bytes, in hexadecimal digits.
 pub(super) fn head_hash(head: &[u8]) -> String {
     let mut hasher = SipHasher13::new();
     hasher.write(head);
     format!("{:016x}", hasher.finish())
 }
 
-/// The hashes of beginnings that are shorter than this one.
+/// Returns the hashes of the shorter prefixes, by length.
 pub(super) fn prefix_hashes(head: &[u8]) -> BTreeMap<u32, String> {
     let lengths = std::iter::successors(Some(SHORTEST_PREFIX), |length| Some(2 * length));
     let lengths = lengths.take_while(|length| *length < head.len());
     lengths.filter_map(|length| Some((length as u32, head_hash(head.get(..length)?)))).collect()
 }
 
-/// The origin of a file's entries: the hash of its first line, which is cut at `most` bytes. None if the line is not
-/// known to be whole; `all` says that nothing follows what is known.
+/// Returns the id prefix of a file's entries: the hash of its first line, cut at `most` bytes. Returns `None` if the
+/// line may be incomplete; `all` says that nothing follows.
 pub(super) fn entry_origin(head: &[u8], most: usize, all: bool) -> Option<Origin> {
     let most = most.clamp(1, HEAD);
     let end = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
@@ -45,8 +45,8 @@ pub(super) fn entry_origin(head: &[u8], most: usize, all: bool) -> Option<Origin
     Some(hasher.finish128().as_bytes())
 }
 
-/// What the positions of a log are known_len from those of others by. An inode is given to one file after another, and a
-/// file may hold one log after another, so there are several for each; `generation` says which.
+/// Returns the key of a log's positions. Inodes are reused and a file may hold one log after another, so `generation`
+/// distinguishes keys of one inode.
 pub(super) fn position_name(key: FileKey, generation: u32) -> String {
     let mut hasher = SipHasher13Long::new();
     hasher.write(&key.device.to_le_bytes());
@@ -61,18 +61,18 @@ fn nanoseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// How much a file looks like a log, or like a copy of it.
+/// The similarity of a file to a known log or its copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Likeness {
-    /// They begin differently.
+    /// The first bytes differ.
     None,
-    /// All that it begins with is in the log too, as far as that can be known_len, and the log begins with more.
+    /// The file is a proper prefix of the log, as far as known.
     Part,
-    /// It has all that is known of the log's beginning.
+    /// The file holds all known first bytes of the log.
     Whole,
 }
 
-/// Compares a file that begins with `head` with a log that is known to begin with `known`.
+/// Compares a file's first bytes with the known first bytes of a log.
 pub(super) fn likeness(known: &[u8], head: &[u8]) -> Likeness {
     let common = known.len().min(head.len());
     if common == 0 || known.get(..common) != head.get(..common) {
@@ -84,7 +84,7 @@ pub(super) fn likeness(known: &[u8], head: &[u8]) -> Likeness {
     }
 }
 
-/// The same for a log of which only hashes are known.
+/// Compares a file's first bytes with a log of which only hashes are known.
 pub(super) fn likeness_to_saved(saved: &FilePosition, head: &[u8]) -> Likeness {
     let is = |length: u32, print: &str| head.get(..length as usize).is_some_and(|head| head_hash(head) == print);
     if saved.head == 0 || head.is_empty() {

@@ -1,4 +1,4 @@
-//! Which files patterns name, and which stand beside these under names that log rotation gives. It reads none.
+//! Lists the files that match patterns, and the rotated files beside them. It opens none.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, Metadata};
@@ -12,18 +12,18 @@ use glob::{MatchOptions, glob_with};
 use crate::source::codec::COMPRESSED_SUFFIXES;
 use crate::source::{Input, SourceError};
 
-/// Wildcards as a shell has them: they leave out hidden files, and stay within one directory.
+/// Shell-like wildcards: they exclude hidden files and do not cross directories.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
-/// How often files are listed anew because they were rotated meanwhile.
+/// The number of attempts to list files that are being rotated.
 const ATTEMPTS: usize = 3;
 
-/// What tells a file from all others as long as it exists.
+/// The identity of a file while it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileKey {
     pub(super) device: u64,
     pub(super) inode: u64,
-    /// When it was created, where the file system keeps that: an inode is given to one file after another.
+    /// The creation time, if the file system keeps it. It distinguishes files that reuse an inode.
     pub(super) created: Option<SystemTime>,
 }
 
@@ -32,24 +32,24 @@ impl FileKey {
         FileKey { device: metadata.dev(), inode: metadata.ino(), created: metadata.created().ok() }
     }
 
-    /// Whether it may be the same, as far as device and inode say: nothing else is saved.
+    /// Returns whether device and inode are equal. Saved positions know nothing more.
     pub(super) fn is_same_inode(&self, other: &FileKey) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// A regular file that is there.
+/// An existing regular file.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    /// Where it is, without symbolic links.
+    /// The path without symbolic links.
     pub(super) path: PathBuf,
     pub(super) key: FileKey,
-    /// When it was written to last.
+    /// The modification time.
     pub(super) modified: SystemTime,
     pub(super) length: u64,
-    /// Whether a pattern names it.
+    /// A pattern names the file.
     pub(super) matches_pattern: bool,
-    /// The path that it and the other files of its log are named after.
+    /// The path that all files of its log share, without rotation suffixes.
     pub(super) family: PathBuf,
 }
 
@@ -65,36 +65,36 @@ impl Candidate {
         }
     }
 
-    /// Whether it has the name that all files of its log are named after: no copy has it.
+    /// Returns whether the file has the active name of its log, which no copy has.
     pub(super) fn has_active_name(&self) -> bool {
         self.path == self.family
     }
 
-    /// Whether it may hold a log of its own. Something else that stands beside a log, as an excerpt of it, may not.
+    /// Returns whether the file may hold a log of its own. Other files beside a log, such as excerpts, may not.
     pub(super) fn is_rotated(&self) -> bool {
         self.matches_pattern || family(&self.path) == self.family
     }
 }
 
-/// What was found.
+/// The result of listing files.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// The files, each once: those beside others by their age, then those that patterns name, by their paths.
+    /// Each file once: rotated files by age, then the files that patterns name, by path.
     pub(super) files: Vec<Candidate>,
-    /// Where further files would appear.
+    /// The directories in which further files would appear.
     pub(super) directories: Vec<PathBuf>,
-    /// What could not be looked at, and with it what is named and does not exist.
+    /// Paths that could not be examined, including named files that do not exist.
     pub(super) errors: Vec<SourceError>,
 }
 
 impl Listing {
-    /// Whether all that is there was seen.
+    /// Returns whether every file was seen.
     pub(super) fn is_complete(&self) -> bool {
         self.errors.iter().all(is_missing)
     }
 }
 
-/// Whether an error says that something does not exist.
+/// Returns whether an error means that a path does not exist.
 pub(super) fn is_missing(error: &SourceError) -> bool {
     matches!(error, SourceError::Open { cause, .. } if is_absent(cause))
 }
@@ -103,8 +103,8 @@ fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The name that the files of one log have in common: a path without what rotation and compression append to it, as
-/// `.1`, `-20240506`, `.20240506-070814` and `.gz`.
+/// Returns the path that all files of one log share: the path without rotation and compression suffixes, such as `.1`,
+/// `-20240506`, `.20240506-070814` and `.gz`.
 pub(super) fn family(path: &Path) -> PathBuf {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return path.to_owned() };
     let mut stem = name;
@@ -121,7 +121,7 @@ pub(super) fn family(path: &Path) -> PathBuf {
     path.with_file_name(stem)
 }
 
-/// The files that these patterns name, and those of the same families, and of `families`.
+/// Lists the files that patterns name, and all files of their families and of `families`.
 pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> Listing {
     let mut attempt = 1;
     loop {
@@ -129,7 +129,7 @@ pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> 
         let mut all = families.clone();
         all.extend(found.files.iter().map(|file| family(&file.path)));
         let (mut beside, torn) = list_siblings(&all, &mut found);
-        // Had one been rotated between the two lists, it would look like one that nobody knows.
+        // A file rotated between the two listings would look like an unknown one.
         if torn && attempt < ATTEMPTS {
             attempt += 1;
             continue;
@@ -143,7 +143,7 @@ pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> 
     }
 }
 
-/// The files that patterns name.
+/// Lists the files that patterns name.
 fn list_named(patterns: &[PathBuf]) -> Listing {
     let mut found = Listing::default();
     let mut seen = BTreeSet::new();
@@ -176,7 +176,7 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
                     let cause = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
                     found.errors.push(SourceError::Open { input: Input::File(path), cause });
                 }
-                // A link to nothing, or a file that has just gone.
+                // A dangling link, or a file deleted meanwhile.
                 Err(cause) if wild.is_some() && is_absent(&cause) => {}
                 Err(cause) => found.errors.push(SourceError::Open { input: Input::File(path), cause }),
             }
@@ -185,7 +185,7 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
     found
 }
 
-/// The files of these families that are not among the found ones. Also says whether the found ones have changed places.
+/// Lists the other files of these families. Also returns whether a named file was renamed meanwhile.
 fn list_siblings(families: &BTreeSet<PathBuf>, found: &mut Listing) -> (Vec<Candidate>, bool) {
     let mut places: HashMap<&Path, Vec<&str>> = HashMap::new();
     for family in families {
@@ -232,13 +232,13 @@ fn list_siblings(families: &BTreeSet<PathBuf>, found: &mut Listing) -> (Vec<Cand
     (beside, torn)
 }
 
-/// Whether a path stands for all that matches it: it has wildcards, and there is no file of that name.
+/// Returns whether a path is a pattern: it has wildcards, and no file has that name.
 pub(in crate::source) fn is_pattern(path: &Path) -> bool {
     let wild = path.to_str().is_some_and(|text| text.contains(['*', '?', '[']));
     wild && fs::symlink_metadata(path).is_err()
 }
 
-/// The paths that match a pattern.
+/// Returns the paths that match a pattern.
 fn glob_paths(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     match glob_with(pattern, OPTIONS) {
@@ -262,7 +262,7 @@ fn glob_paths(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
     paths
 }
 
-/// The directories in which files or directories that match a pattern would appear.
+/// Adds the directories in which matching files or directories would appear.
 fn watched_directories(pattern: &str, directories: &mut Vec<PathBuf>) {
     let mut prefix = PathBuf::new();
     let mut wild = false;
@@ -274,7 +274,7 @@ fn watched_directories(pattern: &str, directories: &mut Vec<PathBuf>) {
         }
         prefix.push(part);
         if let Some(prefix) = prefix.to_str().filter(|_| wild) {
-            // What cannot be read is said where the whole pattern is looked at.
+            // Errors are reported when the whole pattern is expanded.
             directories.extend(glob_paths(prefix, &mut Vec::new()).into_iter().filter(|path| path.is_dir()));
         }
     }
@@ -287,14 +287,14 @@ fn has_wildcards(part: &Path) -> bool {
     part.to_str().is_some_and(|part| part.contains(['*', '?', '[']))
 }
 
-/// The directory, or the nearest one above it that exists.
+/// Returns the directory, or its nearest existing ancestor.
 fn nearest_existing(directory: Option<&Path>) -> PathBuf {
     let above = directory.into_iter().flat_map(Path::ancestors).filter(|path| !path.as_os_str().is_empty());
     let here = || if directory.is_some_and(Path::is_absolute) { PathBuf::from("/") } else { PathBuf::from(".") };
     above.map(Path::to_owned).find(|path| path.is_dir()).unwrap_or_else(here)
 }
 
-/// Where links lead, and what is there.
+/// Follows symbolic links and returns the target and its metadata.
 fn resolve(path: &Path) -> io::Result<(PathBuf, Metadata)> {
     let target = fs::canonicalize(path)?;
     let metadata = fs::metadata(&target)?;

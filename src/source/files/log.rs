@@ -1,5 +1,5 @@
-//! One log: what was written into a file from its creation or truncation on, wherever that is by now, how far it was
-//! read, and whether it still is.
+//! A log: the content written to a file since its creation or truncation. Tracks its current file and how far it was
+//! read.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,27 +12,27 @@ use super::listing::{Candidate, FileKey, family};
 use super::tail::{FileStamp, Tail, peek, stamp};
 use crate::source::position::{FilePosition, HEAD};
 
-/// What is done with a log.
+/// The state of a log.
 pub(super) enum LogState {
-    /// It is read.
+    /// The log is being read.
     Open(Box<Tail>),
-    /// It was read to its end, or is older than what is followed. So it was when that was found.
+    /// The log was read to its end, or is older than the followed files. Holds the file's stamp at that time.
     Closed(Option<FileStamp>),
-    /// Its file is gone or holds another log. What was in it may be in a copy.
+    /// The file is gone or holds another log. A copy may hold the content.
     Lost(Lost),
-    /// It is no log, or cannot be read. So it was when that was found.
+    /// The file is not a log or cannot be read. Holds its stamp at that time.
     Refused(Option<FileStamp>),
 }
 
-/// What is known of a log that has no file.
+/// A log without a file.
 pub(super) struct Lost {
-    /// What was in hand of it.
+    /// The unfinished entry of the log.
     pub(super) rest: Option<Box<Tail>>,
-    /// How often it was looked for.
+    /// The number of searches for the log.
     pub(super) searches: u32,
-    /// Since when.
+    /// The time when the file was lost.
     pub(super) since: Instant,
-    /// There are files that may be copies of it and are not complete.
+    /// Incomplete files exist that may become copies of the log.
     pub(super) waits: bool,
 }
 
@@ -42,44 +42,44 @@ impl Lost {
     }
 }
 
-/// A log that is or was followed, or that stands beside one.
+/// A log that is or was followed, or an older one beside it.
 pub(super) struct Log {
-    /// The name that it is followed under. If it has another one, it was rotated away.
+    /// The path before rotation. A log with another path is rotated.
     pub(super) active_path: PathBuf,
-    /// Its name when it was seen last.
+    /// The current path.
     pub(super) path: PathBuf,
-    /// What its name has in common with those that rotation gives.
+    /// The path that all files of the log share, without rotation suffixes.
     pub(super) family: PathBuf,
     pub(super) key: FileKey,
-    /// What its positions are known_len from those of others by.
+    /// The key of the log's positions.
     pub(super) name: String,
-    /// Where the ids of its entries come from, once its first line is known.
+    /// The id prefix of the log's entries, once its first line is known.
     origin: Option<Origin>,
     pub(super) state: LogState,
-    /// What it began with when it was not open any more.
+    /// The first bytes, kept after the file was closed.
     head: Vec<u8>,
-    /// What another run has left, as long as its file was not found.
+    /// The position from an earlier run, until the file is found.
     saved: Option<FilePosition>,
-    /// How much of it belongs to entries that were given out whole.
+    /// The number of bytes that belong to entries returned whole.
     pub(super) offset: u64,
-    /// How much of what it begins with was known then.
+    /// The number of known first bytes at that offset.
     known_len: usize,
-    /// Since when it has not been at home.
+    /// The time when the log was rotated.
     pub(super) rotated_at: Option<Instant>,
-    /// When something was read last.
+    /// The time of the last successful read.
     pub(super) last_read: Instant,
-    /// It was read to its end when it was looked at last.
+    /// The last read reached the end.
     pub(super) at_end: bool,
-    /// It was read to its end once, and nothing more was expected.
+    /// The log was read to its end and no more was expected.
     pub(super) finished: bool,
-    /// Its position changed since it was asked for.
+    /// The position changed since it was last returned.
     pub(super) dirty: bool,
-    /// It was said that it cannot be read.
+    /// The read error was already reported.
     pub(super) reported: bool,
 }
 
 impl Log {
-    /// A log whose file was found.
+    /// Creates a log for a file.
     pub(super) fn new(candidate: &Candidate, name: String, state: LogState) -> Log {
         let mut log = Log {
             active_path: PathBuf::new(),
@@ -105,7 +105,7 @@ impl Log {
         log
     }
 
-    /// A log that another run has read.
+    /// Creates a log from a saved position.
     pub(super) fn saved(saved: &FilePosition) -> Log {
         let key = FileKey { device: saved.device, inode: saved.inode, created: None };
         Log {
@@ -129,7 +129,7 @@ impl Log {
         }
     }
 
-    /// Takes note of where its file is.
+    /// Records the log's current file.
     pub(super) fn set_location(&mut self, candidate: &Candidate) {
         self.dirty |= self.key != candidate.key || self.path != candidate.path;
         self.key = candidate.key;
@@ -141,15 +141,15 @@ impl Log {
         }
     }
 
-    /// It is not at home any more.
+    /// Marks the log as rotated.
     pub(super) fn mark_rotated(&mut self) {
         self.rotated_at = Some(Instant::now());
         self.at_end = false;
     }
 
-    /// Goes on with it in a file that holds it.
+    /// Resumes the log in a file that holds it.
     pub(super) fn reattach(&mut self, candidate: &Candidate, head: Vec<u8>, state: LogState) {
-        // A position that another run has left says of the inode only what it was.
+        // A saved inode may belong to another file by now.
         self.dirty |= self.saved.take().is_none_or(|saved| head.len() > saved.head as usize);
         self.state = state;
         self.head = head;
@@ -159,7 +159,7 @@ impl Log {
         (self.at_end, self.reported, self.last_read) = (false, false, Instant::now());
     }
 
-    /// Its file is gone, or holds another log.
+    /// Marks the log as lost: its file is gone or holds another log.
     pub(super) fn mark_lost(&mut self) {
         self.head = self.head().to_vec();
         let closed = std::mem::replace(&mut self.state, LogState::Closed(None));
@@ -182,32 +182,32 @@ impl Log {
         if let LogState::Lost(lost) = &self.state { Some(lost) } else { None }
     }
 
-    /// Whether it is what was in hand of a log that is nowhere any more.
+    /// Returns whether only the unfinished entry of a vanished log is left.
     pub(super) fn is_rest(&self) -> bool {
         self.tail().is_some_and(Tail::is_rest)
     }
 
-    /// Whether it has a file.
+    /// Returns whether the log has a file.
     pub(super) fn has_file(&self) -> bool {
         self.lost().is_none() && !self.is_rest()
     }
 
-    /// Whether anything of it is known.
+    /// Returns whether any first bytes are known.
     pub(super) fn is_known(&self) -> bool {
         self.known_head_len() > 0
     }
 
-    /// How much of what it begins with is known.
+    /// Returns the number of known first bytes.
     pub(super) fn known_head_len(&self) -> usize {
         self.saved.as_ref().map_or(self.head().len(), |saved| saved.head as usize)
     }
 
-    /// What it begins with, as far as it is known.
+    /// Returns the known first bytes.
     pub(super) fn head(&self) -> &[u8] {
         self.tail().map_or(&self.head, Tail::head)
     }
 
-    /// Where the ids of its entries come from. `all` says that nothing follows what is known of it.
+    /// Returns the id prefix of the log's entries. `all` says that nothing follows the known bytes.
     pub(super) fn origin(&mut self, most: usize, all: bool) -> Origin {
         if self.origin.is_none() {
             self.origin = identity::entry_origin(self.head(), most, all);
@@ -215,16 +215,16 @@ impl Log {
         self.origin.unwrap_or_default()
     }
 
-    /// Takes note of how far it is read.
+    /// Updates the resume offset.
     pub(super) fn update_offset(&mut self) {
         let Some(tail) = self.tail() else { return };
-        // What it begins with counts too: the file may have to be found by it.
+        // The first bytes count too, because the file may have to be found by them.
         let (settled, known_len) = (tail.resume_offset(), tail.head().len());
         self.dirty |= (settled, known_len) != (self.offset, self.known_len);
         (self.offset, self.known_len) = (settled, known_len);
     }
 
-    /// Closes the file, which was read to its end. It stays known.
+    /// Closes a file that was read to its end. The log stays known.
     pub(super) fn close(&mut self) {
         self.update_offset();
         let Some(tail) = self.tail() else { return };
@@ -235,13 +235,13 @@ impl Log {
         self.dirty = true;
     }
 
-    /// Whether nothing more is expected of it: it has not been at home, nor given anything, for this long.
+    /// Returns whether no more is expected: the log was rotated, and nothing was read for this time.
     pub(super) fn quiet_for(&self, time: Duration) -> bool {
         self.rotated_at.is_some_and(|left| left.elapsed() >= time) && self.last_read.elapsed() >= time
     }
 
-    /// Whether a file that begins with `head` may be this log, or a copy of it. If its own file is still there, all that
-    /// is in it now counts, whether it was read or not.
+    /// Compares the log with a file that begins with `head`. If the log's own file still exists, its whole current
+    /// content counts, even where it is unread.
     pub(super) fn likeness(&self, head: &[u8]) -> Likeness {
         if let Some(saved) = &self.saved {
             return identity::likeness_to_saved(saved, head);
@@ -252,13 +252,13 @@ impl Log {
         let whole = now.is_some() || matches!(self.state, LogState::Closed(_));
         let known = now.as_deref().unwrap_or(known);
         match identity::likeness(known, head) {
-            // A copy has no more than there is.
+            // A copy holds no more than its original.
             Likeness::Whole if whole && known.len() < HEAD && head.len() > known.len() => Likeness::None,
             likeness => likeness,
         }
     }
 
-    /// Where another run goes on.
+    /// Returns the position from which a later run resumes.
     pub(super) fn position(&self) -> FilePosition {
         let head = self.head();
         let (length, hash, prefix_hashes) = match &self.saved {
@@ -280,27 +280,27 @@ impl Log {
     }
 }
 
-/// The name that a file had before it got one from rotation, if there is such a file by now.
+/// Returns the path before rotation, if such a file exists now.
 pub(super) fn active_path_of(path: &Path) -> PathBuf {
     let family = family(path);
     if family.is_file() { family } else { path.to_owned() }
 }
 
-/// Why a file cannot be opened.
+/// The reason why a file was not opened.
 pub(super) enum OpenError {
-    /// It is not there any more, or another file is.
+    /// The file is gone, or another one took its place.
     Gone,
-    /// The system refuses it.
+    /// The system refused to open the file.
     Denied(io::Error),
 }
 
-/// Opens a file, if it is the one that was found.
+/// Opens a file if it is still the one that was listed.
 pub(super) fn open(path: &Path, key: FileKey) -> Result<Arc<File>, OpenError> {
     let refusal = |cause: io::Error| match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::Gone,
         _ => OpenError::Denied(cause),
     };
-    // To open a pipe that has taken its place would wait.
+    // Opening a pipe in its place would block.
     if !fs::metadata(path).map_err(refusal)?.is_file() {
         return Err(OpenError::Gone);
     }

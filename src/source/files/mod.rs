@@ -1,11 +1,11 @@
-//! Log files that are followed: files and patterns of files, read from where another run stopped, through rotation,
-//! truncation and compression.
+//! Follows log files and patterns of files: resumes where an earlier run stopped, through rotation, truncation and
+//! compression.
 //!
-//! A log is known by what it begins with ([`identity`]). A name is only where to look: log rotation gives a file
-//! another one, and its name to another file; and it puts what was in a file into another one. [`find`] says which files
-//! there are, [`rotation`] which logs are in them, [`resume`] begins where another run ended, and [`tail`] reads a file.
+//! A log is identified by its first bytes ([`identity`]). A path is only a place to look: rotation renames files,
+//! reuses names, and copies content. [`listing`] lists the files, [`rotation`] assigns logs to them, [`resume`]
+//! restores positions, and [`tail`] reads a file.
 //!
-//! What is read of a file is lost only where it was written and truncated, or written and deleted, between two looks.
+//! Data is lost only if it was written and truncated, or written and deleted, between two searches.
 
 mod listing;
 mod identity;
@@ -33,50 +33,50 @@ use listing::FileKey;
 use listing::family;
 pub(super) use listing::is_pattern;
 
-/// The longest that filling a batch takes where nothing comes.
+/// The longest time that filling a batch waits.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// For how long a file is kept open that was rotated away and got nothing more.
+/// The time for which a rotated, quiet file stays open.
 const LINGER: Duration = Duration::from_secs(60);
-/// The time between two searches for other files, if nothing tells of one, and where the system tells nothing.
+/// The interval between searches for files: with change notifications, and without them.
 const SEARCH: Duration = Duration::from_secs(5);
 const SEARCH_UNWATCHED: Duration = Duration::from_secs(1);
-/// The least time between two searches, and how many times as long as one takes it is.
+/// The minimum pause between searches: a fixed time, and a multiple of a search's duration.
 const MIN_SEARCH_PAUSE: Duration = Duration::from_millis(10);
 const SEARCH_COST_FACTOR: u32 = 4;
-/// How often a log whose file is gone is looked for in others before it counts as lost.
+/// The number of searches after which a missing log counts as lost.
 const MAX_SEARCHES: u32 = 3;
 
-/// Log files that are followed, or read up to now.
+/// A source of log files, followed or read to their current ends.
 pub(super) struct FilesSource {
     patterns: Vec<PathBuf>,
     settings: Settings,
     follow: bool,
-    /// All files that are known. Of those of one log, what was written first comes first.
+    /// All known logs. Within a family, older content comes first.
     logs: Vec<Log>,
-    /// Whose turn it is.
+    /// The index of the log to read next.
     next_log: usize,
     watch: Watch,
-    /// Files that cannot be opened, which was said.
+    /// Files that cannot be opened; they were already reported.
     refused: HashSet<PathBuf>,
-    /// Files that cannot be decompressed, what they were like then, and since when they have been so.
+    /// Files that cannot be decompressed, with their stamps and the time since which they have been so.
     undecodable: HashMap<FileKey, (Option<FileStamp>, Instant)>,
-    /// There may be other files than before.
+    /// The set of files may have changed.
     changed: bool,
-    /// The next search if nothing tells of a change, and the first time for one.
+    /// The time of the next search without a notification, and the earliest time of any search.
     next_search: Instant,
     earliest_search: Instant,
     damages: Vec<Damaged>,
-    /// Positions of what is gone.
+    /// Positions of vanished logs.
     gone_positions: Vec<FilePosition>,
-    /// Entries were given since it was last said that more may have to be waited for.
+    /// Entries were returned since the last [`Fill::Idle`].
     idle_due: bool,
     ended: bool,
     max_wait: Duration,
     linger: Duration,
 }
 
-/// Opens the files that these paths and patterns name, and goes on where the saved positions say. Without `follow` they
-/// are read up to now.
+/// Opens the files that paths and patterns name, resumed from saved positions. Also returns the errors. Without
+/// `follow`, the files are read to their current ends.
 pub(super) fn open(
     patterns: &[PathBuf],
     settings: &Settings,
@@ -108,12 +108,12 @@ pub(super) fn open(
 }
 
 impl FilesSource {
-    /// Reads a batch of one file. False if there is nothing new in any; what is new may be but a part of an entry.
+    /// Reads a batch from one log. Returns `false` if no log has new data. New data may be only part of an entry.
     fn read(&mut self, batch: &mut Batch) -> bool {
         let families_sought = self.families_sought();
         self.changed |= !families_sought.is_empty();
         loop {
-            // What is left of a rotated file comes before what is in the one that has its name now.
+            // The rest of a rotated file comes before the content of its successor.
             let mut first: HashMap<PathBuf, usize> = HashMap::new();
             for (index, log) in self.logs.iter().enumerate() {
                 if log.rotated_at.is_some() && !log.at_end && matches!(log.state, LogState::Open(_)) {
@@ -142,11 +142,11 @@ impl FilesSource {
             if first.is_empty() {
                 return false;
             }
-            // They are at their ends, and nothing waits for them any more.
+            // The rotated files are at their ends, so nothing waits for them any more.
         }
     }
 
-    /// Goes on in one file. False if there was nothing new.
+    /// Reads from one log. Returns `false` if it has no new data.
     fn read_log(&mut self, index: usize, batch: &mut Batch) -> bool {
         let (follow, linger, max_line) = (self.follow, self.linger, self.settings.max_line);
         let Some(log) = self.logs.get_mut(index) else { return false };
@@ -168,7 +168,7 @@ impl FilesSource {
             ReadStep::Over => self.finish(index, batch, false),
             ReadStep::Truncated => {
                 log.mark_lost();
-                // Before anything is read of what came later, what is left of it has to be found.
+                // The rest of the truncated log must be found before later content is read.
                 (self.changed, self.earliest_search) = (true, Instant::now());
                 true
             }
@@ -176,7 +176,7 @@ impl FilesSource {
         }
     }
 
-    /// Gives what is left of a file to which nothing more comes.
+    /// Returns the rest of a file that gets no more data.
     fn finish(&mut self, index: usize, batch: &mut Batch, damaged: bool) -> bool {
         let max_line = self.settings.max_line;
         let Some(log) = self.logs.get_mut(index) else { return false };
@@ -192,13 +192,13 @@ impl FilesSource {
         true
     }
 
-    /// Says once what keeps a file from being read.
+    /// Reports once why a file cannot be read.
     fn report_unreadable(&mut self, index: usize, batch: &mut Batch) -> bool {
         let Some(log) = self.logs.get_mut(index) else { return false };
         log.at_end = true;
         let reason = match log.tail().and_then(Tail::fault) {
             Some(Fault::Io(_)) => "unreadable-file",
-            // It may still be being written.
+            // The file may still be being written.
             Some(Fault::Damaged(..)) if self.follow && log.last_read.elapsed() < self.linger => return false,
             Some(Fault::Damaged(..)) => "damaged-file",
             Some(_) => "refused-file",
@@ -227,7 +227,7 @@ impl FilesSource {
         self.idle_due = true;
     }
 
-    /// Looks for other files if it is time to.
+    /// Searches for files if a search is due.
     fn search_if_due(&mut self) {
         self.changed |= self.watch.wait(Duration::ZERO);
         let now = Instant::now();
@@ -238,7 +238,7 @@ impl FilesSource {
         let errors = self.search();
         self.report_errors(errors);
         let over = Instant::now();
-        // A search takes long where there are many files; then it is not made for each change.
+        // With many files a search takes long, so it is not repeated for every change.
         self.earliest_search = over + MIN_SEARCH_PAUSE.max((over - now) * SEARCH_COST_FACTOR);
         self.next_search = over + if self.watch.told() { SEARCH } else { SEARCH_UNWATCHED };
     }
@@ -270,7 +270,7 @@ impl Source for FilesSource {
                 return Ok(Fill::Idle);
             }
             if waited {
-                // Something has changed that is not ours. It may do so all the time.
+                // An unrelated change. Such changes may occur all the time.
                 std::thread::sleep(MIN_SEARCH_PAUSE.min(left));
             }
             waited = true;

@@ -1,4 +1,4 @@
-//! Where to begin: what another run has read is looked for like what was lost sight of meanwhile.
+//! Resumes logs from saved positions: they are searched for like logs that were lost during the run.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -10,14 +10,14 @@ use crate::source::position::FilePosition;
 use crate::source::{Input, SourceError};
 
 impl FilesSource {
-    /// Opens what is there. Gives what cannot be read.
+    /// Opens the logs. Returns the errors.
     pub(super) fn resume(&mut self, saved: &[FilePosition]) -> Vec<SourceError> {
         self.logs = furthest(saved).into_iter().map(Log::saved).collect();
         let mut errors = self.search();
         if self.follow {
             errors.retain(|error| !listing::is_missing(error));
         } else {
-            // There will be no other time to look.
+            // There is no later opportunity to search.
             for _ in 1..MAX_SEARCHES {
                 self.search();
             }
@@ -31,18 +31,18 @@ impl FilesSource {
                 self.refused.insert(path.clone());
             }
         }
-        // What was written first comes first.
+        // Older content comes first.
         self.logs.sort_by_cached_key(|log| {
             let modified = log.tail().and_then(|tail| tail.file().metadata().ok()?.modified().ok());
             let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
-            // What was being read is older than what nobody has seen yet.
+            // A partially read log is older than an unread one.
             (log.rotated_at.is_none(), log.offset == 0, modified, log.path.clone())
         });
         errors
     }
 }
 
-/// One position of each log: the one that goes furthest.
+/// Returns the furthest position of each log.
 fn furthest(saved: &[FilePosition]) -> Vec<&FilePosition> {
     let mut furthest: BTreeMap<&str, &FilePosition> = BTreeMap::new();
     for position in saved {

@@ -1,8 +1,8 @@
-//! What became of the logs that are known, and which are new.
+//! Assigns files to known logs, and finds new logs.
 //!
-//! A log is known by what it begins with. Where its file is gone or holds another log, it is gone on with in the file
-//! that begins in the same way and has all that was read: a copy, compressed or not. Of several such files only one is
-//! read. A file that begins like no log that is known is a log of its own, and is read from its beginning.
+//! A log is identified by its first bytes. If its file is gone or holds another log, reading continues in a copy,
+//! compressed or not. A copy begins like the log and holds all data read so far. Of several copies only one is read. A
+//! file that resembles no known log is a new log, read from its beginning.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -18,30 +18,29 @@ use crate::source::codec::Fault;
 use crate::source::position::FilePosition;
 use crate::source::{Input, Settings, SourceError};
 
-/// How much was read of a compressed file that is older than what is followed: all that is in it.
+/// The offset of a compressed file that is older than the followed files: it counts as read.
 const WHOLE_FILE: u64 = u64::MAX;
 
-/// A file that holds none of the logs that are known, as far as its name and inode say.
+/// A file not yet assigned to a log by path and inode.
 struct UnclaimedFile {
     candidate: Candidate,
     file: Arc<std::fs::File>,
-    /// What it begins with; none where that cannot be decompressed, maybe because it is still being written.
+    /// The beginning of the file, or `None` if it cannot be decompressed, perhaps because it is incomplete.
     peek: Option<Peek>,
 }
 
 impl FilesSource {
-    /// The files that are there, of these families and of those that patterns name.
+    /// Lists the files of these families and those that patterns name.
     fn list(&mut self, families: &BTreeSet<PathBuf>) -> Listing {
         let found = listing::list_files(&self.patterns, families);
         if self.follow && self.watch.add(&found.directories) {
-            // Something may have come into a directory before it was watched.
+            // A file may have appeared before the directory was watched.
             return listing::list_files(&self.patterns, families);
         }
         found
     }
 
-    /// Looks which files there are, goes on with the logs whose files are gone, and takes in those that are new. Gives
-    /// what cannot be read.
+    /// Searches for files, resumes logs whose files are gone, and adds new ones. Returns the errors.
     pub(super) fn search(&mut self) -> Vec<SourceError> {
         let families: BTreeSet<_> = self.logs.iter().map(|log| log.family.clone()).collect();
         let found = self.list(&families);
@@ -53,7 +52,7 @@ impl FilesSource {
             match self.inspect(candidate) {
                 Ok(file) => unclaimed.extend(file),
                 Err(error) if candidate.matches_pattern => errors.push(error),
-                // Of what nobody asked for, nobody wants to know that it cannot be read.
+                // Errors of files that no pattern names are not reported.
                 Err(_) => {}
             }
         }
@@ -66,7 +65,7 @@ impl FilesSource {
         for same in [true, false] {
             unclaimed.retain(|file| !self.claim(file, same));
         }
-        // Whether another one is a copy of what is at home shows only when that is known.
+        // Copies can be recognized only after the active file is known.
         unclaimed.sort_by_key(|file| !file.candidate.has_active_name());
         for file in unclaimed {
             let known = families.contains(&file.candidate.family);
@@ -76,7 +75,7 @@ impl FilesSource {
         errors
     }
 
-    /// Notes where the files that are known are now, and which logs have none any more.
+    /// Updates the location of each log, and marks logs without a file.
     fn update_locations(&mut self, found: &Listing) {
         let here: HashMap<FileKey, &Candidate> = found.files.iter().map(|file| (file.key, file)).collect();
         for log in self.logs.iter_mut().filter(|log| log.has_file()) {
@@ -84,7 +83,7 @@ impl FilesSource {
                 Some(file) if still_holds(log, file, &self.settings) => log.set_location(file),
                 Some(_) => log.mark_lost(),
                 None if !found.is_complete() => {}
-                // As long as it is open, it can be read.
+                // An open file remains readable after deletion.
                 None if log.tail().is_some() => {
                     if log.rotated_at.is_none() {
                         log.mark_rotated();
@@ -95,7 +94,8 @@ impl FilesSource {
         }
     }
 
-    /// What a file begins with; none if it has just gone. Where it is none that can be read, it is left alone.
+    /// Reads the beginning of a file. Returns `None` if the file is gone. A file that is not a log is remembered as
+    /// refused.
     fn inspect(&mut self, candidate: &Candidate) -> Result<Option<UnclaimedFile>, SourceError> {
         let input = Input::File(candidate.path.clone());
         let file = match log::open(&candidate.path, candidate.key) {
@@ -111,7 +111,7 @@ impl FilesSource {
         let error = match tail::peek(&file) {
             Ok(peek) => return Ok(Some(UnclaimedFile { candidate, file, peek: Some(peek) })),
             Err(Fault::Damaged(..)) => return Ok(Some(UnclaimedFile { candidate, file, peek: None })),
-            // It is tried again.
+            // The file is tried again at the next search.
             Err(Fault::Io(cause)) => return Err(SourceError::Read { input, offset: 0, cause }),
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Err(Fault::MissingCodec(codec)) => SourceError::MissingCodec { input, codec },
@@ -121,7 +121,8 @@ impl FilesSource {
         Err(error)
     }
 
-    /// Goes on with a log that has no file, if it is in this one: first those whose inode it has, then any others.
+    /// Resumes a lost log in this file, if the file holds it. With `same`, only logs with the file's inode are
+    /// considered; otherwise, logs of its family.
     fn claim(&mut self, unclaimed: &UnclaimedFile, same: bool) -> bool {
         let UnclaimedFile { candidate, peek, .. } = unclaimed;
         let is_meant = |log: &Log| {
@@ -129,12 +130,12 @@ impl FilesSource {
             log.lost().is_some() && if same { near } else { candidate.family == log.family }
         };
         let mut lost: Vec<usize> = (0..self.logs.len()).filter(|index| is_meant(&self.logs[*index])).collect();
-        // Where several begin in the same way, the one of which most is known is the most likely one.
+        // Among logs that begin alike, the one with the most known bytes is the likeliest.
         lost.sort_by_key(|index| std::cmp::Reverse(self.logs.get(*index).map(Log::known_head_len)));
         for index in lost {
             let Some(log) = self.logs.get_mut(index) else { continue };
             let likeness = match peek {
-                // A copy begins empty. What has been read to its end was copied before its file was deleted.
+                // A copy begins empty. A finished log was already copied before its file was deleted.
                 Some(Peek { head, compressed: false }) if head.is_empty() && !log.finished => Likeness::Part,
                 Some(peek) => log.likeness(&peek.head),
                 None => Likeness::Part,
@@ -162,7 +163,7 @@ impl FilesSource {
                 log.reattach(candidate, head, state);
                 return true;
             }
-            // A copy that is still being made. What is at home is none.
+            // The file may be an incomplete copy, unless it has the active name.
             if let LogState::Lost(lost) = &mut log.state
                 && !candidate.has_active_name()
             {
@@ -172,8 +173,8 @@ impl FilesSource {
         false
     }
 
-    /// Begins to read a file, unless it is a copy, or may generation out to be one. Beside a log that is seen for the first
-    /// time, what no pattern names is older than what is followed.
+    /// Begins to read a file, unless it is or may become a copy. Beside a newly seen log, files that no pattern names
+    /// are older than the followed content.
     fn admit(&mut self, unclaimed: UnclaimedFile, known: bool) {
         let UnclaimedFile { candidate, file, peek } = unclaimed;
         let Some(peek) = peek else {
@@ -206,7 +207,7 @@ impl FilesSource {
         self.logs.push(log);
     }
 
-    /// A file that is read from its beginning.
+    /// Opens a file from its beginning.
     fn open_from_start(&self, candidate: &Candidate, file: Arc<std::fs::File>) -> LogState {
         let until = if self.follow { u64::MAX } else { candidate.length };
         LogState::Open(Box::new(Tail::open(file, Peek::default(), 0, &self.settings, until)))
@@ -217,13 +218,13 @@ impl FilesSource {
         self.logs.push(Log::new(candidate, name, state));
     }
 
-    /// A name that no log has.
+    /// Returns an unused key for a log's positions.
     fn name(&self, key: FileKey) -> String {
         let mut names = (0..).map(|generation| identity::position_name(key, generation));
         names.find(|name| self.logs.iter().all(|log| log.name != *name)).unwrap_or_default()
     }
 
-    /// Whether a file that cannot be decompressed may still be being written.
+    /// Returns whether an undecodable file may still be being written.
     fn may_be_incomplete(&mut self, candidate: &Candidate, file: &std::fs::File) -> bool {
         let now = tail::stamp(file).ok();
         let (seen, since) = self.undecodable.entry(candidate.key).or_insert_with(|| (now, Instant::now()));
@@ -233,7 +234,7 @@ impl FilesSource {
         self.follow && since.elapsed() < self.linger
     }
 
-    /// Counts the logs that are nowhere to be found, gives what was in hand of them, and forgets them.
+    /// Reports logs that cannot be found, returns their unfinished entries, and forgets them.
     fn drop_lost(&mut self, files: &[Candidate]) {
         let mut forgotten = Vec::new();
         for index in 0..self.logs.len() {
@@ -246,7 +247,7 @@ impl FilesSource {
                 continue;
             }
             lost.searches = MAX_SEARCHES.min(lost.searches + 1);
-            // A list of files may leave out one that is renamed meanwhile.
+            // A listing may miss a file that is being renamed.
             if lost.searches < MAX_SEARCHES {
                 self.changed = true;
                 continue;
@@ -268,7 +269,8 @@ impl FilesSource {
         }
         for index in forgotten.into_iter().rev() {
             let Some(log) = self.logs.get(index) else { continue };
-            // The last one says that the log is followed: what appears beside it is not older.
+            // The last log of a family is kept, because it shows that the family is followed: new files beside it are
+            // not older.
             let family = &log.family;
             let others = self.logs.iter().enumerate().filter(|(other, log)| *other != index && log.family == *family);
             if others.filter(|(_, log)| !matches!(log.state, LogState::Refused(_))).count() > 0 {
@@ -278,7 +280,7 @@ impl FilesSource {
         }
     }
 
-    /// Says, once for each path, what cannot be looked at.
+    /// Reports unreadable paths, once each.
     pub(super) fn report_errors(&mut self, errors: Vec<SourceError>) {
         for error in errors.iter().filter(|error| !listing::is_missing(error)) {
             let (path, reason) = match error {
@@ -296,7 +298,7 @@ impl FilesSource {
         }
     }
 
-    /// The families of which something is being looked for. What came later has to wait.
+    /// Returns the families with a log being searched for. Their newer content has to wait.
     pub(super) fn families_sought(&self) -> HashSet<PathBuf> {
         let is_sought = |lost: &Lost| lost.searches < MAX_SEARCHES && !lost.waits;
         let sought =
@@ -305,14 +307,14 @@ impl FilesSource {
     }
 }
 
-/// Whether a log is to be read on in a file that begins as it did, or is over with it. None if the file has not all of
-/// the log, or not yet.
+/// Returns whether reading continues in a file that begins like the log (`true`), or the log is finished there
+/// (`false`). Returns `None` if the file does not hold the whole log yet.
 fn resumes_in(log: &Log, unclaimed: &UnclaimedFile, peek: &Peek, same: bool) -> Option<bool> {
     if log.finished && (log.offset == WHOLE_FILE || same && peek.compressed) {
         return Some(false);
     }
     if same && peek.compressed {
-        // It is what was being read, complete or not.
+        // The compressed file itself was being read, complete or not.
         return Some(true);
     }
     let length =
@@ -320,7 +322,7 @@ fn resumes_in(log: &Log, unclaimed: &UnclaimedFile, peek: &Peek, same: bool) -> 
     (length >= log.offset).then_some(!log.finished || length > log.offset)
 }
 
-/// Whether a file still holds the log that it held. It is opened again where it has grown.
+/// Returns whether a file still holds its log. Reopens the file if it has grown.
 fn still_holds(log: &mut Log, file: &Candidate, settings: &Settings) -> bool {
     let now = Some((file.length, Some(file.modified)));
     match &log.state {

@@ -1,5 +1,5 @@
-//! Reads one log file, from an offset, up to its end and on when it grows, and notices that it was truncated. It does
-//! not know the file's names, nor what becomes of it.
+//! Reads one log file from an offset, follows its growth, and detects truncation. File names and rotation are handled
+//! elsewhere.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,25 +13,25 @@ use crate::source::framer::{Framer, block_within_limits};
 use crate::source::position::HEAD;
 use kata_records::entry::Batch;
 
-/// How much memory the beginning of an entry may keep when it is over.
+/// The memory that the buffer for unfinished entries keeps.
 const MAX_CARRY: usize = 4096;
 
-/// What came of an attempt to read.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadStep {
-    /// There is nothing new.
+    /// There is no new data.
     Quiet,
-    /// Something was read. Whether it completed an entry shows in the batch.
+    /// Data was read. The batch may still hold no complete entry.
     Read,
-    /// The file does not hold any more what was read of it.
+    /// The file no longer holds the data read before.
     Truncated,
-    /// It is read to its end, and cannot grow.
+    /// The file was read to its end and cannot grow.
     Over,
-    /// It cannot be read, for now: see [`Tail::fault`].
+    /// The file cannot be read for now; see [`Tail::fault`].
     Stuck,
 }
 
-/// The size of a file, and when it was written to last: as long as they stay, so does what it holds.
+/// The size and modification time of a file. While they are equal, so is the content.
 pub(super) type FileStamp = (u64, Option<SystemTime>);
 
 pub(super) fn stamp(file: &File) -> io::Result<FileStamp> {
@@ -39,15 +39,15 @@ pub(super) fn stamp(file: &File) -> io::Result<FileStamp> {
     Ok((metadata.len(), metadata.modified().ok()))
 }
 
-/// What a file begins with, after decompression.
+/// The beginning of a file, after decompression.
 #[derive(Debug, Default)]
 pub(super) struct Peek {
-    /// As many bytes as are there, at most [`HEAD`]; none as long as more decide what it is.
+    /// The first bytes, at most [`HEAD`]. Empty while more bytes are needed to detect compression.
     pub(super) head: Vec<u8>,
     pub(super) compressed: bool,
 }
 
-/// Looks what a file begins with.
+/// Reads the beginning of a file.
 pub(super) fn peek(file: &Arc<File>) -> Result<Peek, Fault> {
     let mut bytes = Bytes::new(Box::new(FileReader { file: Arc::clone(file), at: 0 }), true);
     let mut head = vec![0; HEAD + 64];
@@ -65,7 +65,7 @@ pub(super) fn peek(file: &Arc<File>) -> Result<Peek, Fault> {
     Ok(Peek { head, compressed: !bytes.live() })
 }
 
-/// How many bytes there are in a compressed file. Fails if it does not end as it should.
+/// Returns the decompressed length of a file. Fails if the compressed data is incomplete.
 pub(super) fn length(file: &Arc<File>) -> Result<u64, Fault> {
     let mut bytes = Bytes::new(Box::new(FileReader { file: Arc::clone(file), at: 0 }), false);
     let mut room = vec![0; 64 << 10];
@@ -78,7 +78,7 @@ pub(super) fn length(file: &Arc<File>) -> Result<u64, Fault> {
     }
 }
 
-/// Reads a file from a place of its own.
+/// A reader with its own file offset.
 struct FileReader {
     file: Arc<File>,
     at: u64,
@@ -93,36 +93,36 @@ impl Read for FileReader {
 }
 
 enum Form {
-    /// It was empty when it was looked at.
+    /// The file was empty.
     Unknown,
     Plain,
-    /// The bytes that were decoded already, and those to come.
+    /// Bytes already decoded, and the decoder for the rest.
     Compressed(Vec<u8>, Bytes),
-    /// The rest of a file that is gone.
+    /// Only the unfinished entry of a vanished file.
     Gone,
 }
 
-/// A log file that is being read.
+/// An open log file.
 pub(super) struct Tail {
     file: Arc<File>,
     form: Form,
     framer: Framer,
     settings: Settings,
-    /// What it begins with, as far as it is known.
+    /// The known first bytes.
     head: Vec<u8>,
-    /// The beginning of an entry whose end is still to come.
+    /// The beginning of an unfinished entry.
     carry: Vec<u8>,
-    /// How much of it was read.
+    /// The number of bytes read.
     read: u64,
-    /// Up to where it is read if it is plain.
+    /// The offset at which reading an uncompressed file ends.
     end: u64,
-    /// What it was when it was read to its end, or could not be read on.
+    /// The file's stamp when its end was reached or reading failed.
     stamp: Option<FileStamp>,
     fault: Option<Fault>,
 }
 
 impl Tail {
-    /// Reads a file from an offset on, `peek` being what it begins with.
+    /// Opens a file at an offset; `peek` holds its beginning.
     pub(super) fn open(file: Arc<File>, peek: Peek, offset: u64, settings: &Settings, end: u64) -> Tail {
         let Peek { head, compressed } = peek;
         let form = match (compressed, head.is_empty()) {
@@ -138,7 +138,7 @@ impl Tail {
         tail
     }
 
-    /// What is in hand of a file whose content is gone.
+    /// Keeps only the unfinished entry, after the content is gone.
     pub(super) fn into_rest(mut self) -> Tail {
         self.form = Form::Gone;
         self
@@ -148,38 +148,38 @@ impl Tail {
         &self.file
     }
 
-    /// What it begins with, as far as it is known.
+    /// Returns the known first bytes.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// How much of it was read.
+    /// Returns the number of bytes read.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read
     }
 
-    /// How much of it belongs to entries that were given out whole.
+    /// Returns the offset up to which all bytes belong to entries already returned.
     pub(super) fn resume_offset(&self) -> u64 {
         self.framer.resume_offset()
     }
 
-    /// Why it could not be read when that was tried last.
+    /// Returns the reason why the last read failed.
     pub(super) fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
     }
 
-    /// How much memory the beginning of an entry takes.
+    /// Returns the memory used for the unfinished entry.
     #[cfg(test)]
     pub(super) fn carried(&self) -> usize {
         self.carry.capacity()
     }
 
-    /// Whether it is what was in hand of a file whose content is gone.
+    /// Returns whether only the unfinished entry of a vanished file is left.
     pub(super) fn is_rest(&self) -> bool {
         matches!(self.form, Form::Gone)
     }
 
-    /// Whether the file is still the one that was read, as far as its beginning says.
+    /// Returns whether the file still begins with the known bytes.
     pub(super) fn is_same(&self) -> io::Result<bool> {
         let mut buffer = [0; HEAD];
         let mut held = 0;
@@ -194,13 +194,13 @@ impl Tail {
         Ok(buffer[..held] == *self.head)
     }
 
-    /// Whether the file does not hold any more what was read of it.
+    /// Returns whether the file no longer holds the data read before.
     pub(super) fn is_truncated(&self) -> bool {
         let short = || stamp(&self.file).is_ok_and(|now| now.0 < self.read);
         matches!(self.form, Form::Plain) && (short() || self.is_same().is_ok_and(|same| !same))
     }
 
-    /// Reads at most a batch. The batch must be empty.
+    /// Reads at most one batch into an empty one.
     pub(super) fn step(&mut self, batch: &mut Batch) -> ReadStep {
         let now = match stamp(&self.file) {
             Ok(now) => now,
@@ -231,7 +231,7 @@ impl Tail {
                 Err(cause) => return self.fail(Fault::Io(cause)),
             },
             Form::Plain => {}
-            // It was still being written when it could not be read on.
+            // The file was still being written when reading failed.
             Form::Compressed(..) if self.stamp.is_some() => {
                 self.form = decoder(&self.file);
                 self.skip();
@@ -248,7 +248,7 @@ impl Tail {
         step
     }
 
-    /// Reads end the batch is full or nothing comes.
+    /// Reads until the batch is full or no data comes.
     fn read(&mut self, batch: &mut Batch, now: FileStamp) -> ReadStep {
         let block = block_within_limits(&self.settings);
         let max_unfinished = block + 8 * self.framer.max_line();
@@ -270,7 +270,7 @@ impl Tail {
                     if read < block {
                         continue;
                     }
-                    // As for a stream: one entry that is larger than a block is read on here.
+                    // As in a stream, an entry larger than a block stays in this batch.
                     if !batch.is_empty() || !self.framer.holds_part(batch) || read >= max_unfinished {
                         return ReadStep::Read;
                     }
@@ -285,7 +285,7 @@ impl Tail {
         }
     }
 
-    /// One read; none where the file turns out to be truncated, so that what was read may be of something else.
+    /// Reads once. Returns `None` if the file was truncated, so that the data may be from another log.
     fn read_once(&mut self, batch: &mut Batch, ask: usize) -> Result<Option<usize>, Fault> {
         let filled = batch.filled;
         let len = match &mut self.form {
@@ -308,7 +308,7 @@ impl Tail {
             Form::Unknown | Form::Gone => 0,
         };
         if self.head.len() < HEAD {
-            // Some of it may be known already, but nothing is left out between.
+            // Some of the bytes may be known already, but there is no gap.
             let known = usize::try_from(self.read).map_or(len, |read| self.head.len().saturating_sub(read)).min(len);
             let wanted = (len - known).min(HEAD - self.head.len());
             self.head.extend_from_slice(&batch.arena[filled + known..filled + known + wanted]);
@@ -318,14 +318,15 @@ impl Tail {
         Ok(Some(len))
     }
 
-    /// Gives what is in hand as entries: nothing more comes. `damaged` says that the file did not end there by itself.
+    /// Returns the rest as entries, because no more data comes. `damaged` says that the file did not end there by
+    /// itself.
     pub(super) fn finish(&mut self, batch: &mut Batch, damaged: bool) {
         self.framer.attach(batch, &self.carry);
         self.framer.finish(batch, damaged);
         self.framer.detach(batch, &mut self.carry);
     }
 
-    /// Passes over what was read before, in a decoder that starts anew.
+    /// Skips the data read before, in a restarted decoder.
     fn skip(&mut self) {
         let Form::Compressed(ahead, bytes) = &mut self.form else { return };
         let mut room = vec![0; 64 << 10];
@@ -347,7 +348,7 @@ impl Tail {
     }
 
     fn fail(&mut self, fault: Fault) -> ReadStep {
-        // What the system refuses is tried again each time, anything else when the file has changed.
+        // System errors are retried at each read, other faults after the file changed.
         self.stamp = if let Fault::Io(_) = fault { None } else { stamp(&self.file).ok() };
         self.fault = Some(fault);
         ReadStep::Stuck

@@ -19,14 +19,14 @@ use kata_records::entry::Batch;
 mod history;
 mod rotated;
 
-/// A directory of logs, what follows them, and what it gave.
+/// A directory of logs, a source that follows them, and the results.
 struct Follower {
     directory: TempDir,
     patterns: Vec<PathBuf>,
     settings: Settings,
     source: FilesSource,
     errors: Vec<SourceError>,
-    /// By origin, as a checkpoint would keep them.
+    /// The positions by key, as a checkpoint keeps them.
     saved: BTreeMap<String, FilePosition>,
     /// Origin, offset and text.
     entries: Vec<([u8; 16], u64, String)>,
@@ -34,13 +34,13 @@ struct Follower {
 }
 
 impl Follower {
-    /// Follows these patterns in a directory that holds these files.
+    /// Follows patterns in a directory with these files.
     fn new(patterns: &[&str], files: &[(&str, &str)]) -> Follower {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(directory.path().join(name), text).unwrap();
         }
-        // Names without links, as positions have them.
+        // Paths without links, as in positions.
         let root = directory.path().canonicalize().unwrap();
         let patterns: Vec<PathBuf> = patterns.iter().map(|pattern| root.join(pattern)).collect();
         let settings = Settings::default();
@@ -91,7 +91,7 @@ impl Follower {
         self.remove(name);
     }
 
-    /// Fills one batch, and takes in what came of it.
+    /// Fills one batch and records the results.
     fn fill(&mut self) -> Fill {
         let mut batch = Batch::default();
         let fill = self.source.fill(&mut batch).unwrap();
@@ -114,13 +114,13 @@ impl Follower {
         fill
     }
 
-    /// Has it look for other files next, whether the system tells of them or not.
+    /// Makes the source search at the next fill, even without a notification.
     fn look_soon(&mut self) {
         self.source.changed = true;
         self.source.earliest_search = Instant::now();
     }
 
-    /// Reads all there is, looking for other files whether the system tells of them or not.
+    /// Reads all data, searching for files even without notifications.
     fn drain(&mut self) {
         let mut idle = 0;
         while idle < 3 {
@@ -133,14 +133,14 @@ impl Follower {
         }
     }
 
-    /// Reads all there is, and gives the texts that came.
+    /// Reads all data and returns the new texts.
     fn news(&mut self) -> Vec<String> {
         let before = self.entries.len();
         self.drain();
         self.entries[before..].iter().map(|(_, _, text)| text.clone()).collect()
     }
 
-    /// Reads all there is as if a minute had passed.
+    /// Reads all data as if a minute had passed.
     fn news_later(&mut self) -> Vec<String> {
         let mut news = self.news();
         let linger = std::mem::replace(&mut self.source.linger, Duration::ZERO);
@@ -149,14 +149,14 @@ impl Follower {
         news
     }
 
-    /// Another run goes on.
+    /// Restarts from the saved positions.
     fn restart(&mut self) {
         self.restart_as(true);
     }
 
     fn restart_as(&mut self, follow: bool) {
         let saved: Vec<FilePosition> = self.saved.values().cloned().collect();
-        // A position is kept as text.
+        // Positions are saved as text.
         let saved: Vec<FilePosition> = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
         (self.source, self.errors) = open(&self.patterns, &self.settings, follow, &saved);
         self.source.max_wait = Duration::ZERO;
@@ -169,7 +169,7 @@ impl Follower {
     }
 }
 
-/// Text that is longer than what a file is known by.
+/// Returns a text longer than the bytes that identify a file.
 fn long(name: &str) -> String {
     (0..100).map(|number| format!("{name} {number:05} ........\n")).collect()
 }
@@ -232,7 +232,7 @@ fn something_new_is_given_at_once_whether_the_system_tells_of_it_or_not() {
             follower.source.watch = Watch::blind();
         }
         follower.drain();
-        // Long, so that the test fails if it waits for it.
+        // A long wait, so that the test fails if it has to wait.
         follower.source.max_wait = Duration::from_secs(100);
         let path = follower.path("new");
         let writer = std::thread::spawn(move || {
@@ -276,7 +276,7 @@ fn parts_of_a_container_line_are_joined_across_a_restart() {
     follower.restart();
     let news = follower.news();
     assert_eq!(news.last().unwrap(), part("stdout", "F", "one two three").trim_end());
-    // What stood between the parts comes twice, with the same id.
+    // The line between the parts comes twice, with the same id.
     assert_eq!(news.len(), 2);
     assert_eq!(follower.entries[1], follower.entries[2]);
     assert_eq!(follower.entries[3].1, whole);
@@ -340,7 +340,7 @@ fn once_reads_up_to_now() {
 fn what_cannot_be_followed_is_refused_and_the_others_are_read() {
     let mut follower = Follower::new(&["*"], &[("a", "one\n"), ("b.journal", "LPKSHHRH\0\0\0\0\0\0\0\0")]);
     fs::create_dir(follower.path("directory")).unwrap();
-    // A loop cannot be opened by anyone, not even by root.
+    // A symbolic link loop cannot be opened, not even by root.
     symlink("loop", follower.path("loop")).unwrap();
     follower.patterns.extend([follower.path("directory"), follower.path("loop")]);
     follower.restart();

@@ -28,7 +28,7 @@ fn cri_parts_are_joined_per_stream() {
             format!("{STAMP} stdout F next"),
         ]
     );
-    // A joined line is where its first part is.
+    // A joined line has the offset of its first part.
     let first = input.find(" stdout P one").unwrap() - STAMP.len();
     assert_eq!(found[3].offset, first as u64);
     assert!(found.iter().all(|entry| !entry.truncated && !entry.unfinished));
@@ -59,7 +59,7 @@ fn joined_cri_text_is_capped() {
     assert_eq!(found[0].text, format!("{STAMP} stdout F {}", "é".repeat(50)));
     assert!(found[0].truncated && !found[0].unfinished);
     assert_eq!((found[1].text.clone(), found[1].truncated), (format!("{STAMP} stdout F x"), false));
-    // A part that was cut itself says so as well.
+    // A part that is itself truncated marks the joined line.
     let found = joined(&format!("{STAMP} stdout P {}\n{STAMP} stdout F b\n", "a".repeat(200)), 100);
     assert_eq!((found[0].text.len(), found[0].truncated), (100, true));
 }
@@ -112,7 +112,7 @@ fn joined_docker_text_is_capped_and_stays_json() {
     assert_eq!(format!("{}\n", found[0].text), docker(&format!("{}\\n", r"\u001b".repeat(16)), "stdout", "\"t\":1"));
     assert!(found[0].truncated);
     assert!(serde_json::from_str::<serde_json::Value>(&found[0].text).is_ok());
-    // Text of exactly the limit is whole.
+    // A text of exactly the limit is not truncated.
     let exact = [docker(&"a".repeat(60), "stdout", "\"t\":1"), docker(r"bbbb\n", "stdout", "\"t\":1")].concat();
     let found = joined(&exact, 100);
     assert!(!found[0].truncated);

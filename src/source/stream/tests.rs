@@ -28,7 +28,7 @@ fn a_line_from_a_pipe_is_handed_on_at_once() {
     let (reader, mut writer) = io::pipe().unwrap();
     let mut source = live(reader);
     let mut batch = Batch::default();
-    // Each call would wait for ever if it asked the pipe once more than needed.
+    // Each call would block forever if it read the pipe once more than needed.
     for line in ["h", "LPK", "\u{1}", "two"] {
         writeln!(writer, "{line}").unwrap();
         assert_eq!(next(&mut *source, &mut batch), (Fill::Idle, strings(&[line])));
@@ -132,7 +132,7 @@ fn memory_is_bounded_whatever_comes() {
 #[test]
 fn the_buffers_shrink_after_a_giant_entry() {
     let mut batch = Batch::default();
-    // Room for the longest line is kept, because long lines come together; more is not.
+    // Space for the longest line is kept, because long lines come in groups; more is released.
     let export = format!("__CURSOR=a\n{}\n", format!("A={}\n", "a".repeat(90_000)).repeat(3));
     let input = format!("{export}{}", "small\n".repeat(1000));
     let settings = Settings { max_line: 100_000, block: 1000, ..Settings::default() };

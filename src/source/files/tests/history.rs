@@ -1,4 +1,4 @@
-//! Any history of a log: every line comes, and comes once.
+//! Any history of a log: every line is read exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use super::Follower;
 use crate::source::tests::piece;
 
-/// What may happen to a log.
+/// A change of a log or its reader.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Lines(usize),
-    /// A line of which the end comes with the next act that writes.
+    /// A line whose end comes with the next write.
     Begin,
     Rotate,
     CopyTruncate,
@@ -37,7 +37,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Gives each rotated file the next number.
+/// Increments the number of each rotated file.
 fn shift(follower: &Follower) {
     for number in (1..40).rev() {
         for ending in ["", ".zst"] {
@@ -49,7 +49,7 @@ fn shift(follower: &Follower) {
     }
 }
 
-/// Does all that, one after the other. Gives the number of lines written.
+/// Performs the acts in order. Returns the number of lines written.
 fn live(follower: &mut Follower, acts: &[Act]) -> usize {
     let mut written = 1;
     let mut begun = false;
@@ -110,7 +110,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         max_line in prop_oneof![1..80_usize, Just(1 << 20)],
     ) {
-        // A first byte of our own keeps the input from beginning with the magic of a codec.
+        // The leading space keeps the input from beginning with a magic number.
         let data = [b" ".to_vec(), pieces.concat()].concat();
         let (first, second) = data.split_at(at.index(data.len()));
         let entries = |parts: &[&[u8]]| {

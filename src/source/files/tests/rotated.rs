@@ -1,4 +1,4 @@
-//! Files that are renamed, truncated, deleted, compressed and linked anew, while they are read and while they are not.
+//! Files that are renamed, truncated, deleted, compressed and relinked, during a run and between runs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +23,7 @@ fn a_rotated_file_is_read_to_its_end_before_the_new_one() {
     news.sort();
     assert_eq!(news, ["five", "unfinished"]);
     assert!(follower.saved.values().any(|saved| saved.over && saved.path.ends_with("kata.log.1")));
-    // What comes even later is not lost either.
+    // Even later data is not lost.
     follower.append("kata.log.1", "late\n");
     assert_eq!(follower.news(), ["late"]);
     assert_eq!(follower.source.logs.len(), 2);
@@ -39,7 +39,7 @@ fn a_deleted_file_is_read_to_its_end() {
     follower.append("kata.log", "four\n");
     assert_eq!(follower.news(), ["two", "four"]);
     assert_eq!(follower.news_later(), ["three"]);
-    // It is known no longer than it is there.
+    // A deleted file is forgotten.
     follower.drain();
     assert_eq!(follower.source.logs.len(), 1);
     assert_eq!(follower.origins().len(), 3);
@@ -85,7 +85,7 @@ fn two_rotations_between_looks_lose_nothing() {
     assert_eq!(news.first().unwrap(), "two");
     assert_eq!(news.last().unwrap(), "five");
     assert_eq!(news.len(), 4, "{news:?}");
-    // What is older than what is followed is not read when it is compressed, nor when it is rotated with the others.
+    // Older files are not read when they are compressed, nor when they are rotated with the others.
     follower.compress("kata.log.5");
     assert!(follower.news().is_empty());
     follower.compress("kata.log.4");
@@ -123,7 +123,7 @@ fn two_rotations_while_nobody_reads_lose_nothing() {
     assert_eq!(follower.news(), ["two", "three", "four"]);
     follower.restart();
     assert!(follower.news().is_empty());
-    // Even if the one that was read is gone, and that is said once.
+    // A file that was read and then deleted is reported once.
     follower.remove("kata.log.2");
     follower.restart();
     assert!(follower.news().is_empty());
@@ -182,7 +182,7 @@ fn a_copy_that_is_seen_before_its_original_is_truncated_is_not_read_by_itself() 
     follower.truncate("kata.log");
     follower.append("kata.log", "new\n");
     assert_eq!(follower.news(), ["more", "new"]);
-    // It only began in the same way.
+    // The file only began like the log.
     follower.append("kata.log.2", "other\n");
     assert_eq!(follower.news(), ["a 00000 ...other"]);
 }
@@ -195,7 +195,7 @@ fn a_truncated_log_without_a_copy_is_counted() {
     follower.append("kata.log", "new\n");
     assert_eq!(follower.news(), ["thr", "new"]);
     assert_eq!(follower.damages, [("truncated-log", follower.path("kata.log"), 11)]);
-    // As long as before, or longer, but another beginning.
+    // The same length or longer, but other first bytes.
     for text in ["nev\n", "never and a day\n"] {
         fs::write(follower.path("kata.log"), text).unwrap();
         let file = fs::File::open(follower.path("kata.log")).unwrap();
@@ -252,7 +252,7 @@ fn a_log_truncated_while_nobody_reads_goes_on_in_its_copy() {
 fn an_inode_that_another_file_got_says_nothing() {
     let mut follower = Follower::new(&["*.log"], &[("a.log", "one\n"), ("b.log", "other\n")]);
     follower.drain();
-    // As if the file of the one had got the inode of the other.
+    // Swaps the inodes, as if they had been reused.
     let inodes: Vec<u64> = follower.saved.values().map(|saved| saved.inode).collect();
     for (saved, inode) in follower.saved.values_mut().zip(inodes.iter().rev()) {
         saved.inode = *inode;
@@ -348,7 +348,7 @@ fn a_link_that_is_pointed_elsewhere_is_a_rotation() {
     follower.append("docker/a.log.20240506-070814", "two\n");
     follower.append("docker/a.log", "three\n");
     assert_eq!(follower.news(), ["two", "three"]);
-    // The container starts anew.
+    // The container restarts.
     follower.append("docker/a.log", "four\n");
     follower.append("docker/b.log", "five\n");
     symlink(follower.path("docker/b.log"), follower.path("pods/one/1.log")).unwrap();
