@@ -106,7 +106,7 @@ fn what_is_done_grows_up_to_the_size_of_the_input() {
     let read = |name: &str, source: &mut dyn Source, size: u64| {
         let (mut batch, mut steps, mut last) = (Batch::default(), 0, 0);
         loop {
-            let fill = source.fill(&mut batch).unwrap();
+            let fill = source.fill(&mut batch).into_result().unwrap();
             let done = source.done().unwrap();
             assert!(last <= done && done <= size, "{name}: {last}, {done} of {size}");
             steps += u32::from(done > last);

@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::source::position::Position;
-use crate::source::{self, Fill, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
+use crate::source::{self, Event, Fill, Filled, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
 use crate::stop;
 use ordered_pool::OrderedPool;
 use parallel_journal::Progress;
@@ -71,8 +71,10 @@ struct Slot<'r> {
     batch: Batch,
     /// How far the input is read with the batch.
     position: Option<Position>,
+    /// What happened to parts of the input meanwhile.
+    events: Vec<Event>,
     /// Why nothing can be read behind the batch.
-    failed: Option<SourceError>,
+    failure: Option<SourceError>,
     worker: Worker<'r>,
     chunk: Chunk,
 }
@@ -188,7 +190,7 @@ impl Run<'_> {
         if follow && source.is_empty() && errors.is_empty() {
             diagnostics::report(format_args!("there are no {what} to read yet; waiting for them"));
         }
-        self.read(source.as_mut())
+        self.read(source.as_mut()).map(|_| ())
     }
 
     /// Reads a journal on several threads, each of which reads or delivers. `None` if one thread has to do it.
@@ -207,7 +209,7 @@ impl Run<'_> {
         let Opened { files, skipped, damages, errors } = opened;
         errors.iter().for_each(|error| self.tally.input_failed(error));
         self.tally.skipped(skipped);
-        self.tally.damaged(damages);
+        damages.into_iter().for_each(|damaged| self.tally.damaged(damaged));
         let pool = self.workers.pool.take()?;
         let mut slots = std::mem::take(&mut self.workers.slots);
         let workers = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
@@ -226,7 +228,7 @@ impl Run<'_> {
         self.delivery.deliver(&mut ordered.out, None).map_err(StopReason::Delivery)?;
         self.tally.progress(Some(progress.read));
         self.publish(false);
-        self.tally.damaged(progress.damages);
+        progress.damages.into_iter().for_each(|damaged| self.tally.damaged(damaged));
         progress.errors.iter().for_each(|error| self.tally.input_failed(error));
         Ok(())
     }
@@ -243,7 +245,7 @@ impl Run<'_> {
             None => source::open(input, !plan.rules.raw, plan.source),
         };
         let members = match opened {
-            Ok(mut source) => self.read(source.as_mut()).map(|()| source.journals())?,
+            Ok(mut source) => self.read(source.as_mut())?,
             Err(error) => {
                 self.tally.input_failed(&error);
                 return Ok(());
@@ -258,12 +260,13 @@ impl Run<'_> {
         }
         let (mut source, errors) = source::open_members(members, &settings, plan.source.block, plan.rules);
         errors.iter().for_each(|error| self.tally.input_failed(error));
-        self.read(source.as_mut())
+        self.read(source.as_mut()).map(|_| ())
     }
 
-    /// Reads one source to its end. Records in hand go out before a read that may wait.
-    fn read(&mut self, source: &mut dyn Source) -> Result<(), StopReason> {
-        if let Some(position) = source.position() {
+    /// Reads one source to its end and returns the journals that it holds. Records in hand go out before a read that may
+    /// wait.
+    fn read(&mut self, source: &mut dyn Source) -> Result<Vec<Member>, StopReason> {
+        if let Some(position) = source.start() {
             // The start is saved before anything is read, so that a run that is killed at once starts there again.
             self.delivery.deliver(&mut Encoded::default(), Some(position)).map_err(StopReason::Delivery)?;
             self.delivery.flush();
@@ -280,11 +283,12 @@ impl Run<'_> {
         source: &mut dyn Source,
         ordered: &OrderedPool<Slot<'r>>,
         free: &mut Vec<Slot<'r>>,
-    ) -> Result<(), StopReason> {
+    ) -> Result<Vec<Member>, StopReason> {
         let (mut fill, mut end) = (Fill::More, Ok(()));
+        let mut journals = Vec::new();
         loop {
             while let Some(mut slot) = ordered.take() {
-                self.deliver(source, &mut slot)?;
+                self.deliver(source.done(), &mut slot, &mut journals)?;
                 free.push(slot);
             }
             if fill == Fill::More
@@ -300,7 +304,7 @@ impl Run<'_> {
                 ordered.put(slot);
             } else if !ordered.wait(Slot::work) {
                 if fill == Fill::End {
-                    return end;
+                    return end.map(|()| journals);
                 }
                 self.delivery.idle();
                 self.publish(true);
@@ -338,15 +342,26 @@ impl Run<'_> {
     }
 
     /// Delivers the records of a batch.
-    fn deliver(&mut self, source: &mut dyn Source, slot: &mut Slot<'_>) -> Result<(), StopReason> {
+    fn deliver(
+        &mut self,
+        done: Option<u64>,
+        slot: &mut Slot<'_>,
+        journals: &mut Vec<Member>,
+    ) -> Result<(), StopReason> {
         self.control.status.wait();
         self.tally.encoded(&mut slot.chunk);
         self.delivery.deliver(&mut slot.chunk.out, slot.position.take()).map_err(StopReason::Delivery)?;
-        self.tally.progress(source.done());
-        self.tally.skipped(source.skipped());
-        self.tally.damaged(source.damages());
-        source.notices().into_iter().for_each(|notice| self.tally.noticed(notice));
-        slot.failed.take().iter().for_each(|error| self.tally.input_failed(error));
+        self.tally.progress(done);
+        for event in slot.events.drain(..) {
+            match event {
+                Event::Journal(member) => journals.push(member),
+                Event::Skipped(skipped) => self.tally.skipped(skipped),
+                Event::Damaged(damaged) => self.tally.damaged(damaged),
+                Event::Failed(error) => self.tally.input_failed(&error),
+                Event::PassedOver(input) => self.tally.passed_over(&input),
+            }
+        }
+        slot.failure.take().iter().for_each(|error| self.tally.input_failed(error));
         self.publish(false);
         Ok(())
     }
@@ -363,7 +378,8 @@ impl<'r> Workers<'r> {
         let slot = |_| Slot {
             batch: Batch::default(),
             position: None,
-            failed: None,
+            events: Vec::new(),
+            failure: None,
             worker: Worker::new(plan.rules, Encoder::new(plan.encode)),
             chunk: Chunk::default(),
         };
@@ -374,12 +390,8 @@ impl<'r> Workers<'r> {
 impl Slot<'_> {
     /// Fills the batch.
     fn fill(&mut self, source: &mut dyn Source) -> Fill {
-        let fill = source.fill(&mut self.batch).unwrap_or_else(|error| {
-            // What the batch holds was read before the failure.
-            self.failed = Some(error);
-            Fill::End
-        });
-        self.position = source.position();
+        let Filled { fill, failure, position, events } = source.fill(&mut self.batch);
+        (self.failure, self.position, self.events) = (failure, position, events);
         self.chunk.out.received = now();
         fill
     }

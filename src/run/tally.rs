@@ -7,7 +7,7 @@ use super::Plan;
 use crate::delivery::Ended;
 use crate::diagnostics::{self, Progress, Summary};
 use crate::exit::Exit;
-use crate::source::{self, Damaged, Notice, Skipped, SourceError};
+use crate::source::{self, Damaged, Input, Skipped, SourceError};
 
 /// The counters of a run and the state of its inputs.
 pub(super) struct Tally {
@@ -104,25 +104,18 @@ impl Tally {
         self.current.passed_over(Dropped::Repeated, skipped.repeated);
     }
 
-    pub(super) fn damaged(&mut self, damages: Vec<Damaged>) {
-        for Damaged { input, reason, count, offset } in damages {
-            self.current.damage(reason, count);
-            if self.verbose {
-                diagnostics::report(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
-            }
+    pub(super) fn damaged(&mut self, Damaged { input, reason, count, offset }: Damaged) {
+        self.current.damage(reason, count);
+        if self.verbose {
+            diagnostics::report(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
         }
     }
 
-    /// Counts a member of an archive that was not read.
-    pub(super) fn noticed(&mut self, notice: Notice) {
-        match notice {
-            Notice::Failed(error) => self.input_failed(&error),
-            Notice::PassedOver(input) => {
-                self.current.member_passed();
-                if self.verbose {
-                    diagnostics::report(format_args!("{input}: passed over"));
-                }
-            }
+    /// Counts a member of an archive that is no log.
+    pub(super) fn passed_over(&mut self, input: &Input) {
+        self.current.member_passed();
+        if self.verbose {
+            diagnostics::report(format_args!("{input}: passed over"));
         }
     }
 

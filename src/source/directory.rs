@@ -13,7 +13,7 @@ use memchr::memmem;
 
 use super::archive::{PathClass, member_origin};
 use super::stream::Stream;
-use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
+use super::{Event, Fill, Filled, Input, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 
 /// The limit of files without a log before control returns to the caller.
@@ -35,9 +35,7 @@ pub(super) struct DirectorySource {
     open: Option<OpenFile>,
     /// Something readable was found.
     found_any: bool,
-    journals: Vec<Member>,
-    notices: Vec<Notice>,
-    damages: Vec<Damaged>,
+    events: Vec<Event>,
 }
 
 struct OpenFile {
@@ -57,9 +55,7 @@ impl DirectorySource {
             pending: Vec::new(),
             open: None,
             found_any: false,
-            journals: Vec::new(),
-            notices: Vec::new(),
-            damages: Vec::new(),
+            events: Vec::new(),
             root,
         };
         source.list(&source.root.clone());
@@ -81,7 +77,7 @@ impl DirectorySource {
 
     fn report(&mut self, error: SourceError) {
         self.found_any = true;
-        self.notices.push(Notice::Failed(error));
+        self.events.push(Event::Failed(error));
     }
 
     /// Visits the next path. Returns `false` at the end.
@@ -113,7 +109,7 @@ impl DirectorySource {
             Ok(file) => {
                 let (origin, file) = (member_origin(&within), Extent::from(file));
                 if class.is_log && holds_records(&file) {
-                    return self.notices.push(Notice::PassedOver(input));
+                    return self.events.push(Event::PassedOver(input));
                 }
                 let stream = Stream::of_file(file, input.clone(), &self.settings);
                 let stream = stream.with_logs(self.with_logs).in_directory(within, class.is_log);
@@ -128,7 +124,7 @@ impl DirectorySource {
         if (class.is_log || class.is_journal) && !matches!(error, SourceError::NoJournal { .. }) {
             self.report(error);
         } else {
-            self.notices.push(Notice::PassedOver(input.clone()));
+            self.events.push(Event::PassedOver(input.clone()));
         }
     }
 }
@@ -143,8 +139,8 @@ fn device_and_inode(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-impl Source for DirectorySource {
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+impl DirectorySource {
+    fn fill_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         batch.clear();
         for _ in 0..MAX_STEPS {
             let Some(open) = &mut self.open else {
@@ -156,22 +152,21 @@ impl Source for DirectorySource {
                 }
                 return Err(SourceError::Directory { input: Input::File(self.root.clone()) });
             };
-            let filled = open.stream.fill(batch);
-            if !open.stream.is_archive() {
+            let filled = open.stream.fill_batch(batch);
+            let is_archive = open.stream.is_archive();
+            if !is_archive {
                 (batch.origin, batch.unclaimed) = (open.origin, !open.class.is_kata);
             }
-            self.damages.append(&mut open.stream.damages());
-            self.notices.append(&mut open.stream.notices());
+            let mut events = open.stream.take_events();
+            self.found_any |= is_archive || events.iter().any(|event| matches!(event, Event::Journal(_)));
+            self.events.append(&mut events);
             if matches!(filled, Ok(Fill::More | Fill::Idle)) {
                 return Ok(Fill::More);
             }
-            if let Some(mut open) = self.open.take() {
-                let mut journals = open.stream.journals();
-                self.found_any |= open.stream.is_archive() || !journals.is_empty();
-                self.journals.append(&mut journals);
-                if let Err(error) = filled {
-                    self.report_if_expected(&open.input, open.class, error);
-                }
+            if let Some(open) = self.open.take()
+                && let Err(error) = filled
+            {
+                self.report_if_expected(&open.input, open.class, error);
             }
             if !batch.is_empty() {
                 return Ok(Fill::More);
@@ -179,16 +174,11 @@ impl Source for DirectorySource {
         }
         Ok(Fill::More)
     }
+}
 
-    fn damages(&mut self) -> Vec<Damaged> {
-        std::mem::take(&mut self.damages)
-    }
-
-    fn notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
-    }
-
-    fn journals(&mut self) -> Vec<Member> {
-        std::mem::take(&mut self.journals)
+impl Source for DirectorySource {
+    fn fill(&mut self, batch: &mut Batch) -> Filled {
+        let filled = self.fill_batch(batch);
+        Filled::new(filled, std::mem::take(&mut self.events))
     }
 }

@@ -50,66 +50,78 @@ pub enum Fill {
     End,
 }
 
-/// Something that fills batches with entries.
+/// Something that fills batches with entries. It acts once a batch.
 pub trait Source {
-    /// Clears the batch and fills it with the entries that come next.
-    ///
-    /// # Errors
-    ///
-    /// Fails when the input cannot be read on. Everything read before was delivered by earlier calls, so the batch is
-    /// empty then, and the next call answers [`Fill::End`].
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError>;
+    /// Clears the batch, fills it with the next entries, and returns everything else that happened meanwhile.
+    fn fill(&mut self, batch: &mut Batch) -> Filled;
 
-    /// How far the input is read with what the last [`Source::fill`] gave; none where nothing changed since this was asked
-    /// last, or where another run cannot go on from here, as for pipes.
-    fn position(&mut self) -> Option<Position> {
+    /// Returns the position before the first entry, to be saved before anything is read. `None` if another run cannot resume
+    /// here, as for pipes.
+    fn start(&mut self) -> Option<Position> {
         None
     }
 
-    /// Whether there is no file to read, so that it waits for one.
+    /// Returns whether there is no file to read yet, so that the source waits for one.
     fn is_empty(&self) -> bool {
         false
     }
 
-    /// Whether it can be opened again and goes on from its position, so that nothing is lost between.
+    /// Returns whether the source can be opened again and resumes at its position without a gap.
     fn restarts(&self) -> bool {
         false
     }
 
-    /// How many bytes of the input on the disk are read, as nearly as can be told, for those who wait; none where it has
-    /// no end or does not know.
+    /// Returns roughly how many bytes of the input are read, for progress. `None` if the input has no end or unknown size.
     fn done(&self) -> Option<u64> {
         None
     }
+}
 
-    /// How many entries were passed over since this was asked last.
-    fn skipped(&mut self) -> Skipped {
-        Skipped::default()
+/// The result of [`Source::fill`].
+#[derive(Debug)]
+pub struct Filled {
+    /// Whether there is more.
+    pub fill: Fill,
+    /// Why the input cannot be read on. The batch holds what was read before; `fill` is [`Fill::End`].
+    pub failure: Option<SourceError>,
+    /// How far the input is read with this batch. `None` if that did not change, or if another run cannot resume there.
+    pub position: Option<Position>,
+    /// What happened to parts of the input, in order.
+    pub events: Vec<Event>,
+}
+
+impl Filled {
+    /// Returns the result of a source without positions.
+    fn new(filled: Result<Fill, SourceError>, events: Vec<Event>) -> Filled {
+        let (fill, failure) = match filled {
+            Ok(fill) => (fill, None),
+            Err(error) => (Fill::End, Some(error)),
+        };
+        Filled { fill, failure, position: None, events }
     }
 
-    /// What of the input could not be read, since this was asked last.
-    fn damages(&mut self) -> Vec<Damaged> {
-        Vec::new()
-    }
-
-    /// What became of the members of an archive, since this was asked last.
-    fn notices(&mut self) -> Vec<Notice> {
-        Vec::new()
-    }
-
-    /// The journal files that an archive holds, or the one that a pipe held, once it was read to its end.
-    fn journals(&mut self) -> Vec<Member> {
-        Vec::new()
+    /// Returns whether there is more, for callers that ignore positions and events.
+    ///
+    /// # Errors
+    /// Returns the failure of the input.
+    pub fn into_result(self) -> Result<Fill, SourceError> {
+        self.failure.map_or(Ok(self.fill), Err)
     }
 }
 
-/// The fate of an archive member; the other members are still read.
+/// Something that happened to a part of an input. The other parts are still read.
 #[derive(Debug)]
-pub enum Notice {
-    /// The member cannot be read, or reading the archive stopped.
+pub enum Event {
+    /// Entries were skipped without being read.
+    Skipped(Skipped),
+    /// A part is damaged.
+    Damaged(Damaged),
+    /// A member of an archive cannot be read, or reading the archive stopped.
     Failed(SourceError),
-    /// The member is neither a journal nor, by its name, a log.
+    /// A member of an archive is neither a journal nor, by its name, a log.
     PassedOver(Input),
+    /// A journal was found, in an archive or in a pipe. It can be read once the source ended.
+    Journal(Member),
 }
 
 /// A journal that is not read under its own path: its name and the location of its bytes.
@@ -126,6 +138,13 @@ pub struct Skipped {
     pub others: u64,
     /// Entries that another file holds too.
     pub repeated: u64,
+}
+
+impl Skipped {
+    /// Returns the event of skipping them; `None` if none were skipped.
+    fn into_event(self) -> Option<Event> {
+        (self != Skipped::default()).then_some(Event::Skipped(self))
+    }
 }
 
 /// Damage of one kind in an input. It loses only the smallest affected unit.

@@ -16,7 +16,7 @@ use super::files;
 use super::group::Group;
 use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
-use super::{Damaged, Fill, Member, Settings, Skipped, Source, SourceError};
+use super::{Filled, Member, Settings, Source, SourceError};
 use crate::source::position::FilePosition;
 use kata_records::entry::Batch;
 
@@ -230,16 +230,8 @@ pub fn open_members<'r>(
 struct WithoutPosition<S>(S);
 
 impl<S: Source> Source for WithoutPosition<S> {
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
-        self.0.fill(batch)
-    }
-
-    fn skipped(&mut self) -> Skipped {
-        self.0.skipped()
-    }
-
-    fn damages(&mut self) -> Vec<Damaged> {
-        self.0.damages()
+    fn fill(&mut self, batch: &mut Batch) -> Filled {
+        Filled { position: None, ..self.0.fill(batch) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::archive::archive_bytes::ArchiveBytes;
 use super::codec::{Bytes, Content, Fault};
 use super::framer::{Framer, block_within_limits};
 use super::temp_file::TempFile;
-use super::{Damaged, Fill, Input, Member, Notice, Settings, Source, SourceError};
+use super::{Event, Fill, Filled, Input, Member, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 
 /// The time that a batch waits for input before control returns to the caller.
@@ -157,12 +157,14 @@ impl Stream {
             Err(error) => error == rustix::io::Errno::INTR,
         }
     }
-}
 
-impl Source for Stream {
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+    /// Fills a batch, as [`Source::fill`] does.
+    ///
+    /// # Errors
+    /// Fails if the input cannot be read on. The batch is empty then, and the next call returns [`Fill::End`].
+    pub(super) fn fill_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         if let Some(archive) = self.archive() {
-            return archive.fill(batch);
+            return Ok(archive.fill(batch));
         }
         batch.clear();
         batch.trim(self.max_kept);
@@ -216,7 +218,7 @@ impl Source for Stream {
                     let mut archive = Box::new(self.open_archive(head));
                     let filled = archive.fill(batch);
                     self.state = State::Archive(archive);
-                    return filled;
+                    return Ok(filled);
                 }
                 Err(fault) => {
                     let offset = self.framer.input_offset(batch);
@@ -233,21 +235,22 @@ impl Source for Stream {
         }
     }
 
+    /// Takes the events since the last call.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        let mut events = self.archive().map(Archive::take_events).unwrap_or_default();
+        events.extend(self.journal.take().map(Event::Journal));
+        events
+    }
+}
+
+impl Source for Stream {
+    fn fill(&mut self, batch: &mut Batch) -> Filled {
+        let filled = self.fill_batch(batch);
+        Filled::new(filled, self.take_events())
+    }
+
     fn done(&self) -> Option<u64> {
         Some(self.bytes.consumed())
-    }
-
-    fn damages(&mut self) -> Vec<Damaged> {
-        self.archive().map(Archive::damages).unwrap_or_default()
-    }
-
-    fn notices(&mut self) -> Vec<Notice> {
-        self.archive().map(Archive::notices).unwrap_or_default()
-    }
-
-    fn journals(&mut self) -> Vec<Member> {
-        let archived = self.archive().map(Archive::journals).unwrap_or_default();
-        archived.into_iter().chain(self.journal.take()).collect()
     }
 }
 

@@ -68,18 +68,18 @@ pub(super) fn drain(source: &mut dyn Source) -> (Vec<Owned>, Option<SourceError>
     let mut batch = Batch::default();
     let mut entries = Vec::new();
     loop {
-        match source.fill(&mut batch) {
+        match source.fill(&mut batch).into_result() {
             Ok(fill) => {
                 take(&batch, &mut entries);
                 if fill == Fill::End {
-                    assert_eq!(source.fill(&mut batch).unwrap(), Fill::End);
+                    assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::End);
                     assert!(batch.is_empty());
                     return (entries, None);
                 }
             }
             Err(error) => {
                 assert!(batch.is_empty());
-                assert_eq!(source.fill(&mut batch).unwrap(), Fill::End);
+                assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::End);
                 return (entries, Some(error));
             }
         }
@@ -130,7 +130,7 @@ fn batches_are_send_and_count_what_they_hold() {
     let mut batch = Batch::default();
     send(&batch);
     let mut source = from_reader(Box::new(&b"one\r\n\ntwo"[..]), Input::Stdin, false, &Settings::default());
-    assert_eq!(source.fill(&mut batch).unwrap(), Fill::End);
+    assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::End);
     assert_eq!((batch.len(), batch.bytes(), batch.is_empty()), (3, 6, false));
     batch.clear();
     assert_eq!((batch.len(), batch.bytes(), batch.is_empty()), (0, 0, true));

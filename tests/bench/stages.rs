@@ -79,7 +79,7 @@ fn whole(criterion: &mut Criterion) {
         let mut source =
             source::from_reader(Box::new(std::io::Cursor::new(bytes.clone())), input, false, &config.source);
         let mut batch = Batch::default();
-        source.fill(&mut batch).unwrap_or_else(|error| panic!("{error}"));
+        source.fill(&mut batch).into_result().unwrap_or_else(|error| panic!("{error}"));
         let mut worker = Worker::new(&rules, Encoder::new(&config.records.encode));
         let mut chunk = Chunk::default();
         let mut run = || {

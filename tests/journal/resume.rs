@@ -37,10 +37,10 @@ fn run(
     let (mut batch, mut chunk) = (Batch::default(), Chunk::default());
     let mut position = None;
     for _ in 0..batches {
-        let fill = source.fill(&mut batch).unwrap();
+        let filled = source.fill(&mut batch);
         worker.run(&batch, &mut chunk);
-        position = source.position();
-        if fill == Fill::End {
+        position = filled.position;
+        if filled.fill == Fill::End {
             break;
         }
     }

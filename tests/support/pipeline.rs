@@ -118,7 +118,7 @@ impl Setup {
         let mut chunk = Chunk::default();
         let mut damaged = false;
         for turn in 0.. {
-            let fill = source.fill(&mut batch);
+            let fill = source.fill(&mut batch).into_result();
             damaged |= matches!(fill, Err(SourceError::Damaged { .. }));
             let worker = turn % workers.len();
             workers[worker].run(&batch, &mut chunk);

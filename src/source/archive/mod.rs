@@ -16,7 +16,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use super::codec::{Bytes, Content, Fault, LONGEST_HEAD, TAR_BLOCK, has_tar_checksum};
 use super::stream::Stream;
 use super::temp_file::TempFile;
-use super::{Damaged, Fill, Input, Member, Notice, Settings, Source as _, SourceError};
+use super::{Damaged, Event, Fill, Input, Member, Settings, SourceError};
 use archive_bytes::{ArchiveBytes, ReadFailure};
 use kata_records::entry::Batch;
 use tar_header::{MemberKind, TarHeader};
@@ -55,9 +55,7 @@ pub(super) struct Archive {
     /// The log being read.
     log: Option<OpenLog>,
     temp_file: TempFile,
-    journals: Vec<Member>,
-    notices: Vec<Notice>,
-    damages: Vec<Damaged>,
+    events: Vec<Event>,
 }
 
 /// An open log member.
@@ -83,18 +81,16 @@ impl Archive {
             levels: vec![Level::new(input.name(), within, archive_bytes)],
             log: None,
             temp_file: TempFile::new(),
-            journals: Vec::new(),
-            notices: Vec::new(),
-            damages: Vec::new(),
+            events: Vec::new(),
         }
     }
 
     /// Fills a batch, as [`super::Source::fill`] does. Never fails, because other members may follow a failed one.
-    pub(super) fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+    pub(super) fn fill(&mut self, batch: &mut Batch) -> Fill {
         batch.clear();
         for _ in 0..MAX_STEPS {
             if let Some(log) = &mut self.log {
-                let filled = log.stream.fill(batch);
+                let filled = log.stream.fill_batch(batch);
                 (batch.origin, batch.unclaimed) = (log.origin, log.unclaimed);
                 match filled {
                     Ok(Fill::More | Fill::Idle) => {}
@@ -104,25 +100,18 @@ impl Archive {
                         self.report(error);
                     }
                 }
-                return Ok(Fill::More);
+                return Fill::More;
             }
             if !self.advance() {
-                return Ok(Fill::End);
+                return Fill::End;
             }
         }
-        Ok(Fill::More)
+        Fill::More
     }
 
-    pub(super) fn damages(&mut self) -> Vec<Damaged> {
-        std::mem::take(&mut self.damages)
-    }
-
-    pub(super) fn notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
-    }
-
-    pub(super) fn journals(&mut self) -> Vec<Member> {
-        std::mem::take(&mut self.journals)
+    /// Takes the events since the last call.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// Reads the next block and opens the member that starts there. Returns `false` at the end.
@@ -181,9 +170,14 @@ impl Archive {
         match header.kind {
             MemberKind::File => {}
             MemberKind::Sparse if class.is_log || class.is_journal => {
-                return self.damages.push(Damaged { input, reason: "sparse-member", count: 1, offset: header.offset });
+                return self.events.push(Event::Damaged(Damaged {
+                    input,
+                    reason: "sparse-member",
+                    count: 1,
+                    offset: header.offset,
+                }));
             }
-            MemberKind::Sparse => return self.notices.push(Notice::PassedOver(input)),
+            MemberKind::Sparse => return self.events.push(Event::PassedOver(input)),
             MemberKind::Other => return,
         }
         let archive_bytes = level.archive_bytes.clone();
@@ -199,12 +193,17 @@ impl Archive {
                     unclaimed: !class.is_kata,
                 });
             }
-            Ok(_) => self.notices.push(Notice::PassedOver(input)),
+            Ok(_) => self.events.push(Event::PassedOver(input)),
             Err(Fault::Holds(Content::Journal, head)) => {
                 self.set_journal_aside(path, &archive_bytes, header, head, bytes)
             }
             Err(Fault::Holds(Content::Archive, _)) if self.levels.len() == MAX_DEPTH => {
-                self.damages.push(Damaged { input, reason: "nested-archive", count: 1, offset: header.offset });
+                self.events.push(Event::Damaged(Damaged {
+                    input,
+                    reason: "nested-archive",
+                    count: 1,
+                    offset: header.offset,
+                }));
             }
             Err(Fault::Holds(Content::Archive, head)) => {
                 let within = level.within.join(&header.path);
@@ -215,7 +214,7 @@ impl Archive {
             Err(fault) if class.is_log || class.is_journal => self.report(SourceError::of(fault, input, 0)),
             Err(_) => {
                 if !self.report_failure() {
-                    self.notices.push(Notice::PassedOver(input));
+                    self.events.push(Event::PassedOver(input));
                 }
             }
         }
@@ -231,13 +230,13 @@ impl Archive {
         mut bytes: Bytes,
     ) {
         if let Some(extent) = archive_bytes.extent(header.offset, header.size).filter(|_| bytes.is_plain()) {
-            return self.journals.push(Member { path, extent });
+            return self.events.push(Event::Journal(Member { path, extent }));
         }
         let Some(outermost) = self.levels.first().map(|level| level.archive_bytes.clone()) else { return };
         let input = Input::File(path.clone());
         match self.temp_file.unpack(&input, &head, &mut bytes, |_| outermost.consumed()) {
             Ok((extent, failure)) => {
-                self.journals.push(Member { path, extent });
+                self.events.push(Event::Journal(Member { path, extent }));
                 failure.into_iter().for_each(|error| self.report(error));
             }
             Err(error) => self.report(error),
@@ -247,7 +246,7 @@ impl Archive {
     /// Reports a failed member, unless a broken archive is the cause.
     fn report(&mut self, error: SourceError) {
         if !self.report_failure() {
-            self.notices.push(Notice::Failed(error));
+            self.events.push(Event::Failed(error));
         }
     }
 
@@ -264,7 +263,7 @@ impl Archive {
             if !std::mem::replace(&mut level.reported, true) {
                 let input = Input::File(level.path.clone());
                 let offset = level.archive_bytes.position();
-                self.notices.push(Notice::Failed(match why {
+                self.events.push(Event::Failed(match why {
                     ReadFailure::Fault(fault) => SourceError::of(fault, input, offset),
                     ReadFailure::Truncated => {
                         SourceError::Archive { input, offset, cause: "it is cut off in a member" }
@@ -280,7 +279,7 @@ impl Archive {
         let Some(level) = self.levels.last_mut() else { return };
         if !std::mem::replace(&mut level.reported, true) {
             let input = Input::File(level.path.clone());
-            self.notices.push(Notice::Failed(SourceError::Archive { input, offset, cause }));
+            self.events.push(Event::Failed(SourceError::Archive { input, offset, cause }));
         }
     }
 }

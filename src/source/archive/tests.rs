@@ -6,6 +6,7 @@ use std::io::Read as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::source::Filled;
 use crate::source::codec::{detect_tar, is_cut_tar};
 use crate::source::tests::{ChunkedReader, Owned, take};
 use crate::source::{Source, from_reader, open_archive};
@@ -23,24 +24,27 @@ struct Read {
 
 fn all(mut source: Box<dyn Source + Send>) -> Read {
     let mut read = Read::default();
-    let mut batch = Batch::default();
+    let (mut batch, mut journals) = (Batch::default(), Vec::new());
     loop {
-        let fill = source.fill(&mut batch).unwrap_or_else(|error| panic!("{error}"));
+        let Filled { fill, failure, events, .. } = source.fill(&mut batch);
+        assert!(failure.is_none(), "{failure:?}");
         let mut entries: Vec<Owned> = Vec::new();
         take(&batch, &mut entries);
         read.lines.extend(entries.into_iter().map(|entry| entry.text));
-        for notice in source.notices() {
-            match notice {
-                Notice::Failed(error) => read.failures.push(error.to_string()),
-                Notice::PassedOver(input) => read.passed_over.push(input.to_string()),
+        for event in events {
+            match event {
+                Event::Failed(error) => read.failures.push(error.to_string()),
+                Event::PassedOver(input) => read.passed_over.push(input.to_string()),
+                Event::Damaged(damaged) => read.damages.push(format!("{} {}", damaged.reason, damaged.input)),
+                Event::Journal(member) => journals.push(member),
+                Event::Skipped(skipped) => panic!("{skipped:?}"),
             }
         }
-        read.damages.extend(source.damages().iter().map(|damaged| format!("{} {}", damaged.reason, damaged.input)));
         if fill == Fill::End {
             break;
         }
     }
-    for Member { path, extent } in source.journals() {
+    for Member { path, extent } in journals {
         let mut bytes = Vec::new();
         extent.reader().read_to_end(&mut bytes).unwrap();
         read.journals.push((path.to_str().unwrap().to_owned(), bytes));

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::Codec;
 use crate::source::tests::{ChunkedReader, Owned, drain};
+use crate::source::{Event, Fill, Filled};
 use crate::source::{Input, Member, Settings, SourceError, from_reader};
+use kata_records::entry::Batch;
 
 /// Returns text that stays large when compressed, so that damage can hit its middle.
 fn text(lines: u32) -> Vec<u8> {
@@ -142,13 +144,14 @@ fn a_journal_is_unpacked_however_the_reads_cut_it() {
         for sizes in [&[usize::MAX][..], &[1]] {
             let reader = Box::new(ChunkedReader::new(data.as_slice(), sizes));
             let mut source = from_reader(reader, Input::Stdin, false, &Settings::default());
-            let (entries, error) = drain(&mut *source);
-            assert!(entries.is_empty() && error.is_none(), "{codec}: {error:?}");
-            let [Member { path, extent }] = &source.journals()[..] else { panic!("{codec}") };
+            let mut batch = Batch::default();
+            let Filled { fill, failure, events, .. } = source.fill(&mut batch);
+            assert!(batch.is_empty() && failure.is_none() && fill == Fill::End, "{codec}: {failure:?}");
+            let [Event::Journal(Member { path, extent })] = &events[..] else { panic!("{codec}: {events:?}") };
             let mut unpacked = Vec::new();
             extent.reader().read_to_end(&mut unpacked).unwrap();
             assert!(unpacked == journal && path == Path::new("-"), "{codec}");
-            assert!(source.journals().is_empty(), "{codec}");
+            assert!(source.fill(&mut batch).events.is_empty(), "{codec}");
         }
     }
 }

@@ -24,7 +24,7 @@ use tail::{FileStamp, ReadStep, Tail};
 
 use super::codec::Fault;
 use super::framer::block_within_limits;
-use super::{Damaged, Fill, Input, Settings, Source, SourceError};
+use super::{Damaged, Event, Fill, Filled, Input, Settings, Source, SourceError};
 use crate::source::position::{FilePosition, Position};
 use kata_records::entry::Batch;
 
@@ -244,12 +244,13 @@ impl FilesSource {
     }
 }
 
-impl Source for FilesSource {
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+impl FilesSource {
+    /// Fills a batch, as [`Source::fill`] does.
+    fn fill_batch(&mut self, batch: &mut Batch) -> Fill {
         batch.clear();
         batch.trim(2 * block_within_limits(&self.settings) + self.settings.max_line);
         if self.ended {
-            return Ok(Fill::End);
+            return Fill::End;
         }
         let until = Instant::now() + self.max_wait;
         let mut waited = false;
@@ -259,15 +260,15 @@ impl Source for FilesSource {
             }
             if self.read(batch) {
                 self.idle_due = true;
-                return Ok(Fill::More);
+                return Fill::More;
             }
             if !self.follow {
                 self.ended = true;
-                return Ok(Fill::End);
+                return Fill::End;
             }
             let left = until.saturating_duration_since(Instant::now());
             if std::mem::take(&mut self.idle_due) || left.is_zero() {
-                return Ok(Fill::Idle);
+                return Fill::Idle;
             }
             if waited {
                 // An unrelated change. Such changes may occur all the time.
@@ -279,14 +280,7 @@ impl Source for FilesSource {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        !self.logs.iter().any(Log::has_file)
-    }
-
-    fn restarts(&self) -> bool {
-        true
-    }
-
+    /// Returns the positions that changed since the last call.
     fn position(&mut self) -> Option<Position> {
         let mut positions = std::mem::take(&mut self.gone_positions);
         for log in self.logs.iter_mut().filter(|log| !matches!(log.state, LogState::Refused(_))) {
@@ -296,9 +290,25 @@ impl Source for FilesSource {
         }
         (!positions.is_empty()).then_some(Position::Files(positions))
     }
+}
 
-    fn damages(&mut self) -> Vec<Damaged> {
-        std::mem::take(&mut self.damages)
+impl Source for FilesSource {
+    fn fill(&mut self, batch: &mut Batch) -> Filled {
+        let fill = self.fill_batch(batch);
+        let events = self.damages.drain(..).map(Event::Damaged).collect();
+        Filled { position: self.position(), ..Filled::new(Ok(fill), events) }
+    }
+
+    fn start(&mut self) -> Option<Position> {
+        self.position()
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.logs.iter().any(Log::has_file)
+    }
+
+    fn restarts(&self) -> bool {
+        true
     }
 }
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::{FilesSource, family, is_pattern, open};
 use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
+use crate::source::{Event, Filled};
 use crate::source::{Fill, Settings, Source, SourceError};
 use kata_records::entry::Batch;
 
@@ -94,11 +95,12 @@ impl Follower {
     /// Fills one batch and records the results.
     fn fill(&mut self) -> Fill {
         let mut batch = Batch::default();
-        let fill = self.source.fill(&mut batch).unwrap();
+        let Filled { fill, failure, position, events } = self.source.fill(&mut batch);
+        assert!(failure.is_none(), "{failure:?}");
         let mut entries = Vec::new();
         take(&batch, &mut entries);
         self.entries.extend(entries.into_iter().map(|entry| (*batch.origin(), entry.offset, entry.text)));
-        if let Some(position) = self.source.position() {
+        if let Some(position) = position {
             let Position::Files(files) = position else { panic!("{position:?}") };
             for file in files {
                 self.saved.remove(&file.origin);
@@ -107,7 +109,8 @@ impl Follower {
                 }
             }
         }
-        for damaged in self.source.damages() {
+        for event in events {
+            let Event::Damaged(damaged) = event else { panic!("{event:?}") };
             let path = PathBuf::from(damaged.input.to_string());
             self.damages.push((damaged.reason, path, damaged.offset));
         }
@@ -199,11 +202,12 @@ fn lines_come_as_they_are_written_and_unfinished_ones_wait() {
 fn idle_follows_what_was_given_and_no_position_is_given_twice() {
     let mut follower = Follower::new(&["kata.log"], &[("kata.log", "one\n")]);
     let mut batch = Batch::default();
-    assert_eq!(follower.source.fill(&mut batch).unwrap(), Fill::More);
-    assert!(matches!(follower.source.position(), Some(Position::Files(files)) if files.len() == 1));
-    assert!(follower.source.position().is_none());
-    assert_eq!(follower.source.fill(&mut batch).unwrap(), Fill::Idle);
-    assert!(batch.is_empty() && follower.source.position().is_none());
+    let filled = follower.source.fill(&mut batch);
+    assert_eq!(filled.fill, Fill::More);
+    assert!(matches!(filled.position, Some(Position::Files(files)) if files.len() == 1));
+    let filled = follower.source.fill(&mut batch);
+    assert_eq!(filled.fill, Fill::Idle);
+    assert!(batch.is_empty() && filled.position.is_none());
 }
 
 #[test]
@@ -429,6 +433,6 @@ fn a_pattern_is_what_does_not_exist() {
     let (mut source, errors) = open(&[path], &Settings::default(), false, &[]);
     assert!(errors.is_empty());
     let mut batch = Batch::default();
-    assert_eq!(source.fill(&mut batch).unwrap(), Fill::More);
+    assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
     assert_eq!(batch.len(), 1);
 }

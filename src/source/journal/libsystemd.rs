@@ -18,7 +18,7 @@ use kata_records::entry::Batch;
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
 use super::{Interest, JournalSettings};
-use crate::source::{Damaged, Fill, Input, Skipped, Source, SourceError};
+use crate::source::{Damaged, Event, Fill, Filled, Input, Skipped, Source, SourceError};
 
 /// The name of the field that says who wrote an entry.
 const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
@@ -366,7 +366,20 @@ impl LibsystemdSource<'_> {
 }
 
 impl Source for LibsystemdSource<'_> {
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+    fn fill(&mut self, batch: &mut Batch) -> Filled {
+        let filled = self.fill_batch(batch);
+        let skipped = Skipped { others: std::mem::take(&mut self.skipped), repeated: 0 };
+        let mut events: Vec<Event> = skipped.into_event().into_iter().collect();
+        // Damage is reported once, at the end, because the library does not tell one damage from another.
+        if self.journal.is_none() {
+            events.extend(self.damages.drain(..).map(Event::Damaged));
+        }
+        Filled::new(filled, events)
+    }
+}
+
+impl LibsystemdSource<'_> {
+    fn fill_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         batch.clear();
         let batch = &mut batch.journal;
         batch.trim(self.block * 4);
@@ -388,14 +401,5 @@ impl Source for LibsystemdSource<'_> {
             }
         }
         Ok(Fill::More)
-    }
-
-    fn skipped(&mut self) -> Skipped {
-        Skipped { others: std::mem::take(&mut self.skipped), repeated: 0 }
-    }
-
-    fn damages(&mut self) -> Vec<Damaged> {
-        // Once for all, as nobody can tell one from the other.
-        if self.journal.is_some() { Vec::new() } else { std::mem::take(&mut self.damages) }
     }
 }

@@ -19,7 +19,7 @@ use kata_records::digits;
 use kata_records::entry::Batch;
 use serde::Deserialize;
 
-use super::{Damaged, Fill, Input, Member, Skipped, Source, SourceError};
+use super::{Damaged, Event, Fill, Filled, Input, Member, Skipped, Source, SourceError};
 use crate::source::position::{JournalPosition, Position};
 
 pub use journal_file::{Boot, Interest, Limit, Merge, Namespace, Range, Turn};
@@ -190,14 +190,28 @@ impl From<&JournalPosition> for journal_file::Position {
     }
 }
 
+impl JournalSource<'_> {
+    fn position(&mut self) -> Option<Position> {
+        Some(Position::Journal(self.0.position().into()))
+    }
+}
+
 impl Source for JournalSource<'_> {
-    fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+    fn fill(&mut self, batch: &mut Batch) -> Filled {
         batch.clear();
-        Ok(match self.0.fill(&mut batch.journal) {
+        let fill = match self.0.fill(&mut batch.journal) {
             journal_file::Fill::More => Fill::More,
             journal_file::Fill::Idle => Fill::Idle,
             journal_file::Fill::End => Fill::End,
-        })
+        };
+        let skipped = Skipped::from(self.0.skipped());
+        let mut events: Vec<Event> = skipped.into_event().into_iter().collect();
+        events.extend(self.0.damages().into_iter().map(Damaged::from).map(Event::Damaged));
+        Filled { position: self.position(), ..Filled::new(Ok(fill), events) }
+    }
+
+    fn start(&mut self) -> Option<Position> {
+        self.position()
     }
 
     fn is_empty(&self) -> bool {
@@ -208,20 +222,8 @@ impl Source for JournalSource<'_> {
         true
     }
 
-    fn position(&mut self) -> Option<Position> {
-        Some(Position::Journal(self.0.position().into()))
-    }
-
     fn done(&self) -> Option<u64> {
         self.0.done()
-    }
-
-    fn skipped(&mut self) -> Skipped {
-        self.0.skipped().into()
-    }
-
-    fn damages(&mut self) -> Vec<Damaged> {
-        self.0.damages().into_iter().map(Damaged::from).collect()
     }
 }
 

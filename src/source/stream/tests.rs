@@ -13,7 +13,7 @@ fn live(reader: impl Read + Send + 'static) -> Box<dyn Source + Send> {
 }
 
 fn next(source: &mut dyn Source, batch: &mut Batch) -> (Fill, Vec<String>) {
-    let fill = source.fill(batch).unwrap();
+    let fill = source.fill(batch).into_result().unwrap();
     let mut entries = Vec::new();
     take(batch, &mut entries);
     (fill, entries.into_iter().map(|entry| entry.text).collect())
@@ -62,7 +62,7 @@ fn files_fill_whole_batches_and_end() {
     let mut fills = Vec::new();
     let mut entries = Vec::new();
     while fills.last() != Some(&Fill::End) {
-        fills.push(source.fill(&mut batch).unwrap());
+        fills.push(source.fill(&mut batch).into_result().unwrap());
         take(&batch, &mut entries);
     }
     assert_eq!(entries.len(), 50);
@@ -122,7 +122,7 @@ fn memory_is_bounded_whatever_comes() {
         let mut source = from_reader(Box::new(Endless(input, 0)), Input::Stdin, false, &settings);
         let mut batch = Batch::default();
         for _ in 0..50 {
-            assert_eq!(source.fill(&mut batch).unwrap(), Fill::More);
+            assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
             let held = batch.arena.capacity() + batch.side.capacity();
             assert!(held < 150_000, "{held} bytes for {:?}", String::from_utf8_lossy(input));
         }
@@ -137,9 +137,9 @@ fn the_buffers_shrink_after_a_giant_entry() {
     let input = format!("{export}{}", "small\n".repeat(1000));
     let settings = Settings { max_line: 100_000, block: 1000, ..Settings::default() };
     let mut source = from_reader(Box::new(ChunkedReader::new(input, &[usize::MAX])), Input::Stdin, false, &settings);
-    assert_eq!(source.fill(&mut batch).unwrap(), Fill::More);
+    assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
     assert!(batch.arena.capacity() >= 270_000);
-    assert_eq!(source.fill(&mut batch).unwrap(), Fill::More);
+    assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
     assert!(batch.arena.capacity() <= 102_000, "{}", batch.arena.capacity());
 }
 
@@ -151,7 +151,8 @@ fn the_steady_state_allocates_nothing() {
         __CURSOR=a\nM=1\nB\n\x03\0\0\0\0\0\0\0a\nb\n\n";
     let mut source = from_reader(Box::new(Endless(mixed, 0)), Input::Stdin, false, &Settings::default());
     let mut batch = Batch::default();
-    let mut fill = |times: u32| (0..times).for_each(|_| assert_eq!(source.fill(&mut batch).unwrap(), Fill::More));
+    let mut fill =
+        |times: u32| (0..times).for_each(|_| assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More));
     fill(20);
     let info = allocation_counter::measure(|| fill(50));
     assert_eq!(info.count_total, 0);
