@@ -26,7 +26,7 @@ use crate::source::position::Position;
 use crate::source::{self, Event, Fill, Filled, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
 use crate::stop;
 use ordered_pool::OrderedPool;
-use parallel_journal::Progress;
+use parallel_journal::JournalProgress;
 use tally::Tally;
 
 pub use plan::Plan;
@@ -115,7 +115,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     };
     let mut stop = None;
     for (group, name) in plan.groups.iter().zip(source::distinct_names(plan.groups)) {
-        stop = run.input(group, &name).err();
+        stop = run.read_input(group, &name).err();
         if stop.is_some() {
             break;
         }
@@ -155,28 +155,28 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
 
 impl Run<'_> {
     /// Reads an input, or several that are one source, unless an earlier run has delivered it.
-    fn input(&mut self, group: &Group, name: &str) -> Result<(), StopReason> {
+    fn read_input(&mut self, group: &Group, name: &str) -> Result<(), StopReason> {
         if !self.delivery.begin_input(group) {
             return Ok(());
         }
         self.workers.slots.iter_mut().for_each(|slot| slot.worker.input(name));
         let before = self.tally.begin_input(group.name());
-        let read = self.group(group);
+        let read = self.read_group(group);
         let ended = self.tally.end_input(before);
         read?;
         self.delivery.end_input(ended).map_err(StopReason::Delivery)
     }
 
     /// Reads one source to its end.
-    fn group(&mut self, group: &Group) -> Result<(), StopReason> {
+    fn read_group(&mut self, group: &Group) -> Result<(), StopReason> {
         let plan = self.plan;
         let follow = plan.journal.follow;
         let (paths, what, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.stream(input, None),
-            Group::Archive(path) => return self.stream(&Input::File(path.clone()), Some(path)),
+            Group::Stream(input) => return self.read_stream(input, None),
+            Group::Archive(path) => return self.read_stream(&Input::File(path.clone()), Some(path)),
             Group::Files(paths) => (paths, "log files", source::open_files(paths, plan.source, follow, plan.files)),
             Group::Journal(paths) | Group::Machine(_, paths) => {
-                if let Some(read) = self.in_slices(paths, &[], plan.journal) {
+                if let Some(read) = self.read_in_parallel(paths, &[], plan.journal) {
                     return read;
                 }
                 let opened = source::open_journals(paths, plan.journal, plan.source.block, plan.rules);
@@ -194,7 +194,7 @@ impl Run<'_> {
     }
 
     /// Reads a journal on several threads, each of which reads or delivers. `None` if one thread has to do it.
-    fn in_slices(
+    fn read_in_parallel(
         &mut self,
         paths: &[PathBuf],
         members: &[Member],
@@ -214,17 +214,17 @@ impl Run<'_> {
         let mut slots = std::mem::take(&mut self.workers.slots);
         let workers = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
         let read = parallel_journal::read(&pool, files, workers, plan.rules.rows, now, |ordered, progress| {
-            self.ordered(ordered, progress)
+            self.deliver_ordered(ordered, progress)
         });
         self.workers = Workers { slots, pool: Some(pool) };
         Some(read)
     }
 
     /// Delivers records that are in the order of the journal.
-    fn ordered(&mut self, ordered: &mut Chunk, progress: Progress) -> Result<(), StopReason> {
-        self.look_at_signals(false)?;
+    fn deliver_ordered(&mut self, ordered: &mut Chunk, progress: JournalProgress) -> Result<(), StopReason> {
+        self.handle_signals(false)?;
         self.tally.encoded(ordered);
-        self.tally.take_back(&progress.too_much);
+        self.tally.take_back(&progress.overcounted);
         self.delivery.deliver(&mut ordered.out, None).map_err(StopReason::Delivery)?;
         self.tally.progress(Some(progress.read));
         self.publish(false);
@@ -235,7 +235,7 @@ impl Run<'_> {
 
     /// Reads an input that comes by itself. An archive has journals too, whether its path says so or only its bytes, and a
     /// pipe may carry one.
-    fn stream(&mut self, input: &Input, archive: Option<&Path>) -> Result<(), StopReason> {
+    fn read_stream(&mut self, input: &Input, archive: Option<&Path>) -> Result<(), StopReason> {
         let plan = self.plan;
         if plan.verbose {
             diagnostics::report(format_args!("reading {input}"));
@@ -255,7 +255,7 @@ impl Run<'_> {
             return Ok(());
         }
         let settings = plan.journal.of_archive();
-        if let Some(read) = self.in_slices(&[], &members, &settings) {
+        if let Some(read) = self.read_in_parallel(&[], &members, &settings) {
             return read;
         }
         let (mut source, errors) = source::open_members(members, &settings, plan.source.block, plan.rules);
@@ -272,13 +272,13 @@ impl Run<'_> {
             self.delivery.flush();
         }
         let (pool, mut free) = (self.workers.pool.take(), std::mem::take(&mut self.workers.slots));
-        let read = OrderedPool::run(pool.as_ref(), Slot::work, |ordered| self.pass(source, ordered, &mut free));
+        let read = OrderedPool::run(pool.as_ref(), Slot::work, |ordered| self.drive(source, ordered, &mut free));
         self.workers = Workers { slots: free, pool };
         read
     }
 
     /// Fills the batches that are free, and delivers those that come back.
-    fn pass<'r>(
+    fn drive<'r>(
         &mut self,
         source: &mut dyn Source,
         ordered: &OrderedPool<Slot<'r>>,
@@ -287,22 +287,22 @@ impl Run<'_> {
         let (mut fill, mut end) = (Fill::More, Ok(()));
         let mut journals = Vec::new();
         loop {
-            while let Some(mut slot) = ordered.take() {
+            while let Some(mut slot) = ordered.take_first() {
                 self.deliver(source.done(), &mut slot, &mut journals)?;
                 free.push(slot);
             }
             if fill == Fill::More
                 && let Some(mut slot) = free.pop()
             {
-                end = self.look_at_signals(source.restarts());
+                end = self.handle_signals(source.restarts());
                 if end.is_err() {
                     // Batches in hand are delivered: a pipe cannot be read again.
                     fill = Fill::End;
                     continue;
                 }
                 fill = slot.fill(source);
-                ordered.put(slot);
-            } else if !ordered.wait(Slot::work) {
+                ordered.push(slot);
+            } else if !ordered.help_or_wait(Slot::work) {
                 if fill == Fill::End {
                     return end.map(|()| journals);
                 }
@@ -314,7 +314,7 @@ impl Run<'_> {
     }
 
     /// Does what the host asks for. The configuration stays if the source cannot be opened again.
-    fn look_at_signals(&mut self, restarts: bool) -> Result<(), StopReason> {
+    fn handle_signals(&mut self, restarts: bool) -> Result<(), StopReason> {
         let Control { signals, status, stop, format } = &self.control;
         status.pass(!restarts);
         if signals.flush() {
@@ -373,7 +373,7 @@ impl Run<'_> {
 
 impl<'r> Workers<'r> {
     fn new(plan: &Plan<'r>) -> Workers<'r> {
-        let pool = pool(plan.threads);
+        let pool = start_pool(plan.threads);
         let slots = pool.as_ref().map_or(1, |pool| BATCHES_PER_THREAD * pool.current_num_threads());
         let slot = |_| Slot {
             batch: Batch::default(),
@@ -409,7 +409,7 @@ fn now() -> (u32, u32) {
 }
 
 /// The threads that work; none for one, which the caller's is. A host that cannot start them still gets its records.
-fn pool(threads: usize) -> Option<ThreadPool> {
+fn start_pool(threads: usize) -> Option<ThreadPool> {
     if threads < 2 {
         return None;
     }

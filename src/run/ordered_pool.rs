@@ -17,16 +17,16 @@ pub(super) struct OrderedPool<T> {
 struct State<T> {
     /// The number of the first that did not come back, and what is there of it and of those behind it.
     first: usize,
-    line: VecDeque<Stage<T>>,
+    items: VecDeque<Item<T>>,
     /// The number of the next one that nobody works on.
-    next: usize,
-    over: bool,
+    next_queued: usize,
+    closed: bool,
 }
 
 #[derive(Debug)]
-enum Stage<T> {
-    New(T),
-    Out,
+enum Item<T> {
+    Queued(T),
+    Running,
     Done(T),
 }
 
@@ -35,54 +35,54 @@ impl<T: Send> OrderedPool<T> {
     pub(super) fn run<R>(
         pool: Option<&ThreadPool>,
         work: impl Fn(&mut T) + Sync,
-        hand_out: impl FnOnce(&OrderedPool<T>) -> R,
+        drive: impl FnOnce(&OrderedPool<T>) -> R,
     ) -> R {
-        let state = State { first: 0, line: VecDeque::new(), next: 0, over: false };
+        let state = State { first: 0, items: VecDeque::new(), next_queued: 0, closed: false };
         let ordered = OrderedPool { state: Mutex::new(state), changed: Condvar::new() };
-        let Some(pool) = pool else { return hand_out(&ordered) };
+        let Some(pool) = pool else { return drive(&ordered) };
         pool.in_place_scope(|scope| {
             for _ in 1..pool.current_num_threads() {
-                scope.spawn(|_| while ordered.help(&work, |state| !state.over) {});
+                scope.spawn(|_| while ordered.run_one(&work, |state| !state.closed) {});
             }
-            let result = hand_out(&ordered);
-            ordered.state().over = true;
+            let result = drive(&ordered);
+            ordered.state().closed = true;
             ordered.changed.notify_all();
             result
         })
     }
 
     /// Hands out one more.
-    pub(super) fn put(&self, item: T) {
-        self.state().line.push_back(Stage::New(item));
+    pub(super) fn push(&self, item: T) {
+        self.state().items.push_back(Item::Queued(item));
         self.changed.notify_all();
     }
 
     /// The first one, if it was worked off.
-    pub(super) fn take(&self) -> Option<T> {
+    pub(super) fn take_first(&self) -> Option<T> {
         let mut state = self.state();
-        match state.line.pop_front()? {
-            Stage::Done(item) => {
+        match state.items.pop_front()? {
+            Item::Done(item) => {
                 state.first += 1;
                 Some(item)
             }
-            stage => {
-                state.line.push_front(stage);
+            unfinished => {
+                state.items.push_front(unfinished);
                 None
             }
         }
     }
 
     /// Works one off that nobody works on; where there is none, waits for the first one. False if nothing is handed out.
-    pub(super) fn wait(&self, work: impl Fn(&mut T)) -> bool {
-        self.help(&work, |state| !matches!(state.line.front(), None | Some(Stage::Done(_))))
-            || !self.state().line.is_empty()
+    pub(super) fn help_or_wait(&self, work: impl Fn(&mut T)) -> bool {
+        self.run_one(&work, |state| !matches!(state.items.front(), None | Some(Item::Done(_))))
+            || !self.state().items.is_empty()
     }
 
     /// Works one off. As long as there is none, waits while `waits` says so; false once it does not.
-    fn help(&self, work: &impl Fn(&mut T), waits: impl Fn(&State<T>) -> bool) -> bool {
+    fn run_one(&self, work: &impl Fn(&mut T), waits: impl Fn(&State<T>) -> bool) -> bool {
         let mut state = self.state();
         let (number, mut item) = loop {
-            if let Some(found) = state.begin() {
+            if let Some(found) = state.start_next() {
                 break found;
             }
             if !waits(&state) {
@@ -94,8 +94,8 @@ impl<T: Send> OrderedPool<T> {
         work(&mut item);
         let mut state = self.state();
         let at = number - state.first;
-        if let Some(stage) = state.line.get_mut(at) {
-            *stage = Stage::Done(item);
+        if let Some(entry) = state.items.get_mut(at) {
+            *entry = Item::Done(item);
         }
         self.changed.notify_all();
         true
@@ -108,11 +108,11 @@ impl<T: Send> OrderedPool<T> {
 
 impl<T> State<T> {
     /// The next one that nobody works on, with its number.
-    fn begin(&mut self) -> Option<(usize, T)> {
-        let number = self.next;
-        let stage = self.line.get_mut(number - self.first).filter(|stage| matches!(stage, Stage::New(_)))?;
-        let Stage::New(item) = std::mem::replace(stage, Stage::Out) else { return None };
-        self.next += 1;
+    fn start_next(&mut self) -> Option<(usize, T)> {
+        let number = self.next_queued;
+        let entry = self.items.get_mut(number - self.first).filter(|entry| matches!(entry, Item::Queued(_)))?;
+        let Item::Queued(item) = std::mem::replace(entry, Item::Running) else { return None };
+        self.next_queued += 1;
         Some((number, item))
     }
 }

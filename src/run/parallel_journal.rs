@@ -5,7 +5,7 @@
 //! which delivers what is in order while the others go on. What is read ahead is bounded, whatever the number of files and
 //! their sizes.
 
-mod order;
+mod ordered_merge;
 mod schedule;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,21 +17,21 @@ use kata_records::entry::Batch;
 use kata_records::pipeline::{Chunk, Worker};
 use kata_records::stats::Stats;
 
-use order::{Gathered, Order};
+use ordered_merge::{GatherEnd, OrderedMerge};
 use schedule::Schedule;
 
 /// How many bytes of records are delivered at once, about, and how many a buffer for them may keep: what one file gives
 /// comes in larger pieces.
-const BLOCK: usize = 256 << 10;
-const KEPT: usize = 4 << 20;
+const OUTPUT_BYTES: usize = 256 << 10;
+const MAX_KEPT_BYTES: usize = 4 << 20;
 
 /// What there is to say of the files since it was said last.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct JournalProgress {
     /// How far they were read, in bytes, about.
     pub read: u64,
     /// What was counted for entries that are left out after all.
-    pub too_much: Stats,
+    pub overcounted: Stats,
     /// What could not be read of files that were read to their ends.
     pub damages: Vec<Damaged>,
     /// What of them could no longer be opened.
@@ -43,12 +43,12 @@ struct Shared<'r, D, E> {
     schedule: Mutex<Schedule<'r>>,
     /// There may be something to do for those who had nothing.
     changed: Condvar,
-    outbox: Mutex<Outbox<D, E>>,
+    delivery: Mutex<OrderedDelivery<D, E>>,
 }
 
 /// Who has it delivers.
-struct Outbox<D, E> {
-    order: Order,
+struct OrderedDelivery<D, E> {
+    merge: OrderedMerge,
     ordered: Chunk,
     deliver: D,
     end: Result<(), E>,
@@ -66,13 +66,13 @@ pub(super) fn read<'h, 'w: 'h, E: Send>(
     workers: impl ExactSizeIterator<Item = (&'h mut Batch, &'h mut Worker<'w>)>,
     rows: bool,
     received: impl Fn() -> (u32, u32) + Sync,
-    deliver: impl FnMut(&mut Chunk, Progress) -> Result<(), E> + Send,
+    deliver: impl FnMut(&mut Chunk, JournalProgress) -> Result<(), E> + Send,
 ) -> Result<(), E> {
-    let order = Order::new(&files, rows);
+    let merge = OrderedMerge::new(&files, rows);
     let shared = Shared {
         schedule: Mutex::new(Schedule::new(files, workers.len())),
         changed: Condvar::new(),
-        outbox: Mutex::new(Outbox { order, ordered: Chunk::default(), deliver, end: Ok(()) }),
+        delivery: Mutex::new(OrderedDelivery { merge, ordered: Chunk::default(), deliver, end: Ok(()) }),
     };
     let (lent, received) = (&shared, &received);
     pool.in_place_scope(|scope| {
@@ -80,10 +80,10 @@ pub(super) fn read<'h, 'w: 'h, E: Send>(
             scope.spawn(move |_| lent.work(batch, worker, received));
         }
     });
-    shared.outbox.into_inner().unwrap_or_else(PoisonError::into_inner).end
+    shared.delivery.into_inner().unwrap_or_else(PoisonError::into_inner).end
 }
 
-impl<'r, D: FnMut(&mut Chunk, Progress) -> Result<(), E>, E> Shared<'r, D, E> {
+impl<'r, D: FnMut(&mut Chunk, JournalProgress) -> Result<(), E>, E> Shared<'r, D, E> {
     fn schedule(&self) -> MutexGuard<'_, Schedule<'r>> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,12 +91,12 @@ impl<'r, D: FnMut(&mut Chunk, Progress) -> Result<(), E>, E> Shared<'r, D, E> {
     /// What each thread does.
     fn work(&self, batch: &mut Batch, worker: &mut Worker<'_>, received: &impl Fn() -> (u32, u32)) {
         let mut schedule = self.schedule();
-        while !schedule.over {
-            if let Some(mut job) = schedule.job() {
+        while !schedule.finished {
+            if let Some(mut job) = schedule.next_job() {
                 drop(schedule);
                 job.run(batch, worker, received());
                 schedule = self.schedule();
-                schedule.done(job);
+                schedule.finish_job(job);
                 schedule = self.deliver(schedule);
             } else {
                 schedule = self.changed.wait(schedule).unwrap_or_else(PoisonError::into_inner);
@@ -106,21 +106,21 @@ impl<'r, D: FnMut(&mut Chunk, Progress) -> Result<(), E>, E> Shared<'r, D, E> {
 
     /// Delivers what is in order, unless another thread is at it, which then does it all.
     fn deliver<'s>(&'s self, mut schedule: MutexGuard<'s, Schedule<'r>>) -> MutexGuard<'s, Schedule<'r>> {
-        let Ok(mut outbox) = self.outbox.try_lock() else { return schedule };
-        let Outbox { order, ordered, deliver, end } = &mut *outbox;
+        let Ok(mut delivery) = self.delivery.try_lock() else { return schedule };
+        let OrderedDelivery { merge, ordered, deliver, end } = &mut *delivery;
         loop {
-            schedule.hand_over(order);
+            schedule.exchange(merge);
             self.changed.notify_all();
-            if schedule.over || order.waiting().is_some() {
+            if schedule.finished || merge.blocked_on().is_some() {
                 return schedule;
             }
-            let read = schedule.read();
+            let read = schedule.bytes_read();
             drop(schedule);
-            let gathered = order.gather(ordered);
-            let delivered = deliver(ordered, order.progress(read));
-            ordered.out.clear(KEPT);
+            let gather_end = merge.gather(ordered);
+            let delivered = deliver(ordered, merge.take_progress(read));
+            ordered.out.clear(MAX_KEPT_BYTES);
             schedule = self.schedule();
-            schedule.over = delivered.is_err() || gathered == Gathered::Over;
+            schedule.finished = delivered.is_err() || gather_end == GatherEnd::Finished;
             *end = delivered;
         }
     }

@@ -11,14 +11,14 @@ fn squares(threads: usize, count: u64, at_once: usize) -> Vec<u64> {
     OrderedPool::run(pool.as_ref(), work, |ordered| {
         let (mut next, mut free, mut squares) = (0, at_once, Vec::new());
         loop {
-            while let Some(square) = ordered.take() {
+            while let Some(square) = ordered.take_first() {
                 squares.push(square);
                 free += 1;
             }
             if next < count && free > 0 {
-                ordered.put(next);
+                ordered.push(next);
                 (next, free) = (next + 1, free - 1);
-            } else if !ordered.wait(work) {
+            } else if !ordered.help_or_wait(work) {
                 return squares;
             }
         }
@@ -45,8 +45,8 @@ fn what_is_still_out_at_the_end_is_left() {
         Some(&pool),
         |number: &mut u64| *number += 1,
         |ordered| {
-            (0..100).for_each(|number| ordered.put(number));
-            ordered.wait(|number| *number += 1).then(|| ordered.take())
+            (0..100).for_each(|number| ordered.push(number));
+            ordered.help_or_wait(|number| *number += 1).then(|| ordered.take_first())
         },
     );
     assert!(matches!(taken, Some(None | Some(1))), "{taken:?}");

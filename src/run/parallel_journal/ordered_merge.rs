@@ -1,0 +1,337 @@
+//! Puts what was read of several files in the order of their journal.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use journal_file::Place;
+
+use super::{JournalProgress, OUTPUT_BYTES};
+use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
+use kata_records::encode::Row;
+use kata_records::pipeline::Chunk;
+use kata_records::stats::{Dropped, Stats};
+
+/// How many bytes a buffer for the records of a job may keep.
+const MAX_KEPT_BYTES: usize = 2 << 20;
+
+/// The files, and what is in hand of each.
+pub(super) struct OrderedMerge {
+    files: Vec<FileOutput>,
+    merge: Merge,
+    /// The lane to take from, and up to where.
+    run: Option<(usize, Limit)>,
+    /// What comes next, where the lane that it is about has to be read first.
+    next_step: Option<Turn>,
+    /// The lane whose entry at hand is not in the merge, because a copy was passed over.
+    skipped_in: Option<usize>,
+    /// The lane whose next entry is not known yet; before it is, no order is.
+    blocked_on: Option<usize>,
+    /// Somebody asks for the rows.
+    rows: bool,
+    stats: Stats,
+    /// What of that was counted for entries that are left out.
+    overcounted: Stats,
+    notes: Vec<u8>,
+    damages: BTreeMap<(usize, &'static str), Damaged>,
+    errors: Vec<SourceError>,
+    /// Chunks that are done with, and of which lanes; and lanes that are left.
+    pub(super) released: Vec<(usize, Chunk)>,
+    pub(super) abandoned: Vec<usize>,
+}
+
+/// One file.
+struct FileOutput {
+    /// What its pieces have given, in the order of the file, and the number of the first of them.
+    slices: VecDeque<SliceOutput>,
+    first_slice: usize,
+    /// The entry at hand.
+    place: Place,
+    /// How many bytes its entries had so far, and how many they may have.
+    entry_bytes: u64,
+    max_entry_bytes: u64,
+    /// Nothing more comes of it.
+    finished: bool,
+}
+
+/// What a piece has given, and whether that is all of it, and of the file.
+#[derive(Default)]
+struct SliceOutput {
+    chunks: VecDeque<PendingChunk>,
+    finished: bool,
+    is_last: bool,
+}
+
+/// A chunk, and how much of it was put in order.
+struct PendingChunk {
+    chunk: Chunk,
+    traces: usize,
+    rows: usize,
+    bytes: usize,
+}
+
+/// What a job has done.
+#[derive(Default)]
+pub(super) struct JobOutput {
+    pub(super) file: usize,
+    /// Which of the lane's pieces it was about.
+    pub(super) slice: usize,
+    pub(super) chunk: Chunk,
+    /// The piece is read to its end; with it the file is.
+    pub(super) finished: bool,
+    pub(super) is_last: bool,
+    pub(super) skipped: Skipped,
+    pub(super) damages: Vec<Damaged>,
+    pub(super) error: Option<SourceError>,
+}
+
+/// How far the records were put in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GatherEnd {
+    /// As far as there was room.
+    Full,
+    /// As far as they were read.
+    Blocked,
+    /// All of them.
+    Finished,
+}
+
+impl OrderedMerge {
+    /// The files; `rows` says whether the records are to be told apart afterwards.
+    pub(super) fn new(files: &[Pieces<'_>], rows: bool) -> OrderedMerge {
+        let mut merge = Merge::default();
+        let output = |(index, slices): (usize, &Pieces<'_>)| {
+            let place = slices.first();
+            merge.offer(index, place);
+            FileOutput {
+                slices: VecDeque::new(),
+                first_slice: 0,
+                place,
+                entry_bytes: 0,
+                max_entry_bytes: slices.most_worth(),
+                finished: false,
+            }
+        };
+        OrderedMerge {
+            files: files.iter().enumerate().map(output).collect(),
+            merge,
+            run: None,
+            next_step: None,
+            skipped_in: None,
+            blocked_on: None,
+            rows,
+            stats: Stats::default(),
+            overcounted: Stats::default(),
+            notes: Vec::new(),
+            damages: BTreeMap::new(),
+            errors: Vec::new(),
+            released: Vec::new(),
+            abandoned: Vec::new(),
+        }
+    }
+
+    /// Takes what a job has done.
+    pub(super) fn accept(&mut self, output: JobOutput) {
+        let JobOutput { file: index, slice: number, mut chunk, finished, is_last, skipped, damages, error } = output;
+        let Some(file) = self.files.get_mut(index) else { return };
+        let Some(at) = number.checked_sub(file.first_slice).filter(|_| !file.finished) else {
+            // The file was left.
+            self.release(index, chunk);
+            return;
+        };
+        self.stats.merge(&std::mem::take(&mut chunk.stats));
+        self.stats.passed_over(Dropped::Others, skipped.others);
+        self.notes.append(&mut chunk.notes);
+        self.errors.extend(error);
+        if file.slices.len() <= at {
+            file.slices.resize_with(at + 1, SliceOutput::default);
+        }
+        if let Some(slice) = file.slices.get_mut(at) {
+            slice.chunks.push_back(PendingChunk { chunk, traces: 0, rows: 0, bytes: 0 });
+            (slice.finished, slice.is_last) = (finished, is_last);
+        }
+        self.add_damages(index, damages);
+        if self.blocked_on == Some(index) {
+            self.blocked_on = None;
+            self.find_next_entry(index);
+        }
+    }
+
+    /// The lane without which nothing more can be put in order.
+    pub(super) fn blocked_on(&self) -> Option<usize> {
+        self.blocked_on
+    }
+
+    /// Puts in order what can be, about so many bytes, and appends it, with all that there is to say about what was read.
+    pub(super) fn gather(&mut self, out: &mut Chunk) -> GatherEnd {
+        let end = loop {
+            if out.out.bytes.len() >= OUTPUT_BYTES {
+                break GatherEnd::Full;
+            }
+            if self.blocked_on.is_some() {
+                break GatherEnd::Blocked;
+            }
+            let Some(step) = self.next_step.take().or_else(|| self.choose_step()) else { break GatherEnd::Finished };
+            let (Turn::Take(index, _) | Turn::Skip(index)) = step;
+            let Some(file) = self.files.get(index) else { continue };
+            if file.finished {
+                // Only where its first entry stands is known, and it cannot even be read any more.
+                continue;
+            }
+            if file.slices.front().is_none_or(|slice| slice.chunks.is_empty()) {
+                self.next_step = Some(step);
+                self.blocked_on = Some(index);
+                break GatherEnd::Blocked;
+            }
+            match step {
+                Turn::Take(_, limit) => {
+                    self.run = Some((index, limit));
+                    self.append_run(index, &limit, out);
+                }
+                Turn::Skip(_) => {
+                    self.skip_copy(index);
+                    self.skipped_in = Some(index);
+                }
+            }
+            self.find_next_entry(index);
+        };
+        out.stats.merge(&std::mem::take(&mut self.stats));
+        out.notes.append(&mut self.notes);
+        end
+    }
+
+    /// What there is to say, where the files were read so far.
+    pub(super) fn take_progress(&mut self, read: u64) -> JournalProgress {
+        let files = &self.files;
+        let mut damages = Vec::new();
+        self.damages.retain(|(file, _), damaged| {
+            let finished = files.get(*file).is_none_or(|file| file.finished);
+            if finished {
+                damages.push(damaged.clone());
+            }
+            !finished
+        });
+        let overcounted = std::mem::take(&mut self.overcounted);
+        JournalProgress { read, overcounted, damages, errors: std::mem::take(&mut self.errors) }
+    }
+
+    /// Adds up, so that a file tells of a kind of damage once.
+    pub(super) fn add_damages(&mut self, file: usize, damages: Vec<Damaged>) {
+        for damaged in damages {
+            let known = self.damages.entry((file, damaged.reason)).or_insert(Damaged { count: 0, ..damaged.clone() });
+            known.count += damaged.count;
+            known.offset = known.offset.min(damaged.offset);
+        }
+    }
+
+    /// What to do with which lane next. None when all lanes are over.
+    fn choose_step(&mut self) -> Option<Turn> {
+        if let Some((index, limit)) = self.run.take() {
+            let place = self.files.get(index)?.place;
+            if limit.admits(&place) {
+                return Some(Turn::Take(index, limit));
+            }
+            self.merge.offer(index, place);
+        }
+        if let Some(index) = self.skipped_in.take() {
+            self.merge.offer(index, self.files.get(index)?.place);
+        }
+        self.merge.turn()
+    }
+
+    /// Appends the entry at hand, and those behind it that the limit admits and that are in the same chunk.
+    fn append_run(&mut self, index: usize, limit: &Limit, out: &mut Chunk) {
+        let Some(file) = self.files.get_mut(index) else { return };
+        let Some(pending) = file.slices.front_mut().and_then(|slice| slice.chunks.front_mut()) else { return };
+        let (from, mut end) = (pending.bytes, pending.bytes);
+        let to = out.out.bytes.len();
+        let mut within_limit = true;
+        let first = pending.traces;
+        for trace in pending.chunk.traces.iter().flatten().skip(first) {
+            if pending.traces > first && !limit.admits(&trace.place) {
+                break;
+            }
+            pending.traces += 1;
+            end = trace.end;
+            if self.rows
+                && trace.outcome.is_ok()
+                && let Some(row) = pending.chunk.out.rows.get(pending.rows)
+            {
+                pending.rows += 1;
+                let part = pending.chunk.out.parts.names().get(row.part as usize);
+                let part = part.map_or(0, |name| out.out.parts.number(name));
+                out.out.rows.push(Row { end: end - from + to, part, ..*row });
+            }
+            file.entry_bytes += trace.length as u64;
+            within_limit = file.entry_bytes <= file.max_entry_bytes;
+            if !within_limit {
+                break;
+            }
+        }
+        out.out.bytes.extend_from_slice(pending.chunk.out.bytes.get(from..end).unwrap_or_default());
+        pending.bytes = end;
+        if !within_limit {
+            self.abandon(index);
+        }
+    }
+
+    /// Goes past the entry at hand, which is a copy of one that was taken.
+    fn skip_copy(&mut self, index: usize) {
+        let pending = self.files.get_mut(index).and_then(|file| file.slices.front_mut()?.chunks.front_mut());
+        let Some(pending) = pending else { return };
+        let Some(trace) = pending.chunk.traces.iter().flatten().nth(pending.traces) else { return };
+        pending.traces += 1;
+        pending.rows += usize::from(trace.outcome.is_ok());
+        pending.bytes = trace.end;
+        self.overcounted.merge(&trace.stats());
+        self.stats.passed_over(Dropped::Repeated, 1);
+    }
+
+    /// Leaves out the rest of a file.
+    fn abandon(&mut self, index: usize) {
+        let Some(file) = self.files.get_mut(index) else { return };
+        file.finished = true;
+        self.abandoned.push(index);
+        for pending in std::mem::take(&mut file.slices).into_iter().flat_map(|slice| slice.chunks) {
+            for trace in pending.chunk.traces.iter().flatten().skip(pending.traces) {
+                self.overcounted.merge(&trace.stats());
+            }
+            self.release(index, pending.chunk);
+        }
+    }
+
+    /// Finds the entry that is at hand in a lane now. Where it is not known yet, everything waits for it; where there is
+    /// none, the lane has no turn any more.
+    fn find_next_entry(&mut self, index: usize) {
+        while let Some(file) = self.files.get_mut(index).filter(|file| !file.finished) {
+            let Some(slice) = file.slices.front_mut() else { break };
+            if let Some(pending) = slice.chunks.front() {
+                let trace = pending.chunk.traces.as_ref().and_then(|traces| traces.get(pending.traces));
+                if let Some(trace) = trace {
+                    file.place = trace.place;
+                    return;
+                }
+                let pending = slice.chunks.pop_front();
+                pending.into_iter().for_each(|pending| self.release(index, pending.chunk));
+            } else if slice.finished {
+                file.finished = slice.is_last;
+                file.slices.pop_front();
+                file.first_slice += 1;
+            } else {
+                break;
+            }
+        }
+        if self.files.get(index).is_some_and(|file| file.finished) {
+            self.run.take_if(|(file, _)| *file == index);
+            self.skipped_in.take_if(|file| *file == index);
+        } else {
+            self.blocked_on = Some(index);
+        }
+    }
+
+    /// Keeps the buffers of a chunk that is done with.
+    fn release(&mut self, index: usize, mut chunk: Chunk) {
+        chunk.out.clear(MAX_KEPT_BYTES);
+        chunk.stats = Stats::default();
+        chunk.notes.clear();
+        self.released.push((index, chunk));
+    }
+}
