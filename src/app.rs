@@ -17,7 +17,8 @@ use crate::cli::{self, Cli};
 use crate::config::{self, Config, ConfigError, StandardOutput, Surroundings};
 use crate::delivery::checkpoint::{Checkpoint, CheckpointError};
 use crate::delivery::{
-    Delivery, Deltas, FileDelivery, Flow, Forwarding, NoDelivery, OutputDir, OutputDirError, Queue, Sorted, Spool,
+    Delivery, DeltaDelivery, FileDelivery, Flow, Forwarding, NoDelivery, OutputDir, OutputDirError, Queue,
+    SortedDelivery, Spool,
 };
 use crate::diagnostics::{self, StatsFormat, report};
 use crate::exit::Exit;
@@ -288,11 +289,11 @@ impl Job {
         let config = &self.config;
         // A delta refers to the previous record in output order, so sorting comes before it.
         let delivery = match config.records.encode.format.with_delta().filter(|_| config.delta) {
-            Some(write) => Box::new(Deltas::new(delivery, write)),
+            Some(write) => Box::new(DeltaDelivery::new(delivery, write)),
             None => delivery,
         };
         Ok(Some(match config.sort {
-            Some(memory) => Box::new(Sorted::new(delivery, memory, config.records.verbose)),
+            Some(memory) => Box::new(SortedDelivery::new(delivery, memory, config.records.verbose)),
             None => delivery,
         }))
     }
@@ -305,7 +306,7 @@ impl Job {
         let mut output = Output::open(config.output.as_deref(), append, &self.inputs)?.compressed(config.compress)?;
         // A run after a reload has written the header already.
         output.begin(if first { config.records.encode.format.header() } else { b"" })?;
-        Ok(Box::new(FileDelivery::new(output, config.window, checkpoint)))
+        Ok(Box::new(FileDelivery::new(output, config.limits, checkpoint)))
     }
 
     fn to_servers(
@@ -318,10 +319,10 @@ impl Job {
         let receiver = config.receiver.clone().ok_or(NetError::NoServers)?;
         let client = Client::new(receiver, Observer::new(|event| report(format_args!("{event}"))))?;
         let spool = config.spool.clone().map(Spool::open).transpose()?;
-        let (window, refused, stop) = (config.window, config.refused.clone(), signals.stop());
+        let (limits, refused, stop) = (config.limits, config.refused.clone(), signals.stop());
         let flow = Flow::new(&client, Arc::clone(&stop));
         status.goes_to(Arc::clone(&flow));
-        let forwarding = Forwarding { client, window, refused, spool, stop, flow };
+        let forwarding = Forwarding { client, limits, refused, spool, stop, flow };
         let queue = Queue::start(forwarding, checkpoint).map_err(|error| AppError::Unavailable(error.to_string()))?;
         Ok(Box::new(queue))
     }

@@ -49,7 +49,7 @@
 //! | [`source`] | looks at no message; drops only entries of a journal that [`source::Interest`] refuses, and members of archives that are no logs; its settings bound its memory |
 //! | [`sink`], [`log_clients`] | know neither records nor their origin; [`log_clients`] prints nothing |
 //! | [`delivery`] | moves the checkpoint only for what a sink has taken; holds a bounded amount, so a receiver that is away stops the reading |
-//! | [`delivery::sort`] | looks into no record; writes to disk what exceeds its memory |
+//! | [`delivery::external_sort`] | looks into no record; writes to disk what exceeds its memory |
 //! | [`delivery::checkpoint`] | is replaced as a whole or not at all; an unreadable one is an error, never a fresh start |
 //! | [`run`] | gives the same output for any number of threads and any cut of the reads |
 //! | [`service`] | never makes a loop wait; changes no record; bounds its connections, their time and their bytes |

@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::Deserialize as _;
 
-use crate::delivery::{SpoolSettings, Window};
+use crate::delivery::{BatchLimits, SpoolSettings};
 use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::sink::Compression;
 use crate::source;
@@ -142,7 +142,7 @@ pub struct Config {
     /// The file with the password.
     pub password_file: Option<PathBuf>,
     /// The limits of one delivery.
-    pub window: Window,
+    pub limits: BatchLimits,
     /// The file for records that no server accepts.
     pub refused: Option<PathBuf>,
     /// The directory for the positions of the inputs.
@@ -296,7 +296,7 @@ impl Config {
             boot: options.boot.and_then(|boot| boot.0),
         };
         let follow = options.follow.unwrap_or(false);
-        let window = Window {
+        let limits = BatchLimits {
             size: options.batch_size.map_or(1 << 20, |size| size.0),
             age: options.batch_age.map_or(Duration::from_secs(1), |age| age.0),
         };
@@ -360,7 +360,7 @@ impl Config {
                 input_format,
                 max_line: options.max_line.map_or(1 << 20, |size| size.0),
                 // The records of a batch should not greatly exceed one delivery.
-                block: if receiver.is_some() { (window.size / 4).clamp(4 << 10, READ_SIZE) } else { READ_SIZE },
+                block: if receiver.is_some() { (limits.size / 4).clamp(4 << 10, READ_SIZE) } else { READ_SIZE },
             },
             journal: source::JournalSettings {
                 of_this_machine: options.journal.unwrap_or(false),
@@ -401,7 +401,7 @@ impl Config {
             receiver,
             shared_key_file: path(options.shared_key_file),
             password_file: path(options.password_file),
-            window,
+            limits,
             refused: path(options.refused).or_else(|| Some(state_dir.as_ref()?.join(REFUSED_FILE))),
             once: options.once.unwrap_or(false),
             spool: path(options.spool).map(|directory| SpoolSettings {

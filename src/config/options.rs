@@ -13,7 +13,7 @@ use super::values::{
     Threads, Word,
 };
 use super::words::{word, words};
-use crate::delivery::Full;
+use crate::delivery::WhenFull;
 use crate::sink::Compression;
 use crate::source::{Backend, Namespace};
 use kata_records::encode::Format;
@@ -540,7 +540,7 @@ pub struct Options {
     /// What to do when the spool is full [default: wait]
     #[arg(long, env = "KATALOG_SPOOL_FULL", value_name = "WHAT", help_heading = "Delivery")]
     #[serde(deserialize_with = "choice")]
-    pub spool_full: Option<Full>,
+    pub spool_full: Option<WhenFull>,
 
     /// Read everything, write nothing, and say which inputs are valid
     ///

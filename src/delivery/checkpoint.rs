@@ -20,7 +20,7 @@ const STATE: &str = "state.json";
 const LOCK: &str = "lock";
 
 /// More files than this are not remembered; those that were read least recently go first.
-const MOST_FILES: usize = 4096;
+const MAX_FILES: usize = 4096;
 
 /// Why the state cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,7 @@ impl CheckpointError {
 /// What is saved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+struct SavedState {
     /// The version of the layout; its name says whose file this is.
     katalog: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,7 +110,7 @@ struct State {
 /// How far a run has come, in memory and, if it has a directory, on disk.
 #[derive(Debug)]
 pub struct Checkpoint {
-    state: State,
+    state: SavedState,
     /// The directory, and the lock on it for as long as this lives.
     directory: Option<(PathBuf, File)>,
     saved: bool,
@@ -120,7 +120,7 @@ impl Checkpoint {
     /// A run that forgets how far it came.
     #[must_use]
     pub fn forgetful() -> Checkpoint {
-        Checkpoint { state: State { katalog: VERSION, ..State::default() }, directory: None, saved: true }
+        Checkpoint { state: SavedState { katalog: VERSION, ..SavedState::default() }, directory: None, saved: true }
     }
 
     /// Takes the directory, which is made if it is not there, and reads what an earlier run has left.
@@ -132,7 +132,9 @@ impl Checkpoint {
         let path = directory.join(STATE);
         let state = match fs::read(&path) {
             Ok(bytes) => read(&bytes).map_err(|cause| CheckpointError::Damaged { path, cause })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => State { katalog: VERSION, ..State::default() },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                SavedState { katalog: VERSION, ..SavedState::default() }
+            }
             Err(source) => return Err(CheckpointError::Open { key: "state-dir", path, source }),
         };
         Ok(Checkpoint { state, directory: Some((directory.to_owned(), lock)), saved: true })
@@ -174,7 +176,7 @@ impl Checkpoint {
                     }
                     self.saved = false;
                 }
-                let spare = self.state.files.len().saturating_sub(MOST_FILES);
+                let spare = self.state.files.len().saturating_sub(MAX_FILES);
                 self.state.files.drain(..spare);
             }
         }
@@ -227,13 +229,13 @@ pub fn lock(key: &'static str, directory: &Path) -> Result<File, CheckpointError
     }
 }
 
-fn read(bytes: &[u8]) -> Result<State, String> {
+fn read(bytes: &[u8]) -> Result<SavedState, String> {
     // The version first: another one may have other parts.
     #[derive(Deserialize)]
-    struct Head {
+    struct VersionOnly {
         katalog: u32,
     }
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let head: VersionOnly = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if head.katalog != VERSION {
         return Err(format!("it has version {}, and this katalog knows only {VERSION}", head.katalog));
     }

@@ -1,6 +1,6 @@
 //! Gives each record how long it came after the one before it, once their order is known.
 
-use super::{Delivered, Delivery, End, Ended};
+use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
 use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::{Encoded, WithDelta};
@@ -8,49 +8,49 @@ use kata_records::time::Stamp;
 
 /// On the way to another delivery.
 #[derive(Debug)]
-pub struct Deltas {
+pub struct DeltaDelivery {
     inner: Box<dyn Delivery>,
-    write: WithDelta,
+    add_delta: WithDelta,
     /// The last time that was known, in nanoseconds since 1970.
-    before: Option<i128>,
+    previous_time: Option<i128>,
     /// The records as they are to be, used again and again.
-    bytes: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
-impl Deltas {
+impl DeltaDelivery {
     /// Writes deltas as this format has them ([`kata_records::encode::Format::with_delta`]).
     #[must_use]
-    pub fn new(inner: Box<dyn Delivery>, write: WithDelta) -> Deltas {
-        Deltas { inner, write, before: None, bytes: Vec::new() }
+    pub fn new(inner: Box<dyn Delivery>, add_delta: WithDelta) -> DeltaDelivery {
+        DeltaDelivery { inner, add_delta, previous_time: None, buffer: Vec::new() }
     }
 
     fn add(&mut self, out: &mut Encoded) {
-        self.bytes.clear();
+        self.buffer.clear();
         let mut start = 0;
         for row in &mut out.rows {
             let record = out.bytes.get(start..row.end).unwrap_or_default();
             start = row.end;
             let now = row.time.as_ref().and_then(nanos);
-            let delta = now.zip(self.before).and_then(|(now, before)| i64::try_from(now - before).ok());
-            self.before = now.or(self.before);
-            (self.write)(record, delta, &mut self.bytes);
-            row.end = self.bytes.len();
+            let delta = now.zip(self.previous_time).and_then(|(now, before)| i64::try_from(now - before).ok());
+            self.previous_time = now.or(self.previous_time);
+            (self.add_delta)(record, delta, &mut self.buffer);
+            row.end = self.buffer.len();
         }
         debug_assert_eq!(start, out.bytes.len(), "all bytes are records");
-        std::mem::swap(&mut out.bytes, &mut self.bytes);
+        std::mem::swap(&mut out.bytes, &mut self.buffer);
     }
 }
 
-impl Delivery for Deltas {
+impl Delivery for DeltaDelivery {
     fn begin_input(&mut self, input: &Group) -> bool {
         self.inner.begin_input(input)
     }
 
-    fn end_input(&mut self, ended: Ended) -> Result<(), End> {
+    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
         self.inner.end_input(ended)
     }
 
-    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         self.add(out);
         self.inner.deliver(out, position)
     }
@@ -81,15 +81,15 @@ fn nanos(time: &Stamp) -> Option<i128> {
 mod tests {
     use super::*;
     use crate::delivery::checkpoint::Checkpoint;
-    use crate::delivery::{FileDelivery, Window};
+    use crate::delivery::{BatchLimits, FileDelivery};
     use crate::sink::Output;
     use kata_records::encode::{Format, Row};
 
-    fn deltas() -> Deltas {
+    fn deltas() -> DeltaDelivery {
         let output = Output::open(Some("/dev/null".as_ref()), false, &[]).unwrap();
-        let window = Window { size: 1 << 20, age: std::time::Duration::from_secs(1) };
-        let file = FileDelivery::new(output, window, Checkpoint::forgetful());
-        Deltas::new(Box::new(file), Format::Ndjson.with_delta().unwrap())
+        let limits = BatchLimits { size: 1 << 20, age: std::time::Duration::from_secs(1) };
+        let file = FileDelivery::new(output, limits, Checkpoint::forgetful());
+        DeltaDelivery::new(Box::new(file), Format::Ndjson.with_delta().unwrap())
     }
 
     fn batch(records: &[(&str, Option<&str>)]) -> Encoded {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(deltas: &mut Deltas, records: &[(&str, Option<&str>)], expected: &[&str]) {
+    fn check(deltas: &mut DeltaDelivery, records: &[(&str, Option<&str>)], expected: &[&str]) {
         let mut out = batch(records);
         deltas.add(&mut out);
         let lines: Vec<_> = out.records().map(|(record, _)| String::from_utf8_lossy(record).into_owned()).collect();

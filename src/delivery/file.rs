@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use kata_records::encode::Encoded;
 
-use super::{Delivered, Delivery, End, QUIET, Saver, Window, said};
+use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
 use crate::delivery::checkpoint::Checkpoint;
-use crate::exit::Exit;
 use crate::sink::{Output, Taken};
 use crate::source::position::Position;
 
@@ -14,26 +13,26 @@ use crate::source::position::Position;
 #[derive(Debug)]
 pub struct FileDelivery {
     output: Output,
-    window: Window,
-    saver: Saver,
+    limits: BatchLimits,
+    saver: CheckpointSaver,
     bytes: u64,
     /// Bytes since the position was saved, and when that was.
-    unsaved: usize,
-    since: Instant,
-    failed: Option<Exit>,
+    unsaved_bytes: usize,
+    last_save: Instant,
+    failed: Option<DeliveryEnd>,
 }
 
 impl FileDelivery {
     /// Returns a delivery to this output. It saves the position each time the limits of a batch are reached.
     #[must_use]
-    pub fn new(output: Output, window: Window, checkpoint: Checkpoint) -> FileDelivery {
-        let saver = Saver::new(checkpoint);
-        FileDelivery { output, window, saver, bytes: 0, unsaved: 0, since: Instant::now(), failed: None }
+    pub fn new(output: Output, limits: BatchLimits, checkpoint: Checkpoint) -> FileDelivery {
+        let saver = CheckpointSaver::new(checkpoint);
+        FileDelivery { output, limits, saver, bytes: 0, unsaved_bytes: 0, last_save: Instant::now(), failed: None }
     }
 
     fn save_if_due(&mut self) {
-        let due = if self.unsaved > 0 { self.window.age } else { QUIET };
-        if self.since.elapsed() >= due {
+        let due = if self.unsaved_bytes > 0 { self.limits.age } else { IDLE_SAVE_INTERVAL };
+        if self.last_save.elapsed() >= due {
             self.save();
         }
     }
@@ -41,30 +40,30 @@ impl FileDelivery {
     fn save(&mut self) {
         // A position must not be before what waits to be compressed.
         match self.output.flush() {
-            Ok(_) => self.failed = self.saver.save(),
-            Err(error) => self.failed = Some(said(&error)),
+            Ok(_) => self.failed = self.saver.save().map(DeliveryEnd::Failed),
+            Err(error) => self.failed = Some(report_error(&error, error.exit())),
         }
-        (self.unsaved, self.since) = (0, Instant::now());
+        (self.unsaved_bytes, self.last_save) = (0, Instant::now());
     }
 }
 
 impl Delivery for FileDelivery {
-    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         if !out.bytes.is_empty() {
             match self.output.deliver(&out.bytes) {
                 Ok(Taken::Whole) => {}
-                Ok(Taken::Closed) => return Err(End::Closed),
-                Err(error) => return Err(End::Failed(said(&error))),
+                Ok(Taken::Closed) => return Err(DeliveryEnd::Closed),
+                Err(error) => return Err(report_error(&error, error.exit())),
             }
             self.bytes += out.bytes.len() as u64;
-            self.unsaved += out.bytes.len();
+            self.unsaved_bytes += out.bytes.len();
             out.bytes.clear();
             out.rows.clear();
         }
         if let Some(position) = position {
             self.saver.checkpoint.advance(position);
         }
-        if self.unsaved >= self.window.size {
+        if self.unsaved_bytes >= self.limits.size {
             self.save();
         }
         Ok(())
@@ -84,6 +83,6 @@ impl Delivery for FileDelivery {
 
     fn finish(mut self: Box<Self>) -> Delivered {
         self.save();
-        Delivered { end: self.failed.map(End::Failed), ..Delivered::new(self.saver.checkpoint, self.bytes) }
+        Delivered { end: self.failed, ..Delivered::new(self.saver.checkpoint, self.bytes) }
     }
 }

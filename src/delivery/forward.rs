@@ -17,9 +17,9 @@ use log_clients::{Chunk, Client, NetError};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::flow::{self, Flow};
-use super::refused::SetAside;
-use super::spool::{Spool, Spooled};
-use super::{Delivered, Delivery, End, QUIET, Saver, Window};
+use super::refused::RefusedFile;
+use super::spool::{Spool, SpoolFile};
+use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
@@ -44,7 +44,7 @@ pub struct Forwarding {
     /// The servers.
     pub client: Client,
     /// How much goes out at once.
-    pub window: Window,
+    pub limits: BatchLimits,
     /// Where records go that no server takes.
     pub refused: Option<PathBuf>,
     /// The buffer on disk, for an input that cannot be read twice.
@@ -60,7 +60,7 @@ enum Message {
     /// What came of a batch.
     Batch(Encoded, Option<Position>),
     /// The same, on disk.
-    Spooled(Spooled),
+    OnDisk(SpoolFile),
     /// Deliver what is in hand.
     Flush,
 }
@@ -100,7 +100,7 @@ impl Queue {
     /// # Errors
     /// If the host cannot start another thread.
     pub fn start(forwarding: Forwarding, checkpoint: Checkpoint) -> std::io::Result<Queue> {
-        let Forwarding { client, window, refused, mut spool, stop, flow } = forwarding;
+        let Forwarding { client, limits, refused, mut spool, stop, flow } = forwarding;
         let (lane, messages) = if spool.is_some() {
             let (sender, receiver) = channel();
             (Lane::Long(sender), receiver)
@@ -112,8 +112,8 @@ impl Queue {
             flow.spooled(spool.used());
         }
         // What an earlier run has left comes first. Nobody has to be at the other end yet.
-        for left in spool.as_mut().map(Spool::left).unwrap_or_default() {
-            lane.send(Message::Spooled(left));
+        for left in spool.as_mut().map(Spool::take_leftovers).unwrap_or_default() {
+            lane.send(Message::OnDisk(left));
         }
         let (used, spare) = channel();
         let bytes = Arc::new(AtomicU64::new(0));
@@ -121,9 +121,9 @@ impl Queue {
             messages,
             used,
             client,
-            window,
-            saver: Saver::new(checkpoint),
-            aside: SetAside::new(refused),
+            limits,
+            saver: CheckpointSaver::new(checkpoint),
+            aside: RefusedFile::new(refused),
             stop,
             events: Vec::new(),
             size: 0,
@@ -141,16 +141,16 @@ impl Queue {
 }
 
 impl Delivery for Queue {
-    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End> {
-        let lane = self.batches.as_ref().ok_or(End::Closed)?;
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
+        let lane = self.batches.as_ref().ok_or(DeliveryEnd::Closed)?;
         // How it ended shows when it is finished.
-        let sent = |sent: bool| if sent { Ok(()) } else { Err(End::Closed) };
+        let sent = |sent: bool| if sent { Ok(()) } else { Err(DeliveryEnd::Closed) };
         match &mut self.spool {
             Some(_) if out.is_empty() => Ok(()),
             Some(spool) => match spool.add(out, || self.thread.is_finished()) {
                 Ok(Some(spooled)) => {
                     self.flow.take(spooled.records());
-                    sent(lane.send(Message::Spooled(spooled)))
+                    sent(lane.send(Message::OnDisk(spooled)))
                 }
                 Ok(None) => {
                     self.flow.overflow(spool.overflowed());
@@ -158,7 +158,7 @@ impl Delivery for Queue {
                 }
                 Err(error) => {
                     diagnostics::report(format_args!("{error}"));
-                    Err(End::Failed(Exit::Io))
+                    Err(DeliveryEnd::Failed(Exit::Io))
                 }
             },
             None if out.is_empty() && position.is_none() => Ok(()),
@@ -195,9 +195,9 @@ struct Gatherer {
     messages: Receiver<Message>,
     used: Sender<Encoded>,
     client: Client,
-    window: Window,
-    saver: Saver,
-    aside: SetAside,
+    limits: BatchLimits,
+    saver: CheckpointSaver,
+    aside: RefusedFile,
     stop: Arc<Stop>,
     /// The window: its records by tag, their bytes, when the first came, and how far the input is read with the last.
     events: Vec<Events>,
@@ -205,7 +205,7 @@ struct Gatherer {
     since: Option<Instant>,
     position: Option<Position>,
     /// What of it is also on disk.
-    spooled: Vec<Spooled>,
+    spooled: Vec<SpoolFile>,
     bytes: Arc<AtomicU64>,
     flow: Arc<Flow>,
     refused: u64,
@@ -224,7 +224,7 @@ impl Gatherer {
             self.stop.pulse().beat();
             let done = match message {
                 Ok(Message::Batch(out, position)) => self.take(out, position),
-                Ok(Message::Spooled(spooled)) => self.fetch(spooled),
+                Ok(Message::OnDisk(spooled)) => self.fetch(spooled),
                 Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
                 Err(RecvTimeoutError::Disconnected) => {
                     break self.send().and_then(|()| self.client.finish(&*self.stop)).err();
@@ -235,24 +235,24 @@ impl Gatherer {
             }
         };
         let failed = self.saver.save();
-        let end = end.map(|error| self.ended(&error)).or(failed).map(End::Failed);
+        let end = end.map(|error| self.ended(&error)).or(failed).map(DeliveryEnd::Failed);
         let Gatherer { saver, bytes, refused, .. } = self;
         let bytes = bytes.load(Ordering::Relaxed);
-        Delivered { checkpoint: saver.checkpoint, bytes, refused, overflowed: 0, earlier: (0, 0), end }
+        Delivered { refused, end, ..Delivered::new(saver.checkpoint, bytes) }
     }
 
     /// How long the window may still wait, or, if there is nothing in it, the client to look after what it has sent; none if
     /// there is no need to.
     fn wait(&self) -> Option<Duration> {
-        let age = if self.size > 0 { self.window.age } else { QUIET };
-        let quiet = self.client.is_in_doubt().then_some(QUIET);
+        let age = if self.size > 0 { self.limits.age } else { IDLE_SAVE_INTERVAL };
+        let quiet = self.client.is_in_doubt().then_some(IDLE_SAVE_INTERVAL);
         self.since.map(|since| age.saturating_sub(since.elapsed())).or(quiet)
     }
 
     /// Adds to the window what came of a batch. What makes it larger than a window is to be goes with the next one.
     fn take(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), NetError> {
         let length = out.len();
-        if self.size > 0 && self.size + length > self.window.size {
+        if self.size > 0 && self.size + length > self.limits.size {
             self.send()?;
         }
         if length > 0 {
@@ -272,13 +272,13 @@ impl Gatherer {
             self.position = Some(joined(self.position.take(), position));
         }
         self.since.get_or_insert_with(Instant::now);
-        if self.size >= self.window.size { self.send() } else { Ok(()) }
+        if self.size >= self.limits.size { self.send() } else { Ok(()) }
     }
 
-    fn fetch(&mut self, spooled: Spooled) -> Result<(), NetError> {
+    fn fetch(&mut self, spooled: SpoolFile) -> Result<(), NetError> {
         let out = spooled.read();
         self.flow.take(flow::records(&out).saturating_sub(spooled.records()));
-        if self.size > 0 && self.size + out.len() > self.window.size {
+        if self.size > 0 && self.size + out.len() > self.limits.size {
             self.send()?;
         }
         self.spooled.push(spooled);
@@ -302,7 +302,7 @@ impl Gatherer {
             self.saver.checkpoint.advance(position);
             self.saver.save();
         }
-        self.spooled.drain(..).for_each(Spooled::delete);
+        self.spooled.drain(..).for_each(SpoolFile::delete);
         Ok(())
     }
 
@@ -341,7 +341,7 @@ impl Gatherer {
                     records += out.events.iter().map(|events| events.ends.len()).sum::<usize>();
                     again |= position.is_some();
                 }
-                Ok(Message::Spooled(_)) => on_disk = true,
+                Ok(Message::OnDisk(_)) => on_disk = true,
                 Ok(Message::Flush) => {}
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }

@@ -11,8 +11,8 @@ mod file;
 mod flow;
 mod forward;
 mod refused;
-pub mod sort;
-mod sorted;
+pub mod external_sort;
+mod sorted_delivery;
 mod spool;
 mod output_dir;
 
@@ -22,22 +22,21 @@ use std::time::{Duration, Instant};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
-use crate::sink::SinkError;
 use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::Encoded;
 
-pub use deltas::Deltas;
+pub use deltas::DeltaDelivery;
 pub use file::FileDelivery;
 pub use flow::{Flow, Seen};
 pub use forward::{Forwarding, Queue};
 pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings};
-pub use sorted::Sorted;
-pub use spool::{Full, Spool, SpoolSettings};
+pub use sorted_delivery::SortedDelivery;
+pub use spool::{Spool, SpoolSettings, WhenFull};
 
 /// How much goes out at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub struct BatchLimits {
     /// With so many bytes of records it is full.
     pub size: usize,
     /// After so long it goes out, full or not.
@@ -45,14 +44,14 @@ pub struct Window {
 }
 
 /// How long a position without a record may stay unsaved: a quiet Kata on a busy host is no reason to write all the time.
-const QUIET: Duration = Duration::from_secs(10);
+const IDLE_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often a failure that lasts is said again.
-const REMIND: Duration = Duration::from_secs(60);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why nothing more can be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum DeliveryEnd {
     /// The reader of the output went away; this is no failure.
     Closed,
     /// It failed, and why has been said.
@@ -61,7 +60,7 @@ pub enum End {
 
 /// How an input ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ended {
+pub struct InputEnd {
     /// How it failed, if it did.
     pub failure: Option<Exit>,
     /// How many records there were in all inputs of this run.
@@ -84,7 +83,7 @@ pub trait Delivery: fmt::Debug + Send {
     ///
     /// # Errors
     /// If nothing more can be delivered.
-    fn end_input(&mut self, _ended: Ended) -> Result<(), End> {
+    fn end_input(&mut self, _ended: InputEnd) -> Result<(), DeliveryEnd> {
         Ok(())
     }
 
@@ -92,7 +91,7 @@ pub trait Delivery: fmt::Debug + Send {
     ///
     /// # Errors
     /// If nothing more can be delivered.
-    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), End>;
+    fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd>;
 
     /// Notes that the input has nothing more right now.
     fn idle(&mut self) {}
@@ -112,7 +111,7 @@ pub trait Delivery: fmt::Debug + Send {
 pub struct NoDelivery(pub Checkpoint);
 
 impl Delivery for NoDelivery {
-    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), End> {
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), DeliveryEnd> {
         out.clear(usize::MAX);
         Ok(())
     }
@@ -138,41 +137,50 @@ pub struct Delivered {
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
     /// Records that earlier runs have delivered of the same inputs, and how much was wrong with these.
-    pub earlier: (u64, u64),
+    pub earlier: EarlierRuns,
     /// Why it ended before all was delivered.
-    pub end: Option<End>,
+    pub end: Option<DeliveryEnd>,
+}
+
+/// The counters of the runs that this one goes on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarlierRuns {
+    /// Records that they delivered.
+    pub records: u64,
+    /// Flawed records, and damages of their inputs.
+    pub flawed: u64,
 }
 
 impl Delivered {
     /// Returns the report of a delivery that reached its end without losses.
     fn new(checkpoint: Checkpoint, bytes: u64) -> Delivered {
-        Delivered { checkpoint, bytes, refused: 0, overflowed: 0, earlier: (0, 0), end: None }
+        Delivered { checkpoint, bytes, refused: 0, overflowed: 0, earlier: EarlierRuns::default(), end: None }
     }
 }
 
 /// A checkpoint that complains when it cannot be saved, and lets the delivery go on: what was delivered twice after a
 /// crash is better than what was not delivered while a disk was full.
 #[derive(Debug)]
-struct Saver {
+struct CheckpointSaver {
     checkpoint: Checkpoint,
-    said: Option<Instant>,
+    last_warning: Option<Instant>,
 }
 
-impl Saver {
-    fn new(checkpoint: Checkpoint) -> Saver {
-        Saver { checkpoint, said: None }
+impl CheckpointSaver {
+    fn new(checkpoint: Checkpoint) -> CheckpointSaver {
+        CheckpointSaver { checkpoint, last_warning: None }
     }
 
     /// Saves; the way to end, should this be the last try, where it failed.
     fn save(&mut self) -> Option<Exit> {
         let Err(error) = self.checkpoint.save() else {
-            if self.said.take().is_some() {
+            if self.last_warning.take().is_some() {
                 diagnostics::report(format_args!("state-dir: the position is saved again"));
             }
             return None;
         };
-        if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
-            self.said = Some(Instant::now());
+        if self.last_warning.is_none_or(|warned| warned.elapsed() >= REPEAT_INTERVAL) {
+            self.last_warning = Some(Instant::now());
             diagnostics::report(format_args!(
                 "{error}; delivery goes on, and would begin from the last one that was saved"
             ));
@@ -181,7 +189,8 @@ impl Saver {
     }
 }
 
-fn said(error: &SinkError) -> Exit {
+/// Reports an error and returns the end of the delivery that it causes.
+fn report_error(error: &impl fmt::Display, exit: Exit) -> DeliveryEnd {
     diagnostics::report(format_args!("{error}"));
-    error.exit()
+    DeliveryEnd::Failed(exit)
 }

@@ -11,7 +11,7 @@
 //! What is written for an input depends on this input alone, so the files of a run that was interrupted, cut to their
 //! lengths after the last finished input and gone on with, are those of one that was not.
 
-mod names;
+mod rename;
 mod state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Delivered, Delivery, End, Ended};
+use super::{Delivered, Delivery, DeliveryEnd, EarlierRuns, InputEnd, report_error};
 use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::diagnostics;
 use crate::exit::Exit;
@@ -28,17 +28,17 @@ use crate::sink::{Compression, Files, SinkError};
 use crate::source::position::Position;
 use crate::source::{FileIdentity, Group};
 use kata_records::encode::Encoded;
-use state::{State, Written};
+use state::{ConversionState, OutputFile};
 
 /// Where files are before they have names, and what this is called while it is removed.
 const WORK: &str = ".katalog";
-const OVER: &str = ".katalog.over";
+const REMOVED: &str = ".katalog.over";
 
 /// Where in it the files are.
 const PARTS: &str = "parts";
 
 /// Between two savings so many times as long passes as the first of them took: inputs may be small and disks slow.
-const REST: u32 = 4;
+const SAVE_PAUSE: u32 = 4;
 
 /// What a conversion into a directory needs.
 #[derive(Clone, Debug)]
@@ -156,25 +156,25 @@ pub struct OutputDir {
     work: PathBuf,
     /// Held as long as this lives.
     _lock: File,
-    state: State,
+    state: ConversionState,
     files: Files,
     /// The numbers of files, by their paths without extension.
     numbers: HashMap<Box<[u8]>, usize>,
     /// For the names of a batch, by their numbers there, the numbers of files.
-    of_batch: Vec<Option<usize>>,
+    batch_numbers: Vec<Option<usize>>,
     /// The files that are read, which none may replace.
     inputs: Vec<PathBuf>,
     /// What the input at hand is known by.
-    at_hand: Option<Vec<FileIdentity>>,
+    current_identity: Option<Vec<FileIdentity>>,
     /// How many inputs were read to their end, or not at all since an earlier run did.
-    ended: usize,
+    inputs_ended: usize,
     /// An input came that cannot be known again, or that may be read another time: from it on is gone on.
-    fixed: bool,
-    saved: Option<(Instant, Duration)>,
+    resume_point_fixed: bool,
+    last_save: Option<(Instant, Duration)>,
     /// Records of earlier runs, and how much was wrong with them.
-    earlier: (u64, u64),
+    earlier: EarlierRuns,
     /// A name was taken, and there is nothing to go on with, so nothing is to be left.
-    refused: bool,
+    discard_work: bool,
     bytes: u64,
 }
 
@@ -187,20 +187,20 @@ impl OutputDir {
     pub fn open(settings: OutputDirSettings, groups: &[Group]) -> Result<Option<OutputDir>, OutputDirError> {
         settings.compression.check()?;
         let work = settings.directory.join(WORK);
-        remove(&settings.directory.join(OVER))?;
+        remove(&settings.directory.join(REMOVED))?;
         if settings.resume && !work.exists() && has_files(&settings.directory) {
             return Ok(None);
         }
         let lock = checkpoint::lock("output-dir", &work)?;
         let parts = work.join(PARTS);
-        if settings.force && State::exists(&work) {
+        if settings.force && ConversionState::exists(&work) {
             // First, so that nothing is left that looks as if it could be gone on with.
-            State::remove(&work).map_err(failed(&work))?;
+            ConversionState::remove(&work).map_err(failed(&work))?;
         }
-        let state = match State::read(&work)? {
+        let state = match ConversionState::read(&work)? {
             Some(_) if !settings.resume => return Err(OutputDirError::Interrupted { path: settings.directory }),
             Some(state) => {
-                if let Some(what) = state.differs(&settings.fingerprint, groups) {
+                if let Some(what) = state.difference(&settings.fingerprint, groups) {
                     return Err(OutputDirError::Differs { path: settings.directory, what });
                 }
                 state
@@ -210,7 +210,7 @@ impl OutputDir {
                 remove(&parts)?;
                 fs::create_dir(&parts).map_err(failed(&parts))?;
                 let inputs = groups.iter().map(Group::label).collect();
-                let state = State::new(settings.fingerprint.clone(), inputs, settings.force);
+                let state = ConversionState::new(settings.fingerprint.clone(), inputs, settings.force);
                 state.save(&work)?;
                 state
             }
@@ -222,17 +222,17 @@ impl OutputDir {
             _lock: lock,
             state,
             numbers: HashMap::new(),
-            of_batch: Vec::new(),
+            batch_numbers: Vec::new(),
             inputs: groups.iter().flat_map(Group::files).cloned().collect(),
-            at_hand: None,
-            ended: 0,
-            fixed: false,
-            saved: None,
-            earlier: (0, 0),
-            refused: false,
+            current_identity: None,
+            inputs_ended: 0,
+            resume_point_fixed: false,
+            last_save: None,
+            earlier: EarlierRuns::default(),
+            discard_work: false,
             bytes: 0,
         };
-        directory.earlier = (directory.state.written, directory.state.flawed);
+        directory.earlier = EarlierRuns { records: directory.state.written, flawed: directory.state.flawed };
         if !directory.state.complete {
             directory.restore()?;
         }
@@ -272,17 +272,17 @@ impl OutputDir {
         if self.state.complete { self.state.inputs.len() } else { self.state.finished.len() }
     }
 
-    fn add(&mut self, out: &Encoded) -> Result<(), OutputDirError> {
-        self.of_batch.clear();
-        self.of_batch.resize(out.parts.names().len(), None);
+    fn write_records(&mut self, out: &Encoded) -> Result<(), OutputDirError> {
+        self.batch_numbers.clear();
+        self.batch_numbers.resize(out.parts.names().len(), None);
         let mut start = 0;
         for row in &out.rows {
             let at = row.part as usize;
-            let number = match self.of_batch.get(at) {
+            let number = match self.batch_numbers.get(at) {
                 Some(Some(number)) => *number,
                 _ => {
-                    let number = self.number(out.parts.names().get(at).map_or(b"unknown", |name| name))?;
-                    if let Some(known) = self.of_batch.get_mut(at) {
+                    let number = self.file_number(out.parts.names().get(at).map_or(b"unknown", |name| name))?;
+                    if let Some(known) = self.batch_numbers.get_mut(at) {
                         *known = Some(number);
                     }
                     number
@@ -296,37 +296,37 @@ impl OutputDir {
     }
 
     /// The number of the file of this path, a new one if it was not met yet.
-    fn number(&mut self, name: &[u8]) -> Result<usize, OutputDirError> {
+    fn file_number(&mut self, name: &[u8]) -> Result<usize, OutputDirError> {
         if let Some(number) = self.numbers.get(name) {
             return Ok(*number);
         }
         let number = self.state.parts.len();
         let path = format!("{}{}", String::from_utf8_lossy(name), self.settings.extension);
         // Long before the end, which has to look again.
-        let begun = self.saved.is_some() || self.finished() > 0;
+        let begun = self.last_save.is_some() || self.finished() > 0;
         if let Err(error) =
-            names::may_be_given(&self.settings.directory.join(&path), self.state.force, begun, &self.inputs)
+            rename::check_target(&self.settings.directory.join(&path), self.state.force, begun, &self.inputs)
         {
             // With an input in the way there is no going on either.
-            self.refused = !begun || matches!(error, OutputDirError::SameFile { .. });
+            self.discard_work = !begun || matches!(error, OutputDirError::SameFile { .. });
             return Err(error);
         }
         self.files.add();
-        self.state.parts.push(Written { path, length: 0 });
+        self.state.parts.push(OutputFile { path, length: 0 });
         self.numbers.insert(name.into(), number);
         Ok(number)
     }
 
-    fn ends(&mut self, records: u64, flawed: u64) -> Result<(), OutputDirError> {
+    fn input_ended(&mut self, records: u64, flawed: u64) -> Result<(), OutputDirError> {
         self.files.end()?;
-        (self.state.written, self.state.flawed) = (self.earlier.0 + records, self.earlier.1 + flawed);
-        let due = self.saved.is_none_or(|(at, took)| at.elapsed() >= took * REST);
-        if !self.fixed && due && self.ended + 1 < self.state.inputs.len() {
+        (self.state.written, self.state.flawed) = (self.earlier.records + records, self.earlier.flawed + flawed);
+        let due = self.last_save.is_none_or(|(at, took)| at.elapsed() >= took * SAVE_PAUSE);
+        if !self.resume_point_fixed && due && self.inputs_ended + 1 < self.state.inputs.len() {
             let start = Instant::now();
             self.save()?;
-            self.saved = Some((Instant::now(), start.elapsed()));
+            self.last_save = Some((Instant::now(), start.elapsed()));
         }
-        self.ended += 1;
+        self.inputs_ended += 1;
         Ok(())
     }
 
@@ -345,7 +345,7 @@ impl OutputDir {
             self.save()?;
         }
         let (directory, force, inputs) = (&self.settings.directory, self.state.force, &self.inputs);
-        let check = |path: &Path| names::may_be_given(path, force, true, inputs);
+        let check = |path: &Path| rename::check_target(path, force, true, inputs);
         let numbered = self.state.parts.iter().enumerate();
         let files: Vec<(PathBuf, PathBuf)> =
             numbered.map(|(number, written)| (self.files.path(number), directory.join(&written.path))).collect();
@@ -357,9 +357,9 @@ impl OutputDir {
                 return Err(OutputDirError::Damaged { path: found.clone(), cause });
             }
         }
-        names::give(directory, &files, check)?;
+        rename::rename_all(directory, &files, check)?;
         // In one step, so that nothing is left that looks as if it could be gone on with.
-        let over = directory.join(OVER);
+        let over = directory.join(REMOVED);
         fs::rename(&self.work, &over).map_err(failed(&self.work))?;
         crate::sink::files::sync_directory(directory).map_err(failed(directory))?;
         remove(&over)
@@ -369,33 +369,33 @@ impl OutputDir {
 impl Delivery for OutputDir {
     /// Begins with an input; false where an earlier run has finished it.
     fn begin_input(&mut self, group: &Group) -> bool {
-        if self.ended < self.finished() {
-            self.ended += 1;
+        if self.inputs_ended < self.finished() {
+            self.inputs_ended += 1;
             return false;
         }
-        self.at_hand = group.identity();
+        self.current_identity = group.identity();
         true
     }
 
     /// Ends with an input, and says how it failed, if it did, and what all of this run's came to.
-    fn end_input(&mut self, Ended { failure, records, flawed }: Ended) -> Result<(), End> {
+    fn end_input(&mut self, InputEnd { failure, records, flawed }: InputEnd) -> Result<(), DeliveryEnd> {
         self.state.failure = self.state.failure.or(failure.map(Exit::code));
-        let identity = self.at_hand.take();
+        let identity = self.current_identity.take();
         // What was unreadable may be readable the next time; what is damaged stays so as long as it does not change.
         let lasts = matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
-        match identity.filter(|_| lasts && !self.fixed && !self.settings.whole) {
+        match identity.filter(|_| lasts && !self.resume_point_fixed && !self.settings.whole) {
             Some(identity) => self.state.finished.push(identity),
-            None => self.fixed = true,
+            None => self.resume_point_fixed = true,
         }
-        self.ends(records, flawed).map_err(|error| said(&error))
+        self.input_ended(records, flawed).map_err(|error| report_error(&error, error.exit()))
     }
 
-    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), End> {
-        let put = self.add(out);
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), DeliveryEnd> {
+        let put = self.write_records(out);
         out.bytes.clear();
         out.rows.clear();
         out.parts.clear();
-        put.map_err(|error| said(&error))
+        put.map_err(|error| report_error(&error, error.exit()))
     }
 
     fn bytes(&self) -> u64 {
@@ -405,26 +405,19 @@ impl Delivery for OutputDir {
     /// Gives the files their names, if all inputs were read.
     fn finish(mut self: Box<Self>) -> Delivered {
         let mut end = None;
-        if self.ended == self.state.inputs.len() {
-            end = self.complete().err().map(|error| said(&error));
+        if self.inputs_ended == self.state.inputs.len() {
+            end = self.complete().err().map(|error| report_error(&error, error.exit()));
         }
-        if self.refused {
+        if self.discard_work {
             // What is in the directory stays as it was.
-            end = end.or(remove(&self.work).err().map(|error| said(&error)));
+            end = end.or(remove(&self.work).err().map(|error| report_error(&error, error.exit())));
         } else if self.work.exists() {
             diagnostics::report(format_args!(
                 "\"{}\" is not complete; --resume goes on with it",
                 self.settings.directory.display()
             ));
         }
-        Delivered {
-            checkpoint: Checkpoint::forgetful(),
-            bytes: self.bytes,
-            refused: 0,
-            overflowed: 0,
-            earlier: self.earlier,
-            end,
-        }
+        Delivered { earlier: self.earlier, end, ..Delivered::new(Checkpoint::forgetful(), self.bytes) }
     }
 }
 
@@ -443,9 +436,4 @@ fn has_files(directory: &Path) -> bool {
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> OutputDirError {
     let path = path.to_owned();
     move |source| OutputDirError::Work { path, source }
-}
-
-fn said(error: &OutputDirError) -> End {
-    diagnostics::report(format_args!("{error}"));
-    End::Failed(error.exit())
 }

@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 
 /// The file, made with the first record.
 #[derive(Debug)]
-pub(super) struct SetAside {
+pub(super) struct RefusedFile {
     path: Option<PathBuf>,
     file: Option<File>,
 }
 
-impl SetAside {
+impl RefusedFile {
     /// Nothing is opened yet.
-    pub(super) fn new(path: Option<PathBuf>) -> SetAside {
-        SetAside { path, file: None }
+    pub(super) fn new(path: Option<PathBuf>) -> RefusedFile {
+        RefusedFile { path, file: None }
     }
 
     /// Appends a record and waits until it is on disk. Gives what to say of where it is.
@@ -24,7 +24,7 @@ impl SetAside {
         let Some(path) = &self.path else {
             return Ok("it is dropped; --refused FILE or --state-dir DIR would keep it".to_owned());
         };
-        let (time, record) = read(event)?;
+        let (time, record) = to_json(event)?;
         let mut line = serde_json::to_vec(&serde_json::json!({
             "reason": reason,
             "server": server,
@@ -44,7 +44,7 @@ impl SetAside {
 }
 
 /// An event `[EventTime, record]` as JSON: its time as `seconds.nanoseconds`, and the record.
-fn read(mut event: &[u8]) -> io::Result<(String, Value)> {
+fn to_json(mut event: &[u8]) -> io::Result<(String, Value)> {
     let value = rmpv::decode::read_value(&mut event).map_err(io::Error::other)?;
     let rmpv::Value::Array(parts) = value else { return Err(io::ErrorKind::InvalidData.into()) };
     let mut parts = parts.into_iter();
@@ -92,12 +92,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("refused.ndjson");
         let event = b"\x92\xd7\x00\x5e\x4f\xb1\x7f\x30\x53\x8b\xcf\x82\xa1a\x92\x01\xff\xa1b\xa4\xf0\x9f\x98\x80";
-        let mut aside = SetAside::new(Some(path.clone()));
+        let mut aside = RefusedFile::new(Some(path.clone()));
         for _ in 0..2 {
             assert!(aside.add(b"kata.agent", event, "a:24224", "closed").unwrap().contains("refused.ndjson"));
         }
         let expected = r#"{"reason":"closed","server":"a:24224","tag":"kata.agent","time":"1582281087.810781647","record":{"a":[1,-1],"b":"😀"}}"#;
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{expected}\n{expected}\n"));
-        assert!(SetAside::new(None).add(b"t", event, "s", "r").unwrap().contains("--refused"));
+        assert!(RefusedFile::new(None).add(b"t", event, "s", "r").unwrap().contains("--refused"));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::REMIND;
+use super::REPEAT_INTERVAL;
 use crate::delivery::checkpoint::{self, CheckpointError};
 use crate::diagnostics;
 use kata_records::encode::{Encoded, Events};
@@ -23,12 +23,12 @@ const EVENTS: &str = "spool";
 const MESSAGES: &str = "syslog";
 
 /// How long to wait before it is looked again whether there is room.
-const ROOM: Duration = Duration::from_millis(20);
+const SPACE_POLL: Duration = Duration::from_millis(20);
 
 /// What becomes of records for which there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Full {
+pub enum WhenFull {
     /// Reading waits until there is room
     #[default]
     Wait,
@@ -44,7 +44,7 @@ pub struct SpoolSettings {
     /// How many bytes there may be in it.
     pub limit: u64,
     /// What to do when there are so many.
-    pub full: Full,
+    pub full: WhenFull,
     /// Whether what is in it are syslog messages, and not events.
     pub messages: bool,
 }
@@ -54,17 +54,17 @@ pub struct SpoolSettings {
 pub struct Spool {
     settings: SpoolSettings,
     used: Arc<AtomicU64>,
-    next: u64,
-    left: Vec<Spooled>,
+    next_number: u64,
+    leftovers: Vec<SpoolFile>,
     overflowed: u64,
-    said: Option<Instant>,
+    last_warning: Option<Instant>,
     /// Held for as long as this lives.
     _lock: File,
 }
 
 /// What came of one batch, on disk.
 #[derive(Debug)]
-pub(super) struct Spooled {
+pub(super) struct SpoolFile {
     path: PathBuf,
     size: u64,
     /// How many records it is known to have; 0 where an earlier run wrote it.
@@ -93,19 +93,19 @@ impl Spool {
             if number(&path, ours).is_some() {
                 let size = entry.metadata().map_err(failed)?.len();
                 used.fetch_add(size, Ordering::Relaxed);
-                left.push(Spooled { path, size, records: 0, used: Arc::clone(&used) });
+                left.push(SpoolFile { path, size, records: 0, used: Arc::clone(&used) });
             }
         }
         let number =
-            |spooled: &Spooled| [EVENTS, MESSAGES].iter().find_map(|extension| number(&spooled.path, extension));
+            |spooled: &SpoolFile| [EVENTS, MESSAGES].iter().find_map(|extension| number(&spooled.path, extension));
         left.sort_by_key(number);
-        let next = left.last().and_then(number).map_or(0, |last| last + 1);
-        Ok(Spool { settings, used, next, left, overflowed: 0, said: None, _lock: lock })
+        let next_number = left.last().and_then(number).map_or(0, |last| last + 1);
+        Ok(Spool { settings, used, next_number, leftovers: left, overflowed: 0, last_warning: None, _lock: lock })
     }
 
     /// What an earlier run has left, in its order.
-    pub(super) fn left(&mut self) -> Vec<Spooled> {
-        std::mem::take(&mut self.left)
+    pub(super) fn take_leftovers(&mut self) -> Vec<SpoolFile> {
+        std::mem::take(&mut self.leftovers)
     }
 
     /// How many bytes there are in it.
@@ -120,26 +120,26 @@ impl Spool {
 
     /// Writes what came of a batch, which is empty afterwards. None if there was no room, and the records are dropped.
     /// While it waits for room, `over` says whether to give up.
-    pub(super) fn add(&mut self, out: &mut Encoded, over: impl Fn() -> bool) -> io::Result<Option<Spooled>> {
-        let bytes = written(out);
+    pub(super) fn add(&mut self, out: &mut Encoded, over: impl Fn() -> bool) -> io::Result<Option<SpoolFile>> {
+        let bytes = serialized(out);
         let (size, records) = (bytes.len() as u64, super::flow::records(out));
         // What is larger than the whole spool goes in alone.
         while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
-            if self.settings.full == Full::Drop {
+            if self.settings.full == WhenFull::Drop {
                 self.overflowed += records;
                 let dropped = self.overflowed;
-                self.complain(format_args!("its limit is reached, and records are dropped: {dropped} so far"));
+                self.warn(format_args!("its limit is reached, and records are dropped: {dropped} so far"));
                 out.clear(usize::MAX);
                 return Ok(None);
             }
-            self.complain(format_args!("its limit is reached, and reading waits"));
+            self.warn(format_args!("its limit is reached, and reading waits"));
             if over() {
                 break;
             }
-            std::thread::sleep(ROOM);
+            std::thread::sleep(SPACE_POLL);
         }
         let extension = if self.settings.messages { MESSAGES } else { EVENTS };
-        let path = self.settings.directory.join(format!("{:016x}.{extension}", self.next));
+        let path = self.settings.directory.join(format!("{:016x}.{extension}", self.next_number));
         let beside = path.with_extension("new");
         let write = || {
             File::create(&beside)?.write_all(&bytes)?;
@@ -148,25 +148,25 @@ impl Spool {
         write().map_err(|error| {
             io::Error::new(error.kind(), format!("spool: cannot write \"{}\": {error}", path.display()))
         })?;
-        self.next += 1;
+        self.next_number += 1;
         self.used.fetch_add(size, Ordering::Relaxed);
         out.clear(usize::MAX);
-        Ok(Some(Spooled { path, size, records, used: Arc::clone(&self.used) }))
+        Ok(Some(SpoolFile { path, size, records, used: Arc::clone(&self.used) }))
     }
 
     fn is_empty(&self) -> bool {
         self.used.load(Ordering::Relaxed) == 0
     }
 
-    fn complain(&mut self, what: std::fmt::Arguments<'_>) {
-        if self.said.is_none_or(|said| said.elapsed() >= REMIND) {
-            self.said = Some(Instant::now());
+    fn warn(&mut self, what: std::fmt::Arguments<'_>) {
+        if self.last_warning.is_none_or(|warned| warned.elapsed() >= REPEAT_INTERVAL) {
+            self.last_warning = Some(Instant::now());
             diagnostics::report(format_args!("spool \"{}\": {what}", self.settings.directory.display()));
         }
     }
 }
 
-impl Spooled {
+impl SpoolFile {
     /// How many records it is known to have.
     pub(super) fn records(&self) -> u64 {
         self.records
@@ -174,7 +174,7 @@ impl Spooled {
 
     /// What is in it. What cannot be read is left where it is, under another name, and said.
     pub(super) fn read(&self) -> Encoded {
-        let read = fs::read(&self.path).and_then(|bytes| read(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
+        let read = fs::read(&self.path).and_then(|bytes| deserialized(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
         read.unwrap_or_else(|error| {
             let bad = self.path.with_extension("bad");
             let path = self.path.display();
@@ -203,7 +203,7 @@ fn number(path: &Path, extension: &str) -> Option<u64> {
 }
 
 /// By tag: the lengths of tag and events, how many events there are, then tag, ends and events.
-fn written(out: &Encoded) -> Vec<u8> {
+fn serialized(out: &Encoded) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for events in out.events.iter().filter(|events| !events.is_empty()) {
         for length in [events.tag.len(), events.bytes.len(), events.ends.len()] {
@@ -216,7 +216,7 @@ fn written(out: &Encoded) -> Vec<u8> {
     bytes
 }
 
-fn read(bytes: &[u8]) -> Option<Encoded> {
+fn deserialized(bytes: &[u8]) -> Option<Encoded> {
     let mut rest = bytes.strip_prefix(MAGIC)?;
     let mut take = |length: usize| {
         let (head, tail) = rest.split_at_checked(length)?;
@@ -251,38 +251,41 @@ mod tests {
         out
     }
 
-    fn settings(directory: &Path, limit: u64, full: Full) -> SpoolSettings {
+    fn settings(directory: &Path, limit: u64, full: WhenFull) -> SpoolSettings {
         SpoolSettings { directory: directory.to_owned(), limit, full, messages: false }
     }
 
     #[test]
     fn it_outlives_the_run() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap();
+        let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
         let first = spool.add(&mut out("a", &["one", "two"]), || false).unwrap().unwrap();
         spool.add(&mut out("b", &["three"]), || false).unwrap().unwrap();
-        assert!(matches!(Spool::open(settings(directory.path(), 1, Full::Wait)), Err(CheckpointError::InUse { .. })));
+        assert!(matches!(
+            Spool::open(settings(directory.path(), 1, WhenFull::Wait)),
+            Err(CheckpointError::InUse { .. })
+        ));
         first.delete();
         drop(spool);
-        let mut spool = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap();
+        let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
         spool.add(&mut out("c", &["four"]), || false).unwrap().unwrap();
-        let left = spool.left();
+        let left = spool.take_leftovers();
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].read().events, out("b", &["three"]).events);
-        left.into_iter().for_each(Spooled::delete);
+        left.into_iter().for_each(SpoolFile::delete);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "the last one and the lock");
     }
 
     #[test]
     fn what_does_not_fit_is_dropped_and_counted_or_waited_for() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(settings(directory.path(), 100, Full::Drop)).unwrap();
+        let mut spool = Spool::open(settings(directory.path(), 100, WhenFull::Drop)).unwrap();
         let first = spool.add(&mut out("a", &["0123456789"; 20]), || false).unwrap().expect("it is alone");
         assert!(spool.add(&mut out("a", &["x", "y"]), || false).unwrap().is_none());
         assert_eq!(spool.overflowed(), 2);
         first.delete();
         assert!(spool.add(&mut out("a", &["x", "y"]), || false).unwrap().is_some());
-        spool.settings.full = Full::Wait;
+        spool.settings.full = WhenFull::Wait;
         assert!(spool.add(&mut out("a", &["z"; 10]), || true).unwrap().is_some(), "nobody empties it any more");
         assert_eq!(spool.overflowed(), 2);
     }
@@ -290,23 +293,23 @@ mod tests {
     #[test]
     fn what_is_for_servers_of_another_protocol_is_not_delivered() {
         let directory = tempfile::tempdir().unwrap();
-        let messages = || SpoolSettings { messages: true, ..settings(directory.path(), 1 << 20, Full::Wait) };
+        let messages = || SpoolSettings { messages: true, ..settings(directory.path(), 1 << 20, WhenFull::Wait) };
         let mut spool = Spool::open(messages()).unwrap();
         spool.add(&mut out("", &["<30>1 one"]), || false).unwrap().unwrap();
         drop(spool);
-        let error = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap_err();
+        let error = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap_err();
         assert!(matches!(error, CheckpointError::OtherProtocol { .. }), "{error}");
-        assert_eq!(Spool::open(messages()).unwrap().left().len(), 1);
+        assert_eq!(Spool::open(messages()).unwrap().take_leftovers().len(), 1);
     }
 
     #[test]
     fn what_is_damaged_is_kept_apart() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spool = Spool::open(settings(directory.path(), 1 << 20, Full::Wait)).unwrap();
-        let whole = written(&out("tag", &["one", "two"]));
-        assert!(read(&whole).is_some());
+        let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
+        let whole = serialized(&out("tag", &["one", "two"]));
+        assert!(deserialized(&whole).is_some());
         for cut in 1..whole.len() - 8 {
-            assert!(read(&whole[..cut]).is_none_or(|out| out.events.is_empty()), "{cut}");
+            assert!(deserialized(&whole[..cut]).is_none_or(|out| out.events.is_empty()), "{cut}");
         }
         let spooled = spool.add(&mut out("tag", &["one"]), || false).unwrap().unwrap();
         fs::write(&spooled.path, "katspl1\nrubbish that is no spool").unwrap();

@@ -17,7 +17,7 @@ use kata_records::stats::Stats;
 use rayon::ThreadPool;
 
 use crate::delivery::checkpoint::Checkpoint;
-use crate::delivery::{Delivery, End};
+use crate::delivery::{Delivery, DeliveryEnd};
 use crate::diagnostics::{self, StatsFormat, Summary};
 use crate::exit::Exit;
 use crate::service::signals::Signals;
@@ -59,7 +59,7 @@ const RELOAD: Duration = Duration::from_secs(2);
 /// Why a run ends before its inputs do.
 enum StopReason {
     /// Nothing more can be delivered.
-    Delivery(End),
+    Delivery(DeliveryEnd),
     /// The host asked for the end.
     Asked,
     /// The configuration is to be read anew.
@@ -128,17 +128,17 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
-    let (written, flawed) = delivered.earlier;
-    let unsatisfied = plan.strict && flawed + stats.flawed() + stats.damaged() > 0
-        || plan.fail_if_empty && written + stats.written() == 0;
+    let earlier = delivered.earlier;
+    let unsatisfied = plan.strict && earlier.flawed + stats.flawed() + stats.damaged() > 0
+        || plan.fail_if_empty && earlier.records + stats.written() == 0;
     // The end of the delivery says more than its refusal to take more.
     let end = delivered.end.or(match stop {
         Some(StopReason::Delivery(end)) => Some(end),
         _ => None,
     });
     let exit = match (end, ended.failure) {
-        (Some(End::Closed), _) => Exit::Success,
-        (Some(End::Failed(exit)), None) | (_, Some(exit)) => exit,
+        (Some(DeliveryEnd::Closed), _) => Exit::Success,
+        (Some(DeliveryEnd::Failed(exit)), None) | (_, Some(exit)) => exit,
         (None, None) if unsatisfied => Exit::Unsatisfied,
         (None, None) => Exit::Success,
     };
@@ -147,7 +147,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         stats,
         inputs: ended.inputs,
         progress: ended.progress,
-        closed: end == Some(End::Closed),
+        closed: end == Some(DeliveryEnd::Closed),
         reload: matches!(stop, Some(StopReason::Reload)),
         checkpoint: delivered.checkpoint,
     }

@@ -4,7 +4,7 @@ use kata_records::pipeline::Chunk;
 use kata_records::stats::{Dropped, Stats};
 
 use super::Plan;
-use crate::delivery::Ended;
+use crate::delivery::InputEnd;
 use crate::diagnostics::{self, Progress, Summary};
 use crate::exit::Exit;
 use crate::source::{self, Damaged, Input, Skipped, SourceError};
@@ -56,7 +56,7 @@ impl Tally {
     }
 
     /// Closes the books of the input that was read.
-    pub(super) fn end_input(&mut self, before: Option<Exit>) -> Ended {
+    pub(super) fn end_input(&mut self, before: Option<Exit>) -> InputEnd {
         let own = self.failure;
         self.failure = before.or(own);
         self.before.merge(&self.current);
@@ -65,7 +65,7 @@ impl Tally {
             self.progress.end(summary);
         }
         let stats = &self.before;
-        Ended { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() }
+        InputEnd { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() }
     }
 
     /// Closes the books of the run. Clears the progress display.

@@ -212,7 +212,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let forwarding = Forwarding {
         flow: Flow::new(&client, Arc::default()),
         client,
-        window: config.window,
+        limits: config.limits,
         refused: config.refused.clone(),
         spool: None,
         stop: Arc::default(),

@@ -102,7 +102,7 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let output = Output::open(Some(&path), false, &[]).unwrap();
-        let delivery = Box::new(FileDelivery::new(output, config.window, Checkpoint::forgetful()));
+        let delivery = Box::new(FileDelivery::new(output, config.limits, Checkpoint::forgetful()));
         let groups = [Group::Journal(paths.to_vec())];
         let outcome =
             run::run(&run::Plan::new(&config, &self.rules, &groups), delivery, &Signals::default(), &Status::default());

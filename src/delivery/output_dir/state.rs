@@ -18,12 +18,12 @@ const VERSION: u32 = 1;
 const STATE: &str = "state.json";
 
 /// Longer values of settings are not shown.
-const SHOWN: usize = 60;
+const MAX_SHOWN_VALUE: usize = 60;
 
 /// What is saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct State {
+pub(super) struct ConversionState {
     /// The version of the layout; its name says whose file this is.
     pub(super) katalog_tree: u32,
     /// The settings that the bytes depend on, by their keys.
@@ -33,7 +33,7 @@ pub(super) struct State {
     /// The files of those that are finished, the first ones.
     pub(super) finished: Vec<Vec<FileIdentity>>,
     /// The files of the output, by their numbers.
-    pub(super) parts: Vec<Written>,
+    pub(super) parts: Vec<OutputFile>,
     /// Files that are there may be replaced.
     pub(super) force: bool,
     /// All inputs are read, and files get their names.
@@ -48,20 +48,20 @@ pub(super) struct State {
 /// A file of the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct OutputFile {
     /// Its path in the directory, with the extension.
     pub(super) path: String,
     /// Its length in bytes.
     pub(super) length: u64,
 }
 
-impl State {
-    pub(super) fn new(settings: BTreeMap<String, String>, inputs: Vec<String>, force: bool) -> State {
-        State { katalog_tree: VERSION, settings, inputs, force, ..State::default() }
+impl ConversionState {
+    pub(super) fn new(settings: BTreeMap<String, String>, inputs: Vec<String>, force: bool) -> ConversionState {
+        ConversionState { katalog_tree: VERSION, settings, inputs, force, ..ConversionState::default() }
     }
 
     /// What an earlier run has left in a directory; none where none was begun.
-    pub(super) fn read(directory: &Path) -> Result<Option<State>, OutputDirError> {
+    pub(super) fn read(directory: &Path) -> Result<Option<ConversionState>, OutputDirError> {
         let path = directory.join(STATE);
         match fs::read(&path) {
             Ok(bytes) => parse(&bytes).map(Some).map_err(|cause| OutputDirError::Damaged { path, cause }),
@@ -87,11 +87,11 @@ impl State {
     }
 
     /// What keeps a run with these settings and inputs from going on with this; none where nothing does.
-    pub(super) fn differs(&self, settings: &BTreeMap<String, String>, groups: &[Group]) -> Option<String> {
+    pub(super) fn difference(&self, settings: &BTreeMap<String, String>, groups: &[Group]) -> Option<String> {
         for key in self.settings.keys().chain(settings.keys()) {
             let [was, is] = [&self.settings, settings].map(|all| all.get(key).map_or("", String::as_str));
             if was != is {
-                let short = was.len() <= SHOWN && is.len() <= SHOWN;
+                let short = was.len() <= MAX_SHOWN_VALUE && is.len() <= MAX_SHOWN_VALUE;
                 let values = if short { format!(" ({was:?} then, {is:?} now)") } else { String::new() };
                 return Some(format!("{key} is another one{values}"));
             }
@@ -120,13 +120,13 @@ impl State {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<State, String> {
+fn parse(bytes: &[u8]) -> Result<ConversionState, String> {
     // The version first: another one may have other parts.
     #[derive(Deserialize)]
-    struct Head {
+    struct VersionOnly {
         katalog_tree: u32,
     }
-    let head: Head = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let head: VersionOnly = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if head.katalog_tree != VERSION {
         return Err(format!("it has version {}, and this katalog knows only {VERSION}", head.katalog_tree));
     }
@@ -152,19 +152,22 @@ mod tests {
         };
         let groups = [group("a"), group("b")];
         let labels = groups.iter().map(Group::label).collect();
-        let mut state = State::new(settings("csv"), labels, false);
+        let mut state = ConversionState::new(settings("csv"), labels, false);
         state.finished.push(groups[0].identity().unwrap());
-        assert_eq!(state.differs(&settings("csv"), &groups), None);
-        let differs = |settings: &BTreeMap<String, String>, groups: &[Group]| state.differs(settings, groups).unwrap();
-        assert_eq!(differs(&settings("text"), &groups), "format is another one (\"csv\" then, \"text\" now)");
-        assert!(differs(&settings("csv"), &groups[..1]).contains("input 2 is another one"));
-        assert!(differs(&settings("csv"), &[groups[1].clone(), groups[0].clone()]).contains("input 1 is another one"));
+        assert_eq!(state.difference(&settings("csv"), &groups), None);
+        let difference =
+            |settings: &BTreeMap<String, String>, groups: &[Group]| state.difference(settings, groups).unwrap();
+        assert_eq!(difference(&settings("text"), &groups), "format is another one (\"csv\" then, \"text\" now)");
+        assert!(difference(&settings("csv"), &groups[..1]).contains("input 2 is another one"));
+        assert!(
+            difference(&settings("csv"), &[groups[1].clone(), groups[0].clone()]).contains("input 1 is another one")
+        );
         fs::write(folder.path().join("b"), "not finished").unwrap();
-        assert_eq!(state.differs(&settings("csv"), &groups), None);
+        assert_eq!(state.difference(&settings("csv"), &groups), None);
         fs::write(folder.path().join("a"), "other").unwrap();
-        assert!(differs(&settings("csv"), &groups).contains("a\" has changed"));
+        assert!(difference(&settings("csv"), &groups).contains("a\" has changed"));
         fs::remove_file(folder.path().join("a")).unwrap();
-        assert!(differs(&settings("csv"), &groups).contains("a\" has changed"));
+        assert!(difference(&settings("csv"), &groups).contains("a\" has changed"));
     }
 
     #[test]
@@ -178,13 +181,13 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(STATE), content).unwrap();
-            let error = State::read(folder.path()).unwrap_err().to_string();
+            let error = ConversionState::read(folder.path()).unwrap_err().to_string();
             assert!(error.contains(says) && error.contains("--force"), "{error}");
         }
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(State::read(folder.path()).unwrap(), None);
-        let state = State::new(settings("csv"), vec!["a".to_owned()], true);
+        assert_eq!(ConversionState::read(folder.path()).unwrap(), None);
+        let state = ConversionState::new(settings("csv"), vec!["a".to_owned()], true);
         state.save(folder.path()).unwrap();
-        assert_eq!(State::read(folder.path()).unwrap(), Some(state));
+        assert_eq!(ConversionState::read(folder.path()).unwrap(), Some(state));
     }
 }

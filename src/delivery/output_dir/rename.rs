@@ -10,7 +10,7 @@ use super::OutputDirError;
 use crate::sink::files::sync_directory;
 
 /// Looks whether a file may have this name: none is there, or it may be replaced and is no input.
-pub(super) fn may_be_given(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), OutputDirError> {
+pub(super) fn check_target(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), OutputDirError> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     let at = |metadata: &Metadata| (metadata.dev(), metadata.ino());
     // A link is replaced, not what it leads to; but who gives a link as an input means it.
@@ -29,7 +29,7 @@ pub(super) fn may_be_given(path: &Path, force: bool, begun: bool, inputs: &[Path
 }
 
 /// Renames files that are below `directory` to names there. A file that is not there was renamed before.
-pub(super) fn give(
+pub(super) fn rename_all(
     directory: &Path,
     files: &[(PathBuf, PathBuf)],
     check: impl Fn(&Path) -> Result<(), OutputDirError>,
@@ -81,19 +81,19 @@ mod tests {
         let make = |name: &str| fs::write(path(name), name).unwrap();
         let files = [(path("0"), path("a/x")), (path("1"), path("b")), (path("2"), path("a/y/z"))];
         ["0", "1", "2", "b"].into_iter().for_each(make);
-        let give = |force| give(folder.path(), &files, |path| may_be_given(path, force, true, &[]));
-        assert!(matches!(give(false), Err(OutputDirError::Exists { path, .. }) if path.ends_with("b")));
+        let rename = |force| rename_all(folder.path(), &files, |path| check_target(path, force, true, &[]));
+        assert!(matches!(rename(false), Err(OutputDirError::Exists { path, .. }) if path.ends_with("b")));
         assert!(path("0").exists() && !path("a").exists());
         make("a");
-        assert!(matches!(give(true), Err(OutputDirError::Work { path, .. }) if path.ends_with("a")));
+        assert!(matches!(rename(true), Err(OutputDirError::Work { path, .. }) if path.ends_with("a")));
         assert!(path("0").exists());
         fs::remove_file(path("a")).unwrap();
-        give(true).unwrap();
+        rename(true).unwrap();
         for (name, content) in [("a/x", "0"), ("b", "1"), ("a/y/z", "2")] {
             assert_eq!(fs::read_to_string(path(name)).unwrap(), content);
         }
         assert!(!path("0").exists());
-        give(false).unwrap();
+        rename(false).unwrap();
     }
 
     #[test]
@@ -103,11 +103,11 @@ mod tests {
         fs::write(path("in"), "").unwrap();
         std::os::unix::fs::symlink(path("in"), path("link")).unwrap();
         for (name, input) in [("in", "in"), ("in", "link"), ("link", "link")] {
-            let found = may_be_given(&path(name), true, false, &[path(input)]);
+            let found = check_target(&path(name), true, false, &[path(input)]);
             assert!(matches!(found, Err(OutputDirError::SameFile { .. })), "{name} {input}");
         }
-        may_be_given(&path("other"), false, false, &[path("in")]).unwrap();
-        may_be_given(&path("in"), true, false, &[path("other")]).unwrap();
-        assert!(may_be_given(folder.path(), true, false, &[]).is_err());
+        check_target(&path("other"), false, false, &[path("in")]).unwrap();
+        check_target(&path("in"), true, false, &[path("other")]).unwrap();
+        assert!(check_target(folder.path(), true, false, &[]).is_err());
     }
 }

@@ -25,7 +25,7 @@ fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<Stamp>)> {
     all.into_iter().map(|(_, record)| record).collect()
 }
 
-fn fill(sorter: &mut Sorter, given: &[Given]) {
+fn fill(sorter: &mut ExternalSorter, given: &[Given]) {
     for given in given {
         match given {
             Some((record, time)) => sorter.push(record, *time, part(record)).unwrap(),
@@ -36,10 +36,10 @@ fn fill(sorter: &mut Sorter, given: &[Given]) {
 
 /// The part that a record of the tests goes into.
 fn part(record: &[u8]) -> u32 {
-    record.len() as u32 & (PARTS - 1)
+    record.len() as u32 & (MAX_PARTS - 1)
 }
 
-fn drain(sorter: Sorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
+fn drain(sorter: ExternalSorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
     let mut merged = sorter.finish().unwrap();
     let mut out = Encoded::default();
     let mut all = Vec::new();
@@ -54,8 +54,8 @@ fn drain(sorter: Sorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
     all
 }
 
-fn sorter(memory: usize) -> Sorter {
-    Sorter::new(memory, std::env::temp_dir())
+fn sorter(memory: usize) -> ExternalSorter {
+    ExternalSorter::new(memory, std::env::temp_dir())
 }
 
 /// Few moments, so that many are equal, and the whole range of years.
@@ -89,7 +89,7 @@ proptest! {
 #[test]
 fn parts_of_parts() {
     // Each record is a part of its own, so parts are merged, and what came of that again.
-    let given: Vec<Given> = (0..FAN as i64 * (FAN as i64 + 2) + 70)
+    let given: Vec<Given> = (0..MAX_FAN_IN as i64 * (MAX_FAN_IN as i64 + 2) + 70)
         .map(|number| Some((vec![number as u8], time(number * 7919 % 5003, 0))))
         .collect();
     let mut sorter = sorter(1);
@@ -100,7 +100,7 @@ fn parts_of_parts() {
         assert!(sorter.runs.is_sorted_by_key(|run| std::cmp::Reverse(run.merges)));
     }
     assert_eq!(sorter.runs[0].merges, 2);
-    assert!(most < 2 * FAN, "{most} files are open");
+    assert!(most < 2 * MAX_FAN_IN, "{most} files are open");
     assert_eq!(drain(sorter), reference(&given));
 }
 
@@ -116,24 +116,24 @@ fn a_giant_comes_alone() {
     let mut sorter = sorter(64 << 10);
     for given in &given {
         fill(&mut sorter, std::slice::from_ref(given));
-        assert!(sorter.held.size() <= 64 << 10 || sorter.held.places.len() == 1);
+        assert!(sorter.buffer.size() <= 64 << 10 || sorter.buffer.spans.len() == 1);
     }
-    assert!(sorter.spilled() > 12 << 20);
+    assert!(sorter.bytes_on_disk() > 12 << 20);
     assert!(drain(sorter) == reference(&given));
 }
 
 #[test]
 fn what_fits_is_not_written() {
-    let mut sorter = Sorter::new(1 << 10, "/no/such/directory".into());
+    let mut sorter = ExternalSorter::new(1 << 10, "/no/such/directory".into());
     sorter.push(&[1; 500], time(2, 0), 500).unwrap();
     sorter.push(&[2; 400], time(1, 0), 400).unwrap();
-    assert_eq!(sorter.spilled(), 0);
+    assert_eq!(sorter.bytes_on_disk(), 0);
     assert_eq!(drain(sorter), [(vec![2; 400], time(1, 0)), (vec![1; 500], time(2, 0))]);
 }
 
 #[test]
 fn a_directory_that_cannot_be_used_is_named() {
-    let mut sorter = Sorter::new(1 << 10, "/no/such/directory".into());
+    let mut sorter = ExternalSorter::new(1 << 10, "/no/such/directory".into());
     sorter.push(&[1; 1000], None, 1000).unwrap();
     let error = sorter.push(&[2; 1000], None, 1000).unwrap_err();
     assert_eq!(error.exit(), Exit::Io);
@@ -147,16 +147,16 @@ fn the_steady_state_allocates_nothing() {
     let record = [9; 500];
     // Up to one spill.
     let mut number = 0;
-    let mut push = |sorter: &mut Sorter| {
+    let mut push = |sorter: &mut ExternalSorter| {
         number += 1;
         sorter.push(&record, time(number * 7919 % 100, 5), part(&record)).unwrap();
     };
-    while sorter.spilled() == 0 {
+    while sorter.bytes_on_disk() == 0 {
         push(&mut sorter);
     }
     let counted = allocation_counter::measure(|| (0..100).for_each(|_| push(&mut sorter)));
     assert_eq!(counted.count_total, 0);
-    while sorter.spilled() < 10 << 20 {
+    while sorter.bytes_on_disk() < 10 << 20 {
         push(&mut sorter);
     }
     let mut merged = sorter.finish().unwrap();

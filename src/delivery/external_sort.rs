@@ -1,7 +1,7 @@
 //! Records in order of time, however many there are: what does not fit into memory is sorted in parts, which wait in
 //! temporary files to be merged (external merge sort; Knuth, The Art of Computer Programming, volume 3, section 5.4).
 
-mod run;
+mod sorted_run;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use crate::exit::Exit;
 use kata_records::encode::{Encoded, Row};
 use kata_records::time::Stamp;
-use run::{Merge, Run, Writer};
+use sorted_run::{RunMerge, RunWriter, SortedRun};
 
 /// So many parts are merged at once, which bounds the files that are open and the memory for reading them.
-const FAN: usize = 64;
+const MAX_FAN_IN: usize = 64;
 
 /// How many bytes are handed on at once, or written to a file.
-const PIECE: usize = 256 << 10;
+const BLOCK_BYTES: usize = 256 << 10;
 
 /// A temporary file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +44,11 @@ impl SortError {
 struct Key(u128);
 
 /// What is added to seconds since 1970, so that none is negative: those of the year 0 are above -2^36.
-const BIAS: i64 = 1 << 36;
+const SECONDS_BIAS: i64 = 1 << 36;
 
 /// How many records can be sorted, and into how many parts they can go.
-const MOST: u64 = 1 << 34;
-const PARTS: u32 = 1 << 24;
+const MAX_RECORDS: u64 = 1 << 34;
+const MAX_PARTS: u32 = 1 << 24;
 
 impl Key {
     fn new(moment: u128, number: u64, part: u32, own: bool) -> Key {
@@ -56,83 +56,83 @@ impl Key {
     }
 
     fn part(self) -> u32 {
-        (self.0 >> 1) as u32 & (PARTS - 1)
+        (self.0 >> 1) as u32 & (MAX_PARTS - 1)
     }
 
     /// A time as the upper part of a key.
     fn moment(time: Stamp) -> Option<u128> {
         let (seconds, nanos) = time.epoch()?;
-        Some(u128::from((seconds + BIAS).unsigned_abs()) << 30 | u128::from(nanos))
+        Some(u128::from((seconds + SECONDS_BIAS).unsigned_abs()) << 30 | u128::from(nanos))
     }
 
     /// The time, if it is the record's own.
     fn time(self) -> Option<Stamp> {
         let moment = (self.0 & 1 == 1).then_some(self.0 >> 59)?;
-        Stamp::from_epoch((moment >> 30) as i64 - BIAS, (moment & ((1 << 30) - 1)) as u32)
+        Stamp::from_epoch((moment >> 30) as i64 - SECONDS_BIAS, (moment & ((1 << 30) - 1)) as u32)
     }
 }
 
 /// Records in memory. Their order is made by moving what says where they are.
 #[derive(Debug, Default)]
-struct Held {
+struct SortBuffer {
     bytes: Vec<u8>,
-    places: Vec<Place>,
+    spans: Vec<RecordSpan>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct RecordSpan {
     key: Key,
     start: usize,
     length: usize,
 }
 
-impl Held {
+impl SortBuffer {
     fn size(&self) -> usize {
-        self.bytes.len() + self.places.len() * size_of::<Place>()
+        self.bytes.len() + self.spans.len() * size_of::<RecordSpan>()
     }
 
     fn push(&mut self, key: Key, record: &[u8]) {
-        self.places.push(Place { key, start: self.bytes.len(), length: record.len() });
+        self.spans.push(RecordSpan { key, start: self.bytes.len(), length: record.len() });
         self.bytes.extend_from_slice(record);
     }
 
     fn sort(&mut self) {
         // Keys are all different, so nothing depends on how the algorithm treats equal ones.
-        self.places.sort_unstable_by_key(|place| place.key);
+        self.spans.sort_unstable_by_key(|span| span.key);
     }
 
     fn get(&self, index: usize) -> Option<(Key, &[u8])> {
-        let place = self.places.get(index)?;
-        Some((place.key, self.bytes.get(place.start..place.start + place.length)?))
+        let span = self.spans.get(index)?;
+        Some((span.key, self.bytes.get(span.start..span.start + span.length)?))
     }
 
     fn records(&self) -> impl Iterator<Item = (Key, &[u8])> {
-        (0..self.places.len()).filter_map(|index| self.get(index))
+        (0..self.spans.len()).filter_map(|index| self.get(index))
     }
 }
 
 /// Takes records in any order. It is told where an input begins, because a record without a time stays behind the one
 /// that it followed there.
 #[derive(Debug)]
-pub struct Sorter {
+pub struct ExternalSorter {
     /// How many bytes are held, what says where records are included. A larger record is held alone.
     memory: usize,
     directory: PathBuf,
-    held: Held,
+    buffer: SortBuffer,
     /// Parts on disk, those that were merged most often first.
-    runs: Vec<Run>,
+    runs: Vec<SortedRun>,
     /// How many records came so far.
-    count: u64,
+    next_number: u64,
     /// The time that the next record has if it has none.
     moment: u128,
 }
 
-impl Sorter {
+impl ExternalSorter {
     /// Sorts in so many bytes of memory, and with files in this directory where they are not enough. A file that cannot be
     /// found by others is made with the first record that does not fit.
     #[must_use]
-    pub fn new(memory: usize, directory: PathBuf) -> Sorter {
-        Sorter { memory, directory, held: Held::default(), runs: Vec::new(), count: 0, moment: 0 }
+    pub fn new(memory: usize, directory: PathBuf) -> ExternalSorter {
+        ExternalSorter { memory, directory, buffer: SortBuffer::default(), runs: Vec::new(), next_number: 0, moment: 0 }
     }
 
     /// What comes from now on is of another input. Records before its first time come before all that have one.
@@ -145,24 +145,24 @@ impl Sorter {
     /// # Errors
     /// If it does not fit into memory, and a temporary file cannot be written; beyond 2^34 records and 2^24 parts.
     pub fn push(&mut self, record: &[u8], time: Option<Stamp>, part: u32) -> Result<(), SortError> {
-        if self.count >= MOST || part >= PARTS {
+        if self.next_number >= MAX_RECORDS || part >= MAX_PARTS {
             return Err(failed(&self.directory)(io::Error::other(
                 "there are too many records, or parts of the output",
             )));
         }
-        if self.held.size() + record.len() + size_of::<Place>() > self.memory && !self.held.places.is_empty() {
-            self.spill().map_err(failed(&self.directory))?;
+        if self.buffer.size() + record.len() + size_of::<RecordSpan>() > self.memory && !self.buffer.spans.is_empty() {
+            self.write_run().map_err(failed(&self.directory))?;
         }
         let own = time.and_then(Key::moment);
         self.moment = own.unwrap_or(self.moment);
-        self.held.push(Key::new(self.moment, self.count, part, own.is_some()), record);
-        self.count += 1;
+        self.buffer.push(Key::new(self.moment, self.next_number, part, own.is_some()), record);
+        self.next_number += 1;
         Ok(())
     }
 
     /// How many bytes are in temporary files.
     #[must_use]
-    pub fn spilled(&self) -> u64 {
+    pub fn bytes_on_disk(&self) -> u64 {
         self.runs.iter().map(|run| run.size).sum()
     }
 
@@ -176,57 +176,57 @@ impl Sorter {
     ///
     /// # Errors
     /// If a temporary file cannot be written or read.
-    pub fn finish(mut self) -> Result<Merged, SortError> {
+    pub fn finish(mut self) -> Result<SortedRecords, SortError> {
         if self.runs.is_empty() {
-            self.held.sort();
-            return Ok(Merged { directory: self.directory, rest: Rest::Held(self.held, 0) });
+            self.buffer.sort();
+            return Ok(SortedRecords { directory: self.directory, remaining: Remaining::Memory(self.buffer, 0) });
         }
-        let merge = self.last_merge().map_err(failed(&self.directory))?;
-        Ok(Merged { directory: self.directory, rest: Rest::Files(merge) })
+        let merge = self.start_final_merge().map_err(failed(&self.directory))?;
+        Ok(SortedRecords { directory: self.directory, remaining: Remaining::Runs(merge) })
     }
 
-    fn last_merge(&mut self) -> io::Result<Merge> {
-        self.spill()?;
-        self.held = Held::default();
-        while let Some(more) = self.runs.len().checked_sub(FAN).filter(|more| *more > 0) {
+    fn start_final_merge(&mut self) -> io::Result<RunMerge> {
+        self.write_run()?;
+        self.buffer = SortBuffer::default();
+        while let Some(more) = self.runs.len().checked_sub(MAX_FAN_IN).filter(|more| *more > 0) {
             // No more than it takes, and the smallest ones.
-            self.merge_last((more + 1).min(FAN))?;
+            self.merge_newest((more + 1).min(MAX_FAN_IN))?;
         }
-        Merge::new(std::mem::take(&mut self.runs), self.memory)
+        RunMerge::new(std::mem::take(&mut self.runs), self.memory)
     }
 
     /// Writes what is held to a file, and merges files where there are too many.
-    fn spill(&mut self) -> io::Result<()> {
-        self.held.sort();
-        let mut writer = Writer::new(&self.directory)?;
-        for (key, record) in self.held.records() {
-            writer.put(key, record)?;
+    fn write_run(&mut self) -> io::Result<()> {
+        self.buffer.sort();
+        let mut writer = RunWriter::new(&self.directory)?;
+        for (key, record) in self.buffer.records() {
+            writer.write(key, record)?;
         }
         self.runs.push(writer.finish(0)?);
-        self.held.bytes.clear();
-        self.held.bytes.shrink_to(self.memory);
-        self.held.places.clear();
+        self.buffer.bytes.clear();
+        self.buffer.bytes.shrink_to(self.memory);
+        self.buffer.spans.clear();
         // Only parts that were merged equally often are merged again, so that a record is copied a few times, not with
         // every spill.
-        while let Some(first) = self.runs.len().checked_sub(FAN)
+        while let Some(first) = self.runs.len().checked_sub(MAX_FAN_IN)
             && self.runs.get(first).map(|run| run.merges) == self.runs.last().map(|run| run.merges)
         {
             // Reading takes the memory that the records had.
-            self.held = Held::default();
-            self.merge_last(FAN)?;
+            self.buffer = SortBuffer::default();
+            self.merge_newest(MAX_FAN_IN)?;
         }
         Ok(())
     }
 
     /// Merges the last parts into one.
-    fn merge_last(&mut self, count: usize) -> io::Result<()> {
+    fn merge_newest(&mut self, count: usize) -> io::Result<()> {
         let runs = self.runs.split_off(self.runs.len().saturating_sub(count));
         let merges = runs.iter().map(|run| run.merges).max().unwrap_or(0) + 1;
-        let mut merge = Merge::new(runs, self.memory)?;
-        let mut writer = Writer::new(&self.directory)?;
+        let mut merge = RunMerge::new(runs, self.memory)?;
+        let mut writer = RunWriter::new(&self.directory)?;
         let mut record = Vec::new();
-        while let Some(key) = merge.take(&mut record)? {
-            writer.put(key, &record)?;
+        while let Some(key) = merge.take_next(&mut record)? {
+            writer.write(key, &record)?;
             record.clear();
         }
         let at = self.runs.iter().position(|run| run.merges < merges).unwrap_or(self.runs.len());
@@ -237,34 +237,34 @@ impl Sorter {
 
 /// Records in order of time.
 #[derive(Debug)]
-pub struct Merged {
+pub struct SortedRecords {
     directory: PathBuf,
-    rest: Rest,
+    remaining: Remaining,
 }
 
 /// Where the records are that come next.
 #[derive(Debug)]
-enum Rest {
+enum Remaining {
     /// In memory, from this one on.
-    Held(Held, usize),
-    Files(Merge),
+    Memory(SortBuffer, usize),
+    Runs(RunMerge),
 }
 
-impl Merged {
+impl SortedRecords {
     /// Appends the records that come next, some 256 KiB of them; false where there are no more.
     ///
     /// # Errors
     /// If a temporary file cannot be read.
     pub fn fill(&mut self, out: &mut Encoded) -> Result<bool, SortError> {
         let start = out.bytes.len();
-        while out.bytes.len() - start < PIECE {
-            let key = match &mut self.rest {
-                Rest::Held(held, next) => held.get(*next).map(|(key, record)| {
+        while out.bytes.len() - start < BLOCK_BYTES {
+            let key = match &mut self.remaining {
+                Remaining::Memory(buffer, next) => buffer.get(*next).map(|(key, record)| {
                     *next += 1;
                     out.bytes.extend_from_slice(record);
                     key
                 }),
-                Rest::Files(merge) => merge.take(&mut out.bytes).map_err(failed(&self.directory))?,
+                Remaining::Runs(merge) => merge.take_next(&mut out.bytes).map_err(failed(&self.directory))?,
             };
             let Some(key) = key else { break };
             out.rows.push(Row { end: out.bytes.len(), time: key.time(), part: key.part() });

@@ -1,0 +1,145 @@
+//! Holds records back until all are there, and hands them on in order of time.
+
+use super::{Delivered, Delivery, DeliveryEnd, InputEnd, report_error};
+use crate::delivery::external_sort::ExternalSorter;
+use crate::diagnostics;
+use crate::source::Group;
+use crate::source::position::Position;
+use kata_records::encode::{Encoded, Parts, Row};
+
+/// On the way to another delivery, which gets nothing before the end.
+#[derive(Debug)]
+pub struct SortedDelivery {
+    inner: Box<dyn Delivery>,
+    sorter: SorterState,
+    /// The parts of the output that records belong into, and those of the batch at hand by these numbers.
+    parts: Parts,
+    batch_parts: Vec<u32>,
+    /// The inputs so far, and how each ended.
+    inputs: Vec<(Group, InputEnd)>,
+    /// Say that merging begins.
+    verbose: bool,
+}
+
+#[derive(Debug)]
+enum SorterState {
+    Sorting(ExternalSorter),
+    /// How it failed. Nothing is handed on then: what is there would pass for all there is.
+    Failed(DeliveryEnd),
+}
+
+impl SortedDelivery {
+    /// Sorts in so many bytes of memory and, where they are not enough, in files in the directory that TMPDIR names.
+    #[must_use]
+    pub fn new(inner: Box<dyn Delivery>, memory: usize, verbose: bool) -> SortedDelivery {
+        let directory = Some(std::env::temp_dir()).filter(|directory| !directory.as_os_str().is_empty());
+        let sorter = ExternalSorter::new(memory, directory.unwrap_or_else(|| "/tmp".into()));
+        SortedDelivery {
+            inner,
+            sorter: SorterState::Sorting(sorter),
+            parts: Parts::default(),
+            batch_parts: Vec::new(),
+            inputs: Vec::new(),
+            verbose,
+        }
+    }
+}
+
+impl Delivery for SortedDelivery {
+    fn begin_input(&mut self, input: &Group) -> bool {
+        if let SorterState::Sorting(sorter) = &mut self.sorter {
+            sorter.begin_input();
+        }
+        self.inputs.push((input.clone(), InputEnd::default()));
+        true
+    }
+
+    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
+        if let Some((_, last)) = self.inputs.last_mut() {
+            *last = ended;
+        }
+        Ok(())
+    }
+
+    /// Ignores the position: nothing is delivered before the end, so there is none to save.
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), DeliveryEnd> {
+        let sorter = match &mut self.sorter {
+            SorterState::Sorting(sorter) => sorter,
+            SorterState::Failed(end) => return Err(*end),
+        };
+        debug_assert_eq!(out.rows.last().map_or(0, |row| row.end), out.bytes.len(), "all bytes are records");
+        self.batch_parts.clear();
+        self.batch_parts.extend(out.parts.names().iter().map(|name| self.parts.number(name)));
+        let part = |row: &Row| self.batch_parts.get(row.part as usize).copied().unwrap_or_default();
+        let pushed = out.records().try_for_each(|(record, row)| sorter.push(record, row.time, part(row)));
+        out.clear(usize::MAX);
+        pushed.map_err(|error| {
+            let end = report_error(&error, error.exit());
+            // Its files are not needed any more.
+            self.sorter = SorterState::Failed(end);
+            end
+        })
+    }
+
+    fn idle(&mut self) {
+        self.inner.idle();
+    }
+
+    fn flush(&mut self) {
+        self.inner.flush();
+    }
+
+    fn bytes(&self) -> u64 {
+        self.inner.bytes()
+    }
+
+    fn finish(self: Box<Self>) -> Delivered {
+        let SortedDelivery { mut inner, sorter, parts, inputs, verbose, .. } = *self;
+        let delivered_all = match sorter {
+            SorterState::Sorting(sorter) => deliver_inputs(sorter, &parts, inputs, inner.as_mut(), verbose),
+            SorterState::Failed(end) => Err(end),
+        };
+        let mut delivered = inner.finish();
+        delivered.end = delivered.end.or(delivered_all.err());
+        delivered
+    }
+}
+
+fn deliver_inputs(
+    sorter: ExternalSorter,
+    parts: &Parts,
+    inputs: Vec<(Group, InputEnd)>,
+    inner: &mut dyn Delivery,
+    verbose: bool,
+) -> Result<(), DeliveryEnd> {
+    // It takes no other input before it has all records: to it they come from all of them at once.
+    if inputs.iter().all(|(input, _)| inner.begin_input(input)) {
+        deliver_records(sorter, parts, inner, verbose)?;
+    }
+    inputs.into_iter().try_for_each(|(_, ended)| inner.end_input(ended))
+}
+
+/// Hands everything on, in pieces.
+fn deliver_records(
+    sorter: ExternalSorter,
+    parts: &Parts,
+    inner: &mut dyn Delivery,
+    verbose: bool,
+) -> Result<(), DeliveryEnd> {
+    if verbose && sorter.bytes_on_disk() > 0 {
+        let (directory, size) = (sorter.directory().display(), sorter.bytes_on_disk() >> 20);
+        diagnostics::report(format_args!(
+            "sort: merging; {size} MiB of records are in temporary files in \"{directory}\""
+        ));
+    }
+    let mut sorted = sorter.finish().map_err(|error| report_error(&error, error.exit()))?;
+    let mut out = Encoded::default();
+    while sorted.fill(&mut out).map_err(|error| report_error(&error, error.exit()))? {
+        let Encoded { rows, parts: block_parts, .. } = &mut out;
+        for row in rows {
+            row.part = parts.names().get(row.part as usize).map_or(0, |name| block_parts.number(name));
+        }
+        inner.deliver(&mut out, None)?;
+    }
+    Ok(())
+}
