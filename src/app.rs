@@ -17,13 +17,13 @@ use crate::cli::{self, Cli};
 use crate::config::{self, Config, ConfigError, StandardOutput, Surroundings};
 use crate::delivery::checkpoint::{Checkpoint, CheckpointError};
 use crate::delivery::{
-    Delivery, DeltaDelivery, FileDelivery, Flow, Forwarding, NoDelivery, OutputDir, OutputDirError, Queue,
-    SortedDelivery, Spool,
+    Delivery, DeliveryMetrics, DeltaDelivery, FileDelivery, NoDelivery, OutputDir, OutputDirError, ServerDelivery,
+    ServerDeliveryConfig, SortedDelivery, Spool,
 };
 use crate::diagnostics::{self, StatsFormat, report};
 use crate::exit::Exit;
 use crate::run::{self, Outcome, Plan};
-use crate::service::health;
+use crate::service::http;
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use crate::service::status::{self, Status};
@@ -184,10 +184,10 @@ fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, AppEr
     let unavailable = |error: io::Error| AppError::Unavailable(error.to_string());
     let refused = |error| AppError::Unavailable(format!("cannot speak to NOTIFY_SOCKET: {error}"));
     let status = Arc::new(Status::new(Notifier::from_environment().map_err(refused)?));
-    status::tell(&status, signals).map_err(unavailable)?;
+    status::notify_manager(&status, signals).map_err(unavailable)?;
     if let Some(address) = config.listen {
         let refused = |error| AppError::Unavailable(format!("listen: cannot use {address}: {error}"));
-        let at = health::listen(address, Arc::clone(&status)).map_err(refused)?;
+        let at = http::listen(address, Arc::clone(&status)).map_err(refused)?;
         // With port 0 nobody else knows the port.
         if config.records.verbose || address.port() == 0 {
             report(format_args!("listening on http://{at}/metrics"));
@@ -319,12 +319,13 @@ impl Job {
         let receiver = config.receiver.clone().ok_or(NetError::NoServers)?;
         let client = Client::new(receiver, Observer::new(|event| report(format_args!("{event}"))))?;
         let spool = config.spool.clone().map(Spool::open).transpose()?;
-        let (limits, refused, stop) = (config.limits, config.refused.clone(), signals.stop());
-        let flow = Flow::new(&client, Arc::clone(&stop));
-        status.goes_to(Arc::clone(&flow));
-        let forwarding = Forwarding { client, limits, refused, spool, stop, flow };
-        let queue = Queue::start(forwarding, checkpoint).map_err(|error| AppError::Unavailable(error.to_string()))?;
-        Ok(Box::new(queue))
+        let (limits, refused, shutdown) = (config.limits, config.refused.clone(), signals.current_shutdown());
+        let metrics = DeliveryMetrics::new(&client, Arc::clone(&shutdown));
+        status.watch_delivery(Arc::clone(&metrics));
+        let server_config = ServerDeliveryConfig { client, limits, refused, spool, shutdown, metrics };
+        let delivery = ServerDelivery::start(server_config, checkpoint)
+            .map_err(|error| AppError::Unavailable(error.to_string()))?;
+        Ok(Box::new(delivery))
     }
 }
 

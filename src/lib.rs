@@ -64,8 +64,6 @@
 //! The modules below stand in reading order. A module imports only from modules above it.
 
 pub mod exit;
-pub mod pulse;
-pub mod stop;
 pub mod source;
 pub mod diagnostics;
 pub mod sink;

@@ -75,7 +75,7 @@ fn unit_configuration_and_program_agree() {
     assert_eq!(program, "--config /etc/katalog/katalog.toml");
     // What is in hand is delivered for up to 8 seconds, and the loops come around once a second.
     let seconds = |name| values(&unit, name)[0].strip_suffix('s').unwrap().parse::<u64>().unwrap();
-    assert!(seconds("TimeoutStopSec") > katalog::stop::GRACE.as_secs());
+    assert!(seconds("TimeoutStopSec") > katalog::delivery::shutdown::GRACE.as_secs());
     assert!(seconds("WatchdogSec") >= 10);
 }
 

@@ -8,8 +8,10 @@
 pub mod checkpoint;
 mod deltas;
 mod file;
-mod flow;
-mod forward;
+pub mod heartbeat;
+mod metrics;
+mod server;
+pub mod shutdown;
 mod refused;
 pub mod external_sort;
 mod sorted_delivery;
@@ -28,9 +30,9 @@ use kata_records::encode::Encoded;
 
 pub use deltas::DeltaDelivery;
 pub use file::FileDelivery;
-pub use flow::{Flow, Seen};
-pub use forward::{Forwarding, Queue};
+pub use metrics::{DeliveryMetrics, DeliverySnapshot};
 pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings};
+pub use server::{ServerDelivery, ServerDeliveryConfig};
 pub use sorted_delivery::SortedDelivery;
 pub use spool::{Spool, SpoolSettings, WhenFull};
 

@@ -120,9 +120,9 @@ impl Spool {
 
     /// Writes what came of a batch, which is empty afterwards. None if there was no room, and the records are dropped.
     /// While it waits for room, `over` says whether to give up.
-    pub(super) fn add(&mut self, out: &mut Encoded, over: impl Fn() -> bool) -> io::Result<Option<SpoolFile>> {
+    pub(super) fn add(&mut self, out: &mut Encoded, should_stop: impl Fn() -> bool) -> io::Result<Option<SpoolFile>> {
         let bytes = serialized(out);
-        let (size, records) = (bytes.len() as u64, super::flow::records(out));
+        let (size, records) = (bytes.len() as u64, super::metrics::record_count(out));
         // What is larger than the whole spool goes in alone.
         while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
             if self.settings.full == WhenFull::Drop {
@@ -133,7 +133,7 @@ impl Spool {
                 return Ok(None);
             }
             self.warn(format_args!("its limit is reached, and reading waits"));
-            if over() {
+            if should_stop() {
                 break;
             }
             std::thread::sleep(SPACE_POLL);

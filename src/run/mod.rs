@@ -17,6 +17,7 @@ use kata_records::stats::Stats;
 use rayon::ThreadPool;
 
 use crate::delivery::checkpoint::Checkpoint;
+use crate::delivery::shutdown::ShutdownSignal;
 use crate::delivery::{Delivery, DeliveryEnd};
 use crate::diagnostics::{self, StatsFormat, Summary};
 use crate::exit::Exit;
@@ -24,7 +25,6 @@ use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::source::position::Position;
 use crate::source::{self, Event, Fill, Filled, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
-use crate::stop;
 use ordered_pool::OrderedPool;
 use parallel_journal::JournalProgress;
 use tally::Tally;
@@ -90,7 +90,7 @@ struct Workers<'r> {
 struct Control<'r> {
     signals: &'r Signals,
     status: &'r Status,
-    stop: Arc<stop::Stop>,
+    shutdown: Arc<ShutdownSignal>,
     /// The form of the counters that a signal asks for.
     format: StatsFormat,
 }
@@ -110,7 +110,12 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         plan,
         workers: Workers::new(plan),
         delivery,
-        control: Control { signals, status, stop: signals.stop(), format: plan.stats.unwrap_or(StatsFormat::Text) },
+        control: Control {
+            signals,
+            status,
+            shutdown: signals.current_shutdown(),
+            format: plan.stats.unwrap_or(StatsFormat::Text),
+        },
         tally: Tally::new(plan),
     };
     let mut stop = None;
@@ -122,7 +127,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     }
     let Run { tally, delivery, .. } = run;
     let ended = tally.end();
-    status.wait();
+    status.reading_waits();
     let delivered = delivery.finish();
     let mut stats = ended.stats;
     stats.delivered(delivered.bytes);
@@ -315,22 +320,22 @@ impl Run<'_> {
 
     /// Does what the host asks for. The configuration stays if the source cannot be opened again.
     fn handle_signals(&mut self, restarts: bool) -> Result<(), StopReason> {
-        let Control { signals, status, stop, format } = &self.control;
-        status.pass(!restarts);
-        if signals.flush() {
+        let Control { signals, status, shutdown, format } = &self.control;
+        status.reading_continues(!restarts);
+        if signals.take_flush() {
             self.delivery.flush();
             let mut stats = self.tally.counted();
             stats.delivered(self.delivery.bytes());
             diagnostics::summary(&stats, &[], *format);
         }
-        if stop.asked() {
+        if shutdown.is_requested() {
             return Err(StopReason::Asked);
         }
-        if signals.reload() {
+        if signals.take_reload() {
             status.reloading();
             if restarts {
                 // The receiver that is away may be the thing to change, so it is not waited for.
-                stop.ask_within(RELOAD);
+                shutdown.request_within(RELOAD);
                 return Err(StopReason::Reload);
             }
             diagnostics::report(format_args!(
@@ -348,7 +353,7 @@ impl Run<'_> {
         slot: &mut Slot<'_>,
         journals: &mut Vec<Member>,
     ) -> Result<(), StopReason> {
-        self.control.status.wait();
+        self.control.status.reading_waits();
         self.tally.encoded(&mut slot.chunk);
         self.delivery.deliver(&mut slot.chunk.out, slot.position.take()).map_err(StopReason::Delivery)?;
         self.tally.progress(done);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 /// How long a manager that does not read may keep us.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way to the service manager, if there is one.
 #[derive(Debug, Default)]
@@ -32,12 +32,12 @@ impl Notifier {
         let Some(name) = set("NOTIFY_SOCKET") else { return Ok(Notifier::default()) };
         let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros);
-        Ok(Notifier { socket: Some(connected(name.as_bytes())?), watchdog })
+        Ok(Notifier { socket: Some(connect(name.as_bytes())?), watchdog })
     }
 
     /// Whether anybody listens.
     #[must_use]
-    pub fn is_heard(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.socket.is_some()
     }
 
@@ -48,7 +48,7 @@ impl Notifier {
     }
 
     /// Says one thing. What cannot be said is given up: the manager is the one who would have to hear of it.
-    pub fn tell(&self, what: &str) {
+    pub fn notify(&self, what: &str) {
         if let Some(socket) = &self.socket {
             let _ = socket.send(what.as_bytes());
         }
@@ -57,12 +57,12 @@ impl Notifier {
     /// Says that the configuration is being read anew, with the time that the protocol wants to know.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000));
+        self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000));
     }
 }
 
 /// A socket to this address: a path, or `@` and the name of an abstract socket.
-fn connected(name: &[u8]) -> io::Result<UnixDatagram> {
+fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
     let address = match name {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
         [b'/', ..] => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name))?,
@@ -70,7 +70,7 @@ fn connected(name: &[u8]) -> io::Result<UnixDatagram> {
     };
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&address)?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(SEND_TIMEOUT))?;
     Ok(socket)
 }
 
@@ -97,15 +97,15 @@ mod tests {
             ),
         ];
         for (name, listener) in listeners {
-            let notifier = Notifier { socket: Some(connected(name.as_bytes()).unwrap()), watchdog: None };
-            notifier.tell("READY=1");
+            let notifier = Notifier { socket: Some(connect(name.as_bytes()).unwrap()), watchdog: None };
+            notifier.notify("READY=1");
             assert_eq!(heard(&listener), "READY=1", "{name}");
             notifier.reloading();
             let said = heard(&listener);
             let micros = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
             assert!(micros.parse::<u64>().unwrap() > 0);
         }
-        assert!(connected(b"relative").is_err() && connected(b"/nowhere/notify").is_err());
-        Notifier::default().tell("nobody hears it");
+        assert!(connect(b"relative").is_err() && connect(b"/nowhere/notify").is_err());
+        Notifier::default().notify("nobody hears it");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::delivery::{Flow, Seen};
-use crate::pulse::{self, Pulse};
+use crate::delivery::heartbeat::{self, Heartbeat};
+use crate::delivery::{DeliveryMetrics, DeliverySnapshot};
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use kata_records::stats::Stats;
@@ -15,10 +15,10 @@ use log_clients::Counters;
 use log_clients::net::live::State;
 
 /// A loop that was not seen for so long hangs, unless it waits for others. By themselves they come around once a second.
-pub const HUNG: Duration = Duration::from_secs(60);
+pub const HUNG_AFTER: Duration = Duration::from_secs(60);
 
 /// How often the service manager is told how it goes.
-const TOLD: Duration = Duration::from_secs(1);
+const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What all threads know of the process.
 #[derive(Debug)]
@@ -26,33 +26,33 @@ pub struct Status {
     notifier: Notifier,
     /// When the process began, since 1970.
     started: Duration,
-    reading: Pulse,
+    reading: Heartbeat,
     ready: AtomicBool,
     stopping: AtomicBool,
-    told: Mutex<Told>,
+    published: Mutex<Published>,
 }
 
 /// What the runs have told, this one and those before it.
 #[derive(Debug, Default)]
-struct Told {
+struct Published {
     /// The counters of runs that are over.
     past: Stats,
-    past_flow: Seen,
+    past_delivery: DeliverySnapshot,
     past_counters: Counters,
     /// Those of this one.
     stats: Stats,
-    flow: Option<Arc<Flow>>,
+    metrics: Option<Arc<DeliveryMetrics>>,
     /// Nothing is left to read right now.
     idle: bool,
 }
 
 /// A look at the process.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub struct StatusSnapshot {
     /// The counters of all runs of the process.
     pub stats: Stats,
     /// What went to servers, or, for an output, how many records; sums of all runs, but for what waits.
-    pub flow: Seen,
+    pub delivery: DeliverySnapshot,
     /// What the client did, and its servers; empty without servers.
     pub client: State,
     /// When the process began, in seconds since 1970.
@@ -76,56 +76,56 @@ impl Status {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(notifier: Notifier) -> Status {
-        let running = pulse::uptime();
+        let running = heartbeat::uptime();
         Status {
             notifier,
             started: now().saturating_sub(running),
-            reading: Pulse::default(),
+            reading: Heartbeat::default(),
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            told: Mutex::default(),
+            published: Mutex::default(),
         }
     }
 
     /// Another run begins, after what earlier ones came to.
     pub fn begin(&self, past: &Stats) {
-        let mut told = self.told();
-        let (seen, client) = told.look();
-        told.past = past.clone();
-        told.past_flow = Seen { waiting: 0, since: None, spool: None, ..seen };
-        told.past_counters = client.counters;
-        (told.stats, told.flow, told.idle) = (Stats::default(), None, false);
+        let mut published = self.published();
+        let (delivery, client) = published.delivery();
+        published.past = past.clone();
+        published.past_delivery = DeliverySnapshot { waiting: 0, waiting_since: None, spool_bytes: None, ..delivery };
+        published.past_counters = client.counters;
+        (published.stats, published.metrics, published.idle) = (Stats::default(), None, false);
     }
 
     /// Its records go to servers, on this way.
-    pub fn goes_to(&self, flow: Arc<Flow>) {
-        self.told().flow = Some(flow);
+    pub fn watch_delivery(&self, metrics: Arc<DeliveryMetrics>) {
+        self.published().metrics = Some(metrics);
     }
 
     /// The reading loop comes around, with its input open. `may_wait`: the next read may take any time, as from a pipe.
-    pub fn pass(&self, may_wait: bool) {
+    pub fn reading_continues(&self, may_wait: bool) {
         self.reading.beat();
         if may_wait {
             self.reading.wait();
         }
         if !self.ready.load(Ordering::Acquire) {
-            self.notifier.tell("READY=1");
+            self.notifier.notify("READY=1");
             self.ready.store(true, Ordering::Release);
         }
     }
 
     /// The reading loop may have to wait for the receiver.
-    pub fn wait(&self) {
+    pub fn reading_waits(&self) {
         self.reading.wait();
     }
 
     /// What the run came to so far, how many bytes of it the receiver has, and whether there is nothing left to read right
     /// now.
     pub fn publish(&self, stats: &Stats, bytes: u64, idle: bool) {
-        let mut told = self.told();
-        told.stats.clone_from(stats);
-        told.stats.delivered(bytes);
-        told.idle = idle;
+        let mut published = self.published();
+        published.stats.clone_from(stats);
+        published.stats.delivered(bytes);
+        published.idle = idle;
     }
 
     /// The configuration is being read anew; the next [`Status::pass`] says that this is over.
@@ -137,87 +137,90 @@ impl Status {
     /// The process ends.
     pub fn stopping(&self) {
         if !self.stopping.swap(true, Ordering::AcqRel) {
-            self.notifier.tell("STOPPING=1");
+            self.notifier.notify("STOPPING=1");
         }
     }
 
     /// Whether the loops go on.
     #[must_use]
     pub fn is_alive(&self, within: Duration) -> bool {
-        let flow = self.told().flow.clone();
-        self.reading.is_alive(within) && flow.is_none_or(|flow| flow.stop().pulse().is_alive(within))
+        let metrics = self.published().metrics.clone();
+        self.reading.is_alive(within) && metrics.is_none_or(|metrics| metrics.shutdown().heartbeat().is_alive(within))
     }
 
     /// Why records do not get on; none if they do.
     #[must_use]
-    pub fn trouble(&self) -> Option<&'static str> {
+    pub fn not_ready_reason(&self) -> Option<&'static str> {
         if self.stopping.load(Ordering::Acquire) {
             return Some("it ends");
         }
         if !self.ready.load(Ordering::Acquire) {
             return Some("no input is open yet");
         }
-        let (seen, client) = self.told().look();
-        (client.failing && seen.waiting > 0).then_some("no server takes what waits")
+        let (delivery, client) = self.published().delivery();
+        (client.failing && delivery.waiting > 0).then_some("no server takes what waits")
     }
 
     /// A look at everything.
     #[must_use]
-    pub fn look(&self) -> Snapshot {
-        let told = self.told();
-        let (flow, client) = told.look();
-        let mut stats = told.past.clone();
-        stats.merge(&told.stats);
+    pub fn snapshot(&self) -> StatusSnapshot {
+        let published = self.published();
+        let (delivery, client) = published.delivery();
+        let mut stats = published.past.clone();
+        stats.merge(&published.stats);
         // A run that is over has these in its counters already.
-        stats.refused(flow.refused - told.past_flow.refused);
-        stats.overflowed(flow.overflowed - told.past_flow.overflowed);
-        let idle = told.idle;
-        drop(told);
+        stats.refused(delivery.refused - published.past_delivery.refused);
+        stats.overflowed(delivery.overflowed - published.past_delivery.overflowed);
+        let idle = published.idle;
+        drop(published);
         let wall = |millis| (self.started + Duration::from_millis(millis)).as_secs_f64();
         let latest = stats.latest().and_then(|stamp| stamp.epoch());
         let latest = latest.map(|(seconds, nanos)| seconds as f64 + f64::from(nanos) / 1e9);
         let age = latest.filter(|_| !idle).map_or(0.0, |latest| now().as_secs_f64() - latest);
-        let waiting = flow.since.map_or(0, |since| pulse::uptime_millis().saturating_sub(since));
+        let waiting = delivery.waiting_since.map_or(0, |since| heartbeat::uptime_millis().saturating_sub(since));
         let lag = age.max(Duration::from_millis(waiting).as_secs_f64());
-        let (started, delivered) = (self.started.as_secs_f64(), flow.last.map(wall));
-        Snapshot { stats, flow, client, started, delivered, latest, lag }
+        let (started, delivered) = (self.started.as_secs_f64(), delivery.last_delivery.map(wall));
+        StatusSnapshot { stats, delivery, client, started, delivered, latest, lag }
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Told {
+impl Published {
     /// What went to the receiver in all runs, and the client of this one with the counters of all.
-    fn look(&self) -> (Seen, State) {
-        let Some(flow) = &self.flow else {
-            let records = self.past_flow.records + self.stats.written();
-            return (Seen { records, ..self.past_flow }, State { counters: self.past_counters, ..State::default() });
+    fn delivery(&self) -> (DeliverySnapshot, State) {
+        let Some(metrics) = &self.metrics else {
+            let records = self.past_delivery.records + self.stats.written();
+            return (
+                DeliverySnapshot { records, ..self.past_delivery },
+                State { counters: self.past_counters, ..State::default() },
+            );
         };
-        let (seen, past) = (flow.look(), &self.past_flow);
-        let seen = Seen {
-            records: past.records + seen.records,
-            chunks: past.chunks + seen.chunks,
-            refused: past.refused + seen.refused,
-            overflowed: past.overflowed + seen.overflowed,
-            last: seen.last.or(past.last),
-            ..seen
+        let (current, past) = (metrics.snapshot(), &self.past_delivery);
+        let total = DeliverySnapshot {
+            records: past.records + current.records,
+            chunks: past.chunks + current.chunks,
+            refused: past.refused + current.refused,
+            overflowed: past.overflowed + current.overflowed,
+            last_delivery: current.last_delivery.or(past.last_delivery),
+            ..current
         };
-        let client = flow.servers().look();
+        let client = metrics.servers().look();
         let counters = self.past_counters.plus(&client.counters);
-        (seen, State { counters, ..client })
+        (total, State { counters, ..client })
     }
 }
 
 /// One line for people: what `systemctl status` shows.
-impl fmt::Display for Snapshot {
+impl fmt::Display for StatusSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} records delivered, lag {:.0} s", self.flow.records, self.lag)?;
+        write!(f, "{} records delivered, lag {:.0} s", self.delivery.records, self.lag)?;
         let up = |wanted| self.client.servers.iter().filter(move |(_, up)| *up == Some(wanted)).map(|(name, _)| name);
         if self.client.failing {
             let away: Vec<&str> = up(false).map(String::as_str).collect();
-            write!(f, "; {} records wait, and {} takes none", self.flow.waiting, away.join(", "))?;
+            write!(f, "; {} records wait, and {} takes none", self.delivery.waiting, away.join(", "))?;
         } else if let Some(name) = up(true).next() {
             write!(f, "; {name} takes them")?;
         }
@@ -229,33 +232,33 @@ impl fmt::Display for Snapshot {
 ///
 /// # Errors
 /// If the host cannot start another thread.
-pub fn tell(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::Result<()> {
-    if !status.notifier.is_heard() {
+pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::Result<()> {
+    if !status.notifier.is_connected() {
         return Ok(());
     }
     let (status, signals) = (Arc::clone(status), Arc::clone(signals));
     let watchdog = status.notifier.watchdog();
-    let pause = watchdog.map_or(TOLD, |watchdog| TOLD.min(watchdog / 4));
+    let pause = watchdog.map_or(NOTIFY_INTERVAL, |watchdog| NOTIFY_INTERVAL.min(watchdog / 4));
     let work = move || {
         let (mut said, mut begun) = (String::new(), false);
         loop {
             let ready = status.ready.load(Ordering::Acquire);
             begun |= ready;
             if begun && watchdog.is_some_and(|watchdog| status.is_alive(watchdog)) {
-                status.notifier.tell("WATCHDOG=1");
+                status.notifier.notify("WATCHDOG=1");
             }
-            let line = format!("STATUS={}", status.look());
+            let line = format!("STATUS={}", status.snapshot());
             // The manager keeps what it was told, and wakes up for each message.
             if line != said && ready {
-                status.notifier.tell(&line);
+                status.notifier.notify(&line);
                 said = line;
             }
             // The end is told sooner than the next line would be.
-            let until = pulse::uptime() + pause;
-            while !signals.ending() && pulse::uptime() < until {
+            let until = heartbeat::uptime() + pause;
+            while !signals.is_ending() && heartbeat::uptime() < until {
                 std::thread::sleep(pause.min(Duration::from_millis(100)));
             }
-            if signals.ending() {
+            if signals.is_ending() {
                 status.stopping();
                 std::thread::sleep(pause);
             }
@@ -273,35 +276,38 @@ fn now() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stop::Stop;
+    use crate::delivery::shutdown::ShutdownSignal;
     use log_clients::{Client, Observer, Receiver, forward, net};
 
-    fn flow() -> Arc<Flow> {
+    fn metrics() -> Arc<DeliveryMetrics> {
         let servers = vec!["forward://127.0.0.1:1".parse().unwrap()];
         let net = net::Settings { servers, ..net::Settings::default() };
         let settings = forward::Settings { net, ..forward::Settings::default() };
-        Flow::new(&Client::new(Receiver::Forward(settings), Observer::default()).unwrap(), Arc::new(Stop::default()))
+        DeliveryMetrics::new(
+            &Client::new(Receiver::Forward(settings), Observer::default()).unwrap(),
+            Arc::new(ShutdownSignal::default()),
+        )
     }
 
     #[test]
     fn a_hung_thread_is_noticed_whichever_it_is() {
-        let (status, flow) = (Status::default(), flow());
+        let (status, metrics) = (Status::default(), metrics());
         let (now, soon) = (Duration::ZERO, Duration::from_secs(3600));
         let later = || std::thread::sleep(Duration::from_millis(3));
-        status.goes_to(Arc::clone(&flow));
+        status.watch_delivery(Arc::clone(&metrics));
         assert!(status.is_alive(now), "nothing has begun");
-        status.pass(false);
+        status.reading_continues(false);
         later();
         assert!(status.is_alive(soon) && !status.is_alive(now), "the reading hangs");
-        status.wait();
+        status.reading_waits();
         assert!(status.is_alive(now), "it waits");
-        flow.stop().pulse().beat();
+        metrics.shutdown().heartbeat().beat();
         later();
         assert!(!status.is_alive(now), "the delivery hangs");
         assert!(status.is_alive(soon));
-        flow.stop().pulse().wait();
+        metrics.shutdown().heartbeat().wait();
         assert!(status.is_alive(now), "nothing is to be delivered");
-        status.pass(true);
+        status.reading_continues(true);
         later();
         assert!(status.is_alive(now), "a pipe may say nothing for as long as it wants");
     }
@@ -309,24 +315,24 @@ mod tests {
     #[test]
     fn runs_add_up() {
         let status = Status::default();
-        assert_eq!(status.trouble(), Some("no input is open yet"));
+        assert_eq!(status.not_ready_reason(), Some("no input is open yet"));
         let mut stats = Stats::default();
         stats.wrote(None);
-        status.pass(false);
+        status.reading_continues(false);
         status.publish(&stats, 10, true);
-        assert_eq!(status.look().to_string(), "1 records delivered, lag 0 s");
+        assert_eq!(status.snapshot().to_string(), "1 records delivered, lag 0 s");
         let mut past = stats.clone();
         past.delivered(10);
         status.begin(&past);
         status.publish(&stats, 5, true);
-        let look = status.look();
-        assert_eq!((look.flow.records, look.stats.written()), (2, 2));
+        let look = status.snapshot();
+        assert_eq!((look.delivery.records, look.stats.written()), (2, 2));
         assert!(look.stats.totals().contains(&("bytes_out", 15)));
-        assert_eq!((look.lag, status.trouble()), (0.0, None));
+        assert_eq!((look.lag, status.not_ready_reason()), (0.0, None));
         status.reloading();
-        assert!(status.trouble().is_some());
-        status.pass(false);
+        assert!(status.not_ready_reason().is_some());
+        status.reading_continues(false);
         status.stopping();
-        assert_eq!(status.trouble(), Some("it ends"));
+        assert_eq!(status.not_ready_reason(), Some("it ends"));
     }
 }

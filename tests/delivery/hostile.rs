@@ -9,7 +9,7 @@ use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
 use katalog::delivery::checkpoint::Checkpoint;
-use katalog::delivery::{Flow, Forwarding, Queue};
+use katalog::delivery::{DeliveryMetrics, ServerDelivery, ServerDeliveryConfig};
 use katalog::diagnostics::StatsFormat;
 use katalog::exit::Exit;
 use katalog::service::signals::Signals;
@@ -209,15 +209,15 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
     (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);
     let client = Client::new(Receiver::Forward(settings), Observer::default()).unwrap();
-    let forwarding = Forwarding {
-        flow: Flow::new(&client, Arc::default()),
+    let server_config = ServerDeliveryConfig {
+        metrics: DeliveryMetrics::new(&client, Arc::default()),
         client,
         limits: config.limits,
         refused: config.refused.clone(),
         spool: None,
-        stop: Arc::default(),
+        shutdown: Arc::default(),
     };
-    let delivery = Box::new(Queue::start(forwarding, Checkpoint::forgetful()).unwrap());
+    let delivery = Box::new(ServerDelivery::start(server_config, Checkpoint::forgetful()).unwrap());
     let groups = source::group_inputs(&[Input::File(log)], &config.journal, false);
     let outcome = katalog::run::run(
         &katalog::run::Plan::new(&config, &rules, &groups),

@@ -10,24 +10,24 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::service::metrics;
-use crate::service::status::{HUNG, Status};
+use crate::service::prometheus;
+use crate::service::status::{HUNG_AFTER, Status};
 
 /// How many connections there may be.
-const MOST: usize = 32;
+const MAX_CONNECTIONS: usize = 32;
 
 /// How long a connection may take, from the first byte to the last.
-const TIME: Duration = Duration::from_secs(5);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest request, and how many headers it may have.
-const LONGEST: usize = 8 << 10;
-const HEADERS: usize = 64;
+const MAX_REQUEST: usize = 8 << 10;
+const MAX_HEADERS: usize = 64;
 
 /// How many more reads there are, of 2 KiB at most, for who still sends when the answer is out.
-const LINGER: usize = 64;
+const MAX_LINGER_READS: usize = 64;
 
 /// One pause where the system has no room for another connection, so that it is not asked without end.
-const REST: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Begins to answer, and says where: with port 0 the system chooses one.
 ///
@@ -42,43 +42,50 @@ pub fn listen(address: SocketAddr, status: Arc<Status>) -> io::Result<SocketAddr
 }
 
 /// A connection: what it has asked so far, and then what is left of the answer.
-struct Peer {
+struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
-    answer: Option<Vec<u8>>,
-    linger: usize,
-    until: Instant,
+    response: Option<Vec<u8>>,
+    linger_reads: usize,
+    deadline: Instant,
 }
 
 fn serve(listener: &TcpListener, status: &Status) {
-    let mut peers: Vec<Peer> = Vec::new();
+    let mut connections: Vec<Connection> = Vec::new();
     loop {
         let mut waits = vec![PollFd::new(listener, PollFlags::IN)];
-        waits.extend(peers.iter().map(|peer| PollFd::new(&peer.stream, peer.wants())));
-        let until = peers.iter().map(|peer| peer.until).min();
-        let time = until.map(|until| until.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+        waits.extend(connections.iter().map(|connection| PollFd::new(&connection.stream, connection.poll_flags())));
+        let deadline = connections.iter().map(|connection| connection.deadline).min();
+        let time =
+            deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let time = time.map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() });
         // Whether it was a connection, the end of the time or a signal: all are looked at.
         let _ = poll(&mut waits, time.as_ref());
         drop(waits);
-        peers.retain_mut(|peer| peer.go_on(status));
-        for _ in 0..MOST {
+        connections.retain_mut(|connection| connection.advance(status));
+        for _ in 0..MAX_CONNECTIONS {
             match listener.accept() {
                 Ok((stream, _)) if stream.set_nonblocking(true).is_ok() => {
-                    if peers.len() == MOST {
-                        peers.remove(0);
+                    if connections.len() == MAX_CONNECTIONS {
+                        connections.remove(0);
                     }
-                    let until = Instant::now() + TIME;
-                    let mut peer = Peer { stream, request: Vec::new(), answer: None, linger: LINGER, until };
-                    if peer.go_on(status) {
-                        peers.push(peer);
+                    let deadline = Instant::now() + CONNECTION_TIMEOUT;
+                    let mut connection = Connection {
+                        stream,
+                        request: Vec::new(),
+                        response: None,
+                        linger_reads: MAX_LINGER_READS,
+                        deadline,
+                    };
+                    if connection.advance(status) {
+                        connections.push(connection);
                     }
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
-                    std::thread::sleep(REST);
+                    std::thread::sleep(ACCEPT_PAUSE);
                     break;
                 }
             }
@@ -86,19 +93,19 @@ fn serve(listener: &TcpListener, status: &Status) {
     }
 }
 
-impl Peer {
-    fn wants(&self) -> PollFlags {
-        if self.answer.as_ref().is_some_and(|answer| !answer.is_empty()) { PollFlags::OUT } else { PollFlags::IN }
+impl Connection {
+    fn poll_flags(&self) -> PollFlags {
+        if self.response.as_ref().is_some_and(|response| !response.is_empty()) { PollFlags::OUT } else { PollFlags::IN }
     }
 
     /// Does what can be done without waiting. False if it is over.
-    fn go_on(&mut self, status: &Status) -> bool {
-        Instant::now() < self.until && self.try_to_go_on(status).unwrap_or(false)
+    fn advance(&mut self, status: &Status) -> bool {
+        Instant::now() < self.deadline && self.try_advance(status).unwrap_or(false)
     }
 
-    fn try_to_go_on(&mut self, status: &Status) -> io::Result<bool> {
+    fn try_advance(&mut self, status: &Status) -> io::Result<bool> {
         let mut buffer = [0; 2048];
-        while self.answer.is_none() {
+        while self.response.is_none() {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Ok(false),
                 Ok(length) => self.request.extend(buffer.iter().take(length)),
@@ -106,24 +113,24 @@ impl Peer {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            self.answer = answer(&self.request, status);
+            self.response = respond(&self.request, status);
         }
-        while let Some(answer) = self.answer.as_mut().filter(|answer| !answer.is_empty()) {
+        while let Some(response) = self.response.as_mut().filter(|response| !response.is_empty()) {
             #[expect(clippy::disallowed_methods, reason = "the rest is written when there is room for it")]
-            match self.stream.write(answer) {
+            match self.stream.write(response) {
                 Ok(0) => return Ok(false),
-                Ok(length) => drop(answer.drain(..length)),
+                Ok(length) => drop(response.drain(..length)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if self.answer.as_ref().is_some_and(Vec::is_empty) {
+            if self.response.as_ref().is_some_and(Vec::is_empty) {
                 self.stream.shutdown(std::net::Shutdown::Write)?;
             }
         }
         // To close on what was not read would take the answer away from who still sends.
-        while self.linger > 0 {
-            self.linger -= 1;
+        while self.linger_reads > 0 {
+            self.linger_reads -= 1;
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
@@ -137,13 +144,13 @@ impl Peer {
 }
 
 /// The answer to what has come so far; none if that is not the whole request.
-fn answer(bytes: &[u8], status: &Status) -> Option<Vec<u8>> {
+fn respond(bytes: &[u8], status: &Status) -> Option<Vec<u8>> {
     let plain = "text/plain; charset=utf-8";
     let long = || response("431 Request Header Fields Too Large", plain, "the request is too long\n", true);
-    if bytes.len() > LONGEST {
+    if bytes.len() > MAX_REQUEST {
         return Some(long());
     }
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let (method, path) = match request.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => (request.method.unwrap_or_default(), request.path.unwrap_or_default()),
@@ -157,10 +164,10 @@ fn answer(bytes: &[u8], status: &Status) -> Option<Vec<u8>> {
         _ => return Some(response("405 Method Not Allowed\r\nAllow: GET, HEAD", plain, "only GET and HEAD\n", true)),
     };
     let (code, kind, text) = match path.split('?').next().unwrap_or_default() {
-        "/metrics" => ("200 OK", metrics::CONTENT_TYPE, metrics::page(&status.look())),
-        "/healthz" if status.is_alive(HUNG) => ("200 OK", plain, "it goes on\n".to_owned()),
+        "/metrics" => ("200 OK", prometheus::CONTENT_TYPE, prometheus::page(&status.snapshot())),
+        "/healthz" if status.is_alive(HUNG_AFTER) => ("200 OK", plain, "it goes on\n".to_owned()),
         "/healthz" => ("503 Service Unavailable", plain, "a thread hangs\n".to_owned()),
-        "/readyz" => match status.trouble() {
+        "/readyz" => match status.not_ready_reason() {
             None => ("200 OK", plain, "ready\n".to_owned()),
             Some(trouble) => ("503 Service Unavailable", plain, format!("{trouble}\n")),
         },
@@ -187,7 +194,7 @@ mod tests {
     use super::*;
 
     fn answered(request: &[u8]) -> Option<String> {
-        answer(request, &Status::default()).map(|answer| String::from_utf8(answer).unwrap())
+        respond(request, &Status::default()).map(|response| String::from_utf8(response).unwrap())
     }
 
     #[test]
@@ -206,7 +213,7 @@ mod tests {
             let text = answered(request.as_bytes()).unwrap();
             assert!(text.starts_with(begins) && text.ends_with(ends), "{request:?}: {text}");
         }
-        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(HEADERS + 1));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADERS + 1));
         assert!(answered(many.as_bytes()).unwrap().starts_with("HTTP/1.1 431 "));
     }
 
@@ -214,8 +221,8 @@ mod tests {
     fn a_request_is_waited_for_as_long_as_it_may_be() {
         assert_eq!(answered(b"GET /metr"), None);
         assert_eq!(answered(b""), None);
-        let long = [b"GET /".as_slice(), &[b'a'; LONGEST]].concat();
+        let long = [b"GET /".as_slice(), &[b'a'; MAX_REQUEST]].concat();
         assert!(answered(&long).unwrap().starts_with("HTTP/1.1 431 "));
-        assert_eq!(answered(&long[..LONGEST]), None);
+        assert_eq!(answered(&long[..MAX_REQUEST]), None);
     }
 }

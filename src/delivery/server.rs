@@ -16,31 +16,31 @@ use std::time::{Duration, Instant};
 use log_clients::{Chunk, Client, NetError};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::flow::{self, Flow};
+use super::heartbeat::uptime_millis;
+use super::metrics::{self, DeliveryMetrics};
 use super::refused::RefusedFile;
+use super::shutdown::ShutdownSignal;
 use super::spool::{Spool, SpoolFile};
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
-use crate::pulse::uptime_millis;
 use crate::source::position::Position;
-use crate::stop::Stop;
 use kata_records::encode::event::{Events, of_tag};
 use kata_records::encode::{Encoded, event};
 
 /// How many batches may wait between the two threads.
-const WAITING: usize = 2;
+const MAX_QUEUED_BATCHES: usize = 2;
 
 /// Buffers for so many tags are kept from one window to the next.
-const TAGS: usize = 64;
+const MAX_KEPT_TAGS: usize = 64;
 
 /// Above this the buffers of a batch are given back.
-const KEPT: usize = 4 << 20;
+const MAX_KEPT_BYTES: usize = 4 << 20;
 
 /// What a delivery to servers needs.
 #[derive(Debug)]
-pub struct Forwarding {
+pub struct ServerDeliveryConfig {
     /// The servers.
     pub client: Client,
     /// How much goes out at once.
@@ -50,9 +50,9 @@ pub struct Forwarding {
     /// The buffer on disk, for an input that cannot be read twice.
     pub spool: Option<Spool>,
     /// When to end.
-    pub stop: Arc<Stop>,
+    pub shutdown: Arc<ShutdownSignal>,
     /// Where others watch it.
-    pub flow: Arc<Flow>,
+    pub metrics: Arc<DeliveryMetrics>,
 }
 
 /// What goes from the one thread to the other.
@@ -67,93 +67,93 @@ enum Message {
 
 /// The pipeline's end.
 #[derive(Debug)]
-pub struct Queue {
-    batches: Option<Lane>,
+pub struct ServerDelivery {
+    queue: Option<Queue>,
     /// Buffers that can be used again.
     spare: Receiver<Encoded>,
     spool: Option<Spool>,
     bytes: Arc<AtomicU64>,
-    flow: Arc<Flow>,
+    metrics: Arc<DeliveryMetrics>,
     thread: JoinHandle<Delivered>,
 }
 
 /// A lane with a limit, or, where a spool has the limit, one without.
 #[derive(Debug)]
-enum Lane {
-    Short(SyncSender<Message>),
-    Long(Sender<Message>),
+enum Queue {
+    Bounded(SyncSender<Message>),
+    Unbounded(Sender<Message>),
 }
 
-impl Lane {
+impl Queue {
     /// `false` if there is nobody at the other end.
     fn send(&self, message: Message) -> bool {
         match self {
-            Lane::Short(lane) => lane.send(message).is_ok(),
-            Lane::Long(lane) => lane.send(message).is_ok(),
+            Queue::Bounded(queue) => queue.send(message).is_ok(),
+            Queue::Unbounded(queue) => queue.send(message).is_ok(),
         }
     }
 }
 
-impl Queue {
+impl ServerDelivery {
     /// Starts the thread.
     ///
     /// # Errors
     /// If the host cannot start another thread.
-    pub fn start(forwarding: Forwarding, checkpoint: Checkpoint) -> std::io::Result<Queue> {
-        let Forwarding { client, limits, refused, mut spool, stop, flow } = forwarding;
-        let (lane, messages) = if spool.is_some() {
+    pub fn start(config: ServerDeliveryConfig, checkpoint: Checkpoint) -> std::io::Result<ServerDelivery> {
+        let ServerDeliveryConfig { client, limits, refused, mut spool, shutdown, metrics } = config;
+        let (queue, messages) = if spool.is_some() {
             let (sender, receiver) = channel();
-            (Lane::Long(sender), receiver)
+            (Queue::Unbounded(sender), receiver)
         } else {
-            let (sender, receiver) = sync_channel(WAITING);
-            (Lane::Short(sender), receiver)
+            let (sender, receiver) = sync_channel(MAX_QUEUED_BATCHES);
+            (Queue::Bounded(sender), receiver)
         };
         if let Some(spool) = &spool {
-            flow.spooled(spool.used());
+            metrics.set_spool(spool.used());
         }
         // What an earlier run has left comes first. Nobody has to be at the other end yet.
         for left in spool.as_mut().map(Spool::take_leftovers).unwrap_or_default() {
-            lane.send(Message::OnDisk(left));
+            queue.send(Message::OnDisk(left));
         }
-        let (used, spare) = channel();
+        let (returned, spare) = channel();
         let bytes = Arc::new(AtomicU64::new(0));
-        let sender = Gatherer {
+        let sender = BatchSender {
             messages,
-            used,
+            spare: returned,
             client,
             limits,
             saver: CheckpointSaver::new(checkpoint),
-            aside: RefusedFile::new(refused),
-            stop,
-            events: Vec::new(),
+            refused_file: RefusedFile::new(refused),
+            shutdown,
+            batch: Vec::new(),
             size: 0,
             since: None,
             position: None,
-            spooled: Vec::new(),
+            spool_files: Vec::new(),
             bytes: Arc::clone(&bytes),
-            flow: Arc::clone(&flow),
+            metrics: Arc::clone(&metrics),
             refused: 0,
             undelivered: 0,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
-        Ok(Queue { batches: Some(lane), spare, spool, bytes, flow, thread })
+        Ok(ServerDelivery { queue: Some(queue), spare, spool, bytes, metrics, thread })
     }
 }
 
-impl Delivery for Queue {
+impl Delivery for ServerDelivery {
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
-        let lane = self.batches.as_ref().ok_or(DeliveryEnd::Closed)?;
+        let queue = self.queue.as_ref().ok_or(DeliveryEnd::Closed)?;
         // How it ended shows when it is finished.
         let sent = |sent: bool| if sent { Ok(()) } else { Err(DeliveryEnd::Closed) };
         match &mut self.spool {
             Some(_) if out.is_empty() => Ok(()),
             Some(spool) => match spool.add(out, || self.thread.is_finished()) {
                 Ok(Some(spooled)) => {
-                    self.flow.take(spooled.records());
-                    sent(lane.send(Message::OnDisk(spooled)))
+                    self.metrics.begin_waiting(spooled.records());
+                    sent(queue.send(Message::OnDisk(spooled)))
                 }
                 Ok(None) => {
-                    self.flow.overflow(spool.overflowed());
+                    self.metrics.set_overflowed(spool.overflowed());
                     Ok(())
                 }
                 Err(error) => {
@@ -164,15 +164,15 @@ impl Delivery for Queue {
             None if out.is_empty() && position.is_none() => Ok(()),
             None => {
                 let spare = self.spare.try_recv().unwrap_or_default();
-                self.flow.take(flow::records(out));
-                sent(lane.send(Message::Batch(std::mem::replace(out, spare), position)))
+                self.metrics.begin_waiting(metrics::record_count(out));
+                sent(queue.send(Message::Batch(std::mem::replace(out, spare), position)))
             }
         }
     }
 
     fn flush(&mut self) {
-        if let Some(lane) = &self.batches {
-            lane.send(Message::Flush);
+        if let Some(queue) = &self.queue {
+            queue.send(Message::Flush);
         }
     }
 
@@ -181,7 +181,7 @@ impl Delivery for Queue {
     }
 
     fn finish(mut self: Box<Self>) -> Delivered {
-        self.batches = None;
+        self.queue = None;
         let overflowed = self.spool.as_ref().map_or(0, Spool::overflowed);
         match self.thread.join() {
             Ok(delivered) => Delivered { overflowed, ..delivered },
@@ -191,43 +191,43 @@ impl Delivery for Queue {
 }
 
 /// The receiver's end.
-struct Gatherer {
+struct BatchSender {
     messages: Receiver<Message>,
-    used: Sender<Encoded>,
+    spare: Sender<Encoded>,
     client: Client,
     limits: BatchLimits,
     saver: CheckpointSaver,
-    aside: RefusedFile,
-    stop: Arc<Stop>,
+    refused_file: RefusedFile,
+    shutdown: Arc<ShutdownSignal>,
     /// The window: its records by tag, their bytes, when the first came, and how far the input is read with the last.
-    events: Vec<Events>,
+    batch: Vec<Events>,
     size: usize,
     since: Option<Instant>,
     position: Option<Position>,
     /// What of it is also on disk.
-    spooled: Vec<SpoolFile>,
+    spool_files: Vec<SpoolFile>,
     bytes: Arc<AtomicU64>,
-    flow: Arc<Flow>,
+    metrics: Arc<DeliveryMetrics>,
     refused: u64,
     /// Records of a chunk that could not be delivered.
     undelivered: usize,
 }
 
-impl Gatherer {
+impl BatchSender {
     fn run(mut self) -> Delivered {
         let end = loop {
-            self.stop.pulse().wait();
-            let message = match self.wait() {
-                Some(wait) => self.messages.recv_timeout(wait),
+            self.shutdown.heartbeat().wait();
+            let message = match self.timeout() {
+                Some(timeout) => self.messages.recv_timeout(timeout),
                 None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            self.stop.pulse().beat();
+            self.shutdown.heartbeat().beat();
             let done = match message {
-                Ok(Message::Batch(out, position)) => self.take(out, position),
-                Ok(Message::OnDisk(spooled)) => self.fetch(spooled),
+                Ok(Message::Batch(out, position)) => self.add(out, position),
+                Ok(Message::OnDisk(spooled)) => self.add_from_disk(spooled),
                 Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
                 Err(RecvTimeoutError::Disconnected) => {
-                    break self.send().and_then(|()| self.client.finish(&*self.stop)).err();
+                    break self.send().and_then(|()| self.client.finish(&*self.shutdown)).err();
                 }
             };
             if let Err(error) = done {
@@ -235,22 +235,22 @@ impl Gatherer {
             }
         };
         let failed = self.saver.save();
-        let end = end.map(|error| self.ended(&error)).or(failed).map(DeliveryEnd::Failed);
-        let Gatherer { saver, bytes, refused, .. } = self;
+        let end = end.map(|error| self.report_end(&error)).or(failed).map(DeliveryEnd::Failed);
+        let BatchSender { saver, bytes, refused, .. } = self;
         let bytes = bytes.load(Ordering::Relaxed);
         Delivered { refused, end, ..Delivered::new(saver.checkpoint, bytes) }
     }
 
     /// How long the window may still wait, or, if there is nothing in it, the client to look after what it has sent; none if
     /// there is no need to.
-    fn wait(&self) -> Option<Duration> {
+    fn timeout(&self) -> Option<Duration> {
         let age = if self.size > 0 { self.limits.age } else { IDLE_SAVE_INTERVAL };
         let quiet = self.client.is_in_doubt().then_some(IDLE_SAVE_INTERVAL);
         self.since.map(|since| age.saturating_sub(since.elapsed())).or(quiet)
     }
 
     /// Adds to the window what came of a batch. What makes it larger than a window is to be goes with the next one.
-    fn take(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), NetError> {
+    fn add(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), NetError> {
         let length = out.len();
         if self.size > 0 && self.size + length > self.limits.size {
             self.send()?;
@@ -261,61 +261,61 @@ impl Gatherer {
                 self.since = None;
             }
             for events in out.events.iter().filter(|events| !events.is_empty()) {
-                of_tag(&mut self.events, &events.tag).append(events);
+                of_tag(&mut self.batch, &events.tag).append(events);
             }
             self.size += length;
         }
-        out.clear(KEPT);
+        out.clear(MAX_KEPT_BYTES);
         // The other end may be gone already.
-        let _ = self.used.send(out);
+        let _ = self.spare.send(out);
         if let Some(position) = position {
-            self.position = Some(joined(self.position.take(), position));
+            self.position = Some(merge_positions(self.position.take(), position));
         }
         self.since.get_or_insert_with(Instant::now);
         if self.size >= self.limits.size { self.send() } else { Ok(()) }
     }
 
-    fn fetch(&mut self, spooled: SpoolFile) -> Result<(), NetError> {
+    fn add_from_disk(&mut self, spooled: SpoolFile) -> Result<(), NetError> {
         let out = spooled.read();
-        self.flow.take(flow::records(&out).saturating_sub(spooled.records()));
+        self.metrics.begin_waiting(metrics::record_count(&out).saturating_sub(spooled.records()));
         if self.size > 0 && self.size + out.len() > self.limits.size {
             self.send()?;
         }
-        self.spooled.push(spooled);
-        self.take(out, None)
+        self.spool_files.push(spooled);
+        self.add(out, None)
     }
 
     /// Delivers the window, and moves on.
     fn send(&mut self) -> Result<(), NetError> {
         let began = uptime_millis();
-        let mut window = std::mem::take(&mut self.events);
-        let records = window.iter().map(|events| events.ends.len() as u64).sum();
-        let sent = window.iter_mut().try_for_each(|events| self.send_tag(events));
-        self.events = window;
+        let mut batch = std::mem::take(&mut self.batch);
+        let records = batch.iter().map(|events| events.ends.len() as u64).sum();
+        let sent = batch.iter_mut().try_for_each(|events| self.send_tag(events));
+        self.batch = batch;
         sent?;
-        self.client.settle(&*self.stop)?;
-        self.flow.give(records, began);
+        self.client.settle(&*self.shutdown)?;
+        self.metrics.end_waiting(records, began);
         // Whoever may write to the journal may make up identifiers, and with them tags.
-        self.events.truncate(TAGS);
+        self.batch.truncate(MAX_KEPT_TAGS);
         (self.size, self.since) = (0, None);
         if let Some(position) = self.position.take() {
             self.saver.checkpoint.advance(position);
             self.saver.save();
         }
-        self.spooled.drain(..).for_each(SpoolFile::delete);
+        self.spool_files.drain(..).for_each(SpoolFile::delete);
         Ok(())
     }
 
     /// Delivers the records of a tag, which are gone from the window then.
     fn send_tag(&mut self, events: &mut Events) -> Result<(), NetError> {
-        let mut chunks = chunks(events, event::LARGEST);
+        let mut chunks = split_into_chunks(events, event::LARGEST);
         for (index, chunk) in chunks.iter().enumerate() {
-            let refused = self.client.deliver(chunk, &*self.stop).inspect_err(|_| {
+            let refused = self.client.deliver(chunk, &*self.shutdown).inspect_err(|_| {
                 self.undelivered += chunks.iter().skip(index).map(Chunk::len).sum::<usize>();
             })?;
-            self.flow.chunk(chunk.len() as u64, refused.len() as u64);
+            self.metrics.count_chunk(chunk.len() as u64, refused.len() as u64);
             for refused in refused {
-                let kept = self.aside.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
+                let kept = self.refused_file.add(&refused.tag, &refused.entry, &refused.server, &refused.reason);
                 let kept = kept.unwrap_or_else(|error| format!("it cannot be set aside and is lost: {error}"));
                 let (server, reason) = (&refused.server, &refused.reason);
                 diagnostics::report(format_args!("{server} takes no record like this one: {reason}; {kept}"));
@@ -327,14 +327,14 @@ impl Gatherer {
             // The buffers are those of the window, for the next one.
             (events.bytes, events.ends) = (std::mem::take(&mut chunk.entries), std::mem::take(&mut chunk.ends));
         }
-        events.clear(KEPT);
+        events.clear(MAX_KEPT_BYTES);
         Ok(())
     }
 
     /// Says what becomes of that which was not delivered. Gives the way to end.
-    fn ended(&mut self, error: &NetError) -> Exit {
-        let mut records = self.undelivered + self.events.iter().map(|events| events.ends.len()).sum::<usize>();
-        let (mut again, mut on_disk) = (self.position.is_some(), !self.spooled.is_empty());
+    fn report_end(&mut self, error: &NetError) -> Exit {
+        let mut records = self.undelivered + self.batch.iter().map(|events| events.ends.len()).sum::<usize>();
+        let (mut again, mut on_disk) = (self.position.is_some(), !self.spool_files.is_empty());
         loop {
             match self.messages.try_recv() {
                 Ok(Message::Batch(out, position)) => {
@@ -365,7 +365,7 @@ impl Gatherer {
 }
 
 /// A position and what came after it: of a journal the last one counts, of files each one's last.
-fn joined(before: Option<Position>, next: Position) -> Position {
+fn merge_positions(before: Option<Position>, next: Position) -> Position {
     match (before, next) {
         (Some(Position::Files(mut before)), Position::Files(next)) => {
             let read: HashSet<&str> = next.iter().map(|file| file.origin.as_str()).collect();
@@ -378,13 +378,13 @@ fn joined(before: Option<Position>, next: Position) -> Position {
 }
 
 /// The chunks of a tag: one, unless it has more bytes than receivers take. The events are gone from where they were.
-fn chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
+fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
     let (bytes, ends) = (std::mem::take(&mut events.bytes), std::mem::take(&mut events.ends));
     if ends.is_empty() {
         return Vec::new();
     }
     if bytes.len() <= largest {
-        return vec![chunk(&events.tag, bytes, ends)];
+        return vec![new_chunk(&events.tag, bytes, ends)];
     }
     let mut chunks = Vec::new();
     let (mut rest, mut start) = (ends.as_slice(), 0);
@@ -394,14 +394,14 @@ fn chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
         let (own, behind) = rest.split_at(count);
         let end = own.last().copied().unwrap_or(start);
         let own = own.iter().map(|end| end - start).collect();
-        chunks.push(chunk(&events.tag, bytes.get(start..end).unwrap_or_default().to_vec(), own));
+        chunks.push(new_chunk(&events.tag, bytes.get(start..end).unwrap_or_default().to_vec(), own));
         (rest, start) = (behind, end);
     }
     chunks
 }
 
 /// A chunk, with the id that its content gives it.
-fn chunk(tag: &[u8], entries: Vec<u8>, ends: Vec<usize>) -> Chunk {
+fn new_chunk(tag: &[u8], entries: Vec<u8>, ends: Vec<usize>) -> Chunk {
     let mut hash = SipHasher13::new();
     hash.write(tag);
     hash.write(&[0]);
@@ -423,7 +423,7 @@ mod tests {
         }
         let of = |largest| {
             let mut events = events.clone();
-            let chunks = chunks(&mut events, largest);
+            let chunks = split_into_chunks(&mut events, largest);
             assert!(events.is_empty() && events.bytes.is_empty());
             chunks
         };
@@ -436,6 +436,6 @@ mod tests {
         assert_eq!(parts[0].ends, [3, 6, 11]);
         assert_eq!(of(11), parts, "the same content has the same ids");
         assert!(parts.iter().all(|part| part.id != whole[0].id));
-        assert!(chunks(&mut Events::default(), 11).is_empty());
+        assert!(split_into_chunks(&mut Events::default(), 11).is_empty());
     }
 }

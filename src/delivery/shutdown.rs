@@ -6,55 +6,55 @@ use std::time::{Duration, Instant};
 
 use log_clients::Shutdown;
 
-use crate::pulse::Pulse;
+use super::heartbeat::Heartbeat;
 
 /// How long deliveries may go on once the end is asked for. A supervisor that kills after ten seconds leaves this much.
 pub const GRACE: Duration = Duration::from_secs(8);
 
 /// Whether a run is to end, and until when it may still deliver what is in hand.
 #[derive(Debug, Default)]
-pub struct Stop {
-    asked: AtomicBool,
+pub struct ShutdownSignal {
+    requested: AtomicBool,
     deadline: OnceLock<Instant>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
-impl Stop {
+impl ShutdownSignal {
     /// Asks for the end. What is in hand may be delivered for [`GRACE`] from the first time on.
-    pub fn ask(&self) {
-        self.ask_within(GRACE);
+    pub fn request(&self) {
+        self.request_within(GRACE);
     }
 
     /// Asks for the end, with another time for what is in hand.
-    pub fn ask_within(&self, grace: Duration) {
+    pub fn request_within(&self, grace: Duration) {
         self.deadline.get_or_init(|| Instant::now() + grace);
-        self.asked.store(true, Ordering::Release);
+        self.requested.store(true, Ordering::Release);
     }
 
     /// Whether the end was asked for: nothing more is to be read.
     #[must_use]
-    pub fn asked(&self) -> bool {
-        self.asked.load(Ordering::Acquire)
+    pub fn is_requested(&self) -> bool {
+        self.requested.load(Ordering::Acquire)
     }
 
     /// The pulse of who delivers.
     #[must_use]
-    pub fn pulse(&self) -> &Pulse {
-        &self.pulse
+    pub fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
     }
 
     /// Whether the time for what is in hand is over.
     #[must_use]
-    pub fn over(&self) -> bool {
+    pub fn is_expired(&self) -> bool {
         self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 
-impl Shutdown for Stop {
+impl Shutdown for ShutdownSignal {
     /// Returns the end for deliveries, and counts as the pulse of who delivers.
     fn deadline(&self) -> Option<Instant> {
-        self.pulse.beat();
-        if self.asked() { self.deadline.get().copied() } else { None }
+        self.heartbeat.beat();
+        if self.is_requested() { self.deadline.get().copied() } else { None }
     }
 }
 
@@ -64,10 +64,10 @@ mod tests {
 
     #[test]
     fn the_first_one_to_ask_sets_the_deadline() {
-        let stop = Stop::default();
-        assert!(!stop.asked() && stop.deadline().is_none() && !stop.over());
-        stop.ask_within(Duration::ZERO);
-        stop.ask();
-        assert!(stop.asked() && stop.over());
+        let stop = ShutdownSignal::default();
+        assert!(!stop.is_requested() && stop.deadline().is_none() && !stop.is_expired());
+        stop.request_within(Duration::ZERO);
+        stop.request();
+        assert!(stop.is_requested() && stop.is_expired());
     }
 }

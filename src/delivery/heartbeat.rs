@@ -19,19 +19,19 @@ pub fn uptime_millis() -> u64 {
 
 /// The pulse of one loop. To touch it costs two stores, so a loop does it each time around.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     last: AtomicU64,
     waits: AtomicBool,
 }
 
-impl Default for Pulse {
+impl Default for Heartbeat {
     /// Of a loop that has not begun, which nobody misses.
-    fn default() -> Pulse {
-        Pulse { last: AtomicU64::new(0), waits: AtomicBool::new(true) }
+    fn default() -> Heartbeat {
+        Heartbeat { last: AtomicU64::new(0), waits: AtomicBool::new(true) }
     }
 }
 
-impl Pulse {
+impl Heartbeat {
     /// The loop goes on, and will be here again soon.
     pub fn beat(&self) {
         self.last.store(uptime_millis(), Ordering::Relaxed);
@@ -61,16 +61,16 @@ mod tests {
 
     #[test]
     fn only_a_loop_that_neither_goes_on_nor_waits_is_hung() {
-        let (pulse, limit) = (Pulse::default(), Duration::from_secs(5));
-        assert!(pulse.is_alive_at(1_000_000, limit), "it has not begun");
-        pulse.beat();
-        let now = pulse.last.load(Ordering::Relaxed);
-        assert!(pulse.is_alive_at(now + 5_000, limit));
-        assert!(!pulse.is_alive_at(now + 5_001, limit));
-        pulse.wait();
-        assert!(pulse.is_alive_at(now + 1_000_000, limit), "it waits for somebody else");
-        pulse.beat();
-        let now = pulse.last.load(Ordering::Relaxed);
-        assert!(!pulse.is_alive_at(now + 5_001, limit));
+        let (heartbeat, limit) = (Heartbeat::default(), Duration::from_secs(5));
+        assert!(heartbeat.is_alive_at(1_000_000, limit), "it has not begun");
+        heartbeat.beat();
+        let now = heartbeat.last.load(Ordering::Relaxed);
+        assert!(heartbeat.is_alive_at(now + 5_000, limit));
+        assert!(!heartbeat.is_alive_at(now + 5_001, limit));
+        heartbeat.wait();
+        assert!(heartbeat.is_alive_at(now + 1_000_000, limit), "it waits for somebody else");
+        heartbeat.beat();
+        let now = heartbeat.last.load(Ordering::Relaxed);
+        assert!(!heartbeat.is_alive_at(now + 5_001, limit));
     }
 }

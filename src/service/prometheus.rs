@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::service::status::Snapshot;
+use crate::service::status::StatusSnapshot;
 
 /// What the format is called in `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -22,7 +22,7 @@ const TOTALS: &[(&str, &str, &str)] = &[
 ];
 
 /// Counters with labels: what the statistics call them, the metric, the label, and what it counts.
-const PARTS: &[(&str, &str, &str, &str)] = &[
+const LABELLED: &[(&str, &str, &str, &str)] = &[
     ("components", "katalog_records_written_total", "component", "Records that were written; `others` is what passed."),
     ("levels", "katalog_record_levels_total", "level", "Records that were written and have a level."),
     ("dropped", "katalog_dropped_total", "reason", "Entries that no record was written for."),
@@ -32,19 +32,19 @@ const PARTS: &[(&str, &str, &str, &str)] = &[
 
 /// The page.
 #[must_use]
-pub fn page(look: &Snapshot) -> String {
+pub fn page(snapshot: &StatusSnapshot) -> String {
     let mut page = Page(String::with_capacity(16 << 10));
     page.family("katalog_build_info", "gauge", "The version that runs.");
     page.sample("katalog_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.one("process_start_time_seconds", "gauge", "When the process began, since 1970.", look.started);
+    page.one("process_start_time_seconds", "gauge", "When the process began, since 1970.", snapshot.started);
     for (total, name, help) in TOTALS {
-        let found = look.stats.totals().into_iter().find(|(known, _)| known == total);
+        let found = snapshot.stats.totals().into_iter().find(|(known, _)| known == total);
         page.one(name, "counter", help, found.map_or(0, |(_, count)| count));
     }
-    let passed = look.stats.totals().into_iter().find(|(name, _)| *name == "passed").map_or(0, |(_, count)| count);
-    for (part, name, label, help) in PARTS {
+    let passed = snapshot.stats.totals().into_iter().find(|(name, _)| *name == "passed").map_or(0, |(_, count)| count);
+    for (part, name, label, help) in LABELLED {
         page.family(name, "counter", help);
-        for (_, counts) in look.stats.parts().into_iter().filter(|(known, _)| known == part) {
+        for (_, counts) in snapshot.stats.parts().into_iter().filter(|(known, _)| known == part) {
             counts.into_iter().for_each(|(value, count)| page.sample(name, &[(label, value)], count));
         }
         if *part == "components" {
@@ -52,31 +52,31 @@ pub fn page(look: &Snapshot) -> String {
         }
     }
     for (name, help, count) in [
-        ("katalog_delivered_records_total", "Records that the receiver has.", look.flow.records),
-        ("katalog_delivered_chunks_total", "Chunks that servers acknowledged.", look.flow.chunks),
-        ("katalog_server_connections_total", "Connections to servers.", look.client.counters.connections),
+        ("katalog_delivered_records_total", "Records that the receiver has.", snapshot.delivery.records),
+        ("katalog_delivered_chunks_total", "Chunks that servers acknowledged.", snapshot.delivery.chunks),
+        ("katalog_server_connections_total", "Connections to servers.", snapshot.client.counters.connections),
         (
             "katalog_server_reconnects_total",
             "Connections to servers that had one before.",
-            look.client.counters.reconnects,
+            snapshot.client.counters.reconnects,
         ),
         (
             "katalog_delivery_retries_total",
             "Attempts that failed and were followed by another one.",
-            look.client.counters.retries,
+            snapshot.client.counters.retries,
         ),
-        ("katalog_delivery_acks_total", "Requests that servers acknowledged.", look.client.counters.acks),
-        ("katalog_delivery_nacks_total", "Requests that servers could not take.", look.client.counters.nacks),
+        ("katalog_delivery_acks_total", "Requests that servers acknowledged.", snapshot.client.counters.acks),
+        ("katalog_delivery_nacks_total", "Requests that servers could not take.", snapshot.client.counters.nacks),
         (
             "katalog_delivery_resent_total",
             "Requests that were sent again, so that records may have come twice.",
-            look.client.counters.resent,
+            snapshot.client.counters.resent,
         ),
     ] {
         page.one(name, "counter", help, count);
     }
     page.family("katalog_server_up", "gauge", "Whether a server took what it was last sent; not there before.");
-    for (server, up) in &look.client.servers {
+    for (server, up) in &snapshot.client.servers {
         if let Some(up) = up {
             page.sample("katalog_server_up", &[("server", server)], u8::from(*up));
         }
@@ -85,18 +85,22 @@ pub fn page(look: &Snapshot) -> String {
         "katalog_waiting_records",
         "gauge",
         "Records on their way to servers that are not there yet.",
-        look.flow.waiting,
+        snapshot.delivery.waiting,
     );
     page.one(
         "katalog_lag_seconds",
         "gauge",
         "How far delivery is behind; 0 where all is read and delivered.",
-        look.lag,
+        snapshot.lag,
     );
     for (name, help, value) in [
-        ("katalog_spool_bytes", "Bytes in the spool.", look.flow.spool.map(|bytes| bytes as f64)),
-        ("katalog_last_delivery_timestamp_seconds", "When servers last took something, since 1970.", look.delivered),
-        ("katalog_last_record_timestamp_seconds", "The time of the last record, since 1970.", look.latest),
+        ("katalog_spool_bytes", "Bytes in the spool.", snapshot.delivery.spool_bytes.map(|bytes| bytes as f64)),
+        (
+            "katalog_last_delivery_timestamp_seconds",
+            "When servers last took something, since 1970.",
+            snapshot.delivered,
+        ),
+        ("katalog_last_record_timestamp_seconds", "The time of the last record, since 1970.", snapshot.latest),
     ] {
         page.family(name, "gauge", help);
         if let Some(value) = value {
@@ -140,14 +144,14 @@ mod tests {
 
     #[test]
     fn every_counter_of_the_statistics_is_there() {
-        let look = Snapshot::default();
+        let snapshot = StatusSnapshot::default();
         // What is written is the sum of `components` and `passed`.
         let shown = ["written", "passed"];
-        for (name, _) in look.stats.totals() {
+        for (name, _) in snapshot.stats.totals() {
             assert!(shown.contains(&name) || TOTALS.iter().any(|(known, ..)| *known == name), "{name}");
         }
-        for (name, _) in look.stats.parts() {
-            assert!(PARTS.iter().any(|(known, ..)| *known == name), "{name}");
+        for (name, _) in snapshot.stats.parts() {
+            assert!(LABELLED.iter().any(|(known, ..)| *known == name), "{name}");
         }
     }
 
