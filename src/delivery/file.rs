@@ -6,7 +6,7 @@ use kata_records::encode::Encoded;
 
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
 use crate::delivery::checkpoint::Checkpoint;
-use crate::sink::{Output, Taken};
+use crate::sink::{Output, WriteOutcome};
 use crate::source::position::Position;
 
 /// A delivery to standard output or a file, which take all that is written to them at once.
@@ -51,8 +51,8 @@ impl Delivery for FileDelivery {
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         if !out.bytes.is_empty() {
             match self.output.deliver(&out.bytes) {
-                Ok(Taken::Whole) => {}
-                Ok(Taken::Closed) => return Err(DeliveryEnd::Closed),
+                Ok(WriteOutcome::Written) => {}
+                Ok(WriteOutcome::Closed) => return Err(DeliveryEnd::Closed),
                 Err(error) => return Err(report_error(&error, error.exit())),
             }
             self.bytes += out.bytes.len() as u64;

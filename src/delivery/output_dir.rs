@@ -288,7 +288,7 @@ impl OutputDir {
                     number
                 }
             };
-            self.files.put(number, out.bytes.get(start..row.end).unwrap_or_default())?;
+            self.files.append(number, out.bytes.get(start..row.end).unwrap_or_default())?;
             start = row.end;
         }
         self.bytes += out.bytes.len() as u64;
@@ -318,7 +318,7 @@ impl OutputDir {
     }
 
     fn input_ended(&mut self, records: u64, flawed: u64) -> Result<(), OutputDirError> {
-        self.files.end()?;
+        self.files.write_all()?;
         (self.state.written, self.state.flawed) = (self.earlier.records + records, self.earlier.flawed + flawed);
         let due = self.last_save.is_none_or(|(at, took)| at.elapsed() >= took * SAVE_PAUSE);
         if !self.resume_point_fixed && due && self.inputs_ended + 1 < self.state.inputs.len() {

@@ -18,7 +18,7 @@ pub enum Compression {
 }
 
 /// So many bytes of records make a piece: enough for the ratio, and little enough to be held for each of many files.
-pub const PIECE: usize = 1 << 20;
+pub const BLOCK_SIZE: usize = 1 << 20;
 
 impl Compression {
     /// What the names of files end with.
@@ -47,22 +47,22 @@ impl Compression {
 
 /// Makes pieces. The same bytes make the same piece.
 #[derive(Default)]
-pub(super) struct Packer {
+pub(super) struct BlockCompressor {
     compression: Compression,
-    packed: Vec<u8>,
+    block: Vec<u8>,
     #[cfg(feature = "zstd")]
     zstd: Option<zstd::bulk::Compressor<'static>>,
 }
 
-impl std::fmt::Debug for Packer {
+impl std::fmt::Debug for BlockCompressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Packer").field("compression", &self.compression).finish_non_exhaustive()
     }
 }
 
-impl Packer {
-    pub(super) fn new(compression: Compression) -> Packer {
-        Packer { compression, ..Packer::default() }
+impl BlockCompressor {
+    pub(super) fn new(compression: Compression) -> BlockCompressor {
+        BlockCompressor { compression, ..BlockCompressor::default() }
     }
 
     pub(super) fn is_none(&self) -> bool {
@@ -70,17 +70,17 @@ impl Packer {
     }
 
     /// One piece of these bytes; the bytes themselves where there is no compression.
-    pub(super) fn pack<'p>(&'p mut self, bytes: &'p [u8]) -> std::io::Result<&'p [u8]> {
-        self.packed.clear();
+    pub(super) fn compress<'p>(&'p mut self, bytes: &'p [u8]) -> std::io::Result<&'p [u8]> {
+        self.block.clear();
         match self.compression {
             #[cfg(feature = "gzip")]
             Compression::Gzip => {
                 // Its head says neither a time nor a name.
                 let level = flate2::Compression::default();
-                let mut encoder = flate2::write::GzEncoder::new(&mut self.packed, level);
+                let mut encoder = flate2::write::GzEncoder::new(&mut self.block, level);
                 std::io::Write::write_all(&mut encoder, bytes)?;
                 encoder.finish()?;
-                Ok(&self.packed)
+                Ok(&self.block)
             }
             #[cfg(feature = "zstd")]
             Compression::Zstd => {
@@ -90,10 +90,10 @@ impl Packer {
                     self.zstd = Some(zstd);
                 }
                 if let Some(zstd) = &mut self.zstd {
-                    self.packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-                    zstd.compress_to_buffer(bytes, &mut self.packed)?;
+                    self.block.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+                    zstd.compress_to_buffer(bytes, &mut self.block)?;
                 }
-                Ok(&self.packed)
+                Ok(&self.block)
             }
             // What the build leaves out was refused at the beginning.
             _ => Ok(bytes),
@@ -114,12 +114,12 @@ mod tests {
             if compression.check().is_err() {
                 continue;
             }
-            let mut packer = Packer::new(compression);
+            let mut compressor = BlockCompressor::new(compression);
             let mut file = Vec::new();
             for text in &texts {
-                let piece = packer.pack(text).unwrap().to_vec();
-                assert_eq!(packer.pack(text).unwrap(), piece, "the same piece of the same bytes");
-                file.extend(piece);
+                let block = compressor.compress(text).unwrap().to_vec();
+                assert_eq!(compressor.compress(text).unwrap(), block, "the same piece of the same bytes");
+                file.extend(block);
             }
             let mut plain = Vec::new();
             match compression {

@@ -8,48 +8,57 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::SinkError;
-use super::compress::{Compression, PIECE, Packer};
+use super::compress::{BLOCK_SIZE, BlockCompressor, Compression};
 
 /// So many bytes wait to be written, in all files together. When there are more, those of the files that have most are
 /// written, until there are half as many.
-const WAITING: usize = 64 << 20;
+const MAX_BUFFERED: usize = 64 << 20;
 
 /// So many files are open.
-const OPEN: usize = 128;
+const MAX_OPEN: usize = 128;
 
 /// Where there are no more files than this, their buffers are kept.
-const KEPT: usize = 32;
+const MAX_KEPT_BUFFERS: usize = 32;
 
 /// Files without names, by their numbers.
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
     header: &'static [u8],
-    packer: Packer,
-    files: Vec<Part>,
-    waiting: usize,
-    most: usize,
-    open: usize,
+    compressor: BlockCompressor,
+    files: Vec<NumberedFile>,
+    buffered: usize,
+    max_buffered: usize,
+    open_count: usize,
     /// Counts what was written, to know which file was not written to for longest.
     clock: u64,
 }
 
 #[derive(Debug, Default)]
-struct Part {
-    waiting: Vec<u8>,
+struct NumberedFile {
+    buffer: Vec<u8>,
     length: u64,
     /// It was written to since it was synced.
     dirty: bool,
-    file: Option<File>,
-    used: u64,
+    handle: Option<File>,
+    last_used: u64,
 }
 
 impl Files {
     /// Files in this folder, each of which is to begin with the header.
     #[must_use]
     pub fn new(folder: PathBuf, header: &'static [u8], compression: Compression) -> Files {
-        let packer = Packer::new(compression);
-        Files { folder, header, packer, files: Vec::new(), waiting: 0, most: WAITING, open: 0, clock: 0 }
+        let compressor = BlockCompressor::new(compression);
+        Files {
+            folder,
+            header,
+            compressor,
+            files: Vec::new(),
+            buffered: 0,
+            max_buffered: MAX_BUFFERED,
+            open_count: 0,
+            clock: 0,
+        }
     }
 
     /// Where the file of a number is.
@@ -61,14 +70,14 @@ impl Files {
     /// How many bytes the file has.
     #[must_use]
     pub fn length(&self, number: usize) -> u64 {
-        self.files.get(number).map_or(0, |part| part.length)
+        self.files.get(number).map_or(0, |file| file.length)
     }
 
     /// Another file, with the number that comes next.
     pub fn add(&mut self) {
-        let waiting = self.header.to_vec();
-        self.waiting += waiting.len();
-        self.files.push(Part { waiting, ..Part::default() });
+        let buffer = self.header.to_vec();
+        self.buffered += buffer.len();
+        self.files.push(NumberedFile { buffer, ..NumberedFile::default() });
     }
 
     /// Another file, which an earlier run has begun: what is behind its first `length` bytes is cut off.
@@ -81,7 +90,7 @@ impl Files {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was"));
         }
         file.set_len(length)?;
-        self.files.push(Part { length, dirty: true, ..Part::default() });
+        self.files.push(NumberedFile { length, dirty: true, ..NumberedFile::default() });
         Ok(())
     }
 
@@ -89,17 +98,17 @@ impl Files {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn put(&mut self, number: usize, record: &[u8]) -> Result<(), SinkError> {
-        let Some(part) = self.files.get_mut(number) else { return Ok(()) };
-        part.waiting.extend_from_slice(record);
-        self.waiting += record.len();
-        if part.waiting.len() >= PIECE {
+    pub fn append(&mut self, number: usize, record: &[u8]) -> Result<(), SinkError> {
+        let Some(file) = self.files.get_mut(number) else { return Ok(()) };
+        file.buffer.extend_from_slice(record);
+        self.buffered += record.len();
+        if file.buffer.len() >= BLOCK_SIZE {
             self.write(number)?;
-        } else if self.waiting > self.most {
+        } else if self.buffered > self.max_buffered {
             let mut order: Vec<usize> = (0..self.files.len()).collect();
-            order.sort_by_key(|number| std::cmp::Reverse(self.files.get(*number).map_or(0, |part| part.waiting.len())));
+            order.sort_by_key(|number| std::cmp::Reverse(self.files.get(*number).map_or(0, |file| file.buffer.len())));
             for number in order {
-                if self.waiting <= self.most / 2 {
+                if self.buffered <= self.max_buffered / 2 {
                     break;
                 }
                 self.write(number)?;
@@ -112,7 +121,7 @@ impl Files {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn end(&mut self) -> Result<(), SinkError> {
+    pub fn write_all(&mut self) -> Result<(), SinkError> {
         (0..self.files.len()).try_for_each(|number| self.write(number))
     }
 
@@ -122,11 +131,11 @@ impl Files {
     /// If it cannot.
     pub fn sync(&mut self) -> Result<(), SinkError> {
         for number in 0..self.files.len() {
-            if self.files.get(number).is_some_and(|part| part.dirty) {
+            if self.files.get(number).is_some_and(|file| file.dirty) {
                 let path = self.path(number);
-                self.opened(number).and_then(|file| file.sync_data()).map_err(failed(&path))?;
-                if let Some(part) = self.files.get_mut(number) {
-                    part.dirty = false;
+                self.open_file(number).and_then(|file| file.sync_data()).map_err(failed(&path))?;
+                if let Some(file) = self.files.get_mut(number) {
+                    file.dirty = false;
                 }
             }
         }
@@ -135,54 +144,54 @@ impl Files {
 
     /// Writes what waits for one file.
     fn write(&mut self, number: usize) -> Result<(), SinkError> {
-        let Some(part) = self.files.get_mut(number).filter(|part| !part.waiting.is_empty()) else { return Ok(()) };
-        let mut waiting = std::mem::take(&mut part.waiting);
-        self.waiting -= waiting.len();
+        let Some(file) = self.files.get_mut(number).filter(|file| !file.buffer.is_empty()) else { return Ok(()) };
+        let mut buffer = std::mem::take(&mut file.buffer);
+        self.buffered -= buffer.len();
         let path = self.path(number);
-        let mut packer = std::mem::take(&mut self.packer);
-        let piece = packer.pack(&waiting);
-        let written = piece.and_then(|piece| {
-            self.opened(number)?.write_all(piece)?;
-            Ok(piece.len() as u64)
+        let mut compressor = std::mem::take(&mut self.compressor);
+        let block = compressor.compress(&buffer);
+        let written = block.and_then(|block| {
+            self.open_file(number)?.write_all(block)?;
+            Ok(block.len() as u64)
         });
-        self.packer = packer;
+        self.compressor = compressor;
         let written = written.map_err(failed(&path))?;
-        waiting.clear();
-        let few = self.files.len() <= KEPT;
-        if let Some(part) = self.files.get_mut(number) {
-            part.length += written;
-            part.dirty = true;
+        buffer.clear();
+        let few = self.files.len() <= MAX_KEPT_BUFFERS;
+        if let Some(file) = self.files.get_mut(number) {
+            file.length += written;
+            file.dirty = true;
             if few {
-                part.waiting = waiting;
+                file.buffer = buffer;
             }
         }
         Ok(())
     }
 
     /// The file, open for appending.
-    fn opened(&mut self, number: usize) -> io::Result<&mut File> {
+    fn open_file(&mut self, number: usize) -> io::Result<&mut File> {
         self.clock += 1;
         let (clock, path) = (self.clock, self.path(number));
-        if self.files.get(number).is_some_and(|part| part.file.is_none()) {
-            if self.open >= OPEN {
-                let open = self.files.iter_mut().filter(|part| part.file.is_some());
-                if let Some(oldest) = open.min_by_key(|part| part.used) {
-                    oldest.file = None;
-                    self.open -= 1;
+        if self.files.get(number).is_some_and(|file| file.handle.is_none()) {
+            if self.open_count >= MAX_OPEN {
+                let open = self.files.iter_mut().filter(|file| file.handle.is_some());
+                if let Some(oldest) = open.min_by_key(|file| file.last_used) {
+                    oldest.handle = None;
+                    self.open_count -= 1;
                 }
             }
-            let file = OpenOptions::new().create(true).append(true).open(path)?;
-            if let Some(part) = self.files.get_mut(number) {
-                part.file = Some(file);
-                self.open += 1;
+            let handle = OpenOptions::new().create(true).append(true).open(path)?;
+            if let Some(file) = self.files.get_mut(number) {
+                file.handle = Some(handle);
+                self.open_count += 1;
             }
         }
-        let part = self.files.get_mut(number);
-        let file = part.and_then(|part| {
-            part.used = clock;
-            part.file.as_mut()
+        let entry = self.files.get_mut(number);
+        let handle = entry.and_then(|file| {
+            file.last_used = clock;
+            file.handle.as_mut()
         });
-        file.ok_or_else(|| io::ErrorKind::NotFound.into())
+        handle.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -210,18 +219,18 @@ mod tests {
     #[test]
     fn more_files_than_can_be_open_with_little_memory() {
         let folder = tempfile::tempdir().unwrap();
-        let mut files = Files { most: 10_000, ..files(folder.path()) };
-        let count = 3 * OPEN;
+        let mut files = Files { max_buffered: 10_000, ..files(folder.path()) };
+        let count = 3 * MAX_OPEN;
         (0..count).for_each(|_| files.add());
         for round in 0..20 {
             for number in 0..count {
-                files.put(number, format!("record {round} of {number}\n").as_bytes()).unwrap();
-                assert!(files.waiting <= 10_000 && files.open <= OPEN);
-                let waiting: usize = files.files.iter().map(|part| part.waiting.len()).sum();
-                assert_eq!(waiting, files.waiting);
+                files.append(number, format!("record {round} of {number}\n").as_bytes()).unwrap();
+                assert!(files.buffered <= 10_000 && files.open_count <= MAX_OPEN);
+                let buffered: usize = files.files.iter().map(|file| file.buffer.len()).sum();
+                assert_eq!(buffered, files.buffered);
             }
         }
-        files.end().unwrap();
+        files.write_all().unwrap();
         files.sync().unwrap();
         for number in 0..count {
             let expected: String = (0..20).map(|round| format!("record {round} of {number}\n")).collect();
@@ -236,15 +245,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut first = files(folder.path());
         first.add();
-        first.put(0, b"one\n").unwrap();
-        first.end().unwrap();
+        first.append(0, b"one\n").unwrap();
+        first.write_all().unwrap();
         let length = first.length(0);
-        first.put(0, b"two\n").unwrap();
-        first.end().unwrap();
+        first.append(0, b"two\n").unwrap();
+        first.write_all().unwrap();
         let mut second = files(folder.path());
         second.restore(length).unwrap();
-        second.put(0, b"three\n").unwrap();
-        second.end().unwrap();
+        second.append(0, b"three\n").unwrap();
+        second.write_all().unwrap();
         assert_eq!(fs::read(second.path(0)).unwrap(), b"head\none\nthree\n");
         assert_eq!(files(folder.path()).restore(100).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         assert!(files(&folder.path().join("none")).restore(0).is_err());
@@ -256,18 +265,18 @@ mod tests {
             if compression.check().is_err() {
                 continue;
             }
-            let written = |most: usize| {
+            let written = |max_buffered: usize| {
                 let folder = tempfile::tempdir().unwrap();
-                let mut files = Files { most, ..Files::new(folder.path().to_owned(), b"", compression) };
+                let mut files = Files { max_buffered, ..Files::new(folder.path().to_owned(), b"", compression) };
                 files.add();
                 files.add();
                 for number in 0..40_000 {
-                    files.put(number % 2, format!("{number} {}\n", "x".repeat(number % 90)).as_bytes()).unwrap();
+                    files.append(number % 2, format!("{number} {}\n", "x".repeat(number % 90)).as_bytes()).unwrap();
                 }
-                files.end().unwrap();
+                files.write_all().unwrap();
                 [fs::read(files.path(0)).unwrap(), fs::read(files.path(1)).unwrap()]
             };
-            assert_eq!(written(WAITING), written(WAITING));
+            assert_eq!(written(MAX_BUFFERED), written(MAX_BUFFERED));
         }
     }
 }

@@ -17,9 +17,9 @@ pub use output::Output;
 
 /// How much of a chunk an output took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum WriteOutcome {
     /// All of it.
-    Whole,
+    Written,
     /// The receiver went away and wants nothing more; this is no failure.
     Closed,
 }

@@ -7,24 +7,24 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::compress::{PIECE, Packer};
-use super::{Compression, SinkError, Taken};
+use super::compress::{BLOCK_SIZE, BlockCompressor};
+use super::{Compression, SinkError, WriteOutcome};
 use crate::source::{self, Input};
 
 /// How long to wait before a full pipe that does not block is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 
 /// What standard output is called in messages.
-const STANDARD: &str = "standard output";
+const STANDARD_OUTPUT: &str = "standard output";
 
 /// An open output.
 #[derive(Debug)]
 pub struct Output {
     file: File,
     name: String,
-    packer: Packer,
+    compressor: BlockCompressor,
     /// What is to be compressed.
-    waiting: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Output {
@@ -37,7 +37,7 @@ impl Output {
         let Some(path) = path else {
             // The standard library's handle would look for line ends in each chunk and copy what is behind the last
             // one. A duplicate of the descriptor has no such buffer.
-            let name = STANDARD.to_owned();
+            let name = STANDARD_OUTPUT.to_owned();
             let file = match io::stdout().as_fd().try_clone_to_owned() {
                 Ok(descriptor) => File::from(descriptor),
                 Err(source) => return Err(SinkError::Write { name, source }),
@@ -62,7 +62,7 @@ impl Output {
     }
 
     fn of(file: File, name: String) -> Output {
-        Output { file, name, packer: Packer::default(), waiting: Vec::new() }
+        Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new() }
     }
 
     /// The output with what is written compressed: in pieces, so that what was flushed can be read.
@@ -71,53 +71,53 @@ impl Output {
     /// If this build leaves it out.
     pub fn compressed(self, compression: Compression) -> Result<Output, SinkError> {
         compression.check()?;
-        Ok(Output { packer: Packer::new(compression), ..self })
+        Ok(Output { compressor: BlockCompressor::new(compression), ..self })
     }
 
     /// Writes what stands before the first record, unless it is there: a file that is gone on with has it.
     ///
     /// # Errors
     /// As for [`Output::deliver`].
-    pub fn begin(&mut self, header: &[u8]) -> Result<Taken, SinkError> {
+    pub fn begin(&mut self, header: &[u8]) -> Result<WriteOutcome, SinkError> {
         let begun = self.file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
         // What standard output holds may be another's.
-        if begun && self.name != STANDARD { Ok(Taken::Whole) } else { self.deliver(header) }
+        if begun && self.name != STANDARD_OUTPUT { Ok(WriteOutcome::Written) } else { self.deliver(header) }
     }
 
     /// Writes one chunk.
     ///
     /// # Errors
     /// If writing fails in another way than by a closed pipe.
-    pub fn deliver(&mut self, chunk: &[u8]) -> Result<Taken, SinkError> {
-        if self.packer.is_none() {
+    pub fn deliver(&mut self, chunk: &[u8]) -> Result<WriteOutcome, SinkError> {
+        if self.compressor.is_none() {
             return self.write(chunk);
         }
-        self.waiting.extend_from_slice(chunk);
-        if self.waiting.len() >= PIECE { self.flush() } else { Ok(Taken::Whole) }
+        self.buffer.extend_from_slice(chunk);
+        if self.buffer.len() >= BLOCK_SIZE { self.flush() } else { Ok(WriteOutcome::Written) }
     }
 
     /// Writes what waits for more to be compressed with.
     ///
     /// # Errors
     /// As for [`Output::deliver`].
-    pub fn flush(&mut self) -> Result<Taken, SinkError> {
-        if self.waiting.is_empty() {
-            return Ok(Taken::Whole);
+    pub fn flush(&mut self) -> Result<WriteOutcome, SinkError> {
+        if self.buffer.is_empty() {
+            return Ok(WriteOutcome::Written);
         }
-        let mut packer = std::mem::take(&mut self.packer);
-        let waiting = std::mem::take(&mut self.waiting);
+        let mut compressor = std::mem::take(&mut self.compressor);
+        let buffer = std::mem::take(&mut self.buffer);
         let name = || self.name.clone();
-        let piece = packer.pack(&waiting).map_err(|source| SinkError::Write { name: name(), source })?;
-        let taken = self.write(piece)?;
-        (self.packer, self.waiting) = (packer, waiting);
-        self.waiting.clear();
-        Ok(taken)
+        let block = compressor.compress(&buffer).map_err(|source| SinkError::Write { name: name(), source })?;
+        let outcome = self.write(block)?;
+        (self.compressor, self.buffer) = (compressor, buffer);
+        self.buffer.clear();
+        Ok(outcome)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<Taken, SinkError> {
-        match write_whole(&mut self.file, bytes) {
-            Ok(()) => Ok(Taken::Whole),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Taken::Closed),
+    fn write(&mut self, bytes: &[u8]) -> Result<WriteOutcome, SinkError> {
+        match write_fully(&mut self.file, bytes) {
+            Ok(()) => Ok(WriteOutcome::Written),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(WriteOutcome::Closed),
             Err(source) => Err(SinkError::Write { name: self.name.clone(), source }),
         }
     }
@@ -126,7 +126,7 @@ impl Output {
 /// Like `write_all`, but it also waits for a pipe that some other process set to not block: the mode belongs to the
 /// pipe, so whoever shares it with us may have changed it.
 #[expect(clippy::disallowed_methods, reason = "this is the loop that `write_all` is")]
-fn write_whole(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+fn write_fully(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),

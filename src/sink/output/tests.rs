@@ -6,9 +6,9 @@ fn chunks_follow_each_other_in_the_file() {
     let path = directory.path().join("out");
     std::fs::write(&path, "old content that has to go").unwrap();
     let mut output = Output::open(Some(&path), false, &[]).unwrap();
-    assert_eq!(output.deliver(b"one\n").unwrap(), Taken::Whole);
-    assert_eq!(output.deliver(b"").unwrap(), Taken::Whole);
-    assert_eq!(output.deliver(b"two\n").unwrap(), Taken::Whole);
+    assert_eq!(output.deliver(b"one\n").unwrap(), WriteOutcome::Written);
+    assert_eq!(output.deliver(b"").unwrap(), WriteOutcome::Written);
+    assert_eq!(output.deliver(b"two\n").unwrap(), WriteOutcome::Written);
     assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\n");
     Output::open(Some(&path), true, &[]).unwrap().deliver(b"three\n").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
@@ -37,7 +37,7 @@ fn a_reader_that_went_away_is_no_failure() {
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
     let mut output = Output::of(File::from(std::os::fd::OwnedFd::from(writer)), "pipe".to_owned());
-    assert_eq!(output.deliver(b"x").unwrap(), Taken::Closed);
+    assert_eq!(output.deliver(b"x").unwrap(), WriteOutcome::Closed);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_full_pipe_is_waited_for() {
         }
     }
     let mut writer = Hesitant(Vec::new(), 0);
-    write_whole(&mut writer, b"hello").unwrap();
+    write_fully(&mut writer, b"hello").unwrap();
     assert_eq!(writer.0, b"hello");
 }
 
