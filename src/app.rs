@@ -170,7 +170,7 @@ fn summarize(config: &Config, outcome: &Outcome) {
     let by_input = config.stats_by_input && outcome.progress;
     let format = if by_input { Some(StatsFormat::Table) } else { config.stats };
     match format {
-        Some(format) if config.check => diagnostics::checked(&outcome.stats, &outcome.inputs, format),
+        Some(format) if config.check => diagnostics::check_summary(&outcome.stats, &outcome.inputs, format),
         Some(format) if !outcome.closed => diagnostics::summary(&outcome.stats, &outcome.inputs, format),
         _ => {}
     }

@@ -7,18 +7,18 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use kata_records::stats::Stats;
 
-use super::{harmless, stats};
+use super::{escape_control, stats};
 use crate::exit::Exit;
 
 /// How wide the table is where it is not for a terminal.
-pub(super) const WIDTH: usize = 80;
+pub(super) const DEFAULT_WIDTH: usize = 80;
 
 /// The name of an input takes at least so many columns.
-const NAME: usize = 8;
+const MIN_NAME_WIDTH: usize = 8;
 
 /// What became of what was read as one input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub struct InputSummary {
     /// The input's name.
     pub name: String,
     /// What was counted of it.
@@ -29,11 +29,11 @@ pub struct Summary {
     pub exit: Option<Exit>,
 }
 
-impl Summary {
+impl InputSummary {
     /// Nothing is known yet of the input of this name.
     #[must_use]
-    pub fn new(name: String) -> Summary {
-        Summary { name, stats: Stats::default(), failures: Vec::new(), exit: None }
+    pub fn new(name: String) -> InputSummary {
+        InputSummary { name, stats: Stats::default(), failures: Vec::new(), exit: None }
     }
 
     /// Whether all of it could be read, and nothing of it has flaws.
@@ -47,7 +47,7 @@ impl Summary {
         let Stats { read, written, passed, flawed, bytes_in, encoded, .. } = self.stats;
         let damaged = if self.failures.is_empty() { count(self.stats.damaged()) } else { "failed".to_owned() };
         [
-            harmless(&self.name).replace('\n', "\\n"),
+            escape_control(&self.name).replace('\n', "\\n"),
             count(read),
             count(written - passed),
             self.stats.span().map_or_else(|| "-".to_owned(), |(from, to)| span(from.as_str(), to.as_str())),
@@ -60,16 +60,16 @@ impl Summary {
 }
 
 const COLUMNS: usize = 8;
-const HEAD: [&str; COLUMNS] = ["input", "entries", "records", "from..to, UTC", "flawed", "damaged", "in", "out"];
+const HEADINGS: [&str; COLUMNS] = ["input", "entries", "records", "from..to, UTC", "flawed", "damaged", "in", "out"];
 /// Names and times stand at the left of their columns, numbers at the right.
-const LEFT: [bool; COLUMNS] = [true, false, false, true, false, false, false, false];
+const LEFT_ALIGNED: [bool; COLUMNS] = [true, false, false, true, false, false, false, false];
 
 /// Writes a line for each input, and one for all of them.
-pub(super) fn table(inputs: &[Summary], total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(inputs.iter().map(Summary::row));
+pub(super) fn table(inputs: &[InputSummary], total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    rows.extend(inputs.iter().map(InputSummary::row));
     if inputs.len() != 1 {
-        rows.push(Summary { stats: total.clone(), ..Summary::new("total".to_owned()) }.row());
+        rows.push(InputSummary { stats: total.clone(), ..InputSummary::new("total".to_owned()) }.row());
     }
     let mut widths = [0; COLUMNS];
     for row in &rows {
@@ -78,10 +78,10 @@ pub(super) fn table(inputs: &[Summary], total: &Stats, width: usize, out: &mut d
         }
     }
     let [name, others @ ..] = &mut widths;
-    *name = (*name).min(width.saturating_sub(others.iter().map(|width| width + 1).sum())).max(NAME);
+    *name = (*name).min(width.saturating_sub(others.iter().map(|width| width + 1).sum())).max(MIN_NAME_WIDTH);
     for [name, others @ ..] in rows {
         let mut line = String::new();
-        for ((cell, width), left) in [shortened(&name, widths[0])].iter().chain(&others).zip(widths).zip(LEFT) {
+        for ((cell, width), left) in [shortened(&name, widths[0])].iter().chain(&others).zip(widths).zip(LEFT_ALIGNED) {
             let room = " ".repeat(width.saturating_sub(cell.width()));
             let (before, behind) = if left { ("", room.as_str()) } else { (room.as_str(), "") };
             line.extend([before, cell, behind, " "]);
@@ -93,22 +93,22 @@ pub(super) fn table(inputs: &[Summary], total: &Stats, width: usize, out: &mut d
 
 /// Writes what of all inputs was left out or is wrong, by reason.
 pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
-    for (label, count, rest) in stats::asides(total).into_iter().filter(|(_, count, _)| *count > 0) {
-        folded(&format!("{label} {count}"), &rest, width, out)?;
+    for (label, count, rest) in stats::details(total).into_iter().filter(|(_, count, _)| *count > 0) {
+        write_folded(&format!("{label} {count}"), &rest, width, out)?;
     }
     Ok(())
 }
 
 /// Writes what is wrong with each input that is not valid, and how many are.
-pub(super) fn findings(inputs: &[Summary], width: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Write) -> io::Result<()> {
     for input in inputs {
-        let name = harmless(&input.name);
+        let name = escape_control(&input.name);
         for failure in &input.failures {
-            writeln!(out, "{name}: {}", harmless(failure))?;
+            writeln!(out, "{name}: {}", escape_control(failure))?;
         }
-        for (label, count, rest) in stats::asides(&input.stats) {
+        for (label, count, rest) in stats::details(&input.stats) {
             if count > 0 && matches!(label, "flawed" | "damaged") {
-                folded(&format!("{name}: {label} {count}"), &rest, width, out)?;
+                write_folded(&format!("{name}: {label} {count}"), &rest, width, out)?;
             }
         }
     }
@@ -118,7 +118,7 @@ pub(super) fn findings(inputs: &[Summary], width: usize, out: &mut dyn Write) ->
 }
 
 /// Writes one JSON object a line for each input: whether it is valid, why it is not, and its counters.
-pub(super) fn lines(inputs: &[Summary], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
     struct Line<'s, C> {
         input: &'s str,
@@ -152,7 +152,7 @@ pub(super) fn lines(inputs: &[Summary], out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Writes `label: rest`, where `rest` is a list with commas, in lines of this width; the further ones are indented.
-fn folded(label: &str, rest: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_folded(label: &str, rest: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut line = format!("{label}:");
     let mut parts = rest.split(", ").peekable();
     let mut first = true;
@@ -175,13 +175,13 @@ pub(super) fn shortened(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     let room = width.saturating_sub(1);
-    let head = kept(text.chars(), room / 3);
-    let tail = kept(text.chars().rev(), room - head.width());
+    let head = fitting(text.chars(), room / 3);
+    let tail = fitting(text.chars().rev(), room - head.width());
     head + "…" + &tail.chars().rev().collect::<String>()
 }
 
 /// As many characters as fit.
-fn kept(chars: impl Iterator<Item = char>, width: usize) -> String {
+fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
     let mut used = 0;
     let fits = |c: &char| {
         used += c.width().unwrap_or(0);

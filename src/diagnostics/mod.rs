@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use kata_records::stats::Stats;
 
-pub use inputs::Summary;
+pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode};
 pub use stats::write_stats;
 
@@ -38,7 +38,7 @@ fn size(bytes: u64) -> String {
 
 /// Prints one message on standard error. A message that cannot be printed is given up: there is nobody left to tell.
 pub fn report(message: fmt::Arguments<'_>) {
-    let text = harmless(&message.to_string());
+    let text = escape_control(&message.to_string());
     print(|out| writeln!(out, "katalog: {}", text.trim_end()));
 }
 
@@ -46,12 +46,12 @@ pub fn report(message: fmt::Arguments<'_>) {
 pub fn notes(notes: &[u8]) {
     if !notes.is_empty() {
         let text = String::from_utf8_lossy(notes);
-        print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {}", harmless(line))));
+        print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {}", escape_control(line))));
     }
 }
 
 /// Prints the summary of a run on standard error.
-pub fn summary(stats: &Stats, inputs: &[Summary], format: StatsFormat) {
+pub fn summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     let width = progress::width();
     print(|out| match format {
         StatsFormat::Table => {
@@ -63,7 +63,7 @@ pub fn summary(stats: &Stats, inputs: &[Summary], format: StatsFormat) {
 }
 
 /// Prints on standard error what inputs are like that were only checked.
-pub fn checked(stats: &Stats, inputs: &[Summary], format: StatsFormat) {
+pub fn check_summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     let width = progress::width();
     print(|out| match format {
         StatsFormat::Json => inputs::lines(inputs, out),
@@ -79,20 +79,20 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     let mut text = Vec::new();
     // Writing to memory does not fail.
     let _ = write(&mut text);
-    progress::beside(|| _ = io::stderr().lock().write_all(&text));
+    progress::suspend_bar(|| _ = io::stderr().lock().write_all(&text));
 }
 
 /// A message may quote a file name or a piece of a log, and neither may drive the terminal.
-fn harmless(text: &str) -> String {
-    let mut harmless = String::with_capacity(text.len());
+fn escape_control(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() && c != '\n' {
-            harmless.extend(c.escape_default());
+            escaped.extend(c.escape_default());
         } else {
-            harmless.push(c);
+            escaped.push(c);
         }
     }
-    harmless
+    escaped
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use indicatif::style::ProgressTracker;
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::inputs::{Summary, WIDTH, shortened};
-use super::{harmless, report, size};
+use super::inputs::{DEFAULT_WIDTH, InputSummary, shortened};
+use super::{escape_control, report, size};
 
 /// Whether and how a run says how far it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,19 +27,19 @@ pub enum ProgressMode {
 }
 
 /// The time between two lines.
-const INTERVAL: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What is drawn where the sizes are known, and where they are not. Both are to fit into 80 columns.
-const KNOWN: &str =
+const TEMPLATE_WITH_TOTAL: &str =
     "{wide_msg} {entries}\n{percent:>3}% [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-const UNKNOWN: &str = "{wide_msg} {entries}\n{bytes}, {bytes_per_sec}, {elapsed_precise}";
+const TEMPLATE_WITHOUT_TOTAL: &str = "{wide_msg} {entries}\n{bytes}, {bytes_per_sec}, {elapsed_precise}";
 
 /// What is on the terminal now, and has to give way to messages.
-static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+static DRAWN_BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Prints beside what is drawn.
-pub(super) fn beside(print: impl FnOnce()) {
-    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+pub(super) fn suspend_bar(print: impl FnOnce()) {
+    let drawn = DRAWN_BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match drawn {
         Some(bar) => bar.suspend(print),
         None => print(),
@@ -49,32 +49,32 @@ pub(super) fn beside(print: impl FnOnce()) {
 /// How many columns standard error has.
 pub(super) fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr().as_fd());
-    size.map_or(0, |size| size.ws_col.into()).max(WIDTH)
+    size.map_or(0, |size| size.ws_col.into()).max(DEFAULT_WIDTH)
 }
 
 /// How far a run is.
 #[derive(Debug)]
 pub struct Progress {
     /// None where nothing is to be shown.
-    shown: Option<Shown>,
+    active: Option<ActiveProgress>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct ActiveProgress {
     /// Counts, knows rate and time left, and draws.
     bar: ProgressBar,
     /// The size of each input in bytes on the disk.
     sizes: Vec<Option<u64>>,
     /// How many inputs are over, and how many bytes and entries they had.
-    over: usize,
-    bytes: u64,
-    entries: u64,
+    finished_inputs: usize,
+    finished_bytes: u64,
+    finished_entries: u64,
     /// The input that is being read.
     name: String,
     /// Entries of all inputs, where the bar can look at them.
-    read: Arc<AtomicU64>,
+    entries_read: Arc<AtomicU64>,
     /// When the last line was printed; none where it is drawn.
-    said: Option<Instant>,
+    last_line: Option<Instant>,
 }
 
 impl Progress {
@@ -82,83 +82,94 @@ impl Progress {
     #[must_use]
     pub fn new(mode: ProgressMode, sizes: impl FnOnce() -> Vec<Option<u64>>) -> Progress {
         if mode == ProgressMode::Off {
-            return Progress { shown: None };
+            return Progress { active: None };
         }
         let sizes = sizes();
         let total: Option<u64> = sizes.iter().copied().sum();
         let drawn = match mode {
-            ProgressMode::Auto if total.is_none() => return Progress { shown: None },
+            ProgressMode::Auto if total.is_none() => return Progress { active: None },
             ProgressMode::Off | ProgressMode::Lines => false,
             ProgressMode::Auto | ProgressMode::Display => true,
         };
-        let read = Arc::<AtomicU64>::default();
-        let template = if total.is_some() { KNOWN } else { UNKNOWN };
+        let entries_read = Arc::<AtomicU64>::default();
+        let template = if total.is_some() { TEMPLATE_WITH_TOTAL } else { TEMPLATE_WITHOUT_TOTAL };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let style = style.progress_chars("=> ").with_key("entries", Entries(Arc::clone(&read)));
+        let style = style.progress_chars("=> ").with_key("entries", Entries(Arc::clone(&entries_read)));
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()).with_style(style);
         if drawn {
             bar.set_draw_target(ProgressDrawTarget::stderr());
-            *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+            *DRAWN_BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
         }
-        let said = (!drawn).then(Instant::now);
+        let last_line = (!drawn).then(Instant::now);
         let name = String::new();
-        Progress { shown: Some(Shown { bar, sizes, over: 0, bytes: 0, entries: 0, name, read, said }) }
+        Progress {
+            active: Some(ActiveProgress {
+                bar,
+                sizes,
+                finished_inputs: 0,
+                finished_bytes: 0,
+                finished_entries: 0,
+                name,
+                entries_read,
+                last_line,
+            }),
+        }
     }
 
     /// Whether anything is shown.
     #[must_use]
     pub fn is_shown(&self) -> bool {
-        self.shown.is_some()
+        self.active.is_some()
     }
 
     /// The input of this name is being read.
     pub fn begin(&mut self, name: &str) {
-        let Some(shown) = &mut self.shown else { return };
-        shown.name = harmless(name).replace('\n', "\\n");
-        if shown.said.is_none() {
-            let place = match shown.sizes.len() {
+        let Some(active) = &mut self.active else { return };
+        active.name = escape_control(name).replace('\n', "\\n");
+        if active.last_line.is_none() {
+            let place = match active.sizes.len() {
                 0 | 1 => String::new(),
-                inputs => format!(" ({} of {inputs})", shown.over + 1),
+                inputs => format!(" ({} of {inputs})", active.finished_inputs + 1),
             };
             // Behind it there are the entries.
             let room = width().saturating_sub(place.len() + " 12345678901 entries".len());
-            shown.bar.set_message(shortened(&shown.name, room) + &place);
-            shown.bar.tick();
+            active.bar.set_message(shortened(&active.name, room) + &place);
+            active.bar.tick();
         }
     }
 
     /// So much of the input is read: bytes on the disk, if it can tell, and entries.
     pub fn update(&mut self, done: Option<u64>, entries: u64) {
-        let Some(shown) = &mut self.shown else { return };
-        shown.read.store(shown.entries + entries, Ordering::Relaxed);
+        let Some(active) = &mut self.active else { return };
+        active.entries_read.store(active.finished_entries + entries, Ordering::Relaxed);
         if let Some(done) = done {
-            let size = shown.sizes.get(shown.over).copied().flatten().unwrap_or(u64::MAX);
-            shown.bar.set_position(shown.bytes + done.min(size));
+            let size = active.sizes.get(active.finished_inputs).copied().flatten().unwrap_or(u64::MAX);
+            active.bar.set_position(active.finished_bytes + done.min(size));
         }
-        if let Some(said) = shown.said.filter(|said| said.elapsed() >= INTERVAL) {
-            let (elapsed, left) = (shown.bar.elapsed(), shown.bar.eta());
-            let line = shown.line(elapsed - (Instant::now() - said).min(elapsed), left);
+        if let Some(last) = active.last_line.filter(|last| last.elapsed() >= LINE_INTERVAL) {
+            let (elapsed, left) = (active.bar.elapsed(), active.bar.eta());
+            let line = active.line(elapsed - (Instant::now() - last).min(elapsed), left);
             report(format_args!("{line}"));
-            shown.said = Some(Instant::now());
+            active.last_line = Some(Instant::now());
         }
     }
 
     /// The input is over.
-    pub fn end(&mut self, input: &Summary) {
-        let Some(shown) = &mut self.shown else { return };
-        let size = shown.sizes.get(shown.over).copied().flatten();
-        shown.bytes = size.map_or(shown.bar.position(), |size| shown.bytes + size);
-        shown.over += 1;
-        shown.entries += input.stats.read;
-        shown.read.store(shown.entries, Ordering::Relaxed);
-        shown.bar.set_position(shown.bytes);
-        if shown.said.is_some() {
-            let (over, all) = (shown.over, shown.sizes.len());
+    pub fn end(&mut self, input: &InputSummary) {
+        let Some(active) = &mut self.active else { return };
+        let size = active.sizes.get(active.finished_inputs).copied().flatten();
+        active.finished_bytes = size.map_or(active.bar.position(), |size| active.finished_bytes + size);
+        active.finished_inputs += 1;
+        active.finished_entries += input.stats.read;
+        active.entries_read.store(active.finished_entries, Ordering::Relaxed);
+        active.bar.set_position(active.finished_bytes);
+        if active.last_line.is_some() {
+            let (finished, all) = (active.finished_inputs, active.sizes.len());
             let failed = if input.failures.is_empty() { "" } else { ", failed" };
             report(format_args!(
-                "progress: {over} of {all} inputs, {}: {}: {} entries, {} records{failed}",
-                shown.share(),
-                shown.name,
+                "progress: {finished} of {all} inputs, {}: {}: {} entries, {} records{failed}",
+                active.share(),
+                active.name,
                 input.stats.read,
                 input.stats.written
             ));
@@ -168,14 +179,14 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(shown) = &self.shown {
-            *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            shown.bar.finish_and_clear();
+        if let Some(active) = &self.active {
+            *DRAWN_BAR.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            active.bar.finish_and_clear();
         }
     }
 }
 
-impl Shown {
+impl ActiveProgress {
     /// How much of all inputs is read.
     fn share(&self) -> String {
         match self.bar.length() {
@@ -189,7 +200,7 @@ impl Shown {
 
     /// The line of now and then.
     fn line(&self, elapsed: Duration, left: Duration) -> String {
-        let entries = self.read.load(Ordering::Relaxed);
+        let entries = self.entries_read.load(Ordering::Relaxed);
         let rate = size((self.bar.position() as f64 / elapsed.as_secs_f64().max(0.001)) as u64);
         let left = match self.bar.length() {
             Some(_) => format!(", {} left", FormattedDuration(left)),
@@ -239,10 +250,10 @@ mod tests {
         progress.begin("a");
         progress.update(Some(2 << 20), 1000);
         let line = |progress: &Progress| {
-            progress.shown.as_ref().unwrap().line(Duration::from_secs(2), Duration::from_secs(62))
+            progress.active.as_ref().unwrap().line(Duration::from_secs(2), Duration::from_secs(62))
         };
         assert_eq!(line(&progress), "progress: 50% of 4.0 MiB, 1000 entries, 1.0 MiB/s, 00:01:02 left; reading a");
-        let mut summary = Summary::new("a".to_owned());
+        let mut summary = InputSummary::new("a".to_owned());
         summary.stats.read = 1500;
         progress.end(&summary);
         progress.begin("b\x1b\n");
@@ -260,7 +271,7 @@ mod tests {
         let mut progress = shown(vec![None]);
         progress.begin("-");
         progress.update(Some(1 << 20), 3);
-        let line = progress.shown.as_ref().unwrap().line(Duration::from_secs(1), Duration::ZERO);
+        let line = progress.active.as_ref().unwrap().line(Duration::from_secs(1), Duration::ZERO);
         assert_eq!(line, "progress: 1.0 MiB, 3 entries, 1.0 MiB/s; reading -");
     }
 }

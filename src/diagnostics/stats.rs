@@ -33,13 +33,13 @@ fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
     };
     line("read", stats.read, &size(stats.bytes_in))?;
     line("written", stats.written, &size(stats.bytes_out))?;
-    for (label, count, rest) in asides(stats) {
+    for (label, count, rest) in details(stats) {
         if count > 0 {
             line(label, count, &rest)?;
         }
     }
     for label in ["components", "levels"] {
-        let counts = part(stats, label).to_string();
+        let counts = counts_of(stats, label).to_string();
         if !counts.is_empty() {
             writeln!(out, "{label:<11}{counts}")?;
         }
@@ -48,13 +48,13 @@ fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Returns what there is to say beside the numbers of entries and records: label, count and reasons.
-pub(super) fn asides(stats: &Stats) -> [(&'static str, u64, String); 7] {
+pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 7] {
     [
         ("passed", stats.passed, "of others, unchanged".to_owned()),
-        ("dropped", part(stats, "dropped").total(), part(stats, "dropped").to_string()),
-        ("flawed", stats.flawed, part(stats, "flaws").to_string()),
+        ("dropped", counts_of(stats, "dropped").total(), counts_of(stats, "dropped").to_string()),
+        ("flawed", stats.flawed, counts_of(stats, "flaws").to_string()),
         ("suppressed", stats.suppressed, "by journald, never readable".to_owned()),
-        ("damaged", stats.damaged(), part(stats, "damage").to_string()),
+        ("damaged", stats.damaged(), counts_of(stats, "damage").to_string()),
         ("refused", stats.refused, "by every server, set aside".to_owned()),
         ("overflowed", stats.overflowed, "the spool was full, lost".to_owned()),
     ]
@@ -67,14 +67,14 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         read: u64,
         written: u64,
         passed: u64,
-        dropped: Counts,
+        dropped: NamedCounts,
         flawed: u64,
         suppressed: u64,
         bytes_in: u64,
         bytes_out: u64,
-        components: Counts,
-        levels: Counts,
-        flaws: Counts,
+        components: NamedCounts,
+        levels: NamedCounts,
+        flaws: NamedCounts,
         #[serde(skip_serializing_if = "is_zero")]
         refused: u64,
         #[serde(skip_serializing_if = "is_zero")]
@@ -88,14 +88,14 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         read: stats.read,
         written: stats.written,
         passed: stats.passed,
-        dropped: part(stats, "dropped"),
+        dropped: counts_of(stats, "dropped"),
         flawed: stats.flawed,
         suppressed: stats.suppressed,
         bytes_in: stats.bytes_in,
         bytes_out: stats.bytes_out,
-        components: part(stats, "components"),
-        levels: part(stats, "levels"),
-        flaws: part(stats, "flaws"),
+        components: counts_of(stats, "components"),
+        levels: counts_of(stats, "levels"),
+        flaws: counts_of(stats, "flaws"),
         refused: stats.refused,
         overflowed: stats.overflowed,
         members: stats.members,
@@ -109,14 +109,14 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Counters with their names. Zeros are not shown.
-struct Counts(Vec<(&'static str, u64)>);
+struct NamedCounts(Vec<(&'static str, u64)>);
 
 /// Returns the counters of one of the parts that [`Stats::parts`] names.
-fn part(stats: &Stats, name: &str) -> Counts {
-    Counts(stats.parts().into_iter().find(|(part, _)| *part == name).map(|(_, counts)| counts).unwrap_or_default())
+fn counts_of(stats: &Stats, name: &str) -> NamedCounts {
+    NamedCounts(stats.parts().into_iter().find(|(part, _)| *part == name).map(|(_, counts)| counts).unwrap_or_default())
 }
 
-impl Counts {
+impl NamedCounts {
     fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
     }
@@ -126,7 +126,7 @@ impl Counts {
     }
 }
 
-impl fmt::Display for Counts {
+impl fmt::Display for NamedCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (name, count)) in self.shown().enumerate() {
             write!(f, "{}{name} {count}", if index == 0 { "" } else { ", " })?;
@@ -135,7 +135,7 @@ impl fmt::Display for Counts {
     }
 }
 
-impl Serialize for Counts {
+impl Serialize for NamedCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, count) in self.shown() {

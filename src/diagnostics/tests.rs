@@ -85,5 +85,5 @@ fn every_entry_is_accounted_for() {
 
 #[test]
 fn messages_do_not_drive_the_terminal() {
-    assert_eq!(harmless("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+    assert_eq!(escape_control("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
 }

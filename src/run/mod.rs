@@ -19,7 +19,7 @@ use rayon::ThreadPool;
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::ShutdownSignal;
 use crate::delivery::{Delivery, DeliveryEnd};
-use crate::diagnostics::{self, StatsFormat, Summary};
+use crate::diagnostics::{self, InputSummary, StatsFormat};
 use crate::exit::Exit;
 use crate::service::signals::Signals;
 use crate::service::status::Status;
@@ -39,7 +39,7 @@ pub struct Outcome {
     /// The counters of all inputs.
     pub stats: Stats,
     /// What became of each.
-    pub inputs: Vec<Summary>,
+    pub inputs: Vec<InputSummary>,
     /// It was shown how far it was.
     pub progress: bool,
     /// The reader of the output went away before the end, so the counters say nothing about the inputs.

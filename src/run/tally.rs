@@ -5,7 +5,7 @@ use kata_records::stats::{Dropped, Stats};
 
 use super::Plan;
 use crate::delivery::InputEnd;
-use crate::diagnostics::{self, Progress, Summary};
+use crate::diagnostics::{self, InputSummary, Progress};
 use crate::exit::Exit;
 use crate::source::{self, Damaged, Input, Skipped, SourceError};
 
@@ -16,7 +16,7 @@ pub(super) struct Tally {
     /// The counters of all inputs before it.
     before: Stats,
     /// The inputs so far, the one that is being read included.
-    inputs: Vec<Summary>,
+    inputs: Vec<InputSummary>,
     progress: Progress,
     /// How the program ends for the first input that failed.
     failure: Option<Exit>,
@@ -28,7 +28,7 @@ pub(super) struct Tally {
 /// What a run came to.
 pub(super) struct Totals {
     pub(super) stats: Stats,
-    pub(super) inputs: Vec<Summary>,
+    pub(super) inputs: Vec<InputSummary>,
     pub(super) failure: Option<Exit>,
     /// Progress was shown.
     pub(super) progress: bool,
@@ -51,7 +51,7 @@ impl Tally {
     /// Opens the books of an input. Returns the failure of those before it, for [`Tally::end_input`].
     pub(super) fn begin_input(&mut self, name: String) -> Option<Exit> {
         self.progress.begin(&name);
-        self.inputs.push(Summary::new(name));
+        self.inputs.push(InputSummary::new(name));
         self.failure.take()
     }
 

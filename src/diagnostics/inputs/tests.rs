@@ -5,8 +5,8 @@ use kata_records::record::{Facts, PayloadFormat};
 use kata_records::time::Stamp;
 
 /// An input with so many entries, a record for each of these times, and a flaw in each of them if there is one.
-fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> Summary {
-    let mut input = Summary::new(name.to_owned());
+fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> InputSummary {
+    let mut input = InputSummary::new(name.to_owned());
     let mut flaws = Flaws::default();
     flaw.into_iter().for_each(|flaw| flaws.add(flaw));
     for _ in 0..entries {
@@ -26,7 +26,7 @@ fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> Summar
     input
 }
 
-fn inputs() -> Vec<Summary> {
+fn inputs() -> Vec<InputSummary> {
     let mut damaged = input("system.journal", 7, &["2025-01-01T00:00:00Z", "2024-12-31T10:00:00Z"], None);
     damaged.stats.damage("bad-entry", 3);
     let mut failed = input("/archive/2025/node-17/kata-runtime.log.1.gz", 0, &[], None);
@@ -36,7 +36,7 @@ fn inputs() -> Vec<Summary> {
     vec![input("a.log", 12, &flawed, Some(Flaw::NoTime)), damaged, failed]
 }
 
-fn total(inputs: &[Summary]) -> Stats {
+fn total(inputs: &[InputSummary]) -> Stats {
     let mut total = Stats::default();
     inputs.iter().for_each(|input| total.merge(&input.stats));
     total
@@ -48,7 +48,7 @@ fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn table_of(inputs: &[Summary], width: usize) -> String {
+fn table_of(inputs: &[InputSummary], width: usize) -> String {
     written(|out| table(inputs, &total(inputs), width, out))
 }
 
@@ -115,7 +115,7 @@ fn lines_are_for_scripts() {
 
 #[test]
 fn long_lists_are_folded() {
-    let folded = |width| written(|out| folded("flawed 6", "one 1, two 2, three 3", width, out));
+    let folded = |width| written(|out| write_folded("flawed 6", "one 1, two 2, three 3", width, out));
     assert_eq!(folded(80), "flawed 6: one 1, two 2, three 3\n");
     assert_eq!(folded(22), "flawed 6: one 1,\n  two 2, three 3\n");
     assert_eq!(folded(1), "flawed 6: one 1,\n  two 2,\n  three 3\n");
