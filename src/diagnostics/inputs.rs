@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use kata_records::stats::Stats;
 
-use super::{escape_control, stats};
+use super::{escape_control, scale, stats};
 use crate::exit::Exit;
 
 /// How wide the table is where it is not for a terminal.
@@ -53,8 +53,8 @@ impl InputSummary {
             self.stats.span().map_or_else(|| "-".to_owned(), |(from, to)| span(from.as_str(), to.as_str())),
             count(flawed),
             damaged,
-            size(bytes_in),
-            size(encoded),
+            short_size(bytes_in),
+            short_size(encoded),
         ]
     }
 }
@@ -202,19 +202,12 @@ fn count(count: u64) -> String {
     if count < 10_000_000 { count.to_string() } else { format!("{}.{}M", count / 1_000_000, count / 100_000 % 10) }
 }
 
-/// A number of bytes in at most five characters.
-fn size(bytes: u64) -> String {
-    let (mut unit, mut whole, mut rest) = ("", bytes, 0);
-    for larger in ["K", "M", "G", "T", "P"] {
-        if whole < 1024 {
-            break;
-        }
-        (unit, rest, whole) = (larger, whole % 1024, whole / 1024);
-    }
-    if unit.is_empty() || whole >= 10 {
-        format!("{whole}{unit}")
-    } else {
-        format!("{whole}.{}{unit}", rest * 10 / 1024)
+/// Formats a number of bytes in at most six characters: `1.1K`.
+fn short_size(bytes: u64) -> String {
+    match scale(bytes, &["K", "M", "G", "T", "P"]) {
+        Some((whole @ 0..10, tenths, unit)) => format!("{whole}.{tenths}{unit}"),
+        Some((whole, _, unit)) => format!("{whole}{unit}"),
+        None => bytes.to_string(),
     }
 }
 

@@ -24,16 +24,25 @@ pub enum StatsFormat {
     Json,
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people: `1.1 KiB`.
 fn size(bytes: u64) -> String {
-    let (mut unit, mut whole, mut rest) = ("B", bytes, 0);
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+    match scale(bytes, &["KiB", "MiB", "GiB", "TiB"]) {
+        Some((whole, tenths, unit)) => format!("{whole}.{tenths} {unit}"),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// Divides a number of bytes by 1024 as often as it takes, or as there are units. Returns the whole part, the tenths
+/// rounded down, and the unit. Returns `None` below 1024.
+fn scale(bytes: u64, units: &[&'static str]) -> Option<(u64, u64, &'static str)> {
+    let (mut whole, mut rest, mut unit) = (bytes, 0, None);
+    for larger in units {
         if whole < 1024 {
             break;
         }
-        (unit, rest, whole) = (larger, whole % 1024, whole / 1024);
+        (unit, rest, whole) = (Some(larger), whole % 1024, whole / 1024);
     }
-    if unit == "B" { format!("{whole} {unit}") } else { format!("{whole}.{} {unit}", rest * 10 / 1024) }
+    Some((whole, rest * 10 / 1024, *unit?))
 }
 
 /// Prints one message on standard error. A message that cannot be printed is given up: there is nobody left to tell.

@@ -132,8 +132,8 @@ fn names_lose_their_middle() {
 #[test]
 fn numbers_are_short() {
     for (bytes, expected) in [(0, "0"), (1023, "1023"), (1024, "1.0K"), (10_239, "9.9K"), (10_240, "10K")] {
-        assert_eq!(size(bytes), expected);
+        assert_eq!(short_size(bytes), expected);
     }
-    assert_eq!(size(u64::MAX), "16383P");
+    assert_eq!(short_size(u64::MAX), "16383P");
     assert_eq!((count(9_999_999), count(12_345_678)), ("9999999".to_owned(), "12.3M".to_owned()));
 }
