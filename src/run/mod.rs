@@ -23,6 +23,7 @@ use crate::diagnostics::{self, InputSummary, StatsFormat};
 use crate::exit::Exit;
 use crate::service::signals::Signals;
 use crate::service::status::Status;
+use crate::service::unix_time;
 use crate::source::position::Position;
 use crate::source::{self, Event, Fill, Filled, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
 use ordered_pool::OrderedPool;
@@ -408,8 +409,7 @@ impl Slot<'_> {
 
 /// The time, in seconds and nanoseconds since 1970. It shows only in events that know no time of their own.
 fn now() -> (u32, u32) {
-    #[expect(clippy::disallowed_methods, reason = "the protocol has no event without a time")]
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let time = unix_time();
     (u32::try_from(time.as_secs()).unwrap_or(u32::MAX), time.subsec_nanos())
 }
 

@@ -4,12 +4,13 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::delivery::heartbeat::{self, Heartbeat};
 use crate::delivery::{DeliveryMetrics, DeliverySnapshot};
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
+use crate::service::unix_time;
 use kata_records::stats::Stats;
 use log_clients::Counters;
 use log_clients::net::live::State;
@@ -79,7 +80,7 @@ impl Status {
         let running = heartbeat::uptime();
         Status {
             notifier,
-            started: now().saturating_sub(running),
+            started: unix_time().saturating_sub(running),
             reading: Heartbeat::default(),
             ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -176,7 +177,7 @@ impl Status {
         let wall = |millis| (self.started + Duration::from_millis(millis)).as_secs_f64();
         let latest = stats.latest().and_then(|stamp| stamp.epoch());
         let latest = latest.map(|(seconds, nanos)| seconds as f64 + f64::from(nanos) / 1e9);
-        let age = latest.filter(|_| !idle).map_or(0.0, |latest| now().as_secs_f64() - latest);
+        let age = latest.filter(|_| !idle).map_or(0.0, |latest| unix_time().as_secs_f64() - latest);
         let waiting = delivery.waiting_since.map_or(0, |since| heartbeat::uptime_millis().saturating_sub(since));
         let lag = age.max(Duration::from_millis(waiting).as_secs_f64());
         let (started, delivered) = (self.started.as_secs_f64(), delivery.last_delivery.map(wall));
@@ -265,12 +266,6 @@ pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::
         }
     };
     std::thread::Builder::new().name("status".to_owned()).spawn(work).map(drop)
-}
-
-/// The time since 1970. It shows only in what is said of the process itself.
-fn now() -> Duration {
-    #[expect(clippy::disallowed_methods, reason = "how far records are behind is a matter of the clock")]
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
