@@ -1,5 +1,5 @@
-//! The one loop: fill, work, deliver. Inputs are read one after the other, and their records leave in that order,
-//! whatever the number of threads.
+//! The loop of a run: fill batches, work on them, deliver their records. Inputs are read one after the other. Records
+//! leave in the order of the inputs, on any number of threads.
 
 mod plan;
 mod ordered_pool;
@@ -32,67 +32,67 @@ use tally::Tally;
 
 pub use plan::Plan;
 
-/// How a run went.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How the program ends.
+    /// The exit code of the program.
     pub exit: Exit,
     /// The counters of all inputs.
     pub stats: Stats,
-    /// What became of each.
+    /// A summary of each input.
     pub inputs: Vec<InputSummary>,
-    /// It was shown how far it was.
+    /// Progress was shown.
     pub progress: bool,
-    /// The reader of the output went away before the end, so the counters say nothing about the inputs.
+    /// The reader of the output closed it early, so the counters say nothing about the inputs.
     pub closed: bool,
-    /// It ended only because the configuration is to be read anew.
+    /// The run ended only to reload the configuration.
     pub reload: bool,
-    /// How far it came.
+    /// The positions that the delivery has reached.
     pub checkpoint: Checkpoint,
 }
 
-/// Batches for each thread. Several, because batch times vary and a thread that is done early takes another one.
+/// Batches for each thread. Several, because batch times vary and an idle thread takes another batch.
 const BATCHES_PER_THREAD: usize = 4;
 
-/// How long records in hand may take before a new configuration holds.
+/// Time for pending deliveries before a new configuration takes effect.
 const RELOAD: Duration = Duration::from_secs(2);
 
-/// Why a run ends before its inputs do.
+/// A reason to end a run before its inputs end.
 enum StopReason {
-    /// Nothing more can be delivered.
+    /// The delivery takes no more records.
     Delivery(DeliveryEnd),
-    /// The host asked for the end.
+    /// A signal requested shutdown.
     Asked,
-    /// The configuration is to be read anew.
+    /// A signal requested a reload of the configuration.
     Reload,
 }
 
-/// A batch, the worker for it and its records. All three are reused.
+/// A batch, its worker and its records. Slots are reused.
 struct Slot<'r> {
     batch: Batch,
-    /// How far the input is read with the batch.
+    /// The position of the input after the batch.
     position: Option<Position>,
     /// What happened to parts of the input meanwhile.
     events: Vec<Event>,
-    /// Why nothing can be read behind the batch.
+    /// The error that ended the input after the batch.
     failure: Option<SourceError>,
     worker: Worker<'r>,
     chunk: Chunk,
 }
 
-/// The threads and their batches.
+/// The thread pool and the slots for batches.
 struct Workers<'r> {
     slots: Vec<Slot<'r>>,
-    /// `None` if the caller's thread does it all.
+    /// `None` if the caller's thread does all work.
     pool: Option<ThreadPool>,
 }
 
-/// The host's requests, and who hears how the run goes.
+/// The requests of the host, and the status of the run for the host.
 struct Control<'r> {
     signals: &'r Signals,
     status: &'r Status,
     shutdown: Arc<ShutdownSignal>,
-    /// The form of the counters that a signal asks for.
+    /// The form of the counters that SIGUSR1 prints.
     format: StatsFormat,
 }
 
@@ -104,8 +104,8 @@ struct Run<'r> {
     tally: Tally,
 }
 
-/// Reads all inputs and delivers their records. It reports failures as they come; a failure of one input does not keep the
-/// others from being read.
+/// Reads all inputs and delivers their records. Failures are reported as they occur. After a failure of one input the
+/// next input is read.
 pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, status: &Status) -> Outcome {
     let mut run = Run {
         plan,
@@ -137,7 +137,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     let earlier = delivered.earlier;
     let unsatisfied = plan.strict && earlier.flawed + stats.flawed() + stats.damaged() > 0
         || plan.fail_if_empty && earlier.records + stats.written() == 0;
-    // The end of the delivery says more than its refusal to take more.
+    // The report of the delivery names the cause of its end, so it comes before the refusal of a batch.
     let end = delivered.end.or(match stop {
         Some(StopReason::Delivery(end)) => Some(end),
         _ => None,
@@ -160,7 +160,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
 }
 
 impl Run<'_> {
-    /// Reads an input, or several that are one source, unless an earlier run has delivered it.
+    /// Reads an input, or several inputs that are one source. Skips inputs that an earlier run has delivered.
     fn read_input(&mut self, group: &Group, name: &str) -> Result<(), StopReason> {
         if !self.delivery.begin_input(group) {
             return Ok(());
@@ -173,7 +173,7 @@ impl Run<'_> {
         self.delivery.end_input(ended).map_err(StopReason::Delivery)
     }
 
-    /// Reads one source to its end.
+    /// Opens and reads one source.
     fn read_group(&mut self, group: &Group) -> Result<(), StopReason> {
         let plan = self.plan;
         let follow = plan.journal.follow;
@@ -199,7 +199,7 @@ impl Run<'_> {
         self.read(source.as_mut()).map(|_| ())
     }
 
-    /// Reads a journal on several threads, each of which reads or delivers. `None` if one thread has to do it.
+    /// Reads a journal on several threads. Returns `None` if the journal must be read on one thread.
     fn read_in_parallel(
         &mut self,
         paths: &[PathBuf],
@@ -239,8 +239,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Reads an input that comes by itself. An archive has journals too, whether its path says so or only its bytes, and a
-    /// pipe may carry one.
+    /// Reads a stream, and then the journals in the stream if the stream is an archive. A pipe may carry an archive
+    /// too.
     fn read_stream(&mut self, input: &Input, archive: Option<&Path>) -> Result<(), StopReason> {
         let plan = self.plan;
         if plan.verbose {
@@ -269,11 +269,11 @@ impl Run<'_> {
         self.read(source.as_mut()).map(|_| ())
     }
 
-    /// Reads one source to its end and returns the journals that it holds. Records in hand go out before a read that may
-    /// wait.
+    /// Reads an open source to its end and returns its journals. Pending records are delivered before a read that may
+    /// block.
     fn read(&mut self, source: &mut dyn Source) -> Result<Vec<Member>, StopReason> {
         if let Some(position) = source.start() {
-            // The start is saved before anything is read, so that a run that is killed at once starts there again.
+            // Saving the start position first lets a run that is killed at once start there again.
             self.delivery.deliver(&mut Encoded::default(), Some(position)).map_err(StopReason::Delivery)?;
             self.delivery.flush();
         }
@@ -283,7 +283,7 @@ impl Run<'_> {
         read
     }
 
-    /// Fills the batches that are free, and delivers those that come back.
+    /// Fills free slots and delivers finished ones, until the source ends or the run has to stop.
     fn drive<'r>(
         &mut self,
         source: &mut dyn Source,
@@ -302,7 +302,7 @@ impl Run<'_> {
             {
                 end = self.handle_signals(source.restarts());
                 if end.is_err() {
-                    // Batches in hand are delivered: a pipe cannot be read again.
+                    // Pending batches are delivered first, because a pipe cannot be read again.
                     fill = Fill::End;
                     continue;
                 }
@@ -319,7 +319,7 @@ impl Run<'_> {
         }
     }
 
-    /// Does what the host asks for. The configuration stays if the source cannot be opened again.
+    /// Serves the signals that came in. Ignores a reload if the source cannot be opened again.
     fn handle_signals(&mut self, restarts: bool) -> Result<(), StopReason> {
         let Control { signals, status, shutdown, format } = &self.control;
         status.reading_continues(!restarts);
@@ -335,7 +335,7 @@ impl Run<'_> {
         if signals.take_reload() {
             status.reloading();
             if restarts {
-                // The receiver that is away may be the thing to change, so it is not waited for.
+                // The new configuration may replace the receiver, so a receiver that is away gets little time.
                 shutdown.request_within(RELOAD);
                 return Err(StopReason::Reload);
             }
@@ -394,7 +394,7 @@ impl<'r> Workers<'r> {
 }
 
 impl Slot<'_> {
-    /// Fills the batch.
+    /// Fills the batch from the source.
     fn fill(&mut self, source: &mut dyn Source) -> Fill {
         let Filled { fill, failure, position, events } = source.fill(&mut self.batch);
         (self.failure, self.position, self.events) = (failure, position, events);
@@ -407,13 +407,13 @@ impl Slot<'_> {
     }
 }
 
-/// The time, in seconds and nanoseconds since 1970. It shows only in events that know no time of their own.
+/// Returns the time since 1970 in seconds and nanoseconds. Only events without a time of their own show it.
 fn now() -> (u32, u32) {
     let time = unix_time();
     (u32::try_from(time.as_secs()).unwrap_or(u32::MAX), time.subsec_nanos())
 }
 
-/// The threads that work; none for one, which the caller's is. A host that cannot start them still gets its records.
+/// Starts the thread pool. Returns `None` for one thread. If the host cannot start threads, one thread does all work.
 fn start_pool(threads: usize) -> Option<ThreadPool> {
     if threads < 2 {
         return None;

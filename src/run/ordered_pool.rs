@@ -1,12 +1,11 @@
-//! Batches on several threads: the thread that reads and delivers hands them out, any thread works them off, and they come
-//! back in the order in which they were handed out.
+//! A pool that returns items in submission order. One thread submits and takes items; any thread works on them.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
-/// What was handed out and did not come back yet.
+/// The submitted items that were not taken yet.
 #[derive(Debug)]
 pub(super) struct OrderedPool<T> {
     state: Mutex<State<T>>,
@@ -15,10 +14,10 @@ pub(super) struct OrderedPool<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// The number of the first that did not come back, and what is there of it and of those behind it.
+    /// The number of the first item that was not taken, and the items from there on.
     first: usize,
     items: VecDeque<Item<T>>,
-    /// The number of the next one that nobody works on.
+    /// The number of the next item without a worker.
     next_queued: usize,
     closed: bool,
 }
@@ -31,7 +30,7 @@ enum Item<T> {
 }
 
 impl<T: Send> OrderedPool<T> {
-    /// Runs `hand_out` on this thread, with `work` on the others of the pool, if there is one.
+    /// Runs `drive` on the calling thread, and `work` on the other threads of the pool, if there is a pool.
     pub(super) fn run<R>(
         pool: Option<&ThreadPool>,
         work: impl Fn(&mut T) + Sync,
@@ -51,13 +50,13 @@ impl<T: Send> OrderedPool<T> {
         })
     }
 
-    /// Hands out one more.
+    /// Submits an item.
     pub(super) fn push(&self, item: T) {
         self.state().items.push_back(Item::Queued(item));
         self.changed.notify_all();
     }
 
-    /// The first one, if it was worked off.
+    /// Takes the first item, if work on it is done.
     pub(super) fn take_first(&self) -> Option<T> {
         let mut state = self.state();
         match state.items.pop_front()? {
@@ -72,13 +71,15 @@ impl<T: Send> OrderedPool<T> {
         }
     }
 
-    /// Works one off that nobody works on; where there is none, waits for the first one. False if nothing is handed out.
+    /// Works on a queued item. Without a queued item, waits until the first one is done. Returns false if the pool is
+    /// empty.
     pub(super) fn help_or_wait(&self, work: impl Fn(&mut T)) -> bool {
         self.run_one(&work, |state| !matches!(state.items.front(), None | Some(Item::Done(_))))
             || !self.state().items.is_empty()
     }
 
-    /// Works one off. As long as there is none, waits while `waits` says so; false once it does not.
+    /// Works on one item. Without a queued item, waits as long as `waits` returns true. Returns false if it waited in
+    /// vain.
     fn run_one(&self, work: &impl Fn(&mut T), waits: impl Fn(&State<T>) -> bool) -> bool {
         let mut state = self.state();
         let (number, mut item) = loop {
@@ -107,7 +108,7 @@ impl<T: Send> OrderedPool<T> {
 }
 
 impl<T> State<T> {
-    /// The next one that nobody works on, with its number.
+    /// Takes the next queued item for work, and returns its number.
     fn start_next(&mut self) -> Option<(usize, T)> {
         let number = self.next_queued;
         let entry = self.items.get_mut(number - self.first).filter(|entry| matches!(entry, Item::Queued(_)))?;

@@ -1,9 +1,9 @@
-//! The files of a journal on several threads: pieces of them are read and worked off side by side, and what comes of them
-//! is put in the order of the journal, as if one thread had read them all.
+//! Reads the files of a journal on several threads. Slices of the files are read and worked on in parallel. The output
+//! is in the order of the journal, as if one thread had read all files.
 //!
-//! Each thread takes the job that `schedule` says is next. What was done then is handed to `order` by one thread at a time,
-//! which delivers what is in order while the others go on. What is read ahead is bounded, whatever the number of files and
-//! their sizes.
+//! Each thread takes the next job of the [`schedule`]. The output of jobs goes to [`ordered_merge`], which one thread
+//! at a time runs. That thread delivers records while the others go on. The amount that is read ahead is bounded, for
+//! any number and size of files.
 
 mod ordered_merge;
 mod schedule;
@@ -20,33 +20,33 @@ use kata_records::stats::Stats;
 use ordered_merge::{GatherEnd, OrderedMerge};
 use schedule::Schedule;
 
-/// How many bytes of records are delivered at once, about, and how many a buffer for them may keep: what one file gives
-/// comes in larger pieces.
+/// Approximate number of bytes of records in a delivery, and the largest buffer that is kept for them. A run of entries
+/// from one file may make a larger delivery.
 const OUTPUT_BYTES: usize = 256 << 10;
 const MAX_KEPT_BYTES: usize = 4 << 20;
 
-/// What there is to say of the files since it was said last.
+/// The events since the last report.
 #[derive(Debug)]
 pub(super) struct JournalProgress {
-    /// How far they were read, in bytes, about.
+    /// Approximate number of bytes that were read.
     pub read: u64,
-    /// What was counted for entries that are left out after all.
+    /// Counters of entries that turned out to be left out.
     pub overcounted: Stats,
-    /// What could not be read of files that were read to their ends.
+    /// Damages of files that were read to their ends.
     pub damages: Vec<Damaged>,
-    /// What of them could no longer be opened.
+    /// Files that can no longer be read.
     pub errors: Vec<SourceError>,
 }
 
-/// What all threads share.
+/// The state that all threads share.
 struct Shared<'r, D, E> {
     schedule: Mutex<Schedule<'r>>,
-    /// There may be something to do for those who had nothing.
+    /// Wakes up idle threads when there may be a job.
     changed: Condvar,
     delivery: Mutex<OrderedDelivery<D, E>>,
 }
 
-/// Who has it delivers.
+/// The merge and the delivery. The thread that has the lock delivers.
 struct OrderedDelivery<D, E> {
     merge: OrderedMerge,
     ordered: Chunk,
@@ -54,12 +54,12 @@ struct OrderedDelivery<D, E> {
     end: Result<(), E>,
 }
 
-/// Reads files on threads of the pool, one for each batch and worker. `deliver` is given the records in their
-/// order, and what there is to say; it is called often, though there may be nothing. `rows` says whether it wants to tell
-/// the records apart, `received` what time it is, in seconds and nanoseconds since 1970.
+/// Reads files on threads of the pool, one for each batch and worker. `deliver` receives the records in journal order,
+/// and the events since its last call. It is called often, also without records. If `rows` is set, the output tells
+/// records apart. `received` returns the time since 1970, in seconds and nanoseconds.
 ///
 /// # Errors
-/// Those of `deliver`, which end it all.
+/// Those of `deliver`, which end the reading.
 pub(super) fn read<'h, 'w: 'h, E: Send>(
     pool: &ThreadPool,
     files: Vec<Pieces<'_>>,
@@ -88,7 +88,7 @@ impl<'r, D: FnMut(&mut Chunk, JournalProgress) -> Result<(), E>, E> Shared<'r, D
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What each thread does.
+    /// Runs jobs until the schedule is finished.
     fn work(&self, batch: &mut Batch, worker: &mut Worker<'_>, received: &impl Fn() -> (u32, u32)) {
         let mut schedule = self.schedule();
         while !schedule.finished {
@@ -104,7 +104,8 @@ impl<'r, D: FnMut(&mut Chunk, JournalProgress) -> Result<(), E>, E> Shared<'r, D
         }
     }
 
-    /// Delivers what is in order, unless another thread is at it, which then does it all.
+    /// Delivers the records that are in order. If another thread is delivering, returns at once: that thread delivers
+    /// them too.
     fn deliver<'s>(&'s self, mut schedule: MutexGuard<'s, Schedule<'r>>) -> MutexGuard<'s, Schedule<'r>> {
         let Ok(mut delivery) = self.delivery.try_lock() else { return schedule };
         let OrderedDelivery { merge, ordered, deliver, end } = &mut *delivery;

@@ -1,4 +1,4 @@
-//! The part of the settings that a run needs.
+//! The settings that a run needs.
 
 use std::path::Path;
 
@@ -10,41 +10,41 @@ use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::source::position::FilePosition;
 use crate::source::{self, Group, JournalSettings};
 
-/// What a run reads, how, and what it reports.
+/// The inputs of a run, the settings for reading and encoding them, and the reports to make.
 #[derive(Debug)]
 pub struct Plan<'p> {
-    /// The inputs, in their order.
+    /// The inputs, in reading order.
     pub groups: &'p [Group],
-    /// How inputs are read.
+    /// Settings for all sources.
     pub source: &'p source::Settings,
-    /// Which journals are read, and from where to where.
+    /// The selection of journals, and the range of entries.
     pub journal: &'p JournalSettings,
-    /// How far an earlier run has read log files.
+    /// The positions in log files that an earlier run has reached.
     pub files: &'p [FilePosition],
-    /// How entries become records.
+    /// The rules that turn entries into records.
     pub rules: &'p Rules,
-    /// How records are written.
+    /// The output format of records.
     pub encode: &'p encode::Settings,
-    /// How many threads work, at least one.
+    /// The number of worker threads, at least one.
     pub threads: usize,
-    /// The file or directory that the records go to, which is never read.
+    /// The file or directory of the output. It is never read as an input.
     pub output: &'p Path,
-    /// Whether and how the run shows its progress.
+    /// The display of progress.
     pub progress: ProgressMode,
     /// The form of the counters.
     pub stats: Option<StatsFormat>,
-    /// Failures of inputs are reported with their other defects, at the end.
+    /// Report failures of an input at the end, with its other defects.
     pub check: bool,
     /// Flawed records make the run fail.
     pub strict: bool,
     /// A run without records fails.
     pub fail_if_empty: bool,
-    /// Report the inputs that are read, and where they are damaged.
+    /// Report the inputs that are read, and the damaged parts of them.
     pub verbose: bool,
 }
 
 impl<'p> Plan<'p> {
-    /// Returns the plan that the settings make for these inputs.
+    /// Returns the plan for these inputs.
     #[must_use]
     pub fn new(config: &'p Config, rules: &'p Rules, groups: &'p [Group]) -> Plan<'p> {
         let output = config.output_dir.as_deref().or(config.output.as_deref());

@@ -1,4 +1,4 @@
-//! The books of a run: counters, the state of each input, progress.
+//! The counters of a run, the state of its inputs, and its progress.
 
 use kata_records::pipeline::Chunk;
 use kata_records::stats::{Dropped, Stats};
@@ -13,19 +13,19 @@ use crate::source::{self, Damaged, Input, Skipped, SourceError};
 pub(super) struct Tally {
     /// The counters of the input that is being read.
     current: Stats,
-    /// The counters of all inputs before it.
+    /// The counters of all earlier inputs.
     before: Stats,
-    /// The inputs so far, the one that is being read included.
+    /// Summaries of the inputs so far, including the current one.
     inputs: Vec<InputSummary>,
     progress: Progress,
-    /// How the program ends for the first input that failed.
+    /// The exit code of the first input that failed.
     failure: Option<Exit>,
-    /// Failures are reported at the end, with the other defects of the input.
+    /// Report failures at the end, with the other defects of the input.
     check: bool,
     verbose: bool,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub(super) struct Totals {
     pub(super) stats: Stats,
     pub(super) inputs: Vec<InputSummary>,
@@ -48,14 +48,14 @@ impl Tally {
         }
     }
 
-    /// Opens the books of an input. Returns the failure of those before it, for [`Tally::end_input`].
+    /// Starts counting for an input. Returns the failure of earlier inputs, for [`Tally::end_input`].
     pub(super) fn begin_input(&mut self, name: String) -> Option<Exit> {
         self.progress.begin(&name);
         self.inputs.push(InputSummary::new(name));
         self.failure.take()
     }
 
-    /// Closes the books of the input that was read.
+    /// Ends counting for the current input.
     pub(super) fn end_input(&mut self, before: Option<Exit>) -> InputEnd {
         let own = self.failure;
         self.failure = before.or(own);
@@ -68,7 +68,7 @@ impl Tally {
         InputEnd { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() }
     }
 
-    /// Closes the books of the run. Clears the progress display.
+    /// Returns the totals of the run. Clears the progress display.
     pub(super) fn end(self) -> Totals {
         let stats = self.counted();
         Totals { stats, inputs: self.inputs, failure: self.failure, progress: self.progress.is_shown() }
@@ -81,7 +81,7 @@ impl Tally {
         stats
     }
 
-    /// Takes over the counters and the notes of records on their way to delivery.
+    /// Adds the counters and prints the notes of records that are about to be delivered.
     pub(super) fn encoded(&mut self, chunk: &mut Chunk) {
         diagnostics::notes(&chunk.notes);
         chunk.notes.clear();
@@ -89,12 +89,12 @@ impl Tally {
         self.current.encoded(chunk.out.len());
     }
 
-    /// Takes back counters of entries that are left out after all.
+    /// Subtracts counters of entries that turned out to be left out.
     pub(super) fn take_back(&mut self, counted: &Stats) {
         self.current.take_back(counted);
     }
 
-    /// Shows how many bytes of the input are read.
+    /// Shows the number of bytes that are read.
     pub(super) fn progress(&mut self, done: Option<u64>) {
         self.progress.update(done, self.current.entries());
     }
@@ -119,7 +119,7 @@ impl Tally {
         }
     }
 
-    /// Records a failure of the input that is being read.
+    /// Records a failure of the current input.
     pub(super) fn input_failed(&mut self, error: &SourceError) {
         if !self.check {
             diagnostics::report(format_args!("{error}"));

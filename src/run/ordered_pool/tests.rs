@@ -1,10 +1,10 @@
 use super::*;
 
-/// Squares of the numbers up to `count`, with so many handed out at a time.
+/// Returns the squares of the numbers up to `count`, with `at_once` numbers in the pool.
 fn squares(threads: usize, count: u64, at_once: usize) -> Vec<u64> {
     let pool = (threads > 1).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
     let work = |number: &mut u64| {
-        // Some take longer than others.
+        // Work times vary.
         std::thread::sleep(std::time::Duration::from_micros(*number % 7 * 20));
         *number *= *number;
     };

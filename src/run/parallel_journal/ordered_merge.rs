@@ -1,4 +1,4 @@
-//! Puts what was read of several files in the order of their journal.
+//! Merges the records of several files into the order of their journal.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,49 +10,49 @@ use kata_records::encode::Row;
 use kata_records::pipeline::Chunk;
 use kata_records::stats::{Dropped, Stats};
 
-/// How many bytes a buffer for the records of a job may keep.
+/// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
 
-/// The files, and what is in hand of each.
+/// The output of the files, and the state of the merge.
 pub(super) struct OrderedMerge {
     files: Vec<FileOutput>,
     merge: Merge,
-    /// The lane to take from, and up to where.
+    /// The file to take entries from, and the bound of its run.
     run: Option<(usize, Limit)>,
-    /// What comes next, where the lane that it is about has to be read first.
+    /// The next step, if its file has to be read first.
     next_step: Option<Turn>,
-    /// The lane whose entry at hand is not in the merge, because a copy was passed over.
+    /// The file whose current entry is not in the merge, because the entry before it was a copy.
     skipped_in: Option<usize>,
-    /// The lane whose next entry is not known yet; before it is, no order is.
+    /// The file whose next entry is needed before the merge can go on.
     blocked_on: Option<usize>,
-    /// Somebody asks for the rows.
+    /// The output tells records apart.
     rows: bool,
     stats: Stats,
-    /// What of that was counted for entries that are left out.
+    /// Counters of entries that turned out to be left out. They are included in `stats`.
     overcounted: Stats,
     notes: Vec<u8>,
     damages: BTreeMap<(usize, &'static str), Damaged>,
     errors: Vec<SourceError>,
-    /// Chunks that are done with, and of which lanes; and lanes that are left.
+    /// Chunks that can be reused, with the files that they belong to; and files whose rest is left out.
     pub(super) released: Vec<(usize, Chunk)>,
     pub(super) abandoned: Vec<usize>,
 }
 
-/// One file.
+/// The output of one file.
 struct FileOutput {
-    /// What its pieces have given, in the order of the file, and the number of the first of them.
+    /// The output of slices, in the order of the file, and the number of the first slice.
     slices: VecDeque<SliceOutput>,
     first_slice: usize,
-    /// The entry at hand.
+    /// The place of the current entry in the journal.
     place: Place,
-    /// How many bytes its entries had so far, and how many they may have.
+    /// The total size of the entries so far, and its limit.
     entry_bytes: u64,
     max_entry_bytes: u64,
-    /// Nothing more comes of it.
+    /// The file gives no further entries.
     finished: bool,
 }
 
-/// What a piece has given, and whether that is all of it, and of the file.
+/// The output of a slice. `finished` is set at the end of the slice, `is_last` if it is also the end of the file.
 #[derive(Default)]
 struct SliceOutput {
     chunks: VecDeque<PendingChunk>,
@@ -60,7 +60,7 @@ struct SliceOutput {
     is_last: bool,
 }
 
-/// A chunk, and how much of it was put in order.
+/// A chunk, and the part of it that is merged: numbers of traces, rows and bytes.
 struct PendingChunk {
     chunk: Chunk,
     traces: usize,
@@ -68,14 +68,14 @@ struct PendingChunk {
     bytes: usize,
 }
 
-/// What a job has done.
+/// The output of a job.
 #[derive(Default)]
 pub(super) struct JobOutput {
     pub(super) file: usize,
-    /// Which of the lane's pieces it was about.
+    /// The number of the slice in its file.
     pub(super) slice: usize,
     pub(super) chunk: Chunk,
-    /// The piece is read to its end; with it the file is.
+    /// The job reached the end of the slice, or of the file too.
     pub(super) finished: bool,
     pub(super) is_last: bool,
     pub(super) skipped: Skipped,
@@ -83,19 +83,19 @@ pub(super) struct JobOutput {
     pub(super) error: Option<SourceError>,
 }
 
-/// How far the records were put in order.
+/// The reason why gathering stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GatherEnd {
-    /// As far as there was room.
+    /// The output has enough records.
     Full,
-    /// As far as they were read.
+    /// Further entries have to be read first.
     Blocked,
-    /// All of them.
+    /// All records are gathered.
     Finished,
 }
 
 impl OrderedMerge {
-    /// The files; `rows` says whether the records are to be told apart afterwards.
+    /// Starts a merge of these files. With `rows` the output tells records apart.
     pub(super) fn new(files: &[Pieces<'_>], rows: bool) -> OrderedMerge {
         let mut merge = Merge::default();
         let output = |(index, slices): (usize, &Pieces<'_>)| {
@@ -128,12 +128,12 @@ impl OrderedMerge {
         }
     }
 
-    /// Takes what a job has done.
+    /// Takes the output of a job.
     pub(super) fn accept(&mut self, output: JobOutput) {
         let JobOutput { file: index, slice: number, mut chunk, finished, is_last, skipped, damages, error } = output;
         let Some(file) = self.files.get_mut(index) else { return };
         let Some(at) = number.checked_sub(file.first_slice).filter(|_| !file.finished) else {
-            // The file was left.
+            // The rest of the file is left out.
             self.release(index, chunk);
             return;
         };
@@ -155,12 +155,13 @@ impl OrderedMerge {
         }
     }
 
-    /// The lane without which nothing more can be put in order.
+    /// Returns the file without which the merge cannot go on.
     pub(super) fn blocked_on(&self) -> Option<usize> {
         self.blocked_on
     }
 
-    /// Puts in order what can be, about so many bytes, and appends it, with all that there is to say about what was read.
+    /// Appends records in journal order until `out` has about [`OUTPUT_BYTES`]. Adds the counters and notes of all jobs
+    /// so far.
     pub(super) fn gather(&mut self, out: &mut Chunk) -> GatherEnd {
         let end = loop {
             if out.out.bytes.len() >= OUTPUT_BYTES {
@@ -173,7 +174,7 @@ impl OrderedMerge {
             let (Turn::Take(index, _) | Turn::Skip(index)) = step;
             let Some(file) = self.files.get(index) else { continue };
             if file.finished {
-                // Only where its first entry stands is known, and it cannot even be read any more.
+                // The file had a first entry when it was opened, and can no longer be read.
                 continue;
             }
             if file.slices.front().is_none_or(|slice| slice.chunks.is_empty()) {
@@ -198,7 +199,7 @@ impl OrderedMerge {
         end
     }
 
-    /// What there is to say, where the files were read so far.
+    /// Returns the events since the last call. `read` is the number of bytes that were read.
     pub(super) fn take_progress(&mut self, read: u64) -> JournalProgress {
         let files = &self.files;
         let mut damages = Vec::new();
@@ -213,7 +214,7 @@ impl OrderedMerge {
         JournalProgress { read, overcounted, damages, errors: std::mem::take(&mut self.errors) }
     }
 
-    /// Adds up, so that a file tells of a kind of damage once.
+    /// Adds damages up, so that each kind of damage is reported once for a file.
     pub(super) fn add_damages(&mut self, file: usize, damages: Vec<Damaged>) {
         for damaged in damages {
             let known = self.damages.entry((file, damaged.reason)).or_insert(Damaged { count: 0, ..damaged.clone() });
@@ -222,7 +223,7 @@ impl OrderedMerge {
         }
     }
 
-    /// What to do with which lane next. None when all lanes are over.
+    /// Returns the next step of the merge. Returns `None` when all files are finished.
     fn choose_step(&mut self) -> Option<Turn> {
         if let Some((index, limit)) = self.run.take() {
             let place = self.files.get(index)?.place;
@@ -237,7 +238,7 @@ impl OrderedMerge {
         self.merge.turn()
     }
 
-    /// Appends the entry at hand, and those behind it that the limit admits and that are in the same chunk.
+    /// Appends the current entry, and the entries behind it in the same chunk that the bound admits.
     fn append_run(&mut self, index: usize, limit: &Limit, out: &mut Chunk) {
         let Some(file) = self.files.get_mut(index) else { return };
         let Some(pending) = file.slices.front_mut().and_then(|slice| slice.chunks.front_mut()) else { return };
@@ -273,7 +274,7 @@ impl OrderedMerge {
         }
     }
 
-    /// Goes past the entry at hand, which is a copy of one that was taken.
+    /// Skips the current entry, which is a copy of an entry that was taken.
     fn skip_copy(&mut self, index: usize) {
         let pending = self.files.get_mut(index).and_then(|file| file.slices.front_mut()?.chunks.front_mut());
         let Some(pending) = pending else { return };
@@ -298,8 +299,8 @@ impl OrderedMerge {
         }
     }
 
-    /// Finds the entry that is at hand in a lane now. Where it is not known yet, everything waits for it; where there is
-    /// none, the lane has no turn any more.
+    /// Finds the current entry of a file. If the entry is not read yet, the merge is blocked on the file. If there is
+    /// no entry, the file leaves the merge.
     fn find_next_entry(&mut self, index: usize) {
         while let Some(file) = self.files.get_mut(index).filter(|file| !file.finished) {
             let Some(slice) = file.slices.front_mut() else { break };
@@ -327,7 +328,7 @@ impl OrderedMerge {
         }
     }
 
-    /// Keeps the buffers of a chunk that is done with.
+    /// Clears a chunk and makes its buffers available to the next job.
     fn release(&mut self, index: usize, mut chunk: Chunk) {
         chunk.out.clear(MAX_KEPT_BYTES);
         chunk.stats = Stats::default();

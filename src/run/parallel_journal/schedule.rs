@@ -1,4 +1,4 @@
-//! What is read next, and how much ahead of its turn.
+//! Decides which slice is read next, and bounds the amount that is read ahead.
 
 use std::collections::VecDeque;
 
@@ -7,47 +7,47 @@ use crate::source::{Piece, Pieces, SourceError};
 use kata_records::entry::Batch;
 use kata_records::pipeline::{Chunk, Worker};
 
-/// How many bytes of records may wait for their turn, about.
+/// Approximate limit of bytes of records that wait for the merge.
 const MAX_WAITING_BYTES: usize = 24 << 20;
-/// How many chunks there may be for each thread, beside one of each file that takes turns.
+/// Chunks for each thread, in addition to one chunk for each file that has some.
 const CHUNKS_PER_THREAD: usize = 8;
-/// Bounds of what a job makes before others have their turn.
+/// Bounds for the output of a job. Small jobs let other files have their turn.
 const MIN_JOB_BYTES: usize = 128 << 10;
 const MAX_JOB_BYTES: usize = 1 << 20;
 
-/// The files that are read, and how far.
+/// The files, and the state of their slices.
 pub(super) struct Schedule<'r> {
     files: Vec<ScheduledFile<'r>>,
-    /// The lane whose next entry has to be known before anything else can be put in order.
+    /// The file whose next entry the merge needs first.
     blocked_on: Option<usize>,
-    /// What was done and not handed over yet.
+    /// Output of jobs that the merge has not taken yet.
     outputs: Vec<JobOutput>,
-    /// How many chunks wait for their turn or are being made, and how many there may be beside one of each file that
-    /// takes turns.
+    /// The number of chunks that are being filled or wait for the merge, and its limit. One chunk for each file that
+    /// has some comes on top of the limit.
     chunks: usize,
     max_chunks: usize,
     /// Chunks that can be filled again.
     free_chunks: Vec<Chunk>,
-    /// Nothing more is to be done.
+    /// There are no further jobs.
     pub(super) finished: bool,
 }
 
-/// One file.
+/// A file and its slices.
 struct ScheduledFile<'r> {
     slices: Pieces<'r>,
-    /// The pieces that were begun and are not over, in the order of the file, with the number of the first of them.
+    /// The slices that were started and not finished, in the order of the file, and the number of the first of them.
     started: VecDeque<SliceState<'r>>,
     first_slice: usize,
-    /// When the next piece was written; none when all were begun.
+    /// The time of the next slice. `None` when all slices were started.
     next_time: Option<u64>,
-    /// How many chunks of it there are.
+    /// The number of chunks of the file.
     chunks: usize,
 }
 
 enum SliceState<'r> {
-    /// There is more in it.
+    /// The slice has more entries.
     Open(Piece<'r>),
-    /// A job has it.
+    /// A job reads the slice.
     Running,
     Finished,
 }
@@ -58,19 +58,19 @@ impl SliceState<'_> {
     }
 }
 
-/// A piece on its way to a thread and back.
+/// A slice on its way to a thread and back.
 pub(super) struct Job<'r> {
     file: usize,
     slice: usize,
     source: Result<Piece<'r>, SourceError>,
     chunk: Chunk,
-    /// How many bytes of records are enough.
+    /// The job ends with this number of bytes of records.
     target_bytes: usize,
     finished: bool,
 }
 
 impl Job<'_> {
-    /// Reads on in the piece and works off what it gives. `received` is the time of entries that have none.
+    /// Reads entries of the slice and makes records of them. `received` is the time of entries without a time.
     pub(super) fn run(&mut self, batch: &mut Batch, worker: &mut Worker<'_>, received: (u32, u32)) {
         let Ok(piece) = &mut self.source else { return };
         self.chunk.out.received = received;
@@ -82,7 +82,7 @@ impl Job<'_> {
 }
 
 impl<'r> Schedule<'r> {
-    /// The files, for so many threads.
+    /// Makes a schedule of these files for a number of threads.
     pub(super) fn new(files: Vec<Pieces<'r>>, threads: usize) -> Schedule<'r> {
         let scheduled = |mut slices: Pieces<'r>| {
             let next_time = slices.time();
@@ -99,8 +99,8 @@ impl<'r> Schedule<'r> {
         }
     }
 
-    /// What is to be done next: first what everything waits for, then what was written first. None as long as there is no
-    /// room, or only what others are at.
+    /// Returns the next job: the slice that blocks the merge, else the oldest slice. Returns `None` at the limit of
+    /// chunks, or if other threads have all slices.
     pub(super) fn next_job(&mut self) -> Option<Job<'r>> {
         let limit = self.max_chunks + self.files.iter().filter(|file| file.chunks > 0).count();
         let can_run =
@@ -132,7 +132,7 @@ impl<'r> Schedule<'r> {
         Some(Job { file: next, slice: file.first_slice + at, source: piece, chunk, target_bytes, finished })
     }
 
-    /// Takes back what was done.
+    /// Takes back a job that is done.
     pub(super) fn finish_job(&mut self, job: Job<'r>) {
         let Job { file: index, slice, source, chunk, finished, .. } = job;
         let Some(file) = self.files.get_mut(index) else { return };
@@ -163,7 +163,7 @@ impl<'r> Schedule<'r> {
         self.outputs.push(output);
     }
 
-    /// Hands over what was done, and takes back what was used.
+    /// Gives the output of jobs to the merge, and takes back chunks that it has released.
     pub(super) fn exchange(&mut self, merge: &mut OrderedMerge) {
         for (index, chunk) in merge.released.drain(..) {
             self.chunks -= 1;
@@ -186,7 +186,7 @@ impl<'r> Schedule<'r> {
         self.blocked_on = merge.blocked_on();
     }
 
-    /// How far the files were read, in bytes, about.
+    /// Returns the approximate number of bytes that were read.
     pub(super) fn bytes_read(&self) -> u64 {
         self.files.iter().map(|file| file.slices.done()).sum()
     }
