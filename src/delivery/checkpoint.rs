@@ -1,7 +1,8 @@
-//! Where an earlier run ended, and how far this one has come: moved on only for what the receiver has.
+//! The saved positions of inputs. A position moves on only for records that the receiver has.
 //!
-//! The state of a run is one small JSON file in a directory of its own, replaced as a whole: written beside, synced,
-//! renamed, and the directory synced, so that a crash leaves the old one or the new one. A lock keeps a second process out.
+//! The state of a run is one small JSON file in a directory of its own. The file is written beside the old one, synced
+//! and renamed, and then the directory is synced. So a crash leaves the old file or the new one. A lock keeps a second
+//! process out.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -12,42 +13,42 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Exit;
 use crate::source::position::{FilePosition, JournalPosition, Position};
 
-/// The version of the layout. A reader of one version knows no other.
+/// The version of the layout. Files of another version are refused.
 const VERSION: u32 = 1;
 
-/// The name of the file, and of the one that holds the lock.
+/// The names of the state file and of the lock file.
 const STATE: &str = "state.json";
 const LOCK: &str = "lock";
 
-/// More files than this are not remembered; those that were read least recently go first.
+/// The maximum number of remembered log files. Beyond it the files that were read least recently are forgotten.
 const MAX_FILES: usize = 4096;
 
-/// Why the state cannot be used.
+/// An error of the state directory, the spool or their locks.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The directory or a file in it cannot be opened.
     #[error("{key}: cannot open \"{path}\": {source}", path = path.display())]
     Open {
-        /// The setting that names it.
+        /// The setting that names the directory.
         key: &'static str,
-        /// What could not be opened.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Another process has it.
+    /// Another process holds the lock.
     #[error(
         "{key}: \"{path}\" is in use by another katalog; two of them would deliver everything twice. Stop it, or give \
          this one a directory of its own",
         path = path.display()
     )]
     InUse {
-        /// The setting that names it.
+        /// The setting that names the directory.
         key: &'static str,
         /// The directory.
         path: PathBuf,
     },
-    /// It is not what this program writes.
+    /// The state file is damaged, or another program has written it.
     #[error(
         "state-dir: \"{path}\" is no state of katalog ({cause}). To begin anew, move it away and say from where with \
          --since or --lines; to go on, put back a copy that is whole",
@@ -56,7 +57,7 @@ pub enum CheckpointError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The defect.
         cause: String,
     },
     /// An earlier run has spooled records for servers of another protocol.
@@ -69,18 +70,18 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
-    /// Saving failed.
+    /// The state file cannot be saved.
     #[error("state-dir: cannot save the position in \"{path}\": {source}", path = path.display())]
     Save {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl CheckpointError {
-    /// How the program ends for it.
+    /// Returns the exit code of the program for the error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -95,11 +96,11 @@ impl CheckpointError {
     }
 }
 
-/// What is saved.
+/// The content of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedState {
-    /// The version of the layout; its name says whose file this is.
+    /// The version of the layout. The key also tells which program the file belongs to.
     katalog: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     journal: Option<JournalPosition>,
@@ -107,26 +108,27 @@ struct SavedState {
     files: Vec<FilePosition>,
 }
 
-/// How far a run has come, in memory and, if it has a directory, on disk.
+/// The positions of a run, in memory and, if the run has a directory, on disk.
 #[derive(Debug)]
 pub struct Checkpoint {
     state: SavedState,
-    /// The directory, and the lock on it for as long as this lives.
+    /// The directory and its lock, which is held until the checkpoint is dropped.
     directory: Option<(PathBuf, File)>,
     saved: bool,
 }
 
 impl Checkpoint {
-    /// A run that forgets how far it came.
+    /// Returns a checkpoint that keeps positions in memory only.
     #[must_use]
     pub fn forgetful() -> Checkpoint {
         Checkpoint { state: SavedState { katalog: VERSION, ..SavedState::default() }, directory: None, saved: true }
     }
 
-    /// Takes the directory, which is made if it is not there, and reads what an earlier run has left.
+    /// Locks the directory, creating it if needed, and reads the state of an earlier run.
     ///
     /// # Errors
-    /// If the directory cannot be used, another process uses it, or what is in it is not what this version writes.
+    /// If the directory cannot be used, another process holds the lock, or the state file is damaged or of another
+    /// version.
     pub fn open(directory: &Path) -> Result<Checkpoint, CheckpointError> {
         let lock = lock("state-dir", directory)?;
         let path = directory.join(STATE);
@@ -140,25 +142,25 @@ impl Checkpoint {
         Ok(Checkpoint { state, directory: Some((directory.to_owned(), lock)), saved: true })
     }
 
-    /// Whether the position outlives the process.
+    /// Returns true if positions are saved on disk.
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.directory.is_some()
     }
 
-    /// How far journals were read; none where no run has read one.
+    /// Returns the position in journals. Returns `None` if no run has read a journal.
     #[must_use]
     pub fn journal(&self) -> Option<&JournalPosition> {
         self.state.journal.as_ref()
     }
 
-    /// How far log files were read.
+    /// Returns the positions in log files.
     #[must_use]
     pub fn files(&self) -> &[FilePosition] {
         &self.state.files
     }
 
-    /// Moves on: everything before the position is delivered.
+    /// Moves on to a position. All records before the position must be delivered.
     pub fn advance(&mut self, position: Position) {
         match position {
             Position::Journal(position) => {
@@ -169,7 +171,8 @@ impl Checkpoint {
             }
             Position::Files(positions) => {
                 for position in positions {
-                    // A file is known by its origin, whatever it is called. The one that was read last stands last.
+                    // The origin identifies a file under any name. Files are sorted by the time when they were read
+                    // last.
                     self.state.files.retain(|known| known.origin != position.origin);
                     if !position.gone {
                         self.state.files.push(position);
@@ -182,10 +185,10 @@ impl Checkpoint {
         }
     }
 
-    /// Saves the position, if it has moved on since it was saved and there is a place for it.
+    /// Saves the positions, if they have changed and there is a directory.
     ///
     /// # Errors
-    /// If it cannot be written. The one that was saved before is still there then.
+    /// If the file cannot be written. The file that was saved before remains.
     pub fn save(&mut self) -> Result<(), CheckpointError> {
         let Some((directory, _)) = self.directory.as_ref().filter(|_| !self.saved) else { return Ok(()) };
         let path = directory.join(STATE);
@@ -200,10 +203,10 @@ impl Checkpoint {
     }
 }
 
-/// Replaces a file as a whole, so that a crash leaves the old one or the new one.
+/// Replaces a file atomically: a crash leaves the old file or the new one.
 ///
 /// # Errors
-/// If it cannot be written. The one that was there before is still there then.
+/// If the file cannot be written. The old file remains.
 pub fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let beside = directory.join(format!("{name}.new"));
     let mut file = File::create(&beside)?;
@@ -213,10 +216,10 @@ pub fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Makes a directory if it is not there, and takes it for this process. `key` is the setting that names it.
+/// Locks a directory for this process, creating it if needed. `key` is the setting that names the directory.
 ///
 /// # Errors
-/// If it cannot be used, or another process has it.
+/// If the directory cannot be used, or another process holds the lock.
 pub fn lock(key: &'static str, directory: &Path) -> Result<File, CheckpointError> {
     let open = |path: PathBuf| move |source| CheckpointError::Open { key, path, source };
     fs::create_dir_all(directory).map_err(open(directory.to_owned()))?;
@@ -230,7 +233,7 @@ pub fn lock(key: &'static str, directory: &Path) -> Result<File, CheckpointError
 }
 
 fn read(bytes: &[u8]) -> Result<SavedState, String> {
-    // The version first: another one may have other parts.
+    // The version comes first, because another version may have other fields.
     #[derive(Deserialize)]
     struct VersionOnly {
         katalog: u32,
@@ -326,7 +329,7 @@ mod tests {
         checkpoint.advance(journal(1));
         checkpoint.save().unwrap();
         let before = fs::read(directory.path().join(STATE)).unwrap();
-        // A directory in the way of the file beside.
+        // The directory blocks the path of the temporary file.
         fs::create_dir(directory.path().join("state.json.new")).unwrap();
         checkpoint.advance(journal(2));
         let error = checkpoint.save().unwrap_err();

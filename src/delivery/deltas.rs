@@ -1,4 +1,4 @@
-//! Gives each record how long it came after the one before it, once their order is known.
+//! Adds to each record the time since the previous record in output order.
 
 use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
 use crate::source::Group;
@@ -6,19 +6,19 @@ use crate::source::position::Position;
 use kata_records::encode::{Encoded, WithDelta};
 use kata_records::time::Stamp;
 
-/// On the way to another delivery.
+/// A delivery that adds deltas to records and passes them on.
 #[derive(Debug)]
 pub struct DeltaDelivery {
     inner: Box<dyn Delivery>,
     add_delta: WithDelta,
-    /// The last time that was known, in nanoseconds since 1970.
+    /// The time of the last record that has a time, in nanoseconds since 1970.
     previous_time: Option<i128>,
-    /// The records as they are to be, used again and again.
+    /// The records with their deltas. The buffer is reused.
     buffer: Vec<u8>,
 }
 
 impl DeltaDelivery {
-    /// Writes deltas as this format has them ([`kata_records::encode::Format::with_delta`]).
+    /// Returns a delivery that writes deltas by [`kata_records::encode::Format::with_delta`].
     #[must_use]
     pub fn new(inner: Box<dyn Delivery>, add_delta: WithDelta) -> DeltaDelivery {
         DeltaDelivery { inner, add_delta, previous_time: None, buffer: Vec::new() }
@@ -129,7 +129,7 @@ mod tests {
             ],
             &[r#"{"a":0}"#, r#"{"a":1}"#, r#"{"kata_delta_ns":1000000001}"#, r#"{"a":"}"}"#],
         );
-        // And from one batch to the next.
+        // The previous time outlives the batch.
         check(&mut deltas, &[], &[]);
         check(
             &mut deltas,
@@ -144,7 +144,7 @@ mod tests {
                 r#"{"a":4,"kata_delta_ns":9223372036354775807}"#,
             ],
         );
-        // More than 292 years are more than the type has.
+        // Nanoseconds in an `i64` reach 292 years.
         check(
             &mut deltas,
             &[("{}", Some("9999-12-31T23:59:59Z")), ("{}", Some("9999-12-31T23:59:58Z"))],

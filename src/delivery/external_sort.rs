@@ -1,5 +1,7 @@
-//! Records in order of time, however many there are: what does not fit into memory is sorted in parts, which wait in
-//! temporary files to be merged (external merge sort; Knuth, The Art of Computer Programming, volume 3, section 5.4).
+//! Sorts any number of records by time in bounded memory.
+//!
+//! An external merge sort (Knuth, The Art of Computer Programming, volume 3, section 5.4): records that do not fit into
+//! memory are sorted in runs, which wait in temporary files until they are merged.
 
 mod sorted_run;
 
@@ -11,13 +13,13 @@ use kata_records::encode::{Encoded, Row};
 use kata_records::time::Stamp;
 use sorted_run::{RunMerge, RunWriter, SortedRun};
 
-/// So many parts are merged at once, which bounds the files that are open and the memory for reading them.
+/// The maximum number of runs in a merge. It bounds the open files and the memory for reading them.
 const MAX_FAN_IN: usize = 64;
 
-/// How many bytes are handed on at once, or written to a file.
+/// The approximate size of a delivered block, and the size of file buffers.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// A temporary file that cannot be used.
+/// A temporary file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "sort: cannot use a temporary file in \"{directory}\": {source}; name a directory with room for all records in TMPDIR, \
@@ -30,23 +32,22 @@ pub struct SortError {
 }
 
 impl SortError {
-    /// How the program ends for it.
+    /// Returns the exit code of the program for the error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         Exit::from_write_error(&self.source)
     }
 }
 
-/// Where a record belongs, as one number that no other record has: from the top, 39 bits of seconds and 30 of
-/// nanoseconds, 34 for how many records came before it, 24 for the part of the output that it goes into, and one that says
-/// whether the time is its own.
+/// The unique sort key of a record. From the top: 39 bits of seconds, 30 of nanoseconds, 34 of the record's number, 24
+/// of the output part, and one bit that is set if the record has a time of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u128);
 
-/// What is added to seconds since 1970, so that none is negative: those of the year 0 are above -2^36.
+/// The offset that makes seconds since 1970 positive. Those of the year 0 are above -2^36.
 const SECONDS_BIAS: i64 = 1 << 36;
 
-/// How many records can be sorted, and into how many parts they can go.
+/// The maximum numbers of records and of output parts.
 const MAX_RECORDS: u64 = 1 << 34;
 const MAX_PARTS: u32 = 1 << 24;
 
@@ -59,20 +60,20 @@ impl Key {
         (self.0 >> 1) as u32 & (MAX_PARTS - 1)
     }
 
-    /// A time as the upper part of a key.
+    /// Returns a time as the upper bits of a key.
     fn moment(time: Stamp) -> Option<u128> {
         let (seconds, nanos) = time.epoch()?;
         Some(u128::from((seconds + SECONDS_BIAS).unsigned_abs()) << 30 | u128::from(nanos))
     }
 
-    /// The time, if it is the record's own.
+    /// Returns the time of the record, if the record has a time of its own.
     fn time(self) -> Option<Stamp> {
         let moment = (self.0 & 1 == 1).then_some(self.0 >> 59)?;
         Stamp::from_epoch((moment >> 30) as i64 - SECONDS_BIAS, (moment & ((1 << 30) - 1)) as u32)
     }
 }
 
-/// Records in memory. Their order is made by moving what says where they are.
+/// Records in memory. Sorting moves only the spans of the records.
 #[derive(Debug, Default)]
 struct SortBuffer {
     bytes: Vec<u8>,
@@ -97,7 +98,7 @@ impl SortBuffer {
     }
 
     fn sort(&mut self) {
-        // Keys are all different, so nothing depends on how the algorithm treats equal ones.
+        // Keys are unique, so an unstable sort gives the same order.
         self.spans.sort_unstable_by_key(|span| span.key);
     }
 
@@ -111,39 +112,38 @@ impl SortBuffer {
     }
 }
 
-/// Takes records in any order. It is told where an input begins, because a record without a time stays behind the one
-/// that it followed there.
+/// Sorts records by time. A record without a time takes the time of the record before it in its input.
 #[derive(Debug)]
 pub struct ExternalSorter {
-    /// How many bytes are held, what says where records are included. A larger record is held alone.
+    /// The maximum size of records and spans in memory. A larger record is held alone.
     memory: usize,
     directory: PathBuf,
     buffer: SortBuffer,
-    /// Parts on disk, those that were merged most often first.
+    /// Runs on disk. Those that were merged most often come first.
     runs: Vec<SortedRun>,
-    /// How many records came so far.
+    /// The number of the next record.
     next_number: u64,
-    /// The time that the next record has if it has none.
+    /// The time of the last record in the input, which the next record takes if it has no time.
     moment: u128,
 }
 
 impl ExternalSorter {
-    /// Sorts in so many bytes of memory, and with files in this directory where they are not enough. A file that cannot be
-    /// found by others is made with the first record that does not fit.
+    /// Returns a sorter that holds `memory` bytes of records, and writes runs to unlinked files in `directory`. The
+    /// first file is created when records do not fit into memory.
     #[must_use]
     pub fn new(memory: usize, directory: PathBuf) -> ExternalSorter {
         ExternalSorter { memory, directory, buffer: SortBuffer::default(), runs: Vec::new(), next_number: 0, moment: 0 }
     }
 
-    /// What comes from now on is of another input. Records before its first time come before all that have one.
+    /// Begins an input. Records before the first time of an input come before all records with a time.
     pub fn begin_input(&mut self) {
         self.moment = 0;
     }
 
-    /// Takes a record, and the number of the part that it goes into. Among those of one time the order stays.
+    /// Adds a record that belongs to an output part. Records with equal times keep their order.
     ///
     /// # Errors
-    /// If it does not fit into memory, and a temporary file cannot be written; beyond 2^34 records and 2^24 parts.
+    /// If a temporary file cannot be written, or beyond 2^34 records and 2^24 parts.
     pub fn push(&mut self, record: &[u8], time: Option<Stamp>, part: u32) -> Result<(), SortError> {
         if self.next_number >= MAX_RECORDS || part >= MAX_PARTS {
             return Err(failed(&self.directory)(io::Error::other(
@@ -160,19 +160,19 @@ impl ExternalSorter {
         Ok(())
     }
 
-    /// How many bytes are in temporary files.
+    /// Returns the size of the temporary files in bytes.
     #[must_use]
     pub fn bytes_on_disk(&self) -> u64 {
         self.runs.iter().map(|run| run.size).sum()
     }
 
-    /// The directory of temporary files.
+    /// Returns the directory of temporary files.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// All records in their order.
+    /// Returns all records in order.
     ///
     /// # Errors
     /// If a temporary file cannot be written or read.
@@ -189,13 +189,13 @@ impl ExternalSorter {
         self.write_run()?;
         self.buffer = SortBuffer::default();
         while let Some(more) = self.runs.len().checked_sub(MAX_FAN_IN).filter(|more| *more > 0) {
-            // No more than it takes, and the smallest ones.
+            // Merging just enough of the newest runs, which are the smallest, copies the fewest bytes.
             self.merge_newest((more + 1).min(MAX_FAN_IN))?;
         }
         RunMerge::new(std::mem::take(&mut self.runs), self.memory)
     }
 
-    /// Writes what is held to a file, and merges files where there are too many.
+    /// Writes the buffered records to a new run. Merges runs if there are too many.
     fn write_run(&mut self) -> io::Result<()> {
         self.buffer.sort();
         let mut writer = RunWriter::new(&self.directory)?;
@@ -206,19 +206,19 @@ impl ExternalSorter {
         self.buffer.bytes.clear();
         self.buffer.bytes.shrink_to(self.memory);
         self.buffer.spans.clear();
-        // Only parts that were merged equally often are merged again, so that a record is copied a few times, not with
-        // every spill.
+        // Only runs with equal numbers of merges are merged. So a record is copied a few times, and not with every new
+        // run.
         while let Some(first) = self.runs.len().checked_sub(MAX_FAN_IN)
             && self.runs.get(first).map(|run| run.merges) == self.runs.last().map(|run| run.merges)
         {
-            // Reading takes the memory that the records had.
+            // The merge uses the memory of the records.
             self.buffer = SortBuffer::default();
             self.merge_newest(MAX_FAN_IN)?;
         }
         Ok(())
     }
 
-    /// Merges the last parts into one.
+    /// Merges the newest runs into one.
     fn merge_newest(&mut self, count: usize) -> io::Result<()> {
         let runs = self.runs.split_off(self.runs.len().saturating_sub(count));
         let merges = runs.iter().map(|run| run.merges).max().unwrap_or(0) + 1;
@@ -242,16 +242,16 @@ pub struct SortedRecords {
     remaining: Remaining,
 }
 
-/// Where the records are that come next.
+/// The records that were not delivered yet.
 #[derive(Debug)]
 enum Remaining {
-    /// In memory, from this one on.
+    /// Records in memory, from this index on.
     Memory(SortBuffer, usize),
     Runs(RunMerge),
 }
 
 impl SortedRecords {
-    /// Appends the records that come next, some 256 KiB of them; false where there are no more.
+    /// Appends further records, about 256 KiB. Returns false at the end.
     ///
     /// # Errors
     /// If a temporary file cannot be read.

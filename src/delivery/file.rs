@@ -9,14 +9,14 @@ use crate::delivery::checkpoint::Checkpoint;
 use crate::sink::{Output, WriteOutcome};
 use crate::source::position::Position;
 
-/// A delivery to standard output or a file, which take all that is written to them at once.
+/// A delivery to standard output or a file, which take records at once.
 #[derive(Debug)]
 pub struct FileDelivery {
     output: Output,
     limits: BatchLimits,
     saver: CheckpointSaver,
     bytes: u64,
-    /// Bytes since the position was saved, and when that was.
+    /// The number of bytes since the position was saved, and the time of that save.
     unsaved_bytes: usize,
     last_save: Instant,
     failed: Option<DeliveryEnd>,
@@ -38,7 +38,7 @@ impl FileDelivery {
     }
 
     fn save(&mut self) {
-        // A position must not be before what waits to be compressed.
+        // A saved position must not pass records that wait for compression.
         match self.output.flush() {
             Ok(_) => self.failed = self.saver.save().map(DeliveryEnd::Failed),
             Err(error) => self.failed = Some(report_error(&error, error.exit())),

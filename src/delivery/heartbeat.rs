@@ -1,23 +1,23 @@
-//! Signs of life: when a loop was last known to go on, and whether it waits for somebody else meanwhile.
+//! Heartbeats of loops: the time of the last iteration, and a mark for loops that wait for another party.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the process has run, counted from the first call.
+/// Returns the time since the first call, which is the running time of the process.
 #[must_use]
 pub fn uptime() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
 }
 
-/// The same in whole milliseconds, which is what fits into an atomic.
+/// Returns the uptime in whole milliseconds, which fit into an atomic.
 #[must_use]
 pub fn uptime_millis() -> u64 {
     u64::try_from(uptime().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The pulse of one loop. To touch it costs two stores, so a loop does it each time around.
+/// The heartbeat of one loop. A beat costs two stores, so a loop beats in each iteration.
 #[derive(Debug)]
 pub struct Heartbeat {
     last: AtomicU64,
@@ -25,25 +25,25 @@ pub struct Heartbeat {
 }
 
 impl Default for Heartbeat {
-    /// Of a loop that has not begun, which nobody misses.
+    /// Returns the heartbeat of a loop that has not started, which is never reported as hung.
     fn default() -> Heartbeat {
         Heartbeat { last: AtomicU64::new(0), waits: AtomicBool::new(true) }
     }
 }
 
 impl Heartbeat {
-    /// The loop goes on, and will be here again soon.
+    /// Reports progress. The next beat follows soon.
     pub fn beat(&self) {
         self.last.store(uptime_millis(), Ordering::Relaxed);
         self.waits.store(false, Ordering::Release);
     }
 
-    /// The loop waits for somebody else, who may take any time: a receiver that is away is no fault of its own.
+    /// Reports that the loop waits for another party. A receiver that is away is no fault of the loop.
     pub fn wait(&self) {
         self.waits.store(true, Ordering::Release);
     }
 
-    /// Whether the loop goes on: it waits, or was seen within this time.
+    /// Returns true if the loop waits for another party, or its last beat is at most `within` ago.
     #[must_use]
     pub fn is_alive(&self, within: Duration) -> bool {
         self.is_alive_at(uptime_millis(), within)

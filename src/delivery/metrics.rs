@@ -1,5 +1,4 @@
-//! What passes through the delivery to servers, for those who watch it from other threads. Numbers only; each is touched
-//! once for a batch.
+//! Metrics of the delivery to servers, for other threads. All of them are numbers, which change once a batch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +9,7 @@ use kata_records::encode::Encoded;
 use log_clients::Client;
 use log_clients::net::Live;
 
-/// The delivery of one run.
+/// The metrics of the delivery of one run.
 #[derive(Debug)]
 pub struct DeliveryMetrics {
     servers: Arc<Live>,
@@ -19,37 +18,37 @@ pub struct DeliveryMetrics {
     chunks: AtomicU64,
     refused: AtomicU64,
     overflowed: AtomicU64,
-    /// Records that were read and that nobody has yet, and since when the oldest of them waits.
+    /// The number of records that were read and not delivered, and the time since which the oldest of them waits.
     waiting: AtomicU64,
     waiting_since: AtomicU64,
-    /// When something was last delivered; 0 for never.
+    /// The time of the last delivery; 0 for none.
     last_delivery: AtomicU64,
     spool_bytes: OnceLock<Arc<AtomicU64>>,
 }
 
-/// A look at it. Times are milliseconds of [`uptime_millis`].
+/// The metrics at one moment. Times are milliseconds of [`uptime_millis`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliverySnapshot {
     /// Records that the receiver has.
     pub records: u64,
-    /// Chunks that they came in.
+    /// Chunks that the receiver has.
     pub chunks: u64,
     /// Records that no server took.
     pub refused: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
-    /// Records that wait.
+    /// Records that wait for delivery.
     pub waiting: u64,
-    /// Since when the oldest of them waits; none if there is none.
+    /// The time since which the oldest of these records waits. `None` if no record waits.
     pub waiting_since: Option<u64>,
-    /// When something was last delivered.
+    /// The time of the last delivery.
     pub last_delivery: Option<u64>,
-    /// Bytes in the spool, where there is one.
+    /// The size of the spool in bytes, if there is a spool.
     pub spool_bytes: Option<u64>,
 }
 
 impl DeliveryMetrics {
-    /// The flow to a client that ends with `stop`.
+    /// Returns metrics for a delivery by this client.
     #[must_use]
     pub fn new(client: &Client, shutdown: Arc<ShutdownSignal>) -> Arc<DeliveryMetrics> {
         Arc::new(DeliveryMetrics {
@@ -66,19 +65,19 @@ impl DeliveryMetrics {
         })
     }
 
-    /// The client at its end.
+    /// Returns the state of the servers.
     #[must_use]
     pub fn servers(&self) -> &Live {
         &self.servers
     }
 
-    /// The end that it is given up with; the thread that delivers has its pulse there.
+    /// Returns the shutdown signal of the run, which has the heartbeat of the delivering thread.
     #[must_use]
     pub fn shutdown(&self) -> &ShutdownSignal {
         &self.shutdown
     }
 
-    /// How it is now.
+    /// Returns the current metrics.
     #[must_use]
     pub fn snapshot(&self) -> DeliverySnapshot {
         let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
@@ -99,19 +98,19 @@ impl DeliveryMetrics {
         let _ = self.spool_bytes.set(Arc::clone(used));
     }
 
-    /// Records were read and wait now.
+    /// Adds records that were read and wait for delivery.
     pub(super) fn begin_waiting(&self, records: u64) {
         if records > 0 && self.waiting.fetch_add(records, Ordering::Relaxed) == 0 {
             self.waiting_since.store(uptime_millis(), Ordering::Relaxed);
         }
     }
 
-    /// Records for which there was no room, so far.
+    /// Sets the number of records that found no room in the spool.
     pub(super) fn set_overflowed(&self, records: u64) {
         self.overflowed.store(records, Ordering::Relaxed);
     }
 
-    /// A chunk was acknowledged, but for some of its records.
+    /// Counts an acknowledged chunk with `records` records, of which `refused` were refused.
     pub(super) fn count_chunk(&self, records: u64, refused: u64) {
         self.chunks.fetch_add(1, Ordering::Relaxed);
         self.records.fetch_add(records.saturating_sub(refused), Ordering::Relaxed);
@@ -119,7 +118,7 @@ impl DeliveryMetrics {
         self.last_delivery.store(uptime_millis().max(1), Ordering::Relaxed);
     }
 
-    /// So many records wait no longer. Those that still do were read after `began`.
+    /// Subtracts records that no longer wait. The remaining ones were read after `began`.
     pub(super) fn end_waiting(&self, records: u64, began: u64) {
         let less = |waiting: u64| Some(waiting.saturating_sub(records));
         let _ = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
@@ -127,7 +126,7 @@ impl DeliveryMetrics {
     }
 }
 
-/// How many records there are on their way to servers.
+/// Returns the number of records for servers.
 pub(super) fn record_count(out: &Encoded) -> u64 {
     out.events.iter().map(|events| events.ends.len() as u64).sum()
 }

@@ -1,9 +1,9 @@
-//! From the pipeline to the receiver, and from there to the checkpoint: a position moves on only when the receiver has
-//! everything before it.
+//! Delivers records to the receiver, and moves the checkpoint. A position moves on only when the receiver has all
+//! records before it.
 //!
-//! Standard output and files take what they are given at once. A server takes its time, so a thread of its own
-//! gathers records into windows and sends them, while the next ones are read. Between the two there is room for little:
-//! a receiver that is slow or away stops the reading, and the journal or the file is the buffer.
+//! Standard output and files take records at once. Servers take time, so a thread of its own collects records into
+//! batches and sends them while the next records are read. The queue between the two threads is short. A slow receiver
+//! stops the reading, and the journal or the file is the buffer.
 
 pub mod checkpoint;
 mod deltas;
@@ -36,79 +36,81 @@ pub use server::{ServerDelivery, ServerDeliveryConfig};
 pub use sorted_delivery::SortedDelivery;
 pub use spool::{Spool, SpoolSettings, WhenFull};
 
-/// How much goes out at once.
+/// The limits of a batch that is sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// With so many bytes of records it is full.
+    /// The number of bytes at which the batch is full.
     pub size: usize,
-    /// After so long it goes out, full or not.
+    /// The time after which the batch is sent, even if it is not full.
     pub age: Duration,
 }
 
-/// How long a position without a record may stay unsaved: a quiet Kata on a busy host is no reason to write all the time.
+/// The time after which a position without new records is saved. On a busy host without Kata, saving each position
+/// would be a constant load.
 const IDLE_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often a failure that lasts is said again.
+/// The time between two messages about a failure that persists.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why nothing more can be delivered.
+/// The reason why a delivery takes no more records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryEnd {
-    /// The reader of the output went away; this is no failure.
+    /// The reader of the output closed it. This is no failure.
     Closed,
-    /// It failed, and why has been said.
+    /// The delivery failed. The reason has been reported.
     Failed(Exit),
 }
 
-/// How an input ended.
+/// The result of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InputEnd {
-    /// How it failed, if it did.
+    /// The exit code of a failed input.
     pub failure: Option<Exit>,
-    /// How many records there were in all inputs of this run.
+    /// The number of records of all inputs of this run.
     pub records: u64,
-    /// How much was wrong in all of them.
+    /// The number of flaws and damages in all inputs of this run.
     pub flawed: u64,
 }
 
-/// A way to the receiver. It acts once a batch.
+/// A delivery of records to a receiver. Its methods are called once a batch.
 ///
-/// The run calls [`Delivery::begin_input`], any number of [`Delivery::deliver`], and [`Delivery::end_input`] for each input, then
-/// [`Delivery::finish`].
+/// The run calls [`Delivery::begin_input`], any number of [`Delivery::deliver`], and [`Delivery::end_input`] for each
+/// input, then [`Delivery::finish`].
 pub trait Delivery: fmt::Debug + Send {
-    /// Begins an input. Returns false if an earlier run has delivered all of it, so that nobody need read it.
+    /// Begins an input. Returns false if an earlier run has delivered the whole input, so that it need not be read.
     fn begin_input(&mut self, _input: &Group) -> bool {
         true
     }
 
-    /// Notes that an input was read to its end.
+    /// Ends an input.
     ///
     /// # Errors
-    /// If nothing more can be delivered.
+    /// If the delivery takes no more records.
     fn end_input(&mut self, _ended: InputEnd) -> Result<(), DeliveryEnd> {
         Ok(())
     }
 
-    /// Takes the records of a batch and how far the input was read with it. Leaves `out` empty. May wait for the receiver.
+    /// Takes the records of a batch, and the position of the input after the batch. Leaves `out` empty. May wait for
+    /// the receiver.
     ///
     /// # Errors
-    /// If nothing more can be delivered.
+    /// If the delivery takes no more records.
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd>;
 
-    /// Notes that the input has nothing more right now.
+    /// Reports that the input has no further entries right now.
     fn idle(&mut self) {}
 
-    /// Delivers at once what it holds.
+    /// Delivers pending records at once.
     fn flush(&mut self) {}
 
-    /// Returns how many bytes the receiver has.
+    /// Returns the number of bytes that the receiver has.
     fn bytes(&self) -> u64;
 
-    /// Delivers what it holds and reports how all of it went.
+    /// Delivers pending records and returns the result of the delivery.
     fn finish(self: Box<Self>) -> Delivered;
 }
 
-/// A delivery to nobody, for runs that only check their inputs.
+/// A delivery that discards records, for runs that only check their inputs.
 #[derive(Debug)]
 pub struct NoDelivery(pub Checkpoint);
 
@@ -127,41 +129,41 @@ impl Delivery for NoDelivery {
     }
 }
 
-/// How a delivery ended.
+/// The result of a delivery.
 #[derive(Debug)]
 pub struct Delivered {
-    /// How far it came.
+    /// The positions that were delivered.
     pub checkpoint: Checkpoint,
-    /// How many bytes the receiver has.
+    /// The number of bytes that the receiver has.
     pub bytes: u64,
     /// Records that no server took, and that were set aside.
     pub refused: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
-    /// Records that earlier runs have delivered of the same inputs, and how much was wrong with these.
+    /// The counters of earlier runs on the inputs.
     pub earlier: EarlierRuns,
-    /// Why it ended before all was delivered.
+    /// The reason of an early end.
     pub end: Option<DeliveryEnd>,
 }
 
-/// The counters of the runs that this one goes on with.
+/// The counters of earlier runs that this run resumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EarlierRuns {
-    /// Records that they delivered.
+    /// The number of delivered records.
     pub records: u64,
-    /// Flawed records, and damages of their inputs.
+    /// The number of flawed records, and of damages in the inputs.
     pub flawed: u64,
 }
 
 impl Delivered {
-    /// Returns the report of a delivery that reached its end without losses.
+    /// Returns the result of a delivery that reached its end without losses.
     fn new(checkpoint: Checkpoint, bytes: u64) -> Delivered {
         Delivered { checkpoint, bytes, refused: 0, overflowed: 0, earlier: EarlierRuns::default(), end: None }
     }
 }
 
-/// A checkpoint that complains when it cannot be saved, and lets the delivery go on: what was delivered twice after a
-/// crash is better than what was not delivered while a disk was full.
+/// A checkpoint that reports failed saves and lets the delivery go on. Records delivered twice after a crash are better
+/// than records not delivered while a disk is full.
 #[derive(Debug)]
 struct CheckpointSaver {
     checkpoint: Checkpoint,
@@ -173,7 +175,7 @@ impl CheckpointSaver {
         CheckpointSaver { checkpoint, last_warning: None }
     }
 
-    /// Saves; the way to end, should this be the last try, where it failed.
+    /// Saves the checkpoint. On failure returns the exit code, in case no later save succeeds.
     fn save(&mut self) -> Option<Exit> {
         let Err(error) = self.checkpoint.save() else {
             if self.last_warning.take().is_some() {

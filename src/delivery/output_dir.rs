@@ -1,15 +1,15 @@
-//! Into the files of a directory, which appear when all inputs are read. A run that was interrupted is gone on with after
-//! the last input that it has finished.
+//! Delivery into the files of a directory, which appear when all inputs are read. An interrupted run can be resumed
+//! after the last input that it has finished.
 //!
 //! ```text
-//! DIR/.katalog/lock         held as long as a process is at it
-//! DIR/.katalog/state.json   settings, finished inputs, and how long the files were after them
-//! DIR/.katalog/parts/…      the files, by numbers in the order in which they are met
-//! DIR/…                     the same files under their names, when all are complete
+//! DIR/.katalog/lock         held as long as a process uses the directory
+//! DIR/.katalog/state.json   settings, finished inputs, and the lengths of the files after them
+//! DIR/.katalog/parts/…      the files, numbered in order of appearance
+//! DIR/…                     the files under their final names, when all are complete
 //! ```
 //!
-//! What is written for an input depends on this input alone, so the files of a run that was interrupted, cut to their
-//! lengths after the last finished input and gone on with, are those of one that was not.
+//! The output for an input depends on that input alone. So a resumed run cuts the files to their lengths after the last
+//! finished input, and ends with the same bytes as a run without interruption.
 
 mod rename;
 mod state;
@@ -30,44 +30,44 @@ use crate::source::{FileIdentity, Group};
 use kata_records::encode::Encoded;
 use state::{ConversionState, OutputFile};
 
-/// Where files are before they have names, and what this is called while it is removed.
+/// The work directory, and its name during removal.
 const WORK: &str = ".katalog";
 const REMOVED: &str = ".katalog.over";
 
-/// Where in it the files are.
+/// The directory of unnamed files in the work directory.
 const PARTS: &str = "parts";
 
-/// Between two savings so many times as long passes as the first of them took: inputs may be small and disks slow.
+/// The pause between two saves, as a multiple of the duration of a save. Inputs may be small and disks slow.
 const SAVE_PAUSE: u32 = 4;
 
-/// What a conversion into a directory needs.
+/// The settings of a conversion into a directory.
 #[derive(Clone, Debug)]
 pub struct OutputDirSettings {
     /// The directory.
     pub directory: PathBuf,
-    /// What the names of files end with.
+    /// The extension of file names.
     pub extension: String,
-    /// What files begin with.
+    /// The header of each file.
     pub header: &'static [u8],
-    /// How they are compressed.
+    /// The compression of the files.
     pub compression: Compression,
-    /// Go on with what was interrupted.
+    /// Resume an interrupted run.
     pub resume: bool,
-    /// Forget what was interrupted, and replace files.
+    /// Discard an interrupted run, and replace files.
     pub force: bool,
-    /// Records come only when all inputs are read, so there is nothing to go on with before.
+    /// Records arrive only after all inputs are read, so no input can be finished before.
     pub whole: bool,
-    /// The settings that the bytes depend on, by their keys.
+    /// The settings that determine the bytes of the output, by their keys.
     pub fingerprint: BTreeMap<String, String>,
 }
 
-/// Why nothing can be written into a directory, or not go on.
+/// An error of the output directory.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputDirError {
-    /// The lock.
+    /// The directory cannot be locked.
     #[error(transparent)]
     Lock(#[from] CheckpointError),
-    /// A file.
+    /// A file cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// A file or directory cannot be read, written or renamed.
@@ -75,10 +75,10 @@ pub enum OutputDirError {
     Work {
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// An earlier run was interrupted.
+    /// The directory holds an interrupted run.
     #[error(
         "output-dir: \"{path}\" holds what an interrupted run has left; go on with --resume, or begin anew with --force",
         path = path.display()
@@ -87,7 +87,7 @@ pub enum OutputDirError {
         /// The directory.
         path: PathBuf,
     },
-    /// It was with other settings or inputs.
+    /// The interrupted run had other settings or inputs.
     #[error(
         "output-dir: what was interrupted in \"{path}\" cannot be gone on with: {what}; give the same options and inputs, \
          or begin anew with --force",
@@ -96,18 +96,18 @@ pub enum OutputDirError {
     Differs {
         /// The directory.
         path: PathBuf,
-        /// What is different.
+        /// The difference.
         what: String,
     },
-    /// What it has left is not what this version leaves.
+    /// The state of the interrupted run is damaged or of another version.
     #[error("output-dir: \"{path}\" cannot be gone on with ({cause}); begin anew with --force", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The defect.
         cause: String,
     },
-    /// A file of the name is there.
+    /// A file of this name exists.
     #[error(
         "output-dir: \"{path}\" is there already and is not replaced; move it away{go_on}, or begin anew with --force, \
          which replaces it",
@@ -116,10 +116,10 @@ pub enum OutputDirError {
     Exists {
         /// The file.
         path: PathBuf,
-        /// Something was done that can be gone on with.
+        /// An interrupted run can be resumed.
         begun: bool,
     },
-    /// It is an input.
+    /// The file is also an input.
     #[error(
         "output-dir: \"{path}\" is also an input, \"{input}\"; write into another directory",
         path = path.display(), input = input.display()
@@ -133,7 +133,7 @@ pub enum OutputDirError {
 }
 
 impl OutputDirError {
-    /// How the program ends for it.
+    /// Returns the exit code of the program for the error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -149,41 +149,41 @@ impl OutputDirError {
     }
 }
 
-/// The files of a directory in the making.
+/// An output directory that is being written.
 #[derive(Debug)]
 pub struct OutputDir {
     settings: OutputDirSettings,
     work: PathBuf,
-    /// Held as long as this lives.
+    /// The lock, held until the directory is dropped.
     _lock: File,
     state: ConversionState,
     files: Files,
-    /// The numbers of files, by their paths without extension.
+    /// The numbers of files by their paths without extension.
     numbers: HashMap<Box<[u8]>, usize>,
-    /// For the names of a batch, by their numbers there, the numbers of files.
+    /// The numbers of files, by the part numbers of the current batch.
     batch_numbers: Vec<Option<usize>>,
-    /// The files that are read, which none may replace.
+    /// The input files, which no output may replace.
     inputs: Vec<PathBuf>,
-    /// What the input at hand is known by.
+    /// The identity of the current input.
     current_identity: Option<Vec<FileIdentity>>,
-    /// How many inputs were read to their end, or not at all since an earlier run did.
+    /// The number of inputs that were read or skipped.
     inputs_ended: usize,
-    /// An input came that cannot be known again, or that may be read another time: from it on is gone on.
+    /// The resume point stays: an input came that cannot be identified later, or that may be readable next time.
     resume_point_fixed: bool,
     last_save: Option<(Instant, Duration)>,
-    /// Records of earlier runs, and how much was wrong with them.
+    /// The counters of earlier runs.
     earlier: EarlierRuns,
-    /// A name was taken, and there is nothing to go on with, so nothing is to be left.
+    /// A name is taken and no input is finished, so the work directory is removed.
     discard_work: bool,
     bytes: u64,
 }
 
 impl OutputDir {
-    /// Begins in a directory, or goes on there; none where nothing is left to do.
+    /// Begins or resumes a conversion. Returns `None` if nothing is left to do.
     ///
     /// # Errors
-    /// If the directory cannot be used, or holds what an interrupted run has left and nobody said what to do with it, or
-    /// this cannot be gone on with.
+    /// If the directory cannot be used, holds an interrupted run without `resume` or `force`, or holds one that cannot
+    /// be resumed.
     pub fn open(settings: OutputDirSettings, groups: &[Group]) -> Result<Option<OutputDir>, OutputDirError> {
         settings.compression.check()?;
         let work = settings.directory.join(WORK);
@@ -194,7 +194,7 @@ impl OutputDir {
         let lock = checkpoint::lock("output-dir", &work)?;
         let parts = work.join(PARTS);
         if settings.force && ConversionState::exists(&work) {
-            // First, so that nothing is left that looks as if it could be gone on with.
+            // The state goes first, so that a crash leaves nothing that looks resumable.
             ConversionState::remove(&work).map_err(failed(&work))?;
         }
         let state = match ConversionState::read(&work)? {
@@ -206,7 +206,7 @@ impl OutputDir {
                 state
             }
             None => {
-                // Nothing is there that anything was done with.
+                // Without a state, no finished input depends on these files.
                 remove(&parts)?;
                 fs::create_dir(&parts).map_err(failed(&parts))?;
                 let inputs = groups.iter().map(Group::label).collect();
@@ -239,7 +239,7 @@ impl OutputDir {
         Ok(Some(directory))
     }
 
-    /// Cuts the files to the lengths that they had after the last finished input, and removes those that came later.
+    /// Cuts the files to their lengths after the last finished input, and removes newer files.
     fn restore(&mut self) -> Result<(), OutputDirError> {
         for (number, written) in self.state.parts.iter().enumerate() {
             let path = self.files.path(number);
@@ -260,13 +260,13 @@ impl OutputDir {
         Ok(())
     }
 
-    /// How the first input that failed in an earlier run makes the program end.
+    /// Returns the exit code of the first input that failed in an earlier run.
     #[must_use]
     pub fn failure(&self) -> Option<Exit> {
         self.state.failure.and_then(Exit::from_code)
     }
 
-    /// How many inputs need not be read.
+    /// Returns the number of inputs that need not be read.
     #[must_use]
     pub fn finished(&self) -> usize {
         if self.state.complete { self.state.inputs.len() } else { self.state.finished.len() }
@@ -295,19 +295,19 @@ impl OutputDir {
         Ok(())
     }
 
-    /// The number of the file of this path, a new one if it was not met yet.
+    /// Returns the number of the file of this path. Adds a file for a new path.
     fn file_number(&mut self, name: &[u8]) -> Result<usize, OutputDirError> {
         if let Some(number) = self.numbers.get(name) {
             return Ok(*number);
         }
         let number = self.state.parts.len();
         let path = format!("{}{}", String::from_utf8_lossy(name), self.settings.extension);
-        // Long before the end, which has to look again.
+        // The name is checked early. The end of the run checks it again.
         let begun = self.last_save.is_some() || self.finished() > 0;
         if let Err(error) =
             rename::check_target(&self.settings.directory.join(&path), self.state.force, begun, &self.inputs)
         {
-            // With an input in the way there is no going on either.
+            // An input in the way cannot be resumed either.
             self.discard_work = !begun || matches!(error, OutputDirError::SameFile { .. });
             return Err(error);
         }
@@ -340,7 +340,7 @@ impl OutputDir {
 
     fn complete(&mut self) -> Result<(), OutputDirError> {
         if !self.state.complete {
-            // From here on only names are to be given.
+            // Only the renames are left from here on.
             self.state.complete = true;
             self.save()?;
         }
@@ -358,7 +358,7 @@ impl OutputDir {
             }
         }
         rename::rename_all(directory, &files, check)?;
-        // In one step, so that nothing is left that looks as if it could be gone on with.
+        // One rename hides the work directory, so that a crash leaves nothing that looks resumable.
         let over = directory.join(REMOVED);
         fs::rename(&self.work, &over).map_err(failed(&self.work))?;
         crate::sink::files::sync_directory(directory).map_err(failed(directory))?;
@@ -367,7 +367,7 @@ impl OutputDir {
 }
 
 impl Delivery for OutputDir {
-    /// Begins with an input; false where an earlier run has finished it.
+    /// Begins an input. Returns false if an earlier run has finished it.
     fn begin_input(&mut self, group: &Group) -> bool {
         if self.inputs_ended < self.finished() {
             self.inputs_ended += 1;
@@ -377,11 +377,11 @@ impl Delivery for OutputDir {
         true
     }
 
-    /// Ends with an input, and says how it failed, if it did, and what all of this run's came to.
+    /// Ends an input and records its result.
     fn end_input(&mut self, InputEnd { failure, records, flawed }: InputEnd) -> Result<(), DeliveryEnd> {
         self.state.failure = self.state.failure.or(failure.map(Exit::code));
         let identity = self.current_identity.take();
-        // What was unreadable may be readable the next time; what is damaged stays so as long as it does not change.
+        // An unreadable input may be readable next time. A damaged input stays damaged until it changes.
         let lasts = matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
         match identity.filter(|_| lasts && !self.resume_point_fixed && !self.settings.whole) {
             Some(identity) => self.state.finished.push(identity),
@@ -402,14 +402,14 @@ impl Delivery for OutputDir {
         self.bytes
     }
 
-    /// Gives the files their names, if all inputs were read.
+    /// Renames the files to their final names, if all inputs were read.
     fn finish(mut self: Box<Self>) -> Delivered {
         let mut end = None;
         if self.inputs_ended == self.state.inputs.len() {
             end = self.complete().err().map(|error| report_error(&error, error.exit()));
         }
         if self.discard_work {
-            // What is in the directory stays as it was.
+            // Existing files of the directory stay as they are.
             end = end.or(remove(&self.work).err().map(|error| report_error(&error, error.exit())));
         } else if self.work.exists() {
             diagnostics::report(format_args!(
@@ -421,7 +421,7 @@ impl Delivery for OutputDir {
     }
 }
 
-/// Removes a directory with all that is in it, if it is there.
+/// Removes a directory and its content, if it exists.
 fn remove(path: &Path) -> Result<(), OutputDirError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),

@@ -1,4 +1,4 @@
-//! Records that no server takes, set aside in a file with the reason: one JSON object a line.
+//! Sets records aside that no server takes: a file of JSON lines, each with the reason.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-/// The file, made with the first record.
+/// The file of refused records, which is created with the first one.
 #[derive(Debug)]
 pub(super) struct RefusedFile {
     path: Option<PathBuf>,
@@ -14,12 +14,12 @@ pub(super) struct RefusedFile {
 }
 
 impl RefusedFile {
-    /// Nothing is opened yet.
+    /// Remembers the path. No file is opened yet.
     pub(super) fn new(path: Option<PathBuf>) -> RefusedFile {
         RefusedFile { path, file: None }
     }
 
-    /// Appends a record and waits until it is on disk. Gives what to say of where it is.
+    /// Appends a record and waits until it is on disk. Returns the end of a message that names the file.
     pub(super) fn add(&mut self, tag: &[u8], event: &[u8], server: &str, reason: &str) -> io::Result<String> {
         let Some(path) = &self.path else {
             return Ok("it is dropped; --refused FILE or --state-dir DIR would keep it".to_owned());
@@ -43,7 +43,7 @@ impl RefusedFile {
     }
 }
 
-/// An event `[EventTime, record]` as JSON: its time as `seconds.nanoseconds`, and the record.
+/// Converts an event `[EventTime, record]` to JSON: the time as `seconds.nanoseconds`, and the record.
 fn to_json(mut event: &[u8]) -> io::Result<(String, Value)> {
     let value = rmpv::decode::read_value(&mut event).map_err(io::Error::other)?;
     let rmpv::Value::Array(parts) = value else { return Err(io::ErrorKind::InvalidData.into()) };

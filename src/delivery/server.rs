@@ -1,8 +1,7 @@
-//! The thread between the pipeline and servers: gathers records into windows, has them sent, and moves the
-//! checkpoint on.
+//! The delivery to servers. Its thread collects records into batches, sends them, and moves the checkpoint.
 //!
-//! All records of a window go out before the next window does, one chunk a tag, so the order of a tag is kept and one
-//! position stands for all of them.
+//! All records of a batch are sent before the next batch, in one chunk for each tag. So the order of a tag is kept, and
+//! one position stands for the whole batch.
 
 use std::collections::HashSet;
 use std::hash::Hasher as _;
@@ -29,47 +28,47 @@ use crate::source::position::Position;
 use kata_records::encode::event::{Events, of_tag};
 use kata_records::encode::{Encoded, event};
 
-/// How many batches may wait between the two threads.
+/// The maximum number of pipeline batches in the queue between the two threads.
 const MAX_QUEUED_BATCHES: usize = 2;
 
-/// Buffers for so many tags are kept from one window to the next.
+/// The number of tags whose buffers are kept for the next batch.
 const MAX_KEPT_TAGS: usize = 64;
 
-/// Above this the buffers of a batch are given back.
+/// The maximum size of buffers that are kept.
 const MAX_KEPT_BYTES: usize = 4 << 20;
 
-/// What a delivery to servers needs.
+/// The parts of a delivery to servers.
 #[derive(Debug)]
 pub struct ServerDeliveryConfig {
     /// The servers.
     pub client: Client,
-    /// How much goes out at once.
+    /// The limits of a batch.
     pub limits: BatchLimits,
-    /// Where records go that no server takes.
+    /// The file for records that no server takes.
     pub refused: Option<PathBuf>,
-    /// The buffer on disk, for an input that cannot be read twice.
+    /// The buffer on disk, for inputs that cannot be read again.
     pub spool: Option<Spool>,
-    /// When to end.
+    /// The shutdown signal of the run.
     pub shutdown: Arc<ShutdownSignal>,
-    /// Where others watch it.
+    /// The metrics of the delivery, for other threads.
     pub metrics: Arc<DeliveryMetrics>,
 }
 
-/// What goes from the one thread to the other.
+/// A message from the pipeline to the delivering thread.
 enum Message {
-    /// What came of a batch.
+    /// The records of a pipeline batch.
     Batch(Encoded, Option<Position>),
-    /// The same, on disk.
+    /// The records of a pipeline batch, in a file of the spool.
     OnDisk(SpoolFile),
-    /// Deliver what is in hand.
+    /// A request to send pending records.
     Flush,
 }
 
-/// The pipeline's end.
+/// The pipeline's side of the delivery.
 #[derive(Debug)]
 pub struct ServerDelivery {
     queue: Option<Queue>,
-    /// Buffers that can be used again.
+    /// Buffers that can be filled again.
     spare: Receiver<Encoded>,
     spool: Option<Spool>,
     bytes: Arc<AtomicU64>,
@@ -77,7 +76,7 @@ pub struct ServerDelivery {
     thread: JoinHandle<Delivered>,
 }
 
-/// A lane with a limit, or, where a spool has the limit, one without.
+/// A bounded queue, or an unbounded one if the spool has the limit.
 #[derive(Debug)]
 enum Queue {
     Bounded(SyncSender<Message>),
@@ -85,7 +84,7 @@ enum Queue {
 }
 
 impl Queue {
-    /// `false` if there is nobody at the other end.
+    /// Returns false if the receiving thread has ended.
     fn send(&self, message: Message) -> bool {
         match self {
             Queue::Bounded(queue) => queue.send(message).is_ok(),
@@ -95,7 +94,7 @@ impl Queue {
 }
 
 impl ServerDelivery {
-    /// Starts the thread.
+    /// Starts the delivering thread.
     ///
     /// # Errors
     /// If the host cannot start another thread.
@@ -111,7 +110,7 @@ impl ServerDelivery {
         if let Some(spool) = &spool {
             metrics.set_spool(spool.used());
         }
-        // What an earlier run has left comes first. Nobody has to be at the other end yet.
+        // Records of an earlier run come first. The queue takes them before the thread runs.
         for left in spool.as_mut().map(Spool::take_leftovers).unwrap_or_default() {
             queue.send(Message::OnDisk(left));
         }
@@ -143,7 +142,7 @@ impl ServerDelivery {
 impl Delivery for ServerDelivery {
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         let queue = self.queue.as_ref().ok_or(DeliveryEnd::Closed)?;
-        // How it ended shows when it is finished.
+        // The reason of the end is reported by `finish`.
         let sent = |sent: bool| if sent { Ok(()) } else { Err(DeliveryEnd::Closed) };
         match &mut self.spool {
             Some(_) if out.is_empty() => Ok(()),
@@ -190,7 +189,7 @@ impl Delivery for ServerDelivery {
     }
 }
 
-/// The receiver's end.
+/// The delivering thread's side.
 struct BatchSender {
     messages: Receiver<Message>,
     spare: Sender<Encoded>,
@@ -199,17 +198,17 @@ struct BatchSender {
     saver: CheckpointSaver,
     refused_file: RefusedFile,
     shutdown: Arc<ShutdownSignal>,
-    /// The window: its records by tag, their bytes, when the first came, and how far the input is read with the last.
+    /// The batch: records by tag, their size, the time of the first record, and the position after the last one.
     batch: Vec<Events>,
     size: usize,
     since: Option<Instant>,
     position: Option<Position>,
-    /// What of it is also on disk.
+    /// Files of the spool with records of the batch.
     spool_files: Vec<SpoolFile>,
     bytes: Arc<AtomicU64>,
     metrics: Arc<DeliveryMetrics>,
     refused: u64,
-    /// Records of a chunk that could not be delivered.
+    /// The number of records in chunks that could not be delivered.
     undelivered: usize,
 }
 
@@ -241,15 +240,15 @@ impl BatchSender {
         Delivered { refused, end, ..Delivered::new(saver.checkpoint, bytes) }
     }
 
-    /// How long the window may still wait, or, if there is nothing in it, the client to look after what it has sent; none if
-    /// there is no need to.
+    /// Returns the time until the batch is due, or until the client has to check its connections. Returns `None` if
+    /// neither is pending.
     fn timeout(&self) -> Option<Duration> {
         let age = if self.size > 0 { self.limits.age } else { IDLE_SAVE_INTERVAL };
         let quiet = self.client.is_in_doubt().then_some(IDLE_SAVE_INTERVAL);
         self.since.map(|since| age.saturating_sub(since.elapsed())).or(quiet)
     }
 
-    /// Adds to the window what came of a batch. What makes it larger than a window is to be goes with the next one.
+    /// Adds records to the batch. If they exceed the limits, the pending batch is sent first.
     fn add(&mut self, mut out: Encoded, position: Option<Position>) -> Result<(), NetError> {
         let length = out.len();
         if self.size > 0 && self.size + length > self.limits.size {
@@ -257,7 +256,7 @@ impl BatchSender {
         }
         if length > 0 {
             if self.size == 0 {
-                // Not from when the last one without records came.
+                // The age of a batch counts from its first record.
                 self.since = None;
             }
             for events in out.events.iter().filter(|events| !events.is_empty()) {
@@ -266,7 +265,7 @@ impl BatchSender {
             self.size += length;
         }
         out.clear(MAX_KEPT_BYTES);
-        // The other end may be gone already.
+        // The pipeline may have ended already.
         let _ = self.spare.send(out);
         if let Some(position) = position {
             self.position = Some(merge_positions(self.position.take(), position));
@@ -285,7 +284,7 @@ impl BatchSender {
         self.add(out, None)
     }
 
-    /// Delivers the window, and moves on.
+    /// Delivers the batch, and moves the checkpoint.
     fn send(&mut self) -> Result<(), NetError> {
         let began = uptime_millis();
         let mut batch = std::mem::take(&mut self.batch);
@@ -295,7 +294,7 @@ impl BatchSender {
         sent?;
         self.client.settle(&*self.shutdown)?;
         self.metrics.end_waiting(records, began);
-        // Whoever may write to the journal may make up identifiers, and with them tags.
+        // Programs that write to the journal can invent identifiers, and tags with them.
         self.batch.truncate(MAX_KEPT_TAGS);
         (self.size, self.since) = (0, None);
         if let Some(position) = self.position.take() {
@@ -306,7 +305,7 @@ impl BatchSender {
         Ok(())
     }
 
-    /// Delivers the records of a tag, which are gone from the window then.
+    /// Delivers the records of a tag, and removes them from the batch.
     fn send_tag(&mut self, events: &mut Events) -> Result<(), NetError> {
         let mut chunks = split_into_chunks(events, event::LARGEST);
         for (index, chunk) in chunks.iter().enumerate() {
@@ -324,14 +323,14 @@ impl BatchSender {
             self.bytes.fetch_add(chunk.entries.len() as u64, Ordering::Relaxed);
         }
         if let [chunk] = chunks.as_mut_slice() {
-            // The buffers are those of the window, for the next one.
+            // A single chunk has the buffers of the batch. They are reused.
             (events.bytes, events.ends) = (std::mem::take(&mut chunk.entries), std::mem::take(&mut chunk.ends));
         }
         events.clear(MAX_KEPT_BYTES);
         Ok(())
     }
 
-    /// Says what becomes of that which was not delivered. Gives the way to end.
+    /// Reports undelivered records. Returns the exit code.
     fn report_end(&mut self, error: &NetError) -> Exit {
         let mut records = self.undelivered + self.batch.iter().map(|events| events.ends.len()).sum::<usize>();
         let (mut again, mut on_disk) = (self.position.is_some(), !self.spool_files.is_empty());
@@ -364,7 +363,7 @@ impl BatchSender {
     }
 }
 
-/// A position and what came after it: of a journal the last one counts, of files each one's last.
+/// Merges two positions. The newer one replaces a position in journals, and the positions of its files.
 fn merge_positions(before: Option<Position>, next: Position) -> Position {
     match (before, next) {
         (Some(Position::Files(mut before)), Position::Files(next)) => {
@@ -377,7 +376,7 @@ fn merge_positions(before: Option<Position>, next: Position) -> Position {
     }
 }
 
-/// The chunks of a tag: one, unless it has more bytes than receivers take. The events are gone from where they were.
+/// Splits the events of a tag into chunks that receivers accept. Usually there is one chunk. Leaves the events empty.
 fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
     let (bytes, ends) = (std::mem::take(&mut events.bytes), std::mem::take(&mut events.ends));
     if ends.is_empty() {
@@ -389,7 +388,7 @@ fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let (mut rest, mut start) = (ends.as_slice(), 0);
     while !rest.is_empty() {
-        // An event is never larger than a chunk may be.
+        // The encoder keeps each event below the limit of a chunk.
         let count = rest.partition_point(|end| end - start <= largest).max(1);
         let (own, behind) = rest.split_at(count);
         let end = own.last().copied().unwrap_or(start);
@@ -400,7 +399,7 @@ fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
     chunks
 }
 
-/// A chunk, with the id that its content gives it.
+/// Returns a chunk. Its id is a hash of its tag and content.
 fn new_chunk(tag: &[u8], entries: Vec<u8>, ends: Vec<usize>) -> Chunk {
     let mut hash = SipHasher13::new();
     hash.write(tag);

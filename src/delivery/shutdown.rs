@@ -1,4 +1,4 @@
-//! The wish to end, as one signal or another gave it: asked for once, known everywhere, and not taken back.
+//! The request to end a run, by a signal. Once requested, a shutdown is final for its run.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,10 @@ use log_clients::Shutdown;
 
 use super::heartbeat::Heartbeat;
 
-/// How long deliveries may go on once the end is asked for. A supervisor that kills after ten seconds leaves this much.
+/// Time for pending deliveries after the request. A supervisor that kills after ten seconds leaves this much.
 pub const GRACE: Duration = Duration::from_secs(8);
 
-/// Whether a run is to end, and until when it may still deliver what is in hand.
+/// The shutdown of a run, and the deadline for its pending deliveries.
 #[derive(Debug, Default)]
 pub struct ShutdownSignal {
     requested: AtomicBool,
@@ -20,30 +20,30 @@ pub struct ShutdownSignal {
 }
 
 impl ShutdownSignal {
-    /// Asks for the end. What is in hand may be delivered for [`GRACE`] from the first time on.
+    /// Requests shutdown. Pending records may be delivered for [`GRACE`] after the first request.
     pub fn request(&self) {
         self.request_within(GRACE);
     }
 
-    /// Asks for the end, with another time for what is in hand.
+    /// Requests shutdown with another time for pending records.
     pub fn request_within(&self, grace: Duration) {
         self.deadline.get_or_init(|| Instant::now() + grace);
         self.requested.store(true, Ordering::Release);
     }
 
-    /// Whether the end was asked for: nothing more is to be read.
+    /// Returns true after a request. No further entries are read then.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Acquire)
     }
 
-    /// The pulse of who delivers.
+    /// Returns the heartbeat of the delivering thread.
     #[must_use]
     pub fn heartbeat(&self) -> &Heartbeat {
         &self.heartbeat
     }
 
-    /// Whether the time for what is in hand is over.
+    /// Returns true if the time for pending records has passed.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
@@ -51,7 +51,7 @@ impl ShutdownSignal {
 }
 
 impl Shutdown for ShutdownSignal {
-    /// Returns the end for deliveries, and counts as the pulse of who delivers.
+    /// Returns the deadline for deliveries. Clients ask for it several times a second, so each call is a heartbeat.
     fn deadline(&self) -> Option<Instant> {
         self.heartbeat.beat();
         if self.is_requested() { self.deadline.get().copied() } else { None }

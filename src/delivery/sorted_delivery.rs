@@ -1,4 +1,4 @@
-//! Holds records back until all are there, and hands them on in order of time.
+//! Holds all records back until the inputs end, and then passes them on in order of time.
 
 use super::{Delivered, Delivery, DeliveryEnd, InputEnd, report_error};
 use crate::delivery::external_sort::ExternalSorter;
@@ -7,29 +7,29 @@ use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::{Encoded, Parts, Row};
 
-/// On the way to another delivery, which gets nothing before the end.
+/// A delivery that sorts records and passes them on at the end.
 #[derive(Debug)]
 pub struct SortedDelivery {
     inner: Box<dyn Delivery>,
     sorter: SorterState,
-    /// The parts of the output that records belong into, and those of the batch at hand by these numbers.
+    /// The output parts of all records, and the numbers of those of the current batch.
     parts: Parts,
     batch_parts: Vec<u32>,
-    /// The inputs so far, and how each ended.
+    /// The inputs so far, with their results.
     inputs: Vec<(Group, InputEnd)>,
-    /// Say that merging begins.
+    /// Report the start of the merge.
     verbose: bool,
 }
 
 #[derive(Debug)]
 enum SorterState {
     Sorting(ExternalSorter),
-    /// How it failed. Nothing is handed on then: what is there would pass for all there is.
+    /// The reason of the failure. No records are passed on: they would pass for all there are.
     Failed(DeliveryEnd),
 }
 
 impl SortedDelivery {
-    /// Sorts in so many bytes of memory and, where they are not enough, in files in the directory that TMPDIR names.
+    /// Returns a delivery that sorts in `memory` bytes, and in files of the directory that TMPDIR names beyond that.
     #[must_use]
     pub fn new(inner: Box<dyn Delivery>, memory: usize, verbose: bool) -> SortedDelivery {
         let directory = Some(std::env::temp_dir()).filter(|directory| !directory.as_os_str().is_empty());
@@ -61,7 +61,7 @@ impl Delivery for SortedDelivery {
         Ok(())
     }
 
-    /// Ignores the position: nothing is delivered before the end, so there is none to save.
+    /// Ignores the position. Nothing is delivered before the end, so there is no position to save.
     fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), DeliveryEnd> {
         let sorter = match &mut self.sorter {
             SorterState::Sorting(sorter) => sorter,
@@ -75,7 +75,7 @@ impl Delivery for SortedDelivery {
         out.clear(usize::MAX);
         pushed.map_err(|error| {
             let end = report_error(&error, error.exit());
-            // Its files are not needed any more.
+            // Dropping the sorter removes its files.
             self.sorter = SorterState::Failed(end);
             end
         })
@@ -112,14 +112,14 @@ fn deliver_inputs(
     inner: &mut dyn Delivery,
     verbose: bool,
 ) -> Result<(), DeliveryEnd> {
-    // It takes no other input before it has all records: to it they come from all of them at once.
+    // The inner delivery gets all records as if they came from all inputs at once.
     if inputs.iter().all(|(input, _)| inner.begin_input(input)) {
         deliver_records(sorter, parts, inner, verbose)?;
     }
     inputs.into_iter().try_for_each(|(_, ended)| inner.end_input(ended))
 }
 
-/// Hands everything on, in pieces.
+/// Passes all records on, in blocks.
 fn deliver_records(
     sorter: ExternalSorter,
     parts: &Parts,

@@ -1,7 +1,7 @@
-//! A buffer on disk for an input that cannot be read twice: what came of each batch is a file until it is delivered.
+//! A buffer on disk for inputs that cannot be read again. Each batch is a file until it is delivered.
 //!
-//! The files outlive the process, killed or not; they are not synced, so what was written in the last seconds before the
-//! host itself dies may be lost.
+//! The files survive the end of the process, also by a kill. They are not synced, so a crash of the host may lose the
+//! records of the last seconds.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,17 +15,17 @@ use crate::delivery::checkpoint::{self, CheckpointError};
 use crate::diagnostics;
 use kata_records::encode::{Encoded, Events};
 
-/// How a file begins.
+/// The first bytes of a spool file.
 const MAGIC: &[u8; 8] = b"katspl1\n";
 
-/// How its name ends, by what is in it: events of the forward protocol, or syslog messages.
+/// The extensions of files with events of the forward protocol, and with syslog messages.
 const EVENTS: &str = "spool";
 const MESSAGES: &str = "syslog";
 
-/// How long to wait before it is looked again whether there is room.
+/// The time between two checks for free space.
 const SPACE_POLL: Duration = Duration::from_millis(20);
 
-/// What becomes of records for which there is no room.
+/// The handling of records that find no room in the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhenFull {
@@ -36,20 +36,20 @@ pub enum WhenFull {
     Drop,
 }
 
-/// What a user may say of the spool.
+/// The settings of the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolSettings {
-    /// The directory, which belongs to one process.
+    /// The directory. It belongs to one process.
     pub directory: PathBuf,
-    /// How many bytes there may be in it.
+    /// The maximum size of the directory in bytes.
     pub limit: u64,
-    /// What to do when there are so many.
+    /// The handling of records beyond the limit.
     pub full: WhenFull,
-    /// Whether what is in it are syslog messages, and not events.
+    /// Files hold syslog messages instead of events.
     pub messages: bool,
 }
 
-/// The directory, as the one who writes sees it.
+/// The writing side of the spool.
 #[derive(Debug)]
 pub struct Spool {
     settings: SpoolSettings,
@@ -58,25 +58,25 @@ pub struct Spool {
     leftovers: Vec<SpoolFile>,
     overflowed: u64,
     last_warning: Option<Instant>,
-    /// Held for as long as this lives.
+    /// The lock, held until the spool is dropped.
     _lock: File,
 }
 
-/// What came of one batch, on disk.
+/// The records of one batch, on disk.
 #[derive(Debug)]
 pub(super) struct SpoolFile {
     path: PathBuf,
     size: u64,
-    /// How many records it is known to have; 0 where an earlier run wrote it.
+    /// The number of records; 0 if an earlier run wrote the file.
     records: u64,
     used: Arc<AtomicU64>,
 }
 
 impl Spool {
-    /// Takes the directory, which is made if it is not there.
+    /// Locks the directory, creating it if needed.
     ///
     /// # Errors
-    /// If it cannot be used, or another process uses it.
+    /// If the directory cannot be used, another process uses it, or its files are for servers of another protocol.
     pub fn open(settings: SpoolSettings) -> Result<Spool, CheckpointError> {
         let directory = settings.directory.clone();
         let lock = checkpoint::lock("spool", &directory)?;
@@ -103,27 +103,27 @@ impl Spool {
         Ok(Spool { settings, used, next_number, leftovers: left, overflowed: 0, last_warning: None, _lock: lock })
     }
 
-    /// What an earlier run has left, in its order.
+    /// Returns the files of an earlier run, in order.
     pub(super) fn take_leftovers(&mut self) -> Vec<SpoolFile> {
         std::mem::take(&mut self.leftovers)
     }
 
-    /// How many bytes there are in it.
+    /// Returns the size of the spool in bytes.
     pub(super) fn used(&self) -> &Arc<AtomicU64> {
         &self.used
     }
 
-    /// How many records there was no room for.
+    /// Returns the number of records that found no room.
     pub(super) fn overflowed(&self) -> u64 {
         self.overflowed
     }
 
-    /// Writes what came of a batch, which is empty afterwards. None if there was no room, and the records are dropped.
-    /// While it waits for room, `over` says whether to give up.
+    /// Writes the records of a batch to a file, and leaves `out` empty. Returns `None` if the records were dropped for
+    /// lack of room. If `should_stop` returns true, stops waiting for room.
     pub(super) fn add(&mut self, out: &mut Encoded, should_stop: impl Fn() -> bool) -> io::Result<Option<SpoolFile>> {
         let bytes = serialized(out);
         let (size, records) = (bytes.len() as u64, super::metrics::record_count(out));
-        // What is larger than the whole spool goes in alone.
+        // A batch larger than the limit is written when the spool is empty.
         while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
             if self.settings.full == WhenFull::Drop {
                 self.overflowed += records;
@@ -167,12 +167,12 @@ impl Spool {
 }
 
 impl SpoolFile {
-    /// How many records it is known to have.
+    /// Returns the number of records, as far as it is known.
     pub(super) fn records(&self) -> u64 {
         self.records
     }
 
-    /// What is in it. What cannot be read is left where it is, under another name, and said.
+    /// Reads the records. An unreadable file is reported, and renamed instead of deleted.
     pub(super) fn read(&self) -> Encoded {
         let read = fs::read(&self.path).and_then(|bytes| deserialized(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
         read.unwrap_or_else(|error| {
@@ -184,7 +184,7 @@ impl SpoolFile {
         })
     }
 
-    /// Its records are delivered.
+    /// Deletes the file, because its records are delivered.
     pub(super) fn delete(self) {
         if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
@@ -195,14 +195,14 @@ impl SpoolFile {
     }
 }
 
-/// The number in a file's name.
+/// Returns the number in a file name.
 fn number(path: &Path, extension: &str) -> Option<u64> {
     let name = path.file_stem()?.to_str()?;
     let ours = path.extension().is_some_and(|own| own == extension) && name.len() == 16;
     u64::from_str_radix(name, 16).ok().filter(|_| ours)
 }
 
-/// By tag: the lengths of tag and events, how many events there are, then tag, ends and events.
+/// Serializes records by tag: the lengths of tag and events, the number of events, then tag, ends and events.
 fn serialized(out: &Encoded) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for events in out.events.iter().filter(|events| !events.is_empty()) {

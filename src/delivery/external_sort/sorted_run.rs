@@ -1,7 +1,7 @@
-//! Parts of what is sorted, each in order in a temporary file, and their merging.
+//! Sorted runs in temporary files, and their merge. In external sorting, a run is a sequence of records in order.
 //!
-//! A record is its key, its length (16 and 8 bytes, of the lowest first) and its bytes. The files have no name, so nobody
-//! else finds them, and the system removes them however the process ends.
+//! A record in a run is its key (16 bytes), its length (8 bytes) and its content; numbers are little-endian. The files
+//! are unlinked, so no other process finds them, and the system removes them at the end of the process in any case.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,20 +12,20 @@ use std::path::Path;
 
 use super::{BLOCK_BYTES, Key};
 
-/// How many bytes stand before a record.
+/// The size of the key and the length before a record.
 const HEADER_BYTES: usize = 24;
 
-/// A part that is written.
+/// A run in a temporary file.
 #[derive(Debug)]
 pub(super) struct SortedRun {
     file: File,
-    /// In bytes.
+    /// The size of the file in bytes.
     pub(super) size: u64,
-    /// How often its records were merged.
+    /// The number of merges that the records went through.
     pub(super) merges: u32,
 }
 
-/// A part that is being written.
+/// A run that is being written.
 #[derive(Debug)]
 pub(super) struct RunWriter {
     file: BufWriter<File>,
@@ -53,12 +53,11 @@ impl RunWriter {
     }
 }
 
-/// Parts, read side by side. Of a record that does not come next only the key is in memory, and of its bytes no more than
-/// the buffer has.
+/// A merge of runs. For each run, memory holds the key of the next record and a bounded buffer.
 #[derive(Debug)]
 pub(super) struct RunMerge {
     readers: Vec<RunReader>,
-    /// The key of the record that comes next in each, with the number of its reader.
+    /// The key of the next record of each run, with the index of its reader.
     next_keys: BinaryHeap<Reverse<(Key, usize)>>,
 }
 
@@ -66,12 +65,12 @@ pub(super) struct RunMerge {
 struct RunReader {
     file: BufReader<File>,
     bytes_left: u64,
-    /// Of the record that comes next.
+    /// The length of the next record.
     record_length: usize,
 }
 
 impl RunMerge {
-    /// Merges these in so many bytes of memory.
+    /// Starts a merge that uses about `memory` bytes for buffers.
     pub(super) fn new(runs: Vec<SortedRun>, memory: usize) -> io::Result<RunMerge> {
         let buffer = (memory / runs.len().max(1)).clamp(4 << 10, BLOCK_BYTES);
         let mut merge =
@@ -87,7 +86,7 @@ impl RunMerge {
         Ok(merge)
     }
 
-    /// Appends the record that comes next, and gives its key.
+    /// Appends the next record and returns its key.
     pub(super) fn take_next(&mut self, out: &mut Vec<u8>) -> io::Result<Option<Key>> {
         let Some(mut next) = self.next_keys.peek_mut() else { return Ok(None) };
         let Reverse((key, number)) = *next;
@@ -102,7 +101,7 @@ impl RunMerge {
 }
 
 impl RunReader {
-    /// Reads what stands before a record; none at the end.
+    /// Reads the key and the length of the next record. Returns `None` at the end of the run.
     fn read_header(&mut self) -> io::Result<Option<Key>> {
         if self.bytes_left == 0 {
             return Ok(None);

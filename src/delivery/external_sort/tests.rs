@@ -2,14 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What is pushed; none begins an input.
+/// A record and its time. `None` begins an input.
 type Given = Option<(Vec<u8>, Option<Stamp>)>;
 
 fn time(seconds: i64, nanos: u32) -> Option<Stamp> {
     Stamp::from_epoch(seconds, nanos)
 }
 
-/// The order that is asked for, by a stable sort in memory.
+/// Returns the expected order, by a stable sort in memory.
 fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<Stamp>)> {
     let mut before = None;
     let mut all = Vec::new();
@@ -34,7 +34,7 @@ fn fill(sorter: &mut ExternalSorter, given: &[Given]) {
     }
 }
 
-/// The part that a record of the tests goes into.
+/// Returns the output part of a test record.
 fn part(record: &[u8]) -> u32 {
     record.len() as u32 & (MAX_PARTS - 1)
 }
@@ -58,7 +58,7 @@ fn sorter(memory: usize) -> ExternalSorter {
     ExternalSorter::new(memory, std::env::temp_dir())
 }
 
-/// Few moments, so that many are equal, and the whole range of years.
+/// Generates few distinct times, so that many are equal, and times at both ends of the range of years.
 fn given() -> impl Strategy<Value = Given> {
     let seconds = prop_oneof![
         8 => 0_i64..4,
@@ -88,7 +88,7 @@ proptest! {
 
 #[test]
 fn parts_of_parts() {
-    // Each record is a part of its own, so parts are merged, and what came of that again.
+    // Each record is a run of its own, so runs are merged, and merged runs again.
     let given: Vec<Given> = (0..MAX_FAN_IN as i64 * (MAX_FAN_IN as i64 + 2) + 70)
         .map(|number| Some((vec![number as u8], time(number * 7919 % 5003, 0))))
         .collect();
@@ -145,7 +145,7 @@ fn a_directory_that_cannot_be_used_is_named() {
 fn the_steady_state_allocates_nothing() {
     let mut sorter = sorter(64 << 10);
     let record = [9; 500];
-    // Up to one spill.
+    // Reaches the first run on disk.
     let mut number = 0;
     let mut push = |sorter: &mut ExternalSorter| {
         number += 1;

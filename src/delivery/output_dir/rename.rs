@@ -1,4 +1,5 @@
-//! Gives the files of a conversion their names, once all are complete: looks at every name before the first is given.
+//! Renames the files of a conversion to their final names, once all files are complete. All names are checked before
+//! the first rename.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -9,11 +10,12 @@ use std::path::{Path, PathBuf};
 use super::OutputDirError;
 use crate::sink::files::sync_directory;
 
-/// Looks whether a file may have this name: none is there, or it may be replaced and is no input.
+/// Checks a final name: no file has it, or the file may be replaced and is no input.
 pub(super) fn check_target(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), OutputDirError> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     let at = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-    // A link is replaced, not what it leads to; but who gives a link as an input means it.
+    // A rename replaces a link, and not the target of the link. But a link that is given as an input counts as the
+    // input.
     let same = |input: &PathBuf| {
         input.symlink_metadata().is_ok_and(|input| at(&input) == at(&found))
             || input.metadata().is_ok_and(|input| at(&input) == at(&found))
@@ -28,7 +30,7 @@ pub(super) fn check_target(path: &Path, force: bool, begun: bool, inputs: &[Path
     if force { Ok(()) } else { Err(OutputDirError::Exists { path: path.to_owned(), begun }) }
 }
 
-/// Renames files that are below `directory` to names there. A file that is not there was renamed before.
+/// Renames files below `directory`. A file that is missing was renamed by an earlier run.
 pub(super) fn rename_all(
     directory: &Path,
     files: &[(PathBuf, PathBuf)],
@@ -45,7 +47,7 @@ pub(super) fn rename_all(
         check(to)?;
         let above = || to.ancestors().skip(1).take_while(|folder| folder.starts_with(directory));
         folders.extend(above());
-        // What is not there yet is made below what is.
+        // New directories are created in the nearest directory that exists.
         let there = above().find_map(|folder| Some((folder, folder.metadata().ok()?)));
         match there {
             Some((folder, metadata)) if !metadata.is_dir() => {
@@ -57,7 +59,7 @@ pub(super) fn rename_all(
             _ => {}
         }
     }
-    // Sorted, so that each comes before those in it.
+    // The set is sorted, so each directory comes before its subdirectories.
     for folder in &folders {
         match fs::create_dir(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(folder)(error)),

@@ -1,4 +1,4 @@
-//! How far a conversion has come: what another run has to know to go on with it, in one file that is replaced as a whole.
+//! The state of a conversion, for a run that resumes it. It is one file, which is replaced as a whole.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,36 +11,36 @@ use super::OutputDirError;
 use crate::delivery::checkpoint;
 use crate::source::{FileIdentity, Group};
 
-/// The version of the layout. A reader of one version knows no other.
+/// The version of the layout. Files of another version are refused.
 const VERSION: u32 = 1;
 
-/// The name of the file.
+/// The name of the state file.
 const STATE: &str = "state.json";
 
-/// Longer values of settings are not shown.
+/// The maximum length of values in messages. Longer values are left out.
 const MAX_SHOWN_VALUE: usize = 60;
 
-/// What is saved.
+/// The content of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConversionState {
-    /// The version of the layout; its name says whose file this is.
+    /// The version of the layout. The key also tells which program the file belongs to.
     pub(super) katalog_tree: u32,
-    /// The settings that the bytes depend on, by their keys.
+    /// The settings that determine the bytes of the output, by their keys.
     pub(super) settings: BTreeMap<String, String>,
-    /// What the inputs are called, in their order.
+    /// The labels of the inputs, in order.
     pub(super) inputs: Vec<String>,
-    /// The files of those that are finished, the first ones.
+    /// The file identities of the finished inputs, which are the first ones.
     pub(super) finished: Vec<Vec<FileIdentity>>,
-    /// The files of the output, by their numbers.
+    /// The files of the output, by number.
     pub(super) parts: Vec<OutputFile>,
-    /// Files that are there may be replaced.
+    /// Existing files may be replaced.
     pub(super) force: bool,
-    /// All inputs are read, and files get their names.
+    /// All inputs are read, and files get their final names.
     pub(super) complete: bool,
-    /// How the first input that failed makes the program end.
+    /// The exit code of the first input that failed.
     pub(super) failure: Option<u8>,
-    /// How many records the inputs gave, and how much was wrong with them.
+    /// The number of records of the finished inputs, and the number of flaws and damages.
     pub(super) written: u64,
     pub(super) flawed: u64,
 }
@@ -49,9 +49,9 @@ pub(super) struct ConversionState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutputFile {
-    /// Its path in the directory, with the extension.
+    /// The path in the directory, with extension.
     pub(super) path: String,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(super) length: u64,
 }
 
@@ -60,7 +60,7 @@ impl ConversionState {
         ConversionState { katalog_tree: VERSION, settings, inputs, force, ..ConversionState::default() }
     }
 
-    /// What an earlier run has left in a directory; none where none was begun.
+    /// Reads the state of an earlier run. Returns `None` without one.
     pub(super) fn read(directory: &Path) -> Result<Option<ConversionState>, OutputDirError> {
         let path = directory.join(STATE);
         match fs::read(&path) {
@@ -70,7 +70,7 @@ impl ConversionState {
         }
     }
 
-    /// Whether there is one, whatever it says.
+    /// Returns true if there is a state file, readable or not.
     pub(super) fn exists(directory: &Path) -> bool {
         directory.join(STATE).symlink_metadata().is_ok()
     }
@@ -79,14 +79,15 @@ impl ConversionState {
         fs::remove_file(directory.join(STATE))
     }
 
-    /// Replaces what is in the directory.
+    /// Replaces the state file.
     pub(super) fn save(&self, directory: &Path) -> Result<(), OutputDirError> {
         let text = serde_json::to_vec(self).map_err(io::Error::from);
         text.and_then(|text| checkpoint::replace(directory, STATE, &text))
             .map_err(|source| OutputDirError::Work { path: directory.join(STATE), source })
     }
 
-    /// What keeps a run with these settings and inputs from going on with this; none where nothing does.
+    /// Returns the first difference between this state and the settings and inputs of a run. A difference prevents
+    /// resuming.
     pub(super) fn difference(&self, settings: &BTreeMap<String, String>, groups: &[Group]) -> Option<String> {
         for key in self.settings.keys().chain(settings.keys()) {
             let [was, is] = [&self.settings, settings].map(|all| all.get(key).map_or("", String::as_str));
@@ -121,7 +122,7 @@ impl ConversionState {
 }
 
 fn parse(bytes: &[u8]) -> Result<ConversionState, String> {
-    // The version first: another one may have other parts.
+    // The version comes first, because another version may have other fields.
     #[derive(Deserialize)]
     struct VersionOnly {
         katalog_tree: u32,
