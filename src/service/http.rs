@@ -1,7 +1,7 @@
-//! Answers those who ask how it goes: `/metrics`, `/healthz` and `/readyz` through HTTP/1.1, on a thread of its own.
+//! Serves `/metrics`, `/healthz` and `/readyz` through HTTP/1.1, on a thread of its own.
 //!
-//! It is for probes and scrapers, one request a connection. Whoever else connects can cost little: there are so many
-//! connections, the oldest goes where one more comes, each has so much time in all, and a request is so long at most.
+//! The server is for probes and scrapers, with one request a connection. Other clients can cost little: the number of
+//! connections, their time and the size of requests are bounded. A new connection replaces the oldest one at the limit.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,23 +13,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::service::prometheus;
 use crate::service::status::{HUNG_AFTER, Status};
 
-/// How many connections there may be.
+/// The maximum number of connections.
 const MAX_CONNECTIONS: usize = 32;
 
-/// How long a connection may take, from the first byte to the last.
+/// The maximum time of a connection, from its first byte to its last.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest request, and how many headers it may have.
+/// The maximum size of a request, and of its number of headers.
 const MAX_REQUEST: usize = 8 << 10;
 const MAX_HEADERS: usize = 64;
 
-/// How many more reads there are, of 2 KiB at most, for who still sends when the answer is out.
+/// The maximum number of further reads, of 2 KiB at most, from a client that still sends after the response.
 const MAX_LINGER_READS: usize = 64;
 
-/// One pause where the system has no room for another connection, so that it is not asked without end.
+/// The pause after a failed `accept`. It prevents a busy loop when the system is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Begins to answer, and says where: with port 0 the system chooses one.
+/// Starts the server and returns its address. With port 0 the system chooses a port.
 ///
 /// # Errors
 /// If the address cannot be used, or the host cannot start another thread.
@@ -41,7 +41,7 @@ pub fn listen(address: SocketAddr, status: Arc<Status>) -> io::Result<SocketAddr
     Ok(at)
 }
 
-/// A connection: what it has asked so far, and then what is left of the answer.
+/// A connection: the request so far, and then the rest of the response.
 struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
@@ -59,7 +59,7 @@ fn serve(listener: &TcpListener, status: &Status) {
         let time =
             deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let time = time.map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() });
-        // Whether it was a connection, the end of the time or a signal: all are looked at.
+        // The result does not matter: connections, deadlines and the listener are all checked.
         let _ = poll(&mut waits, time.as_ref());
         drop(waits);
         connections.retain_mut(|connection| connection.advance(status));
@@ -98,7 +98,7 @@ impl Connection {
         if self.response.as_ref().is_some_and(|response| !response.is_empty()) { PollFlags::OUT } else { PollFlags::IN }
     }
 
-    /// Does what can be done without waiting. False if it is over.
+    /// Reads and writes without blocking. Returns false at the end of the connection.
     fn advance(&mut self, status: &Status) -> bool {
         Instant::now() < self.deadline && self.try_advance(status).unwrap_or(false)
     }
@@ -128,7 +128,7 @@ impl Connection {
                 self.stream.shutdown(std::net::Shutdown::Write)?;
             }
         }
-        // To close on what was not read would take the answer away from who still sends.
+        // Closing a socket with unread data would reset the connection, and the client would lose the response.
         while self.linger_reads > 0 {
             self.linger_reads -= 1;
             match self.stream.read(&mut buffer) {
@@ -143,7 +143,7 @@ impl Connection {
     }
 }
 
-/// The answer to what has come so far; none if that is not the whole request.
+/// Returns the response to a request. Returns `None` if the request is incomplete.
 fn respond(bytes: &[u8], status: &Status) -> Option<Vec<u8>> {
     let plain = "text/plain; charset=utf-8";
     let long = || response("431 Request Header Fields Too Large", plain, "the request is too long\n", true);

@@ -1,4 +1,4 @@
-//! Life as a service: what the host asks for through signals, and what it is told through the service manager and HTTP.
+//! The program as a service: signals from the host, and status for the service manager and HTTP clients.
 
 pub mod http;
 pub mod notify;
@@ -8,7 +8,7 @@ pub mod status;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Returns the time since 1970. No record shows it, except events of the forward protocol that have no time of their own.
+/// Returns the time since 1970. No record shows it, except events of the forward protocol without a time of their own.
 pub(crate) fn unix_time() -> Duration {
     #[expect(
         clippy::disallowed_methods,

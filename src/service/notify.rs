@@ -1,7 +1,7 @@
-//! What a service manager is told: `sd_notify(3)`, as far as a service needs it.
+//! Notifies the service manager: `sd_notify(3)`, as far as a service needs it.
 //!
-//! The protocol is one datagram of lines, and the standard library sends it, to abstract sockets too; there is nothing
-//! left for a dependency to do.
+//! The protocol is one datagram of lines. The standard library sends it, to abstract sockets too, so there is no need
+//! for a dependency.
 
 use std::io::{self, ErrorKind};
 use std::os::linux::net::SocketAddrExt as _;
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long a manager that does not read may keep us.
+/// The maximum time to wait for a manager that does not read.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The way to the service manager, if there is one.
+/// The connection to the service manager, if there is one.
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
@@ -22,10 +22,10 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// The manager that `NOTIFY_SOCKET` names, and what `WATCHDOG_USEC` and `WATCHDOG_PID` say it expects.
+    /// Connects to the manager that `NOTIFY_SOCKET` names. Takes the watchdog from `WATCHDOG_USEC` and `WATCHDOG_PID`.
     ///
     /// # Errors
-    /// If the socket cannot be used, which a manager would take for a service that never gets ready.
+    /// If the socket cannot be used. The manager would otherwise wait for a service that never gets ready.
     pub fn from_environment() -> io::Result<Notifier> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let number = |name| set(name)?.to_str()?.parse::<u64>().ok();
@@ -35,33 +35,33 @@ impl Notifier {
         Ok(Notifier { socket: Some(connect(name.as_bytes())?), watchdog })
     }
 
-    /// Whether anybody listens.
+    /// Returns true if there is a service manager.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.socket.is_some()
     }
 
-    /// After how long without a sign of life the manager ends the process.
+    /// Returns the time without a sign of life after which the manager ends the process.
     #[must_use]
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// Says one thing. What cannot be said is given up: the manager is the one who would have to hear of it.
+    /// Sends a message. Ignores failures, because only the manager could act on them.
     pub fn notify(&self, what: &str) {
         if let Some(socket) = &self.socket {
             let _ = socket.send(what.as_bytes());
         }
     }
 
-    /// Says that the configuration is being read anew, with the time that the protocol wants to know.
+    /// Reports a reload of the configuration, with the time that the protocol asks for.
     pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * 1_000_000 + now.tv_nsec / 1_000));
     }
 }
 
-/// A socket to this address: a path, or `@` and the name of an abstract socket.
+/// Connects to an address: a path, or `@` and the name of an abstract socket.
 fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
     let address = match name {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,

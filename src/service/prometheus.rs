@@ -1,16 +1,16 @@
-//! A look at the process as Prometheus reads it: the text format, version 0.0.4.
+//! Formats the status of the process for Prometheus: the text format, version 0.0.4.
 //!
-//! Names follow its conventions: `katalog_` first, base units, `_total` behind what only grows. What has a closed list of
-//! labels has all of them from the beginning, so that a rate begins at 0.
+//! Names follow the conventions of Prometheus: `katalog_` first, base units, and `_total` for counters. Closed sets of
+//! labels are complete from the start, so that rates begin at 0.
 
 use std::fmt::{self, Display, Write as _};
 
 use crate::service::status::StatusSnapshot;
 
-/// What the format is called in `Content-Type`.
+/// The value of `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Counters without labels: what the statistics call them, the metric, and what it counts.
+/// Counters without labels: the name in the statistics, the metric, and its help.
 const TOTALS: &[(&str, &str, &str)] = &[
     ("read", "katalog_entries_read_total", "Entries that were read."),
     ("bytes_in", "katalog_read_bytes_total", "Bytes of the entries that were read."),
@@ -21,7 +21,7 @@ const TOTALS: &[(&str, &str, &str)] = &[
     ("overflowed", "katalog_overflowed_records_total", "Records that were lost because the spool was full."),
 ];
 
-/// Counters with labels: what the statistics call them, the metric, the label, and what it counts.
+/// Counters with labels: the name in the statistics, the metric, the label, and the help.
 const LABELLED: &[(&str, &str, &str, &str)] = &[
     ("components", "katalog_records_written_total", "component", "Records that were written; `others` is what passed."),
     ("levels", "katalog_record_levels_total", "level", "Records that were written and have a level."),
@@ -30,7 +30,7 @@ const LABELLED: &[(&str, &str, &str, &str)] = &[
     ("damage", "katalog_damage_total", "reason", "Fields, entries and files that could not be read."),
 ];
 
-/// The page.
+/// Returns the page.
 #[must_use]
 pub fn page(snapshot: &StatusSnapshot) -> String {
     let mut page = Page(String::with_capacity(16 << 10));
@@ -126,7 +126,7 @@ impl Page {
         self.line(format_args!("{} {value}\n", if labels.is_empty() { "" } else { "}" }));
     }
 
-    /// A family with one sample.
+    /// Adds a family with one sample.
     fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn every_counter_of_the_statistics_is_there() {
         let snapshot = StatusSnapshot::default();
-        // What is written is the sum of `components` and `passed`.
+        // `written` is the sum of `components` and `passed`.
         let shown = ["written", "passed"];
         for (name, _) in snapshot.stats.totals() {
             assert!(shown.contains(&name) || TOTALS.iter().any(|(known, ..)| *known == name), "{name}");

@@ -1,4 +1,4 @@
-//! What the host asks for while a run goes on: to end, to deliver and say what was done, to read the configuration anew.
+//! Receives the requests of the host during a run: shutdown, delivery with statistics, and reload.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use crate::delivery::shutdown::{GRACE, ShutdownSignal};
 use crate::diagnostics;
 use crate::exit::Exit;
 
-/// How much later than deliveries the process ends, should it be stuck in one that nothing can interrupt.
+/// The time between the deadline of deliveries and the end of a process that is stuck in one of them.
 const EXIT_DELAY: Duration = Duration::from_millis(900);
 
-/// What was asked for.
+/// The pending requests.
 #[derive(Debug, Default)]
 pub struct Signals {
-    /// The end of the run that goes on, and whether it is to be the last.
+    /// The shutdown of the current run, and a mark if no further run may follow.
     shutdown: Mutex<ShutdownState>,
     flush: AtomicBool,
     reload: AtomicBool,
@@ -31,11 +31,11 @@ struct ShutdownState {
 }
 
 impl Signals {
-    /// Listens from now on. The first SIGTERM or SIGINT asks for the end, a second one is it; SIGUSR1 asks for delivery
-    /// and statistics, SIGHUP for the configuration to be read anew.
+    /// Listens to signals. SIGTERM and SIGINT request shutdown, and end the process the second time. SIGUSR1 requests
+    /// delivery and statistics, SIGHUP a reload of the configuration.
     ///
     /// # Errors
-    /// If the host does not let it.
+    /// If the host refuses to install the handlers.
     pub fn listen() -> io::Result<Arc<Signals>> {
         let signals = Arc::new(Signals::default());
         let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
@@ -60,19 +60,19 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The end of the run that goes on.
+    /// Returns the shutdown signal of the current run.
     #[must_use]
     pub fn current_shutdown(&self) -> Arc<ShutdownSignal> {
         Arc::clone(&self.shutdown().current)
     }
 
-    /// Whether the end of all runs was asked for.
+    /// Returns true if no further run may follow.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.shutdown().is_final
     }
 
-    /// Lets another run begin after one that was stopped, unless that was to be the last.
+    /// Replaces the shutdown signal, so that another run can begin. Does nothing if no further run may follow.
     pub fn renew(&self) {
         let mut shutdown = self.shutdown();
         if !shutdown.is_final {
@@ -80,13 +80,13 @@ impl Signals {
         }
     }
 
-    /// Whether delivery and statistics were asked for since this was asked last.
+    /// Returns true if delivery and statistics were requested since the last call.
     #[must_use]
     pub fn take_flush(&self) -> bool {
         self.flush.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the configuration is to be read anew, since this was asked last.
+    /// Returns true if a reload was requested since the last call.
     #[must_use]
     pub fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::AcqRel)
@@ -97,7 +97,7 @@ impl Signals {
     }
 }
 
-/// Ends the process when the time for deliveries is long over: a write to a pipe that nobody reads never returns.
+/// Ends the process after the deadline of deliveries. A write to a pipe that nobody reads never returns.
 fn exit_after_grace() {
     let end = || {
         std::thread::sleep(GRACE + EXIT_DELAY);
@@ -105,6 +105,6 @@ fn exit_after_grace() {
         #[expect(clippy::disallowed_methods, reason = "nothing else ends a write that waits for ever")]
         std::process::exit(Exit::Io.code().into());
     };
-    // Without a thread for it, the supervisor ends the process.
+    // If the thread cannot start, the supervisor ends the process.
     let _ = std::thread::Builder::new().name("end".to_owned()).spawn(end);
 }

@@ -1,5 +1,5 @@
-//! How it goes: what the loops tell of themselves once for a batch, and what those who ask are told. The loops never wait
-//! for anybody here, and nothing of it shows in records.
+//! The status of the process. The loops publish it once a batch, and never wait for readers. Records do not depend on
+//! it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,17 +15,17 @@ use kata_records::stats::Stats;
 use log_clients::Counters;
 use log_clients::net::live::State;
 
-/// A loop that was not seen for so long hangs, unless it waits for others. By themselves they come around once a second.
+/// A loop without a heartbeat for this time hangs, unless it waits for another party. Idle loops beat once a second.
 pub const HUNG_AFTER: Duration = Duration::from_secs(60);
 
-/// How often the service manager is told how it goes.
+/// The time between two notifications of the service manager.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What all threads know of the process.
+/// The status that all threads share.
 #[derive(Debug)]
 pub struct Status {
     notifier: Notifier,
-    /// When the process began, since 1970.
+    /// The start of the process, as time since 1970.
     started: Duration,
     reading: Heartbeat,
     ready: AtomicBool,
@@ -33,37 +33,38 @@ pub struct Status {
     published: Mutex<Published>,
 }
 
-/// What the runs have told, this one and those before it.
+/// The counters of this run and the earlier ones.
 #[derive(Debug, Default)]
 struct Published {
-    /// The counters of runs that are over.
+    /// The counters of earlier runs.
     past: Stats,
     past_delivery: DeliverySnapshot,
     past_counters: Counters,
-    /// Those of this one.
+    /// The counters of this run.
     stats: Stats,
     metrics: Option<Arc<DeliveryMetrics>>,
-    /// Nothing is left to read right now.
+    /// There are no further entries right now.
     idle: bool,
 }
 
-/// A look at the process.
+/// The status of the process at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct StatusSnapshot {
     /// The counters of all runs of the process.
     pub stats: Stats,
-    /// What went to servers, or, for an output, how many records; sums of all runs, but for what waits.
+    /// The metrics of the delivery, summed over all runs except for waiting records. Without servers, only the number
+    /// of records is set.
     pub delivery: DeliverySnapshot,
-    /// What the client did, and its servers; empty without servers.
+    /// The counters of the client and the state of its servers; empty without servers.
     pub client: State,
-    /// When the process began, in seconds since 1970.
+    /// The start of the process, in seconds since 1970.
     pub started: f64,
-    /// When something was last delivered to a server, in the same; none if never.
+    /// The time of the last delivery to a server, in seconds since 1970. `None` before the first.
     pub delivered: Option<f64>,
-    /// The time of the last record, in the same.
+    /// The time of the last record, in seconds since 1970.
     pub latest: Option<f64>,
-    /// How far it is behind, in seconds: how long the oldest record in hand waits, or, while there is more to read, how
-    /// old the last record is, whichever is more. 0 where all is read and delivered.
+    /// The lag in seconds: the larger one of the time that the oldest pending record waits and, while there is more to
+    /// read, the age of the last record. 0 when all is read and delivered.
     pub lag: f64,
 }
 
@@ -74,7 +75,7 @@ impl Default for Status {
 }
 
 impl Status {
-    /// Nothing is known yet.
+    /// Returns the status of a process that has not begun to read.
     #[must_use]
     pub fn new(notifier: Notifier) -> Status {
         let running = heartbeat::uptime();
@@ -88,7 +89,7 @@ impl Status {
         }
     }
 
-    /// Another run begins, after what earlier ones came to.
+    /// Begins another run. `past` has the counters of the earlier runs.
     pub fn begin(&self, past: &Stats) {
         let mut published = self.published();
         let (delivery, client) = published.delivery();
@@ -98,12 +99,13 @@ impl Status {
         (published.stats, published.metrics, published.idle) = (Stats::default(), None, false);
     }
 
-    /// Its records go to servers, on this way.
+    /// Adds the metrics of a delivery to servers.
     pub fn watch_delivery(&self, metrics: Arc<DeliveryMetrics>) {
         self.published().metrics = Some(metrics);
     }
 
-    /// The reading loop comes around, with its input open. `may_wait`: the next read may take any time, as from a pipe.
+    /// Reports progress of the reading loop, with its input open. If `may_wait` is set, the next read may block for any
+    /// time.
     pub fn reading_continues(&self, may_wait: bool) {
         self.reading.beat();
         if may_wait {
@@ -115,13 +117,13 @@ impl Status {
         }
     }
 
-    /// The reading loop may have to wait for the receiver.
+    /// Reports that the reading loop may wait for the receiver.
     pub fn reading_waits(&self) {
         self.reading.wait();
     }
 
-    /// What the run came to so far, how many bytes of it the receiver has, and whether there is nothing left to read right
-    /// now.
+    /// Publishes the counters of the run, and the number of bytes that the receiver has. If `idle` is set, there are no
+    /// further entries right now.
     pub fn publish(&self, stats: &Stats, bytes: u64, idle: bool) {
         let mut published = self.published();
         published.stats.clone_from(stats);
@@ -129,27 +131,27 @@ impl Status {
         published.idle = idle;
     }
 
-    /// The configuration is being read anew; the next [`Status::pass`] says that this is over.
+    /// Reports the start of a reload. The next [`Status::reading_continues`] reports its end.
     pub fn reloading(&self) {
         self.notifier.reloading();
         self.ready.store(false, Ordering::Release);
     }
 
-    /// The process ends.
+    /// Reports the end of the process.
     pub fn stopping(&self) {
         if !self.stopping.swap(true, Ordering::AcqRel) {
             self.notifier.notify("STOPPING=1");
         }
     }
 
-    /// Whether the loops go on.
+    /// Returns true if no loop hangs.
     #[must_use]
     pub fn is_alive(&self, within: Duration) -> bool {
         let metrics = self.published().metrics.clone();
         self.reading.is_alive(within) && metrics.is_none_or(|metrics| metrics.shutdown().heartbeat().is_alive(within))
     }
 
-    /// Why records do not get on; none if they do.
+    /// Returns the reason why records are not delivered, or `None`.
     #[must_use]
     pub fn not_ready_reason(&self) -> Option<&'static str> {
         if self.stopping.load(Ordering::Acquire) {
@@ -162,14 +164,14 @@ impl Status {
         (client.failing && delivery.waiting > 0).then_some("no server takes what waits")
     }
 
-    /// A look at everything.
+    /// Returns the current status.
     #[must_use]
     pub fn snapshot(&self) -> StatusSnapshot {
         let published = self.published();
         let (delivery, client) = published.delivery();
         let mut stats = published.past.clone();
         stats.merge(&published.stats);
-        // A run that is over has these in its counters already.
+        // The counters of earlier runs include these already.
         stats.refused(delivery.refused - published.past_delivery.refused);
         stats.overflowed(delivery.overflowed - published.past_delivery.overflowed);
         let idle = published.idle;
@@ -190,7 +192,7 @@ impl Status {
 }
 
 impl Published {
-    /// What went to the receiver in all runs, and the client of this one with the counters of all.
+    /// Returns the metrics of all runs, and the state of the current client with the counters of all.
     fn delivery(&self) -> (DeliverySnapshot, State) {
         let Some(metrics) = &self.metrics else {
             let records = self.past_delivery.records + self.stats.written();
@@ -214,7 +216,7 @@ impl Published {
     }
 }
 
-/// One line for people: what `systemctl status` shows.
+/// Writes the line that `systemctl status` shows.
 impl fmt::Display for StatusSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} records delivered, lag {:.0} s", self.delivery.records, self.lag)?;
@@ -229,7 +231,7 @@ impl fmt::Display for StatusSnapshot {
     }
 }
 
-/// Tells the service manager, if there is one, how it goes, for as long as the process lives.
+/// Starts a thread that notifies the service manager as long as the process lives. Does nothing without a manager.
 ///
 /// # Errors
 /// If the host cannot start another thread.
@@ -249,12 +251,12 @@ pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::
                 status.notifier.notify("WATCHDOG=1");
             }
             let line = format!("STATUS={}", status.snapshot());
-            // The manager keeps what it was told, and wakes up for each message.
+            // The manager keeps the last status, and wakes up for each message.
             if line != said && ready {
                 status.notifier.notify(&line);
                 said = line;
             }
-            // The end is told sooner than the next line would be.
+            // Short sleeps let the end be reported before the next status.
             let until = heartbeat::uptime() + pause;
             while !signals.is_ending() && heartbeat::uptime() < until {
                 std::thread::sleep(pause.min(Duration::from_millis(100)));
