@@ -1,11 +1,10 @@
-//! Compresses what goes into files: in pieces that stand for themselves, so that a file can be cut between two of them and
-//! gone on with.
+//! Compresses files in independent blocks, so that a file can be cut between two blocks and continued.
 
 use clap::ValueEnum;
 
 use super::SinkError;
 
-/// How files are compressed. Its values are also the words of the command line.
+/// The compression of files. The names of its values are also the values of the option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Compression {
     /// Not at all
@@ -17,11 +16,11 @@ pub enum Compression {
     Zstd,
 }
 
-/// So many bytes of records make a piece: enough for the ratio, and little enough to be held for each of many files.
+/// The size of the records in a block. It is large enough for a good ratio, and small enough to hold for many files.
 pub const BLOCK_SIZE: usize = 1 << 20;
 
 impl Compression {
-    /// What the names of files end with.
+    /// Returns the extension of file names.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -31,10 +30,10 @@ impl Compression {
         }
     }
 
-    /// Looks whether this build has it.
+    /// Checks that this build supports the compression.
     ///
     /// # Errors
-    /// If its cargo feature was left out.
+    /// If the cargo feature of the compression was left out.
     pub fn check(self) -> Result<(), SinkError> {
         let feature = match self {
             Compression::Gzip if cfg!(not(feature = "gzip")) => "gzip",
@@ -45,7 +44,7 @@ impl Compression {
     }
 }
 
-/// Makes pieces. The same bytes make the same piece.
+/// Compresses blocks. Equal bytes give equal blocks.
 #[derive(Default)]
 pub(super) struct BlockCompressor {
     compression: Compression,
@@ -69,13 +68,13 @@ impl BlockCompressor {
         self.compression == Compression::None
     }
 
-    /// One piece of these bytes; the bytes themselves where there is no compression.
+    /// Returns the compressed block. Without compression, returns the bytes themselves.
     pub(super) fn compress<'p>(&'p mut self, bytes: &'p [u8]) -> std::io::Result<&'p [u8]> {
         self.block.clear();
         match self.compression {
             #[cfg(feature = "gzip")]
             Compression::Gzip => {
-                // Its head says neither a time nor a name.
+                // The gzip header has neither a time nor a name, so equal bytes give equal blocks.
                 let level = flate2::Compression::default();
                 let mut encoder = flate2::write::GzEncoder::new(&mut self.block, level);
                 std::io::Write::write_all(&mut encoder, bytes)?;
@@ -95,7 +94,7 @@ impl BlockCompressor {
                 }
                 Ok(&self.block)
             }
-            // What the build leaves out was refused at the beginning.
+            // `check` has refused what the build leaves out.
             _ => Ok(bytes),
         }
     }

@@ -1,7 +1,7 @@
-//! Many files that are written at once, of which few are open: what goes into each is gathered into pieces.
+//! Writes many files at once, with few of them open. The records of each file are collected into blocks.
 //!
-//! What a file has depends on what was put into all of them since [`Files::end`], and on nothing else: not on time, not on
-//! how the bytes came, not on what was open.
+//! The content of a file depends only on the records that were appended to all files since [`Files::write_all`]. It
+//! does not depend on time, on the split of records into calls, or on which files were open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,17 +10,16 @@ use std::path::{Path, PathBuf};
 use super::SinkError;
 use super::compress::{BLOCK_SIZE, BlockCompressor, Compression};
 
-/// So many bytes wait to be written, in all files together. When there are more, those of the files that have most are
-/// written, until there are half as many.
+/// The maximum size of all buffers. Beyond it the largest buffers are written, until half of it remains.
 const MAX_BUFFERED: usize = 64 << 20;
 
-/// So many files are open.
+/// The maximum number of open files.
 const MAX_OPEN: usize = 128;
 
-/// Where there are no more files than this, their buffers are kept.
+/// The number of files up to which buffers are kept after a write.
 const MAX_KEPT_BUFFERS: usize = 32;
 
-/// Files without names, by their numbers.
+/// Files without names, by number.
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
@@ -30,7 +29,7 @@ pub struct Files {
     buffered: usize,
     max_buffered: usize,
     open_count: usize,
-    /// Counts what was written, to know which file was not written to for longest.
+    /// The number of writes, which tells the file that was unused for longest.
     clock: u64,
 }
 
@@ -38,14 +37,14 @@ pub struct Files {
 struct NumberedFile {
     buffer: Vec<u8>,
     length: u64,
-    /// It was written to since it was synced.
+    /// The file was written since the last sync.
     dirty: bool,
     handle: Option<File>,
     last_used: u64,
 }
 
 impl Files {
-    /// Files in this folder, each of which is to begin with the header.
+    /// Returns a set of files in this folder. Each file will begin with the header.
     #[must_use]
     pub fn new(folder: PathBuf, header: &'static [u8], compression: Compression) -> Files {
         let compressor = BlockCompressor::new(compression);
@@ -61,29 +60,29 @@ impl Files {
         }
     }
 
-    /// Where the file of a number is.
+    /// Returns the path of a file.
     #[must_use]
     pub fn path(&self, number: usize) -> PathBuf {
         self.folder.join(format!("{number:08}"))
     }
 
-    /// How many bytes the file has.
+    /// Returns the size of a file in bytes.
     #[must_use]
     pub fn length(&self, number: usize) -> u64 {
         self.files.get(number).map_or(0, |file| file.length)
     }
 
-    /// Another file, with the number that comes next.
+    /// Adds a file with the next number.
     pub fn add(&mut self) {
         let buffer = self.header.to_vec();
         self.buffered += buffer.len();
         self.files.push(NumberedFile { buffer, ..NumberedFile::default() });
     }
 
-    /// Another file, which an earlier run has begun: what is behind its first `length` bytes is cut off.
+    /// Adds a file of an earlier run with the next number, and cuts it to `length` bytes.
     ///
     /// # Errors
-    /// If the file is not there, or has fewer bytes.
+    /// If the file does not exist, or is shorter.
     pub fn restore(&mut self, length: u64) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(self.path(self.files.len()))?;
         if file.metadata()?.len() < length {
@@ -94,7 +93,7 @@ impl Files {
         Ok(())
     }
 
-    /// Adds a record to a file.
+    /// Appends a record to a file.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -117,7 +116,7 @@ impl Files {
         Ok(())
     }
 
-    /// Writes all that waits.
+    /// Writes all buffers.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -125,10 +124,10 @@ impl Files {
         (0..self.files.len()).try_for_each(|number| self.write(number))
     }
 
-    /// Has the system put on disk what was written.
+    /// Syncs the files that were written, and their folder.
     ///
     /// # Errors
-    /// If it cannot.
+    /// If a file cannot be synced.
     pub fn sync(&mut self) -> Result<(), SinkError> {
         for number in 0..self.files.len() {
             if self.files.get(number).is_some_and(|file| file.dirty) {
@@ -142,7 +141,7 @@ impl Files {
         sync_directory(&self.folder).map_err(failed(&self.folder))
     }
 
-    /// Writes what waits for one file.
+    /// Writes the buffer of a file.
     fn write(&mut self, number: usize) -> Result<(), SinkError> {
         let Some(file) = self.files.get_mut(number).filter(|file| !file.buffer.is_empty()) else { return Ok(()) };
         let mut buffer = std::mem::take(&mut file.buffer);
@@ -168,7 +167,7 @@ impl Files {
         Ok(())
     }
 
-    /// The file, open for appending.
+    /// Returns the file, open for appending. Closes the file that was unused for longest at the limit.
     fn open_file(&mut self, number: usize) -> io::Result<&mut File> {
         self.clock += 1;
         let (clock, path) = (self.clock, self.path(number));
@@ -200,10 +199,10 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> SinkError {
     |source| SinkError::Write { name, source }
 }
 
-/// Has the system put on disk which files are in a directory.
+/// Syncs the entries of a directory.
 ///
 /// # Errors
-/// If it cannot.
+/// If the directory cannot be synced.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! Where the bytes go. A sink knows nothing of records: it takes a chunk whole or says why not.
+//! The outputs of bytes. A sink knows nothing of records: it takes a whole chunk, or returns the reason against it.
 
 pub mod compress;
 pub mod files;
@@ -15,16 +15,16 @@ pub use compress::Compression;
 pub use files::Files;
 pub use output::Output;
 
-/// How much of a chunk an output took.
+/// The result of writing a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// All of it.
+    /// The whole chunk is written.
     Written,
-    /// The receiver went away and wants nothing more; this is no failure.
+    /// The reader closed the output. This is no failure.
     Closed,
 }
 
-/// Why a chunk could not be delivered, or the output not be opened.
+/// An error of an output.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The file cannot be opened for writing.
@@ -32,10 +32,10 @@ pub enum SinkError {
     Open {
         /// The file, as the user named it.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Reading one's own output would never end, and emptying the file would lose what it holds.
+    /// The output is also an input. Reading it would never end, and truncating it would lose its content.
     #[error("{output} is also an input, \"{input}\"; write to another file")]
     SameFile {
         /// The output.
@@ -43,27 +43,27 @@ pub enum SinkError {
         /// The input, as the user named it.
         input: String,
     },
-    /// Files are to be compressed in a way that the build leaves out.
+    /// The build leaves out the compression.
     #[error(
         "compress: this build leaves out {feature}; build katalog with the cargo feature `{feature}`, or compress with \
          something else"
     )]
     MissingCodec {
-        /// The feature.
+        /// The missing cargo feature.
         feature: &'static str,
     },
-    /// Writing failed half-way.
+    /// A write failed.
     #[error("cannot write to {name}: {source}")]
     Write {
         /// The output.
         name: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl SinkError {
-    /// How the program ends for it.
+    /// Returns the exit code of the program for the error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {

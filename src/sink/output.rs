@@ -1,4 +1,4 @@
-//! Standard output, or a file in its place: each chunk goes out as it is, without a buffer in between.
+//! Writes to standard output, or to a file instead. Uncompressed chunks are written directly, without a buffer.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,10 +11,10 @@ use super::compress::{BLOCK_SIZE, BlockCompressor};
 use super::{Compression, SinkError, WriteOutcome};
 use crate::source::{self, Input};
 
-/// How long to wait before a full pipe that does not block is tried again.
+/// The pause before the next attempt to write to a full non-blocking pipe.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// What standard output is called in messages.
+/// The name of standard output in messages.
 const STANDARD_OUTPUT: &str = "standard output";
 
 /// An open output.
@@ -23,20 +23,20 @@ pub struct Output {
     file: File,
     name: String,
     compressor: BlockCompressor,
-    /// What is to be compressed.
+    /// Bytes that wait for compression.
     buffer: Vec<u8>,
 }
 
 impl Output {
-    /// Opens the file for writing, emptied unless it is to be gone on with, or takes standard output where none is named.
-    /// The inputs are looked at only to see that the output is none of them.
+    /// Opens the file, and truncates it unless `append` is set. Without a path, opens standard output. The inputs are
+    /// only compared with the output.
     ///
     /// # Errors
     /// If the file cannot be opened, or the output is one of the inputs.
     pub fn open(path: Option<&Path>, append: bool, inputs: &[Input]) -> Result<Output, SinkError> {
         let Some(path) = path else {
-            // The standard library's handle would look for line ends in each chunk and copy what is behind the last
-            // one. A duplicate of the descriptor has no such buffer.
+            // The handle of the standard library searches each chunk for line ends, and copies the bytes behind the
+            // last one. A duplicate of the descriptor has no such buffer.
             let name = STANDARD_OUTPUT.to_owned();
             let file = match io::stdout().as_fd().try_clone_to_owned() {
                 Ok(descriptor) => File::from(descriptor),
@@ -51,7 +51,7 @@ impl Output {
         if let Some(input) = inputs.iter().find(|input| input.is_pattern_of(path)) {
             return Err(SinkError::SameFile { output: name, input: input.to_string() });
         }
-        // Before it is opened, since opening empties it.
+        // The comparison comes first, because opening truncates the file.
         if let Ok(metadata) = path.metadata() {
             refuse_inputs(&name, &metadata, inputs)?;
         }
@@ -65,29 +65,29 @@ impl Output {
         Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new() }
     }
 
-    /// The output with what is written compressed: in pieces, so that what was flushed can be read.
+    /// Returns the output with compression. It writes independent blocks, so flushed records can be read at once.
     ///
     /// # Errors
-    /// If this build leaves it out.
+    /// If this build leaves out the compression.
     pub fn compressed(self, compression: Compression) -> Result<Output, SinkError> {
         compression.check()?;
         Ok(Output { compressor: BlockCompressor::new(compression), ..self })
     }
 
-    /// Writes what stands before the first record, unless it is there: a file that is gone on with has it.
+    /// Writes the header, unless the file has content already.
     ///
     /// # Errors
     /// As for [`Output::deliver`].
     pub fn begin(&mut self, header: &[u8]) -> Result<WriteOutcome, SinkError> {
         let begun = self.file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
-        // What standard output holds may be another's.
+        // The content of standard output may come from another program.
         if begun && self.name != STANDARD_OUTPUT { Ok(WriteOutcome::Written) } else { self.deliver(header) }
     }
 
-    /// Writes one chunk.
+    /// Writes a chunk.
     ///
     /// # Errors
-    /// If writing fails in another way than by a closed pipe.
+    /// If writing fails, except by a closed pipe.
     pub fn deliver(&mut self, chunk: &[u8]) -> Result<WriteOutcome, SinkError> {
         if self.compressor.is_none() {
             return self.write(chunk);
@@ -96,7 +96,7 @@ impl Output {
         if self.buffer.len() >= BLOCK_SIZE { self.flush() } else { Ok(WriteOutcome::Written) }
     }
 
-    /// Writes what waits for more to be compressed with.
+    /// Compresses and writes the pending bytes.
     ///
     /// # Errors
     /// As for [`Output::deliver`].
@@ -123,8 +123,8 @@ impl Output {
     }
 }
 
-/// Like `write_all`, but it also waits for a pipe that some other process set to not block: the mode belongs to the
-/// pipe, so whoever shares it with us may have changed it.
+/// Writes all bytes. Unlike `write_all`, waits for a full non-blocking pipe: the mode belongs to the pipe, so another
+/// process that shares the pipe may have set it.
 #[expect(clippy::disallowed_methods, reason = "this is the loop that `write_all` is")]
 fn write_fully(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
@@ -139,7 +139,7 @@ fn write_fully(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Only regular files can be read and written at once by mistake: terminals and `/dev/null` may well be both.
+/// Refuses a regular file that is also an input. Terminals and `/dev/null` may be both.
 fn refuse_inputs(name: &str, output: &Metadata, inputs: &[Input]) -> Result<(), SinkError> {
     if !output.is_file() {
         return Ok(());
@@ -149,7 +149,7 @@ fn refuse_inputs(name: &str, output: &Metadata, inputs: &[Input]) -> Result<(), 
             Input::Stdin => source::standard_input().and_then(|file| file.metadata()),
             Input::File(path) => path.metadata(),
         };
-        // An input that cannot be looked at is reported when it is opened.
+        // A failure here shows again when the input is opened, and is reported then.
         let same = metadata.is_ok_and(|input| (input.dev(), input.ino()) == (output.dev(), output.ino()));
         if same {
             return Err(SinkError::SameFile { output: name.to_owned(), input: input.to_string() });
