@@ -1,4 +1,4 @@
-//! What became of each input: a table for people, and what is wrong with inputs that are only checked.
+//! Prints a summary of each input: a table for people, and the defects of checked inputs.
 
 use std::io::{self, Write};
 
@@ -10,39 +10,39 @@ use kata_records::stats::Stats;
 use super::{escape_control, scale, stats};
 use crate::exit::Exit;
 
-/// How wide the table is where it is not for a terminal.
+/// The width of the table outside of terminals.
 pub(super) const DEFAULT_WIDTH: usize = 80;
 
-/// The name of an input takes at least so many columns.
+/// The minimum width of the column of names.
 const MIN_NAME_WIDTH: usize = 8;
 
-/// What became of what was read as one input.
+/// The summary of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputSummary {
-    /// The input's name.
+    /// The name of the input.
     pub name: String,
-    /// What was counted of it.
+    /// The counters of the input.
     pub stats: Stats,
-    /// Why it could not be read, as a whole or in parts.
+    /// Failures to read the input or parts of it.
     pub failures: Vec<String>,
-    /// How the program would end for the first of these.
+    /// The exit code for the first failure.
     pub exit: Option<Exit>,
 }
 
 impl InputSummary {
-    /// Nothing is known yet of the input of this name.
+    /// Returns the summary of an input that was not read yet.
     #[must_use]
     pub fn new(name: String) -> InputSummary {
         InputSummary { name, stats: Stats::default(), failures: Vec::new(), exit: None }
     }
 
-    /// Whether all of it could be read, and nothing of it has flaws.
+    /// Returns true if the whole input was read without flaws and damages.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.failures.is_empty() && self.stats.flawed == 0 && self.stats.damaged() == 0
     }
 
-    /// Its line of the table.
+    /// Returns the row of the table.
     fn row(&self) -> [String; COLUMNS] {
         let Stats { read, written, passed, flawed, bytes_in, encoded, .. } = self.stats;
         let damaged = if self.failures.is_empty() { count(self.stats.damaged()) } else { "failed".to_owned() };
@@ -61,10 +61,10 @@ impl InputSummary {
 
 const COLUMNS: usize = 8;
 const HEADINGS: [&str; COLUMNS] = ["input", "entries", "records", "from..to, UTC", "flawed", "damaged", "in", "out"];
-/// Names and times stand at the left of their columns, numbers at the right.
+/// Names and times are aligned left, numbers right.
 const LEFT_ALIGNED: [bool; COLUMNS] = [true, false, false, true, false, false, false, false];
 
-/// Writes a line for each input, and one for all of them.
+/// Writes a row for each input, and a row of totals.
 pub(super) fn table(inputs: &[InputSummary], total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     rows.extend(inputs.iter().map(InputSummary::row));
@@ -91,7 +91,7 @@ pub(super) fn table(inputs: &[InputSummary], total: &Stats, width: usize, out: &
     Ok(())
 }
 
-/// Writes what of all inputs was left out or is wrong, by reason.
+/// Writes the counters of dropped entries and of defects, by reason.
 pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
     for (label, count, rest) in stats::details(total).into_iter().filter(|(_, count, _)| *count > 0) {
         write_folded(&format!("{label} {count}"), &rest, width, out)?;
@@ -99,7 +99,7 @@ pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::R
     Ok(())
 }
 
-/// Writes what is wrong with each input that is not valid, and how many are.
+/// Writes the defects of each invalid input, and the number of valid inputs.
 pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Write) -> io::Result<()> {
     for input in inputs {
         let name = escape_control(&input.name);
@@ -117,7 +117,7 @@ pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Writ
     writeln!(out, "{valid} of {} inputs {verb} valid", inputs.len())
 }
 
-/// Writes one JSON object a line for each input: whether it is valid, why it is not, and its counters.
+/// Writes a line of JSON for each input: its validity, its failures and its counters.
 pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
     struct Line<'s, C> {
@@ -151,7 +151,7 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
-/// Writes `label: rest`, where `rest` is a list with commas, in lines of this width; the further ones are indented.
+/// Writes `label: rest` in lines of at most `width` columns. `rest` is a list with commas. Further lines are indented.
 fn write_folded(label: &str, rest: &str, width: usize, out: &mut dyn Write) -> io::Result<()> {
     let mut line = format!("{label}:");
     let mut parts = rest.split(", ").peekable();
@@ -168,8 +168,7 @@ fn write_folded(label: &str, rest: &str, width: usize, out: &mut dyn Write) -> i
     writeln!(out, "{line}")
 }
 
-/// A text in at most so many columns: what is too much is taken out of its middle, because the ends of paths tell them
-/// apart.
+/// Shortens a text to a number of columns. Cuts from the middle, because the ends of paths tell them apart.
 pub(super) fn shortened(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -180,7 +179,7 @@ pub(super) fn shortened(text: &str, width: usize) -> String {
     head + "…" + &tail.chars().rev().collect::<String>()
 }
 
-/// As many characters as fit.
+/// Returns the first characters that fit into a number of columns.
 fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
     let mut used = 0;
     let fits = |c: &char| {
@@ -190,14 +189,14 @@ fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
     chars.take_while(fits).collect()
 }
 
-/// From when to when: to the minute within a day, else to the day.
+/// Formats a span of time: with minutes within a day, else with days only.
 fn span(from: &str, to: &str) -> String {
     let part = |text: &str, from, to| text.get(from..to).unwrap_or_default().to_owned();
     let (day, last) = (part(from, 0, 10), part(to, 0, 10));
     if day == last { format!("{day} {}..{}", part(from, 11, 16), part(to, 11, 16)) } else { format!("{day}..{last}") }
 }
 
-/// A number in at most seven characters, as long as there are fewer than a hundred thousand million.
+/// Formats a number below 10^11 in at most seven characters.
 fn count(count: u64) -> String {
     if count < 10_000_000 { count.to_string() } else { format!("{}.{}M", count / 1_000_000, count / 100_000 % 10) }
 }

@@ -1,4 +1,4 @@
-//! What katalog says about itself: counters, their summary, and messages on standard error. Nothing else writes there.
+//! Writes to standard error: messages, counters and progress. No other module writes there.
 
 mod inputs;
 mod progress;
@@ -13,12 +13,12 @@ pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode};
 pub use stats::write_stats;
 
-/// How the counters are shown at the end of a run.
+/// The form of the counters at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatsFormat {
-    /// A few aligned lines for people.
+    /// Aligned lines for people.
     Text,
-    /// A line for each input. Where inputs are not told apart, it is the text.
+    /// A row for each input. Falls back to text if inputs are not counted separately.
     Table,
     /// One JSON object on one line.
     Json,
@@ -32,7 +32,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Divides a number of bytes by 1024 as often as it takes, or as there are units. Returns the whole part, the tenths
+/// Divides a number of bytes by 1024 until it is below 1024 or the units end. Returns the whole part, the tenths
 /// rounded down, and the unit. Returns `None` below 1024.
 fn scale(bytes: u64, units: &[&'static str]) -> Option<(u64, u64, &'static str)> {
     let (mut whole, mut rest, mut unit) = (bytes, 0, None);
@@ -45,7 +45,7 @@ fn scale(bytes: u64, units: &[&'static str]) -> Option<(u64, u64, &'static str)>
     Some((whole, rest * 10 / 1024, *unit?))
 }
 
-/// Prints one message on standard error. A message that cannot be printed is given up: there is nobody left to tell.
+/// Prints a message on standard error. Ignores failures, because there is no other place to report them.
 pub fn report(message: fmt::Arguments<'_>) {
     let text = escape_control(&message.to_string());
     print(|out| writeln!(out, "katalog: {}", text.trim_end()));
@@ -71,7 +71,7 @@ pub fn summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     });
 }
 
-/// Prints on standard error what inputs are like that were only checked.
+/// Prints the summary of checked inputs on standard error.
 pub fn check_summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     let width = progress::width();
     print(|out| match format {
@@ -83,7 +83,7 @@ pub fn check_summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat
     });
 }
 
-/// Prints as a whole, beside the progress.
+/// Prints in one write, so that the progress bar does not interfere.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     let mut text = Vec::new();
     // Writing to memory does not fail.
@@ -91,7 +91,7 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     progress::suspend_bar(|| _ = io::stderr().lock().write_all(&text));
 }
 
-/// A message may quote a file name or a piece of a log, and neither may drive the terminal.
+/// Escapes control characters. A message may quote file names or logs, which must not control the terminal.
 fn escape_control(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! How far a run is, on standard error: drawn on a terminal, as lines elsewhere. Nothing else of a run depends on it.
+//! Shows the progress of a run on standard error: a bar on a terminal, lines elsewhere. The run does not depend on it.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -12,32 +12,32 @@ use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressStat
 use super::inputs::{DEFAULT_WIDTH, InputSummary, shortened};
 use super::{escape_control, report, size};
 
-/// Whether and how a run says how far it is.
+/// The display of progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProgressMode {
-    /// Not at all.
+    /// No display.
     #[default]
     Off,
-    /// Drawn on the terminal, if the size of every input is known.
+    /// A bar on the terminal, if the size of every input is known.
     Auto,
-    /// Drawn on the terminal.
+    /// A bar on the terminal.
     Display,
-    /// A line now and then, and one after each input.
+    /// A line at intervals, and a line after each input.
     Lines,
 }
 
 /// The time between two lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What is drawn where the sizes are known, and where they are not. Both are to fit into 80 columns.
+/// The templates of the bar, with and without known sizes. Both fit into 80 columns.
 const TEMPLATE_WITH_TOTAL: &str =
     "{wide_msg} {entries}\n{percent:>3}% [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 const TEMPLATE_WITHOUT_TOTAL: &str = "{wide_msg} {entries}\n{bytes}, {bytes_per_sec}, {elapsed_precise}";
 
-/// What is on the terminal now, and has to give way to messages.
+/// The bar on the terminal, which messages suspend.
 static DRAWN_BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Prints beside what is drawn.
+/// Prints while the bar is suspended.
 pub(super) fn suspend_bar(print: impl FnOnce()) {
     let drawn = DRAWN_BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match drawn {
@@ -46,39 +46,39 @@ pub(super) fn suspend_bar(print: impl FnOnce()) {
     }
 }
 
-/// How many columns standard error has.
+/// Returns the number of columns of standard error.
 pub(super) fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr().as_fd());
     size.map_or(0, |size| size.ws_col.into()).max(DEFAULT_WIDTH)
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug)]
 pub struct Progress {
-    /// None where nothing is to be shown.
+    /// `None` if nothing is shown.
     active: Option<ActiveProgress>,
 }
 
 #[derive(Debug)]
 struct ActiveProgress {
-    /// Counts, knows rate and time left, and draws.
+    /// Computes rate and remaining time, and draws.
     bar: ProgressBar,
-    /// The size of each input in bytes on the disk.
+    /// The size of each input on disk, in bytes.
     sizes: Vec<Option<u64>>,
-    /// How many inputs are over, and how many bytes and entries they had.
+    /// The number of finished inputs, and their bytes and entries.
     finished_inputs: usize,
     finished_bytes: u64,
     finished_entries: u64,
-    /// The input that is being read.
+    /// The name of the current input.
     name: String,
-    /// Entries of all inputs, where the bar can look at them.
+    /// The number of entries of all inputs, shared with the bar.
     entries_read: Arc<AtomicU64>,
-    /// When the last line was printed; none where it is drawn.
+    /// The time of the last line. `None` with a bar.
     last_line: Option<Instant>,
 }
 
 impl Progress {
-    /// Begins to show how far a run is whose inputs have these sizes in bytes on the disk; none where one is not known.
+    /// Starts the display. `sizes` returns the size of each input on disk in bytes, or `None` if it is not known.
     #[must_use]
     pub fn new(mode: ProgressMode, sizes: impl FnOnce() -> Vec<Option<u64>>) -> Progress {
         if mode == ProgressMode::Off {
@@ -116,13 +116,13 @@ impl Progress {
         }
     }
 
-    /// Whether anything is shown.
+    /// Returns true if progress is shown.
     #[must_use]
     pub fn is_shown(&self) -> bool {
         self.active.is_some()
     }
 
-    /// The input of this name is being read.
+    /// Begins an input.
     pub fn begin(&mut self, name: &str) {
         let Some(active) = &mut self.active else { return };
         active.name = escape_control(name).replace('\n', "\\n");
@@ -131,14 +131,14 @@ impl Progress {
                 0 | 1 => String::new(),
                 inputs => format!(" ({} of {inputs})", active.finished_inputs + 1),
             };
-            // Behind it there are the entries.
+            // The number of entries follows the name.
             let room = width().saturating_sub(place.len() + " 12345678901 entries".len());
             active.bar.set_message(shortened(&active.name, room) + &place);
             active.bar.tick();
         }
     }
 
-    /// So much of the input is read: bytes on the disk, if it can tell, and entries.
+    /// Updates the progress in the input: bytes on disk, if they are known, and entries.
     pub fn update(&mut self, done: Option<u64>, entries: u64) {
         let Some(active) = &mut self.active else { return };
         active.entries_read.store(active.finished_entries + entries, Ordering::Relaxed);
@@ -154,7 +154,7 @@ impl Progress {
         }
     }
 
-    /// The input is over.
+    /// Ends an input.
     pub fn end(&mut self, input: &InputSummary) {
         let Some(active) = &mut self.active else { return };
         let size = active.sizes.get(active.finished_inputs).copied().flatten();
@@ -187,7 +187,7 @@ impl Drop for Progress {
 }
 
 impl ActiveProgress {
-    /// How much of all inputs is read.
+    /// Returns the share of all inputs that is read.
     fn share(&self) -> String {
         match self.bar.length() {
             Some(all) => {
@@ -198,7 +198,7 @@ impl ActiveProgress {
         }
     }
 
-    /// The line of now and then.
+    /// Returns the line that is printed at intervals.
     fn line(&self, elapsed: Duration, left: Duration) -> String {
         let entries = self.entries_read.load(Ordering::Relaxed);
         let rate = size((self.bar.position() as f64 / elapsed.as_secs_f64().max(0.001)) as u64);
@@ -210,7 +210,7 @@ impl ActiveProgress {
     }
 }
 
-/// The number of entries, for the bar.
+/// The number of entries, as a key of the bar.
 #[derive(Clone)]
 struct Entries(Arc<AtomicU64>);
 
@@ -261,7 +261,7 @@ mod tests {
             line(&progress),
             "progress: 75% of 4.0 MiB, 1500 entries, 1.5 MiB/s, 00:01:02 left; reading b\\u{1b}\\n"
         );
-        // It has grown since it was looked at.
+        // The input has grown since the start.
         progress.update(Some(5 << 20), 7);
         assert!(line(&progress).starts_with("progress: 100% of 4.0 MiB, 1507 entries,"), "{}", line(&progress));
     }

@@ -1,4 +1,4 @@
-//! The counters of a run as text for people and as JSON for programs.
+//! Formats the counters of a run as text for people and as JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +47,7 @@ fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns what there is to say beside the numbers of entries and records: label, count and reasons.
+/// Returns the counters that the text shows below `read` and `written`: label, count and reasons.
 pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 7] {
     [
         ("passed", stats.passed, "of others, unchanged".to_owned()),
@@ -108,10 +108,10 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Counters with their names. Zeros are not shown.
+/// Named counters. Zeros are not shown.
 struct NamedCounts(Vec<(&'static str, u64)>);
 
-/// Returns the counters of one of the parts that [`Stats::parts`] names.
+/// Returns the counters of a part of [`Stats::parts`].
 fn counts_of(stats: &Stats, name: &str) -> NamedCounts {
     NamedCounts(stats.parts().into_iter().find(|(part, _)| *part == name).map(|(_, counts)| counts).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! What the counters come to, and how they are shown.
+//! Tests of the counters and their forms.
 
 use kata_records::component::Component;
 use kata_records::flaw::{Flaw, Flaws};

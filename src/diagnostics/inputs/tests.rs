@@ -4,7 +4,7 @@ use kata_records::flaw::{Flaw, Flaws};
 use kata_records::record::{Facts, PayloadFormat};
 use kata_records::time::Stamp;
 
-/// An input with so many entries, a record for each of these times, and a flaw in each of them if there is one.
+/// Returns an input with a number of entries, and a record for each of these times, which has the flaw if there is one.
 fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> InputSummary {
     let mut input = InputSummary::new(name.to_owned());
     let mut flaws = Flaws::default();
@@ -67,7 +67,7 @@ input    entries records from..to, UTC           flawed damaged  in  out
 a.log         12       3 2025-12-15 11:55..23:05      3       0 11K 4.3K
 ";
     assert_eq!(table_of(&inputs()[..1], 80), expected);
-    // Where there is room, names are whole.
+    // A wide table shows whole names.
     assert!(table_of(&inputs(), 120).contains("\n/archive/2025/node-17/kata-runtime.log.1.gz       0       0 -  "));
 }
 
