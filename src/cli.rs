@@ -1,5 +1,5 @@
-//! The command line: what is typed beside the options of [`crate::config::options`], the help, and what can be
-//! generated from it. Help and version depend on nothing that can fail.
+//! The command line: the arguments beside the options of [`crate::config::options`], the help, and the documents that
+//! are generated from it. Help and version depend on nothing that can fail.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -113,7 +113,7 @@ Exit codes:
   78  the configuration file cannot be used
 An input that fails does not keep the others from being read; the first failure decides.";
 
-/// What can be made from the definition of the command line.
+/// A document that is generated from the definition of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Generate {
     /// The manual page, in roff
@@ -131,8 +131,7 @@ pub enum Generate {
 }
 
 impl Cli {
-    /// Reads the command line and the environment. Help, version and complaints are printed here; the error is how to
-    /// end then.
+    /// Reads the command line and the environment. Prints help, version and errors. The error is the exit code.
     ///
     /// # Errors
     /// If there is nothing left to do, or the command line cannot be used.
@@ -142,7 +141,7 @@ impl Cli {
         let matches = command.try_get_matches_from_mut(&arguments);
         matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-                // A reader that has seen enough of the help is no failure.
+                // A reader that closes the output early is no failure.
                 let _ = error.print();
                 return Exit::Success;
             }
@@ -153,7 +152,7 @@ impl Cli {
         })
     }
 
-    /// The inputs; standard input where none is named.
+    /// Returns the inputs. Without any, returns standard input.
     #[must_use]
     pub fn inputs(&self) -> Vec<Input> {
         let named = self.inputs.iter().cloned().map(Input::from);
@@ -161,8 +160,8 @@ impl Cli {
     }
 }
 
-/// The command as it is on this host: a variable that is empty counts as not set, so that a unit file or a container
-/// can blank one that it inherits. Only the long help shows the variables: their names follow from those of the flags.
+/// Returns the command for this host. Empty variables count as not set, so that a unit file or a container can unset an
+/// inherited one. Only the long help shows variables, because their names follow from the flags.
 fn command(show_variables: bool) -> Command {
     Cli::command().mut_args(|argument| {
         let empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
@@ -171,7 +170,7 @@ fn command(show_variables: bool) -> Command {
     })
 }
 
-/// A complaint about a value names its flag, even if the value stood in the environment. Then this says so.
+/// Returns a note that a wrong value comes from the environment. clap names only the flag.
 fn variable_of(error: &clap::Error, command: &Command, arguments: &[OsString]) -> String {
     let Some(clap::error::ContextValue::String(shown)) = error.get(clap::error::ContextKind::InvalidArg) else {
         return String::new();
@@ -199,14 +198,14 @@ fn variable_of(error: &clap::Error, command: &Command, arguments: &[OsString]) -
     format!("\n\nThe value comes from the environment variable {}.", name.to_string_lossy())
 }
 
-/// The man page or the completions.
+/// Generates the man page or completions.
 ///
 /// # Errors
 /// If they cannot be written to memory, which does not happen.
 pub fn generate(what: Generate) -> io::Result<Vec<u8>> {
     use clap_complete::Shell;
 
-    // Not the one of this host: what is generated goes elsewhere.
+    // Values of this host do not belong into documents for other hosts.
     let mut command = Cli::command().mut_args(|argument| argument.hide_env_values(true));
     let mut out = Vec::new();
     let shell = match what {
@@ -224,7 +223,7 @@ pub fn generate(what: Generate) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Prints on standard output what is no record: the default configuration, or what was generated.
+/// Prints text on standard output that is no record: the default configuration, or a generated document.
 #[must_use]
 pub fn print(text: &[u8]) -> Exit {
     match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {

@@ -1,38 +1,38 @@
-//! How the program ends: the numbers of sysexits, so that a supervisor can tell what to restart and what to leave.
+//! The exit codes of the program. They follow sysexits, so that a supervisor can tell which failures to restart.
 
 use std::io;
 use std::process::ExitCode;
 
-/// How a run ended.
+/// An exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is delivered, or the reader of the output went away and nobody wants more.
+    /// All is delivered, or the reader of the output closed it.
     Success = 0,
     /// All is delivered, but `--strict` found flawed entries or `--fail-if-empty` found none.
     Unsatisfied = 1,
-    /// A flag or argument that cannot be used.
+    /// A flag or argument cannot be used.
     Usage = 64,
-    /// An input that is not what it claims to be.
+    /// An input has the wrong format.
     Data = 65,
-    /// An input that is not there.
+    /// An input does not exist.
     NoInput = 66,
-    /// Something that this build or this host does not offer.
+    /// This build or this host lacks something.
     Unavailable = 69,
-    /// A mistake in katalog itself.
+    /// An internal error of katalog.
     Internal = 70,
     /// Reading or writing failed.
     Io = 74,
-    /// Another process is at it; later it may work.
+    /// Another process uses the directory. A later attempt may succeed.
     Busy = 75,
-    /// An input or output that this user may not open.
+    /// The user may not open an input or output.
     Permission = 77,
-    /// A configuration file that cannot be used.
+    /// The configuration file cannot be used.
     Config = 78,
 }
 
 impl Exit {
-    /// Every way to end, lowest number first.
+    /// All exit codes, in ascending order.
     pub const ALL: &'static [Exit] = &[
         Exit::Success,
         Exit::Unsatisfied,
@@ -47,19 +47,19 @@ impl Exit {
         Exit::Config,
     ];
 
-    /// The number that the parent process sees.
+    /// Returns the number that the parent process sees.
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The way to end that has this number.
+    /// Returns the exit code of a number.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Exit> {
         Exit::ALL.iter().copied().find(|exit| exit.code() == code)
     }
 
-    /// What a failure to write comes to.
+    /// Returns the exit code for a failure to write.
     #[must_use]
     pub fn from_write_error(error: &io::Error) -> Exit {
         match error.kind() {
