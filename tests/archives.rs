@@ -1,4 +1,4 @@
-//! Archives and compressed journals: that they give what the files in them give, and what is said of the rest.
+//! Archives and compressed journals give the records of their files, and name the members that cannot be read.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -11,10 +11,10 @@ use crate::support::journal::samples::services;
 use crate::support::journal::{Shape, compare, file};
 use crate::support::{ends, katalog};
 
-/// How a file is compressed: what is appended to its name, and how.
+/// A compression: the suffix of the file name, and the function that compresses.
 type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
 
-/// Plain, and every codec that the build has.
+/// No compression, and every codec of the build.
 const PACKINGS: &[Packing] = &[
     ("", <[u8]>::to_vec),
     #[cfg(feature = "gzip")]
@@ -44,7 +44,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
 
-/// An archive of files with these names.
+/// Returns an archive of files with these names.
 fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in members {
@@ -65,7 +65,7 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The counters, which are the last line on standard error.
+/// Returns the counters, which are the last line on standard error.
 fn counted(output: &Output) -> Value {
     serde_json::from_str(errors(output).lines().last().unwrap()).unwrap()
 }
@@ -99,7 +99,7 @@ fn logs_in_an_archive_give_the_records_of_the_files() {
             let output = ends(katalog().stdin(stdin), 0);
             assert!(output.stdout == expected.as_bytes(), "{name} from standard input");
         }
-        // Each by itself, under a name that does not matter.
+        // Each member compressed by itself, in an archive whose name has no meaning.
         let packed: Vec<_> = inputs.iter().map(|(name, bytes)| (format!("{name}{ending}"), pack(bytes))).collect();
         let members = packed.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         fs::write(folder.path().join("odd name"), tar(members)).unwrap();
@@ -107,7 +107,7 @@ fn logs_in_an_archive_give_the_records_of_the_files() {
     }
 }
 
-/// A pipe with these bytes in it.
+/// Returns a pipe that delivers these bytes.
 fn piped(bytes: &[u8]) -> Stdio {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let bytes = bytes.to_vec();
@@ -115,7 +115,7 @@ fn piped(bytes: &[u8]) -> Stdio {
     reader.into()
 }
 
-/// Two files of one journal.
+/// Returns two files of one journal.
 fn journals() -> [(&'static str, Vec<u8>); 2] {
     let entries = services(60);
     let (first, second) = entries.split_at(40);
@@ -137,7 +137,7 @@ fn journals_in_an_archive_are_one_journal() {
     let expected = told("j");
     assert_eq!(compare::entries(expected[0].as_bytes()).len(), 60);
     assert_eq!(expected[2].lines().count(), 7);
-    // The later one first: the order of the members is not that of the entries.
+    // The later file first: the order of the members is not the order of the entries.
     let plain = tar(journals.iter().rev().map(|(name, bytes)| (*name, bytes.as_slice())));
     for (ending, pack) in PACKINGS.iter().copied() {
         let name = format!("journals.tar{ending}");
@@ -158,7 +158,7 @@ fn journals_in_an_archive_are_one_journal() {
         if ending.is_empty() {
             continue;
         }
-        // In a directory, alone and beside the files that they were made of.
+        // In a directory, alone and beside the uncompressed files.
         let directory = format!("packed{ending}");
         fs::create_dir(folder.path().join(&directory)).unwrap();
         for (name, bytes) in &packed {
@@ -178,7 +178,7 @@ fn a_directory_is_read_as_an_archive_of_it() {
     let [(_, first), (_, second)] = journals();
     let inner = tar([("kata/inner.log", b"level=info msg=inner name=kata-agent\n".as_slice())]);
     let (_, pack) = PACKINGS[PACKINGS.len() - 1];
-    // In the order of their paths, as they are read.
+    // In path order, as the directory is read.
     let members: [(&str, &[u8]); 8] = [
         ("bundle/etc/kata.toml", b"[hypervisor.qemu]\n"),
         ("bundle/sos.tar", &inner),
@@ -198,7 +198,7 @@ fn a_directory_is_read_as_an_archive_of_it() {
         fs::write(path, bytes).unwrap();
     }
     fs::write(folder.path().join("bundle.tar"), tar(members)).unwrap();
-    // What an archive has no bytes of.
+    // File types that have no bytes in an archive.
     std::os::unix::fs::symlink("messages", folder.path().join("bundle/var/log/link.log")).unwrap();
     std::os::unix::fs::symlink("..", folder.path().join("bundle/var/circle")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("bundle/kata.sock")).unwrap();
@@ -228,11 +228,11 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("bundle");
     fs::create_dir(&bundle).unwrap();
-    // So much that some of it is written before all is read.
+    // Large enough that output begins before all input is read.
     let entry = r#"{"SYSLOG_IDENTIFIER":"kata-runtime","MESSAGE":"level=info msg=one name=kata-runtime"}"#;
     let log = format!("{entry}\n").repeat(60_000);
     fs::write(bundle.join("a.log"), &log).unwrap();
-    // A program that reads what it writes does not end before the disk is full.
+    // A program that reads its own output would only end when the disk is full.
     let script = "ulimit -f 100000; exec \"$@\"";
     let run = |arguments: &[&str], stdout: Stdio| {
         let mut command = std::process::Command::new("sh");
@@ -242,7 +242,7 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     let lines = |path: &str| fs::read_to_string(bundle.join(path)).unwrap().lines().count();
     run(&["--output", "bundle/b.ndjson"], Stdio::null());
     assert_eq!(lines("b.ndjson"), 60_000);
-    // Beside what an earlier run wrote; an archive of that was made on purpose.
+    // Beside the output of an earlier run; an archive of that output was made on purpose.
     let packed = tar([("kata.ndjson", &fs::read(bundle.join("b.ndjson")).unwrap()[..4096])]);
     fs::write(bundle.join("b.tar"), packed).unwrap();
     let archived = told(&bundle, &["b.tar"]).lines().count();
@@ -300,7 +300,7 @@ fn a_journal_may_come_through_a_pipe() {
             assert!(output.stdout == expected.as_bytes(), "{arguments:?}, {ending}");
         }
     }
-    // Beside other inputs it has its place among them.
+    // Beside other inputs, the pipe keeps its position.
     let expected = ["x.journal", "kata.log"].map(|name| told(folder.path(), &[name])).concat();
     let output = ends(katalog().current_dir(folder.path()).args(["-", "kata.log"]).stdin(piped(&journal)), 0);
     assert!(output.stdout == expected.as_bytes());
@@ -374,13 +374,13 @@ fn a_report_on_a_host_gives_what_is_katas() {
     assert_eq!((messages.len(), records.len()), (9, 9), "{messages:?}");
     assert!(records.iter().all(|record| record.get("kata_guest").is_none()));
     let counted = counted(&output);
-    // Two lines of boot.log, one each of messages, a container and crio; of the journal all that are not Kata's.
+    // Two lines of boot.log, one each of messages, a container and crio; of the journal every entry that is not Kata's.
     assert_eq!(counted["dropped"]["others"], 5 + 4, "{counted}");
     assert_eq!(counted["members"], 6, "{counted}");
     assert!(errors(&output).contains("sos.tar:sosreport-kata-node-1/etc/hosts: passed over"), "{}", errors(&output));
     assert!(counted.get("damage").is_none());
 
-    // The rule holds whatever the user says of lines without an identifier; named by itself, a file is the user's word.
+    // The rule holds whatever `--default-identifier` says. A file named on the command line counts as Kata's.
     let arguments = ["sos.tar", "--default-identifier", "kata-agent", "--input-format", "text"];
     let output = ends(katalog().current_dir(folder.path()).args(arguments), 0);
     assert!(!String::from_utf8_lossy(&output.stdout).contains("no identifier"));
@@ -421,7 +421,7 @@ fn a_cut_archive_gives_no_more_and_says_so() {
         for cut in (512..whole.len()).step_by(512) {
             let path = folder.path().join("cut.tar");
             fs::write(&path, &whole[..cut]).unwrap();
-            // After the first of the two blocks that end an archive nothing is missing.
+            // An archive ends with two blocks. Behind the first, nothing is missing.
             let sound = ending.is_empty() && cut > end;
             let output = ends(katalog().arg(&path), if sound { 0 } else { 65 });
             let told = String::from_utf8(output.stdout).unwrap();
@@ -435,7 +435,7 @@ fn a_cut_archive_gives_no_more_and_says_so() {
                 if sound { errors.is_empty() } else { first.contains("cut.tar\": it") },
                 "{ending}, {cut}: {errors}"
             );
-            // Of the journal not even the header may be there.
+            // Of the journal, not even the header may be there.
             assert!(rest.is_empty() || rest.contains("cut.tar:x.journal"), "{ending}, {cut}: {errors}");
         }
     }
@@ -533,7 +533,7 @@ fn without_room_to_unpack_the_directory_is_named() {
         assert!(said.contains("in /no/such, another directory can be named by TMPDIR"), "{said}");
         assert_eq!(output.stdout.is_empty(), name == "x.journal.gz", "the log is read all the same");
 
-        // The limit of a shell stands for a full disk.
+        // The file size limit of a shell simulates a full disk.
         let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
         let mut command = std::process::Command::new("sh");
         command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_katalog"), name]).current_dir(folder.path());

@@ -1,4 +1,4 @@
-//! What those see who convert many inputs: how far it is, what became of each, and which inputs are valid.
+//! Feedback on runs over many inputs: progress, the result of each input, and `--check`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Three inputs, of which one is not there.
+/// Three inputs, one of which does not exist.
 const INPUTS: [&str; 3] = ["node.ndjson", "missing.log", "runtime-json.json"];
 
 const MISSING: &str = "katalog: failed to open \"missing.log\" for reading: No such file or directory (os error 2)\n";
@@ -43,7 +43,7 @@ dropped 67: others 67
 ";
     assert_eq!(stderr(&output), format!("{MISSING}{table}"));
     assert_eq!(output.status.code(), Some(66));
-    // It is all that a table adds.
+    // The table is all that the flag adds.
     assert_eq!(output.stdout, run("inputs", &INPUTS).stdout);
 }
 
@@ -58,7 +58,7 @@ katalog: progress: 3 of 3 inputs, 100% of 202.2 KiB: runtime-json.json: 150 entr
     let (first, others) = lines.split_once('\n').unwrap();
     assert_eq!(stderr(&output), format!("{first}\n{MISSING}{others}"));
     assert_eq!(output.stdout, run("inputs", &INPUTS).stdout);
-    // With it comes the table, but nothing comes unasked.
+    // Progress brings the table too, but not without being asked for.
     let shown = stderr(&run("inputs", &["--progress=always", "node.ndjson"]));
     assert!(shown.contains("\ninput       entries records "), "{shown}");
     assert_eq!(stderr(&run("inputs", &["--progress=auto", "node.ndjson"])), "");
@@ -80,7 +80,7 @@ fn compressed_files_and_journals_tell_how_far_they_are() {
     assert!(shown.contains("\nkatalog: progress: 2 of 2 inputs, 100% of "), "{shown}");
 }
 
-/// Everything that a journal has.
+/// A filter that keeps every entry.
 struct All;
 
 impl Interest for All {
@@ -127,7 +127,7 @@ fn what_is_done_grows_up_to_the_size_of_the_input() {
     read("journals", journal.as_mut(), size);
 }
 
-/// A terminal of this width with a command in it; none where `script` is missing.
+/// Runs a command in a terminal of this width. Returns `None` if `script` is missing.
 fn terminal(columns: usize, variables: &[(&str, &str)], command: &str, folder: &Path) -> Option<Output> {
     let mut terminal = Command::new("script");
     let program = katalog();
@@ -146,7 +146,7 @@ fn terminal(columns: usize, variables: &[(&str, &str)], command: &str, folder: &
     }
 }
 
-/// Two logs of several batches each.
+/// Writes two logs of several batches each.
 fn logs(folder: &Path) {
     for name in ["one.log", "two.log"] {
         let line = |number| {
@@ -176,7 +176,7 @@ fn progress_on_a_terminal_is_drawn_and_gone_at_the_end() {
             let [.., first, second] = lines.as_slice() else { panic!("{lines:?}") };
             assert!(name.is_match(first) && bar.is_match(second), "{lines:?}");
             assert!(second.chars().count() <= columns, "{second}");
-            // Above it there is nothing but the one message.
+            // Above the bar, only the one message is shown.
             assert!(lines.len() <= 4 && lines.iter().filter(|line| line.contains('%')).count() == 1, "{lines:?}");
         }
         let mut expected = Screen::new(columns);
@@ -193,14 +193,14 @@ fn nothing_is_drawn_where_it_would_be_in_the_way() {
     fs::write(folder.path().join("few.log"), "one\ntwo\n").unwrap();
     let xterm: &[(&str, &str)] = &[("TERM", "xterm")];
     for (variables, command) in [
-        // Records go to the same terminal, or to one who may print on it.
+        // Records go to the same terminal, or to a program that may print on it.
         (xterm, "\"$PROGRAM\" few.log"),
         (xterm, "\"$PROGRAM\" one.log | tail -n 1"),
         (xterm, "\"$PROGRAM\" --progress few.log"),
-        // The terminal is dumb, or nobody says which it is.
+        // The terminal is dumb, or its type is unknown.
         (&[("TERM", "dumb")], "\"$PROGRAM\" --progress one.log > out"),
         (&[], "\"$PROGRAM\" one.log > out"),
-        // It is not known how much there is.
+        // The size of the input is unknown.
         (xterm, "cat one.log | \"$PROGRAM\" - > out"),
         (xterm, "\"$PROGRAM\" --progress=never one.log > out"),
     ] {
@@ -209,7 +209,7 @@ fn nothing_is_drawn_where_it_would_be_in_the_way() {
         assert!(output.status.success() && !shown.is_empty(), "{command}: {shown}");
         assert!(!shown.contains('\x1b'), "{command}: {shown:?}");
     }
-    // A pipe is drawn where that is asked for; there is no share of it.
+    // For a pipe, the bar is drawn on request; it has no percentage.
     let command = "cat one.log | \"$PROGRAM\" --progress > out";
     let Some(output) = terminal(80, xterm, command, folder.path()) else { return };
     let drawn = Screen::new(80).feed(&String::from_utf8(output.stdout).unwrap());
@@ -217,7 +217,7 @@ fn nothing_is_drawn_where_it_would_be_in_the_way() {
     assert!(drawn.iter().flatten().all(|line| !line.contains('%')), "{drawn:?}");
 }
 
-/// Checks inputs; the code, and what is said.
+/// Checks inputs. Returns the exit code and standard error.
 fn check(folder: &str, arguments: &[&str]) -> (i32, String) {
     let output = run(folder, &[&["--check"], arguments].concat());
     assert!(output.stdout.is_empty());
@@ -289,7 +289,7 @@ fn a_check_writes_nothing_and_ends_by_itself() {
         assert_eq!(code, 64, "{said}");
         assert!(said.starts_with("katalog: check: "), "{said}");
     }
-    // Whatever the form of the records would be.
+    // The format of the records has no influence.
     for format in ["text", "msgpack"] {
         assert_eq!(check("inputs", &["--format", format, "--output=-", "node.ndjson"]).0, 0, "{format}");
     }

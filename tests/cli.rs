@@ -1,4 +1,4 @@
-//! The program as its users meet it: flags, messages, exit codes, help.
+//! The command line: flags, messages, exit codes, help.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,7 +22,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs the program, which has to refuse with this code and name all of this on standard error.
+/// Runs the program. It has to exit with this code and name all of this on standard error.
 fn refused(arguments: &[&str], code: i32, named: &[&str]) {
     let output = ends(&mut katalog(arguments), code);
     let message = stderr(&output);
@@ -60,7 +60,7 @@ fn a_backend_that_was_left_out_is_named() {
     refused(&[&backend[..], &[text(directory.path())]].concat(), 69, &["feature `libsystemd`", text(directory.path())]);
     let machine = [&backend[..], &["--journal", "/dev/null"]].concat();
     refused(&machine, 69, &["feature `libsystemd`", "/var/log/journal"]);
-    // It says what reads journals, and this is none.
+    // The message names the journal reader, and this input is no journal.
     ends(&mut katalog(&[&backend[..], &["/dev/null"]].concat()), 0);
 }
 
@@ -175,7 +175,7 @@ fn what_does_not_go_with_a_schema_is_refused() {
                 refused(&[&["--schema", schema, "--print-schema=json-schema"], arguments].concat(), 64, &[named]);
             }
         }
-        // Lines for people are the same in every schema; only formats have another reason to refuse.
+        // Text for people ignores the schema; only other formats have another reason to refuse.
         if !arguments.contains(&"--format") && named != "delta" {
             let plain = [&["--check-config", "--schema", "ecs", "--format", "text"], arguments].concat();
             ends(&mut katalog(&plain), 0);
@@ -248,7 +248,7 @@ fn a_reader_that_goes_away_ends_the_run_quietly() {
         .unwrap();
     drop(child.stdout.take());
     let mut input = child.stdin.take().unwrap();
-    // Once the program ends, writing to it fails, and that is how this loop is meant to end.
+    // This write fails as soon as the program exits, which ends the loop.
     let line = format!("{}\n", "kata ".repeat(1000));
     while input.write_all(line.as_bytes()).is_ok() {}
     drop(input);

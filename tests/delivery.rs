@@ -1,5 +1,5 @@
-//! Delivery to forward servers, and where the next run goes on: the program as it is, against servers that take, refuse
-//! and lie, and against one that others made.
+//! Delivery to forward servers, and resuming from saved positions: the real program against servers that accept, refuse
+//! and misbehave, and against an independent implementation.
 
 mod crash;
 mod hostile;
@@ -21,10 +21,10 @@ use serde_json::Value;
 use crate::support::forward::{Event, Server};
 use crate::support::{katalog, put};
 
-/// How long a test waits for what has to come.
+/// Timeout of a test.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A log of Kata's with lines whose numbers tell them apart.
+/// Returns a log of Kata whose lines have distinct numbers.
 fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers
         .map(|number| {
@@ -36,19 +36,19 @@ fn lines(numbers: std::ops::Range<usize>) -> String {
         .collect()
 }
 
-/// The number of a line, from the event that was made of it.
+/// Returns the number of a line, from its event.
 fn number(event: &Event) -> usize {
     event.text("kata_msg").and_then(|text| text.strip_prefix("line ")?.parse().ok()).unwrap()
 }
 
-/// The program with these flags, on its way to a server.
+/// Returns a command that delivers to a server with these flags.
 fn to(server: &Server, flags: &[&str]) -> Command {
     let mut command = katalog();
     command.args(["--to", &server.url()]).args(flags);
     command
 }
 
-/// Checks that every line has arrived, and says how often one came more than once.
+/// Checks that every line has arrived. Returns the number of duplicates.
 #[track_caller]
 fn complete(events: &[Event], numbers: std::ops::Range<usize>) -> usize {
     let mut counts = vec![0_usize; numbers.end];
@@ -58,7 +58,7 @@ fn complete(events: &[Event], numbers: std::ops::Range<usize>) -> usize {
     events.len() - numbers.len()
 }
 
-/// Writes more to a file that is there.
+/// Appends to a file.
 fn append(path: &Path, content: &str) {
     fs::OpenOptions::new().append(true).open(path).unwrap().write_all(content.as_bytes()).unwrap();
 }
@@ -78,7 +78,7 @@ impl Running {
         assert!(status.success());
     }
 
-    /// Waits for the end, and gives what was said.
+    /// Waits for the exit. Returns the status and standard error.
     #[track_caller]
     fn end(mut self) -> (ExitStatus, String) {
         let start = Instant::now();
@@ -107,7 +107,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits until it holds.
+/// Waits until the condition holds.
 #[track_caller]
 fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -117,13 +117,13 @@ fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Runs to the end, and gives exit code and what was said.
+/// Runs to the end. Returns exit code and standard error.
 fn run(command: &mut Command) -> (Option<i32>, String) {
     let (status, said) = Running::start(command).end();
     (status.code(), said)
 }
 
-/// The records that the program writes of an input, with the tag of each.
+/// Returns the records that the program writes of an input, each with its tag.
 fn records(input: &Path, flags: &[&str]) -> Vec<Value> {
     let output = katalog().args(["--tag-key", "tag"]).args(flags).arg(input).output().unwrap();
     assert!(output.status.success());

@@ -1,5 +1,5 @@
-//! What runs katalog and reads its standard output: the contracts of the exec inputs of Fluentd and Fluent Bit, kept by
-//! readers that do what theirs do.
+//! Programs that run katalog and read its standard output: the contracts of the exec inputs of Fluentd and Fluent Bit,
+//! checked by readers that behave like theirs.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -16,16 +16,16 @@ use serde_json::Value;
 use crate::support::pipeline::{Cuts, Setup, records};
 use crate::support::{few, katalog};
 
-/// How long a test waits for what has to come.
+/// Timeout of a test.
 const SOON: Duration = Duration::from_secs(30);
 
-/// What Fluent Bit reads of a line at most: its buffer without the zero at the end.
+/// Maximum length of a line for Fluent Bit: its buffer without the terminating zero.
 const LINE: usize = 4095;
 
-/// What Fluentd reads of a pipe at once.
+/// Size of a read by Fluentd.
 const BLOCK: usize = 8192;
 
-/// Lines of Kata's whose numbers tell them apart.
+/// Returns lines of Kata with distinct numbers.
 fn lines(numbers: std::ops::Range<usize>) -> String {
     let line = |number| {
         format!("time=\"2031-01-01T00:00:00.{number:09}Z\" level=info msg=\"line {number}\" source=runtime pid=7\n")
@@ -33,12 +33,12 @@ fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers.map(line).collect()
 }
 
-/// The number of a line, from its message.
+/// Returns the number of a line, from its message.
 fn number(message: &str) -> usize {
     message.strip_prefix("line ").unwrap().parse().unwrap()
 }
 
-/// The program as such hosts start it: by a shell, without standard input, and nobody listens to what it says.
+/// Starts the program as such hosts do: by a shell, without standard input, with standard error ignored.
 fn child(flags: &str, input: &Path) -> Child {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec \"$KATALOG\" {flags} \"$INPUT\" <&-")]);
@@ -46,7 +46,7 @@ fn child(flags: &str, input: &Path) -> Child {
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// One whole block, or what is left; it waits, as Ruby's `IO#read` does. It is slow about every eighth.
+/// Reads one whole block, or the rest. Waits as Ruby's `IO#read` does, and is slow on every eighth block.
 fn block(from: &mut ChildStdout, read: usize) -> Vec<u8> {
     if read % 8 == 7 {
         std::thread::sleep(Duration::from_millis(1));
@@ -56,7 +56,7 @@ fn block(from: &mut ChildStdout, read: usize) -> Vec<u8> {
     block
 }
 
-/// All that comes, in blocks.
+/// Reads everything, in blocks.
 fn blocks(from: &mut ChildStdout) -> Vec<u8> {
     let mut all = Vec::new();
     for read in 0.. {
@@ -69,7 +69,7 @@ fn blocks(from: &mut ChildStdout) -> Vec<u8> {
     all
 }
 
-/// The lines that there are in JSON lines, without the last if it has no end.
+/// Returns the line numbers in JSON lines, without an incomplete last line.
 fn numbers(output: &[u8]) -> Vec<usize> {
     let whole = output.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     records(&output[..whole]).iter().map(|record| number(record.text("kata_msg").unwrap())).collect()
@@ -97,7 +97,7 @@ fn fluentd_reads_msgpack_in_blocks() {
     assert!(rest.is_empty());
 }
 
-/// The time stands in every record, in a form that the host can hold.
+/// Checks that every record has a time, in a form that the host supports.
 #[test]
 fn each_record_has_a_time() {
     let input =
@@ -116,7 +116,7 @@ fn each_record_has_a_time() {
             assert_eq!(records.len(), 4);
             assert!(records.iter().all(|record| record.get("tag").is_some()));
             assert_eq!(records[3].get("when"), Some(&known), "{form}, {schema}");
-            // What has none has that of its reading; here nobody says when that was.
+            // A record without a time has its time of reading, whose value is not known here.
             let read = records[0].get("when").unwrap();
             assert!(!read.is_null());
             for record in &records[1..3] {
@@ -133,7 +133,7 @@ fn each_record_has_a_time() {
     assert!(record["when"].as_i64().unwrap() > 1_700_000_000, "{record}");
 }
 
-/// A line is there as soon as it was written, and the end of the reader is the end.
+/// Checks that lines arrive as soon as they are written, and that the program ends when its reader does.
 #[test]
 fn lines_come_whole_and_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +156,7 @@ fn lines_come_whole_and_at_once() {
         }
     }
     reader.join().unwrap();
-    // Nobody reads any more: the next line ends it, and quietly.
+    // After the reader has gone, the next line ends the program without a message.
     let (send, receive) = mpsc::channel();
     let waiter = std::thread::spawn(move || send.send(child.wait().unwrap()).unwrap());
     file.write_all(lines(50..51).as_bytes()).unwrap();
@@ -164,7 +164,8 @@ fn lines_come_whole_and_at_once() {
     waiter.join().unwrap();
 }
 
-/// Ended in the middle by SIGTERM, which lets what is in hand go out, and started again until all has come.
+/// Ends the program in the middle by SIGTERM, which delivers pending records, and restarts it until everything has
+/// arrived.
 #[test]
 fn what_is_told_to_end_goes_on_without_gap_and_without_duplicate() {
     let folder = tempfile::tempdir().unwrap();
@@ -189,7 +190,7 @@ fn what_is_told_to_end_goes_on_without_gap_and_without_duplicate() {
 
 fn blocks_after_term(child: &mut Child, ended: bool) -> Vec<u8> {
     if ended {
-        // It may have ended by itself.
+        // The program may have exited already.
         _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status();
     }
     let output = blocks(child.stdout.as_mut().unwrap());
@@ -198,8 +199,8 @@ fn blocks_after_term(child: &mut Child, ended: bool) -> Vec<u8> {
     output
 }
 
-/// Killed after any number of blocks, and started again until all has come: nothing is lost, what was written since the
-/// position was saved comes twice, and a line is cut only where the pipe ends.
+/// Kills the program after any number of blocks, and restarts it until everything has arrived. Nothing is lost; lines
+/// since the last saved position come twice; only the last line of a pipe may be incomplete.
 #[test]
 fn what_is_killed_goes_on_without_gap() {
     const BATCH: usize = 16 << 10;
@@ -225,7 +226,7 @@ fn what_is_killed_goes_on_without_gap() {
             assert!(first <= next, "lines {next} to {first} are lost");
             let twice =
                 output.split_inclusive(|byte| *byte == b'\n').take(next - first).map(<[u8]>::len).sum::<usize>();
-            // What is read at once is at most as much input.
+            // A single read takes at most this much more input.
             assert!(twice <= BATCH + (1 << 20), "{twice} bytes come twice");
             next = next.max(first + read.len());
             seen.extend(read);
@@ -238,7 +239,7 @@ fn what_is_killed_goes_on_without_gap() {
     assert!(seen.into_iter().eq(0..12_000));
 }
 
-/// What `fgets` with Fluent Bit's buffer makes of the output: each call has to give a line, and a whole one.
+/// Checks the output as Fluent Bit reads it: each `fgets` with its buffer returns exactly one whole line.
 fn is_read_by_fluent_bit(output: &[u8]) {
     for line in output.split_inclusive(|byte| *byte == b'\n') {
         assert!(line.len() <= LINE && line.ends_with(b"\n"), "{} bytes", line.len());
@@ -281,7 +282,7 @@ fn no_line_is_longer_than_fluent_bit_reads() {
     assert!(shortened > 2, "{shortened} records of the fixtures are too long");
 }
 
-/// What goes first, and what stays.
+/// Checks the order in which fields are shortened and dropped.
 #[test]
 fn a_long_record_is_shortened_where_it_says_least() {
     let setup = Setup::new(&["--for", "fluent-bit-exec", "--tag-key", "tag"]);
@@ -298,13 +299,13 @@ fn a_long_record_is_shortened_where_it_says_least() {
         (output.len(), records(&output).remove(0))
     };
     let sandbox = "a".repeat(64);
-    // Without what it says twice it is short enough.
+    // Without its duplicate field the record is short enough.
     let text = "é".repeat(1000);
     let (_, record) =
         one(&journal(&format!("level=info msg=\"{text}\" sandbox={sandbox} time=\"2031-01-01T00:00:00Z\"")));
     assert_eq!((record.get("MESSAGE"), record.text("kata_msg")), (None, Some(&*text)));
     assert_eq!(record.get("kata_flaws").unwrap(), &serde_json::json!(["truncated"]));
-    // The longest text gives way; what identifies stays whole.
+    // The longest text is shortened; fields that identify stay whole.
     let text = "é".repeat(90_000);
     let (length, record) =
         one(&journal(&format!("level=info msg=\"{text}\" sandbox={sandbox} error=\"{}\"", "e".repeat(900))));
@@ -313,7 +314,7 @@ fn a_long_record_is_shortened_where_it_says_least() {
     assert_eq!(record.text("kata_sandbox"), Some(&*sandbox));
     assert_eq!(record.text("kata_error").unwrap().len(), 900);
     assert_eq!((record.text("tag"), record.text("_BOOT_ID").map(str::len)), (Some("kata.shimv2"), Some(32)));
-    // So many fields that some have to go: the carrier's first.
+    // So many fields that some are dropped: the envelope's first.
     let pairs: String = (0..400).map(|key| format!(" key{key}=value{key}")).collect();
     let (length, record) = one(&journal(&format!("level=info msg=many sandbox={sandbox}{pairs}")));
     assert!(length > LINE - 200, "{length}");
@@ -324,7 +325,7 @@ fn a_long_record_is_shortened_where_it_says_least() {
 proptest! {
     #![proptest_config(few(32))]
 
-    /// Whatever the entry, the line is valid and short.
+    /// Checks that the line of any entry is valid and short.
     #[test]
     fn any_record_fits(
         keys in prop::collection::vec(("[a-zA-Z.\\-]{1,200}", prop::collection::vec(any::<u8>(), 0..3000)), 0..60),

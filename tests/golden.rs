@@ -1,6 +1,6 @@
-//! The cases of `fixtures/cases`: what the program makes of each input, byte for byte, and what holds for every output.
+//! The cases of `fixtures/cases`: the exact output for each input, and properties of every output.
 //!
-//! `UPDATE=1 cargo test golden` writes the expectations anew; read the difference before you keep it.
+//! `UPDATE=1 cargo test golden` rewrites the expectations; review the difference before you commit it.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::support::{Json, katalog};
 struct Case {
     #[serde(skip)]
     folder: PathBuf,
-    /// Names of the input files, in their order.
+    /// Names of the input files, in order.
     #[serde(skip)]
     inputs: Vec<String>,
     #[expect(dead_code, reason = "for the reader of the case")]
@@ -39,7 +39,7 @@ impl Case {
         case
     }
 
-    /// Runs the program on the inputs by their names, or on the first of them as standard input.
+    /// Runs the program on the inputs by name, or on the first of them as standard input.
     fn run(&self, flags: &[&str], from_stdin: bool) -> Output {
         let mut command = katalog();
         command.current_dir(&self.folder).args(&self.flags).args(["--stats", "text"]).args(flags);
@@ -51,7 +51,7 @@ impl Case {
         command.output().unwrap()
     }
 
-    /// What is wrong with the case; nothing where it is as it should be.
+    /// Returns the problems of the case; empty if there are none.
     fn check(&self, update: bool) -> String {
         let mut wrong = String::new();
         let output = self.run(&[], false);
@@ -105,7 +105,7 @@ fn names(folder: &Path) -> impl Iterator<Item = String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
 }
 
-/// Shows what differs: the lines between the first and the last that do, of both sides.
+/// Appends the differing lines of both sides, from the first to the last.
 fn difference(what: &str, expected: &[u8], actual: &[u8], out: &mut String) {
     if expected == actual {
         return;
@@ -123,7 +123,7 @@ fn difference(what: &str, expected: &[u8], actual: &[u8], out: &mut String) {
     }
 }
 
-/// Whether both outputs are the same objects: same keys in the same order, none twice, and same values.
+/// Checks that both outputs have equal objects: keys in equal order, none twice, and equal values.
 fn says_the_same(lines: &[u8], packed: &[u8]) -> Result<(), String> {
     let mut rest = packed;
     for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {

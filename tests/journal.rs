@@ -1,4 +1,4 @@
-//! Journal files: what the program reads out of them, against what `journalctl` does.
+//! Journal files: the program's output compared with that of `journalctl`.
 
 mod damaged;
 mod filters;
@@ -25,7 +25,7 @@ use crate::support::journal::remote::{self, Place};
 use crate::support::journal::{Entry, Shape, compare, file, write};
 use crate::support::{katalog, put};
 
-/// What the program writes with these arguments about these files.
+/// Returns the program's output for these files with these arguments.
 fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
     let mut command = katalog();
     command.env("TZ", "UTC").args(arguments).args(place.paths());
@@ -35,12 +35,12 @@ fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// The export stream of the entries that these arguments leave.
+/// Returns the export stream of the entries that these arguments select.
 fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
     told(place, &[&["--format", "export"], arguments].concat())
 }
 
-/// Runs a command that has to end by itself within half a minute.
+/// Runs a command that has to exit within half a minute.
 fn ends(command: &mut Command) -> Output {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
@@ -66,7 +66,7 @@ fn ends(command: &mut Command) -> Output {
     Output { status, stdout: content(&mut stdout), stderr: content(&mut stderr) }
 }
 
-/// What differs between the program and `journalctl`, in both formats; nothing if all is equal.
+/// Returns the differences between the program and `journalctl`, in both formats.
 fn differences(name: &str, place: &Place) -> Vec<String> {
     let exported = compare::export(&remote::export(place, &[]), &export(place, &[]));
     let json = compare::json(&remote::json(place), &told(place, &["--format", "journal-json"]));
@@ -76,12 +76,12 @@ fn differences(name: &str, place: &Place) -> Vec<String> {
         .collect()
 }
 
-/// Fails with all that went wrong.
+/// Fails if there are failures, and lists them.
 fn none(failures: &[String]) {
     assert!(failures.is_empty(), "{} failures:\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
-/// What a check finds wrong in a file of every shape with every log. It is given a name, the shape, the log and the file.
+/// Runs a check on a file of every shape with every log. The check gets a name, the shape, the log and the file.
 fn each_file(check: impl Fn(&str, &Shape, &[Entry], &Place) -> Vec<String> + Sync) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let logs = logs();
@@ -99,7 +99,7 @@ fn each_file(check: impl Fn(&str, &Shape, &[Entry], &Place) -> Vec<String> + Syn
         .collect()
 }
 
-/// All shapes that a file can have, with a name for each.
+/// Returns all shapes of a file, each with a name.
 fn shapes() -> Vec<(String, Shape)> {
     let mut shapes = Vec::new();
     let codecs = [None, Some(write::Codec::Xz), Some(write::Codec::Lz4), Some(write::Codec::Zstd)];
@@ -128,7 +128,7 @@ fn shapes() -> Vec<(String, Shape)> {
     shapes.into_iter().map(|shape| (format!("{shape:?}"), shape)).collect()
 }
 
-/// Logs to make files of, with a name for each.
+/// Returns logs to write into files, each with a name.
 fn logs() -> Vec<(&'static str, Vec<Entry>)> {
     use crate::support::journal::samples;
     vec![

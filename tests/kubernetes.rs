@@ -1,5 +1,4 @@
-//! The DaemonSet: what Kubernetes admits, with no right that it can do without, and with arguments and a configuration that
-//! the program takes.
+//! The DaemonSet: valid manifests, minimal rights, and arguments and a configuration that the program accepts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +19,7 @@ struct Base {
 }
 
 impl Base {
-    /// None where Python is missing, which is said.
+    /// Returns `None` with a notice if Python is missing.
     fn read() -> Option<Base> {
         let validator = kubernetes::validator()?;
         let documents = |path: &Path| kubernetes::documents(&validator, path);
@@ -41,12 +40,12 @@ impl Base {
     }
 }
 
-/// What stands in a list under this name.
+/// Returns the item with this name in a list.
 fn named<'v>(list: &'v Value, name: &str) -> &'v Value {
     list.as_array().unwrap().iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name} in {list}"))
 }
 
-/// Fails unless the program takes these arguments with this configuration file.
+/// Fails unless the program accepts these arguments with this configuration file.
 fn is_taken(arguments: &[&str], configuration: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("katalog.toml");
@@ -65,14 +64,14 @@ fn the_daemonset_is_what_kubernetes_admits_and_has_no_privileges() {
     assert_eq!(base.kind("ServiceAccount")["automountServiceAccountToken"], false);
     assert_eq!(base.kind("ServiceAccount")["metadata"]["name"], spec["serviceAccountName"]);
     assert_eq!(pod["metadata"]["labels"], base.kind("DaemonSet")["spec"]["selector"]["matchLabels"]);
-    // The one that is root may do one thing, to one directory.
+    // The one container that runs as root has one capability and one directory.
     let [init] = spec["initContainers"].as_array().unwrap().as_slice() else { panic!("one is enough") };
     assert_eq!(init["securityContext"]["capabilities"], json!({ "drop": ["ALL"], "add": ["CHOWN"] }));
     assert_eq!(init["volumeMounts"].as_array().unwrap().len(), 1);
     let user = &spec["securityContext"];
     let owner = format!("{}:{}", user["runAsUser"], user["runAsGroup"]);
     assert_eq!(init["command"], json!(["chown", owner, init["volumeMounts"][0]["mountPath"]]));
-    // The image says the same.
+    // The image has the same user.
     let containerfile = fs::read_to_string(file("Containerfile")).unwrap();
     assert!(containerfile.contains(&format!("\nUSER {owner}\n")));
 }
@@ -85,13 +84,13 @@ fn only_the_position_is_written_to() {
     for mount in container["volumeMounts"].as_array().unwrap() {
         let volume = named(&spec["volumes"], mount["name"].as_str().unwrap());
         assert_eq!(mount["readOnly"] == true, mount["name"] != "state", "{mount}");
-        // Paths are the host's own, so that what is said about them holds on both sides.
+        // Paths equal those on the host, so that messages are true on both sides.
         if let Some(path) = volume.get("hostPath") {
             assert_eq!(path["path"], mount["mountPath"]);
         }
     }
     let kind = |name| &named(&spec["volumes"], name)["hostPath"]["type"];
-    // A node may lack one of the journals, but without an id it has none that could be found.
+    // A node may lack one of the journals, but not its machine id.
     assert_eq!((kind("journal"), kind("volatile-journal")), (&Value::Null, &Value::Null));
     assert_eq!((kind("machine-id"), kind("state")), (&json!("File"), &json!("DirectoryOrCreate")));
 }

@@ -1,4 +1,4 @@
-//! One binary for all tests of the whole program: linking is what takes the time.
+//! One binary for all tests of the whole program, because linking dominates the build time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

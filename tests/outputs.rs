@@ -1,4 +1,4 @@
-//! What a conversion in bulk writes: files by what records say, compressed or not, whole or not at all, and CSV.
+//! Output of bulk conversions: files split by fields of records, compression, atomic completion, and CSV.
 
 mod csv;
 mod refused;
@@ -14,7 +14,7 @@ use std::process::Command;
 
 use crate::support::{ends, katalog, put, said};
 
-/// The files below a directory, by their paths there.
+/// The files below a directory, by relative path.
 type OutputDir = BTreeMap<String, Vec<u8>>;
 
 fn tree(folder: &Path) -> OutputDir {
@@ -34,7 +34,7 @@ fn tree(folder: &Path) -> OutputDir {
     tree
 }
 
-/// Fails where two trees are not the same, without showing all of them.
+/// Fails if two trees differ, without printing all of them.
 #[track_caller]
 fn same(found: &OutputDir, expected: &OutputDir) {
     let names = |tree: &OutputDir| tree.keys().cloned().collect::<Vec<_>>();
@@ -46,7 +46,7 @@ fn same(found: &OutputDir, expected: &OutputDir) {
     }
 }
 
-/// The content of a file, whatever compresses it.
+/// Returns the decompressed content of a file.
 fn plain(name: &str, content: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     if name.ends_with(".gz") {
@@ -59,21 +59,21 @@ fn plain(name: &str, content: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// What the program writes to standard output.
+/// Returns the program's standard output.
 #[track_caller]
 fn written(flags: &[&str], inputs: &[PathBuf]) -> Vec<u8> {
     let mut command = katalog();
     ends(command.args(flags).args(inputs), 0).stdout
 }
 
-/// The program on its way into a directory.
+/// Returns a command that writes into a directory.
 fn into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
     let mut command = katalog();
     command.arg("--output-dir").arg(folder).args(flags).args(inputs);
     command
 }
 
-/// The tree that the program makes of these inputs.
+/// Returns the tree that the program makes of these inputs.
 #[track_caller]
 fn converted(flags: &[&str], inputs: &[PathBuf]) -> OutputDir {
     let folder = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-/// The inputs of the fixtures that are log files.
+/// Returns the fixture inputs that are log files.
 fn fixtures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -94,7 +94,7 @@ fn fixtures() -> Vec<PathBuf> {
     paths
 }
 
-/// A log of so many lines, of sandboxes and days that follow from the number of a line and a seed.
+/// Returns a log of `count` lines, whose sandboxes and days follow from line number and seed.
 fn log(seed: usize, count: usize) -> String {
     let mut text = String::new();
     for number in 0..count {
@@ -111,7 +111,7 @@ fn log(seed: usize, count: usize) -> String {
     text
 }
 
-/// Files with logs of these lengths.
+/// Writes files with logs of these lengths.
 fn logs(folder: &Path, counts: &[usize]) -> Vec<PathBuf> {
     let counts = counts.iter().enumerate();
     counts.map(|(seed, count)| put(folder, &format!("{seed}.log"), log(seed, *count))).collect()

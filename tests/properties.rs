@@ -1,4 +1,4 @@
-//! What holds for every input, however odd, and however it arrives.
+//! Properties of every input, with any content and any read sizes.
 
 mod fixtures;
 mod guest;
@@ -36,7 +36,7 @@ static INPUTS: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
     files
 });
 
-/// All files below a folder of the repository, in order.
+/// Returns all files below a folder of the repository, in order.
 fn files(folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     let mut files = Vec::new();
@@ -62,7 +62,7 @@ enum Change {
     Insert(Vec<u8>),
     Delete(usize),
     Truncate,
-    /// The rest becomes another line from here on.
+    /// The rest is replaced by another line.
     Splice(usize, usize),
 }
 
@@ -103,13 +103,13 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// A few lines of a fixture, damaged.
+/// Generates a few lines of a fixture, damaged.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((any::<usize>(), change()), 0..8);
     (0..INPUTS.len(), any::<usize>(), 1_usize..5, changes).prop_map(|(file, first, count, changes)| {
         let lines: Vec<&[u8]> = INPUTS[file].1.split_inclusive(|byte| *byte == b'\n').collect();
         let first = first % lines.len();
-        // An entry of an export stream is many lines.
+        // An entry of an export stream has many lines.
         let count = if INPUTS[file].0.extension().is_some_and(|name| name == "export") { count * 20 } else { count };
         let mut bytes = lines[first..lines.len().min(first + count)].concat();
         for (at, change) in changes {
@@ -134,7 +134,7 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![1 => vec(any::<u8>(), 0..400), 1 => text(0..400), 6 => mutated()]
 }
 
-/// Bytes of which many have a meaning somewhere.
+/// Generates bytes, many of which are special in some format.
 fn text(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     vec(
         prop_oneof![prop::sample::select(b"={}[]\"\\:, \n\r\t%!x0ute.-_<>|()".to_vec()), 0x20_u8..0x7f, any::<u8>()],
@@ -152,7 +152,7 @@ fn cuts() -> impl Strategy<Value = Cuts> {
         .prop_map(|(reads, live, block, workers)| Cuts { reads, live, block, workers })
 }
 
-/// A value as a program may log it, of any bytes: what Go's `%q` has to escape comes often.
+/// Generates a value of any bytes, many of which Go's `%q` has to escape.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => "[ -~]{0,12}".prop_map(String::into_bytes),
@@ -217,7 +217,7 @@ proptest! {
     }
 }
 
-/// The bytes in two parts, each compressed.
+/// Compresses the bytes in two parts.
 #[cfg(all(feature = "gzip", feature = "xz", feature = "zstd"))]
 fn packed(codec: u8, bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
@@ -235,7 +235,7 @@ fn packed(codec: u8, bytes: &[u8]) -> Vec<u8> {
             encoder.finish().unwrap()
         }
         _ => {
-            // Small blocks: what is flushed is a block.
+            // Small blocks, because each flush ends a block.
             let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
             for piece in part.chunks(3000) {
                 encoder.write_all(piece).unwrap();
@@ -247,7 +247,7 @@ fn packed(codec: u8, bytes: &[u8]) -> Vec<u8> {
     parts.concat()
 }
 
-/// A value of `MessagePack` as JSON has it.
+/// Converts a value of `MessagePack` to JSON.
 fn unpacked(value: &rmpv::Value) -> Value {
     match value {
         rmpv::Value::Nil => Value::Null,
@@ -259,7 +259,7 @@ fn unpacked(value: &rmpv::Value) -> Value {
     }
 }
 
-/// The type that an index gives the field; an array counts as what is in it.
+/// Returns the type that an index gives the field; an array has the type of its elements.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::String(_) => "string",

@@ -1,4 +1,4 @@
-//! The recipes for more than one machine: run as they stand, on archives that are whole, damaged and missing.
+//! The recipes for more than one machine: executed unchanged, on intact, damaged and missing archives.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn recipe(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes").join(name)
 }
 
-/// A directory with a log, a journal and an archive that is cut off.
+/// Writes a directory with a log, a journal and a truncated archive.
 fn archives(folder: &Path) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     fs::create_dir_all(folder.join("node-1")).unwrap();
@@ -25,12 +25,12 @@ fn archives(folder: &Path) {
     fs::write(folder.join("cut.log.gz"), &packed[..packed.len() / 2]).unwrap();
 }
 
-/// What katalog by itself makes of an archive.
+/// Returns katalog's own output for an archive.
 fn converted(path: &Path) -> Vec<u8> {
     katalog().arg(path).output().unwrap().stdout
 }
 
-/// A command in whose search path the program is, and in whose environment nothing is said to it.
+/// Returns a command with katalog in its search path, and without variables that configure katalog.
 fn beside_katalog(program: &Path) -> Command {
     let mut command = Command::new(program);
     let katalog = katalog();
@@ -44,7 +44,7 @@ fn beside_katalog(program: &Path) -> Command {
     command
 }
 
-/// The names in a directory, sorted.
+/// Returns the names in a directory, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.collect();
@@ -62,7 +62,7 @@ fn the_job_is_what_kubernetes_admits_and_has_no_privileges() {
     let template = &job["spec"]["template"];
     kubernetes::has_no_privileges(template);
     assert_eq!(list["data"]["list"].as_str().unwrap().lines().count() as u64, job["spec"]["completions"]);
-    // Each variable of the script stands for a place that is there, and only the output can be written to.
+    // Each variable of the script names a mounted path, and only the output is writable.
     let container = &template["spec"]["containers"][0];
     let mounts = container["volumeMounts"].as_array().unwrap();
     for variable in container["env"].as_array().unwrap() {
@@ -107,7 +107,7 @@ fn each_pod_of_the_job_converts_its_archive() {
     {
         assert!(fs::read(output.join(name)).unwrap() == converted(&archives_at.join(archive)), "{name}");
     }
-    // A second attempt does not mend these, as their codes tell the Job.
+    // A second attempt does not repair these, as their exit codes tell the Job.
     assert_eq!(pod(2).status.code(), Some(65));
     assert_eq!(pod(3).status.code(), Some(64));
     assert!(!output.join("cut.log.gz.ndjson").exists());
@@ -126,7 +126,7 @@ fn spark_converts_each_archive_once() {
     archives(folder.path());
     let output = folder.path().join("output");
     fs::create_dir(&output).unwrap();
-    // What a run left that was killed.
+    // A leftover of a killed run.
     fs::write(output.join(".0.part"), "x").unwrap();
     let run = |options: &[&str]| {
         let mut command = beside_katalog(&python);
@@ -149,7 +149,7 @@ fn spark_converts_each_archive_once() {
     }
     let expected = ["cut.log.gz.ndjson.failed", "missing.log.ndjson.failed", "node-1_kata.log.ndjson"];
     assert_eq!(names(&output)[..3], expected);
-    // Again, with what was damaged mended, and without what was missing.
+    // Once more, with the damaged archive repaired and without the missing one.
     fs::write(folder.path().join("cut.log.gz"), "level=info msg=whole\n").unwrap();
     let (code, results, errors) = run(&["cut.log.gz"]);
     assert_eq!(code, Some(0), "{errors}");

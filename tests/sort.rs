@@ -1,4 +1,4 @@
-//! `--sort time` and `--delta`: the program against a stable sort in memory, within the memory that it is given.
+//! `--sort time` and `--delta`: the program compared with a stable sort in memory, within its memory limit.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::support::journal::{Shape, file};
 use crate::support::pipeline::{Record, records};
 use crate::support::{ends, katalog, put, said};
 
-/// Numbers that look like chance and are the same in every run.
+/// A reproducible random number generator.
 struct Numbers(u64);
 
 impl Numbers {
@@ -22,7 +22,7 @@ impl Numbers {
     }
 }
 
-/// So many lines of a log, some without a time, some of one time, and with a clock that is set back now and then.
+/// Returns a log in which some lines lack a time, some share one, and the clock is set back now and then.
 fn log(seed: u64, lines: u64, longest: u64) -> String {
     let mut numbers = Numbers(seed);
     let mut log = String::new();
@@ -54,14 +54,14 @@ fn lines(output: &[u8]) -> Vec<&[u8]> {
     output.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
-/// The time in a record of JSON, as text, whose order is that of time.
+/// Returns the time in a record of JSON, as text, which sorts as the times do.
 fn time(line: &[u8]) -> Option<&[u8]> {
     let key = b"\"kata_time\":\"";
     let start = line.windows(key.len()).position(|window| window == key)? + key.len();
     Some(&line[start..start + 30])
 }
 
-/// What is to come out: the records of each input, as they come without `--sort`, in a stable sort.
+/// Returns the expected output: the records of each input without `--sort`, in a stable sort.
 fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
     let outputs: Vec<_> =
         inputs.iter().map(|input| ends(&mut over(std::slice::from_ref(input), flags), 0).stdout).collect();
@@ -77,7 +77,7 @@ fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
     all.into_iter().flat_map(|(_, line)| line).copied().collect()
 }
 
-/// Three logs whose times go through each other.
+/// Writes three logs with interleaved times.
 fn logs(folder: &Path, count: u64) -> Vec<PathBuf> {
     (1..=3).map(|number| put(folder, &format!("{number}.log"), log(number, count, 80))).collect()
 }
@@ -164,9 +164,9 @@ fn the_order_of_msgpack_is_that_of_the_json() {
     assert!(rest.is_empty());
 }
 
-/// The output, and how much memory the process had at most, in KiB, when all but little of the output was written.
+/// Returns the output, and the peak memory of the process in KiB when most of the output was written.
 fn peak(command: &mut Command, all: usize) -> (Vec<u8>, usize) {
-    /// More than a pipe takes, so that the process is still there.
+    /// More than a pipe holds, so that the process is still running.
     const LEFT: usize = 512 << 10;
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut output = vec![0; all - LEFT];
@@ -181,14 +181,14 @@ fn peak(command: &mut Command, all: usize) -> (Vec<u8>, usize) {
 
 #[test]
 fn memory_is_what_it_was_given() {
-    /// Beside what it was given: buffers of the files, and what the allocator keeps.
+    /// Memory beside the limit: buffers of the files, and the allocator's reserve.
     const BESIDE: usize = 4 << 10;
     let folder = tempfile::tempdir().unwrap();
     let inputs: Vec<PathBuf> =
         (1..=2).map(|number| put(folder.path(), &format!("{number}.log"), log(number, 10_000, 4000))).collect();
     assert!(inputs.iter().map(|input| input.metadata().unwrap().len()).sum::<u64>() > 40_000_000);
     let expected = reference(&inputs, &[]);
-    // What several threads have in hand depends on who is faster.
+    // The pending batches of several threads depend on their speed.
     let (_, plain) = peak(&mut over(&inputs, &["--threads=1"]), expected.len());
     for megabytes in [1, 8] {
         let flags = ["--sort=time", &format!("--sort-memory={megabytes}M"), "--verbose", "--threads=1"];
@@ -225,7 +225,7 @@ fn files_are_made_only_where_they_are_needed() {
     let expected = reference(&inputs, &[]);
     let sorted = ends(over(&inputs, &["--sort=time"]).env("TMPDIR", &missing), 0).stdout;
     assert!(sorted == expected);
-    // An empty variable counts as not set.
+    // An empty variable counts as unset.
     assert!(ends(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", ""), 0).stdout == expected);
     let output = ends(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", &missing), 74);
     assert!(output.stdout.is_empty(), "a part would pass for the whole");
@@ -238,7 +238,7 @@ fn files_are_made_only_where_they_are_needed() {
 fn a_full_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 8000);
-    // No file of more than 100 blocks of 512 bytes, and an error instead of a signal.
+    // No file above 100 blocks of 512 bytes, with an error instead of a signal.
     let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
     let sorting = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
     let mut command = Command::new("sh");
@@ -280,7 +280,7 @@ fn a_signal_leaves_the_beginning_of_the_output_and_no_file() {
     let mut pipe = child.stdout.take().unwrap();
     let mut given = vec![0; 100_000];
     pipe.read_exact(&mut given).unwrap();
-    // More than a pipe takes is still to come.
+    // More than a pipe holds is still to come.
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     pipe.read_to_end(&mut given).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(15));
@@ -327,7 +327,7 @@ fn what_cannot_be_sorted_is_refused() {
     }
 }
 
-/// The nanoseconds since 1970 that a record gives as its time.
+/// Returns the time of a record in nanoseconds since 1970.
 fn nanos(record: &Record) -> Option<i128> {
     Some(record.text("kata_time")?.parse::<jiff::Timestamp>().unwrap().as_nanosecond())
 }
@@ -336,7 +336,7 @@ fn nanos(record: &Record) -> Option<i128> {
 fn deltas_are_those_of_the_output() {
     let folder = tempfile::tempdir().unwrap();
     let mut inputs = logs(folder.path(), 3000);
-    // What a payload calls so does not take the name.
+    // A payload with this name does not take it.
     let clash =
         "time=\"2031-01-01T07:00:00Z\" level=info msg=x source=runtime delta_ns=9 fields_delta_ns=8 delta.ns=7\n";
     inputs.push(put(folder.path(), "clash.log", clash));

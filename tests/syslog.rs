@@ -1,4 +1,4 @@
-//! Delivery to servers of syslog: the program as it is, against sockets that keep what they get, and against rsyslog.
+//! Delivery to syslog servers: the real program, against sockets that keep the bytes, and against rsyslog.
 
 mod broken;
 mod messages;
@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use crate::support::katalog;
 
-/// How long a test waits for what has to come.
+/// Timeout of a test.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A server of TCP that hands over what it read from each connection.
+/// A TCP server that returns the bytes of each connection.
 struct Listener {
     address: SocketAddr,
     received: Receiver<Vec<u8>>,
@@ -29,7 +29,7 @@ impl Listener {
         Listener::scripted(|_, stream, bytes| _ = stream.read_to_end(bytes))
     }
 
-    /// Does with each connection, by its number, what the script says.
+    /// Handles each connection by the script, which gets its number.
     fn scripted(script: impl Fn(usize, &mut TcpStream, &mut Vec<u8>) + Send + 'static) -> Listener {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -39,7 +39,7 @@ impl Listener {
                 let Ok((mut stream, _)) = listener.accept() else { return };
                 let mut bytes = Vec::new();
                 script(number, &mut stream, &mut bytes);
-                // Before the client sees the end of it.
+                // Before the client sees the end of the connection.
                 if sender.send(bytes).is_err() {
                     return;
                 }
@@ -53,14 +53,14 @@ impl Listener {
         format!("syslog+tcp://{}", self.address)
     }
 
-    /// What came on the next connection that ended.
+    /// Returns the bytes of the next connection that ended.
     #[track_caller]
     fn next(&self) -> Vec<u8> {
         self.received.recv_timeout(SOON).unwrap()
     }
 }
 
-/// The messages of a connection, each after its length.
+/// Returns the messages of a connection, each preceded by its length.
 #[track_caller]
 fn counted(mut bytes: &[u8]) -> Vec<String> {
     let mut messages = Vec::new();
@@ -72,7 +72,7 @@ fn counted(mut bytes: &[u8]) -> Vec<String> {
     messages
 }
 
-/// The first message, and what is behind it; none where it is not whole.
+/// Splits the first message from the rest. Returns `None` if it is incomplete.
 fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = bytes.iter().position(|byte| *byte == b' ')?;
     let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().unwrap();
@@ -83,14 +83,14 @@ fn node() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson")
 }
 
-/// The program with these flags, on its way to a server.
+/// Returns a command that delivers to a server with these flags.
 fn to(url: &str, flags: &[&str]) -> Command {
     let mut command = katalog();
     command.args(["--to", url, "--self-hostname", "here"]).args(flags);
     command
 }
 
-/// Runs to the end, and gives what was said.
+/// Runs to the end. Returns standard error.
 #[track_caller]
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -100,7 +100,7 @@ fn run(command: &mut Command) -> String {
     said
 }
 
-/// Runs what cannot be, and gives the exit code and what was said.
+/// Runs an invalid command. Returns exit code and standard error.
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
     let output = katalog().args(flags).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

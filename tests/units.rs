@@ -1,4 +1,4 @@
-//! What katalog brings for those who operate it, as the programs see it that read it: systemd, and a parser of YAML.
+//! The files for operators, checked by the programs that read them: systemd, and a YAML parser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use katalog::exit::Exit;
 use crate::support::katalog;
 use crate::support::skipped::skipped;
 
-/// The most that `systemd-analyze security` may find, in tenths of its points.
+/// The maximum exposure in `systemd-analyze security`, in tenths of its points.
 const EXPOSURE: &str = "15";
 
 fn folder() -> PathBuf {
@@ -20,18 +20,18 @@ fn unit() -> String {
     fs::read_to_string(folder().join("katalog.service")).unwrap()
 }
 
-/// The values of a setting of the unit.
+/// Returns the values of a setting of the unit.
 fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
     unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
 }
 
-/// Whether the tests can go on without systemd's own word.
+/// Returns true, with a notice, if `systemd-analyze` is missing.
 fn no_systemd(test: &str) -> bool {
     let there = Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success());
     !there && skipped(test, "systemd-analyze is not installed")
 }
 
-/// Runs `systemd-analyze` on the unit, with the program that was built in place of the one that is installed.
+/// Runs `systemd-analyze` on the unit, with the built program instead of the installed one.
 fn analyze(arguments: &[&str]) -> (Output, String) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("katalog.service");
@@ -73,7 +73,7 @@ fn unit_configuration_and_program_agree() {
     let [start] = values(&unit, "ExecStart")[..] else { panic!("{unit}") };
     let program = start.strip_prefix("/usr/bin/katalog ").unwrap();
     assert_eq!(program, "--config /etc/katalog/katalog.toml");
-    // What is in hand is delivered for up to 8 seconds, and the loops come around once a second.
+    // Delivery at the end takes up to 8 seconds, and the loops run once a second.
     let seconds = |name| values(&unit, name)[0].strip_suffix('s').unwrap().parse::<u64>().unwrap();
     assert!(seconds("TimeoutStopSec") > katalog::delivery::shutdown::GRACE.as_secs());
     assert!(seconds("WatchdogSec") >= 10);

@@ -1,5 +1,5 @@
-//! A receiver of the forward protocol for benches and for tests by hand: it counts, acknowledges, and can write down
-//! which records it has before it acknowledges them.
+//! A receiver of the forward protocol for benches and for manual tests. It counts and acknowledges, and can log the
+//! records of each request before it acknowledges the request.
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../support/forward/count.rs"]
@@ -20,27 +20,28 @@ use clap::Parser;
 
 use count::{Totals, Verdict};
 
-/// Takes what forward clients send, as fast as it can. Each end of a connection prints to standard error what came.
+/// Accepts requests of forward clients as fast as it can. Prints the totals to standard error whenever a connection
+/// ends.
 #[derive(Parser)]
 struct Options {
-    /// Where to listen; the port is the first line of standard output
+    /// Address to listen on; the port is the first line of standard output
     #[arg(default_value = "127.0.0.1:0")]
     address: String,
-    /// The field with the id of a record; for each record, a line with id and hash is written
+    /// Field with the id of a record; each record adds a line with id and hash to FILE of --out
     #[arg(long, value_name = "KEY", requires = "out")]
     ids: Option<String>,
-    /// Where these lines go; a request's are there before it is acknowledged
+    /// File for these lines; those of a request are written before it is acknowledged
     #[arg(long, value_name = "FILE", requires = "ids")]
     out: Option<PathBuf>,
     /// Acknowledge nothing
     #[arg(long)]
     no_ack: bool,
-    /// End with the first connection
+    /// Exit with the first connection
     #[arg(long)]
     once: bool,
 }
 
-/// What all connections share.
+/// State shared by all connections.
 struct Sink {
     options: Options,
     out: Option<File>,
@@ -60,7 +61,7 @@ impl Sink {
                     lines.extend_from_slice(format!(" {:016x}\n", count::hash(record)).as_bytes());
                 };
                 count::records(frame, key, line).map_err(count::invalid)?;
-                // It was opened to append, so the lines of one request stay together.
+                // The file is open in append mode, so the lines of one request stay together.
                 out.write_all(&lines)?;
             }
             Ok(if self.options.no_ack { Verdict::Silence } else { Verdict::Ack })

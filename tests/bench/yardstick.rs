@@ -1,9 +1,9 @@
-//! The yardsticks of the speed figures: what standard input's file costs at the least, without anything being normalized.
+//! The yardsticks of the speed figures: the minimal cost of reading standard input's file, without any normalization.
 //!
-//! - `lines`: it is split into lines with memchr and they are copied, as little as any line tool can do.
-//! - `pairs`: each line is split into its pairs with memchr and they are copied as members of an object, as little as any
-//!   tool can do that makes fields of logfmt: no time, number, level or name is looked at, nothing checked or translated.
-//! - `logfmt`: each line is parsed by the crate of that name, and nothing is written.
+//! - `lines`: splits the file into lines with memchr and copies them, the minimum of any line tool.
+//! - `pairs`: splits each line into its pairs with memchr and copies them as members of an object. No tool that makes
+//!   fields of logfmt can do less: no time, number, level or name is inspected, nothing is checked or translated.
+//! - `logfmt`: parses each line with the crate of that name, and writes nothing.
 
 use std::fs::File;
 use std::hint::black_box;

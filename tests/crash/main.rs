@@ -1,5 +1,5 @@
-//! Kills a katalog program as often as one wants to, and says whether anything was lost. `tests/delivery/crash.rs` does
-//! a little of it in each run of the tests.
+//! Kills a katalog program any number of times, and reports lost lines. `tests/delivery/crash.rs` runs a small part of
+//! this with each run of the tests.
 
 #![allow(clippy::unwrap_used, reason = "what cannot go on fails")]
 
@@ -17,30 +17,30 @@ use clap::{Parser, ValueEnum};
 
 use harness::{Settings, Source, run};
 
-/// Kills katalog while it delivers to a receiver that is not reliable either, and counts what arrives.
+/// Kills katalog while it delivers to an unreliable receiver, and counts the lines that arrive.
 #[derive(Parser)]
 struct Options {
-    /// The program
+    /// Program to test
     program: PathBuf,
-    /// How often it is killed
+    /// Number of kills
     #[arg(long, default_value_t = 100)]
     kills: usize,
-    /// What it reads
+    /// Kind of input
     #[arg(long, value_enum, default_value_t = Input::File)]
     source: Input,
-    /// What all chances come from; another one each time if it is not given
+    /// Seed of all random choices; a new one each time by default
     #[arg(long)]
     seed: Option<u64>,
     /// Milliseconds between bursts of about ten lines
     #[arg(long, default_value_t = 5)]
     rest: u64,
-    /// Seconds without a new line after which those that are missing count as lost
+    /// Seconds without a new line after which missing lines count as lost
     #[arg(long, default_value_t = 60)]
     patience: u64,
     /// Fill the disk with the program's state at times; needs the right to mount a small one
     #[arg(long)]
     full_disk: bool,
-    /// Keep all files, and say where they are
+    /// Keep all files, and print their location
     #[arg(long)]
     keep: bool,
     /// More arguments for the program

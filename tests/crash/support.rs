@@ -1,4 +1,4 @@
-//! What the harness shares with the tests.
+//! Test support that the harness shares with the tests.
 
 #[allow(dead_code, unused_imports, reason = "the tests use all of it")]
 #[path = "../support/forward/mod.rs"]

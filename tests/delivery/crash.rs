@@ -1,4 +1,4 @@
-//! The program killed a few times while it delivers; `cargo run --example crash` does more of it.
+//! Kills the program a few times while it delivers; `cargo run --example crash` does it more often.
 
 #[path = "../crash/harness/mod.rs"]
 mod harness;
@@ -46,7 +46,7 @@ fn a_journal_arrives_whole() {
     }
 }
 
-/// A client with this fault, of which the harness says this.
+/// Checks that the harness reports this problem for a client with this fault.
 #[track_caller]
 fn finds(fault: &str, patience: Duration, problem: &str) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Servers that do not do what they should: nothing is lost, and what is sent again is the same, byte for byte.
+//! Servers that violate the protocol: nothing is lost, and retries are identical byte for byte.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::support::forward::tls::{Authority, Flaw};
 use crate::support::forward::{Conduct, Place, Reply, Script, Server};
 use crate::support::katalog;
 
-/// Flags that make chunks small and waiting short.
+/// Flags that make chunks small and timeouts short.
 const SHORT: [&str; 4] = ["--batch-size", "4K", "--ack-timeout", "300ms"];
 
-/// Sends lines to a server with this script, and checks that all arrive, and that a chunk is the same whenever it is sent.
+/// Sends lines to a server with this script. Checks that all arrive, and that every retry of a chunk is identical.
 #[track_caller]
 fn survives(name: &str, script: Script) -> Server {
     let folder = tempfile::tempdir().unwrap();
@@ -45,7 +45,7 @@ fn survives(name: &str, script: Script) -> Server {
     server
 }
 
-/// Misbehaves for some requests and then no longer.
+/// Returns a script that gives this reply to some requests, and then acknowledges.
 fn replies(reply: Reply, count: usize) -> Script {
     Script::default().replies(move |request| if request.number < count { reply.clone() } else { Reply::Ack })
 }
@@ -185,7 +185,7 @@ fn certificates_are_checked() {
         let url = format!("forward+tls://localhost:{}", server.port());
         let (ended, said) = run(katalog().args(["--to", &url, "--tls-ca"]).arg(ca).args(&flags).arg(&log));
         match code {
-            // A server may say so only after the handshake, or not at all.
+            // A server may report it only after the handshake, or not at all.
             -1 => assert!(matches!(ended, Some(69 | 78)), "{name}: {said}"),
             code => assert_eq!(ended, Some(code), "{name}: {said}"),
         }
@@ -204,7 +204,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let config = Config::new(cli.options, Options::default(), nowhere);
     let rules = Rules::new(&config.records).unwrap();
-    // With the pauses that users get it takes minutes until a record counts as one that is refused.
+    // With the default pauses it takes minutes until a record counts as refused.
     let pause = Duration::from_millis(2);
     let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
     (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);

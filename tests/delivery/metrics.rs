@@ -1,4 +1,4 @@
-//! What is answered through HTTP, to those who mean well and to those who do not.
+//! The HTTP endpoint, with well-behaved and hostile clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -13,12 +13,12 @@ use super::{Running, SOON, append, lines, put, to, wait};
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
 
-/// A program that listens, and where.
+/// Starts the program with `--listen`. Returns its address.
 fn listening(command: &mut Command) -> (Running, SocketAddr) {
     let mut running = Running::start(command.args(["--listen", "127.0.0.1:0"]));
     let mut line = Vec::new();
     let mut byte = [0];
-    // Not buffered: the rest is for who reads what is said at the end.
+    // Unbuffered, so that the rest of standard error remains for the end of the test.
     while running.child.stderr.as_mut().unwrap().read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
         line.push(byte[0]);
     }
@@ -34,7 +34,7 @@ fn connect(at: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What these bytes are answered with, up to the end of the connection.
+/// Sends a request. Returns the response up to the end of the connection.
 fn ask(at: SocketAddr, request: &[u8]) -> String {
     let mut stream = connect(at);
     stream.write_all(request).unwrap();
@@ -43,7 +43,7 @@ fn ask(at: SocketAddr, request: &[u8]) -> String {
     answer
 }
 
-/// The number and the body of an answer.
+/// Returns status code and body of a response.
 fn get(at: SocketAddr, path: &str) -> (u16, String) {
     let answer = ask(at, format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -51,7 +51,7 @@ fn get(at: SocketAddr, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-/// The samples of a page by name and labels.
+/// Returns the samples of a page by name and labels.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -60,7 +60,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// The families of a page, checked as `promtool check metrics` does.
+/// Returns the families of a page, checked as `promtool check metrics` does.
 fn lint(page: &str) -> BTreeSet<String> {
     let name = Regex::new(r"^[a-z][a-z0-9_]*$").unwrap();
     let label = Regex::new(r#"^\{([a-z_]+)="((?:[^"\\]|\\.)*)"\}$"#).unwrap();
@@ -103,7 +103,7 @@ fn lint(page: &str) -> BTreeSet<String> {
 #[test]
 fn the_metrics_are_those_of_the_statistics() {
     let folder = tempfile::tempdir().unwrap();
-    // Some of it is flawed, and some is not Kata's.
+    // Some of the input is flawed, and some is not Kata's.
     let more = "time=\"2031-01-01T00:00:00Z\" level=nonsense msg=\"a\" source=runtime x=\"open\n\n";
     let log = put(folder.path(), "kata.log", lines(0..50) + more);
     let server = Server::start(Script::default());
@@ -111,7 +111,7 @@ fn the_metrics_are_those_of_the_statistics() {
     wait("the last record", || {
         samples(&get(at, "/metrics").1).get("katalog_delivered_records_total").is_some_and(|count| *count >= 51.0)
     });
-    // The loop comes around once a second.
+    // The loop runs once a second.
     wait("the bytes", || {
         samples(&get(at, "/metrics").1)["katalog_lag_seconds"] == 0.0 && {
             let found = samples(&get(at, "/metrics").1);
@@ -200,7 +200,7 @@ fn who_means_no_good_costs_little() {
     let folder = tempfile::tempdir().unwrap();
     let log = put(folder.path(), "kata.log", lines(0..1));
     let (running, at) = listening(katalog().args(["--follow", "--output"]).arg(folder.path().join("out")).arg(&log));
-    // One who says a byte now and then does not keep others from asking, and is sent away.
+    // A client that sends a byte now and then does not block others, and is disconnected.
     let mut slow = connect(at);
     slow.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     slow.write_all(b"GET /metrics HT").unwrap();
@@ -215,13 +215,13 @@ fn who_means_no_good_costs_little() {
         }
         assert!(start.elapsed() < SOON, "it may go on for ever");
     }
-    // More connections than there may be: the oldest go.
+    // Above the maximum number of connections, the oldest are closed.
     let mut many: Vec<TcpStream> = (0..200).map(|_| connect(at)).collect();
     assert_eq!(get(at, "/metrics").0, 200);
     let mut first = many.swap_remove(0);
     assert!(matches!(first.read(&mut [0]), Ok(0) | Err(_)));
     drop(many);
-    // What is too long, what is none, and what has no end.
+    // A request that is too long, one that is invalid, and one without an end.
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(10_000));
     assert!(ask(at, long.as_bytes()).starts_with("HTTP/1.1 431 "));
     assert!(ask(at, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").starts_with("HTTP/1.1 400 "));

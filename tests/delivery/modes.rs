@@ -1,5 +1,5 @@
-//! Every form of request, against our own server and against one that others made: the same records as on standard
-//! output, to the nanosecond.
+//! Every form of request, against our own server and an independent one: the records of standard output, to the
+//! nanosecond.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn node() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson")
 }
 
-/// What standard output gets of the input, as the events that a server should have, by their tags.
+/// Returns the events expected for an input, by tag, from the records on standard output.
 fn expected(input: &Path, flags: &[&str]) -> BTreeMap<String, Vec<Plain>> {
     let plain = |mut record: Value| {
         let tag = record.as_object_mut().unwrap().shift_remove("tag").unwrap().as_str().unwrap().to_owned();
@@ -35,7 +35,7 @@ fn expected(input: &Path, flags: &[&str]) -> BTreeMap<String, Vec<Plain>> {
     by_tag(records(input, flags).into_iter().map(plain))
 }
 
-/// Order is kept within a tag.
+/// Groups events by tag, because order is kept only within a tag.
 fn by_tag(events: impl Iterator<Item = Plain>) -> BTreeMap<String, Vec<Plain>> {
     let mut tags: BTreeMap<String, Vec<Plain>> = BTreeMap::new();
     events.for_each(|event| tags.entry(event.0.clone()).or_default().push(event));
@@ -110,7 +110,7 @@ fn a_server_that_others_made_says_the_same() {
     let plain = || Demands::default();
     let mut cases: Vec<(&str, Demands<'_>, Vec<&str>, &str)> = MODES[..4]
         .iter()
-        // zstd it does not know.
+        // This server does not support zstd.
         .map(|mode| (*mode, plain(), vec!["--forward-mode", mode], "forward"))
         .collect();
     cases.push(("key", Demands { key: Some("s3cret"), ..plain() }, keyed.to_vec(), "forward"));

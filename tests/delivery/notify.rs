@@ -1,4 +1,4 @@
-//! What a service manager is told, by the protocol of `sd_notify(3)`.
+//! Notifications to a service manager, by the protocol of `sd_notify(3)`.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
@@ -13,13 +13,13 @@ struct Manager {
 }
 
 impl Manager {
-    /// Waits until something is said that begins like this.
+    /// Waits for a notification with this prefix.
     #[track_caller]
     fn wait(&mut self, beginning: &str) -> String {
         self.wait_for(|said| said.starts_with(beginning))
     }
 
-    /// Waits until something is said of which this holds.
+    /// Waits for a notification that satisfies the condition.
     #[track_caller]
     fn wait_for(&mut self, holds: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
@@ -61,7 +61,7 @@ fn a_service_says_how_it_goes() {
     manager.wait("READY=1");
     let ready = manager.heard.iter().filter(|said| *said == "READY=1").count();
     assert_eq!(ready, 2, "{:?}", manager.heard);
-    // What the run before has delivered still counts, and a server that is away is said.
+    // Deliveries of the earlier run still count, and an unreachable server is reported.
     server.stop();
     append(&log, &lines(50..60));
     manager.wait_for(|said| said.contains("10 records wait, and forward://"));
@@ -85,7 +85,7 @@ fn another_watchdog_is_not_ours() {
     let log = put(folder.path(), "kata.log", lines(0..5));
     let mut command = to(&server, &[]);
     command.arg(&log).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000").env("WATCHDOG_PID", "1");
-    // A run that ends by itself says so as well.
+    // A run that ends by itself sends its end as well.
     let (status, said) = Running::start(&mut command).end();
     assert_eq!(status.code(), Some(0), "{said}");
     manager.wait("STOPPING=1");

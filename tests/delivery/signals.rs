@@ -1,4 +1,4 @@
-//! What a host asks for while the program runs.
+//! Signals while the program runs.
 
 use std::fs;
 use std::io::Seek as _;
@@ -8,7 +8,7 @@ use super::{Running, complete, lines, put, to, wait};
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::katalog;
 
-/// In less time than this, what is asked for is seen.
+/// Time within which a signal takes effect.
 const LOOKED: Duration = Duration::from_millis(1500);
 
 #[test]
@@ -17,7 +17,7 @@ fn the_end_delivers_what_is_in_hand() {
     let log = put(folder.path(), "kata.log", lines(0..50));
     for signal in ["TERM", "INT"] {
         let server = Server::start(Script::default());
-        // By itself it would wait for an hour.
+        // Without the signal the batch would wait for an hour.
         let state = folder.path().join(signal);
         let mut command = to(&server, &["--follow", "--batch-age", "1h", "--state-dir"]);
         let running = Running::start(command.arg(&state).arg(&log));
@@ -31,7 +31,7 @@ fn the_end_delivers_what_is_in_hand() {
     }
 }
 
-/// How far an input was read shows in the position of the file, which both have.
+/// Compares against the saved position of the file, which shows how far the input was read.
 #[test]
 fn what_was_read_is_delivered_at_the_end_on_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn another_configuration_holds_from_then_on() {
     };
     let running = Running::start(katalog().arg("--config").arg(&config).arg(&log));
     first.wait_for_events(5);
-    // One that cannot be used changes nothing.
+    // An invalid configuration changes nothing.
     fs::write(&config, "to = 7\n").unwrap();
     running.signal("HUP");
     std::thread::sleep(LOOKED);

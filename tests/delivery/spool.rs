@@ -1,4 +1,4 @@
-//! What comes through a pipe is kept until it is delivered, in the spool if there is one.
+//! Input from a pipe is kept until it is delivered, in the spool if there is one.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ fn fed(command: &mut Command, text: &str) -> Running {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let text = text.to_owned();
-    // A full spool stops the reading.
+    // In a thread, because a full spool stops reading.
     std::thread::spawn(move || _ = stdin.write_all(text.as_bytes()));
     Running { child }
 }
@@ -29,7 +29,7 @@ fn it_outlives_a_kill() {
     let files =
         || fs::read_dir(&spool).map_or(0, |files| files.filter(|file| is_spooled(file.as_ref().unwrap())).count());
     let running = command(&lines(0..2000));
-    // All of it is on disk, while nobody takes it.
+    // All input is on disk while no server accepts it.
     let size = || -> u64 {
         fs::read_dir(&spool)
             .map_or(0, |files| files.map(|file| file.unwrap().metadata().map_or(0, |data| data.len())).sum())
@@ -95,7 +95,7 @@ fn a_pipe_is_delivered_while_it_is_open() {
         stdin.write_all(lines(number..number + 1).as_bytes()).unwrap();
         server.wait_for_events(number + 1);
     }
-    // The end of the program is not that of the pipe.
+    // The program exits although the pipe stays open.
     let running = Running { child };
     stdin.write_all(lines(3..4).as_bytes()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! Runs that go on where another ended.
+//! Runs that resume where another ended.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -15,7 +15,7 @@ fn append(path: &Path, text: &str) {
     OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-/// Reads up to now, with a state.
+/// Returns a command that reads once, with a state.
 fn once(folder: &Path, input: &Path) -> Command {
     let mut command = katalog();
     command.args(["--once", "--drop", "*", "--state-dir"]).arg(folder.join("state")).arg(input);
@@ -34,12 +34,12 @@ fn once_gives_what_is_new() {
     assert_eq!((new(), new()), (10, 0), "a line without its end waits");
     append(&log, "g=x source=runtime\n");
     assert_eq!((new(), new()), (1, 0));
-    // Renamed, and another one in its place.
+    // Renamed, and replaced by a new file.
     fs::rename(&log, folder.path().join("kata.log.1")).unwrap();
     append(&folder.path().join("kata.log.1"), &lines(10..12));
     put(folder.path(), "kata.log", lines(12..15));
     assert_eq!((new(), new()), (5, 0));
-    // Copied and emptied.
+    // Copied and truncated.
     append(&log, &lines(15..17));
     fs::copy(&log, folder.path().join("kata.log.2")).unwrap();
     fs::write(&log, "").unwrap();
@@ -66,7 +66,7 @@ fn once_gives_what_is_new_in_a_journal() {
     let state: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("state/state.json")).unwrap()).unwrap();
     let cursor = state["journal"]["cursor"].as_str().unwrap();
-    // The cursor is one that katalog takes by itself, too.
+    // The saved cursor also works as a flag.
     let after = katalog().args(["--after-cursor", cursor]).arg(&path).output().unwrap();
     assert!(after.status.success() && after.stdout.is_empty());
 }
@@ -77,7 +77,7 @@ fn what_was_not_acknowledged_comes_again() {
     let log = put(folder.path(), "kata.log", lines(0..400));
     let state = folder.path().join("state");
     let flags = ["--follow", "--batch-size", "4K", "--tag", "kata", "--record-id", "id"];
-    // The third chunk is taken, and its acknowledgement never comes.
+    // The third chunk is accepted but never acknowledged.
     let server = Server::start(
         Script::default().replies(|request| if request.number < 2 { Reply::Ack } else { Reply::Silence }),
     );
@@ -153,7 +153,7 @@ fn settings_that_do_not_go_together() {
     }
 }
 
-/// What is written to a file is gone on with, not begun anew.
+/// Appends to an existing output file instead of replacing it.
 #[test]
 fn an_output_file_is_appended_to() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Damaged files: nothing crashes, hangs or eats memory, and nothing is lost that `journalctl` still finds.
+//! Damaged files: no crash, no hang, bounded memory, and every entry that `journalctl` still finds.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::support::journal::{Codec, Entry, Shape, Writer, compare, file};
 use crate::support::katalog;
 use crate::support::pipeline::records;
 
-/// The program on one file, with no more memory than a small machine has to spare.
+/// Runs the program on one file, with the memory of a small machine.
 fn run(path: &Path, arguments: &[&str]) -> Output {
     let program = katalog();
     let mut command = Command::new("sh");
@@ -33,7 +33,7 @@ fn run(path: &Path, arguments: &[&str]) -> Output {
     ends(&mut command)
 }
 
-/// The export stream of a damaged file: the program ends well, or says that the file is not what it claims to be.
+/// Returns the export stream of a damaged file, or an error if the program rejects the file.
 fn export(path: &Path) -> Result<Vec<u8>, String> {
     let output = run(path, &["--format", "export"]);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -44,7 +44,7 @@ fn export(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Two small files with everything in them that can break.
+/// Returns two small files with every structure that can break.
 fn small() -> [(&'static str, Vec<u8>); 2] {
     let mut entries = services(26);
     for number in [3, 11, 19] {
@@ -56,7 +56,7 @@ fn small() -> [(&'static str, Vec<u8>); 2] {
     [("compact", file(&compact, &entries)), ("regular", file(&regular, &entries))]
 }
 
-/// Checks many files that were made from one: what it was done to each, and what came of it.
+/// Checks many files made from one, each with a description of its damage.
 fn all(what: &str, file: &[u8], mutations: &[(String, Vec<u8>)]) {
     if remote::missing() {
         return;
@@ -105,7 +105,7 @@ fn all(what: &str, file: &[u8], mutations: &[(String, Vec<u8>)]) {
 fn bytes() {
     for (name, file) in small() {
         let mut mutations = Vec::new();
-        // Every byte of the header, and then every so many, so that all columns of all objects have their turn.
+        // Every byte of the header, then every 29th, so that all fields of all objects are covered.
         let places = (0..number(&file, header::HEADER_SIZE) as usize).chain((272..file.len()).step_by(29));
         for (turn, at) in places.enumerate() {
             let byte = match turn % 4 {
@@ -155,7 +155,7 @@ fn ends_that_are_missing() {
         for end in cuts {
             let path = put(folder.path(), "cut.journal", &file[..end]);
             let found = compare::cursors(&export(&path).unwrap()).len();
-            // journalctl refuses such a file.
+            // `journalctl` rejects such a file.
             assert_eq!(found, complete(&file, end), "{name}, cut at {end}");
         }
     }
@@ -174,7 +174,7 @@ fn named_damage() {
     let [first, second, third] = [0, 1, 2].map(|number: usize| lists[number].at);
     let goes_on = |array: usize, at: usize| with(array + 16, &(at as u64).to_le_bytes());
     let swapped = [&sound[third + 28..third + 32], &sound[third + 24..third + 28]].concat();
-    // What was done to it, and how many entries have to be left at least.
+    // A description of the damage, and the minimum number of entries left.
     let cases = [
         ("the type of an entry", with(entries[150].at, &[object::TAG]), ENTRIES - 1),
         ("the size of a value is 0", with(data[200].at + 8, &[0; 8]), ENTRIES),
@@ -220,7 +220,7 @@ fn named_damage() {
         if left == 0 {
             continue;
         }
-        // What is Kata's is found without the tables and lists too.
+        // Kata's entries are found without the tables and lists too.
         let output = run(&path, &[]);
         let found = records(&output.stdout).len();
         let wanted = (0..ENTRIES).filter(|number| number % 5 != 1 && number % 5 != 3).count();
@@ -233,7 +233,7 @@ fn named_damage() {
     none(&failures);
 }
 
-/// The file with identifiers of which each says that it is the last one.
+/// Returns the file with every identifier marked as the last in its chain.
 fn identifiers_apart(file: &[u8]) -> Vec<u8> {
     let mut changed = file.to_vec();
     for value in of(file, object::DATA) {
@@ -244,7 +244,7 @@ fn identifiers_apart(file: &[u8]) -> Vec<u8> {
     changed
 }
 
-/// The file with zeros for both tables.
+/// Returns the file with both tables zeroed.
 fn without_tables(file: &[u8]) -> Vec<u8> {
     let mut changed = file.to_vec();
     for table in [header::DATA_TABLE, header::FIELD_TABLE] {
@@ -256,7 +256,7 @@ fn without_tables(file: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_name_that_is_none() {
-    // journalctl stops at it.
+    // `journalctl` stops at this name.
     let folder = tempfile::tempdir().unwrap();
     let shape = Shape { compression: None, ..Shape::default() };
     let mut file = file(&shape, &services(50));
@@ -313,7 +313,7 @@ fn bombs() {
     let zeros = vec![0; 100 << 20];
     let zstd = zstd::bulk::compress(&zeros, 1).unwrap();
     drop(zeros);
-    // A frame with one empty block that says that it holds 2^62 bytes.
+    // A frame with one empty block that claims 2^62 bytes.
     let promise = [b"\x28\xb5\x2f\xfd\xe0" as &[u8], &(1_u64 << 62).to_le_bytes(), &[1, 0, 0]].concat();
     let lz4 = |size: u64| [&size.to_le_bytes() as &[u8], b"\x70MESSAGE=\xff\xff\xff"].concat();
     let cases = [
@@ -334,7 +334,7 @@ fn bombs() {
         let path = put(folder.path(), "bomb.journal", &writer.finish());
         let stream = export(&path).unwrap_or_else(|failure| panic!("bomb {number} of {codec:?}: {failure}"));
         assert_eq!(compare::cursors(&stream).len(), 10, "bomb {number} of {codec:?}");
-        // Each entry has another message, which is sound.
+        // Each entry has another, intact message.
         assert_eq!(records(&run(&path, &[]).stdout).len(), 6, "bomb {number} of {codec:?}");
     }
 }
@@ -353,7 +353,7 @@ fn an_entry_that_lists_one_value_again_and_again() {
         damage::put(&mut file, item, &at.to_le_bytes());
     }
     let size = file.len();
-    // Whether the value says that other entries have it too, or not.
+    // With and without a count that says other entries share the value.
     for count in [1, 2] {
         damage::put(&mut file, at as usize + 56, &[count]);
         let path = put(folder.path(), "system.journal", &file);
@@ -377,7 +377,7 @@ fn entries_that_all_have_one_large_value() {
     assert_eq!(output.status.code(), Some(0));
     let found = compare::entries(&output.stdout).len();
     assert!(output.stdout.len() <= 100 * file.len(), "{} bytes of {}", output.stdout.len(), file.len());
-    // It comes to an end somewhere, which is said, and the other file to its own.
+    // The entry list is cut short with a message, and the other file is read completely.
     assert!((100..ENTRIES).contains(&found), "{found} entries");
     assert!(output.stdout.windows(34).any(|part| part == b"s=00000000000000000000000000000001"), "the other file");
     assert!(String::from_utf8_lossy(&output.stderr).contains("oversized-field"));
@@ -402,7 +402,7 @@ fn files_that_are_no_journals_do_not_stop_the_others() {
     let stream = export(folder.path()).unwrap();
     assert_eq!(compare::cursors(&stream).len(), 20);
 
-    // A file that needs a later version is refused by name, and its flag is named.
+    // A file that needs a later version is rejected by name, with its flag.
     let output = run(&folder.path().join("e.journal"), &[]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{errors}");
@@ -417,7 +417,7 @@ fn objects_of_later_versions_are_passed_over() {
     for tag in of(&file, object::TAG) {
         file[tag.at] = 9;
     }
-    // The arrays are gone, so all objects have to be gone through.
+    // Without the arrays, every object has to be visited.
     damage::put(&mut file, header::ENTRY_ARRAY, &[0; 8]);
     assert!(objects(&file).iter().any(|object| object.kind == 9));
     let path = put(folder.path(), "system.journal", &file);

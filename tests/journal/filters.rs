@@ -1,4 +1,4 @@
-//! What flags leave of a journal, against what the same flags of `journalctl` leave.
+//! Journal filters, compared with the corresponding flags of `journalctl`.
 
 use std::fs;
 
@@ -11,21 +11,21 @@ use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, s
 use crate::support::journal::{Codec, Entry, Shape, compare, file, stream};
 use crate::support::pipeline::records;
 
-/// The times of the entries that the main job writes.
+/// Returns the times of the entries that the program writes.
 fn times(place: &Place, arguments: &[&str]) -> Vec<String> {
     let output = told(place, &[&["--keep", "__REALTIME_TIMESTAMP"], arguments].concat());
     let time = |record: crate::support::pipeline::Record| record.text("__REALTIME_TIMESTAMP").unwrap().to_owned();
     records(&output).into_iter().map(time).collect()
 }
 
-/// The times of the entries that `journalctl` prints.
+/// Returns the times of the entries that `journalctl` prints.
 fn their_times(place: &Place, arguments: &[&str]) -> Vec<String> {
     let stream = remote::export(place, arguments);
     let time = |entry: &[u8]| compare::value(entry, "__REALTIME_TIMESTAMP").unwrap().to_owned();
     compare::entries(&stream).into_iter().map(time).collect()
 }
 
-/// Flags of both programs have to leave the same entries, and some of them.
+/// Checks that the flags of both programs select equal entries, `some` in number.
 fn same(name: &str, place: &Place, theirs: &[&str], ours: &[&str], some: usize) -> Option<String> {
     let expected = remote::export(place, theirs);
     let count = compare::entries(&expected).len();
@@ -34,7 +34,7 @@ fn same(name: &str, place: &Place, theirs: &[&str], ours: &[&str], some: usize) 
     Some(format!("{name}, {ours:?}: {difference}"))
 }
 
-/// A directory of five files with 230 entries, one a second.
+/// Returns a directory of five files with 230 entries, one a second.
 pub(super) fn rotated() -> (tempfile::TempDir, Place) {
     let folder = tempfile::tempdir().unwrap();
     remote::append(&folder.path().join("system.journal"), &stream(&wide(230)), Manner::default());
@@ -144,7 +144,7 @@ fn times_are_tested_where_the_clock_went_back() {
     }
 }
 
-/// A directory of two files with three boots of 20 entries each.
+/// Returns a directory of two files with three boots of 20 entries each.
 pub(super) fn rebooted() -> (tempfile::TempDir, Place) {
     let folder = tempfile::tempdir().unwrap();
     let entry = |number: u64| {
@@ -192,7 +192,7 @@ fn lines() {
         (&["--lines=1000"], 230),
         (&["--lines=3", "--until", "@1700000100"], 3),
     ] {
-        // journalctl 252 counts from the end of the journal, whatever `--until` says, and so prints none.
+        // `journalctl` 252 counts from the end of the journal, ignoring `--until`, and prints none.
         let until = flags.iter().position(|flag| *flag == "--until");
         let Some(at) = until else {
             failures.extend(same("the directory", &place, flags, flags, count));
@@ -222,8 +222,8 @@ fn cursors() {
         .flat_map_iter(|at| {
             let cursor = compare::cursor(entries[at]);
             let parts: Vec<&str> = cursor.split(';').collect();
-            // The number alone finds the place, so does the boot with the time since its start, and so does the time.
-            // Version 252 begins from the start where it has the second of these, so only we have to find it.
+            // The number alone finds the position, and so does the boot with the monotonic time, and so does the time.
+            // Version 252 starts over for the second of these, so only ours is tested.
             let (number, boot, time) = (parts[..2].join(";"), parts[2..4].join(";"), parts[4].to_owned());
             let ours = [cursor.to_owned(), number.clone(), boot, time.clone()].map(|cursor| (cursor, true));
             let theirs = [cursor.to_owned(), number, time].map(|cursor| (cursor, false));
@@ -258,7 +258,7 @@ fn a_cursor_of_an_entry_that_is_gone() {
     let gone = compare::entries(&remote::salvaged(&archived)).len();
     fs::remove_file(archived).unwrap();
     let rest = entries[gone..].concat();
-    // journalctl 252 would skip the first entry that is left, as if it were that of the cursor.
+    // `journalctl` 252 would skip the first entry left, as if the cursor named it.
     let flags = ["--after-cursor", compare::cursor(entries[gone / 2])];
     compare::export(&rest, &export(&place, &flags)).unwrap_or_else(|difference| panic!("{difference}"));
 }

@@ -1,4 +1,4 @@
-//! What may happen to journals that are followed, step by step: files appear, rotate, are rewritten, emptied and damaged.
+//! Events in followed journals, step by step: files appear, rotate, are rewritten, emptied and damaged.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -23,24 +23,24 @@ fn follow(path: &Path) -> Running {
     Running::start(command)
 }
 
-/// A file of Kata's entries, whose numbers are also those of the sequence.
+/// Returns a file of Kata's entries, whose numbers equal their sequence numbers.
 fn journal(file_id: u128, state: State, numbers: std::ops::Range<u64>) -> Vec<u8> {
     let shape = Shape { file_id, state, first_seqnum: numbers.start + 1, ..Shape::default() };
     file(&shape, &numbers.map(|number| service(number * 5, BOOT)).collect::<Vec<_>>())
 }
 
-/// The name that journald gives to an archived file.
+/// Returns the name that journald gives an archived file.
 fn archived(first: u64) -> String {
     let (id, seqnum, realtime) = (Shape::default().seqnum_id, first + 1, START + first * 5_000_000);
     format!("system@{id:032x}-{seqnum:016x}-{realtime:016x}.journal")
 }
 
-/// Writes over a file as its writer does: the header comes last.
+/// Overwrites a file as its writer does: the header comes last.
 fn grow(path: &Path, bytes: &[u8]) {
     let file = OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&bytes[272..], 272).unwrap();
     file.write_all_at(&bytes[..272], 0).unwrap();
-    // Writers set the length that the file has, which tells of the change.
+    // Writers set the length to its current value, which triggers a notification.
     file.set_len(bytes.len() as u64).unwrap();
 }
 
@@ -95,7 +95,7 @@ fn a_named_file_that_rotates_twice_at_once() {
     let path = put(folder.path(), "system.journal", &journal(3, State::Online, 10..15));
     put(folder.path(), archived(0), &journal(1, State::Archived, 0..5));
     put(folder.path(), archived(5), &journal(2, State::Archived, 5..10));
-    // Not its own.
+    // A file of another user.
     put(folder.path(), "user-1000.journal", &journal(9, State::Online, 10..15));
     let running = follow(&path);
     expect(&running, 10..15);
@@ -136,7 +136,7 @@ fn users_and_machines_appear() {
     fs::create_dir(&machine).unwrap();
     let path = put(&machine, "system.journal", &journal(1, State::Online, 0..5));
     expect(&running, 0..5);
-    // The files of a machine have one numbering, and what comes later in one may have a lower number than in another.
+    // All files of a machine share sequence numbers, so a later entry may have a lower number than one in another file.
     grow(&path, &journal(1, State::Online, 0..3 + 5));
     expect(&running, 5..8);
     put(&machine, "user-1000.journal", &journal(2, State::Online, 3..6));
@@ -159,7 +159,7 @@ fn files_are_emptied_and_deleted() {
     expect(&running, 5..9);
     File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
     fs::remove_file(&path).unwrap();
-    // It may have the inode of one that is gone.
+    // The new file may reuse the inode of a deleted one.
     for first in (9..60).step_by(3) {
         let path =
             put(folder.path(), "system.journal", &journal(10 + u128::from(first), State::Online, first..first + 3));
@@ -199,7 +199,7 @@ fn an_entry_is_counted_before_it_is_linked() {
     expect_nothing(&running);
     File::options().write(true).open(&path).unwrap().write_all_at(&place, item as u64).unwrap();
     expect(&running, 3..4);
-    // One that never is linked right is found all the same, and none comes twice.
+    // An entry that is never linked correctly is found as well, and none comes twice.
     let mut bad = bytes.clone();
     damage::put(&mut bad, item + 4, &[0xff; 4]);
     grow(&path, &bad);
@@ -220,6 +220,6 @@ fn what_cannot_be_followed_is_refused() {
         assert!(String::from_utf8_lossy(&ended.stderr).contains("cannot follow"), "{inputs:?}");
         assert_eq!(fs::read(&output).unwrap(), b"of before");
     }
-    // Standard input is live by itself.
+    // Standard input is followed anyway.
     assert_eq!(ends(katalog().args(["--follow", "-"])).status.code(), Some(0));
 }

@@ -1,5 +1,4 @@
-//! Both ways to read a journal, by itself and through libsystemd, give the same: all bytes, in all formats, under all
-//! flags.
+//! The two journal backends, native and libsystemd, give equal bytes in all formats, with all flags.
 
 use std::path::PathBuf;
 
@@ -14,12 +13,12 @@ use crate::support::journal::write::object;
 use crate::support::journal::{Codec, Entry, Shape, compare, file};
 use crate::support::katalog;
 
-/// What the program writes with these arguments when libsystemd reads for it.
+/// Returns the program's output with these arguments through libsystemd.
 fn theirs(place: &Place, arguments: &[&str]) -> Vec<u8> {
     told(place, &[&["--journal-backend", "libsystemd"], arguments].concat())
 }
 
-/// What differs between both under these arguments, in each of the formats.
+/// Returns the differences between the backends with these arguments, in each format.
 fn differences(name: &str, place: &Place, arguments: &[&str]) -> Vec<String> {
     let formats: [&[&str]; 4] =
         [&["--format", "export"], &["--format", "journal-json"], &[], &["--others", "pass", "--drop", "!__CURSOR"]];
@@ -119,7 +118,7 @@ fn times_are_tested_where_the_clock_went_back() {
 #[test]
 fn identifiers_that_are_odd() {
     let folder = tempfile::tempdir().unwrap();
-    // One that is compressed, two at once, none, and more than are looked for by the index.
+    // A compressed identifier, two in one entry, none, and more than the index looks up.
     let named = |number: u64, names: &[&str]| {
         let mut entry = services(number + 1).pop().unwrap();
         entry.fields.retain(|(name, _)| name != "SYSLOG_IDENTIFIER");
@@ -171,7 +170,7 @@ fn a_file_that_is_refused_does_not_hide_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = file(&Shape::default(), &services(30));
     let sound = put(folder.path(), "sound.journal", &bytes);
-    // Its header promises more than there is, which our own reader takes.
+    // Its header claims more bytes than there are, which our own reader accepts.
     put(folder.path(), "cut.journal", &bytes[..bytes.len() - 64]);
     let mut command = katalog();
     let output = ends(command.args(["--journal-backend", "libsystemd", "--format", "export"]).arg(folder.path()));
@@ -189,7 +188,7 @@ fn a_field_that_ends_an_entry_is_counted() {
     entries[4] = entries[4].clone().with("LONG", "compressed ".repeat(80)).with("LAST", "x");
     let shape = Shape { compression: Some((Codec::Lz4, 512)), ..Shape::default() };
     let mut bytes = file(&shape, &entries);
-    // It says that it has 2^63 bytes, at which libsystemd stops; what else it cannot decompress it leaves out silently.
+    // The field claims 2^63 bytes, at which libsystemd stops. Other fields that it cannot decompress it omits silently.
     let long = of(&bytes, object::DATA).into_iter().find(|object| bytes[object.at + 1] != 0).unwrap();
     bytes[long.at + 72..long.at + 80].copy_from_slice(&(1_u64 << 63).to_le_bytes());
     let path = put(folder.path(), "system.journal", &bytes);

@@ -1,5 +1,5 @@
-//! Journals that are being written: followed through rotations, read where this machine keeps its own, and those of a
-//! real journal daemon.
+//! Journals in use: followed through rotations, read from this machine's own directories, and written by a real journal
+//! daemon.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -37,7 +37,7 @@ impl Running {
         Running { child, lines }
     }
 
-    /// The next line, if one comes in time.
+    /// Returns the next line, if it arrives in time.
     pub(super) fn line(&self, wait: Duration) -> Option<String> {
         self.lines.recv_timeout(wait).ok()
     }
@@ -50,7 +50,7 @@ impl Drop for Running {
     }
 }
 
-/// The number in `entry NUMBER of kata`, the message of a record.
+/// Returns the number in `entry NUMBER of kata`, the message of a record.
 pub(super) fn entry_number(line: &str) -> u64 {
     let record = records(format!("{line}\n").as_bytes()).remove(0);
     record.text("MESSAGE").unwrap().split(' ').nth(1).unwrap().parse().unwrap()
@@ -65,7 +65,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// An entry of Kata's, with new names that fill the table.
+/// Returns an entry of Kata, with new names that fill the table.
 fn next(number: u64) -> Vec<u8> {
     let mut entry = wide(number + 1).pop().unwrap();
     let place = entry.fields.iter().position(|(name, _)| name == "SYSLOG_IDENTIFIER").unwrap();
@@ -88,7 +88,7 @@ fn following_goes_through_rotations() {
     command.args(["--follow", "--keep", "MESSAGE"]).arg(folder.path());
     let running = Running::start(command);
 
-    // Entries are written until one of them arrives: from then on none may be missing.
+    // Entries are written until one of them arrives; no later one may be missing.
     let mut written = 1;
     let start = Instant::now();
     let first = loop {
@@ -149,14 +149,14 @@ fn an_entry_arrives_at_once() {
         delays.push(start.elapsed());
     }
     delays.sort();
-    // Half of them; a busy machine may hold up some.
+    // The median, because a busy machine may delay some.
     assert!(delays[5] < Duration::from_millis(500), "{delays:?}");
     drop(input);
     writer.wait().unwrap();
 }
 
-/// Runs a script of bash where /run, /var/log/journal and /etc/systemd are empty and nobody else's. `$KATALOG` is the
-/// program, the working directory is `folder`. Returns whether there is a way to do that here.
+/// Runs a bash script in namespaces where /run, /var/log/journal and /etc/systemd are empty and private. `$KATALOG` is
+/// the program, the working directory is `folder`. Returns false if this machine does not permit it.
 fn apart(folder: &Path, script: &str) -> bool {
     let ways: [&[&str]; 3] = [&["unshare", "-mn"], &["unshare", "-Urmn"], &["sudo", "-n", "-E", "unshare", "-mn"]];
     let works = |way: &&&[&str]| {
@@ -187,7 +187,7 @@ fn apart(folder: &Path, script: &str) -> bool {
     true
 }
 
-/// Compares what both programs wrote into files.
+/// Compares the files that both programs wrote.
 fn same(folder: &Path, names: &[&str]) {
     for name in names {
         let theirs = compare::without_numbers(&fs::read(folder.join(format!("{name}.theirs"))).unwrap());

@@ -1,4 +1,4 @@
-//! Several files: which entry comes first, and that none comes twice.
+//! Several files: the order of their entries, and no duplicates.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,14 +11,14 @@ use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service, services};
 use crate::support::journal::{Entry, Shape, State, Writer, compare, file, stream};
 
-/// Entries with so many new names that the table of names gets full after every fifty, and a new file is begun.
+/// Returns entries with so many new names that the name table fills up after every fifty, and a new file begins.
 pub(super) fn wide(count: u64) -> Vec<Entry> {
     let names = |number| (0..5).map(move |part| format!("NAME_{}", number * 5 + part));
     let entry = |number| names(number).fold(service(number, BOOT), |entry, name| entry.with(&name, "x"));
     (0..count).map(entry).collect()
 }
 
-/// Checks files as a list in every order, and as what their directory has.
+/// Checks files as a list in every order, and as a directory.
 fn all_orders(name: &str, folder: &Path) {
     let mut files = remote::journals(folder);
     assert!(files.len() > 1, "{name}: {files:?}");
@@ -75,7 +75,7 @@ fn a_writer_that_was_killed() {
     assert_eq!(compare::entries(&export(&Place::Directory(folder.path().to_owned()), &[])).len(), 40);
 }
 
-/// Files of one source, with numbers that interleave.
+/// Returns files of one source, with interleaved sequence numbers.
 pub(super) fn interleaved() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let shape = Shape { seqnum_id: 7, state: State::Archived, ..Shape::default() };
@@ -89,7 +89,7 @@ pub(super) fn interleaved() -> TempDir {
             _ => &mut other,
         };
         writer.seqnum = number + 1;
-        // The clock goes back and forth, and the numbers say what came first.
+        // The clock jumps back and forth, and only the sequence numbers give the order.
         let mut entry = service(number, BOOT);
         entry.realtime = START + number * 1_000_000 % 17_000_003;
         writer.entry(&entry);
@@ -112,16 +112,16 @@ fn files_of_one_source_that_interleave() {
     assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
 }
 
-/// The sequence number in an entry's cursor.
+/// Returns the sequence number in an entry's cursor.
 fn seqnum(entry: &[u8]) -> u64 {
     let number = compare::cursor(entry).split(';').find_map(|part| part.strip_prefix("i=")).unwrap();
     u64::from_str_radix(number, 16).unwrap()
 }
 
-/// Two boots in two files, and one boot in three.
+/// Returns two boots in two files, and one boot in three.
 pub(super) fn boots() -> [TempDir; 2] {
     let two = tempfile::tempdir().unwrap();
-    // The first file ends with the next boot, the second goes on with it, under numbers of their own.
+    // The first file ends with the next boot; the second continues it under its own sequence numbers.
     let entry = |number: u64, boot| {
         let mut entry = service(number, boot);
         if boot == NEXT_BOOT {
@@ -136,7 +136,7 @@ pub(super) fn boots() -> [TempDir; 2] {
     put(two.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
     put(two.path(), "b.journal", &file(&shape(2), &last));
 
-    // A boot is in two files with numbers of their own, and only the time since its start says what came first.
+    // A boot is in two files with independent numbers, and only the monotonic time gives the order.
     let one = tempfile::tempdir().unwrap();
     let steps = |numbers: std::ops::Range<u64>, step: usize| -> Vec<Entry> {
         numbers.step_by(step).map(|number| entry(number, BOOT)).collect()
@@ -157,7 +157,7 @@ fn boots_are_in_order() {
     all_orders("one boot in three files", one.path());
 }
 
-/// Four machines, a file each.
+/// Returns four machines, a file each.
 pub(super) fn machines() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for machine in 0..4_u64 {
@@ -184,7 +184,7 @@ fn machines_take_turns() {
     let folder = machines();
     all_orders("four machines", folder.path());
 
-    // Each in the directory that has its id for a name, as in /var/log/journal.
+    // Each in a directory named after its machine id, as in /var/log/journal.
     let tree = tempfile::tempdir().unwrap();
     for (number, path) in remote::journals(folder.path()).iter().enumerate() {
         let directory = tree.path().join(format!("{:032x}", number + 0x1000));
@@ -195,7 +195,7 @@ fn machines_take_turns() {
     none(&differences("a tree of machines", &Place::Directory(tree.path().to_owned())));
 }
 
-/// A file, a copy of it, and one that goes on from there.
+/// Returns a file, a copy of it, and a file that continues it.
 pub(super) fn copies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let bytes = file(&Shape::default(), &services(30));

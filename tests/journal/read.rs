@@ -1,4 +1,4 @@
-//! Single files: every shape, every manner of systemd's writer, real ones; all entries, all bytes, in both formats.
+//! Single files: every shape, every option of systemd's writer, real files; all entries, all bytes, in both formats.
 
 use std::fs;
 use std::io;
@@ -32,7 +32,7 @@ fn json_is_that_of_journalctl() {
         .into_par_iter()
         .enumerate()
         .flat_map_iter(|(number, (name, shape))| {
-            // The shape does not matter to how values are written, so each shape has one of the logs.
+            // The shape does not affect the encoding of values, so each shape gets one of the logs.
             let (log, entries) = &logs[number % logs.len()];
             let place = Place::file(put(folder.path(), format!("{number}.journal"), &file(&shape, entries)));
             let difference = compare::json(&remote::json(&place), &told(&place, &["--format", "journal-json"]));
@@ -58,7 +58,7 @@ fn what_systemd_writes_is_read_as_journalctl_reads_it() {
                 let path = folder.join(format!("{name}.journal"));
                 remote::append(&path, &stream(entries), manner);
                 let mut failures = differences(&name, &Place::file(&path));
-                // Its writer was killed, or has it open.
+                // As if the writer was killed, or has the file open.
                 let mut bytes = fs::read(&path).unwrap();
                 bytes[header::STATE] = 1;
                 fs::write(&path, bytes).unwrap();
@@ -88,7 +88,7 @@ fn real_files_lose_nothing() {
             if compare::entries(&theirs).len() == promised {
                 return differences(&name, &place);
             }
-            // It is damaged, and journalctl gives up before the end.
+            // The file is damaged, and `journalctl` gives up before the end.
             let ours = export(&place, &[]);
             let found = compare::entries(&ours).len();
             let mut failures = Vec::new();
@@ -103,13 +103,14 @@ fn real_files_lose_nothing() {
         .collect();
     none(&failures);
 
-    // Together they are the journals of four boots of one machine, two files a boot.
+    // Together these files are the journals of four boots of one machine, two files a boot.
     let theirs = remote::export(&Place::Directory(folder.path().to_owned()), &[]);
     let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
     compare::contains(&theirs, &ours).unwrap_or_else(|difference| panic!("all together: {difference}"));
 }
 
-/// The journal files of other projects, which are not ours to pass on. They lie beside the project where they are there.
+/// Returns the journal files of other projects, which must not be redistributed. They are read from beside the project
+/// if present.
 pub(super) fn real_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/journals");
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -138,7 +139,7 @@ fn records_are_those_of_the_export_stream() {
             &[] as &[&str],
             &["--others", "pass", "--tag-key", "tag"],
             &["--threads", "3"],
-            // A field that is left out may still say something of its entry.
+            // A field that is not written may still affect the record.
             &["--drop", "*"],
             &["--keep", "MESSAGE"],
         ] {

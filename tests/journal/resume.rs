@@ -1,4 +1,4 @@
-//! A run that ends anywhere, and one that goes on from its position: together they give every entry once.
+//! A run that stops anywhere and one that resumes from its position together give every entry once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::put;
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, State, Writer, file};
 
-/// The cursors of what a run gives until it has filled so many batches, and its position then.
+/// Returns the cursors of a run until it has filled this many batches, and its position then.
 fn run(
     paths: &[PathBuf],
     flags: &[&str],
@@ -50,7 +50,7 @@ fn run(
     (cursors.collect(), position)
 }
 
-/// Ends a run after each number of batches, and goes on from there.
+/// Stops a run after each number of batches, and resumes it.
 fn check(name: &str, folder: &Path) {
     let paths = [folder.to_owned()];
     for flags in [&["--format=journal-json"][..], &[], &["--others=pass"]] {
@@ -65,7 +65,7 @@ fn check(name: &str, folder: &Path) {
             let mut expected = whole.clone();
             given.sort();
             if name == "copies" {
-                // Whether a file has what another one gave shows when its turn comes.
+                // A copy is only recognized when its turn comes.
                 given.dedup();
             }
             expected.sort();
@@ -114,7 +114,7 @@ fn clocks_that_go_back_change_nothing() {
     check("clocks", folder.path());
 }
 
-/// What is written, rotated and renamed between two runs.
+/// Writes, rotates and renames files between two runs.
 #[test]
 fn what_came_meanwhile_is_all_that_is_given() {
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn what_came_meanwhile_is_all_that_is_given() {
     let flags = ["--format=journal-json"];
     let (first, position) = run(&paths, &flags, None, usize::MAX);
     assert_eq!(first.len(), 40);
-    // The same file with more in it, under the name of an archived one, and another one of the same source after it.
+    // The file with more entries, renamed to an archived one, and another file of that source after it.
     fs::remove_file(path).unwrap();
     let archived = file(&shape(State::Archived), &entries[..45]);
     put(folder.path(), "system@00000000000000000000000000000001-0000000000000001-0005f5e100000000.journal", &archived);

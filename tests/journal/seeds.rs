@@ -1,6 +1,6 @@
-//! The seeds of the fuzz target `journal`: small files of every kind, each with what only such a file has.
+//! The seeds of the fuzz target `journal`: small files of every kind, each with the structures unique to it.
 //!
-//! `UPDATE=1 cargo test --test main -- seeds` writes them anew.
+//! `UPDATE=1 cargo test --test main -- seeds` rewrites them.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::support::journal::samples::{BOOT, NEXT_BOOT, boots_that_differ, odd, 
 use crate::support::journal::write::{State, header, object};
 use crate::support::journal::{Codec, Entry, Shape, file};
 
-/// The fuzzer makes more of small files.
+/// Maximum size of a seed, because the fuzzer works better on small files.
 const MOST: usize = 16 << 10;
 
 #[test]

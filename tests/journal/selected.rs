@@ -1,4 +1,4 @@
-//! Which entries of a journal are read: by the index, by a look at each, and all of them come to the same.
+//! Selection of journal entries: by the index, by a scan, and by reading all entries give equal results.
 
 use std::sync::LazyLock;
 
@@ -12,10 +12,10 @@ use crate::support::journal::{Codec, Entry, Shape, State, file};
 use crate::support::pipeline::{Cuts, Setup};
 
 static MAIN: LazyLock<Setup> = LazyLock::new(|| Setup::new(&[]));
-/// The same that reads every entry.
+/// Reads every entry.
 static ALL: LazyLock<Setup> = LazyLock::new(|| Setup::new(&["--others", "pass"]));
 
-/// An identifier of Kata's, of a manager, of somebody else.
+/// Generates an identifier of Kata, of a manager, or of another program.
 fn identifier() -> impl Strategy<Value = &'static str> {
     let katas = prop::sample::select(vec!["kata", "kata-runtime", "kata-shim", "kata-monitor", "virtiofsd"]);
     let managers = prop::sample::select(vec!["containerd", "crio", "vc"]);
@@ -23,7 +23,7 @@ fn identifier() -> impl Strategy<Value = &'static str> {
     prop_oneof![2 => katas, 2 => managers, 2 => others]
 }
 
-/// A message that is Kata's by what it says, that may be, or that is not.
+/// Generates a message that is Kata's by its content, that may be, or that is not.
 fn message() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "time=\"2024-03-05T05:01:54Z\" level=info msg=hello name=containerd-shim-v2 pid=4711 source=virtcontainers",
@@ -38,14 +38,14 @@ fn message() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// The fields of an entry, of which the one or the other is missing or there several times.
+/// Generates the fields of an entry, some of which are missing or repeated.
 fn fields() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
     let named =
         |name| move |values: Vec<&'static str>| values.into_iter().map(|value| (name, value)).collect::<Vec<_>>();
     let identifiers = prop_oneof![5 => vec(identifier(), 1), 1 => vec(identifier(), 0..4), 1 => vec(identifier(), 2)];
     let messages = prop_oneof![8 => vec(message(), 1), 1 => vec(message(), 0..3)];
     let transports = vec(prop::sample::select(vec!["syslog", "journal", "stdout", "kernel"]), 0..2);
-    // Others that look like the identifier.
+    // Names that resemble the identifier's.
     let names = vec(prop::sample::select(vec!["_COMM", "SYSLOG_IDENTIFIERS", "SYSLOG_IDENTIFIE"]), 0..2);
     let alike = names.prop_map(|names| names.into_iter().map(|name| (name, "kata")).collect());
     let groups = (
@@ -94,14 +94,14 @@ proptest! {
             let shape = Shape { state, ..shape.clone() };
             put(folder.path(), format!("{state:?}.journal"), &file(&shape, &entries))
         };
-        // The index of a file that somebody may be writing to is not used.
+        // In a file that may still be written to, the index is not used.
         let scanned = MAIN.run_journal(&path(State::Online), &Cuts::whole());
         for state in [State::Offline, State::Archived] {
             let found = MAIN.run_journal(&path(state), &Cuts::whole());
             prop_assert_eq!(text(&found.bytes), text(&scanned.bytes), "{:?}", state);
             prop_assert_eq!(&found.stats, &scanned.stats, "{:?}", state);
         }
-        // And neither leaves out what is Kata's.
+        // Both keep every entry of Kata.
         let all = ALL.run_journal(&path(State::Online), &Cuts::whole()).bytes;
         let is_katas = |line: &&[u8]| line.windows(17).any(|part| part == b"\"kata_component\":");
         let katas: Vec<&[u8]> = all.split_inclusive(|byte| *byte == b'\n').filter(is_katas).collect();

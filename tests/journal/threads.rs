@@ -1,4 +1,4 @@
-//! Several threads read a journal in pieces; what comes out is what one thread gives that reads it in one go.
+//! Several threads read a journal in slices; their output equals that of one thread that reads it in one go.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,14 +26,14 @@ static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| {
     .into()
 });
 
-/// Takes the kinds of damage out of the statistics. How often a kind was met is not told: a field that several pieces share
+/// Removes the kinds of damage from the statistics. Their counts are ignored, because a field shared by several slices
 /// counts for each.
 fn damage(outcome: &mut Outcome) -> BTreeSet<String> {
     let damage = outcome.stats.as_object_mut().and_then(|stats| stats.remove("damage"));
     damage.iter().filter_map(|damage| damage.as_object()).flat_map(|damage| damage.keys().cloned()).collect()
 }
 
-/// One thread against several, with pieces of one entry, of some, and of all.
+/// Compares one thread with several, with slices of one entry, of some, and of all.
 fn same(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
     let mut written = 0;
     for (number, setup) in SETUPS.iter().enumerate() {
@@ -42,7 +42,7 @@ fn same(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
         written += one.bytes.len();
         for (block, threads) in [(64, 2), (300, 3), (256 << 10, 2)] {
             let mut several = setup.run_journals(paths, block, threads);
-            // One thread does not read copies of what it has, so it does not see what is broken in them.
+            // One thread skips copies of files that it has, so it does not see damage in them.
             prop_assert!(damage(&mut several).is_superset(&damage_of_one));
             let text = |outcome: &Outcome| String::from_utf8_lossy(&outcome.bytes).into_owned();
             prop_assert_eq!(text(&several), text(&one), "setup {}, block {}, {} threads", number, block, threads);
@@ -52,12 +52,13 @@ fn same(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
     Ok(written)
 }
 
-/// Some entries of one machine: how far they are apart, in seconds, whether the clock is set back, whether it boots.
+/// Generates entries of one machine: seconds between them, clock set back, reboot.
 fn entries() -> impl Strategy<Value = Vec<(u8, bool, bool)>> {
     vec((0_u8..4, prop::bool::weighted(0.05), prop::bool::weighted(0.03)), 0..30)
 }
 
-/// A file: whose numbers it has, its entries, its state, a byte of it that is broken, whether there is a copy of it.
+/// A file: its source of sequence numbers, its entries, its state, the offset of a damaged byte, the presence of a
+/// copy.
 type Drawn = (u8, Vec<(u8, bool, bool)>, bool, Option<usize>, bool);
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -65,7 +66,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     (0_u8..3, entries(), any::<bool>(), broken, prop::bool::weighted(0.2))
 }
 
-/// Writes the files; those of one source of numbers go on where the one before ended.
+/// Writes the files. Files of one source continue its sequence numbers.
 fn written(folder: &std::path::Path, drawn: Vec<Drawn>) -> Vec<PathBuf> {
     let mut seqnums = [0_u64; 3];
     let mut paths = Vec::new();

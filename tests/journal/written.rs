@@ -1,5 +1,5 @@
-//! The files of the tests' own writer are what they are meant to be: `journalctl` reads them as written, finds them
-//! sound, and cannot tell them from those of systemd's writer.
+//! The files of the tests' own writer are correct: `journalctl` reads them as written, verifies them, and cannot tell
+//! them from those of systemd's writer.
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
@@ -44,7 +44,7 @@ fn both_writers_store_the_same() {
                 let path = folder.join(format!("{log} {manner:?}.journal"));
                 remote::append(&path, &stream(entries), manner);
                 let theirs = remote::export(&Place::file(&path), &[]);
-                // Their file has a random id, and it is all that may differ.
+                // The id of their file is random, and only the id may differ.
                 let id = compare::cursor(compare::entries(&theirs)[0]).get(2..34).unwrap();
                 let seqnum_id = u128::from_str_radix(id, 16).unwrap();
                 let ours = exported(&Shape { seqnum_id, ..Shape::default() }, entries);

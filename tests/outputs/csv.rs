@@ -1,4 +1,4 @@
-//! CSV: what a reader of it gets is what stands in the JSON lines.
+//! CSV: a reader gets the values of the JSON lines.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::support::{few, pipeline};
 const HEADER: &str = "kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,\
                       kata_source,kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields";
 
-/// The text of a value, without the apostrophe that keeps it from being a formula.
+/// Strips the apostrophe that keeps a value from being a formula.
 fn text(value: &str) -> &str {
     let first = value.chars().find(|c| *c != '\'');
     match value.strip_prefix('\'') {
@@ -24,7 +24,7 @@ fn text(value: &str) -> &str {
     }
 }
 
-/// Checks the rows of a table against lines of JSON. The carrier's fields have these names in them.
+/// Checks the rows of a table against lines of JSON. The fields of the envelope have these names in the lines.
 #[track_caller]
 fn says_the_same(table: &[u8], json: &[u8], [host, identifier]: [&str; 2]) {
     let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(table);
@@ -67,7 +67,7 @@ fn says_the_same(table: &[u8], json: &[u8], [host, identifier]: [&str; 2]) {
     }
 }
 
-/// The table without its line of names, which has to be there once.
+/// Returns the table without its header, which has to occur once.
 #[track_caller]
 fn below_header(table: &[u8]) -> &[u8] {
     let head = format!("{HEADER}\r\n");

@@ -1,4 +1,4 @@
-//! What makes no sense together, and what is not done.
+//! Combinations that are refused, and inputs that are never overwritten.
 
 use super::{ends, into, log, put, said, tree};
 use crate::support::katalog;

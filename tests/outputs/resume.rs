@@ -1,4 +1,4 @@
-//! What is left of a run that was interrupted, and what goes on from there: at the end the files are always the same.
+//! Interrupted runs and their continuation: the final files are always equal.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{OutputDir, converted, ends, into, log, logs, put, said, same, tree};
 
-/// A generator of numbers that is the same for the same seed (xorshift64).
+/// A random number generator, reproducible by its seed (xorshift64).
 struct Random(u64);
 
 impl Random {
@@ -20,15 +20,15 @@ impl Random {
     }
 }
 
-/// The finished files: whatever there is beside the directory of those that are not.
+/// Returns the finished files: all except the directory of unfinished ones.
 fn finished(folder: &Path) -> OutputDir {
     let mut tree = if folder.exists() { tree(folder) } else { OutputDir::new() };
     tree.retain(|name, _| !name.starts_with(".katalog"));
     tree
 }
 
-/// Runs the program again and again and kills it after some time, until it gets to the end. Gives how often it was killed,
-/// and how often it went on behind an input.
+/// Kills the program at random times and restarts it until it finishes. Returns the number of kills, and the number of
+/// runs that resumed after an input.
 fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
     let expected = converted(flags, inputs);
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
     let (mut kills, mut gone_on) = (0, 0);
     loop {
         let mut child = into(&out, &[flags, &["--resume"]].concat(), inputs).stderr(Stdio::piped()).spawn().unwrap();
-        // Later tries get longer, so that there is an end.
+        // Later attempts last longer, so that the test ends.
         let patience = random.below(whole) * (kills + 1) / 8;
         std::thread::sleep(Duration::from_micros(patience));
         child.kill().unwrap();
@@ -69,7 +69,7 @@ fn killed_at_any_moment() {
         counts.push(killed(&flags, &inputs, seed));
     }
     counts.push(killed(&["--split", "day", "--format", "csv", "--compress", "zstd"], &inputs, 7));
-    // By how much depends on the machine; that none went on would say that nothing was tried.
+    // The number depends on the machine. With none, the test would prove nothing.
     for seed in 20..40 {
         if counts.iter().all(|(_, gone_on)| *gone_on == 0) {
             counts.push(killed(&["--split", "day"], &inputs, seed));
@@ -78,7 +78,7 @@ fn killed_at_any_moment() {
     assert!(counts.iter().any(|(kills, _)| *kills > 0) && counts.iter().any(|(_, gone_on)| *gone_on > 0), "{counts:?}");
 }
 
-/// The program with files that may have at most so many blocks of 512 bytes.
+/// Returns the program with a limit on file size, in blocks of 512 bytes.
 fn limited(blocks: usize, folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
     let program = into(folder, flags, inputs);
     let mut command = Command::new("sh");
@@ -87,7 +87,7 @@ fn limited(blocks: usize, folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> 
     command
 }
 
-/// What an interrupted run leaves that has finished the first input: of the second there was too much.
+/// Leaves an interrupted run: the first input is finished, the second was too large.
 fn interrupted(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
     let output = ends(&mut limited(200, out, flags, inputs), 74);
     assert!(said(&output).contains("File too large") && said(&output).contains("--resume"), "{}", said(&output));
@@ -103,7 +103,7 @@ fn a_full_disk() {
     let expected = converted(&[], &inputs);
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
-    // It may stay full.
+    // The disk may stay full.
     let output = ends(&mut limited(200, &out, &["--resume"], &inputs), 74);
     assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
     let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
@@ -145,7 +145,7 @@ fn other_options_and_inputs_are_refused() {
     refused(&["--prune", "x"], &inputs, &["prune"]);
     refused(&[], &inputs[..2], &["input 3", "2.log", "none"]);
     refused(&[], &[inputs[1].clone(), inputs[0].clone(), inputs[2].clone()], &["input 1", "0.log"]);
-    // What does not change the output may change.
+    // Options that do not affect the output may change.
     let bytes = fs::read(&inputs[0]).unwrap();
     put(folder.path(), "0.log", log(9, 41));
     refused(&[], &inputs, &["0.log", "has changed since it was read", "--force"]);
@@ -187,7 +187,7 @@ fn a_directory_that_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), &[40, 50]);
     let out = folder.path().join("out");
-    // Where there is nothing to go on with, it begins.
+    // Without an earlier run, `--resume` starts one.
     ends(&mut into(&out, &["--resume"], &inputs), 0);
     let first = tree(&out);
     same(&first, &converted(&[], &inputs));
@@ -268,7 +268,7 @@ fn what_counts_at_the_end_counts_for_all_inputs() {
     same(&tree(&out), &converted(&[], &inputs));
 }
 
-/// Waits until a program that reads a named pipe has done so much.
+/// Waits until a program that reads a named pipe has reached a state.
 fn until(what: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -298,7 +298,7 @@ fn one_process_at_a_time_and_pipes_are_read_again() {
     child.kill().unwrap();
     child.wait().unwrap();
     drop(writer);
-    // The same name is a file now, so that both runs can read it.
+    // The name is a file now, so that both runs can read it.
     fs::remove_file(&pipe).unwrap();
     put(folder.path(), "pipe", log(3, 700));
     let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
@@ -314,7 +314,7 @@ fn a_run_that_was_killed_while_files_got_their_names() {
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
     let (first, name) = (expected.keys().next().unwrap(), expected.keys().last().unwrap());
-    // All files are complete, and some of them have their names: as where the last name is taken, and then it is not.
+    // All files are complete, and some have their names: as if the last name was taken, and then freed.
     put(&out, name, "mine");
     ends(&mut into(&out, &["--resume"], &inputs), 64);
     fs::remove_file(out.join(name)).unwrap();

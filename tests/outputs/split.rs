@@ -1,4 +1,4 @@
-//! Which file a record goes into: each split against what the records themselves say.
+//! The file of each record: each split compared with the fields of the records.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Entry, Shape, file};
 use crate::support::katalog;
 
-/// A value as a name.
+/// Returns a value as a file name.
 fn name(value: Option<&Value>) -> String {
     let text = match value {
         Some(Value::Array(values)) => values[0].as_str(),
@@ -29,7 +29,7 @@ fn name(value: Option<&Value>) -> String {
     }
 }
 
-/// What stands for a placeholder in the path of a record.
+/// Returns the value of a placeholder in the path of a record.
 fn value(placeholder: &str, record: &Value, input: &Path) -> String {
     match placeholder {
         "component" => record.get("kata_component").map_or("others".to_owned(), |value| name(Some(value))),
@@ -44,7 +44,7 @@ fn value(placeholder: &str, record: &Value, input: &Path) -> String {
     }
 }
 
-/// The tree that a split has to give, from what is written to standard output for each input.
+/// Returns the expected tree of a split, from the standard output for each input.
 fn expected(split: &[&str], join: &str, inputs: &[PathBuf], flags: &[&str]) -> OutputDir {
     let mut tree = OutputDir::new();
     for input in inputs {
@@ -84,7 +84,7 @@ fn what_is_not_katas_has_files_too() {
     let expected = expected(&["host", "component"], "/", &inputs, &flags);
     assert!(expected.keys().any(|name| name.ends_with("/others.ndjson")));
     same(&converted(&[&flags[..], &["--split", "host,component"]].concat(), &inputs), &expected);
-    // Their day is the carrier's.
+    // Their day is the envelope's.
     let days = converted(&[&flags[..], &["--split", "day"]].concat(), &inputs);
     assert!(!days.contains_key("unknown.ndjson"), "{:?}", days.keys());
 }
@@ -120,7 +120,7 @@ fn formats_and_compressions() {
     }
 }
 
-/// Entries of a machine's journal.
+/// Returns entries of a machine's journal.
 fn entries(host: &str, numbers: std::ops::Range<u64>) -> Vec<Entry> {
     let entry = |number: u64| {
         let (micros, source) = (number * 1000, ["runtime", "agent", "proxy"][number as usize % 3]);
@@ -148,7 +148,7 @@ fn journals_machine_by_machine() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("bundle");
     std::fs::create_dir(&bundle).unwrap();
-    // Files of one machine in several places, and its entries between those of others.
+    // Files of one machine in several places, with its entries between those of others.
     let a = [
         journal(&bundle, "a1.journal", 0xa, &entries("a", 0..20), 1),
         journal(folder.path(), "a2.journal", 0xa, &entries("a", 20..40), 21),
@@ -173,7 +173,7 @@ fn journals_machine_by_machine() {
     }
     assert!(expected.len() >= 9);
     same(&found, &expected);
-    // The union is what comes without a directory, in whatever order.
+    // The union equals the output without a directory, in any order.
     let all = |bytes: Vec<u8>| {
         let mut lines = lines(&bytes);
         lines.sort();

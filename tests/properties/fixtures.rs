@@ -17,7 +17,7 @@ use crate::support::pipeline::{Cuts, Setup, records};
 fn threads_and_routes_do_not_show() {
     let folder = tempfile::tempdir().unwrap();
     for (path, content) in &*INPUTS {
-        // More than a batch for each of the threads, and nothing unfinished where one copy meets the next.
+        // More than a batch for each thread, and no unfinished entry between two copies.
         let path = folder.path().join(path.file_name().unwrap());
         let copies = (900 << 10) / content.len() + 1;
         fs::write(&path, content.repeat(copies)).unwrap();
@@ -52,7 +52,7 @@ fn threads_and_routes_do_not_show() {
     }
 }
 
-/// Entries that are certain to be dropped are not read; with `--others=pass` every entry is.
+/// Checks that skipping entries that would be dropped loses nothing, compared with `--others=pass`.
 fn nothing_of_katas_is_skipped(bytes: &[u8]) {
     let katas = |setup: &Setup| {
         let lines = setup.run(bytes, &Cuts::whole()).bytes;
@@ -100,7 +100,7 @@ fn entries_of_fixtures_are_all_accounted_for() {
     for (path, content) in &*INPUTS {
         let outcome = whole(&DEFAULT, content);
         let read = outcome.stats["read"].as_u64().unwrap();
-        // Every line is an entry, where neither streams nor pieces make one entry of several.
+        // Every line is an entry, unless streams or partial lines join several into one.
         let name = path.file_name().unwrap().to_str().unwrap();
         let lines = content.iter().filter(|byte| **byte == b'\n').count() as u64;
         if !matches!(name, "native.export" | "node.export" | "cri.log" | "docker.json" | "damage.log") {

@@ -1,4 +1,4 @@
-//! The guest: whatever it writes, it does not speak for the host.
+//! The guest cannot write fields of the host.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ proptest! {
                 prop_assert!(JOURNAL.contains(&(key, value.as_str().unwrap())), "{key} is not the host's: {}", shown());
             }
         }
-        // Flaws and escaped fields are the program's own words.
+        // Flaws and escaped fields come from the program itself.
         for (list, known) in [("kata_flaws", None), ("kata_escaped", Some(record))] {
             let Some(names) = record.get(list) else { continue };
             for name in names.as_array().unwrap() {
@@ -59,16 +59,16 @@ pub(super) const JOURNAL: &[(&str, &str)] = &[
     ("PRIORITY", "7"),
 ];
 
-/// How the guest's text comes to the host.
+/// The route of the guest's text to the host.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Route {
     /// The Go shim reads the console.
     Shim,
-    /// The same in the journal, whose own fields must stay as they are.
+    /// A journal entry of the Go shim, whose own fields must not change.
     Journal,
-    /// kata-proxy reads it.
+    /// kata-proxy reads the console.
     Proxy,
-    /// runtime-rs reads it.
+    /// runtime-rs reads the console.
     RuntimeRs,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn route() -> impl Strategy<Value = Route> {
 }
 
 impl Route {
-    /// What the host says beside the guest's text.
+    /// Returns the fields that the host adds to the guest's text.
     fn host(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Route::Shim | Route::Journal => &[
@@ -105,7 +105,7 @@ impl Route {
             || (key, value) == ("sandbox", &Value::from(SANDBOX))
     }
 
-    /// The entry around the guest's text.
+    /// Returns the entry around the guest's text.
     pub(super) fn entry(self, line: &[u8], identity: bool) -> Vec<u8> {
         let mut entry = Vec::new();
         match self {
@@ -128,7 +128,7 @@ impl Route {
                 for (key, value) in JOURNAL {
                     object.insert((*key).to_owned(), (*value).into());
                 }
-                // journalctl prints what is not UTF-8 as an array of numbers.
+                // `journalctl` prints invalid UTF-8 as an array of numbers.
                 let message = std::str::from_utf8(message).map_or_else(|_| message.to_vec().into(), Value::from);
                 object.insert("MESSAGE".to_owned(), message);
                 entry = serde_json::to_vec(&object).unwrap();
@@ -153,7 +153,7 @@ impl Route {
     }
 }
 
-/// What a guest may write to pass for the host.
+/// Generates text by which a guest may try to pass for the host.
 pub(super) fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let key = prop::sample::select(vec![
         "sandbox",
@@ -231,7 +231,7 @@ pub(super) fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let agent = (pairs.clone(), any::<bool>()).prop_map(|(pairs, msg)| {
         let members = pairs.iter().map(|(key, value)| {
             let value = String::from_utf8_lossy(value);
-            // Numbers, booleans and objects where they are such, twice the same key where it comes.
+            // JSON types are kept, and duplicate keys stay duplicates.
             let value = match serde_json::from_str::<Value>(&value) {
                 Ok(value) => value,
                 Err(_) => Value::from(value.into_owned()),

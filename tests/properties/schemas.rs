@@ -1,5 +1,5 @@
-//! The other schemas: every record is what its JSON Schema and its index template say, loses nothing, and has the host's
-//! names from the host alone.
+//! The other schemas: every record matches its JSON Schema and its index template, loses nothing, and has the host's
+//! names only from the host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use super::guest::{JOURNAL, Route, SANDBOX, hostile, route};
 use super::{INPUTS, few, files, input, kind};
 use crate::support::pipeline::{Cuts, Record, Setup, records};
 
-/// A schema, what writes records by it, and what they have to be.
+/// A schema, the setup that writes its records, and their validator.
 struct Case {
     schema: Schema,
     setup: Setup,
@@ -35,7 +35,7 @@ static CASES: LazyLock<[Case; 3]> = LazyLock::new(|| {
     })
 });
 
-/// Everything that there is to read, name and content.
+/// Returns every available input, name and content.
 fn everything() -> Vec<(String, Vec<u8>)> {
     let cases = files("fixtures/cases").into_iter();
     let cases = cases.filter(|(path, _)| path.file_name().unwrap().to_str().unwrap().starts_with("input"));
@@ -43,7 +43,7 @@ fn everything() -> Vec<(String, Vec<u8>)> {
 }
 
 impl Case {
-    /// The records of an input, each of which is valid.
+    /// Returns the records of an input, each of which must be valid.
     fn records(&self, bytes: &[u8]) -> Vec<Record> {
         let out = self.setup.run(bytes, &Cuts::whole()).bytes;
         for line in out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -72,7 +72,7 @@ fn fixtures_are_valid_and_a_key_has_one_type() {
         if case.schema == Schema::Kata {
             continue;
         }
-        // To a store, a name with a dot is an object with a field in it, and no object is a value.
+        // To a store, a name with a dot is an object with a field, and no object is also a value.
         for key in types.keys() {
             let mut object = key.as_str();
             while let Some((outer, _)) = object.rsplit_once('.') {
@@ -98,7 +98,8 @@ fn other_names_lose_nothing() {
     }
 }
 
-/// Each value of a record is in the other one, as text; but for times, which have another form, and names.
+/// Checks that each value of a record is in the other one, as text. Times, which have another form, and names are
+/// excluded.
 fn loses_nothing(kata: &Record, other: &Record, name: &str) {
     let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut there: Vec<String> = other.0.iter().map(|(_, value)| said(value)).collect();
@@ -163,7 +164,7 @@ fn what_is_not_of_its_type_is_refused() {
     assert!(!CASES[1].validator.is_valid(&json!({})), "ecs.version has to be there");
 }
 
-/// The fields of an index template, by their dotted names.
+/// Collects the fields of an index template, by their dotted names.
 fn mapped(properties: &Value, prefix: &str, fields: &mut BTreeMap<String, Value>) {
     for (name, mapping) in properties.as_object().unwrap() {
         let name = format!("{prefix}{name}");
@@ -204,7 +205,7 @@ fn index_templates_agree_with_the_json_schema() {
                 let stated = value["type"].as_array().cloned().unwrap_or_else(|| vec![value["type"].clone()]);
                 assert!(stated.iter().all(|name| types.contains(&name.as_str().unwrap())), "{name}: {mapping} {value}");
                 assert_eq!(mapping["type"] == "date_nanos", value["format"] == "date-time", "{name}");
-                // A keyword without a limit would have long records refused.
+                // A keyword without a limit would make the store reject long records.
                 let is_searched = mapping["type"] == "keyword" && mapping["index"] != false;
                 assert_eq!(mapping["ignore_above"].is_number(), is_searched, "{name}: {mapping}");
             }
@@ -234,7 +235,7 @@ fn templates_have_what_their_stores_know() {
     }
 }
 
-/// The names under which a guest's entry has the host's word, with what it says; none for any text of the host's.
+/// Returns the names that a guest's entry has from the host, each with its value, or `None` for any text.
 fn host(case: &Case, identity: bool) -> BTreeMap<&'static str, Option<Value>> {
     let texts = |names: &[(&'static str, &str)]| {
         names.iter().map(|(name, text)| (*name, Some(Value::from(*text)))).collect::<Vec<_>>()
@@ -264,7 +265,7 @@ fn host(case: &Case, identity: bool) -> BTreeMap<&'static str, Option<Value>> {
     host
 }
 
-/// What the writer of the message says, whoever that is.
+/// Names whose values come from the writer of the message, host or guest.
 const CONTENT: &[&str] = &[
     "message",
     "log.level",
@@ -319,7 +320,7 @@ proptest! {
     }
 }
 
-/// What the journal's fields of a guest's entry are called.
+/// The names of the journal's fields in a guest's entry.
 const JOURNAL_NAMES: &[&str] = &[
     "host.name",
     "log.syslog.appname",

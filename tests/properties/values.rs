@@ -1,4 +1,4 @@
-//! Keys and values: each stays what it was, and none makes another field of another type.
+//! Keys and values: each is preserved, and none changes the type of another field.
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
@@ -11,7 +11,7 @@ use super::guest::Route;
 use super::{DEFAULT, few, kind, quote, value};
 use crate::support::pipeline::Setup;
 
-/// Damage may make one of these keys of any other, and what they hold goes by default.
+/// Damage may turn any key into one of these, whose values are pruned by default.
 static UNPRUNED: LazyLock<Setup> = LazyLock::new(|| Setup::new(&["--prune=!req,!resp,!body,!GrpcVM"]));
 
 proptest! {
@@ -57,7 +57,7 @@ proptest! {
         let records = UNPRUNED.records(&line);
         prop_assert_eq!(records.len(), 1);
         let said: String = records[0].0.iter().map(|(key, value)| format!("{key} {}\n", flat(value))).collect();
-        // What stands in the record, less what the record may put between the two parts of a word that was cut.
+        // Removes all characters that the record may insert between the two parts of a cut word.
         let squeezed = |text: &str| -> String { text.chars().filter(|char| char.is_ascii_alphanumeric()).collect() };
         for (key, value) in &pairs {
             let found = said.contains(value.as_str()) || damage.is_some() && in_parts(&squeezed(&said), &squeezed(value));
@@ -92,7 +92,7 @@ fn flat(value: &Value) -> String {
     }
 }
 
-/// Whether the text has `word`, or the two parts of it that one inserted byte makes.
+/// Returns true if the text contains `word`, or the two parts that one inserted byte leaves.
 fn in_parts(text: &str, word: &str) -> bool {
     (0..=word.len()).any(|at| {
         let (head, tail) = word.split_at(at);
@@ -100,8 +100,8 @@ fn in_parts(text: &str, word: &str) -> bool {
     })
 }
 
-/// Keys of the dictionary and others; not time and level, whose values are written in another form, and nothing that is
-/// pruned.
+/// Generates keys of the dictionary and others, except time and level, whose values are written in another form, and
+/// pruned keys.
 fn bare_key() -> impl Strategy<Value = String> {
     let defaults: toml::Table = katalog::config::DEFAULT.parse().unwrap();
     let pruned = defaults["prune"].as_array().unwrap();
@@ -114,7 +114,7 @@ fn bare_key() -> impl Strategy<Value = String> {
     prop_oneof![3 => prop::sample::select(known), 1 => "k[a-z-]{0,8}", 1 => "(host|guest|kata)_(msg|pid|time)"]
 }
 
-/// A key of the dictionary, or one that may become the name of another in a record.
+/// Generates a key of the dictionary, or a key that may become the name of another.
 fn odd_key() -> impl Strategy<Value = String> {
     let known: Vec<&str> =
         kata_records::dictionary::DICTIONARY.iter().flat_map(|known| [known.key, known.name]).collect();
@@ -125,7 +125,7 @@ fn odd_key() -> impl Strategy<Value = String> {
         .prop_map(|(head, key, tail, spare)| format!("{head}{key}{tail}").replace('_', &spare.to_string()))
 }
 
-/// A value that is of a type in JSON, and looks like one elsewhere.
+/// Generates a value that has a type in JSON, or resembles one in other formats.
 fn typed_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<i32>().prop_map(Value::from),
@@ -149,7 +149,7 @@ fn typed_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// How pairs are written.
+/// An encoding of pairs.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     Logfmt,

@@ -1,11 +1,11 @@
-//! JSON that hides nothing from a comparison.
+//! JSON in a form that exposes every difference to a comparison.
 
 use std::fmt;
 
 use rmpv::Value;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value in the terms of `MessagePack`, which keep the order of keys. A key that comes twice is an error.
+/// A JSON value as `MessagePack`, which keeps the order of keys. A duplicate key is an error.
 pub(crate) struct Json(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Json {

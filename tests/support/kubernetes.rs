@@ -1,4 +1,4 @@
-//! Manifests of Kubernetes: whether its schemas admit them, and what stands in them.
+//! Manifests of Kubernetes: validation by its schemas, and their content.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,16 +7,15 @@ use serde_json::Value;
 
 use super::python;
 
-/// The version whose schemas count.
+/// The version of the schemas.
 const VERSION: &str = "1.33";
 
-/// A Python that can read and validate manifests; none where it is missing, which is said.
+/// Returns a Python that can read and validate manifests, or `None` with a notice if it is missing.
 pub(crate) fn validator() -> Option<PathBuf> {
     python::with("kubernetes_validate", "tests of manifests")
 }
 
-/// Fails unless every document of the manifest is what the schemas of Kubernetes admit, and has nothing that they do not
-/// know.
+/// Fails unless every document of the manifest satisfies the schemas of Kubernetes, without unknown fields.
 pub(crate) fn validate(validator: &Path, manifest: &Path) {
     let mut command = Command::new(validator);
     command.args(["-m", "kubernetes_validate", "--strict", "-k", VERSION]).arg(manifest);
@@ -30,14 +29,14 @@ pub(crate) fn validate(validator: &Path, manifest: &Path) {
     );
 }
 
-/// The documents of a manifest.
+/// Returns the documents of a manifest.
 pub(crate) fn documents(validator: &Path, manifest: &Path) -> Vec<Value> {
     let script = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
     let output = Command::new(validator).args(["-c", script]).arg(manifest).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{}: {error}", manifest.display()))
 }
 
-/// Fails unless the pods of this template have no rights that they can do without.
+/// Fails if the pods of this template have unnecessary rights.
 pub(crate) fn has_no_privileges(template: &Value) {
     let spec = &template["spec"];
     assert_eq!(spec["automountServiceAccountToken"], false);

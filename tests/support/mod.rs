@@ -1,5 +1,5 @@
-//! What several tests need: the program as a user runs it, the peers that it speaks with, and JSON that hides nothing
-//! from a comparison.
+//! Support shared by several tests: the program as a user runs it, its peers, and JSON that exposes every difference to
+//! a comparison.
 
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 #[path = "../fuzz/src/check.rs"]
@@ -24,7 +24,7 @@ use proptest::prelude::ProptestConfig;
 
 pub(crate) use json::Json;
 
-/// The program in an environment that says nothing to it, and without input.
+/// Returns the program without standard input, in an environment that does not configure it.
 pub(crate) fn katalog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_katalog"));
     for (name, _) in std::env::vars_os() {
@@ -46,7 +46,7 @@ pub(crate) fn put(directory: &Path, name: impl AsRef<OsStr>, content: impl AsRef
     path
 }
 
-/// Runs a command, which has to end with this code.
+/// Runs a command that has to exit with this code.
 #[track_caller]
 pub(crate) fn ends(command: &mut Command, code: i32) -> Output {
     let output = command.output().unwrap();
@@ -54,13 +54,13 @@ pub(crate) fn ends(command: &mut Command, code: i32) -> Output {
     output
 }
 
-/// What it said on standard error.
+/// Returns standard error as text.
 pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A property is tried on so many cases.
+/// Returns a configuration of property tests with this many cases.
 pub(crate) fn few(cases: u32) -> ProptestConfig {
-    // Nothing is saved beside the tests: an input that fails belongs into fixtures/fuzz or becomes a case.
+    // Nothing is saved beside the tests: a failing input belongs into fixtures/fuzz or becomes a case.
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -1,11 +1,11 @@
-//! The Python that the tests of recipes need, with what `.ci/run` has installed for it.
+//! The Python that the tests of recipes need, with the packages that `.ci/run` installs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::skipped::skipped;
 
-/// A Python that has this module; none where there is none, which is said. `.ci/run` makes one in `target/python`.
+/// Returns a Python with this module, or `None` with a notice. `.ci/run` makes one in `target/python`.
 pub(crate) fn with(module: &str, tests: &str) -> Option<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python3");
     let has = |python: &PathBuf| {

@@ -1,11 +1,11 @@
-//! As much of a terminal as it takes to see what a program draws on it: lines, the cursor, and how they are cleared.
+//! A minimal terminal that shows what a program draws: lines, the cursor, and clearing.
 
 /// A screen without a bottom.
 pub(crate) struct Screen {
     columns: usize,
     rows: Vec<Vec<char>>,
     row: usize,
-    /// The column of the cursor; one beyond the last where the next character begins a new line.
+    /// The column of the cursor; one beyond the last if the next character begins a new line.
     column: usize,
 }
 
@@ -14,7 +14,7 @@ impl Screen {
         Screen { columns, rows: vec![Vec::new()], row: 0, column: 0 }
     }
 
-    /// The lines, without what is empty at their ends.
+    /// Returns the lines, without trailing blanks and empty last lines.
     pub(crate) fn lines(&self) -> Vec<String> {
         let lines = self.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned());
         let mut lines: Vec<String> = lines.collect();
@@ -24,7 +24,7 @@ impl Screen {
         lines
     }
 
-    /// Shows what a program prints. Returns what the screen was like each time before something on it was cleared.
+    /// Processes the output of a program. Returns a copy of the screen from before each clearing.
     pub(crate) fn feed(&mut self, text: &str) -> Vec<Vec<String>> {
         let mut drawn: Vec<Vec<String>> = Vec::new();
         let mut clears = false;

@@ -1,11 +1,11 @@
-//! Tests that are left out because what they need is not on this machine.
+//! Tests that are skipped because this machine lacks a requirement.
 
 use std::io::Write as _;
 
-/// Says why tests are left out, and that they are; where `CI` is `true` that is a failure. Always true where it returns.
+/// Prints a notice about skipped tests with the reason, or fails where `CI` is `true`. Always returns true.
 pub(crate) fn skipped(tests: &str, reason: &str) -> bool {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
-    // Not `eprintln!`, which the test harness hides where the test passes.
+    // Not `eprintln!`, which the test harness captures for passing tests.
     _ = writeln!(std::io::stderr(), "\nSKIPPED, NOT PASSED: {tests}, because {reason}\n");
     true
 }

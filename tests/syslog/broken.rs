@@ -1,4 +1,4 @@
-//! Servers that are away, slow, or break off: what is sent again, what is remembered, and how a run ends.
+//! Servers that are away, slow, or disconnect: retries, saved positions, and the end of a run.
 
 use std::io::Write as _;
 use std::process::{Child, Stdio};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 
-/// A log of Kata's with lines whose numbers tell them apart.
+/// Returns a log of Kata whose lines have distinct numbers.
 fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers
         .map(|number| {
@@ -15,7 +15,7 @@ fn lines(numbers: std::ops::Range<usize>) -> String {
         .collect()
 }
 
-/// How often each line came. The last message of a connection that was cut may be a part of one.
+/// Counts the arrivals of each line. The last message of a cut connection may be incomplete.
 fn counts(connections: &[Vec<u8>], lines: usize) -> Vec<usize> {
     let mut counts = vec![0; lines];
     for mut bytes in connections.iter().map(Vec::as_slice) {
@@ -29,7 +29,7 @@ fn counts(connections: &[Vec<u8>], lines: usize) -> Vec<usize> {
     counts
 }
 
-/// Waits for the end of a program, and gives its exit code and what it said.
+/// Waits for the exit of a program. Returns its exit code and standard error.
 #[track_caller]
 fn end(mut child: Child) -> (Option<i32>, String) {
     let start = Instant::now();
@@ -47,7 +47,7 @@ fn connections_that_are_cut_lose_nothing() {
     let log = folder.path().join("kata.log");
     fs::write(&log, lines(0..3000)).unwrap();
     for cut in [0, 1, 100, 4000, 20_000, 70_000] {
-        // What was read before counts as received; what was not read is gone with the connection.
+        // Bytes read before the cut count as received; unread bytes are lost with the connection.
         let listener = Listener::scripted(move |number, stream, bytes| {
             if number < 3 {
                 _ = stream.take(cut).read_to_end(bytes);
@@ -90,7 +90,7 @@ fn a_server_that_is_away_is_waited_for_or_given_up() {
     let (code, said) = refused(&["--to", &url, "--give-up-after", "100ms", input.to_str().unwrap()]);
     assert_eq!(code, Some(69), "{said}");
     assert!(said.contains("gave up after") && said.contains(&url), "{said}");
-    // The next one of the list takes what the first one cannot.
+    // The next server of the list takes over.
     let other = Listener::start();
     let said = run(to(&format!("{url},{}", other.url()), &[]).arg(&input));
     assert!(said.contains("cannot connect"), "{said}");
@@ -111,7 +111,7 @@ fn the_position_moves_on_with_what_was_sent() {
     once(&listener.url());
     let counts = counts(&[listener.next()], 150);
     assert!(counts[..100].iter().all(|count| *count == 0) && counts[100..].iter().all(|count| *count == 1));
-    // Nothing new: no connection is needed.
+    // No new records, so no connection is needed.
     once("syslog+tcp://127.0.0.1:1");
 }
 
@@ -123,7 +123,7 @@ fn a_run_that_is_told_to_end_delivers_what_is_in_hand() {
     let listener = Listener::start();
     let flags = ["--batch-age", "1h", "--state-dir", state.to_str().unwrap()];
     let child = to(&listener.url(), &flags).arg("--follow").arg(&log).stderr(Stdio::piped()).spawn().unwrap();
-    // Where it begins is saved before it reads, and how far it came only with what is sent.
+    // The start position is saved before reading begins, and later positions only after delivery.
     let start = Instant::now();
     while !state.join("state.json").exists() {
         assert!(start.elapsed() < SOON);
@@ -133,7 +133,7 @@ fn a_run_that_is_told_to_end_delivers_what_is_in_hand() {
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     let (code, said) = end(child);
     assert_eq!(code, Some(0), "{said}");
-    // Whatever it had read by then, the next run goes on behind it.
+    // However much it had read by then, the next run resumes there.
     run(to(&listener.url(), &flags).arg("--once").arg(&log));
     let connections: Vec<Vec<u8>> = listener.received.try_iter().collect();
     assert!(!connections.is_empty());
@@ -158,7 +158,7 @@ fn a_spool_keeps_messages_until_they_are_sent() {
     };
     let (code, said) = fed("syslog+tcp://127.0.0.1:1", &lines(0..50), &["--give-up-after", "50ms"]);
     assert_eq!(code, Some(69), "{said}");
-    // They are no events.
+    // The spooled messages are not forward events.
     let (code, said) = fed("forward://127.0.0.1:1", "", &[]);
     assert_eq!(code, Some(78), "{said}");
     assert!(said.contains("another protocol"), "{said}");

@@ -1,4 +1,4 @@
-//! What messages say, byte for byte, and which settings have no meaning.
+//! Syslog messages, byte for byte, and settings that they do not support.
 
 use super::*;
 use crate::support::journal::samples::{BOOT, START};
@@ -32,7 +32,7 @@ fn the_messages_of_a_node() {
     }
 }
 
-/// Everything that can be wrong with an entry, in as little room as there may be.
+/// Checks that entries with every kind of damage become valid messages, down to the smallest maximum size.
 #[test]
 fn damaged_entries_are_valid_messages() {
     let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log");
@@ -75,8 +75,8 @@ fn a_datagram_is_a_message_of_limited_length() {
     }
 }
 
-/// What a field is called, or whether a record holds it, does not matter to the head. Of a journal file, fields that no
-/// record holds are not even read, but for these.
+/// Checks that the header of a message does not depend on the names and fields of records. Of a journal file, fields
+/// that no record holds are only read if the header needs them.
 #[test]
 fn heads_do_not_depend_on_the_fields_of_records() {
     let said = "level=info msg=hello name=kata-runtime source=runtime";

@@ -1,4 +1,4 @@
-//! rsyslog as the receiver, as Debian has it: every record arrives once, and says what standard output says.
+//! rsyslog as the receiver, in Debian's version: every record arrives once, and equals that on standard output.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -12,10 +12,10 @@ use super::*;
 use crate::support::forward::tls::{Authority, Flaw};
 use crate::support::skipped::skipped;
 
-/// Where Debian installs it, which is not in the path of every user.
+/// The path in Debian, which is not in every user's search path.
 const PROGRAM: &str = "/usr/sbin/rsyslogd";
 
-/// Its module for TLS: of the package rsyslog-openssl, else of rsyslog-gnutls.
+/// Returns the TLS driver: of the package rsyslog-openssl, else of rsyslog-gnutls.
 fn driver() -> Option<&'static str> {
     let folders: Vec<PathBuf> = fs::read_dir("/usr/lib")
         .into_iter()
@@ -43,7 +43,7 @@ fn missing() -> bool {
     *MISSING
 }
 
-/// A message as rsyslog has understood it.
+/// A message as rsyslog has parsed it.
 #[derive(Clone, Debug)]
 struct Message {
     fields: Map<String, Value>,
@@ -54,7 +54,7 @@ impl Message {
         self.fields[name].as_str().unwrap()
     }
 
-    /// The structured data, as its module mmpstrucdata reads it.
+    /// Returns the structured data, as the module mmpstrucdata reads it.
     fn data(&self) -> Map<String, Value> {
         match self.text("data") {
             "" => Map::new(),
@@ -123,7 +123,7 @@ input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{tls}" rules
             driver = driver().unwrap(),
         );
         let rsyslog = Rsyslog::run(folder, &configuration, udp);
-        // Datagrams are lost until its socket is there.
+        // Datagrams sent before the socket exists are lost.
         let listed = format!("{:08X}:{udp:04X}", u32::from_ne_bytes([127, 0, 0, 1]));
         rsyslog.wait("its sockets", || {
             rsyslog.port("tcp").is_some()
@@ -133,7 +133,7 @@ input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{tls}" rules
         rsyslog
     }
 
-    /// Runs it by a configuration, in a folder.
+    /// Runs rsyslog with a configuration, in a folder.
     fn run(folder: tempfile::TempDir, configuration: &str, udp: u16) -> Rsyslog {
         let path = |name: &str| folder.path().join(name);
         fs::write(path("rsyslog.conf"), configuration).unwrap();
@@ -150,7 +150,7 @@ input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{tls}" rules
         Rsyslog { child, folder, udp }
     }
 
-    /// The port that it has taken for one of its sockets.
+    /// Returns the port of one of its sockets.
     fn port(&self, name: &str) -> Option<u16> {
         fs::read_to_string(self.folder.path().join(name)).ok()?.trim().parse().ok()
     }
@@ -179,8 +179,8 @@ input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{tls}" rules
         whole.map(|line| Message { fields: serde_json::from_str(line).unwrap() }).collect()
     }
 
-    /// The messages behind those that there were before, once there are so many. rsyslog has written all that it got when
-    /// one has arrived that was sent after them.
+    /// Returns the messages after the first `before`, once there are `count` more. A later message that has arrived
+    /// shows that rsyslog has written all earlier ones.
     #[track_caller]
     fn next(&self, before: usize, count: usize) -> Vec<Message> {
         self.wait(&format!("message {count}"), || self.written().len() >= before + count);
@@ -195,7 +195,7 @@ impl Drop for Rsyslog {
     }
 }
 
-/// The records that the program writes of an input.
+/// Returns the records that the program writes of an input.
 fn records(input: &Path, flags: &[&str]) -> Vec<Map<String, Value>> {
     let output = katalog().args(flags).arg(input).output().unwrap();
     assert!(output.status.success());
@@ -203,7 +203,7 @@ fn records(input: &Path, flags: &[&str]) -> Vec<Map<String, Value>> {
     values.map(|value| value.map(|value: Map<String, Value>| value).unwrap()).collect()
 }
 
-/// A value as structured data has it.
+/// Returns a value as structured data encodes it.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -212,8 +212,8 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Checks that a message says what the record says: each field of katalog's, and the head. In lines, some characters are
-/// written as letters.
+/// Checks that a message equals the record: each field of katalog, and the header. With `lines`, some characters are
+/// replaced by letters.
 #[track_caller]
 fn says_the_same(message: &Message, record: &Map<String, Value>, lines: bool) {
     let said = message.data().into_iter().map(|(name, value)| (name, plain(&value)));
@@ -224,7 +224,7 @@ fn says_the_same(message: &Message, record: &Map<String, Value>, lines: bool) {
         if lines {
             text.replace('\n', "\\n").replace('\r', "\\r").replace('\0', "\\0")
         } else if nul {
-            // rsyslog cannot hold a NUL, and leaves out the other control characters of a message that has one.
+            // rsyslog cannot hold a NUL, and omits the other control characters of a message with one.
             text.replace('\0', "#000").replace(|letter| letter < ' ' && letter != '\t', "")
         } else {
             text
@@ -245,7 +245,7 @@ fn says_the_same(message: &Message, record: &Map<String, Value>, lines: bool) {
         _ => 6,
     };
     assert_eq!(head("priority"), (3 * 8 + severity).to_string());
-    // Where neither has it, the whole line of the log is the message.
+    // If the record has neither, the message is the whole line of the log.
     if let Some(said) = text("kata_msg").or(text("MESSAGE")) {
         assert_eq!(head("text"), said);
     }
@@ -276,7 +276,7 @@ fn every_record_arrives_once_by_every_way() {
         ("tcp", &["--syslog-framing", "lf"]),
         ("tls", &["--tls-ca", ca.to_str().unwrap()]),
         ("tls", &["--tls-ca", ca.to_str().unwrap(), "--syslog-framing", "lf"]),
-        // What a datagram has no room for is another test's.
+        // Truncated datagrams are the subject of another test.
         ("udp", &["--syslog-max", "2048"]),
         ("tcp", &["--others", "pass"]),
     ] {
@@ -328,7 +328,7 @@ fn the_old_form_is_understood() {
     assert_eq!(messages.len(), expected.len());
     for (message, record) in messages.iter().zip(&expected) {
         let text = |name: &str| record.get(name).map(plain);
-        // The space behind the colon is a part of the message to rsyslog.
+        // To rsyslog, the space after the colon is part of the message.
         assert_eq!(message.text("text").trim_start(), text("kata_msg").or(text("MESSAGE")).unwrap().trim_start());
         assert_eq!(message.text("host"), "node1");
         let program = text("kata_component").map(|name| format!("kata-{name}")).or(text("SYSLOG_IDENTIFIER"));
@@ -352,7 +352,7 @@ fn nothing_is_sent_to_one_that_is_not_trusted() {
     assert_eq!(rsyslog.next(0, 33).len(), 33);
 }
 
-/// The configuration in README.md, as it stands there but for the port and the file.
+/// Runs the configuration of README.md, unchanged but for the port and the file.
 #[test]
 fn the_receiver_of_the_readme_works() {
     if missing() {

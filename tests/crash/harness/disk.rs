@@ -1,4 +1,4 @@
-//! A small disk for the program's state, which can be full.
+//! A small disk for the program's state, which can be filled.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,7 +10,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Puts a small file system of its own at this folder, if that is permitted.
+    /// Mounts a small file system at this folder, if permitted.
     pub(crate) fn mount(folder: &Path) -> Option<Disk> {
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(folder);
@@ -22,7 +22,7 @@ impl Disk {
         self.folder.join("ballast")
     }
 
-    /// Leaves no room.
+    /// Fills the disk.
     pub(crate) fn fill(&self) {
         let mut file = File::create(self.ballast()).unwrap();
         while file.write_all(&[b'x'; 512]).is_ok() {}

@@ -1,4 +1,4 @@
-//! What is written while things go wrong: numbered lines, in bursts and with breaks.
+//! The writer of numbered lines, in bursts with pauses, while faults are injected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use super::rng::Rng;
 
-/// Where lines go.
+/// A destination of numbered lines.
 pub(crate) trait Feed: Send {
-    /// Appends a line, and does what else is due.
+    /// Appends a line, and performs any rotation that is due.
     fn write(&mut self, number: u64, rng: &mut Rng);
 
-    /// What was done besides writing.
+    /// Describes the operations other than writing.
     fn counts(&self) -> String;
 }
 
-/// A line of the shim's, whose message says its number.
+/// Returns a line of the shim whose message has its number.
 pub(crate) fn message(number: u64, rng: &mut Rng) -> String {
     let time = jiff::Timestamp::from_millisecond(1_709_614_914_000 + number as i64).unwrap();
     let padding = "abcdefgh".repeat(rng.within(0..20) as usize);
@@ -33,7 +33,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes on average ten lines, from this number on, then rests for about so long, again and again.
+    /// Repeatedly writes ten lines on average, from this number on, then rests for about this long.
     pub(crate) fn start(mut feed: Box<dyn Feed>, first: u64, seed: u64, rest: Duration) -> Writer {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
@@ -54,7 +54,7 @@ impl Writer {
         Writer { stop, thread }
     }
 
-    /// Ends it; returns how many lines there are, and what wrote them.
+    /// Stops the thread. Returns the number of lines, and their destination.
     pub(crate) fn stop(self) -> (u64, Box<dyn Feed>) {
         self.stop.store(true, Ordering::Release);
         self.thread.join().unwrap()

@@ -1,4 +1,4 @@
-//! A journal that systemd's own program writes, with rotations.
+//! A journal with rotations, written by systemd's own program.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,14 +13,14 @@ use crate::support::journal::remote::{self, Manner};
 use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Entry, stream};
 
-/// How many archived files are kept, and no fewer than have lines that have not arrived.
+/// Number of archived files to keep. Files with lines that have not arrived are kept as well.
 const KEPT: usize = 6;
 
 pub(crate) struct Journal {
     path: PathBuf,
     writer: Child,
     input: Option<ChildStdin>,
-    /// How many names the entries had so far; a file has room for few, and then the next one is begun.
+    /// Number of field names so far. A file has room for few; then the next file begins.
     names: u64,
     ledger: Arc<Ledger>,
     deleted: usize,
@@ -36,10 +36,10 @@ impl Journal {
         Journal { path, writer, input, names: 0, ledger, deleted: 0, restarts: 0 }
     }
 
-    /// Deletes old files, as journald does where room gets short.
+    /// Deletes old files, as journald does when space runs low.
     fn vacuum(&mut self) {
         let folder = self.path.parent().unwrap();
-        // In the order of the first sequence number, which begins with 1 and counts the lines.
+        // In order of the first sequence number, which begins with 1 and counts the lines.
         let archived: Vec<(u64, PathBuf)> = remote::journals(folder)
             .into_iter()
             .filter_map(|path| {
@@ -60,7 +60,7 @@ impl Journal {
         self.input = self.writer.stdin.take();
     }
 
-    /// Ends the writer once it has written everything.
+    /// Waits until the writer has written everything.
     pub(super) fn end(&mut self) {
         drop(self.input.take());
         _ = self.writer.wait();

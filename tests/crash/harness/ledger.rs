@@ -1,4 +1,4 @@
-//! What arrived: which lines, under which ids, how often, and what had gone wrong before.
+//! The record of arrivals: lines, their ids, duplicates, and the fault before each connection.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -8,28 +8,28 @@ use std::sync::Mutex;
 use crate::support::forward::count::{hash, records};
 use crate::support::forward::wire::{Bad, Frame, member, string};
 
-/// The field that the ids of records are asked for in.
+/// The field requested for the ids of records.
 pub(crate) const ID: &str = "id";
 
-/// Problems of one kind say the same over and over.
+/// Maximum number of problems to keep, because those of one kind repeat.
 const MOST: usize = 20;
 
-/// What came before a connection.
+/// The event before a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
     Start,
     Kill,
-    /// The same, where the disk had been full since the last kill: what was acknowledged then may not have been saved.
+    /// A kill after the disk was full: what was acknowledged then may not have been saved.
     KillUnsaved,
     Cut,
     LostAck,
     Away,
     FullDisk,
-    /// The program ended by itself.
+    /// The program exited by itself.
     Exit,
 }
 
-/// What one connection brought.
+/// A connection, with the number of its duplicates.
 #[derive(Clone, Copy, Debug)]
 struct Visit {
     cause: Cause,
@@ -49,23 +49,23 @@ struct Book {
     chunks: HashSet<Box<[u8]>>,
     visits: Vec<Visit>,
     requests: usize,
-    /// Requests with the id of one before.
+    /// Requests with the id of an earlier one.
     resent: usize,
-    /// The most records that a request had.
+    /// Most records in a request.
     largest: usize,
-    /// How many lines arrived first behind one that was written later.
+    /// Lines whose first arrival was after that of a later line.
     late: usize,
     last: u64,
     problems: Vec<String>,
 }
 
-/// The book of all that arrived, shared by all connections.
+/// The record of all arrivals, shared by all connections.
 #[derive(Default)]
 pub(crate) struct Ledger {
     book: Mutex<Book>,
 }
 
-/// The number of a line, which its message says.
+/// Returns the number of a line, from its message.
 fn line_number(record: &[u8]) -> Result<u64, Bad> {
     let message = member(record, b"kata_msg")?.ok_or_else(|| Bad::new("a record without kata_msg"))?;
     let text = String::from_utf8_lossy(string(message)?);
@@ -74,14 +74,14 @@ fn line_number(record: &[u8]) -> Result<u64, Bad> {
 }
 
 impl Ledger {
-    /// A connection begins; returns its number.
+    /// Registers a connection. Returns its number.
     pub(crate) fn visit(&self, cause: Cause) -> usize {
         let mut book = self.book.lock().unwrap();
         book.visits.push(Visit { cause, duplicates: 0 });
         book.visits.len() - 1
     }
 
-    /// Writes down the records of a request.
+    /// Registers the records of a request.
     pub(crate) fn take(&self, visit: usize, frame: &Frame<'_>) {
         let mut book = self.book.lock().unwrap();
         let book = &mut *book;
@@ -105,12 +105,12 @@ impl Ledger {
         book.largest = book.largest.max(count);
     }
 
-    /// How many different lines have arrived.
+    /// Returns the number of distinct lines that have arrived.
     pub(crate) fn arrived(&self) -> u64 {
         self.book.lock().unwrap().seen.len() as u64
     }
 
-    /// Whether all of these lines have arrived.
+    /// Returns true if all of these lines have arrived.
     pub(crate) fn has(&self, lines: &Range<u64>) -> bool {
         let book = self.book.lock().unwrap();
         lines.clone().all(|line| book.seen.contains_key(&line))
@@ -120,7 +120,7 @@ impl Ledger {
         self.book.lock().unwrap().problem(problem);
     }
 
-    /// Everything that is wrong, where so many lines were written.
+    /// Returns all problems, given the number of lines written.
     pub(crate) fn problems(&self, written: u64) -> Vec<String> {
         let book = self.book.lock().unwrap();
         let mut problems = book.problems.clone();
@@ -141,7 +141,7 @@ impl Ledger {
         problems
     }
 
-    /// The counts, as lines of a table.
+    /// Formats the counts as lines of a table.
     pub(crate) fn table(&self, written: u64) -> String {
         let book = self.book.lock().unwrap();
         let duplicates: usize = book.visits.iter().map(|visit| visit.duplicates).sum();
@@ -204,7 +204,7 @@ impl Book {
     }
 }
 
-/// Numbers in order as ranges.
+/// Formats sorted numbers as ranges.
 fn ranges(numbers: &[u64]) -> String {
     let parts = numbers.chunk_by(|one, next| one + 1 == *next).map(|range| match range {
         [one] => one.to_string(),

@@ -1,4 +1,4 @@
-//! A log file as a program and logrotate make it between them: rotated by renaming and by copying, compressed later.
+//! A log file as a program and logrotate leave it: rotated by renaming and by copying, compressed later.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -14,19 +14,19 @@ use super::feed::{Feed, message};
 use super::ledger::Ledger;
 use super::rng::Rng;
 
-/// How many rotated files are kept, and no fewer than have lines that have not arrived.
+/// Number of rotated files to keep. Files with lines that have not arrived are kept as well.
 const KEPT: usize = 4;
-/// From which one on they are compressed.
+/// Number of the first rotated file that is compressed.
 const COMPRESSED: usize = 2;
 
 pub(crate) struct Log {
     path: PathBuf,
     file: File,
-    /// The lines of the file, then of the rotated ones, from the newest on.
+    /// The lines of the file, then of the rotated files, newest first.
     lines: VecDeque<Range<u64>>,
-    /// When it is rotated next, in lines.
+    /// Number of lines at which the file is rotated.
     limit: u64,
-    /// How many lines still go into a file that was renamed, until its writer opens the new one.
+    /// Lines that still go into a renamed file, until its writer opens the new one.
     behind: Option<u64>,
     packing: Option<Packing>,
     ledger: Arc<Ledger>,
@@ -58,7 +58,7 @@ impl Log {
         }
     }
 
-    /// The name of a rotated file; 0 is the log itself.
+    /// Returns the name of a rotated file; 0 is the log itself.
     fn name(&self, age: usize, packed: bool) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         if age > 0 {
@@ -76,7 +76,7 @@ impl Log {
         }
         if self.lines.len() > KEPT {
             let oldest = self.lines.back().cloned().unwrap_or_default();
-            // What nobody has read yet would be lost, and that would be nobody's fault.
+            // A line that nobody has read yet would be lost, which is not the program's fault.
             if !self.ledger.has(&oldest) {
                 return;
             }
@@ -102,7 +102,7 @@ impl Log {
         } else {
             self.renamed += 1;
             fs::rename(&self.path, self.name(1, false)).unwrap();
-            // logrotate's `create`, or the writer's own doing when it opens the log again.
+            // Either logrotate's `create`, or the writer when it reopens the log.
             if rng.once_in(2) {
                 append(&self.path);
             }
@@ -119,7 +119,7 @@ impl Log {
         self.limit = rng.within(100..700);
     }
 
-    /// Compresses one more piece. The file goes when the other is complete.
+    /// Compresses one more part. Removes the original once the copy is complete.
     fn pack(&mut self) {
         let Some(packing) = &mut self.packing else { return };
         let mut piece = [0; 4096];
@@ -148,7 +148,7 @@ impl Feed for Log {
             Some(lines) => Some(lines - 1),
             None => None,
         };
-        // A line for the renamed file belongs to it.
+        // A line written after the rename belongs to the renamed file.
         let place = usize::from(self.behind.is_some());
         self.lines[place].end = number + 1;
         if place == 1 {

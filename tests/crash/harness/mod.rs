@@ -1,5 +1,5 @@
-//! Kills the program again and again while it reads what is being written, cuts its connections and takes its receiver
-//! away, and then says whether everything arrived.
+//! Kills the program again and again while it reads a growing input, cuts its connections and stops its receiver. Then
+//! checks that every line arrived.
 
 mod disk;
 mod feed;
@@ -29,7 +29,7 @@ use program::Program;
 use receiver::Receiver;
 use rng::Rng;
 
-/// What the program reads.
+/// The kind of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A log file that is rotated.
@@ -38,11 +38,11 @@ pub(crate) enum Source {
     Journal,
 }
 
-/// What is tried.
+/// Settings of a crash test.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) program: PathBuf,
-    /// Arguments behind those that it gets anyway.
+    /// Arguments appended to the fixed ones.
     pub(crate) more: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) source: Source,
@@ -50,35 +50,35 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// The rest between bursts of about ten lines.
     pub(crate) rest: Duration,
-    /// How long nothing may arrive before what is missing counts as lost.
+    /// Time without arrivals after which missing lines count as lost.
     pub(crate) patience: Duration,
-    /// Whether the disk with the state is a small one that gets full at times.
+    /// True to put the state on a small disk that fills up at times.
     pub(crate) full_disk: bool,
-    /// Where all files are; the folder has to be there.
+    /// Folder for all files; it must exist.
     pub(crate) folder: PathBuf,
 }
 
-/// What came of it.
+/// The result of a crash test.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// Everything that is wrong.
+    /// All problems found.
     pub(crate) problems: Vec<String>,
-    /// What the tries were, and what arrived.
+    /// A table of the faults and the arrivals.
     pub(crate) table: String,
 }
 
-/// One try.
+/// A crash test in progress.
 struct Try {
     program: Program,
     receiver: Receiver,
     ledger: Arc<Ledger>,
     disk: Option<Disk>,
-    /// Whether the disk was full since the last kill.
+    /// True if the disk was full since the last kill.
     was_full: bool,
     exits: usize,
 }
 
-/// Does everything, and returns when all has arrived or nothing more arrives.
+/// Runs the whole test. Returns once all lines have arrived or nothing more arrives.
 pub(crate) fn run(settings: &Settings) -> Outcome {
     let ledger = Arc::new(Ledger::default());
     let receiver = Receiver::start(Arc::clone(&ledger));
@@ -105,7 +105,7 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
     };
     let steps = plan(settings.seed, settings.kills, disk.is_some());
     let mut one = Try { program, receiver, ledger, disk, was_full: false, exits: 0 };
-    // What is rotated away before the program has seen it is not its concern.
+    // A line rotated away before the program's first start would never arrive.
     feed.write(0, &mut Rng::new(settings.seed));
     one.program.start();
     one.wait_for(1, settings.patience);
@@ -115,7 +115,7 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
     }
     let (mut written, mut feed) = writer.stop();
     one.wait_for(written, settings.patience);
-    // What comes again now comes before what is new.
+    // The last kill forces duplicates to arrive before the last line.
     one.step(Step { after: Duration::ZERO, blow: Blow::Kill { down: Duration::ZERO } });
     feed.write(written, &mut Rng::new(settings.seed));
     written += 1;
@@ -128,8 +128,8 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
     Outcome { problems, table: one.table(settings.seed, &steps, written, feed.as_ref(), no_disk) }
 }
 
-/// The command line. Without a position it begins with the first line, so that one which dies before it has saved any
-/// leaves nothing out.
+/// Returns the command line. Without a saved position the program begins with the first line, so that a kill before the
+/// first save loses nothing.
 fn arguments(followed: &Path, state: &Path, port: u16, more: &[OsString]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["--follow".into(), followed.into(), "--lines".into(), "all".into()];
     arguments.extend(["--to".into(), format!("forward://127.0.0.1:{port}").into()]);
@@ -173,7 +173,7 @@ impl Try {
         }
     }
 
-    /// Lets time go by. A program that ends by itself is a problem, unless its disk was full; it is started again.
+    /// Lets time pass. An exit of the program is a problem, unless its disk was full. The program is restarted.
     fn watch(&mut self, time: Duration) {
         let start = Instant::now();
         loop {
@@ -183,7 +183,7 @@ impl Try {
                     self.ledger.problem(format!("the program ended by itself: {status}"));
                 }
                 self.receiver.after(Cause::Exit);
-                // Often enough to go on, and not so often that it fills the machine.
+                // Frequent enough to make progress, and rare enough not to load the machine.
                 std::thread::sleep(Duration::from_millis(50));
                 self.program.start();
             }
@@ -198,7 +198,7 @@ impl Try {
     /// Waits until all lines have arrived, or nothing more arrives.
     fn wait_for(&mut self, written: u64, patience: Duration) {
         let (mut arrived, mut last) = (0, Instant::now());
-        // One that ends at once, again and again, brings nothing more.
+        // A program that exits again and again delivers nothing more.
         let most = self.exits + 50;
         while arrived < written && last.elapsed() < patience && self.exits < most {
             self.watch(Duration::from_millis(10));

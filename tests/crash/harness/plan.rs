@@ -1,17 +1,17 @@
-//! What goes wrong, and when.
+//! The schedule of faults.
 
 use std::time::Duration;
 
 use super::rng::Rng;
 
-/// What goes wrong.
+/// A fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blow {
-    /// The program is killed, and stays dead for this long.
+    /// The program is killed, and stays down for this long.
     Kill { down: Duration },
-    /// The connection is cut behind so many more bytes.
+    /// The connection is cut after this many more bytes.
     Cut { bytes: u64 },
-    /// The next request is taken, and the connection ends in place of its ack.
+    /// The next request is read, and the connection closes instead of an ack.
     LostAck,
     /// The receiver is away for this long.
     Away { time: Duration },
@@ -19,14 +19,14 @@ pub(crate) enum Blow {
     FullDisk { time: Duration },
 }
 
-/// A blow, and the time between it and the one before.
+/// A fault, and the time between it and the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) after: Duration,
     pub(crate) blow: Blow,
 }
 
-/// So many kills, and other blows between them.
+/// Returns a schedule with this many kills, and other faults between them.
 pub(crate) fn plan(seed: u64, kills: usize, full_disk: bool) -> Vec<Step> {
     let mut rng = Rng::new(seed);
     let mut steps = Vec::new();
@@ -47,7 +47,7 @@ pub(crate) fn plan(seed: u64, kills: usize, full_disk: bool) -> Vec<Step> {
     steps
 }
 
-/// Often while the program has hardly begun, sometimes when it has caught up.
+/// Returns a pause: often one in which the program hardly starts, sometimes one in which it catches up.
 fn pause(rng: &mut Rng) -> Duration {
     let longest = [40, 150, 400, 900][rng.within(0..4) as usize];
     millis(rng, 0..longest)

@@ -1,4 +1,4 @@
-//! The program under test, which dies and rises.
+//! The program under test, which is killed and restarted.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,7 +9,7 @@ pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
-    /// Where it says what goes wrong, all runs one behind the other.
+    /// The file for its standard error, shared by all runs.
     pub(crate) errors: PathBuf,
     pub(crate) child: Option<Child>,
     pub(crate) starts: usize,
@@ -31,7 +31,7 @@ impl Program {
         self.starts += 1;
     }
 
-    /// Kills it, whatever it is at.
+    /// Kills the program at any point.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             _ = child.kill();
@@ -39,14 +39,14 @@ impl Program {
         }
     }
 
-    /// How it ended by itself, if it did.
+    /// Returns the exit status if the program exited by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().unwrap()?;
         self.child = None;
         Some(status)
     }
 
-    /// The end of what it said.
+    /// Returns the end of its standard error.
     pub(crate) fn last_words(&self) -> String {
         let said = std::fs::read(&self.errors).unwrap_or_default();
         let end = said.len().saturating_sub(2000);

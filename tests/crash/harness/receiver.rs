@@ -1,4 +1,5 @@
-//! The receiver: takes everything into the ledger, and can be cut off, keep an ack to itself, go away and come back.
+//! The receiver: registers every request in the ledger. It can cut connections, withhold an ack, close its port and
+//! reopen it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -21,7 +22,7 @@ struct Shared {
     ended: AtomicBool,
     open: Mutex<Vec<Option<TcpStream>>>,
     active: AtomicUsize,
-    /// How many more bytes are read before the connection is cut.
+    /// Bytes still to read before the connection is cut.
     budget: Mutex<Option<u64>>,
     lose: AtomicBool,
     cause: Mutex<Cause>,
@@ -56,22 +57,22 @@ impl Receiver {
         self.shared.address.port()
     }
 
-    /// What connections from now on are put down to.
+    /// Sets the cause that later connections are attributed to.
     pub(crate) fn after(&self, cause: Cause) {
         *self.shared.cause.lock().unwrap() = cause;
     }
 
-    /// Cuts a connection behind so many more bytes.
+    /// Cuts a connection after this many more bytes.
     pub(crate) fn cut(&self, bytes: u64) {
         *self.shared.budget.lock().unwrap() = Some(bytes);
     }
 
-    /// Takes the next request, and ends the connection in place of the ack.
+    /// Reads the next request, and closes the connection instead of an ack.
     pub(crate) fn lose_ack(&self) {
         self.shared.lose.store(true, Ordering::Release);
     }
 
-    /// Closes everything, the port too.
+    /// Closes all connections and the port.
     pub(crate) fn leave(&self) {
         self.shared.wanted.store(false, Ordering::Release);
         self.until(|shared| !shared.listening.load(Ordering::Acquire));
@@ -84,7 +85,7 @@ impl Receiver {
         self.until(|shared| shared.listening.load(Ordering::Acquire));
     }
 
-    /// Waits until all that dead clients had sent is taken.
+    /// Waits until all bytes sent by killed clients are processed.
     pub(crate) fn drain(&self) {
         self.until(|shared| shared.active.load(Ordering::Acquire) == 0);
     }
@@ -141,7 +142,7 @@ impl Shared {
     }
 }
 
-/// Accepts connections while that is wanted.
+/// Accepts connections while the port is wanted.
 fn accept(shared: &Arc<Shared>, first: Option<std::net::TcpListener>) {
     let mut listener = first;
     while !shared.ended.load(Ordering::Acquire) {
@@ -170,7 +171,7 @@ fn accept(shared: &Arc<Shared>, first: Option<std::net::TcpListener>) {
                 };
                 std::thread::spawn(move || {
                     shared.serve(stream);
-                    // The other handle would keep the connection open.
+                    // A second handle would keep the connection open.
                     shared.open.lock().unwrap()[place] = None;
                     shared.active.fetch_sub(1, Ordering::AcqRel);
                 });
@@ -179,7 +180,7 @@ fn accept(shared: &Arc<Shared>, first: Option<std::net::TcpListener>) {
     }
 }
 
-/// A connection that ends where the budget does.
+/// A connection that ends where the byte budget ends.
 struct Wire<'a> {
     stream: TcpStream,
     budget: &'a Mutex<Option<u64>>,
@@ -188,7 +189,7 @@ struct Wire<'a> {
 
 impl Read for Wire<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Only once there is something, so that a cut which comes up meanwhile counts.
+        // Waits for data first, so that a cut requested meanwhile takes effect.
         self.stream.peek(&mut [0])?;
         let mut budget = self.budget.lock().unwrap();
         if *budget == Some(0) {

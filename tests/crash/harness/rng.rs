@@ -1,4 +1,4 @@
-//! Numbers by chance, the same again for the same seed: splitmix64.
+//! A random number generator, reproducible by its seed: splitmix64.
 
 use std::ops::Range;
 
@@ -18,12 +18,12 @@ impl Rng {
         number ^ number >> 31
     }
 
-    /// A number of this range, which is not empty.
+    /// Returns a number in this range, which must not be empty.
     pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 
-    /// True once in so many times.
+    /// Returns true once in this many times on average.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.within(0..times) == 0
     }

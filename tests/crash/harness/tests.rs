@@ -1,4 +1,4 @@
-//! The parts of the harness by themselves.
+//! Tests of the parts of the harness.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use super::rng::Rng;
 use crate::support::forward::wire::{Frame, text};
 use crate::support::journal::remote::{self, Place};
 
-/// A request with these lines, each with its id.
+/// Returns a request with these lines, each with its id.
 fn request(lines: &[(u64, &str)]) -> Vec<u8> {
     let mut bytes = vec![0x92, 0xa1, b't', 0x90 | lines.len() as u8];
     for (number, id) in lines {
@@ -68,7 +68,7 @@ fn a_plan_is_the_same_for_the_same_seed() {
     assert!(plan(1, 50, true).iter().any(|step| matches!(step.blow, Blow::FullDisk { .. })));
 }
 
-/// The number in a line.
+/// Returns the number in a line.
 fn number(line: &str) -> u64 {
     line.split("msg=\"line ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
 }
@@ -95,7 +95,7 @@ fn a_log_keeps_every_line_that_nobody_has() {
             let mut text = String::new();
             let file = fs::File::open(&path).unwrap();
             if path.extension().is_some_and(|end| end == "gz") {
-                // One that is being made has no end yet, and its original is still there.
+                // A file in progress has no end yet, and its original still exists.
                 if path.with_extension("").exists() {
                     continue;
                 }
@@ -110,7 +110,7 @@ fn a_log_keeps_every_line_that_nobody_has() {
     };
     let first = write(&mut log, 6000);
     assert_eq!(lines(), (0..first).collect::<Vec<_>>());
-    // What has arrived may go.
+    // Lines that have arrived may be deleted.
     for number in 0..first {
         take(&ledger, ledger.visit(Cause::Start), &[(number, &number.to_string())]);
     }
@@ -146,7 +146,7 @@ fn a_journal_has_every_line_in_several_files() {
     assert!(
         message(7, &mut rng).starts_with("time=\"2024-03-05T05:01:54.007000000Z\" level=info msg=\"line 7 of many ")
     );
-    // What has arrived may go.
+    // Lines that have arrived may be deleted.
     for number in 0..4000 {
         take(&ledger, ledger.visit(Cause::Start), &[(number, &number.to_string())]);
     }

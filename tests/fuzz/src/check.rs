@@ -1,4 +1,5 @@
-//! What holds for every input. The fuzz targets call these functions, and so does the test that runs saved inputs again.
+//! Properties that hold for every input. The fuzz targets call these functions, and so does the test that replays saved
+//! inputs.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
@@ -29,7 +30,7 @@ static JOURNAL: LazyLock<[Setup; 3]> = LazyLock::new(|| {
     ]
 });
 
-/// The configurations among which [`pipeline`] chooses.
+/// The configurations that [`pipeline`] chooses from.
 const FLAGS: &[&[&str]] = &[
     &[],
     &["--others=pass", "--tag-key=tag"],
@@ -52,28 +53,28 @@ const FLAGS: &[&[&str]] = &[
 ];
 static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| FLAGS.iter().map(|flags| Setup::new(flags)).collect());
 
-/// Text that is taken for logfmt.
+/// Checks bytes as logfmt.
 pub fn logfmt(data: &[u8]) {
     whole(&LOGFMT, data);
 }
 
-/// Text that is taken for JSON of every kind.
+/// Checks bytes as JSON of every kind.
 pub fn json(data: &[u8]) {
     for setup in &*JSON {
         whole(setup, data);
     }
 }
 
-/// Bytes that are taken for a stream of the Journal Export Format. The first byte says how reads are cut.
+/// Checks bytes as a stream of the Journal Export Format. The first byte chooses the sizes of the reads.
 pub fn export(data: &[u8]) {
     let [cut, data @ ..] = data else { return };
     same_when_cut(&EXPORT, data, &cuts(*cut, *cut));
 }
 
-/// Bytes that are taken for a journal file.
+/// Checks bytes as a journal file.
 pub fn journal(data: &[u8]) {
     let (_file, path) = unnamed(data);
-    // A field may be named again and again, so a file may be worth more than it is long; and the last entry counts whole.
+    // Entries may share fields, so a file may yield more bytes than it has. The last entry counts in full.
     let most = (data.len() as u64 * 64).max(64 << 20) + (192 << 20);
     let run = |setup: &Setup, cuts: &Cuts| {
         let outcome = setup.run_journal(&path, cuts);
@@ -95,7 +96,7 @@ pub fn journal(data: &[u8]) {
     }
 }
 
-/// A file without a name that holds the bytes, and a path to it that is good for as long as it is open.
+/// Returns an unlinked file with the bytes, and a path that is valid while the file is open.
 fn unnamed(data: &[u8]) -> (File, PathBuf) {
     let file = tempfile::tempfile().unwrap();
     file.write_all_at(data, 0).unwrap();
@@ -103,7 +104,7 @@ fn unnamed(data: &[u8]) -> (File, PathBuf) {
     (file, path)
 }
 
-/// Checks that a stream is one of whole entries in the Journal Export Format, and counts them.
+/// Checks that a stream consists of whole entries in the Journal Export Format. Returns their number.
 fn exported(stream: &[u8]) -> u64 {
     let (mut count, mut rest) = (0, stream);
     while !rest.is_empty() {
@@ -127,7 +128,7 @@ fn exported(stream: &[u8]) -> u64 {
     count
 }
 
-/// Checks that an output is JSON, and counts its lines. Where it is long, keys that come twice are not looked for.
+/// Checks that an output is JSON. Returns the number of lines. Duplicate keys are only detected in short outputs.
 fn objects(output: &[u8]) -> u64 {
     if output.len() <= 1 << 20 {
         return records(output).len() as u64;
@@ -140,7 +141,7 @@ fn objects(output: &[u8]) -> u64 {
     objects.count() as u64
 }
 
-/// Everything: the first three bytes choose flags and cuts, the rest is the input.
+/// Checks everything: the first three bytes choose flags and read sizes, the rest is the input.
 pub fn pipeline(data: &[u8]) {
     let [choice, size, shape, data @ ..] = data else { return };
     let choice = usize::from(*choice) % FLAGS.len();
@@ -168,14 +169,14 @@ fn cuts(size: u8, shape: u8) -> Cuts {
     }
 }
 
-/// Every line is a JSON object without a key twice, and the counters add up.
+/// Checks that every line is a JSON object without duplicate keys, and that the counters add up.
 pub fn whole(setup: &Setup, data: &[u8]) -> Outcome {
     let outcome = setup.run(data, &Cuts::whole());
     assert_eq!(records(&outcome.bytes).len() as u64, counted(&outcome), "lines and records");
     outcome
 }
 
-/// [`whole`], and the same however the reads are cut.
+/// Checks as [`whole`] does, and that the sizes of the reads make no difference.
 pub fn same_when_cut(setup: &Setup, data: &[u8], cuts: &Cuts) {
     let whole = whole(setup, data);
     let cut = setup.run(data, cuts);
@@ -185,7 +186,7 @@ pub fn same_when_cut(setup: &Setup, data: &[u8], cuts: &Cuts) {
     }
 }
 
-/// Checks that every entry was written or dropped for a reason, and gives how many were written.
+/// Checks that every entry was written or dropped for a reason. Returns the number written.
 pub fn counted(outcome: &Outcome) -> u64 {
     let number = |key: &str| outcome.stats[key].as_u64().unwrap();
     let dropped: u64 =
@@ -194,8 +195,8 @@ pub fn counted(outcome: &Outcome) -> u64 {
     number("written")
 }
 
-/// Checks that text for people cannot drive their terminal: no control characters but line ends, and, where colors are
-/// wanted, nothing else but colors.
+/// Checks that text for people cannot control their terminal: no control characters but line ends and, if wanted,
+/// colours.
 pub fn for_people(output: &[u8], color: bool) {
     let text = std::str::from_utf8(output).unwrap_or_else(|error| panic!("{error}"));
     let mut rest = text;

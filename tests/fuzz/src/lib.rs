@@ -1,4 +1,4 @@
-//! What the fuzz targets check. The code is that of the tests, which run every saved input again.
+//! The checks of the fuzz targets. The code belongs to the tests, which replay every saved input.
 
 pub mod check;
 #[path = "../../support/pipeline.rs"]

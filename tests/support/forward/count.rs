@@ -1,4 +1,4 @@
-//! A receiver with next to nothing to do: it finds where requests end, asks its user about each, and acknowledges them.
+//! A receiver with minimal work: it finds the ends of requests, passes each to a callback, and acknowledges it.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, Read, Write};
@@ -7,10 +7,10 @@ use std::ops::AddAssign;
 use super::plain::plain;
 use super::wire::{Bad, Frame, Scanner, Walk, ack, member, string};
 
-/// Room for what is read at a time; it grows with the largest request.
+/// Initial buffer size for reads; the buffer grows with the largest request.
 const ROOM: usize = 1 << 20;
 
-/// What came in.
+/// Counts of received data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) requests: u64,
@@ -26,16 +26,17 @@ impl AddAssign for Totals {
     }
 }
 
-/// What becomes of a request that was taken.
+/// The response to a request that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Ack,
     Silence,
-    /// The connection ends, and the ack is lost.
+    /// The connection closes, and the ack is lost.
     Close,
 }
 
-/// Serves a connection to its end. Each request is shown to `take` before its ack is sent; `totals` counts it by then.
+/// Serves a connection to its end. Each request is passed to `take` before its ack is sent, and counted in `totals` by
+/// then.
 pub(crate) fn serve(
     stream: &mut (impl Read + Write),
     totals: &mut Totals,
@@ -80,7 +81,7 @@ pub(crate) fn serve(
     }
 }
 
-/// Shows each record of a request and its id, which is the text under this key.
+/// Passes each record of a request to `show`, with its id, the text under this key.
 pub(crate) fn records(frame: &Frame<'_>, key: &str, mut show: impl FnMut(&[u8], &[u8])) -> Result<(), Bad> {
     for entry in Walk::new(&plain(frame)?) {
         let record = entry?.record;
@@ -90,7 +91,7 @@ pub(crate) fn records(frame: &Frame<'_>, key: &str, mut show: impl FnMut(&[u8], 
     Ok(())
 }
 
-/// A number that stands for the bytes of a record, the same in every run.
+/// Returns a hash of a record, stable across runs.
 pub(crate) fn hash(record: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(record);

@@ -1,35 +1,35 @@
-//! Events as a receiver hands them on.
+//! Events as a receiver decodes them.
 
 use rmpv::Value;
 
 use super::plain::plain;
 use super::wire::{Bad, Frame, Kind, Walk, kind, split};
 
-/// One event.
+/// An event.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
     pub(crate) tag: String,
     pub(crate) seconds: u32,
     pub(crate) nanos: u32,
-    /// What stood beside the time; nil where nothing did.
+    /// Metadata beside the time; nil if there is none.
     pub(crate) metadata: Value,
     pub(crate) record: Value,
 }
 
 impl Event {
-    /// The value under a key of the record.
+    /// Returns the value under a key of the record.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         let pairs = self.record.as_map()?;
         pairs.iter().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
     }
 
-    /// The text under a key of the record.
+    /// Returns the text under a key of the record.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.get(key)?.as_str()
     }
 }
 
-/// The events of a request, in its order.
+/// Decodes the events of a request, in order.
 pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, Bad> {
     let tag = String::from_utf8(frame.tag.to_vec()).map_err(|_| Bad::new("the tag is not UTF-8"))?;
     let entries = plain(frame)?;
@@ -53,7 +53,7 @@ pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, Bad> {
     Ok(events)
 }
 
-/// Seconds and nanoseconds of a time in either form.
+/// Returns seconds and nanoseconds of a time in either form.
 fn stamp(time: &[u8]) -> Result<(u32, u32), Bad> {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
     match kind(time)? {

@@ -1,4 +1,4 @@
-//! What a request does that a sender should not do, even though some servers take it. A test ends with no fault.
+//! Violations of the protocol by a sender, even those that some servers tolerate. Every test ends with none.
 
 use rmpv::Value;
 
@@ -6,10 +6,10 @@ use super::event::Event;
 use super::plain::plain;
 use super::wire::{Entries, Frame, Kind, kind, member};
 
-/// The most that any server takes as entries, with room for the rest of the request.
+/// The maximum size of entries that every server accepts, with room for the rest of the request.
 const CAP: usize = 5 << 20;
 
-/// The faults of a request, each with the rule of the protocol's checklist that it goes against.
+/// Returns the faults of a request, each with the rule of the protocol's checklist.
 pub(crate) fn faults(frame: &Frame<'_>, events: &[Event]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut check = |holds: bool, fault: &str| {
@@ -40,7 +40,7 @@ pub(crate) fn faults(frame: &Frame<'_>, events: &[Event]) -> Vec<String> {
     faults
 }
 
-/// Whether it is the base64 of 16 bytes, with padding and without a line end.
+/// Returns true for the base64 of 16 bytes, with padding and without a line end.
 fn is_id(id: &[u8]) -> bool {
     let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     id.len() == 24 && id.ends_with(b"==") && id[..22].iter().all(digit)

@@ -1,4 +1,4 @@
-//! The server's side of the handshake, honest or not.
+//! The server's side of the handshake, correct or not.
 
 use std::time::Duration;
 
@@ -7,58 +7,58 @@ use sha2::{Digest, Sha512};
 
 use super::wire::{Bad, binary, text};
 
-/// In which form nonce and salt are sent.
+/// The form of nonce and salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As bytes, as Fluentd does.
+    /// Bytes, as Fluentd sends.
     Bytes,
-    /// As a string that is not UTF-8, as Fluent Bit does.
+    /// A string that is not UTF-8, as Fluent Bit sends.
     Text,
 }
 
-/// Where the server leaves the protocol.
+/// A deviation of the server from the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trick {
-    /// Nowhere.
+    /// No deviation.
     None,
-    /// The PONG says yes, and its digest is of another key.
+    /// The PONG accepts, and its digest is of another key.
     Lie,
-    /// The PONG says no, with this reason and without name and digest.
+    /// The PONG refuses, with this reason and without name and digest.
     Refuse(&'static str),
-    /// The connection is closed in place of the PONG, as Fluent Bit does where the key is wrong.
+    /// The connection closes instead of the PONG, as Fluent Bit does if the key is wrong.
     CloseForPong,
     /// The PONG never comes.
     NoPong,
     /// The PONG comes byte by byte.
     SlowPong,
-    /// These bytes come in place of the PONG.
+    /// These bytes come instead of the PONG.
     Pong(Vec<u8>),
-    /// These bytes come in place of the HELO.
+    /// These bytes come instead of the HELO.
     Helo(Vec<u8>),
-    /// The HELO has a nonce of so many bytes.
+    /// The HELO has a nonce of this many bytes.
     HugeHelo(usize),
     /// The HELO comes this late.
     LateHelo(Duration),
 }
 
-/// What a server demands before it takes events.
+/// The server's requirements before it accepts events.
 #[derive(Clone, Debug)]
 pub(crate) struct Greeting {
     pub(crate) key: String,
     pub(crate) hostname: String,
-    /// Names and passwords. Where there are none, no user is asked for.
+    /// Names and passwords. If empty, no user is required.
     pub(crate) users: Vec<(String, String)>,
     pub(crate) nonce: Vec<u8>,
     /// The salt of passwords.
     pub(crate) auth: Vec<u8>,
     pub(crate) form: Form,
-    /// What the HELO says of it. If not, the connection ends with the first ack.
+    /// The keepalive option of the HELO. If false, the connection closes with the first ack.
     pub(crate) keepalive: Option<bool>,
     pub(crate) trick: Trick,
 }
 
 impl Greeting {
-    /// Demands this key, as Fluentd does.
+    /// Requires this key, as Fluentd does.
     pub(crate) fn with_key(key: &str) -> Greeting {
         Greeting {
             key: key.to_owned(),
@@ -72,7 +72,7 @@ impl Greeting {
         }
     }
 
-    /// Demands a user as well.
+    /// Requires a user as well.
     pub(crate) fn with_user(mut self, name: &str, password: &str) -> Greeting {
         self.users.push((name.to_owned(), password.to_owned()));
         self
@@ -83,7 +83,7 @@ impl Greeting {
         self
     }
 
-    /// The first bytes of the connection.
+    /// Returns the first bytes of the connection.
     pub(crate) fn helo(&self) -> Vec<u8> {
         let string = match self.form {
             Form::Bytes => binary,
@@ -111,7 +111,7 @@ impl Greeting {
         bytes
     }
 
-    /// The answer to a PING, and whether it says yes.
+    /// Returns the answer to a PING, and true if it accepts.
     pub(crate) fn pong(&self, ping: &Ping) -> (Vec<u8>, bool) {
         let expected = digest(&[&ping.salt, ping.hostname.as_bytes(), &self.nonce, self.key.as_bytes()]);
         let known = |(name, password): &(String, String)| {
@@ -136,7 +136,7 @@ impl Greeting {
     }
 }
 
-/// What a client said in its PING.
+/// The PING of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ping {
     pub(crate) hostname: String,
@@ -148,7 +148,7 @@ pub(crate) struct Ping {
 }
 
 impl Ping {
-    /// Takes only what the strictest server takes: six strings, none of bytes, in less than 1 KiB.
+    /// Accepts only what the strictest server accepts: six strings, none of bytes, in less than 1 KiB.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Ping, Bad> {
         let bad = |reason: &str| Bad::new(format!("PING: {reason}"));
         let value = rmpv::decode::read_value(&mut &bytes[..]).map_err(|error| bad(&error.to_string()))?;
@@ -174,7 +174,7 @@ impl Ping {
     }
 }
 
-/// The hexadecimal digits of SHA-512 over these parts.
+/// Returns the hexadecimal digits of SHA-512 over these parts.
 pub(crate) fn digest(parts: &[&[u8]]) -> String {
     let mut hash = Sha512::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! The server's end of a connection, whatever it goes through, read as its conduct says.
+//! The server's end of a connection, over any transport, with the faults that the script gives it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use super::script::{Conduct, Place};
 use super::state::State;
 use super::wire::{Bad, Scanner};
 
-/// A connection as it was accepted.
+/// An accepted connection.
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -25,7 +25,7 @@ impl Socket {
         })
     }
 
-    /// Ends both directions, so that a read on it ends as well.
+    /// Shuts down both directions, which ends a pending read.
     pub(super) fn close(&self) {
         _ = match self {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Both),
@@ -54,39 +54,39 @@ impl Stream {
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
-/// What a TLS client showed of itself.
+/// Properties of a TLS client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// The host that it says it wants to speak to.
+    /// The host name that the client asked for.
     pub(crate) server_name: Option<String>,
-    /// Whether it is TLS 1.3, and not 1.2.
+    /// True for TLS 1.3, false for 1.2.
     pub(crate) newest: bool,
-    /// Whether it has a certificate.
+    /// True if the client has a certificate.
     pub(crate) certificate: bool,
 }
 
-/// Why nothing more comes.
+/// The reason that nothing more comes.
 #[derive(Debug)]
 pub(super) enum End {
     /// The client closed.
     Closed,
     /// The script closes here.
     Cut,
-    /// The server ends.
+    /// The server stops.
     Stopped,
     /// The connection failed.
     Failed(io::Error),
-    /// This is no `MessagePack`.
+    /// The bytes are not `MessagePack`.
     Bad(Bad),
 }
 
-/// A connection that values are read from.
+/// A connection from which values are read.
 pub(super) struct Link<'a> {
     stream: Stream,
     conduct: Conduct,
     state: &'a State,
     held: Vec<u8>,
-    /// How many bytes were read, and how many requests begun.
+    /// Bytes read, and requests begun.
     read: u64,
     requests: usize,
 }
@@ -123,19 +123,19 @@ impl<'a> Link<'a> {
         stream.flush()
     }
 
-    /// Whether bytes came in one piece with the last value.
+    /// Returns true if more bytes came together with the last value.
     pub(super) fn has_more(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// The next request.
+    /// Reads the next request.
     pub(super) fn request(&mut self) -> Result<Vec<u8>, End> {
         let request = self.value(Some(self.requests))?;
         self.requests += 1;
         Ok(request)
     }
 
-    /// The next value that belongs to no request.
+    /// Reads the next value outside a request.
     pub(super) fn greeting(&mut self) -> Result<Vec<u8>, End> {
         self.value(None)
     }

@@ -1,5 +1,5 @@
-//! A server of the forward protocol that does what a test tells it to: it takes, refuses, delays, mangles and lies, and
-//! keeps what it has seen. Peers that only count, and the one that others made, are here as well.
+//! A scripted server of the forward protocol: it accepts, refuses, delays and corrupts as a test asks, and keeps every
+//! request. Receivers that only count, and an independent server, are here as well.
 //!
 //! ```text
 //! let server = Server::start(Script::default().replies(|request| match request.number {
@@ -43,7 +43,7 @@ pub(crate) use state::{Log, Request};
 use link::Socket;
 use state::State;
 
-/// Where a server listens.
+/// A listening address.
 #[derive(Clone, Debug)]
 enum Address {
     Tcp(SocketAddr),
@@ -58,12 +58,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens on a port that is free.
+    /// Listens on a free port.
     pub(crate) fn start(script: Script) -> Server {
         Server::at(SocketAddr::from(([127, 0, 0, 1], 0)), script)
     }
 
-    /// Listens on the port that another server had before.
+    /// Listens on the port of an earlier server.
     pub(crate) fn on(port: u16, script: Script) -> Server {
         Server::at(SocketAddr::from(([127, 0, 0, 1], port)), script)
     }
@@ -74,7 +74,7 @@ impl Server {
         Server::run(address, script, move || listener.accept().map(|(stream, _)| Socket::Tcp(stream)))
     }
 
-    /// Listens on a Unix socket. A file that is there from before goes.
+    /// Listens on a Unix socket. Removes an existing file.
     pub(crate) fn unix(path: &Path, script: Script) -> Server {
         _ = std::fs::remove_file(path);
         let listener = UnixListener::bind(path).unwrap();
@@ -96,17 +96,17 @@ impl Server {
         }
     }
 
-    /// What `--to` takes.
+    /// Returns the value for `--to`.
     pub(crate) fn url(&self) -> String {
         format!("forward://127.0.0.1:{}", self.port())
     }
 
-    /// Goes on by another script; connections keep the conduct and the greeting that they began with.
+    /// Replaces the script. Open connections keep their conduct and greeting.
     pub(crate) fn script(&self, script: Script) {
         self.state.set_script(script);
     }
 
-    /// Everything that was seen so far.
+    /// Returns everything seen so far.
     pub(crate) fn log(&self) -> Log {
         self.state.log().clone()
     }
@@ -131,25 +131,25 @@ impl Server {
         self.log().connections
     }
 
-    /// Waits until something was seen, and fails if it takes too long.
+    /// Waits until the condition holds, and fails after a timeout.
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, holds: impl FnMut(&Log) -> bool) -> Log {
         self.state.wait(what, holds)
     }
 
-    /// Waits until so many events were taken.
+    /// Waits until this many events were accepted.
     #[track_caller]
     pub(crate) fn wait_for_events(&self, count: usize) -> Vec<Event> {
         self.wait(&format!("event {count}"), |log| log.events.len() >= count).events
     }
 
-    /// Waits until so many requests were complete.
+    /// Waits until this many requests were complete.
     #[track_caller]
     pub(crate) fn wait_for_requests(&self, count: usize) -> Vec<Request> {
         self.wait(&format!("request {count}"), |log| log.requests.len() >= count).requests
     }
 
-    /// Closes everything, and returns the port, on which nobody listens from then on.
+    /// Closes everything. Returns the port, on which nobody listens any more.
     pub(crate) fn stop(mut self) -> u16 {
         self.end();
         match &self.address {
@@ -161,7 +161,7 @@ impl Server {
     fn end(&mut self) {
         let Some(acceptor) = self.acceptor.take() else { return };
         self.state.stop();
-        // One more connection, so that the acceptor sees it.
+        // One more connection wakes the acceptor.
         match &self.address {
             Address::Tcp(address) => drop(TcpStream::connect(address)),
             Address::Unix(path) => drop(UnixStream::connect(path)),
@@ -177,7 +177,7 @@ impl Drop for Server {
     }
 }
 
-/// Listens, also where the connections of a server before it still fade away.
+/// Listens, retrying while connections of an earlier server on the port are closing.
 pub(crate) fn listen(address: SocketAddr) -> TcpListener {
     let start = Instant::now();
     loop {

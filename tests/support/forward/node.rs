@@ -1,4 +1,4 @@
-//! A server that others made: the FluentServer of the npm package `@fluent-org/logger`, run by node.
+//! An independent server: the FluentServer of the npm package `@fluent-org/logger`, run by node.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,15 +11,14 @@ use serde_json::{Map, Value, json};
 use super::tls::{Authority, Identity};
 use crate::support::skipped::skipped;
 
-/// How long it may take to start, and entries to arrive.
+/// Timeout for the start, and for entries to arrive.
 const SOON: Duration = Duration::from_secs(20);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/forward")
 }
 
-/// Whether node or the package is missing. That is said aloud where a person runs the tests, and fails where they
-/// decide whether a change goes in.
+/// Returns true if node or the package is missing. Prints a notice, and fails where `CI` is `true`.
 pub(crate) fn missing() -> bool {
     static MISSING: LazyLock<bool> = LazyLock::new(|| {
         let status = Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -35,15 +34,15 @@ pub(crate) fn missing() -> bool {
     *MISSING
 }
 
-/// What the server demands.
+/// The requirements of the server.
 #[derive(Default)]
 pub(crate) struct Demands<'a> {
     pub(crate) key: Option<&'a str>,
-    /// Names and passwords; for these a key is needed as well.
+    /// Names and passwords, which need a key as well.
     pub(crate) users: &'a [(&'a str, &'a str)],
-    /// Its certificate, which makes it speak TLS.
+    /// The server's certificate, which enables TLS.
     pub(crate) tls: Option<&'a Identity>,
-    /// Who has to have signed the certificates of clients.
+    /// The authority that has to sign the certificates of clients.
     pub(crate) clients: Option<&'a Authority>,
 }
 
@@ -68,7 +67,7 @@ impl Demands<'_> {
     }
 }
 
-/// An entry as the server handed it out. The server says nothing of a record's types but what JSON has.
+/// An entry as the server reports it. The server reports only the JSON types of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) tag: String,
@@ -80,14 +79,14 @@ pub(crate) struct Entry {
 /// The running server.
 pub(crate) struct Peer {
     child: Child,
-    /// It ends with this.
+    /// The server exits when this pipe closes.
     input: Option<ChildStdin>,
     port: u16,
     seen: Arc<(Mutex<Vec<Entry>>, Condvar)>,
 }
 
 impl Peer {
-    /// Starts it on a port that is free.
+    /// Starts the server on a free port.
     pub(crate) fn start(demands: &Demands<'_>) -> Peer {
         let mut child = Command::new("node")
             .arg(folder().join("peer.js"))
@@ -120,17 +119,17 @@ impl Peer {
         self.port
     }
 
-    /// What `--to` takes.
+    /// Returns the value for `--to`.
     pub(crate) fn url(&self) -> String {
         format!("forward://127.0.0.1:{}", self.port)
     }
 
-    /// Everything that it has handed out.
+    /// Returns all reported entries.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.seen.0.lock().unwrap().clone()
     }
 
-    /// Waits until it has handed out so many entries.
+    /// Waits until this many entries were reported.
     #[track_caller]
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Entry> {
         let (entries, changed) = &*self.seen;

@@ -1,14 +1,14 @@
-//! The entries of a request without compression, one behind the other.
+//! The decompressed entries of a request.
 
 use std::borrow::Cow;
 use std::io::Read as _;
 
 use super::wire::{Bad, Entries, Frame};
 
-/// More than any server takes.
+/// A limit above that of any server.
 const LIMIT: u64 = 256 << 20;
 
-/// The bytes of the entries. What a message has are its time and record, with a head that makes an entry of them.
+/// Returns the bytes of the entries. A message becomes an entry by a header before its time and record.
 pub(crate) fn plain<'a>(frame: &Frame<'a>) -> Result<Cow<'a, [u8]>, Bad> {
     let bytes = match frame.entries {
         Entries::Message(entry) => {

@@ -1,4 +1,4 @@
-//! What a server does, connection by connection and request by request.
+//! The behaviour of a server, connection by connection and request by request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,61 +8,61 @@ use rustls::ServerConfig;
 use super::Request;
 use super::handshake::Greeting;
 
-/// What becomes of a request.
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// Its events are taken and acknowledged.
+    /// Accepts the events and acknowledges them.
     Ack,
-    /// The same, so much later.
+    /// Acknowledges this much later.
     Late(Duration),
-    /// The ack's id is of bytes.
+    /// Acknowledges with an id of bytes.
     AckOfBytes,
-    /// The ack comes byte by byte.
+    /// Sends the ack byte by byte.
     Split,
-    /// The ack comes in one piece with the next reply.
+    /// Sends the ack together with the next reply.
     Hold,
-    /// The ack comes twice, in one piece.
+    /// Sends the ack twice, in one write.
     Twice,
-    /// The events are taken, and nothing is said.
+    /// Accepts the events, and sends nothing.
     Silence,
-    /// The events are taken, and another id is acknowledged.
+    /// Accepts the events, and acknowledges another id.
     WrongId,
-    /// The events are taken, and these bytes come back.
+    /// Accepts the events, and sends these bytes.
     Bytes(Vec<u8>),
-    /// The events are taken, and the connection is closed in place of the ack: the ack is lost.
+    /// Accepts the events, and closes the connection instead of an ack: the ack is lost.
     Lose,
-    /// The events are not taken, and the connection is closed.
+    /// Refuses the events, and closes the connection.
     Refuse,
-    /// The events are not taken: the empty map, and the connection is closed, as Vector does.
+    /// Refuses the events: sends the empty map and closes the connection, as Vector does.
     Nack,
-    /// The events are not taken: the empty map, and the connection stays.
+    /// Refuses the events: sends the empty map, and keeps the connection.
     NackOnly,
 }
 
 impl Reply {
-    /// Whether the receiver has the events from then on.
+    /// Returns true if the receiver has the events from then on.
     pub(crate) fn takes(&self) -> bool {
         !matches!(self, Reply::Refuse | Reply::Nack | Reply::NackOnly)
     }
 }
 
-/// Where the input of a connection ends before the client wants it to.
+/// A point at which the server stops reading a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Behind so many bytes, those of the handshake among them.
+    /// After this many bytes, including those of the handshake.
     Byte(u64),
-    /// Inside a request of this connection, counted from 0, behind so many of its bytes.
+    /// Inside a request of this connection, counted from 0, after this many of its bytes.
     Inside(usize, u64),
 }
 
-/// What happens to a connection as such.
+/// The behaviour of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Conduct {
-    /// Where it is closed.
+    /// The point at which it is closed.
     pub(crate) cut: Option<Place>,
-    /// From where on it stays open and nothing is read.
+    /// The point from which it stays open but is not read.
     pub(crate) deaf: Option<Place>,
-    /// At most so many bytes are read at a time, and then it rests.
+    /// The maximum size of a read, and the rest after it.
     pub(crate) pace: Option<(usize, Duration)>,
 }
 
@@ -83,7 +83,7 @@ impl Conduct {
 type Replies = dyn Fn(&Request) -> Reply + Send + Sync;
 type Conducts = dyn Fn(usize) -> Conduct + Send + Sync;
 
-/// The whole script. By itself it takes and acknowledges everything, without a handshake.
+/// The whole script. By default it accepts and acknowledges everything, without a handshake.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(super) replies: Arc<Replies>,
@@ -106,31 +106,31 @@ impl Default for Script {
 }
 
 impl Script {
-    /// What each request gets.
+    /// Sets the reply to each request.
     pub(crate) fn replies(mut self, reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Script {
         self.replies = Arc::new(reply);
         self
     }
 
-    /// What happens to each connection; they are counted from 0.
+    /// Sets the behaviour of each connection; they are counted from 0.
     pub(crate) fn connections(mut self, conduct: impl Fn(usize) -> Conduct + Send + Sync + 'static) -> Script {
         self.conducts = Arc::new(conduct);
         self
     }
 
-    /// Demands a handshake.
+    /// Requires a handshake.
     pub(crate) fn greets(mut self, greeting: Greeting) -> Script {
         self.greeting = Some(greeting);
         self
     }
 
-    /// Speaks TLS.
+    /// Uses TLS.
     pub(crate) fn tls(mut self, config: Arc<ServerConfig>) -> Script {
         self.tls = Some(config);
         self
     }
 
-    /// Refuses each request that has these bytes in its entries, decompressed.
+    /// Refuses each request whose decompressed entries contain these bytes.
     pub(crate) fn poison(mut self, marker: &[u8]) -> Script {
         self.poison = Some(marker.to_vec());
         self

@@ -1,4 +1,4 @@
-//! One connection after the script: handshake, requests, replies.
+//! One connection by the script: handshake, requests, replies.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,10 @@ use super::script::Reply;
 use super::state::{Request, State};
 use super::wire::{Frame, ack, ack_of_bytes};
 
-/// The rest between two bytes that come apart.
+/// The rest between two bytes sent separately.
 const APART: Duration = Duration::from_millis(3);
 
-/// Accepts connections until the server ends, and then ends them.
+/// Accepts connections until the server stops, and then closes them.
 pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>) {
     let open: Mutex<Vec<Option<Socket>>> = Mutex::default();
     std::thread::scope(|scope| {
@@ -38,7 +38,7 @@ pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>
             scope.spawn(move || {
                 let end = connection(socket, number, &state);
                 state.log().ends.push((number, end));
-                // The other handle would keep the connection open.
+                // A second handle would keep the connection open.
                 if let Some(socket) = open.lock().unwrap()[place].take() {
                     drop(socket);
                 }
@@ -51,7 +51,7 @@ pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>
     });
 }
 
-/// Serves a connection, and says how it ended.
+/// Serves a connection. Describes how it ended.
 fn connection(socket: Socket, number: usize, state: &State) -> String {
     let script = state.script();
     let mut link = match Link::new(socket, script.tls.clone(), (script.conducts)(number), state) {
@@ -101,7 +101,7 @@ fn fault_of(state: &State, fault: String) {
     state.log().faults.push(fault);
 }
 
-/// HELO, PING, PONG.
+/// Exchanges HELO, PING, PONG.
 fn greet(link: &mut Link<'_>, greeting: &Greeting, state: &State) -> Result<(), String> {
     let failed = |error: io::Error| error.to_string();
     if let Trick::LateHelo(time) = greeting.trick {
@@ -132,7 +132,7 @@ fn greet(link: &mut Link<'_>, greeting: &Greeting, state: &State) -> Result<(), 
     if yes { Ok(()) } else { Err("refused".to_owned()) }
 }
 
-/// Looks at a request and keeps what it brings. Returns the reply that is due, and the id it is for.
+/// Checks a request and keeps its events. Returns the reply, and the id to acknowledge.
 fn take(bytes: Vec<u8>, connection: usize, state: &State) -> Result<(Reply, Option<Vec<u8>>), String> {
     let frame = Frame::parse(&bytes).map_err(|bad| bad.to_string())?;
     let events = events(&frame).map_err(|bad| bad.to_string())?;
@@ -166,7 +166,7 @@ fn take(bytes: Vec<u8>, connection: usize, state: &State) -> Result<(Reply, Opti
     Ok((reply, chunk))
 }
 
-/// Says what the reply says. Returns whether the connection stays. Who wants no ack gets none.
+/// Sends the reply. Returns true if the connection stays open. A client that wants no ack gets none.
 fn answer(
     link: &mut Link<'_>,
     reply: &Reply,

@@ -1,4 +1,4 @@
-//! What a server has seen, shared by its connections and the test that waits for it.
+//! The observations of a server, shared by its connections and the waiting test.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -9,42 +9,42 @@ use super::link::Shown;
 use super::script::Script;
 use super::wire::Mode;
 
-/// How long a test waits for what has to come.
+/// Timeout of a test.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A request as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// Counted from 0 over all connections.
+    /// The number over all connections, from 0.
     pub(crate) number: usize,
     /// The connection, counted from 0.
     pub(crate) connection: usize,
-    /// All its bytes.
+    /// All bytes of the request.
     pub(crate) bytes: Vec<u8>,
     pub(crate) tag: String,
-    /// The id that it wants to have acknowledged.
+    /// The id to acknowledge, if the client wants an ack.
     pub(crate) chunk: Option<Vec<u8>>,
     pub(crate) mode: Mode,
-    /// How many events it has.
+    /// Number of events.
     pub(crate) events: usize,
-    /// When it was complete.
+    /// The time when it was complete.
     pub(crate) at: Instant,
 }
 
-/// Everything that was seen, each in the order in which it came.
+/// All observations, each in order of arrival.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
-    /// How many connections were accepted.
+    /// Number of accepted connections.
     pub(crate) connections: usize,
-    /// The requests, whatever became of them.
+    /// All requests, accepted or not.
     pub(crate) requests: Vec<Request>,
-    /// The events that were taken.
+    /// The accepted events.
     pub(crate) events: Vec<Event>,
     pub(crate) pings: Vec<Ping>,
     pub(crate) tls: Vec<Shown>,
-    /// What clients did that they should not.
+    /// Violations of the protocol by clients.
     pub(crate) faults: Vec<String>,
-    /// How connections ended, by their numbers.
+    /// The end of each connection, by its number.
     pub(crate) ends: Vec<(usize, String)>,
 }
 
@@ -80,7 +80,7 @@ impl State {
         self.log.lock().unwrap()
     }
 
-    /// Tells those that wait that something was seen.
+    /// Wakes the waiting tests after an observation.
     pub(super) fn tell(&self) {
         self.changed.notify_all();
     }
@@ -101,7 +101,7 @@ impl State {
         log.clone()
     }
 
-    /// Waits for a time. Returns whether the server ends.
+    /// Waits for a time. Returns true if the server stops.
     pub(super) fn rest(&self, time: Duration) -> bool {
         *self.stop.wait_timeout_while(self.stopped.lock().unwrap(), time, |stopped| !*stopped).unwrap().0
     }

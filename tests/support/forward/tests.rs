@@ -1,4 +1,4 @@
-//! The servers themselves, spoken to by hand with the byte vectors of the protocol's checklist.
+//! Tests of the servers themselves, with the byte vectors of the protocol's checklist.
 
 mod secured;
 
@@ -80,7 +80,7 @@ fn ping(user: bool) -> Vec<u8> {
     hex(&["96a450494e47", &names, "d980", &text_of(PING3), &user])
 }
 
-/// Text as hexadecimal digits.
+/// Returns text as hexadecimal digits.
 fn text_of(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -108,7 +108,7 @@ fn second() -> Event {
     }
 }
 
-/// A client that is moved by hand.
+/// A manual client.
 struct Client(TcpStream);
 
 impl Client {
@@ -130,7 +130,7 @@ impl Client {
         assert_eq!(got, bytes);
     }
 
-    /// The server closes without another word; what it did not read may make that a reset.
+    /// Checks that the server closes without another byte; unread data may make that a reset.
     #[track_caller]
     fn is_closed(&mut self) {
         match self.0.read(&mut [0; 1]) {
@@ -292,7 +292,7 @@ fn replies_as_the_script_says() {
     client.gets(&[0x80]);
     client.is_closed();
     let log = server.log();
-    // What was refused was not taken.
+    // Refused events were not accepted.
     assert_eq!((log.requests.len(), log.events.len()), (10, 16));
 }
 

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
-/// An authority that signs what it is asked to.
+/// An authority that signs any certificate.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -26,14 +26,14 @@ pub(crate) struct Identity {
     secret: Vec<u8>,
 }
 
-/// What is wrong with a certificate.
+/// A defect of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// Nothing: it is for `localhost` and 127.0.0.1.
+    /// No defect: valid for `localhost` and 127.0.0.1.
     None,
-    /// It is for another host.
+    /// The certificate is for another host.
     Name,
-    /// It ended in 2001.
+    /// The certificate expired in 2001.
     Expired,
 }
 
@@ -45,12 +45,12 @@ impl Authority {
         Authority { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
-    /// Its own certificate, which a client has to trust.
+    /// Returns the authority's own certificate, which a client has to trust.
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// A certificate for a server on this machine.
+    /// Creates a certificate for a server on this machine.
     pub(crate) fn server(&self, flaw: Flaw) -> Identity {
         let names: &[&str] = if flaw == Flaw::Name { &["elsewhere.example"] } else { &["localhost", "127.0.0.1"] };
         let mut params = named("server", names);
@@ -62,7 +62,7 @@ impl Authority {
         self.sign(&params)
     }
 
-    /// A certificate for a client.
+    /// Creates a certificate for a client.
     pub(crate) fn client(&self) -> Identity {
         let mut params = named("client", &["client.example"]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -95,7 +95,7 @@ fn named(name: &str, names: &[&str]) -> CertificateParams {
 }
 
 impl Identity {
-    /// Writes certificate and key into a directory, and says where they are.
+    /// Writes certificate and key into a directory. Returns their paths.
     pub(crate) fn write(&self, folder: &Path) -> (PathBuf, PathBuf) {
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
         fs::write(&certificate, &self.certificate).unwrap();
@@ -107,8 +107,8 @@ impl Identity {
         (vec![self.chain.clone().into()], PrivatePkcs8KeyDer::from(self.secret.clone()).into())
     }
 
-    /// The configuration of a server with this certificate, in these versions. Where an authority is given, clients
-    /// have to show a certificate of it.
+    /// Returns the configuration of a server with this certificate, in these versions. If an authority is given,
+    /// clients must show a certificate signed by it.
     pub(crate) fn serves(
         &self,
         versions: &[&'static SupportedProtocolVersion],
@@ -129,7 +129,7 @@ impl Identity {
     }
 }
 
-/// The client's side, for tests of the server itself.
+/// Returns the client's configuration, for tests of the server itself.
 pub(crate) fn client(trusted: &Authority, identity: Option<&Identity>) -> Arc<rustls::ClientConfig> {
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,9 +1,9 @@
-//! Requests of the forward protocol as bytes: where one ends and what its parts are. No record is decoded here, so a
-//! receiver that only counts has little to do.
+//! Requests of the forward protocol as bytes: their ends and their parts. No record is decoded here, so a receiver that
+//! only counts stays fast.
 
 use std::fmt;
 
-/// Why bytes are not what they should be.
+/// An error in the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bad(pub(crate) String);
 
@@ -21,17 +21,17 @@ impl fmt::Display for Bad {
 
 impl std::error::Error for Bad {}
 
-/// The head of a value, with its own bytes but without the values inside.
+/// The header of a value, with its own bytes but without the values inside.
 struct Head {
-    /// Where its bytes begin behind the marker and the length.
+    /// Offset of its bytes, after marker and length.
     start: usize,
-    /// Where they end.
+    /// End offset of its bytes.
     end: usize,
-    /// How many values follow that belong to it.
+    /// Number of contained values that follow.
     inside: u64,
 }
 
-/// The head at the beginning of the bytes, if it is there as a whole; its own bytes may be missing.
+/// Parses the header at the beginning of the bytes, if it is complete; its own bytes may be missing.
 fn head(bytes: &[u8]) -> Result<Option<Head>, Bad> {
     let Some(&marker) = bytes.first() else { return Ok(None) };
     let length = |size: usize| -> Option<usize> {
@@ -66,11 +66,11 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Bad> {
     })
 }
 
-/// Finds the end of a value that arrives in pieces, and looks at no byte twice.
+/// Finds the end of a value that arrives in parts, and reads no byte twice.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     at: usize,
-    /// How many values are still to come.
+    /// Number of values still to come.
     open: u64,
 }
 
@@ -79,8 +79,7 @@ impl Scanner {
         Scanner { at: 0, open: 1 }
     }
 
-    /// Where the value ends that these bytes begin with, once all of it is there. The next call gets the same bytes and
-    /// what came behind them.
+    /// Returns the end of the first value, once it is complete. The next call must pass equal bytes with more appended.
     pub(crate) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Bad> {
         while self.open > 0 {
             let Some(head) = head(bytes.get(self.at..).unwrap_or_default())? else { return Ok(None) };
@@ -92,29 +91,29 @@ impl Scanner {
     }
 }
 
-/// The first value of the bytes, and what comes behind it.
+/// Splits the first value from the rest.
 pub(crate) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Bad> {
     let end = Scanner::new().end(bytes)?.ok_or_else(|| Bad::new("a value that is cut"))?;
     Ok(bytes.split_at(end))
 }
 
-/// What a value is, as far as a receiver has to know.
+/// A value, as far as a receiver has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind<'a> {
     Text(&'a [u8]),
     Bytes(&'a [u8]),
-    /// How many elements, and their bytes.
+    /// Number of elements, and their bytes.
     Array(u64, &'a [u8]),
-    /// How many pairs, and their bytes.
+    /// Number of pairs, and their bytes.
     Map(u64, &'a [u8]),
-    /// The type, and the data.
+    /// Type and data.
     Extension(u8, &'a [u8]),
     Unsigned(u64),
     Nil,
     Other,
 }
 
-/// What a whole value is.
+/// Parses a complete value.
 pub(crate) fn kind(value: &[u8]) -> Result<Kind<'_>, Bad> {
     let cut = || Bad::new("a value that is cut");
     let head = head(value)?.ok_or_else(cut)?;
@@ -133,7 +132,7 @@ pub(crate) fn kind(value: &[u8]) -> Result<Kind<'_>, Bad> {
     })
 }
 
-/// The bytes of a string, whatever kind of string it is.
+/// Returns the bytes of a string of either kind.
 pub(crate) fn string(value: &[u8]) -> Result<&[u8], Bad> {
     match kind(value)? {
         Kind::Text(bytes) | Kind::Bytes(bytes) => Ok(bytes),
@@ -141,7 +140,7 @@ pub(crate) fn string(value: &[u8]) -> Result<&[u8], Bad> {
     }
 }
 
-/// The value under a key of a map.
+/// Returns the value under a key of a map.
 pub(crate) fn member<'a>(map: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>, Bad> {
     let Kind::Map(pairs, mut rest) = kind(map)? else { return Err(Bad::new("no map")) };
     for _ in 0..pairs {
@@ -155,26 +154,26 @@ pub(crate) fn member<'a>(map: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>, 
     Ok(None)
 }
 
-/// Where the events of a request are.
+/// The events of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entries<'a> {
     /// A time and a record, in the request itself.
     Message(&'a [u8]),
-    /// So many entries, one behind the other.
+    /// A number of entries, concatenated.
     Forward(u64, &'a [u8]),
-    /// Entries one behind the other in a string; whether it is one of bytes, as it should be.
+    /// Concatenated entries in a string; true if it is a binary string, as it should be.
     Packed(&'a [u8], bool),
 }
 
-/// A request, seen in its bytes.
+/// A request, borrowed from its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) tag: &'a [u8],
     pub(crate) entries: Entries<'a>,
-    /// The map of options as it stands, if there is one.
+    /// The raw map of options, if there is one.
     pub(crate) option: Option<&'a [u8]>,
     pub(crate) size: Option<u64>,
-    /// What the sender wants to have acknowledged.
+    /// The id that the sender wants acknowledged.
     pub(crate) chunk: Option<&'a [u8]>,
     pub(crate) compressed: Option<&'a [u8]>,
 }
@@ -211,7 +210,7 @@ impl<'a> Frame<'a> {
 
     fn options(&mut self, option: &'a [u8]) -> Result<(), Bad> {
         self.option = Some(option);
-        // Old clients sent nil for none.
+        // Old clients sent nil for no options.
         if kind(option)? == Kind::Nil {
             return Ok(());
         }
@@ -225,7 +224,7 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// The name of the mode, as people call it.
+    /// Returns the mode's common name.
     pub(crate) fn mode(&self) -> Mode {
         match (self.entries, self.compressed) {
             (Entries::Message(_), _) => Mode::Message,
@@ -236,7 +235,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// How many events the request has by its own word, without a look at them.
+    /// Returns the number of events by the request's own count, without parsing them.
     pub(crate) fn count(&self) -> Option<u64> {
         match self.entries {
             Entries::Message(_) => Some(1),
@@ -246,7 +245,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// How the events of a request are packed.
+/// The encoding of the events of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Message,
@@ -256,20 +255,20 @@ pub(crate) enum Mode {
     Zstd,
 }
 
-/// One event in its bytes.
+/// An event, borrowed from its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) time: &'a [u8],
     pub(crate) record: &'a [u8],
 }
 
-/// Entries that stand one behind the other. After a bad one there is no next.
+/// An iterator over concatenated entries. It ends after an error.
 pub(crate) struct Walk<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Walk<'a> {
-    /// The entries that these bytes are: as they stand in the request, or decompressed.
+    /// Iterates over these bytes: entries as in the request, or decompressed.
     pub(crate) fn new(bytes: &'a [u8]) -> Walk<'a> {
         Walk { rest: bytes }
     }
@@ -298,7 +297,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// The map that acknowledges a chunk.
+/// Returns the map that acknowledges a chunk.
 pub(crate) fn ack(chunk: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x81, 0xa3];
     bytes.extend_from_slice(b"ack");
@@ -306,7 +305,7 @@ pub(crate) fn ack(chunk: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The same with the id as bytes.
+/// Returns the map that acknowledges a chunk, with the id as bytes.
 pub(crate) fn ack_of_bytes(chunk: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x81, 0xa3];
     bytes.extend_from_slice(b"ack");
@@ -314,7 +313,7 @@ pub(crate) fn ack_of_bytes(chunk: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Appends a string, which need not be UTF-8: Fluent Bit sends such, and ids are echoed as they came.
+/// Appends a string, which need not be UTF-8: Fluent Bit sends such, and ids are echoed unchanged.
 pub(crate) fn text(value: &[u8], out: &mut Vec<u8>) {
     match value.len() {
         size @ 0..32 => out.push(0xa0 | size as u8),

@@ -1,4 +1,4 @@
-//! Takes export and JSON streams apart and says where two of them differ first, in a few lines rather than megabytes.
+//! Parses export and JSON streams, and reports the first difference of two in a few lines instead of megabytes.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use crate::support::Json;
 
-/// The entries of an export stream, each with the blank line at its end.
+/// Returns the entries of an export stream, each with the blank line at its end.
 ///
 /// # Panics
-/// If the stream is none, or ends inside an entry.
+/// If the stream is invalid, or ends inside an entry.
 pub(crate) fn entries(stream: &[u8]) -> Vec<&[u8]> {
     split(stream).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// The entries of an export stream, or why it is none.
+/// Returns the entries of an export stream, or the reason that it is invalid.
 pub(crate) fn split(stream: &[u8]) -> Result<Vec<&[u8]>, String> {
     let mut entries = Vec::new();
     let mut rest = stream;
@@ -32,7 +32,7 @@ pub(crate) fn split(stream: &[u8]) -> Result<Vec<&[u8]>, String> {
     Ok(entries)
 }
 
-/// Names and values of an entry of an export stream.
+/// Iterates over names and values of an entry of an export stream.
 pub(crate) fn fields(entry: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
     let mut rest = entry;
     std::iter::from_fn(move || {
@@ -42,7 +42,7 @@ pub(crate) fn fields(entry: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
     })
 }
 
-/// Name and value of the field that a stream begins with, and what comes behind it.
+/// Splits the first field off a stream. Returns name, value and rest.
 fn field(stream: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let (line, rest) = stream.split_at(memchr::memchr(b'\n', stream)?);
     let rest = &rest[1..];
@@ -58,23 +58,23 @@ fn field(stream: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     Some((name, value, rest))
 }
 
-/// The first value of a field.
+/// Returns the first value of a field.
 pub(crate) fn value<'a>(entry: &'a [u8], name: &str) -> Option<&'a str> {
     let (_, value) = fields(entry).find(|(known, _)| *known == name)?;
     Some(str::from_utf8(value).unwrap())
 }
 
-/// The cursor of an entry.
+/// Returns the cursor of an entry.
 pub(crate) fn cursor(entry: &[u8]) -> &str {
     value(entry, "__CURSOR").unwrap_or_else(|| panic!("no cursor: {}", shown(entry)))
 }
 
-/// The cursors of a stream.
+/// Returns the cursors of a stream.
 pub(crate) fn cursors(stream: &[u8]) -> HashSet<&str> {
     entries(stream).into_iter().map(cursor).collect()
 }
 
-/// The stream without the sequence numbers that `journalctl` prints since systemd 254.
+/// Removes the sequence numbers that `journalctl` prints since systemd 254.
 pub(crate) fn without_numbers(stream: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(stream.len());
     for entry in entries(stream) {
@@ -91,7 +91,7 @@ pub(crate) fn without_numbers(stream: &[u8]) -> Vec<u8> {
     out
 }
 
-/// How two export streams differ, if they do: the first entry that is not the same.
+/// Compares two export streams. The error shows the first difference.
 pub(crate) fn export(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     if expected == actual {
         return Ok(());
@@ -99,7 +99,7 @@ pub(crate) fn export(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     differ(&entries(expected), &entries(actual), |entry| shown(entry))
 }
 
-/// How an export stream lacks what another has, if it does. It may have more: what somebody else has lost.
+/// Checks that an export stream contains all entries of another. It may have more, which the other reader lost.
 pub(crate) fn contains(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     let mut found = entries(actual).into_iter();
     for (number, entry) in entries(expected).into_iter().enumerate() {
@@ -113,7 +113,7 @@ pub(crate) fn contains(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// How two streams of JSON objects differ, if they do. The order of keys does not matter; a key may not come twice.
+/// Compares two streams of JSON objects. The order of keys does not matter; duplicate keys are an error.
 pub(crate) fn json(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     let lines = |stream: &[u8]| -> Result<Vec<Value>, String> {
         let mut objects = Vec::new();
@@ -152,7 +152,7 @@ fn differ<T: PartialEq>(expected: &[T], actual: &[T], show: impl Fn(&T) -> Strin
     Err(format!("{here} entries instead of {all}; entry {} should be\n{wanted}\nand is\n{found}", same + 1))
 }
 
-/// Bytes as text that a terminal can bear, no more than a screen of it.
+/// Returns bytes as text that is safe for a terminal, at most a screenful.
 fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 1500;
     let text = bytes[..bytes.len().min(MOST)].escape_ascii().to_string().replace("\\n", "\n").replace("\\\"", "\"");

@@ -1,4 +1,4 @@
-//! Finds its way around a sound journal file, so that a test can break it where it wants.
+//! Locates the objects of an intact journal file, so that a test can damage a chosen one.
 
 use super::write::{header, object};
 
@@ -10,7 +10,7 @@ pub(crate) struct Object {
     pub(crate) size: usize,
 }
 
-/// The objects of a sound file, one after the other.
+/// Returns the objects of an intact file, in order.
 pub(crate) fn objects(file: &[u8]) -> Vec<Object> {
     let last = number(file, header::TAIL_OBJECT) as usize;
     let mut at = number(file, header::HEADER_SIZE) as usize;
@@ -23,12 +23,12 @@ pub(crate) fn objects(file: &[u8]) -> Vec<Object> {
     objects
 }
 
-/// The objects of one type.
+/// Returns the objects of one type.
 pub(crate) fn of(file: &[u8], kind: u8) -> Vec<Object> {
     objects(file).into_iter().filter(|object| object.kind == kind).collect()
 }
 
-/// The arrays of all entries, in their order.
+/// Returns the arrays of all entries, in order.
 pub(crate) fn arrays(file: &[u8]) -> Vec<Object> {
     let known = of(file, object::ARRAY);
     let mut at = number(file, header::ENTRY_ARRAY) as usize;
@@ -40,12 +40,13 @@ pub(crate) fn arrays(file: &[u8]) -> Vec<Object> {
     arrays
 }
 
-/// How many entries are complete in the first bytes of a file. An entry comes after all that it is made of.
+/// Returns the number of entries that are complete in the first `end` bytes. An entry follows all objects that it
+/// refers to.
 pub(crate) fn complete(file: &[u8], end: usize) -> usize {
     of(file, object::ENTRY).iter().filter(|entry| entry.at + entry.size <= end).count()
 }
 
-/// The number at an offset.
+/// Returns the number at an offset.
 pub(crate) fn number(file: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(file[at..at + 8].try_into().unwrap())
 }

@@ -1,10 +1,10 @@
-//! The two hashes of journal files, written down independently of the program.
+//! The two hashes of journal files, implemented independently of the program.
 
 #![allow(deprecated, reason = "the standard library's SipHash-2-4 is deprecated, and still the reference here")]
 
 use std::hash::{Hasher as _, SipHasher};
 
-/// SipHash-2-4 with the file's id as its key: `KEYED_HASH` is set.
+/// Computes SipHash-2-4 with the file's id as its key, for files with `KEYED_HASH`.
 pub(crate) fn keyed(file_id: u128, bytes: &[u8]) -> u64 {
     let id = file_id.to_be_bytes();
     let half = |at: usize| u64::from_le_bytes(id[at..at + 8].try_into().unwrap());
@@ -13,7 +13,7 @@ pub(crate) fn keyed(file_id: u128, bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// `hashlittle2` of Bob Jenkins's lookup3 with both seeds 0, its first result in the high half.
+/// Computes `hashlittle2` of Bob Jenkins's lookup3 with both seeds 0. Its first result becomes the high half.
 pub(crate) fn jenkins(bytes: &[u8]) -> u64 {
     let start = 0xdead_beef_u32.wrapping_add(bytes.len() as u32);
     let mut state = [start; 3];

@@ -1,5 +1,5 @@
-//! Journal files for the tests: entries, a writer of files that can do all that the format can, systemd's own programs
-//! as peers, and comparisons that show the first entry that differs.
+//! Journal files for the tests: entries, a writer for every feature of the format, systemd's own programs as peers, and
+//! comparisons that show the first differing entry.
 
 pub(crate) mod compare;
 pub(crate) mod damage;
@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 pub(crate) use write::{Codec, Shape, State, Writer};
 
-/// An entry as its writer hands it over.
+/// An entry as its writer submits it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     /// Microseconds since 1970.
@@ -21,30 +21,30 @@ pub(crate) struct Entry {
     pub(crate) monotonic: u64,
     /// The boot; its bytes are stored from the high one to the low one.
     pub(crate) boot: u128,
-    /// Names and values in the order they were sent.
+    /// Names and values in the order of submission.
     pub(crate) fields: Vec<(String, Vec<u8>)>,
 }
 
 impl Entry {
-    /// An entry with the field `_BOOT_ID`, which every entry of a journal daemon has.
+    /// Creates an entry with the field `_BOOT_ID`, which every entry of a journal daemon has.
     pub(crate) fn new(realtime: u64, monotonic: u64, boot: u128) -> Entry {
         let entry = Entry { realtime, monotonic, boot, fields: Vec::new() };
         entry.with("_BOOT_ID", format!("{boot:032x}"))
     }
 
-    /// The entry with one more field.
+    /// Adds a field.
     pub(crate) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Entry {
         self.fields.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
-    /// `NAME=value` of each field.
+    /// Iterates over `NAME=value` of each field.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = Vec<u8>> {
         self.fields.iter().map(|(name, value)| [name.as_bytes(), b"=", value].concat())
     }
 }
 
-/// A journal file of this shape with these entries.
+/// Returns a journal file of this shape with these entries.
 pub(crate) fn file(shape: &Shape, entries: &[Entry]) -> Vec<u8> {
     let mut writer = Writer::new(shape.clone());
     for entry in entries {
@@ -53,7 +53,7 @@ pub(crate) fn file(shape: &Shape, entries: &[Entry]) -> Vec<u8> {
     writer.finish()
 }
 
-/// The entries as a stream that `systemd-journal-remote` takes.
+/// Returns the entries as a stream for `systemd-journal-remote`.
 pub(crate) fn stream(entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::new();
     for entry in entries {
@@ -67,8 +67,8 @@ pub(crate) fn stream(entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-/// What `journalctl -o export` prints of a file of this shape with these entries, by the rules of the format: a value
-/// is stored once, and the fields of an entry stand in the order in which the file first saw their values.
+/// Returns the output of `journalctl -o export` for a file of this shape with these entries. By the rules of the format
+/// a value is stored once. The fields of an entry are in the order in which the file first saw their values.
 pub(crate) fn exported(shape: &Shape, entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -98,13 +98,13 @@ pub(crate) fn exported(shape: &Shape, entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-/// The stamps of an entry, as lines.
+/// Appends the timestamps of an entry, as lines.
 fn stamps(entry: &Entry, out: &mut Vec<u8>) {
     field(b"__REALTIME_TIMESTAMP", entry.realtime.to_string().as_bytes(), out);
     field(b"__MONOTONIC_TIMESTAMP", entry.monotonic.to_string().as_bytes(), out);
 }
 
-/// One field of an export stream: a line, or a length and bytes where a line would not do.
+/// Appends one field of an export stream: a line, or a length and bytes if a line cannot hold the value.
 fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name);
     if printable(value) && !value.contains(&b'\n') {
@@ -117,7 +117,7 @@ fn field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// What systemd takes for text: UTF-8 without noncharacters, and without controls but tab and newline.
+/// Returns true for text as systemd defines it: UTF-8 without noncharacters, and without controls but tab and newline.
 fn printable(value: &[u8]) -> bool {
     let control = |c: char| c.is_control() && c != '\t' && c != '\n';
     let no_character = |c: char| ('\u{fdd0}'..='\u{fdef}').contains(&c) || c as u32 & 0xfffe == 0xfffe;

@@ -1,4 +1,4 @@
-//! systemd's own programs: `systemd-journal-remote` makes journals, `journalctl` says what is in them.
+//! systemd's own programs: `systemd-journal-remote` writes journals, `journalctl` reads them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,8 +12,7 @@ use crate::support::skipped::skipped;
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
-/// Whether a program that a test needs is missing. That is said aloud where a person runs the tests, and fails where
-/// they decide whether a change goes in.
+/// Returns true if a required program is missing. Prints a notice, and fails where `CI` is `true`.
 pub(crate) fn missing() -> bool {
     static MISSING: LazyLock<bool> = LazyLock::new(|| {
         let present = |program: &str| {
@@ -26,12 +25,12 @@ pub(crate) fn missing() -> bool {
     *MISSING
 }
 
-/// Says why tests are left out, and that they are. Always true where it returns.
+/// Reports skipped tests with the reason. Always returns true.
 pub(crate) fn without(reason: &str) -> bool {
     skipped("tests of journal files", reason)
 }
 
-/// How `systemd-journal-remote` is told to write.
+/// Options of `systemd-journal-remote`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
     pub(crate) compact: bool,
@@ -40,7 +39,7 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
-    /// All that the program can be told.
+    /// Returns all combinations of the options.
     pub(crate) fn all() -> Vec<Manner> {
         let bit = |number: u8, bit: u8| number & bit != 0;
         (0..8)
@@ -50,14 +49,14 @@ impl Manner {
 }
 
 impl Default for Manner {
-    /// What it does by itself.
+    /// Returns the defaults of the program.
     fn default() -> Manner {
         Manner { compact: true, keyed: true, compress: true }
     }
 }
 
-/// Appends an export stream to the journal file `output`, which is made if it does not exist. Where a table of the file
-/// gets too full, what it has goes into an archived file beside it.
+/// Appends an export stream to the journal file `output`, which is created if missing. If a table of the file fills up,
+/// its entries go into an archived file beside it.
 pub(crate) fn append(output: &Path, stream: &[u8], manner: Manner) {
     let mut writer = start(output, manner);
     writer.stdin.take().unwrap().write_all(stream).unwrap();
@@ -65,7 +64,7 @@ pub(crate) fn append(output: &Path, stream: &[u8], manner: Manner) {
     assert!(output.status.success(), "{REMOTE}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Starts to write what comes through the standard input to the journal file `output`.
+/// Starts to write its standard input to the journal file `output`.
 pub(crate) fn start(output: &Path, manner: Manner) -> Child {
     let flag = |on: bool| if on { "1" } else { "0" };
     Command::new(REMOTE)
@@ -82,7 +81,7 @@ pub(crate) fn start(output: &Path, manner: Manner) -> Child {
         .unwrap()
 }
 
-/// What is read: files, or all files of a directory.
+/// Journals to read: files, or all files of a directory.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     Files(Vec<PathBuf>),
@@ -94,7 +93,7 @@ impl Place {
         Place::Files(vec![path.into()])
     }
 
-    /// The arguments that name it to `journalctl`.
+    /// Returns the arguments that name the journals to `journalctl`.
     fn arguments(&self) -> Vec<OsString> {
         let argument = |flag: &str, path: &Path| {
             let mut argument = OsString::from(flag);
@@ -107,7 +106,7 @@ impl Place {
         }
     }
 
-    /// The paths, as katalog takes them.
+    /// Returns the paths for katalog.
     pub(crate) fn paths(&self) -> &[PathBuf] {
         match self {
             Place::Files(paths) => paths,
@@ -116,7 +115,7 @@ impl Place {
     }
 }
 
-/// `journalctl`, quiet, in UTC, in a language that all understand.
+/// Returns a `journalctl` command without messages, in UTC and a fixed locale.
 pub(crate) fn journalctl(place: &Place) -> Command {
     let mut command = Command::new("journalctl");
     command.args(["--quiet", "--no-pager"]).args(place.arguments());
@@ -124,37 +123,37 @@ pub(crate) fn journalctl(place: &Place) -> Command {
     command
 }
 
-/// What `journalctl` says about files that are in order.
+/// Returns the standard output of a command that must succeed.
 pub(crate) fn told(mut command: Command) -> Vec<u8> {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
     stdout
 }
 
-/// The export stream of the entries that these arguments of `journalctl` leave.
+/// Returns the export stream of the entries that these arguments of `journalctl` select.
 pub(crate) fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
     let mut command = journalctl(place);
     command.args(["--output", "export"]).args(arguments);
     compare::without_numbers(&told(command))
 }
 
-/// What `journalctl` still gets out of a file that may be damaged: the entries before it gives up.
+/// Returns the entries that `journalctl` reads from a possibly damaged file before it gives up.
 pub(crate) fn salvaged(path: &Path) -> Vec<u8> {
     let mut command = journalctl(&Place::file(path));
     let stdout = command.args(["--output", "export"]).output().unwrap().stdout;
-    // Where it stops at a field, the entry is not complete.
+    // If it stops at a field, the entry is incomplete.
     let whole = stdout.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |at| at + 2);
     compare::without_numbers(&stdout[..whole])
 }
 
-/// The entries as `journalctl` prints them in JSON, with all of every field.
+/// Returns the entries as JSON from `journalctl`, with complete fields.
 pub(crate) fn json(place: &Place) -> Vec<u8> {
     let mut command = journalctl(place);
     command.args(["--output", "json", "--all"]);
     told(command)
 }
 
-/// The journal files of a directory, in the order of their names.
+/// Returns the journal files of a directory, sorted by name.
 pub(crate) fn journals(directory: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|end| end == "journal" || end == "journal~"));

@@ -1,4 +1,4 @@
-//! Entries to make journals of.
+//! Sample entries.
 
 use std::fs;
 use std::path::Path;
@@ -7,18 +7,18 @@ use super::{Entry, compare};
 
 pub(crate) const BOOT: u128 = 0x6c7c_6013_a263_43b2_9e96_4691_ff25_d04c;
 
-/// The boot after that.
+/// The boot after [`BOOT`].
 pub(crate) const NEXT_BOOT: u128 = 0x0d4f_7a3c_5b1e_4f6a_8c2d_9e0f_1a2b_3c4d;
 
 /// 2023-11-14 22:13:20 UTC in microseconds.
 pub(crate) const START: u64 = 1_700_000_000_000_000;
 
-/// An entry a second after the other, of programs that are Kata's and programs that are not, in turn.
+/// Returns entries a second apart, alternating between programs of Kata and others.
 pub(crate) fn services(count: u64) -> Vec<Entry> {
     (0..count).map(|number| service(number, BOOT)).collect()
 }
 
-/// One of these entries.
+/// Returns one of these entries.
 pub(crate) fn service(number: u64, boot: u128) -> Entry {
     const PROGRAMS: [(&str, &str); 5] =
         [("kata", "712"), ("sshd", "91177"), ("kata-runtime", "3233634"), ("cron", "40412"), ("kata", "713")];
@@ -35,7 +35,7 @@ pub(crate) fn service(number: u64, boot: u128) -> Entry {
         .with("MESSAGE", format!("entry {number} of {identifier}"))
 }
 
-/// Ninety of these, between the thirtieth and the sixtieth of which the clock was set back by so many seconds.
+/// Returns ninety of these entries; from the thirtieth to the sixtieth the clock is set back by this many seconds.
 pub(crate) fn clock_set_back(seconds: u64) -> Vec<Entry> {
     let mut entries = services(90);
     for entry in &mut entries[30..60] {
@@ -44,7 +44,7 @@ pub(crate) fn clock_set_back(seconds: u64) -> Vec<Entry> {
     entries
 }
 
-/// Everything that a value can be, and every number of fields with the same name.
+/// Returns entries with every kind of value, and every number of fields with equal names.
 pub(crate) fn odd() -> Vec<Entry> {
     let long = |size: usize| "All work and no play. ".repeat(size / 22 + 1).as_bytes()[..size].to_vec();
     let values: [&[u8]; 36] = [
@@ -86,7 +86,7 @@ pub(crate) fn odd() -> Vec<Entry> {
         b"\xf0\x9f\xa6",
     ];
     let mut messages: Vec<Vec<u8>> = values.iter().map(|value| value.to_vec()).collect();
-    // Around the sizes from which on values are compressed, and left out of JSON that is not to have all.
+    // Around the sizes at which values are compressed, and omitted from JSON without `--all`.
     messages.extend([503, 504, 505, 4086, 4087, 4088, 5000, 65_527, 65_528, 70_000].map(long));
     messages.extend([600, 66_000].map(noise));
     messages.push([long(3000), vec![0xff]].concat());
@@ -103,7 +103,7 @@ pub(crate) fn odd() -> Vec<Entry> {
     }
     next(&[]);
     next(&[("MESSAGE", b"x")]);
-    // Equal pairs are stored once; the order is that of the first time that the file saw the value.
+    // Equal pairs are stored once, in the order in which the file first saw the values.
     next(&[("TAG", b"b"), ("TAG", b"a"), ("MESSAGE", b"repeated")]);
     next(&[("TAG", b"a"), ("TAG", b"b"), ("TAG", b"a"), ("TAG", b"c")]);
     next(&[("TAG", b""), ("TAG", b"\xff"), ("TAG", &long(5000)), ("TAG", b"c"), ("TAG", b"new\nline")]);
@@ -119,7 +119,8 @@ pub(crate) fn odd() -> Vec<Entry> {
     entries
 }
 
-/// Entries whose field `_BOOT_ID` is missing, is there twice, or is not that of the entry, which is the one that counts.
+/// Returns entries whose field `_BOOT_ID` is missing, repeated, or different from the entry's boot, which takes
+/// precedence.
 pub(crate) fn boots_that_differ() -> Vec<Entry> {
     let mut entries = vec![service(0, BOOT).with("_BOOT_ID", "00000000000000000000000000000000"), service(1, BOOT)];
     entries[1].boot = NEXT_BOOT;
@@ -128,7 +129,7 @@ pub(crate) fn boots_that_differ() -> Vec<Entry> {
     entries
 }
 
-/// Bytes that no codec makes smaller.
+/// Returns bytes that no codec makes smaller.
 fn noise(size: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
@@ -138,13 +139,13 @@ fn noise(size: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(size).collect()
 }
 
-/// The journal of a node, from the fixtures.
+/// Returns the journal of a node, from the fixtures.
 pub(crate) fn node() -> Vec<Entry> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.export");
     parse(&fs::read(path).unwrap())
 }
 
-/// The entries of an export stream.
+/// Parses the entries of an export stream.
 pub(crate) fn parse(stream: &[u8]) -> Vec<Entry> {
     let entry = |text| {
         let stamp = |name| compare::value(text, name).unwrap();

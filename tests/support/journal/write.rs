@@ -1,11 +1,11 @@
-//! A writer of journal files that can do all that the format can: every flag, every size of the header, every hash,
-//! every compression. What it writes is what systemd's writer would, unless the shape says otherwise.
+//! A writer of journal files that covers the format: every flag, every header size, every hash, every compression. Its
+//! files equal those of systemd's writer, unless the shape says otherwise.
 
 use std::collections::HashMap;
 
 use super::{Entry, hash};
 
-/// How the payloads of DATA objects are compressed.
+/// The compression of DATA payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
     Xz,
@@ -14,7 +14,7 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    /// The flag of an object that is compressed so.
+    /// Returns the object flag of this compression.
     pub(crate) fn object_flag(self) -> u8 {
         match self {
             Codec::Xz => 1,
@@ -24,7 +24,7 @@ impl Codec {
     }
 }
 
-/// What the header says of the writer.
+/// The state of the file in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Offline = 0,
@@ -32,23 +32,23 @@ pub(crate) enum State {
     Archived = 2,
 }
 
-/// What a file looks like.
+/// The layout and options of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) compact: bool,
     pub(crate) keyed: bool,
-    /// The codec, and from how many bytes on a payload is compressed. What does not get smaller is not.
+    /// The codec, and the minimum size of a compressed payload. A payload that does not shrink stays uncompressed.
     pub(crate) compression: Option<(Codec, usize)>,
     /// 208, 224, 240, 256, 264 or 272: the older the writer, the fewer fields.
     pub(crate) header_size: usize,
     pub(crate) state: State,
-    /// A TAG object before the first entry, and again after so many.
+    /// Writes a TAG object before the first entry, and again after this many.
     pub(crate) sealed: Option<u64>,
-    /// Buckets of the table of values, and of the table of names.
+    /// Buckets of the data table and of the field table.
     pub(crate) buckets: (u64, u64),
-    /// How many items every entry array has; arrays grow as systemd lets them grow where it is not said.
+    /// Number of items in every entry array; by default arrays grow as systemd lets them.
     pub(crate) array: Option<u64>,
-    /// Zeros behind the last object, as files have them that are still written to.
+    /// Zeros behind the last object, as in files that are still written to.
     pub(crate) spare: usize,
     pub(crate) file_id: u128,
     pub(crate) machine_id: u128,
@@ -57,7 +57,7 @@ pub(crate) struct Shape {
 }
 
 impl Default for Shape {
-    /// What Debian 12 writes, with smaller tables.
+    /// Returns the shape that Debian 12 writes, with smaller tables.
     fn default() -> Shape {
         Shape {
             compact: true,
@@ -77,7 +77,7 @@ impl Default for Shape {
     }
 }
 
-/// Places in the header.
+/// Offsets in the header.
 pub(crate) mod header {
     pub(crate) const COMPATIBLE: usize = 8;
     pub(crate) const INCOMPATIBLE: usize = 12;
@@ -110,7 +110,7 @@ pub(crate) mod header {
     pub(crate) const TAIL_ENTRY: usize = 264;
 }
 
-/// The types of objects.
+/// Object types.
 pub(crate) mod object {
     pub(crate) const DATA: u8 = 1;
     pub(crate) const FIELD: u8 = 2;
@@ -121,7 +121,7 @@ pub(crate) mod object {
     pub(crate) const TAG: u8 = 7;
 }
 
-/// A chain of entry arrays: where the last one is, how many items it has room for and holds, and how many all hold.
+/// A chain of entry arrays: its last array, the room and the items in that array, and the items in all arrays.
 #[derive(Clone, Copy, Default)]
 struct Chain {
     last: u64,
@@ -130,24 +130,25 @@ struct Chain {
     all: u64,
 }
 
-/// A file in the making.
+/// A file under construction.
 pub(crate) struct Writer {
     shape: Shape,
     bytes: Vec<u8>,
-    /// Where the DATA object of each payload and the FIELD object of each name are.
+    /// Offsets of the DATA object of each payload and of the FIELD object of each name.
     data: HashMap<Vec<u8>, u64>,
     fields: HashMap<Vec<u8>, u64>,
     entries: Chain,
-    /// The number of the next entry. It may be set ahead: other files of the source have the numbers between.
+    /// The sequence number of the next entry. It may be advanced, if other files of the source have the numbers
+    /// between.
     pub(crate) seqnum: u64,
-    /// Payloads that are stored as something else: the flags of the object, and its bytes.
+    /// Payloads with a replaced encoding: object flags and bytes.
     pub(crate) stored_as: HashMap<Vec<u8>, (u8, Vec<u8>)>,
-    /// Where the posting list of each DATA object ends.
+    /// The last entry array of each DATA object.
     lists: HashMap<u64, Chain>,
 }
 
 impl Writer {
-    /// A file without entries.
+    /// Creates a file without entries.
     pub(crate) fn new(shape: Shape) -> Writer {
         let mut bytes = vec![0; shape.header_size];
         bytes[..8].copy_from_slice(b"LPKSHHRH");
@@ -158,7 +159,7 @@ impl Writer {
             None => 0,
         };
         bytes[header::INCOMPATIBLE] = codec | u8::from(shape.keyed) << 2 | u8::from(shape.compact) << 4;
-        // Since the tail's entry is named, the boot in the header is known to be its boot.
+        // Once the tail's entry is named, the boot in the header is its boot.
         bytes[header::COMPATIBLE] = u8::from(shape.sealed.is_some()) | u8::from(shape.header_size >= 272) << 1;
         bytes[header::STATE] = shape.state as u8;
         for (at, id) in [
@@ -193,7 +194,7 @@ impl Writer {
         writer
     }
 
-    /// Appends an entry and links it with everything.
+    /// Appends an entry and links it everywhere.
     pub(crate) fn entry(&mut self, entry: &Entry) {
         let mut items = Vec::new();
         let mut xor = 0;
@@ -229,7 +230,7 @@ impl Writer {
         }
     }
 
-    /// The bytes of the file.
+    /// Returns the bytes of the file.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         let end = self.bytes.len().next_multiple_of(8) + self.shape.spare;
         self.bytes.resize(end, 0);
@@ -237,7 +238,7 @@ impl Writer {
         self.bytes
     }
 
-    /// The DATA object of a payload, a new one if the file has none yet.
+    /// Returns the DATA object of a payload, appended if missing.
     fn datum(&mut self, payload: &[u8]) -> u64 {
         if let Some(offset) = self.data.get(payload) {
             return *offset;
@@ -260,7 +261,7 @@ impl Writer {
         offset
     }
 
-    /// How a payload is stored: the flags of the object, and the bytes.
+    /// Returns the encoding of a payload: object flags and bytes.
     fn stored(&self, payload: &[u8]) -> (u8, Vec<u8>) {
         if let Some(stored) = self.stored_as.get(payload) {
             return stored.clone();
@@ -274,7 +275,7 @@ impl Writer {
         (0, payload.to_vec())
     }
 
-    /// The FIELD object of a name, a new one if the file has none yet.
+    /// Returns the FIELD object of a name, appended if missing.
     fn field(&mut self, name: &[u8]) -> u64 {
         if let Some(offset) = self.fields.get(name) {
             return *offset;
@@ -291,7 +292,7 @@ impl Writer {
         if self.shape.keyed { hash::keyed(self.shape.file_id, bytes) } else { hash::jenkins(bytes) }
     }
 
-    /// Puts an object at the end of its chain in the table that the header has at `table`.
+    /// Appends an object to its hash chain in the table that the header has at `table`.
     fn chain_up(&mut self, table: usize, depth: usize, hash: u64, offset: u64) {
         let (items, buckets) = (self.get(table), self.get(table + 8) / 16);
         let bucket = (items + 16 * (hash % buckets)) as usize;
@@ -312,7 +313,7 @@ impl Writer {
         self.put(bucket + 8, offset);
     }
 
-    /// What an entry changes in the header.
+    /// Updates the header for an entry.
     fn link_entry(&mut self, offset: u64, seqnum: u64, entry: &Entry) {
         let mut chain = self.entries;
         let first = self.link(&mut chain, offset);
@@ -338,7 +339,7 @@ impl Writer {
         }
     }
 
-    /// Adds an entry to the posting list of a DATA object: the first stands in the object, the others in arrays.
+    /// Adds an entry to the posting list of a DATA object: the first is stored in the object, the others in arrays.
     fn link_item(&mut self, data: usize, entry: u64) {
         let count = self.get(data + 56);
         if count == 0 {
@@ -357,7 +358,7 @@ impl Writer {
         self.put(data + 56, count + 1);
     }
 
-    /// Adds an item to a chain. Returns the chain's first array where this makes it.
+    /// Adds an item to a chain. Returns the chain's first array if this call creates it.
     fn link(&mut self, chain: &mut Chain, item: u64) -> Option<u64> {
         let width = if self.shape.compact { 4 } else { 8 };
         let mut first = None;
@@ -385,14 +386,14 @@ impl Writer {
         first
     }
 
-    /// A TAG object. Its seal is none: nobody has the key.
+    /// Appends a TAG object with an invalid seal, because there is no key.
     fn tag(&mut self) {
         self.count(header::N_TAGS);
         let seqnum = self.get(header::N_TAGS);
         self.append(object::TAG, 0, &[&seqnum.to_le_bytes() as &[u8], &[0; 8], &[0xa5; 32]].concat());
     }
 
-    /// Appends an object and returns its offset.
+    /// Appends an object. Returns its offset.
     fn append(&mut self, kind: u8, flags: u8, body: &[u8]) -> u64 {
         let offset = self.bytes.len().next_multiple_of(8);
         self.bytes.resize(offset, 0);
@@ -404,7 +405,7 @@ impl Writer {
         offset as u64
     }
 
-    /// Counts one more in the header, if the header is long enough to count it.
+    /// Increments a counter of the header, if the header is long enough to have it.
     fn count(&mut self, at: usize) {
         if self.shape.header_size >= at + 8 {
             self.put(at, self.get(at) + 1);
@@ -424,10 +425,10 @@ impl Writer {
     }
 }
 
-/// A payload in the framing that the format has for each codec.
+/// Compresses a payload in the framing of the format for each codec.
 pub(crate) fn compress(codec: Codec, payload: &[u8]) -> Vec<u8> {
     match codec {
-        // A stream without a check of its own; the format has hashes.
+        // A stream without its own check, because the format has hashes.
         Codec::Xz => {
             let stream = liblzma::stream::Stream::new_easy_encoder(0, liblzma::stream::Check::None).unwrap();
             let mut packed = Vec::new();

@@ -1,4 +1,4 @@
-//! Handshakes, byte for byte and gone wrong, and TLS.
+//! Handshakes, byte for byte and faulty, and TLS.
 
 use super::*;
 
@@ -80,7 +80,7 @@ fn odd_greetings() {
     let mut client = Client::new(&server);
     client.gets_nothing();
     client.gets(&hex(&[HELO_NOAUTH]));
-    // What comes with the PING comes too early.
+    // Bytes sent with the PING come too early.
     client.send(&[ping(false), packed()].concat());
     client.gets(&pong());
     assert_eq!(server.faults(), ["bytes behind the PING before the PONG"]);
@@ -109,7 +109,7 @@ fn a_connection_that_serves_once() {
     assert_eq!(server.events().len(), 4);
 }
 
-/// Sends a request through TLS; returns what the server answers.
+/// Sends a request through TLS. Returns the server's answer.
 fn through_tls(server: &Server, config: Arc<rustls::ClientConfig>) -> std::io::Result<Vec<u8>> {
     let stream = TcpStream::connect(("127.0.0.1", server.port()))?;
     let connection = rustls::ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
