@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::journal::samples::services;
 use crate::support::journal::{Shape, compare, file};
-use crate::support::{ends, katalog};
+use crate::support::{expect_exit, katalog, stderr, with_limit};
 
 /// A compression: the suffix of the file name, and the function that compresses.
 type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
@@ -56,18 +56,14 @@ fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
 }
 
 fn told(folder: &Path, arguments: &[&str]) -> String {
-    let output = ends(katalog().current_dir(folder).args(arguments), 0);
+    let output = expect_exit(katalog().current_dir(folder).args(arguments), 0);
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// Returns the counters, which are the last line on standard error.
 fn counted(output: &Output) -> Value {
-    serde_json::from_str(errors(output).lines().last().unwrap()).unwrap()
+    serde_json::from_str(stderr(output).lines().last().unwrap()).unwrap()
 }
 
 fn inputs() -> Vec<(String, Vec<u8>)> {
@@ -96,7 +92,7 @@ fn logs_in_an_archive_give_the_records_of_the_files() {
         assert!(told(folder.path(), &[&name]) == expected, "{name}");
         assert!(told(folder.path(), &[&name, "--threads", "3"]) == expected, "{name}, three threads");
         for stdin in [Stdio::from(File::open(folder.path().join(&name)).unwrap()), piped(&pack(&plain))] {
-            let output = ends(katalog().stdin(stdin), 0);
+            let output = expect_exit(katalog().stdin(stdin), 0);
             assert!(output.stdout == expected.as_bytes(), "{name} from standard input");
         }
         // Each member compressed by itself, in an archive whose name has no meaning.
@@ -151,7 +147,7 @@ fn journals_in_an_archive_are_one_journal() {
         assert_eq!(told("inside.tar"), expected, "{ending} in an archive");
         assert_eq!(told("inside.tar.packed"), expected, "{ending} in an archive that is compressed");
         for (arguments, expected) in runs.iter().zip(&expected) {
-            let output = ends(katalog().args(*arguments).stdin(piped(&pack(&plain))), 0);
+            let output = expect_exit(katalog().args(*arguments).stdin(piped(&pack(&plain))), 0);
             assert!(output.stdout == expected.as_bytes(), "{name} from a pipe, {arguments:?}");
         }
 
@@ -209,15 +205,15 @@ fn a_directory_is_read_as_an_archive_of_it() {
         &["--format", "export"],
     ] {
         let [expected, output] = ["bundle.tar", "bundle"]
-            .map(|name| ends(katalog().current_dir(folder.path()).arg(name).args(arguments), 0));
-        assert_eq!(errors(&output), errors(&expected), "{arguments:?}");
+            .map(|name| expect_exit(katalog().current_dir(folder.path()).arg(name).args(arguments), 0));
+        assert_eq!(stderr(&output), stderr(&expected), "{arguments:?}");
         let [expected, output] = [expected, output].map(|output| String::from_utf8(output.stdout).unwrap());
         assert_eq!(output, expected, "{arguments:?}");
         assert!(output.lines().count() > 5, "{arguments:?}");
     }
-    let said = ends(katalog().current_dir(folder.path()).args(["-v", "bundle"]), 0);
-    assert!(errors(&said).contains("bundle/var/log/zeros: passed over"), "{}", errors(&said));
-    ends(katalog().current_dir(folder.path()).args(["bundle", "--output-dir", "out"]), 0);
+    let output = expect_exit(katalog().current_dir(folder.path()).args(["-v", "bundle"]), 0);
+    assert!(stderr(&output).contains("bundle/var/log/zeros: passed over"), "{}", stderr(&output));
+    expect_exit(katalog().current_dir(folder.path()).args(["bundle", "--output-dir", "out"]), 0);
     for component in ["agent", "runtime", "shimv2", "unknown"] {
         assert!(folder.path().join(format!("out/{component}.ndjson")).exists(), "{component}");
     }
@@ -233,11 +229,10 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     let log = format!("{entry}\n").repeat(60_000);
     fs::write(bundle.join("a.log"), &log).unwrap();
     // A program that reads its own output would only end when the disk is full.
-    let script = "ulimit -f 100000; exec \"$@\"";
     let run = |arguments: &[&str], stdout: Stdio| {
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_katalog"), "--threads", "1", "bundle"]).args(arguments);
-        assert!(command.current_dir(folder.path()).stdout(stdout).status().unwrap().success(), "{arguments:?}");
+        let mut command = katalog();
+        command.args(["--threads", "1", "bundle"]).args(arguments).current_dir(folder.path());
+        assert!(with_limit("-f 100000", &command).stdout(stdout).status().unwrap().success(), "{arguments:?}");
     };
     let lines = |path: &str| fs::read_to_string(bundle.join(path)).unwrap().lines().count();
     run(&["--output", "bundle/b.ndjson"], Stdio::null());
@@ -259,23 +254,23 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
 #[test]
 fn what_cannot_be_read_of_a_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str], code| ends(katalog().current_dir(folder.path()).args(arguments), code);
+    let run = |arguments: &[&str], code| expect_exit(katalog().current_dir(folder.path()).args(arguments), code);
     fs::create_dir_all(folder.path().join("bundle/empty")).unwrap();
     let none = "failed to read \"bundle\": it is a directory, and there are no journals in it";
-    assert!(errors(&run(&["bundle"], 65)).contains(none));
+    assert!(stderr(&run(&["bundle"], 65)).contains(none));
     fs::write(folder.path().join("bundle/x.bin"), "of no interest").unwrap();
-    assert!(errors(&run(&["bundle"], 65)).contains(none));
+    assert!(stderr(&run(&["bundle"], 65)).contains(none));
     fs::write(folder.path().join("bundle/kata.log"), "").unwrap();
     assert!(run(&["bundle"], 0).stderr.is_empty(), "a log that has nothing in it");
-    assert!(errors(&run(&["--format", "export", "bundle"], 65)).contains(none), "logs are not what is asked for");
+    assert!(stderr(&run(&["--format", "export", "bundle"], 65)).contains(none), "logs are not what is asked for");
     fs::write(folder.path().join("bundle/bad.log.gz"), b"\x1f\x8b\x08 nonsense").unwrap();
     fs::create_dir(folder.path().join("bundle/journal")).unwrap();
     fs::write(folder.path().join("bundle/journal/cut.journal"), b"LPKSHHRH and no more").unwrap();
     fs::write(folder.path().join("bundle/empty/kata.log"), "level=info msg=one name=kata-agent\n").unwrap();
     let output = run(&["bundle"], 65);
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
-    let said = errors(&output);
-    assert!(said.contains("bundle/bad.log.gz") && said.contains("bundle/journal/cut.journal"), "{said}");
+    let errors = stderr(&output);
+    assert!(errors.contains("bundle/bad.log.gz") && errors.contains("bundle/journal/cut.journal"), "{errors}");
 }
 
 #[test]
@@ -296,13 +291,13 @@ fn a_journal_may_come_through_a_pipe() {
         let expected = told(folder.path(), &[&["x.journal"], arguments].concat());
         assert!(!expected.is_empty());
         for (ending, pack) in PACKINGS.iter().copied() {
-            let output = ends(katalog().args(arguments).stdin(piped(&pack(&journal))), 0);
+            let output = expect_exit(katalog().args(arguments).stdin(piped(&pack(&journal))), 0);
             assert!(output.stdout == expected.as_bytes(), "{arguments:?}, {ending}");
         }
     }
     // Beside other inputs, the pipe keeps its position.
     let expected = ["x.journal", "kata.log"].map(|name| told(folder.path(), &[name])).concat();
-    let output = ends(katalog().current_dir(folder.path()).args(["-", "kata.log"]).stdin(piped(&journal)), 0);
+    let output = expect_exit(katalog().current_dir(folder.path()).args(["-", "kata.log"]).stdin(piped(&journal)), 0);
     assert!(output.stdout == expected.as_bytes());
 }
 
@@ -313,19 +308,19 @@ fn of_a_pipe_that_holds_half_a_journal_or_none_it_is_said() {
         let whole = pack(&journal);
         let output = katalog().args(["--stats", "json"]).stdin(piped(&whole[..whole.len() / 2])).output().unwrap();
         let code = if ending.is_empty() { 0 } else { 65 };
-        assert_eq!(output.status.code(), Some(code), "{ending}: {}", errors(&output));
-        assert!(counted(&output)["damage"]["truncated-file"] == 1, "{ending}: {}", errors(&output));
+        assert_eq!(output.status.code(), Some(code), "{ending}: {}", stderr(&output));
+        assert!(counted(&output)["damage"]["truncated-file"] == 1, "{ending}: {}", stderr(&output));
         if !ending.is_empty() {
-            assert!(errors(&output).contains("failed to read standard input: its "), "{}", errors(&output));
+            assert!(stderr(&output).contains("failed to read standard input: its "), "{}", stderr(&output));
         }
     }
     for input in [b"level=info msg=log name=kata-agent\n".as_slice(), b""] {
-        let output = ends(katalog().args(["--format", "export"]).stdin(piped(input)), 65);
-        assert!(errors(&output).contains("standard input: it is no journal file, and --format export"));
+        let output = expect_exit(katalog().args(["--format", "export"]).stdin(piped(input)), 65);
+        assert!(stderr(&output).contains("standard input: it is no journal file, and --format export"));
         assert!(output.stdout.is_empty());
     }
-    let output = ends(katalog().args(["--journal-backend", "libsystemd"]).stdin(piped(&journal)), 65);
-    assert!(errors(&output).contains("leave out --journal-backend"), "{}", errors(&output));
+    let output = expect_exit(katalog().args(["--journal-backend", "libsystemd"]).stdin(piped(&journal)), 65);
+    assert!(stderr(&output).contains("leave out --journal-backend"), "{}", stderr(&output));
 }
 
 #[test]
@@ -366,7 +361,7 @@ fn a_report_on_a_host_gives_what_is_katas() {
         (format!("{top}/sos_commands/crio/crio_config"), b"[crio]\n"),
     ];
     fs::write(folder.path().join("sos.tar"), tar(members.iter().map(|(name, bytes)| (name.as_str(), *bytes)))).unwrap();
-    let output = ends(katalog().current_dir(folder.path()).args(["sos.tar", "-v", "--stats", "json"]), 0);
+    let output = expect_exit(katalog().current_dir(folder.path()).args(["sos.tar", "-v", "--stats", "json"]), 0);
     let records = String::from_utf8(output.stdout.clone()).unwrap();
     let records: Vec<Value> = records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let messages: Vec<&str> = records.iter().filter_map(|record| record["kata_msg"].as_str()).collect();
@@ -377,12 +372,12 @@ fn a_report_on_a_host_gives_what_is_katas() {
     // Two lines of boot.log, one each of messages, a container and crio; of the journal every entry that is not Kata's.
     assert_eq!(counted["dropped"]["others"], 5 + 4, "{counted}");
     assert_eq!(counted["members"], 6, "{counted}");
-    assert!(errors(&output).contains("sos.tar:sosreport-kata-node-1/etc/hosts: passed over"), "{}", errors(&output));
+    assert!(stderr(&output).contains("sos.tar:sosreport-kata-node-1/etc/hosts: passed over"), "{}", stderr(&output));
     assert!(counted.get("damage").is_none());
 
     // The rule holds whatever `--default-identifier` says. A file named on the command line counts as Kata's.
     let arguments = ["sos.tar", "--default-identifier", "kata-agent", "--input-format", "text"];
-    let output = ends(katalog().current_dir(folder.path()).args(arguments), 0);
+    let output = expect_exit(katalog().current_dir(folder.path()).args(arguments), 0);
     assert!(!String::from_utf8_lossy(&output.stdout).contains("no identifier"));
     fs::write(folder.path().join("boot.log"), &boot).unwrap();
     assert!(told(folder.path(), &["boot.log"]).contains("no identifier"));
@@ -423,7 +418,7 @@ fn a_cut_archive_gives_no_more_and_says_so() {
             fs::write(&path, &whole[..cut]).unwrap();
             // An archive ends with two blocks. Behind the first, nothing is missing.
             let sound = ending.is_empty() && cut > end;
-            let output = ends(katalog().arg(&path), if sound { 0 } else { 65 });
+            let output = expect_exit(katalog().arg(&path), if sound { 0 } else { 65 });
             let told = String::from_utf8(output.stdout).unwrap();
             let told: Vec<&str> = told.lines().collect();
             let extra: Vec<&&str> = told.iter().filter(|line| !all.contains(line)).collect();
@@ -453,15 +448,15 @@ fn what_cannot_be_read_of_an_archive_is_named() {
         ("kata.log", b"last\n"),
     ]);
     fs::write(folder.path().join("a.tar"), archive).unwrap();
-    let output = ends(katalog().current_dir(folder.path()).args(["a.tar", "-v", "--stats", "json"]), 65);
-    let said = errors(&output);
-    assert!(said.contains("failed to read \"a.tar:bad.journal\": its 20 bytes are fewer"), "{said}");
+    let output = expect_exit(katalog().current_dir(folder.path()).args(["a.tar", "-v", "--stats", "json"]), 65);
+    let errors = stderr(&output);
+    assert!(errors.contains("failed to read \"a.tar:bad.journal\": its 20 bytes are fewer"), "{errors}");
     let gzip = if cfg!(feature = "gzip") { "its gzip data is damaged" } else { "cargo feature `gzip`" };
-    assert!(said.contains("failed to read \"a.tar:broken.log.gz\": ") && said.contains(gzip), "{said}");
-    assert!(said.contains("a.tar:inner.tar:deep.tar: nested-archive: 1"), "{said}");
+    assert!(errors.contains("failed to read \"a.tar:broken.log.gz\": ") && errors.contains(gzip), "{errors}");
+    assert!(errors.contains("a.tar:inner.tar:deep.tar: nested-archive: 1"), "{errors}");
     assert_eq!(counted(&output)["damage"]["nested-archive"], 1);
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
-    ends(katalog().current_dir(folder.path()).args(["a.tar", "--journal-backend", "libsystemd"]), 65);
+    expect_exit(katalog().current_dir(folder.path()).args(["a.tar", "--journal-backend", "libsystemd"]), 65);
 }
 
 #[test]
@@ -469,11 +464,11 @@ fn an_archive_is_neither_followed_nor_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.tar"), tar([("kata.log", b"x\n".as_slice())])).unwrap();
     for arguments in [&["--follow"][..], &["--once", "--state-dir", "state"]] {
-        let output = ends(katalog().current_dir(folder.path()).args(arguments).arg("a.tar"), 64);
+        let output = expect_exit(katalog().current_dir(folder.path()).args(arguments).arg("a.tar"), 64);
         assert!(
-            errors(&output).contains("cannot follow or go on with \"a.tar\": it is an archive"),
+            stderr(&output).contains("cannot follow or go on with \"a.tar\": it is an archive"),
             "{}",
-            errors(&output)
+            stderr(&output)
         );
         assert!(!folder.path().join("state").exists());
     }
@@ -503,17 +498,17 @@ fn of_a_damaged_compressed_journal_the_beginning_is_read() {
     _ = std::io::copy(&mut zstd::Decoder::new(cut).unwrap(), &mut unpacked);
     assert!(unpacked.len() > journal.len() / 3);
     fs::write(folder.path().join("x.journal"), unpacked).unwrap();
-    let expected = ends(katalog().current_dir(folder.path()).args(["x.journal"]), 0).stdout;
-    let output = ends(katalog().current_dir(folder.path()).args(["x.journal.zst", "--stats", "json"]), 65);
+    let expected = expect_exit(katalog().current_dir(folder.path()).args(["x.journal"]), 0).stdout;
+    let output = expect_exit(katalog().current_dir(folder.path()).args(["x.journal.zst", "--stats", "json"]), 65);
     assert!(expected.len() > 10_000 && output.stdout.starts_with(&expected), "{} bytes", expected.len());
-    assert!(errors(&output).contains("\"x.journal.zst\": its zstd data is damaged or cut off"), "{}", errors(&output));
+    assert!(stderr(&output).contains("\"x.journal.zst\": its zstd data is damaged or cut off"), "{}", stderr(&output));
     assert_eq!(counted(&output)["damage"]["truncated-file"], 1);
 
     fs::write(folder.path().join("no.journal.zst"), zstd(b"no journal")).unwrap();
     fs::create_dir(folder.path().join("d")).unwrap();
     fs::rename(folder.path().join("no.journal.zst"), folder.path().join("d/no.journal.zst")).unwrap();
-    let output = ends(katalog().current_dir(folder.path()).arg("d"), 65);
-    assert!(errors(&output).contains("\"d/no.journal.zst\": it is not a systemd journal file"), "{}", errors(&output));
+    let output = expect_exit(katalog().current_dir(folder.path()).arg("d"), 65);
+    assert!(stderr(&output).contains("\"d/no.journal.zst\": it is not a systemd journal file"), "{}", stderr(&output));
 }
 
 #[cfg(feature = "gzip")]
@@ -527,18 +522,16 @@ fn without_room_to_unpack_the_directory_is_named() {
     fs::write(folder.path().join("a.tgz"), archive).unwrap();
     for (name, input) in [("x.journal.gz", "x.journal.gz"), ("a.tgz", "a.tgz:x.journal")] {
         let command = &mut katalog();
-        let output = ends(command.current_dir(folder.path()).env("TMPDIR", "/no/such").arg(name), 74);
-        let said = errors(&output);
-        assert!(said.contains(&format!("failed to unpack \"{input}\"")), "{said}");
-        assert!(said.contains("in /no/such, another directory can be named by TMPDIR"), "{said}");
+        let output = expect_exit(command.current_dir(folder.path()).env("TMPDIR", "/no/such").arg(name), 74);
+        let errors = stderr(&output);
+        assert!(errors.contains(&format!("failed to unpack \"{input}\"")), "{errors}");
+        assert!(errors.contains("in /no/such, another directory can be named by TMPDIR"), "{errors}");
         assert_eq!(output.stdout.is_empty(), name == "x.journal.gz", "the log is read all the same");
 
-        // The file size limit of a shell simulates a full disk.
-        let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_katalog"), name]).current_dir(folder.path());
-        let output = ends(&mut command, 74);
-        let said = errors(&output);
-        assert!(said.contains(&format!("failed to unpack \"{input}\": File too large")), "{said}");
+        // The limit simulates a full disk.
+        let command = &mut katalog();
+        let output = expect_exit(&mut with_limit("-f 100", command.current_dir(folder.path()).arg(name)), 74);
+        let errors = stderr(&output);
+        assert!(errors.contains(&format!("failed to unpack \"{input}\": File too large")), "{errors}");
     }
 }

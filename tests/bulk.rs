@@ -253,14 +253,14 @@ odd-values: flawed 10: not-utf8 10
 
 #[test]
 fn an_input_that_cannot_be_read_decides_how_the_check_ends() {
-    let (code, said) = check("fuzz/journal", &["empty", "odd-values", "none.log"]);
-    assert_eq!(code, 66, "{said}");
+    let (code, errors) = check("fuzz/journal", &["empty", "odd-values", "none.log"]);
+    assert_eq!(code, 66, "{errors}");
     assert!(
-        said.ends_with(
+        errors.ends_with(
             "\nodd-values: flawed 10: not-utf8 10\nnone.log: failed to open \"none.log\" for reading: No such file or \
              directory (os error 2)\n1 of 3 inputs is valid\n"
         ),
-        "{said}"
+        "{errors}"
     );
     assert_eq!(check("inputs", &["--stats=none", "missing.log"]), (66, MISSING.to_owned()));
     assert_eq!(check("inputs", &["--stats=none", "damage.log"]), (1, String::new()));
@@ -268,10 +268,10 @@ fn an_input_that_cannot_be_read_decides_how_the_check_ends() {
 
 #[test]
 fn each_input_that_is_checked_is_a_line_of_json() {
-    let (code, said) = check("fuzz/journal", &["--stats=json", "regular", "odd-values", "none.log"]);
+    let (code, errors) = check("fuzz/journal", &["--stats=json", "regular", "odd-values", "none.log"]);
     assert_eq!(code, 66);
-    let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let [regular, odd, none] = lines.as_slice() else { panic!("{said}") };
+    let lines: Vec<serde_json::Value> = errors.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [regular, odd, none] = lines.as_slice() else { panic!("{errors}") };
     assert_eq!((&regular["input"], &regular["valid"], &regular["read"]), (&"regular".into(), &true.into(), &12.into()));
     assert!(regular["from"].as_str().unwrap() <= regular["to"].as_str().unwrap(), "{regular}");
     assert_eq!((&none["valid"], &none["exit"]), (&false.into(), &66.into()));
@@ -285,9 +285,9 @@ fn a_check_writes_nothing_and_ends_by_itself() {
     let path = folder.path().join("out");
     let path = path.to_str().unwrap();
     for others in [&["--output", path][..], &["--follow"], &["--state-dir", path, "--once"], &["--to", "unix:/no"]] {
-        let (code, said) = check("inputs", &[others, &["node.ndjson"]].concat());
-        assert_eq!(code, 64, "{said}");
-        assert!(said.starts_with("katalog: check: "), "{said}");
+        let (code, errors) = check("inputs", &[others, &["node.ndjson"]].concat());
+        assert_eq!(code, 64, "{errors}");
+        assert!(errors.starts_with("katalog: check: "), "{errors}");
     }
     // The format of the records has no influence.
     for format in ["text", "msgpack"] {

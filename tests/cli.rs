@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::ends;
+use crate::support::{expect_exit, stderr};
 
 fn katalog(arguments: &[&str]) -> Command {
     let mut command = crate::support::katalog();
@@ -18,13 +18,9 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// Runs the program. It has to exit with this code and name all of this on standard error.
 fn refused(arguments: &[&str], code: i32, named: &[&str]) {
-    let output = ends(&mut katalog(arguments), code);
+    let output = expect_exit(&mut katalog(arguments), code);
     let message = stderr(&output);
     assert!(message.starts_with("katalog: "), "{message}");
     for name in named {
@@ -61,20 +57,20 @@ fn a_backend_that_was_left_out_is_named() {
     let machine = [&backend[..], &["--journal", "/dev/null"]].concat();
     refused(&machine, 69, &["feature `libsystemd`", "/var/log/journal"]);
     // The message names the journal reader, and this input is no journal.
-    ends(&mut katalog(&[&backend[..], &["/dev/null"]].concat()), 0);
+    expect_exit(&mut katalog(&[&backend[..], &["/dev/null"]].concat()), 0);
 }
 
 #[test]
 fn a_wrong_variable_is_named() {
-    let output = ends(katalog(&[]).env("KATALOG_FORMAT", "xml"), 64);
+    let output = expect_exit(katalog(&[]).env("KATALOG_FORMAT", "xml"), 64);
     assert!(stderr(&output).contains("KATALOG_FORMAT"), "{}", stderr(&output));
-    let output = ends(katalog(&["--format", "yaml"]).env("KATALOG_FORMAT", "ndjson"), 64);
+    let output = expect_exit(katalog(&["--format", "yaml"]).env("KATALOG_FORMAT", "ndjson"), 64);
     assert!(!stderr(&output).contains("KATALOG_FORMAT"), "{}", stderr(&output));
 }
 
 #[test]
 fn an_empty_variable_is_not_set() {
-    ends(katalog(&["--check-config"]).env("KATALOG_FORMAT", "").env("KATALOG_CONFIG", ""), 0);
+    expect_exit(katalog(&["--check-config"]).env("KATALOG_FORMAT", "").env("KATALOG_CONFIG", ""), 0);
 }
 
 #[test]
@@ -105,11 +101,11 @@ fn check_config_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("katalog.toml");
     fs::write(&path, "format = \"text\"\n").unwrap();
-    let output = ends(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
+    let output = expect_exit(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
     assert!(stderr(&output).contains("katalog.toml"), "{}", stderr(&output));
-    let output = ends(katalog(&["--check-config"]).env("KATALOG_CONFIG", &path), 0);
+    let output = expect_exit(katalog(&["--check-config"]).env("KATALOG_CONFIG", &path), 0);
     assert!(stderr(&output).contains("katalog.toml"), "{}", stderr(&output));
-    ends(&mut katalog(&["--check-config"]), 0);
+    expect_exit(&mut katalog(&["--check-config"]), 0);
 }
 
 #[test]
@@ -118,20 +114,20 @@ fn flags_stand_over_variables_and_variables_over_the_file() {
     let path = directory.path().join("katalog.toml");
     fs::write(&path, "fail-if-empty = true\n").unwrap();
     let config = ["--config", text(&path)];
-    ends(&mut katalog(&config), 1);
-    ends(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false"), 0);
-    ends(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false").arg("--fail-if-empty"), 1);
+    expect_exit(&mut katalog(&config), 1);
+    expect_exit(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false"), 0);
+    expect_exit(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false").arg("--fail-if-empty"), 1);
 }
 
 #[test]
 fn the_printed_configuration_is_the_file_and_can_be_used() {
-    let output = ends(&mut katalog(&["--print-config"]), 0);
+    let output = expect_exit(&mut katalog(&["--print-config"]), 0);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/default.toml");
     assert_eq!(stdout(&output), fs::read_to_string(file).unwrap());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("katalog.toml");
     fs::write(&path, &output.stdout).unwrap();
-    ends(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
+    expect_exit(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
 }
 
 #[test]
@@ -139,7 +135,7 @@ fn a_schema_is_described_with_the_names_that_the_user_gave() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, "schema = \"ecs\"\nrecord-id = \"event.id\"\ntag-key = \"tag\"\n").unwrap();
     let described = |arguments: &[&str]| -> serde_json::Value {
-        let output = ends(&mut katalog(arguments), 0);
+        let output = expect_exit(&mut katalog(arguments), 0);
         assert!(output.stderr.is_empty());
         serde_json::from_slice(&output.stdout).unwrap()
     };
@@ -178,12 +174,13 @@ fn what_does_not_go_with_a_schema_is_refused() {
         // Text for people ignores the schema; only other formats have another reason to refuse.
         if !arguments.contains(&"--format") && named != "delta" {
             let plain = [&["--check-config", "--schema", "ecs", "--format", "text"], arguments].concat();
-            ends(&mut katalog(&plain), 0);
+            expect_exit(&mut katalog(&plain), 0);
         }
-        ends(&mut katalog(&[&["--check-config", "--schema", "kata"], arguments].concat()), 0);
+        expect_exit(&mut katalog(&[&["--check-config", "--schema", "kata"], arguments].concat()), 0);
     }
-    let lines =
-        |schema| stdout(&ends(&mut katalog(&["-F", "text", "--schema", schema, "fixtures/inputs/node.ndjson"]), 0));
+    let lines = |schema| {
+        stdout(&expect_exit(&mut katalog(&["-F", "text", "--schema", schema, "fixtures/inputs/node.ndjson"]), 0))
+    };
     assert_eq!(lines("ecs"), lines("kata"));
 }
 
@@ -194,7 +191,7 @@ fn an_input_that_is_missing_does_not_stop_the_others() {
     fs::write(&present, "hello from kata\n").unwrap();
     let missing = directory.path().join("missing.log");
     refused(&[text(&missing)], 66, &["missing.log"]);
-    let output = ends(&mut katalog(&[text(&missing), text(&present)]), 66);
+    let output = expect_exit(&mut katalog(&[text(&missing), text(&present)]), 66);
     assert_eq!(stdout(&output).lines().count(), 1, "{}", stdout(&output));
     assert!(stderr(&output).contains("missing.log"));
 }
@@ -224,8 +221,8 @@ fn the_output_file_holds_what_standard_output_would() {
     let directory = tempfile::tempdir().unwrap();
     let (input, path) = (directory.path().join("kata.log"), directory.path().join("out"));
     fs::write(&input, "one\ntwo\n").unwrap();
-    let expected = ends(&mut katalog(&[text(&input)]), 0).stdout;
-    let output = ends(&mut katalog(&[text(&input), "--output", text(&path)]), 0);
+    let expected = expect_exit(&mut katalog(&[text(&input)]), 0).stdout;
+    let output = expect_exit(&mut katalog(&[text(&input), "--output", text(&path)]), 0);
     assert!(output.stdout.is_empty());
     assert_eq!(fs::read(&path).unwrap(), expected);
 }
@@ -267,10 +264,10 @@ fn the_number_of_threads_does_not_show() {
             .unwrap();
     }
     fs::write(&path, lines).unwrap();
-    let one = ends(&mut katalog(&[text(&path)]), 0).stdout;
+    let one = expect_exit(&mut katalog(&[text(&path)]), 0).stdout;
     assert_eq!(one.iter().filter(|byte| **byte == b'\n').count(), 20_000);
     for threads in ["2", "3", "0"] {
-        assert!(ends(&mut katalog(&[text(&path), "--threads", threads]), 0).stdout == one, "{threads} threads");
+        assert!(expect_exit(&mut katalog(&[text(&path), "--threads", threads]), 0).stdout == one, "{threads} threads");
     }
 }
 
@@ -279,12 +276,12 @@ fn counters_only_where_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kata.log");
     fs::write(&path, "one\n\ntwo\n").unwrap();
-    assert_eq!(stderr(&ends(&mut katalog(&[text(&path)]), 0)), "");
-    let output = ends(&mut katalog(&[text(&path), "--stats", "json"]), 0);
+    assert_eq!(stderr(&expect_exit(&mut katalog(&[text(&path)]), 0)), "");
+    let output = expect_exit(&mut katalog(&[text(&path), "--stats", "json"]), 0);
     let stats = stderr(&output);
     assert_eq!(stats.lines().count(), 1, "{stats}");
     assert!(stats.starts_with("{\"read\":3,\"written\":2,") && stats.contains("\"dropped\":{\"blank\":1}"), "{stats}");
-    let output = ends(&mut katalog(&[text(&path), "--stats", "text"]), 0);
+    let output = expect_exit(&mut katalog(&[text(&path), "--stats", "text"]), 0);
     assert!(stderr(&output).starts_with("read       3  "), "{}", stderr(&output));
 }
 
@@ -294,29 +291,29 @@ fn text_for_people_has_no_colors_in_a_pipe() {
     let path = directory.path().join("kata.log");
     fs::write(&path, "one\n").unwrap();
     let arguments = [text(&path), "--format", "text"];
-    assert!(!stdout(&ends(&mut katalog(&arguments), 0)).contains('\x1b'));
-    assert!(stdout(&ends(katalog(&arguments).arg("--color=always"), 0)).contains('\x1b'));
-    assert!(!stdout(&ends(katalog(&[text(&path)]).arg("--color=always"), 0)).contains('\x1b'));
+    assert!(!stdout(&expect_exit(&mut katalog(&arguments), 0)).contains('\x1b'));
+    assert!(stdout(&expect_exit(katalog(&arguments).arg("--color=always"), 0)).contains('\x1b'));
+    assert!(!stdout(&expect_exit(katalog(&[text(&path)]).arg("--color=always"), 0)).contains('\x1b'));
 }
 
 #[test]
 fn the_help_is_narrow_and_names_every_flag() {
     for flag in ["-h", "--help"] {
-        let help = stdout(&ends(&mut katalog(&[flag]), 0));
+        let help = stdout(&expect_exit(&mut katalog(&[flag]), 0));
         for line in help.lines() {
             assert!(line.chars().count() <= 100, "{flag}: {line}");
         }
         for heading in ["Input:", "Selection:", "Fields:", "Output:", "Diagnostics:"] {
             assert!(help.lines().any(|line| line == heading), "{flag} has no {heading}");
         }
-        let configuration = stdout(&ends(&mut katalog(&["--print-config"]), 0));
+        let configuration = stdout(&expect_exit(&mut katalog(&["--print-config"]), 0));
         for key in configuration.lines().filter(|line| !line.starts_with(['#', ' '])) {
             if let Some((key, _)) = key.split_once(" = ") {
                 assert!(help.contains(&format!("--{key}")), "{flag} has no --{key}");
             }
         }
     }
-    let help = stdout(&ends(&mut katalog(&["--help"]), 0));
+    let help = stdout(&expect_exit(&mut katalog(&["--help"]), 0));
     assert!(help.contains("Exit codes:") && help.contains("Examples:"));
 }
 
@@ -324,21 +321,21 @@ fn the_help_is_narrow_and_names_every_flag() {
 fn the_version_is_that_of_the_package() {
     let expected = concat!("katalog ", env!("CARGO_PKG_VERSION"), "\n");
     for flag in ["-V", "--version"] {
-        assert_eq!(stdout(&ends(&mut katalog(&[flag]), 0)), expected);
+        assert_eq!(stdout(&expect_exit(&mut katalog(&[flag]), 0)), expected);
     }
 }
 
 #[test]
 fn help_does_not_depend_on_the_configuration() {
     for flag in ["--help", "--version", "--print-config", "--generate=bash"] {
-        ends(katalog(&[flag]).env("KATALOG_CONFIG", "/no/such/file"), 0);
+        expect_exit(katalog(&[flag]).env("KATALOG_CONFIG", "/no/such/file"), 0);
     }
 }
 
 #[test]
 fn completions_and_man_page_name_the_flags() {
     for what in ["man", "bash", "zsh", "fish", "elvish", "powershell"] {
-        let text = stdout(&ends(&mut katalog(&["--generate", what]), 0));
+        let text = stdout(&expect_exit(&mut katalog(&["--generate", what]), 0));
         assert!(text.replace('\\', "").contains("fail-if-empty"), "{what}");
     }
 }

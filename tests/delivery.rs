@@ -10,19 +10,14 @@ mod signals;
 mod spool;
 mod state;
 
-use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::forward::{Event, Server};
-use crate::support::{katalog, put};
-
-/// Timeout of a test.
-const SOON: Duration = Duration::from_secs(30);
+use crate::support::{TIMEOUT, append_file, katalog, node_journal, wait_for_exit, wait_until, write_file};
 
 /// Returns a log of Kata whose lines have distinct numbers.
 fn lines(numbers: std::ops::Range<usize>) -> String {
@@ -58,11 +53,6 @@ fn complete(events: &[Event], numbers: std::ops::Range<usize>) -> usize {
     events.len() - numbers.len()
 }
 
-/// Appends to a file.
-fn append(path: &Path, content: &str) {
-    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(content.as_bytes()).unwrap();
-}
-
 /// The program in the background.
 struct Running {
     child: Child,
@@ -81,17 +71,10 @@ impl Running {
     /// Waits for the exit. Returns the status and standard error.
     #[track_caller]
     fn end(mut self) -> (ExitStatus, String) {
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(start.elapsed() < SOON, "it does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        };
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (status, said)
+        let status = wait_for_exit(&mut self.child);
+        let mut errors = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (status, errors)
     }
 
     fn kill(mut self) {
@@ -107,20 +90,10 @@ impl Drop for Running {
     }
 }
 
-/// Waits until the condition holds.
-#[track_caller]
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < SOON, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
 /// Runs to the end. Returns exit code and standard error.
 fn run(command: &mut Command) -> (Option<i32>, String) {
-    let (status, said) = Running::start(command).end();
-    (status.code(), said)
+    let (status, errors) = Running::start(command).end();
+    (status.code(), errors)
 }
 
 /// Returns the records that the program writes of an input, each with its tag.

@@ -14,10 +14,7 @@ use rmpv::Value as Packed;
 use serde_json::Value;
 
 use crate::support::pipeline::{Cuts, Setup, records};
-use crate::support::{few, katalog};
-
-/// Timeout of a test.
-const SOON: Duration = Duration::from_secs(30);
+use crate::support::{TIMEOUT, cases, katalog};
 
 /// Maximum length of a line for Fluent Bit: its buffer without the terminating zero.
 const LINE: usize = 4095;
@@ -149,7 +146,7 @@ fn lines_come_whole_and_at_once() {
     });
     let mut file = OpenOptions::new().append(true).open(&log).unwrap();
     for number in 1..=50 {
-        let line: Value = serde_json::from_str(&receive.recv_timeout(SOON).unwrap()).unwrap();
+        let line: Value = serde_json::from_str(&receive.recv_timeout(TIMEOUT).unwrap()).unwrap();
         assert_eq!(line["kata_msg"], format!("line {}", number - 1));
         if number < 50 {
             file.write_all(lines(number..number + 1).as_bytes()).unwrap();
@@ -160,7 +157,7 @@ fn lines_come_whole_and_at_once() {
     let (send, receive) = mpsc::channel();
     let waiter = std::thread::spawn(move || send.send(child.wait().unwrap()).unwrap());
     file.write_all(lines(50..51).as_bytes()).unwrap();
-    assert!(receive.recv_timeout(SOON).unwrap().success());
+    assert!(receive.recv_timeout(TIMEOUT).unwrap().success());
     waiter.join().unwrap();
 }
 
@@ -323,7 +320,7 @@ fn a_long_record_is_shortened_where_it_says_least() {
 }
 
 proptest! {
-    #![proptest_config(few(32))]
+    #![proptest_config(cases(32))]
 
     /// Checks that the line of any entry is valid and short.
     #[test]

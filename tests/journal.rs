@@ -23,13 +23,13 @@ use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, Paral
 
 use crate::support::journal::remote::{self, Place};
 use crate::support::journal::{Entry, Shape, compare, file, write};
-use crate::support::{katalog, put};
+use crate::support::{katalog, write_file};
 
 /// Returns the program's output for these files with these arguments.
 fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
     let mut command = katalog();
     command.env("TZ", "UTC").args(arguments).args(place.paths());
-    let output = ends(&mut command);
+    let output = run_with_timeout(&mut command);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{command:?}: {errors}");
     output.stdout
@@ -41,7 +41,7 @@ fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// Runs a command that has to exit within half a minute.
-fn ends(command: &mut Command) -> Output {
+fn run_with_timeout(command: &mut Command) -> Output {
     let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
     command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
     let mut child = command.spawn().unwrap();
@@ -77,7 +77,7 @@ fn differences(name: &str, place: &Place) -> Vec<String> {
 }
 
 /// Fails if there are failures, and lists them.
-fn none(failures: &[String]) {
+fn assert_no_failures(failures: &[String]) {
     assert!(failures.is_empty(), "{} failures:\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
@@ -91,7 +91,7 @@ fn each_file(check: impl Fn(&str, &Shape, &[Entry], &Place) -> Vec<String> + Syn
         .flat_map_iter(|(number, (name, shape))| {
             let mut failures = Vec::new();
             for (log, entries) in &logs {
-                let path = put(folder.path(), format!("{number} {log}.journal"), &file(&shape, entries));
+                let path = write_file(folder.path(), format!("{number} {log}.journal"), &file(&shape, entries));
                 failures.extend(check(&format!("{log}, {name}"), &shape, entries, &Place::file(path)));
             }
             failures

@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{ends, katalog, put, said};
+use crate::support::{expect_exit, katalog, stderr, wait_until, with_limit, write_file};
 
 /// The files below a directory, by relative path.
 type OutputDir = BTreeMap<String, Vec<u8>>;
@@ -63,7 +63,7 @@ fn plain(name: &str, content: &[u8]) -> Vec<u8> {
 #[track_caller]
 fn written(flags: &[&str], inputs: &[PathBuf]) -> Vec<u8> {
     let mut command = katalog();
-    ends(command.args(flags).args(inputs), 0).stdout
+    expect_exit(command.args(flags).args(inputs), 0).stdout
 }
 
 /// Returns a command that writes into a directory.
@@ -77,7 +77,7 @@ fn into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
 #[track_caller]
 fn converted(flags: &[&str], inputs: &[PathBuf]) -> OutputDir {
     let folder = tempfile::tempdir().unwrap();
-    let output = ends(&mut into(&folder.path().join("out"), flags, inputs), 0);
+    let output = expect_exit(&mut into(&folder.path().join("out"), flags, inputs), 0);
     assert!(output.stdout.is_empty());
     tree(&folder.path().join("out"))
 }
@@ -114,7 +114,7 @@ fn log(seed: usize, count: usize) -> String {
 /// Writes files with logs of these lengths.
 fn logs(folder: &Path, counts: &[usize]) -> Vec<PathBuf> {
     let counts = counts.iter().enumerate();
-    counts.map(|(seed, count)| put(folder, &format!("{seed}.log"), log(seed, *count))).collect()
+    counts.map(|(seed, count)| write_file(folder, &format!("{seed}.log"), log(seed, *count))).collect()
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_single_file_can_be_compressed() {
     let expected = written(&[], &inputs);
     for (how, name) in [("gzip", "o.gz"), ("zstd", "o.zst"), ("none", "o")] {
         let path = folder.path().join(name);
-        ends(katalog().args(["--compress", how, "--output"]).arg(&path).args(&inputs), 0);
+        expect_exit(katalog().args(["--compress", how, "--output"]).arg(&path).args(&inputs), 0);
         let mut content = Vec::new();
         File::open(&path).unwrap().read_to_end(&mut content).unwrap();
         assert!(plain(name, &content) == expected, "{how}");

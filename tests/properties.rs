@@ -13,8 +13,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::support::cases;
 use crate::support::check::{for_people, same_when_cut};
-use crate::support::few;
 use crate::support::pipeline::{Cuts, Record, Setup};
 
 #[path = "../fixtures/generate/quote.rs"]
@@ -167,7 +167,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(few(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn any_bytes_become_records(bytes in input(), cuts in cuts()) {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, service};
 use crate::support::journal::{Shape, file};
 use crate::support::pipeline::{Record, records};
-use crate::support::{ends, katalog, put, said};
+use crate::support::{expect_exit, katalog, stderr, with_limit, write_file};
 
 /// A reproducible random number generator.
 struct Numbers(u64);
@@ -64,7 +64,7 @@ fn time(line: &[u8]) -> Option<&[u8]> {
 /// Returns the expected output: the records of each input without `--sort`, in a stable sort.
 fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
     let outputs: Vec<_> =
-        inputs.iter().map(|input| ends(&mut over(std::slice::from_ref(input), flags), 0).stdout).collect();
+        inputs.iter().map(|input| expect_exit(&mut over(std::slice::from_ref(input), flags), 0).stdout).collect();
     let mut all = Vec::new();
     for output in &outputs {
         let mut before = None;
@@ -79,7 +79,7 @@ fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
 
 /// Writes three logs with interleaved times.
 fn logs(folder: &Path, count: u64) -> Vec<PathBuf> {
-    (1..=3).map(|number| put(folder, &format!("{number}.log"), log(number, count, 80))).collect()
+    (1..=3).map(|number| write_file(folder, &format!("{number}.log"), log(number, count, 80))).collect()
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn all_inputs_come_in_one_order_whatever_the_number_of_threads() {
     inputs.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson"));
     inputs.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log"));
     let expected = reference(&inputs, &[]);
-    let plain = ends(&mut over(&inputs, &[]), 0).stdout;
+    let plain = expect_exit(&mut over(&inputs, &[]), 0).stdout;
     assert!(expected != plain && expected.len() == plain.len());
     for threads in ["1", "2", "5"] {
-        let sorted = ends(&mut over(&inputs, &["--sort", "time", "--threads", threads]), 0);
+        let sorted = expect_exit(&mut over(&inputs, &["--sort", "time", "--threads", threads]), 0);
         assert!(sorted.stdout == expected, "{threads} threads");
-        assert_eq!(said(&sorted), "");
+        assert_eq!(stderr(&sorted), "");
     }
-    assert!(ends(&mut over(&inputs, &["--sort=none"]), 0).stdout == plain);
+    assert!(expect_exit(&mut over(&inputs, &["--sort=none"]), 0).stdout == plain);
 }
 
 #[test]
@@ -114,18 +114,18 @@ fn journals_of_several_machines_and_a_log_come_in_one_order() {
         let shape = Shape { file_id: machine, machine_id: machine, seqnum_id: machine, ..Shape::default() };
         let directory = folder.path().join(format!("{machine:032x}"));
         fs::create_dir(&directory).unwrap();
-        put(&directory, "system.journal", file(&shape, &entries));
+        write_file(&directory, "system.journal", file(&shape, &entries));
     }
     let line = |second: u32| {
         format!("time=\"2023-11-14T22:13:{second}.25Z\" level=info msg=\"of a file\" source=runtime\nand no time\n")
     };
-    let log = put(folder.path(), "kata.log", [35, 55, 21].map(line).concat());
+    let log = write_file(folder.path(), "kata.log", [35, 55, 21].map(line).concat());
     // The journals are one input, whose order is that of their reader.
     let inputs = [folder.path().to_owned(), log];
     let expected = reference(&inputs, &[]);
     assert_eq!(lines(&expected).len(), 2 * 54 + 6);
-    let plain = ends(&mut over(&inputs, &[]), 0).stdout;
-    let sorted = ends(&mut over(&inputs, &["--sort=time"]), 0).stdout;
+    let plain = expect_exit(&mut over(&inputs, &[]), 0).stdout;
+    let sorted = expect_exit(&mut over(&inputs, &["--sort=time"]), 0).stdout;
     assert!(sorted == expected && sorted != plain);
 }
 
@@ -138,9 +138,9 @@ fn what_passes_has_the_time_of_its_carrier() {
             1_900_000_000 + seconds
         )
     };
-    let first = put(folder.path(), "1", entry(5, "sshd") + &entry(1, "kata") + &entry(9, "sshd"));
-    let second = put(folder.path(), "2", entry(7, "kata") + &entry(3, "cron") + &entry(5, "cron"));
-    let sorted = ends(&mut over(&[first, second], &["--others=pass", "--sort=time"]), 0).stdout;
+    let first = write_file(folder.path(), "1", entry(5, "sshd") + &entry(1, "kata") + &entry(9, "sshd"));
+    let second = write_file(folder.path(), "2", entry(7, "kata") + &entry(3, "cron") + &entry(5, "cron"));
+    let sorted = expect_exit(&mut over(&[first, second], &["--others=pass", "--sort=time"]), 0).stdout;
     let texts: Vec<String> = records(&sorted)
         .iter()
         .map(|record| format!("{} {}", record.text("SYSLOG_IDENTIFIER").unwrap(), record.text("MESSAGE").unwrap()))
@@ -152,8 +152,8 @@ fn what_passes_has_the_time_of_its_carrier() {
 fn the_order_of_msgpack_is_that_of_the_json() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 300);
-    let json = ends(&mut over(&inputs, &["--sort=time"]), 0).stdout;
-    let packed = ends(&mut over(&inputs, &["--sort=time", "--format=msgpack"]), 0).stdout;
+    let json = expect_exit(&mut over(&inputs, &["--sort=time"]), 0).stdout;
+    let packed = expect_exit(&mut over(&inputs, &["--sort=time", "--format=msgpack"]), 0).stdout;
     let mut rest = packed.as_slice();
     for line in lines(&json) {
         let value = rmpv::decode::read_value(&mut rest).unwrap();
@@ -185,7 +185,7 @@ fn memory_is_what_it_was_given() {
     const BESIDE: usize = 4 << 10;
     let folder = tempfile::tempdir().unwrap();
     let inputs: Vec<PathBuf> =
-        (1..=2).map(|number| put(folder.path(), &format!("{number}.log"), log(number, 10_000, 4000))).collect();
+        (1..=2).map(|number| write_file(folder.path(), &format!("{number}.log"), log(number, 10_000, 4000))).collect();
     assert!(inputs.iter().map(|input| input.metadata().unwrap().len()).sum::<u64>() > 40_000_000);
     let expected = reference(&inputs, &[]);
     // The pending batches of several threads depend on their speed.
@@ -211,9 +211,9 @@ fn giants_come_in_order_too() {
         format!("time=\"2031-01-01T07:00:{second:02}Z\" level=info msg=giant source=runtime text={text}\n")
     };
     let giants: String = [9, 2, 2, 5, 1].map(giant).concat();
-    inputs.insert(1, put(folder.path(), "giants.log", giants));
+    inputs.insert(1, write_file(folder.path(), "giants.log", giants));
     let expected = reference(&inputs, &["--max-line=4M"]);
-    let sorted = ends(&mut over(&inputs, &["--max-line=4M", "--sort=time", "--sort-memory=1M"]), 0).stdout;
+    let sorted = expect_exit(&mut over(&inputs, &["--max-line=4M", "--sort=time", "--sort-memory=1M"]), 0).stdout;
     assert!(sorted == expected);
 }
 
@@ -223,13 +223,13 @@ fn files_are_made_only_where_they_are_needed() {
     let inputs = logs(folder.path(), 2000);
     let missing = folder.path().join("missing");
     let expected = reference(&inputs, &[]);
-    let sorted = ends(over(&inputs, &["--sort=time"]).env("TMPDIR", &missing), 0).stdout;
+    let sorted = expect_exit(over(&inputs, &["--sort=time"]).env("TMPDIR", &missing), 0).stdout;
     assert!(sorted == expected);
     // An empty variable counts as unset.
-    assert!(ends(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", ""), 0).stdout == expected);
-    let output = ends(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", &missing), 74);
+    assert!(expect_exit(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", ""), 0).stdout == expected);
+    let output = expect_exit(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", &missing), 74);
     assert!(output.stdout.is_empty(), "a part would pass for the whole");
-    let message = said(&output);
+    let message = stderr(&output);
     assert!(message.contains(missing.to_str().unwrap()) && message.contains("TMPDIR"), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
 }
@@ -238,15 +238,11 @@ fn files_are_made_only_where_they_are_needed() {
 fn a_full_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 8000);
-    // No file above 100 blocks of 512 bytes, with an error instead of a signal.
-    let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
-    let sorting = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
-    let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(sorting.get_program()).args(sorting.get_args());
-    command.env("TMPDIR", folder.path()).stdin(Stdio::null());
-    let output = ends(&mut command, 74);
+    let mut command = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    // No file above 100 blocks of 512 bytes.
+    let output = expect_exit(&mut with_limit("-f 100", command.env("TMPDIR", folder.path())), 74);
     assert!(output.stdout.is_empty());
-    let message = said(&output);
+    let message = stderr(&output);
     assert!(message.contains(folder.path().to_str().unwrap()) && message.contains("TMPDIR"), "{message}");
 }
 
@@ -254,8 +250,8 @@ fn a_full_directory_is_named() {
 fn merging_is_said_where_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 4000);
-    let output = ends(&mut over(&inputs, &["--sort=time", "--sort-memory=1M", "--verbose"]), 0);
-    assert_eq!(said(&output).matches("sort: merging").count(), 1, "{}", said(&output));
+    let output = expect_exit(&mut over(&inputs, &["--sort=time", "--sort-memory=1M", "--verbose"]), 0);
+    assert_eq!(stderr(&output).matches("sort: merging").count(), 1, "{}", stderr(&output));
 }
 
 #[test]
@@ -267,7 +263,7 @@ fn a_reader_that_goes_away_ends_the_merging_quietly() {
     let mut some = [0; 1000];
     child.stdout.take().unwrap().read_exact(&mut some).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), said(&output)), (Some(0), String::new()));
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
 }
 
 #[test]
@@ -295,9 +291,9 @@ fn an_input_that_fails_does_not_keep_the_others_from_being_sorted() {
     let mut inputs = logs(folder.path(), 100);
     let expected = reference(&inputs, &[]);
     inputs.insert(1, folder.path().join("missing.log"));
-    let output = ends(&mut over(&inputs, &["--sort=time"]), 66);
+    let output = expect_exit(&mut over(&inputs, &["--sort=time"]), 66);
     assert!(output.stdout == expected);
-    assert!(said(&output).contains("missing.log"));
+    assert!(stderr(&output).contains("missing.log"));
 }
 
 #[test]
@@ -316,14 +312,14 @@ fn what_cannot_be_sorted_is_refused() {
         (&["--format=journal-json"], &["sort: ", "--format"]),
         (&["--sort-memory=1000"], &["--sort-memory", "1M"]),
     ] {
-        let output = ends(over(&inputs, &["--sort=time"]).args(flags), 64);
+        let output = expect_exit(over(&inputs, &["--sort=time"]).args(flags), 64);
         for name in named {
-            assert!(said(&output).contains(name), "{flags:?}: {}", said(&output));
+            assert!(stderr(&output).contains(name), "{flags:?}: {}", stderr(&output));
         }
     }
     for flags in [["--to=forward://localhost:1"], ["--format=msgpack"], ["--format=text"], ["--format=export"]] {
-        let output = ends(over(&inputs, &["--delta"]).args(flags), 64);
-        assert!(said(&output).contains("delta: "), "{flags:?}: {}", said(&output));
+        let output = expect_exit(over(&inputs, &["--delta"]).args(flags), 64);
+        assert!(stderr(&output).contains("delta: "), "{flags:?}: {}", stderr(&output));
     }
 }
 
@@ -339,12 +335,15 @@ fn deltas_are_those_of_the_output() {
     // A payload with this name does not take it.
     let clash =
         "time=\"2031-01-01T07:00:00Z\" level=info msg=x source=runtime delta_ns=9 fields_delta_ns=8 delta.ns=7\n";
-    inputs.push(put(folder.path(), "clash.log", clash));
+    inputs.push(write_file(folder.path(), "clash.log", clash));
     for order in [&["--sort=none"] as &[&str], &["--sort=time"], &["--sort=time", "--sort-memory=1M"]] {
-        let plain = ends(&mut over(&inputs, order), 0).stdout;
-        let given = ends(over(&inputs, order).arg("--delta"), 0).stdout;
+        let plain = expect_exit(&mut over(&inputs, order), 0).stdout;
+        let given = expect_exit(over(&inputs, order).arg("--delta"), 0).stdout;
         for threads in ["2", "5"] {
-            assert!(ends(over(&inputs, order).args(["--delta", "--threads", threads]), 0).stdout == given, "{threads}");
+            assert!(
+                expect_exit(over(&inputs, order).args(["--delta", "--threads", threads]), 0).stdout == given,
+                "{threads}"
+            );
         }
         let mut before: Option<i128> = None;
         let mut negative = 0;

@@ -12,10 +12,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::support::katalog;
-
-/// Timeout of a test.
-const SOON: Duration = Duration::from_secs(30);
+use crate::support::{TIMEOUT, katalog, node_journal, stderr, wait_for_exit, wait_until};
 
 /// A TCP server that returns the bytes of each connection.
 struct Listener {
@@ -56,7 +53,7 @@ impl Listener {
     /// Returns the bytes of the next connection that ended.
     #[track_caller]
     fn next(&self) -> Vec<u8> {
-        self.received.recv_timeout(SOON).unwrap()
+        self.received.recv_timeout(TIMEOUT).unwrap()
     }
 }
 
@@ -79,10 +76,6 @@ fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes[space + 1..].split_at_checked(length)
 }
 
-fn node() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson")
-}
-
 /// Returns a command that delivers to a server with these flags.
 fn to(url: &str, flags: &[&str]) -> Command {
     let mut command = katalog();
@@ -94,14 +87,14 @@ fn to(url: &str, flags: &[&str]) -> Command {
 #[track_caller]
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{}: {said}", output.status);
+    let errors = stderr(&output);
+    assert!(output.status.success(), "{}: {errors}", output.status);
     assert!(output.stdout.is_empty());
-    said
+    errors
 }
 
 /// Runs an invalid command. Returns exit code and standard error.
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
     let output = katalog().args(flags).output().unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (output.status.code(), stderr(&output))
 }

@@ -17,7 +17,7 @@ use katalog::service::status::Status;
 use katalog::source::{self, Input};
 use log_clients::{Client, Observer, Receiver};
 
-use super::{Running, complete, lines, put, run, to};
+use super::{Running, complete, lines, run, to, write_file};
 use crate::support::forward::handshake::{Greeting, Trick};
 use crate::support::forward::tls::{Authority, Flaw};
 use crate::support::forward::{Conduct, Place, Reply, Script, Server};
@@ -30,10 +30,10 @@ const SHORT: [&str; 4] = ["--batch-size", "4K", "--ack-timeout", "300ms"];
 #[track_caller]
 fn survives(name: &str, script: Script) -> Server {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..300));
+    let log = write_file(folder.path(), "kata.log", lines(0..300));
     let server = Server::start(script);
-    let (code, said) = run(to(&server, &SHORT).arg(log));
-    assert_eq!(code, Some(0), "{name}: {said}");
+    let (code, errors) = run(to(&server, &SHORT).arg(log));
+    assert_eq!(code, Some(0), "{name}: {errors}");
     complete(&server.events(), 0..300);
     let mut chunks: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     for request in server.requests() {
@@ -98,8 +98,8 @@ fn a_server_that_stops_reading() {
 #[test]
 fn handshakes_that_fail_say_why() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..3));
-    let key = put(folder.path(), "key", "s3cret");
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
+    let key = write_file(folder.path(), "key", "s3cret");
     let key = key.to_str().unwrap();
     let with_key = || Greeting::with_key("s3cret");
     for (name, greeting, flags, says) in [
@@ -134,10 +134,10 @@ fn handshakes_that_fail_say_why() {
     ] {
         let script = greeting.map_or_else(Script::default, |greeting| Script::default().greets(greeting));
         let server = Server::start(script);
-        let (code, said) = run(to(&server, &flags).arg(&log));
-        assert_eq!(code, Some(78), "{name}: {said}");
-        assert!(said.contains(says) && said.contains(&server.url()), "{name}: {said}");
-        assert!(!said.contains("s3cret"), "{name}: {said}");
+        let (code, errors) = run(to(&server, &flags).arg(&log));
+        assert_eq!(code, Some(78), "{name}: {errors}");
+        assert!(errors.contains(says) && errors.contains(&server.url()), "{name}: {errors}");
+        assert!(!errors.contains("s3cret"), "{name}: {errors}");
         assert!(server.events().is_empty(), "{name}");
     }
 }
@@ -145,15 +145,15 @@ fn handshakes_that_fail_say_why() {
 #[test]
 fn handshakes_that_succeed() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..300));
-    let key = put(folder.path(), "key", "s3cret\n");
+    let log = write_file(folder.path(), "kata.log", lines(0..300));
+    let key = write_file(folder.path(), "key", "s3cret\n");
     for keepalive in [Some(true), Some(false), None] {
         let greeting = Greeting { keepalive, ..Greeting::with_key("s3cret").with_user("kata", "pass") };
         let server = Server::start(Script::default().greets(greeting));
         let mut command = to(&server, &SHORT);
         command.arg("--shared-key-file").arg(&key).args(["--user", "kata"]).env("KATALOG_PASSWORD", "pass").arg(&log);
-        let (code, said) = run(&mut command);
-        assert_eq!(code, Some(0), "{keepalive:?}: {said}");
+        let (code, errors) = run(&mut command);
+        assert_eq!(code, Some(0), "{keepalive:?}: {errors}");
         assert_eq!(complete(&server.events(), 0..300), 0, "{keepalive:?}");
         assert_eq!(server.connections() > 1, keepalive == Some(false), "{keepalive:?}");
         assert_eq!(server.faults(), [""; 0], "{keepalive:?}");
@@ -163,10 +163,10 @@ fn handshakes_that_succeed() {
 #[test]
 fn certificates_are_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..3));
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
     let authority = Authority::new("authority");
-    let ca = put(folder.path(), "ca.pem", authority.pem());
-    let other = put(folder.path(), "other.pem", Authority::new("another").pem());
+    let ca = write_file(folder.path(), "ca.pem", authority.pem());
+    let other = write_file(folder.path(), "other.pem", Authority::new("another").pem());
     let client = authority.client();
     let (cert, key) = client.write(folder.path());
     let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
@@ -183,20 +183,20 @@ fn certificates_are_checked() {
         let config = authority.server(flaw).serves(versions, clients);
         let server = Server::start(Script::default().tls(config));
         let url = format!("forward+tls://localhost:{}", server.port());
-        let (ended, said) = run(katalog().args(["--to", &url, "--tls-ca"]).arg(ca).args(&flags).arg(&log));
+        let (ended, errors) = run(katalog().args(["--to", &url, "--tls-ca"]).arg(ca).args(&flags).arg(&log));
         match code {
             // A server may report it only after the handshake, or not at all.
-            -1 => assert!(matches!(ended, Some(69 | 78)), "{name}: {said}"),
-            code => assert_eq!(ended, Some(code), "{name}: {said}"),
+            -1 => assert!(matches!(ended, Some(69 | 78)), "{name}: {errors}"),
+            code => assert_eq!(ended, Some(code), "{name}: {errors}"),
         }
-        assert_eq!(server.events().len(), if code == 0 { 3 } else { 0 }, "{name}: {said}");
+        assert_eq!(server.events().len(), if code == 0 { 3 } else { 0 }, "{name}: {errors}");
     }
 }
 
 #[test]
 fn a_record_that_no_server_takes_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..300));
+    let log = write_file(folder.path(), "kata.log", lines(0..300));
     let refused = folder.path().join("refused.ndjson");
     let server = Server::start(Script::default().poison(b"line 123"));
     let flags = ["katalog", "--to", &server.url(), "--batch-size", "64K", "--refused", refused.to_str().unwrap()];
@@ -243,18 +243,18 @@ fn a_record_that_no_server_takes_is_set_aside() {
 #[test]
 fn a_server_that_is_away_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..300));
+    let log = write_file(folder.path(), "kata.log", lines(0..300));
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
     let running = Running::start(katalog().args(["--to", &url]).args(SHORT).arg(&log));
     std::thread::sleep(Duration::from_millis(300));
     let server = Server::on(port, Script::default());
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("cannot connect") && said.contains("takes records again"), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(errors.contains("cannot connect") && errors.contains("takes records again"), "{errors}");
     assert_eq!(complete(&server.events(), 0..300), 0);
     drop(server);
-    let (code, said) = run(katalog().args(["--to", &url, "--give-up-after", "200ms"]).arg(&log));
-    assert_eq!(code, Some(69), "{said}");
-    assert!(said.contains("gave up"), "{said}");
+    let (code, errors) = run(katalog().args(["--to", &url, "--give-up-after", "200ms"]).arg(&log));
+    assert_eq!(code, Some(69), "{errors}");
+    assert!(errors.contains("gave up"), "{errors}");
 }

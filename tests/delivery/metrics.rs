@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Running, SOON, append, lines, put, to, wait};
+use super::{Running, TIMEOUT, append_file, lines, to, wait_until, write_file};
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
 
@@ -30,7 +30,7 @@ fn listening(command: &mut Command) -> (Running, SocketAddr) {
 
 fn connect(at: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -105,14 +105,14 @@ fn the_metrics_are_those_of_the_statistics() {
     let folder = tempfile::tempdir().unwrap();
     // Some of the input is flawed, and some is not Kata's.
     let more = "time=\"2031-01-01T00:00:00Z\" level=nonsense msg=\"a\" source=runtime x=\"open\n\n";
-    let log = put(folder.path(), "kata.log", lines(0..50) + more);
+    let log = write_file(folder.path(), "kata.log", lines(0..50) + more);
     let server = Server::start(Script::default());
     let (running, at) = listening(to(&server, &["--follow", "--batch-age", "50ms", "--stats=json"]).arg(&log));
-    wait("the last record", || {
+    wait_until("the last record", || {
         samples(&get(at, "/metrics").1).get("katalog_delivered_records_total").is_some_and(|count| *count >= 51.0)
     });
     // The loop runs once a second.
-    wait("the bytes", || {
+    wait_until("the bytes", || {
         samples(&get(at, "/metrics").1)["katalog_lag_seconds"] == 0.0 && {
             let found = samples(&get(at, "/metrics").1);
             found["katalog_delivered_bytes_total"] > 0.0
@@ -124,9 +124,9 @@ fn the_metrics_are_those_of_the_statistics() {
     assert_eq!(get(at, "/healthz"), (200, "it goes on\n".to_owned()));
     assert_eq!(get(at, "/readyz"), (200, "ready\n".to_owned()));
     running.signal("TERM");
-    let (status, said) = running.end();
-    assert!(status.success(), "{said}");
-    let stats: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let (status, errors) = running.end();
+    assert!(status.success(), "{errors}");
+    let stats: Value = serde_json::from_str(errors.lines().last().unwrap()).unwrap();
     let found = samples(&page);
     let sum =
         |family: &str| found.iter().filter(|(name, _)| name.starts_with(family)).map(|(_, value)| value).sum::<f64>();
@@ -165,15 +165,15 @@ fn the_metrics_are_those_of_the_statistics() {
 #[test]
 fn readiness_is_that_records_get_on() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..1));
+    let log = write_file(folder.path(), "kata.log", lines(0..1));
     let server = Server::start(Script::default());
     let url = server.url();
     let port = server.stop();
     let mut command = katalog();
     command.args(["--to", &url, "--follow", "--batch-age", "50ms"]).arg(&log);
     let (running, at) = listening(&mut command);
-    let ready = |code| wait("/readyz", || get(at, "/readyz").0 == code);
-    wait("the trouble", || get(at, "/readyz") == (503, "no server takes what waits\n".to_owned()));
+    let ready = |code| wait_until("/readyz", || get(at, "/readyz").0 == code);
+    wait_until("the trouble", || get(at, "/readyz") == (503, "no server takes what waits\n".to_owned()));
     let found = samples(&get(at, "/metrics").1);
     assert_eq!(
         (found["katalog_waiting_records"], found[&format!("katalog_server_up{{server=\"{url}\"}}")]),
@@ -185,9 +185,9 @@ fn readiness_is_that_records_get_on() {
     ready(200);
     assert_eq!(server.events().len(), 1);
     drop(server);
-    append(&log, &lines(1..2));
+    append_file(&log, &lines(1..2));
     ready(503);
-    wait("the lag", || samples(&get(at, "/metrics").1)["katalog_lag_seconds"] > 0.5);
+    wait_until("the lag", || samples(&get(at, "/metrics").1)["katalog_lag_seconds"] > 0.5);
     let server = Server::on(port, Script::default());
     ready(200);
     server.wait_for_events(1);
@@ -198,7 +198,7 @@ fn readiness_is_that_records_get_on() {
 #[test]
 fn who_means_no_good_costs_little() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..1));
+    let log = write_file(folder.path(), "kata.log", lines(0..1));
     let (running, at) = listening(katalog().args(["--follow", "--output"]).arg(folder.path().join("out")).arg(&log));
     // A client that sends a byte now and then does not block others, and is disconnected.
     let mut slow = connect(at);
@@ -213,7 +213,7 @@ fn who_means_no_good_costs_little() {
             Err(error) if sent.is_ok() && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             _ => break,
         }
-        assert!(start.elapsed() < SOON, "it may go on for ever");
+        assert!(start.elapsed() < TIMEOUT, "it may go on for ever");
     }
     // Above the maximum number of connections, the oldest are closed.
     let mut many: Vec<TcpStream> = (0..200).map(|_| connect(at)).collect();
@@ -241,22 +241,22 @@ fn who_means_no_good_costs_little() {
 fn where_to_listen() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = |flags: &[&str]| {
-        let (status, said) = Running::start(katalog().args(flags)).end();
-        (status.code(), said)
+    let exit = |flags: &[&str]| {
+        let (status, errors) = Running::start(katalog().args(flags)).end();
+        (status.code(), errors)
     };
-    let (code, text) = said(&["--follow", "--listen", &address]);
+    let (code, text) = exit(&["--follow", "--listen", &address]);
     assert!(code == Some(69) && text.contains("listen: cannot use") && text.contains(&address), "{text}");
-    let (code, text) = said(&["--listen", "127.0.0.1:0"]);
+    let (code, text) = exit(&["--listen", "127.0.0.1:0"]);
     assert!(code == Some(64) && text.contains("--follow or --to"), "{text}");
-    let (code, text) = said(&["--follow", "--listen", "9745"]);
+    let (code, text) = exit(&["--follow", "--listen", "9745"]);
     assert!(code == Some(64) && text.contains("such as 127.0.0.1:9745"), "{text}");
 }
 
 #[test]
 fn what_dashboard_and_alerts_ask_for_is_there() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..1));
+    let log = write_file(folder.path(), "kata.log", lines(0..1));
     let (running, at) = listening(katalog().args(["--follow", "--output"]).arg(folder.path().join("out")).arg(&log));
     let families = lint(&get(at, "/metrics").1);
     running.kill();

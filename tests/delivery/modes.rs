@@ -2,12 +2,12 @@
 //! nanosecond.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rmpv::Value as Packed;
 use serde_json::Value;
 
-use super::{put, records, run, to};
+use super::{node_journal, records, run, to, write_file};
 use crate::support::forward::node::{Demands, Peer, missing};
 use crate::support::forward::tls::{Authority, Flaw};
 use crate::support::forward::{Script, Server};
@@ -19,10 +19,6 @@ const MODES: [&str; 5] = ["packed", "forward", "message", "gzip", "zstd"];
 
 /// An event in one form for all servers: tag, seconds, nanoseconds, record.
 type Plain = (String, u64, u64, Value);
-
-fn node() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson")
-}
 
 /// Returns the events expected for an input, by tag, from the records on standard output.
 fn expected(input: &Path, flags: &[&str]) -> BTreeMap<String, Vec<Plain>> {
@@ -57,13 +53,13 @@ fn json(value: &Packed) -> Value {
 
 #[test]
 fn every_mode_says_the_same() {
-    let input = node();
+    let input = node_journal();
     let expected = expected(&input, &[]);
     assert!(expected.len() > 5);
     for mode in MODES {
         let server = Server::start(Script::default());
-        let (code, said) = run(to(&server, &["--forward-mode", mode]).arg(&input));
-        assert_eq!(code, Some(0), "{mode}: {said}");
+        let (code, errors) = run(to(&server, &["--forward-mode", mode]).arg(&input));
+        assert_eq!(code, Some(0), "{mode}: {errors}");
         let events = server.events();
         assert_eq!(server.faults(), [""; 0], "{mode}");
         let plain = |event: &crate::support::forward::Event| {
@@ -80,8 +76,8 @@ fn a_journal_comes_in_its_order_on_several_threads() {
     let entries: Vec<_> = (0..300).map(|number| service(number, BOOT)).collect();
     std::fs::write(&path, file(&Shape::default(), &entries)).unwrap();
     let server = Server::start(Script::default());
-    let (code, said) = run(to(&server, &["--threads", "2"]).arg(&path));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, errors) = run(to(&server, &["--threads", "2"]).arg(&path));
+    assert_eq!(code, Some(0), "{errors}");
     let plain = |event: &crate::support::forward::Event| {
         (event.tag.clone(), event.seconds.into(), event.nanos.into(), json(&event.record))
     };
@@ -95,14 +91,14 @@ fn a_server_that_others_made_says_the_same() {
     if missing() {
         return;
     }
-    let input = node();
+    let input = node_journal();
     let wanted = expected(&input, &[]);
     let count: usize = wanted.values().map(Vec::len).sum();
     let folder = tempfile::tempdir().unwrap();
-    let key = put(folder.path(), "key", "s3cret\n");
-    let password = put(folder.path(), "password", "pass word");
+    let key = write_file(folder.path(), "key", "s3cret\n");
+    let password = write_file(folder.path(), "password", "pass word");
     let authority = Authority::new("authority");
-    let ca = put(folder.path(), "ca.pem", authority.pem());
+    let ca = write_file(folder.path(), "ca.pem", authority.pem());
     let identity = authority.server(Flaw::None);
     let [key, password, ca] = [&key, &password, &ca].map(|path| path.to_str().unwrap());
     let keyed = ["--shared-key-file", key];
@@ -119,8 +115,8 @@ fn a_server_that_others_made_says_the_same() {
     for (name, demands, flags, scheme) in cases {
         let peer = Peer::start(&demands);
         let url = format!("{scheme}://127.0.0.1:{}", peer.port());
-        let (code, said) = run(katalog().args(["--to", &url]).args(&flags).arg(&input));
-        assert_eq!(code, Some(0), "{name}: {said}");
+        let (code, errors) = run(katalog().args(["--to", &url]).args(&flags).arg(&input));
+        assert_eq!(code, Some(0), "{name}: {errors}");
         let entries = peer.wait_for(count);
         let plain = entries.into_iter().map(|entry| (entry.tag, entry.seconds, entry.nanos, entry.record));
         assert_eq!(by_tag(plain), wanted, "{name}");
@@ -130,7 +126,7 @@ fn a_server_that_others_made_says_the_same() {
 #[test]
 fn times_in_whole_seconds() {
     let server = Server::start(Script::default());
-    let (code, _) = run(to(&server, &["--time-as-integer"]).arg(node()));
+    let (code, _) = run(to(&server, &["--time-as-integer"]).arg(node_journal()));
     assert_eq!(code, Some(0));
     assert!(server.events().iter().all(|event| event.nanos == 0 && event.seconds > 1_500_000_000));
 }
@@ -138,7 +134,8 @@ fn times_in_whole_seconds() {
 #[test]
 fn what_passes_has_its_own_tag_and_time() {
     let server = Server::start(Script::default());
-    let (code, _) = run(to(&server, &["--others", "pass", "--tag", "k8s.{component}.{identifier}"]).arg(node()));
+    let (code, _) =
+        run(to(&server, &["--others", "pass", "--tag", "k8s.{component}.{identifier}"]).arg(node_journal()));
     assert_eq!(code, Some(0));
     let events = server.events();
     assert!(events.iter().any(|event| event.tag == "k8s.shimv2.kata"));
@@ -154,12 +151,13 @@ fn a_unix_socket_and_a_standby() {
     let server = Server::unix(&socket, Script::default());
     let standby = Server::start(Script::default());
     let url = format!("unix:{}", socket.display());
-    let (code, said) = run(katalog().args(["--to", &format!("{}?standby", standby.url()), "--to", &url]).arg(node()));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, errors) =
+        run(katalog().args(["--to", &format!("{}?standby", standby.url()), "--to", &url]).arg(node_journal()));
+    assert_eq!(code, Some(0), "{errors}");
     assert_eq!((server.events().len(), standby.events().len()), (33, 0));
     drop(server);
-    let (code, said) = run(katalog().args(["--to", &format!("{url},{}?standby", standby.url())]).arg(node()));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, errors) = run(katalog().args(["--to", &format!("{url},{}?standby", standby.url())]).arg(node_journal()));
+    assert_eq!(code, Some(0), "{errors}");
     assert_eq!(standby.events().len(), 33);
 }
 
@@ -169,7 +167,7 @@ fn records_are_known_by_the_same_id_in_every_run() {
         let records = records(input, &["--record-id", "id"]);
         records.iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect()
     };
-    let (first, again) = (ids(&node()), ids(&node()));
+    let (first, again) = (ids(&node_journal()), ids(&node_journal()));
     assert_eq!(first, again);
     let mut different = first.clone();
     different.sort();

@@ -3,20 +3,20 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
 
-use super::{Running, SOON, append, lines, put, to};
+use super::{Running, TIMEOUT, append_file, lines, to, write_file};
 use crate::support::forward::{Script, Server};
 
 /// A service manager.
 struct Manager {
     socket: UnixDatagram,
-    heard: Vec<String>,
+    received: Vec<String>,
 }
 
 impl Manager {
     /// Waits for a notification with this prefix.
     #[track_caller]
     fn wait(&mut self, beginning: &str) -> String {
-        self.wait_for(|said| said.starts_with(beginning))
+        self.wait_for(|message| message.starts_with(beginning))
     }
 
     /// Waits for a notification that satisfies the condition.
@@ -24,13 +24,13 @@ impl Manager {
     fn wait_for(&mut self, holds: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
-            assert!(start.elapsed() < SOON, "it is not said: {:?}", self.heard);
+            assert!(start.elapsed() < TIMEOUT, "no such message: {:?}", self.received);
             let mut buffer = [0; 4096];
-            let length = self.socket.recv(&mut buffer).unwrap_or_else(|_| panic!("nothing is said: {:?}", self.heard));
-            let said = String::from_utf8(buffer[..length].to_vec()).unwrap();
-            self.heard.push(said.clone());
-            if holds(&said) {
-                return said;
+            let length = self.socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no message: {:?}", self.received));
+            let message = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            self.received.push(message.clone());
+            if holds(&message) {
+                return message;
             }
         }
     }
@@ -39,11 +39,11 @@ impl Manager {
 #[test]
 fn a_service_says_how_it_goes() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..50));
+    let log = write_file(folder.path(), "kata.log", lines(0..50));
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
-    let mut manager = Manager { socket, heard: Vec::new() };
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut manager = Manager { socket, received: Vec::new() };
     let server = Server::start(Script::default());
     let mut command = to(&server, &["--follow", "--batch-age", "50ms", "--state-dir"]);
     command.arg(folder.path().join("state")).arg(&log);
@@ -52,26 +52,26 @@ fn a_service_says_how_it_goes() {
     assert_eq!(manager.wait(""), "READY=1", "it comes first");
     manager.wait("WATCHDOG=1");
     let takes = format!("STATUS=50 records delivered, lag 0 s; {} takes them", server.url());
-    manager.wait_for(|said| said == takes);
+    manager.wait_for(|message| message == takes);
     manager.wait("WATCHDOG=1");
     running.signal("HUP");
-    let said = manager.wait("RELOADING=1");
-    let micros = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+    let message = manager.wait("RELOADING=1");
+    let micros = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
     assert!(micros.parse::<u64>().unwrap() > 0);
     manager.wait("READY=1");
-    let ready = manager.heard.iter().filter(|said| *said == "READY=1").count();
-    assert_eq!(ready, 2, "{:?}", manager.heard);
+    let ready = manager.received.iter().filter(|message| *message == "READY=1").count();
+    assert_eq!(ready, 2, "{:?}", manager.received);
     // Deliveries of the earlier run still count, and an unreachable server is reported.
     server.stop();
-    append(&log, &lines(50..60));
-    manager.wait_for(|said| said.contains("10 records wait, and forward://"));
+    append_file(&log, &lines(50..60));
+    manager.wait_for(|message| message.contains("10 records wait, and forward://"));
     manager.wait("WATCHDOG=1");
     running.signal("TERM");
     manager.wait("STOPPING=1");
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
-    let last: Vec<&String> = manager.heard.iter().rev().take(1).collect();
-    assert_eq!(last, ["STOPPING=1"], "it is said once");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    let last: Vec<&String> = manager.received.iter().rev().take(1).collect();
+    assert_eq!(last, ["STOPPING=1"], "one message");
 }
 
 #[test]
@@ -79,20 +79,20 @@ fn another_watchdog_is_not_ours() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
-    let mut manager = Manager { socket, heard: Vec::new() };
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut manager = Manager { socket, received: Vec::new() };
     let server = Server::start(Script::default());
-    let log = put(folder.path(), "kata.log", lines(0..5));
+    let log = write_file(folder.path(), "kata.log", lines(0..5));
     let mut command = to(&server, &[]);
     command.arg(&log).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000").env("WATCHDOG_PID", "1");
     // A run that ends by itself sends its end as well.
-    let (status, said) = Running::start(&mut command).end();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, errors) = Running::start(&mut command).end();
+    assert_eq!(status.code(), Some(0), "{errors}");
     manager.wait("STOPPING=1");
-    assert!(!manager.heard.iter().any(|said| said.starts_with("WATCHDOG")), "{:?}", manager.heard);
+    assert!(!manager.received.iter().any(|message| message.starts_with("WATCHDOG")), "{:?}", manager.received);
 
     let mut command = to(&server, &[]);
-    let (status, said) = Running::start(command.arg(&log).env("NOTIFY_SOCKET", "nonsense")).end();
-    assert_eq!(status.code(), Some(69), "{said}");
-    assert!(said.contains("NOTIFY_SOCKET"), "{said}");
+    let (status, errors) = Running::start(command.arg(&log).env("NOTIFY_SOCKET", "nonsense")).end();
+    assert_eq!(status.code(), Some(69), "{errors}");
+    assert!(errors.contains("NOTIFY_SOCKET"), "{errors}");
 }

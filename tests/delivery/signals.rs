@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Seek as _;
 use std::time::{Duration, Instant};
 
-use super::{Running, complete, lines, put, to, wait};
+use super::{Running, complete, lines, to, wait_until, write_file};
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::katalog;
 
@@ -14,18 +14,18 @@ const LOOKED: Duration = Duration::from_millis(1500);
 #[test]
 fn the_end_delivers_what_is_in_hand() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..50));
+    let log = write_file(folder.path(), "kata.log", lines(0..50));
     for signal in ["TERM", "INT"] {
         let server = Server::start(Script::default());
         // Without the signal the batch would wait for an hour.
         let state = folder.path().join(signal);
         let mut command = to(&server, &["--follow", "--batch-age", "1h", "--state-dir"]);
         let running = Running::start(command.arg(&state).arg(&log));
-        wait("the lock", || state.join("lock").exists());
+        wait_until("the lock", || state.join("lock").exists());
         std::thread::sleep(Duration::from_millis(300));
         running.signal(signal);
-        let (status, said) = running.end();
-        assert_eq!(status.code(), Some(0), "{said}");
+        let (status, errors) = running.end();
+        assert_eq!(status.code(), Some(0), "{errors}");
         assert_eq!(complete(&server.events(), 0..50), 0);
         assert!(fs::read_to_string(state.join("state.json")).unwrap().contains("kata.log"));
     }
@@ -36,7 +36,7 @@ fn the_end_delivers_what_is_in_hand() {
 fn what_was_read_is_delivered_at_the_end_on_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     let text = lines(0..200_000);
-    let log = put(folder.path(), "kata.log", &text);
+    let log = write_file(folder.path(), "kata.log", &text);
     for threads in ["1", "3"] {
         let mut input = fs::File::open(&log).unwrap();
         let server = Server::start(Script::default());
@@ -44,8 +44,8 @@ fn what_was_read_is_delivered_at_the_end_on_any_number_of_threads() {
         let running = Running::start(command.stdin(input.try_clone().unwrap()));
         server.wait_for_requests(2);
         running.signal("TERM");
-        let (status, said) = running.end();
-        assert_eq!(status.code(), Some(0), "{said}");
+        let (status, errors) = running.end();
+        assert_eq!(status.code(), Some(0), "{errors}");
         let read = usize::try_from(input.stream_position().unwrap()).unwrap();
         let count = text.as_bytes()[..read].iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(server.events().len(), count, "{threads} threads");
@@ -56,7 +56,7 @@ fn what_was_read_is_delivered_at_the_end_on_any_number_of_threads() {
 #[test]
 fn a_silent_server_does_not_hold_the_end_up() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..50));
+    let log = write_file(folder.path(), "kata.log", lines(0..50));
     let state = folder.path().join("state");
     let server = Server::start(Script::default().replies(|_| Reply::Silence));
     let flags = ["--follow", "--batch-age", "50ms", "--state-dir"];
@@ -64,13 +64,13 @@ fn a_silent_server_does_not_hold_the_end_up() {
     let taken = server.wait_for_requests(1)[0].events;
     let start = Instant::now();
     running.signal("TERM");
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert!(said.contains("not delivered") && said.contains("next run"), "{said}");
+    assert!(errors.contains("not delivered") && errors.contains("next run"), "{errors}");
     server.script(Script::default());
     let running = Running::start(to(&server, &flags).arg(&state).arg(&log));
-    wait("what was not acknowledged", || server.events().len() >= taken + 50);
+    wait_until("what was not acknowledged", || server.events().len() >= taken + 50);
     running.signal("TERM");
     assert_eq!(running.end().0.code(), Some(0));
 }
@@ -78,7 +78,7 @@ fn a_silent_server_does_not_hold_the_end_up() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..50));
+    let log = write_file(folder.path(), "kata.log", lines(0..50));
     let server = Server::start(Script::default().replies(|_| Reply::Silence));
     let running = Running::start(to(&server, &["--follow", "--batch-age", "50ms"]).arg(&log));
     server.wait_for_requests(1);
@@ -93,7 +93,7 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn counters_on_request() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..50));
+    let log = write_file(folder.path(), "kata.log", lines(0..50));
     let server = Server::start(Script::default());
     let running = Running::start(to(&server, &["--follow", "--batch-age", "1h", "--stats", "json"]).arg(&log));
     std::thread::sleep(Duration::from_millis(300));
@@ -101,21 +101,21 @@ fn counters_on_request() {
     running.signal("USR1");
     server.wait_for_events(50);
     running.signal("TERM");
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
-    let counts: Vec<serde_json::Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(counts.len(), 2, "{said}");
-    assert!(counts.iter().all(|counts| counts["written"] == 50), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    let counts: Vec<serde_json::Value> = errors.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(counts.len(), 2, "{errors}");
+    assert!(counts.iter().all(|counts| counts["written"] == 50), "{errors}");
 }
 
 #[test]
 fn another_configuration_holds_from_then_on() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..5));
+    let log = write_file(folder.path(), "kata.log", lines(0..5));
     let (first, second) = (Server::start(Script::default()), Server::start(Script::default()));
     let configure = |server: &Server, tag: &str| {
         let text = format!("to = [\"{}\"]\ntag = \"{tag}\"\nfollow = true\nbatch-age = \"50ms\"\n", server.url());
-        put(folder.path(), "katalog.toml", text)
+        write_file(folder.path(), "katalog.toml", text)
     };
     let config = configure(&first, "one");
     let append = |numbers: std::ops::Range<usize>| {
@@ -141,9 +141,9 @@ fn another_configuration_holds_from_then_on() {
     let events = second.wait_for_events(2);
     assert!(events.iter().all(|event| event.tag == "two"));
     running.signal("TERM");
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("key \"to\"") && said.contains("the old configuration goes on"), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(errors.contains("key \"to\"") && errors.contains("the old configuration goes on"), "{errors}");
     let all: Vec<_> = first.events().into_iter().chain(second.events()).collect();
     assert_eq!(complete(&all, 0..10), 0, "nothing comes twice");
 }

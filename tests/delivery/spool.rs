@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use super::{Running, complete, lines, run, to, wait};
+use super::{Running, complete, lines, run, to, wait_until};
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
 
@@ -34,9 +34,9 @@ fn it_outlives_a_kill() {
         fs::read_dir(&spool)
             .map_or(0, |files| files.map(|file| file.unwrap().metadata().map_or(0, |data| data.len())).sum())
     };
-    wait("the spool", || size() > 2000 * 150);
+    wait_until("the spool", || size() > 2000 * 150);
     let mut before = 0;
-    wait("its end", || {
+    wait_until("its end", || {
         std::mem::replace(&mut before, size()) == size() && {
             std::thread::sleep(std::time::Duration::from_millis(100));
             before == size()
@@ -45,8 +45,8 @@ fn it_outlives_a_kill() {
     running.kill();
     assert!(files() > 0);
     let server = Server::on(port, Script::default());
-    let (status, said) = command(&lines(2000..2010)).end();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, errors) = command(&lines(2000..2010)).end();
+    assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..2010), 0);
     assert_eq!(files(), 0);
 }
@@ -65,11 +65,11 @@ fn a_full_one_drops_and_counts_if_told_to() {
     let running = fed(katalog().args(flags).arg("--spool").arg(&spool).arg("-"), &lines(0..3000));
     std::thread::sleep(std::time::Duration::from_millis(700));
     let server = Server::on(port, Script::default());
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
-    let stats: serde_json::Value = said.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    let stats: serde_json::Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
     let dropped = stats["overflowed"].as_u64().unwrap();
-    assert!(dropped > 0 && said.contains("records are dropped"), "{said}");
+    assert!(dropped > 0 && errors.contains("records are dropped"), "{errors}");
     assert_eq!(server.events().len() as u64 + dropped, 3000);
 }
 
@@ -80,8 +80,8 @@ fn without_one_reading_waits() {
     let running = fed(katalog().args(["--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
     std::thread::sleep(std::time::Duration::from_millis(300));
     let server = Server::on(port, Script::default());
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..5000), 0);
 }
 
@@ -100,8 +100,8 @@ fn a_pipe_is_delivered_while_it_is_open() {
     stdin.write_all(lines(3..4).as_bytes()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(20));
     running.signal("TERM");
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..4), 0);
     drop(stdin);
     let (code, _) = run(to(&server, &["-"]).stdin(Stdio::null()));

@@ -1,19 +1,14 @@
 //! Runs that resume where another ended.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Running, complete, lines, put, run, to, wait};
+use super::{Running, append_file, complete, lines, run, to, wait_until, write_file};
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, State, file};
 use crate::support::katalog;
-
-fn append(path: &Path, text: &str) {
-    OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
-}
 
 /// Returns a command that reads once, with a state.
 fn once(folder: &Path, input: &Path) -> Command {
@@ -25,25 +20,25 @@ fn once(folder: &Path, input: &Path) -> Command {
 #[test]
 fn once_gives_what_is_new() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..10) + "time=\"2031-01-01T00:00:10Z\" level=info ms");
+    let log = write_file(folder.path(), "kata.log", lines(0..10) + "time=\"2031-01-01T00:00:10Z\" level=info ms");
     let new = || {
         let output = once(folder.path(), &log).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout.iter().filter(|byte| **byte == b'\n').count()
     };
     assert_eq!((new(), new()), (10, 0), "a line without its end waits");
-    append(&log, "g=x source=runtime\n");
+    append_file(&log, "g=x source=runtime\n");
     assert_eq!((new(), new()), (1, 0));
     // Renamed, and replaced by a new file.
     fs::rename(&log, folder.path().join("kata.log.1")).unwrap();
-    append(&folder.path().join("kata.log.1"), &lines(10..12));
-    put(folder.path(), "kata.log", lines(12..15));
+    append_file(&folder.path().join("kata.log.1"), &lines(10..12));
+    write_file(folder.path(), "kata.log", lines(12..15));
     assert_eq!((new(), new()), (5, 0));
     // Copied and truncated.
-    append(&log, &lines(15..17));
+    append_file(&log, &lines(15..17));
     fs::copy(&log, folder.path().join("kata.log.2")).unwrap();
     fs::write(&log, "").unwrap();
-    append(&log, &lines(17..18));
+    append_file(&log, &lines(17..18));
     assert_eq!((new(), new()), (3, 0));
 }
 
@@ -54,7 +49,7 @@ fn once_gives_what_is_new_in_a_journal() {
         let entries: Vec<_> = (0..count).map(|number| service(number * 5, BOOT)).collect();
         file(&Shape { state: State::Online, ..Shape::default() }, &entries)
     };
-    let path = put(folder.path(), "system.journal", journal(4));
+    let path = write_file(folder.path(), "system.journal", journal(4));
     let new = || {
         let output = once(folder.path(), &path).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -74,7 +69,7 @@ fn once_gives_what_is_new_in_a_journal() {
 #[test]
 fn what_was_not_acknowledged_comes_again() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..400));
+    let log = write_file(folder.path(), "kata.log", lines(0..400));
     let state = folder.path().join("state");
     let flags = ["--follow", "--batch-size", "4K", "--tag", "kata", "--record-id", "id"];
     // The third chunk is accepted but never acknowledged.
@@ -86,7 +81,7 @@ fn what_was_not_acknowledged_comes_again() {
     running.kill();
     server.script(Script::default());
     let running = Running::start(to(&server, &flags).arg("--state-dir").arg(&state).arg(&log));
-    wait("the last line", || server.events().iter().any(|event| super::number(event) == 399));
+    wait_until("the last line", || server.events().iter().any(|event| super::number(event) == 399));
     let events = server.events();
     assert_eq!(complete(&events, 0..400), before[2].events, "one chunk comes twice");
     let mut ids: Vec<&str> = events.iter().map(|event| event.text("id").unwrap()).collect();
@@ -94,41 +89,44 @@ fn what_was_not_acknowledged_comes_again() {
     ids.dedup();
     assert_eq!(ids.len(), 400, "what comes again has the same id");
     running.signal("TERM");
-    let (status, said) = running.end();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
     // Nothing is left for a third run.
     let sent = server.requests().len();
-    let (code, said) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
-    assert_eq!((code, server.requests().len()), (Some(0), sent), "{said}");
+    let (code, errors) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    assert_eq!((code, server.requests().len()), (Some(0), sent), "{errors}");
 }
 
 #[test]
 fn one_process_has_a_state() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..3));
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
     let state = folder.path().join("state");
     let server = Server::start(Script::default());
     let running = Running::start(to(&server, &["--follow", "--state-dir"]).arg(&state).arg(&log));
     server.wait_for_events(3);
-    let (code, said) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
-    assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains("in use by another katalog"), "{said}");
+    let (code, errors) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    assert_eq!(code, Some(75), "{errors}");
+    assert!(errors.contains("in use by another katalog"), "{errors}");
     running.kill();
-    let (code, said) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, errors) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    assert_eq!(code, Some(0), "{errors}");
 }
 
 #[test]
 fn a_state_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..3));
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
     fs::create_dir(folder.path().join("state")).unwrap();
     for content in ["", "{\"katalog\":7}", "[]", "not JSON"] {
-        put(&folder.path().join("state"), "state.json", content);
+        write_file(&folder.path().join("state"), "state.json", content);
         let output = once(folder.path(), &log).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(65), "{said}");
-        assert!(output.stdout.is_empty() && said.contains("move it away") && said.contains("state.json"), "{said}");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(65), "{errors}");
+        assert!(
+            output.stdout.is_empty() && errors.contains("move it away") && errors.contains("state.json"),
+            "{errors}"
+        );
     }
 }
 
@@ -147,9 +145,9 @@ fn settings_that_do_not_go_together() {
         (&["--to", "forward://h?colour=red", "x.log"], "colour"),
         (&["--batch-size", "6M", "--to", "forward://h", "x.log"], "1K to 5M"),
     ] {
-        let (code, said) = run(katalog().args(flags));
-        assert_eq!(code, Some(64), "{flags:?}: {said}");
-        assert!(said.contains(says), "{flags:?}: {said}");
+        let (code, errors) = run(katalog().args(flags));
+        assert_eq!(code, Some(64), "{flags:?}: {errors}");
+        assert!(errors.contains(says), "{flags:?}: {errors}");
     }
 }
 
@@ -157,12 +155,12 @@ fn settings_that_do_not_go_together() {
 #[test]
 fn an_output_file_is_appended_to() {
     let folder = tempfile::tempdir().unwrap();
-    let log = put(folder.path(), "kata.log", lines(0..3));
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
     let output = folder.path().join("records");
     for count in [3, 5] {
-        let (code, said) = run(once(folder.path(), &log).arg("--output").arg(&output));
-        assert_eq!(code, Some(0), "{said}");
+        let (code, errors) = run(once(folder.path(), &log).arg("--output").arg(&output));
+        assert_eq!(code, Some(0), "{errors}");
         assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), count);
-        append(&log, &lines(3..5));
+        append_file(&log, &lines(3..5));
     }
 }

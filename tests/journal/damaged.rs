@@ -4,33 +4,23 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::{ends, none, put};
+use super::{assert_no_failures, run_with_timeout, write_file};
 use crate::support::journal::damage::{self, arrays, complete, number, objects, of};
 use crate::support::journal::samples::services;
 use crate::support::journal::write::{header, object};
 use crate::support::journal::{self, remote};
 use crate::support::journal::{Codec, Entry, Shape, Writer, compare, file};
-use crate::support::katalog;
 use crate::support::pipeline::records;
+use crate::support::{katalog, with_limit};
 
 /// Runs the program on one file, with the memory of a small machine.
 fn run(path: &Path, arguments: &[&str]) -> Output {
-    let program = katalog();
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -v 4000000; exec \"$@\"", "sh"]).arg(program.get_program());
-    command.args(arguments).arg(path).stdin(std::process::Stdio::null());
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    ends(&mut command)
+    run_with_timeout(&mut with_limit("-v 4000000", katalog().args(arguments).arg(path)))
 }
 
 /// Returns the export stream of a damaged file, or an error if the program rejects the file.
@@ -66,7 +56,7 @@ fn all(what: &str, file: &[u8], mutations: &[(String, Vec<u8>)]) {
     let failures: Vec<String> = mutations
         .par_iter()
         .filter_map(|(name, bytes)| {
-            let path = put(folder.path(), format!("{name}.journal"), bytes);
+            let path = write_file(folder.path(), format!("{name}.journal"), bytes);
             let theirs = remote::salvaged(&path);
             let ours = export(&path);
             fs::remove_file(&path).unwrap();
@@ -98,7 +88,7 @@ fn all(what: &str, file: &[u8], mutations: &[(String, Vec<u8>)]) {
         "{what}: {files} damaged files of {sound} entries; journalctl reads {wanted} in all, katalog {found}\n"
     );
     _ = std::io::stderr().write_all(line.as_bytes());
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -153,7 +143,7 @@ fn ends_that_are_missing() {
         let cut = |end: &usize| (format!("cut at {end}"), file[..*end].to_vec());
         all(&format!("{name}, cut short"), &file, &cuts.iter().map(cut).collect::<Vec<_>>());
         for end in cuts {
-            let path = put(folder.path(), "cut.journal", &file[..end]);
+            let path = write_file(folder.path(), "cut.journal", &file[..end]);
             let found = compare::cursors(&export(&path).unwrap()).len();
             // `journalctl` rejects such a file.
             assert_eq!(found, complete(&file, end), "{name}, cut at {end}");
@@ -167,7 +157,7 @@ fn named_damage() {
     let sound = file(&Shape::default(), &services(ENTRIES as u64));
     let with = |at: usize, bytes: &[u8]| {
         let mut file = sound.clone();
-        damage::put(&mut file, at, bytes);
+        damage::overwrite(&mut file, at, bytes);
         file
     };
     let (entries, data, lists) = (of(&sound, object::ENTRY), of(&sound, object::DATA), arrays(&sound));
@@ -206,7 +196,7 @@ fn named_damage() {
     let mut failures = Vec::new();
     for (name, file, left) in cases {
         assert!(file != sound, "{name}");
-        let path = put(folder.path(), "system.journal", &file);
+        let path = write_file(folder.path(), "system.journal", &file);
         match export(&path) {
             Ok(stream) => {
                 let found = compare::cursors(&stream).len();
@@ -230,7 +220,7 @@ fn named_damage() {
                 .push(format!("{name}: {found} of Kata's entries instead of {wanted}, {}: {errors}", output.status));
         }
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 /// Returns the file with every identifier marked as the last in its chain.
@@ -262,7 +252,7 @@ fn a_name_that_is_none() {
     let mut file = file(&shape, &services(50));
     let at = file.windows(14).position(|bytes| bytes == b"_HOSTNAME=node").unwrap();
     file[at + 3] = b'#';
-    let path = put(folder.path(), "system.journal", &file);
+    let path = write_file(folder.path(), "system.journal", &file);
     let stream = export(&path).unwrap();
     assert_eq!(compare::cursors(&stream).len(), 50);
     assert!(!stream.windows(5).any(|bytes| bytes == b"node1"), "a field without a valid name is shown");
@@ -295,8 +285,8 @@ fn lists_that_lead_nowhere() {
         ("the next value with the hash is itself", kata + 24, kata as u64),
     ] {
         let mut file = sound.clone();
-        damage::put(&mut file, at, &to.to_le_bytes());
-        let path = put(folder.path(), "system.journal", &file);
+        damage::overwrite(&mut file, at, &to.to_le_bytes());
+        let path = write_file(folder.path(), "system.journal", &file);
         let output = run(&path, &[]);
         let found = records(&output.stdout).len();
         if found != 60 || output.status.code() != Some(0) {
@@ -304,7 +294,7 @@ fn lists_that_lead_nowhere() {
             failures.push(format!("{name}: {found} entries instead of 60, {}: {errors}", output.status));
         }
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -331,7 +321,7 @@ fn bombs() {
         for entry in services(10) {
             writer.entry(&entry.with("MESSAGE", "bomb"));
         }
-        let path = put(folder.path(), "bomb.journal", &writer.finish());
+        let path = write_file(folder.path(), "bomb.journal", &writer.finish());
         let stream = export(&path).unwrap_or_else(|failure| panic!("bomb {number} of {codec:?}: {failure}"));
         assert_eq!(compare::cursors(&stream).len(), 10, "bomb {number} of {codec:?}");
         // Each entry has another, intact message.
@@ -350,13 +340,13 @@ fn an_entry_that_lists_one_value_again_and_again() {
     let at = of(&file, object::DATA).iter().find(|data| data.size > big.len()).unwrap().at as u32;
     let entry = of(&file, object::ENTRY)[0];
     for item in (entry.at + 64..entry.at + entry.size).step_by(4) {
-        damage::put(&mut file, item, &at.to_le_bytes());
+        damage::overwrite(&mut file, item, &at.to_le_bytes());
     }
     let size = file.len();
     // With and without a count that says other entries share the value.
     for count in [1, 2] {
-        damage::put(&mut file, at as usize + 56, &[count]);
-        let path = put(folder.path(), "system.journal", &file);
+        damage::overwrite(&mut file, at as usize + 56, &[count]);
+        let path = write_file(folder.path(), "system.journal", &file);
         let stream = export(&path).unwrap();
         assert!(stream.len() <= 100 * size, "{} bytes out of a file of {size}", stream.len());
         assert_eq!(compare::entries(&stream).len(), 1);
@@ -370,9 +360,9 @@ fn entries_that_all_have_one_large_value() {
     let big = "0123456789abcdef".repeat(8 << 10);
     let entries: Vec<Entry> = services(ENTRIES as u64).into_iter().map(|entry| entry.with("BIG", &big)).collect();
     let file = file(&Shape { compression: None, buckets: (4001, 61), ..Shape::default() }, &entries);
-    put(folder.path(), "a.journal", &file);
+    write_file(folder.path(), "a.journal", &file);
     let other = Shape { seqnum_id: 1, ..Shape::default() };
-    put(folder.path(), "b.journal", &journal::file(&other, &services(5)));
+    write_file(folder.path(), "b.journal", &journal::file(&other, &services(5)));
     let output = run(folder.path(), &["--format", "export", "--stats", "text"]);
     assert_eq!(output.status.code(), Some(0));
     let found = compare::entries(&output.stdout).len();
@@ -387,17 +377,17 @@ fn entries_that_all_have_one_large_value() {
 fn files_that_are_no_journals_do_not_stop_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let sound = file(&Shape::default(), &services(20));
-    put(folder.path(), "a.journal", b"");
-    put(folder.path(), "b.journal", b"LPKSHHRH");
-    put(folder.path(), "c.journal", &[0; 4096]);
-    put(folder.path(), "d.journal", b"time=\"2024-03-05T05:01:54.163Z\" level=info msg=\"no journal\"\n");
+    write_file(folder.path(), "a.journal", b"");
+    write_file(folder.path(), "b.journal", b"LPKSHHRH");
+    write_file(folder.path(), "c.journal", &[0; 4096]);
+    write_file(folder.path(), "d.journal", b"time=\"2024-03-05T05:01:54.163Z\" level=info msg=\"no journal\"\n");
     let mut later = sound.clone();
     later[header::INCOMPATIBLE] |= 0x40;
-    put(folder.path(), "e.journal", &later);
+    write_file(folder.path(), "e.journal", &later);
     let mut blank = file(&Shape { seqnum_id: 1, ..Shape::default() }, &services(5));
     blank[264..].fill(0);
-    put(folder.path(), "f.journal", &blank);
-    put(folder.path(), "z.journal", &sound);
+    write_file(folder.path(), "f.journal", &blank);
+    write_file(folder.path(), "z.journal", &sound);
     fs::create_dir(folder.path().join("g.journal")).unwrap();
     let stream = export(folder.path()).unwrap();
     assert_eq!(compare::cursors(&stream).len(), 20);
@@ -418,8 +408,8 @@ fn objects_of_later_versions_are_passed_over() {
         file[tag.at] = 9;
     }
     // Without the arrays, every object has to be visited.
-    damage::put(&mut file, header::ENTRY_ARRAY, &[0; 8]);
+    damage::overwrite(&mut file, header::ENTRY_ARRAY, &[0; 8]);
     assert!(objects(&file).iter().any(|object| object.kind == 9));
-    let path = put(folder.path(), "system.journal", &file);
+    let path = write_file(folder.path(), "system.journal", &file);
     assert_eq!(compare::cursors(&export(&path).unwrap()).len(), 60);
 }

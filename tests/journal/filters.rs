@@ -5,7 +5,7 @@ use std::fs;
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
 use super::merged::wide;
-use super::{export, none, put, shapes, told};
+use super::{assert_no_failures, export, shapes, told, write_file};
 use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, services};
 use crate::support::journal::{Codec, Entry, Shape, compare, file, stream};
@@ -52,7 +52,7 @@ fn identifiers() {
         .into_par_iter()
         .enumerate()
         .flat_map_iter(|(number, (name, shape))| {
-            let path = put(folder.path(), format!("{number}.journal"), &file(&shape, &services(100)));
+            let path = write_file(folder.path(), format!("{number}.journal"), &file(&shape, &services(100)));
             let place = Place::file(path);
             let mut failures = Vec::new();
             for (theirs, ours) in [
@@ -69,7 +69,7 @@ fn identifiers() {
             failures
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
     assert_eq!(times(&Place::file(folder.path().join("0.journal")), &[]).len(), 60);
 }
 
@@ -89,7 +89,7 @@ fn an_identifier_that_is_compressed() {
     for codec in [Codec::Xz, Codec::Lz4, Codec::Zstd] {
         for (compact, keyed) in [(true, true), (false, false)] {
             let shape = Shape { compression: Some((codec, 8)), compact, keyed, ..Shape::default() };
-            let path = put(folder.path(), "system.journal", &file(&shape, &entries));
+            let path = write_file(folder.path(), "system.journal", &file(&shape, &entries));
             let found = times(&Place::file(path), &["--identifier", "(kata){100}"]);
             assert_eq!(found.len(), 8, "{shape:?}");
         }
@@ -127,14 +127,14 @@ fn since_and_until() {
             failures.extend(difference.map(|difference| format!("{place:?}, {flags:?}: {difference}")));
         }
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(20);
-    let place = Place::file(put(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
+    let place = Place::file(write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
     for (since, until) in [(0, 25), (15, 35), (5, 9), (29, 41), (60, 89)] {
         let within = |entry: &&Entry| (since..=until).contains(&((entry.realtime - START) / 1_000_000));
         let expected = entries.iter().filter(within).count();
@@ -158,8 +158,8 @@ pub(super) fn rebooted() -> (tempfile::TempDir, Place) {
     let entries: Vec<Entry> = (0..60).map(entry).collect();
     let shape =
         |first_seqnum: u64| Shape { file_id: first_seqnum.into(), seqnum_id: 9, first_seqnum, ..Shape::default() };
-    put(folder.path(), "a.journal", &file(&shape(1), &entries[..30]));
-    put(folder.path(), "b.journal", &file(&shape(31), &entries[30..]));
+    write_file(folder.path(), "a.journal", &file(&shape(1), &entries[..30]));
+    write_file(folder.path(), "b.journal", &file(&shape(31), &entries[30..]));
     let place = Place::Directory(folder.path().to_owned());
     (folder, place)
 }
@@ -175,7 +175,7 @@ fn boots() {
         let flag = format!("--boot={boot}");
         failures.extend(same("three boots", &place, &[&flag], &[&flag], 20));
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn lines() {
         let difference = compare::export(&expected, &export(&place, flags)).err();
         failures.extend(difference.map(|difference| format!("{flags:?}: {difference}")));
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn cursors() {
             failures
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::read::{real_files, unpacked};
-use super::{each_file, ends, filters, merged, none, put, told};
+use super::{assert_no_failures, each_file, filters, merged, run_with_timeout, told, write_file};
 use crate::support::journal::damage::of;
 use crate::support::journal::remote::{self, Place};
 use crate::support::journal::samples::{NEXT_BOOT, START, clock_set_back, services};
@@ -39,7 +39,7 @@ fn differences(name: &str, place: &Place, arguments: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_shape() {
-    none(&each_file(|name, _, _, place| differences(name, place, &[])));
+    assert_no_failures(&each_file(|name, _, _, place| differences(name, place, &[])));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn several_files() {
             failures
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -98,21 +98,21 @@ fn flags() {
             differences("three boots", &place, &flags)
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(20);
-    let place = Place::file(put(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
+    let place = Place::file(write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
     let seconds = |number: u64| format!("@{}", START / 1_000_000 + number);
     let mut failures = Vec::new();
     for (since, until) in [(0, 25), (15, 35), (5, 9), (29, 41), (60, 89)] {
         let flags = ["--since", &seconds(since), "--until", &seconds(until)];
         failures.extend(differences("a clock that went back", &place, &flags));
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -138,14 +138,14 @@ fn identifiers_that_are_odd() {
     for (name, entries) in [("odd", &odd[..]), ("without any", &odd[3..4]), ("many", &many)] {
         for codec in [Codec::Xz, Codec::Lz4, Codec::Zstd] {
             let shape = Shape { compression: Some((codec, 8)), ..Shape::default() };
-            let place = Place::file(put(folder.path(), "system.journal", &file(&shape, entries)));
+            let place = Place::file(write_file(folder.path(), "system.journal", &file(&shape, entries)));
             for flags in [&[] as &[&str], &["--identifier", "(kata)+"], &["--identifier", "program-.*"]] {
                 failures.extend(differences(name, &place, flags));
                 failures.extend(differences(name, &place, &[flags, &["--lines", "2"]].concat()));
             }
         }
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -162,18 +162,19 @@ fn real_files_are_read_alike() {
     if !files.is_empty() {
         failures.extend(differences("all together", &Place::Directory(folder.path().to_owned()), &[]));
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
 fn a_file_that_is_refused_does_not_hide_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = file(&Shape::default(), &services(30));
-    let sound = put(folder.path(), "sound.journal", &bytes);
+    let sound = write_file(folder.path(), "sound.journal", &bytes);
     // Its header claims more bytes than there are, which our own reader accepts.
-    put(folder.path(), "cut.journal", &bytes[..bytes.len() - 64]);
+    write_file(folder.path(), "cut.journal", &bytes[..bytes.len() - 64]);
     let mut command = katalog();
-    let output = ends(command.args(["--journal-backend", "libsystemd", "--format", "export"]).arg(folder.path()));
+    let output =
+        run_with_timeout(command.args(["--journal-backend", "libsystemd", "--format", "export"]).arg(folder.path()));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{errors}");
     assert!(errors.contains("cut.journal") && !errors.contains("sound.journal"), "{errors}");
@@ -191,11 +192,11 @@ fn a_field_that_ends_an_entry_is_counted() {
     // The field claims 2^63 bytes, at which libsystemd stops. Other fields that it cannot decompress it omits silently.
     let long = of(&bytes, object::DATA).into_iter().find(|object| bytes[object.at + 1] != 0).unwrap();
     bytes[long.at + 72..long.at + 80].copy_from_slice(&(1_u64 << 63).to_le_bytes());
-    let path = put(folder.path(), "system.journal", &bytes);
+    let path = write_file(folder.path(), "system.journal", &bytes);
     for (backend, reason) in [("native", "oversized-field"), ("libsystemd", "undecodable-field")] {
         let mut command = katalog();
         let arguments = ["--journal-backend", backend, "--format", "export", "--strict", "--verbose"];
-        let output = ends(command.args(arguments).arg(&path));
+        let output = run_with_timeout(command.args(arguments).arg(&path));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{backend}: {errors}");
         assert!(errors.contains(&format!("system.journal: {reason}: 1,")), "{backend}: {errors}");

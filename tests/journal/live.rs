@@ -9,12 +9,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use super::merged::wide;
-use super::{ends, put};
+use super::{run_with_timeout, write_file};
 use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, compare, file, stream};
-use crate::support::katalog;
 use crate::support::pipeline::records;
+use crate::support::{katalog, wait_until};
 
 /// A program whose lines arrive as they are written.
 pub(super) struct Running {
@@ -56,15 +56,6 @@ pub(super) fn entry_number(line: &str) -> u64 {
     record.text("MESSAGE").unwrap().split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// Waits until a condition holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what} does not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Returns an entry of Kata, with new names that fill the table.
 fn next(number: u64) -> Vec<u8> {
     let mut entry = wide(number + 1).pop().unwrap();
@@ -83,7 +74,7 @@ fn following_goes_through_rotations() {
     let mut writer = remote::start(&path, Manner::default());
     let mut input = writer.stdin.take().unwrap();
     input.write_all(&next(0)).unwrap();
-    until("the file", || path.exists());
+    wait_until("the file", || path.exists());
     let mut command = katalog();
     command.args(["--follow", "--keep", "MESSAGE"]).arg(folder.path());
     let running = Running::start(command);
@@ -132,7 +123,7 @@ fn an_entry_arrives_at_once() {
     command.args(["--follow", "--keep", "MESSAGE"]).arg(folder.path());
     let running = Running::start(command);
     let mut written = 0;
-    until("the first entry", || {
+    wait_until("the first entry", || {
         input.write_all(&stream(&[service(5 * written, BOOT)])).unwrap();
         written += 1;
         running.line(Duration::from_millis(50)).is_some()
@@ -182,7 +173,7 @@ fn apart(folder: &Path, script: &str) -> bool {
     let mut command = Command::new(way[0]);
     command.args(&way[1..]).args(["--propagation", "private", "bash", "-c", &script]).current_dir(folder);
     command.env("KATALOG", program).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
-    let output = ends(&mut command);
+    let output = run_with_timeout(&mut command);
     assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     true
 }
@@ -209,7 +200,7 @@ fn this_machine_has_its_journals_where_systemd_keeps_them() {
     for (number, name) in ["var", "run", "user", "namespace", "other"].into_iter().enumerate() {
         let id = number as u128 + 1;
         let shape = Shape { file_id: id, seqnum_id: id, ..Shape::default() };
-        put(folder.path(), format!("{name}.journal"), &file(&shape, &entries(name, number as u64 * 7)));
+        write_file(folder.path(), format!("{name}.journal"), &file(&shape, &entries(name, number as u64 * 7)));
     }
     let ran = apart(
         folder.path(),
@@ -282,6 +273,6 @@ fn a_real_daemon() {
         let messages: Vec<_> =
             records(&output).into_iter().map(|record| record.text("MESSAGE").unwrap().to_owned()).collect();
         assert_eq!(messages, (1..=60).map(|number| format!("entry {number} of kata")).collect::<Vec<_>>());
-        super::none(&super::differences("its files", &Place::Directory(folder.path().join("files"))));
+        super::assert_no_failures(&super::differences("its files", &Place::Directory(folder.path().join("files"))));
     }
 }

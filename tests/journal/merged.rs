@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{differences, export, none, put};
+use super::{assert_no_failures, differences, export, write_file};
 use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service, services};
 use crate::support::journal::{Entry, Shape, State, Writer, compare, file, stream};
@@ -30,7 +30,7 @@ fn all_orders(name: &str, folder: &Path) {
     if let Err(difference) = compare::export(&remote::export(&place, &["--merge"]), &export(&place, &["--merge"])) {
         failures.push(format!("{name}, merged: {difference}"));
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_writer_that_was_killed() {
     }
     writer.kill().unwrap();
     writer.wait().unwrap();
-    none(&differences("the file that was left", &place));
+    assert_no_failures(&differences("the file that was left", &place));
     remote::append(&path, &stream(&entries[30..]), Manner::default());
     let names = remote::journals(folder.path());
     assert!(names.iter().any(|path| path.extension().is_some_and(|end| end == "journal~")), "{names:?}");
@@ -94,9 +94,9 @@ pub(super) fn interleaved() -> TempDir {
         entry.realtime = START + number * 1_000_000 % 17_000_003;
         writer.entry(&entry);
     }
-    put(folder.path(), "system.journal", &system.finish());
-    put(folder.path(), "user-1000.journal", &user.finish());
-    put(folder.path(), "user-1001.journal", &other.finish());
+    write_file(folder.path(), "system.journal", &system.finish());
+    write_file(folder.path(), "user-1000.journal", &user.finish());
+    write_file(folder.path(), "user-1001.journal", &other.finish());
     folder
 }
 
@@ -133,17 +133,17 @@ pub(super) fn boots() -> [TempDir; 2] {
     let next: Vec<Entry> = (50..70).map(|number| entry(number, NEXT_BOOT)).collect();
     let last: Vec<Entry> = (70..90).map(|number| entry(number, NEXT_BOOT)).collect();
     let shape = |id| Shape { file_id: id, seqnum_id: id, ..Shape::default() };
-    put(two.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
-    put(two.path(), "b.journal", &file(&shape(2), &last));
+    write_file(two.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
+    write_file(two.path(), "b.journal", &file(&shape(2), &last));
 
     // A boot is in two files with independent numbers, and only the monotonic time gives the order.
     let one = tempfile::tempdir().unwrap();
     let steps = |numbers: std::ops::Range<u64>, step: usize| -> Vec<Entry> {
         numbers.step_by(step).map(|number| entry(number, BOOT)).collect()
     };
-    put(one.path(), "a.journal", &file(&shape(1), &steps(0..90, 3)));
-    put(one.path(), "b.journal", &file(&shape(2), &steps(1..90, 3)));
-    put(one.path(), "c.journal", &file(&shape(3), &steps(2..90, 6)));
+    write_file(one.path(), "a.journal", &file(&shape(1), &steps(0..90, 3)));
+    write_file(one.path(), "b.journal", &file(&shape(2), &steps(1..90, 3)));
+    write_file(one.path(), "c.journal", &file(&shape(3), &steps(2..90, 6)));
     [two, one]
 }
 
@@ -171,7 +171,7 @@ pub(super) fn machines() -> TempDir {
                 entry.with("_HOSTNAME", format!("node{machine}"))
             })
             .collect();
-        put(folder.path(), format!("remote-node{machine}.journal"), &file(&shape, &entries));
+        write_file(folder.path(), format!("remote-node{machine}.journal"), &file(&shape, &entries));
     }
     folder
 }
@@ -192,16 +192,16 @@ fn machines_take_turns() {
         fs::copy(path, directory.join("system.journal")).unwrap();
         fs::write(directory.join("notes.txt"), "no journal\n").unwrap();
     }
-    none(&differences("a tree of machines", &Place::Directory(tree.path().to_owned())));
+    assert_no_failures(&differences("a tree of machines", &Place::Directory(tree.path().to_owned())));
 }
 
 /// Returns a file, a copy of it, and a file that continues it.
 pub(super) fn copies() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let bytes = file(&Shape::default(), &services(30));
-    put(folder.path(), "system.journal", &bytes);
-    put(folder.path(), "copy.journal", &bytes);
-    put(folder.path(), "more.journal", &file(&Shape::default(), &services(45)));
+    write_file(folder.path(), "system.journal", &bytes);
+    write_file(folder.path(), "copy.journal", &bytes);
+    write_file(folder.path(), "more.journal", &file(&Shape::default(), &services(45)));
     folder
 }
 
@@ -223,6 +223,6 @@ fn a_clock_that_went_back() {
     }
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(3600);
-    let path: PathBuf = put(folder.path(), "system.journal", &file(&Shape::default(), &entries));
-    none(&differences("a clock that went back", &Place::file(path)));
+    let path: PathBuf = write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries));
+    assert_no_failures(&differences("a clock that went back", &Place::file(path)));
 }

@@ -8,14 +8,14 @@ use rayon::iter::{
     IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
 };
 
-use super::{differences, each_file, export, logs, none, put, shapes, told};
+use super::{assert_no_failures, differences, each_file, export, logs, shapes, told, write_file};
 use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::write::header;
 use crate::support::journal::{Shape, compare, damage, exported, file, stream};
 
 #[test]
 fn every_shape_is_read_as_it_was_written() {
-    none(&each_file(|name, shape, entries, place| {
+    assert_no_failures(&each_file(|name, shape, entries, place| {
         let difference = compare::export(&exported(shape, entries), &export(place, &[])).err();
         difference.map(|difference| format!("{name}: {difference}")).into_iter().collect()
     }));
@@ -34,12 +34,12 @@ fn json_is_that_of_journalctl() {
         .flat_map_iter(|(number, (name, shape))| {
             // The shape does not affect the encoding of values, so each shape gets one of the logs.
             let (log, entries) = &logs[number % logs.len()];
-            let place = Place::file(put(folder.path(), format!("{number}.journal"), &file(&shape, entries)));
+            let place = Place::file(write_file(folder.path(), format!("{number}.journal"), &file(&shape, entries)));
             let difference = compare::json(&remote::json(&place), &told(&place, &["--format", "journal-json"]));
             difference.err().map(|difference| format!("{log}, {name}: {difference}"))
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn what_systemd_writes_is_read_as_journalctl_reads_it() {
             })
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn real_files_lose_nothing() {
             failures
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 
     // Together these files are the journals of four boots of one machine, two files a boot.
     let theirs = remote::export(&Place::Directory(folder.path().to_owned()), &[]);
@@ -133,8 +133,8 @@ fn records_are_those_of_the_export_stream() {
     let folder = tempfile::tempdir().unwrap();
     for (log, entries) in logs() {
         let shape = Shape::default();
-        let journal = put(folder.path(), "system.journal", &file(&shape, &entries));
-        let stream = put(folder.path(), "system.export", &exported(&shape, &entries));
+        let journal = write_file(folder.path(), "system.journal", &file(&shape, &entries));
+        let stream = write_file(folder.path(), "system.export", &exported(&shape, &entries));
         for arguments in [
             &[] as &[&str],
             &["--others", "pass", "--tag-key", "tag"],

@@ -14,7 +14,7 @@ use katalog::source::position::{JournalPosition, Position};
 use katalog::source::{self, Fill};
 
 use super::merged::{boots, copies, interleaved, machines};
-use super::put;
+use super::write_file;
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, State, Writer, file};
 
@@ -109,7 +109,7 @@ fn clocks_that_go_back_change_nothing() {
             writer.entry(entry);
             writer.seqnum += 1;
         });
-        put(folder.path(), format!("{id}.journal"), &writer.finish());
+        write_file(folder.path(), format!("{id}.journal"), &writer.finish());
     }
     check("clocks", folder.path());
 }
@@ -120,7 +120,7 @@ fn what_came_meanwhile_is_all_that_is_given() {
     let folder = tempfile::tempdir().unwrap();
     let entries: Vec<Entry> = (0..60).map(|number| service(number, BOOT)).collect();
     let shape = |state| Shape { file_id: 1, seqnum_id: 1, state, ..Shape::default() };
-    let path = put(folder.path(), "system.journal", &file(&shape(State::Online), &entries[..40]));
+    let path = write_file(folder.path(), "system.journal", &file(&shape(State::Online), &entries[..40]));
     let paths = [folder.path().to_owned()];
     let flags = ["--format=journal-json"];
     let (first, position) = run(&paths, &flags, None, usize::MAX);
@@ -128,13 +128,17 @@ fn what_came_meanwhile_is_all_that_is_given() {
     // The file with more entries, renamed to an archived one, and another file of that source after it.
     fs::remove_file(path).unwrap();
     let archived = file(&shape(State::Archived), &entries[..45]);
-    put(folder.path(), "system@00000000000000000000000000000001-0000000000000001-0005f5e100000000.journal", &archived);
+    write_file(
+        folder.path(),
+        "system@00000000000000000000000000000001-0000000000000001-0005f5e100000000.journal",
+        &archived,
+    );
     let mut next = Writer::new(Shape { file_id: 2, seqnum_id: 1, state: State::Online, ..Shape::default() });
     for (number, entry) in entries.iter().enumerate().skip(45) {
         next.seqnum = number as u64 + 1;
         next.entry(entry);
     }
-    put(folder.path(), "system.journal", &next.finish());
+    write_file(folder.path(), "system.journal", &next.finish());
     let (second, _) = run(&paths, &flags, Some(position), usize::MAX);
     let numbers: Vec<usize> = second.iter().map(|cursor| number(cursor)).collect();
     assert_eq!(numbers, (41..=60).collect::<Vec<_>>());

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::none;
+use super::assert_no_failures;
 use crate::support::journal::damage::{self, arrays, of};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, boots_that_differ, odd, service, services};
 use crate::support::journal::write::{State, header, object};
@@ -30,7 +30,7 @@ fn seeds_of_the_fuzzer() {
             failures.push(format!("{name} is not what the writer writes; `UPDATE=1 cargo test seeds` writes it anew"));
         }
     }
-    none(&failures);
+    assert_no_failures(&failures);
 }
 
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
@@ -47,15 +47,15 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 
     let unlisted = {
         let mut file = file(&small, &all);
-        damage::put(&mut file, header::ENTRY_ARRAY, &[0; 8]);
+        damage::overwrite(&mut file, header::ENTRY_ARRAY, &[0; 8]);
         file
     };
     let torn = {
         let mut file = file(&Shape { array: Some(4), ..regular.clone() }, &all);
         let second = arrays(&file)[1].at;
-        damage::put(&mut file, second + 16, &12_345_u64.to_le_bytes());
+        damage::overwrite(&mut file, second + 16, &12_345_u64.to_le_bytes());
         let entry = of(&file, object::ENTRY)[6].at;
-        damage::put(&mut file, entry, &[object::TAG]);
+        damage::overwrite(&mut file, entry, &[object::TAG]);
         file
     };
     let cut = {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::put;
-use crate::support::few;
+use super::write_file;
+use crate::support::cases;
 use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Codec, Entry, Shape, State, file};
 use crate::support::pipeline::{Cuts, Setup};
@@ -84,7 +84,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 proptest! {
-    #![proptest_config(few(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn the_index_is_not_narrower_than_a_look_at_each_entry(shape in shape(), entries in entries()) {
@@ -92,7 +92,7 @@ proptest! {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let path = |state| {
             let shape = Shape { state, ..shape.clone() };
-            put(folder.path(), format!("{state:?}.journal"), &file(&shape, &entries))
+            write_file(folder.path(), format!("{state:?}.journal"), &file(&shape, &entries))
         };
         // In a file that may still be written to, the index is not used.
         let scanned = MAIN.run_journal(&path(State::Online), &Cuts::whole());

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{merged, put};
-use crate::support::few;
+use super::{merged, write_file};
+use crate::support::cases;
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service};
 use crate::support::journal::{Shape, State, Writer, file, remote};
 use crate::support::pipeline::{Outcome, Setup};
@@ -93,18 +93,18 @@ fn written(folder: &std::path::Path, drawn: Vec<Drawn>) -> Vec<PathBuf> {
         }
         let mut bytes = writer.finish();
         if copied {
-            paths.push(put(folder, format!("copy{number}.journal"), &bytes));
+            paths.push(write_file(folder, format!("copy{number}.journal"), &bytes));
         }
         if let Some(byte) = broken.and_then(|at| bytes.get_mut(at)) {
             *byte ^= 0x55;
         }
-        paths.push(put(folder, format!("{number}.journal"), &bytes));
+        paths.push(write_file(folder, format!("{number}.journal"), &bytes));
     }
     paths
 }
 
 proptest! {
-    #![proptest_config(few(60))]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn the_number_of_threads_does_not_show(drawn in vec(drawn(), 1..7)) {
@@ -119,7 +119,7 @@ fn odd_journals_are_the_same_on_several_threads() {
     let files = remote::journals(interleaved.path());
     assert!(same(&files).unwrap() > 10_000);
     let folder = tempfile::tempdir().unwrap();
-    let back = put(folder.path(), "back.journal", &file(&Shape::default(), &clock_set_back(3600)));
+    let back = write_file(folder.path(), "back.journal", &file(&Shape::default(), &clock_set_back(3600)));
     assert!(same(&[files, vec![back]].concat()).unwrap() > 10_000);
 }
 
@@ -129,8 +129,8 @@ fn a_file_is_left_at_the_same_entry() {
     let entries: Vec<_> = (0..90).map(|number| service(number, BOOT).with("LARGE", &large)).collect();
     let folder = tempfile::tempdir().unwrap();
     let paths = [
-        put(folder.path(), "large.journal", &file(&Shape::default(), &entries)),
-        put(folder.path(), "small.journal", &file(&Shape { seqnum_id: 9, ..Shape::default() }, &entries[..1])),
+        write_file(folder.path(), "large.journal", &file(&Shape::default(), &entries)),
+        write_file(folder.path(), "small.journal", &file(&Shape { seqnum_id: 9, ..Shape::default() }, &entries[..1])),
     ];
     let setup = Setup::new(&["--format", "export"]);
     let mut one = setup.run_journals(&paths, 256 << 10, 1);

@@ -3,7 +3,7 @@
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::{each_file, logs, none};
+use super::{assert_no_failures, each_file, logs};
 use crate::support::journal::remote::{self, Manner, Place};
 use crate::support::journal::{Shape, compare, exported, stream};
 
@@ -12,7 +12,7 @@ fn journalctl_reads_what_was_written() {
     if remote::missing() {
         return;
     }
-    none(&each_file(|name, shape, entries, place| {
+    assert_no_failures(&each_file(|name, shape, entries, place| {
         let mut failures = Vec::new();
         if let Err(difference) = compare::export(&exported(shape, entries), &remote::export(place, &[])) {
             failures.push(format!("{name}: {difference}"));
@@ -52,5 +52,5 @@ fn both_writers_store_the_same() {
             })
         })
         .collect();
-    none(&failures);
+    assert_no_failures(&failures);
 }

@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use proptest::prelude::{any, proptest};
 use serde_json::Value;
 
-use super::{converted, ends, fixtures, lines, logs, plain, written};
+use super::{converted, expect_exit, fixtures, lines, logs, plain, written};
 use crate::support::katalog;
 use crate::support::pipeline::{Cuts, Setup};
-use crate::support::{few, pipeline};
+use crate::support::{cases, pipeline};
 
 const HEADER: &str = "kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,\
                       kata_source,kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields";
@@ -109,7 +109,7 @@ fn each_output_has_the_names_once() {
     let rows = below_header(&table);
     assert_eq!(written(&["--format=csv"], &inputs[1..2]), format!("{HEADER}\r\n").as_bytes());
     let path = folder.path().join("out.csv");
-    ends(katalog().args(["--format=csv", "--output"]).arg(&path).args(&inputs), 0);
+    expect_exit(katalog().args(["--format=csv", "--output"]).arg(&path).args(&inputs), 0);
     assert!(std::fs::read(&path).unwrap() == table);
     let mut all = Vec::new();
     for (name, content) in converted(&["--format=csv", "--compress=gzip", "--split=input"], &inputs) {
@@ -127,7 +127,7 @@ fn a_file_that_is_gone_on_with_has_the_names_already() {
     let run = || {
         let mut command = katalog();
         command.args(["--format=csv", "--once", "--state-dir"]).arg(folder.path().join("state"));
-        ends(command.arg("--output").arg(&path).args(&inputs), 0);
+        expect_exit(command.arg("--output").arg(&path).args(&inputs), 0);
         std::fs::read(&path).unwrap()
     };
     let first = run();
@@ -142,7 +142,7 @@ static TABLE: LazyLock<Setup> = LazyLock::new(|| Setup::new(&["--format=csv", "-
 static JSON: LazyLock<Setup> = LazyLock::new(|| Setup::new(&["--others=pass"]));
 
 proptest! {
-    #![proptest_config(few(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn any_bytes_are_a_table(bytes in proptest::collection::vec(any::<u8>(), 0..600), words in "([=+@'\"\\\\, a\r\t-]|msg=|pid=|\"|\n|<11>Mar 1 00:00:00 ){0,60}") {

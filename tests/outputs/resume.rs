@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{OutputDir, converted, ends, into, log, logs, put, said, same, tree};
+use super::{
+    OutputDir, converted, expect_exit, into, log, logs, same, stderr, tree, wait_until, with_limit, write_file,
+};
 
 /// A random number generator, reproducible by its seed (xorshift64).
 struct Random(u64);
@@ -35,7 +37,7 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
     let out = folder.path().join("out");
     let mut random = Random(seed + 1);
     let start = Instant::now();
-    ends(&mut into(&folder.path().join("measured"), flags, inputs), 0);
+    expect_exit(&mut into(&folder.path().join("measured"), flags, inputs), 0);
     let whole = start.elapsed().as_micros() as u64;
     let (mut kills, mut gone_on) = (0, 0);
     loop {
@@ -45,11 +47,11 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
         std::thread::sleep(Duration::from_micros(patience));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        gone_on += u64::from(said(&output).contains("going on after"));
+        gone_on += u64::from(stderr(&output).contains("going on after"));
         if output.status.code() == Some(0) {
             break;
         }
-        assert_eq!(output.status.code(), None, "{}", said(&output));
+        assert_eq!(output.status.code(), None, "{}", stderr(&output));
         kills += 1;
         for (name, content) in finished(&out) {
             assert!(content == expected[&name], "{name} has its name and is not complete");
@@ -80,17 +82,13 @@ fn killed_at_any_moment() {
 
 /// Returns the program with a limit on file size, in blocks of 512 bytes.
 fn limited(blocks: usize, folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
-    let program = into(folder, flags, inputs);
-    let mut command = Command::new("sh");
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
-    command.args(["-c", &script, "sh"]).arg(program.get_program()).args(program.get_args());
-    command
+    with_limit(&format!("-f {blocks}"), &into(folder, flags, inputs))
 }
 
 /// Leaves an interrupted run: the first input is finished, the second was too large.
 fn interrupted(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
-    let output = ends(&mut limited(200, out, flags, inputs), 74);
-    assert!(said(&output).contains("File too large") && said(&output).contains("--resume"), "{}", said(&output));
+    let output = expect_exit(&mut limited(200, out, flags, inputs), 74);
+    assert!(stderr(&output).contains("File too large") && stderr(&output).contains("--resume"), "{}", stderr(&output));
     assert!(finished(out).is_empty());
     let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
     assert_eq!(state["finished"].as_array().unwrap().len(), 1);
@@ -104,10 +102,10 @@ fn a_full_disk() {
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
     // The disk may stay full.
-    let output = ends(&mut limited(200, &out, &["--resume"], &inputs), 74);
-    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
-    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    let output = expect_exit(&mut limited(200, &out, &["--resume"], &inputs), 74);
+    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
     same(&tree(&out), &expected);
 }
 
@@ -118,10 +116,10 @@ fn what_is_interrupted_is_neither_forgotten_nor_gone_on_with_unasked() {
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
     let left = tree(&out);
-    let output = ends(&mut into(&out, &[], &inputs), 64);
-    assert!(said(&output).contains("--resume") && said(&output).contains("--force"), "{}", said(&output));
+    let output = expect_exit(&mut into(&out, &[], &inputs), 64);
+    assert!(stderr(&output).contains("--resume") && stderr(&output).contains("--force"), "{}", stderr(&output));
     same(&tree(&out), &left);
-    ends(&mut into(&out, &["--force"], &inputs[..1]), 0);
+    expect_exit(&mut into(&out, &["--force"], &inputs[..1]), 0);
     same(&tree(&out), &converted(&[], &inputs[..1]));
 }
 
@@ -133,9 +131,9 @@ fn other_options_and_inputs_are_refused() {
     interrupted(&out, &[], &inputs);
     let left = tree(&out);
     let refused = |flags: &[&str], inputs: &[PathBuf], named: &[&str]| {
-        let output = ends(&mut into(&out, &[&["--resume"], flags].concat(), inputs), 64);
+        let output = expect_exit(&mut into(&out, &[&["--resume"], flags].concat(), inputs), 64);
         for name in named {
-            assert!(said(&output).contains(name), "{name}: {}", said(&output));
+            assert!(stderr(&output).contains(name), "{name}: {}", stderr(&output));
         }
         same(&tree(&out), &left);
     };
@@ -147,17 +145,17 @@ fn other_options_and_inputs_are_refused() {
     refused(&[], &[inputs[1].clone(), inputs[0].clone(), inputs[2].clone()], &["input 1", "0.log"]);
     // Options that do not affect the output may change.
     let bytes = fs::read(&inputs[0]).unwrap();
-    put(folder.path(), "0.log", log(9, 41));
+    write_file(folder.path(), "0.log", log(9, 41));
     refused(&[], &inputs, &["0.log", "has changed since it was read", "--force"]);
-    put(folder.path(), "0.log", bytes);
-    ends(Command::new("touch").args(["-d", "2001-01-01"]).arg(&inputs[0]), 0);
+    write_file(folder.path(), "0.log", bytes);
+    expect_exit(Command::new("touch").args(["-d", "2001-01-01"]).arg(&inputs[0]), 0);
     refused(&[], &inputs, &["0.log", "has changed"]);
     fs::remove_file(&inputs[0]).unwrap();
     refused(&[], &inputs, &["0.log", "has changed"]);
-    put(&out.join(".katalog"), "state.json", "{}");
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 65);
-    assert!(said(&output).contains("state.json") && said(&output).contains("--force"), "{}", said(&output));
-    ends(&mut into(&out, &["--force"], &inputs[1..]), 0);
+    write_file(&out.join(".katalog"), "state.json", "{}");
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 65);
+    assert!(stderr(&output).contains("state.json") && stderr(&output).contains("--force"), "{}", stderr(&output));
+    expect_exit(&mut into(&out, &["--force"], &inputs[1..]), 0);
     same(&tree(&out), &converted(&[], &inputs[1..]));
 }
 
@@ -168,8 +166,8 @@ fn a_file_that_was_cut_is_noticed() {
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
     File::options().write(true).open(out.join(".katalog/parts/00000000")).unwrap().set_len(3).unwrap();
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 65);
-    assert!(said(&output).contains("00000000") && said(&output).contains("--force"), "{}", said(&output));
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 65);
+    assert!(stderr(&output).contains("00000000") && stderr(&output).contains("--force"), "{}", stderr(&output));
 }
 
 #[test]
@@ -178,7 +176,7 @@ fn threads_and_diagnostics_may_differ() {
     let inputs = logs(folder.path(), &[40, 4000, 100]);
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
-    ends(&mut into(&out, &["--resume", "--threads=4", "--stats=json", "--verbose"], &inputs), 0);
+    expect_exit(&mut into(&out, &["--resume", "--threads=4", "--stats=json", "--verbose"], &inputs), 0);
     same(&tree(&out), &converted(&[], &inputs));
 }
 
@@ -188,17 +186,17 @@ fn a_directory_that_is_complete() {
     let inputs = logs(folder.path(), &[40, 50]);
     let out = folder.path().join("out");
     // Without an earlier run, `--resume` starts one.
-    ends(&mut into(&out, &["--resume"], &inputs), 0);
+    expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
     let first = tree(&out);
     same(&first, &converted(&[], &inputs));
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
-    assert!(said(&output).contains("everything is done"), "{}", said(&output));
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(stderr(&output).contains("everything is done"), "{}", stderr(&output));
     same(&tree(&out), &first);
-    let output = ends(&mut into(&out, &[], &inputs), 64);
-    assert!(said(&output).contains("is there already") && said(&output).contains("--force"), "{}", said(&output));
+    let output = expect_exit(&mut into(&out, &[], &inputs), 64);
+    assert!(stderr(&output).contains("is there already") && stderr(&output).contains("--force"), "{}", stderr(&output));
     same(&tree(&out), &first);
     assert_eq!(fs::read_dir(&out).unwrap().count(), first.len(), "nothing else is left");
-    ends(&mut into(&out, &["--force"], &inputs[1..]), 0);
+    expect_exit(&mut into(&out, &["--force"], &inputs[1..]), 0);
     same(&tree(&out), &converted(&[], &inputs[1..]));
 }
 
@@ -210,13 +208,13 @@ fn names_that_are_taken_meanwhile() {
     interrupted(&out, &[], &inputs);
     let expected = converted(&[], &inputs);
     let name = expected.keys().last().unwrap();
-    put(&out, name, "mine");
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 64);
-    assert!(said(&output).contains(name) && said(&output).contains("--resume"), "{}", said(&output));
+    write_file(&out, name, "mine");
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 64);
+    assert!(stderr(&output).contains(name) && stderr(&output).contains("--resume"), "{}", stderr(&output));
     assert_eq!(finished(&out).len(), 1, "nothing was renamed");
     fs::remove_file(out.join(name)).unwrap();
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
-    assert!(said(&output).contains("going on after 2 of 2 inputs"), "{}", said(&output));
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(stderr(&output).contains("going on after 2 of 2 inputs"), "{}", stderr(&output));
     same(&tree(&out), &expected);
 }
 
@@ -227,15 +225,15 @@ fn an_input_that_fails_fails_again() {
     let mut packed = zstd::encode_all(text.as_bytes(), 3).unwrap();
     let middle = packed.len() / 2;
     packed[middle] ^= 0xff;
-    let mut inputs = vec![put(folder.path(), "damaged.zst", packed)];
+    let mut inputs = vec![write_file(folder.path(), "damaged.zst", packed)];
     inputs.extend(logs(folder.path(), &[4000, 100]));
     let whole = folder.path().join("whole");
-    assert!(said(&ends(&mut into(&whole, &[], &inputs), 65)).contains("damaged.zst"));
+    assert!(stderr(&expect_exit(&mut into(&whole, &[], &inputs), 65)).contains("damaged.zst"));
     let out = folder.path().join("out");
-    let output = ends(&mut limited(300, &out, &[], &inputs), 65);
-    assert!(said(&output).contains("File too large"), "{}", said(&output));
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 65);
-    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    let output = expect_exit(&mut limited(300, &out, &[], &inputs), 65);
+    assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 65);
+    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
     same(&tree(&out), &tree(&whole));
 }
 
@@ -246,63 +244,54 @@ fn an_input_that_is_not_there_may_be_the_next_time() {
     fs::rename(&inputs[1], folder.path().join("away")).unwrap();
     inputs.rotate_left(0);
     let out = folder.path().join("out");
-    let output = ends(&mut limited(200, &out, &[], &inputs), 66);
-    assert!(said(&output).contains("File too large") && said(&output).contains("1.log"), "{}", said(&output));
+    let output = expect_exit(&mut limited(200, &out, &[], &inputs), 66);
+    assert!(stderr(&output).contains("File too large") && stderr(&output).contains("1.log"), "{}", stderr(&output));
     fs::rename(folder.path().join("away"), &inputs[1]).unwrap();
-    ends(&mut into(&out, &["--resume"], &inputs), 0);
+    expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
     same(&tree(&out), &converted(&[], &inputs));
 }
 
 #[test]
 fn what_counts_at_the_end_counts_for_all_inputs() {
     let folder = tempfile::tempdir().unwrap();
-    let flawed = put(folder.path(), "flawed.log", format!("{}time=never level=info msg=x\n", log(1, 10)));
-    let inputs = [flawed, logs(folder.path(), &[4000]).remove(0), put(folder.path(), "none.log", "")];
+    let flawed = write_file(folder.path(), "flawed.log", format!("{}time=never level=info msg=x\n", log(1, 10)));
+    let inputs = [flawed, logs(folder.path(), &[4000]).remove(0), write_file(folder.path(), "none.log", "")];
     let out = folder.path().join("out");
-    ends(&mut limited(200, &out, &["--strict"], &inputs), 74);
-    ends(&mut into(&out, &["--resume", "--strict", "--fail-if-empty"], &inputs), 1);
+    expect_exit(&mut limited(200, &out, &["--strict"], &inputs), 74);
+    expect_exit(&mut into(&out, &["--resume", "--strict", "--fail-if-empty"], &inputs), 1);
     let out = folder.path().join("other");
     interrupted(&out, &[], &inputs);
     fs::write(&inputs[1], "").unwrap();
-    ends(&mut into(&out, &["--resume", "--fail-if-empty"], &inputs), 0);
+    expect_exit(&mut into(&out, &["--resume", "--fail-if-empty"], &inputs), 0);
     same(&tree(&out), &converted(&[], &inputs));
-}
-
-/// Waits until a program that reads a named pipe has reached a state.
-fn until(what: &str, done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
 fn one_process_at_a_time_and_pipes_are_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
-    ends(Command::new("mkfifo").arg(&pipe), 0);
-    let before = put(folder.path(), "before.log", log(1, 50));
-    let after = put(folder.path(), "after.log", log(2, 50));
+    expect_exit(Command::new("mkfifo").arg(&pipe), 0);
+    let before = write_file(folder.path(), "before.log", log(1, 50));
+    let after = write_file(folder.path(), "after.log", log(2, 50));
     let out = folder.path().join("out");
     let inputs = [before, pipe.clone(), after];
     let mut child = into(&out, &[], &inputs).stderr(Stdio::piped()).spawn().unwrap();
     let mut writer = File::options().write(true).open(&pipe).unwrap();
     writer.write_all(log(3, 500).as_bytes()).unwrap();
     let state = out.join(".katalog/state.json");
-    until("the first input", || fs::read_to_string(&state).is_ok_and(|text| text.contains("\"size\"")));
+    wait_until("the first input", || fs::read_to_string(&state).is_ok_and(|text| text.contains("\"size\"")));
     for flags in [&["--resume"][..], &["--force"], &[]] {
-        let output = ends(&mut into(&out, flags, &inputs), 75);
-        assert!(said(&output).contains("in use"), "{}", said(&output));
+        let output = expect_exit(&mut into(&out, flags, &inputs), 75);
+        assert!(stderr(&output).contains("in use"), "{}", stderr(&output));
     }
     child.kill().unwrap();
     child.wait().unwrap();
     drop(writer);
     // The name is a file now, so that both runs can read it.
     fs::remove_file(&pipe).unwrap();
-    put(folder.path(), "pipe", log(3, 700));
-    let output = ends(&mut into(&out, &["--resume"], &inputs), 0);
-    assert!(said(&output).contains("going on after 1 of 3 inputs"), "{}", said(&output));
+    write_file(folder.path(), "pipe", log(3, 700));
+    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
     same(&tree(&out), &converted(&[], &inputs));
 }
 
@@ -315,14 +304,14 @@ fn a_run_that_was_killed_while_files_got_their_names() {
     interrupted(&out, &[], &inputs);
     let (first, name) = (expected.keys().next().unwrap(), expected.keys().last().unwrap());
     // All files are complete, and some have their names: as if the last name was taken, and then freed.
-    put(&out, name, "mine");
-    ends(&mut into(&out, &["--resume"], &inputs), 64);
+    write_file(&out, name, "mine");
+    expect_exit(&mut into(&out, &["--resume"], &inputs), 64);
     fs::remove_file(out.join(name)).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
     assert_eq!(state["complete"], true);
     let parts = state["parts"].as_array().unwrap();
     let number = parts.iter().position(|part| part["path"] == first.as_str()).unwrap();
     fs::rename(out.join(format!(".katalog/parts/{number:08}")), out.join(first)).unwrap();
-    ends(&mut into(&out, &["--resume"], &inputs), 0);
+    expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
     same(&tree(&out), &expected);
 }

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{OutputDir, converted, ends, fixtures, into, lines, log, plain, put, same, tree, written};
+use super::{
+    OutputDir, converted, expect_exit, fixtures, into, lines, log, plain, same, tree, with_limit, write_file, written,
+};
 use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Entry, Shape, file};
 use crate::support::katalog;
@@ -140,7 +142,7 @@ fn journal(folder: &Path, name: &str, machine: u128, entries: &[Entry], first_se
         first_seqnum,
         ..Shape::default()
     };
-    put(folder, name, file(&shape, entries))
+    write_file(folder, name, file(&shape, entries))
 }
 
 #[test]
@@ -155,7 +157,7 @@ fn journals_machine_by_machine() {
     ];
     let b = journal(&bundle, "b.journal", 0xb, &entries("b", 10..30), 1);
     let c = journal(folder.path(), "c.journal", 0xc, &entries("c", 0..5), 1);
-    let text = put(folder.path(), "kata.log", log(1, 30));
+    let text = write_file(folder.path(), "kata.log", log(1, 30));
     let inputs = [c.clone(), text.clone(), bundle, a[1].clone()];
     let found = converted(&["--split", "input,component"], &inputs);
     let mut expected = OutputDir::new();
@@ -186,13 +188,13 @@ fn journals_machine_by_machine() {
 fn a_journal_that_cannot_be_read_does_not_keep_the_others_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let good = journal(folder.path(), "good.journal", 0xa, &entries("a", 0..20), 1);
-    let bad = put(folder.path(), "bad.journal", &std::fs::read(&good).unwrap()[..100]);
+    let bad = write_file(folder.path(), "bad.journal", &std::fs::read(&good).unwrap()[..100]);
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let out = folder.path().join("out");
-    let output = ends(&mut into(&out, &["--split", "host"], &[bad, good.clone(), empty]), 65);
-    let said = super::said(&output);
-    assert!(said.contains("bad.journal") && said.contains("empty"), "{said}");
+    let output = expect_exit(&mut into(&out, &["--split", "host"], &[bad, good.clone(), empty]), 65);
+    let stderr = super::stderr(&output);
+    assert!(stderr.contains("bad.journal") && stderr.contains("empty"), "{stderr}");
     assert_eq!(tree(&out), converted(&["--split", "host"], &[good]));
 }
 
@@ -201,12 +203,12 @@ fn inputs_of_one_name_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a", "b"] {
         std::fs::create_dir(folder.path().join(name)).unwrap();
-        put(&folder.path().join(name), "kata.log", log(1, 3));
+        write_file(&folder.path().join(name), "kata.log", log(1, 3));
     }
     let out = folder.path().join("out");
     let mut command = katalog();
     command.current_dir(folder.path()).args(["--output-dir", "out", "--split", "input", "a/kata.log", "b/kata.log"]);
-    ends(&mut command, 0);
+    expect_exit(&mut command, 0);
     assert!(tree(&out).keys().eq(["a%2Fkata.log.ndjson", "b%2Fkata.log.ndjson"]), "{:?}", tree(&out).keys());
 }
 
@@ -216,7 +218,7 @@ fn a_hostile_value_stays_in_the_directory() {
     let long = "x".repeat(5000);
     let values = ["../../escape", "/etc/passwd", "..", ".", "a/b", "unknown", ".katalog", "a\\nb", &long, ""];
     let text: String = values.iter().map(|value| format!("level=info msg=m sandbox=\"{value}\"\n")).collect();
-    let input = put(folder.path(), "kata.log", text);
+    let input = write_file(folder.path(), "kata.log", text);
     let found = converted(&["--split", "sandbox"], &[input]);
     assert_eq!(found.len(), values.len(), "{:?}", found.keys());
     for (name, content) in &found {
@@ -232,11 +234,9 @@ fn thousands_of_sandboxes_with_few_open_files() {
     let line = |number: usize| {
         format!("time=\"2031-01-01T00:00:00Z\" level=info msg=\"{number}\" sandbox=s{}\n", number * 7 % 3000)
     };
-    let input = put(folder.path(), "kata.log", (0..9000).map(line).collect::<String>());
+    let input = write_file(folder.path(), "kata.log", (0..9000).map(line).collect::<String>());
     let out = folder.path().join("out");
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 160; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_katalog"), "--split", "sandbox"]);
-    ends(command.arg("--output-dir").arg(&out).arg(&input), 0);
+    expect_exit(&mut with_limit("-n 160", &into(&out, &["--split", "sandbox"], &[input])), 0);
     let found = tree(&out);
     assert_eq!(found.len(), 3000);
     for (name, content) in found {
@@ -262,19 +262,19 @@ fn files_in_order_of_time() {
         same(&converted(&["--sort", "time", "--sort-memory", memory, "--threads", "3"], &inputs), &wanted);
     }
     let folder = tempfile::tempdir().unwrap();
-    ends(&mut into(folder.path(), &["--delta"], &inputs), 64);
+    expect_exit(&mut into(folder.path(), &["--delta"], &inputs), 64);
 }
 
 #[test]
 fn an_archive_is_an_input() {
     let source = tempfile::tempdir().unwrap();
-    let log = put(
+    let log = write_file(
         source.path(),
         "kata.log",
         b"time=\"2024-03-05T05:01:54Z\" level=info msg=hello name=kata-runtime source=virtcontainers\n",
     );
     let archive = source.path().join("bundle.tar");
-    ends(Command::new("tar").arg("-C").arg(source.path()).arg("-cf").arg(&archive).arg("kata.log"), 0);
+    expect_exit(Command::new("tar").arg("-C").arg(source.path()).arg("-cf").arg(&archive).arg("kata.log"), 0);
     let found = converted(&["--split", "input"], &[archive, log]);
     assert_eq!(found.keys().collect::<Vec<_>>(), ["bundle.tar.ndjson", "kata.log.ndjson"]);
     assert!(!found["kata.log.ndjson"].is_empty());

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{DEFAULT, INPUTS, PACKED, few, files, input, kind};
+use super::{DEFAULT, INPUTS, PACKED, cases, files, input, kind};
 use crate::support::check::{counted, whole};
 use crate::support::katalog;
 use crate::support::pipeline::{Cuts, Setup, records};
@@ -72,7 +72,7 @@ fn nothing_of_katas_is_skipped_in_fixtures() {
 }
 
 proptest! {
-    #![proptest_config(few(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn nothing_of_katas_is_skipped_in_any_journal(

@@ -4,10 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{DEFAULT, few, quote, text, value};
+use super::{DEFAULT, cases, quote, text, value};
 
 proptest! {
-    #![proptest_config(few(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn the_guest_cannot_speak_for_the_host(route in route(), line in hostile(), identity in any::<bool>()) {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::guest::{JOURNAL, Route, SANDBOX, hostile, route};
-use super::{INPUTS, few, files, input, kind};
+use super::{INPUTS, cases, files, input, kind};
 use crate::support::pipeline::{Cuts, Record, Setup, records};
 
 /// A schema, the setup that writes its records, and their validator.
@@ -279,7 +279,7 @@ const CONTENT: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(few(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn any_bytes_become_valid_records(bytes in input()) {

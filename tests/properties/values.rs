@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::guest::Route;
-use super::{DEFAULT, few, kind, quote, value};
+use super::{DEFAULT, cases, kind, quote, value};
 use crate::support::pipeline::Setup;
 
 /// Damage may turn any key into one of these, whose values are pruned by default.
 static UNPRUNED: LazyLock<Setup> = LazyLock::new(|| Setup::new(&["--prune=!req,!resp,!body,!GrpcVM"]));
 
 proptest! {
-    #![proptest_config(few(200))]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn logfmt_keeps_every_value(msg in value(), values in vec(value(), 0..6), bare in any::<bool>()) {

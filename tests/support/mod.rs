@@ -16,13 +16,18 @@ pub(crate) mod screen;
 pub(crate) mod skipped;
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::ProptestConfig;
 
 pub(crate) use json::Json;
+
+/// Timeout of a test.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Returns the program without standard input, in an environment that does not configure it.
 pub(crate) fn katalog() -> Command {
@@ -40,27 +45,76 @@ pub(crate) fn katalog() -> Command {
 }
 
 /// Writes a file into a directory and returns its path.
-pub(crate) fn put(directory: &Path, name: impl AsRef<OsStr>, content: impl AsRef<[u8]>) -> PathBuf {
+pub(crate) fn write_file(directory: &Path, name: impl AsRef<OsStr>, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.join(name.as_ref());
     fs::write(&path, content).unwrap();
     path
 }
 
+/// Appends to a file, which has to exist.
+pub(crate) fn append_file(path: &Path, content: impl AsRef<[u8]>) {
+    OpenOptions::new().append(true).open(path).unwrap().write_all(content.as_ref()).unwrap();
+}
+
+/// Returns the path of the fixture with a node's journal as JSON.
+pub(crate) fn node_journal() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson")
+}
+
+/// Returns the command below a limit of `ulimit`. A write above the limit on file size fails instead of ending the
+/// program by a signal.
+pub(crate) fn with_limit(limit: &str, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("trap '' XFSZ; ulimit {limit}; exec \"$@\""), "sh"]);
+    limited.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        limited.current_dir(directory);
+    }
+    limited
+}
+
+/// Waits until the condition holds. Fails after [`TIMEOUT`] with a message that names the condition.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < TIMEOUT, "timeout: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits for the exit of a program. Fails after [`TIMEOUT`].
+#[track_caller]
+pub(crate) fn wait_for_exit(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    wait_until("the exit of the program", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap()
+}
+
 /// Runs a command that has to exit with this code.
 #[track_caller]
-pub(crate) fn ends(command: &mut Command, code: i32) -> Output {
+pub(crate) fn expect_exit(command: &mut Command, code: i32) -> Output {
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", said(&output));
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {}", stderr(&output));
     output
 }
 
 /// Returns standard error as text.
-pub(crate) fn said(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Returns a configuration of property tests with this many cases.
-pub(crate) fn few(cases: u32) -> ProptestConfig {
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
     // Nothing is saved beside the tests: a failing input belongs into fixtures/fuzz or becomes a case.
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::process::{Child, Stdio};
-use std::time::Instant;
 
 use super::*;
 
@@ -32,13 +31,9 @@ fn counts(connections: &[Vec<u8>], lines: usize) -> Vec<usize> {
 /// Waits for the exit of a program. Returns its exit code and standard error.
 #[track_caller]
 fn end(mut child: Child) -> (Option<i32>, String) {
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < SOON, "it does not end");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for_exit(&mut child);
     let output = child.wait_with_output().unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (output.status.code(), stderr(&output))
 }
 
 #[test]
@@ -86,14 +81,14 @@ fn a_server_that_is_away_is_waited_for_or_given_up() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let url = format!("syslog+tcp://{address}");
-    let input = node();
-    let (code, said) = refused(&["--to", &url, "--give-up-after", "100ms", input.to_str().unwrap()]);
-    assert_eq!(code, Some(69), "{said}");
-    assert!(said.contains("gave up after") && said.contains(&url), "{said}");
+    let input = node_journal();
+    let (code, errors) = refused(&["--to", &url, "--give-up-after", "100ms", input.to_str().unwrap()]);
+    assert_eq!(code, Some(69), "{errors}");
+    assert!(errors.contains("gave up after") && errors.contains(&url), "{errors}");
     // The next server of the list takes over.
     let other = Listener::start();
-    let said = run(to(&format!("{url},{}", other.url()), &[]).arg(&input));
-    assert!(said.contains("cannot connect"), "{said}");
+    let errors = run(to(&format!("{url},{}", other.url()), &[]).arg(&input));
+    assert!(errors.contains("cannot connect"), "{errors}");
     assert_eq!(counted(&other.next()).len(), 33);
 }
 
@@ -124,15 +119,11 @@ fn a_run_that_is_told_to_end_delivers_what_is_in_hand() {
     let flags = ["--batch-age", "1h", "--state-dir", state.to_str().unwrap()];
     let child = to(&listener.url(), &flags).arg("--follow").arg(&log).stderr(Stdio::piped()).spawn().unwrap();
     // The start position is saved before reading begins, and later positions only after delivery.
-    let start = Instant::now();
-    while !state.join("state.json").exists() {
-        assert!(start.elapsed() < SOON);
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the saved state", || state.join("state.json").exists());
     std::thread::sleep(Duration::from_millis(200));
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    let (code, said) = end(child);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, errors) = end(child);
+    assert_eq!(code, Some(0), "{errors}");
     // However much it had read by then, the next run resumes there.
     run(to(&listener.url(), &flags).arg("--once").arg(&log));
     let connections: Vec<Vec<u8>> = listener.received.try_iter().collect();
@@ -156,14 +147,14 @@ fn a_spool_keeps_messages_until_they_are_sent() {
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         end(child)
     };
-    let (code, said) = fed("syslog+tcp://127.0.0.1:1", &lines(0..50), &["--give-up-after", "50ms"]);
-    assert_eq!(code, Some(69), "{said}");
+    let (code, errors) = fed("syslog+tcp://127.0.0.1:1", &lines(0..50), &["--give-up-after", "50ms"]);
+    assert_eq!(code, Some(69), "{errors}");
     // The spooled messages are not forward events.
-    let (code, said) = fed("forward://127.0.0.1:1", "", &[]);
-    assert_eq!(code, Some(78), "{said}");
-    assert!(said.contains("another protocol"), "{said}");
+    let (code, errors) = fed("forward://127.0.0.1:1", "", &[]);
+    assert_eq!(code, Some(78), "{errors}");
+    assert!(errors.contains("another protocol"), "{errors}");
     let listener = Listener::start();
-    let (code, said) = fed(&listener.url(), &lines(50..60), &[]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, errors) = fed(&listener.url(), &lines(50..60), &[]);
+    assert_eq!(code, Some(0), "{errors}");
     assert_eq!(counts(&[listener.next()], 60), [1; 60]);
 }

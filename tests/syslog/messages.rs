@@ -27,7 +27,7 @@ fn the_messages_of_a_node() {
         ("others.lf", &["--others", "pass", "--syslog-framing", "lf", "--syslog-max", "1K", "--record-id", "id"]),
     ] {
         let listener = Listener::start();
-        run(to(&listener.url(), flags).arg(node()));
+        run(to(&listener.url(), flags).arg(node_journal()));
         golden(name, &listener.next());
     }
 }
@@ -54,7 +54,7 @@ fn damaged_entries_are_valid_messages() {
 #[test]
 fn a_datagram_is_a_message_of_limited_length() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let url = format!("syslog+udp://{}", socket.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("kata.log");
@@ -79,18 +79,18 @@ fn a_datagram_is_a_message_of_limited_length() {
 /// that no record holds are only read if the header needs them.
 #[test]
 fn heads_do_not_depend_on_the_fields_of_records() {
-    let said = "level=info msg=hello name=kata-runtime source=runtime";
+    let errors = "level=info msg=hello name=kata-runtime source=runtime";
     let entry = |number: u64, identifier: &str| {
         Entry::new(START + number, number, BOOT)
             .with("SYSLOG_IDENTIFIER", identifier)
-            .with("MESSAGE", said)
+            .with("MESSAGE", errors)
             .with("_HOSTNAME", "node1")
             .with("_PID", "4711")
     };
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("system.journal");
     fs::write(&journal, file(&Shape::default(), &[entry(1, "kata"), entry(2, "sshd")])).unwrap();
-    for input in [node(), journal] {
+    for input in [node_journal(), journal] {
         let heads = |flags: &[&str]| -> Vec<String> {
             let listener = Listener::start();
             run(to(&listener.url(), flags).arg(&input));
@@ -108,7 +108,7 @@ fn heads_do_not_depend_on_the_fields_of_records() {
 
 #[test]
 fn settings_without_a_meaning_are_refused() {
-    let input = node();
+    let input = node_journal();
     let input = input.to_str().unwrap();
     for (flags, says) in [
         (&["--to", "forward://a,syslog+tcp://b"][..], "to: servers of the forward protocol and of syslog"),
@@ -121,11 +121,11 @@ fn settings_without_a_meaning_are_refused() {
         (&["--to", "syslog+tcp://a", "--format", "text"], "format: servers get records in the form of their protocol"),
         (&["--to", "syslog://a"], "unknown scheme"),
     ] {
-        let (code, said) = refused(&[flags, &[input]].concat());
-        assert_eq!(code, Some(64), "{flags:?}: {said}");
-        assert!(said.contains(says), "{flags:?}: {said}");
+        let (code, errors) = refused(&[flags, &[input]].concat());
+        assert_eq!(code, Some(64), "{flags:?}: {errors}");
+        assert!(errors.contains(says), "{flags:?}: {errors}");
     }
-    let (code, said) = refused(&["--to", "syslog+tcp://a", "--tls-insecure", input]);
-    assert_eq!(code, Some(78), "{said}");
-    assert!(said.contains("syslog+tls://"), "{said}");
+    let (code, errors) = refused(&["--to", "syslog+tcp://a", "--tls-insecure", input]);
+    assert_eq!(code, Some(78), "{errors}");
+    assert!(errors.contains("syslog+tls://"), "{errors}");
 }

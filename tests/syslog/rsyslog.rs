@@ -168,7 +168,7 @@ input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="{tls}" rules
         let start = Instant::now();
         while !holds() {
             let errors = fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default();
-            assert!(start.elapsed() < SOON, "{what} does not come; rsyslog says: {errors}");
+            assert!(start.elapsed() < TIMEOUT, "{what} does not come; rsyslog says: {errors}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -216,8 +216,8 @@ fn plain(value: &Value) -> String {
 /// replaced by letters.
 #[track_caller]
 fn says_the_same(message: &Message, record: &Map<String, Value>, lines: bool) {
-    let said = message.data().into_iter().map(|(name, value)| (name, plain(&value)));
-    let said: BTreeMap<String, String> = said.collect();
+    let errors = message.data().into_iter().map(|(name, value)| (name, plain(&value)));
+    let errors: BTreeMap<String, String> = errors.collect();
     let nul = record.iter().any(|(name, value)| name.starts_with("kata_") && plain(value).contains('\0'));
     let plain = |value: &Value| {
         let text = plain(value);
@@ -234,7 +234,7 @@ fn says_the_same(message: &Message, record: &Map<String, Value>, lines: bool) {
     let head = |name| message.text(name);
     let fields = record.iter().filter_map(|(name, value)| Some((name.strip_prefix("kata_")?.to_owned(), plain(value))));
     let fields: BTreeMap<String, String> = fields.filter(|(name, _)| name != "msg").collect();
-    assert_eq!(said, fields, "{message:?}");
+    assert_eq!(errors, fields, "{message:?}");
     let facts = record.contains_key("kata_component");
     let severity = match text("kata_level").as_deref() {
         _ if !facts => text("PRIORITY").map_or(6, |priority| priority.parse().unwrap()),
@@ -246,8 +246,8 @@ fn says_the_same(message: &Message, record: &Map<String, Value>, lines: bool) {
     };
     assert_eq!(head("priority"), (3 * 8 + severity).to_string());
     // If the record has neither, the message is the whole line of the log.
-    if let Some(said) = text("kata_msg").or(text("MESSAGE")) {
-        assert_eq!(head("text"), said);
+    if let Some(errors) = text("kata_msg").or(text("MESSAGE")) {
+        assert_eq!(head("text"), errors);
     }
     assert_eq!(head("host"), text("_HOSTNAME").unwrap_or_else(|| "here".to_owned()));
     let program =
@@ -280,8 +280,8 @@ fn every_record_arrives_once_by_every_way() {
         ("udp", &["--syslog-max", "2048"]),
         ("tcp", &["--others", "pass"]),
     ] {
-        let expected = records(&node(), if flags.contains(&"pass") { flags } else { &[] });
-        run(to(&rsyslog.url(way), flags).arg(node()));
+        let expected = records(&node_journal(), if flags.contains(&"pass") { flags } else { &[] });
+        run(to(&rsyslog.url(way), flags).arg(node_journal()));
         let messages = rsyslog.next(before, expected.len());
         assert_eq!(messages.len(), expected.len(), "{way} {flags:?}");
         for (message, record) in messages.iter().zip(&expected) {
@@ -297,7 +297,7 @@ fn thousands_of_records_of_every_kind_arrive_once() {
         return;
     }
     let mut inputs: Vec<PathBuf> =
-        fs::read_dir(node().parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(node_journal().parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
     let inputs = [&inputs[..], &inputs].concat();
     let rsyslog = Rsyslog::start();
@@ -322,8 +322,8 @@ fn the_old_form_is_understood() {
         return;
     }
     let rsyslog = Rsyslog::start();
-    let expected = records(&node(), &["--others", "pass"]);
-    run(to(&rsyslog.url("tcp"), &["--others", "pass", "--syslog-format", "rfc3164"]).arg(node()));
+    let expected = records(&node_journal(), &["--others", "pass"]);
+    run(to(&rsyslog.url("tcp"), &["--others", "pass", "--syslog-format", "rfc3164"]).arg(node_journal()));
     let messages = rsyslog.next(0, expected.len());
     assert_eq!(messages.len(), expected.len());
     for (message, record) in messages.iter().zip(&expected) {
@@ -344,10 +344,10 @@ fn nothing_is_sent_to_one_that_is_not_trusted() {
     let rsyslog = Rsyslog::start();
     let strange = rsyslog.folder.path().join("strange.pem");
     fs::write(&strange, Authority::new("another").pem()).unwrap();
-    let (input, url) = (node(), rsyslog.url("tls"));
-    let (code, said) = refused(&["--to", &url, "--tls-ca", strange.to_str().unwrap(), input.to_str().unwrap()]);
-    assert_eq!(code, Some(78), "{said}");
-    assert!(said.contains("TLS fails") && said.contains(&url), "{said}");
+    let (input, url) = (node_journal(), rsyslog.url("tls"));
+    let (code, errors) = refused(&["--to", &url, "--tls-ca", strange.to_str().unwrap(), input.to_str().unwrap()]);
+    assert_eq!(code, Some(78), "{errors}");
+    assert!(errors.contains("TLS fails") && errors.contains(&url), "{errors}");
     run(to(&url, &["--tls-insecure"]).arg(&input));
     assert_eq!(rsyslog.next(0, 33).len(), 33);
 }
@@ -369,8 +369,8 @@ fn the_receiver_of_the_readme_works() {
     let configuration = format!("global(workDirectory=\"{}\")\n{configuration}", folder.path().display());
     let rsyslog = Rsyslog::run(folder, &configuration, 0);
     rsyslog.wait("its socket", || rsyslog.port("tcp").is_some());
-    run(to(&rsyslog.url("tcp"), &[]).arg(node()));
-    let (messages, records) = (rsyslog.next(0, 33), records(&node(), &[]));
+    run(to(&rsyslog.url("tcp"), &[]).arg(node_journal()));
+    let (messages, records) = (rsyslog.next(0, 33), records(&node_journal(), &[]));
     for (message, record) in messages.iter().zip(&records) {
         for (name, field) in [("sandbox", "kata_sandbox"), ("level", "kata_level"), ("host", "_HOSTNAME")] {
             assert_eq!(message.text(name), record.get(field).map(plain).unwrap_or_default());

@@ -52,6 +52,6 @@ pub(crate) fn number(file: &[u8], at: usize) -> u64 {
 }
 
 /// Replaces bytes.
-pub(crate) fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
+pub(crate) fn overwrite(file: &mut [u8], at: usize, bytes: &[u8]) {
     file[at..at + bytes.len()].copy_from_slice(bytes);
 }
