@@ -12,10 +12,10 @@ use crate::support::journal::{Shape, compare, file};
 use crate::support::{expect_exit, katalog, stderr, with_limit};
 
 /// A compression: the suffix of the file name, and the function that compresses.
-type Packing = (&'static str, fn(&[u8]) -> Vec<u8>);
+type Compression = (&'static str, fn(&[u8]) -> Vec<u8>);
 
 /// No compression, and every codec of the build.
-const PACKINGS: &[Packing] = &[
+const COMPRESSIONS: &[Compression] = &[
     ("", <[u8]>::to_vec),
     #[cfg(feature = "gzip")]
     (".gz", gzip),
@@ -55,7 +55,7 @@ fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn told(folder: &Path, arguments: &[&str]) -> String {
+fn stdout_of(folder: &Path, arguments: &[&str]) -> String {
     let output = expect_exit(katalog().current_dir(folder).args(arguments), 0);
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -83,14 +83,14 @@ fn logs_in_an_archive_give_the_records_of_the_files() {
     fs::create_dir(folder.path().join("kata")).unwrap();
     inputs.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
     let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
-    let expected = told(folder.path(), &names);
+    let expected = stdout_of(folder.path(), &names);
     assert!(expected.lines().count() > 1000);
     let plain = tar(inputs.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
-    for (ending, pack) in PACKINGS.iter().copied() {
+    for (ending, pack) in COMPRESSIONS.iter().copied() {
         let name = format!("bundle.tar{ending}");
         fs::write(folder.path().join(&name), pack(&plain)).unwrap();
-        assert!(told(folder.path(), &[&name]) == expected, "{name}");
-        assert!(told(folder.path(), &[&name, "--threads", "3"]) == expected, "{name}, three threads");
+        assert!(stdout_of(folder.path(), &[&name]) == expected, "{name}");
+        assert!(stdout_of(folder.path(), &[&name, "--threads", "3"]) == expected, "{name}, three threads");
         for stdin in [Stdio::from(File::open(folder.path().join(&name)).unwrap()), piped(&pack(&plain))] {
             let output = expect_exit(katalog().stdin(stdin), 0);
             assert!(output.stdout == expected.as_bytes(), "{name} from standard input");
@@ -99,7 +99,7 @@ fn logs_in_an_archive_give_the_records_of_the_files() {
         let packed: Vec<_> = inputs.iter().map(|(name, bytes)| (format!("{name}{ending}"), pack(bytes))).collect();
         let members = packed.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         fs::write(folder.path().join("odd name"), tar(members)).unwrap();
-        assert!(told(folder.path(), &["odd name"]) == expected, "{ending} in an archive");
+        assert!(stdout_of(folder.path(), &["odd name"]) == expected, "{ending} in an archive");
     }
 }
 
@@ -127,25 +127,25 @@ fn journals_in_an_archive_are_one_journal() {
     journals.iter().for_each(|(name, bytes)| fs::write(folder.path().join(name), bytes).unwrap());
     let runs =
         [&["--format", "export"][..], &[], &["--lines", "7"], &["--others", "pass"], &["--since", "@1700000035"]];
-    let told = |name: &str| -> Vec<String> {
-        runs.iter().map(|arguments| told(folder.path(), &[&[name], *arguments].concat())).collect()
+    let records = |name: &str| -> Vec<String> {
+        runs.iter().map(|arguments| stdout_of(folder.path(), &[&[name], *arguments].concat())).collect()
     };
-    let expected = told("j");
+    let expected = records("j");
     assert_eq!(compare::entries(expected[0].as_bytes()).len(), 60);
     assert_eq!(expected[2].lines().count(), 7);
     // The later file first: the order of the members is not the order of the entries.
     let plain = tar(journals.iter().rev().map(|(name, bytes)| (*name, bytes.as_slice())));
-    for (ending, pack) in PACKINGS.iter().copied() {
+    for (ending, pack) in COMPRESSIONS.iter().copied() {
         let name = format!("journals.tar{ending}");
         fs::write(folder.path().join(&name), pack(&plain)).unwrap();
-        assert_eq!(told(&name), expected, "{name}");
+        assert_eq!(records(&name), expected, "{name}");
         let packed: Vec<_> = journals.iter().map(|(name, bytes)| (format!("{name}{ending}"), pack(bytes))).collect();
         let members = packed.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let inside = tar(members.chain([("ls.txt", b"nothing".as_slice())]));
         fs::write(folder.path().join("inside.tar"), &inside).unwrap();
         fs::write(folder.path().join("inside.tar.packed"), pack(&inside)).unwrap();
-        assert_eq!(told("inside.tar"), expected, "{ending} in an archive");
-        assert_eq!(told("inside.tar.packed"), expected, "{ending} in an archive that is compressed");
+        assert_eq!(records("inside.tar"), expected, "{ending} in an archive");
+        assert_eq!(records("inside.tar.packed"), expected, "{ending} in an archive that is compressed");
         for (arguments, expected) in runs.iter().zip(&expected) {
             let output = expect_exit(katalog().args(*arguments).stdin(piped(&pack(&plain))), 0);
             assert!(output.stdout == expected.as_bytes(), "{name} from a pipe, {arguments:?}");
@@ -160,10 +160,10 @@ fn journals_in_an_archive_are_one_journal() {
         for (name, bytes) in &packed {
             fs::write(folder.path().join(&directory).join(Path::new(name).file_name().unwrap()), bytes).unwrap();
         }
-        assert_eq!(told(&directory), expected, "{directory}");
+        assert_eq!(records(&directory), expected, "{directory}");
         let (name, bytes) = &packed[0];
         fs::write(folder.path().join(name), bytes).unwrap();
-        assert_eq!(told("j"), expected, "with a copy in {ending}");
+        assert_eq!(records("j"), expected, "with a copy in {ending}");
         fs::remove_file(folder.path().join(name)).unwrap();
     }
 }
@@ -173,7 +173,7 @@ fn a_directory_is_read_as_an_archive_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let [(_, first), (_, second)] = journals();
     let inner = tar([("kata/inner.log", b"level=info msg=inner name=kata-agent\n".as_slice())]);
-    let (_, pack) = PACKINGS[PACKINGS.len() - 1];
+    let (_, pack) = COMPRESSIONS[COMPRESSIONS.len() - 1];
     // In path order, as the directory is read.
     let members: [(&str, &[u8]); 8] = [
         ("bundle/etc/kata.toml", b"[hypervisor.qemu]\n"),
@@ -240,7 +240,7 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     // Beside the output of an earlier run; an archive of that output was made on purpose.
     let packed = tar([("kata.ndjson", &fs::read(bundle.join("b.ndjson")).unwrap()[..4096])]);
     fs::write(bundle.join("b.tar"), packed).unwrap();
-    let archived = told(&bundle, &["b.tar"]).lines().count();
+    let archived = stdout_of(&bundle, &["b.tar"]).lines().count();
     assert!(archived > 0);
     run(&[], File::create(bundle.join("c.ndjson")).unwrap().into());
     assert_eq!(lines("c.ndjson"), 60_000 + archived);
@@ -288,15 +288,15 @@ fn a_journal_may_come_through_a_pipe() {
         &["--sort", "time"],
         &["--record-id", "id"],
     ] {
-        let expected = told(folder.path(), &[&["x.journal"], arguments].concat());
+        let expected = stdout_of(folder.path(), &[&["x.journal"], arguments].concat());
         assert!(!expected.is_empty());
-        for (ending, pack) in PACKINGS.iter().copied() {
+        for (ending, pack) in COMPRESSIONS.iter().copied() {
             let output = expect_exit(katalog().args(arguments).stdin(piped(&pack(&journal))), 0);
             assert!(output.stdout == expected.as_bytes(), "{arguments:?}, {ending}");
         }
     }
     // Beside other inputs, the pipe keeps its position.
-    let expected = ["x.journal", "kata.log"].map(|name| told(folder.path(), &[name])).concat();
+    let expected = ["x.journal", "kata.log"].map(|name| stdout_of(folder.path(), &[name])).concat();
     let output = expect_exit(katalog().current_dir(folder.path()).args(["-", "kata.log"]).stdin(piped(&journal)), 0);
     assert!(output.stdout == expected.as_bytes());
 }
@@ -304,7 +304,7 @@ fn a_journal_may_come_through_a_pipe() {
 #[test]
 fn of_a_pipe_that_holds_half_a_journal_or_none_it_is_said() {
     let journal = file(&Shape::default(), &services(2000));
-    for (ending, pack) in PACKINGS.iter().copied() {
+    for (ending, pack) in COMPRESSIONS.iter().copied() {
         let whole = pack(&journal);
         let output = katalog().args(["--stats", "json"]).stdin(piped(&whole[..whole.len() / 2])).output().unwrap();
         let code = if ending.is_empty() { 0 } else { 65 };
@@ -330,7 +330,7 @@ fn logs_come_before_journals_and_inputs_in_their_order() {
     let archive = tar([("system.journal", journal.as_slice()), ("kata.log", b"level=info msg=log name=kata-agent\n")]);
     fs::write(folder.path().join("a.tar"), archive).unwrap();
     fs::write(folder.path().join("b.log"), "level=info msg=last name=kata-agent\n").unwrap();
-    let output = told(folder.path(), &["a.tar", "b.log"]);
+    let output = stdout_of(folder.path(), &["a.tar", "b.log"]);
     let records: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let messages: Vec<&str> = records.iter().map(|record| record["kata_msg"].as_str().unwrap()).collect();
     assert_eq!(messages, ["log", "entry 0 of kata", "entry 2 of kata-runtime", "entry 4 of kata", "last"]);
@@ -380,7 +380,7 @@ fn a_report_on_a_host_gives_what_is_katas() {
     let output = expect_exit(katalog().current_dir(folder.path()).args(arguments), 0);
     assert!(!String::from_utf8_lossy(&output.stdout).contains("no identifier"));
     fs::write(folder.path().join("boot.log"), &boot).unwrap();
-    assert!(told(folder.path(), &["boot.log"]).contains("no identifier"));
+    assert!(stdout_of(folder.path(), &["boot.log"]).contains("no identifier"));
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn members_have_ids_of_their_own() {
         fs::write(folder.path().join(name), tar([("1/kata.log", line), ("2/kata.log", line)])).unwrap();
     }
     let ids = |name| -> Vec<Value> {
-        let records = told(folder.path(), &[name, "--record-id", "id"]);
+        let records = stdout_of(folder.path(), &[name, "--record-id", "id"]);
         records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone()).collect()
     };
     let [one, two] = &ids("a.tar")[..] else { panic!() };
@@ -405,11 +405,11 @@ fn a_cut_archive_gives_no_more_and_says_so() {
     let log: String = (0..60).map(|line| format!("level=info msg=\"line {line}\" name=kata-agent\n")).collect();
     let journal = file(&Shape { buckets: (3, 3), ..Shape::default() }, &services(20));
     let plain = tar([("kata.log", log.as_bytes()), ("x.journal", &journal), ("b/kata.log", log.as_bytes())]);
-    for (ending, pack) in PACKINGS.iter().copied() {
+    for (ending, pack) in COMPRESSIONS.iter().copied() {
         let whole = pack(&plain);
         let path = folder.path().join(format!("whole.tar{ending}"));
         fs::write(&path, &whole).unwrap();
-        let all = told(folder.path(), &[path.to_str().unwrap()]);
+        let all = stdout_of(folder.path(), &[path.to_str().unwrap()]);
         assert_eq!(all.lines().count(), 60 + 12 + 60);
         let all: Vec<&str> = all.lines().collect();
         let end = plain.len() - 1024;
@@ -419,10 +419,10 @@ fn a_cut_archive_gives_no_more_and_says_so() {
             // An archive ends with two blocks. Behind the first, nothing is missing.
             let sound = ending.is_empty() && cut > end;
             let output = expect_exit(katalog().arg(&path), if sound { 0 } else { 65 });
-            let told = String::from_utf8(output.stdout).unwrap();
-            let told: Vec<&str> = told.lines().collect();
-            let extra: Vec<&&str> = told.iter().filter(|line| !all.contains(line)).collect();
-            assert!(told.len() <= all.len() && extra.len() <= 1, "{ending}, {cut}: {extra:?}");
+            let records = String::from_utf8(output.stdout).unwrap();
+            let records: Vec<&str> = records.lines().collect();
+            let extra: Vec<&&str> = records.iter().filter(|line| !all.contains(line)).collect();
+            assert!(records.len() <= all.len() && extra.len() <= 1, "{ending}, {cut}: {extra:?}");
             assert!(extra.iter().all(|line| line.contains("kata_flaws")), "{ending}, {cut}: {extra:?}");
             let errors = String::from_utf8_lossy(&output.stderr);
             let (first, rest) = errors.split_once('\n').unwrap_or_default();
@@ -480,10 +480,10 @@ fn a_compressed_journal_is_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("x.journal.zst"), zstd(&file(&Shape::default(), &services(5)))).unwrap();
     let once = ["x.journal.zst", "--once", "--state-dir", "state"];
-    assert_eq!(told(folder.path(), &once).lines().count(), 3);
-    assert_eq!(told(folder.path(), &once), "");
+    assert_eq!(stdout_of(folder.path(), &once).lines().count(), 3);
+    assert_eq!(stdout_of(folder.path(), &once), "");
     fs::write(folder.path().join("x.journal.zst"), zstd(&file(&Shape::default(), &services(10)))).unwrap();
-    assert_eq!(told(folder.path(), &once).lines().count(), 3);
+    assert_eq!(stdout_of(folder.path(), &once).lines().count(), 3);
 }
 
 #[cfg(feature = "zstd")]

@@ -2,7 +2,7 @@
 //! and misbehave, and against an independent implementation.
 
 mod crash;
-mod hostile;
+mod faulty_servers;
 mod metrics;
 mod modes;
 mod notify;
@@ -37,7 +37,7 @@ fn number(event: &Event) -> usize {
 }
 
 /// Returns a command that delivers to a server with these flags.
-fn to(server: &Server, flags: &[&str]) -> Command {
+fn deliver_to(server: &Server, flags: &[&str]) -> Command {
     let mut command = katalog();
     command.args(["--to", &server.url()]).args(flags);
     command

@@ -1,18 +1,18 @@
 //! Journal files: the program's output compared with that of `journalctl`.
 
-mod damaged;
+mod corruption;
 mod filters;
 mod follow;
 #[cfg(feature = "libsystemd")]
 mod libsystemd;
 mod live;
-mod merged;
+mod merge;
 mod read;
 mod resume;
 mod seeds;
-mod selected;
+mod selection;
 mod threads;
-mod written;
+mod writer;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -21,12 +21,12 @@ use std::time::{Duration, Instant};
 
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::support::journal::remote::{self, Place};
+use crate::support::journal::remote::{self, JournalPath};
 use crate::support::journal::{Entry, Shape, compare, file, write};
 use crate::support::{katalog, write_file};
 
 /// Returns the program's output for these files with these arguments.
-fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
+fn katalog_output(place: &JournalPath, arguments: &[&str]) -> Vec<u8> {
     let mut command = katalog();
     command.env("TZ", "UTC").args(arguments).args(place.paths());
     let output = run_with_timeout(&mut command);
@@ -36,8 +36,8 @@ fn told(place: &Place, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// Returns the export stream of the entries that these arguments select.
-fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
-    told(place, &[&["--format", "export"], arguments].concat())
+fn export(place: &JournalPath, arguments: &[&str]) -> Vec<u8> {
+    katalog_output(place, &[&["--format", "export"], arguments].concat())
 }
 
 /// Runs a command that has to exit within half a minute.
@@ -67,9 +67,9 @@ fn run_with_timeout(command: &mut Command) -> Output {
 }
 
 /// Returns the differences between the program and `journalctl`, in both formats.
-fn differences(name: &str, place: &Place) -> Vec<String> {
+fn differences(name: &str, place: &JournalPath) -> Vec<String> {
     let exported = compare::export(&remote::export(place, &[]), &export(place, &[]));
-    let json = compare::json(&remote::json(place), &told(place, &["--format", "journal-json"]));
+    let json = compare::json(&remote::json(place), &katalog_output(place, &["--format", "journal-json"]));
     [("export", exported), ("JSON", json)]
         .into_iter()
         .filter_map(|(format, result)| Some(format!("{name}, {format}: {}", result.err()?)))
@@ -82,7 +82,7 @@ fn assert_no_failures(failures: &[String]) {
 }
 
 /// Runs a check on a file of every shape with every log. The check gets a name, the shape, the log and the file.
-fn each_file(check: impl Fn(&str, &Shape, &[Entry], &Place) -> Vec<String> + Sync) -> Vec<String> {
+fn each_file(check: impl Fn(&str, &Shape, &[Entry], &JournalPath) -> Vec<String> + Sync) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let logs = logs();
     shapes()
@@ -91,8 +91,8 @@ fn each_file(check: impl Fn(&str, &Shape, &[Entry], &Place) -> Vec<String> + Syn
         .flat_map_iter(|(number, (name, shape))| {
             let mut failures = Vec::new();
             for (log, entries) in &logs {
-                let path = write_file(folder.path(), format!("{number} {log}.journal"), &file(&shape, entries));
-                failures.extend(check(&format!("{log}, {name}"), &shape, entries, &Place::file(path)));
+                let path = write_file(folder.path(), format!("{number} {log}.journal"), file(&shape, entries));
+                failures.extend(check(&format!("{log}, {name}"), &shape, entries, &JournalPath::file(path)));
             }
             failures
         })

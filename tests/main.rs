@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archives;
-mod bulk;
 mod cli;
 mod delivery;
-mod exec;
+mod exec_inputs;
 mod golden;
 mod journal;
 mod kubernetes;
+mod operator_files;
 mod outputs;
+mod progress;
 mod properties;
 mod readme;
 mod recipes;
@@ -18,4 +19,3 @@ mod sort;
 mod support;
 mod syslog;
 mod tidy;
-mod units;

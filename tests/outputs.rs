@@ -1,7 +1,7 @@
 //! Output of bulk conversions: files split by fields of records, compression, atomic completion, and CSV.
 
 mod csv;
-mod refused;
+mod refusals;
 mod resume;
 mod split;
 
@@ -36,7 +36,7 @@ fn tree(folder: &Path) -> OutputDir {
 
 /// Fails if two trees differ, without printing all of them.
 #[track_caller]
-fn same(found: &OutputDir, expected: &OutputDir) {
+fn assert_same_tree(found: &OutputDir, expected: &OutputDir) {
     let names = |tree: &OutputDir| tree.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(found), names(expected));
     for (name, content) in expected {
@@ -61,13 +61,13 @@ fn plain(name: &str, content: &[u8]) -> Vec<u8> {
 
 /// Returns the program's standard output.
 #[track_caller]
-fn written(flags: &[&str], inputs: &[PathBuf]) -> Vec<u8> {
+fn stdout_of(flags: &[&str], inputs: &[PathBuf]) -> Vec<u8> {
     let mut command = katalog();
     expect_exit(command.args(flags).args(inputs), 0).stdout
 }
 
 /// Returns a command that writes into a directory.
-fn into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
+fn command_into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
     let mut command = katalog();
     command.arg("--output-dir").arg(folder).args(flags).args(inputs);
     command
@@ -77,7 +77,7 @@ fn into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
 #[track_caller]
 fn converted(flags: &[&str], inputs: &[PathBuf]) -> OutputDir {
     let folder = tempfile::tempdir().unwrap();
-    let output = expect_exit(&mut into(&folder.path().join("out"), flags, inputs), 0);
+    let output = expect_exit(&mut command_into(&folder.path().join("out"), flags, inputs), 0);
     assert!(output.stdout.is_empty());
     tree(&folder.path().join("out"))
 }
@@ -114,14 +114,14 @@ fn log(seed: usize, count: usize) -> String {
 /// Writes files with logs of these lengths.
 fn logs(folder: &Path, counts: &[usize]) -> Vec<PathBuf> {
     let counts = counts.iter().enumerate();
-    counts.map(|(seed, count)| write_file(folder, &format!("{seed}.log"), log(seed, *count))).collect()
+    counts.map(|(seed, count)| write_file(folder, format!("{seed}.log"), log(seed, *count))).collect()
 }
 
 #[test]
 fn a_single_file_can_be_compressed() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), &[3000, 10, 0]);
-    let expected = written(&[], &inputs);
+    let expected = stdout_of(&[], &inputs);
     for (how, name) in [("gzip", "o.gz"), ("zstd", "o.zst"), ("none", "o")] {
         let path = folder.path().join(name);
         expect_exit(katalog().args(["--compress", how, "--output"]).arg(&path).args(&inputs), 0);

@@ -184,14 +184,14 @@ proptest! {
         cuts in cuts(),
     ) {
         let content = &INPUTS[file].1;
-        let mut packed = packed(codec, content.get(..20_000).unwrap_or(content));
+        let mut compressed_parts = compressed_parts(codec, content.get(..20_000).unwrap_or(content));
         if let Some((at, Change::Flip(bits))) = damage {
-            let at = at % packed.len();
-            packed[at] ^= bits;
+            let at = at % compressed_parts.len();
+            compressed_parts[at] ^= bits;
         } else if let Some((at, _)) = damage {
-            packed.truncate(at % packed.len());
+            compressed_parts.truncate(at % compressed_parts.len());
         }
-        same_when_cut(&DEFAULT, &packed, &cuts);
+        same_when_cut(&DEFAULT, &compressed_parts, &cuts);
     }
 
     #[test]
@@ -203,10 +203,10 @@ proptest! {
 
     #[test]
     fn msgpack_says_what_json_says(bytes in input()) {
-        let [json, packed] = &*PACKED;
+        let [json, compressed_parts] = &*PACKED;
         let wanted = json.records(&bytes);
-        let packed = packed.run(&bytes, &Cuts::whole()).bytes;
-        let mut rest = packed.as_slice();
+        let compressed_parts = compressed_parts.run(&bytes, &Cuts::whole()).bytes;
+        let mut rest = compressed_parts.as_slice();
         for record in wanted {
             let value = rmpv::decode::read_value(&mut rest).unwrap();
             let fields = value.as_map().unwrap().iter();
@@ -219,7 +219,7 @@ proptest! {
 
 /// Compresses the bytes in two parts.
 #[cfg(all(feature = "gzip", feature = "xz", feature = "zstd"))]
-fn packed(codec: u8, bytes: &[u8]) -> Vec<u8> {
+fn compressed_parts(codec: u8, bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
 
     let (head, tail) = bytes.split_at(bytes.len() / 3);

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{katalog, kubernetes, python, skipped::skipped};
+use crate::support::{katalog, kubernetes, python, skip::skip};
 
 fn recipe(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes").join(name)
@@ -118,7 +118,7 @@ fn spark_converts_each_archive_once() {
     let tests = "tests of the recipe for Spark";
     let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
     if !java.is_ok_and(|status| status.success()) {
-        skipped(tests, "Spark needs Java (Debian: default-jre-headless)");
+        skip(tests, "Spark needs Java (Debian: default-jre-headless)");
         return;
     }
     let Some(python) = python::with("pyspark", tests) else { return };

@@ -13,9 +13,9 @@ use crate::support::pipeline::{Record, records};
 use crate::support::{expect_exit, katalog, stderr, with_limit, write_file};
 
 /// A reproducible random number generator.
-struct Numbers(u64);
+struct Rng(u64);
 
-impl Numbers {
+impl Rng {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
@@ -24,27 +24,27 @@ impl Numbers {
 
 /// Returns a log in which some lines lack a time, some share one, and the clock is set back now and then.
 fn log(seed: u64, lines: u64, longest: u64) -> String {
-    let mut numbers = Numbers(seed);
+    let mut rng = Rng(seed);
     let mut log = String::new();
     let mut clock = 0;
     for number in 0..lines {
-        clock = match numbers.below(50) {
+        clock = match rng.below(50) {
             0 => clock / 2,
             1..8 => clock,
-            _ => clock + numbers.below(3_000_000),
+            _ => clock + rng.below(3_000_000),
         };
         let (minutes, micros) = (clock / 60_000_000 % 60, clock % 60_000_000);
-        if numbers.below(10) > 0 {
+        if rng.below(10) > 0 {
             let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
             write!(log, "time=\"2031-01-01T07:{minutes:02}:{seconds:02}.{micros:06}Z\" ").unwrap();
         }
-        let text = "x".repeat(numbers.below(longest) as usize);
+        let text = "x".repeat(rng.below(longest) as usize);
         writeln!(log, "level=info msg=\"line {number} of {seed}\" source=runtime text={text}").unwrap();
     }
     log
 }
 
-fn over(inputs: &[PathBuf], flags: &[&str]) -> Command {
+fn sort_command(inputs: &[PathBuf], flags: &[&str]) -> Command {
     let mut command = katalog();
     command.args(flags).args(inputs);
     command
@@ -63,8 +63,10 @@ fn time(line: &[u8]) -> Option<&[u8]> {
 
 /// Returns the expected output: the records of each input without `--sort`, in a stable sort.
 fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
-    let outputs: Vec<_> =
-        inputs.iter().map(|input| expect_exit(&mut over(std::slice::from_ref(input), flags), 0).stdout).collect();
+    let outputs: Vec<_> = inputs
+        .iter()
+        .map(|input| expect_exit(&mut sort_command(std::slice::from_ref(input), flags), 0).stdout)
+        .collect();
     let mut all = Vec::new();
     for output in &outputs {
         let mut before = None;
@@ -79,7 +81,7 @@ fn reference(inputs: &[PathBuf], flags: &[&str]) -> Vec<u8> {
 
 /// Writes three logs with interleaved times.
 fn logs(folder: &Path, count: u64) -> Vec<PathBuf> {
-    (1..=3).map(|number| write_file(folder, &format!("{number}.log"), log(number, count, 80))).collect()
+    (1..=3).map(|number| write_file(folder, format!("{number}.log"), log(number, count, 80))).collect()
 }
 
 #[test]
@@ -89,14 +91,14 @@ fn all_inputs_come_in_one_order_whatever_the_number_of_threads() {
     inputs.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson"));
     inputs.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log"));
     let expected = reference(&inputs, &[]);
-    let plain = expect_exit(&mut over(&inputs, &[]), 0).stdout;
+    let plain = expect_exit(&mut sort_command(&inputs, &[]), 0).stdout;
     assert!(expected != plain && expected.len() == plain.len());
     for threads in ["1", "2", "5"] {
-        let sorted = expect_exit(&mut over(&inputs, &["--sort", "time", "--threads", threads]), 0);
+        let sorted = expect_exit(&mut sort_command(&inputs, &["--sort", "time", "--threads", threads]), 0);
         assert!(sorted.stdout == expected, "{threads} threads");
         assert_eq!(stderr(&sorted), "");
     }
-    assert!(expect_exit(&mut over(&inputs, &["--sort=none"]), 0).stdout == plain);
+    assert!(expect_exit(&mut sort_command(&inputs, &["--sort=none"]), 0).stdout == plain);
 }
 
 #[test]
@@ -124,8 +126,8 @@ fn journals_of_several_machines_and_a_log_come_in_one_order() {
     let inputs = [folder.path().to_owned(), log];
     let expected = reference(&inputs, &[]);
     assert_eq!(lines(&expected).len(), 2 * 54 + 6);
-    let plain = expect_exit(&mut over(&inputs, &[]), 0).stdout;
-    let sorted = expect_exit(&mut over(&inputs, &["--sort=time"]), 0).stdout;
+    let plain = expect_exit(&mut sort_command(&inputs, &[]), 0).stdout;
+    let sorted = expect_exit(&mut sort_command(&inputs, &["--sort=time"]), 0).stdout;
     assert!(sorted == expected && sorted != plain);
 }
 
@@ -140,7 +142,7 @@ fn what_passes_has_the_time_of_its_carrier() {
     };
     let first = write_file(folder.path(), "1", entry(5, "sshd") + &entry(1, "kata") + &entry(9, "sshd"));
     let second = write_file(folder.path(), "2", entry(7, "kata") + &entry(3, "cron") + &entry(5, "cron"));
-    let sorted = expect_exit(&mut over(&[first, second], &["--others=pass", "--sort=time"]), 0).stdout;
+    let sorted = expect_exit(&mut sort_command(&[first, second], &["--others=pass", "--sort=time"]), 0).stdout;
     let texts: Vec<String> = records(&sorted)
         .iter()
         .map(|record| format!("{} {}", record.text("SYSLOG_IDENTIFIER").unwrap(), record.text("MESSAGE").unwrap()))
@@ -152,8 +154,8 @@ fn what_passes_has_the_time_of_its_carrier() {
 fn the_order_of_msgpack_is_that_of_the_json() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 300);
-    let json = expect_exit(&mut over(&inputs, &["--sort=time"]), 0).stdout;
-    let packed = expect_exit(&mut over(&inputs, &["--sort=time", "--format=msgpack"]), 0).stdout;
+    let json = expect_exit(&mut sort_command(&inputs, &["--sort=time"]), 0).stdout;
+    let packed = expect_exit(&mut sort_command(&inputs, &["--sort=time", "--format=msgpack"]), 0).stdout;
     let mut rest = packed.as_slice();
     for line in lines(&json) {
         let value = rmpv::decode::read_value(&mut rest).unwrap();
@@ -165,7 +167,7 @@ fn the_order_of_msgpack_is_that_of_the_json() {
 }
 
 /// Returns the output, and the peak memory of the process in KiB when most of the output was written.
-fn peak(command: &mut Command, all: usize) -> (Vec<u8>, usize) {
+fn peak_memory(command: &mut Command, all: usize) -> (Vec<u8>, usize) {
     /// More than a pipe holds, so that the process is still running.
     const LEFT: usize = 512 << 10;
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -185,17 +187,17 @@ fn memory_is_what_it_was_given() {
     const BESIDE: usize = 4 << 10;
     let folder = tempfile::tempdir().unwrap();
     let inputs: Vec<PathBuf> =
-        (1..=2).map(|number| write_file(folder.path(), &format!("{number}.log"), log(number, 10_000, 4000))).collect();
+        (1..=2).map(|number| write_file(folder.path(), format!("{number}.log"), log(number, 10_000, 4000))).collect();
     assert!(inputs.iter().map(|input| input.metadata().unwrap().len()).sum::<u64>() > 40_000_000);
     let expected = reference(&inputs, &[]);
     // The pending batches of several threads depend on their speed.
-    let (_, plain) = peak(&mut over(&inputs, &["--threads=1"]), expected.len());
+    let (_, plain) = peak_memory(&mut sort_command(&inputs, &["--threads=1"]), expected.len());
     for megabytes in [1, 8] {
         let flags = ["--sort=time", &format!("--sort-memory={megabytes}M"), "--verbose", "--threads=1"];
-        let mut command = over(&inputs, &flags);
+        let mut command = sort_command(&inputs, &flags);
         let temporary = tempfile::tempdir().unwrap();
         command.env("TMPDIR", temporary.path()).stderr(Stdio::null());
-        let (sorted, most) = peak(&mut command, expected.len());
+        let (sorted, most) = peak_memory(&mut command, expected.len());
         assert!(sorted == expected, "{megabytes} MiB");
         assert!(most <= plain + (megabytes << 10) + BESIDE, "{megabytes} MiB: {most} KiB, without sorting {plain} KiB");
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing stays");
@@ -213,7 +215,8 @@ fn giants_come_in_order_too() {
     let giants: String = [9, 2, 2, 5, 1].map(giant).concat();
     inputs.insert(1, write_file(folder.path(), "giants.log", giants));
     let expected = reference(&inputs, &["--max-line=4M"]);
-    let sorted = expect_exit(&mut over(&inputs, &["--max-line=4M", "--sort=time", "--sort-memory=1M"]), 0).stdout;
+    let sorted =
+        expect_exit(&mut sort_command(&inputs, &["--max-line=4M", "--sort=time", "--sort-memory=1M"]), 0).stdout;
     assert!(sorted == expected);
 }
 
@@ -223,11 +226,14 @@ fn files_are_made_only_where_they_are_needed() {
     let inputs = logs(folder.path(), 2000);
     let missing = folder.path().join("missing");
     let expected = reference(&inputs, &[]);
-    let sorted = expect_exit(over(&inputs, &["--sort=time"]).env("TMPDIR", &missing), 0).stdout;
+    let sorted = expect_exit(sort_command(&inputs, &["--sort=time"]).env("TMPDIR", &missing), 0).stdout;
     assert!(sorted == expected);
     // An empty variable counts as unset.
-    assert!(expect_exit(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", ""), 0).stdout == expected);
-    let output = expect_exit(over(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", &missing), 74);
+    assert!(
+        expect_exit(sort_command(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", ""), 0).stdout
+            == expected
+    );
+    let output = expect_exit(sort_command(&inputs, &["--sort=time", "--sort-memory=1M"]).env("TMPDIR", &missing), 74);
     assert!(output.stdout.is_empty(), "a part would pass for the whole");
     let message = stderr(&output);
     assert!(message.contains(missing.to_str().unwrap()) && message.contains("TMPDIR"), "{message}");
@@ -238,7 +244,7 @@ fn files_are_made_only_where_they_are_needed() {
 fn a_full_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 8000);
-    let mut command = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    let mut command = sort_command(&inputs, &["--sort=time", "--sort-memory=1M"]);
     // No file above 100 blocks of 512 bytes.
     let output = expect_exit(&mut with_limit("-f 100", command.env("TMPDIR", folder.path())), 74);
     assert!(output.stdout.is_empty());
@@ -250,7 +256,7 @@ fn a_full_directory_is_named() {
 fn merging_is_said_where_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 4000);
-    let output = expect_exit(&mut over(&inputs, &["--sort=time", "--sort-memory=1M", "--verbose"]), 0);
+    let output = expect_exit(&mut sort_command(&inputs, &["--sort=time", "--sort-memory=1M", "--verbose"]), 0);
     assert_eq!(stderr(&output).matches("sort: merging").count(), 1, "{}", stderr(&output));
 }
 
@@ -258,7 +264,7 @@ fn merging_is_said_where_it_is_asked_for() {
 fn a_reader_that_goes_away_ends_the_merging_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 8000);
-    let mut command = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    let mut command = sort_command(&inputs, &["--sort=time", "--sort-memory=1M"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut some = [0; 1000];
     child.stdout.take().unwrap().read_exact(&mut some).unwrap();
@@ -271,7 +277,7 @@ fn a_signal_leaves_the_beginning_of_the_output_and_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), 8000);
     let temporary = tempfile::tempdir().unwrap();
-    let mut command = over(&inputs, &["--sort=time", "--sort-memory=1M"]);
+    let mut command = sort_command(&inputs, &["--sort=time", "--sort-memory=1M"]);
     let mut child = command.env("TMPDIR", temporary.path()).stdout(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdout.take().unwrap();
     let mut given = vec![0; 100_000];
@@ -291,7 +297,7 @@ fn an_input_that_fails_does_not_keep_the_others_from_being_sorted() {
     let mut inputs = logs(folder.path(), 100);
     let expected = reference(&inputs, &[]);
     inputs.insert(1, folder.path().join("missing.log"));
-    let output = expect_exit(&mut over(&inputs, &["--sort=time"]), 66);
+    let output = expect_exit(&mut sort_command(&inputs, &["--sort=time"]), 66);
     assert!(output.stdout == expected);
     assert!(stderr(&output).contains("missing.log"));
 }
@@ -312,13 +318,13 @@ fn what_cannot_be_sorted_is_refused() {
         (&["--format=journal-json"], &["sort: ", "--format"]),
         (&["--sort-memory=1000"], &["--sort-memory", "1M"]),
     ] {
-        let output = expect_exit(over(&inputs, &["--sort=time"]).args(flags), 64);
+        let output = expect_exit(sort_command(&inputs, &["--sort=time"]).args(flags), 64);
         for name in named {
             assert!(stderr(&output).contains(name), "{flags:?}: {}", stderr(&output));
         }
     }
     for flags in [["--to=forward://localhost:1"], ["--format=msgpack"], ["--format=text"], ["--format=export"]] {
-        let output = expect_exit(over(&inputs, &["--delta"]).args(flags), 64);
+        let output = expect_exit(sort_command(&inputs, &["--delta"]).args(flags), 64);
         assert!(stderr(&output).contains("delta: "), "{flags:?}: {}", stderr(&output));
     }
 }
@@ -337,11 +343,11 @@ fn deltas_are_those_of_the_output() {
         "time=\"2031-01-01T07:00:00Z\" level=info msg=x source=runtime delta_ns=9 fields_delta_ns=8 delta.ns=7\n";
     inputs.push(write_file(folder.path(), "clash.log", clash));
     for order in [&["--sort=none"] as &[&str], &["--sort=time"], &["--sort=time", "--sort-memory=1M"]] {
-        let plain = expect_exit(&mut over(&inputs, order), 0).stdout;
-        let given = expect_exit(over(&inputs, order).arg("--delta"), 0).stdout;
+        let plain = expect_exit(&mut sort_command(&inputs, order), 0).stdout;
+        let given = expect_exit(sort_command(&inputs, order).arg("--delta"), 0).stdout;
         for threads in ["2", "5"] {
             assert!(
-                expect_exit(over(&inputs, order).args(["--delta", "--threads", threads]), 0).stdout == given,
+                expect_exit(sort_command(&inputs, order).args(["--delta", "--threads", threads]), 0).stdout == given,
                 "{threads}"
             );
         }

@@ -1,6 +1,6 @@
 //! Delivery to syslog servers: the real program, against sockets that keep the bytes, and against rsyslog.
 
-mod broken;
+mod disconnects;
 mod messages;
 mod rsyslog;
 
@@ -77,7 +77,7 @@ fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Returns a command that delivers to a server with these flags.
-fn to(url: &str, flags: &[&str]) -> Command {
+fn deliver_to(url: &str, flags: &[&str]) -> Command {
     let mut command = katalog();
     command.args(["--to", url, "--self-hostname", "here"]).args(flags);
     command

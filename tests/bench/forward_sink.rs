@@ -4,8 +4,8 @@
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../support/forward/count.rs"]
 mod count;
-#[path = "../support/forward/plain.rs"]
-mod plain;
+#[path = "../support/forward/decompress.rs"]
+mod decompress;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../support/forward/wire.rs"]
 mod wire;
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 
-use count::{Totals, Verdict};
+use count::{Response, Totals};
 
 /// Accepts requests of forward clients as fast as it can. Prints the totals to standard error whenever a connection
 /// ends.
@@ -64,7 +64,7 @@ impl Sink {
                 // The file is open in append mode, so the lines of one request stay together.
                 out.write_all(&lines)?;
             }
-            Ok(if self.options.no_ack { Verdict::Silence } else { Verdict::Ack })
+            Ok(if self.options.no_ack { Response::Silence } else { Response::Ack })
         });
         let mut all = self.totals.lock().map_err(|_| io::Error::other("another connection failed"))?;
         *all += totals;

@@ -8,7 +8,7 @@ pub(crate) mod forward;
 pub(crate) mod journal;
 #[path = "../support/json.rs"]
 mod json;
-#[path = "../support/skipped.rs"]
-pub(crate) mod skipped;
+#[path = "../support/skip.rs"]
+pub(crate) mod skip;
 
 pub(crate) use json::Json;

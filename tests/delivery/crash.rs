@@ -48,7 +48,7 @@ fn a_journal_arrives_whole() {
 
 /// Checks that the harness reports this problem for a client with this fault.
 #[track_caller]
-fn finds(fault: &str, patience: Duration, problem: &str) {
+fn check_finding(fault: &str, patience: Duration, problem: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/faulty.sh");
     let environment =
@@ -61,10 +61,10 @@ fn finds(fault: &str, patience: Duration, problem: &str) {
 
 #[test]
 fn the_harness_finds_what_is_lost() {
-    finds("loses", Duration::from_secs(1), "lines are missing");
+    check_finding("loses", Duration::from_secs(1), "lines are missing");
 }
 
 #[test]
 fn the_harness_finds_too_many_duplicates() {
-    finds("repeats", Duration::from_secs(30), "duplicates, and no request has more");
+    check_finding("repeats", Duration::from_secs(30), "duplicates, and no request has more");
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Running, TIMEOUT, append_file, lines, to, wait_until, write_file};
+use super::{Running, TIMEOUT, append_file, deliver_to, lines, wait_until, write_file};
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
 
@@ -107,7 +107,7 @@ fn the_metrics_are_those_of_the_statistics() {
     let more = "time=\"2031-01-01T00:00:00Z\" level=nonsense msg=\"a\" source=runtime x=\"open\n\n";
     let log = write_file(folder.path(), "kata.log", lines(0..50) + more);
     let server = Server::start(Script::default());
-    let (running, at) = listening(to(&server, &["--follow", "--batch-age", "50ms", "--stats=json"]).arg(&log));
+    let (running, at) = listening(deliver_to(&server, &["--follow", "--batch-age", "50ms", "--stats=json"]).arg(&log));
     wait_until("the last record", || {
         samples(&get(at, "/metrics").1).get("katalog_delivered_records_total").is_some_and(|count| *count >= 51.0)
     });
@@ -185,7 +185,7 @@ fn readiness_is_that_records_get_on() {
     ready(200);
     assert_eq!(server.events().len(), 1);
     drop(server);
-    append_file(&log, &lines(1..2));
+    append_file(&log, lines(1..2));
     ready(503);
     wait_until("the lag", || samples(&get(at, "/metrics").1)["katalog_lag_seconds"] > 0.5);
     let server = Server::on(port, Script::default());

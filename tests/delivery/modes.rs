@@ -7,9 +7,9 @@ use std::path::Path;
 use rmpv::Value as Packed;
 use serde_json::Value;
 
-use super::{node_journal, records, run, to, write_file};
-use crate::support::forward::node::{Demands, Peer, missing};
-use crate::support::forward::tls::{Authority, Flaw};
+use super::{deliver_to, node_journal, records, run, write_file};
+use crate::support::forward::node::{Peer, PeerSettings, missing};
+use crate::support::forward::tls::{Authority, CertificateFlaw};
 use crate::support::forward::{Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, file};
@@ -58,7 +58,7 @@ fn every_mode_says_the_same() {
     assert!(expected.len() > 5);
     for mode in MODES {
         let server = Server::start(Script::default());
-        let (code, errors) = run(to(&server, &["--forward-mode", mode]).arg(&input));
+        let (code, errors) = run(deliver_to(&server, &["--forward-mode", mode]).arg(&input));
         assert_eq!(code, Some(0), "{mode}: {errors}");
         let events = server.events();
         assert_eq!(server.faults(), [""; 0], "{mode}");
@@ -76,7 +76,7 @@ fn a_journal_comes_in_its_order_on_several_threads() {
     let entries: Vec<_> = (0..300).map(|number| service(number, BOOT)).collect();
     std::fs::write(&path, file(&Shape::default(), &entries)).unwrap();
     let server = Server::start(Script::default());
-    let (code, errors) = run(to(&server, &["--threads", "2"]).arg(&path));
+    let (code, errors) = run(deliver_to(&server, &["--threads", "2"]).arg(&path));
     assert_eq!(code, Some(0), "{errors}");
     let plain = |event: &crate::support::forward::Event| {
         (event.tag.clone(), event.seconds.into(), event.nanos.into(), json(&event.record))
@@ -99,19 +99,24 @@ fn a_server_that_others_made_says_the_same() {
     let password = write_file(folder.path(), "password", "pass word");
     let authority = Authority::new("authority");
     let ca = write_file(folder.path(), "ca.pem", authority.pem());
-    let identity = authority.server(Flaw::None);
+    let identity = authority.server(CertificateFlaw::None);
     let [key, password, ca] = [&key, &password, &ca].map(|path| path.to_str().unwrap());
     let keyed = ["--shared-key-file", key];
     let user = [&keyed[..], &["--user", "kata", "--password-file", password]].concat();
-    let plain = || Demands::default();
-    let mut cases: Vec<(&str, Demands<'_>, Vec<&str>, &str)> = MODES[..4]
+    let plain = || PeerSettings::default();
+    let mut cases: Vec<(&str, PeerSettings<'_>, Vec<&str>, &str)> = MODES[..4]
         .iter()
         // This server does not support zstd.
         .map(|mode| (*mode, plain(), vec!["--forward-mode", mode], "forward"))
         .collect();
-    cases.push(("key", Demands { key: Some("s3cret"), ..plain() }, keyed.to_vec(), "forward"));
-    cases.push(("user", Demands { key: Some("s3cret"), users: &[("kata", "pass word")], ..plain() }, user, "forward"));
-    cases.push(("tls", Demands { tls: Some(&identity), ..plain() }, vec!["--tls-ca", ca], "forward+tls"));
+    cases.push(("key", PeerSettings { key: Some("s3cret"), ..plain() }, keyed.to_vec(), "forward"));
+    cases.push((
+        "user",
+        PeerSettings { key: Some("s3cret"), users: &[("kata", "pass word")], ..plain() },
+        user,
+        "forward",
+    ));
+    cases.push(("tls", PeerSettings { tls: Some(&identity), ..plain() }, vec!["--tls-ca", ca], "forward+tls"));
     for (name, demands, flags, scheme) in cases {
         let peer = Peer::start(&demands);
         let url = format!("{scheme}://127.0.0.1:{}", peer.port());
@@ -126,7 +131,7 @@ fn a_server_that_others_made_says_the_same() {
 #[test]
 fn times_in_whole_seconds() {
     let server = Server::start(Script::default());
-    let (code, _) = run(to(&server, &["--time-as-integer"]).arg(node_journal()));
+    let (code, _) = run(deliver_to(&server, &["--time-as-integer"]).arg(node_journal()));
     assert_eq!(code, Some(0));
     assert!(server.events().iter().all(|event| event.nanos == 0 && event.seconds > 1_500_000_000));
 }
@@ -135,7 +140,7 @@ fn times_in_whole_seconds() {
 fn what_passes_has_its_own_tag_and_time() {
     let server = Server::start(Script::default());
     let (code, _) =
-        run(to(&server, &["--others", "pass", "--tag", "k8s.{component}.{identifier}"]).arg(node_journal()));
+        run(deliver_to(&server, &["--others", "pass", "--tag", "k8s.{component}.{identifier}"]).arg(node_journal()));
     assert_eq!(code, Some(0));
     let events = server.events();
     assert!(events.iter().any(|event| event.tag == "k8s.shimv2.kata"));

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
 
-use super::{Running, TIMEOUT, append_file, lines, to, write_file};
+use super::{Running, TIMEOUT, append_file, deliver_to, lines, write_file};
 use crate::support::forward::{Script, Server};
 
 /// A service manager.
@@ -45,7 +45,7 @@ fn a_service_says_how_it_goes() {
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut manager = Manager { socket, received: Vec::new() };
     let server = Server::start(Script::default());
-    let mut command = to(&server, &["--follow", "--batch-age", "50ms", "--state-dir"]);
+    let mut command = deliver_to(&server, &["--follow", "--batch-age", "50ms", "--state-dir"]);
     command.arg(folder.path().join("state")).arg(&log);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "8000000").env_remove("WATCHDOG_PID");
     let running = Running::start(&mut command);
@@ -63,7 +63,7 @@ fn a_service_says_how_it_goes() {
     assert_eq!(ready, 2, "{:?}", manager.received);
     // Deliveries of the earlier run still count, and an unreachable server is reported.
     server.stop();
-    append_file(&log, &lines(50..60));
+    append_file(&log, lines(50..60));
     manager.wait_for(|message| message.contains("10 records wait, and forward://"));
     manager.wait("WATCHDOG=1");
     running.signal("TERM");
@@ -83,7 +83,7 @@ fn another_watchdog_is_not_ours() {
     let mut manager = Manager { socket, received: Vec::new() };
     let server = Server::start(Script::default());
     let log = write_file(folder.path(), "kata.log", lines(0..5));
-    let mut command = to(&server, &[]);
+    let mut command = deliver_to(&server, &[]);
     command.arg(&log).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000").env("WATCHDOG_PID", "1");
     // A run that ends by itself sends its end as well.
     let (status, errors) = Running::start(&mut command).end();
@@ -91,7 +91,7 @@ fn another_watchdog_is_not_ours() {
     manager.wait("STOPPING=1");
     assert!(!manager.received.iter().any(|message| message.starts_with("WATCHDOG")), "{:?}", manager.received);
 
-    let mut command = to(&server, &[]);
+    let mut command = deliver_to(&server, &[]);
     let (status, errors) = Running::start(command.arg(&log).env("NOTIFY_SOCKET", "nonsense")).end();
     assert_eq!(status.code(), Some(69), "{errors}");
     assert!(errors.contains("NOTIFY_SOCKET"), "{errors}");

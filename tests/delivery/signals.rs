@@ -4,12 +4,12 @@ use std::fs;
 use std::io::Seek as _;
 use std::time::{Duration, Instant};
 
-use super::{Running, complete, lines, to, wait_until, write_file};
+use super::{Running, complete, deliver_to, lines, wait_until, write_file};
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::katalog;
 
 /// Time within which a signal takes effect.
-const LOOKED: Duration = Duration::from_millis(1500);
+const SIGNAL_DELAY: Duration = Duration::from_millis(1500);
 
 #[test]
 fn the_end_delivers_what_is_in_hand() {
@@ -19,7 +19,7 @@ fn the_end_delivers_what_is_in_hand() {
         let server = Server::start(Script::default());
         // Without the signal the batch would wait for an hour.
         let state = folder.path().join(signal);
-        let mut command = to(&server, &["--follow", "--batch-age", "1h", "--state-dir"]);
+        let mut command = deliver_to(&server, &["--follow", "--batch-age", "1h", "--state-dir"]);
         let running = Running::start(command.arg(&state).arg(&log));
         wait_until("the lock", || state.join("lock").exists());
         std::thread::sleep(Duration::from_millis(300));
@@ -40,7 +40,7 @@ fn what_was_read_is_delivered_at_the_end_on_any_number_of_threads() {
     for threads in ["1", "3"] {
         let mut input = fs::File::open(&log).unwrap();
         let server = Server::start(Script::default());
-        let mut command = to(&server, &["--threads", threads, "--others", "pass", "-"]);
+        let mut command = deliver_to(&server, &["--threads", threads, "--others", "pass", "-"]);
         let running = Running::start(command.stdin(input.try_clone().unwrap()));
         server.wait_for_requests(2);
         running.signal("TERM");
@@ -60,7 +60,7 @@ fn a_silent_server_does_not_hold_the_end_up() {
     let state = folder.path().join("state");
     let server = Server::start(Script::default().replies(|_| Reply::Silence));
     let flags = ["--follow", "--batch-age", "50ms", "--state-dir"];
-    let running = Running::start(to(&server, &flags).arg(&state).arg(&log));
+    let running = Running::start(deliver_to(&server, &flags).arg(&state).arg(&log));
     let taken = server.wait_for_requests(1)[0].events;
     let start = Instant::now();
     running.signal("TERM");
@@ -69,7 +69,7 @@ fn a_silent_server_does_not_hold_the_end_up() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert!(errors.contains("not delivered") && errors.contains("next run"), "{errors}");
     server.script(Script::default());
-    let running = Running::start(to(&server, &flags).arg(&state).arg(&log));
+    let running = Running::start(deliver_to(&server, &flags).arg(&state).arg(&log));
     wait_until("what was not acknowledged", || server.events().len() >= taken + 50);
     running.signal("TERM");
     assert_eq!(running.end().0.code(), Some(0));
@@ -80,7 +80,7 @@ fn a_second_signal_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..50));
     let server = Server::start(Script::default().replies(|_| Reply::Silence));
-    let running = Running::start(to(&server, &["--follow", "--batch-age", "50ms"]).arg(&log));
+    let running = Running::start(deliver_to(&server, &["--follow", "--batch-age", "50ms"]).arg(&log));
     server.wait_for_requests(1);
     let start = Instant::now();
     running.signal("TERM");
@@ -95,7 +95,7 @@ fn counters_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..50));
     let server = Server::start(Script::default());
-    let running = Running::start(to(&server, &["--follow", "--batch-age", "1h", "--stats", "json"]).arg(&log));
+    let running = Running::start(deliver_to(&server, &["--follow", "--batch-age", "1h", "--stats", "json"]).arg(&log));
     std::thread::sleep(Duration::from_millis(300));
     assert!(server.events().is_empty());
     running.signal("USR1");
@@ -131,12 +131,12 @@ fn another_configuration_holds_from_then_on() {
     // An invalid configuration changes nothing.
     fs::write(&config, "to = 7\n").unwrap();
     running.signal("HUP");
-    std::thread::sleep(LOOKED);
+    std::thread::sleep(SIGNAL_DELAY);
     append(5..8);
     first.wait_for_events(8);
     configure(&second, "two");
     running.signal("HUP");
-    std::thread::sleep(LOOKED);
+    std::thread::sleep(SIGNAL_DELAY);
     append(8..10);
     let events = second.wait_for_events(2);
     assert!(events.iter().all(|event| event.tag == "two"));

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use super::{Running, complete, lines, run, to, wait_until};
+use super::{Running, complete, deliver_to, lines, run, wait_until};
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
 
 /// Starts the program and writes into its standard input.
-fn fed(command: &mut Command, text: &str) -> Running {
+fn start_with_input(command: &mut Command, text: &str) -> Running {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let text = text.to_owned();
@@ -24,8 +24,9 @@ fn it_outlives_a_kill() {
     let spool = folder.path().join("spool");
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
-    let command =
-        |text: &str| fed(katalog().args(["--to", &url, "--batch-size", "16K", "--spool"]).arg(&spool).arg("-"), text);
+    let command = |text: &str| {
+        start_with_input(katalog().args(["--to", &url, "--batch-size", "16K", "--spool"]).arg(&spool).arg("-"), text)
+    };
     let files =
         || fs::read_dir(&spool).map_or(0, |files| files.filter(|file| is_spooled(file.as_ref().unwrap())).count());
     let running = command(&lines(0..2000));
@@ -62,7 +63,7 @@ fn a_full_one_drops_and_counts_if_told_to() {
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
     let flags = ["--to", &url, "--batch-size", "4K", "--spool-limit", "64K", "--spool-full", "drop", "--stats", "json"];
-    let running = fed(katalog().args(flags).arg("--spool").arg(&spool).arg("-"), &lines(0..3000));
+    let running = start_with_input(katalog().args(flags).arg("--spool").arg(&spool).arg("-"), &lines(0..3000));
     std::thread::sleep(std::time::Duration::from_millis(700));
     let server = Server::on(port, Script::default());
     let (status, errors) = running.end();
@@ -77,7 +78,7 @@ fn a_full_one_drops_and_counts_if_told_to() {
 fn without_one_reading_waits() {
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
-    let running = fed(katalog().args(["--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
+    let running = start_with_input(katalog().args(["--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
     std::thread::sleep(std::time::Duration::from_millis(300));
     let server = Server::on(port, Script::default());
     let (status, errors) = running.end();
@@ -88,8 +89,11 @@ fn without_one_reading_waits() {
 #[test]
 fn a_pipe_is_delivered_while_it_is_open() {
     let server = Server::start(Script::default());
-    let mut child =
-        to(&server, &["--batch-age", "50ms", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = deliver_to(&server, &["--batch-age", "50ms", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     for number in 0..3 {
         stdin.write_all(lines(number..number + 1).as_bytes()).unwrap();
@@ -104,6 +108,6 @@ fn a_pipe_is_delivered_while_it_is_open() {
     assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..4), 0);
     drop(stdin);
-    let (code, _) = run(to(&server, &["-"]).stdin(Stdio::null()));
+    let (code, _) = run(deliver_to(&server, &["-"]).stdin(Stdio::null()));
     assert_eq!(code, Some(0));
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Running, append_file, complete, lines, run, to, wait_until, write_file};
+use super::{Running, append_file, complete, deliver_to, lines, run, wait_until, write_file};
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, State, file};
@@ -31,14 +31,14 @@ fn once_gives_what_is_new() {
     assert_eq!((new(), new()), (1, 0));
     // Renamed, and replaced by a new file.
     fs::rename(&log, folder.path().join("kata.log.1")).unwrap();
-    append_file(&folder.path().join("kata.log.1"), &lines(10..12));
+    append_file(&folder.path().join("kata.log.1"), lines(10..12));
     write_file(folder.path(), "kata.log", lines(12..15));
     assert_eq!((new(), new()), (5, 0));
     // Copied and truncated.
-    append_file(&log, &lines(15..17));
+    append_file(&log, lines(15..17));
     fs::copy(&log, folder.path().join("kata.log.2")).unwrap();
     fs::write(&log, "").unwrap();
-    append_file(&log, &lines(17..18));
+    append_file(&log, lines(17..18));
     assert_eq!((new(), new()), (3, 0));
 }
 
@@ -76,11 +76,11 @@ fn what_was_not_acknowledged_comes_again() {
     let server = Server::start(
         Script::default().replies(|request| if request.number < 2 { Reply::Ack } else { Reply::Silence }),
     );
-    let running = Running::start(to(&server, &flags).arg("--state-dir").arg(&state).arg(&log));
+    let running = Running::start(deliver_to(&server, &flags).arg("--state-dir").arg(&state).arg(&log));
     let before = server.wait_for_requests(3);
     running.kill();
     server.script(Script::default());
-    let running = Running::start(to(&server, &flags).arg("--state-dir").arg(&state).arg(&log));
+    let running = Running::start(deliver_to(&server, &flags).arg("--state-dir").arg(&state).arg(&log));
     wait_until("the last line", || server.events().iter().any(|event| super::number(event) == 399));
     let events = server.events();
     assert_eq!(complete(&events, 0..400), before[2].events, "one chunk comes twice");
@@ -93,7 +93,7 @@ fn what_was_not_acknowledged_comes_again() {
     assert_eq!(status.code(), Some(0), "{errors}");
     // Nothing is left for a third run.
     let sent = server.requests().len();
-    let (code, errors) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    let (code, errors) = run(deliver_to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
     assert_eq!((code, server.requests().len()), (Some(0), sent), "{errors}");
 }
 
@@ -103,13 +103,13 @@ fn one_process_has_a_state() {
     let log = write_file(folder.path(), "kata.log", lines(0..3));
     let state = folder.path().join("state");
     let server = Server::start(Script::default());
-    let running = Running::start(to(&server, &["--follow", "--state-dir"]).arg(&state).arg(&log));
+    let running = Running::start(deliver_to(&server, &["--follow", "--state-dir"]).arg(&state).arg(&log));
     server.wait_for_events(3);
-    let (code, errors) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    let (code, errors) = run(deliver_to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
     assert_eq!(code, Some(75), "{errors}");
     assert!(errors.contains("in use by another katalog"), "{errors}");
     running.kill();
-    let (code, errors) = run(to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    let (code, errors) = run(deliver_to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
     assert_eq!(code, Some(0), "{errors}");
 }
 
@@ -161,6 +161,6 @@ fn an_output_file_is_appended_to() {
         let (code, errors) = run(once(folder.path(), &log).arg("--output").arg(&output));
         assert_eq!(code, Some(0), "{errors}");
         assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), count);
-        append_file(&log, &lines(3..5));
+        append_file(&log, lines(3..5));
     }
 }

@@ -4,29 +4,29 @@ use std::fs;
 
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
-use super::merged::wide;
-use super::{assert_no_failures, export, shapes, told, write_file};
-use crate::support::journal::remote::{self, Manner, Place};
+use super::merge::wide;
+use super::{assert_no_failures, export, katalog_output, shapes, write_file};
+use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, services};
 use crate::support::journal::{Codec, Entry, Shape, compare, file, stream};
 use crate::support::pipeline::records;
 
 /// Returns the times of the entries that the program writes.
-fn times(place: &Place, arguments: &[&str]) -> Vec<String> {
-    let output = told(place, &[&["--keep", "__REALTIME_TIMESTAMP"], arguments].concat());
+fn times(place: &JournalPath, arguments: &[&str]) -> Vec<String> {
+    let output = katalog_output(place, &[&["--keep", "__REALTIME_TIMESTAMP"], arguments].concat());
     let time = |record: crate::support::pipeline::Record| record.text("__REALTIME_TIMESTAMP").unwrap().to_owned();
     records(&output).into_iter().map(time).collect()
 }
 
 /// Returns the times of the entries that `journalctl` prints.
-fn their_times(place: &Place, arguments: &[&str]) -> Vec<String> {
+fn their_times(place: &JournalPath, arguments: &[&str]) -> Vec<String> {
     let stream = remote::export(place, arguments);
     let time = |entry: &[u8]| compare::value(entry, "__REALTIME_TIMESTAMP").unwrap().to_owned();
     compare::entries(&stream).into_iter().map(time).collect()
 }
 
 /// Checks that the flags of both programs select equal entries, `some` in number.
-fn same(name: &str, place: &Place, theirs: &[&str], ours: &[&str], some: usize) -> Option<String> {
+fn check_selection(name: &str, place: &JournalPath, theirs: &[&str], ours: &[&str], some: usize) -> Option<String> {
     let expected = remote::export(place, theirs);
     let count = compare::entries(&expected).len();
     assert_eq!(count, some, "{name}: journalctl {theirs:?}");
@@ -35,10 +35,10 @@ fn same(name: &str, place: &Place, theirs: &[&str], ours: &[&str], some: usize) 
 }
 
 /// Returns a directory of five files with 230 entries, one a second.
-pub(super) fn rotated() -> (tempfile::TempDir, Place) {
+pub(super) fn rotated() -> (tempfile::TempDir, JournalPath) {
     let folder = tempfile::tempdir().unwrap();
-    remote::append(&folder.path().join("system.journal"), &stream(&wide(230)), Manner::default());
-    let place = Place::Directory(folder.path().to_owned());
+    remote::append(&folder.path().join("system.journal"), &stream(&wide(230)), WriterOptions::default());
+    let place = JournalPath::Directory(folder.path().to_owned());
     (folder, place)
 }
 
@@ -52,8 +52,8 @@ fn identifiers() {
         .into_par_iter()
         .enumerate()
         .flat_map_iter(|(number, (name, shape))| {
-            let path = write_file(folder.path(), format!("{number}.journal"), &file(&shape, &services(100)));
-            let place = Place::file(path);
+            let path = write_file(folder.path(), format!("{number}.journal"), file(&shape, &services(100)));
+            let place = JournalPath::file(path);
             let mut failures = Vec::new();
             for (theirs, ours) in [
                 (&["-t", "kata", "-t", "kata-runtime"] as &[&str], &[] as &[&str]),
@@ -70,7 +70,7 @@ fn identifiers() {
         })
         .collect();
     assert_no_failures(&failures);
-    assert_eq!(times(&Place::file(folder.path().join("0.journal")), &[]).len(), 60);
+    assert_eq!(times(&JournalPath::file(folder.path().join("0.journal")), &[]).len(), 60);
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn an_identifier_that_is_compressed() {
     for codec in [Codec::Xz, Codec::Lz4, Codec::Zstd] {
         for (compact, keyed) in [(true, true), (false, false)] {
             let shape = Shape { compression: Some((codec, 8)), compact, keyed, ..Shape::default() };
-            let path = write_file(folder.path(), "system.journal", &file(&shape, &entries));
-            let found = times(&Place::file(path), &["--identifier", "(kata){100}"]);
+            let path = write_file(folder.path(), "system.journal", file(&shape, &entries));
+            let found = times(&JournalPath::file(path), &["--identifier", "(kata){100}"]);
             assert_eq!(found.len(), 8, "{shape:?}");
         }
     }
@@ -119,9 +119,9 @@ fn since_and_until() {
         (&["--since", "@1700000077", "--until", "@1700000077"], 1),
         (&["--since", "2023-11-14 22:14:10.1", "--until", "2023-11-14 22:14:10.9"], 0),
     ] {
-        failures.extend(same("the directory", &place, flags, flags, count));
+        failures.extend(check_selection("the directory", &place, flags, flags, count));
         for file in remote::journals(place.paths()[0].as_path()) {
-            let place = Place::file(file);
+            let place = JournalPath::file(file);
             let expected = remote::export(&place, flags);
             let difference = compare::export(&expected, &export(&place, flags)).err();
             failures.extend(difference.map(|difference| format!("{place:?}, {flags:?}: {difference}")));
@@ -134,7 +134,7 @@ fn since_and_until() {
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(20);
-    let place = Place::file(write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
+    let place = JournalPath::file(write_file(folder.path(), "system.journal", file(&Shape::default(), &entries)));
     for (since, until) in [(0, 25), (15, 35), (5, 9), (29, 41), (60, 89)] {
         let within = |entry: &&Entry| (since..=until).contains(&((entry.realtime - START) / 1_000_000));
         let expected = entries.iter().filter(within).count();
@@ -145,7 +145,7 @@ fn times_are_tested_where_the_clock_went_back() {
 }
 
 /// Returns a directory of two files with three boots of 20 entries each.
-pub(super) fn rebooted() -> (tempfile::TempDir, Place) {
+pub(super) fn rebooted() -> (tempfile::TempDir, JournalPath) {
     let folder = tempfile::tempdir().unwrap();
     let entry = |number: u64| {
         let mut entry = services(number + 1).pop().unwrap();
@@ -158,9 +158,9 @@ pub(super) fn rebooted() -> (tempfile::TempDir, Place) {
     let entries: Vec<Entry> = (0..60).map(entry).collect();
     let shape =
         |first_seqnum: u64| Shape { file_id: first_seqnum.into(), seqnum_id: 9, first_seqnum, ..Shape::default() };
-    write_file(folder.path(), "a.journal", &file(&shape(1), &entries[..30]));
-    write_file(folder.path(), "b.journal", &file(&shape(31), &entries[30..]));
-    let place = Place::Directory(folder.path().to_owned());
+    write_file(folder.path(), "a.journal", file(&shape(1), &entries[..30]));
+    write_file(folder.path(), "b.journal", file(&shape(31), &entries[30..]));
+    let place = JournalPath::Directory(folder.path().to_owned());
     (folder, place)
 }
 
@@ -173,7 +173,7 @@ fn boots() {
     let mut failures = Vec::new();
     for boot in ["6c7c6013a26343b29e964691ff25d04c", "00000000000000000000000000000abc", "-1", "-2", "1", "2", "3"] {
         let flag = format!("--boot={boot}");
-        failures.extend(same("three boots", &place, &[&flag], &[&flag], 20));
+        failures.extend(check_selection("three boots", &place, &[&flag], &[&flag], 20));
     }
     assert_no_failures(&failures);
 }
@@ -195,7 +195,7 @@ fn lines() {
         // `journalctl` 252 counts from the end of the journal, ignoring `--until`, and prints none.
         let until = flags.iter().position(|flag| *flag == "--until");
         let Some(at) = until else {
-            failures.extend(same("the directory", &place, flags, flags, count));
+            failures.extend(check_selection("the directory", &place, flags, flags, count));
             continue;
         };
         let all = remote::export(&place, &flags[at..]);
@@ -251,11 +251,11 @@ fn a_cursor_of_an_entry_that_is_gone() {
     let all = remote::export(&place, &[]);
     let entries = compare::entries(&all);
     let archived = remote::journals(folder.path()).into_iter().find(|path| {
-        let first = remote::salvaged(path);
+        let first = remote::readable_entries(path);
         compare::cursor(compare::entries(&first)[0]) == compare::cursor(entries[0])
     });
     let archived = archived.unwrap();
-    let gone = compare::entries(&remote::salvaged(&archived)).len();
+    let gone = compare::entries(&remote::readable_entries(&archived)).len();
     fs::remove_file(archived).unwrap();
     let rest = entries[gone..].concat();
     // `journalctl` 252 would skip the first entry left, as if the cursor named it.

@@ -13,8 +13,8 @@ use crate::support::journal::write::header;
 use crate::support::journal::{Shape, State, file};
 use crate::support::katalog;
 
-const SOON: Duration = Duration::from_secs(20);
-const NEVER: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_secs(20);
+const QUIET_TIME: Duration = Duration::from_millis(300);
 
 /// Follows a path from its first entry on.
 fn follow(path: &Path) -> Running {
@@ -47,14 +47,14 @@ fn grow(path: &Path, bytes: &[u8]) {
 #[track_caller]
 fn expect(running: &Running, numbers: std::ops::Range<u64>) {
     for number in numbers {
-        let line = running.line(SOON).unwrap_or_else(|| panic!("entry {number} does not arrive"));
+        let line = running.line(TIMEOUT).unwrap_or_else(|| panic!("entry {number} does not arrive"));
         assert_eq!(entry_number(&line), number * 5);
     }
 }
 
 #[track_caller]
 fn expect_nothing(running: &Running) {
-    assert_eq!(running.line(NEVER), None);
+    assert_eq!(running.line(QUIET_TIME), None);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_file_grows() {
             let shape = Shape { compact, array, state: State::Online, ..Shape::default() };
             file(&shape, &(0..count).map(|number| service(number * 5, BOOT)).collect::<Vec<_>>())
         };
-        let path = write_file(folder.path(), "system.journal", &bytes(3));
+        let path = write_file(folder.path(), "system.journal", bytes(3));
         let running = follow(folder.path());
         expect(&running, 0..3);
         for count in [4, 5, 9, 30] {
@@ -80,8 +80,8 @@ fn a_file_grows() {
 #[test]
 fn it_begins_with_the_last_ten() {
     let folder = tempfile::tempdir().unwrap();
-    write_file(folder.path(), archived(0), &journal(1, State::Archived, 0..8));
-    write_file(folder.path(), "system.journal", &journal(2, State::Online, 8..14));
+    write_file(folder.path(), archived(0), journal(1, State::Archived, 0..8));
+    write_file(folder.path(), "system.journal", journal(2, State::Online, 8..14));
     let mut command = katalog();
     command.args(["-f", "--keep", "MESSAGE"]).arg(folder.path());
     let running = Running::start(command);
@@ -92,17 +92,17 @@ fn it_begins_with_the_last_ten() {
 #[test]
 fn a_named_file_that_rotates_twice_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let path = write_file(folder.path(), "system.journal", &journal(3, State::Online, 10..15));
-    write_file(folder.path(), archived(0), &journal(1, State::Archived, 0..5));
-    write_file(folder.path(), archived(5), &journal(2, State::Archived, 5..10));
+    let path = write_file(folder.path(), "system.journal", journal(3, State::Online, 10..15));
+    write_file(folder.path(), archived(0), journal(1, State::Archived, 0..5));
+    write_file(folder.path(), archived(5), journal(2, State::Archived, 5..10));
     // A file of another user.
-    write_file(folder.path(), "user-1000.journal", &journal(9, State::Online, 10..15));
+    write_file(folder.path(), "user-1000.journal", journal(9, State::Online, 10..15));
     let running = follow(&path);
     expect(&running, 10..15);
     grow(&path, &journal(3, State::Archived, 10..18));
     fs::rename(&path, folder.path().join(archived(10))).unwrap();
-    write_file(folder.path(), archived(18), &journal(4, State::Archived, 18..22));
-    write_file(folder.path(), "next", &journal(5, State::Online, 22..25));
+    write_file(folder.path(), archived(18), journal(4, State::Archived, 18..22));
+    write_file(folder.path(), "next", journal(5, State::Online, 22..25));
     fs::rename(folder.path().join("next"), &path).unwrap();
     expect(&running, 10 + 5..25);
     grow(&path, &journal(5, State::Online, 22..40));
@@ -113,16 +113,16 @@ fn a_named_file_that_rotates_twice_at_once() {
 #[test]
 fn a_file_is_rewritten_under_another_inode() {
     let folder = tempfile::tempdir().unwrap();
-    let path = write_file(folder.path(), "system.journal", &journal(1, State::Online, 0..5));
+    let path = write_file(folder.path(), "system.journal", journal(1, State::Online, 0..5));
     let running = follow(folder.path());
     expect(&running, 0..5);
     let name = folder.path().join(archived(0));
     grow(&path, &journal(1, State::Archived, 0..6));
     fs::rename(&path, &name).unwrap();
     expect(&running, 5..6);
-    let copy = write_file(folder.path(), "copy", &journal(1, State::Archived, 0..6));
+    let copy = write_file(folder.path(), "copy", journal(1, State::Archived, 0..6));
     fs::rename(copy, &name).unwrap();
-    write_file(folder.path(), "system.journal", &journal(2, State::Online, 6..8));
+    write_file(folder.path(), "system.journal", journal(2, State::Online, 6..8));
     expect(&running, 6..8);
     expect_nothing(&running);
 }
@@ -134,16 +134,16 @@ fn users_and_machines_appear() {
     expect_nothing(&running);
     let machine = folder.path().join("3dd49df65a1b467bac8d51f2eaa17e92");
     fs::create_dir(&machine).unwrap();
-    let path = write_file(&machine, "system.journal", &journal(1, State::Online, 0..5));
+    let path = write_file(&machine, "system.journal", journal(1, State::Online, 0..5));
     expect(&running, 0..5);
     // All files of a machine share sequence numbers, so a later entry may have a lower number than one in another file.
     grow(&path, &journal(1, State::Online, 0..3 + 5));
     expect(&running, 5..8);
-    write_file(&machine, "user-1000.journal", &journal(2, State::Online, 3..6));
+    write_file(&machine, "user-1000.journal", journal(2, State::Online, 3..6));
     expect(&running, 3..6);
     let namespace = folder.path().join("3dd49df65a1b467bac8d51f2eaa17e92.t1");
     fs::create_dir(&namespace).unwrap();
-    write_file(&namespace, "system.journal", &journal(3, State::Online, 20..22));
+    write_file(&namespace, "system.journal", journal(3, State::Online, 20..22));
     expect(&running, 20..22);
     expect_nothing(&running);
 }
@@ -151,11 +151,11 @@ fn users_and_machines_appear() {
 #[test]
 fn files_are_emptied_and_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let path = write_file(folder.path(), "system.journal", &journal(1, State::Online, 0..5));
+    let path = write_file(folder.path(), "system.journal", journal(1, State::Online, 0..5));
     let running = follow(folder.path());
     expect(&running, 0..5);
     fs::remove_file(&path).unwrap();
-    let path = write_file(folder.path(), "system.journal", &journal(2, State::Online, 5..9));
+    let path = write_file(folder.path(), "system.journal", journal(2, State::Online, 5..9));
     expect(&running, 5..9);
     File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
     fs::remove_file(&path).unwrap();
@@ -164,7 +164,7 @@ fn files_are_emptied_and_deleted() {
         let path = write_file(
             folder.path(),
             "system.journal",
-            &journal(10 + u128::from(first), State::Online, first..first + 3),
+            journal(10 + u128::from(first), State::Online, first..first + 3),
         );
         expect(&running, first..first + 3);
         fs::remove_file(path).unwrap();
@@ -194,7 +194,7 @@ fn an_entry_is_counted_before_it_is_linked() {
     let item = arrays[0].at + 24 + 4 * 3;
     let mut early = journal(1, State::Online, 0..4);
     let place = early[item..item + 4].to_vec();
-    let path = write_file(folder.path(), "system.journal", &journal(1, State::Online, 0..3));
+    let path = write_file(folder.path(), "system.journal", journal(1, State::Online, 0..3));
     let running = follow(folder.path());
     expect(&running, 0..3);
     damage::overwrite(&mut early, item, &[0; 4]);
@@ -215,7 +215,7 @@ fn what_cannot_be_followed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", b"level=info msg=x source=runtime\n");
     let output = write_file(folder.path(), "output", b"of before");
-    write_file(folder.path(), "system.journal", &journal(1, State::Online, 0..3));
+    write_file(folder.path(), "system.journal", journal(1, State::Online, 0..3));
     let inputs = [vec![folder.path(), &log], vec![folder.path(), Path::new("-")], vec![&log, Path::new("-")]];
     for inputs in inputs {
         let ended = run_with_timeout(katalog().arg("--follow").arg("--output").arg(&output).args(&inputs));

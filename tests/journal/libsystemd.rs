@@ -5,26 +5,26 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::read::{real_files, unpacked};
-use super::{assert_no_failures, each_file, filters, merged, run_with_timeout, told, write_file};
+use super::{assert_no_failures, each_file, filters, katalog_output, merge, run_with_timeout, write_file};
 use crate::support::journal::damage::of;
-use crate::support::journal::remote::{self, Place};
+use crate::support::journal::remote::{self, JournalPath};
 use crate::support::journal::samples::{NEXT_BOOT, START, clock_set_back, services};
 use crate::support::journal::write::object;
 use crate::support::journal::{Codec, Entry, Shape, compare, file};
 use crate::support::katalog;
 
 /// Returns the program's output with these arguments through libsystemd.
-fn theirs(place: &Place, arguments: &[&str]) -> Vec<u8> {
-    told(place, &[&["--journal-backend", "libsystemd"], arguments].concat())
+fn theirs(place: &JournalPath, arguments: &[&str]) -> Vec<u8> {
+    katalog_output(place, &[&["--journal-backend", "libsystemd"], arguments].concat())
 }
 
 /// Returns the differences between the backends with these arguments, in each format.
-fn differences(name: &str, place: &Place, arguments: &[&str]) -> Vec<String> {
+fn differences(name: &str, place: &JournalPath, arguments: &[&str]) -> Vec<String> {
     let formats: [&[&str]; 4] =
         [&["--format", "export"], &["--format", "journal-json"], &[], &["--others", "pass", "--drop", "!__CURSOR"]];
     let difference = |format: &&[&str]| {
         let arguments = [*format, arguments].concat();
-        let (native, library) = (told(place, &arguments), theirs(place, &arguments));
+        let (native, library) = (katalog_output(place, &arguments), theirs(place, &arguments));
         if native == library {
             return None;
         }
@@ -44,13 +44,13 @@ fn every_shape() {
 
 #[test]
 fn several_files() {
-    let [two_boots, one_boot] = merged::boots();
+    let [two_boots, one_boot] = merge::boots();
     let mut folders = vec![
-        ("files that interleave", merged::interleaved()),
+        ("files that interleave", merge::interleaved()),
         ("two boots", two_boots),
         ("one boot", one_boot),
-        ("machines", merged::machines()),
-        ("copies", merged::copies()),
+        ("machines", merge::machines()),
+        ("copies", merge::copies()),
         ("three boots", filters::rebooted().0),
     ];
     if !remote::missing() {
@@ -59,10 +59,10 @@ fn several_files() {
     let failures: Vec<String> = folders
         .par_iter()
         .flat_map_iter(|(name, folder)| {
-            let mut failures = differences(name, &Place::Directory(folder.path().to_owned()), &[]);
+            let mut failures = differences(name, &JournalPath::Directory(folder.path().to_owned()), &[]);
             let mut files = remote::journals(folder.path());
             files.reverse();
-            failures.extend(differences(&format!("{name}, the other way round"), &Place::Files(files), &[]));
+            failures.extend(differences(&format!("{name}, the other way round"), &JournalPath::Files(files), &[]));
             failures
         })
         .collect();
@@ -72,7 +72,7 @@ fn several_files() {
 #[test]
 fn flags() {
     let (_folder, place) = filters::rebooted();
-    let all = told(&place, &["--format", "export"]);
+    let all = katalog_output(&place, &["--format", "export"]);
     let entries = compare::entries(&all);
     let second = |number: u64| format!("@{}", START / 1_000_000 + number);
     let after = |flag: &str, value: &str| vec![flag.to_owned(), value.to_owned()];
@@ -105,7 +105,7 @@ fn flags() {
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(20);
-    let place = Place::file(write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
+    let place = JournalPath::file(write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
     let seconds = |number: u64| format!("@{}", START / 1_000_000 + number);
     let mut failures = Vec::new();
     for (since, until) in [(0, 25), (15, 35), (5, 9), (29, 41), (60, 89)] {
@@ -138,7 +138,7 @@ fn identifiers_that_are_odd() {
     for (name, entries) in [("odd", &odd[..]), ("without any", &odd[3..4]), ("many", &many)] {
         for codec in [Codec::Xz, Codec::Lz4, Codec::Zstd] {
             let shape = Shape { compression: Some((codec, 8)), ..Shape::default() };
-            let place = Place::file(write_file(folder.path(), "system.journal", &file(&shape, entries)));
+            let place = JournalPath::file(write_file(folder.path(), "system.journal", &file(&shape, entries)));
             for flags in [&[] as &[&str], &["--identifier", "(kata)+"], &["--identifier", "program-.*"]] {
                 failures.extend(differences(name, &place, flags));
                 failures.extend(differences(name, &place, &[flags, &["--lines", "2"]].concat()));
@@ -156,11 +156,11 @@ fn real_files_are_read_alike() {
         .par_iter()
         .flat_map_iter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
-            differences(&name, &Place::file(path), &[])
+            differences(&name, &JournalPath::file(path), &[])
         })
         .collect();
     if !files.is_empty() {
-        failures.extend(differences("all together", &Place::Directory(folder.path().to_owned()), &[]));
+        failures.extend(differences("all together", &JournalPath::Directory(folder.path().to_owned()), &[]));
     }
     assert_no_failures(&failures);
 }
@@ -178,7 +178,7 @@ fn a_file_that_is_refused_does_not_hide_the_others() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{errors}");
     assert!(errors.contains("cut.journal") && !errors.contains("sound.journal"), "{errors}");
-    compare::export(&told(&Place::file(sound), &["--format", "export"]), &output.stdout)
+    compare::export(&katalog_output(&JournalPath::file(sound), &["--format", "export"]), &output.stdout)
         .unwrap_or_else(|difference| panic!("{difference}"));
 }
 

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use super::merged::wide;
+use super::merge::wide;
 use super::{run_with_timeout, write_file};
-use crate::support::journal::remote::{self, Manner, Place};
+use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, compare, file, stream};
 use crate::support::pipeline::records;
@@ -71,7 +71,7 @@ fn following_goes_through_rotations() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("system.journal");
-    let mut writer = remote::start(&path, Manner::default());
+    let mut writer = remote::start(&path, WriterOptions::default());
     let mut input = writer.stdin.take().unwrap();
     input.write_all(&next(0)).unwrap();
     wait_until("the file", || path.exists());
@@ -117,7 +117,7 @@ fn an_entry_arrives_at_once() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("system.journal");
-    let mut writer = remote::start(&path, Manner { compact: false, keyed: false, compress: false });
+    let mut writer = remote::start(&path, WriterOptions { compact: false, keyed: false, compress: false });
     let mut input = writer.stdin.take().unwrap();
     let mut command = katalog();
     command.args(["--follow", "--keep", "MESSAGE"]).arg(folder.path());
@@ -148,7 +148,7 @@ fn an_entry_arrives_at_once() {
 
 /// Runs a bash script in namespaces where /run, /var/log/journal and /etc/systemd are empty and private. `$KATALOG` is
 /// the program, the working directory is `folder`. Returns false if this machine does not permit it.
-fn apart(folder: &Path, script: &str) -> bool {
+fn in_namespaces(folder: &Path, script: &str) -> bool {
     let ways: [&[&str]; 3] = [&["unshare", "-mn"], &["unshare", "-Urmn"], &["sudo", "-n", "-E", "unshare", "-mn"]];
     let works = |way: &&&[&str]| {
         let mut command = Command::new(way[0]);
@@ -158,7 +158,7 @@ fn apart(folder: &Path, script: &str) -> bool {
         command.status().is_ok_and(|status| status.success())
     };
     let Some(way) = ways.iter().find(works) else {
-        return !remote::without("unshare makes no mount namespace here");
+        return !remote::skip_without("unshare makes no mount namespace here");
     };
     let script = format!(
         "set -euo pipefail
@@ -179,7 +179,7 @@ fn apart(folder: &Path, script: &str) -> bool {
 }
 
 /// Compares the files that both programs wrote.
-fn same(folder: &Path, names: &[&str]) {
+fn compare_outputs(folder: &Path, names: &[&str]) {
     for name in names {
         let theirs = compare::without_numbers(&fs::read(folder.join(format!("{name}.theirs"))).unwrap());
         let ours = fs::read(folder.join(format!("{name}.ours"))).unwrap();
@@ -200,9 +200,9 @@ fn this_machine_has_its_journals_where_systemd_keeps_them() {
     for (number, name) in ["var", "run", "user", "namespace", "other"].into_iter().enumerate() {
         let id = number as u128 + 1;
         let shape = Shape { file_id: id, seqnum_id: id, ..Shape::default() };
-        write_file(folder.path(), format!("{name}.journal"), &file(&shape, &entries(name, number as u64 * 7)));
+        write_file(folder.path(), format!("{name}.journal"), file(&shape, &entries(name, number as u64 * 7)));
     }
-    let ran = apart(
+    let ran = in_namespaces(
         folder.path(),
         r#"
         O=0123456789abcdef0123456789abcdef
@@ -223,7 +223,7 @@ fn this_machine_has_its_journals_where_systemd_keeps_them() {
         "#,
     );
     if ran {
-        same(folder.path(), &["own", "all", "namespace", "since"]);
+        compare_outputs(folder.path(), &["own", "all", "namespace", "since"]);
     }
 }
 
@@ -233,7 +233,7 @@ fn a_real_daemon() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let ran = apart(
+    let ran = in_namespaces(
         folder.path(),
         r#"
         printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nRateLimitBurst=0\n' \
@@ -268,11 +268,14 @@ fn a_real_daemon() {
         "#,
     );
     if ran {
-        same(folder.path(), &["online", "rotated", "stopped"]);
+        compare_outputs(folder.path(), &["online", "rotated", "stopped"]);
         let output = fs::read(folder.path().join("records")).unwrap();
         let messages: Vec<_> =
             records(&output).into_iter().map(|record| record.text("MESSAGE").unwrap().to_owned()).collect();
         assert_eq!(messages, (1..=60).map(|number| format!("entry {number} of kata")).collect::<Vec<_>>());
-        super::assert_no_failures(&super::differences("its files", &Place::Directory(folder.path().join("files"))));
+        super::assert_no_failures(&super::differences(
+            "its files",
+            &JournalPath::Directory(folder.path().join("files")),
+        ));
     }
 }

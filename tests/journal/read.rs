@@ -8,8 +8,8 @@ use rayon::iter::{
     IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
 };
 
-use super::{assert_no_failures, differences, each_file, export, logs, shapes, told, write_file};
-use crate::support::journal::remote::{self, Manner, Place};
+use super::{assert_no_failures, differences, each_file, export, katalog_output, logs, shapes, write_file};
+use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::write::header;
 use crate::support::journal::{Shape, compare, damage, exported, file, stream};
 
@@ -34,8 +34,10 @@ fn json_is_that_of_journalctl() {
         .flat_map_iter(|(number, (name, shape))| {
             // The shape does not affect the encoding of values, so each shape gets one of the logs.
             let (log, entries) = &logs[number % logs.len()];
-            let place = Place::file(write_file(folder.path(), format!("{number}.journal"), &file(&shape, entries)));
-            let difference = compare::json(&remote::json(&place), &told(&place, &["--format", "journal-json"]));
+            let place =
+                JournalPath::file(write_file(folder.path(), format!("{number}.journal"), file(&shape, entries)));
+            let difference =
+                compare::json(&remote::json(&place), &katalog_output(&place, &["--format", "journal-json"]));
             difference.err().map(|difference| format!("{log}, {name}: {difference}"))
         })
         .collect();
@@ -53,16 +55,16 @@ fn what_systemd_writes_is_read_as_journalctl_reads_it() {
         .filter(|(_, entries)| !entries.is_empty())
         .flat_map_iter(|(log, entries)| {
             let folder = folder.path();
-            Manner::all().into_iter().flat_map(move |manner| {
+            WriterOptions::all().into_iter().flat_map(move |manner| {
                 let name = format!("{log}, {manner:?}");
                 let path = folder.join(format!("{name}.journal"));
                 remote::append(&path, &stream(entries), manner);
-                let mut failures = differences(&name, &Place::file(&path));
+                let mut failures = differences(&name, &JournalPath::file(&path));
                 // As if the writer was killed, or has the file open.
                 let mut bytes = fs::read(&path).unwrap();
                 bytes[header::STATE] = 1;
                 fs::write(&path, bytes).unwrap();
-                failures.extend(differences(&format!("{name}, online"), &Place::file(path)));
+                failures.extend(differences(&format!("{name}, online"), &JournalPath::file(path)));
                 failures
             })
         })
@@ -82,9 +84,9 @@ fn real_files_lose_nothing() {
         .par_iter()
         .flat_map_iter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
-            let place = Place::file(path);
+            let place = JournalPath::file(path);
             let promised = damage::number(&fs::read(path).unwrap(), header::N_ENTRIES) as usize;
-            let theirs = remote::salvaged(path);
+            let theirs = remote::readable_entries(path);
             if compare::entries(&theirs).len() == promised {
                 return differences(&name, &place);
             }
@@ -104,8 +106,8 @@ fn real_files_lose_nothing() {
     assert_no_failures(&failures);
 
     // Together these files are the journals of four boots of one machine, two files a boot.
-    let theirs = remote::export(&Place::Directory(folder.path().to_owned()), &[]);
-    let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
+    let theirs = remote::export(&JournalPath::Directory(folder.path().to_owned()), &[]);
+    let ours = export(&JournalPath::Directory(folder.path().to_owned()), &[]);
     compare::contains(&theirs, &ours).unwrap_or_else(|difference| panic!("all together: {difference}"));
 }
 
@@ -133,8 +135,8 @@ fn records_are_those_of_the_export_stream() {
     let folder = tempfile::tempdir().unwrap();
     for (log, entries) in logs() {
         let shape = Shape::default();
-        let journal = write_file(folder.path(), "system.journal", &file(&shape, &entries));
-        let stream = write_file(folder.path(), "system.export", &exported(&shape, &entries));
+        let journal = write_file(folder.path(), "system.journal", file(&shape, &entries));
+        let stream = write_file(folder.path(), "system.export", exported(&shape, &entries));
         for arguments in [
             &[] as &[&str],
             &["--others", "pass", "--tag-key", "tag"],
@@ -143,7 +145,10 @@ fn records_are_those_of_the_export_stream() {
             &["--drop", "*"],
             &["--keep", "MESSAGE"],
         ] {
-            let (ours, expected) = (told(&Place::file(&journal), arguments), told(&Place::file(&stream), arguments));
+            let (ours, expected) = (
+                katalog_output(&JournalPath::file(&journal), arguments),
+                katalog_output(&JournalPath::file(&stream), arguments),
+            );
             let difference = compare::json(&expected, &ours).err();
             assert!(
                 ours == expected,

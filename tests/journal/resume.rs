@@ -13,7 +13,7 @@ use katalog::config::{Config, Surroundings};
 use katalog::source::position::{JournalPosition, Position};
 use katalog::source::{self, Fill};
 
-use super::merged::{boots, copies, interleaved, machines};
+use super::merge::{boots, copies, interleaved, machines};
 use super::write_file;
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, State, Writer, file};
@@ -109,7 +109,7 @@ fn clocks_that_go_back_change_nothing() {
             writer.entry(entry);
             writer.seqnum += 1;
         });
-        write_file(folder.path(), format!("{id}.journal"), &writer.finish());
+        write_file(folder.path(), format!("{id}.journal"), writer.finish());
     }
     check("clocks", folder.path());
 }
@@ -120,7 +120,7 @@ fn what_came_meanwhile_is_all_that_is_given() {
     let folder = tempfile::tempdir().unwrap();
     let entries: Vec<Entry> = (0..60).map(|number| service(number, BOOT)).collect();
     let shape = |state| Shape { file_id: 1, seqnum_id: 1, state, ..Shape::default() };
-    let path = write_file(folder.path(), "system.journal", &file(&shape(State::Online), &entries[..40]));
+    let path = write_file(folder.path(), "system.journal", file(&shape(State::Online), &entries[..40]));
     let paths = [folder.path().to_owned()];
     let flags = ["--format=journal-json"];
     let (first, position) = run(&paths, &flags, None, usize::MAX);
@@ -138,7 +138,7 @@ fn what_came_meanwhile_is_all_that_is_given() {
         next.seqnum = number as u64 + 1;
         next.entry(entry);
     }
-    write_file(folder.path(), "system.journal", &next.finish());
+    write_file(folder.path(), "system.journal", next.finish());
     let (second, _) = run(&paths, &flags, Some(position), usize::MAX);
     let numbers: Vec<usize> = second.iter().map(|cursor| number(cursor)).collect();
     assert_eq!(numbers, (41..=60).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{merged, write_file};
+use super::{merge, write_file};
 use crate::support::cases;
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service};
 use crate::support::journal::{Shape, State, Writer, file, remote};
@@ -34,12 +34,12 @@ fn damage(outcome: &mut Outcome) -> BTreeSet<String> {
 }
 
 /// Compares one thread with several, with slices of one entry, of some, and of all.
-fn same(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
-    let mut written = 0;
+fn compare_threads(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
+    let mut write_plans = 0;
     for (number, setup) in SETUPS.iter().enumerate() {
         let mut one = setup.run_journals(paths, 256 << 10, 1);
         let damage_of_one = damage(&mut one);
-        written += one.bytes.len();
+        write_plans += one.bytes.len();
         for (block, threads) in [(64, 2), (300, 3), (256 << 10, 2)] {
             let mut several = setup.run_journals(paths, block, threads);
             // One thread skips copies of files that it has, so it does not see damage in them.
@@ -49,7 +49,7 @@ fn same(paths: &[PathBuf]) -> Result<usize, TestCaseError> {
             prop_assert_eq!(&several.stats, &one.stats, "setup {}, block {}, {} threads", number, block, threads);
         }
     }
-    Ok(written)
+    Ok(write_plans)
 }
 
 /// Generates entries of one machine: seconds between them, clock set back, reboot.
@@ -59,18 +59,18 @@ fn entries() -> impl Strategy<Value = Vec<(u8, bool, bool)>> {
 
 /// A file: its source of sequence numbers, its entries, its state, the offset of a damaged byte, the presence of a
 /// copy.
-type Drawn = (u8, Vec<(u8, bool, bool)>, bool, Option<usize>, bool);
+type FilePlan = (u8, Vec<(u8, bool, bool)>, bool, Option<usize>, bool);
 
-fn drawn() -> impl Strategy<Value = Drawn> {
+fn file_plans() -> impl Strategy<Value = FilePlan> {
     let broken = prop::option::weighted(0.2, 300_usize..20_000);
     (0_u8..3, entries(), any::<bool>(), broken, prop::bool::weighted(0.2))
 }
 
 /// Writes the files. Files of one source continue its sequence numbers.
-fn written(folder: &std::path::Path, drawn: Vec<Drawn>) -> Vec<PathBuf> {
+fn write_plans(folder: &std::path::Path, file_plans: Vec<FilePlan>) -> Vec<PathBuf> {
     let mut seqnums = [0_u64; 3];
     let mut paths = Vec::new();
-    for (number, (source, entries, archived, broken, copied)) in drawn.into_iter().enumerate() {
+    for (number, (source, entries, archived, broken, copied)) in file_plans.into_iter().enumerate() {
         let state = if archived { State::Archived } else { State::Online };
         let shape = Shape { file_id: number as u128 + 1, seqnum_id: u128::from(source) + 1, state, ..Shape::default() };
         let mut writer = Writer::new(shape);
@@ -107,20 +107,20 @@ proptest! {
     #![proptest_config(cases(60))]
 
     #[test]
-    fn the_number_of_threads_does_not_show(drawn in vec(drawn(), 1..7)) {
+    fn the_number_of_threads_does_not_show(file_plans in vec(file_plans(), 1..7)) {
         let folder = tempfile::tempdir().unwrap();
-        same(&written(folder.path(), drawn))?;
+        compare_threads(&write_plans(folder.path(), file_plans))?;
     }
 }
 
 #[test]
 fn odd_journals_are_the_same_on_several_threads() {
-    let interleaved = merged::interleaved();
+    let interleaved = merge::interleaved();
     let files = remote::journals(interleaved.path());
-    assert!(same(&files).unwrap() > 10_000);
+    assert!(compare_threads(&files).unwrap() > 10_000);
     let folder = tempfile::tempdir().unwrap();
-    let back = write_file(folder.path(), "back.journal", &file(&Shape::default(), &clock_set_back(3600)));
-    assert!(same(&[files, vec![back]].concat()).unwrap() > 10_000);
+    let back = write_file(folder.path(), "back.journal", file(&Shape::default(), &clock_set_back(3600)));
+    assert!(compare_threads(&[files, vec![back]].concat()).unwrap() > 10_000);
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_file_is_left_at_the_same_entry() {
     let entries: Vec<_> = (0..90).map(|number| service(number, BOOT).with("LARGE", &large)).collect();
     let folder = tempfile::tempdir().unwrap();
     let paths = [
-        write_file(folder.path(), "large.journal", &file(&Shape::default(), &entries)),
-        write_file(folder.path(), "small.journal", &file(&Shape { seqnum_id: 9, ..Shape::default() }, &entries[..1])),
+        write_file(folder.path(), "large.journal", file(&Shape::default(), &entries)),
+        write_file(folder.path(), "small.journal", file(&Shape { seqnum_id: 9, ..Shape::default() }, &entries[..1])),
     ];
     let setup = Setup::new(&["--format", "export"]);
     let mut one = setup.run_journals(&paths, 256 << 10, 1);

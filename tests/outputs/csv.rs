@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use proptest::prelude::{any, proptest};
 use serde_json::Value;
 
-use super::{converted, expect_exit, fixtures, lines, logs, plain, written};
+use super::{converted, expect_exit, fixtures, lines, logs, plain, stdout_of};
 use crate::support::katalog;
 use crate::support::pipeline::{Cuts, Setup};
 use crate::support::{cases, pipeline};
@@ -90,13 +90,13 @@ fn every_fixture_read_back() {
         &["--rename=_HOSTNAME=node", "--lowercase", "--strip-underscores", "--others=pass"],
     ] {
         let names = if flags.len() < 3 { ["_HOSTNAME", "SYSLOG_IDENTIFIER"] } else { ["node", "syslog_identifier"] };
-        let json = written(flags, &inputs);
+        let json = stdout_of(flags, &inputs);
         assert!(lines(&json).len() > 300);
         let csv = [flags, &["--format=csv"]].concat();
-        let table = written(&csv, &inputs);
+        let table = stdout_of(&csv, &inputs);
         says_the_same(below_header(&table), &json, names);
         for threads in ["--threads=2", "--threads=5"] {
-            assert!(written(&[&csv[..], &[threads]].concat(), &inputs) == table, "{threads}");
+            assert!(stdout_of(&[&csv[..], &[threads]].concat(), &inputs) == table, "{threads}");
         }
     }
 }
@@ -105,9 +105,9 @@ fn every_fixture_read_back() {
 fn each_output_has_the_names_once() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = logs(folder.path(), &[300, 0, 200]);
-    let table = written(&["--format=csv"], &inputs);
+    let table = stdout_of(&["--format=csv"], &inputs);
     let rows = below_header(&table);
-    assert_eq!(written(&["--format=csv"], &inputs[1..2]), format!("{HEADER}\r\n").as_bytes());
+    assert_eq!(stdout_of(&["--format=csv"], &inputs[1..2]), format!("{HEADER}\r\n").as_bytes());
     let path = folder.path().join("out.csv");
     expect_exit(katalog().args(["--format=csv", "--output"]).arg(&path).args(&inputs), 0);
     assert!(std::fs::read(&path).unwrap() == table);

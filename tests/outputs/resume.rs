@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{
-    OutputDir, converted, expect_exit, into, log, logs, same, stderr, tree, wait_until, with_limit, write_file,
+    OutputDir, assert_same_tree, command_into, converted, expect_exit, log, logs, stderr, tree, wait_until, with_limit,
+    write_file,
 };
 
 /// A random number generator, reproducible by its seed (xorshift64).
-struct Random(u64);
+struct Rng(u64);
 
-impl Random {
+impl Rng {
     fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -35,16 +36,17 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
     let expected = converted(flags, inputs);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let mut random = Random(seed + 1);
+    let mut rng = Rng(seed + 1);
     let start = Instant::now();
-    expect_exit(&mut into(&folder.path().join("measured"), flags, inputs), 0);
+    expect_exit(&mut command_into(&folder.path().join("measured"), flags, inputs), 0);
     let whole = start.elapsed().as_micros() as u64;
     let (mut kills, mut gone_on) = (0, 0);
     loop {
-        let mut child = into(&out, &[flags, &["--resume"]].concat(), inputs).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command_into(&out, &[flags, &["--resume"]].concat(), inputs).stderr(Stdio::piped()).spawn().unwrap();
         // Later attempts last longer, so that the test ends.
-        let patience = random.below(whole) * (kills + 1) / 8;
-        std::thread::sleep(Duration::from_micros(patience));
+        let delay = rng.below(whole) * (kills + 1) / 8;
+        std::thread::sleep(Duration::from_micros(delay));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         gone_on += u64::from(stderr(&output).contains("going on after"));
@@ -57,7 +59,7 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
             assert!(content == expected[&name], "{name} has its name and is not complete");
         }
     }
-    same(&tree(&out), &expected);
+    assert_same_tree(&tree(&out), &expected);
     (kills, gone_on)
 }
 
@@ -82,7 +84,7 @@ fn killed_at_any_moment() {
 
 /// Returns the program with a limit on file size, in blocks of 512 bytes.
 fn limited(blocks: usize, folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
-    with_limit(&format!("-f {blocks}"), &into(folder, flags, inputs))
+    with_limit(&format!("-f {blocks}"), &command_into(folder, flags, inputs))
 }
 
 /// Leaves an interrupted run: the first input is finished, the second was too large.
@@ -104,9 +106,9 @@ fn a_full_disk() {
     // The disk may stay full.
     let output = expect_exit(&mut limited(200, &out, &["--resume"], &inputs), 74);
     assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
     assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
-    same(&tree(&out), &expected);
+    assert_same_tree(&tree(&out), &expected);
 }
 
 #[test]
@@ -116,11 +118,11 @@ fn what_is_interrupted_is_neither_forgotten_nor_gone_on_with_unasked() {
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
     let left = tree(&out);
-    let output = expect_exit(&mut into(&out, &[], &inputs), 64);
+    let output = expect_exit(&mut command_into(&out, &[], &inputs), 64);
     assert!(stderr(&output).contains("--resume") && stderr(&output).contains("--force"), "{}", stderr(&output));
-    same(&tree(&out), &left);
-    expect_exit(&mut into(&out, &["--force"], &inputs[..1]), 0);
-    same(&tree(&out), &converted(&[], &inputs[..1]));
+    assert_same_tree(&tree(&out), &left);
+    expect_exit(&mut command_into(&out, &["--force"], &inputs[..1]), 0);
+    assert_same_tree(&tree(&out), &converted(&[], &inputs[..1]));
 }
 
 #[test]
@@ -131,11 +133,11 @@ fn other_options_and_inputs_are_refused() {
     interrupted(&out, &[], &inputs);
     let left = tree(&out);
     let refused = |flags: &[&str], inputs: &[PathBuf], named: &[&str]| {
-        let output = expect_exit(&mut into(&out, &[&["--resume"], flags].concat(), inputs), 64);
+        let output = expect_exit(&mut command_into(&out, &[&["--resume"], flags].concat(), inputs), 64);
         for name in named {
             assert!(stderr(&output).contains(name), "{name}: {}", stderr(&output));
         }
-        same(&tree(&out), &left);
+        assert_same_tree(&tree(&out), &left);
     };
     refused(&["--split", "day"], &inputs, &["split"]);
     refused(&["--nested", "drop"], &inputs, &["nested", "\"String\"", "\"Drop\""]);
@@ -153,10 +155,10 @@ fn other_options_and_inputs_are_refused() {
     fs::remove_file(&inputs[0]).unwrap();
     refused(&[], &inputs, &["0.log", "has changed"]);
     write_file(&out.join(".katalog"), "state.json", "{}");
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 65);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 65);
     assert!(stderr(&output).contains("state.json") && stderr(&output).contains("--force"), "{}", stderr(&output));
-    expect_exit(&mut into(&out, &["--force"], &inputs[1..]), 0);
-    same(&tree(&out), &converted(&[], &inputs[1..]));
+    expect_exit(&mut command_into(&out, &["--force"], &inputs[1..]), 0);
+    assert_same_tree(&tree(&out), &converted(&[], &inputs[1..]));
 }
 
 #[test]
@@ -166,7 +168,7 @@ fn a_file_that_was_cut_is_noticed() {
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
     File::options().write(true).open(out.join(".katalog/parts/00000000")).unwrap().set_len(3).unwrap();
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 65);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 65);
     assert!(stderr(&output).contains("00000000") && stderr(&output).contains("--force"), "{}", stderr(&output));
 }
 
@@ -176,8 +178,8 @@ fn threads_and_diagnostics_may_differ() {
     let inputs = logs(folder.path(), &[40, 4000, 100]);
     let out = folder.path().join("out");
     interrupted(&out, &[], &inputs);
-    expect_exit(&mut into(&out, &["--resume", "--threads=4", "--stats=json", "--verbose"], &inputs), 0);
-    same(&tree(&out), &converted(&[], &inputs));
+    expect_exit(&mut command_into(&out, &["--resume", "--threads=4", "--stats=json", "--verbose"], &inputs), 0);
+    assert_same_tree(&tree(&out), &converted(&[], &inputs));
 }
 
 #[test]
@@ -186,18 +188,18 @@ fn a_directory_that_is_complete() {
     let inputs = logs(folder.path(), &[40, 50]);
     let out = folder.path().join("out");
     // Without an earlier run, `--resume` starts one.
-    expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
     let first = tree(&out);
-    same(&first, &converted(&[], &inputs));
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    assert_same_tree(&first, &converted(&[], &inputs));
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
     assert!(stderr(&output).contains("everything is done"), "{}", stderr(&output));
-    same(&tree(&out), &first);
-    let output = expect_exit(&mut into(&out, &[], &inputs), 64);
+    assert_same_tree(&tree(&out), &first);
+    let output = expect_exit(&mut command_into(&out, &[], &inputs), 64);
     assert!(stderr(&output).contains("is there already") && stderr(&output).contains("--force"), "{}", stderr(&output));
-    same(&tree(&out), &first);
+    assert_same_tree(&tree(&out), &first);
     assert_eq!(fs::read_dir(&out).unwrap().count(), first.len(), "nothing else is left");
-    expect_exit(&mut into(&out, &["--force"], &inputs[1..]), 0);
-    same(&tree(&out), &converted(&[], &inputs[1..]));
+    expect_exit(&mut command_into(&out, &["--force"], &inputs[1..]), 0);
+    assert_same_tree(&tree(&out), &converted(&[], &inputs[1..]));
 }
 
 #[test]
@@ -209,13 +211,13 @@ fn names_that_are_taken_meanwhile() {
     let expected = converted(&[], &inputs);
     let name = expected.keys().last().unwrap();
     write_file(&out, name, "mine");
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 64);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 64);
     assert!(stderr(&output).contains(name) && stderr(&output).contains("--resume"), "{}", stderr(&output));
     assert_eq!(finished(&out).len(), 1, "nothing was renamed");
     fs::remove_file(out.join(name)).unwrap();
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
     assert!(stderr(&output).contains("going on after 2 of 2 inputs"), "{}", stderr(&output));
-    same(&tree(&out), &expected);
+    assert_same_tree(&tree(&out), &expected);
 }
 
 #[test]
@@ -228,13 +230,13 @@ fn an_input_that_fails_fails_again() {
     let mut inputs = vec![write_file(folder.path(), "damaged.zst", packed)];
     inputs.extend(logs(folder.path(), &[4000, 100]));
     let whole = folder.path().join("whole");
-    assert!(stderr(&expect_exit(&mut into(&whole, &[], &inputs), 65)).contains("damaged.zst"));
+    assert!(stderr(&expect_exit(&mut command_into(&whole, &[], &inputs), 65)).contains("damaged.zst"));
     let out = folder.path().join("out");
     let output = expect_exit(&mut limited(300, &out, &[], &inputs), 65);
     assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 65);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 65);
     assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
-    same(&tree(&out), &tree(&whole));
+    assert_same_tree(&tree(&out), &tree(&whole));
 }
 
 #[test]
@@ -247,8 +249,8 @@ fn an_input_that_is_not_there_may_be_the_next_time() {
     let output = expect_exit(&mut limited(200, &out, &[], &inputs), 66);
     assert!(stderr(&output).contains("File too large") && stderr(&output).contains("1.log"), "{}", stderr(&output));
     fs::rename(folder.path().join("away"), &inputs[1]).unwrap();
-    expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
-    same(&tree(&out), &converted(&[], &inputs));
+    expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
+    assert_same_tree(&tree(&out), &converted(&[], &inputs));
 }
 
 #[test]
@@ -258,12 +260,12 @@ fn what_counts_at_the_end_counts_for_all_inputs() {
     let inputs = [flawed, logs(folder.path(), &[4000]).remove(0), write_file(folder.path(), "none.log", "")];
     let out = folder.path().join("out");
     expect_exit(&mut limited(200, &out, &["--strict"], &inputs), 74);
-    expect_exit(&mut into(&out, &["--resume", "--strict", "--fail-if-empty"], &inputs), 1);
+    expect_exit(&mut command_into(&out, &["--resume", "--strict", "--fail-if-empty"], &inputs), 1);
     let out = folder.path().join("other");
     interrupted(&out, &[], &inputs);
     fs::write(&inputs[1], "").unwrap();
-    expect_exit(&mut into(&out, &["--resume", "--fail-if-empty"], &inputs), 0);
-    same(&tree(&out), &converted(&[], &inputs));
+    expect_exit(&mut command_into(&out, &["--resume", "--fail-if-empty"], &inputs), 0);
+    assert_same_tree(&tree(&out), &converted(&[], &inputs));
 }
 
 #[test]
@@ -275,13 +277,13 @@ fn one_process_at_a_time_and_pipes_are_read_again() {
     let after = write_file(folder.path(), "after.log", log(2, 50));
     let out = folder.path().join("out");
     let inputs = [before, pipe.clone(), after];
-    let mut child = into(&out, &[], &inputs).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command_into(&out, &[], &inputs).stderr(Stdio::piped()).spawn().unwrap();
     let mut writer = File::options().write(true).open(&pipe).unwrap();
     writer.write_all(log(3, 500).as_bytes()).unwrap();
     let state = out.join(".katalog/state.json");
     wait_until("the first input", || fs::read_to_string(&state).is_ok_and(|text| text.contains("\"size\"")));
     for flags in [&["--resume"][..], &["--force"], &[]] {
-        let output = expect_exit(&mut into(&out, flags, &inputs), 75);
+        let output = expect_exit(&mut command_into(&out, flags, &inputs), 75);
         assert!(stderr(&output).contains("in use"), "{}", stderr(&output));
     }
     child.kill().unwrap();
@@ -290,9 +292,9 @@ fn one_process_at_a_time_and_pipes_are_read_again() {
     // The name is a file now, so that both runs can read it.
     fs::remove_file(&pipe).unwrap();
     write_file(folder.path(), "pipe", log(3, 700));
-    let output = expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
+    let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
     assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
-    same(&tree(&out), &converted(&[], &inputs));
+    assert_same_tree(&tree(&out), &converted(&[], &inputs));
 }
 
 #[test]
@@ -305,13 +307,13 @@ fn a_run_that_was_killed_while_files_got_their_names() {
     let (first, name) = (expected.keys().next().unwrap(), expected.keys().last().unwrap());
     // All files are complete, and some have their names: as if the last name was taken, and then freed.
     write_file(&out, name, "mine");
-    expect_exit(&mut into(&out, &["--resume"], &inputs), 64);
+    expect_exit(&mut command_into(&out, &["--resume"], &inputs), 64);
     fs::remove_file(out.join(name)).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
     assert_eq!(state["complete"], true);
     let parts = state["parts"].as_array().unwrap();
     let number = parts.iter().position(|part| part["path"] == first.as_str()).unwrap();
     fs::rename(out.join(format!(".katalog/parts/{number:08}")), out.join(first)).unwrap();
-    expect_exit(&mut into(&out, &["--resume"], &inputs), 0);
-    same(&tree(&out), &expected);
+    expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
+    assert_same_tree(&tree(&out), &expected);
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{
-    OutputDir, converted, expect_exit, fixtures, into, lines, log, plain, same, tree, with_limit, write_file, written,
+    OutputDir, assert_same_tree, command_into, converted, expect_exit, fixtures, lines, log, plain, stdout_of, tree,
+    with_limit, write_file,
 };
 use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Entry, Shape, file};
@@ -50,7 +51,7 @@ fn value(placeholder: &str, record: &Value, input: &Path) -> String {
 fn expected(split: &[&str], join: &str, inputs: &[PathBuf], flags: &[&str]) -> OutputDir {
     let mut tree = OutputDir::new();
     for input in inputs {
-        for line in lines(&written(flags, std::slice::from_ref(input))) {
+        for line in lines(&stdout_of(flags, std::slice::from_ref(input))) {
             let record: Value = serde_json::from_slice(&line).unwrap();
             let parts: Vec<String> = split.iter().map(|part| value(part, &record, input)).collect();
             tree.entry(format!("{}.ndjson", parts.join(join))).or_default().extend(line);
@@ -74,7 +75,7 @@ fn each_split_with_any_number_of_threads() {
         let expected = expected(split, join, &inputs, &[]);
         assert!(expected.len() > 1 && expected.values().all(|content| !content.is_empty()), "{flag}");
         for threads in ["1", "2", "5"] {
-            same(&converted(&["--split", flag, "--threads", threads], &inputs), &expected);
+            assert_same_tree(&converted(&["--split", flag, "--threads", threads], &inputs), &expected);
         }
     }
 }
@@ -85,7 +86,7 @@ fn what_is_not_katas_has_files_too() {
     let flags = ["--others", "pass"];
     let expected = expected(&["host", "component"], "/", &inputs, &flags);
     assert!(expected.keys().any(|name| name.ends_with("/others.ndjson")));
-    same(&converted(&[&flags[..], &["--split", "host,component"]].concat(), &inputs), &expected);
+    assert_same_tree(&converted(&[&flags[..], &["--split", "host,component"]].concat(), &inputs), &expected);
     // Their day is the envelope's.
     let days = converted(&[&flags[..], &["--split", "day"]].concat(), &inputs);
     assert!(!days.contains_key("unknown.ndjson"), "{:?}", days.keys());
@@ -108,8 +109,8 @@ fn formats_and_compressions() {
         let plain = found
             .iter()
             .map(|(name, content)| (name.strip_suffix(extension).unwrap().to_owned(), plain(name, content)));
-        same(&plain.collect(), &expected);
-        same(&converted(&["--compress", how], &inputs), &found);
+        assert_same_tree(&plain.collect(), &expected);
+        assert_same_tree(&converted(&["--compress", how], &inputs), &found);
     }
     let packed = converted(&["--format", "msgpack"], &inputs);
     for (name, content) in &expected {
@@ -167,21 +168,21 @@ fn journals_machine_by_machine() {
         (format!("{:032x}", 0xa), a.to_vec()),
         (format!("{:032x}", 0xb), vec![b]),
     ] {
-        for line in lines(&written(&[], &files)) {
+        for line in lines(&stdout_of(&[], &files)) {
             let record: Value = serde_json::from_slice(&line).unwrap();
             let name = format!("{label}/{}.ndjson", record["kata_component"].as_str().unwrap());
             expected.entry(name).or_default().extend(line);
         }
     }
     assert!(expected.len() >= 9);
-    same(&found, &expected);
+    assert_same_tree(&found, &expected);
     // The union equals the output without a directory, in any order.
     let all = |bytes: Vec<u8>| {
         let mut lines = lines(&bytes);
         lines.sort();
         lines
     };
-    assert_eq!(all(found.into_values().flatten().collect()), all(written(&[], &inputs)));
+    assert_eq!(all(found.into_values().flatten().collect()), all(stdout_of(&[], &inputs)));
 }
 
 #[test]
@@ -192,7 +193,7 @@ fn a_journal_that_cannot_be_read_does_not_keep_the_others_from_it() {
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let out = folder.path().join("out");
-    let output = expect_exit(&mut into(&out, &["--split", "host"], &[bad, good.clone(), empty]), 65);
+    let output = expect_exit(&mut command_into(&out, &["--split", "host"], &[bad, good.clone(), empty]), 65);
     let stderr = super::stderr(&output);
     assert!(stderr.contains("bad.journal") && stderr.contains("empty"), "{stderr}");
     assert_eq!(tree(&out), converted(&["--split", "host"], &[good]));
@@ -236,7 +237,7 @@ fn thousands_of_sandboxes_with_few_open_files() {
     };
     let input = write_file(folder.path(), "kata.log", (0..9000).map(line).collect::<String>());
     let out = folder.path().join("out");
-    expect_exit(&mut with_limit("-n 160", &into(&out, &["--split", "sandbox"], &[input])), 0);
+    expect_exit(&mut with_limit("-n 160", &command_into(&out, &["--split", "sandbox"], &[input])), 0);
     let found = tree(&out);
     assert_eq!(found.len(), 3000);
     for (name, content) in found {
@@ -253,16 +254,16 @@ fn thousands_of_sandboxes_with_few_open_files() {
 fn files_in_order_of_time() {
     let inputs = fixtures();
     let mut wanted = OutputDir::new();
-    for line in lines(&written(&["--sort", "time"], &inputs)) {
+    for line in lines(&stdout_of(&["--sort", "time"], &inputs)) {
         let record: Value = serde_json::from_slice(&line).unwrap();
         wanted.entry(format!("{}.ndjson", value("component", &record, &inputs[0]))).or_default().extend(line);
     }
     assert!(wanted.len() > 5);
     for memory in ["1M", "128M"] {
-        same(&converted(&["--sort", "time", "--sort-memory", memory, "--threads", "3"], &inputs), &wanted);
+        assert_same_tree(&converted(&["--sort", "time", "--sort-memory", memory, "--threads", "3"], &inputs), &wanted);
     }
     let folder = tempfile::tempdir().unwrap();
-    expect_exit(&mut into(folder.path(), &["--delta"], &inputs), 64);
+    expect_exit(&mut command_into(folder.path(), &["--delta"], &inputs), 64);
 }
 
 #[test]

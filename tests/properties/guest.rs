@@ -100,7 +100,7 @@ impl Route {
 
     fn says(self, key: &str, value: &Value) -> bool {
         let key = key.strip_prefix("fields_").unwrap_or(key);
-        self.host().iter().any(|(known, said)| *known == key && value == said)
+        self.host().iter().any(|(known, expected)| *known == key && value == expected)
             || (key, value) == ("pid", &Value::from(4711))
             || (key, value) == ("sandbox", &Value::from(SANDBOX))
     }

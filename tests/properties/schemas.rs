@@ -101,11 +101,11 @@ fn other_names_lose_nothing() {
 /// Checks that each value of a record is in the other one, as text. Times, which have another form, and names are
 /// excluded.
 fn loses_nothing(kata: &Record, other: &Record, name: &str) {
-    let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut there: Vec<String> = other.0.iter().map(|(_, value)| said(value)).collect();
+    let text_of = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut there: Vec<String> = other.0.iter().map(|(_, value)| text_of(value)).collect();
     for (key, value) in &kata.0 {
         if !matches!(key.as_str(), "kata_time" | "__REALTIME_TIMESTAMP" | "time" | "kata_escaped") {
-            let place = there.iter().position(|text| *text == said(value));
+            let place = there.iter().position(|text| *text == text_of(value));
             let place = place.unwrap_or_else(|| panic!("{name}: {key} {value} is not in {other:?}"));
             there.swap_remove(place);
         }
@@ -304,8 +304,8 @@ proptest! {
             prop_assert_eq!(records[0].get("kata.guest"), Some(&Value::Bool(true)), "{}", shown());
             let host = host(case, identity);
             for (key, value) in &records[0].0 {
-                if let Some(said) = host.get(key.as_str()) {
-                    prop_assert!(said.as_ref().is_none_or(|said| said == value), "{key}: {}", shown());
+                if let Some(text_of) = host.get(key.as_str()) {
+                    prop_assert!(text_of.as_ref().is_none_or(|text_of| text_of == value), "{key}: {}", shown());
                 } else if key == "service.name" {
                     prop_assert_eq!(value, "kata-agent", "{}", shown());
                 } else {

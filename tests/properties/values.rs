@@ -56,12 +56,12 @@ proptest! {
         prop_assert!(lost.is_empty());
         let records = UNPRUNED.records(&line);
         prop_assert_eq!(records.len(), 1);
-        let said: String = records[0].0.iter().map(|(key, value)| format!("{key} {}\n", flat(value))).collect();
+        let text: String = records[0].0.iter().map(|(key, value)| format!("{key} {}\n", flat(value))).collect();
         // Removes all characters that the record may insert between the two parts of a cut word.
         let squeezed = |text: &str| -> String { text.chars().filter(|char| char.is_ascii_alphanumeric()).collect() };
         for (key, value) in &pairs {
-            let found = said.contains(value.as_str()) || damage.is_some() && in_parts(&squeezed(&said), &squeezed(value));
-            prop_assert!(found, "{key}={value} is lost: {} -> {said}", String::from_utf8_lossy(&line));
+            let found = text.contains(value.as_str()) || damage.is_some() && in_parts(&squeezed(&text), &squeezed(value));
+            prop_assert!(found, "{key}={value} is lost: {} -> {text}", String::from_utf8_lossy(&line));
         }
     }
 

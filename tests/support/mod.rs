@@ -6,14 +6,14 @@
 pub(crate) mod check;
 #[allow(dead_code, reason = "a script can say more than the tests of the day make use of")]
 pub(crate) mod forward;
-mod json;
 pub(crate) mod journal;
+mod json;
 pub(crate) mod kubernetes;
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 pub(crate) mod pipeline;
 pub(crate) mod python;
 pub(crate) mod screen;
-pub(crate) mod skipped;
+pub(crate) mod skip;
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::skipped::skipped;
+use super::skip::skip;
 
 /// Returns a Python with this module, or `None` with a notice. `.ci/run` makes one in `target/python`.
 pub(crate) fn with(module: &str, tests: &str) -> Option<PathBuf> {
@@ -18,7 +18,7 @@ pub(crate) fn with(module: &str, tests: &str) -> Option<PathBuf> {
             "Python has no module {module}: python3 -m venv target/python && target/python/bin/pip install -r \
              tests/support/requirements.txt"
         );
-        skipped(tests, &reason);
+        skip(tests, &reason);
     }
     found
 }

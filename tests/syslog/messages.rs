@@ -27,7 +27,7 @@ fn the_messages_of_a_node() {
         ("others.lf", &["--others", "pass", "--syslog-framing", "lf", "--syslog-max", "1K", "--record-id", "id"]),
     ] {
         let listener = Listener::start();
-        run(to(&listener.url(), flags).arg(node_journal()));
+        run(deliver_to(&listener.url(), flags).arg(node_journal()));
         golden(name, &listener.next());
     }
 }
@@ -39,7 +39,7 @@ fn damaged_entries_are_valid_messages() {
     let records = katalog().arg(&input).output().unwrap().stdout;
     for (max, threads) in [("1K", "1"), ("1500", "3"), ("64K", "2")] {
         let listener = Listener::start();
-        run(to(&listener.url(), &["--syslog-max", max, "--threads", threads]).arg(&input));
+        run(deliver_to(&listener.url(), &["--syslog-max", max, "--threads", threads]).arg(&input));
         let messages = counted(&listener.next());
         assert_eq!(messages.len(), records.iter().filter(|byte| **byte == b'\n').count());
         for message in &messages {
@@ -62,7 +62,7 @@ fn a_datagram_is_a_message_of_limited_length() {
     fs::write(&log, format!("level=info msg=\"short\" source=runtime\nlevel=info msg=\"{long}\" source=runtime\n"))
         .unwrap();
     for (flags, limit) in [(&[][..], 1024), (&["--syslog-max", "2048"], 2048)] {
-        run(to(&url, flags).arg(&log));
+        run(deliver_to(&url, flags).arg(&log));
         let mut buffer = [0; 10_000];
         let length = socket.recv(&mut buffer).unwrap();
         assert!(buffer[..length].ends_with(b"] short"));
@@ -93,7 +93,7 @@ fn heads_do_not_depend_on_the_fields_of_records() {
     for input in [node_journal(), journal] {
         let heads = |flags: &[&str]| -> Vec<String> {
             let listener = Listener::start();
-            run(to(&listener.url(), flags).arg(&input));
+            run(deliver_to(&listener.url(), flags).arg(&input));
             counted(&listener.next())
         };
         for others in ["drop", "pass"] {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::feed::{Feed, message};
 use super::ledger::Ledger;
 use super::rng::Rng;
-use crate::support::journal::remote::{self, Manner};
+use crate::support::journal::remote::{self, WriterOptions};
 use crate::support::journal::samples::{BOOT, START};
 use crate::support::journal::{Entry, stream};
 
@@ -31,7 +31,7 @@ impl Journal {
     /// Writes to `system.journal` in this folder.
     pub(crate) fn new(folder: &Path, ledger: Arc<Ledger>) -> Journal {
         let path = folder.join("system.journal");
-        let mut writer = remote::start(&path, Manner::default());
+        let mut writer = remote::start(&path, WriterOptions::default());
         let input = writer.stdin.take();
         Journal { path, writer, input, names: 0, ledger, deleted: 0, restarts: 0 }
     }
@@ -56,7 +56,7 @@ impl Journal {
     }
 
     pub(super) fn begin(&mut self) {
-        self.writer = remote::start(&self.path, Manner::default());
+        self.writer = remote::start(&self.path, WriterOptions::default());
         self.input = self.writer.stdin.take();
     }
 

@@ -28,15 +28,15 @@ pub(crate) struct Log {
     limit: u64,
     /// Lines that still go into a renamed file, until its writer opens the new one.
     behind: Option<u64>,
-    packing: Option<Packing>,
+    compression: Option<CompressionJob>,
     ledger: Arc<Ledger>,
     renamed: usize,
     copied: usize,
-    packed: usize,
+    compressed: usize,
 }
 
 /// A file that is being compressed.
-struct Packing {
+struct CompressionJob {
     from: PathBuf,
     input: File,
     output: GzEncoder<File>,
@@ -50,29 +50,29 @@ impl Log {
             lines: std::iter::once(0..0).collect(),
             limit: 300,
             behind: None,
-            packing: None,
+            compression: None,
             ledger,
             renamed: 0,
             copied: 0,
-            packed: 0,
+            compressed: 0,
         }
     }
 
     /// Returns the name of a rotated file; 0 is the log itself.
-    fn name(&self, age: usize, packed: bool) -> PathBuf {
+    fn name(&self, age: usize, compressed: bool) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         if age > 0 {
             name.push(format!(".{age}"));
         }
-        if packed {
+        if compressed {
             name.push(".gz");
         }
         name.into()
     }
 
     fn rotate(&mut self, rng: &mut Rng) {
-        while self.packing.is_some() {
-            self.pack();
+        while self.compression.is_some() {
+            self.compress_part();
         }
         if self.lines.len() > KEPT {
             let oldest = self.lines.back().cloned().unwrap_or_default();
@@ -84,8 +84,8 @@ impl Log {
             _ = fs::remove_file(self.name(KEPT, true));
         }
         for age in (1..KEPT).rev() {
-            for packed in [false, true] {
-                _ = fs::rename(self.name(age, packed), self.name(age + 1, packed));
+            for compressed in [false, true] {
+                _ = fs::rename(self.name(age, compressed), self.name(age + 1, compressed));
             }
         }
         let next = self.lines[0].end;
@@ -114,26 +114,26 @@ impl Log {
             let from = self.name(COMPRESSED, false);
             let input = File::open(&from).unwrap();
             let output = GzEncoder::new(File::create(self.name(COMPRESSED, true)).unwrap(), Compression::fast());
-            self.packing = Some(Packing { from, input, output });
+            self.compression = Some(CompressionJob { from, input, output });
         }
         self.limit = rng.within(100..700);
     }
 
     /// Compresses one more part. Removes the original once the copy is complete.
-    fn pack(&mut self) {
-        let Some(packing) = &mut self.packing else { return };
-        let mut piece = [0; 4096];
-        let size = packing.input.read(&mut piece).unwrap();
-        packing.output.write_all(&piece[..size]).unwrap();
-        packing.output.flush().unwrap();
+    fn compress_part(&mut self) {
+        let Some(compression) = &mut self.compression else { return };
+        let mut part = [0; 4096];
+        let size = compression.input.read(&mut part).unwrap();
+        compression.output.write_all(&part[..size]).unwrap();
+        compression.output.flush().unwrap();
         if size > 0 {
             return;
         }
-        if let Some(Packing { from, input, output }) = self.packing.take() {
+        if let Some(CompressionJob { from, input, output }) = self.compression.take() {
             let output = output.finish().unwrap();
             output.set_modified(input.metadata().unwrap().modified().unwrap()).unwrap();
             fs::remove_file(from).unwrap();
-            self.packed += 1;
+            self.compressed += 1;
         }
     }
 }
@@ -161,14 +161,14 @@ impl Feed for Log {
             pause(rng);
         }
         self.file.write_all(&line.as_bytes()[cut..]).unwrap();
-        self.pack();
+        self.compress_part();
         if self.behind.is_none() && self.lines[0].end - self.lines[0].start >= self.limit {
             self.rotate(rng);
         }
     }
 
     fn counts(&self) -> String {
-        format!("rotations: {} renamed, {} copied, {} compressed", self.renamed, self.copied, self.packed)
+        format!("rotations: {} renamed, {} copied, {} compressed", self.renamed, self.copied, self.compressed)
     }
 }
 

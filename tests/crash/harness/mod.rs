@@ -24,7 +24,7 @@ use feed::{Feed, Writer};
 use journal::Journal;
 use ledger::{Cause, ID, Ledger};
 use log::Log;
-use plan::{Blow, Step, plan};
+use plan::{Fault, Step, plan};
 use program::Program;
 use receiver::Receiver;
 use rng::Rng;
@@ -68,7 +68,7 @@ pub(crate) struct Outcome {
 }
 
 /// A crash test in progress.
-struct Try {
+struct CrashTest {
     program: Program,
     receiver: Receiver,
     ledger: Arc<Ledger>,
@@ -104,28 +104,28 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
         starts: 0,
     };
     let steps = plan(settings.seed, settings.kills, disk.is_some());
-    let mut one = Try { program, receiver, ledger, disk, was_full: false, exits: 0 };
+    let mut test = CrashTest { program, receiver, ledger, disk, was_full: false, exits: 0 };
     // A line rotated away before the program's first start would never arrive.
     feed.write(0, &mut Rng::new(settings.seed));
-    one.program.start();
-    one.wait_for(1, settings.patience);
+    test.program.start();
+    test.wait_for(1, settings.patience);
     let writer = Writer::start(feed, 1, settings.seed, settings.rest);
     for step in &steps {
-        one.step(*step);
+        test.step(*step);
     }
     let (mut written, mut feed) = writer.stop();
-    one.wait_for(written, settings.patience);
+    test.wait_for(written, settings.patience);
     // The last kill forces duplicates to arrive before the last line.
-    one.step(Step { after: Duration::ZERO, blow: Blow::Kill { down: Duration::ZERO } });
+    test.step(Step { after: Duration::ZERO, fault: Fault::Kill { down: Duration::ZERO } });
     feed.write(written, &mut Rng::new(settings.seed));
     written += 1;
-    one.wait_for(written, settings.patience);
-    one.program.kill();
-    let mut problems = one.ledger.problems(written);
+    test.wait_for(written, settings.patience);
+    test.program.kill();
+    let mut problems = test.ledger.problems(written);
     if !problems.is_empty() {
-        problems.push(format!("seed {}; the program's last words: {}", settings.seed, one.program.last_words()));
+        problems.push(format!("seed {}; the program's last words: {}", settings.seed, test.program.stderr_tail()));
     }
-    Outcome { problems, table: one.table(settings.seed, &steps, written, feed.as_ref(), no_disk) }
+    Outcome { problems, table: test.table(settings.seed, &steps, written, feed.as_ref(), no_disk) }
 }
 
 /// Returns the command line. Without a saved position the program begins with the first line, so that a kill before the
@@ -139,11 +139,11 @@ fn arguments(followed: &Path, state: &Path, port: u16, more: &[OsString]) -> Vec
     arguments
 }
 
-impl Try {
+impl CrashTest {
     fn step(&mut self, step: Step) {
         self.watch(step.after);
-        match step.blow {
-            Blow::Kill { down } => {
+        match step.fault {
+            Fault::Kill { down } => {
                 self.program.kill();
                 self.receiver.drain();
                 let saved = !std::mem::take(&mut self.was_full);
@@ -151,15 +151,15 @@ impl Try {
                 std::thread::sleep(down);
                 self.program.start();
             }
-            Blow::Cut { bytes } => self.receiver.cut(bytes),
-            Blow::LostAck => self.receiver.lose_ack(),
-            Blow::Away { time } => {
-                self.receiver.leave();
+            Fault::Cut { bytes } => self.receiver.cut(bytes),
+            Fault::LostAck => self.receiver.lose_ack(),
+            Fault::Away { time } => {
+                self.receiver.close_port();
                 self.receiver.after(Cause::Away);
                 self.watch(time);
-                self.receiver.come_back();
+                self.receiver.reopen();
             }
-            Blow::FullDisk { time } => {
+            Fault::FullDisk { time } => {
                 if let Some(disk) = &self.disk {
                     disk.fill();
                 }
@@ -210,17 +210,17 @@ impl Try {
     }
 
     fn table(&self, seed: u64, steps: &[Step], written: u64, feed: &dyn Feed, no_disk: bool) -> String {
-        let count = |kind: fn(&Blow) -> bool| steps.iter().filter(|step| kind(&step.blow)).count();
+        let count = |kind: fn(&Fault) -> bool| steps.iter().filter(|step| kind(&step.fault)).count();
         let blows = format!(
             "seed {seed}: {} kills, {} cuts, {} lost acks, {} absences of the receiver, {} full disks{}",
-            count(|blow| matches!(blow, Blow::Kill { .. })),
-            count(|blow| matches!(blow, Blow::Cut { .. })),
-            count(|blow| matches!(blow, Blow::LostAck)),
-            count(|blow| matches!(blow, Blow::Away { .. })),
-            count(|blow| matches!(blow, Blow::FullDisk { .. })),
+            count(|fault| matches!(fault, Fault::Kill { .. })),
+            count(|fault| matches!(fault, Fault::Cut { .. })),
+            count(|fault| matches!(fault, Fault::LostAck)),
+            count(|fault| matches!(fault, Fault::Away { .. })),
+            count(|fault| matches!(fault, Fault::FullDisk { .. })),
             if no_disk { " (no small disk can be mounted here)" } else { "" },
         );
-        let Try { program, exits, .. } = self;
+        let CrashTest { program, exits, .. } = self;
         let starts = format!("the program: {} starts, {exits} ends by itself", program.starts);
         format!("{blows}\n{starts}\n{}\n\n{}", feed.counts(), self.ledger.table(written))
     }

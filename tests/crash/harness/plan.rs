@@ -6,7 +6,7 @@ use super::rng::Rng;
 
 /// A fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Blow {
+pub(crate) enum Fault {
     /// The program is killed, and stays down for this long.
     Kill { down: Duration },
     /// The connection is cut after this many more bytes.
@@ -23,7 +23,7 @@ pub(crate) enum Blow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) after: Duration,
-    pub(crate) blow: Blow,
+    pub(crate) fault: Fault,
 }
 
 /// Returns a schedule with this many kills, and other faults between them.
@@ -32,17 +32,17 @@ pub(crate) fn plan(seed: u64, kills: usize, full_disk: bool) -> Vec<Step> {
     let mut steps = Vec::new();
     for _ in 0..kills {
         for _ in 0..rng.within(0..3) {
-            let blow = match rng.within(0..if full_disk { 4 } else { 3 }) {
-                0 => Blow::Cut { bytes: rng.within(1..40_000) },
-                1 => Blow::LostAck,
-                2 => Blow::Away { time: millis(&mut rng, 50..700) },
-                _ => Blow::FullDisk { time: millis(&mut rng, 50..700) },
+            let fault = match rng.within(0..if full_disk { 4 } else { 3 }) {
+                0 => Fault::Cut { bytes: rng.within(1..40_000) },
+                1 => Fault::LostAck,
+                2 => Fault::Away { time: millis(&mut rng, 50..700) },
+                _ => Fault::FullDisk { time: millis(&mut rng, 50..700) },
             };
-            steps.push(Step { after: pause(&mut rng), blow });
+            steps.push(Step { after: pause(&mut rng), fault });
         }
         let longest = if rng.once_in(3) { 400 } else { 20 };
         let down = millis(&mut rng, 0..longest);
-        steps.push(Step { after: pause(&mut rng), blow: Blow::Kill { down } });
+        steps.push(Step { after: pause(&mut rng), fault: Fault::Kill { down } });
     }
     steps
 }

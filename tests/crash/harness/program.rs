@@ -47,10 +47,10 @@ impl Program {
     }
 
     /// Returns the end of its standard error.
-    pub(crate) fn last_words(&self) -> String {
-        let said = std::fs::read(&self.errors).unwrap_or_default();
-        let end = said.len().saturating_sub(2000);
-        String::from_utf8_lossy(&said[end..]).into_owned()
+    pub(crate) fn stderr_tail(&self) -> String {
+        let errors = std::fs::read(&self.errors).unwrap_or_default();
+        let end = errors.len().saturating_sub(2000);
+        String::from_utf8_lossy(&errors[end..]).into_owned()
     }
 }
 

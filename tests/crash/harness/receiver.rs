@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::ledger::{Cause, Ledger};
-use crate::support::forward::count::{Totals, Verdict, serve};
+use crate::support::forward::count::{Response, Totals, serve};
 use crate::support::forward::listen;
 
 const TICK: Duration = Duration::from_millis(1);
@@ -73,14 +73,14 @@ impl Receiver {
     }
 
     /// Closes all connections and the port.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn close_port(&self) {
         self.shared.wanted.store(false, Ordering::Release);
         self.until(|shared| !shared.listening.load(Ordering::Acquire));
         self.shared.close();
         self.drain();
     }
 
-    pub(crate) fn come_back(&self) {
+    pub(crate) fn reopen(&self) {
         self.shared.wanted.store(true, Ordering::Release);
         self.until(|shared| shared.listening.load(Ordering::Acquire));
     }
@@ -118,15 +118,15 @@ impl Shared {
 
     fn serve(&self, stream: TcpStream) {
         let cause = *self.cause.lock().unwrap();
-        let visit = self.ledger.visit(cause);
-        let mut wire = Wire { stream, budget: &self.budget, cut: false };
+        let connection = self.ledger.add_connection(cause);
+        let mut wire = BudgetedStream { stream, budget: &self.budget, cut: false };
         let served = serve(&mut wire, &mut Totals::default(), |frame| {
-            self.ledger.take(visit, frame);
+            self.ledger.take(connection, frame);
             let lost = self.lose.swap(false, Ordering::AcqRel);
             if lost {
                 self.set_cause(Cause::LostAck);
             }
-            Ok(if lost { Verdict::Close } else { Verdict::Ack })
+            Ok(if lost { Response::Close } else { Response::Ack })
         });
         if wire.cut {
             self.set_cause(Cause::Cut);
@@ -181,13 +181,13 @@ fn accept(shared: &Arc<Shared>, first: Option<std::net::TcpListener>) {
 }
 
 /// A connection that ends where the byte budget ends.
-struct Wire<'a> {
+struct BudgetedStream<'a> {
     stream: TcpStream,
     budget: &'a Mutex<Option<u64>>,
     cut: bool,
 }
 
-impl Read for Wire<'_> {
+impl Read for BudgetedStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // Waits for data first, so that a cut requested meanwhile takes effect.
         self.stream.peek(&mut [0])?;
@@ -206,7 +206,7 @@ impl Read for Wire<'_> {
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for BudgetedStream<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.write_all(bytes)?;
         Ok(bytes.len())

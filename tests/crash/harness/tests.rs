@@ -9,10 +9,10 @@ use super::feed::{Feed, message};
 use super::journal::Journal;
 use super::ledger::{Cause, Ledger};
 use super::log::Log;
-use super::plan::{Blow, plan};
+use super::plan::{Fault, plan};
 use super::rng::Rng;
 use crate::support::forward::wire::{Frame, text};
-use crate::support::journal::remote::{self, Place};
+use crate::support::journal::remote::{self, JournalPath};
 
 /// Returns a request with these lines, each with its id.
 fn request(lines: &[(u64, &str)]) -> Vec<u8> {
@@ -27,22 +27,22 @@ fn request(lines: &[(u64, &str)]) -> Vec<u8> {
     bytes
 }
 
-fn take(ledger: &Ledger, visit: usize, lines: &[(u64, &str)]) {
-    ledger.take(visit, &Frame::parse(&request(lines)).unwrap());
+fn take(ledger: &Ledger, connection: usize, lines: &[(u64, &str)]) {
+    ledger.take(connection, &Frame::parse(&request(lines)).unwrap());
 }
 
 #[test]
 fn the_ledger_finds_what_is_wrong() {
     let ledger = Ledger::default();
-    let visit = ledger.visit(Cause::Start);
-    take(&ledger, visit, &[(0, "a"), (1, "b"), (2, "c")]);
-    let visit = ledger.visit(Cause::Kill);
-    take(&ledger, visit, &[(1, "b"), (2, "c"), (3, "d")]);
+    let connection = ledger.add_connection(Cause::Start);
+    take(&ledger, connection, &[(0, "a"), (1, "b"), (2, "c")]);
+    let connection = ledger.add_connection(Cause::Kill);
+    take(&ledger, connection, &[(1, "b"), (2, "c"), (3, "d")]);
     assert_eq!(ledger.problems(4), Vec::<String>::new());
     assert!(ledger.has(&(0..4)) && !ledger.has(&(0..5)));
     assert_eq!(ledger.arrived(), 4);
-    take(&ledger, visit, &[(1, "b"), (2, "c"), (3, "x"), (9, "a")]);
-    take(&ledger, visit, &[(5, "e")]);
+    take(&ledger, connection, &[(1, "b"), (2, "c"), (3, "x"), (9, "a")]);
+    take(&ledger, connection, &[(5, "e")]);
     let problems = ledger.problems(12);
     assert_eq!(
         problems,
@@ -61,11 +61,11 @@ fn the_ledger_finds_what_is_wrong() {
 
 #[test]
 fn a_plan_is_the_same_for_the_same_seed() {
-    let kills = |seed| plan(seed, 50, false).iter().filter(|step| matches!(step.blow, Blow::Kill { .. })).count();
+    let kills = |seed| plan(seed, 50, false).iter().filter(|step| matches!(step.fault, Fault::Kill { .. })).count();
     assert_eq!(kills(1), 50);
     assert_eq!(plan(1, 50, true), plan(1, 50, true));
     assert_ne!(plan(1, 50, true), plan(2, 50, true));
-    assert!(plan(1, 50, true).iter().any(|step| matches!(step.blow, Blow::FullDisk { .. })));
+    assert!(plan(1, 50, true).iter().any(|step| matches!(step.fault, Fault::FullDisk { .. })));
 }
 
 /// Returns the number in a line.
@@ -112,7 +112,7 @@ fn a_log_keeps_every_line_that_nobody_has() {
     assert_eq!(lines(), (0..first).collect::<Vec<_>>());
     // Lines that have arrived may be deleted.
     for number in 0..first {
-        take(&ledger, ledger.visit(Cause::Start), &[(number, &number.to_string())]);
+        take(&ledger, ledger.add_connection(Cause::Start), &[(number, &number.to_string())]);
     }
     let second = write(&mut log, 3000);
     let left = lines();
@@ -134,8 +134,8 @@ fn a_journal_has_every_line_in_several_files() {
     }
     let counts = journal.counts();
     journal.end();
-    let messages = remote::told({
-        let mut command = remote::journalctl(&Place::Directory(folder.path().to_owned()));
+    let messages = remote::successful_output({
+        let mut command = remote::journalctl(&JournalPath::Directory(folder.path().to_owned()));
         command.args(["--output", "cat", "--output-fields", "MESSAGE"]);
         command
     });
@@ -148,7 +148,7 @@ fn a_journal_has_every_line_in_several_files() {
     );
     // Lines that have arrived may be deleted.
     for number in 0..4000 {
-        take(&ledger, ledger.visit(Cause::Start), &[(number, &number.to_string())]);
+        take(&ledger, ledger.add_connection(Cause::Start), &[(number, &number.to_string())]);
     }
     for number in 4000..10_000 {
         journal.write(number, &mut rng);

@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, Read, Write};
 use std::ops::AddAssign;
 
-use super::plain::plain;
-use super::wire::{Bad, Frame, Scanner, Walk, ack, member, string};
+use super::decompress::decompressed;
+use super::wire::{EntryIter, Frame, Scanner, WireError, ack, member, string};
 
 /// Initial buffer size for reads; the buffer grows with the largest request.
-const ROOM: usize = 1 << 20;
+const BUFFER_SIZE: usize = 1 << 20;
 
 /// Counts of received data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl AddAssign for Totals {
 
 /// The response to a request that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Response {
     Ack,
     Silence,
     /// The connection closes, and the ack is lost.
@@ -40,9 +40,9 @@ pub(crate) enum Verdict {
 pub(crate) fn serve(
     stream: &mut (impl Read + Write),
     totals: &mut Totals,
-    mut take: impl FnMut(&Frame<'_>) -> io::Result<Verdict>,
+    mut take: impl FnMut(&Frame<'_>) -> io::Result<Response>,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; ROOM];
+    let mut buffer = vec![0; BUFFER_SIZE];
     let mut filled = 0;
     let mut scanner = Scanner::new();
     loop {
@@ -53,16 +53,16 @@ pub(crate) fn serve(
             totals.bytes += size as u64;
             totals.events += match frame.count() {
                 Some(count) => count,
-                None => Walk::new(&plain(&frame).map_err(invalid)?).count() as u64,
+                None => EntryIter::new(&decompressed(&frame).map_err(invalid)?).count() as u64,
             };
             match take(&frame)? {
-                Verdict::Ack => {
+                Response::Ack => {
                     if let Some(chunk) = frame.chunk {
                         stream.write_all(&ack(chunk))?;
                     }
                 }
-                Verdict::Silence => {}
-                Verdict::Close => return Ok(()),
+                Response::Silence => {}
+                Response::Close => return Ok(()),
             }
             start += size;
             scanner = Scanner::new();
@@ -82,10 +82,10 @@ pub(crate) fn serve(
 }
 
 /// Passes each record of a request to `show`, with its id, the text under this key.
-pub(crate) fn records(frame: &Frame<'_>, key: &str, mut show: impl FnMut(&[u8], &[u8])) -> Result<(), Bad> {
-    for entry in Walk::new(&plain(frame)?) {
+pub(crate) fn records(frame: &Frame<'_>, key: &str, mut show: impl FnMut(&[u8], &[u8])) -> Result<(), WireError> {
+    for entry in EntryIter::new(&decompressed(frame)?) {
         let record = entry?.record;
-        let id = member(record, key.as_bytes())?.ok_or_else(|| Bad::new(format!("a record without {key}")))?;
+        let id = member(record, key.as_bytes())?.ok_or_else(|| WireError::new(format!("a record without {key}")))?;
         show(string(id)?, record);
     }
     Ok(())
@@ -98,6 +98,6 @@ pub(crate) fn hash(record: &[u8]) -> u64 {
     hasher.finish()
 }
 
-pub(crate) fn invalid(bad: Bad) -> io::Error {
+pub(crate) fn invalid(bad: WireError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, bad)
 }

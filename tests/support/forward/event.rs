@@ -2,8 +2,8 @@
 
 use rmpv::Value;
 
-use super::plain::plain;
-use super::wire::{Bad, Frame, Kind, Walk, kind, split};
+use super::decompress::decompressed;
+use super::wire::{EntryIter, Frame, Kind, WireError, kind, split};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +30,11 @@ impl Event {
 }
 
 /// Decodes the events of a request, in order.
-pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, Bad> {
-    let tag = String::from_utf8(frame.tag.to_vec()).map_err(|_| Bad::new("the tag is not UTF-8"))?;
-    let entries = plain(frame)?;
+pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, WireError> {
+    let tag = String::from_utf8(frame.tag.to_vec()).map_err(|_| WireError::new("the tag is not UTF-8"))?;
+    let entries = decompressed(frame)?;
     let mut events = Vec::new();
-    for entry in Walk::new(&entries) {
+    for entry in EntryIter::new(&entries) {
         let entry = entry?;
         let (time, metadata) = match kind(entry.time)? {
             Kind::Array(2, inside) => {
@@ -46,7 +46,7 @@ pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, Bad> {
         let (seconds, nanos) = stamp(time)?;
         let record = value(entry.record)?;
         if !record.is_map() {
-            return Err(Bad::new(format!("a record is no map: {record}")));
+            return Err(WireError::new(format!("a record is no map: {record}")));
         }
         events.push(Event { tag: tag.clone(), seconds, nanos, metadata, record });
     }
@@ -54,17 +54,17 @@ pub(crate) fn events(frame: &Frame<'_>) -> Result<Vec<Event>, Bad> {
 }
 
 /// Returns seconds and nanoseconds of a time in either form.
-fn stamp(time: &[u8]) -> Result<(u32, u32), Bad> {
+fn stamp(time: &[u8]) -> Result<(u32, u32), WireError> {
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
     match kind(time)? {
         Kind::Extension(0, data) if data.len() == 8 => Ok((number(&data[..4]), number(&data[4..]))),
         Kind::Unsigned(seconds) => {
-            Ok((u32::try_from(seconds).map_err(|_| Bad::new("a time beyond 32 bits of seconds"))?, 0))
+            Ok((u32::try_from(seconds).map_err(|_| WireError::new("a time beyond 32 bits of seconds"))?, 0))
         }
-        other => Err(Bad::new(format!("{other:?} as a time"))),
+        other => Err(WireError::new(format!("{other:?} as a time"))),
     }
 }
 
-fn value(mut bytes: &[u8]) -> Result<Value, Bad> {
-    rmpv::decode::read_value(&mut bytes).map_err(|error| Bad::new(error.to_string()))
+fn value(mut bytes: &[u8]) -> Result<Value, WireError> {
+    rmpv::decode::read_value(&mut bytes).map_err(|error| WireError::new(error.to_string()))
 }

@@ -2,8 +2,8 @@
 
 use rmpv::Value;
 
+use super::decompress::decompressed;
 use super::event::Event;
-use super::plain::plain;
 use super::wire::{Entries, Frame, Kind, kind, member};
 
 /// The maximum size of entries that every server accepts, with room for the rest of the request.
@@ -19,7 +19,7 @@ pub(crate) fn faults(frame: &Frame<'_>, events: &[Event]) -> Vec<String> {
     };
     check(!frame.tag.is_empty(), "an empty tag");
     check(!matches!(frame.entries, Entries::Packed(_, false)), "entries as text");
-    check(plain(frame).is_ok_and(|bytes| bytes.len() <= CAP), "more than 5 MiB of entries");
+    check(decompressed(frame).is_ok_and(|bytes| bytes.len() <= CAP), "more than 5 MiB of entries");
     check(
         frame.size.is_none_or(|size| size == events.len() as u64),
         "section 4: the size is not the number of entries",

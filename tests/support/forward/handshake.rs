@@ -5,7 +5,7 @@ use std::time::Duration;
 use rmpv::Value;
 use sha2::{Digest, Sha512};
 
-use super::wire::{Bad, binary, text};
+use super::wire::{WireError, binary, text};
 
 /// The form of nonce and salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Form {
 
 /// A deviation of the server from the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trick {
+pub(crate) enum HandshakeFault {
     /// No deviation.
     None,
     /// The PONG accepts, and its digest is of another key.
@@ -54,7 +54,7 @@ pub(crate) struct Greeting {
     pub(crate) form: Form,
     /// The keepalive option of the HELO. If false, the connection closes with the first ack.
     pub(crate) keepalive: Option<bool>,
-    pub(crate) trick: Trick,
+    pub(crate) fault: HandshakeFault,
 }
 
 impl Greeting {
@@ -68,7 +68,7 @@ impl Greeting {
             auth: (0x10..0x20).collect(),
             form: Form::Bytes,
             keepalive: Some(true),
-            trick: Trick::None,
+            fault: HandshakeFault::None,
         }
     }
 
@@ -78,8 +78,8 @@ impl Greeting {
         self
     }
 
-    pub(crate) fn with_trick(mut self, trick: Trick) -> Greeting {
-        self.trick = trick;
+    pub(crate) fn with_fault(mut self, fault: HandshakeFault) -> Greeting {
+        self.fault = fault;
         self
     }
 
@@ -89,9 +89,9 @@ impl Greeting {
             Form::Bytes => binary,
             Form::Text => text,
         };
-        let nonce = match self.trick {
-            Trick::Helo(ref bytes) => return bytes.clone(),
-            Trick::HugeHelo(size) => vec![b'n'; size],
+        let nonce = match self.fault {
+            HandshakeFault::Helo(ref bytes) => return bytes.clone(),
+            HandshakeFault::HugeHelo(size) => vec![b'n'; size],
             _ => self.nonce.clone(),
         };
         let mut bytes = vec![0x92];
@@ -117,14 +117,14 @@ impl Greeting {
         let known = |(name, password): &(String, String)| {
             *name == ping.username && digest(&[&self.auth, name.as_bytes(), password.as_bytes()]) == ping.password
         };
-        let reason = match &self.trick {
-            Trick::Refuse(reason) => reason,
+        let reason = match &self.fault {
+            HandshakeFault::Refuse(reason) => reason,
             _ if ping.digest != expected => "shared_key mismatch",
             _ if !self.users.is_empty() && !self.users.iter().any(known) => "username/password mismatch",
             _ => "",
         };
         let yes = reason.is_empty();
-        let key = if self.trick == Trick::Lie { "another" } else { &self.key };
+        let key = if self.fault == HandshakeFault::Lie { "another" } else { &self.key };
         let proof = digest(&[&ping.salt, self.hostname.as_bytes(), &self.nonce, key.as_bytes()]);
         let mut bytes = vec![0x95];
         text(b"PONG", &mut bytes);
@@ -149,8 +149,8 @@ pub(crate) struct Ping {
 
 impl Ping {
     /// Accepts only what the strictest server accepts: six strings, none of bytes, in less than 1 KiB.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Ping, Bad> {
-        let bad = |reason: &str| Bad::new(format!("PING: {reason}"));
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Ping, WireError> {
+        let bad = |reason: &str| WireError::new(format!("PING: {reason}"));
         let value = rmpv::decode::read_value(&mut &bytes[..]).map_err(|error| bad(&error.to_string()))?;
         let Value::Array(elements) = value else { return Err(bad("no array")) };
         let [word, hostname, salt, digest, username, password] = elements.as_slice() else {

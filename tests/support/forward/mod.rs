@@ -13,13 +13,13 @@
 //! let server = Server::on(port, Script::default());
 //! ```
 
+mod connection;
 pub(crate) mod count;
+pub(crate) mod decompress;
 pub(crate) mod event;
 mod faults;
 pub(crate) mod handshake;
-mod link;
 pub(crate) mod node;
-pub(crate) mod plain;
 pub(crate) mod script;
 mod serve;
 mod state;
@@ -37,10 +37,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) use event::Event;
 pub(crate) use handshake::Ping;
-pub(crate) use script::{Conduct, Place, Reply, Script};
+pub(crate) use script::{ConnectionScript, CutPoint, Reply, Script};
 pub(crate) use state::{Log, Request};
 
-use link::Socket;
+use connection::Socket;
 use state::State;
 
 /// A listening address.

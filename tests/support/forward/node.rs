@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::tls::{Authority, Identity};
-use crate::support::skipped::skipped;
+use crate::support::skip::skip;
 
 /// Timeout for the start, and for entries to arrive.
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/forward")
@@ -29,14 +29,14 @@ pub(crate) fn missing() -> bool {
         } else {
             return false;
         };
-        skipped("tests of the forward protocol with FluentServer", reason)
+        skip("tests of the forward protocol with FluentServer", reason)
     });
     *MISSING
 }
 
 /// The requirements of the server.
 #[derive(Default)]
-pub(crate) struct Demands<'a> {
+pub(crate) struct PeerSettings<'a> {
     pub(crate) key: Option<&'a str>,
     /// Names and passwords, which need a key as well.
     pub(crate) users: &'a [(&'a str, &'a str)],
@@ -46,7 +46,7 @@ pub(crate) struct Demands<'a> {
     pub(crate) clients: Option<&'a Authority>,
 }
 
-impl Demands<'_> {
+impl PeerSettings<'_> {
     fn json(&self) -> Value {
         let mut json = json!({});
         if let Some(key) = self.key {
@@ -87,7 +87,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// Starts the server on a free port.
-    pub(crate) fn start(demands: &Demands<'_>) -> Peer {
+    pub(crate) fn start(demands: &PeerSettings<'_>) -> Peer {
         let mut child = Command::new("node")
             .arg(folder().join("peer.js"))
             .arg(demands.json().to_string())
@@ -134,7 +134,7 @@ impl Peer {
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Entry> {
         let (entries, changed) = &*self.seen;
         let few = |entries: &mut Vec<Entry>| entries.len() < count;
-        let (entries, over) = changed.wait_timeout_while(entries.lock().unwrap(), SOON, few).unwrap();
+        let (entries, over) = changed.wait_timeout_while(entries.lock().unwrap(), TIMEOUT, few).unwrap();
         assert!(!over.timed_out(), "{} entries instead of {count} arrive", entries.len());
         entries.clone()
     }

@@ -48,7 +48,7 @@ impl Reply {
 
 /// A point at which the server stops reading a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum CutPoint {
     /// After this many bytes, including those of the handshake.
     Byte(u64),
     /// Inside a request of this connection, counted from 0, after this many of its bytes.
@@ -57,37 +57,37 @@ pub(crate) enum Place {
 
 /// The behaviour of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Conduct {
+pub(crate) struct ConnectionScript {
     /// The point at which it is closed.
-    pub(crate) cut: Option<Place>,
+    pub(crate) cut: Option<CutPoint>,
     /// The point from which it stays open but is not read.
-    pub(crate) deaf: Option<Place>,
+    pub(crate) stalled: Option<CutPoint>,
     /// The maximum size of a read, and the rest after it.
-    pub(crate) pace: Option<(usize, Duration)>,
+    pub(crate) throttled: Option<(usize, Duration)>,
 }
 
-impl Conduct {
-    pub(crate) fn cut(place: Place) -> Conduct {
-        Conduct { cut: Some(place), ..Conduct::default() }
+impl ConnectionScript {
+    pub(crate) fn cut(place: CutPoint) -> ConnectionScript {
+        ConnectionScript { cut: Some(place), ..ConnectionScript::default() }
     }
 
-    pub(crate) fn deaf(place: Place) -> Conduct {
-        Conduct { deaf: Some(place), ..Conduct::default() }
+    pub(crate) fn stalled(place: CutPoint) -> ConnectionScript {
+        ConnectionScript { stalled: Some(place), ..ConnectionScript::default() }
     }
 
-    pub(crate) fn pace(bytes: usize, rest: Duration) -> Conduct {
-        Conduct { pace: Some((bytes, rest)), ..Conduct::default() }
+    pub(crate) fn throttled(bytes: usize, rest: Duration) -> ConnectionScript {
+        ConnectionScript { throttled: Some((bytes, rest)), ..ConnectionScript::default() }
     }
 }
 
 type Replies = dyn Fn(&Request) -> Reply + Send + Sync;
-type Conducts = dyn Fn(usize) -> Conduct + Send + Sync;
+type ConnectionScripts = dyn Fn(usize) -> ConnectionScript + Send + Sync;
 
 /// The whole script. By default it accepts and acknowledges everything, without a handshake.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(super) replies: Arc<Replies>,
-    pub(super) conducts: Arc<Conducts>,
+    pub(super) connection_scripts: Arc<ConnectionScripts>,
     pub(super) greeting: Option<Greeting>,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) poison: Option<Vec<u8>>,
@@ -97,7 +97,7 @@ impl Default for Script {
     fn default() -> Script {
         Script {
             replies: Arc::new(|_| Reply::Ack),
-            conducts: Arc::new(|_| Conduct::default()),
+            connection_scripts: Arc::new(|_| ConnectionScript::default()),
             greeting: None,
             tls: None,
             poison: None,
@@ -113,8 +113,8 @@ impl Script {
     }
 
     /// Sets the behaviour of each connection; they are counted from 0.
-    pub(crate) fn connections(mut self, conduct: impl Fn(usize) -> Conduct + Send + Sync + 'static) -> Script {
-        self.conducts = Arc::new(conduct);
+    pub(crate) fn connections(mut self, conduct: impl Fn(usize) -> ConnectionScript + Send + Sync + 'static) -> Script {
+        self.connection_scripts = Arc::new(conduct);
         self
     }
 

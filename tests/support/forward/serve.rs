@@ -4,17 +4,17 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::connection::{Connection, End, Socket};
+use super::decompress::decompressed;
 use super::event::events;
 use super::faults::faults;
-use super::handshake::{Greeting, Ping, Trick};
-use super::link::{End, Link, Socket};
-use super::plain::plain;
+use super::handshake::{Greeting, HandshakeFault, Ping};
 use super::script::Reply;
 use super::state::{Request, State};
 use super::wire::{Frame, ack, ack_of_bytes};
 
 /// The rest between two bytes sent separately.
-const APART: Duration = Duration::from_millis(3);
+const BYTE_PAUSE: Duration = Duration::from_millis(3);
 
 /// Accepts connections until the server stops, and then closes them.
 pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>) {
@@ -36,13 +36,13 @@ pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>
             drop(sockets);
             let (open, state) = (&open, Arc::clone(state));
             scope.spawn(move || {
-                let end = connection(socket, number, &state);
+                let end = serve(socket, number, &state);
                 state.log().ends.push((number, end));
                 // A second handle would keep the connection open.
                 if let Some(socket) = open.lock().unwrap()[place].take() {
                     drop(socket);
                 }
-                state.tell();
+                state.notify();
             });
         }
         for socket in open.lock().unwrap().iter().flatten() {
@@ -52,33 +52,33 @@ pub(super) fn accept(state: &Arc<State>, accept: impl Fn() -> io::Result<Socket>
 }
 
 /// Serves a connection. Describes how it ended.
-fn connection(socket: Socket, number: usize, state: &State) -> String {
+fn serve(socket: Socket, number: usize, state: &State) -> String {
     let script = state.script();
-    let mut link = match Link::new(socket, script.tls.clone(), (script.conducts)(number), state) {
-        Ok(link) => link,
+    let mut connection = match Connection::new(socket, script.tls.clone(), (script.connection_scripts)(number), state) {
+        Ok(connection) => connection,
         Err(error) => return format!("TLS: {error}"),
     };
     let mut once = false;
     if let Some(greeting) = &script.greeting {
         once = greeting.keepalive == Some(false);
-        if let Err(end) = greet(&mut link, greeting, state) {
+        if let Err(end) = shake_hands(&mut connection, greeting, state) {
             return end;
         }
     }
     let mut held = Vec::new();
     loop {
-        let bytes = match link.request() {
+        let bytes = match connection.request() {
             Ok(bytes) => bytes,
-            Err(end) => return said(end, state),
+            Err(end) => return describe(end, state),
         };
-        let (reply, chunk) = match take(bytes, number, state) {
+        let (reply, chunk) = match accept_request(bytes, number, state) {
             Ok(taken) => taken,
             Err(fault) => {
-                fault_of(state, fault);
+                report_fault(state, fault);
                 return "a bad request".to_owned();
             }
         };
-        match answer(&mut link, &reply, &chunk, &mut held, state) {
+        match send_reply(&mut connection, &reply, &chunk, &mut held, state) {
             Ok(true) if !once => {}
             Ok(_) => return format!("closed after {reply:?}"),
             Err(error) => return error.to_string(),
@@ -86,10 +86,10 @@ fn connection(socket: Socket, number: usize, state: &State) -> String {
     }
 }
 
-fn said(end: End, state: &State) -> String {
+fn describe(end: End, state: &State) -> String {
     match end {
-        End::Bad(bad) => {
-            fault_of(state, bad.to_string());
+        End::WireError(bad) => {
+            report_fault(state, bad.to_string());
             bad.to_string()
         }
         End::Failed(error) => error.to_string(),
@@ -97,48 +97,48 @@ fn said(end: End, state: &State) -> String {
     }
 }
 
-fn fault_of(state: &State, fault: String) {
+fn report_fault(state: &State, fault: String) {
     state.log().faults.push(fault);
 }
 
 /// Exchanges HELO, PING, PONG.
-fn greet(link: &mut Link<'_>, greeting: &Greeting, state: &State) -> Result<(), String> {
+fn shake_hands(connection: &mut Connection<'_>, greeting: &Greeting, state: &State) -> Result<(), String> {
     let failed = |error: io::Error| error.to_string();
-    if let Trick::LateHelo(time) = greeting.trick {
+    if let HandshakeFault::LateHelo(time) = greeting.fault {
         state.rest(time);
     }
-    link.send(&greeting.helo()).map_err(failed)?;
-    let bytes = link.greeting().map_err(|end| said(end, state))?;
+    connection.send(&greeting.helo()).map_err(failed)?;
+    let bytes = connection.greeting().map_err(|end| describe(end, state))?;
     let ping = Ping::parse(&bytes).map_err(|bad| {
-        fault_of(state, bad.to_string());
+        report_fault(state, bad.to_string());
         bad.to_string()
     })?;
-    if link.has_more() {
-        fault_of(state, "bytes behind the PING before the PONG".to_owned());
+    if connection.has_more() {
+        report_fault(state, "bytes behind the PING before the PONG".to_owned());
     }
     let (pong, yes) = greeting.pong(&ping);
     state.log().pings.push(ping);
-    state.tell();
-    match &greeting.trick {
-        Trick::CloseForPong => return Err("closed in place of the PONG".to_owned()),
-        Trick::NoPong => {
+    state.notify();
+    match &greeting.fault {
+        HandshakeFault::CloseForPong => return Err("closed in place of the PONG".to_owned()),
+        HandshakeFault::NoPong => {
             state.wait_for_stop();
             return Err("no PONG".to_owned());
         }
-        Trick::SlowPong => slowly(link, &pong, state).map_err(failed)?,
-        Trick::Pong(bytes) => link.send(bytes).map_err(failed)?,
-        _ => link.send(&pong).map_err(failed)?,
+        HandshakeFault::SlowPong => send_slowly(connection, &pong, state).map_err(failed)?,
+        HandshakeFault::Pong(bytes) => connection.send(bytes).map_err(failed)?,
+        _ => connection.send(&pong).map_err(failed)?,
     }
     if yes { Ok(()) } else { Err("refused".to_owned()) }
 }
 
 /// Checks a request and keeps its events. Returns the reply, and the id to acknowledge.
-fn take(bytes: Vec<u8>, connection: usize, state: &State) -> Result<(Reply, Option<Vec<u8>>), String> {
+fn accept_request(bytes: Vec<u8>, connection: usize, state: &State) -> Result<(Reply, Option<Vec<u8>>), String> {
     let frame = Frame::parse(&bytes).map_err(|bad| bad.to_string())?;
     let events = events(&frame).map_err(|bad| bad.to_string())?;
     let script = state.script();
     let poisoned = script.poison.is_some_and(|marker| {
-        plain(&frame).is_ok_and(|bytes| bytes.windows(marker.len()).any(|window| window == marker))
+        decompressed(&frame).is_ok_and(|bytes| bytes.windows(marker.len()).any(|window| window == marker))
     });
     let found = faults(&frame, &events);
     let chunk = frame.chunk.map(<[u8]>::to_vec);
@@ -162,13 +162,13 @@ fn take(bytes: Vec<u8>, connection: usize, state: &State) -> Result<(Reply, Opti
         log.events.extend(events);
     }
     drop(log);
-    state.tell();
+    state.notify();
     Ok((reply, chunk))
 }
 
 /// Sends the reply. Returns true if the connection stays open. A client that wants no ack gets none.
-fn answer(
-    link: &mut Link<'_>,
+fn send_reply(
+    connection: &mut Connection<'_>,
     reply: &Reply,
     chunk: &Option<Vec<u8>>,
     held: &mut Vec<u8>,
@@ -187,7 +187,7 @@ fn answer(
         Reply::AckOfBytes => bytes.extend(chunk.as_deref().map_or_else(Vec::new, ack_of_bytes)),
         Reply::Split => {
             bytes.extend(ours);
-            slowly(link, &bytes, state)?;
+            send_slowly(connection, &bytes, state)?;
             return Ok(true);
         }
         Reply::Hold => {
@@ -203,15 +203,15 @@ fn answer(
         Reply::Nack | Reply::NackOnly => bytes.push(0x80),
     }
     if !bytes.is_empty() {
-        link.send(&bytes)?;
+        connection.send(&bytes)?;
     }
     Ok(*reply != Reply::Nack)
 }
 
-fn slowly(link: &mut Link<'_>, bytes: &[u8], state: &State) -> io::Result<()> {
+fn send_slowly(connection: &mut Connection<'_>, bytes: &[u8], state: &State) -> io::Result<()> {
     for byte in bytes {
-        link.send(&[*byte])?;
-        state.rest(APART);
+        connection.send(&[*byte])?;
+        state.rest(BYTE_PAUSE);
     }
     Ok(())
 }

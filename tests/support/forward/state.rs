@@ -3,14 +3,14 @@
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::connection::TlsClient;
 use super::event::Event;
 use super::handshake::Ping;
-use super::link::Shown;
 use super::script::Script;
 use super::wire::Mode;
 
 /// Timeout of a test.
-const SOON: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A request as received.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct Log {
     /// The accepted events.
     pub(crate) events: Vec<Event>,
     pub(crate) pings: Vec<Ping>,
-    pub(crate) tls: Vec<Shown>,
+    pub(crate) tls: Vec<TlsClient>,
     /// Violations of the protocol by clients.
     pub(crate) faults: Vec<String>,
     /// The end of each connection, by its number.
@@ -81,14 +81,14 @@ impl State {
     }
 
     /// Wakes the waiting tests after an observation.
-    pub(super) fn tell(&self) {
+    pub(super) fn notify(&self) {
         self.changed.notify_all();
     }
 
     /// Waits until the condition holds.
     #[track_caller]
     pub(super) fn wait(&self, what: &str, mut holds: impl FnMut(&Log) -> bool) -> Log {
-        let (log, over) = self.changed.wait_timeout_while(self.log(), SOON, |log| !holds(log)).unwrap();
+        let (log, over) = self.changed.wait_timeout_while(self.log(), TIMEOUT, |log| !holds(log)).unwrap();
         assert!(
             !over.timed_out(),
             "{what} does not come about: {} connections, {} requests, {} events, ends {:?}, faults {:?}",

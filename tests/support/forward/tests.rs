@@ -1,6 +1,6 @@
 //! Tests of the servers themselves, with the byte vectors of the protocol's checklist.
 
-mod secured;
+mod handshake;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use rmpv::Value;
 use rustls::version::{TLS12, TLS13};
 
-use super::count::{self, Totals, Verdict};
-use super::handshake::{Form, Greeting, Ping, Trick, digest};
-use super::node::{self, Demands, Peer};
-use super::tls::{self, Authority, Flaw};
+use super::count::{self, Response, Totals};
+use super::handshake::{Form, Greeting, HandshakeFault, Ping, digest};
+use super::node::{self, Peer, PeerSettings};
+use super::tls::{self, Authority, CertificateFlaw};
 use super::wire::{Frame, Mode, Scanner, ack};
-use super::{Conduct, Event, Place, Reply, Script, Server};
+use super::{ConnectionScript, CutPoint, Event, Reply, Script, Server};
 
 const TAG: &str = "ac6b6174612e72756e74696d65";
 const E1: &str = "92d7005e4fb17f30538bcf82aa6b6174615f6c6576656ca4696e666fa86b6174615f6d7367af72656c656173652073616e64\
@@ -326,13 +326,13 @@ fn lost_acks_and_refusals() {
 fn connections_are_cut_where_the_script_says() {
     let size = packed().len() as u64;
     let script = Script::default().connections(move |number| match number {
-        0 => Conduct::cut(Place::Byte(0)),
-        1 => Conduct::cut(Place::Byte(size + 40)),
-        2 => Conduct::cut(Place::Inside(1, 40)),
-        3 => Conduct::cut(Place::Inside(0, size)),
-        4 => Conduct::deaf(Place::Byte(0)),
-        5 => Conduct::deaf(Place::Inside(1, 40)),
-        _ => Conduct::pace(16, Duration::from_millis(2)),
+        0 => ConnectionScript::cut(CutPoint::Byte(0)),
+        1 => ConnectionScript::cut(CutPoint::Byte(size + 40)),
+        2 => ConnectionScript::cut(CutPoint::Inside(1, 40)),
+        3 => ConnectionScript::cut(CutPoint::Inside(0, size)),
+        4 => ConnectionScript::stalled(CutPoint::Byte(0)),
+        5 => ConnectionScript::stalled(CutPoint::Inside(1, 40)),
+        _ => ConnectionScript::throttled(16, Duration::from_millis(2)),
     });
     let server = Server::start(script);
     Client::new(&server).is_closed();
@@ -347,9 +347,9 @@ fn connections_are_cut_where_the_script_says() {
     client.send(&packed());
     client.is_closed();
     assert_eq!(server.requests().len(), 2);
-    let mut deaf = Client::new(&server);
-    deaf.send(&packed());
-    deaf.gets_nothing();
+    let mut stalled = Client::new(&server);
+    stalled.send(&packed());
+    stalled.gets_nothing();
     let mut client = Client::new(&server);
     client.send(&packed());
     client.gets(&hex(&[ACK]));
@@ -361,7 +361,7 @@ fn connections_are_cut_where_the_script_says() {
     client.gets(&hex(&[ACK]));
     assert!(start.elapsed() > Duration::from_millis(18));
     server.stop();
-    deaf.is_closed();
+    stalled.is_closed();
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn the_peer_of_others_takes_the_same_bytes() {
     if node::missing() {
         return;
     }
-    let peer = Peer::start(&Demands::default());
+    let peer = Peer::start(&PeerSettings::default());
     let mut stream = TcpStream::connect(("127.0.0.1", peer.port())).unwrap();
     for request in [message(), forward(), packed(), packed_as_text(), gzip()] {
         stream.write_all(&request).unwrap();
@@ -425,9 +425,13 @@ fn the_peer_of_others_with_key_user_and_tls() {
         return;
     }
     let authority = Authority::new("authority");
-    let identity = authority.server(Flaw::None);
-    let demands =
-        Demands { key: Some("secret"), users: &[("kata", "s3cret")], tls: Some(&identity), clients: Some(&authority) };
+    let identity = authority.server(CertificateFlaw::None);
+    let demands = PeerSettings {
+        key: Some("secret"),
+        users: &[("kata", "s3cret")],
+        tls: Some(&identity),
+        clients: Some(&authority),
+    };
     let peer = Peer::start(&demands);
     let stream = TcpStream::connect(("127.0.0.1", peer.port())).unwrap();
     let config = tls::client(&authority, Some(&authority.client()));
@@ -468,7 +472,7 @@ fn the_receiver_that_counts() {
     let serving = std::thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
         let (mut totals, mut records) = (Totals::default(), Vec::new());
-        let verdicts = [Verdict::Ack, Verdict::Ack, Verdict::Silence, Verdict::Ack, Verdict::Ack, Verdict::Close];
+        let verdicts = [Response::Ack, Response::Ack, Response::Silence, Response::Ack, Response::Ack, Response::Close];
         let mut next = verdicts.into_iter();
         count::serve(&mut stream, &mut totals, |frame| {
             let show = |id: &[u8], record: &[u8]| records.push((id.to_vec(), count::hash(record)));

@@ -28,7 +28,7 @@ pub(crate) struct Identity {
 
 /// A defect of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum CertificateFlaw {
     /// No defect: valid for `localhost` and 127.0.0.1.
     None,
     /// The certificate is for another host.
@@ -51,11 +51,12 @@ impl Authority {
     }
 
     /// Creates a certificate for a server on this machine.
-    pub(crate) fn server(&self, flaw: Flaw) -> Identity {
-        let names: &[&str] = if flaw == Flaw::Name { &["elsewhere.example"] } else { &["localhost", "127.0.0.1"] };
+    pub(crate) fn server(&self, flaw: CertificateFlaw) -> Identity {
+        let names: &[&str] =
+            if flaw == CertificateFlaw::Name { &["elsewhere.example"] } else { &["localhost", "127.0.0.1"] };
         let mut params = named("server", names);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        if flaw == Flaw::Expired {
+        if flaw == CertificateFlaw::Expired {
             params.not_before = date_time_ymd(2000, 1, 1);
             params.not_after = date_time_ymd(2001, 1, 1);
         }

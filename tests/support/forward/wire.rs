@@ -5,21 +5,21 @@ use std::fmt;
 
 /// An error in the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bad(pub(crate) String);
+pub(crate) struct WireError(pub(crate) String);
 
-impl Bad {
-    pub(crate) fn new(reason: impl Into<String>) -> Bad {
-        Bad(reason.into())
+impl WireError {
+    pub(crate) fn new(reason: impl Into<String>) -> WireError {
+        WireError(reason.into())
     }
 }
 
-impl fmt::Display for Bad {
+impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Bad {}
+impl std::error::Error for WireError {}
 
 /// The header of a value, with its own bytes but without the values inside.
 struct Head {
@@ -32,7 +32,7 @@ struct Head {
 }
 
 /// Parses the header at the beginning of the bytes, if it is complete; its own bytes may be missing.
-fn head(bytes: &[u8]) -> Result<Option<Head>, Bad> {
+fn head(bytes: &[u8]) -> Result<Option<Head>, WireError> {
     let Some(&marker) = bytes.first() else { return Ok(None) };
     let length = |size: usize| -> Option<usize> {
         let digits = bytes.get(1..=size)?;
@@ -46,7 +46,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, Bad> {
         0x80..=0x8f => holds(1, 2 * low),
         0x90..=0x9f => holds(1, low),
         0xa0..=0xbf => own(1, usize::from(marker & 0x1f)),
-        0xc1 => return Err(Bad::new("the byte c1")),
+        0xc1 => return Err(WireError::new("the byte c1")),
         0xc4 | 0xd9 => length(1).and_then(|size| own(2, size)),
         0xc5 | 0xda => length(2).and_then(|size| own(3, size)),
         0xc6 | 0xdb => length(4).and_then(|size| own(5, size)),
@@ -80,7 +80,7 @@ impl Scanner {
     }
 
     /// Returns the end of the first value, once it is complete. The next call must pass equal bytes with more appended.
-    pub(crate) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Bad> {
+    pub(crate) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, WireError> {
         while self.open > 0 {
             let Some(head) = head(bytes.get(self.at..).unwrap_or_default())? else { return Ok(None) };
             self.open += head.inside;
@@ -92,8 +92,8 @@ impl Scanner {
 }
 
 /// Splits the first value from the rest.
-pub(crate) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), Bad> {
-    let end = Scanner::new().end(bytes)?.ok_or_else(|| Bad::new("a value that is cut"))?;
+pub(crate) fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let end = Scanner::new().end(bytes)?.ok_or_else(|| WireError::new("a value that is cut"))?;
     Ok(bytes.split_at(end))
 }
 
@@ -114,8 +114,8 @@ pub(crate) enum Kind<'a> {
 }
 
 /// Parses a complete value.
-pub(crate) fn kind(value: &[u8]) -> Result<Kind<'_>, Bad> {
-    let cut = || Bad::new("a value that is cut");
+pub(crate) fn kind(value: &[u8]) -> Result<Kind<'_>, WireError> {
+    let cut = || WireError::new("a value that is cut");
     let head = head(value)?.ok_or_else(cut)?;
     let own = value.get(head.start..head.end).ok_or_else(cut)?;
     let inside = &value[head.end..];
@@ -133,16 +133,16 @@ pub(crate) fn kind(value: &[u8]) -> Result<Kind<'_>, Bad> {
 }
 
 /// Returns the bytes of a string of either kind.
-pub(crate) fn string(value: &[u8]) -> Result<&[u8], Bad> {
+pub(crate) fn string(value: &[u8]) -> Result<&[u8], WireError> {
     match kind(value)? {
         Kind::Text(bytes) | Kind::Bytes(bytes) => Ok(bytes),
-        other => Err(Bad::new(format!("{other:?} where a string is expected"))),
+        other => Err(WireError::new(format!("{other:?} where a string is expected"))),
     }
 }
 
 /// Returns the value under a key of a map.
-pub(crate) fn member<'a>(map: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>, Bad> {
-    let Kind::Map(pairs, mut rest) = kind(map)? else { return Err(Bad::new("no map")) };
+pub(crate) fn member<'a>(map: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>, WireError> {
+    let Kind::Map(pairs, mut rest) = kind(map)? else { return Err(WireError::new("no map")) };
     for _ in 0..pairs {
         let (name, behind) = split(rest)?;
         let (value, behind) = split(behind)?;
@@ -179,13 +179,13 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Frame<'a>, Bad> {
-        let Kind::Array(elements, rest) = kind(bytes)? else { return Err(Bad::new("the request is no array")) };
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Frame<'a>, WireError> {
+        let Kind::Array(elements, rest) = kind(bytes)? else { return Err(WireError::new("the request is no array")) };
         if !(2..=4).contains(&elements) {
-            return Err(Bad::new(format!("an array of {elements}")));
+            return Err(WireError::new(format!("an array of {elements}")));
         }
         let (tag, body) = split(rest)?;
-        let Kind::Text(tag) = kind(tag)? else { return Err(Bad::new("the tag is no text")) };
+        let Kind::Text(tag) = kind(tag)? else { return Err(WireError::new("the tag is no text")) };
         let (second, behind) = split(body)?;
         let (entries, inside) = match kind(second)? {
             Kind::Array(count, entries) => (Entries::Forward(count, entries), 2),
@@ -195,10 +195,10 @@ impl<'a> Frame<'a> {
                 let record = split(behind)?.0;
                 (Entries::Message(&body[..second.len() + record.len()]), 3)
             }
-            other => return Err(Bad::new(format!("{other:?} as the second element"))),
+            other => return Err(WireError::new(format!("{other:?} as the second element"))),
         };
         if elements > inside + 1 {
-            return Err(Bad::new(format!("an array of {elements}")));
+            return Err(WireError::new(format!("an array of {elements}")));
         }
         let mut frame = Frame { tag, entries, option: None, size: None, chunk: None, compressed: None };
         if elements == inside + 1 {
@@ -208,7 +208,7 @@ impl<'a> Frame<'a> {
         Ok(frame)
     }
 
-    fn options(&mut self, option: &'a [u8]) -> Result<(), Bad> {
+    fn options(&mut self, option: &'a [u8]) -> Result<(), WireError> {
         self.option = Some(option);
         // Old clients sent nil for no options.
         if kind(option)? == Kind::Nil {
@@ -217,7 +217,7 @@ impl<'a> Frame<'a> {
         self.size = match member(option, b"size")?.map(kind).transpose()? {
             None => None,
             Some(Kind::Unsigned(size)) => Some(size),
-            Some(other) => return Err(Bad::new(format!("{other:?} as the size"))),
+            Some(other) => return Err(WireError::new(format!("{other:?} as the size"))),
         };
         self.chunk = member(option, b"chunk")?.map(string).transpose()?;
         self.compressed = member(option, b"compressed")?.map(string).transpose()?;
@@ -263,29 +263,29 @@ pub(crate) struct Entry<'a> {
 }
 
 /// An iterator over concatenated entries. It ends after an error.
-pub(crate) struct Walk<'a> {
+pub(crate) struct EntryIter<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Walk<'a> {
+impl<'a> EntryIter<'a> {
     /// Iterates over these bytes: entries as in the request, or decompressed.
-    pub(crate) fn new(bytes: &'a [u8]) -> Walk<'a> {
-        Walk { rest: bytes }
+    pub(crate) fn new(bytes: &'a [u8]) -> EntryIter<'a> {
+        EntryIter { rest: bytes }
     }
 
-    fn step(&mut self) -> Result<Entry<'a>, Bad> {
+    fn step(&mut self) -> Result<Entry<'a>, WireError> {
         let (entry, behind) = split(self.rest)?;
-        let Kind::Array(2, inside) = kind(entry)? else { return Err(Bad::new("an entry is no pair")) };
+        let Kind::Array(2, inside) = kind(entry)? else { return Err(WireError::new("an entry is no pair")) };
         let (time, record) = split(inside)?;
         self.rest = behind;
         Ok(Entry { time, record })
     }
 }
 
-impl<'a> Iterator for Walk<'a> {
-    type Item = Result<Entry<'a>, Bad>;
+impl<'a> Iterator for EntryIter<'a> {
+    type Item = Result<Entry<'a>, WireError>;
 
-    fn next(&mut self) -> Option<Result<Entry<'a>, Bad>> {
+    fn next(&mut self) -> Option<Result<Entry<'a>, WireError>> {
         if self.rest.is_empty() {
             return None;
         }

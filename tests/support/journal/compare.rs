@@ -22,9 +22,9 @@ pub(crate) fn split(stream: &[u8]) -> Result<Vec<&[u8]>, String> {
     while !rest.is_empty() {
         let mut after = rest;
         while !matches!(after, [] | [b'\n', ..]) {
-            after = field(after).ok_or_else(|| format!("a field that is none: {}", shown(after)))?.2;
+            after = field(after).ok_or_else(|| format!("a field that is none: {}", excerpt(after)))?.2;
         }
-        let after = after.strip_prefix(b"\n").ok_or_else(|| format!("an entry without an end: {}", shown(rest)))?;
+        let after = after.strip_prefix(b"\n").ok_or_else(|| format!("an entry without an end: {}", excerpt(rest)))?;
         let (entry, next) = rest.split_at(rest.len() - after.len());
         entries.push(entry);
         rest = next;
@@ -66,7 +66,7 @@ pub(crate) fn value<'a>(entry: &'a [u8], name: &str) -> Option<&'a str> {
 
 /// Returns the cursor of an entry.
 pub(crate) fn cursor(entry: &[u8]) -> &str {
-    value(entry, "__CURSOR").unwrap_or_else(|| panic!("no cursor: {}", shown(entry)))
+    value(entry, "__CURSOR").unwrap_or_else(|| panic!("no cursor: {}", excerpt(entry)))
 }
 
 /// Returns the cursors of a stream.
@@ -96,7 +96,7 @@ pub(crate) fn export(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     if expected == actual {
         return Ok(());
     }
-    differ(&entries(expected), &entries(actual), |entry| shown(entry))
+    differ(&entries(expected), &entries(actual), |entry| excerpt(entry))
 }
 
 /// Checks that an export stream contains all entries of another. It may have more, which the other reader lost.
@@ -106,8 +106,8 @@ pub(crate) fn contains(expected: &[u8], actual: &[u8]) -> Result<(), String> {
         if !found.any(|known| known == entry) {
             let same = entries(actual).into_iter().find(|known| cursor(known) == cursor(entry));
             let says =
-                same.map_or("is not there".to_owned(), |same| format!("stands elsewhere or is\n{}", shown(same)));
-            return Err(format!("entry {} is\n{}\nand here {says}", number + 1, shown(entry)));
+                same.map_or("is not there".to_owned(), |same| format!("stands elsewhere or is\n{}", excerpt(same)));
+            return Err(format!("entry {} is\n{}\nand here {says}", number + 1, excerpt(entry)));
         }
     }
     Ok(())
@@ -118,9 +118,9 @@ pub(crate) fn json(expected: &[u8], actual: &[u8]) -> Result<(), String> {
     let lines = |stream: &[u8]| -> Result<Vec<Value>, String> {
         let mut objects = Vec::new();
         for line in stream.split_inclusive(|byte| *byte == b'\n') {
-            let Json(strict) = serde_json::from_slice(line).map_err(|error| format!("{error}: {}", shown(line)))?;
+            let Json(strict) = serde_json::from_slice(line).map_err(|error| format!("{error}: {}", excerpt(line)))?;
             if !strict.is_map() || !line.ends_with(b"\n") {
-                return Err(format!("not an object on a line: {}", shown(line)));
+                return Err(format!("not an object on a line: {}", excerpt(line)));
             }
             let mut object: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
             for number in ["__SEQNUM", "__SEQNUM_ID"] {
@@ -135,7 +135,7 @@ pub(crate) fn json(expected: &[u8], actual: &[u8]) -> Result<(), String> {
         fields.sort_by_key(|(name, _)| *name);
         let mut text = String::new();
         for (name, value) in fields {
-            _ = writeln!(text, "{name}: {}", shown(value.to_string().as_bytes()));
+            _ = writeln!(text, "{name}: {}", excerpt(value.to_string().as_bytes()));
         }
         text
     })
@@ -153,7 +153,7 @@ fn differ<T: PartialEq>(expected: &[T], actual: &[T], show: impl Fn(&T) -> Strin
 }
 
 /// Returns bytes as text that is safe for a terminal, at most a screenful.
-fn shown(bytes: &[u8]) -> String {
+fn excerpt(bytes: &[u8]) -> String {
     const MOST: usize = 1500;
     let text = bytes[..bytes.len().min(MOST)].escape_ascii().to_string().replace("\\n", "\n").replace("\\\"", "\"");
     if bytes.len() > MOST { format!("{text}… ({} bytes)", bytes.len()) } else { text }

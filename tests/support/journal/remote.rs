@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use super::compare;
-use crate::support::skipped::skipped;
+use crate::support::skip::skip;
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
@@ -20,60 +20,60 @@ pub(crate) fn missing() -> bool {
             status.is_ok_and(|status| status.success())
         };
         let absent: Vec<&str> = ["journalctl", REMOTE].into_iter().filter(|program| !present(program)).collect();
-        !absent.is_empty() && without(&format!("{} is not installed", absent.join(" and ")))
+        !absent.is_empty() && skip_without(&format!("{} is not installed", absent.join(" and ")))
     });
     *MISSING
 }
 
 /// Reports skipped tests with the reason. Always returns true.
-pub(crate) fn without(reason: &str) -> bool {
-    skipped("tests of journal files", reason)
+pub(crate) fn skip_without(reason: &str) -> bool {
+    skip("tests of journal files", reason)
 }
 
 /// Options of `systemd-journal-remote`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct WriterOptions {
     pub(crate) compact: bool,
     pub(crate) keyed: bool,
     pub(crate) compress: bool,
 }
 
-impl Manner {
+impl WriterOptions {
     /// Returns all combinations of the options.
-    pub(crate) fn all() -> Vec<Manner> {
+    pub(crate) fn all() -> Vec<WriterOptions> {
         let bit = |number: u8, bit: u8| number & bit != 0;
         (0..8)
-            .map(|number| Manner { compact: bit(number, 1), keyed: bit(number, 2), compress: bit(number, 4) })
+            .map(|number| WriterOptions { compact: bit(number, 1), keyed: bit(number, 2), compress: bit(number, 4) })
             .collect()
     }
 }
 
-impl Default for Manner {
+impl Default for WriterOptions {
     /// Returns the defaults of the program.
-    fn default() -> Manner {
-        Manner { compact: true, keyed: true, compress: true }
+    fn default() -> WriterOptions {
+        WriterOptions { compact: true, keyed: true, compress: true }
     }
 }
 
 /// Appends an export stream to the journal file `output`, which is created if missing. If a table of the file fills up,
 /// its entries go into an archived file beside it.
-pub(crate) fn append(output: &Path, stream: &[u8], manner: Manner) {
-    let mut writer = start(output, manner);
+pub(crate) fn append(output: &Path, stream: &[u8], options: WriterOptions) {
+    let mut writer = start(output, options);
     writer.stdin.take().unwrap().write_all(stream).unwrap();
     let output = writer.wait_with_output().unwrap();
     assert!(output.status.success(), "{REMOTE}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Starts to write its standard input to the journal file `output`.
-pub(crate) fn start(output: &Path, manner: Manner) -> Child {
+pub(crate) fn start(output: &Path, options: WriterOptions) -> Child {
     let flag = |on: bool| if on { "1" } else { "0" };
     Command::new(REMOTE)
-        .arg(if manner.compress { "--compress=yes" } else { "--compress=no" })
+        .arg(if options.compress { "--compress=yes" } else { "--compress=no" })
         .arg("--output")
         .arg(output)
         .arg("-")
-        .env("SYSTEMD_JOURNAL_COMPACT", flag(manner.compact))
-        .env("SYSTEMD_JOURNAL_KEYED_HASH", flag(manner.keyed))
+        .env("SYSTEMD_JOURNAL_COMPACT", flag(options.compact))
+        .env("SYSTEMD_JOURNAL_KEYED_HASH", flag(options.keyed))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -83,14 +83,14 @@ pub(crate) fn start(output: &Path, manner: Manner) -> Child {
 
 /// Journals to read: files, or all files of a directory.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum JournalPath {
     Files(Vec<PathBuf>),
     Directory(PathBuf),
 }
 
-impl Place {
-    pub(crate) fn file(path: impl Into<PathBuf>) -> Place {
-        Place::Files(vec![path.into()])
+impl JournalPath {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> JournalPath {
+        JournalPath::Files(vec![path.into()])
     }
 
     /// Returns the arguments that name the journals to `journalctl`.
@@ -101,22 +101,22 @@ impl Place {
             argument
         };
         match self {
-            Place::Files(paths) => paths.iter().map(|path| argument("--file=", path)).collect(),
-            Place::Directory(path) => vec![argument("--directory=", path)],
+            JournalPath::Files(paths) => paths.iter().map(|path| argument("--file=", path)).collect(),
+            JournalPath::Directory(path) => vec![argument("--directory=", path)],
         }
     }
 
     /// Returns the paths for katalog.
     pub(crate) fn paths(&self) -> &[PathBuf] {
         match self {
-            Place::Files(paths) => paths,
-            Place::Directory(path) => std::slice::from_ref(path),
+            JournalPath::Files(paths) => paths,
+            JournalPath::Directory(path) => std::slice::from_ref(path),
         }
     }
 }
 
 /// Returns a `journalctl` command without messages, in UTC and a fixed locale.
-pub(crate) fn journalctl(place: &Place) -> Command {
+pub(crate) fn journalctl(place: &JournalPath) -> Command {
     let mut command = Command::new("journalctl");
     command.args(["--quiet", "--no-pager"]).args(place.arguments());
     command.envs([("TZ", "UTC"), ("LC_ALL", "C.UTF-8"), ("SYSTEMD_LOG_LEVEL", "err")]).stdin(Stdio::null());
@@ -124,22 +124,22 @@ pub(crate) fn journalctl(place: &Place) -> Command {
 }
 
 /// Returns the standard output of a command that must succeed.
-pub(crate) fn told(mut command: Command) -> Vec<u8> {
+pub(crate) fn successful_output(mut command: Command) -> Vec<u8> {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert!(status.success(), "{command:?}: {status}: {}", String::from_utf8_lossy(&stderr));
     stdout
 }
 
 /// Returns the export stream of the entries that these arguments of `journalctl` select.
-pub(crate) fn export(place: &Place, arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn export(place: &JournalPath, arguments: &[&str]) -> Vec<u8> {
     let mut command = journalctl(place);
     command.args(["--output", "export"]).args(arguments);
-    compare::without_numbers(&told(command))
+    compare::without_numbers(&successful_output(command))
 }
 
 /// Returns the entries that `journalctl` reads from a possibly damaged file before it gives up.
-pub(crate) fn salvaged(path: &Path) -> Vec<u8> {
-    let mut command = journalctl(&Place::file(path));
+pub(crate) fn readable_entries(path: &Path) -> Vec<u8> {
+    let mut command = journalctl(&JournalPath::file(path));
     let stdout = command.args(["--output", "export"]).output().unwrap().stdout;
     // If it stops at a field, the entry is incomplete.
     let whole = stdout.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |at| at + 2);
@@ -147,10 +147,10 @@ pub(crate) fn salvaged(path: &Path) -> Vec<u8> {
 }
 
 /// Returns the entries as JSON from `journalctl`, with complete fields.
-pub(crate) fn json(place: &Place) -> Vec<u8> {
+pub(crate) fn json(place: &JournalPath) -> Vec<u8> {
     let mut command = journalctl(place);
     command.args(["--output", "json", "--all"]);
-    told(command)
+    successful_output(command)
 }
 
 /// Returns the journal files of a directory, sorted by name.

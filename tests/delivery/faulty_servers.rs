@@ -17,10 +17,10 @@ use katalog::service::status::Status;
 use katalog::source::{self, Input};
 use log_clients::{Client, Observer, Receiver};
 
-use super::{Running, complete, lines, run, to, write_file};
-use crate::support::forward::handshake::{Greeting, Trick};
-use crate::support::forward::tls::{Authority, Flaw};
-use crate::support::forward::{Conduct, Place, Reply, Script, Server};
+use super::{Running, complete, deliver_to, lines, run, write_file};
+use crate::support::forward::handshake::{Greeting, HandshakeFault};
+use crate::support::forward::tls::{Authority, CertificateFlaw};
+use crate::support::forward::{ConnectionScript, CutPoint, Reply, Script, Server};
 use crate::support::katalog;
 
 /// Flags that make chunks small and timeouts short.
@@ -32,7 +32,7 @@ fn survives(name: &str, script: Script) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..300));
     let server = Server::start(script);
-    let (code, errors) = run(to(&server, &SHORT).arg(log));
+    let (code, errors) = run(deliver_to(&server, &SHORT).arg(log));
     assert_eq!(code, Some(0), "{name}: {errors}");
     complete(&server.events(), 0..300);
     let mut chunks: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
@@ -76,22 +76,25 @@ fn answers_that_are_none() {
 fn connections_that_break() {
     for byte in [0, 1, 17, 100, 1500, 4000, 5000, 9000] {
         let conduct = move |number| match number {
-            0..2 => Conduct::cut(Place::Byte(byte)),
-            _ => Conduct::default(),
+            0..2 => ConnectionScript::cut(CutPoint::Byte(byte)),
+            _ => ConnectionScript::default(),
         };
         survives(&format!("cut after {byte}"), Script::default().connections(conduct));
     }
     survives(
         "cut inside a request",
-        Script::default()
-            .connections(|number| if number == 0 { Conduct::cut(Place::Inside(2, 50)) } else { Conduct::default() }),
+        Script::default().connections(|number| {
+            if number == 0 { ConnectionScript::cut(CutPoint::Inside(2, 50)) } else { ConnectionScript::default() }
+        }),
     );
-    survives("slow", Script::default().connections(|_| Conduct::pace(4000, Duration::from_millis(1))));
+    survives("slow", Script::default().connections(|_| ConnectionScript::throttled(4000, Duration::from_millis(1))));
 }
 
 #[test]
 fn a_server_that_stops_reading() {
-    let conduct = |number| if number == 0 { Conduct::deaf(Place::Inside(1, 10)) } else { Conduct::default() };
+    let conduct = |number| {
+        if number == 0 { ConnectionScript::stalled(CutPoint::Inside(1, 10)) } else { ConnectionScript::default() }
+    };
     survives("deaf", Script::default().connections(conduct));
 }
 
@@ -106,35 +109,35 @@ fn handshakes_that_fail_say_why() {
         ("another key", Some(Greeting::with_key("other")), vec!["--shared-key-file", key], "shared_key mismatch"),
         (
             "a lie",
-            Some(with_key().with_trick(Trick::Lie)),
+            Some(with_key().with_fault(HandshakeFault::Lie)),
             vec!["--shared-key-file", key],
             "does not hold the shared key",
         ),
         (
             "closed",
-            Some(with_key().with_trick(Trick::CloseForPong)),
+            Some(with_key().with_fault(HandshakeFault::CloseForPong)),
             vec!["--shared-key-file", key],
             "in the handshake",
         ),
         (
             "refused",
-            Some(with_key().with_trick(Trick::Refuse("anonymous source host '127.0.0.1' denied"))),
+            Some(with_key().with_fault(HandshakeFault::Refuse("anonymous source host '127.0.0.1' denied"))),
             vec!["--shared-key-file", key],
             "anonymous source host",
         ),
         ("no user", Some(with_key().with_user("kata", "x")), vec!["--shared-key-file", key], "user"),
         ("no key", Some(with_key()), vec![], "requires a shared key"),
-        ("huge", Some(with_key().with_trick(Trick::HugeHelo(1 << 20))), vec!["--shared-key-file", key], "it"),
+        ("huge", Some(with_key().with_fault(HandshakeFault::HugeHelo(1 << 20))), vec!["--shared-key-file", key], "it"),
         (
             "garbage",
-            Some(with_key().with_trick(Trick::Helo(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()))),
+            Some(with_key().with_fault(HandshakeFault::Helo(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()))),
             vec!["--shared-key-file", key],
             "SSH-2.0",
         ),
     ] {
         let script = greeting.map_or_else(Script::default, |greeting| Script::default().greets(greeting));
         let server = Server::start(script);
-        let (code, errors) = run(to(&server, &flags).arg(&log));
+        let (code, errors) = run(deliver_to(&server, &flags).arg(&log));
         assert_eq!(code, Some(78), "{name}: {errors}");
         assert!(errors.contains(says) && errors.contains(&server.url()), "{name}: {errors}");
         assert!(!errors.contains("s3cret"), "{name}: {errors}");
@@ -150,7 +153,7 @@ fn handshakes_that_succeed() {
     for keepalive in [Some(true), Some(false), None] {
         let greeting = Greeting { keepalive, ..Greeting::with_key("s3cret").with_user("kata", "pass") };
         let server = Server::start(Script::default().greets(greeting));
-        let mut command = to(&server, &SHORT);
+        let mut command = deliver_to(&server, &SHORT);
         command.arg("--shared-key-file").arg(&key).args(["--user", "kata"]).env("KATALOG_PASSWORD", "pass").arg(&log);
         let (code, errors) = run(&mut command);
         assert_eq!(code, Some(0), "{keepalive:?}: {errors}");
@@ -172,13 +175,20 @@ fn certificates_are_checked() {
     let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
     let versions = rustls::ALL_VERSIONS;
     for (name, flaw, ca, clients, flags, code) in [
-        ("good", Flaw::None, &ca, None, vec![], 0),
-        ("wrong name", Flaw::Name, &ca, None, vec![], 78),
-        ("expired", Flaw::Expired, &ca, None, vec![], 78),
-        ("another authority", Flaw::None, &other, None, vec![], 78),
-        ("insecure", Flaw::Expired, &other, None, vec!["--tls-insecure"], 0),
-        ("a client's certificate", Flaw::None, &ca, Some(&authority), vec!["--tls-cert", cert, "--tls-key", key], 0),
-        ("none of a client", Flaw::None, &ca, Some(&authority), vec!["--give-up-after", "500ms"], -1),
+        ("good", CertificateFlaw::None, &ca, None, vec![], 0),
+        ("wrong name", CertificateFlaw::Name, &ca, None, vec![], 78),
+        ("expired", CertificateFlaw::Expired, &ca, None, vec![], 78),
+        ("another authority", CertificateFlaw::None, &other, None, vec![], 78),
+        ("insecure", CertificateFlaw::Expired, &other, None, vec!["--tls-insecure"], 0),
+        (
+            "a client's certificate",
+            CertificateFlaw::None,
+            &ca,
+            Some(&authority),
+            vec!["--tls-cert", cert, "--tls-key", key],
+            0,
+        ),
+        ("none of a client", CertificateFlaw::None, &ca, Some(&authority), vec!["--give-up-after", "500ms"], -1),
     ] {
         let config = authority.server(flaw).serves(versions, clients);
         let server = Server::start(Script::default().tls(config));

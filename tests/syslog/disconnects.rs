@@ -50,7 +50,7 @@ fn connections_that_are_cut_lose_nothing() {
                 _ = stream.read_to_end(bytes);
             }
         });
-        run(to(&listener.url(), &["--batch-size", "16K", "--stats", "none"]).arg(&log));
+        run(deliver_to(&listener.url(), &["--batch-size", "16K", "--stats", "none"]).arg(&log));
         let connections: Vec<Vec<u8>> = listener.received.try_iter().collect();
         let counts = counts(&connections, 3000);
         let missing: Vec<usize> = (0..3000).filter(|number| counts[*number] == 0).collect();
@@ -71,7 +71,7 @@ fn a_slow_reader_gets_each_line_once() {
             std::thread::sleep(Duration::from_millis(1));
         }
     });
-    run(to(&listener.url(), &["--batch-size", "64K"]).arg(&log));
+    run(deliver_to(&listener.url(), &["--batch-size", "64K"]).arg(&log));
     assert_eq!(counts(&[listener.next()], 20_000), [1; 20_000]);
 }
 
@@ -87,7 +87,7 @@ fn a_server_that_is_away_is_waited_for_or_given_up() {
     assert!(errors.contains("gave up after") && errors.contains(&url), "{errors}");
     // The next server of the list takes over.
     let other = Listener::start();
-    let errors = run(to(&format!("{url},{}", other.url()), &[]).arg(&input));
+    let errors = run(deliver_to(&format!("{url},{}", other.url()), &[]).arg(&input));
     assert!(errors.contains("cannot connect"), "{errors}");
     assert_eq!(counted(&other.next()).len(), 33);
 }
@@ -96,7 +96,7 @@ fn a_server_that_is_away_is_waited_for_or_given_up() {
 fn the_position_moves_on_with_what_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let (log, state) = (folder.path().join("kata.log"), folder.path().join("state"));
-    let once = |url: &str| run(to(url, &["--once", "--state-dir", state.to_str().unwrap()]).arg(&log));
+    let once = |url: &str| run(deliver_to(url, &["--once", "--state-dir", state.to_str().unwrap()]).arg(&log));
     fs::write(&log, lines(0..100)).unwrap();
     let listener = Listener::start();
     once(&listener.url());
@@ -117,7 +117,7 @@ fn a_run_that_is_told_to_end_delivers_what_is_in_hand() {
     fs::write(&log, lines(0..100)).unwrap();
     let listener = Listener::start();
     let flags = ["--batch-age", "1h", "--state-dir", state.to_str().unwrap()];
-    let child = to(&listener.url(), &flags).arg("--follow").arg(&log).stderr(Stdio::piped()).spawn().unwrap();
+    let child = deliver_to(&listener.url(), &flags).arg("--follow").arg(&log).stderr(Stdio::piped()).spawn().unwrap();
     // The start position is saved before reading begins, and later positions only after delivery.
     wait_until("the saved state", || state.join("state.json").exists());
     std::thread::sleep(Duration::from_millis(200));
@@ -125,7 +125,7 @@ fn a_run_that_is_told_to_end_delivers_what_is_in_hand() {
     let (code, errors) = end(child);
     assert_eq!(code, Some(0), "{errors}");
     // However much it had read by then, the next run resumes there.
-    run(to(&listener.url(), &flags).arg("--once").arg(&log));
+    run(deliver_to(&listener.url(), &flags).arg("--once").arg(&log));
     let connections: Vec<Vec<u8>> = listener.received.try_iter().collect();
     assert!(!connections.is_empty());
     assert_eq!(counts(&connections, 100), [1; 100]);
@@ -136,8 +136,8 @@ fn a_spool_keeps_messages_until_they_are_sent() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool");
     let spool = spool.to_str().unwrap();
-    let fed = |url: &str, text: &str, flags: &[&str]| {
-        let mut child = to(url, flags)
+    let start_with_input = |url: &str, text: &str, flags: &[&str]| {
+        let mut child = deliver_to(url, flags)
             .args(["--spool", spool, "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -147,14 +147,14 @@ fn a_spool_keeps_messages_until_they_are_sent() {
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         end(child)
     };
-    let (code, errors) = fed("syslog+tcp://127.0.0.1:1", &lines(0..50), &["--give-up-after", "50ms"]);
+    let (code, errors) = start_with_input("syslog+tcp://127.0.0.1:1", &lines(0..50), &["--give-up-after", "50ms"]);
     assert_eq!(code, Some(69), "{errors}");
     // The spooled messages are not forward events.
-    let (code, errors) = fed("forward://127.0.0.1:1", "", &[]);
+    let (code, errors) = start_with_input("forward://127.0.0.1:1", "", &[]);
     assert_eq!(code, Some(78), "{errors}");
     assert!(errors.contains("another protocol"), "{errors}");
     let listener = Listener::start();
-    let (code, errors) = fed(&listener.url(), &lines(50..60), &[]);
+    let (code, errors) = start_with_input(&listener.url(), &lines(50..60), &[]);
     assert_eq!(code, Some(0), "{errors}");
     assert_eq!(counts(&[listener.next()], 60), [1; 60]);
 }

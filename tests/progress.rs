@@ -10,7 +10,7 @@ use regex::Regex;
 
 use crate::support::katalog;
 use crate::support::screen::Screen;
-use crate::support::skipped::skipped;
+use crate::support::skip::skip;
 
 fn fixtures(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder)
@@ -140,7 +140,7 @@ fn terminal(columns: usize, variables: &[(&str, &str)], command: &str, folder: &
     match terminal.output() {
         Ok(output) => Some(output),
         Err(error) => {
-            skipped("tests of the display on a terminal", &format!("`script` (bsdutils) does not run: {error}"));
+            skip("tests of the display on a terminal", &format!("`script` (bsdutils) does not run: {error}"));
             None
         }
     }

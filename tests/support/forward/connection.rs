@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::script::{Conduct, Place};
+use super::script::{ConnectionScript, CutPoint};
 use super::state::State;
-use super::wire::{Bad, Scanner};
+use super::wire::{Scanner, WireError};
 
 /// An accepted connection.
 pub(super) enum Socket {
@@ -56,7 +56,7 @@ impl<T: Read + Write> ReadWrite for T {}
 
 /// Properties of a TLS client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub(crate) struct TlsClient {
     /// The host name that the client asked for.
     pub(crate) server_name: Option<String>,
     /// True for TLS 1.3, false for 1.2.
@@ -77,13 +77,13 @@ pub(super) enum End {
     /// The connection failed.
     Failed(io::Error),
     /// The bytes are not `MessagePack`.
-    Bad(Bad),
+    WireError(WireError),
 }
 
 /// A connection from which values are read.
-pub(super) struct Link<'a> {
+pub(super) struct Connection<'a> {
     stream: Stream,
-    conduct: Conduct,
+    conduct: ConnectionScript,
     state: &'a State,
     held: Vec<u8>,
     /// Bytes read, and requests begun.
@@ -91,13 +91,13 @@ pub(super) struct Link<'a> {
     requests: usize,
 }
 
-impl<'a> Link<'a> {
+impl<'a> Connection<'a> {
     pub(super) fn new(
         socket: Socket,
         tls: Option<Arc<ServerConfig>>,
-        conduct: Conduct,
+        conduct: ConnectionScript,
         state: &'a State,
-    ) -> io::Result<Link<'a>> {
+    ) -> io::Result<Connection<'a>> {
         let stream = match (socket, tls) {
             (Socket::Tcp(stream), None) => Stream::Tcp(stream),
             (Socket::Unix(stream), _) => Stream::Unix(stream),
@@ -106,7 +106,7 @@ impl<'a> Link<'a> {
                 while connection.is_handshaking() {
                     connection.complete_io(&mut stream)?;
                 }
-                state.log().tls.push(Shown {
+                state.log().tls.push(TlsClient {
                     server_name: connection.server_name().map(str::to_owned),
                     newest: connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3),
                     certificate: connection.peer_certificates().is_some(),
@@ -114,7 +114,7 @@ impl<'a> Link<'a> {
                 Stream::Tls(Box::new(StreamOwned::new(connection, stream)))
             }
         };
-        Ok(Link { stream, conduct, state, held: Vec::new(), read: 0, requests: 0 })
+        Ok(Connection { stream, conduct, state, held: Vec::new(), read: 0, requests: 0 })
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -142,11 +142,11 @@ impl<'a> Link<'a> {
 
     fn value(&mut self, request: Option<usize>) -> Result<Vec<u8>, End> {
         let begin = self.read - self.held.len() as u64;
-        let reached = |place: Option<Place>| match place? {
-            Place::Byte(byte) => Some(byte),
-            Place::Inside(number, byte) => (Some(number) == request).then_some(begin + byte),
+        let reached = |place: Option<CutPoint>| match place? {
+            CutPoint::Byte(byte) => Some(byte),
+            CutPoint::Inside(number, byte) => (Some(number) == request).then_some(begin + byte),
         };
-        let (cut, deaf) = (reached(self.conduct.cut), reached(self.conduct.deaf));
+        let (cut, stalled) = (reached(self.conduct.cut), reached(self.conduct.stalled));
         let mut scanner = Scanner::new();
         let mut piece = vec![0; 64 << 10];
         loop {
@@ -154,16 +154,16 @@ impl<'a> Link<'a> {
             if rest(cut) == 0 {
                 return Err(End::Cut);
             }
-            if rest(deaf) == 0 {
+            if rest(stalled) == 0 {
                 self.state.wait_for_stop();
                 return Err(End::Stopped);
             }
-            if let Some(end) = scanner.end(&self.held).map_err(End::Bad)? {
+            if let Some(end) = scanner.end(&self.held).map_err(End::WireError)? {
                 let behind = self.held.split_off(end);
                 return Ok(std::mem::replace(&mut self.held, behind));
             }
-            let mut most = rest(cut).min(rest(deaf)).min(piece.len() as u64) as usize;
-            if let Some((bytes, pause)) = self.conduct.pace {
+            let mut most = rest(cut).min(rest(stalled)).min(piece.len() as u64) as usize;
+            if let Some((bytes, pause)) = self.conduct.throttled {
                 most = most.min(bytes);
                 if self.state.rest(pause) {
                     return Err(End::Stopped);

@@ -92,7 +92,7 @@ proptest! {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let path = |state| {
             let shape = Shape { state, ..shape.clone() };
-            write_file(folder.path(), format!("{state:?}.journal"), &file(&shape, &entries))
+            write_file(folder.path(), format!("{state:?}.journal"), file(&shape, &entries))
         };
         // In a file that may still be written to, the index is not used.
         let scanned = MAIN.run_journal(&path(State::Online), &Cuts::whole());

@@ -40,20 +40,20 @@ fn a_handshake_that_fails() {
         (
             greeting().with_user("kata", "other"),
             greeting()
-                .with_trick(Trick::Refuse("username/password mismatch"))
+                .with_fault(HandshakeFault::Refuse("username/password mismatch"))
                 .pong(&Ping::parse(&ping(true)).unwrap())
                 .0,
             true,
         ),
-        (greeting().with_trick(Trick::Refuse("shared_key mismatch")), hex(&[REFUSED]), true),
-        (greeting().with_trick(Trick::CloseForPong), Vec::new(), true),
-        (greeting().with_trick(Trick::NoPong), Vec::new(), false),
-        (greeting().with_trick(Trick::SlowPong), pong(), false),
-        (greeting().with_trick(Trick::Pong(vec![0xc0])), vec![0xc0], false),
+        (greeting().with_fault(HandshakeFault::Refuse("shared_key mismatch")), hex(&[REFUSED]), true),
+        (greeting().with_fault(HandshakeFault::CloseForPong), Vec::new(), true),
+        (greeting().with_fault(HandshakeFault::NoPong), Vec::new(), false),
+        (greeting().with_fault(HandshakeFault::SlowPong), pong(), false),
+        (greeting().with_fault(HandshakeFault::Pong(vec![0xc0])), vec![0xc0], false),
     ];
     for (greeting, answer, closed) in cases {
         let helo = greeting.helo();
-        let trick = greeting.trick.clone();
+        let fault = greeting.fault.clone();
         let server = Server::start(Script::default().greets(greeting));
         let mut client = Client::new(&server);
         client.gets(&helo);
@@ -64,18 +64,19 @@ fn a_handshake_that_fails() {
         } else {
             client.gets_nothing();
         }
-        assert_eq!(server.events(), [], "{trick:?}");
+        assert_eq!(server.events(), [], "{fault:?}");
     }
-    let lie = greeting().with_trick(Trick::Lie).pong(&Ping::parse(&ping(false)).unwrap());
+    let lie = greeting().with_fault(HandshakeFault::Lie).pong(&Ping::parse(&ping(false)).unwrap());
     assert!(lie.1 && lie.0.len() == pong().len() && lie.0 != pong());
 }
 
 #[test]
 fn odd_greetings() {
-    assert!(greeting().with_trick(Trick::HugeHelo(1 << 20)).helo().len() > 1 << 20);
-    let server = Server::start(Script::default().greets(greeting().with_trick(Trick::Helo(b"HTTP/1.1".to_vec()))));
+    assert!(greeting().with_fault(HandshakeFault::HugeHelo(1 << 20)).helo().len() > 1 << 20);
+    let server =
+        Server::start(Script::default().greets(greeting().with_fault(HandshakeFault::Helo(b"HTTP/1.1".to_vec()))));
     Client::new(&server).gets(b"HTTP/1.1");
-    let late = greeting().with_trick(Trick::LateHelo(Duration::from_millis(400)));
+    let late = greeting().with_fault(HandshakeFault::LateHelo(Duration::from_millis(400)));
     let server = Server::start(Script::default().greets(late));
     let mut client = Client::new(&server);
     client.gets_nothing();
@@ -127,19 +128,19 @@ fn tls_and_what_can_be_wrong_with_it() {
         Server::start(Script::default().tls(authority.server(flaw).serves(versions, clients)))
     };
     for (versions, newest) in [(vec![&TLS12], false), (vec![&TLS13], true), (vec![&TLS12, &TLS13], true)] {
-        let server = start(Flaw::None, &versions, None);
+        let server = start(CertificateFlaw::None, &versions, None);
         assert_eq!(through_tls(&server, tls::client(&authority, None)).unwrap(), hex(&[ACK]));
         assert!(through_tls(&server, tls::client(&other, None)).is_err());
         let shown = &server.log().tls[0];
         assert_eq!((shown.server_name.as_deref(), shown.newest), (Some("localhost"), newest));
     }
-    for (flaw, error) in [(Flaw::Name, "not valid for name"), (Flaw::Expired, "expired")] {
+    for (flaw, error) in [(CertificateFlaw::Name, "not valid for name"), (CertificateFlaw::Expired, "expired")] {
         let server = start(flaw, &[&TLS13], None);
         let failure = through_tls(&server, tls::client(&authority, None)).unwrap_err().to_string();
         assert!(failure.contains(error), "{failure}");
         assert!(server.wait("the end", |log| !log.ends.is_empty()).ends[0].1.starts_with("TLS: "));
     }
-    let server = start(Flaw::None, &[&TLS13], Some(&authority));
+    let server = start(CertificateFlaw::None, &[&TLS13], Some(&authority));
     assert!(through_tls(&server, tls::client(&authority, None)).is_err());
     assert!(through_tls(&server, tls::client(&authority, Some(&other.client()))).is_err());
     assert!(through_tls(&server, tls::client(&authority, Some(&authority.client()))).is_ok());

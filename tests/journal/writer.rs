@@ -4,7 +4,7 @@
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::{assert_no_failures, each_file, logs};
-use crate::support::journal::remote::{self, Manner, Place};
+use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::{Shape, compare, exported, stream};
 
 #[test]
@@ -40,10 +40,10 @@ fn both_writers_store_the_same() {
         .par_iter()
         .flat_map_iter(|(log, entries)| {
             let folder = folder.path();
-            Manner::all().into_iter().filter_map(move |manner| {
+            WriterOptions::all().into_iter().filter_map(move |manner| {
                 let path = folder.join(format!("{log} {manner:?}.journal"));
                 remote::append(&path, &stream(entries), manner);
-                let theirs = remote::export(&Place::file(&path), &[]);
+                let theirs = remote::export(&JournalPath::file(&path), &[]);
                 // The id of their file is random, and only the id may differ.
                 let id = compare::cursor(compare::entries(&theirs)[0]).get(2..34).unwrap();
                 let seqnum_id = u128::from_str_radix(id, 16).unwrap();

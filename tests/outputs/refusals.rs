@@ -1,6 +1,6 @@
 //! Combinations that are refused, and inputs that are never overwritten.
 
-use super::{expect_exit, into, log, stderr, tree, write_file};
+use super::{command_into, expect_exit, log, stderr, tree, write_file};
 use crate::support::katalog;
 
 #[test]
@@ -39,10 +39,10 @@ fn an_input_is_never_replaced() {
     let other = write_file(folder.path(), "kata.log", log(1, 8));
     let before = tree(folder.path());
     for flags in [&["--force"][..], &[]] {
-        let output = expect_exit(&mut into(folder.path(), flags, &[other.clone(), input.clone()]), 64);
+        let output = expect_exit(&mut command_into(folder.path(), flags, &[other.clone(), input.clone()]), 64);
         assert!(stderr(&output).contains("is also an input"), "{}", stderr(&output));
-        expect_exit(&mut into(folder.path(), &["--check-config"], &[]), 0);
-        super::same(&tree(folder.path()), &before);
+        expect_exit(&mut command_into(folder.path(), &["--check-config"], &[]), 0);
+        super::assert_same_tree(&tree(folder.path()), &before);
     }
 }
 
@@ -53,7 +53,7 @@ fn other_files_of_the_directory_stay() {
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     write_file(&out, "notes.txt", "mine");
-    expect_exit(&mut into(&out, &[], &[input]), 0);
+    expect_exit(&mut command_into(&out, &[], &[input]), 0);
     assert_eq!(tree(&out)["notes.txt"], b"mine");
     assert!(tree(&out).len() > 1);
 }
@@ -62,13 +62,13 @@ fn other_files_of_the_directory_stay() {
 fn a_directory_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let input = write_file(folder.path(), "kata.log", log(0, 8));
-    let output = expect_exit(&mut into(&input.join("out"), &[], std::slice::from_ref(&input)), 74);
+    let output = expect_exit(&mut command_into(&input.join("out"), &[], std::slice::from_ref(&input)), 74);
     assert!(stderr(&output).contains("output-dir") && stderr(&output).contains("kata.log/out"), "{}", stderr(&output));
     // A name that is needed as a directory.
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     write_file(&out, "2031-01-01", "mine");
-    let output = expect_exit(&mut into(&out, &["--split=day,component"], &[input]), 74);
+    let output = expect_exit(&mut command_into(&out, &["--split=day,component"], &[input]), 74);
     assert!(stderr(&output).contains("2031-01-01"), "{}", stderr(&output));
     assert_eq!(std::fs::read(out.join("2031-01-01")).unwrap(), b"mine");
 }
@@ -78,10 +78,10 @@ fn an_input_that_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let input = write_file(folder.path(), "kata.log", log(0, 8));
     let out = folder.path().join("out");
-    expect_exit(&mut into(&out, &[], &[folder.path().join("none"), input.clone()]), 66);
-    super::same(&tree(&out), &super::converted(&[], &[input]));
+    expect_exit(&mut command_into(&out, &[], &[folder.path().join("none"), input.clone()]), 66);
+    super::assert_same_tree(&tree(&out), &super::converted(&[], &[input]));
     let nothing = folder.path().join("nothing");
-    expect_exit(&mut into(&nothing, &[], &[folder.path().join("none")]), 66);
+    expect_exit(&mut command_into(&nothing, &[], &[folder.path().join("none")]), 66);
     assert!(tree(&nothing).is_empty() && std::fs::read_dir(&nothing).unwrap().count() == 0);
 }
 
@@ -90,7 +90,7 @@ fn standard_input_is_an_input() {
     let folder = tempfile::tempdir().unwrap();
     let input = write_file(folder.path(), "kata.log", log(0, 8));
     let out = folder.path().join("out");
-    let mut command = into(&out, &["--split=input"], &[]);
+    let mut command = command_into(&out, &["--split=input"], &[]);
     expect_exit(command.stdin(std::fs::File::open(&input).unwrap()), 0);
     assert!(tree(&out).keys().eq(["stdin.ndjson"]));
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{assert_no_failures, differences, export, write_file};
-use crate::support::journal::remote::{self, Manner, Place};
+use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service, services};
 use crate::support::journal::{Entry, Shape, State, Writer, compare, file, stream};
 
@@ -22,11 +22,11 @@ pub(super) fn wide(count: u64) -> Vec<Entry> {
 fn all_orders(name: &str, folder: &Path) {
     let mut files = remote::journals(folder);
     assert!(files.len() > 1, "{name}: {files:?}");
-    let mut failures = differences(&format!("{name}, the directory"), &Place::Directory(folder.to_owned()));
-    failures.extend(differences(&format!("{name}, its files"), &Place::Files(files.clone())));
+    let mut failures = differences(&format!("{name}, the directory"), &JournalPath::Directory(folder.to_owned()));
+    failures.extend(differences(&format!("{name}, its files"), &JournalPath::Files(files.clone())));
     files.reverse();
-    failures.extend(differences(&format!("{name}, its files the other way round"), &Place::Files(files.clone())));
-    let place = Place::Files(files);
+    failures.extend(differences(&format!("{name}, its files the other way round"), &JournalPath::Files(files.clone())));
+    let place = JournalPath::Files(files);
     if let Err(difference) = compare::export(&remote::export(&place, &["--merge"]), &export(&place, &["--merge"])) {
         failures.push(format!("{name}, merged: {difference}"));
     }
@@ -38,12 +38,12 @@ fn a_source_that_rotated() {
     if remote::missing() {
         return;
     }
-    for manner in [Manner::default(), Manner { compact: false, keyed: false, compress: false }] {
+    for manner in [WriterOptions::default(), WriterOptions { compact: false, keyed: false, compress: false }] {
         let folder = tempfile::tempdir().unwrap();
         remote::append(&folder.path().join("system.journal"), &stream(&wide(230)), manner);
         assert!(remote::journals(folder.path()).len() >= 5, "{manner:?}");
         all_orders(&format!("{manner:?}"), folder.path());
-        let place = Place::Directory(folder.path().to_owned());
+        let place = JournalPath::Directory(folder.path().to_owned());
         assert_eq!(compare::cursors(&export(&place, &[])).len(), 230);
     }
 }
@@ -56,23 +56,23 @@ fn a_writer_that_was_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("system.journal");
     let entries = services(40);
-    let mut writer = remote::start(&path, Manner::default());
+    let mut writer = remote::start(&path, WriterOptions::default());
     let mut input = writer.stdin.take().unwrap();
     input.write_all(&stream(&entries[..30])).unwrap();
     input.flush().unwrap();
-    let place = Place::file(&path);
-    while !path.exists() || compare::entries(&remote::salvaged(&path)).len() < 30 {
+    let place = JournalPath::file(&path);
+    while !path.exists() || compare::entries(&remote::readable_entries(&path)).len() < 30 {
         assert!(writer.try_wait().unwrap().is_none(), "the writer ended by itself");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     writer.kill().unwrap();
     writer.wait().unwrap();
     assert_no_failures(&differences("the file that was left", &place));
-    remote::append(&path, &stream(&entries[30..]), Manner::default());
+    remote::append(&path, &stream(&entries[30..]), WriterOptions::default());
     let names = remote::journals(folder.path());
     assert!(names.iter().any(|path| path.extension().is_some_and(|end| end == "journal~")), "{names:?}");
     all_orders("a file left and its successor", folder.path());
-    assert_eq!(compare::entries(&export(&Place::Directory(folder.path().to_owned()), &[])).len(), 40);
+    assert_eq!(compare::entries(&export(&JournalPath::Directory(folder.path().to_owned()), &[])).len(), 40);
 }
 
 /// Returns files of one source, with interleaved sequence numbers.
@@ -94,9 +94,9 @@ pub(super) fn interleaved() -> TempDir {
         entry.realtime = START + number * 1_000_000 % 17_000_003;
         writer.entry(&entry);
     }
-    write_file(folder.path(), "system.journal", &system.finish());
-    write_file(folder.path(), "user-1000.journal", &user.finish());
-    write_file(folder.path(), "user-1001.journal", &other.finish());
+    write_file(folder.path(), "system.journal", system.finish());
+    write_file(folder.path(), "user-1000.journal", user.finish());
+    write_file(folder.path(), "user-1001.journal", other.finish());
     folder
 }
 
@@ -107,7 +107,7 @@ fn files_of_one_source_that_interleave() {
     }
     let folder = interleaved();
     all_orders("files of one source", folder.path());
-    let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
+    let ours = export(&JournalPath::Directory(folder.path().to_owned()), &[]);
     let numbers: Vec<u64> = compare::entries(&ours).iter().map(|entry| seqnum(entry)).collect();
     assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
 }
@@ -133,17 +133,17 @@ pub(super) fn boots() -> [TempDir; 2] {
     let next: Vec<Entry> = (50..70).map(|number| entry(number, NEXT_BOOT)).collect();
     let last: Vec<Entry> = (70..90).map(|number| entry(number, NEXT_BOOT)).collect();
     let shape = |id| Shape { file_id: id, seqnum_id: id, ..Shape::default() };
-    write_file(two.path(), "a.journal", &file(&shape(1), &[first, next].concat()));
-    write_file(two.path(), "b.journal", &file(&shape(2), &last));
+    write_file(two.path(), "a.journal", file(&shape(1), &[first, next].concat()));
+    write_file(two.path(), "b.journal", file(&shape(2), &last));
 
     // A boot is in two files with independent numbers, and only the monotonic time gives the order.
     let one = tempfile::tempdir().unwrap();
     let steps = |numbers: std::ops::Range<u64>, step: usize| -> Vec<Entry> {
         numbers.step_by(step).map(|number| entry(number, BOOT)).collect()
     };
-    write_file(one.path(), "a.journal", &file(&shape(1), &steps(0..90, 3)));
-    write_file(one.path(), "b.journal", &file(&shape(2), &steps(1..90, 3)));
-    write_file(one.path(), "c.journal", &file(&shape(3), &steps(2..90, 6)));
+    write_file(one.path(), "a.journal", file(&shape(1), &steps(0..90, 3)));
+    write_file(one.path(), "b.journal", file(&shape(2), &steps(1..90, 3)));
+    write_file(one.path(), "c.journal", file(&shape(3), &steps(2..90, 6)));
     [two, one]
 }
 
@@ -171,7 +171,7 @@ pub(super) fn machines() -> TempDir {
                 entry.with("_HOSTNAME", format!("node{machine}"))
             })
             .collect();
-        write_file(folder.path(), format!("remote-node{machine}.journal"), &file(&shape, &entries));
+        write_file(folder.path(), format!("remote-node{machine}.journal"), file(&shape, &entries));
     }
     folder
 }
@@ -192,7 +192,7 @@ fn machines_take_turns() {
         fs::copy(path, directory.join("system.journal")).unwrap();
         fs::write(directory.join("notes.txt"), "no journal\n").unwrap();
     }
-    assert_no_failures(&differences("a tree of machines", &Place::Directory(tree.path().to_owned())));
+    assert_no_failures(&differences("a tree of machines", &JournalPath::Directory(tree.path().to_owned())));
 }
 
 /// Returns a file, a copy of it, and a file that continues it.
@@ -201,7 +201,7 @@ pub(super) fn copies() -> TempDir {
     let bytes = file(&Shape::default(), &services(30));
     write_file(folder.path(), "system.journal", &bytes);
     write_file(folder.path(), "copy.journal", &bytes);
-    write_file(folder.path(), "more.journal", &file(&Shape::default(), &services(45)));
+    write_file(folder.path(), "more.journal", file(&Shape::default(), &services(45)));
     folder
 }
 
@@ -212,7 +212,7 @@ fn copies_are_shown_once() {
     }
     let folder = copies();
     all_orders("copies", folder.path());
-    let ours = export(&Place::Directory(folder.path().to_owned()), &[]);
+    let ours = export(&JournalPath::Directory(folder.path().to_owned()), &[]);
     assert_eq!(compare::entries(&ours).len(), 45);
 }
 
@@ -223,6 +223,6 @@ fn a_clock_that_went_back() {
     }
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(3600);
-    let path: PathBuf = write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries));
-    assert_no_failures(&differences("a clock that went back", &Place::file(path)));
+    let path: PathBuf = write_file(folder.path(), "system.journal", file(&Shape::default(), &entries));
+    assert_no_failures(&differences("a clock that went back", &JournalPath::file(path)));
 }

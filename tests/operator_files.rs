@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use katalog::exit::Exit;
 
 use crate::support::katalog;
-use crate::support::skipped::skipped;
+use crate::support::skip::skip;
 
 /// The maximum exposure in `systemd-analyze security`, in tenths of its points.
 const EXPOSURE: &str = "15";
@@ -28,7 +28,7 @@ fn values<'u>(unit: &'u str, name: &str) -> Vec<&'u str> {
 /// Returns true, with a notice, if `systemd-analyze` is missing.
 fn no_systemd(test: &str) -> bool {
     let there = Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success());
-    !there && skipped(test, "systemd-analyze is not installed")
+    !there && skip(test, "systemd-analyze is not installed")
 }
 
 /// Runs `systemd-analyze` on the unit, with the built program instead of the installed one.
@@ -37,8 +37,8 @@ fn analyze(arguments: &[&str]) -> (Output, String) {
     let path = place.path().join("katalog.service");
     fs::write(&path, unit().replace("/usr/bin/katalog", env!("CARGO_BIN_EXE_katalog"))).unwrap();
     let output = Command::new("systemd-analyze").args(arguments).arg(&path).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output, said)
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output, text)
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn the_unit_can_be_used() {
     if no_systemd("units::the_unit_can_be_used") {
         return;
     }
-    let (output, said) = analyze(&["verify", "--man=no", "--recursive-errors=no"]);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let (output, text) = analyze(&["verify", "--man=no", "--recursive-errors=no"]);
+    assert!(output.status.success() && text.is_empty(), "{text}");
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn the_unit_may_do_little() {
     if no_systemd("units::the_unit_may_do_little") {
         return;
     }
-    let (output, said) = analyze(&["security", "--offline=true", "--no-pager", &format!("--threshold={EXPOSURE}")]);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("Overall exposure level"), "{said}");
+    let (output, text) = analyze(&["security", "--offline=true", "--no-pager", &format!("--threshold={EXPOSURE}")]);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("Overall exposure level"), "{text}");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn the_alerts_are_rules() {
     let Some(output) = output.ok().filter(|output| {
         output.status.success() || !String::from_utf8_lossy(&output.stderr).contains("ModuleNotFoundError")
     }) else {
-        skipped("units::the_alerts_are_rules", "python3 with yaml is not installed");
+        skip("units::the_alerts_are_rules", "python3 with yaml is not installed");
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
