@@ -1,6 +1,7 @@
-//! What the documents say: examples are run, command lines are checked, tables are compared with the program's own.
+//! The claims of the documents: examples are run, command lines are checked, tables are compared with the program's
+//! own.
 //!
-//! `UPDATE=1 cargo test readme` writes tables and the output of examples anew; read the difference before you keep it.
+//! `UPDATE=1 cargo test readme` rewrites tables and the output of examples; review the difference before you commit it.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -73,7 +74,7 @@ fn same(name: &str, found: &str, expected: &str) {
     );
 }
 
-/// The text with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
+/// Returns the text with the part between `<!-- name -->` and `<!-- /name -->` replaced.
 fn with_region(text: &str, name: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
     let Some((before, rest)) = text.split_once(&begin) else { return text.to_owned() };
@@ -81,7 +82,7 @@ fn with_region(text: &str, name: &str, content: &str) -> String {
     format!("{before}{begin}{content}{end}{after}")
 }
 
-/// The text with the output of each example replaced by the real one where they differ.
+/// Returns the text with the real output in each example whose output differs.
 fn with_examples(text: &str) -> String {
     let mut out = String::new();
     let mut lines = text.lines().peekable();
@@ -109,12 +110,12 @@ fn with_examples(text: &str) -> String {
     out
 }
 
-/// A command goes on with the next line where a quote is open or a backslash stands at the end.
+/// Returns true if the command continues on the next line: a quote is open, or a backslash ends the line.
 fn unfinished(command: &str) -> bool {
     command.ends_with('\\') || command.matches('\'').count() % 2 == 1
 }
 
-/// Whether the output is the expected one, in which a line can stand for any lines.
+/// Compares the output with the expected one, in which a line can stand for any lines.
 fn matches(expected: &[&str], actual: &[&str]) -> bool {
     match expected {
         [] => actual.is_empty(),
@@ -123,7 +124,7 @@ fn matches(expected: &[&str], actual: &[&str]) -> bool {
     }
 }
 
-/// Runs a command of an example in the root of the project and returns what it prints.
+/// Runs a command of an example in the root of the project. Returns its output.
 fn run(command: &str) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_katalog")).parent().unwrap().to_owned();
     let others = std::env::var_os("PATH").unwrap_or_default();
@@ -182,7 +183,8 @@ fn every_command_of_fluentd_can_be_used() {
     assert!(checked >= 6, "only {checked} commands were found");
 }
 
-/// Lets the program check the flags of each of its invocations in a line of shell; returns how many there are.
+/// Passes the flags of each invocation in a line of shell to the program for checking. Returns the number of
+/// invocations.
 fn check_invocations(place: &str, line: &str) -> usize {
     let mut found = 0;
     for words in commands(line) {
@@ -200,7 +202,7 @@ fn check_invocations(place: &str, line: &str) -> usize {
         while let Some(argument) = arguments.next() {
             match *argument {
                 "--check-config" => {}
-                // The file is the reader's.
+                // The configuration file is the reader's own.
                 "--config" => _ = arguments.next().unwrap(),
                 argument => _ = command.arg(argument),
             }
@@ -212,7 +214,7 @@ fn check_invocations(place: &str, line: &str) -> usize {
     found
 }
 
-/// The commands of a line of shell as words: quotes and backslashes are undone, redirections and comments left out.
+/// Splits a line of shell into commands of words: resolves quotes and backslashes, omits redirections and comments.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
@@ -240,7 +242,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
                 }
                 match end {
                     Some('>' | '<') => redirected = true,
-                    // `>&1` is no end of a command.
+                    // `>&1` does not end a command.
                     Some('&') if redirected => {}
                     Some('|' | ';' | '&') => commands.push(Vec::new()),
                     Some(_) => {}
@@ -331,7 +333,7 @@ fn what_the_documents_point_to_exists() {
     }
 }
 
-/// The table of types.
+/// Returns the table of types.
 fn keys() -> String {
     let mut table = "\n| type | fields |\n|---|---|\n".to_owned();
     for (kind, meaning) in [
@@ -357,7 +359,7 @@ fn keys() -> String {
     table
 }
 
-/// The table of names in other schemas.
+/// Returns the table of names in other schemas.
 fn schemas() -> String {
     let mut table = "\n| `kata` | `ecs` | `otel` | type |\n|---|---|---|---|\n".to_owned();
     let rows = PAYLOAD.iter().map(|row| (code(&format!("kata_{}", row.from)), row));
@@ -376,10 +378,10 @@ fn schemas() -> String {
     table
 }
 
-/// The table of keys that have another name.
+/// Returns the table of keys that have another name.
 fn aliases() -> String {
     let own = |name: &str| name.starts_with("fields_");
-    // A name that only maps what cannot stand in one is no alias.
+    // A name that only replaces characters not allowed in names is no alias.
     let alias =
         |known: &&Known| known.key != known.name && known.key.replace(' ', "_") != known.name && !own(known.name);
     let mut table = "\n| field | also written as |\n|---|---|\n".to_owned();
@@ -397,7 +399,7 @@ fn aliases() -> String {
     table
 }
 
-/// The table of components: what the source says of each, and the marks by which it is known.
+/// Returns the table of components: the description in the source, and the marks that identify each.
 fn components() -> String {
     let mut table = "\n| component | who | identifier | `name` | `source` |\n|---|---|---|---|---|\n".to_owned();
     let documented = documented("crates/kata-records/src/component.rs", "components! {");
@@ -416,7 +418,7 @@ fn components() -> String {
     table
 }
 
-/// The table of flaws, as the source says them.
+/// Returns the table of flaws, with their descriptions in the source.
 fn flaws() -> String {
     let documented = documented("crates/kata-records/src/flaw.rs", "flaws! {");
     let mut table = "\n| flaw | meaning |\n|---|---|\n".to_owned();
@@ -427,14 +429,14 @@ fn flaws() -> String {
     table
 }
 
-/// The default list of `drop`.
+/// Returns the default list of `drop`.
 fn dropped() -> String {
     let table: toml::Table = katalog::config::DEFAULT.parse().unwrap();
     let names = table["drop"].as_array().unwrap().iter();
     names.map(|name| code(name.as_str().unwrap())).collect::<Vec<_>>().join(", ")
 }
 
-/// The entries of a list in a source file, each with its documentation: `/// text` and then `Name = "name",`.
+/// Returns the entries of a list in a source file, each with its documentation: `/// text` and then `Name = "name",`.
 fn documented(file: &str, start: &str) -> Vec<(String, String)> {
     let source = read(file);
     let mut documented = Vec::new();
@@ -451,7 +453,7 @@ fn documented(file: &str, start: &str) -> Vec<(String, String)> {
     documented
 }
 
-/// Text as code in a table of Markdown.
+/// Returns text as code in a Markdown table.
 fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }

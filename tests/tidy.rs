@@ -1,4 +1,4 @@
-//! What the source tree keeps to, so that its documents stay true.
+//! Rules of the source tree that keep its documents true.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The Rust files below these folders, as paths from the root, with their text.
+/// Returns the Rust files below these folders, as paths from the root, with their text.
 fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     let mut sources = Vec::new();
@@ -22,7 +22,7 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                // What is built is not the source.
+                // Build output is not source.
                 if !path.ends_with("target") {
                     open.push(path);
                 }
@@ -37,7 +37,7 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
     sources
 }
 
-/// The lines that are not comments, counted from 1.
+/// Iterates over the lines that are not comments, counted from 1.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
@@ -45,7 +45,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// The source folders of the packages.
 const PACKAGES: &[&str] = &["src", "crates/kata-records/src", "crates/log-clients/src"];
 
-/// The modules of a package in the order of its lib.rs, which is the direction of imports.
+/// Returns the modules of a package in the order of its lib.rs, which is the direction of imports.
 fn modules(package: &str) -> Vec<String> {
     let lib = read(&format!("{package}/lib.rs"));
     let modules: Vec<String> = code(&lib)
@@ -146,7 +146,7 @@ fn files_stay_short() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    // Put together here, so that this file does not contain them.
+    // Joined here, so that this file does not contain the marks.
     let marks = [["TO", "DO"], ["FIX", "ME"], ["to", "do!("], ["dbg", "!("], ["#[ig", "nore"], ["unimplemen", "ted!("]];
     for (file, text) in sources(&["src", "crates", "fixtures/generate", "tests"]) {
         for mark in marks.map(|parts| parts.concat()) {

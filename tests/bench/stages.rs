@@ -1,5 +1,5 @@
-//! The stages one by one and together, in memory. The name of a bench holds a hash of its sample, so that a figure is
-//! never compared with one of another sample.
+//! The stages one by one and together, in memory. The name of a bench holds a hash of its sample, so that figures of
+//! different samples are never compared.
 
 #![expect(missing_docs, reason = "criterion's macros make public items")]
 
@@ -31,7 +31,7 @@ fn id(stage: &str, name: &str, bytes: &[u8]) -> String {
     format!("{stage}/{name}-{:04x}", hash as u16)
 }
 
-/// The lines of a file against crate `logfmt`, which reads the same pairs into strings of its own.
+/// Parses the lines of a file, beside crate `logfmt`, which reads the same pairs into strings of its own.
 fn parse(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
     let bytes = sample("logfmt-file.log");
@@ -67,7 +67,7 @@ fn parse(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// From framed input to encoded records, everything on, as by default.
+/// Runs everything from framed input to encoded records, with the defaults.
 fn whole(criterion: &mut Criterion) {
     let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
     let config = Config::new(Options::default(), Options::default(), nowhere);
@@ -86,7 +86,7 @@ fn whole(criterion: &mut Criterion) {
             worker.run(&batch, &mut chunk);
             chunk.out.bytes.clear();
         };
-        // Until the buffers have grown to what the batch needs.
+        // Until the buffers have grown to the size of the batch.
         for _ in 0..8 {
             run();
         }

@@ -1,5 +1,4 @@
-//! The program as a function: bytes in, records out, with the reads cut as a test wants them. Tests and fuzz targets
-//! run this same code.
+//! The program as a function from bytes to records, with chosen read sizes. Tests and fuzz targets share this code.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -30,47 +29,47 @@ pub struct Setup {
     rules: Rules,
 }
 
-/// How the input arrives, and how many workers take turns at it.
+/// The sizes of the reads, and the number of workers.
 #[derive(Clone, Debug)]
 pub struct Cuts {
-    /// Sizes of the reads, again and again; one read takes what it can where there are none.
+    /// Sizes of the reads, repeated; if empty, a read takes all it can.
     pub reads: Vec<usize>,
     /// A short read means that the next one may wait.
     pub live: bool,
-    /// Bytes that a batch aims at.
+    /// Target size of a batch, in bytes.
     pub block: usize,
     /// Workers that take the batches in turn.
     pub workers: usize,
 }
 
 impl Cuts {
-    /// One worker, and nothing cut but by the size of a batch.
+    /// Returns one worker and unlimited reads.
     pub fn whole() -> Cuts {
         Cuts { reads: Vec::new(), live: false, block: 256 << 10, workers: 1 }
     }
 }
 
-/// What came out, and the counters.
+/// The output, and the counters.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Everything that the sink would get.
+    /// All bytes for the sink.
     pub bytes: Vec<u8>,
     /// The statistics as the program prints them.
     pub stats: Value,
-    /// The input was compressed and could not be decompressed to its end.
+    /// True if the input was compressed and could not be decompressed to its end.
     pub damaged: bool,
 }
 
 impl Outcome {
-    /// Whether another outcome is what the same input may give in other pieces. Where the input is damaged, how many of the
-    /// bytes right before the damage a decoder still gives depends on the pieces: zstd, gzip.
+    /// Returns true if one input may give both outcomes, depending on the read sizes. In a damaged input, these affect
+    /// the number of bytes that zstd or gzip still decode before the damage.
     pub fn is_like(&self, other: &Outcome) -> bool {
         self == other || self.damaged && other.damaged
     }
 }
 
 impl Setup {
-    /// The configuration that these flags make.
+    /// Creates the configuration of these flags.
     pub fn new(flags: &[&str]) -> Setup {
         let arguments = ["katalog"].into_iter().chain(flags.iter().copied()).map(Into::into);
         let cli = Cli::read(arguments).unwrap_or_else(|exit| panic!("{flags:?}: {exit:?}"));
@@ -88,14 +87,14 @@ impl Setup {
         self.drain(source.as_mut(), cuts)
     }
 
-    /// Runs the program over a journal file. Of the cuts only the sizes of batches and the workers matter.
+    /// Runs the program over a journal file. Only the batch size and the workers of the cuts apply.
     pub fn run_journal(&self, path: &Path, cuts: &Cuts) -> Outcome {
         let (mut source, _) = source::open_journals(&[path.to_owned()], &self.config.journal, cuts.block, &self.rules);
         self.drain(source.as_mut(), cuts)
     }
 
-    /// Runs the program over journal files on so many threads. `block` is what a batch aims at, in bytes, and decides how
-    /// many entries are in a piece of a file.
+    /// Runs the program over journal files on this many threads. `block`, the target size of a batch in bytes, also
+    /// sets the number of entries in a file slice.
     pub fn run_journals(&self, paths: &[PathBuf], block: usize, threads: usize) -> Outcome {
         let mut config = self.config.clone();
         (config.source.block, config.threads) = (block, Some(threads));
@@ -122,7 +121,7 @@ impl Setup {
             damaged |= matches!(fill, Err(SourceError::Damaged { .. }));
             let worker = turn % workers.len();
             workers[worker].run(&batch, &mut chunk);
-            // What cannot be decompressed ends the input; what was read before counts.
+            // Undecodable data ends the input; the output before it counts.
             if !matches!(fill, Ok(Fill::More | Fill::Idle)) {
                 break;
             }
@@ -132,13 +131,13 @@ impl Setup {
         Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
     }
 
-    /// The records of an input that arrives whole.
+    /// Returns the records of an input that is read at once.
     pub fn records(&self, bytes: &[u8]) -> Vec<Record> {
         records(&self.run(bytes, &Cuts::whole()).bytes)
     }
 }
 
-/// A reader that hands out pieces of chosen sizes.
+/// A reader that returns chosen sizes.
 struct Pieces {
     bytes: Vec<u8>,
     at: usize,
@@ -158,23 +157,23 @@ impl Read for Pieces {
     }
 }
 
-/// One line of output: an object whose keys are all different.
+/// One line of output: an object without duplicate keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record(pub Vec<(String, Value)>);
 
 impl Record {
-    /// The value under a key.
+    /// Returns the value under a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// The text under a key.
+    /// Returns the text under a key.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::as_str)
     }
 
-    /// The bytes that the text under a key stands for: where the record says that they were not UTF-8, `\xHH` is a byte
-    /// and `\\` a backslash.
+    /// Returns the original bytes of the text under a key: if the record marks it as not UTF-8, `\xHH` is a byte and
+    /// `\\` a backslash.
     pub fn bytes(&self, key: &str) -> Option<Vec<u8>> {
         let text = self.text(key)?.as_bytes();
         let escaped = self.get("kata_escaped").and_then(Value::as_array);
@@ -227,7 +226,7 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-/// The records of an output in JSON.
+/// Parses the records of an output in JSON.
 ///
 /// # Panics
 /// If a line is not a JSON object or has a key twice.
