@@ -17,8 +17,10 @@
 //!
 //! | crate | job | depends on |
 //! |---|---|---|
-//! | `kata-records` | bytes in, records out: every stage between source and delivery | nothing of ours |
-//! | `katalog` | the program: sources, delivery, sinks, configuration | `kata-records` |
+//! | `journal-file` | reads systemd journal files, in journalctl's order, live or archived | nothing of ours |
+//! | `kata-records` | bytes in, records out: every stage between source and delivery | `journal-file`, for its entries |
+//! | `log-clients` | delivers to forward and syslog servers, with acknowledgement, TLS and failover | nothing of ours |
+//! | `katalog` | the program: sources, delivery, sinks, configuration | all three |
 //!
 //! # The types that travel
 //!
