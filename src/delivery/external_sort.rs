@@ -39,8 +39,15 @@ impl SortError {
     }
 }
 
-/// The unique sort key of a record. From the top: 39 bits of seconds, 30 of nanoseconds, 34 of the record's number, 24
-/// of the output part, and one bit that is set if the record has a time of its own.
+/// The unique sort key of a record, from the top bit on:
+///
+/// | bits | |
+/// |---|---|
+/// | 39 | seconds |
+/// | 30 | nanoseconds |
+/// | 34 | number of the record |
+/// | 24 | output part |
+/// | 1 | set if the record has a time of its own |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u128);
 

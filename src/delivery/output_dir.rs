@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The output for an input depends on that input alone. So a resumed run cuts the files to their lengths after the last
-//! finished input, and ends with the same bytes as a run without interruption.
+//! finished input. It ends with the same bytes as a run without interruption.
 
 mod rename;
 mod state;

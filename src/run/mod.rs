@@ -72,7 +72,7 @@ struct Slot<'r> {
     batch: Batch,
     /// The position of the input after the batch.
     position: Option<Position>,
-    /// What happened to parts of the input meanwhile.
+    /// Events of the input during the filling.
     events: Vec<Event>,
     /// The error that ended the input after the batch.
     failure: Option<SourceError>,
@@ -269,8 +269,8 @@ impl Run<'_> {
         self.read(source.as_mut()).map(|_| ())
     }
 
-    /// Reads an open source to its end and returns its journals. Pending records are delivered before a read that may
-    /// block.
+    /// Reads an open source to its end and returns the journals in it. Pending records are delivered before a read that
+    /// may block.
     fn read(&mut self, source: &mut dyn Source) -> Result<Vec<Member>, StopReason> {
         if let Some(position) = source.start() {
             // Saving the start position first lets a run that is killed at once start there again.
@@ -347,7 +347,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Delivers the records of a batch.
+    /// Delivers the records of a slot, and handles its events. Journals are added to `journals`.
     fn deliver(
         &mut self,
         done: Option<u64>,

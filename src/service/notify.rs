@@ -101,8 +101,8 @@ mod tests {
             notifier.notify("READY=1");
             assert_eq!(heard(&listener), "READY=1", "{name}");
             notifier.reloading();
-            let said = heard(&listener);
-            let micros = said.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+            let message = heard(&listener);
+            let micros = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
             assert!(micros.parse::<u64>().unwrap() > 0);
         }
         assert!(connect(b"relative").is_err() && connect(b"/nowhere/notify").is_err());

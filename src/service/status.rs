@@ -243,18 +243,18 @@ pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::
     let watchdog = status.notifier.watchdog();
     let pause = watchdog.map_or(NOTIFY_INTERVAL, |watchdog| NOTIFY_INTERVAL.min(watchdog / 4));
     let work = move || {
-        let (mut said, mut begun) = (String::new(), false);
+        let (mut last_line, mut started) = (String::new(), false);
         loop {
             let ready = status.ready.load(Ordering::Acquire);
-            begun |= ready;
-            if begun && watchdog.is_some_and(|watchdog| status.is_alive(watchdog)) {
+            started |= ready;
+            if started && watchdog.is_some_and(|watchdog| status.is_alive(watchdog)) {
                 status.notifier.notify("WATCHDOG=1");
             }
             let line = format!("STATUS={}", status.snapshot());
             // The manager keeps the last status, and wakes up for each message.
-            if line != said && ready {
+            if line != last_line && ready {
                 status.notifier.notify(&line);
-                said = line;
+                last_line = line;
             }
             // Short sleeps let the end be reported before the next status.
             let until = heartbeat::uptime() + pause;
