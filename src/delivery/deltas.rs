@@ -4,7 +4,7 @@ use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
 use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::{Encoded, WithDelta};
-use kata_records::time::Stamp;
+use kata_records::time::{Stamp, UnixTime};
 
 /// A delivery that adds deltas to records and passes them on.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Delivery for DeltaDelivery {
 }
 
 fn nanos(time: &Stamp) -> Option<i128> {
-    let (seconds, nanos) = time.epoch()?;
+    let UnixTime { seconds, nanos } = time.unix()?;
     Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
 use kata_records::encode::{Encoded, Row};
-use kata_records::time::Stamp;
+use kata_records::time::{Stamp, UnixTime};
 use sorted_run::{RunMerge, RunWriter, SortedRun};
 
 /// The maximum number of runs in a merge. It bounds the open files and the memory for reading them.
@@ -69,14 +69,17 @@ impl Key {
 
     /// Returns a time as the upper bits of a key.
     fn moment(time: Stamp) -> Option<u128> {
-        let (seconds, nanos) = time.epoch()?;
+        let UnixTime { seconds, nanos } = time.unix()?;
         Some(u128::from((seconds + SECONDS_BIAS).unsigned_abs()) << 30 | u128::from(nanos))
     }
 
     /// Returns the time of the record, if the record has a time of its own.
     fn time(self) -> Option<Stamp> {
         let moment = (self.0 & 1 == 1).then_some(self.0 >> 59)?;
-        Stamp::from_epoch((moment >> 30) as i64 - SECONDS_BIAS, (moment & ((1 << 30) - 1)) as u32)
+        Stamp::from_unix(UnixTime {
+            seconds: (moment >> 30) as i64 - SECONDS_BIAS,
+            nanos: (moment & ((1 << 30) - 1)) as u32,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use kata_records::stats::Stats;
+use kata_records::time::Stamp;
 
 use super::{escape_control, scale, stats};
 use crate::exit::Exit;
@@ -44,13 +45,14 @@ impl InputSummary {
 
     /// Returns the row of the table.
     fn row(&self) -> [String; COLUMNS] {
+        let times = self.stats.first().zip(self.stats.last());
         let Stats { read, written, passed, flawed, bytes_in, encoded, .. } = self.stats;
         let damaged = if self.failures.is_empty() { count(self.stats.damaged()) } else { "failed".to_owned() };
         [
             escape_control(&self.name).replace('\n', "\\n"),
             count(read),
             count(written - passed),
-            self.stats.span().map_or_else(|| "-".to_owned(), |(from, to)| span(from.as_str(), to.as_str())),
+            times.map_or_else(|| "-".to_owned(), |(from, to)| span(from.as_str(), to.as_str())),
             count(flawed),
             damaged,
             short_size(bytes_in),
@@ -134,14 +136,13 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
         counters: C,
     }
     for input in inputs {
-        let span = input.stats.span();
         let line = Line {
             input: &input.name,
             valid: input.is_valid(),
             failures: &input.failures,
             exit: input.exit.map(Exit::code),
-            from: span.map(|(from, _)| from.as_str()),
-            to: span.map(|(_, to)| to.as_str()),
+            from: input.stats.first().map(Stamp::as_str),
+            to: input.stats.last().map(Stamp::as_str),
             counters: stats::counters(&input.stats),
         };
         let mut line = serde_json::to_vec(&line).map_err(io::Error::other)?;

@@ -14,6 +14,7 @@ use kata_records::encode::{Encoded, Encoder};
 use kata_records::entry::Batch;
 use kata_records::pipeline::{Chunk, Worker};
 use kata_records::stats::Stats;
+use kata_records::time::UnixTime;
 use rayon::ThreadPool;
 
 use crate::delivery::checkpoint::Checkpoint;
@@ -407,10 +408,10 @@ impl Slot<'_> {
     }
 }
 
-/// Returns the time since 1970 in seconds and nanoseconds. Only events without a time of their own show it.
-fn now() -> (u32, u32) {
+/// Returns the time. Only events without a time of their own show it.
+fn now() -> UnixTime {
     let time = unix_time();
-    (u32::try_from(time.as_secs()).unwrap_or(u32::MAX), time.subsec_nanos())
+    UnixTime { seconds: u32::try_from(time.as_secs()).unwrap_or(u32::MAX).into(), nanos: time.subsec_nanos() }
 }
 
 /// Starts the thread pool. Returns `None` for one thread. If the host cannot start threads, one thread does all work.

@@ -16,6 +16,7 @@ use crate::source::{Damaged, Pieces, SourceError};
 use kata_records::entry::Batch;
 use kata_records::pipeline::{Chunk, Worker};
 use kata_records::stats::Stats;
+use kata_records::time::UnixTime;
 
 use ordered_merge::{GatherEnd, OrderedMerge};
 use schedule::Schedule;
@@ -65,7 +66,7 @@ pub(super) fn read<'h, 'w: 'h, E: Send>(
     files: Vec<Pieces<'_>>,
     workers: impl ExactSizeIterator<Item = (&'h mut Batch, &'h mut Worker<'w>)>,
     rows: bool,
-    received: impl Fn() -> (u32, u32) + Sync,
+    received: impl Fn() -> UnixTime + Sync,
     deliver: impl FnMut(&mut Chunk, JournalProgress) -> Result<(), E> + Send,
 ) -> Result<(), E> {
     let merge = OrderedMerge::new(&files, rows);
@@ -89,7 +90,7 @@ impl<'r, D: FnMut(&mut Chunk, JournalProgress) -> Result<(), E>, E> Shared<'r, D
     }
 
     /// Runs jobs until the schedule is finished.
-    fn work(&self, batch: &mut Batch, worker: &mut Worker<'_>, received: &impl Fn() -> (u32, u32)) {
+    fn work(&self, batch: &mut Batch, worker: &mut Worker<'_>, received: &impl Fn() -> UnixTime) {
         let mut schedule = self.schedule();
         while !schedule.finished {
             if let Some(mut job) = schedule.next_job() {

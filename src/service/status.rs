@@ -177,8 +177,8 @@ impl Status {
         let idle = published.idle;
         drop(published);
         let wall = |millis| (self.started + Duration::from_millis(millis)).as_secs_f64();
-        let latest = stats.latest().and_then(|stamp| stamp.epoch());
-        let latest = latest.map(|(seconds, nanos)| seconds as f64 + f64::from(nanos) / 1e9);
+        let latest = stats.latest().and_then(|stamp| stamp.unix());
+        let latest = latest.map(|time| time.seconds as f64 + f64::from(time.nanos) / 1e9);
         let age = latest.filter(|_| !idle).map_or(0.0, |latest| unix_time().as_secs_f64() - latest);
         let waiting = delivery.waiting_since.map_or(0, |since| heartbeat::uptime_millis().saturating_sub(since));
         let lag = age.max(Duration::from_millis(waiting).as_secs_f64());

@@ -268,8 +268,11 @@ impl KeyId {
     /// The number of a key's row, from 1; zero where it is not known.
     #[inline]
     #[must_use]
-    pub fn number(id: Option<KeyId>) -> u8 {
-        id.map_or(0, |id| id.0.get())
+    pub const fn number(id: Option<KeyId>) -> u8 {
+        match id {
+            Some(id) => id.0.get(),
+            None => 0,
+        }
     }
 
     /// Whether the key stands in records under another name.
@@ -313,29 +316,62 @@ impl Keys {
     }
 }
 
+/// A key that stages look for. It is one of the first rows, so that a word holds a set of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoughtKey(KeyId);
+
+impl SoughtKey {
+    /// The key as one of all that are known.
+    #[inline]
+    #[must_use]
+    pub const fn id(self) -> KeyId {
+        self.0
+    }
+
+    /// A key of the first rows; evaluated when the program is compiled.
+    const fn of(id: KeyId) -> SoughtKey {
+        assert!(Sought::bit(Some(id)) != 0, "keys that stages look for have to be among the first rows");
+        SoughtKey(id)
+    }
+}
+
+#[expect(missing_docs, reason = "the keys, by name")]
+impl SoughtKey {
+    pub const TIME: SoughtKey = SoughtKey::of(KeyId::TIME);
+    pub const TS: SoughtKey = SoughtKey::of(KeyId::TS);
+    pub const LEVEL: SoughtKey = SoughtKey::of(KeyId::LEVEL);
+    pub const MSG: SoughtKey = SoughtKey::of(KeyId::MSG);
+    pub const NAME: SoughtKey = SoughtKey::of(KeyId::NAME);
+    pub const SANDBOX: SoughtKey = SoughtKey::of(KeyId::SANDBOX);
+    pub const SOURCE: SoughtKey = SoughtKey::of(KeyId::SOURCE);
+    pub const SUBSYSTEM: SoughtKey = SoughtKey::of(KeyId::SUBSYSTEM);
+    pub const VMCONSOLE: SoughtKey = SoughtKey::of(KeyId::VMCONSOLE);
+    pub const STREAM: SoughtKey = SoughtKey::of(KeyId::STREAM);
+    pub const REQ: SoughtKey = SoughtKey::of(KeyId::REQ);
+    pub const RUNTIME: SoughtKey = SoughtKey::of(KeyId::RUNTIME);
+}
+
 /// Which of the keys that stages look for are there. Other keys are not kept: what one word holds costs next to nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sought(u64);
 
 impl Sought {
-    /// Adds a key, if stages look for it.
-    pub fn insert(&mut self, id: KeyId) {
-        self.0 |= Sought::bit(Some(id));
+    /// Adds a key.
+    pub fn insert(&mut self, key: SoughtKey) {
+        self.0 |= Sought::bit(Some(key.0));
     }
 
-    /// Whether the key is there, which has to be one of the first rows.
+    /// Whether the key is there.
     #[inline]
     #[must_use]
-    pub fn has(self, id: KeyId) -> bool {
-        let bit = Sought::bit(Some(id));
-        debug_assert!(bit != 0, "{:?} is none of the keys that are looked for", id.known());
-        self.0 & bit != 0
+    pub fn has(self, key: SoughtKey) -> bool {
+        self.0 & Sought::bit(Some(key.0)) != 0
     }
 
     #[inline]
-    fn bit(id: Option<KeyId>) -> u64 {
+    const fn bit(id: Option<KeyId>) -> u64 {
         let number = KeyId::number(id);
-        u64::from(number < 64) << (number % 64)
+        ((number < 64) as u64) << (number % 64)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::select::Others;
 use crate::split::Split;
 use crate::stats::{Dropped, Stats};
 use crate::tag::{self, Placeholder};
-use crate::time::{Form, Stamp};
+use crate::time::{Form, Stamp, UnixTime};
 
 /// What comes out of a batch: encoded records, and what there is to say about them.
 #[derive(Debug, Default)]
@@ -48,21 +48,44 @@ pub struct Trace {
     pub length: usize,
     /// Where the record of it ends in the chunk, or would.
     pub end: usize,
-    /// Why no record was made of it; else what katalog says about the record, if it is Kata's.
-    pub outcome: Result<Option<Facts>, Dropped>,
+    outcome: Outcome,
     /// Messages that it says were thrown away.
     suppressed: u64,
 }
 
+/// What became of an entry.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// No record was made of it.
+    Dropped(Dropped),
+    /// It is not Kata's, and passes unchanged.
+    Passed,
+    /// It is a record, about which katalog states this.
+    Record(Facts),
+}
+
+impl From<Option<Facts>> for Outcome {
+    fn from(facts: Option<Facts>) -> Outcome {
+        facts.map_or(Outcome::Passed, Outcome::Record)
+    }
+}
+
 impl Trace {
+    /// Whether a record was made of it.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        !matches!(self.outcome, Outcome::Dropped(_))
+    }
+
     /// What it was counted as.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         stats.read(self.length + 1);
         match &self.outcome {
-            Ok(facts) => stats.wrote(facts.as_ref()),
-            Err(reason) => stats.dropped(*reason),
+            Outcome::Record(facts) => stats.wrote(Some(facts)),
+            Outcome::Passed => stats.wrote(None),
+            Outcome::Dropped(reason) => stats.dropped(*reason),
         }
         stats.suppressed(self.suppressed);
         stats
@@ -157,13 +180,13 @@ fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
             view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
-        trace(raw, || Ok(None), 0, chunk);
+        trace(raw, || Outcome::Passed, 0, chunk);
     }
 }
 
 /// Notes what became of an entry of a journal, where somebody wants to know.
 #[inline]
-fn trace(raw: Raw<'_>, outcome: impl FnOnce() -> Result<Option<Facts>, Dropped>, suppressed: u64, chunk: &mut Chunk) {
+fn trace(raw: Raw<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
         let (length, end) = (raw.length(), chunk.out.bytes.len());
         traces.push(Trace { place: *entry.place, length, end, outcome: outcome(), suppressed });
@@ -183,12 +206,12 @@ fn entry<'b>(
     scratch.payload.clear();
     scratch.record.clear();
     chunk.stats.read(raw.length() + 1);
-    let made = record_of(rules, raw, origin, bump, scratch);
+    let dropped = record_of(rules, raw, origin, bump, scratch);
     let Scratch { entry, record, .. } = scratch;
-    match made {
-        Ok(()) => {
-            if let Some((_, form)) = &rules.time_key {
-                fill_time(rules, *form, chunk.out.received, bump, record);
+    match dropped {
+        None => {
+            if let Some(field) = &rules.time_field {
+                fill_time(field.form, chunk.out.received, bump, record);
             }
             encoder.encode(record, &mut chunk.out);
             chunk.stats.wrote(record.facts.as_ref());
@@ -196,20 +219,20 @@ fn entry<'b>(
                 note(raw, record, &mut chunk.notes);
             }
         }
-        Err(reason) => chunk.stats.dropped(reason),
+        Some(reason) => chunk.stats.dropped(reason),
     }
     let mut lost = 0;
     if entry.identifier == Some(b"systemd-journald") {
         lost = suppressed(entry.message.unwrap_or_default());
         chunk.stats.suppressed(lost);
     }
-    if rules.rows && made.is_ok() {
+    if rules.rows && dropped.is_none() {
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
         let part = rules.split.as_ref().map(|split| path(split, entry, record, time.as_ref(), input, bump));
         let part = part.map_or(0, |path| chunk.out.parts.number(path));
         chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
     }
-    trace(raw, || made.map(|()| record.facts), lost, chunk);
+    trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, chunk);
 }
 
 /// The path of the file that a record belongs into. What others wrote is of a component that is called so.
@@ -243,28 +266,29 @@ fn path<'b>(
     )
 }
 
-/// Takes an entry through all stages but the last. What is passed for entry, payload and record is empty and is filled.
+/// Takes an entry through all stages but the last; gives the reason if no record is made of it. What is passed for entry,
+/// payload and record is empty and is filled.
 fn record_of<'b>(
     rules: &'b Rules,
     raw: Raw<'b>,
     input: &[u8; 16],
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
-) -> Result<(), Dropped> {
+) -> Option<Dropped> {
     let Scratch { entry, payload, met, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
     if may_be_journal
         && let Body::Bytes(line, Framing::Line) = raw.body
         && rules.select.skips(line)
     {
-        return Err(Dropped::Others);
+        return Some(Dropped::Others);
     }
     if let Body::Journal(stored) = raw.body {
         // Most of a manager's messages are its own, which shows before the other fields are looked at.
         carrier::look(&stored, met, entry);
         let origin = rules.select.origin(entry);
         if rules.others == Others::Drop && rules.select.is_others(origin, entry.message) {
-            return Err(Dropped::Others);
+            return Some(Dropped::Others);
         }
     }
     carrier::open(raw, rules.input_format, rules.pseudo, bump, met, entry);
@@ -272,10 +296,10 @@ fn record_of<'b>(
         && let Some(message) = entry.message
     {
         if message.trim_ascii().is_empty() {
-            return Err(Dropped::Blank);
+            return Some(Dropped::Blank);
         }
         if message.starts_with(b"-- ") && message.ends_with(b" --") {
-            return Err(Dropped::Marker);
+            return Some(Dropped::Marker);
         }
     }
     let origin = rules.select.origin(entry);
@@ -286,8 +310,8 @@ fn record_of<'b>(
         rules.select.component(origin, entry, payload, bump)
     };
     match component {
-        Some(component) if !rules.select.wants(component) => return Err(Dropped::Component),
-        None if rules.others == Others::Drop => return Err(Dropped::Others),
+        Some(component) if !rules.select.wants(component) => return Some(Dropped::Component),
+        None if rules.others == Others::Drop => return Some(Dropped::Others),
         Some(_) | None => {}
     }
     if let Some(name) = &rules.record_id {
@@ -307,9 +331,9 @@ fn record_of<'b>(
             let name = name.as_deref()?;
             record.carrier.iter().find(|field| field.key.name() == name).copied()
         };
-        [record.host, record.identifier] = columns.each_ref().map(find);
+        [record.host, record.identifier] = [&columns.host, &columns.identifier].map(find);
     }
-    Ok(())
+    None
 }
 
 fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mut Scratch<'b>) {
@@ -320,8 +344,8 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
     }
-    if let Some((name, _)) = &rules.time_key {
-        own_field(name, b"", bump, record);
+    if let Some(field) = &rules.time_field {
+        time_field(&field.name, bump, record);
     }
     rules.normalize.carrier(entry, bump, settled, record);
     rules.normalize.payload(entry, payload, component, bump, record);
@@ -334,8 +358,8 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
     }
-    if let Some((name, _)) = &rules.time_key {
-        own_field(name, b"", bump, record);
+    if let Some(field) = &rules.time_field {
+        time_field(&field.name, bump, record);
     }
     if rules.times || rules.rows {
         record.time = entry.stamp();
@@ -370,19 +394,25 @@ fn own_field<'b>(name: &str, value: &'b [u8], bump: &'b Bump, record: &mut Recor
     record.carrier.push(Field::new(key, Value::Text(Text::plain(value))));
 }
 
-/// Puts the time into its field, which is the last of katalog's own: it is known only when the payload is.
-fn fill_time<'b>(rules: &Rules, form: Form, received: (u32, u32), bump: &'b Bump, record: &mut Record<'b>) {
+/// Adds the field of the time, which is filled when the payload is known.
+fn time_field<'b>(name: &str, bump: &'b Bump, record: &mut Record<'b>) {
+    record.time_field = Some(record.carrier.len());
+    own_field(name, b"", bump, record);
+}
+
+/// Puts the time into its field.
+fn fill_time<'b>(form: Form, received: UnixTime, bump: &'b Bump, record: &mut Record<'b>) {
     let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
     // The last two seconds are Fluent Bit's, for marks of its own.
-    let fits = |(seconds, _): &(i64, u32)| (1..i64::from(u32::MAX) - 1).contains(seconds);
-    let epoch = time.and_then(|time| time.epoch()).filter(fits);
-    let (seconds, nanos) = epoch.unwrap_or((i64::from(received.0), received.1));
-    let place = usize::from(rules.record_id.is_some()) + usize::from(rules.tag_key.is_some());
-    let Some(field) = record.carrier.get_mut(place) else { return };
+    let fits = |time: &UnixTime| (1..i64::from(u32::MAX) - 1).contains(&time.seconds);
+    let own = time.and_then(|time| time.unix()).filter(fits);
+    let UnixTime { seconds, nanos } = own.unwrap_or(received);
+    let total = || UnixTime { seconds, nanos }.total_nanos().unwrap_or(i64::MAX);
+    let Some(field) = record.time_field.and_then(|at| record.carrier.get_mut(at)) else { return };
     field.value = match form {
         Form::Rfc3339 => {
-            let received = || Stamp::from_micros(u64::from(received.0) * 1_000_000 + u64::from(received.1 / 1000));
-            match time.filter(|_| epoch.is_some()).or_else(received) {
+            let received = || Stamp::from_unix(UnixTime { nanos: received.nanos / 1000 * 1000, ..received });
+            match time.filter(|_| own.is_some()).or_else(received) {
                 Some(stamp) => Value::Time(bump.alloc(stamp)),
                 None => return,
             }
@@ -394,7 +424,7 @@ fn fill_time<'b>(rules: &Rules, form: Form, received: (u32, u32), bump: &'b Bump
             Value::Text(Text::plain(text.into_bump_str().as_bytes()))
         }
         Form::UnixSeconds => Value::Int(seconds),
-        Form::UnixNanoseconds => Value::Int(seconds * 1_000_000_000 + i64::from(nanos)),
+        Form::UnixNanoseconds => Value::Int(total()),
     };
 }
 

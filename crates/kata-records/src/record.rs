@@ -267,6 +267,8 @@ pub struct Record<'b> {
     pub identifier: Option<Field<'b>>,
     /// What the carrier says: journal fields, stream and time of a container log line.
     pub carrier: Vec<Field<'b>>,
+    /// The place in `carrier` of the field that is to hold the time, if there is one.
+    pub time_field: Option<usize>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
     pub facts: Option<Facts>,
     /// What the payload says, under `kata_` names.
@@ -285,6 +287,7 @@ impl Record<'_> {
         self.host = None;
         self.identifier = None;
         self.carrier.clear();
+        self.time_field = None;
         self.facts = None;
         self.payload.clear();
         self.escaped.clear();

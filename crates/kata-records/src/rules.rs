@@ -61,8 +61,8 @@ pub struct Rules {
     pub tag: Template,
     /// The field that holds the tag, if one does.
     pub tag_key: Option<String>,
-    /// The field that holds the time and its form, if one does.
-    pub time_key: Option<(String, Form)>,
+    /// The field that holds the time, if one does.
+    pub time_field: Option<TimeField>,
     /// Records have tags, in a field or beside it.
     pub tags: bool,
     /// Records that are not of Kata's entries have times.
@@ -76,9 +76,27 @@ pub struct Rules {
     /// Which part of the output a record belongs into, where there are several.
     pub split: Option<Split>,
     /// The names that host and identifier have in records, where the format has a place of its own for them.
-    pub columns: Option<[Option<Vec<u8>>; 2]>,
+    pub columns: Option<Columns>,
     /// Name each flawed entry.
     pub verbose: bool,
+}
+
+/// The field that holds the time.
+#[derive(Debug)]
+pub struct TimeField {
+    /// The name of the field.
+    pub name: String,
+    /// The form of the time.
+    pub form: Form,
+}
+
+/// The names that fields with columns of their own have in records; none where a field is left out.
+#[derive(Debug)]
+pub struct Columns {
+    /// The name of `_HOSTNAME`.
+    pub host: Option<Vec<u8>>,
+    /// The name of `SYSLOG_IDENTIFIER`.
+    pub identifier: Option<Vec<u8>>,
 }
 
 /// A setting that could not be compiled; the message starts with its key.
@@ -104,7 +122,7 @@ impl Rules {
         let normalize = Normalize::new(&settings.normalize)?;
         let [cursor, monotonic, seqnum, seqnum_id] =
             [&b"__CURSOR"[..], b"__MONOTONIC_TIMESTAMP", b"__SEQNUM", b"__SEQNUM_ID"].map(|name| normalize.keeps(name));
-        let columns = [&b"_HOSTNAME"[..], b"SYSLOG_IDENTIFIER"].map(|name| normalize.name(name));
+        let columns = Columns { host: normalize.name(b"_HOSTNAME"), identifier: normalize.name(b"SYSLOG_IDENTIFIER") };
         let columns = (settings.encode.format == Format::Csv).then_some(columns);
         Ok(Rules {
             pseudo: Pseudo { cursor, monotonic, seqnum: seqnum || seqnum_id },
@@ -119,7 +137,7 @@ impl Rules {
                 || !settings.encode.format.is_one_row()
                 || settings.time_key.is_some(),
             heads: settings.encode.format == Format::Syslog,
-            time_key: settings.time_key.clone().map(|name| (name, settings.time_format)),
+            time_field: settings.time_key.clone().map(|name| TimeField { name, form: settings.time_format }),
             tag_key: settings.tag_key.clone(),
             record_id: settings.record_id.clone(),
             rows: settings.rows || settings.split.is_some(),

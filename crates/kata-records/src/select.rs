@@ -7,7 +7,7 @@ use regex::bytes::{Regex, RegexSet};
 
 use crate::carrier::{Entry, Transport};
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
-use crate::dictionary::KeyId;
+use crate::dictionary::{KeyId, SoughtKey};
 use crate::flaw::Flaw;
 use crate::parse::{Payload, content};
 use crate::record::{PayloadFormat, Value};
@@ -201,7 +201,7 @@ impl Select {
             return Some(writer);
         }
         let found = (payload.name.and_then(by_name))
-            .or_else(|| payload.host(KeyId::SOURCE, bump).and_then(by_source))
+            .or_else(|| payload.host(SoughtKey::SOURCE, bump).and_then(by_source))
             .or_else(|| by_app(payload, bump));
         match (found, origin) {
             (Some(Component::Runtime), _) if payload.is_runtime_rs() => Some(Component::RuntimeRs),

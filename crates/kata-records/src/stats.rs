@@ -66,8 +66,7 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Bytes of records on their way to the receiver.
     pub encoded: u64,
-    /// The first and the last `kata_time`.
-    span: Option<(Stamp, Stamp)>,
+    span: Option<Span>,
     dropped: [u64; Dropped::ALL.len()],
     components: [u64; Component::ALL.len()],
     levels: [u64; Level::ALL.len()],
@@ -76,6 +75,13 @@ pub struct Stats {
     pub damage: BTreeMap<&'static str, u64>,
     /// The time of the last record.
     latest: Option<Stamp>,
+}
+
+/// The earliest and the latest `kata_time` of records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Span {
+    first: Stamp,
+    last: Stamp,
 }
 
 impl Stats {
@@ -113,17 +119,23 @@ impl Stats {
     fn saw(&mut self, time: &Stamp) {
         match &mut self.span {
             // Mostly they come in their order.
-            Some((_, last)) if *time > *last => *last = *time,
-            Some((first, _)) if *time < *first => *first = *time,
+            Some(span) if *time > span.last => span.last = *time,
+            Some(span) if *time < span.first => span.first = *time,
             Some(_) => {}
-            None => self.span = Some((*time, *time)),
+            None => self.span = Some(Span { first: *time, last: *time }),
         }
     }
 
-    /// The first and the last `kata_time` of records, whatever their order; none if no record has one.
+    /// The earliest `kata_time` of all records; none if no record has one.
     #[must_use]
-    pub fn span(&self) -> Option<&(Stamp, Stamp)> {
-        self.span.as_ref()
+    pub fn first(&self) -> Option<&Stamp> {
+        self.span.as_ref().map(|span| &span.first)
+    }
+
+    /// The latest `kata_time` of all records.
+    #[must_use]
+    pub fn last(&self) -> Option<&Stamp> {
+        self.span.as_ref().map(|span| &span.last)
     }
 
     /// Counts one entry that no record was written for.
@@ -233,7 +245,7 @@ impl Stats {
     /// Adds the counters of another part of the run.
     pub fn merge(&mut self, other: &Stats) {
         self.combine(other, u64::saturating_add);
-        if let Some((first, last)) = &other.span {
+        if let Some(Span { first, last }) = &other.span {
             self.saw(first);
             self.saw(last);
         }

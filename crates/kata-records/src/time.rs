@@ -30,6 +30,29 @@ impl std::fmt::Debug for Stamp {
     }
 }
 
+/// A moment in seconds since 1970, and nanoseconds within the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixTime {
+    /// Whole seconds since 1970; negative before it.
+    pub seconds: i64,
+    /// Nanoseconds since that second.
+    pub nanos: u32,
+}
+
+impl UnixTime {
+    /// The seconds in the width that receivers have.
+    #[must_use]
+    pub(crate) fn seconds_u32(self) -> u32 {
+        u32::try_from(self.seconds).unwrap_or(u32::MAX)
+    }
+
+    /// Nanoseconds since 1970; none beyond what the type holds.
+    #[must_use]
+    pub(crate) fn total_nanos(self) -> Option<i64> {
+        self.seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(self.nanos))
+    }
+}
+
 /// The form of a time that shippers take out of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
@@ -241,13 +264,13 @@ impl Stamp {
         Stamp::write(Offset::UTC.to_datetime(time), &fraction)
     }
 
-    /// The moment so many whole seconds after 1970, before it if there are less than none, and so many nanoseconds later;
-    /// none outside the years 0 to 9999.
+    /// The stamp of a moment; none outside the years 0 to 9999.
     #[must_use]
-    pub fn from_epoch(seconds: i64, nanos: u32) -> Option<Stamp> {
-        let utc = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_secs(seconds)).ok()?;
+    pub fn from_unix(time: UnixTime) -> Option<Stamp> {
+        let seconds = SignedDuration::from_secs(time.seconds);
+        let utc = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(seconds).ok()?;
         let mut fraction = *b"000000000";
-        decimal(u64::from(nanos), &mut fraction);
+        decimal(u64::from(time.nanos), &mut fraction);
         Stamp::write(utc, &fraction)
     }
 
@@ -279,9 +302,9 @@ impl Stamp {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The same moment in whole seconds since 1970 and nanoseconds.
+    /// The moment since 1970.
     #[must_use]
-    pub fn epoch(&self) -> Option<(i64, u32)> {
+    pub fn unix(&self) -> Option<UnixTime> {
         let number = |from: usize, to: usize| {
             let digit = |digit: u8| digit.checked_sub(b'0').filter(|digit| *digit < 10);
             self.0.get(from..to)?.iter().try_fold(0_i64, |value, byte| Some(value * 10 + i64::from(digit(*byte)?)))
@@ -292,7 +315,7 @@ impl Stamp {
         let days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + 365 * year;
         let days = days + (153 * month + 2) / 5 + day - 1 - 719_468;
         let seconds = days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
-        Some((seconds, u32::try_from(number(20, 29)?).ok()?))
+        Some(UnixTime { seconds, nanos: u32::try_from(number(20, 29)?).ok()? })
     }
 
     /// The same moment for calculations; none for the year 0, which it cannot hold.

@@ -6,7 +6,7 @@ use super::*;
 type Given = Option<(Vec<u8>, Option<Stamp>)>;
 
 fn time(seconds: i64, nanos: u32) -> Option<Stamp> {
-    Stamp::from_epoch(seconds, nanos)
+    Stamp::from_unix(UnixTime { seconds, nanos })
 }
 
 /// Returns the expected order, by a stable sort in memory.

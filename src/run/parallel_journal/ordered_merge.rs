@@ -253,7 +253,7 @@ impl OrderedMerge {
             pending.traces += 1;
             end = trace.end;
             if self.rows
-                && trace.outcome.is_ok()
+                && trace.is_written()
                 && let Some(row) = pending.chunk.out.rows.get(pending.rows)
             {
                 pending.rows += 1;
@@ -280,7 +280,7 @@ impl OrderedMerge {
         let Some(pending) = pending else { return };
         let Some(trace) = pending.chunk.traces.iter().flatten().nth(pending.traces) else { return };
         pending.traces += 1;
-        pending.rows += usize::from(trace.outcome.is_ok());
+        pending.rows += usize::from(trace.is_written());
         pending.bytes = trace.end;
         self.overcounted.merge(&trace.stats());
         self.stats.passed_over(Dropped::Repeated, 1);

@@ -6,6 +6,7 @@ use super::ordered_merge::{JobOutput, OrderedMerge};
 use crate::source::{Piece, Pieces, SourceError};
 use kata_records::entry::Batch;
 use kata_records::pipeline::{Chunk, Worker};
+use kata_records::time::UnixTime;
 
 /// Approximate limit of bytes of records that wait for the merge.
 const MAX_WAITING_BYTES: usize = 24 << 20;
@@ -71,7 +72,7 @@ pub(super) struct Job<'r> {
 
 impl Job<'_> {
     /// Reads entries of the slice and makes records of them. `received` is the time of entries without a time.
-    pub(super) fn run(&mut self, batch: &mut Batch, worker: &mut Worker<'_>, received: (u32, u32)) {
+    pub(super) fn run(&mut self, batch: &mut Batch, worker: &mut Worker<'_>, received: UnixTime) {
         let Ok(piece) = &mut self.source else { return };
         self.chunk.out.received = received;
         while !self.finished && self.chunk.out.bytes.len() < self.target_bytes {

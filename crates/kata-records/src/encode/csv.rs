@@ -115,15 +115,11 @@ fn quoted(text: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{self, field};
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Facts, Form, Level, Name, PayloadFormat, Text};
-    use crate::time::Stamp;
-
-    fn field<'b>(name: &str, text: &'b str) -> Field<'b> {
-        Field::new(Name::new(name).leaked(), Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }))
-    }
+    use crate::record::{Facts, Level, Name, PayloadFormat};
 
     fn line(record: &Record<'_>) -> String {
         let mut out = Vec::new();
@@ -136,12 +132,12 @@ mod tests {
         flaws.add(Flaw::Truncated);
         flaws.add(Flaw::NotUtf8);
         Facts {
-            time: Stamp::parse(b"2024-03-05T04:01:54.175Z"),
             level: Some(Level::Warning),
             component: Component::Agent,
             format: PayloadFormat::Slog,
             guest: true,
             flaws,
+            ..samples::facts("2024-03-05T04:01:54.175Z")
         }
     }
 
@@ -154,7 +150,7 @@ mod tests {
             facts: Some(facts()),
             payload: vec![
                 field("kata_msg", "two\nlines, \"quoted\""),
-                Field::new(Name::new("kata_pid").leaked(), Value::Int(7)),
+                field("kata_pid", Value::Int(7)),
                 field("kata_a", "=\"b\""),
             ],
             escaped: vec![Name::new("kata_a").leaked()],

@@ -6,6 +6,7 @@ use super::msgpack::{Msgpack, done};
 use crate::flaw::Flaw;
 use crate::record::{Form, Record, Text, Value};
 use crate::schema::Translator;
+use crate::time::UnixTime;
 
 /// No event has more bytes: Fluent Bit closes the connection on 6,144,000 of them in a request (`buffer_max_size`), and
 /// is sent the same ones for ever.
@@ -42,8 +43,8 @@ impl EventEncoder {
         EventEncoder { records: Msgpack::default(), translator }
     }
 
-    /// Appends one record. `received` is the time of records that know none, in seconds and nanoseconds since 1970.
-    pub fn encode(&mut self, record: &mut Record<'_>, received: (u32, u32), events: &mut Events) {
+    /// Appends one record. `received` is the time of records that know none.
+    pub fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
         let start = events.bytes.len();
         self.event(record, received, &mut events.bytes);
         for longest in SHORTER {
@@ -64,14 +65,15 @@ impl EventEncoder {
         events.ends.push(events.bytes.len());
     }
 
-    fn event(&mut self, record: &Record<'_>, received: (u32, u32), out: &mut Vec<u8>) {
+    fn event(&mut self, record: &Record<'_>, received: UnixTime, out: &mut Vec<u8>) {
         let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
         // Zero means to Fluentd that there is no time, and it takes its own.
-        let time = time.and_then(|time| time.epoch()).filter(|(seconds, _)| *seconds > 0);
-        let (seconds, nanos) = time.map_or(received, |(seconds, nanos)| {
+        let time = time.and_then(|time| time.unix()).filter(|time| time.seconds > 0);
+        let (seconds, nanos) = match time {
             // Fluent Bit keeps the last two seconds that there are for marks of its own.
-            (u32::try_from(seconds).unwrap_or(u32::MAX).min(u32::MAX - 2), nanos)
-        });
+            Some(time) => (time.seconds_u32().min(u32::MAX - 2), time.nanos),
+            None => (received.seconds_u32(), received.nanos),
+        };
         done(write_array_len(out, 2));
         out.extend_from_slice(&[0xd7, 0x00]);
         out.extend_from_slice(&seconds.to_be_bytes());

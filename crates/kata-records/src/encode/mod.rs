@@ -7,6 +7,8 @@ mod limit;
 pub mod msgpack;
 pub mod ndjson;
 mod parts;
+#[cfg(test)]
+mod samples;
 mod shared;
 pub mod syslog;
 pub mod text;
@@ -15,7 +17,7 @@ use jiff::tz::TimeZone;
 
 use crate::record::Record;
 use crate::schema::{Schema, Translator};
-use crate::time::Stamp;
+use crate::time::{Stamp, UnixTime};
 use crate::words::words;
 
 pub use csv::Csv;
@@ -150,8 +152,8 @@ pub struct Encoded {
     pub parts: Parts,
     /// Events by their tags, or syslog messages, which have none.
     pub events: Vec<Events>,
-    /// The time of events that know none, in seconds and nanoseconds since 1970.
-    pub received: (u32, u32),
+    /// The time of records that know none.
+    pub received: UnixTime,
 }
 
 impl Encoded {

@@ -220,19 +220,12 @@ fn head(out: &mut Vec<u8>, start: usize, write: impl FnOnce(&mut Vec<u8>)) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{facts, field, text};
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Facts, Head, Level, Name, PayloadFormat};
+    use crate::record::{Facts, Name, PayloadFormat};
     use crate::time::Stamp;
-
-    fn field<'b>(name: &'static str, value: Value<'b>) -> Field<'b> {
-        Field::new(Name::new(name).leaked(), value)
-    }
-
-    fn text(bytes: &str, form: Form) -> Text<'_> {
-        Text { bytes: bytes.as_bytes(), form }
-    }
 
     /// Encodes one record and reads it back, in a form that shows order and types.
     fn check(record: &Record<'_>, expected: &str) {
@@ -252,17 +245,8 @@ mod tests {
         let guest_time = Stamp::parse(b"2024-03-05T05:01:54Z").unwrap();
         let record = Record {
             tag: b"kata.agent",
-            time: None,
-            head: Head::default(),
-            carrier: vec![field("_HOSTNAME", Value::Text(text("node", Form::Clean))), field("X", Value::List(&list))],
-            facts: Some(Facts {
-                time: Stamp::parse(b"2024-03-05T05:01:54.163Z"),
-                level: Some(Level::Info),
-                component: Component::Agent,
-                format: PayloadFormat::Logfmt,
-                guest: true,
-                flaws,
-            }),
+            carrier: vec![field("_HOSTNAME", text("node", Form::Clean)), field("X", Value::List(&list))],
+            facts: Some(Facts { component: Component::Agent, guest: true, flaws, ..facts("2024-03-05T05:01:54.163Z") }),
             payload: vec![
                 field("kata_pid", Value::Int(-70_000)),
                 field("kata_ok", Value::Bool(false)),
@@ -281,19 +265,7 @@ mod tests {
     fn what_is_not_known_is_left_out() {
         let record = Record {
             tag: b"kata.unknown",
-            time: None,
-            head: Head::default(),
-            carrier: Vec::new(),
-            facts: Some(Facts {
-                time: None,
-                level: None,
-                component: Component::Unknown,
-                format: PayloadFormat::Text,
-                guest: false,
-                flaws: Flaws::default(),
-            }),
-            payload: Vec::new(),
-            escaped: Vec::new(),
+            facts: Some(Facts { level: None, component: Component::Unknown, format: PayloadFormat::Text, ..facts("") }),
             ..Record::default()
         };
         check(&record, r#"{"kata_component": "unknown", "kata_format": "text"}"#);
@@ -303,12 +275,7 @@ mod tests {
     fn entries_of_others_have_no_facts() {
         let record = Record {
             tag: b"containerd",
-            time: None,
-            head: Head::default(),
-            carrier: vec![field("MESSAGE", Value::Text(text("hello", Form::Utf8)))],
-            facts: None,
-            payload: Vec::new(),
-            escaped: Vec::new(),
+            carrier: vec![field("MESSAGE", text("hello", Form::Utf8))],
             ..Record::default()
         };
         check(&record, r#"{"MESSAGE": "hello"}"#);
@@ -317,17 +284,11 @@ mod tests {
     #[test]
     fn escapes_are_decoded() {
         let record = Record {
-            tag: b"",
-            time: None,
-            head: Head::default(),
             carrier: vec![
-                field("a", Value::Text(text("tab\\there", Form::Go))),
-                field("b", Value::Text(text("line\\nend", Form::Json))),
-                field("c", Value::Text(text("plain", Form::Go))),
+                field("a", text("tab\\there", Form::Go)),
+                field("b", text("line\\nend", Form::Json)),
+                field("c", text("plain", Form::Go)),
             ],
-            facts: None,
-            payload: Vec::new(),
-            escaped: Vec::new(),
             ..Record::default()
         };
         check(&record, r#"{"a": "tab\there", "b": "line\nend", "c": "plain"}"#);
@@ -336,16 +297,7 @@ mod tests {
     #[test]
     fn nested_values_keep_order_and_types() {
         let json = br#"{"z":[1,-2,2.5,null,true,"x\ny"],"a":{},"many":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
-        let record = Record {
-            tag: b"",
-            time: None,
-            head: Head::default(),
-            carrier: vec![field("n", Value::Nested(json))],
-            facts: None,
-            payload: Vec::new(),
-            escaped: Vec::new(),
-            ..Record::default()
-        };
+        let record = Record { carrier: vec![field("n", Value::Nested(json))], ..Record::default() };
         check(
             &record,
             "{\"n\": {\"z\": [1, -2, 2.5, nil, true, \"x\\ny\"], \"a\": {}, \"many\": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]}}",
@@ -355,16 +307,7 @@ mod tests {
     #[test]
     fn a_nested_value_that_is_too_deep_becomes_its_text() {
         let json = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        let record = Record {
-            tag: b"",
-            time: None,
-            head: Head::default(),
-            carrier: vec![field("n", Value::Nested(json.as_bytes()))],
-            facts: None,
-            payload: Vec::new(),
-            escaped: Vec::new(),
-            ..Record::default()
-        };
+        let record = Record { carrier: vec![field("n", Value::Nested(json.as_bytes()))], ..Record::default() };
         check(&record, &format!("{{\"n\": \"{json}\"}}"));
     }
 
@@ -372,11 +315,7 @@ mod tests {
     fn the_steady_state_allocates_nothing() {
         let record = Record {
             tag: b"kata.agent",
-            time: None,
-            head: Head::default(),
-            carrier: vec![field("a", Value::Text(text("plain", Form::Go))), field("b", Value::Int(7))],
-            facts: None,
-            payload: Vec::new(),
+            carrier: vec![field("a", text("plain", Form::Go)), field("b", Value::Int(7))],
             escaped: vec![Name::new("a").leaked()],
             ..Record::default()
         };

@@ -11,6 +11,7 @@ use super::event::Events;
 use crate::flaw::Flaw;
 use crate::names;
 use crate::record::{Facts, Level, Record, Value};
+use crate::time::UnixTime;
 use crate::words::words;
 
 /// Names in structured data have no more characters (RFC 5424, section 6).
@@ -132,8 +133,8 @@ impl Syslog {
         Syslog { settings, zone, element, message: Vec::new(), value: Vec::new() }
     }
 
-    /// Appends one record. `received` is the time of records that know none, in seconds and nanoseconds since 1970.
-    pub fn encode(&mut self, record: &mut Record<'_>, received: (u32, u32), events: &mut Events) {
+    /// Appends one record. `received` is the time of records that know none.
+    pub fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
         let out = &mut events.bytes;
         let start = out.len();
         self.read_message(record);
@@ -195,12 +196,8 @@ impl Syslog {
     }
 
     fn priority(&self, record: &Record<'_>) -> u8 {
-        let severity = match record.facts.as_ref().map(|facts| facts.level) {
-            Some(Some(Level::Critical)) => 2,
-            Some(Some(Level::Error)) => 3,
-            Some(Some(Level::Warning)) => 4,
-            Some(Some(Level::Info) | None) => INFORMATIONAL,
-            Some(Some(Level::Debug | Level::Trace)) => 7,
+        let severity = match &record.facts {
+            Some(facts) => facts.level.map_or(INFORMATIONAL, severity),
             None => record.head.priority.unwrap_or(INFORMATIONAL),
         };
         self.settings.facility as u8 * 8 + severity
@@ -239,11 +236,11 @@ impl Syslog {
     }
 
     /// `<PRI>Mmm dd hh:mm:ss HOSTNAME TAG[PID]: `, RFC 3164, section 4.1. The host has no domain there.
-    fn old_head(&mut self, record: &Record<'_>, received: (u32, u32), out: &mut Vec<u8>) {
+    fn old_head(&mut self, record: &Record<'_>, received: UnixTime, out: &mut Vec<u8>) {
         self.value.clear();
         pid(record, &mut self.value);
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time).and_then(|time| time.timestamp());
-        let received = || Timestamp::new(i64::from(received.0), 0).unwrap_or_default();
+        let received = || Timestamp::new(received.seconds, 0).unwrap_or_default();
         let time = time.unwrap_or_else(received).to_zoned(self.zone.clone());
         _ = write!(out, "<{}>{} ", self.priority(record), time.strftime("%b %e %H:%M:%S"));
         let host = self.host(record);
@@ -306,6 +303,17 @@ impl Syslog {
         } else {
             out.push(b']');
         }
+    }
+}
+
+/// The severity of a level (RFC 5424, section 6.2.1).
+const fn severity(level: Level) -> u8 {
+    match level {
+        Level::Critical => 2,
+        Level::Error => 3,
+        Level::Warning => 4,
+        Level::Info => INFORMATIONAL,
+        Level::Debug | Level::Trace => 7,
     }
 }
 

@@ -1,22 +1,11 @@
+use super::samples::{self, field};
 use super::*;
-use crate::component::Component;
-use crate::flaw::{Flaw, Flaws};
-use crate::record::{Facts, Field, Form, Level, Name, PayloadFormat, Text, Value};
+use crate::flaw::Flaw;
+use crate::record::{Facts, Field, Level, Name};
 use crate::time::Stamp;
 
-fn field<'b>(name: &str, text: &'b str) -> Field<'b> {
-    Field::new(Name::new(name).leaked(), Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }))
-}
-
 fn facts(time: &str, level: Level) -> Facts {
-    Facts {
-        time: Stamp::parse(time.as_bytes()),
-        level: Some(level),
-        component: Component::Runtime,
-        format: PayloadFormat::Logfmt,
-        guest: false,
-        flaws: Flaws::default(),
-    }
+    Facts { level: Some(level), ..samples::facts(time) }
 }
 
 /// The record as one line of JSON.
@@ -121,7 +110,7 @@ fn fields_of_a_batch_are_written_once_under_their_names() {
     let mut translator = Translator::new(Schema::Ecs, &[], false);
     let mut encoder = Ndjson::default();
     encoder.begin();
-    let shared = |name, text, number| Field { number, ..field(name, text) };
+    let shared = |name, text: &'static str, number| Field { number, ..field(name, text) };
     let carrier = vec![shared("_UID", "0", 1), shared("PRIORITY", "6", 2), shared("MESSAGE", "m", 3)];
     let mut out = Vec::new();
     for facts in [Some(facts("2020-01-01T00:00:00Z", Level::Info)), None, None] {

@@ -336,24 +336,9 @@ fn unsafe_to_show(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{facts, field};
     use super::*;
-    use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Form, Name, PayloadFormat, Text};
-
-    fn facts(time: &str) -> Facts {
-        Facts {
-            time: Stamp::parse(time.as_bytes()),
-            level: Some(Level::Info),
-            component: Component::Runtime,
-            format: PayloadFormat::Logfmt,
-            guest: false,
-            flaws: Flaws::default(),
-        }
-    }
-
-    fn field<'b>(name: &'static str, text: &'b str) -> Field<'b> {
-        Field::new(Name::new(name).leaked(), Value::Text(Text { bytes: text.as_bytes(), form: Form::Utf8 }))
-    }
+    use crate::flaw::Flaw;
 
     fn record<'b>(facts: Facts, payload: Vec<Field<'b>>) -> Record<'b> {
         Record { facts: Some(facts), payload, ..Record::default() }
@@ -383,7 +368,7 @@ mod tests {
                     facts("2024-03-05T04:01:54.163Z"),
                     vec![
                         field("kata_msg", "sandbox started"),
-                        Field::new(Name::new("kata_pid").leaked(), Value::Int(4242)),
+                        field("kata_pid", Value::Int(4242)),
                         field("kata_sandbox", ID),
                     ],
                 ),
@@ -429,7 +414,7 @@ mod tests {
                     field("kata_msg", evil),
                     field("kata_error", evil),
                     field("kata_sandbox", evil),
-                    Field::new(Name::new("kata_n").leaked(), Value::Nested(b"[\"\x7f\"]")),
+                    field("kata_n", Value::Nested(b"[\"\x7f\"]")),
                 ],
             ),
             &mut out,

@@ -35,9 +35,25 @@ impl Glob {
     }
 }
 
-/// What became of a batch's fields in earlier records, by their numbers: the field and the hash of its name, or none where
-/// it is left out.
-pub type Met<'b> = Vec<Option<Option<(Field<'b>, u64)>>>;
+/// What became of a batch's fields in earlier records, by their numbers.
+pub type Met<'b> = Vec<Settled<'b>>;
+
+/// What became of a field that records of a batch share.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Settled<'b> {
+    /// No record had it yet.
+    #[default]
+    New,
+    /// It is left out.
+    Dropped,
+    /// It is written as this field.
+    Kept {
+        /// The field.
+        field: Field<'b>,
+        /// The hash of its name.
+        hash: u64,
+    },
+}
 
 /// The rules for the carrier's fields, compiled.
 #[derive(Debug)]
@@ -103,11 +119,11 @@ impl Carrier {
             let number = pair.number as usize;
             if number > 0 {
                 if number >= met.len() {
-                    met.resize(number + 1, None);
+                    met.resize(number + 1, Settled::New);
                 }
                 match met.get(number) {
-                    Some(Some(None)) => continue,
-                    Some(Some(Some((field, hash)))) if !names.insert(*hash) => {
+                    Some(Settled::Dropped) => continue,
+                    Some(Settled::Kept { field, hash }) if !names.insert(*hash) => {
                         fields.push(*field);
                         continue;
                     }
@@ -120,7 +136,7 @@ impl Carrier {
                     let key = if known.is_none() { self.key(pair.key, bump) } else { None };
                     let Some(key) = key else {
                         if let Some(place) = met.get_mut(number).filter(|_| number > 0) {
-                            *place = Some(None);
+                            *place = Settled::Dropped;
                         }
                         continue;
                     };
@@ -155,7 +171,7 @@ impl Carrier {
             }
             let field = Field { key, number, value };
             if let Some(place) = met.get_mut(number as usize).filter(|_| number > 0) {
-                *place = Some(Some((field, hash)));
+                *place = Settled::Kept { field, hash };
             }
             fields.push(field);
         }

@@ -5,7 +5,7 @@ use memchr::memmem;
 
 use super::{Nested, Normalize, Rule, coerce, level, name};
 use crate::carrier::Entry;
-use crate::dictionary::{self, KeyId, Keys, Kind};
+use crate::dictionary::{self, KeyId, Keys, Kind, SoughtKey};
 use crate::flaw::Flaw;
 use crate::names::{self, Names};
 use crate::normalize::prune::Fate;
@@ -284,7 +284,7 @@ impl<'r, 'b> Builder<'r, 'b> {
                     self.beside(b"guest_pid_text", pair);
                 }
             },
-            _ if self.payload.host(KeyId::SANDBOX, self.bump) == Some(text) => {}
+            _ if self.payload.host(SoughtKey::SANDBOX, self.bump) == Some(text) => {}
             _ => self.beside(b"guest_sandbox", pair),
         }
     }

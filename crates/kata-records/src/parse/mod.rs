@@ -10,7 +10,7 @@ use memchr::memchr;
 
 use crate::carrier::Entry;
 use crate::component::Component;
-use crate::dictionary::{KeyId, Sought};
+use crate::dictionary::{KeyId, Sought, SoughtKey};
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
 use crate::json;
@@ -71,8 +71,8 @@ impl<'b> Payload<'b> {
     }
 
     /// The content of the host's value under a key, if it is text.
-    pub fn host(&self, id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
-        if self.keys.has(id) { content(&self.pairs, id, bump) } else { None }
+    pub fn host(&self, key: SoughtKey, bump: &'b Bump) -> Option<&'b [u8]> {
+        if self.keys.has(key) { content(&self.pairs, key.id(), bump) } else { None }
     }
 
     /// Whether the host's writer is runtime-rs, whose `source` is the sandbox.
@@ -106,9 +106,9 @@ pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, pay
     if payload.format != PayloadFormat::Json && payload.format != PayloadFormat::Slog {
         payload.keys = payload.pairs.iter().map(|pair| pair.id).collect();
     }
-    payload.name = payload.host(KeyId::NAME, bump);
+    payload.name = payload.host(SoughtKey::NAME, bump);
     if payload.is_runtime_rs() {
-        payload.keys.insert(KeyId::SANDBOX);
+        payload.keys.insert(SoughtKey::SANDBOX);
         // It writes the sandbox as its source.
         let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
         sources.for_each(|pair| pair.id = Some(KeyId::SANDBOX));
@@ -180,10 +180,10 @@ fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload:
         entry.member_flaws
     };
     let keys = payload.keys;
-    let [ts, msg, level] = [KeyId::TS, KeyId::MSG, KeyId::LEVEL].map(|id| keys.has(id));
+    let [ts, msg, level] = [SoughtKey::TS, SoughtKey::MSG, SoughtKey::LEVEL].map(|key| keys.has(key));
     payload.format = if ts && (msg || level) || message.starts_with(b"{\"msg\":") {
         PayloadFormat::Slog
-    } else if level || msg || keys.has(KeyId::TIME) {
+    } else if level || msg || keys.has(SoughtKey::TIME) {
         PayloadFormat::Json
     } else {
         payload.pairs.clear();

@@ -318,8 +318,7 @@ impl<'b> Translation<'b, '_> {
         if self.tables.schema.form(Type::Moment) == Type::Time {
             return Some(Value::Time(self.bump.alloc(stamp)));
         }
-        let (seconds, nanos) = stamp.epoch()?;
-        Some(Value::Int(seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(nanos))?))
+        stamp.unix()?.total_nanos().map(Value::Int)
     }
 
     /// The number in the head of a syslog line (RFC 5424, section 6.2.1).

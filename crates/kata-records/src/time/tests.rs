@@ -81,20 +81,23 @@ fn every_year_of_four_digits_has_a_stamp() {
     for (seconds, text) in
         [(-62_167_219_200, b"0000-01-01T00:00:00.000000007Z"), (253_402_300_799, b"9999-12-31T23:59:59.000000007Z")]
     {
-        assert_eq!(Stamp::from_epoch(seconds, 7).unwrap().as_bytes(), text);
+        assert_eq!(Stamp::from_unix(UnixTime { seconds, nanos: 7 }).unwrap().as_bytes(), text);
     }
-    assert_eq!(Stamp::from_epoch(-62_167_219_201, 0), None);
-    assert_eq!(Stamp::from_epoch(253_402_300_800, 0), None);
-    assert_eq!(Stamp::from_epoch(i64::MIN, 0), None);
+    for seconds in [-62_167_219_201, 253_402_300_800, i64::MIN] {
+        assert_eq!(Stamp::from_unix(UnixTime { seconds, nanos: 0 }), None);
+    }
 }
 
 #[test]
 fn seconds_since_1970() {
-    let epoch = |text: &str| Stamp::parse(text.as_bytes()).unwrap().epoch().unwrap();
-    assert_eq!(epoch("1970-01-01T00:00:00Z"), (0, 0));
-    assert_eq!(epoch("2020-02-21T10:31:27.810781647Z"), (1_582_281_087, 810_781_647));
-    assert_eq!(epoch("1969-12-31T23:59:59.5Z"), (-1, 500_000_000));
-    assert_eq!(epoch("2106-02-07T06:28:15Z"), (i64::from(u32::MAX), 0));
+    for (text, seconds, nanos) in [
+        ("1970-01-01T00:00:00Z", 0, 0),
+        ("2020-02-21T10:31:27.810781647Z", 1_582_281_087, 810_781_647),
+        ("1969-12-31T23:59:59.5Z", -1, 500_000_000),
+        ("2106-02-07T06:28:15Z", i64::from(u32::MAX), 0),
+    ] {
+        assert_eq!(Stamp::parse(text.as_bytes()).unwrap().unix(), Some(UnixTime { seconds, nanos }));
+    }
 }
 
 proptest! {
@@ -102,13 +105,14 @@ proptest! {
     fn seconds_are_those_of_the_calendar(seconds in -62_135_596_800_i64..253_402_300_800) {
         let time = jiff::Timestamp::new(seconds, 0).unwrap();
         let stamp = Stamp::parse(time.to_string().as_bytes()).unwrap();
-        prop_assert_eq!(stamp.epoch(), Some((seconds, 0)));
+        prop_assert_eq!(stamp.unix(), Some(UnixTime { seconds, nanos: 0 }));
     }
 
     #[test]
     fn seconds_lead_back(seconds in -62_167_219_200_i64..253_402_300_800, nanos in 0_u32..1_000_000_000) {
-        let stamp = Stamp::from_epoch(seconds, nanos).unwrap();
-        prop_assert_eq!(stamp.epoch(), Some((seconds, nanos)));
+        let time = UnixTime { seconds, nanos };
+        let stamp = Stamp::from_unix(time).unwrap();
+        prop_assert_eq!(stamp.unix(), Some(time));
         prop_assert_eq!(Stamp::parse(stamp.as_bytes()), Some(stamp));
     }
 

@@ -1,32 +1,14 @@
+use super::super::samples::{facts, field, text};
 use super::*;
-use crate::component::Component;
-use crate::flaw::Flaws;
-use crate::record::{Facts, Field, Level, Name, PayloadFormat};
 use crate::schema::{Schema, Translator};
 use crate::time::Stamp;
 
-fn text(bytes: &[u8], form: Form) -> Value<'_> {
-    Value::Text(Text { bytes, form })
-}
-
-fn field<'b>(name: &str, value: Value<'b>) -> Field<'b> {
-    Field::new(Name::new(name).leaked(), value)
-}
-
-fn facts(time: Option<&str>) -> Facts {
-    Facts {
-        time: time.and_then(|time| Stamp::parse(time.as_bytes())),
-        level: Some(Level::Info),
-        component: Component::Runtime,
-        format: PayloadFormat::Logfmt,
-        guest: false,
-        flaws: Flaws::default(),
-    }
-}
+/// The time of receipt.
+const RECEIVED: UnixTime = UnixTime { seconds: 7, nanos: 8 };
 
 fn encoded(record: &mut Record<'_>) -> Vec<u8> {
     let mut events = Events::default();
-    EventEncoder::default().encode(record, (7, 8), &mut events);
+    EventEncoder::default().encode(record, RECEIVED, &mut events);
     assert_eq!(events.ends, [events.bytes.len()]);
     events.bytes
 }
@@ -50,7 +32,7 @@ fn an_event_is_a_time_and_a_map() {
 #[test]
 fn times_that_the_protocol_has_not() {
     let time = |time: Option<&str>| {
-        let bytes = encoded(&mut Record { facts: Some(facts(time)), ..Record::default() });
+        let bytes = encoded(&mut Record { facts: Some(facts(time.unwrap_or_default())), ..Record::default() });
         bytes[3..11].to_vec()
     };
     assert_eq!(time(None), [0, 0, 0, 7, 0, 0, 0, 8], "the time of receipt");
@@ -69,7 +51,7 @@ fn what_no_receiver_takes_is_shortened() {
     let nested = [b"[\"".as_slice(), &long, b"\"]"].concat();
     let mut record = Record {
         carrier: vec![field("MESSAGE", text(&long, Form::Utf8)), field("LIST", Value::List(&list))],
-        facts: Some(facts(Some("2020-02-21T10:31:27Z"))),
+        facts: Some(facts("2020-02-21T10:31:27Z")),
         payload: vec![
             field("kata_a", text(&escapes, Form::Go)),
             field("kata_b", Value::Nested(&nested)),
@@ -95,7 +77,7 @@ fn a_record_of_very_many_fields_is_shortened_too() {
     let fields =
         |kind: &str| (0..20_000).map(|number| field(&format!("{kind}{number}"), text(&value, Form::Clean))).collect();
     let mut record =
-        Record { carrier: fields("F"), facts: Some(facts(None)), payload: fields("kata_"), ..Record::default() };
+        Record { carrier: fields("F"), facts: Some(facts("")), payload: fields("kata_"), ..Record::default() };
     let bytes = encoded(&mut record);
     assert!(bytes.len() < LARGEST, "{}", bytes.len());
     let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
@@ -108,7 +90,7 @@ fn tags_are_kept_apart_and_in_order() {
     for (number, tag) in [(1, "a"), (2, "b"), (3, "a")] {
         let value = [b'0' + number];
         let mut record = Record { carrier: vec![field("n", text(&value, Form::Clean))], ..Record::default() };
-        EventEncoder::default().encode(&mut record, (1, 0), of_tag(&mut all, tag.as_bytes()));
+        EventEncoder::default().encode(&mut record, RECEIVED, of_tag(&mut all, tag.as_bytes()));
     }
     assert_eq!(
         all.iter().map(|events| (events.tag.as_slice(), events.ends.len())).collect::<Vec<_>>(),
@@ -134,14 +116,14 @@ fn buffers_of_made_up_tags_are_not_kept() {
 fn what_is_shortened_says_so_in_every_schema() {
     let long = vec![b'x'; 6 << 20];
     let record = || Record {
-        facts: Some(facts(Some("2020-02-21T10:31:27Z"))),
+        facts: Some(facts("2020-02-21T10:31:27Z")),
         payload: vec![field("kata_msg", text(&long, Form::Clean))],
         ..Record::default()
     };
     for (schema, flaws) in [(Schema::Kata, "kata_flaws"), (Schema::Ecs, "kata.flaws"), (Schema::Otel, "kata.flaws")] {
         let translator = (schema != Schema::Kata).then(|| Box::new(Translator::new(schema, &[], true)));
         let mut events = Events::default();
-        EventEncoder::new(translator).encode(&mut record(), (7, 8), &mut events);
+        EventEncoder::new(translator).encode(&mut record(), RECEIVED, &mut events);
         assert!(events.bytes.len() < LARGEST);
         let event = rmpv::decode::read_value(&mut events.bytes.as_slice()).unwrap();
         let fields = event[1].as_map().unwrap();

@@ -1,7 +1,8 @@
+use super::super::samples::{self, field, text};
 use super::*;
 use crate::component::Component;
 use crate::flaw::Flaws;
-use crate::record::{Field, Form, Head, Name, PayloadFormat, Text};
+use crate::record::{Form, Head, Name, Text};
 use crate::time::Stamp;
 
 /// A message is this long at most where nothing else is said.
@@ -15,29 +16,14 @@ fn old() -> SyslogSettings {
     SyslogSettings { format: SyslogFormat::Rfc3164, ..settings() }
 }
 
-fn field(name: &str, value: Value<'static>) -> Field<'static> {
-    Field::new(Name::new(name).leaked(), value)
-}
-
-fn text(bytes: &str) -> Value<'static> {
-    Value::Text(Text { bytes: bytes.to_owned().leak().as_bytes(), form: Form::Utf8 })
-}
-
 fn facts() -> Facts {
-    Facts {
-        time: Stamp::parse(b"2025-12-05T11:55:10.812522759Z"),
-        level: Some(Level::Info),
-        component: Component::Runtime,
-        format: PayloadFormat::Logfmt,
-        guest: false,
-        flaws: Flaws::default(),
-    }
+    samples::facts("2025-12-05T11:55:10.812522759Z")
 }
 
 /// An entry of Kata's with these fields beside its message.
-fn record(message: &str, fields: &[(&str, &str)]) -> Record<'static> {
-    let mut payload = vec![field("kata_msg", text(message))];
-    payload.extend(fields.iter().map(|(name, value)| field(name, text(value))));
+fn record<'b>(message: &'b str, fields: &[(&str, &'b str)]) -> Record<'b> {
+    let mut payload = vec![field("kata_msg", message)];
+    payload.extend(fields.iter().map(|(name, value)| field(name, *value)));
     Record {
         head: Head { host: Some(b"node1"), pid: Some(b"77"), priority: Some(4), message: None },
         facts: Some(facts()),
@@ -48,7 +34,7 @@ fn record(message: &str, fields: &[(&str, &str)]) -> Record<'static> {
 
 fn bytes(settings: SyslogSettings, record: &mut Record<'_>) -> Vec<u8> {
     let mut events = Events::default();
-    Syslog::new(settings, TimeZone::UTC).encode(record, (1_700_000_000, 0), &mut events);
+    Syslog::new(settings, TimeZone::UTC).encode(record, UnixTime { seconds: 1_700_000_000, nanos: 0 }, &mut events);
     assert_eq!(events.ends, [events.bytes.len()]);
     events.bytes
 }
@@ -61,8 +47,8 @@ fn message(settings: SyslogSettings, record: &mut Record<'_>) -> String {
 fn the_form_of_rfc_5424() {
     let mut record = record("Stopping VM", &[("kata_arch", "amd64"), ("kata_container", "c1")]);
     record.payload.push(field("kata_pid", Value::Int(3_233_634)));
-    record.payload.push(field("kata_sandbox", text("s1")));
-    record.payload.push(field("kata_subsystem", text("sandbox")));
+    record.payload.push(field("kata_sandbox", "s1"));
+    record.payload.push(field("kata_subsystem", "sandbox"));
     assert_eq!(
         message(settings(), &mut record),
         "<30>1 2025-12-05T11:55:10.812522Z node1 kata-runtime 3233634 sandbox [kata@32473 component=\"runtime\" \
@@ -104,7 +90,7 @@ fn entries_of_others() {
         tag: b"sshd",
         time: Stamp::parse(b"2025-12-15T11:55:10Z"),
         head: Head { host: Some(b"node1"), pid: Some(b"9"), priority: Some(5), message: Some(Text::plain(b"closed")) },
-        carrier: vec![field("_UID", text("0")), field("id", text("0f"))],
+        carrier: vec![field("_UID", "0"), field("id", "0f")],
         ..Record::default()
     };
     assert_eq!(message(settings(), &mut other), "<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - - closed");
@@ -158,8 +144,8 @@ fn guests_and_flaws_are_told_of() {
 #[test]
 fn values_are_escaped_and_kinds_of_them_are_text() {
     let mut record = record("[ü] \"quoted\" \\ back", &[("kata_q", "a\"b\\c]d[e=ü\n\t\u{7}")]);
-    record.payload.push(field("kata_go", Value::Text(Text { bytes: b"a\\tb \\\"q\\\" \\u00fc", form: Form::Go })));
-    record.payload.push(field("kata_json", Value::Text(Text { bytes: b"a\\u0041\\\\", form: Form::Json })));
+    record.payload.push(field("kata_go", text(b"a\\tb \\\"q\\\" \\u00fc", Form::Go)));
+    record.payload.push(field("kata_json", text(b"a\\u0041\\\\", Form::Json)));
     record.payload.push(field("kata_nested", Value::Nested(br#"{"a":["b"]}"#)));
     record.payload.push(field("kata_hotplug", Value::Bool(false)));
     record.payload.push(field("kata_guest_pid", Value::Int(-1)));
@@ -184,7 +170,7 @@ fn names_are_those_of_the_syntax() {
     let long = "kata_a234567890b234567890c234567890d234";
     let other = "kata_a234567890b234567890c234567890e234";
     let mut record = record("m", &[(long, "1"), (other, "2"), ("kata_exit-code", "3")]);
-    record.carrier.push(field("a]b=c\"d", text("4")));
+    record.carrier.push(field("a]b=c\"d", "4"));
     let settings = SyslogSettings { own: vec!["a]b=c\"d".to_owned()], ..settings() };
     let message = message(settings, &mut record);
     let names: Vec<&str> = message.split(' ').filter_map(|word| word.split_once("=\"").map(|(name, _)| name)).collect();
@@ -198,7 +184,7 @@ fn words_of_the_head_are_printable_and_have_their_lengths() {
     let host = "h ü".repeat(100);
     let mut record = record("m", &[("kata_subsystem", "a very long subsystem with spaces in it")]);
     record.head.host = Some(host.as_bytes());
-    record.payload.push(field("kata_pid", text("12 34")));
+    record.payload.push(field("kata_pid", "12 34"));
     let message = message(settings(), &mut record);
     let words: Vec<&str> = message.split(' ').collect();
     assert!(words[2].starts_with("h___h___") && words[2].len() == 255, "{message}");
@@ -213,13 +199,11 @@ fn data(message: &str) -> &str {
 #[test]
 fn what_is_too_long_is_cut_in_this_order() {
     let (sandbox, command, words) = ("s".repeat(64), "c".repeat(300), "w".repeat(200));
-    let make = |said: &str| {
-        record(said, &[("kata_a", "1"), ("kata_command", &command), ("kata_words", &words), ("kata_sandbox", &sandbox)])
-    };
-    let whole = message(settings(), &mut make("message"));
+    let fields = [("kata_a", "1"), ("kata_command", &command), ("kata_words", &words), ("kata_sandbox", &sandbox)];
+    let whole = message(settings(), &mut record("message", &fields));
     assert!(whole.contains(&command) && !whole.contains("truncated"));
     let limited = |max: usize, said: &str| {
-        let mut record = make(said);
+        let mut record = record(said, &fields);
         let message = message(SyslogSettings { max, ..settings() }, &mut record);
         let truncated = record.facts.unwrap().flaws.has(Flaw::Truncated);
         assert_eq!(message.contains("[kata@32473 flaws=\"truncated\" component="), truncated, "{message}");
@@ -260,8 +244,8 @@ fn no_message_is_longer_than_it_may_be() {
                 for host in ["h", &"h".repeat(300)] {
                     let mut record = record(said, &fields);
                     record.head.host = Some(host.as_bytes());
-                    record.payload.push(field("kata_subsystem", text(&long)));
-                    record.payload.push(field("kata_pid", text(&long)));
+                    record.payload.push(field("kata_subsystem", long.as_str()));
+                    record.payload.push(field("kata_pid", long.as_str()));
                     let mut flaws = Flaws::default();
                     Flaw::ALL.iter().for_each(|flaw| flaws.add(*flaw));
                     record.facts = Some(Facts { flaws, ..facts() });
@@ -284,10 +268,10 @@ fn the_steady_state_allocates_nothing() {
     for settings in [settings(), SyslogSettings { lines: true, ..settings() }, old()] {
         let mut record = record("a\nb", &[("kata_a", "1"), ("kata_b", "a\\b"), ("kata_pid", "7")]);
         let (mut encoder, mut events) = (Syslog::new(settings, TimeZone::UTC), Events::default());
-        encoder.encode(&mut record, (0, 0), &mut events);
+        encoder.encode(&mut record, UnixTime::default(), &mut events);
         let counted = allocation_counter::measure(|| {
             events.clear(usize::MAX);
-            encoder.encode(&mut record, (0, 0), &mut events);
+            encoder.encode(&mut record, UnixTime::default(), &mut events);
         });
         assert_eq!(counted.count_total, 0);
     }

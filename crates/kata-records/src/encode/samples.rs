@@ -1,0 +1,40 @@
+//! Fields and facts of which tests of encoders make their records.
+
+use crate::component::Component;
+use crate::flaw::Flaws;
+use crate::record::{Facts, Field, Form, Level, Name, PayloadFormat, Text, Value};
+use crate::time::Stamp;
+
+/// Returns a text in this form.
+pub(super) fn text<'b, B: AsRef<[u8]> + ?Sized>(bytes: &'b B, form: Form) -> Text<'b> {
+    Text { bytes: bytes.as_ref(), form }
+}
+
+/// Returns a field; a plain string stands for a text in UTF-8.
+pub(super) fn field<'b>(name: &str, value: impl Into<Value<'b>>) -> Field<'b> {
+    Field::new(Name::new(name).leaked(), value.into())
+}
+
+/// Returns what katalog states about an entry of kata-runtime at level `info`, written at this time if it is one.
+pub(super) fn facts(time: &str) -> Facts {
+    Facts {
+        time: Stamp::parse(time.as_bytes()),
+        level: Some(Level::Info),
+        component: Component::Runtime,
+        format: PayloadFormat::Logfmt,
+        guest: false,
+        flaws: Flaws::default(),
+    }
+}
+
+impl<'b> From<Text<'b>> for Value<'b> {
+    fn from(text: Text<'b>) -> Value<'b> {
+        Value::Text(text)
+    }
+}
+
+impl<'b> From<&'b str> for Value<'b> {
+    fn from(content: &'b str) -> Value<'b> {
+        Value::Text(text(content, Form::Utf8))
+    }
+}
