@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kata_records::component::{Component, IDENTIFIERS, NAMES, SOURCES};
-use kata_records::dictionary::{DICTIONARY, Kind, Known};
+use kata_records::dictionary::{DICTIONARY, KnownKey, ValueKind};
 use kata_records::flaw::Flaw;
 use kata_records::record::{Level, PayloadFormat};
-use kata_records::schema::{CARRIER, MADE, PAYLOAD, Type};
+use kata_records::schema::{DERIVED, ENVELOPE, FieldType, PAYLOAD};
 use katalog::exit::Exit;
 
 use crate::support::katalog;
@@ -337,13 +337,13 @@ fn what_the_documents_point_to_exists() {
 fn keys() -> String {
     let mut table = "\n| type | fields |\n|---|---|\n".to_owned();
     for (kind, meaning) in [
-        (Kind::Time, "time, see above; a second one is kept in `kata_time_text`"),
-        (Kind::Level, "level, see above; what is none is kept in `kata_level_text`"),
-        (Kind::Count, "integer from 0"),
-        (Kind::Int, "integer"),
-        (Kind::Bool, "boolean"),
+        (ValueKind::Time, "time, see above; a second one is kept in `kata_time_text`"),
+        (ValueKind::Level, "level, see above; what is none is kept in `kata_level_text`"),
+        (ValueKind::Count, "integer from 0"),
+        (ValueKind::Int, "integer"),
+        (ValueKind::Bool, "boolean"),
         (
-            Kind::Duration,
+            ValueKind::Duration,
             "string as Go writes it, such as `1m2.5s`, and integer nanoseconds under the name with `_ns` behind",
         ),
     ] {
@@ -363,13 +363,13 @@ fn keys() -> String {
 fn schemas() -> String {
     let mut table = "\n| `kata` | `ecs` | `otel` | type |\n|---|---|---|---|\n".to_owned();
     let rows = PAYLOAD.iter().map(|row| (code(&format!("kata_{}", row.from)), row));
-    let rows = rows.chain(CARRIER.iter().map(|row| (code(row.from), row)));
-    for (from, row) in rows.chain(MADE.iter().map(|row| (format!("made of {}", row.from), row))) {
+    let rows = rows.chain(ENVELOPE.iter().map(|row| (code(row.from), row)));
+    for (from, row) in rows.chain(DERIVED.iter().map(|row| (format!("made of {}", row.from), row))) {
         let kind = match row.kind {
-            Type::Moment => "time",
-            Type::Count => "integer from 0",
-            Type::Int => "integer",
-            Type::Bool => "boolean",
+            FieldType::Moment => "time",
+            FieldType::Count => "integer from 0",
+            FieldType::Int => "integer",
+            FieldType::Bool => "boolean",
             _ => "string",
         };
         let [ecs, otel] = [row.ecs, row.otel].map(|name| if name.is_empty() { String::new() } else { code(name) });
@@ -383,7 +383,7 @@ fn aliases() -> String {
     let own = |name: &str| name.starts_with("fields_");
     // A name that only replaces characters not allowed in names is no alias.
     let alias =
-        |known: &&Known| known.key != known.name && known.key.replace(' ', "_") != known.name && !own(known.name);
+        |known: &&KnownKey| known.key != known.name && known.key.replace(' ', "_") != known.name && !own(known.name);
     let mut table = "\n| field | also written as |\n|---|---|\n".to_owned();
     let mut names: Vec<&str> = Vec::new();
     for known in DICTIONARY.iter().filter(alias) {

@@ -1,11 +1,11 @@
 //! Defaults and conflicts for programs that run katalog as a child process and read its standard output.
 
+use super::Config;
 use super::options::Options;
 use super::values::{Host, MaxRecord, TagKey};
-use super::{Config, encode};
-use kata_records::encode::Format;
-use kata_records::schema::Type;
-use kata_records::time::Form;
+use kata_records::encode::{EncodeSettings, Format};
+use kata_records::schema::FieldType;
+use kata_records::time::TimeFormat;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
 /// the terminating zero (fluent-bit: `plugins/in_exec/in_exec.c`).
@@ -33,7 +33,7 @@ impl Host {
                 format: Some(Format::Msgpack),
                 tag_key: name("tag"),
                 time_key: name("event_time"),
-                time_format: Some(Form::Unix),
+                time_format: Some(TimeFormat::Unix),
                 ..Options::default()
             },
             Host::FluentBitExec => Options {
@@ -57,24 +57,24 @@ pub(super) fn merge_layers(flags: Options, file: Options) -> Options {
 impl Config {
     /// Returns the fields with names chosen by the user, and their types.
     #[must_use]
-    pub fn named_fields(&self) -> Vec<(String, Type)> {
+    pub fn named_fields(&self) -> Vec<(String, FieldType)> {
         let time = match self.records.time_format {
-            Form::Rfc3339 => Type::Time,
-            Form::Unix => Type::Text,
-            Form::UnixSeconds | Form::UnixNanoseconds => Type::Int,
+            TimeFormat::Rfc3339 => FieldType::Time,
+            TimeFormat::Unix => FieldType::Text,
+            TimeFormat::UnixSeconds | TimeFormat::UnixNanoseconds => FieldType::Int,
         };
         let is_time = |name| Some(name) == self.records.time_key.as_ref();
         self.records
             .encode
             .own
             .iter()
-            .map(|name| (name.clone(), if is_time(name) { time } else { Type::Text }))
+            .map(|name| (name.clone(), if is_time(name) { time } else { FieldType::Text }))
             .collect()
     }
 
     /// Returns the first conflict with the host or the record limit, and what to do.
     pub(super) fn host_conflict(&self) -> Option<&'static str> {
-        let encode::Settings { format, max_record, .. } = self.records.encode;
+        let EncodeSettings { format, max_record, .. } = self.records.encode;
         let is_record = matches!(format, Format::Ndjson | Format::Msgpack);
         let names = [&self.records.record_id, &self.records.tag_key, &self.records.time_key];
         if self.host != Host::None && (self.receiver.is_some() || self.output.is_some() || self.output_dir.is_some()) {
@@ -124,10 +124,13 @@ mod tests {
         assert_eq!((fluentd.records.encode.format, fluentd.records.tag_key.as_deref()), (Format::Msgpack, Some("tag")));
         assert_eq!(
             (fluentd.records.time_key.as_deref(), fluentd.records.time_format),
-            (Some("event_time"), Form::Unix)
+            (Some("event_time"), TimeFormat::Unix)
         );
         assert_eq!(fluentd.records.encode.own, ["tag", "event_time"]);
-        assert_eq!(fluentd.named_fields(), [("tag".to_owned(), Type::Text), ("event_time".to_owned(), Type::Text)]);
+        assert_eq!(
+            fluentd.named_fields(),
+            [("tag".to_owned(), FieldType::Text), ("event_time".to_owned(), FieldType::Text)]
+        );
         let beside = Options { format: Some(Format::Ndjson), ..host(Host::FluentdExec) };
         let json = config(beside, file("format = \"msgpack\"\ntag-key = \"mark\""));
         assert_eq!((json.records.encode.format, json.records.tag_key.as_deref()), (Format::Ndjson, Some("tag")));

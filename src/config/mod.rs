@@ -29,7 +29,10 @@ use crate::source;
 use crate::source::position::FilePosition;
 pub use diagnostics::StandardOutput;
 use kata_records::component;
-use kata_records::split::Split;
+use kata_records::encode::EncodeSettings;
+use kata_records::normalize::FieldSettings;
+use kata_records::path_template::PathTemplate;
+use kata_records::select::SelectSettings;
 use kata_records::{encode, normalize, rules, select};
 use log_clients::Receiver;
 use options::Options;
@@ -287,7 +290,8 @@ impl Config {
         };
         let output_dir = path(options.output_dir.take());
         // The default split is no conflict without a directory.
-        let split = options.split.map(|split| split.0).filter(|split| Split::new("component").as_ref() != Ok(split));
+        let split =
+            options.split.map(|split| split.0).filter(|split| PathTemplate::new("component").as_ref() != Ok(split));
         let rename = options.rename.unwrap_or_default();
         let range = source::Range {
             since: options.since.and_then(|moment| moment.0),
@@ -314,7 +318,7 @@ impl Config {
             (options.sort == Some(Sort::Time)).then_some(options.sort_memory.map_or(128 << 20, |memory| memory.0));
         let records = rules::Settings {
             input_format,
-            select: select::Settings {
+            select: SelectSettings {
                 identifiers: options.identifier.map_or_else(
                     || component::IDENTIFIERS.iter().map(|(identifier, _)| (*identifier).to_owned()).collect(),
                     |patterns| patterns.into_iter().map(|pattern| pattern.0).collect(),
@@ -324,7 +328,7 @@ impl Config {
                 others: options.others.unwrap_or(select::Others::Drop),
                 components: options.component.unwrap_or_default().into_iter().map(|name| name.0).collect(),
             },
-            normalize: normalize::Settings {
+            normalize: FieldSettings {
                 keep: without_empty(options.keep.unwrap_or_default()),
                 drop,
                 rename: rename.into_iter().map(|rename| (rename.old, rename.new)).collect(),
@@ -333,7 +337,7 @@ impl Config {
                 prune,
                 nested: options.nested.unwrap_or(normalize::Nested::String),
             },
-            encode: encode::Settings {
+            encode: EncodeSettings {
                 format,
                 color: color && format == encode::Format::Text,
                 schema: options.schema.unwrap_or_default(),
@@ -350,7 +354,7 @@ impl Config {
             time_key,
             time_format: options.time_format.unwrap_or_default(),
             tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
-            split: split.or_else(|| output_dir.as_ref().and_then(|_| Split::new("component").ok())),
+            split: split.or_else(|| output_dir.as_ref().and_then(|_| PathTemplate::new("component").ok())),
             rows: sort.is_some() || delta,
             verbose: options.verbose.unwrap_or(false),
             record_id,

@@ -22,7 +22,7 @@ use kata_records::input_format::InputFormat;
 use kata_records::normalize::Nested;
 use kata_records::schema::Schema;
 use kata_records::select::Others;
-use kata_records::time::Form;
+use kata_records::time::TimeFormat;
 use log_clients::{Address, Framing, Mode, Spread};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
@@ -325,9 +325,9 @@ pub struct Options {
 
     /// The form of that time [default: rfc3339]
     #[arg(long, env = "KATALOG_TIME_FORMAT", value_name = "FORM", help_heading = "Output")]
-    #[arg(value_parser = words::<Form>())]
+    #[arg(value_parser = words::<TimeFormat>())]
     #[serde(deserialize_with = "word")]
-    pub time_format: Option<Form>,
+    pub time_format: Option<TimeFormat>,
 
     /// Write no record of more bytes, its line end included [default: none]
     ///

@@ -10,8 +10,8 @@ use journal_file::{Cursor, CursorError};
 use crate::config::systemd_time;
 use crate::source::Boot;
 use kata_records::component::Component;
-use kata_records::split;
-use kata_records::tag::{Placeholder, Template};
+use kata_records::path_template::PathTemplate;
+use kata_records::template::{Placeholder, Template};
 
 /// The use of colors in the text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -420,13 +420,13 @@ impl FromStr for Tag {
 
 /// The rule that splits the output into files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split(pub split::Split);
+pub struct Split(pub PathTemplate);
 
 impl FromStr for Split {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Split, String> {
-        split::Split::new(text).map(Split)
+        PathTemplate::new(text).map(Split)
     }
 }
 

@@ -46,7 +46,7 @@ words!(
     kata_records::schema::Definition,
     kata_records::schema::Schema,
     kata_records::select::Others,
-    kata_records::time::Form,
+    kata_records::time::TimeFormat,
     log_clients::forward::Mode,
     log_clients::net::Spread,
     log_clients::syslog::Framing,

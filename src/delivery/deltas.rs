@@ -4,7 +4,7 @@ use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
 use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::encode::{Encoded, WithDelta};
-use kata_records::time::{Stamp, UnixTime};
+use kata_records::time::{UnixTime, UtcTimestamp};
 
 /// A delivery that adds deltas to records and passes them on.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Delivery for DeltaDelivery {
     }
 }
 
-fn nanos(time: &Stamp) -> Option<i128> {
+fn nanos(time: &UtcTimestamp) -> Option<i128> {
     let UnixTime { seconds, nanos } = time.unix()?;
     Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
 }
@@ -97,7 +97,7 @@ mod tests {
         for (record, time) in records {
             out.bytes.extend_from_slice(record.as_bytes());
             out.bytes.push(b'\n');
-            let time = time.map(|time| Stamp::parse(time.as_bytes()).unwrap());
+            let time = time.map(|time| UtcTimestamp::parse(time.as_bytes()).unwrap());
             out.rows.push(Row { end: out.bytes.len(), time, part: 0 });
         }
         out
@@ -111,7 +111,7 @@ mod tests {
         let expected: Vec<_> = expected.iter().map(|record| format!("{record}\n")).collect();
         assert_eq!(lines, expected);
         assert_eq!(out.rows.iter().map(|row| row.time).collect::<Vec<_>>(), {
-            let times = records.iter().map(|(_, time)| time.and_then(|time| Stamp::parse(time.as_bytes())));
+            let times = records.iter().map(|(_, time)| time.and_then(|time| UtcTimestamp::parse(time.as_bytes())));
             times.collect::<Vec<_>>()
         });
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
 use kata_records::encode::{Encoded, Row};
-use kata_records::time::{Stamp, UnixTime};
+use kata_records::time::{UnixTime, UtcTimestamp};
 use sorted_run::{RunMerge, RunWriter, SortedRun};
 
 /// The maximum number of runs in a merge. It bounds the open files and the memory for reading them.
@@ -68,15 +68,15 @@ impl Key {
     }
 
     /// Returns a time as the upper bits of a key.
-    fn moment(time: Stamp) -> Option<u128> {
+    fn moment(time: UtcTimestamp) -> Option<u128> {
         let UnixTime { seconds, nanos } = time.unix()?;
         Some(u128::from((seconds + SECONDS_BIAS).unsigned_abs()) << 30 | u128::from(nanos))
     }
 
     /// Returns the time of the record, if the record has a time of its own.
-    fn time(self) -> Option<Stamp> {
+    fn time(self) -> Option<UtcTimestamp> {
         let moment = (self.0 & 1 == 1).then_some(self.0 >> 59)?;
-        Stamp::from_unix(UnixTime {
+        UtcTimestamp::from_unix(UnixTime {
             seconds: (moment >> 30) as i64 - SECONDS_BIAS,
             nanos: (moment & ((1 << 30) - 1)) as u32,
         })
@@ -154,7 +154,7 @@ impl ExternalSorter {
     ///
     /// # Errors
     /// If a temporary file cannot be written, or beyond 2^34 records and 2^24 parts.
-    pub fn push(&mut self, record: &[u8], time: Option<Stamp>, part: u32) -> Result<(), SortError> {
+    pub fn push(&mut self, record: &[u8], time: Option<UtcTimestamp>, part: u32) -> Result<(), SortError> {
         if self.next_number >= MAX_RECORDS || part >= MAX_PARTS {
             return Err(failed(&self.directory)(io::Error::other(
                 "there are too many records, or parts of the output",

@@ -5,7 +5,7 @@ use crate::delivery::external_sort::ExternalSorter;
 use crate::diagnostics;
 use crate::source::Group;
 use crate::source::position::Position;
-use kata_records::encode::{Encoded, Parts, Row};
+use kata_records::encode::{Encoded, PartNames, Row};
 
 /// A delivery that sorts records and passes them on at the end.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct SortedDelivery {
     inner: Box<dyn Delivery>,
     sorter: SorterState,
     /// The output parts of all records, and the numbers of those of the current batch.
-    parts: Parts,
+    parts: PartNames,
     batch_parts: Vec<u32>,
     /// The inputs so far, with their results.
     inputs: Vec<(Group, InputEnd)>,
@@ -37,7 +37,7 @@ impl SortedDelivery {
         SortedDelivery {
             inner,
             sorter: SorterState::Sorting(sorter),
-            parts: Parts::default(),
+            parts: PartNames::default(),
             batch_parts: Vec::new(),
             inputs: Vec::new(),
             verbose,
@@ -107,7 +107,7 @@ impl Delivery for SortedDelivery {
 
 fn deliver_inputs(
     sorter: ExternalSorter,
-    parts: &Parts,
+    parts: &PartNames,
     inputs: Vec<(Group, InputEnd)>,
     inner: &mut dyn Delivery,
     verbose: bool,
@@ -122,7 +122,7 @@ fn deliver_inputs(
 /// Passes all records on, in blocks.
 fn deliver_records(
     sorter: ExternalSorter,
-    parts: &Parts,
+    parts: &PartNames,
     inner: &mut dyn Delivery,
     verbose: bool,
 ) -> Result<(), DeliveryEnd> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use kata_records::stats::Stats;
-use kata_records::time::Stamp;
+use kata_records::time::UtcTimestamp;
 
 use super::{escape_control, scale, stats};
 use crate::exit::Exit;
@@ -141,8 +141,8 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
             valid: input.is_valid(),
             failures: &input.failures,
             exit: input.exit.map(Exit::code),
-            from: input.stats.first().map(Stamp::as_str),
-            to: input.stats.last().map(Stamp::as_str),
+            from: input.stats.first().map(UtcTimestamp::as_str),
+            to: input.stats.last().map(UtcTimestamp::as_str),
             counters: stats::counters(&input.stats),
         };
         let mut line = serde_json::to_vec(&line).map_err(io::Error::other)?;

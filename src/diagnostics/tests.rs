@@ -3,7 +3,7 @@
 use kata_records::component::Component;
 use kata_records::flaw::{Flaw, Flaws};
 use kata_records::record::{Facts, Level, PayloadFormat};
-use kata_records::stats::Dropped;
+use kata_records::stats::DropReason;
 
 use super::*;
 
@@ -28,9 +28,9 @@ fn sample() -> Stats {
     }
     stats.wrote(Some(&Facts { flaws, level: None, component: Component::Unknown, ..clean }));
     stats.wrote(None);
-    stats.dropped(Dropped::Others);
-    stats.dropped(Dropped::Others);
-    stats.dropped(Dropped::Marker);
+    stats.dropped(DropReason::Others);
+    stats.dropped(DropReason::Others);
+    stats.dropped(DropReason::Marker);
     stats.suppressed(40);
     stats.delivered(2_203_000);
     stats

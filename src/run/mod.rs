@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use kata_records::encode::{Encoded, Encoder};
 use kata_records::entry::Batch;
-use kata_records::pipeline::{Chunk, Worker};
 use kata_records::stats::Stats;
 use kata_records::time::UnixTime;
+use kata_records::worker::{Chunk, Worker};
 use rayon::ThreadPool;
 
 use crate::delivery::checkpoint::Checkpoint;

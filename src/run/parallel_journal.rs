@@ -14,9 +14,9 @@ use rayon::ThreadPool;
 
 use crate::source::{Damaged, Pieces, SourceError};
 use kata_records::entry::Batch;
-use kata_records::pipeline::{Chunk, Worker};
 use kata_records::stats::Stats;
 use kata_records::time::UnixTime;
+use kata_records::worker::{Chunk, Worker};
 
 use ordered_merge::{GatherEnd, OrderedMerge};
 use schedule::Schedule;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kata_records::encode;
+use kata_records::encode::EncodeSettings;
 use kata_records::rules::Rules;
 
 use crate::config::Config;
@@ -24,7 +24,7 @@ pub struct Plan<'p> {
     /// The rules that turn entries into records.
     pub rules: &'p Rules,
     /// The output format of records.
-    pub encode: &'p encode::Settings,
+    pub encode: &'p EncodeSettings,
     /// The number of worker threads, at least one.
     pub threads: usize,
     /// The file or directory of the output. It is never read as an input.

@@ -1,7 +1,7 @@
 //! The counters of a run, the state of its inputs, and its progress.
 
-use kata_records::pipeline::Chunk;
-use kata_records::stats::{Dropped, Stats};
+use kata_records::stats::{DropReason, Stats};
+use kata_records::worker::Chunk;
 
 use super::Plan;
 use crate::delivery::InputEnd;
@@ -100,8 +100,8 @@ impl Tally {
     }
 
     pub(super) fn skipped(&mut self, skipped: Skipped) {
-        self.current.passed_over(Dropped::Others, skipped.others);
-        self.current.passed_over(Dropped::Repeated, skipped.repeated);
+        self.current.passed_over(DropReason::Others, skipped.others);
+        self.current.passed_over(DropReason::Repeated, skipped.repeated);
     }
 
     pub(super) fn damaged(&mut self, Damaged { input, reason, count, offset }: Damaged) {

@@ -197,7 +197,7 @@ pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Gr
 fn machine_id(path: &Path) -> Option<String> {
     let head = codec::journal_head(Box::new(File::open(path).ok()?))?;
     let id: [u8; 16] = head.get(40..56)?.try_into().ok()?;
-    let text = String::from_utf8(digits::of_id(&id).to_vec()).ok()?;
+    let text = String::from_utf8(digits::hex_id(&id).to_vec()).ok()?;
     (id != [0; 16]).then_some(text)
 }
 

@@ -11,10 +11,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kata_records::encode::Encoder;
 use kata_records::entry::Batch;
 use kata_records::json;
-use kata_records::names;
+use kata_records::name_hash;
 use kata_records::parse::logfmt;
-use kata_records::pipeline::{Chunk, Worker};
 use kata_records::rules::Rules;
+use kata_records::worker::{Chunk, Worker};
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
 use katalog::source::{self, Input};
@@ -27,7 +27,7 @@ fn sample(name: &str) -> Vec<u8> {
 }
 
 fn id(stage: &str, name: &str, bytes: &[u8]) -> String {
-    let hash = bytes.chunks(16).fold(0, |hash: u64, part| hash.rotate_left(7) ^ names::hash(part));
+    let hash = bytes.chunks(16).fold(0, |hash: u64, part| hash.rotate_left(7) ^ name_hash::hash(part));
     format!("{stage}/{name}-{:04x}", hash as u16)
 }
 

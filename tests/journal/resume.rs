@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use kata_records::encode::Encoder;
 use kata_records::entry::Batch;
-use kata_records::pipeline::{Chunk, Worker};
 use kata_records::rules::Rules;
+use kata_records::worker::{Chunk, Worker};
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};

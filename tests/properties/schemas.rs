@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use kata_records::schema::{Definition, Schema, Type};
+use kata_records::schema::{Definition, FieldType, Schema};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ struct Case {
 }
 
 fn definition(definition: Definition, schema: Schema) -> Value {
-    serde_json::from_str(&definition.of(schema, &[("tag".to_owned(), Type::Text)])).unwrap()
+    serde_json::from_str(&definition.of(schema, &[("tag".to_owned(), FieldType::Text)])).unwrap()
 }
 
 static CASES: LazyLock<[Case; 3]> = LazyLock::new(|| {

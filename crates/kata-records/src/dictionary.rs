@@ -5,11 +5,11 @@
 
 use std::num::NonZeroU8;
 
-use crate::names::{Bits, Table};
+use crate::name_hash::{ByteSet, NameTable};
 
 /// What a known key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// A string.
     Text,
     /// A whole number from 0, such as a process id.
@@ -28,106 +28,106 @@ pub enum Kind {
 
 /// One row of the dictionary.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownKey {
     /// The key as writers have it.
     pub key: &'static str,
     /// The name in a record, after `kata_`. Where it differs from the key, the key is an alias.
     pub name: &'static str,
     /// The type.
-    pub kind: Kind,
+    pub kind: ValueKind,
 }
 
-const fn row(key: &'static str, name: &'static str, kind: Kind) -> Known {
-    Known { key, name, kind }
+const fn row(key: &'static str, name: &'static str, kind: ValueKind) -> KnownKey {
+    KnownKey { key, name, kind }
 }
 
-const fn text(key: &'static str) -> Known {
-    row(key, key, Kind::Text)
+const fn text(key: &'static str) -> KnownKey {
+    row(key, key, ValueKind::Text)
 }
 
 /// The dictionary. Upstream: the loggers of kata-containers and kata-containers/runtime, proxy, shim, agent.
-pub const DICTIONARY: &[Known] = &[
-    row("time", "time", Kind::Time),
-    row("ts", "time", Kind::Time),
-    row("level", "level", Kind::Level),
+pub const DICTIONARY: &[KnownKey] = &[
+    row("time", "time", ValueKind::Time),
+    row("ts", "time", ValueKind::Time),
+    row("level", "level", ValueKind::Level),
     text("msg"),
     text("name"),
-    row("pid", "pid", Kind::Count),
+    row("pid", "pid", ValueKind::Count),
     text("sandbox"),
-    row("sandbox-id", "sandbox", Kind::Text),
-    row("sandboxid", "sandbox", Kind::Text),
-    row("sandbox_id", "sandbox", Kind::Text),
-    row("sandox-id", "sandbox", Kind::Text),
-    row("ID", "sandbox", Kind::Text),
-    row("sandboxID", "sandbox", Kind::Text),
-    row("podsandboxid", "sandbox", Kind::Text),
+    row("sandbox-id", "sandbox", ValueKind::Text),
+    row("sandboxid", "sandbox", ValueKind::Text),
+    row("sandbox_id", "sandbox", ValueKind::Text),
+    row("sandox-id", "sandbox", ValueKind::Text),
+    row("ID", "sandbox", ValueKind::Text),
+    row("sandboxID", "sandbox", ValueKind::Text),
+    row("podsandboxid", "sandbox", ValueKind::Text),
     text("container"),
-    row("container-id", "container", Kind::Text),
-    row("container_id", "container", Kind::Text),
-    row("cid", "container", Kind::Text),
-    row("Container", "container", Kind::Text),
-    row("container`", "container", Kind::Text),
-    row("containerID", "container", Kind::Text),
+    row("container-id", "container", ValueKind::Text),
+    row("container_id", "container", ValueKind::Text),
+    row("cid", "container", ValueKind::Text),
+    row("Container", "container", ValueKind::Text),
+    row("container`", "container", ValueKind::Text),
+    row("containerID", "container", ValueKind::Text),
     text("exec_id"),
-    row("exec-id", "exec_id", Kind::Text),
-    row("eid", "exec_id", Kind::Text),
-    row("ExecID", "exec_id", Kind::Text),
-    row("exec", "exec_id", Kind::Text),
+    row("exec-id", "exec_id", ValueKind::Text),
+    row("eid", "exec_id", ValueKind::Text),
+    row("ExecID", "exec_id", ValueKind::Text),
+    row("exec", "exec_id", ValueKind::Text),
     text("source"),
     text("subsystem"),
     text("error"),
-    row("Error", "error", Kind::Text),
-    row("err", "error", Kind::Text),
+    row("Error", "error", ValueKind::Text),
+    row("err", "error", ValueKind::Text),
     text("vmconsole"),
     text("stream"),
     text("req"),
     text("runtime"),
     text("pod"),
-    row("cri-name", "pod", Kind::Text),
-    row("Pod Name", "pod", Kind::Text),
+    row("cri-name", "pod", ValueKind::Text),
+    row("Pod Name", "pod", ValueKind::Text),
     text("namespace"),
-    row("cri-namespace", "namespace", Kind::Text),
-    row("Pod Namespace", "namespace", Kind::Text),
+    row("cri-namespace", "namespace", ValueKind::Text),
+    row("Pod Namespace", "namespace", ValueKind::Text),
     text("pod_uid"),
-    row("cri-uid", "pod_uid", Kind::Text),
-    row("Pod UID", "pod_uid", Kind::Text),
-    row("qemuPid", "qemuPid", Kind::Count),
-    row("StratoVirt Pid", "StratoVirt_Pid", Kind::Count),
-    row("StratoVirt_Pid", "StratoVirt_Pid", Kind::Count),
-    row("proxy-pid", "proxy-pid", Kind::Count),
-    row("child-pid", "child-pid", Kind::Count),
-    row("process-id", "process-id", Kind::Count),
-    row("invalid-virtiofsd-pid", "invalid-virtiofsd-pid", Kind::Count),
-    row("stream_id", "stream_id", Kind::Count),
-    row("stream id", "stream_id", Kind::Count),
-    row("exit-code", "exit-code", Kind::Int),
-    row("exitcode", "exitcode", Kind::Int),
-    row("status", "status", Kind::Int),
-    row("duration", "duration", Kind::Duration),
-    row("timeout", "timeout", Kind::Duration),
-    row("createContainerRequestTimeout", "createContainerRequestTimeout", Kind::Duration),
-    row("vcpus", "vcpus", Kind::Int),
-    row("reqVCPUs", "reqVCPUs", Kind::Int),
-    row("cpus-sandbox", "cpus-sandbox", Kind::Int),
-    row("memory", "memory", Kind::Int),
-    row("mem-mb", "mem-mb", Kind::Int),
-    row("current-memory", "current-memory", Kind::Int),
-    row("new-memory", "new-memory", Kind::Int),
-    row("memory-sandbox-size-mb", "memory-sandbox-size-mb", Kind::Int),
-    row("sandboxMemoryByte", "sandboxMemoryByte", Kind::Int),
-    row("hotplug-memory-mb", "hotplug-memory-mb", Kind::Int),
-    row("qmp-major-version", "qmp-major-version", Kind::Int),
-    row("qmp-minor-version", "qmp-minor-version", Kind::Int),
-    row("qmp-micro-version", "qmp-micro-version", Kind::Int),
-    row("hotplug", "hotplug", Kind::Bool),
-    row("debug", "debug", Kind::Bool),
-    row("terminal", "terminal", Kind::Bool),
-    row("tracing", "tracing", Kind::Bool),
-    row("ipv6", "ipv6", Kind::Bool),
-    row("rollback", "rollback", Kind::Bool),
-    row("cold-plug", "cold-plug", Kind::Bool),
-    row("smtEnabled", "smtEnabled", Kind::Bool),
-    row("debug_console", "debug_console", Kind::Bool),
+    row("cri-uid", "pod_uid", ValueKind::Text),
+    row("Pod UID", "pod_uid", ValueKind::Text),
+    row("qemuPid", "qemuPid", ValueKind::Count),
+    row("StratoVirt Pid", "StratoVirt_Pid", ValueKind::Count),
+    row("StratoVirt_Pid", "StratoVirt_Pid", ValueKind::Count),
+    row("proxy-pid", "proxy-pid", ValueKind::Count),
+    row("child-pid", "child-pid", ValueKind::Count),
+    row("process-id", "process-id", ValueKind::Count),
+    row("invalid-virtiofsd-pid", "invalid-virtiofsd-pid", ValueKind::Count),
+    row("stream_id", "stream_id", ValueKind::Count),
+    row("stream id", "stream_id", ValueKind::Count),
+    row("exit-code", "exit-code", ValueKind::Int),
+    row("exitcode", "exitcode", ValueKind::Int),
+    row("status", "status", ValueKind::Int),
+    row("duration", "duration", ValueKind::Duration),
+    row("timeout", "timeout", ValueKind::Duration),
+    row("createContainerRequestTimeout", "createContainerRequestTimeout", ValueKind::Duration),
+    row("vcpus", "vcpus", ValueKind::Int),
+    row("reqVCPUs", "reqVCPUs", ValueKind::Int),
+    row("cpus-sandbox", "cpus-sandbox", ValueKind::Int),
+    row("memory", "memory", ValueKind::Int),
+    row("mem-mb", "mem-mb", ValueKind::Int),
+    row("current-memory", "current-memory", ValueKind::Int),
+    row("new-memory", "new-memory", ValueKind::Int),
+    row("memory-sandbox-size-mb", "memory-sandbox-size-mb", ValueKind::Int),
+    row("sandboxMemoryByte", "sandboxMemoryByte", ValueKind::Int),
+    row("hotplug-memory-mb", "hotplug-memory-mb", ValueKind::Int),
+    row("qmp-major-version", "qmp-major-version", ValueKind::Int),
+    row("qmp-minor-version", "qmp-minor-version", ValueKind::Int),
+    row("qmp-micro-version", "qmp-micro-version", ValueKind::Int),
+    row("hotplug", "hotplug", ValueKind::Bool),
+    row("debug", "debug", ValueKind::Bool),
+    row("terminal", "terminal", ValueKind::Bool),
+    row("tracing", "tracing", ValueKind::Bool),
+    row("ipv6", "ipv6", ValueKind::Bool),
+    row("rollback", "rollback", ValueKind::Bool),
+    row("cold-plug", "cold-plug", ValueKind::Bool),
+    row("smtEnabled", "smtEnabled", ValueKind::Bool),
+    row("debug_console", "debug_console", ValueKind::Bool),
     // Frequent keys, here only so that their names need not be made anew for each entry.
     text("arch"),
     text("command"),
@@ -165,19 +165,19 @@ pub const DICTIONARY: &[Known] = &[
     text("qmp-Capabilities"),
     text("proxy-url"),
     text("url"),
-    // Keys that would take the names of katalog's own fields: renamed as logrus renames clashing keys.
-    row("component", "fields_component", Kind::Text),
-    row("fields_component", "fields_component", Kind::Text),
-    row("format", "fields_format", Kind::Text),
-    row("fields_format", "fields_format", Kind::Text),
-    row("guest", "fields_guest", Kind::Text),
-    row("fields_guest", "fields_guest", Kind::Text),
-    row("flaws", "fields_flaws", Kind::Text),
-    row("fields_flaws", "fields_flaws", Kind::Text),
-    row("escaped", "fields_escaped", Kind::Text),
-    row("fields_escaped", "fields_escaped", Kind::Text),
-    row("delta_ns", "fields_delta_ns", Kind::Text),
-    row("fields_delta_ns", "fields_delta_ns", Kind::Text),
+    // KeySet that would take the names of katalog's own fields: renamed as logrus renames clashing keys.
+    row("component", "fields_component", ValueKind::Text),
+    row("fields_component", "fields_component", ValueKind::Text),
+    row("format", "fields_format", ValueKind::Text),
+    row("fields_format", "fields_format", ValueKind::Text),
+    row("guest", "fields_guest", ValueKind::Text),
+    row("fields_guest", "fields_guest", ValueKind::Text),
+    row("flaws", "fields_flaws", ValueKind::Text),
+    row("fields_flaws", "fields_flaws", ValueKind::Text),
+    row("escaped", "fields_escaped", ValueKind::Text),
+    row("fields_escaped", "fields_escaped", ValueKind::Text),
+    row("delta_ns", "fields_delta_ns", ValueKind::Text),
+    row("fields_delta_ns", "fields_delta_ns", ValueKind::Text),
     // Fields of the journal (`systemd.journal-fields(7)`), so that they too are known by a number.
     text("MESSAGE"),
     text("PRIORITY"),
@@ -225,13 +225,13 @@ pub const DICTIONARY: &[Known] = &[
 
 /// The rows that name what payloads say.
 #[must_use]
-pub fn of_payload() -> &'static [Known] {
+pub fn payload_keys() -> &'static [KnownKey] {
     DICTIONARY.split_at(KeyId::MESSAGE.row()).0
 }
 
-/// The rows that name fields of carriers.
+/// The rows that name fields of envelopes.
 #[must_use]
-pub fn of_carrier() -> &'static [Known] {
+pub fn envelope_keys() -> &'static [KnownKey] {
     DICTIONARY.split_at(KeyId::MESSAGE.row()).1
 }
 
@@ -285,7 +285,7 @@ impl KeyId {
     /// The row.
     #[inline]
     #[must_use]
-    pub const fn known(self) -> &'static Known {
+    pub const fn known(self) -> &'static KnownKey {
         &DICTIONARY[self.row()]
     }
 }
@@ -306,9 +306,9 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// A set of known keys.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Keys(Bits);
+pub struct KeySet(ByteSet);
 
-impl Keys {
+impl KeySet {
     /// Adds a key; true where it was there.
     #[inline]
     pub fn insert(&mut self, id: KeyId) -> bool {
@@ -318,9 +318,9 @@ impl Keys {
 
 /// A key that stages look for. It is one of the first rows, so that a word holds a set of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SoughtKey(KeyId);
+pub struct TrackedKey(KeyId);
 
-impl SoughtKey {
+impl TrackedKey {
     /// The key as one of all that are known.
     #[inline]
     #[must_use]
@@ -329,43 +329,43 @@ impl SoughtKey {
     }
 
     /// A key of the first rows; evaluated when the program is compiled.
-    const fn of(id: KeyId) -> SoughtKey {
-        assert!(Sought::bit(Some(id)) != 0, "keys that stages look for have to be among the first rows");
-        SoughtKey(id)
+    const fn of(id: KeyId) -> TrackedKey {
+        assert!(PresentKeys::bit(Some(id)) != 0, "keys that stages look for have to be among the first rows");
+        TrackedKey(id)
     }
 }
 
 #[expect(missing_docs, reason = "the keys, by name")]
-impl SoughtKey {
-    pub const TIME: SoughtKey = SoughtKey::of(KeyId::TIME);
-    pub const TS: SoughtKey = SoughtKey::of(KeyId::TS);
-    pub const LEVEL: SoughtKey = SoughtKey::of(KeyId::LEVEL);
-    pub const MSG: SoughtKey = SoughtKey::of(KeyId::MSG);
-    pub const NAME: SoughtKey = SoughtKey::of(KeyId::NAME);
-    pub const SANDBOX: SoughtKey = SoughtKey::of(KeyId::SANDBOX);
-    pub const SOURCE: SoughtKey = SoughtKey::of(KeyId::SOURCE);
-    pub const SUBSYSTEM: SoughtKey = SoughtKey::of(KeyId::SUBSYSTEM);
-    pub const VMCONSOLE: SoughtKey = SoughtKey::of(KeyId::VMCONSOLE);
-    pub const STREAM: SoughtKey = SoughtKey::of(KeyId::STREAM);
-    pub const REQ: SoughtKey = SoughtKey::of(KeyId::REQ);
-    pub const RUNTIME: SoughtKey = SoughtKey::of(KeyId::RUNTIME);
+impl TrackedKey {
+    pub const TIME: TrackedKey = TrackedKey::of(KeyId::TIME);
+    pub const TS: TrackedKey = TrackedKey::of(KeyId::TS);
+    pub const LEVEL: TrackedKey = TrackedKey::of(KeyId::LEVEL);
+    pub const MSG: TrackedKey = TrackedKey::of(KeyId::MSG);
+    pub const NAME: TrackedKey = TrackedKey::of(KeyId::NAME);
+    pub const SANDBOX: TrackedKey = TrackedKey::of(KeyId::SANDBOX);
+    pub const SOURCE: TrackedKey = TrackedKey::of(KeyId::SOURCE);
+    pub const SUBSYSTEM: TrackedKey = TrackedKey::of(KeyId::SUBSYSTEM);
+    pub const VMCONSOLE: TrackedKey = TrackedKey::of(KeyId::VMCONSOLE);
+    pub const STREAM: TrackedKey = TrackedKey::of(KeyId::STREAM);
+    pub const REQ: TrackedKey = TrackedKey::of(KeyId::REQ);
+    pub const RUNTIME: TrackedKey = TrackedKey::of(KeyId::RUNTIME);
 }
 
 /// Which of the keys that stages look for are there. Other keys are not kept: what one word holds costs next to nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sought(u64);
+pub struct PresentKeys(u64);
 
-impl Sought {
+impl PresentKeys {
     /// Adds a key.
-    pub fn insert(&mut self, key: SoughtKey) {
-        self.0 |= Sought::bit(Some(key.0));
+    pub fn insert(&mut self, key: TrackedKey) {
+        self.0 |= PresentKeys::bit(Some(key.0));
     }
 
     /// Whether the key is there.
     #[inline]
     #[must_use]
-    pub fn has(self, key: SoughtKey) -> bool {
-        self.0 & Sought::bit(Some(key.0)) != 0
+    pub fn has(self, key: TrackedKey) -> bool {
+        self.0 & PresentKeys::bit(Some(key.0)) != 0
     }
 
     #[inline]
@@ -375,9 +375,9 @@ impl Sought {
     }
 }
 
-impl FromIterator<Option<KeyId>> for Sought {
-    fn from_iter<I: IntoIterator<Item = Option<KeyId>>>(ids: I) -> Sought {
-        Sought(ids.into_iter().fold(0, |keys, id| keys | Sought::bit(id)))
+impl FromIterator<Option<KeyId>> for PresentKeys {
+    fn from_iter<I: IntoIterator<Item = Option<KeyId>>>(ids: I) -> PresentKeys {
+        PresentKeys(ids.into_iter().fold(0, |keys, id| keys | PresentKeys::bit(id)))
     }
 }
 
@@ -423,8 +423,8 @@ impl KeyId {
     pub const CURSOR: KeyId = KeyId::of("__CURSOR");
 }
 
-static TABLE: Table = {
-    let mut table = Table::EMPTY;
+static TABLE: NameTable = {
+    let mut table = NameTable::EMPTY;
     let mut index = 0;
     while index < DICTIONARY.len() {
         table = table.with(DICTIONARY[index].key, KeyId::of_row(index).0);

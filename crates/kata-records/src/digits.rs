@@ -1,36 +1,36 @@
 //! Numbers as digits, eight at once: each step halves what stands together, until each digit has a byte.
 
-/// Eight digits of a number, leading zeros among them: the value of each in a byte, the first in the highest.
+/// Digits8 digits of a number, leading zeros among them: the value of each in a byte, the first in the highest.
 #[derive(Clone, Copy, Debug)]
-pub struct Eight(u64);
+pub struct Digits8(u64);
 
 const EACH: u64 = u64::from_ne_bytes([1; 8]);
 
-impl Eight {
+impl Digits8 {
     /// So many numbers have eight decimal digits.
     pub const DECIMAL: u64 = 100_000_000;
 
     /// The hexadecimal digits of a number.
     #[inline]
     #[must_use]
-    pub fn hexadecimal(number: u32) -> Eight {
+    pub fn hexadecimal(number: u32) -> Digits8 {
         let halves = u64::from(number);
         let halves = (halves << 16 | halves) & 0x0000_ffff_0000_ffff;
         let halves = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
-        Eight((halves << 4 | halves) & 0x0f0f_0f0f_0f0f_0f0f)
+        Digits8((halves << 4 | halves) & 0x0f0f_0f0f_0f0f_0f0f)
     }
 
-    /// The decimal digits of the lower part of a number, below [`Eight::DECIMAL`].
+    /// The decimal digits of the lower part of a number, below [`Digits8::DECIMAL`].
     #[inline]
     #[must_use]
-    pub fn decimal(number: u64) -> Eight {
+    pub fn decimal(number: u64) -> Digits8 {
         // To divide by a power of ten is to multiply and shift, as long as numbers are as small as these.
-        let number = number % Eight::DECIMAL;
+        let number = number % Digits8::DECIMAL;
         let fours = ((number / 10_000) << 32) | (number % 10_000);
         let hundreds = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
         let pairs = fours + hundreds * ((1 << 16) - 100);
         let tens = (pairs * 103) >> 10 & 0x000f_000f_000f_000f;
-        Eight(pairs + tens * ((1 << 8) - 10))
+        Digits8(pairs + tens * ((1 << 8) - 10))
     }
 
     /// The digits as text.
@@ -82,17 +82,18 @@ fn each(text: &[u8]) -> Option<u64> {
 #[inline]
 #[must_use]
 pub fn hexadecimal(number: u64) -> ([u8; 16], usize) {
-    let [upper, lower] = [number >> 32, number].map(|half| u64::from_be_bytes(Eight::hexadecimal(half as u32).text()));
+    let [upper, lower] =
+        [number >> 32, number].map(|half| u64::from_be_bytes(Digits8::hexadecimal(half as u32).text()));
     let zeros = (number | 1).leading_zeros() / 4;
     (((u128::from(upper) << 64 | u128::from(lower)) << (8 * zeros)).to_be_bytes(), 16 - zeros as usize)
 }
 
 /// An id as 32 hexadecimal digits.
 #[must_use]
-pub fn of_id(id: &[u8; 16]) -> [u8; 32] {
+pub fn hex_id(id: &[u8; 16]) -> [u8; 32] {
     let mut text = [0; 32];
     for (part, number) in text.as_chunks_mut().0.iter_mut().zip(id.as_chunks().0) {
-        *part = Eight::hexadecimal(u32::from_be_bytes(*number)).text();
+        *part = Digits8::hexadecimal(u32::from_be_bytes(*number)).text();
     }
     text
 }
@@ -125,16 +126,16 @@ mod tests {
         let fours = (0..10_000).map(|four| four * 10_001);
         for number in (0..20_000).chain(edges).chain(random).chain(fours).chain([u64::MAX]) {
             assert_eq!(text(hexadecimal(number)), format!("{number:x}"));
-            let (low, rest) = (number as u32, number % Eight::DECIMAL);
-            assert_eq!(text((Eight::hexadecimal(low).text(), 8)), format!("{low:08x}"));
-            assert_eq!(text(Eight::hexadecimal(low).significant()), format!("{low:x}"));
-            assert_eq!(text((Eight::decimal(number).text(), 8)), format!("{rest:08}"));
-            assert_eq!(text(Eight::decimal(number).significant()), format!("{rest}"));
+            let (low, rest) = (number as u32, number % Digits8::DECIMAL);
+            assert_eq!(text((Digits8::hexadecimal(low).text(), 8)), format!("{low:08x}"));
+            assert_eq!(text(Digits8::hexadecimal(low).significant()), format!("{low:x}"));
+            assert_eq!(text((Digits8::decimal(number).text(), 8)), format!("{rest:08}"));
+            assert_eq!(text(Digits8::decimal(number).significant()), format!("{rest}"));
             for number in [rest, number % 10_u64.pow(19)] {
                 assert_eq!(super::number(number.to_string().as_bytes()), Some(number));
             }
         }
         let id = 0x0123_4567_89ab_cdef_00ff_a09b_8c7d_6e5f_u128;
-        assert_eq!(of_id(&id.to_be_bytes()).to_vec(), format!("{id:032x}").into_bytes());
+        assert_eq!(hex_id(&id.to_be_bytes()).to_vec(), format!("{id:032x}").into_bytes());
     }
 }

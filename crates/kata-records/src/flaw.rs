@@ -30,7 +30,7 @@ flaws! {
     /// `journalctl` printed null for a field: it was there but too long. Run it with `--all`.
     NotDelivered = "not-delivered",
     /// The carrier around the message (journal JSON, export, Docker) could not be read to its end.
-    BadCarrier = "bad-carrier",
+    BadEnvelope = "bad-carrier",
     /// JSON that could not be read to its end; the members before the damage are kept.
     BadJson = "bad-json",
     /// A quoted logfmt value without its closing quote.

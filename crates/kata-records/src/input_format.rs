@@ -1,6 +1,6 @@
 //! The formats of inputs.
 
-use crate::words::words;
+use crate::named_enum::named_enum;
 
 /// What the input looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum InputFormat {
     Syslog,
 }
 
-words!(InputFormat {
+named_enum!(InputFormat {
     Auto => "auto", "Recognize each entry by how it begins";
     JournalJson => "journal-json", "Output of `journalctl -o json`, one object a line";
     Export => "export", "Output of `journalctl -o export`";

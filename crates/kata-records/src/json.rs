@@ -5,10 +5,10 @@
 
 use bumpalo::Bump;
 
+use crate::escapes::{go_format_error, json_escape, unescape};
 use crate::flaw::{Flaw, Flaws};
-use crate::record::{Form, Pair, Text, Value};
+use crate::record::{Escaping, Pair, Text, Value};
 use crate::scan;
-use crate::text::{go_format_error, json_escape, unescape};
 
 /// As many members as journald allows fields in an entry.
 pub const MAX_MEMBERS: usize = 1024;
@@ -252,7 +252,7 @@ impl<'b> Scanner<'b> {
         } else if irregular || (beyond_ascii && std::str::from_utf8(bytes).is_err()) {
             Text::plain(unescape(bytes, self.bump, json_escape).0)
         } else {
-            Text { bytes, form: Form::Json }
+            Text { bytes, escaping: Escaping::Json }
         })
     }
 }

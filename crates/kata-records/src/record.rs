@@ -5,14 +5,14 @@
 use crate::component::Component;
 use crate::dictionary::{self, KeyId};
 use crate::flaw::Flaws;
-use crate::time::Stamp;
+use crate::time::UtcTimestamp;
 
 /// How the bytes of a [`Text`] stand for its content. Each form is checked when the text is made, so encoders
 /// never fail.
 // As wide as its place in a value: what is written as one byte and read with the seven behind it stalls the processor.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Escaping {
     /// Printable ASCII without `"` and `\`: the same bytes in every output.
     Clean,
     /// Valid UTF-8, to be escaped on output.
@@ -31,7 +31,7 @@ pub struct Text<'b> {
     /// The bytes as they stand in the input.
     pub bytes: &'b [u8],
     /// How to read them.
-    pub form: Form,
+    pub escaping: Escaping,
 }
 
 /// A value of a pair or of a field.
@@ -46,7 +46,7 @@ pub enum Value<'b> {
     /// JSON's null; never in a record.
     Null,
     /// A time of its own name, such as `kata_guest_time`.
-    Time(&'b Stamp),
+    Time(&'b UtcTimestamp),
     /// A journal field that occurs several times.
     List(&'b [Text<'b>]),
     /// A nested JSON value, object or array, as it stands; valid JSON where the record keeps it.
@@ -226,7 +226,7 @@ impl Level {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// `kata_time`: the host's time of the entry.
-    pub time: Option<Stamp>,
+    pub time: Option<UtcTimestamp>,
     /// `kata_level`.
     pub level: Option<Level>,
     /// `kata_component`.
@@ -239,9 +239,9 @@ pub struct Facts {
     pub flaws: Flaws,
 }
 
-/// What the carrier says of an entry, whatever becomes of its fields in the record. Syslog wants to know it.
+/// What the envelope says of an entry, whatever becomes of its fields in the record. Syslog wants to know it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Head<'b> {
+pub struct EnvelopeHead<'b> {
     /// The host that it was written on.
     pub host: Option<&'b [u8]>,
     /// The process that wrote it.
@@ -252,28 +252,28 @@ pub struct Head<'b> {
     pub message: Option<Text<'b>>,
 }
 
-/// One record, ready to be encoded. Fields come in this order: `carrier`, `facts`, `payload`, then flaws and escaped.
+/// One record, ready to be encoded. Fields come in this order: `envelope`, `facts`, `payload`, then flaws and escaped.
 #[derive(Debug, Default)]
 pub struct Record<'b> {
     /// The tag, as the template gives it.
     pub tag: &'b [u8],
-    /// When the carrier says that it was, for a record without facts.
-    pub time: Option<Stamp>,
-    /// What the carrier says, for outputs that want to know it.
-    pub head: Head<'b>,
-    /// The carrier's field with the name of the host, where the format has a place of its own for it.
+    /// When the envelope says that it was, for a record without facts.
+    pub time: Option<UtcTimestamp>,
+    /// What the envelope says, for outputs that want to know it.
+    pub head: EnvelopeHead<'b>,
+    /// The envelope's field with the name of the host, where the format has a place of its own for it.
     pub host: Option<Field<'b>>,
     /// The same with the identifier.
     pub identifier: Option<Field<'b>>,
-    /// What the carrier says: journal fields, stream and time of a container log line.
-    pub carrier: Vec<Field<'b>>,
-    /// The place in `carrier` of the field that is to hold the time, if there is one.
+    /// What the envelope says: journal fields, stream and time of a container log line.
+    pub envelope: Vec<Field<'b>>,
+    /// The place in `envelope` of the field that is to hold the time, if there is one.
     pub time_field: Option<usize>,
     /// What katalog says; none for an entry that is not Kata's and passes unchanged.
     pub facts: Option<Facts>,
     /// What the payload says, under `kata_` names.
     pub payload: Vec<Field<'b>>,
-    /// Names of the fields whose bytes were not UTF-8; they are written with `\xHH` for each such byte and `\\` for
+    /// BloomFilter of the fields whose bytes were not UTF-8; they are written with `\xHH` for each such byte and `\\` for
     /// each backslash.
     pub escaped: Vec<Key<'b>>,
 }
@@ -283,10 +283,10 @@ impl Record<'_> {
     pub fn clear(&mut self) {
         self.tag = b"";
         self.time = None;
-        self.head = Head::default();
+        self.head = EnvelopeHead::default();
         self.host = None;
         self.identifier = None;
-        self.carrier.clear();
+        self.envelope.clear();
         self.time_field = None;
         self.facts = None;
         self.payload.clear();
@@ -299,7 +299,7 @@ impl Record<'_> {
     #[must_use]
     pub fn recycle<'b>(self) -> Record<'b> {
         Record {
-            carrier: recycle(self.carrier),
+            envelope: recycle(self.envelope),
             payload: recycle(self.payload),
             escaped: recycle(self.escaped),
             ..Record::default()
@@ -317,19 +317,19 @@ pub fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
 
 /// A field's name that is made once, for many records.
 #[derive(Debug)]
-pub struct Name {
+pub struct OwnedKey {
     padded: Box<[u8]>,
     length: usize,
 }
 
-impl Name {
+impl OwnedKey {
     /// The name, which is of ASCII without quotes.
     #[must_use]
-    pub fn new(name: &str) -> Name {
+    pub fn new(name: &str) -> OwnedKey {
         let mut form = format!("\"{name}\":\"").into_bytes();
         let length = form.len();
         form.resize(length.max(Key::PADDED), 0);
-        Name { padded: form.into(), length }
+        OwnedKey { padded: form.into(), length }
     }
 
     /// The name as the key of a field.
@@ -341,7 +341,7 @@ impl Name {
 }
 
 #[cfg(test)]
-impl Name {
+impl OwnedKey {
     /// The name as a key for as long as the tests run.
     pub(crate) fn leaked(self) -> Key<'static> {
         Box::leak(Box::new(self)).key()

@@ -2,16 +2,16 @@
 
 mod interest;
 
-use crate::carrier::{self, Pseudo};
-use crate::encode::{self, Format};
+use crate::encode::{EncodeSettings, Format};
+use crate::envelope::{self, SyntheticFields};
 use crate::input_format::InputFormat;
-use crate::normalize::{self, Normalize};
+use crate::normalize::{self, FieldSettings, Normalize};
 use crate::parse;
+use crate::path_template::PathTemplate;
 use crate::schema::Schema;
-use crate::select::{self, Others, Select};
-use crate::split::Split;
-use crate::tag::{Placeholder, Template, TemplateError};
-use crate::time::Form;
+use crate::select::{Others, SelectSettings, Selector};
+use crate::template::{Placeholder, Template, TemplateError};
+use crate::time::TimeFormat;
 
 /// What a user may say about records: which entries become records, and what these look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub struct Settings {
     /// What the input is taken to be.
     pub input_format: InputFormat,
     /// Which entries are Kata's.
-    pub select: select::Settings,
+    pub select: SelectSettings,
     /// Which fields a record has, and under which names.
-    pub normalize: normalize::Settings,
+    pub normalize: FieldSettings,
     /// How records are written.
-    pub encode: encode::Settings,
+    pub encode: EncodeSettings,
     /// The template of the tag; its placeholders all exist.
     pub tag: String,
     /// The name of the field that holds the tag; `None` leaves the tag out.
@@ -31,14 +31,14 @@ pub struct Settings {
     /// The name of the field that holds the time; `None` leaves it out.
     pub time_key: Option<String>,
     /// The form of the time in that field.
-    pub time_format: Form,
+    pub time_format: TimeFormat,
     /// The name of the field that identifies the record; `None` leaves it out.
     pub record_id: Option<String>,
     /// The file of an output directory that a record goes to; `None` without such a directory.
-    pub split: Option<Split>,
+    pub split: Option<PathTemplate>,
     /// Note where each record ends and its time, for sorting and deltas.
     pub rows: bool,
-    /// Name each flawed entry in [`crate::pipeline::Chunk::notes`].
+    /// Name each flawed entry in [`crate::worker::Chunk::notes`].
     pub verbose: bool,
 }
 
@@ -50,9 +50,9 @@ pub struct Rules {
     /// What the input is taken to be.
     pub input_format: InputFormat,
     /// Which fields entries of journal files get that are not stored in them.
-    pub pseudo: Pseudo,
+    pub synthetic: SyntheticFields,
     /// Which entries are Kata's.
-    pub select: Select,
+    pub select: Selector,
     /// What becomes of entries that are not.
     pub others: Others,
     /// What the fields of a record are.
@@ -67,14 +67,14 @@ pub struct Rules {
     pub tags: bool,
     /// Records that are not of Kata's entries have times.
     pub times: bool,
-    /// The output wants to know what the carrier says of an entry, whatever its record holds.
+    /// The output wants to know what the envelope says of an entry, whatever its record holds.
     pub heads: bool,
     /// The field that holds what the record is known by, if one does.
     pub record_id: Option<String>,
     /// Note where each record ends and what time it has.
     pub rows: bool,
     /// Which part of the output a record belongs into, where there are several.
-    pub split: Option<Split>,
+    pub split: Option<PathTemplate>,
     /// The names that host and identifier have in records, where the format has a place of its own for them.
     pub columns: Option<Columns>,
     /// Name each flawed entry.
@@ -87,7 +87,7 @@ pub struct TimeField {
     /// The name of the field.
     pub name: String,
     /// The form of the time.
-    pub form: Form,
+    pub format: TimeFormat,
 }
 
 /// The names that fields with columns of their own have in records; none where a field is left out.
@@ -125,10 +125,10 @@ impl Rules {
         let columns = Columns { host: normalize.name(b"_HOSTNAME"), identifier: normalize.name(b"SYSLOG_IDENTIFIER") };
         let columns = (settings.encode.format == Format::Csv).then_some(columns);
         Ok(Rules {
-            pseudo: Pseudo { cursor, monotonic, seqnum: seqnum || seqnum_id },
+            synthetic: SyntheticFields { cursor, monotonic, seqnum: seqnum || seqnum_id },
             raw: settings.encode.format.of_journal().is_some(),
             input_format: settings.input_format,
-            select: Select::new(&settings.select)?,
+            select: Selector::new(&settings.select)?,
             others: settings.select.others,
             normalize,
             tag: Template::new(&settings.tag, Placeholder::OF_TAGS)?,
@@ -137,7 +137,7 @@ impl Rules {
                 || !settings.encode.format.is_one_row()
                 || settings.time_key.is_some(),
             heads: settings.encode.format == Format::Syslog,
-            time_field: settings.time_key.clone().map(|name| TimeField { name, form: settings.time_format }),
+            time_field: settings.time_key.clone().map(|name| TimeField { name, format: settings.time_format }),
             tag_key: settings.tag_key.clone(),
             record_id: settings.record_id.clone(),
             rows: settings.rows || settings.split.is_some(),
@@ -171,7 +171,7 @@ impl Rules {
     #[must_use]
     pub fn wants_field(&self, name: &[u8]) -> bool {
         let of_path = name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
-        let of_head = self.heads && carrier::heads(name);
-        self.raw || of_path || of_head || self.normalize.keeps(name) || carrier::needs(name) || parse::needs(name)
+        let of_head = self.heads && envelope::heads(name);
+        self.raw || of_path || of_head || self.normalize.keeps(name) || envelope::needs(name) || parse::needs(name)
     }
 }

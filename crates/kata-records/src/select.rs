@@ -5,13 +5,13 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memmem};
 use regex::bytes::{Regex, RegexSet};
 
-use crate::carrier::{Entry, Transport};
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
-use crate::dictionary::{KeyId, SoughtKey};
+use crate::dictionary::{KeyId, TrackedKey};
+use crate::envelope::{Entry, Transport};
 use crate::flaw::Flaw;
+use crate::named_enum::named_enum;
 use crate::parse::{Payload, content};
 use crate::record::{PayloadFormat, Value};
-use crate::words::words;
 
 /// What becomes of entries that are not Kata's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub enum Others {
     Pass,
 }
 
-words!(Others {
+named_enum!(Others {
     Drop => "drop", "Drop and count them";
     Pass => "pass", "Pass them on unchanged, under their own tag";
 });
 
 /// What a user may say about the selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct SelectSettings {
     /// Identifiers that are Kata's own; patterns that must match the whole identifier.
     pub identifiers: Vec<String>,
     /// Identifiers in whose output Kata's lines are picked out by what they say.
@@ -45,7 +45,7 @@ pub struct Settings {
 
 /// What an identifier alone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum IdentifierKind {
     /// Kata's own; the component where the identifier is of one only.
     Own(Option<Component>),
     /// A container manager's: Kata's lines are among its own.
@@ -58,24 +58,24 @@ pub enum Origin {
 
 /// The settings, compiled.
 #[derive(Debug)]
-pub struct Select {
+pub struct Selector {
     own: Vec<(Vec<u8>, Option<Component>)>,
     patterns: RegexSet,
     managers: Vec<Vec<u8>>,
-    default_origin: Origin,
+    default_kind: IdentifierKind,
     wanted: u32,
     drops_others: bool,
     identifier: Finder<'static>,
-    traces: Regex,
-    traces_in_json: Regex,
+    marks: Regex,
+    marks_in_json: Regex,
 }
 
 /// What every line of Kata's in a manager's output has some of: its names, its keys, or the head of a panic.
-const TRACES: &str =
+const MARKS: &str =
     r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine ";
 
 /// What may hide one of these in a journal's entry in JSON: an escape, or a message given as its bytes.
-const HIDING: &str = r#"|\\u00[2-7]|"MESSAGE":\["#;
+const HIDDEN_MARKS: &str = r#"|\\u00[2-7]|"MESSAGE":\["#;
 
 /// How a panic of runtime-rs begins in the kernel's messages.
 const KERNEL_PANIC: &[u8] = b"A panic occurred at ";
@@ -83,30 +83,30 @@ const KERNEL_PANIC: &[u8] = b"A panic occurred at ";
 /// The member of a journal's entry in JSON that holds the identifier. Inside a string its quotes would be escaped.
 const IDENTIFIER: &[u8] = b"\"SYSLOG_IDENTIFIER\":\"";
 
-impl Select {
+impl Selector {
     /// Compiles the settings.
     ///
     /// # Errors
     /// A pattern that is not a regular expression, with the reason.
-    pub fn new(settings: &Settings) -> Result<Select, regex::Error> {
+    pub fn new(settings: &SelectSettings) -> Result<Selector, regex::Error> {
         let (patterns, names): (Vec<_>, Vec<_>) =
             settings.identifiers.iter().partition(|name| regex::escape(name).replace("\\-", "-") != **name);
         let component_of = |name: &str| IDENTIFIERS.iter().find(|(known, _)| *known == name).and_then(|row| row.1);
-        let mut select = Select {
+        let mut select = Selector {
             own: names.iter().map(|name| (name.as_bytes().to_vec(), component_of(name))).collect(),
             patterns: RegexSet::new(patterns.iter().map(|pattern| format!("^(?:{pattern})$")))?,
             managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
-            default_origin: Origin::Other,
+            default_kind: IdentifierKind::Other,
             identifier: Finder::new(IDENTIFIER),
-            traces: Regex::new(TRACES)?,
-            traces_in_json: Regex::new(&[TRACES, HIDING].concat())?,
+            marks: Regex::new(MARKS)?,
+            marks_in_json: Regex::new(&[MARKS, HIDDEN_MARKS].concat())?,
             drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
-        select.default_origin = match select.identified(settings.default_identifier.as_bytes()) {
+        select.default_kind = match select.identified(settings.default_identifier.as_bytes()) {
             // The line itself says nothing of its writer, so neither does the name that it is given.
-            Origin::Own(_) => Origin::Own(Some(Component::Unknown)),
-            origin => origin,
+            IdentifierKind::Own(_) => IdentifierKind::Own(Some(Component::Unknown)),
+            kind => kind,
         };
         Ok(select)
     }
@@ -129,8 +129,8 @@ impl Select {
             None => false,
             Some(identifier) if !self.may_want(identifier) => true,
             Some(identifier) => match self.identified(identifier) {
-                Origin::Manager => !self.traces_in_json.is_match(line),
-                Origin::Own(_) | Origin::Unclaimed | Origin::Other => false,
+                IdentifierKind::Manager => !self.marks_in_json.is_match(line),
+                IdentifierKind::Own(_) | IdentifierKind::Unclaimed | IdentifierKind::Other => false,
             },
         }
     }
@@ -139,60 +139,62 @@ impl Select {
     #[must_use]
     pub fn may_want(&self, identifier: &[u8]) -> bool {
         // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
-        matches!(identifier, b"kernel" | b"systemd-journald") || self.identified(identifier) != Origin::Other
+        matches!(identifier, b"kernel" | b"systemd-journald") || self.identified(identifier) != IdentifierKind::Other
     }
 
     /// Whether an entry of the journal with this identifier and this message is likely to be Kata's.
     #[must_use]
     pub fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
         match self.identified(identifier) {
-            Origin::Own(_) => true,
-            Origin::Manager | Origin::Unclaimed => self.traces.is_match(message),
-            Origin::Other => identifier == b"kernel" && message.starts_with(KERNEL_PANIC),
+            IdentifierKind::Own(_) => true,
+            IdentifierKind::Manager | IdentifierKind::Unclaimed => self.marks.is_match(message),
+            IdentifierKind::Other => identifier == b"kernel" && message.starts_with(KERNEL_PANIC),
         }
     }
 
     /// Whether an entry is certain to be none of Kata's, told without reading its message.
     #[must_use]
-    pub fn is_others(&self, origin: Origin, message: Option<&[u8]>) -> bool {
-        match origin {
-            Origin::Own(_) => false,
-            Origin::Manager | Origin::Unclaimed => message.is_none_or(|message| !self.traces.is_match(message)),
-            Origin::Other => true,
+    pub fn is_others(&self, kind: IdentifierKind, message: Option<&[u8]>) -> bool {
+        match kind {
+            IdentifierKind::Own(_) => false,
+            IdentifierKind::Manager | IdentifierKind::Unclaimed => {
+                message.is_none_or(|message| !self.marks.is_match(message))
+            }
+            IdentifierKind::Other => true,
         }
     }
 
     /// What the entry's identifier says.
     #[must_use]
-    pub fn origin(&self, entry: &Entry<'_>) -> Origin {
+    pub fn kind(&self, entry: &Entry<'_>) -> IdentifierKind {
         match entry.identifier {
-            None if entry.from_journal => Origin::Other,
-            None if entry.unclaimed => Origin::Unclaimed,
-            None => self.default_origin,
+            None if entry.from_journal => IdentifierKind::Other,
+            None if entry.unclaimed => IdentifierKind::Unclaimed,
+            None => self.default_kind,
             Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(KERNEL_PANIC)) => {
                 // The panic hook of runtime-rs also writes to /dev/kmsg.
-                Origin::Own(Some(Component::RuntimeRs))
+                IdentifierKind::Own(Some(Component::RuntimeRs))
             }
             Some(identifier) => self.identified(identifier),
         }
     }
 
-    fn identified(&self, identifier: &[u8]) -> Origin {
+    fn identified(&self, identifier: &[u8]) -> IdentifierKind {
         if let Some((_, component)) = self.own.iter().find(|(name, _)| name == identifier) {
-            Origin::Own(*component)
+            IdentifierKind::Own(*component)
         } else if self.managers.iter().any(|name| name == identifier) {
-            Origin::Manager
+            IdentifierKind::Manager
         } else if self.patterns.is_match(identifier) {
-            Origin::Own(Some(Component::Unknown))
+            IdentifierKind::Own(Some(Component::Unknown))
         } else {
-            Origin::Other
+            IdentifierKind::Other
         }
     }
 
     /// Who wrote the payload; none where the entry is not Kata's.
     pub fn component<'b>(
         &self,
-        origin: Origin,
+        kind: IdentifierKind,
         entry: &Entry<'b>,
         payload: &mut Payload<'b>,
         bump: &'b Bump,
@@ -201,19 +203,19 @@ impl Select {
             return Some(writer);
         }
         let found = (payload.name.and_then(by_name))
-            .or_else(|| payload.host(SoughtKey::SOURCE, bump).and_then(by_source))
+            .or_else(|| payload.host(TrackedKey::SOURCE, bump).and_then(by_source))
             .or_else(|| by_app(payload, bump));
-        match (found, origin) {
+        match (found, kind) {
             (Some(Component::Runtime), _) if payload.is_runtime_rs() => Some(Component::RuntimeRs),
             (Some(component), _) => Some(component),
-            (None, Origin::Other | Origin::Unclaimed) => None,
-            (None, Origin::Manager) => proven_otherwise(entry, payload, bump),
-            (None, Origin::Own(None)) => Some(match (payload.format, entry.transport) {
+            (None, IdentifierKind::Other | IdentifierKind::Unclaimed) => None,
+            (None, IdentifierKind::Manager) => proven_otherwise(entry, payload, bump),
+            (None, IdentifierKind::Own(None)) => Some(match (payload.format, entry.transport) {
                 // Under `kata`, runtime-rs writes no logfmt and does not write through syslog.
                 (PayloadFormat::Logfmt, _) | (_, Transport::Syslog) => Component::Shimv2,
                 _ => Component::RuntimeRs,
             }),
-            (None, Origin::Own(Some(component))) => Some(component),
+            (None, IdentifierKind::Own(Some(component))) => Some(component),
         }
     }
 

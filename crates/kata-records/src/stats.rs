@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::component::Component;
 use crate::flaw::Flaw;
 use crate::record::{Facts, Level};
-use crate::time::Stamp;
+use crate::time::UtcTimestamp;
 
 /// Why an entry was read and no record written for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Dropped {
+pub enum DropReason {
     /// Neither its identifier nor its content is Kata's.
     Others,
     /// It is Kata's, but of a component that was not asked for.
@@ -23,20 +23,20 @@ pub enum Dropped {
     Repeated,
 }
 
-impl Dropped {
+impl DropReason {
     /// Every reason, in the order of the statistics.
-    pub const ALL: &'static [Dropped] =
-        &[Dropped::Others, Dropped::Component, Dropped::Blank, Dropped::Marker, Dropped::Repeated];
+    pub const ALL: &'static [DropReason] =
+        &[DropReason::Others, DropReason::Component, DropReason::Blank, DropReason::Marker, DropReason::Repeated];
 
     /// The name that stands in the statistics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Dropped::Others => "others",
-            Dropped::Component => "component",
-            Dropped::Blank => "blank",
-            Dropped::Marker => "marker",
-            Dropped::Repeated => "repeated",
+            DropReason::Others => "others",
+            DropReason::Component => "component",
+            DropReason::Blank => "blank",
+            DropReason::Marker => "marker",
+            DropReason::Repeated => "repeated",
         }
     }
 }
@@ -67,21 +67,21 @@ pub struct Stats {
     /// Bytes of records on their way to the receiver.
     pub encoded: u64,
     span: Option<Span>,
-    dropped: [u64; Dropped::ALL.len()],
+    dropped: [u64; DropReason::ALL.len()],
     components: [u64; Component::ALL.len()],
     levels: [u64; Level::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
     /// Damage by its reason.
     pub damage: BTreeMap<&'static str, u64>,
     /// The time of the last record.
-    latest: Option<Stamp>,
+    latest: Option<UtcTimestamp>,
 }
 
 /// The earliest and the latest `kata_time` of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Span {
-    first: Stamp,
-    last: Stamp,
+    first: UtcTimestamp,
+    last: UtcTimestamp,
 }
 
 impl Stats {
@@ -116,7 +116,7 @@ impl Stats {
 
     /// Extends the span by a time.
     #[inline]
-    fn saw(&mut self, time: &Stamp) {
+    fn saw(&mut self, time: &UtcTimestamp) {
         match &mut self.span {
             // Mostly they come in their order.
             Some(span) if *time > span.last => span.last = *time,
@@ -128,23 +128,23 @@ impl Stats {
 
     /// The earliest `kata_time` of all records; none if no record has one.
     #[must_use]
-    pub fn first(&self) -> Option<&Stamp> {
+    pub fn first(&self) -> Option<&UtcTimestamp> {
         self.span.as_ref().map(|span| &span.first)
     }
 
     /// The latest `kata_time` of all records.
     #[must_use]
-    pub fn last(&self) -> Option<&Stamp> {
+    pub fn last(&self) -> Option<&UtcTimestamp> {
         self.span.as_ref().map(|span| &span.last)
     }
 
     /// Counts one entry that no record was written for.
-    pub fn dropped(&mut self, reason: Dropped) {
+    pub fn dropped(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
     }
 
     /// Counts entries that it was not necessary to read.
-    pub fn passed_over(&mut self, reason: Dropped, entries: u64) {
+    pub fn passed_over(&mut self, reason: DropReason, entries: u64) {
         self.read += entries;
         self.dropped[reason as usize] += entries;
     }
@@ -210,7 +210,7 @@ impl Stats {
 
     /// The time of the last record that has one.
     #[must_use]
-    pub fn latest(&self) -> Option<Stamp> {
+    pub fn latest(&self) -> Option<UtcTimestamp> {
         self.latest
     }
 
@@ -234,7 +234,7 @@ impl Stats {
     #[must_use]
     pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 5] {
         [
-            ("dropped", named(Dropped::ALL, Dropped::name, &self.dropped)),
+            ("dropped", named(DropReason::ALL, DropReason::name, &self.dropped)),
             ("components", named(Component::ALL, Component::name, &self.components)),
             ("levels", named(Level::ALL, Level::name, &self.levels)),
             ("flaws", named(Flaw::ALL, Flaw::name, &self.flaws)),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::words::words;
+use crate::named_enum::named_enum;
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -10,21 +10,21 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A moment as text: `2021-10-07T22:40:26.389357700Z`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Stamp([u8; 30]);
+pub struct UtcTimestamp([u8; 30]);
 
-impl Ord for Stamp {
-    fn cmp(&self, other: &Stamp) -> Ordering {
+impl Ord for UtcTimestamp {
+    fn cmp(&self, other: &UtcTimestamp) -> Ordering {
         self.words().cmp(&other.words())
     }
 }
 
-impl PartialOrd for Stamp {
-    fn partial_cmp(&self, other: &Stamp) -> Option<Ordering> {
+impl PartialOrd for UtcTimestamp {
+    fn partial_cmp(&self, other: &UtcTimestamp) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl std::fmt::Debug for Stamp {
+impl std::fmt::Debug for UtcTimestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.0))
     }
@@ -55,7 +55,7 @@ impl UnixTime {
 
 /// The form of a time that shippers take out of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
+pub enum TimeFormat {
     /// As `kata_time`: `2021-10-07T22:40:26.389357700Z`.
     #[default]
     Rfc3339,
@@ -67,7 +67,7 @@ pub enum Form {
     UnixNanoseconds,
 }
 
-words!(Form {
+named_enum!(TimeFormat {
     Rfc3339 => "rfc3339", "As `kata_time`: `2021-10-07T22:40:26.389357700Z`";
     Unix => "unix", "Seconds since 1970 with nine digits behind the point, as a text: a number would not hold them";
     UnixSeconds => "unix-seconds", "Whole seconds since 1970";
@@ -80,7 +80,7 @@ fn two(bytes: [u8; 2]) -> Option<u8> {
     (a < 10 && b < 10).then(|| a * 10 + b)
 }
 
-/// Eight bytes that are told apart at once: where digits stand, and what stands elsewhere.
+/// Digits8 bytes that are told apart at once: where digits stand, and what stands elsewhere.
 struct Layout {
     /// All bits of the bytes that are digits.
     digits: u64,
@@ -136,7 +136,7 @@ fn days_in_month(year: u16, month: u8) -> u8 {
 }
 
 /// What a time says down to its second, which may be a leap second.
-struct Moment {
+struct CivilTime {
     year: u16,
     month: u8,
     day: u8,
@@ -145,15 +145,15 @@ struct Moment {
     second: u8,
 }
 
-impl Moment {
+impl CivilTime {
     #[inline]
-    fn parse(text: &[u8; 19]) -> Option<Moment> {
+    fn parse(text: &[u8; 19]) -> Option<CivilTime> {
         let &[date @ .., d0, d1, b'T' | b't' | b' ', _, _, _, _, _, _, _, _] = text else { return None };
         let [century, _, year, _, _, month, ..] = const { Layout::new(*b"0000-00-") }.pairs(date)?;
         let [hour, _, _, minute, _, _, second, _] = const { Layout::new(*b"00:00:00") }.pairs(*text.last_chunk()?)?;
         let (year, day) = (u16::from(century) * 100 + u16::from(year), two([d0, d1])?);
         let is_date = (1..=12).contains(&month) && day > 0 && day <= days_in_month(year, month);
-        (is_date && hour <= 23 && minute <= 59 && second <= 60).then_some(Moment {
+        (is_date && hour <= 23 && minute <= 59 && second <= 60).then_some(CivilTime {
             year,
             month,
             day,
@@ -168,12 +168,12 @@ impl Moment {
 fn is_stamp(text: &[u8; 30]) -> bool {
     let Some((head, [b'.', fraction @ .., last, b'Z'])) = text.split_first_chunk() else { return false };
     head[10] == b'T'
-        && Moment::parse(head).is_some_and(|moment| moment.second < 60)
+        && CivilTime::parse(head).is_some_and(|moment| moment.second < 60)
         && fraction.first_chunk().is_some_and(|digits| const { Layout::new(*b"00000000") }.pairs(*digits).is_some())
         && last.is_ascii_digit()
 }
 
-impl Stamp {
+impl UtcTimestamp {
     /// The text in two numbers of the same order: every record's time is compared, and this is faster than byte by byte.
     #[inline]
     fn words(&self) -> [u128; 2] {
@@ -185,20 +185,20 @@ impl Stamp {
     /// A text that is a stamp as it stands: what containerd and the Go shim write, nine times of ten.
     #[inline]
     #[must_use]
-    pub fn of(text: &[u8]) -> Option<Stamp> {
+    pub fn of(text: &[u8]) -> Option<UtcTimestamp> {
         let whole = <&[u8; 30]>::try_from(text).ok()?;
-        is_stamp(whole).then_some(Stamp(*whole))
+        is_stamp(whole).then_some(UtcTimestamp(*whole))
     }
 
     /// Reads the layouts T1 to T6: a date, `T` or a space, a time with any number of fraction digits (beyond nine they
     /// are cut), then `Z`, `±hh:mm` or `±hhmm`. Anything else, a missing zone too, is none.
     #[must_use]
-    pub fn parse(text: &[u8]) -> Option<Stamp> {
-        if let Some(stamp) = Stamp::of(text) {
+    pub fn parse(text: &[u8]) -> Option<UtcTimestamp> {
+        if let Some(stamp) = UtcTimestamp::of(text) {
             return Some(stamp);
         }
         let (head, rest) = text.split_first_chunk()?;
-        let Moment { year, month, day, hour, minute, second } = Moment::parse(head)?;
+        let CivilTime { year, month, day, hour, minute, second } = CivilTime::parse(head)?;
         let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
         stamp[..19].copy_from_slice(head);
         stamp[10] = b'T';
@@ -219,7 +219,7 @@ impl Stamp {
             stamp[17..29].copy_from_slice(b"59.999999999");
         }
         let offset = match zone {
-            b"Z" | b"z" => return Some(Stamp(stamp)),
+            b"Z" | b"z" => return Some(UtcTimestamp(stamp)),
             &[sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] | &[sign @ (b'+' | b'-'), h0, h1, m0, m1] => {
                 let (hours, minutes) = (two([h0, h1])?, two([m0, m1])?);
                 if hours > 23 || minutes > 59 {
@@ -231,14 +231,14 @@ impl Stamp {
             _ => return None,
         };
         if offset == 0 {
-            return Some(Stamp(stamp));
+            return Some(UtcTimestamp(stamp));
         }
         // An offset of whole minutes touches neither the seconds nor the fraction, and mostly not the date.
         let minutes = i64::from(hour) * 60 + i64::from(minute) - offset / 60;
         if let Ok(minutes @ 0..1440) = u16::try_from(minutes) {
             stamp[11..13].copy_from_slice(&digits((minutes / 60) as u8));
             stamp[14..16].copy_from_slice(&digits((minutes % 60) as u8));
-            return Some(Stamp(stamp));
+            return Some(UtcTimestamp(stamp));
         }
         let second = second.min(59);
         let local = DateTime::new(
@@ -252,29 +252,29 @@ impl Stamp {
         )
         .ok()?;
         let utc = local.checked_sub(SignedDuration::from_secs(offset)).ok()?;
-        Stamp::write(utc, &stamp[20..29])
+        UtcTimestamp::write(utc, &stamp[20..29])
     }
 
     /// The moment so many microseconds after 1970, as journald counts; none beyond the year 9999.
     #[must_use]
-    pub fn from_micros(micros: u64) -> Option<Stamp> {
+    pub fn from_micros(micros: u64) -> Option<UtcTimestamp> {
         let time = Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()?;
         let mut fraction = *b"000000000";
         decimal(micros % 1_000_000, &mut fraction[..6]);
-        Stamp::write(Offset::UTC.to_datetime(time), &fraction)
+        UtcTimestamp::write(Offset::UTC.to_datetime(time), &fraction)
     }
 
     /// The stamp of a moment; none outside the years 0 to 9999.
     #[must_use]
-    pub fn from_unix(time: UnixTime) -> Option<Stamp> {
+    pub fn from_unix(time: UnixTime) -> Option<UtcTimestamp> {
         let seconds = SignedDuration::from_secs(time.seconds);
         let utc = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(seconds).ok()?;
         let mut fraction = *b"000000000";
         decimal(u64::from(time.nanos), &mut fraction);
-        Stamp::write(utc, &fraction)
+        UtcTimestamp::write(utc, &fraction)
     }
 
-    fn write(utc: DateTime, fraction: &[u8]) -> Option<Stamp> {
+    fn write(utc: DateTime, fraction: &[u8]) -> Option<UtcTimestamp> {
         let mut stamp = *b"0000-00-00T00:00:00.000000000Z";
         let mut put = |at: usize, value: u8| stamp[at..at + 2].copy_from_slice(&digits(value));
         let year = u16::try_from(utc.year()).ok()?;
@@ -286,7 +286,7 @@ impl Stamp {
         put(14, utc.minute().unsigned_abs());
         put(17, utc.second().unsigned_abs());
         stamp[20..29].copy_from_slice(fraction);
-        Some(Stamp(stamp))
+        Some(UtcTimestamp(stamp))
     }
 
     /// The text.

@@ -3,14 +3,14 @@ use proptest::prelude::*;
 use super::*;
 
 /// A record and its time. `None` begins an input.
-type Given = Option<(Vec<u8>, Option<Stamp>)>;
+type Given = Option<(Vec<u8>, Option<UtcTimestamp>)>;
 
-fn time(seconds: i64, nanos: u32) -> Option<Stamp> {
-    Stamp::from_unix(UnixTime { seconds, nanos })
+fn time(seconds: i64, nanos: u32) -> Option<UtcTimestamp> {
+    UtcTimestamp::from_unix(UnixTime { seconds, nanos })
 }
 
 /// Returns the expected order, by a stable sort in memory.
-fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<Stamp>)> {
+fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<UtcTimestamp>)> {
     let mut before = None;
     let mut all = Vec::new();
     for given in given {
@@ -39,7 +39,7 @@ fn part(record: &[u8]) -> u32 {
     record.len() as u32 & (MAX_PARTS - 1)
 }
 
-fn drain(sorter: ExternalSorter) -> Vec<(Vec<u8>, Option<Stamp>)> {
+fn drain(sorter: ExternalSorter) -> Vec<(Vec<u8>, Option<UtcTimestamp>)> {
     let mut merged = sorter.finish().unwrap();
     let mut out = Encoded::default();
     let mut all = Vec::new();

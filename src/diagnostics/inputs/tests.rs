@@ -2,7 +2,7 @@ use super::*;
 use kata_records::component::Component;
 use kata_records::flaw::{Flaw, Flaws};
 use kata_records::record::{Facts, PayloadFormat};
-use kata_records::time::Stamp;
+use kata_records::time::UtcTimestamp;
 
 /// Returns an input with a number of entries, and a record for each of these times, which has the flaw if there is one.
 fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> InputSummary {
@@ -14,7 +14,7 @@ fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> InputS
     }
     for time in times {
         input.stats.wrote(Some(&Facts {
-            time: Stamp::parse(time.as_bytes()),
+            time: UtcTimestamp::parse(time.as_bytes()),
             level: None,
             component: Component::Agent,
             format: PayloadFormat::Text,

@@ -7,8 +7,8 @@ use journal_file::Place;
 use super::{JournalProgress, OUTPUT_BYTES};
 use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
 use kata_records::encode::Row;
-use kata_records::pipeline::Chunk;
-use kata_records::stats::{Dropped, Stats};
+use kata_records::stats::{DropReason, Stats};
+use kata_records::worker::Chunk;
 
 /// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
@@ -138,7 +138,7 @@ impl OrderedMerge {
             return;
         };
         self.stats.merge(&std::mem::take(&mut chunk.stats));
-        self.stats.passed_over(Dropped::Others, skipped.others);
+        self.stats.passed_over(DropReason::Others, skipped.others);
         self.notes.append(&mut chunk.notes);
         self.errors.extend(error);
         if file.slices.len() <= at {
@@ -283,7 +283,7 @@ impl OrderedMerge {
         pending.rows += usize::from(trace.is_written());
         pending.bytes = trace.end;
         self.overcounted.merge(&trace.stats());
-        self.stats.passed_over(Dropped::Repeated, 1);
+        self.stats.passed_over(DropReason::Repeated, 1);
     }
 
     /// Leaves out the rest of a file.

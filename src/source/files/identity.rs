@@ -53,7 +53,7 @@ pub(super) fn position_name(key: FileKey, generation: u32) -> String {
     hasher.write(&key.inode.to_le_bytes());
     hasher.write(&key.created.map_or(0, nanoseconds).to_le_bytes());
     hasher.write(&generation.to_le_bytes());
-    String::from_utf8_lossy(&digits::of_id(&hasher.finish128().as_bytes())).into_owned()
+    String::from_utf8_lossy(&digits::hex_id(&hasher.finish128().as_bytes())).into_owned()
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {

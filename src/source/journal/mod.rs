@@ -177,7 +177,7 @@ impl From<journal_file::Skipped> for Skipped {
 
 impl From<journal_file::Position> for JournalPosition {
     fn from(journal_file::Position { cursor, passed }: journal_file::Position) -> JournalPosition {
-        let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&digits::of_id(id)).into_owned();
+        let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&digits::hex_id(id)).into_owned();
         JournalPosition { cursor, passed: passed.iter().map(|(id, number)| (hexadecimal(id), *number)).collect() }
     }
 }

@@ -42,7 +42,7 @@ impl Csv {
         if facts.is_none() {
             // An entry of others has nothing but these.
             let own = [record.host, record.identifier].map(|field| field.map(|field| field.key));
-            for field in record.carrier.iter().filter(|field| !own.contains(&Some(field.key))) {
+            for field in record.envelope.iter().filter(|field| !own.contains(&Some(field.key))) {
                 ndjson::fields(std::slice::from_ref(field), &mut self.rest);
             }
         }
@@ -58,8 +58,8 @@ impl Csv {
         out.push(b',');
         out.extend_from_slice(facts.map_or("", |facts| facts.component.name()).as_bytes());
         out.push(b',');
-        let carrier = [record.host, record.identifier].map(|field| field.map(|Field { value, .. }| value));
-        for value in carrier.into_iter().chain(columns) {
+        let envelope = [record.host, record.identifier].map(|field| field.map(|Field { value, .. }| value));
+        for value in envelope.into_iter().chain(columns) {
             self.value(value, out);
             out.push(b',');
         }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Facts, Level, Name, PayloadFormat};
+    use crate::record::{Facts, Level, OwnedKey, PayloadFormat};
 
     fn line(record: &Record<'_>) -> String {
         let mut out = Vec::new();
@@ -146,14 +146,14 @@ mod tests {
         let record = Record {
             host: Some(field("_HOSTNAME", "node")),
             identifier: Some(field("SYSLOG_IDENTIFIER", "kata")),
-            carrier: vec![field("_HOSTNAME", "node"), field("_PID", "1")],
+            envelope: vec![field("_HOSTNAME", "node"), field("_PID", "1")],
             facts: Some(facts()),
             payload: vec![
                 field("kata_msg", "two\nlines, \"quoted\""),
                 field("kata_pid", Value::Int(7)),
                 field("kata_a", "=\"b\""),
             ],
-            escaped: vec![Name::new("kata_a").leaked()],
+            escaped: vec![OwnedKey::new("kata_a").leaked()],
             ..Record::default()
         };
         assert_eq!(
@@ -169,7 +169,7 @@ mod tests {
     fn an_entry_of_others_is_in_the_last_column() {
         let record = Record {
             identifier: Some(field("ident", "sshd")),
-            carrier: vec![field("ident", "sshd"), field("MESSAGE", "hello")],
+            envelope: vec![field("ident", "sshd"), field("MESSAGE", "hello")],
             ..Record::default()
         };
         assert_eq!(line(&record), ",,,,sshd,,,,,,,,,,\"{\"\"MESSAGE\"\":\"\"hello\"\"}\"\r\n");

@@ -4,7 +4,7 @@ use rmp::encode::write_array_len;
 
 use super::msgpack::{Msgpack, done};
 use crate::flaw::Flaw;
-use crate::record::{Form, Record, Text, Value};
+use crate::record::{Escaping, Record, Text, Value};
 use crate::schema::Translator;
 use crate::time::UnixTime;
 
@@ -57,7 +57,7 @@ impl EventEncoder {
         }
         if events.bytes.len() - start > LARGEST {
             events.bytes.truncate(start);
-            record.carrier.truncate(FEWER);
+            record.envelope.truncate(FEWER);
             record.payload.truncate(FEWER);
             record.escaped.truncate(FEWER);
             self.event(record, received, &mut events.bytes);
@@ -88,7 +88,7 @@ impl EventEncoder {
 
 /// Cuts the texts of a record but those of the first fields, so many, and says so.
 pub(super) fn shorten(record: &mut Record<'_>, own: usize, longest: usize) {
-    for field in record.carrier.iter_mut().skip(own).chain(&mut record.payload) {
+    for field in record.envelope.iter_mut().skip(own).chain(&mut record.payload) {
         field.number = 0;
         match &mut field.value {
             Value::Text(text) => cut(text, longest),
@@ -102,7 +102,7 @@ pub(super) fn shorten(record: &mut Record<'_>, own: usize, longest: usize) {
                 *texts = texts.get(..texts.iter().take_while(fits).count()).unwrap_or_default();
             }
             Value::Nested(json) if json.len() > longest => {
-                let mut text = Text { bytes: json, form: Form::Utf8 };
+                let mut text = Text { bytes: json, escaping: Escaping::Utf8 };
                 cut(&mut text, longest);
                 field.value = Value::Text(text);
             }

@@ -2,32 +2,33 @@
 
 pub mod csv;
 pub mod event;
-pub mod journal;
-mod limit;
+pub mod journal_view;
+mod size_limit;
 pub mod msgpack;
 pub mod ndjson;
-mod parts;
+mod part_names;
 #[cfg(test)]
 mod samples;
-mod shared;
+mod shared_fields;
 pub mod syslog;
-pub mod text;
+pub mod text_view;
 
 use jiff::tz::TimeZone;
 
+use crate::named_enum::named_enum;
 use crate::record::Record;
 use crate::schema::{Schema, Translator};
-use crate::time::{Stamp, UnixTime};
-use crate::words::words;
+use crate::time::{UnixTime, UtcTimestamp};
 
 pub use csv::Csv;
 pub use event::{EventEncoder, Events};
-pub use limit::Limited;
+pub use journal_view::{JournalFormat, JournalView};
 pub use msgpack::Msgpack;
 pub use ndjson::Ndjson;
-pub use parts::Parts;
+pub use part_names::PartNames;
+pub use size_limit::SizeLimited;
 pub use syslog::{Syslog, SyslogSettings};
-pub use text::TextView;
+pub use text_view::TextView;
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub enum Format {
     Syslog,
 }
 
-words!(Format {
+named_enum!(Format {
     Ndjson => "ndjson", "One JSON object a line";
     Msgpack => "msgpack", "One MessagePack map after the other, as Fluentd's exec input reads them";
     Csv => "csv", "One line of comma-separated values a record, below a line with their names";
@@ -62,10 +63,10 @@ words!(Format {
 impl Format {
     /// The format, if it is one of journal entries rather than of records.
     #[must_use]
-    pub fn of_journal(self) -> Option<journal::Form> {
+    pub fn of_journal(self) -> Option<JournalFormat> {
         match self {
-            Format::Export => Some(journal::Form::Export),
-            Format::JournalJson => Some(journal::Form::Json),
+            Format::Export => Some(JournalFormat::Export),
+            Format::JournalJson => Some(JournalFormat::Json),
             _ => None,
         }
     }
@@ -110,7 +111,7 @@ pub type WithDelta = fn(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>);
 
 /// What a user may choose about the output's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct EncodeSettings {
     /// How records are written.
     pub format: Format,
     /// Whether the text format uses colors; the others never do.
@@ -136,7 +137,7 @@ pub struct Row {
     /// Where it ends; it begins where the one before ends.
     pub end: usize,
     /// Its time, as far as it is known.
-    pub time: Option<Stamp>,
+    pub time: Option<UtcTimestamp>,
     /// The number of the part that it belongs into, where the output has several.
     pub part: u32,
 }
@@ -149,7 +150,7 @@ pub struct Encoded {
     /// The records in `bytes`, where somebody is to put them into another order or into several places.
     pub rows: Vec<Row>,
     /// The parts of the output that the rows name.
-    pub parts: Parts,
+    pub parts: PartNames,
     /// Events by their tags, or syslog messages, which have none.
     pub events: Vec<Events>,
     /// The time of records that know none.
@@ -203,7 +204,7 @@ pub enum Encoder {
     /// Lines for people. It shows the time since the record before, so a run has one of it.
     Text(TextView),
     /// Entries of journal files, which are not made into records.
-    Journal(journal::View),
+    Journal(JournalView),
     /// Events of the forward protocol, by tag.
     Event(EventEncoder),
     /// Records under the names of another schema, in one of the first two.
@@ -211,13 +212,13 @@ pub enum Encoder {
     /// Syslog messages.
     Syslog(Syslog),
     /// Records of no more than so many bytes, in one of the two.
-    Limited(Box<Limited>),
+    SizeLimited(Box<SizeLimited>),
 }
 
 impl Encoder {
     /// The encoder that the settings name.
     #[must_use]
-    pub fn new(settings: &Settings) -> Encoder {
+    pub fn new(settings: &EncodeSettings) -> Encoder {
         let for_events = settings.format == Format::Event;
         let translator = || Box::new(Translator::new(settings.schema, &settings.own, for_events));
         let translator = (settings.schema != Schema::Kata).then(translator);
@@ -226,8 +227,8 @@ impl Encoder {
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
             Format::Csv => return Encoder::Csv(Csv::default()),
             Format::Text => return Encoder::Text(TextView::new(settings.zone.clone(), settings.color)),
-            Format::Export => return Encoder::Journal(journal::View::new(journal::Form::Export)),
-            Format::JournalJson => return Encoder::Journal(journal::View::new(journal::Form::Json)),
+            Format::Export => return Encoder::Journal(JournalView::new(JournalFormat::Export)),
+            Format::JournalJson => return Encoder::Journal(JournalView::new(JournalFormat::Json)),
             Format::Event => return Encoder::Event(EventEncoder::new(translator)),
             Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), settings.zone.clone())),
         };
@@ -236,7 +237,7 @@ impl Encoder {
             None => encoder,
         };
         match settings.max_record {
-            Some(limit) => Encoder::Limited(Box::new(Limited::new(encoder, limit, settings.own.len()))),
+            Some(limit) => Encoder::SizeLimited(Box::new(SizeLimited::new(encoder, limit, settings.own.len()))),
             None => encoder,
         }
     }
@@ -247,7 +248,7 @@ impl Encoder {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
             Encoder::Translated(_, encoder) => encoder.begin(),
-            Encoder::Limited(limited) => limited.begin(),
+            Encoder::SizeLimited(limited) => limited.begin(),
             Encoder::Msgpack(_) | Encoder::Csv(_) | Encoder::Text(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
         }
     }
@@ -266,7 +267,7 @@ impl Encoder {
                 translator.translate(record, |record| encoder.encode(record, out));
             }
             Encoder::Syslog(encoder) => encoder.encode(record, out.received, event::of_tag(&mut out.events, b"")),
-            Encoder::Limited(limited) => limited.encode(record, out),
+            Encoder::SizeLimited(limited) => limited.encode(record, out),
             // The worker makes no records for it.
             Encoder::Journal(_) => {}
         }

@@ -1,5 +1,5 @@
 //! `MessagePack`: one map a record, one after the other without anything between them, as Fluentd's exec input reads
-//! with `<parse> @type msgpack`. Names, order and values are those of the JSON output.
+//! with `<parse> @type msgpack`. BloomFilter, order and values are those of the JSON output.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use rmp::encode::{
 };
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::record::{Field, Form, Record, Text, Value};
+use crate::record::{Escaping, Field, Record, Text, Value};
 
 /// Writes records as `MessagePack` maps.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Msgpack {
     /// Appends one record to `out` as one map.
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         done(write_map_len(out, length(count(record))));
-        self.fields(&record.carrier, out);
+        self.fields(&record.envelope, out);
         let Some(facts) = &record.facts else {
             self.fields(&record.payload, out);
             escaped(record, out);
@@ -77,11 +77,11 @@ impl Msgpack {
     }
 
     fn text(&mut self, text: Text<'_>, out: &mut Vec<u8>) {
-        let as_it_stands = match text.form {
-            Form::Clean | Form::Utf8 => true,
+        let as_it_stands = match text.escaping {
+            Escaping::Clean | Escaping::Utf8 => true,
             // Both kinds of escape begin with a backslash; most texts have none.
-            Form::Go | Form::Json => memchr::memchr(b'\\', text.bytes).is_none(),
-            Form::Bytes => false,
+            Escaping::Go | Escaping::Json => memchr::memchr(b'\\', text.bytes).is_none(),
+            Escaping::Bytes => false,
         };
         if as_it_stands {
             return string(text.bytes, out);
@@ -116,7 +116,7 @@ fn count(record: &Record<'_>) -> usize {
             + usize::from(facts.guest)
             + usize::from(!facts.flaws.is_empty())
     });
-    record.carrier.len() + facts + record.payload.len() + usize::from(!record.escaped.is_empty())
+    record.envelope.len() + facts + record.payload.len() + usize::from(!record.escaped.is_empty())
 }
 
 /// Takes the result of a write to a vector, which cannot fail.
@@ -224,8 +224,8 @@ mod tests {
     use super::*;
     use crate::component::Component;
     use crate::flaw::{Flaw, Flaws};
-    use crate::record::{Facts, Name, PayloadFormat};
-    use crate::time::Stamp;
+    use crate::record::{Facts, OwnedKey, PayloadFormat};
+    use crate::time::UtcTimestamp;
 
     /// Encodes one record and reads it back, in a form that shows order and types.
     fn check(record: &Record<'_>, expected: &str) {
@@ -241,18 +241,18 @@ mod tests {
     fn fields_come_in_the_order_of_the_json() {
         let mut flaws = Flaws::default();
         flaws.add(Flaw::Truncated);
-        let list = [text("a", Form::Clean), text("b", Form::Clean)];
-        let guest_time = Stamp::parse(b"2024-03-05T05:01:54Z").unwrap();
+        let list = [text("a", Escaping::Clean), text("b", Escaping::Clean)];
+        let guest_time = UtcTimestamp::parse(b"2024-03-05T05:01:54Z").unwrap();
         let record = Record {
             tag: b"kata.agent",
-            carrier: vec![field("_HOSTNAME", text("node", Form::Clean)), field("X", Value::List(&list))],
+            envelope: vec![field("_HOSTNAME", text("node", Escaping::Clean)), field("X", Value::List(&list))],
             facts: Some(Facts { component: Component::Agent, guest: true, flaws, ..facts("2024-03-05T05:01:54.163Z") }),
             payload: vec![
                 field("kata_pid", Value::Int(-70_000)),
                 field("kata_ok", Value::Bool(false)),
                 field("kata_guest_time", Value::Time(&guest_time)),
             ],
-            escaped: vec![Name::new("X").leaked()],
+            escaped: vec![OwnedKey::new("X").leaked()],
             ..Record::default()
         };
         check(
@@ -275,7 +275,7 @@ mod tests {
     fn entries_of_others_have_no_facts() {
         let record = Record {
             tag: b"containerd",
-            carrier: vec![field("MESSAGE", text("hello", Form::Utf8))],
+            envelope: vec![field("MESSAGE", text("hello", Escaping::Utf8))],
             ..Record::default()
         };
         check(&record, r#"{"MESSAGE": "hello"}"#);
@@ -284,10 +284,10 @@ mod tests {
     #[test]
     fn escapes_are_decoded() {
         let record = Record {
-            carrier: vec![
-                field("a", text("tab\\there", Form::Go)),
-                field("b", text("line\\nend", Form::Json)),
-                field("c", text("plain", Form::Go)),
+            envelope: vec![
+                field("a", text("tab\\there", Escaping::Go)),
+                field("b", text("line\\nend", Escaping::Json)),
+                field("c", text("plain", Escaping::Go)),
             ],
             ..Record::default()
         };
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn nested_values_keep_order_and_types() {
         let json = br#"{"z":[1,-2,2.5,null,true,"x\ny"],"a":{},"many":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"#;
-        let record = Record { carrier: vec![field("n", Value::Nested(json))], ..Record::default() };
+        let record = Record { envelope: vec![field("n", Value::Nested(json))], ..Record::default() };
         check(
             &record,
             "{\"n\": {\"z\": [1, -2, 2.5, nil, true, \"x\\ny\"], \"a\": {}, \"many\": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]}}",
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn a_nested_value_that_is_too_deep_becomes_its_text() {
         let json = format!("{}{}", "[".repeat(200), "]".repeat(200));
-        let record = Record { carrier: vec![field("n", Value::Nested(json.as_bytes()))], ..Record::default() };
+        let record = Record { envelope: vec![field("n", Value::Nested(json.as_bytes()))], ..Record::default() };
         check(&record, &format!("{{\"n\": \"{json}\"}}"));
     }
 
@@ -315,8 +315,8 @@ mod tests {
     fn the_steady_state_allocates_nothing() {
         let record = Record {
             tag: b"kata.agent",
-            carrier: vec![field("a", text("plain", Form::Go)), field("b", Value::Int(7))],
-            escaped: vec![Name::new("a").leaked()],
+            envelope: vec![field("a", text("plain", Escaping::Go)), field("b", Value::Int(7))],
+            escaped: vec![OwnedKey::new("a").leaked()],
             ..Record::default()
         };
         let (mut encoder, mut out) = (Msgpack::default(), Vec::new());

@@ -2,20 +2,20 @@
 
 use memchr::memchr;
 
-use super::shared::{Run, Shared};
+use super::shared_fields::{PendingCopy, SharedFields};
 use crate::component::Component;
-use crate::digits::Eight;
+use crate::digits::Digits8;
+use crate::escapes::{Escape, go_escape};
 use crate::flaw::Flaws;
-use crate::record::{Facts, Field, Form, Key, Level, PayloadFormat, Record, Text, Value};
+use crate::record::{Escaping, Facts, Field, Key, Level, PayloadFormat, Record, Text, Value};
 use crate::scan;
-use crate::text::{Escape, go_escape};
 
-/// Whole numbers below this one are written eight digits at a time.
-const DECIMAL: i64 = Eight::DECIMAL as i64;
+/// StaticField numbers below this one are written eight digits at a time.
+const DECIMAL: i64 = Digits8::DECIMAL as i64;
 
 /// The encoder. Between the records of a batch it keeps how the fields are written that they have in common.
 #[derive(Debug, Default)]
-pub struct Ndjson(Shared);
+pub struct Ndjson(SharedFields);
 
 impl Ndjson {
     /// Begins with the records of another batch.
@@ -26,7 +26,7 @@ impl Ndjson {
     /// Appends a record and a line end.
     pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
-        self.carrier(&record.carrier, out);
+        self.envelope(&record.envelope, out);
         if let Some(facts) = &record.facts {
             self::facts(facts, out);
         }
@@ -56,10 +56,10 @@ pub fn with_delta(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
 }
 
 impl Ndjson {
-    /// Fields of the carrier, of which most were there before.
-    fn carrier(&mut self, carrier: &[Field<'_>], out: &mut Vec<u8>) {
-        let mut run = Run::default();
-        for field in carrier {
+    /// Fields of the envelope, of which most were there before.
+    fn envelope(&mut self, envelope: &[Field<'_>], out: &mut Vec<u8>) {
+        let mut run = PendingCopy::default();
+        for field in envelope {
             let write = |out: &mut Vec<u8>| fields(std::slice::from_ref(field), out);
             if field.number == 0 {
                 self.0.end(&mut run, out);
@@ -90,26 +90,26 @@ fn facts(facts: &Facts, out: &mut Vec<u8>) {
 
 /// A field with its value and the comma behind it, copied at once whatever its length.
 #[derive(Clone, Copy)]
-struct Whole {
+struct StaticField {
     text: [u8; 64],
     length: usize,
 }
 
-impl Whole {
-    const fn new(name: &str, value: &str) -> Whole {
+impl StaticField {
+    const fn new(name: &str, value: &str) -> StaticField {
         let parts = [b"\"", name.as_bytes(), b"\":\"", value.as_bytes(), b"\","];
-        let mut whole = Whole { text: [0; 64], length: 0 };
+        let mut field = StaticField { text: [0; 64], length: 0 };
         let mut part = 0;
         while part < parts.len() {
             let mut at = 0;
             while at < parts[part].len() {
-                whole.text[whole.length] = parts[part][at];
-                whole.length += 1;
+                field.text[field.length] = parts[part][at];
+                field.length += 1;
                 at += 1;
             }
             part += 1;
         }
-        whole
+        field
     }
 
     #[inline]
@@ -120,21 +120,21 @@ impl Whole {
 }
 
 /// A field for each of its values.
-macro_rules! wholes {
+macro_rules! static_fields {
     ($name:literal, $values:expr) => {{
-        let mut wholes = [Whole { text: [0; 64], length: 0 }; $values.len()];
+        let mut static_fields = [StaticField { text: [0; 64], length: 0 }; $values.len()];
         let mut index = 0;
-        while index < wholes.len() {
-            wholes[$values[index] as usize] = Whole::new($name, $values[index].name());
+        while index < static_fields.len() {
+            static_fields[$values[index] as usize] = StaticField::new($name, $values[index].name());
             index += 1;
         }
-        wholes
+        static_fields
     }};
 }
 
-static LEVELS: [Whole; Level::ALL.len()] = wholes!("kata_level", Level::ALL);
-static COMPONENTS: [Whole; Component::ALL.len()] = wholes!("kata_component", Component::ALL);
-static FORMATS: [Whole; PayloadFormat::ALL.len()] = wholes!("kata_format", PayloadFormat::ALL);
+static LEVELS: [StaticField; Level::ALL.len()] = static_fields!("kata_level", Level::ALL);
+static COMPONENTS: [StaticField; Component::ALL.len()] = static_fields!("kata_component", Component::ALL);
+static FORMATS: [StaticField; PayloadFormat::ALL.len()] = static_fields!("kata_format", PayloadFormat::ALL);
 
 fn flaws(flaws: Flaws, out: &mut Vec<u8>) {
     if flaws.is_empty() {
@@ -181,7 +181,7 @@ pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
         match field.value {
             Value::Text(text) => content(text, out),
             Value::Int(value @ 0..DECIMAL) => {
-                let (digits, length) = Eight::decimal(value as u64).significant();
+                let (digits, length) = Digits8::decimal(value as u64).significant();
                 out.extend_from_slice(&digits);
                 out.truncate(out.len() - digits.len() + length);
             }
@@ -227,7 +227,7 @@ fn copy(form: &[u8], length: usize, out: &mut Vec<u8>) {
 /// The content of a text. Most is as it stands.
 #[inline(always)]
 fn content(text: Text<'_>, out: &mut Vec<u8>) {
-    if matches!(text.form, Form::Clean | Form::Json) {
+    if matches!(text.escaping, Escaping::Clean | Escaping::Json) {
         out.extend_from_slice(text.bytes);
     } else {
         escaped_content(text, out);
@@ -236,7 +236,7 @@ fn content(text: Text<'_>, out: &mut Vec<u8>) {
 
 #[inline(never)]
 fn escaped_content(text: Text<'_>, out: &mut Vec<u8>) {
-    if text.form == Form::Go {
+    if text.escaping == Escaping::Go {
         go(text.bytes, out);
     } else {
         plain(text.bytes, out);

@@ -2,23 +2,23 @@
 
 use crate::component::Component;
 use crate::flaw::Flaws;
-use crate::record::{Facts, Field, Form, Level, Name, PayloadFormat, Text, Value};
-use crate::time::Stamp;
+use crate::record::{Escaping, Facts, Field, Level, OwnedKey, PayloadFormat, Text, Value};
+use crate::time::UtcTimestamp;
 
 /// Returns a text in this form.
-pub(super) fn text<'b, B: AsRef<[u8]> + ?Sized>(bytes: &'b B, form: Form) -> Text<'b> {
-    Text { bytes: bytes.as_ref(), form }
+pub(super) fn text<'b, B: AsRef<[u8]> + ?Sized>(bytes: &'b B, escaping: Escaping) -> Text<'b> {
+    Text { bytes: bytes.as_ref(), escaping }
 }
 
 /// Returns a field; a plain string stands for a text in UTF-8.
 pub(super) fn field<'b>(name: &str, value: impl Into<Value<'b>>) -> Field<'b> {
-    Field::new(Name::new(name).leaked(), value.into())
+    Field::new(OwnedKey::new(name).leaked(), value.into())
 }
 
 /// Returns what katalog states about an entry of kata-runtime at level `info`, written at this time if it is one.
 pub(super) fn facts(time: &str) -> Facts {
     Facts {
-        time: Stamp::parse(time.as_bytes()),
+        time: UtcTimestamp::parse(time.as_bytes()),
         level: Some(Level::Info),
         component: Component::Runtime,
         format: PayloadFormat::Logfmt,
@@ -35,6 +35,6 @@ impl<'b> From<Text<'b>> for Value<'b> {
 
 impl<'b> From<&'b str> for Value<'b> {
     fn from(content: &'b str) -> Value<'b> {
-        Value::Text(text(content, Form::Utf8))
+        Value::Text(text(content, Escaping::Utf8))
     }
 }

@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 
 use super::event::Events;
 use crate::flaw::Flaw;
-use crate::names;
+use crate::name_hash;
+use crate::named_enum::named_enum;
 use crate::record::{Facts, Level, Record, Value};
 use crate::time::UnixTime;
-use crate::words::words;
 
-/// Names in structured data have no more characters (RFC 5424, section 6).
+/// BloomFilter in structured data have no more characters (RFC 5424, section 6).
 const NAME: usize = 32;
 
 /// A message that is too long has values of so many bytes at most; the next number where the one before was not enough.
@@ -38,7 +38,7 @@ pub enum SyslogFormat {
     Rfc3164,
 }
 
-words!(SyslogFormat {
+named_enum!(SyslogFormat {
     Rfc5424 => "rfc5424", "With structured data, which holds the fields of the record";
     Rfc3164 => "rfc3164", "The old form: local time without a year, and no fields";
 });
@@ -71,7 +71,7 @@ pub enum Facility {
     Local7,
 }
 
-words!(Facility {
+named_enum!(Facility {
     Kern => "kern", "";
     User => "user", "";
     Mail => "mail", "";
@@ -277,7 +277,7 @@ impl Syslog {
             None => {}
         }
         for name in &self.settings.own {
-            if let Some(field) = record.carrier.iter().find(|field| field.key.name() == name.as_bytes()) {
+            if let Some(field) = record.envelope.iter().find(|field| field.key.name() == name.as_bytes()) {
                 params.field(name.as_bytes(), field.value);
             }
         }
@@ -416,7 +416,7 @@ fn param_name(name: &[u8], out: &mut Vec<u8>) {
     let (kept, cut) = if name.len() > NAME { name.split_at(NAME - 9) } else { (name, &b""[..]) };
     out.extend(kept.iter().map(|byte| if odd(byte) { b'_' } else { *byte }));
     if !cut.is_empty() {
-        _ = write!(out, "-{:08x}", names::hash(name) as u32);
+        _ = write!(out, "-{:08x}", name_hash::hash(name) as u32);
     }
 }
 
@@ -438,7 +438,7 @@ fn program<'r>(record: &'r Record<'_>) -> [&'r [u8]; 2] {
     }
 }
 
-/// The process that Kata says, or the one that the carrier knows.
+/// The process that Kata says, or the one that the envelope knows.
 fn pid(record: &Record<'_>, out: &mut Vec<u8>) {
     match record.payload.iter().find(|field| field.key.name() == b"kata_pid") {
         Some(field) => content(field.value, out),

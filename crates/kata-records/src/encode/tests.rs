@@ -1,8 +1,8 @@
 use super::samples::{self, field};
 use super::*;
 use crate::flaw::Flaw;
-use crate::record::{Facts, Field, Level, Name};
-use crate::time::Stamp;
+use crate::record::{Facts, Field, Level, OwnedKey};
+use crate::time::UtcTimestamp;
 
 fn facts(time: &str, level: Level) -> Facts {
     Facts { level: Some(level), ..samples::facts(time) }
@@ -35,7 +35,7 @@ fn each_level_has_its_number() {
 fn moments_at_the_ends_of_what_a_number_holds() {
     let mut translator = Translator::new(Schema::Otel, &[], false);
     let mut first = |time: &str| {
-        let record = Record { time: Stamp::parse(time.as_bytes()), ..Record::default() };
+        let record = Record { time: UtcTimestamp::parse(time.as_bytes()), ..Record::default() };
         line(&mut translator, &record)
     };
     assert_eq!(first("2262-04-11T23:47:16.854775807Z"), r#"{"Timestamp":9223372036854775807}"#);
@@ -60,7 +60,7 @@ fn the_message_of_an_event_is_what_receivers_take_for_the_body() {
 #[test]
 fn the_schema_holds_for_all_formats_of_records() {
     let written = |format, schema| {
-        let mut encoder = Encoder::new(&Settings {
+        let mut encoder = Encoder::new(&EncodeSettings {
             zone: jiff::tz::TimeZone::UTC,
             format,
             color: false,
@@ -96,7 +96,7 @@ fn users_names_stand_as_they_were_given() {
     let users = ["event.id".to_owned(), "tag".to_owned()];
     let mut translator = Translator::new(Schema::Ecs, &users, false);
     let record = Record {
-        carrier: vec![field("event_id", "1"), field("tag", "t"), field("__CURSOR", "c"), field("event_id_2", "x")],
+        envelope: vec![field("event_id", "1"), field("tag", "t"), field("__CURSOR", "c"), field("event_id_2", "x")],
         ..Record::default()
     };
     assert_eq!(
@@ -111,10 +111,10 @@ fn fields_of_a_batch_are_written_once_under_their_names() {
     let mut encoder = Ndjson::default();
     encoder.begin();
     let shared = |name, text: &'static str, number| Field { number, ..field(name, text) };
-    let carrier = vec![shared("_UID", "0", 1), shared("PRIORITY", "6", 2), shared("MESSAGE", "m", 3)];
+    let envelope = vec![shared("_UID", "0", 1), shared("PRIORITY", "6", 2), shared("MESSAGE", "m", 3)];
     let mut out = Vec::new();
     for facts in [Some(facts("2020-01-01T00:00:00Z", Level::Info)), None, None] {
-        let record = Record { carrier: carrier.clone(), facts, ..Record::default() };
+        let record = Record { envelope: envelope.clone(), facts, ..Record::default() };
         translator.translate(&record, |record| encoder.encode(record, &mut out));
     }
     assert_eq!(
@@ -131,10 +131,10 @@ fn the_steady_state_allocates_nothing() {
     let mut facts = facts("2020-01-01T00:00:00Z", Level::Info);
     facts.flaws.add(Flaw::BadKey);
     let record = Record {
-        carrier: vec![field("_HOSTNAME", "h"), field("PRIORITY", "6"), field("MESSAGE", "m"), field("UNKNOWN", "u")],
+        envelope: vec![field("_HOSTNAME", "h"), field("PRIORITY", "6"), field("MESSAGE", "m"), field("UNKNOWN", "u")],
         facts: Some(facts),
         payload: vec![field("kata_msg", "m"), field("kata_source", "s"), field("kata_unknown", "u")],
-        escaped: vec![Name::new("UNKNOWN").leaked()],
+        escaped: vec![OwnedKey::new("UNKNOWN").leaked()],
         ..Record::default()
     };
     for schema in [Schema::Ecs, Schema::Otel] {

@@ -1,6 +1,6 @@
 //! Levels of logrus, slog and syslog as the canonical six (kata-containers: `src/libs/logging`, logrus `level.go`).
 
-use crate::carrier::{Entry, Transport};
+use crate::envelope::{Entry, Transport};
 use crate::record::{Level, PayloadFormat};
 
 /// A level by any spelling of any writer; none where it is none of theirs.

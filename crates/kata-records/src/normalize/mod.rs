@@ -2,26 +2,28 @@
 //!
 //! No clock, no environment, no input or output: the same entry gives the same record, always.
 
-pub mod carrier;
+pub mod envelope_fields;
 pub mod coerce;
-pub mod fields;
+pub mod payload_fields;
 pub mod level;
-pub mod name;
+pub mod field_name;
 pub mod prune;
 
 use bumpalo::Bump;
 
-use crate::carrier::Entry;
 use crate::component::Component;
-use crate::dictionary::{self, DICTIONARY, KeyId, Kind};
+use crate::dictionary::{self, DICTIONARY, KeyId, ValueKind};
+use crate::envelope::Entry;
 use crate::flaw::Flaw;
+use crate::named_enum::named_enum;
 use crate::parse::Payload;
-use crate::record::{Facts, Name, Record};
-use crate::words::words;
-use fields::{Builder, Side};
-use prune::{Fate, Prune};
+use crate::record::{Facts, OwnedKey, Record};
+use payload_fields::{FieldBuilder, Speaker};
+use prune::{Prune, PruneAction};
 
-pub use carrier::Met;
+use envelope_fields::EnvelopeFields;
+
+pub use envelope_fields::NamedFieldCache;
 
 /// What becomes of a nested value that is not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub enum Nested {
     Drop,
 }
 
-words!(Nested {
+named_enum!(Nested {
     String => "string", "One string of JSON, so that the field keeps its type";
     Keep => "keep", "The object or array as it is; the field then has several types";
     Drop => "drop", "Left out";
@@ -43,16 +45,16 @@ words!(Nested {
 
 /// What a user may say about the fields of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Carrier fields to keep, with `*`; all where empty.
+pub struct FieldSettings {
+    /// EnvelopeFields fields to keep, with `*`; all where empty.
     pub keep: Vec<String>,
-    /// Carrier fields to leave out, with `*`; `!NAME` takes one back.
+    /// EnvelopeFields fields to leave out, with `*`; `!NAME` takes one back.
     pub drop: Vec<String>,
-    /// Carrier fields to rename, old and new name.
+    /// EnvelopeFields fields to rename, old and new name.
     pub rename: Vec<(String, String)>,
-    /// Carrier field names in lower case.
+    /// EnvelopeFields field names in lower case.
     pub lowercase: bool,
-    /// Carrier field names without their leading underscores.
+    /// EnvelopeFields field names without their leading underscores.
     pub strip_underscores: bool,
     /// Payload values to leave out, see [`prune`].
     pub prune: Vec<String>,
@@ -68,16 +70,16 @@ pub enum SettingsError {
     Prune(String),
     /// A pattern of `keep` or `drop`.
     #[error("keep, drop: {0}")]
-    Name(#[from] regex::Error),
+    OwnedKey(#[from] regex::Error),
 }
 
 /// What is to be done with a key of the dictionary: its row and the settings in one place.
 #[derive(Debug)]
 struct Rule {
     /// The name as a field of a record.
-    field: Name,
-    kind: Kind,
-    fate: Fate,
+    field: OwnedKey,
+    kind: ValueKind,
+    action: PruneAction,
     is_alias: bool,
     /// Text that stays as it is, under the name of its key.
     is_simple: bool,
@@ -90,7 +92,7 @@ struct Rule {
 /// The settings, compiled.
 #[derive(Debug)]
 pub struct Normalize {
-    carrier: carrier::Carrier,
+    envelope: EnvelopeFields,
     prune: Prune,
     nested: Nested,
     rules: Vec<Rule>,
@@ -100,35 +102,35 @@ impl Normalize {
     /// Compiles the settings.
     ///
     /// # Errors
-    /// Names the setting and what is wrong with it.
-    pub fn new(settings: &Settings) -> Result<Normalize, SettingsError> {
+    /// BloomFilter the setting and what is wrong with it.
+    pub fn new(settings: &FieldSettings) -> Result<Normalize, SettingsError> {
         let prune = Prune::new(&settings.prune).map_err(SettingsError::Prune)?;
-        let rule = |known: &dictionary::Known| Rule {
-            field: Name::new(&format!("kata_{}", known.name)),
+        let rule = |known: &dictionary::KnownKey| Rule {
+            field: OwnedKey::new(&format!("kata_{}", known.name)),
             kind: known.kind,
-            fate: prune.fate(known.key.as_bytes()),
+            action: prune.action(known.key.as_bytes()),
             is_alias: known.key != known.name,
             is_simple: known.key == known.name
-                && known.kind == Kind::Text
-                && prune.fate(known.key.as_bytes()) == Fate::Stay,
+                && known.kind == ValueKind::Text
+                && prune.action(known.key.as_bytes()) == PruneAction::Keep,
             is_identity: matches!(known.name, "time" | "pid" | "sandbox"),
             name: dictionary::find(known.name.as_bytes()).unwrap_or(KeyId::MSG),
         };
         let rules = DICTIONARY.iter().map(rule).collect();
-        Ok(Normalize { carrier: carrier::Carrier::new(settings)?, prune, nested: settings.nested, rules })
+        Ok(Normalize { envelope: EnvelopeFields::new(settings)?, prune, nested: settings.nested, rules })
     }
 
-    /// Whether a field of the carrier is in records.
+    /// Whether a field of the envelope is in records.
     #[must_use]
     pub fn keeps(&self, name: &[u8]) -> bool {
-        !self.carrier.drops(name)
+        !self.envelope.drops(name)
     }
 
-    /// The name that a field of the carrier has in records; none where it is left out.
+    /// The name that a field of the envelope has in records; none where it is left out.
     #[must_use]
     pub fn name(&self, name: &[u8]) -> Option<Vec<u8>> {
         let bump = Bump::new();
-        let key = self.carrier.key(bump.alloc_slice_copy(name), &bump)?;
+        let key = self.envelope.key(bump.alloc_slice_copy(name), &bump)?;
         Some(key.name().to_vec())
     }
 
@@ -136,9 +138,15 @@ impl Normalize {
         &self.rules[id.row()]
     }
 
-    /// Fills `record`, which is empty but for its tag, with the carrier's fields.
-    pub fn carrier<'b>(&'b self, entry: &Entry<'b>, bump: &'b Bump, met: &mut Met<'b>, record: &mut Record<'b>) {
-        self.carrier.fields(&entry.fields, bump, met, record);
+    /// Fills `record`, which is empty but for its tag, with the envelope's fields.
+    pub fn envelope<'b>(
+        &'b self,
+        entry: &Entry<'b>,
+        bump: &'b Bump,
+        cache: &mut NamedFieldCache<'b>,
+        record: &mut Record<'b>,
+    ) {
+        self.envelope.fields(&entry.fields, bump, cache, record);
     }
 
     /// Fills `record` with what is known of an entry of Kata's and what its payload says.
@@ -155,11 +163,11 @@ impl Normalize {
         let facts = Facts { time: None, level: None, component, format: payload.format, guest: payload.guest, flaws };
         let Record { facts: place, payload: fields, escaped, .. } = record;
         let facts = place.insert(facts);
-        let mut builder = Builder::new(self, payload, bump, facts, fields, escaped);
-        builder.pairs(&payload.inner, if payload.guest { Side::Guest } else { Side::Host });
+        let mut builder = FieldBuilder::new(self, payload, bump, facts, fields, escaped);
+        builder.pairs(&payload.inner, if payload.guest { Speaker::Guest } else { Speaker::Host });
         builder.uptime(payload.uptime);
         builder.host_follows(payload.writer.is_some());
-        builder.pairs(&payload.pairs, Side::Host);
+        builder.pairs(&payload.pairs, Speaker::Host);
         builder.sandbox_of_shim(entry);
         if facts.level.is_none() {
             facts.level = level::of_priority(entry, payload.format);

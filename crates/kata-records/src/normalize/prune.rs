@@ -6,19 +6,19 @@
 use memchr::memchr;
 use serde_json::Value;
 
-use crate::names;
+use crate::name_hash;
 
 /// What becomes of the value under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum PruneAction {
     /// It stays.
-    Stay,
+    Keep,
     /// It goes, whatever it is.
-    Go,
+    Remove,
     /// It goes if it is nested; a plain value stays.
-    GoIfNested,
+    RemoveIfNested,
     /// A nested value is gone through; a plain value stays.
-    Walk,
+    Descend,
 }
 
 #[derive(Debug)]
@@ -30,11 +30,11 @@ struct Pattern {
 impl Pattern {
     /// Whether the pattern names the path or something that the path is inside of.
     fn covers(&self, path: &[&str]) -> bool {
-        self.segments.len() <= path.len() && self.meets(path)
+        self.segments.len() <= path.len() && self.agrees_with(path)
     }
 
     /// Whether the segments that both have agree.
-    fn meets(&self, path: &[&str]) -> bool {
+    fn agrees_with(&self, path: &[&str]) -> bool {
         self.segments.iter().zip(path).all(|(segment, step)| segment.as_deref().is_none_or(|segment| segment == *step))
     }
 }
@@ -43,8 +43,8 @@ impl Pattern {
 #[derive(Debug)]
 pub struct Prune {
     patterns: Vec<Pattern>,
-    /// First segments with their hashes and their fates as keys, so that most keys cost one look.
-    first: Vec<(u64, String, Fate)>,
+    /// First segments with their hashes and their actions as keys, so that most keys cost one look.
+    first: Vec<(u64, String, PruneAction)>,
     any: bool,
 }
 
@@ -63,46 +63,49 @@ impl Prune {
                 return Err(text.clone());
             }
             match segments.first() {
-                Some(Some(first)) => prune.first.push((names::hash(first.as_bytes()), first.clone(), Fate::Stay)),
+                Some(Some(first)) => {
+                    prune.first.push((name_hash::hash(first.as_bytes()), first.clone(), PruneAction::Keep))
+                }
                 _ => prune.any = true,
             }
             prune.patterns.push(Pattern { segments, keep });
         }
-        let fates: Vec<Fate> = prune.first.iter().map(|(_, first, _)| prune.decide(first.as_bytes())).collect();
-        for (row, fate) in prune.first.iter_mut().zip(fates) {
-            row.2 = fate;
+        let actions: Vec<PruneAction> =
+            prune.first.iter().map(|(_, first, _)| prune.decide(first.as_bytes())).collect();
+        for (row, action) in prune.first.iter_mut().zip(actions) {
+            row.2 = action;
         }
         Ok(prune)
     }
 
-    /// The fate of the value under a key.
+    /// The action of the value under a key.
     #[must_use]
-    pub fn fate(&self, key: &[u8]) -> Fate {
+    pub fn action(&self, key: &[u8]) -> PruneAction {
         let first = memchr(b'.', key).and_then(|at| key.get(..at)).unwrap_or(key);
-        let hash = names::hash(first);
+        let hash = name_hash::hash(first);
         match self.first.iter().find(|(known, name, _)| *known == hash && name.as_bytes() == first) {
-            Some((_, _, fate)) if !self.any && first.len() == key.len() => *fate,
-            None if !self.any => Fate::Stay,
+            Some((_, _, action)) if !self.any && first.len() == key.len() => *action,
+            None if !self.any => PruneAction::Keep,
             _ => self.decide(key),
         }
     }
 
-    fn decide(&self, key: &[u8]) -> Fate {
-        let Ok(key) = std::str::from_utf8(key) else { return Fate::Stay };
+    fn decide(&self, key: &[u8]) -> PruneAction {
+        let Ok(key) = std::str::from_utf8(key) else { return PruneAction::Keep };
         let path: Vec<&str> = key.split('.').collect();
-        let deeper = |pattern: &&Pattern| pattern.segments.len() > path.len() && pattern.meets(&path);
+        let deeper = |pattern: &&Pattern| pattern.segments.len() > path.len() && pattern.agrees_with(&path);
         let inside: Vec<&Pattern> = self.patterns.iter().filter(deeper).collect();
         match (self.removes(&path), inside.as_slice()) {
-            (true, inside) if inside.iter().all(|pattern| !pattern.keep) => Fate::Go,
-            (false, []) => Fate::Stay,
+            (true, inside) if inside.iter().all(|pattern| !pattern.keep) => PruneAction::Remove,
+            (false, []) => PruneAction::Keep,
             (false, [pattern])
                 if !pattern.keep
                     && pattern.segments.len() == path.len() + 1
                     && pattern.segments.last() == Some(&None) =>
             {
-                Fate::GoIfNested
+                PruneAction::RemoveIfNested
             }
-            _ => Fate::Walk,
+            _ => PruneAction::Descend,
         }
     }
 
@@ -114,7 +117,7 @@ impl Prune {
     ///
     /// # Errors
     /// The value is not valid JSON.
-    pub fn walk(&self, key: &[u8], nested: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
+    pub fn descend(&self, key: &[u8], nested: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
         let mut value: Value = serde_json::from_slice(nested)?;
         let key = String::from_utf8_lossy(key);
         let mut path: Vec<&str> = key.split('.').collect();
@@ -124,7 +127,7 @@ impl Prune {
     }
 
     fn keep(&self, path: &mut Vec<&str>, value: Value) -> Option<Value> {
-        if !self.patterns.iter().any(|pattern| pattern.segments.len() > path.len() && pattern.meets(path)) {
+        if !self.patterns.iter().any(|pattern| pattern.segments.len() > path.len() && pattern.agrees_with(path)) {
             return (!self.removes(path)).then_some(value);
         }
         match value {

@@ -8,11 +8,11 @@ use memchr::{memchr, memmem};
 
 use super::{Payload, content, logfmt};
 use crate::component::Component;
-use crate::dictionary::{KeyId, SoughtKey};
+use crate::dictionary::{KeyId, TrackedKey};
+use crate::escapes::{rust_escape, unescape};
 use crate::flaw::Flaw;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
-use crate::text::{rust_escape, unescape};
 
 /// Looks for another writer's text in the host's pairs and moves it to `inner`.
 pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
@@ -22,17 +22,17 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
         std::mem::swap(&mut payload.inner, &mut payload.pairs);
         payload.writer = Some(Component::Agent);
         payload.guest = true;
-    } else if let Some(line) = payload.take(SoughtKey::VMCONSOLE, bump) {
+    } else if let Some(line) = payload.take(TrackedKey::VMCONSOLE, bump) {
         console(line, bump, payload);
     } else if payload.format == PayloadFormat::Logfmt
         && matches!(name, None | Some(b"kata-proxy" | b"kata-shim"))
-        && matches!(payload.host(SoughtKey::SOURCE, bump), None | Some(b"agent"))
+        && matches!(payload.host(TrackedKey::SOURCE, bump), None | Some(b"agent"))
     {
         proxied(name, bump, payload);
     } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs() {
         runtime_rs(bump, payload);
     }
-    if payload.keys.has(SoughtKey::REQ) || payload.inner.iter().any(|pair| pair.id == Some(KeyId::REQ)) {
+    if payload.keys.has(TrackedKey::REQ) || payload.inner.iter().any(|pair| pair.id == Some(KeyId::REQ)) {
         containers(payload, bump);
     }
     sandbox_of_bundle(payload, bump);
@@ -40,7 +40,7 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
 
 impl<'b> Payload<'b> {
     /// Takes the host's text under a key away.
-    fn take(&mut self, key: SoughtKey, bump: &'b Bump) -> Option<&'b [u8]> {
+    fn take(&mut self, key: TrackedKey, bump: &'b Bump) -> Option<&'b [u8]> {
         if !self.keys.has(key) {
             return None;
         }
@@ -61,9 +61,9 @@ impl<'b> Payload<'b> {
 /// Lines that kata-proxy and kata-shim of 1.x read from the agent's console or socket: `source=agent`. What they say
 /// themselves always has another source, so where an entry has lost its own, the guest may have written it.
 fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
-    let message = payload.host(SoughtKey::MSG, bump).unwrap_or_default();
+    let message = payload.host(TrackedKey::MSG, bump).unwrap_or_default();
     if (name.is_some() || message.starts_with(b"time="))
-        && let Some(line) = payload.take(SoughtKey::MSG, bump)
+        && let Some(line) = payload.take(TrackedKey::MSG, bump)
     {
         console(line, bump, payload);
     }
@@ -71,26 +71,26 @@ fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
 
 /// Text that runtime-rs forwards, in Rust's debug form or plain; also where only the text of its entry is left.
 fn runtime_rs<'b>(bump: &'b Bump, payload: &mut Payload<'b>) {
-    let Some(message) = payload.host(SoughtKey::MSG, bump) else { return };
+    let Some(message) = payload.host(TrackedKey::MSG, bump) else { return };
     let host = payload.format != PayloadFormat::Text;
-    let subsystem = payload.host(SoughtKey::SUBSYSTEM, bump);
+    let subsystem = payload.host(TrackedKey::SUBSYSTEM, bump);
     if let Some(quoted) = message.strip_prefix(b"vm console: ") {
         let line = debug_string(quoted, bump, payload);
-        payload.take(SoughtKey::MSG, bump);
+        payload.take(TrackedKey::MSG, bump);
         console(line, bump, payload);
     } else if let Some(quoted) = message.strip_prefix(b"qemu stderr: ").or(message.strip_prefix(b"fc stderr: ")) {
         let line = debug_string(quoted, bump, payload);
-        payload.take(SoughtKey::MSG, bump);
+        payload.take(TrackedKey::MSG, bump);
         payload.text(Component::Hypervisor, false, line);
     } else if message.starts_with(b"source: virtiofsd ") {
         payload.writer = Some(Component::Virtiofsd);
     } else if host && (subsystem == Some(b"dmesg") || subsystem == Some(b"agent") && message.starts_with(b"{")) {
-        payload.take(SoughtKey::MSG, bump);
+        payload.take(TrackedKey::MSG, bump);
         console(message, bump, payload);
-    } else if host && message.starts_with(b"\"") && payload.host(SoughtKey::STREAM, bump).is_some() {
+    } else if host && message.starts_with(b"\"") && payload.host(TrackedKey::STREAM, bump).is_some() {
         // Cloud Hypervisor prints the guest's console on its own output.
         let line = debug_string(message, bump, payload);
-        payload.take(SoughtKey::MSG, bump);
+        payload.take(TrackedKey::MSG, bump);
         if kernel_line(line).is_some() {
             console(line, bump, payload);
         } else {
@@ -98,7 +98,7 @@ fn runtime_rs<'b>(bump: &'b Bump, payload: &mut Payload<'b>) {
         }
     } else if payload.format == PayloadFormat::Native && subsystem == Some(b"agent") {
         // The agent's socket is forwarded line by line; what is not its JSON is the guest's text all the same.
-        payload.take(SoughtKey::MSG, bump);
+        payload.take(TrackedKey::MSG, bump);
         payload.text(Component::Agent, true, message);
     }
 }
@@ -205,14 +205,14 @@ fn containers<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
 
 /// Gives an entry of containerd's shim library inside Kata's shim the sandbox that its bundle is named after.
 fn sandbox_of_bundle<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
-    if payload.host(SoughtKey::RUNTIME, bump).is_some_and(|runtime| runtime.starts_with(b"io.containerd.kata"))
+    if payload.host(TrackedKey::RUNTIME, bump).is_some_and(|runtime| runtime.starts_with(b"io.containerd.kata"))
         && !names(&payload.pairs, "sandbox")
         && let Some(path) = payload.pairs.iter().find(|pair| pair.key == b"path")
         && let Value::Text(path) = path.value
         && let Some(id) = path.decode(bump).rsplit(|byte| *byte == b'/').next().filter(|id| !id.is_empty())
     {
         payload.pairs.push(Pair::text(b"sandbox", Text::plain(id)));
-        payload.keys.insert(SoughtKey::SANDBOX);
+        payload.keys.insert(TrackedKey::SANDBOX);
     }
 }
 

@@ -5,10 +5,10 @@
 use bumpalo::Bump;
 
 use crate::dictionary::{self, KeyId};
+use crate::escapes::{Escape, go_escape, go_format_error, unescape};
 use crate::flaw::{Flaw, Flaws};
-use crate::record::{Form, Pair, Text, Value};
+use crate::record::{Escaping, Pair, Text, Value};
 use crate::scan;
-use crate::text::{Escape, go_escape, go_format_error, unescape};
 
 /// More pairs than any writer logs; the rest of such a line is kept as one text, so that hostile lines cost no more than
 /// their length.
@@ -19,7 +19,7 @@ pub const MAX_PAIRS: usize = 512;
 pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
     let mut flaws = Flaws::default();
     let limit = pairs.len() + MAX_PAIRS;
-    let mut next = &FIRST;
+    let mut next = &LIKELY_FIRST;
     let mut rest = line;
     loop {
         while let [b' ', behind @ ..] = rest {
@@ -44,12 +44,12 @@ pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Fl
                 (key, dictionary::find(key), value)
             }
         };
-        let (bytes, form, behind) = match value {
+        let (bytes, escaping, behind) = match value {
             [b'"', inside @ ..] => quoted(inside, bump, &mut flaws),
             _ => bare(value, &mut flaws),
         };
-        pairs.push(Pair { key, id, number: 0, value: Value::Text(Text { bytes, form }) });
-        next = &FOLLOWING[usize::from(KeyId::number(id))];
+        pairs.push(Pair { key, id, number: 0, value: Value::Text(Text { bytes, escaping }) });
+        next = &LIKELY_AFTER[usize::from(KeyId::number(id))];
         rest = behind;
     }
 }
@@ -82,7 +82,7 @@ fn split_words<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> Option<
 // As long as a line of the cache, so that its place needs no multiplication.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
-struct Next {
+struct LikelyKey {
     /// The key and its `=`, as numbers of which only these bits count.
     text: [u64; 2],
     mask: [u64; 2],
@@ -90,14 +90,14 @@ struct Next {
     id: KeyId,
 }
 
-impl Next {
+impl LikelyKey {
     /// None: where no bits count, what is left is zero.
-    const NONE: Next = Next { text: [1, 0], mask: [0, 0], key: b"", id: KeyId::TIME };
+    const NONE: LikelyKey = LikelyKey { text: [1, 0], mask: [0, 0], key: b"", id: KeyId::TIME };
 
-    const fn new(id: KeyId) -> Next {
+    const fn new(id: KeyId) -> LikelyKey {
         let key = id.known().key.as_bytes();
         assert!(key.len() < 16, "a key and its `=` have to fit");
-        let mut next = Next { key, id, ..Next::NONE };
+        let mut next = LikelyKey { key, id, ..LikelyKey::NONE };
         next.text = [0; 2];
         let mut at = 0;
         while at <= key.len() {
@@ -122,11 +122,11 @@ impl Next {
 }
 
 /// What a line of logrus begins with.
-static FIRST: Next = Next::new(KeyId::TIME);
+static LIKELY_FIRST: LikelyKey = LikelyKey::new(KeyId::TIME);
 
 /// By a key, what follows it in most lines: logrus writes time, level and message and then all others in their order, and
 /// these are in nearly every line of Kata.
-static FOLLOWING: [Next; 256] = {
+static LIKELY_AFTER: [LikelyKey; 256] = {
     let pairs = [
         (KeyId::TIME, KeyId::LEVEL),
         (KeyId::LEVEL, KeyId::MSG),
@@ -135,10 +135,10 @@ static FOLLOWING: [Next; 256] = {
         (KeyId::SANDBOX, KeyId::SOURCE),
         (KeyId::SOURCE, KeyId::SUBSYSTEM),
     ];
-    let mut following = [Next::NONE; 256];
+    let mut following = [LikelyKey::NONE; 256];
     let mut at = 0;
     while at < pairs.len() {
-        following[pairs[at].0.row() + 1] = Next::new(pairs[at].1);
+        following[pairs[at].0.row() + 1] = LikelyKey::new(pairs[at].1);
         at += 1;
     }
     following
@@ -147,14 +147,14 @@ static FOLLOWING: [Next; 256] = {
 /// A value without quotes, up to the next space, its form, and what is behind that.
 // In parts: a text that a call writes to memory is waited for when it is read again as a whole.
 #[inline]
-fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Form, &'b [u8]) {
+fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8]) {
     let end = scan::token_end(rest, 0);
     match rest.split_at_checked(end) {
-        Some((value, [b' ', behind @ ..])) => (value, Form::Clean, behind),
-        None | Some((_, [])) => (rest, Form::Clean, b""),
+        Some((value, [b' ', behind @ ..])) => (value, Escaping::Clean, behind),
+        None | Some((_, [])) => (rest, Escaping::Clean, b""),
         _ => {
-            let (Text { bytes, form }, behind) = bare_irregular(rest, end, flaws);
-            (bytes, form, behind)
+            let (Text { bytes, escaping }, behind) = bare_irregular(rest, end, flaws);
+            (bytes, escaping, behind)
         }
     }
 }
@@ -174,7 +174,7 @@ fn bare_irregular<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> (Tex
 
 /// What was met inside a quoted value, and so which form it has.
 #[derive(Default)]
-struct Seen {
+struct QuotedTraits {
     escapes: bool,
     /// An escape that logrus does not write, or bytes that it would have escaped.
     irregular: bool,
@@ -186,13 +186,13 @@ struct Seen {
 /// A value in quotes, of which the opening one is taken away. Gives what is inside, its form, and what is behind the
 /// closing quote.
 #[inline]
-fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], Form, &'b [u8]) {
+fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8]) {
     let at = scan::quoted_stop(rest, 0);
     match rest.split_at_checked(at) {
-        Some((inside, [b'"', behind @ ..])) if matches!(behind, [] | [b' ', ..]) => (inside, Form::Clean, behind),
+        Some((inside, [b'"', behind @ ..])) if matches!(behind, [] | [b' ', ..]) => (inside, Escaping::Clean, behind),
         _ => {
-            let (Text { bytes, form }, behind) = quoted_escapes(rest, at, bump, flaws);
-            (bytes, form, behind)
+            let (Text { bytes, escaping }, behind) = quoted_escapes(rest, at, bump, flaws);
+            (bytes, escaping, behind)
         }
     }
 }
@@ -200,7 +200,7 @@ fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], F
 /// The same where something else than the closing quote needs a look, first what is at `at`.
 #[inline(never)]
 fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut Flaws) -> (Text<'b>, &'b [u8]) {
-    let mut seen = Seen::default();
+    let mut traits = QuotedTraits::default();
     let (inside, behind) = loop {
         let Some((inside, [byte, behind @ ..])) = rest.split_at_checked(at) else {
             flaws.add(Flaw::UnterminatedQuote);
@@ -215,23 +215,23 @@ fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut
                 }
                 _ => {
                     flaws.add(Flaw::StrayQuote);
-                    seen.irregular = true;
+                    traits.irregular = true;
                     1
                 }
             },
             b'\\' => {
-                seen.escapes = true;
+                traits.escapes = true;
                 match behind {
                     [b'"' | b'\\' | b'n', ..] => 2,
                     _ => match go_escape(tail(rest, at)) {
                         Some((length, Escape::Byte(byte))) => {
-                            seen.high |= byte >= 0x80;
+                            traits.high |= byte >= 0x80;
                             length
                         }
                         Some((length, Escape::Char(_))) => length,
                         None => {
                             flaws.add(Flaw::BadEscape);
-                            seen.irregular = true;
+                            traits.irregular = true;
                             1
                         }
                     },
@@ -242,31 +242,31 @@ fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut
                 1
             }
             0x80.. => {
-                seen.beyond_ascii = true;
+                traits.beyond_ascii = true;
                 1
             }
             _ => {
-                seen.irregular = true;
+                traits.irregular = true;
                 1
             }
         };
         at = scan::quoted_stop(rest, at);
     };
-    (classify(inside, &seen, bump), behind)
+    (classify(inside, &traits, bump), behind)
 }
 
 fn tail(bytes: &[u8], from: usize) -> &[u8] {
     bytes.get(from..).unwrap_or_default()
 }
 
-fn classify<'b>(bytes: &'b [u8], seen: &Seen, bump: &'b Bump) -> Text<'b> {
-    if !seen.escapes {
-        return if seen.irregular || seen.beyond_ascii { Text::plain(bytes) } else { Text::clean(bytes) };
+fn classify<'b>(bytes: &'b [u8], traits: &QuotedTraits, bump: &'b Bump) -> Text<'b> {
+    if !traits.escapes {
+        return if traits.irregular || traits.beyond_ascii { Text::plain(bytes) } else { Text::clean(bytes) };
     }
-    if seen.irregular || seen.high || (seen.beyond_ascii && std::str::from_utf8(bytes).is_err()) {
+    if traits.irregular || traits.high || (traits.beyond_ascii && std::str::from_utf8(bytes).is_err()) {
         return Text::plain(unescape(bytes, bump, go_escape).0);
     }
-    Text { bytes, form: Form::Go }
+    Text { bytes, escaping: Escaping::Go }
 }
 
 /// Whether a key and its `=` stand here, so that a quote before them was a closing one.

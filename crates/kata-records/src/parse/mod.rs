@@ -8,14 +8,14 @@ mod terminal;
 use bumpalo::Bump;
 use memchr::memchr;
 
-use crate::carrier::Entry;
 use crate::component::Component;
-use crate::dictionary::{KeyId, Sought, SoughtKey};
+use crate::dictionary::{KeyId, PresentKeys, TrackedKey};
+use crate::envelope::Entry;
+use crate::escapes::go_format_error;
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
-use crate::text::go_format_error;
 
 /// What the message of an entry says.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Payload<'b> {
     /// What the writer on the host says.
     pub pairs: Vec<Pair<'b>>,
     /// Which keys these pairs have that are looked for, and others that were taken away.
-    pub keys: Sought,
+    pub keys: PresentKeys,
     /// The name that the host's writer gives itself.
     pub name: Option<&'b [u8]>,
     /// What was found inside the host's entry: a record or a line of the guest, or of a program of the host.
@@ -45,7 +45,7 @@ impl Default for Payload<'_> {
         Payload {
             format: PayloadFormat::Text,
             pairs: Vec::new(),
-            keys: Sought::default(),
+            keys: PresentKeys::default(),
             name: None,
             inner: Vec::new(),
             writer: None,
@@ -61,7 +61,7 @@ impl<'b> Payload<'b> {
     pub fn clear(&mut self) {
         self.format = PayloadFormat::Text;
         self.pairs.clear();
-        self.keys = Sought::default();
+        self.keys = PresentKeys::default();
         self.name = None;
         self.inner.clear();
         self.writer = None;
@@ -71,7 +71,7 @@ impl<'b> Payload<'b> {
     }
 
     /// The content of the host's value under a key, if it is text.
-    pub fn host(&self, key: SoughtKey, bump: &'b Bump) -> Option<&'b [u8]> {
+    pub fn host(&self, key: TrackedKey, bump: &'b Bump) -> Option<&'b [u8]> {
         if self.keys.has(key) { content(&self.pairs, key.id(), bump) } else { None }
     }
 
@@ -106,9 +106,9 @@ pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, pay
     if payload.format != PayloadFormat::Json && payload.format != PayloadFormat::Slog {
         payload.keys = payload.pairs.iter().map(|pair| pair.id).collect();
     }
-    payload.name = payload.host(SoughtKey::NAME, bump);
+    payload.name = payload.host(TrackedKey::NAME, bump);
     if payload.is_runtime_rs() {
-        payload.keys.insert(SoughtKey::SANDBOX);
+        payload.keys.insert(TrackedKey::SANDBOX);
         // It writes the sandbox as its source.
         let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
         sources.for_each(|pair| pair.id = Some(KeyId::SANDBOX));
@@ -180,10 +180,10 @@ fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload:
         entry.member_flaws
     };
     let keys = payload.keys;
-    let [ts, msg, level] = [SoughtKey::TS, SoughtKey::MSG, SoughtKey::LEVEL].map(|key| keys.has(key));
+    let [ts, msg, level] = [TrackedKey::TS, TrackedKey::MSG, TrackedKey::LEVEL].map(|key| keys.has(key));
     payload.format = if ts && (msg || level) || message.starts_with(b"{\"msg\":") {
         PayloadFormat::Slog
-    } else if level || msg || keys.has(SoughtKey::TIME) {
+    } else if level || msg || keys.has(TrackedKey::TIME) {
         PayloadFormat::Json
     } else {
         payload.pairs.clear();

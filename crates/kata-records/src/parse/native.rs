@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use super::Payload;
-use crate::carrier::{Entry, Transport};
+use crate::envelope::{Entry, Transport};
 use crate::record::{Pair, PayloadFormat, Text};
 
 /// Whether the entry was sent by slog's drain for the journal.

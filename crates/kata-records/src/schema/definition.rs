@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Schema, Type};
+use super::{FieldType, Schema};
 use crate::component::Component;
 use crate::flaw::Flaw;
+use crate::named_enum::named_enum;
 use crate::record::{Level, PayloadFormat};
-use crate::words::words;
 
 /// Whom a schema is described to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Definition {
     JsonSchema,
 }
 
-words!(Definition {
+named_enum!(Definition {
     Elasticsearch => "elasticsearch", "The body of an index template (_index_template) of Elasticsearch 8.13 or newer";
     Opensearch => "opensearch", "The body of an index template (_index_template) of OpenSearch 2.7 or newer";
     JsonSchema => "json-schema", "JSON Schema (2020-12) of a record";
@@ -41,7 +41,7 @@ const PRIORITY: u32 = 500;
 impl Definition {
     /// The description of a schema, with the fields that the user gave names to and their types, as JSON for people.
     #[must_use]
-    pub fn of(self, schema: Schema, users: &[(String, Type)]) -> String {
+    pub fn of(self, schema: Schema, users: &[(String, FieldType)]) -> String {
         let mut fields = schema.fields();
         fields.extend(users.iter().map(|(user, kind)| (schema.user(user), *kind)));
         let definition = match self {
@@ -51,10 +51,10 @@ impl Definition {
         format!("{definition:#}\n")
     }
 
-    fn template(self, schema: Schema, fields: &[(String, Type)]) -> Value {
+    fn template(self, schema: Schema, fields: &[(String, FieldType)]) -> Value {
         let mut properties = Map::new();
         // Shippers add it where it is missing.
-        put(&mut properties, "@timestamp", self.mapping(Type::Time));
+        put(&mut properties, "@timestamp", self.mapping(FieldType::Time));
         for (name, kind) in fields {
             put(&mut properties, name, self.mapping(*kind));
         }
@@ -84,9 +84,9 @@ impl Definition {
 
     /// The rules for names that are in no table.
     fn rules(self, schema: Schema) -> Vec<Value> {
-        let text = self.mapping(Type::Text);
+        let text = self.mapping(FieldType::Text);
         let any = |test: &str, pattern: String| json!({ test: pattern, "match_mapping_type": "*", "mapping": text });
-        let (kata, carrier) = schema.prefixes();
+        let (kata, envelope) = schema.prefixes();
         let mut rules = Vec::new();
         if schema == Schema::Kata {
             // What `nested = "keep"` leaves.
@@ -96,27 +96,31 @@ impl Definition {
             rules.push(json!({ "payload": any("match", format!("{kata}*")) }));
         } else {
             rules.push(json!({ "payload": any("path_match", format!("{kata}*")) }));
-            rules.push(json!({ "carrier": any("path_match", format!("{carrier}*")) }));
+            rules.push(json!({ "carrier": any("path_match", format!("{envelope}*")) }));
         }
         rules.push(json!({ "texts": { "match_mapping_type": "string", "mapping": text } }));
         rules
     }
 
     /// The type of a field in an index.
-    fn mapping(self, kind: Type) -> Value {
+    fn mapping(self, kind: FieldType) -> Value {
         let keyword = json!({ "type": "keyword", "ignore_above": LONGEST_TERM });
         // OpenSearch has match_only_text from 2.12 only.
         let words = if self == Definition::Elasticsearch { "match_only_text" } else { "text" };
         match kind {
-            Type::Words => json!({ "type": words, "fields": { "keyword": keyword } }),
-            Type::Original => json!({ "type": "keyword", "index": false, "doc_values": false }),
+            FieldType::Words => json!({ "type": words, "fields": { "keyword": keyword } }),
+            FieldType::Original => json!({ "type": "keyword", "index": false, "doc_values": false }),
             // The type `date` keeps milliseconds.
-            Type::Time => json!({ "type": "date_nanos" }),
-            Type::Nanos | Type::Count | Type::Int => json!({ "type": "long" }),
-            Type::Bool => json!({ "type": "boolean" }),
-            Type::Text | Type::Moment | Type::Level | Type::Component | Type::Format | Type::Flaws | Type::List => {
-                keyword
-            }
+            FieldType::Time => json!({ "type": "date_nanos" }),
+            FieldType::Nanos | FieldType::Count | FieldType::Int => json!({ "type": "long" }),
+            FieldType::Bool => json!({ "type": "boolean" }),
+            FieldType::Text
+            | FieldType::Moment
+            | FieldType::Level
+            | FieldType::Component
+            | FieldType::Format
+            | FieldType::Flaws
+            | FieldType::List => keyword,
         }
     }
 }
@@ -142,9 +146,9 @@ fn put(properties: &mut Map<String, Value>, name: &str, mapping: Value) {
     }
 }
 
-fn json_schema(schema: Schema, fields: &[(String, Type)]) -> Value {
+fn json_schema(schema: Schema, fields: &[(String, FieldType)]) -> Value {
     let properties: Map<String, Value> = fields.iter().map(|(name, kind)| (name.clone(), value(*kind))).collect();
-    let (kata, carrier) = schema.prefixes();
+    let (kata, envelope) = schema.prefixes();
     let mut definition = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": format!("A record of katalog {}, {}", env!("CARGO_PKG_VERSION"), title(schema)),
@@ -152,13 +156,13 @@ fn json_schema(schema: Schema, fields: &[(String, Type)]) -> Value {
         "properties": properties,
         // A process that the guest names twice.
         "patternProperties": {
-            format!("^{}guest_pid_[0-9]+$", kata.replace('.', "\\.")): value(Type::Count),
+            format!("^{}guest_pid_[0-9]+$", kata.replace('.', "\\.")): value(FieldType::Count),
         },
-        "additionalProperties": value(Type::Text),
+        "additionalProperties": value(FieldType::Text),
     });
     if schema != Schema::Kata {
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-        let others = format!("^({}|{})[A-Za-z0-9_-]+$", kata.replace('.', "\\."), carrier.replace('.', "\\."));
+        let others = format!("^({}|{})[A-Za-z0-9_-]+$", kata.replace('.', "\\."), envelope.replace('.', "\\."));
         definition["propertyNames"] = json!({ "anyOf": [{ "enum": names }, { "pattern": others }] });
     }
     if schema == Schema::Ecs {
@@ -168,27 +172,27 @@ fn json_schema(schema: Schema, fields: &[(String, Type)]) -> Value {
 }
 
 /// What a field can hold.
-fn value(kind: Type) -> Value {
+fn value(kind: FieldType) -> Value {
     let word = |names: Vec<&str>| json!({ "type": "string", "enum": names });
     match kind {
-        Type::Text | Type::Words | Type::Original | Type::Moment => {
+        FieldType::Text | FieldType::Words | FieldType::Original | FieldType::Moment => {
             json!({ "type": ["string", "array"], "items": { "type": "string" } })
         }
-        Type::Time => json!({
+        FieldType::Time => json!({
             "type": "string",
             "format": "date-time",
             "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z$",
         }),
-        Type::Nanos | Type::Int => json!({ "type": "integer" }),
-        Type::Count => json!({ "type": "integer", "minimum": 0 }),
-        Type::Bool => json!({ "type": "boolean" }),
-        Type::Level => word(Level::ALL.iter().map(|level| level.name()).collect()),
-        Type::Component => word(Component::ALL.iter().map(|component| component.name()).collect()),
-        Type::Format => word(PayloadFormat::ALL.iter().map(|format| format.name()).collect()),
-        Type::Flaws => {
+        FieldType::Nanos | FieldType::Int => json!({ "type": "integer" }),
+        FieldType::Count => json!({ "type": "integer", "minimum": 0 }),
+        FieldType::Bool => json!({ "type": "boolean" }),
+        FieldType::Level => word(Level::ALL.iter().map(|level| level.name()).collect()),
+        FieldType::Component => word(Component::ALL.iter().map(|component| component.name()).collect()),
+        FieldType::Format => word(PayloadFormat::ALL.iter().map(|format| format.name()).collect()),
+        FieldType::Flaws => {
             let names: Vec<&str> = Flaw::ALL.iter().map(|flaw| flaw.name()).collect();
             json!({ "type": "array", "items": { "enum": names } })
         }
-        Type::List => json!({ "type": "array", "items": { "type": "string" } }),
+        FieldType::List => json!({ "type": "array", "items": { "type": "string" } }),
     }
 }

@@ -1,19 +1,19 @@
 //! Other names for the fields of a record than katalog's own, by table, and the type that each name has in each schema.
 //!
-//! The tables here and [`dictionary`] are all there is to know of a schema: [`translate`] gives records
+//! The tables here and [`dictionary`] are all there is to know of a schema: [`translator`] gives records
 //! its names, and [`definition`] describes them to stores.
 
 pub mod definition;
-pub mod translate;
+pub mod translator;
 
 use bumpalo::Bump;
 
-use crate::dictionary::{self, Kind, Known};
-use crate::normalize::name;
-use crate::words::words;
+use crate::dictionary::{self, KnownKey, ValueKind};
+use crate::named_enum::named_enum;
+use crate::normalize::field_name;
 
 pub use definition::Definition;
-pub use translate::Translator;
+pub use translator::Translator;
 
 /// Whose names and types the fields of a record have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Schema {
     Otel,
 }
 
-words!(Schema {
+named_enum!(Schema {
     Kata => "kata", "katalog's own: kata_ fields beside the journal's";
     Ecs => "ecs", "The Elastic Common Schema, in dotted names";
     Otel => "otel", "The log data model and semantic conventions of OpenTelemetry, in dotted names";
@@ -35,7 +35,7 @@ words!(Schema {
 
 /// What a field holds, in every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub enum FieldType {
     /// A text, or a list of them where the journal has the field several times. It is searched as a whole.
     Text,
     /// The same, and searched by its words.
@@ -60,15 +60,15 @@ pub enum Type {
     Component,
     /// The name of a [`crate::record::PayloadFormat`].
     Format,
-    /// Names of [`crate::flaw::Flaw`]s, always as a list.
+    /// BloomFilter of [`crate::flaw::Flaw`]s, always as a list.
     Flaws,
-    /// Names of fields, always as a list.
+    /// BloomFilter of fields, always as a list.
     List,
 }
 
 /// A field, and what it is called in the other schemas.
 #[derive(Debug)]
-pub struct Row {
+pub struct SchemaRow {
     /// The name in records of the schema `kata`, without `kata_`; of made fields what they are made of, in words.
     pub from: &'static str,
     /// The name in the Elastic Common Schema; empty where it has none.
@@ -76,74 +76,74 @@ pub struct Row {
     /// The name in OpenTelemetry.
     pub otel: &'static str,
     /// What it holds in both.
-    pub kind: Type,
+    pub kind: FieldType,
     /// Under this name stands what identifies the host's programs, so that the guest's word is not written there.
     pub is_host: bool,
 }
 
-const fn row(from: &'static str, ecs: &'static str, otel: &'static str, kind: Type) -> Row {
-    Row { from, ecs, otel, kind, is_host: false }
+const fn row(from: &'static str, ecs: &'static str, otel: &'static str, kind: FieldType) -> SchemaRow {
+    SchemaRow { from, ecs, otel, kind, is_host: false }
 }
 
-const fn host(row: Row) -> Row {
-    Row { is_host: true, ..row }
+const fn host(row: SchemaRow) -> SchemaRow {
+    SchemaRow { is_host: true, ..row }
 }
 
 /// What katalog states and what payloads say. Every other `kata_<name>` is `kata.<name>`.
-pub const PAYLOAD: &[Row] = &[
-    row("time", "@timestamp", "Timestamp", Type::Moment),
-    row("level", "log.level", "SeverityText", Type::Level),
-    row("msg", "message", "Body", Type::Words),
-    host(row("name", "service.name", "service.name", Type::Text)),
-    row("pid", "process.pid", "process.pid", Type::Count),
-    row("sandbox", "labels.kata_sandbox", "kata.sandbox.id", Type::Text),
-    host(row("container", "container.id", "container.id", Type::Text)),
-    row("error", "error.message", "exception.message", Type::Words),
+pub const PAYLOAD: &[SchemaRow] = &[
+    row("time", "@timestamp", "Timestamp", FieldType::Moment),
+    row("level", "log.level", "SeverityText", FieldType::Level),
+    row("msg", "message", "Body", FieldType::Words),
+    host(row("name", "service.name", "service.name", FieldType::Text)),
+    row("pid", "process.pid", "process.pid", FieldType::Count),
+    row("sandbox", "labels.kata_sandbox", "kata.sandbox.id", FieldType::Text),
+    host(row("container", "container.id", "container.id", FieldType::Text)),
+    row("error", "error.message", "exception.message", FieldType::Words),
 ];
 
 /// Fields of the journal, of syslog lines and of container logs. Every other `<NAME>` is `journald.<NAME>`.
-pub const CARRIER: &[Row] = &[
-    row("MESSAGE", "event.original", "log.record.original", Type::Original),
-    row("_HOSTNAME", "host.name", "host.name", Type::Text),
-    row("_MACHINE_ID", "host.id", "host.id", Type::Text),
-    row("SYSLOG_IDENTIFIER", "log.syslog.appname", "syslog.appname", Type::Text),
-    row("PRIORITY", "log.syslog.severity.code", "syslog.severity.code", Type::Count),
-    row("SYSLOG_FACILITY", "log.syslog.facility.code", "syslog.facility.code", Type::Count),
-    row("SYSLOG_PID", "log.syslog.procid", "syslog.procid", Type::Text),
-    row("SYSLOG_MSGID", "log.syslog.msgid", "syslog.msgid", Type::Text),
-    row("__REALTIME_TIMESTAMP", "event.created", "ObservedTimestamp", Type::Moment),
-    row("time", "event.created", "ObservedTimestamp", Type::Moment),
-    row("__CURSOR", "event.id", "journald.cursor", Type::Text),
-    row("stream", "stream", "log.iostream", Type::Text),
-    row("attrs", "docker.attrs", "docker.attrs", Type::Text),
+pub const ENVELOPE: &[SchemaRow] = &[
+    row("MESSAGE", "event.original", "log.record.original", FieldType::Original),
+    row("_HOSTNAME", "host.name", "host.name", FieldType::Text),
+    row("_MACHINE_ID", "host.id", "host.id", FieldType::Text),
+    row("SYSLOG_IDENTIFIER", "log.syslog.appname", "syslog.appname", FieldType::Text),
+    row("PRIORITY", "log.syslog.severity.code", "syslog.severity.code", FieldType::Count),
+    row("SYSLOG_FACILITY", "log.syslog.facility.code", "syslog.facility.code", FieldType::Count),
+    row("SYSLOG_PID", "log.syslog.procid", "syslog.procid", FieldType::Text),
+    row("SYSLOG_MSGID", "log.syslog.msgid", "syslog.msgid", FieldType::Text),
+    row("__REALTIME_TIMESTAMP", "event.created", "ObservedTimestamp", FieldType::Moment),
+    row("time", "event.created", "ObservedTimestamp", FieldType::Moment),
+    row("__CURSOR", "event.id", "journald.cursor", FieldType::Text),
+    row("stream", "stream", "log.iostream", FieldType::Text),
+    row("attrs", "docker.attrs", "docker.attrs", FieldType::Text),
 ];
 
 /// Fields that are made of others, or hold what the schema asks for.
-pub const MADE: [Row; 5] = [
-    row("`kata_level`", "", "SeverityNumber", Type::Int),
-    row("`kata_source`.`kata_subsystem`", "log.logger", "otel.scope.name", Type::Text),
-    row("8 × `SYSLOG_FACILITY` + `PRIORITY`", "log.syslog.priority", "syslog.priority", Type::Count),
-    row("`_HOSTNAME`", "host.hostname", "", Type::Text),
-    row("the version of the schema", "ecs.version", "", Type::Text),
+pub const DERIVED: [SchemaRow; 5] = [
+    row("`kata_level`", "", "SeverityNumber", FieldType::Int),
+    row("`kata_source`.`kata_subsystem`", "log.logger", "otel.scope.name", FieldType::Text),
+    row("8 × `SYSLOG_FACILITY` + `PRIORITY`", "log.syslog.priority", "syslog.priority", FieldType::Count),
+    row("`_HOSTNAME`", "host.hostname", "", FieldType::Text),
+    row("the version of the schema", "ecs.version", "", FieldType::Text),
 ];
 
 /// What katalog states under names that no row of the dictionary gives, without `kata_`.
-pub const STATED: &[(&str, Type)] = &[
-    ("component", Type::Component),
-    ("format", Type::Format),
-    ("guest", Type::Bool),
-    ("flaws", Type::Flaws),
-    ("escaped", Type::List),
-    ("guest_time", Type::Time),
-    ("guest_pid", Type::Count),
-    ("guest_uptime_ns", Type::Int),
-    ("guest_sandbox", Type::Text),
-    ("kernel_text", Type::Words),
-    ("words", Type::Words),
-    ("rest", Type::Words),
+pub const STATED: &[(&str, FieldType)] = &[
+    ("component", FieldType::Component),
+    ("format", FieldType::Format),
+    ("guest", FieldType::Bool),
+    ("flaws", FieldType::Flaws),
+    ("escaped", FieldType::List),
+    ("guest_time", FieldType::Time),
+    ("guest_pid", FieldType::Count),
+    ("guest_uptime_ns", FieldType::Int),
+    ("guest_sandbox", FieldType::Text),
+    ("kernel_text", FieldType::Words),
+    ("words", FieldType::Words),
+    ("rest", FieldType::Words),
 ];
 
-/// Fields of container logs, as their carriers have them.
+/// Fields of container logs, as their envelopes have them.
 const CONTAINER: &[&str] = &["time", "stream", "attrs"];
 
 /// The version of the Elastic Common Schema that the names are from.
@@ -152,7 +152,7 @@ pub const ECS_VERSION: &str = "8.17.0";
 impl Schema {
     /// The name of a row's field; none where the schema has none.
     #[must_use]
-    pub fn field_name(self, row: &Row) -> Option<&'static str> {
+    pub fn field_name(self, row: &SchemaRow) -> Option<&'static str> {
         let name = match self {
             Schema::Kata => "",
             Schema::Ecs => row.ecs,
@@ -161,7 +161,7 @@ impl Schema {
         (!name.is_empty()).then_some(name)
     }
 
-    /// What fields have before their names that are in no table: those of the payload, and those of the carrier.
+    /// What fields have before their names that are in no table: those of the payload, and those of the envelope.
     #[must_use]
     pub const fn prefixes(self) -> (&'static str, &'static str) {
         match self {
@@ -174,41 +174,41 @@ impl Schema {
     #[must_use]
     pub fn user(self, name: &str) -> String {
         let bump = Bump::new();
-        let mapped = || String::from_utf8_lossy(name::mapped(name.as_bytes(), &bump)).into_owned();
+        let mapped = || String::from_utf8_lossy(field_name::mapped(name.as_bytes(), &bump)).into_owned();
         if self == Schema::Kata { mapped() } else { name.to_owned() }
     }
 
     /// Every field whose name is known before there is a record, each once. What else there is in records is text.
     #[must_use]
-    pub fn fields(self) -> Vec<(String, Type)> {
-        let (kata, carrier) = self.prefixes();
-        let named = |rows: &'static [Row], from: &str| {
+    pub fn fields(self) -> Vec<(String, FieldType)> {
+        let (kata, envelope) = self.prefixes();
+        let named = |rows: &'static [SchemaRow], from: &str| {
             rows.iter().find(|row| row.from == from).and_then(|row| Some((self.field_name(row)?.to_owned(), row.kind)))
         };
         let mut fields = Vec::new();
-        for known in dictionary::of_payload().iter().filter(|known| known.key == known.name) {
+        for known in dictionary::payload_keys().iter().filter(|known| known.key == known.name) {
             let own = || (format!("{kata}{}", known.name), of_kind(known));
             fields.push(named(PAYLOAD, known.name).unwrap_or_else(own));
-            if known.kind == Kind::Duration {
-                fields.push((format!("{kata}{}_ns", known.name), Type::Int));
+            if known.kind == ValueKind::Duration {
+                fields.push((format!("{kata}{}_ns", known.name), FieldType::Int));
             }
         }
         fields.extend(STATED.iter().map(|(name, kind)| (format!("{kata}{name}"), *kind)));
-        fields.extend(MADE.iter().filter_map(|row| Some((self.field_name(row)?.to_owned(), row.kind))));
-        for name in dictionary::of_carrier().iter().map(|known| known.key).chain(CONTAINER.iter().copied()) {
-            let kind = if name == "MESSAGE" { Type::Words } else { Type::Text };
-            fields.push(named(CARRIER, name).unwrap_or_else(|| (format!("{carrier}{name}"), kind)));
+        fields.extend(DERIVED.iter().filter_map(|row| Some((self.field_name(row)?.to_owned(), row.kind))));
+        for name in dictionary::envelope_keys().iter().map(|known| known.key).chain(CONTAINER.iter().copied()) {
+            let kind = if name == "MESSAGE" { FieldType::Words } else { FieldType::Text };
+            fields.push(named(ENVELOPE, name).unwrap_or_else(|| (format!("{envelope}{name}"), kind)));
         }
         let mut known = std::collections::HashSet::new();
         fields.retain(|(name, _)| known.insert(name.clone()));
-        fields.into_iter().map(|(name, kind)| (name, self.form(kind))).collect()
+        fields.into_iter().map(|(name, kind)| (name, self.resolve(kind))).collect()
     }
 
     /// The form that a moment has.
-    fn form(self, kind: Type) -> Type {
+    fn resolve(self, kind: FieldType) -> FieldType {
         match kind {
-            Type::Moment if self == Schema::Otel => Type::Nanos,
-            Type::Moment => Type::Time,
+            FieldType::Moment if self == Schema::Otel => FieldType::Nanos,
+            FieldType::Moment => FieldType::Time,
             kind => kind,
         }
     }
@@ -217,27 +217,27 @@ impl Schema {
     /// if the other is a value.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
-        let (kata, carrier) = self.prefixes();
+        let (kata, envelope) = self.prefixes();
         // What a record is known by is what this field is for.
         if self == Schema::Kata || (self == Schema::Ecs && name == "event.id") {
             return false;
         }
         let inside = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
-        [kata, carrier].iter().any(|prefix| name.starts_with(prefix) || inside(name, prefix))
+        [kata, envelope].iter().any(|prefix| name.starts_with(prefix) || inside(name, prefix))
             || self.fields().iter().any(|(field, _)| field == name || inside(field, name) || inside(name, field))
     }
 }
 
 /// What a value of the dictionary becomes in a record.
-fn of_kind(known: &Known) -> Type {
+fn of_kind(known: &KnownKey) -> FieldType {
     match known.kind {
-        Kind::Text if matches!(known.name, "msg" | "error" | "vmconsole") => Type::Words,
-        Kind::Text | Kind::Duration => Type::Text,
-        Kind::Count => Type::Count,
-        Kind::Int => Type::Int,
-        Kind::Bool => Type::Bool,
-        Kind::Time => Type::Time,
-        Kind::Level => Type::Level,
+        ValueKind::Text if matches!(known.name, "msg" | "error" | "vmconsole") => FieldType::Words,
+        ValueKind::Text | ValueKind::Duration => FieldType::Text,
+        ValueKind::Count => FieldType::Count,
+        ValueKind::Int => FieldType::Int,
+        ValueKind::Bool => FieldType::Bool,
+        ValueKind::Time => FieldType::Time,
+        ValueKind::Level => FieldType::Level,
     }
 }
 

@@ -4,14 +4,18 @@ const OTHERS: [Schema; 2] = [Schema::Ecs, Schema::Otel];
 
 #[test]
 fn every_row_is_about_a_field_that_there_is() {
-    let names = |rows: &'static [Known]| rows.iter().map(|known| known.key).collect::<Vec<_>>();
+    let names = |rows: &'static [KnownKey]| rows.iter().map(|known| known.key).collect::<Vec<_>>();
     for row in PAYLOAD {
-        assert!(names(dictionary::of_payload()).contains(&row.from), "{}", row.from);
+        assert!(names(dictionary::payload_keys()).contains(&row.from), "{}", row.from);
     }
-    for row in CARRIER {
-        assert!(names(dictionary::of_carrier()).contains(&row.from) || CONTAINER.contains(&row.from), "{}", row.from);
+    for row in ENVELOPE {
+        assert!(
+            names(dictionary::envelope_keys()).contains(&row.from) || CONTAINER.contains(&row.from),
+            "{}",
+            row.from
+        );
     }
-    assert!(CONTAINER.iter().all(|name| CARRIER.iter().any(|row| row.from == *name)));
+    assert!(CONTAINER.iter().all(|name| ENVELOPE.iter().any(|row| row.from == *name)));
 }
 
 #[test]
@@ -25,7 +29,7 @@ fn no_name_is_taken_twice_or_an_object_of_another() {
     }
     // Of the rows only the times of receipt share a name.
     for schema in OTHERS {
-        let rows = PAYLOAD.iter().chain(CARRIER).chain(&MADE).filter(|row| row.from != "time");
+        let rows = PAYLOAD.iter().chain(ENVELOPE).chain(&DERIVED).filter(|row| row.from != "time");
         let mut names: Vec<_> = rows.filter_map(|row| schema.field_name(row)).collect();
         names.sort_unstable();
         assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn check(text: &str, wanted: Option<&str>) {
-    let stamp = Stamp::parse(text.as_bytes());
+    let stamp = UtcTimestamp::parse(text.as_bytes());
     let found = stamp.as_ref().map(|stamp| String::from_utf8_lossy(stamp.as_bytes()).into_owned());
     assert_eq!(found.as_deref(), wanted, "{text}");
 }
@@ -58,7 +58,7 @@ fn any_other_byte_counts() {
             let mut other = *text;
             other[at] = byte;
             let text = String::from_utf8_lossy(&other);
-            assert_eq!(Stamp::parse(&other).is_some(), layout.is_match(&other), "{text:?}");
+            assert_eq!(UtcTimestamp::parse(&other).is_some(), layout.is_match(&other), "{text:?}");
         }
     }
 }
@@ -71,9 +71,9 @@ fn a_leap_second_is_the_last_moment_before_it() {
 
 #[test]
 fn journald_counts_microseconds() {
-    let stamp = Stamp::from_micros(1_582_281_087_810_805).unwrap();
+    let stamp = UtcTimestamp::from_micros(1_582_281_087_810_805).unwrap();
     assert_eq!(stamp.as_bytes(), b"2020-02-21T10:31:27.810805000Z");
-    assert_eq!(Stamp::from_micros(u64::MAX), None);
+    assert_eq!(UtcTimestamp::from_micros(u64::MAX), None);
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn every_year_of_four_digits_has_a_stamp() {
     for (seconds, text) in
         [(-62_167_219_200, b"0000-01-01T00:00:00.000000007Z"), (253_402_300_799, b"9999-12-31T23:59:59.000000007Z")]
     {
-        assert_eq!(Stamp::from_unix(UnixTime { seconds, nanos: 7 }).unwrap().as_bytes(), text);
+        assert_eq!(UtcTimestamp::from_unix(UnixTime { seconds, nanos: 7 }).unwrap().as_bytes(), text);
     }
     for seconds in [-62_167_219_201, 253_402_300_800, i64::MIN] {
-        assert_eq!(Stamp::from_unix(UnixTime { seconds, nanos: 0 }), None);
+        assert_eq!(UtcTimestamp::from_unix(UnixTime { seconds, nanos: 0 }), None);
     }
 }
 
@@ -96,7 +96,7 @@ fn seconds_since_1970() {
         ("1969-12-31T23:59:59.5Z", -1, 500_000_000),
         ("2106-02-07T06:28:15Z", i64::from(u32::MAX), 0),
     ] {
-        assert_eq!(Stamp::parse(text.as_bytes()).unwrap().unix(), Some(UnixTime { seconds, nanos }));
+        assert_eq!(UtcTimestamp::parse(text.as_bytes()).unwrap().unix(), Some(UnixTime { seconds, nanos }));
     }
 }
 
@@ -104,16 +104,16 @@ proptest! {
     #[test]
     fn seconds_are_those_of_the_calendar(seconds in -62_135_596_800_i64..253_402_300_800) {
         let time = jiff::Timestamp::new(seconds, 0).unwrap();
-        let stamp = Stamp::parse(time.to_string().as_bytes()).unwrap();
+        let stamp = UtcTimestamp::parse(time.to_string().as_bytes()).unwrap();
         prop_assert_eq!(stamp.unix(), Some(UnixTime { seconds, nanos: 0 }));
     }
 
     #[test]
     fn seconds_lead_back(seconds in -62_167_219_200_i64..253_402_300_800, nanos in 0_u32..1_000_000_000) {
         let time = UnixTime { seconds, nanos };
-        let stamp = Stamp::from_unix(time).unwrap();
+        let stamp = UtcTimestamp::from_unix(time).unwrap();
         prop_assert_eq!(stamp.unix(), Some(time));
-        prop_assert_eq!(Stamp::parse(stamp.as_bytes()), Some(stamp));
+        prop_assert_eq!(UtcTimestamp::parse(stamp.as_bytes()), Some(stamp));
     }
 
     #[test]
@@ -123,7 +123,7 @@ proptest! {
         zone in "Z|[+-](0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]",
     ) {
         let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}");
-        let stamp = Stamp::parse(text.as_bytes());
+        let stamp = UtcTimestamp::parse(text.as_bytes());
         let wanted: Option<Timestamp> = text.parse().ok();
         prop_assert_eq!(stamp.and_then(|stamp| stamp.timestamp()), wanted, "{}", text);
     }
@@ -139,7 +139,7 @@ fn stamps_have_the_order_of_their_texts() {
         "2024-03-05T15:01:54.000000000Z",
         "2124-03-05T05:01:54.000000000Z",
     ];
-    let stamps = texts.map(|text| Stamp::parse(text.as_bytes()).unwrap());
+    let stamps = texts.map(|text| UtcTimestamp::parse(text.as_bytes()).unwrap());
     for (index, stamp) in stamps.iter().enumerate() {
         for (other, than) in stamps.iter().enumerate() {
             assert_eq!(stamp.cmp(than), index.cmp(&other), "{stamp:?} {than:?}");

@@ -1,7 +1,7 @@
 use super::super::samples::{facts, field, text};
 use super::*;
 use crate::schema::{Schema, Translator};
-use crate::time::Stamp;
+use crate::time::UtcTimestamp;
 
 /// The time of receipt.
 const RECEIVED: UnixTime = UnixTime { seconds: 7, nanos: 8 };
@@ -17,10 +17,10 @@ fn encoded(record: &mut Record<'_>) -> Vec<u8> {
 fn an_event_is_a_time_and_a_map() {
     // The vector E1 of the protocol's page, as an entry that passes unchanged.
     let mut record = Record {
-        time: Stamp::parse(b"2020-02-21T10:31:27.810781647Z"),
-        carrier: vec![
-            field("kata_level", text(b"info", Form::Clean)),
-            field("kata_msg", text(b"release sandbox", Form::Clean)),
+        time: UtcTimestamp::parse(b"2020-02-21T10:31:27.810781647Z"),
+        envelope: vec![
+            field("kata_level", text(b"info", Escaping::Clean)),
+            field("kata_msg", text(b"release sandbox", Escaping::Clean)),
         ],
         ..Record::default()
     };
@@ -47,15 +47,15 @@ fn times_that_the_protocol_has_not() {
 fn what_no_receiver_takes_is_shortened() {
     let long = "é".repeat(3 << 20).into_bytes();
     let escapes = r"\n".repeat(2 << 20).into_bytes();
-    let list = [Text { bytes: &long, form: Form::Utf8 }, Text { bytes: b"x", form: Form::Clean }];
+    let list = [Text { bytes: &long, escaping: Escaping::Utf8 }, Text { bytes: b"x", escaping: Escaping::Clean }];
     let nested = [b"[\"".as_slice(), &long, b"\"]"].concat();
     let mut record = Record {
-        carrier: vec![field("MESSAGE", text(&long, Form::Utf8)), field("LIST", Value::List(&list))],
+        envelope: vec![field("MESSAGE", text(&long, Escaping::Utf8)), field("LIST", Value::List(&list))],
         facts: Some(facts("2020-02-21T10:31:27Z")),
         payload: vec![
-            field("kata_a", text(&escapes, Form::Go)),
+            field("kata_a", text(&escapes, Escaping::Go)),
             field("kata_b", Value::Nested(&nested)),
-            field("kata_c", text(b"short", Form::Clean)),
+            field("kata_c", text(b"short", Escaping::Clean)),
         ],
         ..Record::default()
     };
@@ -74,10 +74,11 @@ fn what_no_receiver_takes_is_shortened() {
 #[test]
 fn a_record_of_very_many_fields_is_shortened_too() {
     let value = vec![b'x'; 250];
-    let fields =
-        |kind: &str| (0..20_000).map(|number| field(&format!("{kind}{number}"), text(&value, Form::Clean))).collect();
+    let fields = |kind: &str| {
+        (0..20_000).map(|number| field(&format!("{kind}{number}"), text(&value, Escaping::Clean))).collect()
+    };
     let mut record =
-        Record { carrier: fields("F"), facts: Some(facts("")), payload: fields("kata_"), ..Record::default() };
+        Record { envelope: fields("F"), facts: Some(facts("")), payload: fields("kata_"), ..Record::default() };
     let bytes = encoded(&mut record);
     assert!(bytes.len() < LARGEST, "{}", bytes.len());
     let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
@@ -89,7 +90,7 @@ fn tags_are_kept_apart_and_in_order() {
     let mut all = Vec::new();
     for (number, tag) in [(1, "a"), (2, "b"), (3, "a")] {
         let value = [b'0' + number];
-        let mut record = Record { carrier: vec![field("n", text(&value, Form::Clean))], ..Record::default() };
+        let mut record = Record { envelope: vec![field("n", text(&value, Escaping::Clean))], ..Record::default() };
         EventEncoder::default().encode(&mut record, RECEIVED, of_tag(&mut all, tag.as_bytes()));
     }
     assert_eq!(
@@ -117,7 +118,7 @@ fn what_is_shortened_says_so_in_every_schema() {
     let long = vec![b'x'; 6 << 20];
     let record = || Record {
         facts: Some(facts("2020-02-21T10:31:27Z")),
-        payload: vec![field("kata_msg", text(&long, Form::Clean))],
+        payload: vec![field("kata_msg", text(&long, Escaping::Clean))],
         ..Record::default()
     };
     for (schema, flaws) in [(Schema::Kata, "kata_flaws"), (Schema::Ecs, "kata.flaws"), (Schema::Otel, "kata.flaws")] {

@@ -2,8 +2,8 @@ use super::super::samples::{self, field, text};
 use super::*;
 use crate::component::Component;
 use crate::flaw::Flaws;
-use crate::record::{Form, Head, Name, Text};
-use crate::time::Stamp;
+use crate::record::{EnvelopeHead, Escaping, OwnedKey, Text};
+use crate::time::UtcTimestamp;
 
 /// A message is this long at most where nothing else is said.
 const MAX: usize = 8000;
@@ -25,7 +25,7 @@ fn record<'b>(message: &'b str, fields: &[(&str, &'b str)]) -> Record<'b> {
     let mut payload = vec![field("kata_msg", message)];
     payload.extend(fields.iter().map(|(name, value)| field(name, *value)));
     Record {
-        head: Head { host: Some(b"node1"), pid: Some(b"77"), priority: Some(4), message: None },
+        head: EnvelopeHead { host: Some(b"node1"), pid: Some(b"77"), priority: Some(4), message: None },
         facts: Some(facts()),
         payload,
         ..Record::default()
@@ -62,7 +62,7 @@ fn the_form_of_rfc_3164() {
     let mut plain = record("Stopping VM", &[("kata_sandbox", "s1")]);
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime[77]: Stopping VM");
     // A host has no domain there; a number is no name.
-    plain.head = Head { host: Some(b"node1.example.org"), ..Head::default() };
+    plain.head = EnvelopeHead { host: Some(b"node1.example.org"), ..EnvelopeHead::default() };
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime: Stopping VM");
     plain.head.host = Some(b"192.0.2.1");
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 192.0.2.1 kata-runtime: Stopping VM");
@@ -79,8 +79,8 @@ fn what_is_not_known_is_nil() {
     assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data}"));
     let mut nothing = Record::default();
     assert_eq!(message(settings(), &mut nothing), "<30>1 - here - - - -");
-    // Where the payload has no message, the carrier's is all that there is.
-    record.head.message = Some(Text { bytes: b"tab\\there", form: Form::Go });
+    // Where the payload has no message, the envelope's is all that there is.
+    record.head.message = Some(Text { bytes: b"tab\\there", escaping: Escaping::Go });
     assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data} tab\there"));
 }
 
@@ -88,9 +88,14 @@ fn what_is_not_known_is_nil() {
 fn entries_of_others() {
     let mut other = Record {
         tag: b"sshd",
-        time: Stamp::parse(b"2025-12-15T11:55:10Z"),
-        head: Head { host: Some(b"node1"), pid: Some(b"9"), priority: Some(5), message: Some(Text::plain(b"closed")) },
-        carrier: vec![field("_UID", "0"), field("id", "0f")],
+        time: UtcTimestamp::parse(b"2025-12-15T11:55:10Z"),
+        head: EnvelopeHead {
+            host: Some(b"node1"),
+            pid: Some(b"9"),
+            priority: Some(5),
+            message: Some(Text::plain(b"closed")),
+        },
+        envelope: vec![field("_UID", "0"), field("id", "0f")],
         ..Record::default()
     };
     assert_eq!(message(settings(), &mut other), "<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - - closed");
@@ -134,7 +139,7 @@ fn guests_and_flaws_are_told_of() {
     let mut flaws = Flaws::default();
     [Flaw::BadTime, Flaw::NotUtf8].into_iter().for_each(|flaw| flaws.add(flaw));
     record.facts = Some(Facts { component: Component::GuestKernel, guest: true, flaws, ..facts() });
-    record.escaped = vec![Name::new("MESSAGE").leaked(), Name::new("kata_msg").leaked()];
+    record.escaped = vec![OwnedKey::new("MESSAGE").leaked(), OwnedKey::new("kata_msg").leaked()];
     let message = message(settings(), &mut record);
     assert!(message.contains(" node1 kata-guest-kernel 77 - [kata@32473 flaws=\"bad-time,not-utf8\""), "{message}");
     assert!(message.contains(" guest=\"true\" ") && message.contains(" guest_time=\"x\" "), "{message}");
@@ -144,8 +149,8 @@ fn guests_and_flaws_are_told_of() {
 #[test]
 fn values_are_escaped_and_kinds_of_them_are_text() {
     let mut record = record("[ü] \"quoted\" \\ back", &[("kata_q", "a\"b\\c]d[e=ü\n\t\u{7}")]);
-    record.payload.push(field("kata_go", text(b"a\\tb \\\"q\\\" \\u00fc", Form::Go)));
-    record.payload.push(field("kata_json", text(b"a\\u0041\\\\", Form::Json)));
+    record.payload.push(field("kata_go", text(b"a\\tb \\\"q\\\" \\u00fc", Escaping::Go)));
+    record.payload.push(field("kata_json", text(b"a\\u0041\\\\", Escaping::Json)));
     record.payload.push(field("kata_nested", Value::Nested(br#"{"a":["b"]}"#)));
     record.payload.push(field("kata_hotplug", Value::Bool(false)));
     record.payload.push(field("kata_guest_pid", Value::Int(-1)));
@@ -170,7 +175,7 @@ fn names_are_those_of_the_syntax() {
     let long = "kata_a234567890b234567890c234567890d234";
     let other = "kata_a234567890b234567890c234567890e234";
     let mut record = record("m", &[(long, "1"), (other, "2"), ("kata_exit-code", "3")]);
-    record.carrier.push(field("a]b=c\"d", "4"));
+    record.envelope.push(field("a]b=c\"d", "4"));
     let settings = SyslogSettings { own: vec!["a]b=c\"d".to_owned()], ..settings() };
     let message = message(settings, &mut record);
     let names: Vec<&str> = message.split(' ').filter_map(|word| word.split_once("=\"").map(|(name, _)| name)).collect();

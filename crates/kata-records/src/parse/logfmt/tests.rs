@@ -35,7 +35,7 @@ fn values_bare_empty_and_quoted() {
 fn what_comes_next_need_not_be_what_mostly_does() {
     let rest = "sandbox=1 source=2 subsystem=3";
     let after = [("sandbox", &b"1"[..]), ("source", b"2"), ("subsystem", b"3")];
-    // Keys in another order, that only begin alike, without a value, at the end of the line.
+    // KeySet in another order, that only begin alike, without a value, at the end of the line.
     for (line, first) in [
         ("time=x level=y msg=z", &[("time", &b"x"[..]), ("level", b"y"), ("msg", b"z")][..]),
         ("level=y time=x msg=z", &[("level", b"y"), ("time", b"x"), ("msg", b"z")]),

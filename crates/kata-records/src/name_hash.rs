@@ -1,4 +1,4 @@
-//! Names and how they are told apart: a hash, a set of names that were met, a table of names that are known.
+//! BloomFilter and how they are told apart: a hash, a set of names that were met, a table of names that are known.
 
 use std::num::NonZeroU8;
 
@@ -37,9 +37,9 @@ pub const fn hash(name: &[u8]) -> u64 {
 
 /// A set of names by their hashes, which can say that a name is not there yet without comparing any.
 #[derive(Debug, Default)]
-pub struct Names([u64; 16]);
+pub struct BloomFilter([u64; 16]);
 
-impl Names {
+impl BloomFilter {
     /// Adds a name; true where it, or another with like bits, was there.
     #[inline]
     pub fn insert(&mut self, hash: u64) -> bool {
@@ -57,9 +57,9 @@ impl Names {
 
 /// A set of numbers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Bits([u64; 4]);
+pub struct ByteSet([u64; 4]);
 
-impl Bits {
+impl ByteSet {
     /// Adds a number; true where it was there.
     #[inline]
     pub fn insert(&mut self, number: u8) -> bool {
@@ -76,7 +76,7 @@ impl Bits {
     }
 }
 
-/// A place in a [`Table`]. A name of up to sixteen bytes is compared by its ends alone.
+/// A place in a [`NameTable`]. A name of up to sixteen bytes is compared by its ends alone.
 #[derive(Clone, Copy)]
 struct Slot {
     head: u64,
@@ -89,20 +89,20 @@ struct Slot {
 const SLOTS: usize = 512;
 
 /// A hash table of names known when the program is compiled, each with a number.
-pub struct Table {
+pub struct NameTable {
     slots: [Slot; SLOTS],
     /// The names by their numbers; only long ones are looked at.
     names: [&'static str; 256],
 }
 
-impl Table {
+impl NameTable {
     /// A table without names.
-    pub const EMPTY: Table =
-        Table { slots: [Slot { head: 0, tail: 0, length: 0, number: None }; SLOTS], names: [""; 256] };
+    pub const EMPTY: NameTable =
+        NameTable { slots: [Slot { head: 0, tail: 0, length: 0, number: None }; SLOTS], names: [""; 256] };
 
     /// The table with one more name, which is not empty.
     #[must_use]
-    pub const fn with(mut self, name: &'static str, number: NonZeroU8) -> Table {
+    pub const fn with(mut self, name: &'static str, number: NonZeroU8) -> NameTable {
         assert!(!name.is_empty() && name.len() < 256);
         let (head, tail) = ends(name.as_bytes());
         let mut place = mix(head, tail, name.len()) as usize % SLOTS;

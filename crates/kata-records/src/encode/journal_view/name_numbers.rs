@@ -1,28 +1,28 @@
-//! Numbers for the names that entries have, so that it shows when one comes again.
+//! NameNumbers for the names that entries have, so that it shows when one comes again.
 
-use crate::names;
+use crate::name_hash;
 
 /// So many names have a number of their own, in the order in which they came.
 const OWN: u8 = 128;
 
-/// Numbers of names. Two names with one number only cost time.
+/// NameNumbers of names. Two names with one number only cost time.
 #[derive(Debug)]
-pub(super) struct Numbers {
+pub(super) struct NameNumbers {
     /// By a part of their hash; 0 where none was given.
     given: Box<[u8]>,
     last: u8,
 }
 
-impl Default for Numbers {
-    fn default() -> Numbers {
-        Numbers { given: vec![0; 1 << 16].into(), last: 0 }
+impl Default for NameNumbers {
+    fn default() -> NameNumbers {
+        NameNumbers { given: vec![0; 1 << 16].into(), last: 0 }
     }
 }
 
-impl Numbers {
+impl NameNumbers {
     /// The number of a name, never 0.
     pub(super) fn of(&mut self, name: &[u8]) -> u8 {
-        let hash = names::hash(name);
+        let hash = name_hash::hash(name);
         let place = &mut self.given[usize::from(hash as u16)];
         if *place == 0 {
             *place = if self.last < OWN - 1 {
@@ -41,17 +41,17 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::names::Bits;
+    use crate::name_hash::ByteSet;
 
     #[test]
     fn names_have_numbers_of_their_own_as_long_as_there_are_some() {
-        let mut numbers = Numbers::default();
+        let mut numbers = NameNumbers::default();
         let names: Vec<String> = (0..1000).map(|number| format!("FIELD_{number}")).collect();
         let given: Vec<u8> = names.iter().map(|name| numbers.of(name.as_bytes())).collect();
         assert_eq!(given[..3], [1, 2, 3]);
         let own = given.iter().filter(|number| **number < OWN).count();
         assert!((127..150).contains(&own), "{own}");
-        let mut seen = Bits::default();
+        let mut seen = ByteSet::default();
         for (name, number) in names.iter().zip(&given).take(100) {
             assert_eq!(numbers.of(name.as_bytes()), *number);
             assert!(!seen.insert(*number) && seen.insert(*number), "{name}");

@@ -14,7 +14,7 @@ const ATTEMPTS: usize = 8;
 
 /// An encoder, and the length that it keeps to.
 #[derive(Debug)]
-pub struct Limited {
+pub struct SizeLimited {
     encoder: Encoder,
     limit: usize,
     /// Fields at the beginning of a record that have the names which the user gave.
@@ -23,11 +23,11 @@ pub struct Limited {
     lengths: Vec<usize>,
 }
 
-impl Limited {
+impl SizeLimited {
     /// The encoder with a limit in bytes, for records that begin with so many fields of the user's.
     #[must_use]
-    pub fn new(encoder: Encoder, limit: usize, own: usize) -> Limited {
-        Limited { encoder, limit, own, lengths: Vec::new() }
+    pub fn new(encoder: Encoder, limit: usize, own: usize) -> SizeLimited {
+        SizeLimited { encoder, limit, own, lengths: Vec::new() }
     }
 
     /// Begins with the records of another batch.
@@ -45,8 +45,8 @@ impl Limited {
         if let Some(facts) = &mut record.facts {
             facts.flaws.add(Flaw::Truncated);
             let is_message = |field: &Field<'_>| matches!(field.key.name(), b"MESSAGE" | b"message");
-            if let Some(at) = record.carrier.iter().skip(self.own).position(is_message) {
-                record.carrier.remove(self.own + at);
+            if let Some(at) = record.envelope.iter().skip(self.own).position(is_message) {
+                record.envelope.remove(self.own + at);
             }
         }
         for attempt in 0.. {
@@ -67,7 +67,7 @@ impl Limited {
     /// How long texts may be so that all together lose so many bytes, or as many as they can; none if they can lose none.
     fn level(&mut self, record: &Record<'_>, excess: usize) -> Option<usize> {
         self.lengths.clear();
-        let fields = record.carrier.iter().skip(self.own).chain(&record.payload);
+        let fields = record.envelope.iter().skip(self.own).chain(&record.payload);
         self.lengths.extend(fields.map(length).filter(|length| *length > WHOLE));
         self.lengths.sort_unstable_by(|a, b| b.cmp(a));
         let mut sum = 0;
@@ -81,17 +81,17 @@ impl Limited {
         (!self.lengths.is_empty()).then_some(WHOLE)
     }
 
-    /// Leaves out so many bytes of fields: the last of the carrier's, then the last of the payload's. False if there is none.
+    /// Leaves out so many bytes of fields: the last of the envelope's, then the last of the payload's. False if there is none.
     fn leave_out(&self, record: &mut Record<'_>, excess: usize) -> bool {
         let mut freed = 0;
         while freed < excess {
-            let carrier = &mut record.carrier;
-            let field = if carrier.len() > self.own { carrier.pop() } else { record.payload.pop() };
+            let envelope = &mut record.envelope;
+            let field = if envelope.len() > self.own { envelope.pop() } else { record.payload.pop() };
             let Some(field) = field else { break };
             freed += field.key.name().len() + length(&field) + 6;
         }
-        let Record { carrier, payload, escaped, .. } = record;
-        escaped.retain(|key| carrier.iter().chain(payload.iter()).any(|field| field.key == *key));
+        let Record { envelope, payload, escaped, .. } = record;
+        escaped.retain(|key| envelope.iter().chain(payload.iter()).any(|field| field.key == *key));
         freed > 0
     }
 }

@@ -7,7 +7,7 @@ const UNWRITTEN: (u32, u32) = (1, 0);
 
 /// The fields of a batch, as they are written.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct SharedFields {
     /// One behind the other.
     text: Vec<u8>,
     /// By the number of a field, where it begins and ends there.
@@ -16,9 +16,9 @@ pub(super) struct Shared {
 
 /// Fields of an entry that are yet to be copied. Those that stand one behind the other are copied at once.
 #[derive(Debug, Default)]
-pub(super) struct Run(Range<usize>);
+pub(super) struct PendingCopy(Range<usize>);
 
-impl Shared {
+impl SharedFields {
     /// Forgets the fields of the batch before.
     pub(super) fn begin(&mut self) {
         self.text.clear();
@@ -27,7 +27,13 @@ impl Shared {
 
     /// Appends a field, and has it written before if no entry had it yet. It is in `out` once the run was ended.
     #[inline]
-    pub(super) fn copy(&mut self, number: u32, run: &mut Run, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn copy(
+        &mut self,
+        number: u32,
+        run: &mut PendingCopy,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let number = number as usize;
         if number >= self.places.len() {
             self.places.resize(number + 1, UNWRITTEN);
@@ -48,7 +54,7 @@ impl Shared {
 
     /// Appends what is left of a run, which begins anew.
     #[inline]
-    pub(super) fn end(&self, run: &mut Run, out: &mut Vec<u8>) {
+    pub(super) fn end(&self, run: &mut PendingCopy, out: &mut Vec<u8>) {
         out.extend_from_slice(self.text.get(std::mem::take(&mut run.0)).unwrap_or_default());
     }
 }
@@ -58,8 +64,8 @@ mod tests {
     use super::*;
 
     /// Copies the fields of these numbers, whose texts say how many fields were written before.
-    fn copied(shared: &mut Shared, numbers: &[u32], written: &mut u32) -> String {
-        let (mut run, mut out) = (Run::default(), Vec::new());
+    fn copied(shared: &mut SharedFields, numbers: &[u32], written: &mut u32) -> String {
+        let (mut run, mut out) = (PendingCopy::default(), Vec::new());
         for number in numbers {
             shared.copy(*number, &mut run, &mut out, |text| {
                 text.extend_from_slice(format!("{number}:{written} ").as_bytes());
@@ -72,7 +78,7 @@ mod tests {
 
     #[test]
     fn each_is_written_once_in_a_batch() {
-        let (mut shared, mut written) = (Shared::default(), 0);
+        let (mut shared, mut written) = (SharedFields::default(), 0);
         assert_eq!(copied(&mut shared, &[5, 0, 7], &mut written), "5:0 0:1 7:2 ");
         assert_eq!(copied(&mut shared, &[0, 7, 5, 5, 9, 0], &mut written), "0:1 7:2 5:0 5:0 9:3 0:1 ");
         assert_eq!(copied(&mut shared, &[], &mut written), "");
@@ -82,10 +88,10 @@ mod tests {
 
     #[test]
     fn what_has_no_bytes_is_written_once_too() {
-        let mut shared = Shared::default();
+        let mut shared = SharedFields::default();
         let mut written = 0;
         for _ in 0..3 {
-            let (mut run, mut out) = (Run::default(), Vec::new());
+            let (mut run, mut out) = (PendingCopy::default(), Vec::new());
             for (number, text) in [(1, &b"a"[..]), (0, b""), (2, b"b"), (0, b"")] {
                 shared.copy(number, &mut run, &mut out, |all| {
                     all.extend_from_slice(text);

@@ -42,5 +42,5 @@ fn bytes_have_a_form_that_can_be_undone() {
     let bump = Bump::new();
     let text = escape_bytes(b"a\\b\xff\xc3(\xc3\xa9", &bump);
     assert_eq!(text.bytes, "a\\\\b\\xff\\xc3(é".as_bytes());
-    assert_eq!(text.form, Form::Utf8);
+    assert_eq!(text.escaping, Escaping::Utf8);
 }

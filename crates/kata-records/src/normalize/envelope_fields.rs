@@ -1,13 +1,13 @@
-//! The carrier's fields: which go into the record, and under which names.
+//! The envelope's fields: which go into the record, and under which names.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use regex::bytes::Regex;
 
-use super::name;
-use crate::dictionary::{DICTIONARY, Known};
-use crate::names::{self, Names};
-use crate::record::{Field, Key, Name, Pair, Record, Text, Value};
+use super::field_name;
+use crate::dictionary::{DICTIONARY, KnownKey};
+use crate::name_hash::{self, BloomFilter};
+use crate::record::{Field, Key, OwnedKey, Pair, Record, Text, Value};
 
 /// A name with `*` for any bytes.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ impl Glob {
 }
 
 /// What became of a batch's fields in earlier records, by their numbers.
-pub type Met<'b> = Vec<Settled<'b>>;
+pub type NamedFieldCache<'b> = Vec<CachedField<'b>>;
 
 /// What became of a field that records of a batch share.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Settled<'b> {
+pub enum CachedField<'b> {
     /// No record had it yet.
     #[default]
     New,
@@ -55,29 +55,29 @@ pub enum Settled<'b> {
     },
 }
 
-/// The rules for the carrier's fields, compiled.
+/// The rules for the envelope's fields, compiled.
 #[derive(Debug)]
-pub struct Carrier {
+pub struct EnvelopeFields {
     keep: Vec<Glob>,
     drop: Vec<(Glob, bool)>,
     rename: Vec<(String, String)>,
     lowercase: bool,
     strip_underscores: bool,
     /// For each name of the dictionary the name in records and its hash; none where it is left out.
-    known: Vec<Option<(Name, u64)>>,
+    known: Vec<Option<(OwnedKey, u64)>>,
 }
 
-impl Carrier {
+impl EnvelopeFields {
     /// Compiles the settings.
     ///
     /// # Errors
     /// A name that makes no pattern.
-    pub fn new(settings: &super::Settings) -> Result<Carrier, regex::Error> {
+    pub fn new(settings: &super::FieldSettings) -> Result<EnvelopeFields, regex::Error> {
         let drop = |text: &String| {
             let (name, dropped) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
             Ok((Glob::new(name)?, dropped))
         };
-        let mut carrier = Carrier {
+        let mut envelope = EnvelopeFields {
             keep: settings.keep.iter().map(|text| Glob::new(text)).collect::<Result<_, _>>()?,
             drop: settings.drop.iter().map(drop).collect::<Result<_, regex::Error>>()?,
             rename: settings.rename.clone(),
@@ -85,13 +85,13 @@ impl Carrier {
             strip_underscores: settings.strip_underscores,
             known: Vec::new(),
         };
-        let name = |known: &Known| {
+        let name = |known: &KnownKey| {
             let bump = Bump::new();
-            let key = carrier.key(known.key.as_bytes(), &bump)?;
-            Some((Name::new(&String::from_utf8_lossy(key.name())), names::hash(key.name())))
+            let key = envelope.key(known.key.as_bytes(), &bump)?;
+            Some((OwnedKey::new(&String::from_utf8_lossy(key.name())), name_hash::hash(key.name())))
         };
-        carrier.known = DICTIONARY.iter().map(name).collect();
-        Ok(carrier)
+        envelope.known = DICTIONARY.iter().map(name).collect();
+        Ok(envelope)
     }
 
     /// The name of a field in records; none where it is left out.
@@ -100,7 +100,7 @@ impl Carrier {
             return None;
         }
         let name = self.renamed(name, bump);
-        Some(name::key(if name.starts_with(b"kata_") { "field_" } else { "" }, name, 1, bump))
+        Some(field_name::key(if name.starts_with(b"kata_") { "field_" } else { "" }, name, 1, bump))
     }
 
     pub(super) fn drops(&self, name: &[u8]) -> bool {
@@ -109,21 +109,27 @@ impl Carrier {
     }
 
     /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
-    pub fn fields<'b>(&'b self, pairs: &[Pair<'b>], bump: &'b Bump, met: &mut Met<'b>, record: &mut Record<'b>) {
-        let Record { carrier: fields, escaped, .. } = record;
-        let mut names = Names::default();
+    pub fn fields<'b>(
+        &'b self,
+        pairs: &[Pair<'b>],
+        bump: &'b Bump,
+        cache: &mut NamedFieldCache<'b>,
+        record: &mut Record<'b>,
+    ) {
+        let Record { envelope: fields, escaped, .. } = record;
+        let mut names = BloomFilter::default();
         for field in fields.iter() {
-            names.insert(names::hash(field.key.name()));
+            names.insert(name_hash::hash(field.key.name()));
         }
         for pair in pairs {
             let number = pair.number as usize;
             if number > 0 {
-                if number >= met.len() {
-                    met.resize(number + 1, Settled::New);
+                if number >= cache.len() {
+                    cache.resize(number + 1, CachedField::New);
                 }
-                match met.get(number) {
-                    Some(Settled::Dropped) => continue,
-                    Some(Settled::Kept { field, hash }) if !names.insert(*hash) => {
+                match cache.get(number) {
+                    Some(CachedField::Dropped) => continue,
+                    Some(CachedField::Kept { field, hash }) if !names.insert(*hash) => {
                         fields.push(*field);
                         continue;
                     }
@@ -135,12 +141,12 @@ impl Carrier {
                 known => {
                     let key = if known.is_none() { self.key(pair.key, bump) } else { None };
                     let Some(key) = key else {
-                        if let Some(place) = met.get_mut(number).filter(|_| number > 0) {
-                            *place = Settled::Dropped;
+                        if let Some(place) = cache.get_mut(number).filter(|_| number > 0) {
+                            *place = CachedField::Dropped;
                         }
                         continue;
                     };
-                    (key, names::hash(key.name()))
+                    (key, name_hash::hash(key.name()))
                 }
             };
             let mut number = pair.number;
@@ -148,21 +154,21 @@ impl Carrier {
                 let taken = key.name();
                 let mut copy = 2;
                 while fields.iter().any(|field| field.key == key) {
-                    key = name::key("", taken, copy, bump);
+                    key = field_name::key("", taken, copy, bump);
                     copy += 1;
                     // What is made of it here does not hold for others.
                     number = 0;
                 }
-                names.insert(names::hash(key.name()));
+                names.insert(name_hash::hash(key.name()));
             }
             let known = escaped.len();
-            let mut settle = |text| super::fields::settled(text, key, bump, escaped);
+            let mut escape = |text| super::payload_fields::escape_invalid(text, key, bump, escaped);
             let value = match pair.value {
-                Value::Text(text) => Value::Text(settle(text)),
+                Value::Text(text) => Value::Text(escape(text)),
                 Value::List(list) => {
-                    Value::List(BumpVec::from_iter_in(list.iter().map(|text| settle(*text)), bump).into_bump_slice())
+                    Value::List(BumpVec::from_iter_in(list.iter().map(|text| escape(*text)), bump).into_bump_slice())
                 }
-                Value::Nested(raw) => Value::Text(settle(Text::plain(raw))),
+                Value::Nested(raw) => Value::Text(escape(Text::plain(raw))),
                 other => other,
             };
             if escaped.len() > known {
@@ -170,8 +176,8 @@ impl Carrier {
                 number = 0;
             }
             let field = Field { key, number, value };
-            if let Some(place) = met.get_mut(number as usize).filter(|_| number > 0) {
-                *place = Settled::Kept { field, hash };
+            if let Some(place) = cache.get_mut(number as usize).filter(|_| number > 0) {
+                *place = CachedField::Kept { field, hash };
             }
             fields.push(field);
         }
@@ -194,7 +200,7 @@ impl Carrier {
         if name.iter().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~')) && !name.is_empty() {
             name
         } else {
-            name::mapped(name, bump)
+            field_name::mapped(name, bump)
         }
     }
 }

@@ -5,12 +5,12 @@ use std::mem;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
-use super::{CARRIER, ECS_VERSION, MADE, PAYLOAD, Row, Schema, Type};
-use crate::dictionary::{self, DICTIONARY, KeyId, Known};
-use crate::names::{self, Names};
-use crate::normalize::{coerce, name};
-use crate::record::{Field, Key, Level, Name, Record, Text, Value};
-use crate::time::Stamp;
+use super::{DERIVED, ECS_VERSION, ENVELOPE, FieldType, PAYLOAD, Schema, SchemaRow};
+use crate::dictionary::{self, DICTIONARY, KeyId, KnownKey};
+use crate::name_hash::{self, BloomFilter};
+use crate::normalize::{coerce, field_name};
+use crate::record::{Field, Key, Level, OwnedKey, Record, Text, Value};
+use crate::time::UtcTimestamp;
 
 /// The only program of the guest that may be called by its name: none of the host's has it.
 const AGENT: &[u8] = b"kata-agent";
@@ -30,11 +30,11 @@ pub struct Translator {
 #[derive(Debug)]
 struct Target {
     /// In the schema.
-    name: Name,
+    name: OwnedKey,
     /// Where it cannot be called so.
-    own: Name,
+    own: OwnedKey,
     /// What it has to be for that, if it can be something else.
-    kind: Type,
+    kind: FieldType,
     is_host: bool,
 }
 
@@ -44,21 +44,21 @@ struct Tables {
     schema: Schema,
     /// By the ids of the dictionary.
     payload: Vec<Target>,
-    carrier: Vec<Target>,
+    envelope: Vec<Target>,
     /// The user's own names, which stand first in records.
-    users: Vec<Name>,
-    body: Name,
-    time: Name,
+    users: Vec<OwnedKey>,
+    body: OwnedKey,
+    time: OwnedKey,
     /// The time where the schema's form cannot hold it.
-    time_text: Name,
-    level: Name,
-    /// Of [`MADE`], in its order.
-    made: [Option<Name>; MADE.len()],
-    component: Name,
-    format: Name,
-    guest: Name,
-    flaws: Name,
-    escaped: Name,
+    time_text: OwnedKey,
+    level: OwnedKey,
+    /// Of [`DERIVED`], in its order.
+    made: [Option<OwnedKey>; DERIVED.len()],
+    component: OwnedKey,
+    format: OwnedKey,
+    guest: OwnedKey,
+    flaws: OwnedKey,
+    escaped: OwnedKey,
 }
 
 impl Translator {
@@ -68,19 +68,19 @@ impl Translator {
     #[must_use]
     pub fn new(schema: Schema, users: &[String], for_events: bool) -> Translator {
         let (kata, _) = schema.prefixes();
-        let own = |name: &str| Name::new(&format!("{kata}{name}"));
+        let own = |name: &str| OwnedKey::new(&format!("{kata}{name}"));
         let find = |from: &str| PAYLOAD.iter().find(|row| row.from == from).and_then(|row| schema.field_name(row));
-        let named = |from: &str| find(from).map_or_else(|| own(from), Name::new);
+        let named = |from: &str| find(from).map_or_else(|| own(from), OwnedKey::new);
         let tables = Tables {
             schema,
             payload: targets(schema, kata, PAYLOAD),
-            carrier: targets(schema, schema.prefixes().1, CARRIER),
-            users: users.iter().map(|name| Name::new(name)).collect(),
-            body: if for_events { Name::new("message") } else { named("msg") },
+            envelope: targets(schema, schema.prefixes().1, ENVELOPE),
+            users: users.iter().map(|name| OwnedKey::new(name)).collect(),
+            body: if for_events { OwnedKey::new("message") } else { named("msg") },
             time: named("time"),
             time_text: own("time"),
             level: named("level"),
-            made: MADE.each_ref().map(|row| schema.field_name(row).map(Name::new)),
+            made: DERIVED.each_ref().map(|row| schema.field_name(row).map(OwnedKey::new)),
             component: own("component"),
             format: own("format"),
             guest: own("guest"),
@@ -97,7 +97,7 @@ impl Translator {
             tables,
             bump,
             out: mem::take(spare).recycle(),
-            names: Names::default(),
+            names: BloomFilter::default(),
             escaped: &record.escaped,
         };
         translation.fill(record);
@@ -112,15 +112,15 @@ impl Translator {
     }
 }
 
-fn targets(schema: Schema, prefix: &str, rows: &[Row]) -> Vec<Target> {
-    let target = |known: &Known| {
+fn targets(schema: Schema, prefix: &str, rows: &[SchemaRow]) -> Vec<Target> {
+    let target = |known: &KnownKey| {
         let bump = Bump::new();
-        let own = format!("{prefix}{}", String::from_utf8_lossy(name::mapped(known.key.as_bytes(), &bump)));
+        let own = format!("{prefix}{}", String::from_utf8_lossy(field_name::mapped(known.key.as_bytes(), &bump)));
         let row = rows.iter().find(|row| row.from == known.key);
         Target {
-            name: Name::new(row.and_then(|row| schema.field_name(row)).unwrap_or(&own)),
-            own: Name::new(&own),
-            kind: row.map_or(Type::Text, |row| row.kind),
+            name: OwnedKey::new(row.and_then(|row| schema.field_name(row)).unwrap_or(&own)),
+            own: OwnedKey::new(&own),
+            kind: row.map_or(FieldType::Text, |row| row.kind),
             is_host: row.is_some_and(|row| row.is_host),
         }
     };
@@ -132,8 +132,8 @@ struct Translation<'b, 'r> {
     tables: &'b Tables,
     bump: &'b Bump,
     out: Record<'b>,
-    /// The names of the carrier's fields that are taken.
-    names: Names,
+    /// The names of the envelope's fields that are taken.
+    names: BloomFilter,
     /// The names, in the record, of what was not UTF-8.
     escaped: &'r [Key<'b>],
 }
@@ -141,7 +141,7 @@ struct Translation<'b, 'r> {
 impl<'b> Translation<'b, '_> {
     fn fill(&mut self, record: &Record<'b>) {
         let Translation { tables, bump, .. } = *self;
-        let (users, carrier) = record.carrier.split_at(tables.users.len().min(record.carrier.len()));
+        let (users, envelope) = record.envelope.split_at(tables.users.len().min(record.envelope.len()));
         for (field, name) in users.iter().zip(&tables.users) {
             self.is_taken(name.key());
             self.head(name, field.value);
@@ -174,8 +174,8 @@ impl<'b> Translation<'b, '_> {
         if let Some(logger) = logger {
             self.logger(logger, &record.payload);
         }
-        for field in carrier {
-            self.carrier(field, facts.is_some());
+        for field in envelope {
+            self.envelope(field, facts.is_some());
             if field.key.name() == b"_HOSTNAME"
                 && let Some(hostname) = hostname
             {
@@ -184,7 +184,7 @@ impl<'b> Translation<'b, '_> {
             }
         }
         if let Some(name) = priority {
-            self.priority(name, carrier);
+            self.priority(name, envelope);
         }
         if let Some(facts) = facts.filter(|facts| !facts.flaws.is_empty()) {
             let names = facts.flaws.iter().map(|flaw| Text::clean(flaw.name().as_bytes()));
@@ -197,11 +197,11 @@ impl<'b> Translation<'b, '_> {
         }
     }
 
-    fn head(&mut self, name: &'b Name, value: Value<'b>) {
-        self.out.carrier.push(Field::new(name.key(), value));
+    fn head(&mut self, name: &'b OwnedKey, value: Value<'b>) {
+        self.out.envelope.push(Field::new(name.key(), value));
     }
 
-    fn tail(&mut self, name: &'b Name, value: Value<'b>) {
+    fn tail(&mut self, name: &'b OwnedKey, value: Value<'b>) {
         self.out.payload.push(Field::new(name.key(), value));
     }
 
@@ -227,7 +227,7 @@ impl<'b> Translation<'b, '_> {
                     target.own.key()
                 }
                 Some(target) => target.name.key(),
-                None => name::key(tables.schema.prefixes().0, name, 1, self.bump),
+                None => field_name::key(tables.schema.prefixes().0, name, 1, self.bump),
             };
             self.note(field.key, key);
             self.out.payload.push(Field::new(key, field.value));
@@ -239,7 +239,7 @@ impl<'b> Translation<'b, '_> {
     }
 
     /// The part of the program that wrote the entry, as one name.
-    fn logger(&mut self, name: &'b Name, fields: &[Field<'b>]) {
+    fn logger(&mut self, name: &'b OwnedKey, fields: &[Field<'b>]) {
         let mut out = BumpVec::new_in(self.bump);
         for part in [&b"kata_source"[..], b"kata_subsystem"] {
             let Some(field) = fields.iter().find(|field| field.key.name() == part) else { continue };
@@ -257,52 +257,52 @@ impl<'b> Translation<'b, '_> {
         }
     }
 
-    /// A field of the carrier. Of an entry that is not Kata's the message is all there is to read.
-    fn carrier(&mut self, field: &Field<'b>, is_kata: bool) {
-        let Tables { schema, carrier, body, .. } = self.tables;
+    /// A field of the envelope. Of an entry that is not Kata's the message is all there is to read.
+    fn envelope(&mut self, field: &Field<'b>, is_kata: bool) {
+        let Tables { schema, envelope, body, .. } = self.tables;
         let name = field.key.name();
         let prefix = schema.prefixes().1;
         let id = dictionary::find(name);
-        let target = id.and_then(|id| carrier.get(id.row()));
+        let target = id.and_then(|id| envelope.get(id.row()));
         let converted = target.and_then(|target| Some((target, self.converted(target.kind, field.value)?)));
         let (mut key, value) = match (converted, target) {
             (Some(_), _) if id == Some(KeyId::MESSAGE) && !is_kata => (body.key(), field.value),
             (Some((target, value)), _) => (target.name.key(), value),
             (None, Some(target)) => (target.own.key(), field.value),
-            (None, None) => (name::key(prefix, name::mapped(name, self.bump), 1, self.bump), field.value),
+            (None, None) => (field_name::key(prefix, field_name::mapped(name, self.bump), 1, self.bump), field.value),
         };
         // What stands for all entries of the batch is the same for all, but for the message.
         let mut number = if id == Some(KeyId::MESSAGE) { 0 } else { field.number };
         if self.is_taken(key) {
             number = 0;
             for copy in 1.. {
-                key = name::key(prefix, name::mapped(name, self.bump), copy, self.bump);
+                key = field_name::key(prefix, field_name::mapped(name, self.bump), copy, self.bump);
                 if !self.is_taken(key) {
                     break;
                 }
             }
             // The value as it was: the name says nothing of its type.
             self.note(field.key, key);
-            return self.out.carrier.push(Field { key, number, value: field.value });
+            return self.out.envelope.push(Field { key, number, value: field.value });
         }
         self.note(field.key, key);
-        self.out.carrier.push(Field { key, number, value });
+        self.out.envelope.push(Field { key, number, value });
     }
 
     /// Whether a field has the name; it is taken from now on.
     fn is_taken(&mut self, key: Key<'b>) -> bool {
-        self.names.insert(names::hash(key.name())) && self.out.carrier.iter().any(|field| field.key == key)
+        self.names.insert(name_hash::hash(key.name())) && self.out.envelope.iter().any(|field| field.key == key)
     }
 
-    /// A value of the carrier, whose values are texts, as its type; none where it is of another.
-    fn converted(&self, kind: Type, value: Value<'b>) -> Option<Value<'b>> {
+    /// A value of the envelope, whose values are texts, as its type; none where it is of another.
+    fn converted(&self, kind: FieldType, value: Value<'b>) -> Option<Value<'b>> {
         match kind {
-            Type::Count => self.count(value).map(Value::Int),
-            Type::Moment => {
+            FieldType::Count => self.count(value).map(Value::Int),
+            FieldType::Moment => {
                 let Value::Text(text) = value else { return None };
                 let text = text.decode(self.bump);
-                let micros = || std::str::from_utf8(text).ok()?.parse().ok().and_then(Stamp::from_micros);
-                self.moment(Stamp::parse(text).or_else(micros)?)
+                let micros = || std::str::from_utf8(text).ok()?.parse().ok().and_then(UtcTimestamp::from_micros);
+                self.moment(UtcTimestamp::parse(text).or_else(micros)?)
             }
             _ => Some(value),
         }
@@ -314,17 +314,17 @@ impl<'b> Translation<'b, '_> {
     }
 
     /// A moment in the form of the schema; none where that cannot hold it.
-    fn moment(&self, stamp: Stamp) -> Option<Value<'b>> {
-        if self.tables.schema.form(Type::Moment) == Type::Time {
+    fn moment(&self, stamp: UtcTimestamp) -> Option<Value<'b>> {
+        if self.tables.schema.resolve(FieldType::Moment) == FieldType::Time {
             return Some(Value::Time(self.bump.alloc(stamp)));
         }
         stamp.unix()?.total_nanos().map(Value::Int)
     }
 
     /// The number in the head of a syslog line (RFC 5424, section 6.2.1).
-    fn priority(&mut self, name: &'b Name, carrier: &[Field<'b>]) {
+    fn priority(&mut self, name: &'b OwnedKey, envelope: &[Field<'b>]) {
         let count = |name: &[u8]| {
-            let field = carrier.iter().find(|field| field.key.name() == name)?;
+            let field = envelope.iter().find(|field| field.key.name() == name)?;
             self.count(field.value)
         };
         if let Some(severity @ 0..8) = count(b"PRIORITY")

@@ -2,8 +2,8 @@
 
 use journal_file::Place;
 
-use super::Form;
-use crate::digits::{self, Eight};
+use super::JournalFormat;
+use crate::digits::{self, Digits8};
 
 /// Words that are copied at once, whatever their length.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ const ROOM: usize = 512;
 
 /// Writes the heads of one entry after the other, whose ids are mostly the same.
 #[derive(Clone, Debug)]
-pub(super) struct Heads {
-    form: Form,
+pub(super) struct HeadWriter {
+    format: JournalFormat,
     seqnum_id: [u8; 16],
     boot_id: [u8; 16],
     seqnum: Number,
@@ -72,14 +72,14 @@ pub(super) struct Heads {
     text: [u8; ROOM],
 }
 
-impl Heads {
-    pub(super) fn new(form: Form) -> Heads {
-        let [realtime, monotonic]: [&[u8]; 2] = match form {
-            Form::Export => [b"\n__REALTIME_TIMESTAMP=", b"\n__MONOTONIC_TIMESTAMP="],
-            Form::Json => [b"\",\"__REALTIME_TIMESTAMP\":\"", b"\",\"__MONOTONIC_TIMESTAMP\":\""],
+impl HeadWriter {
+    pub(super) fn new(format: JournalFormat) -> HeadWriter {
+        let [realtime, monotonic]: [&[u8]; 2] = match format {
+            JournalFormat::Export => [b"\n__REALTIME_TIMESTAMP=", b"\n__MONOTONIC_TIMESTAMP="],
+            JournalFormat::Json => [b"\",\"__REALTIME_TIMESTAMP\":\"", b"\",\"__MONOTONIC_TIMESTAMP\":\""],
         };
-        let mut heads = Heads {
-            form,
+        let mut heads = HeadWriter {
+            format,
             seqnum_id: [0; 16],
             boot_id: [0; 16],
             seqnum: Number::new(&[]),
@@ -96,20 +96,20 @@ impl Heads {
     }
 
     fn set_source(&mut self, id: [u8; 16]) {
-        let open: &[u8] = match self.form {
-            Form::Export => b"__CURSOR=s=",
-            Form::Json => b"{\"__CURSOR\":\"s=",
+        let open: &[u8] = match self.format {
+            JournalFormat::Export => b"__CURSOR=s=",
+            JournalFormat::Json => b"{\"__CURSOR\":\"s=",
         };
         self.seqnum_id = id;
-        self.seqnum = Number::new(&[open, &digits::of_id(&id), b";i="]);
+        self.seqnum = Number::new(&[open, &digits::hex_id(&id), b";i="]);
     }
 
     fn set_boot(&mut self, id: [u8; 16]) {
-        let [open, close]: [&[u8]; 2] = match self.form {
-            Form::Export => [b"\n_BOOT_ID=", b"\n"],
-            Form::Json => [b"\",\"_BOOT_ID\":\"", b"\""],
+        let [open, close]: [&[u8]; 2] = match self.format {
+            JournalFormat::Export => [b"\n_BOOT_ID=", b"\n"],
+            JournalFormat::Json => [b"\",\"_BOOT_ID\":\"", b"\""],
         };
-        let digits = digits::of_id(&id);
+        let digits = digits::hex_id(&id);
         self.boot_id = id;
         self.monotonic = Number::new(&[b";b=", &digits, b";m="]);
         self.boot = Words::new(&[open, &digits, close]);
@@ -159,20 +159,20 @@ impl Line<'_> {
             let (text, length) = digits::hexadecimal(upper);
             before.set_upper(upper, &text[..length]);
         }
-        self.number(before, Eight::hexadecimal(number as u32));
+        self.number(before, Digits8::hexadecimal(number as u32));
     }
 
     #[inline]
     fn decimal(&mut self, before: &mut Number, number: u64) {
-        let upper = number / Eight::DECIMAL;
+        let upper = number / Digits8::DECIMAL;
         if upper != before.upper {
             before.set_upper(upper, itoa::Buffer::new().format(upper).as_bytes());
         }
-        self.number(before, Eight::decimal(number));
+        self.number(before, Digits8::decimal(number));
     }
 
     #[inline]
-    fn number(&mut self, before: &Number, lower: Eight) {
+    fn number(&mut self, before: &Number, lower: Digits8) {
         self.put(&before.words.text, before.words.length);
         let (text, length) = if before.upper == 0 { lower.significant() } else { (lower.text(), 8) };
         self.put(&text, length);
@@ -196,7 +196,7 @@ mod tests {
         let two = Place { seqnum: 1, boot_id: [3; 16], monotonic: 0, xor_hash: 0, ..one };
         // As a damaged file has it.
         let most = Place { seqnum_id: [0; 16], seqnum: u64::MAX, monotonic: u64::MAX, realtime: u64::MAX, ..one };
-        let mut heads = [Form::Export, Form::Json].map(Heads::new);
+        let mut heads = [JournalFormat::Export, JournalFormat::Json].map(HeadWriter::new);
         for place in
             [Place::default(), one, two, one, most, Place { realtime: 10_u64.pow(16), ..two }, Place::default()]
         {

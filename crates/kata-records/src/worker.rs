@@ -1,4 +1,4 @@
-//! One batch through the stages: carrier off, select, parse, normalize, encode.
+//! One batch through the stages: envelope off, select, parse, normalize, encode.
 //!
 //! A worker keeps nothing between entries but its buffers, so any worker may take any batch.
 
@@ -9,22 +9,21 @@ use bumpalo::Bump;
 use journal_file::Place;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use crate::carrier::{self, Entry};
 use crate::component::Component;
 use crate::digits;
-use crate::encode::journal::View;
-use crate::encode::{Encoded, Encoder, Row};
+use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::entry::{Batch, Body, Framing, Raw};
+use crate::envelope::{self, Entry};
 use crate::input_format::InputFormat;
-use crate::normalize::{self, name};
+use crate::normalize::{self, field_name};
 use crate::parse::{self, Payload};
+use crate::path_template::PathTemplate;
 use crate::record::{Facts, Field, Pair, Record, Text, Value, recycle};
 use crate::rules::Rules;
 use crate::select::Others;
-use crate::split::Split;
-use crate::stats::{Dropped, Stats};
-use crate::tag::{self, Placeholder};
-use crate::time::{Form, Stamp, UnixTime};
+use crate::stats::{DropReason, Stats};
+use crate::template::{self, Placeholder};
+use crate::time::{TimeFormat, UnixTime, UtcTimestamp};
 
 /// What comes out of a batch: encoded records, and what there is to say about them.
 #[derive(Debug, Default)]
@@ -57,7 +56,7 @@ pub struct Trace {
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     /// No record was made of it.
-    Dropped(Dropped),
+    Dropped(DropReason),
     /// It is not Kata's, and passes unchanged.
     Passed,
     /// It is a record, about which katalog states this.
@@ -114,8 +113,8 @@ struct Scratch<'b> {
     payload: Payload<'b>,
     record: Record<'b>,
     /// What earlier entries of the batch have shown of the fields that they have in common: as read, and as written.
-    met: carrier::Met<'b>,
-    settled: normalize::Met<'b>,
+    cache: envelope::FieldCache<'b>,
+    named: normalize::NamedFieldCache<'b>,
 }
 
 impl Scratch<'_> {
@@ -133,8 +132,11 @@ impl Scratch<'_> {
                 ..Payload::default()
             },
             record: self.record.recycle(),
-            met: carrier::Met { pairs: recycle(self.met.pairs), passed: recycle(self.met.passed) },
-            settled: recycle(self.settled),
+            cache: envelope::FieldCache {
+                pairs: recycle(self.cache.pairs),
+                irrelevant: recycle(self.cache.irrelevant),
+            },
+            named: recycle(self.named),
         }
     }
 }
@@ -158,7 +160,7 @@ impl<'r> Worker<'r> {
         let Worker { rules, encoder, input, bump, spare } = self;
         encoder.begin();
         if let Encoder::Journal(view) = encoder {
-            return view_of(view, batch, chunk);
+            return copy_entries(view, batch, chunk);
         }
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
@@ -173,7 +175,7 @@ impl<'r> Worker<'r> {
 }
 
 /// The entries of a journal as they are.
-fn view_of(view: &mut View, batch: &Batch, chunk: &mut Chunk) {
+fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
     for raw in batch.entries() {
         chunk.stats.read(raw.length() + 1);
         if let Body::Journal(entry) = raw.body {
@@ -211,7 +213,7 @@ fn entry<'b>(
     match dropped {
         None => {
             if let Some(field) = &rules.time_field {
-                fill_time(field.form, chunk.out.received, bump, record);
+                fill_time(field.format, chunk.out.received, bump, record);
             }
             encoder.encode(record, &mut chunk.out);
             chunk.stats.wrote(record.facts.as_ref());
@@ -237,10 +239,10 @@ fn entry<'b>(
 
 /// The path of the file that a record belongs into. What others wrote is of a component that is called so.
 fn path<'b>(
-    split: &Split,
+    split: &PathTemplate,
     entry: &Entry<'b>,
     record: &Record<'b>,
-    time: Option<&Stamp>,
+    time: Option<&UtcTimestamp>,
     input: &'b [u8],
     bump: &'b Bump,
 ) -> &'b [u8] {
@@ -274,44 +276,44 @@ fn record_of<'b>(
     input: &[u8; 16],
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
-) -> Option<Dropped> {
-    let Scratch { entry, payload, met, .. } = scratch;
+) -> Option<DropReason> {
+    let Scratch { entry, payload, cache, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
     if may_be_journal
         && let Body::Bytes(line, Framing::Line) = raw.body
         && rules.select.skips(line)
     {
-        return Some(Dropped::Others);
+        return Some(DropReason::Others);
     }
     if let Body::Journal(stored) = raw.body {
         // Most of a manager's messages are its own, which shows before the other fields are looked at.
-        carrier::look(&stored, met, entry);
-        let origin = rules.select.origin(entry);
-        if rules.others == Others::Drop && rules.select.is_others(origin, entry.message) {
-            return Some(Dropped::Others);
+        envelope::look(&stored, cache, entry);
+        let kind = rules.select.kind(entry);
+        if rules.others == Others::Drop && rules.select.is_others(kind, entry.message) {
+            return Some(DropReason::Others);
         }
     }
-    carrier::open(raw, rules.input_format, rules.pseudo, bump, met, entry);
+    envelope::open(raw, rules.input_format, rules.synthetic, bump, cache, entry);
     if entry.fields.is_empty()
         && let Some(message) = entry.message
     {
         if message.trim_ascii().is_empty() {
-            return Some(Dropped::Blank);
+            return Some(DropReason::Blank);
         }
         if message.starts_with(b"-- ") && message.ends_with(b" --") {
-            return Some(Dropped::Marker);
+            return Some(DropReason::Marker);
         }
     }
-    let origin = rules.select.origin(entry);
-    let component = if rules.select.is_others(origin, entry.message) {
+    let kind = rules.select.kind(entry);
+    let component = if rules.select.is_others(kind, entry.message) {
         None
     } else {
         parse::parse(entry, rules.input_format, bump, payload);
-        rules.select.component(origin, entry, payload, bump)
+        rules.select.component(kind, entry, payload, bump)
     };
     match component {
-        Some(component) if !rules.select.wants(component) => return Some(Dropped::Component),
-        None if rules.others == Others::Drop => return Some(Dropped::Others),
+        Some(component) if !rules.select.wants(component) => return Some(DropReason::Component),
+        None if rules.others == Others::Drop => return Some(DropReason::Others),
         Some(_) | None => {}
     }
     if let Some(name) = &rules.record_id {
@@ -329,7 +331,7 @@ fn record_of<'b>(
         let record = &mut scratch.record;
         let find = |name: &Option<Vec<u8>>| {
             let name = name.as_deref()?;
-            record.carrier.iter().find(|field| field.key.name() == name).copied()
+            record.envelope.iter().find(|field| field.key.name() == name).copied()
         };
         [record.host, record.identifier] = [&columns.host, &columns.identifier].map(find);
     }
@@ -337,7 +339,7 @@ fn record_of<'b>(
 }
 
 fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mut Scratch<'b>) {
-    let Scratch { entry, payload, record, settled, .. } = scratch;
+    let Scratch { entry, payload, record, named, .. } = scratch;
     if rules.tags {
         record.tag = rules.tag.render(component, entry.identifier, bump);
     }
@@ -347,14 +349,14 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
     if let Some(field) = &rules.time_field {
         time_field(&field.name, bump, record);
     }
-    rules.normalize.carrier(entry, bump, settled, record);
+    rules.normalize.envelope(entry, bump, named, record);
     rules.normalize.payload(entry, payload, component, bump, record);
 }
 
-/// An entry that is not Kata's: its carrier's fields, and its message where the carrier has no name for it.
+/// An entry that is not Kata's: its envelope's fields, and its message where the envelope has no name for it.
 fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
-    let Scratch { entry, record, settled, .. } = scratch;
-    record.tag = tag::other(entry.identifier, bump);
+    let Scratch { entry, record, named, .. } = scratch;
+    record.tag = template::tag_of_others(entry.identifier, bump);
     if let Some(tag_key) = &rules.tag_key {
         own_field(tag_key, record.tag, bump, record);
     }
@@ -369,7 +371,7 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     {
         entry.fields.push(Pair::text(b"MESSAGE", Text::plain(message)));
     }
-    rules.normalize.carrier(entry, bump, settled, record);
+    rules.normalize.envelope(entry, bump, named, record);
 }
 
 /// What a record is known by: the same in every run for the same entry, and another one for every other.
@@ -385,46 +387,46 @@ fn id(input: &[u8; 16], raw: Raw<'_>, from_journal: bool) -> [u8; 32] {
             hash.write(bytes);
         }
     }
-    digits::of_id(&hash.finish128().as_bytes())
+    digits::hex_id(&hash.finish128().as_bytes())
 }
 
 /// A field of katalog's own.
 fn own_field<'b>(name: &str, value: &'b [u8], bump: &'b Bump, record: &mut Record<'b>) {
-    let key = name::key("", name::mapped(name.as_bytes(), bump), 1, bump);
-    record.carrier.push(Field::new(key, Value::Text(Text::plain(value))));
+    let key = field_name::key("", field_name::mapped(name.as_bytes(), bump), 1, bump);
+    record.envelope.push(Field::new(key, Value::Text(Text::plain(value))));
 }
 
 /// Adds the field of the time, which is filled when the payload is known.
 fn time_field<'b>(name: &str, bump: &'b Bump, record: &mut Record<'b>) {
-    record.time_field = Some(record.carrier.len());
+    record.time_field = Some(record.envelope.len());
     own_field(name, b"", bump, record);
 }
 
 /// Puts the time into its field.
-fn fill_time<'b>(form: Form, received: UnixTime, bump: &'b Bump, record: &mut Record<'b>) {
+fn fill_time<'b>(format: TimeFormat, received: UnixTime, bump: &'b Bump, record: &mut Record<'b>) {
     let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
     // The last two seconds are Fluent Bit's, for marks of its own.
     let fits = |time: &UnixTime| (1..i64::from(u32::MAX) - 1).contains(&time.seconds);
     let own = time.and_then(|time| time.unix()).filter(fits);
     let UnixTime { seconds, nanos } = own.unwrap_or(received);
     let total = || UnixTime { seconds, nanos }.total_nanos().unwrap_or(i64::MAX);
-    let Some(field) = record.time_field.and_then(|at| record.carrier.get_mut(at)) else { return };
-    field.value = match form {
-        Form::Rfc3339 => {
-            let received = || Stamp::from_unix(UnixTime { nanos: received.nanos / 1000 * 1000, ..received });
+    let Some(field) = record.time_field.and_then(|at| record.envelope.get_mut(at)) else { return };
+    field.value = match format {
+        TimeFormat::Rfc3339 => {
+            let received = || UtcTimestamp::from_unix(UnixTime { nanos: received.nanos / 1000 * 1000, ..received });
             match time.filter(|_| own.is_some()).or_else(received) {
                 Some(stamp) => Value::Time(bump.alloc(stamp)),
                 None => return,
             }
         }
-        Form::Unix => {
+        TimeFormat::Unix => {
             let mut text = bumpalo::collections::String::with_capacity_in(24, bump);
             // Writing to memory does not fail.
             _ = std::fmt::Write::write_fmt(&mut text, format_args!("{seconds}.{nanos:09}"));
             Value::Text(Text::plain(text.into_bump_str().as_bytes()))
         }
-        Form::UnixSeconds => Value::Int(seconds),
-        Form::UnixNanoseconds => Value::Int(total()),
+        TimeFormat::UnixSeconds => Value::Int(seconds),
+        TimeFormat::UnixNanoseconds => Value::Int(total()),
     };
 }
 

@@ -4,45 +4,45 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use memchr::memchr;
 
-use crate::record::{Form, Text};
+use crate::record::{Escaping, Text};
 use crate::scan;
 
 impl<'b> Text<'b> {
     /// Text of bytes that hold no escapes.
     #[must_use]
     pub fn plain(bytes: &'b [u8]) -> Text<'b> {
-        let form = if scan::unclean(bytes, 0) == bytes.len() {
-            Form::Clean
+        let escaping = if scan::unclean(bytes, 0) == bytes.len() {
+            Escaping::Clean
         } else if std::str::from_utf8(bytes).is_ok() {
-            Form::Utf8
+            Escaping::Utf8
         } else {
-            Form::Bytes
+            Escaping::Bytes
         };
-        Text { bytes, form }
+        Text { bytes, escaping }
     }
 
     /// Text that is known to be clean, such as a constant of the program.
     #[must_use]
     pub const fn clean(bytes: &'b [u8]) -> Text<'b> {
-        Text { bytes, form: Form::Clean }
+        Text { bytes, escaping: Escaping::Clean }
     }
 
     /// The content, without a copy where it stands as it is.
     #[must_use]
     pub fn decode(self, bump: &'b Bump) -> &'b [u8] {
-        match self.form {
-            Form::Clean | Form::Utf8 | Form::Bytes => self.bytes,
-            Form::Go => unescape(self.bytes, bump, go_escape).0,
-            Form::Json => unescape(self.bytes, bump, json_escape).0,
+        match self.escaping {
+            Escaping::Clean | Escaping::Utf8 | Escaping::Bytes => self.bytes,
+            Escaping::Go => unescape(self.bytes, bump, go_escape).0,
+            Escaping::Json => unescape(self.bytes, bump, json_escape).0,
         }
     }
 
     /// Appends the content.
     pub fn decode_into(self, out: &mut Vec<u8>) {
-        match self.form {
-            Form::Clean | Form::Utf8 | Form::Bytes => out.extend_from_slice(self.bytes),
-            Form::Go => _ = walk(self.bytes, go_escape, |piece| out.extend_from_slice(piece)),
-            Form::Json => _ = walk(self.bytes, json_escape, |piece| out.extend_from_slice(piece)),
+        match self.escaping {
+            Escaping::Clean | Escaping::Utf8 | Escaping::Bytes => out.extend_from_slice(self.bytes),
+            Escaping::Go => _ = walk(self.bytes, go_escape, |piece| out.extend_from_slice(piece)),
+            Escaping::Json => _ = walk(self.bytes, json_escape, |piece| out.extend_from_slice(piece)),
         }
     }
 }

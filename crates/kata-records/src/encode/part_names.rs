@@ -5,14 +5,14 @@ use std::collections::HashMap;
 /// More names than this are forgotten with the batch that they came in: whoever may write to the journal may make up hosts.
 const KEPT: usize = 1024;
 
-/// Names and their numbers, in the order in which they were met.
+/// BloomFilter and their numbers, in the order in which they were met.
 #[derive(Debug, Default)]
-pub struct Parts {
+pub struct PartNames {
     numbers: HashMap<Box<[u8]>, u32>,
     names: Vec<Box<[u8]>>,
 }
 
-impl Parts {
+impl PartNames {
     /// The number of a name.
     #[inline]
     pub fn number(&mut self, name: &[u8]) -> u32 {
@@ -34,7 +34,7 @@ impl Parts {
     /// Makes room for the names of another batch. They are mostly the same.
     pub fn clear(&mut self) {
         if self.names.len() > KEPT {
-            *self = Parts::default();
+            *self = PartNames::default();
         }
     }
 }
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_name_has_one_number() {
-        let mut parts = Parts::default();
+        let mut parts = PartNames::default();
         assert_eq!(["a", "b", "a"].map(|name| parts.number(name.as_bytes())), [0, 1, 0]);
         parts.clear();
         assert_eq!(parts.number(b"b"), 1);

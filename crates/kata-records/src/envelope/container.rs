@@ -5,7 +5,7 @@ use memchr::memchr;
 
 use super::{Entry, as_text};
 use crate::record::{Pair, Text};
-use crate::time::Stamp;
+use crate::time::UtcTimestamp;
 
 /// Reads `<RFC 3339 time> <stdout|stderr> <tags> <text>`; false, and nothing done, where the line is not that
 /// (Kubernetes: `pkg/kubelet/kuberuntime/logs`).
@@ -16,7 +16,7 @@ pub(super) fn cri<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     if !matches!(tags.first(), Some(b'F' | b'P')) || !matches!(tags.get(1), None | Some(b':')) {
         return false;
     }
-    let Some(stamp) = Stamp::parse(time) else { return false };
+    let Some(stamp) = UtcTimestamp::parse(time) else { return false };
     entry.fields.push(Pair::text(b"time", Text::plain(time)));
     entry.fields.push(Pair::text(b"stream", Text::clean(stream)));
     entry.time = Some(stamp);
@@ -31,7 +31,7 @@ pub(super) fn docker<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     let content = content.strip_suffix(b"\n").unwrap_or(content);
     entry.message = Some(content.strip_suffix(b"\r").unwrap_or(content));
     let time = entry.fields.iter().find(|pair| pair.key == b"time").and_then(|pair| as_text(&pair.value));
-    entry.time = time.and_then(|time| Stamp::parse(time.bytes));
+    entry.time = time.and_then(|time| UtcTimestamp::parse(time.bytes));
 }
 
 /// The bytes before the first space, and those behind it.

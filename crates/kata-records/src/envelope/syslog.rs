@@ -6,14 +6,14 @@ use memchr::{memchr, memchr2};
 
 use super::Entry;
 use crate::record::{Pair, Text};
-use crate::time::Stamp;
+use crate::time::UtcTimestamp;
 
 /// What stands before the message.
 #[derive(Default)]
-struct Head<'b> {
+struct LineHead<'b> {
     time: Option<&'b [u8]>,
     /// The moment, where the time says it in full.
-    stamp: Option<Stamp>,
+    stamp: Option<UtcTimestamp>,
     host: Option<&'b [u8]>,
     identifier: Option<&'b [u8]>,
     pid: Option<&'b [u8]>,
@@ -52,9 +52,9 @@ pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
 
 /// The form of RFC 3164 and of journalctl. Raw lines of the local socket, which have a priority, name no host; and some
 /// copies have lost both names.
-fn classic(line: &[u8], raw: bool) -> Option<(Head<'_>, &[u8])> {
+fn classic(line: &[u8], raw: bool) -> Option<(LineHead<'_>, &[u8])> {
     let (time, stamp, rest) = time(line)?;
-    let head = Head { time: Some(time), stamp, ..Head::default() };
+    let head = LineHead { time: Some(time), stamp, ..LineHead::default() };
     if rest.starts_with(b"time=") || rest.starts_with(b"{\"") {
         return Some((head, rest));
     }
@@ -62,24 +62,24 @@ fn classic(line: &[u8], raw: bool) -> Option<(Head<'_>, &[u8])> {
     let (host, rest) =
         if raw && host.ends_with(b":") && !time.starts_with(b"[") { (None, rest) } else { (Some(host), behind) };
     let (identifier, pid, message) = tag(rest)?;
-    Some((Head { host, identifier: Some(identifier), pid, ..head }, message))
+    Some((LineHead { host, identifier: Some(identifier), pid, ..head }, message))
 }
 
 /// The form of RFC 5424 behind its version: `<time> <host> <program> <pid> <id> <data> <message>`, each `-` where it is
 /// not known.
-fn modern(line: &[u8]) -> Option<(Head<'_>, &[u8])> {
+fn modern(line: &[u8]) -> Option<(LineHead<'_>, &[u8])> {
     let known = |part| (part != b"-").then_some(part);
     let (time, rest) = word(line)?;
     let (host, rest) = word(rest)?;
     let (identifier, rest) = word(rest)?;
     let (pid, rest) = word(rest)?;
     let (id, rest) = word(rest)?;
-    let stamp = if time == b"-" { None } else { Some(Stamp::parse(time)?) };
+    let stamp = if time == b"-" { None } else { Some(UtcTimestamp::parse(time)?) };
     let end = data_end(rest)?;
     let (data, message) = rest.split_at_checked(end)?;
     let message = message.strip_prefix(b" ").unwrap_or(message);
     let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
-    let head = Head {
+    let head = LineHead {
         time: known(time),
         stamp,
         host: known(host),
@@ -124,7 +124,7 @@ fn priority(line: &[u8]) -> (Option<u8>, &[u8]) {
 }
 
 /// The time as it stands, the moment where the text says it in full, and what is behind.
-fn time(line: &[u8]) -> Option<(&[u8], Option<Stamp>, &[u8])> {
+fn time(line: &[u8]) -> Option<(&[u8], Option<UtcTimestamp>, &[u8])> {
     let behind = |length: usize| Some((line.get(..length)?, line.get(length + 1..)?));
     match *line.first()? {
         // short-monotonic: `[   12.345678] host …`.
@@ -144,12 +144,12 @@ fn time(line: &[u8]) -> Option<(&[u8], Option<Stamp>, &[u8])> {
             let fraction = fraction.get(1..).filter(|fraction| fraction.len() == 6)?;
             let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
             let micros = number(seconds)?.checked_mul(1_000_000)?.checked_add(number(fraction)?)?;
-            Some((time, Stamp::from_micros(micros), rest))
+            Some((time, UtcTimestamp::from_micros(micros), rest))
         }
         b'0'..=b'9' if line.get(4) == Some(&b'-') => {
             // short-iso, short-iso-precise, and the classic line of newer daemons.
             let (time, rest) = word(line)?;
-            let stamp = Stamp::parse(time)?;
+            let stamp = UtcTimestamp::parse(time)?;
             Some((time, Some(stamp), rest))
         }
         _ => {
@@ -174,7 +174,7 @@ fn time(line: &[u8]) -> Option<(&[u8], Option<Stamp>, &[u8])> {
             text.get_mut(second.len() + 1..length - 1)?.copy_from_slice(clock);
             *text.get_mut(length - 1)? = b'Z';
             // A zone by its letters is ambiguous, so only UTC gives a moment.
-            let stamp = Stamp::parse(text.get(..length)?)?;
+            let stamp = UtcTimestamp::parse(text.get(..length)?)?;
             Some((line.get(..line.len() - rest.len() - 1)?, (zone == b"UTC").then_some(stamp), rest))
         }
     }

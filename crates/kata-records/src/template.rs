@@ -43,7 +43,7 @@ impl Placeholder {
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum TemplatePart {
     /// Text that stays as it is.
     Text(String),
     /// Something of the record.
@@ -66,7 +66,7 @@ pub enum TemplateError {
 
 /// A template, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub struct Template(Vec<TemplatePart>);
 
 impl Template {
     /// Reads a template with some of the `known` placeholders in it.
@@ -76,7 +76,7 @@ impl Template {
     pub fn new(text: &str, known: &[Placeholder]) -> Result<Template, TemplateError> {
         let plain = |text: &str| match text.contains('}') {
             true => Err(TemplateError::Closed),
-            false => Ok(Part::Text(text.to_owned())),
+            false => Ok(TemplatePart::Text(text.to_owned())),
         };
         let mut parts = Vec::new();
         let mut rest = text;
@@ -84,17 +84,17 @@ impl Template {
             parts.push(plain(before)?);
             let (name, after) = behind.split_once('}').ok_or(TemplateError::Open)?;
             let value = known.iter().find(|value| value.name() == name);
-            parts.push(Part::Value(*value.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?));
+            parts.push(TemplatePart::Value(*value.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?));
             rest = after;
         }
         parts.push(plain(rest)?);
-        parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
+        parts.retain(|part| !matches!(part, TemplatePart::Text(text) if text.is_empty()));
         Ok(Template(parts))
     }
 
     /// Its parts, in order.
     #[must_use]
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[TemplatePart] {
         &self.0
     }
 
@@ -103,11 +103,11 @@ impl Template {
         let mut out = BumpVec::with_capacity_in(48, bump);
         for part in &self.0 {
             match part {
-                Part::Text(text) => out.extend_from_slice_copy(text.as_bytes()),
-                Part::Value(Placeholder::Component) => out.extend_from_slice_copy(component.name().as_bytes()),
-                Part::Value(Placeholder::Identifier) => out.extend(of(identifier)),
+                TemplatePart::Text(text) => out.extend_from_slice_copy(text.as_bytes()),
+                TemplatePart::Value(Placeholder::Component) => out.extend_from_slice_copy(component.name().as_bytes()),
+                TemplatePart::Value(Placeholder::Identifier) => out.extend(of(identifier)),
                 // Tags have no others.
-                Part::Value(_) => {}
+                TemplatePart::Value(_) => {}
             }
         }
         out.into_bump_slice()
@@ -115,7 +115,7 @@ impl Template {
 }
 
 /// The tag of a record that is not Kata's.
-pub fn other<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
+pub fn tag_of_others<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
     BumpVec::from_iter_in(of(identifier), bump).into_bump_slice()
 }
 

@@ -3,23 +3,23 @@
 //!
 //! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
 
-mod head;
-mod numbers;
+mod entry_head;
+mod name_numbers;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use head::Heads;
+use entry_head::HeadWriter;
 use journal_file::{Entry as JournalEntry, Item, Stem};
-use numbers::Numbers;
+use name_numbers::NameNumbers;
 
-use super::shared::{Run, Shared};
-use crate::names::Bits;
+use super::shared_fields::{PendingCopy, SharedFields};
+use crate::name_hash::ByteSet;
 use crate::scan;
 
 /// Which of journalctl's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum JournalFormat {
     /// `-o export`, byte for byte.
     Export,
     /// `-o json --all`, equal as JSON; the order of keys, which is random there, is that of the file.
@@ -28,35 +28,35 @@ pub enum Form {
 
 /// How a stem is written.
 #[derive(Clone, Debug, Default)]
-struct Written {
+struct WrittenStem {
     /// Where it stands in the output; nowhere as long as it was not.
     text: Range<usize>,
     /// The names that it has.
-    names: Bits,
+    names: ByteSet,
 }
 
 /// The encoder. The fields that it keeps are those of the batch at hand.
 #[derive(Debug)]
-pub struct View {
-    form: Form,
-    heads: Box<Heads>,
-    shared: Shared,
-    numbers: Numbers,
+pub struct JournalView {
+    format: JournalFormat,
+    heads: Box<HeadWriter>,
+    shared: SharedFields,
+    numbers: NameNumbers,
     /// By the number of a field that is in `shared`, the number of its name.
     names: Vec<u8>,
     /// By the number of a stem, how it is written.
-    stems: Vec<Written>,
+    stems: Vec<WrittenStem>,
 }
 
-impl View {
-    /// An encoder of this form.
+impl JournalView {
+    /// An encoder of this format.
     #[must_use]
-    pub fn new(form: Form) -> View {
-        View {
-            form,
-            heads: Box::new(Heads::new(form)),
-            shared: Shared::default(),
-            numbers: Numbers::default(),
+    pub fn new(format: JournalFormat) -> JournalView {
+        JournalView {
+            format,
+            heads: Box::new(HeadWriter::new(format)),
+            shared: SharedFields::default(),
+            numbers: NameNumbers::default(),
             names: Vec::new(),
             stems: Vec::new(),
         }
@@ -75,10 +75,10 @@ impl View {
         self.names.resize(entry.shared_by_batch(), 0);
         let (stem, rest) = entry.items.split_at(entry.stem.items as usize);
         let begin = out.len();
-        let mut names = Bits::default();
+        let mut names = ByteSet::default();
         let is_known = self.copy(entry.stem, &mut names, out);
         let stem_is_sound = is_known || self.fields(entry, stem, &mut names, out);
-        let written = Written { text: begin..out.len(), names };
+        let written = WrittenStem { text: begin..out.len(), names };
         if !stem_is_sound || !self.fields(entry, rest, &mut names, out) {
             out.truncate(start);
             self.heads.write(entry.place, out);
@@ -86,47 +86,47 @@ impl View {
         } else if !is_known {
             self.keep(entry.stem, written);
         }
-        out.extend_from_slice(match self.form {
-            Form::Export => b"\n",
-            Form::Json => b"}\n",
+        out.extend_from_slice(match self.format {
+            JournalFormat::Export => b"\n",
+            JournalFormat::Json => b"}\n",
         });
     }
 
     /// Appends a stem as an entry before has it; false if none has.
-    fn copy(&mut self, stem: Stem, seen: &mut Bits, out: &mut Vec<u8>) -> bool {
-        let Some(Written { text, names }) = self.stems.get(stem.number as usize) else { return false };
+    fn copy(&mut self, stem: Stem, seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
+        let Some(WrittenStem { text, names }) = self.stems.get(stem.number as usize) else { return false };
         *seen = *names;
         out.extend_from_within(text.clone());
         !text.is_empty()
     }
 
     /// Keeps how a stem is written.
-    fn keep(&mut self, stem: Stem, written: Written) {
+    fn keep(&mut self, stem: Stem, written: WrittenStem) {
         let number = stem.number as usize;
         if number == 0 {
             return;
         }
         if number >= self.stems.len() {
-            self.stems.resize(number + 1, Written::default());
+            self.stems.resize(number + 1, WrittenStem::default());
         }
         self.stems[number] = written;
     }
 
     /// Appends fields of an entry. False where a name comes again and its values have to be put together.
-    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], seen: &mut Bits, out: &mut Vec<u8>) -> bool {
-        let View { form, shared, numbers, names, .. } = self;
-        let mut run = Run::default();
+    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
+        let JournalView { format, shared, numbers, names, .. } = self;
+        let mut run = PendingCopy::default();
         for item in items {
             let name = if let Some(number) = item.number()
                 && let Some(known) = names.get_mut(number as usize)
             {
-                shared.copy(number, &mut run, out, |text| *known = field(*form, numbers, entry.field(*item), text));
+                shared.copy(number, &mut run, out, |text| *known = field(*format, numbers, entry.field(*item), text));
                 *known
             } else {
                 shared.end(&mut run, out);
-                field(*form, numbers, entry.field(*item), out)
+                field(*format, numbers, entry.field(*item), out)
             };
-            if *form == Form::Json && seen.insert(name) {
+            if *format == JournalFormat::Json && seen.insert(name) {
                 return false;
             }
         }
@@ -136,11 +136,11 @@ impl View {
 }
 
 /// Appends a field, and gives the number of its name.
-fn field(form: Form, numbers: &mut Numbers, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u8 {
-    match form {
-        _ if is_told(name) => {}
-        Form::Export => export_field(name, value, out),
-        Form::Json => {
+fn field(format: JournalFormat, numbers: &mut NameNumbers, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u8 {
+    match format {
+        _ if is_in_head(name) => {}
+        JournalFormat::Export => export_field(name, value, out),
+        JournalFormat::Json => {
             json_key(name, out);
             json_value(value, out);
         }
@@ -149,7 +149,7 @@ fn field(form: Form, numbers: &mut Numbers, (name, value): (&[u8], &[u8]), out: 
 }
 
 /// Whether the head of an entry says it already. Only the boot is stored as a field too; no writer stores the others.
-fn is_told(name: &[u8]) -> bool {
+fn is_in_head(name: &[u8]) -> bool {
     matches!(name, b"_BOOT_ID" | b"__CURSOR" | b"__REALTIME_TIMESTAMP" | b"__MONOTONIC_TIMESTAMP")
 }
 
@@ -211,9 +211,9 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
-fn grouped(entry: &JournalEntry<'_>, numbers: &mut Numbers, out: &mut Vec<u8>) {
-    let fields = || entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_told(name));
-    let (mut once, mut again) = (Bits::default(), Bits::default());
+fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8>) {
+    let fields = || entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_in_head(name));
+    let (mut once, mut again) = (ByteSet::default(), ByteSet::default());
     for number in fields().map(|(name, _)| numbers.of(name)) {
         if once.insert(number) {
             again.insert(number);
@@ -270,7 +270,7 @@ mod tests {
     use journal_file::{EntryBatch, Place};
 
     use super::*;
-    use crate::names;
+    use crate::name_hash;
 
     /// A batch of entries with these fields, each of which it has once for each time that it is named. Every other one may
     /// be shared.
@@ -289,7 +289,7 @@ mod tests {
     }
 
     /// What is written of a batch, one entry on each line, without its head.
-    fn json(view: &mut View, batch: &EntryBatch) -> Vec<String> {
+    fn json(view: &mut JournalView, batch: &EntryBatch) -> Vec<String> {
         let mut out = Vec::new();
         view.begin();
         for entry in batch.entries() {
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn values_of_one_name_come_together() {
-        let mut view = View::new(Form::Json);
+        let mut view = JournalView::new(JournalFormat::Json);
         let twice: &[(&str, &str)] = &[("A", "1"), ("B", "2"), ("_BOOT_ID", "x"), ("A", "3")];
         let once: &[(&str, &str)] = &[("A", "1"), ("B", "2")];
         for _ in 0..2 {
@@ -332,8 +332,8 @@ mod tests {
             }
             batch
         };
-        for form in [Form::Json, Form::Export] {
-            let mut view = View::new(form);
+        for format in [JournalFormat::Json, JournalFormat::Export] {
+            let mut view = JournalView::new(format);
             let written = [false, true, true].map(|with_stems| {
                 let mut out = b"of another batch".to_vec();
                 view.begin();
@@ -354,12 +354,12 @@ mod tests {
         let [one, two] = (0..)
             .find_map(|number| {
                 let name = format!("FIELD_{number}");
-                known.insert(names::hash(name.as_bytes()) as u16, name.clone()).map(|before| [before, name])
+                known.insert(name_hash::hash(name.as_bytes()) as u16, name.clone()).map(|before| [before, name])
             })
             .unwrap();
         let entries: [&[(&str, &str)]; 2] =
             [&[(&one, "1"), (&two, "2"), ("A", "3")], &[(&one, "1"), ("A", "2"), (&two, "3"), (&one, "4")]];
-        let lines = json(&mut View::new(Form::Json), &batch(&entries));
+        let lines = json(&mut JournalView::new(JournalFormat::Json), &batch(&entries));
         assert_eq!(
             lines,
             [

@@ -1,4 +1,4 @@
-//! Names of fields: the prefix, and characters that backends choke on.
+//! BloomFilter of fields: the prefix, and characters that backends choke on.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;

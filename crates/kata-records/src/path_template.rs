@@ -9,7 +9,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use sha2::{Digest as _, Sha256};
 
-use crate::tag::{Part, Placeholder, Template};
+use crate::template::{Placeholder, Template, TemplatePart};
 
 /// The name for a value that is missing. A value that is this word has another one.
 const UNKNOWN: &[u8] = b"unknown";
@@ -29,15 +29,15 @@ const PLACEHOLDERS: &[Placeholder] =
 
 /// The paths of records, without extension, as a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split(Template);
+pub struct PathTemplate(Template);
 
-impl Split {
+impl PathTemplate {
     /// Reads a template such as `{host}/kata-{day}`, or the words of placeholders with commas between, which are short for
     /// a directory each: `host,day` for `{host}/{day}`.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(text: &str) -> Result<Split, String> {
+    pub fn new(text: &str) -> Result<PathTemplate, String> {
         const EXPECTED: &str = "expected component, host, sandbox, day, input, several of them with commas between, or a \
                                 path with some of them in braces, such as {host}/kata-{day}";
         let refused = |reason: &str| Err(format!("{EXPECTED}; {reason}"));
@@ -58,20 +58,20 @@ impl Split {
             Ok(template) => template,
             Err(error) => return refused(&error.to_string()),
         };
-        let values = |part: &Part| matches!(part, Part::Value(_));
+        let values = |part: &TemplatePart| matches!(part, TemplatePart::Value(_));
         if !template.parts().iter().any(values) {
             return refused("this one is the same for all records; see --output");
         }
         if template.parts().windows(2).any(|two| two.iter().all(values)) {
             return refused("two placeholders need something between them");
         }
-        Ok(Split(template))
+        Ok(PathTemplate(template))
     }
 
     /// Whether the path depends on it.
     #[must_use]
     pub fn uses(&self, placeholder: Placeholder) -> bool {
-        self.0.parts().contains(&Part::Value(placeholder))
+        self.0.parts().contains(&TemplatePart::Value(placeholder))
     }
 
     /// The path of a record, from the values that it has.
@@ -80,7 +80,7 @@ impl Split {
         let mut start = 0;
         for part in self.0.parts() {
             match part {
-                Part::Text(text) => {
+                TemplatePart::Text(text) => {
                     for (index, name) in text.split('/').enumerate() {
                         if index > 0 {
                             shorten(&mut out, start);
@@ -91,10 +91,10 @@ impl Split {
                     }
                 }
                 // Every record has one, and one of them is called as what is missing.
-                Part::Value(Placeholder::Component) => {
+                TemplatePart::Value(Placeholder::Component) => {
                     out.extend_from_slice_copy(value(Placeholder::Component).unwrap_or(UNKNOWN));
                 }
-                Part::Value(placeholder) => safe(value(*placeholder).unwrap_or_default(), &mut out),
+                TemplatePart::Value(placeholder) => safe(value(*placeholder).unwrap_or_default(), &mut out),
             }
         }
         shorten(&mut out, start);
@@ -150,13 +150,13 @@ mod tests {
     fn path(template: &str, value: &[u8]) -> String {
         let bump = Bump::new();
         let value: &[u8] = bump.alloc_slice_copy(value);
-        String::from_utf8(Split::new(template).unwrap().render(|_| Some(value), &bump).to_vec()).unwrap()
+        String::from_utf8(PathTemplate::new(template).unwrap().render(|_| Some(value), &bump).to_vec()).unwrap()
     }
 
     #[test]
     fn words_are_short_for_directories() {
-        assert_eq!(Split::new("host"), Split::new("{host}"));
-        assert_eq!(Split::new("host,day,component"), Split::new("{host}/{day}/{component}"));
+        assert_eq!(PathTemplate::new("host"), PathTemplate::new("{host}"));
+        assert_eq!(PathTemplate::new("host,day,component"), PathTemplate::new("{host}/{day}/{component}"));
         assert_eq!(path("kata/{host}-{day}.x", b"a"), "kata/a-a.x");
     }
 
@@ -178,7 +178,7 @@ mod tests {
             ("{host}{day}", "something between"),
             ("{host}\n", "control"),
         ] {
-            let error = Split::new(text).unwrap_err();
+            let error = PathTemplate::new(text).unwrap_err();
             assert!(error.contains(reason) && error.starts_with("expected component"), "{text}: {error}");
         }
     }

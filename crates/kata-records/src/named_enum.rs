@@ -11,7 +11,7 @@ pub struct UnknownWord {
 }
 
 /// Gives an enum `ALL`, `name()`, `summary()` and `FromStr`, so that each word stands in one place.
-macro_rules! words {
+macro_rules! named_enum {
     ($Enum:ident { $($Variant:ident => $name:literal, $summary:literal;)+ }) => {
         impl $Enum {
             /// Every value that a user can choose, in the order of the help.
@@ -39,11 +39,11 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $Enum {
-            type Err = $crate::words::UnknownWord;
+            type Err = $crate::named_enum::UnknownWord;
 
-            fn from_str(word: &str) -> Result<$Enum, $crate::words::UnknownWord> {
+            fn from_str(word: &str) -> Result<$Enum, $crate::named_enum::UnknownWord> {
                 let known = $Enum::ALL.iter().copied();
-                known.clone().find(|value| value.name() == word).ok_or_else(|| $crate::words::UnknownWord {
+                known.clone().find(|value| value.name() == word).ok_or_else(|| $crate::named_enum::UnknownWord {
                     word: word.to_owned(),
                     expected: known.map($Enum::name).collect::<Vec<_>>().join(", "),
                 })
@@ -51,4 +51,4 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+pub(crate) use named_enum;

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::component::Component;
 use crate::record::{Facts, Field, Level, Record, Value};
-use crate::time::Stamp;
+use crate::time::UtcTimestamp;
 
 /// As many characters of a sandbox id as container tools show.
 const SHORT_ID: usize = 12;
@@ -57,7 +57,7 @@ impl TextView {
         }
     }
 
-    /// An entry of Kata's. The carrier is not shown: what of it matters to people is in the facts.
+    /// An entry of Kata's. The envelope is not shown: what of it matters to people is in the facts.
     fn kata(&mut self, record: &Record<'_>, facts: &Facts, out: &mut Vec<u8>) {
         let find = |name: &[u8]| record.payload.iter().find(|field| field.key.name() == name);
         self.time(facts.time, out);
@@ -108,7 +108,7 @@ impl TextView {
     /// lower-cased or stripped of underscores by then.
     fn other(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let find = |name: &str| {
-            record.carrier.iter().find(|field| {
+            record.envelope.iter().find(|field| {
                 let found = field.key.name();
                 let underscores = found.iter().take_while(|byte| **byte == b'_').count();
                 found[underscores..].eq_ignore_ascii_case(name.as_bytes())
@@ -116,7 +116,7 @@ impl TextView {
         };
         self.decode(find("REALTIME_TIMESTAMP").map(|field| field.value));
         let micros = std::str::from_utf8(&self.decoded).ok().and_then(|text| text.parse().ok());
-        self.time(micros.and_then(Stamp::from_micros), out);
+        self.time(micros.and_then(UtcTimestamp::from_micros), out);
         self.decode(find("SYSLOG_IDENTIFIER").map(|field| field.value));
         let identifier = std::mem::take(&mut self.decoded);
         self.column(if identifier.is_empty() { b"-" } else { &identifier }, widest_component(), DIM, out);
@@ -133,7 +133,7 @@ impl TextView {
     }
 
     /// The local time and the distance from the record before.
-    fn time(&mut self, stamp: Option<Stamp>, out: &mut Vec<u8>) {
+    fn time(&mut self, stamp: Option<UtcTimestamp>, out: &mut Vec<u8>) {
         let now = stamp.and_then(|stamp| stamp.timestamp());
         let local = now.map_or_else(
             || format!("{:<23}", "-"),
@@ -443,7 +443,7 @@ mod tests {
     fn entries_of_others_show_identifier_and_message() {
         for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
             let record = Record {
-                carrier: vec![
+                envelope: vec![
                     field("__REALTIME_TIMESTAMP", "1709614914163000"),
                     field(identifier, "containerd\n"),
                     field(message, "two\nlines"),

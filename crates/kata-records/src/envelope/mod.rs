@@ -1,4 +1,4 @@
-//! Takes the carrier off an entry: the journal's fields, a container runtime's or a syslog line's head.
+//! Takes the envelope off an entry: the journal's fields, a container runtime's or a syslog line's head.
 //!
 //! What is left is the message that a component of Kata wrote, or not: nothing here looks into it.
 
@@ -9,14 +9,14 @@ mod syslog;
 use bumpalo::Bump;
 use journal_file::Entry as JournalEntry;
 
-use crate::dictionary::{KeyId, Sought};
+use crate::dictionary::{KeyId, PresentKeys};
 use crate::entry::{Body, Framing, Raw};
+use crate::escapes::escape_bytes;
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
 use crate::json;
-use crate::record::{Form, Head, Pair, Text, Value};
-use crate::text::escape_bytes;
-use crate::time::Stamp;
+use crate::record::{EnvelopeHead, Escaping, Pair, Text, Value};
+use crate::time::UtcTimestamp;
 
 /// How an entry came to journald (`_TRANSPORT`), as far as it matters to what its fields mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Transport {
 /// Which of the fields that no entry has, but `journalctl` prints, an entry of a journal file is to be given beside its
 /// times and its boot. To make them costs as much as a dozen others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pseudo {
+pub struct SyntheticFields {
     /// `__CURSOR`.
     pub cursor: bool,
     /// `__MONOTONIC_TIMESTAMP`.
@@ -44,70 +44,70 @@ pub struct Pseudo {
     pub seqnum: bool,
 }
 
-/// An entry without its carrier.
+/// An entry without its envelope.
 #[derive(Debug, Default)]
 pub struct Entry<'b> {
-    /// The carrier's fields, in order, each name once.
+    /// The envelope's fields, in order, each name once.
     pub fields: Vec<Pair<'b>>,
-    /// Who wrote the entry, on the carrier's word (SYSLOG_IDENTIFIER).
+    /// Who wrote the entry, on the envelope's word (SYSLOG_IDENTIFIER).
     pub identifier: Option<&'b [u8]>,
-    /// The message; none where the carrier has none.
+    /// The message; none where the envelope has none.
     pub message: Option<&'b [u8]>,
-    /// The members of the message where it is a JSON object that had to be read to know that it has no carrier.
+    /// The members of the message where it is a JSON object that had to be read to know that it has no envelope.
     pub members: Vec<Pair<'b>>,
     /// Which keys they have that are looked for.
-    pub member_keys: Sought,
+    pub member_keys: PresentKeys,
     /// What was wrong with them.
     pub member_flaws: Flaws,
     /// Without an identifier it is Kata's only if it says so.
     pub unclaimed: bool,
-    /// The carrier is the journal.
+    /// The envelope is the journal.
     pub from_journal: bool,
     /// The route to journald.
     pub transport: Transport,
     /// PRIORITY, 0 to 7.
     pub priority: Option<u8>,
-    /// When the carrier says that the entry was made.
-    pub time: Option<Stamp>,
+    /// When the envelope says that the entry was made.
+    pub time: Option<UtcTimestamp>,
     /// The same in microseconds since 1970, as the journal counts: when it was sent, when it was received. Read only
     /// where no other time is known.
     pub micros: [Option<&'b [u8]>; 2],
     /// `_CMDLINE`.
     pub command_line: Option<Text<'b>>,
-    /// What was wrong with the carrier.
+    /// What was wrong with the envelope.
     pub flaws: Flaws,
 }
 
 /// What earlier entries of a batch have shown of a journal file's fields, by their numbers.
 #[derive(Debug, Default)]
-pub struct Met<'b> {
+pub struct FieldCache<'b> {
     /// The fields.
     pub pairs: Vec<Option<Pair<'b>>>,
     /// Whether they are known to be neither identifier nor message.
-    pub passed: Vec<bool>,
+    pub irrelevant: Vec<bool>,
 }
 
 impl<'b> Entry<'b> {
-    /// What the carrier says of the entry as a whole. The process is the one that journald knows, or else the one that the
+    /// What the envelope says of the entry as a whole. The process is the one that journald knows, or else the one that the
     /// writer says it is.
     #[must_use]
-    pub fn head(&self, bump: &'b Bump) -> Head<'b> {
+    pub fn head(&self, bump: &'b Bump) -> EnvelopeHead<'b> {
         let field = |name: &[u8]| {
             let field = self.fields.iter().find(|field| field.key == name)?;
             as_text(&field.value).map(|text| text.decode(bump))
         };
         let message = self.message.map(|message| match Text::plain(message) {
-            Text { form: Form::Bytes, bytes } => escape_bytes(bytes, bump),
+            Text { escaping: Escaping::Bytes, bytes } => escape_bytes(bytes, bump),
             text => text,
         });
         let pid = field(b"_PID").or_else(|| field(b"SYSLOG_PID"));
-        Head { host: field(b"_HOSTNAME"), pid, priority: self.priority, message }
+        EnvelopeHead { host: field(b"_HOSTNAME"), pid, priority: self.priority, message }
     }
 
-    /// When the carrier says that the entry was made.
+    /// When the envelope says that the entry was made.
     #[must_use]
-    pub fn stamp(&self) -> Option<Stamp> {
-        let read = |digits: &&[u8]| std::str::from_utf8(digits).ok()?.parse().ok().and_then(Stamp::from_micros);
+    pub fn stamp(&self) -> Option<UtcTimestamp> {
+        let read = |digits: &&[u8]| std::str::from_utf8(digits).ok()?.parse().ok().and_then(UtcTimestamp::from_micros);
         self.time.or_else(|| self.micros.iter().flatten().find_map(read))
     }
 
@@ -129,9 +129,9 @@ impl<'b> Entry<'b> {
     }
 }
 
-/// Finds out the identifier and the message of an entry of a journal file, by which most are passed over.
-pub fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut Entry<'b>) {
-    journal::look(stored, met, entry);
+/// Finds out the identifier and the message of an entry of a journal file, by which most are irrelevant over.
+pub fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
+    journal::look(stored, cache, entry);
 }
 
 /// Whether a field of the journal of this name says something of its entry.
@@ -146,20 +146,20 @@ pub fn heads(name: &[u8]) -> bool {
     matches!(name, b"_HOSTNAME" | b"_PID" | b"SYSLOG_PID")
 }
 
-/// Takes the carrier off. `entry` is empty and is filled.
+/// Takes the envelope off. `entry` is empty and is filled.
 pub fn open<'b>(
     raw: Raw<'b>,
     format: InputFormat,
-    pseudo: Pseudo,
+    synthetic: SyntheticFields,
     bump: &'b Bump,
-    met: &mut Met<'b>,
+    cache: &mut FieldCache<'b>,
     entry: &mut Entry<'b>,
 ) {
     entry.flaws.add_if(raw.truncated, Flaw::Truncated);
     entry.flaws.add_if(raw.unfinished, Flaw::Unfinished);
     entry.unclaimed = raw.unclaimed;
     let bytes = match raw.body {
-        Body::Journal(stored) => return journal::stored(&stored, pseudo, bump, met, entry),
+        Body::Journal(stored) => return journal::stored(&stored, synthetic, bump, cache, entry),
         Body::Bytes(bytes, Framing::Export) => return journal::export(bytes, bump, entry),
         Body::Bytes(bytes, Framing::Line) => bytes,
     };
@@ -178,7 +178,7 @@ pub fn open<'b>(
         InputFormat::Cri if container::cri(line, entry) => {}
         InputFormat::Syslog if syslog::line(line, entry) => {}
         InputFormat::JournalJson | InputFormat::Docker | InputFormat::Cri | InputFormat::Syslog => {
-            entry.flaws.add(Flaw::BadCarrier);
+            entry.flaws.add(Flaw::BadEnvelope);
             entry.message = Some(line);
         }
         InputFormat::Export | InputFormat::Logfmt | InputFormat::Json | InputFormat::Text => entry.message = Some(line),
@@ -208,14 +208,14 @@ fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<
     if any(|id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER)) {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
-        entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
+        entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadEnvelope);
         journal::fields(bump, entry);
     } else if entry.members.first().is_some_and(|pair| pair.key == b"log")
         && any(|id| matches!(id, KeyId::STREAM | KeyId::TIME))
     {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
-        entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadCarrier);
+        entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadEnvelope);
         container::docker(bump, entry);
     } else {
         entry.message = Some(line);

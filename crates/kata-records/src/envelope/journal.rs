@@ -5,12 +5,12 @@ use bumpalo::collections::Vec as BumpVec;
 use journal_file::{Entry as JournalEntry, Item};
 use memchr::memchr2;
 
-use super::{Entry, Met, Pseudo, Transport, as_text};
-use crate::dictionary::{self, KeyId, Keys};
+use super::{Entry, FieldCache, SyntheticFields, Transport, as_text};
+use crate::dictionary::{self, KeyId, KeySet};
 use crate::digits;
 use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
-use crate::names::{self, Names};
+use crate::name_hash::{self, BloomFilter};
 use crate::record::{Pair, Text, Value};
 
 /// Reads the fields of an entry in the export format.
@@ -18,7 +18,7 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
     while !rest.is_empty() {
         let Some(at) = memchr2(b'=', b'\n', rest) else {
             // Cut inside a name.
-            entry.flaws.add(Flaw::BadCarrier);
+            entry.flaws.add(Flaw::BadEnvelope);
             entry.fields.push(Pair::text(b"rest", Text::plain(rest)));
             break;
         };
@@ -29,11 +29,11 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
             (behind.get(..end), behind.get(end + 1..))
         } else if let Some((length, data)) = behind.split_first_chunk::<8>() {
             let stated = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-            entry.flaws.add_if(stated > data.len(), Flaw::BadCarrier);
+            entry.flaws.add_if(stated > data.len(), Flaw::BadEnvelope);
             let length = stated.min(data.len());
             (data.get(..length), data.get(length + 1..))
         } else {
-            entry.flaws.add(Flaw::BadCarrier);
+            entry.flaws.add(Flaw::BadEnvelope);
             (Some(behind), None)
         };
         if entry.fields.len() >= MAX_MEMBERS {
@@ -48,12 +48,12 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 }
 
 /// Finds out the identifier and the message of an entry of a journal file, and nothing else.
-pub(super) fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut Entry<'b>) {
+pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
-    met.passed.resize(stored.shared_by_batch(), false);
+    cache.irrelevant.resize(stored.shared_by_batch(), false);
     for item in stored.items {
-        let passed = item.number().and_then(|number| met.passed.get_mut(number as usize));
-        if passed.as_deref() == Some(&true) {
+        let irrelevant = item.number().and_then(|number| cache.irrelevant.get_mut(number as usize));
+        if irrelevant.as_deref() == Some(&true) {
             continue;
         }
         let (name, value) = stored.field(*item);
@@ -61,7 +61,7 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, met: &mut Met<'b>, entry: &mut
             b"MESSAGE" => &mut entry.message,
             b"SYSLOG_IDENTIFIER" => &mut entry.identifier,
             _ => {
-                passed.into_iter().for_each(|passed| *passed = true);
+                irrelevant.into_iter().for_each(|irrelevant| *irrelevant = true);
                 continue;
             }
         };
@@ -91,30 +91,30 @@ fn pair<'b>(stored: &JournalEntry<'b>, item: Item, pairs: &mut Vec<Option<Pair<'
 /// Reads the fields of an entry of a journal file, those first that `journalctl` adds.
 pub(super) fn stored<'b>(
     stored: &JournalEntry<'b>,
-    pseudo: Pseudo,
+    synthetic: SyntheticFields,
     bump: &'b Bump,
-    met: &mut Met<'b>,
+    cache: &mut FieldCache<'b>,
     entry: &mut Entry<'b>,
 ) {
     let place = stored.place;
     let mut add = |key: &'static [u8], value: &'b [u8]| entry.fields.push(Pair::text(key, Text::clean(value)));
     let decimal = |number: u64| &*bump.alloc_slice_copy(itoa::Buffer::new().format(number).as_bytes());
-    if pseudo.cursor {
+    if synthetic.cursor {
         let mut text = Vec::with_capacity(journal_file::MAX_LENGTH);
         place.write_to(&mut text);
         add(b"__CURSOR", bump.alloc_slice_copy(&text));
     }
     add(b"__REALTIME_TIMESTAMP", decimal(place.realtime));
-    if pseudo.monotonic {
+    if synthetic.monotonic {
         add(b"__MONOTONIC_TIMESTAMP", decimal(place.monotonic));
     }
-    if pseudo.seqnum {
+    if synthetic.seqnum {
         add(b"__SEQNUM", decimal(place.seqnum));
-        add(b"__SEQNUM_ID", bump.alloc(digits::of_id(&place.seqnum_id)));
+        add(b"__SEQNUM_ID", bump.alloc(digits::hex_id(&place.seqnum_id)));
     }
-    add(b"_BOOT_ID", bump.alloc(digits::of_id(&place.boot_id)));
+    add(b"_BOOT_ID", bump.alloc(digits::hex_id(&place.boot_id)));
     for item in stored.items {
-        let pair = pair(stored, *item, &mut met.pairs);
+        let pair = pair(stored, *item, &mut cache.pairs);
         if pair.id != Some(KeyId::BOOT_ID) {
             entry.fields.push(pair);
         }
@@ -141,10 +141,10 @@ pub(super) fn needs(name: &[u8]) -> bool {
 /// Makes each name unique and takes out what the later stages need to know.
 pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.from_journal = true;
-    let (mut keys, mut names) = (Keys::default(), Names::default());
+    let (mut keys, mut names) = (KeySet::default(), BloomFilter::default());
     let mut is_known = |field: &Pair<'_>| match field.id {
         Some(id) => keys.insert(id),
-        None => names.insert(names::hash(field.key)),
+        None => names.insert(name_hash::hash(field.key)),
     };
     let odd = |field: &Pair<'_>| !matches!(field.value, Value::Text(_)) || is_known(field);
     if entry.fields.iter().any(odd) {
@@ -232,12 +232,13 @@ fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
 
 /// Gathers the values of a name that occurs several times under its first occurrence.
 fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
-    let mut names = Names::default();
+    let mut names = BloomFilter::default();
     let mut kept = 0;
     for index in 0..fields.len() {
         let field = fields[index];
-        let same =
-            names.insert(names::hash(field.key)).then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
+        let same = names
+            .insert(name_hash::hash(field.key))
+            .then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
         if let Some(first) = same.flatten() {
             let values = |value: &Value<'b>| match *value {
                 Value::List(list) => BumpVec::from_iter_in(list.iter().copied(), bump),
