@@ -200,7 +200,7 @@ fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, AppEr
 fn print_schema(cli: Cli, definition: Definition) -> Result<Exit, AppError> {
     let (config, from_file) = configured(cli.config.as_deref(), cli.options)?;
     config.check(&[]).map_err(|source| AppError::Config { source, from_file })?;
-    Ok(cli::print(definition.of(config.records.encode.schema, &config.named_fields()).as_bytes()))
+    Ok(cli::print(definition.of(&config.records).as_bytes()))
 }
 
 /// Returns the settings, and whether a configuration file is part of them.

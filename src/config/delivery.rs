@@ -76,7 +76,6 @@ pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) ->
         Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(is_udp), settings.framing == Framing::Lf),
         _ => (false, false),
     };
-    let own = [&options.record_id, &options.tag_key].into_iter().flatten();
     SyslogSettings {
         format: options.syslog_format.unwrap_or_default(),
         facility: options.syslog_facility.unwrap_or_default(),
@@ -92,7 +91,6 @@ pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) ->
             .clone()
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()),
-        own: own.filter_map(|name| name.0.clone()).collect(),
     }
 }
 

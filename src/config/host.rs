@@ -4,7 +4,6 @@ use super::Config;
 use super::options::Options;
 use super::values::{Host, MaxRecord, TagKey};
 use kata_records::encode::{EncodeSettings, Format};
-use kata_records::schema::FieldType;
 use kata_records::time::TimeFormat;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
@@ -55,23 +54,6 @@ pub(super) fn merge_layers(flags: Options, file: Options) -> Options {
 }
 
 impl Config {
-    /// Returns the fields with names chosen by the user, and their types.
-    #[must_use]
-    pub fn named_fields(&self) -> Vec<(String, FieldType)> {
-        let time = match self.records.time_format {
-            TimeFormat::Rfc3339 => FieldType::Time,
-            TimeFormat::Unix => FieldType::Text,
-            TimeFormat::UnixSeconds | TimeFormat::UnixNanoseconds => FieldType::Int,
-        };
-        let is_time = |name| Some(name) == self.records.time_key.as_ref();
-        self.records
-            .encode
-            .own
-            .iter()
-            .map(|name| (name.clone(), if is_time(name) { time } else { FieldType::Text }))
-            .collect()
-    }
-
     /// Returns the first conflict with the host or the record limit, and what to do.
     pub(super) fn host_conflict(&self) -> Option<&'static str> {
         let EncodeSettings { format, max_record, .. } = self.records.encode;
@@ -126,11 +108,7 @@ mod tests {
             (fluentd.records.time_key.as_deref(), fluentd.records.time_format),
             (Some("event_time"), TimeFormat::Unix)
         );
-        assert_eq!(fluentd.records.encode.own, ["tag", "event_time"]);
-        assert_eq!(
-            fluentd.named_fields(),
-            [("tag".to_owned(), FieldType::Text), ("event_time".to_owned(), FieldType::Text)]
-        );
+        assert_eq!(fluentd.records.own_names().collect::<Vec<_>>(), ["tag", "event_time"]);
         let beside = Options { format: Some(Format::Ndjson), ..host(Host::FluentdExec) };
         let json = config(beside, file("format = \"msgpack\"\ntag-key = \"mark\""));
         assert_eq!((json.records.encode.format, json.records.tag_key.as_deref()), (Format::Ndjson, Some("tag")));

@@ -28,12 +28,12 @@ use crate::sink::Compression;
 use crate::source;
 use crate::source::position::FilePosition;
 pub use diagnostics::StandardOutput;
-use kata_records::component;
+use kata_records::encode;
 use kata_records::encode::EncodeSettings;
 use kata_records::normalize::FieldSettings;
 use kata_records::path_template::PathTemplate;
 use kata_records::select::SelectSettings;
-use kata_records::{encode, normalize, rules, select};
+use kata_records::settings::Settings;
 use log_clients::Receiver;
 use options::Options;
 use values::{ColorChoice, Host, Lines, Sort};
@@ -51,52 +51,6 @@ const REFUSED_FILE: &str = "refused.ndjson";
 /// The number of entries before a followed journal's end, as for `journalctl --follow`.
 const FOLLOW_LINES: usize = 10;
 
-/// `vc` is the KSM throttler trigger. Other programs may use that name too.
-const DEFAULT_MANAGERS: &[&str] = &["containerd", "crio", "vc"];
-
-/// Journal fields that repeat others, or that are meaningful only in their journal.
-const DEFAULT_DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
-
-/// Nested values that hold whole structures of the runtime, with up to hundreds of values each; see `default.toml`.
-const DEFAULT_PRUNE: &[&str] = &[
-    "endpoint.*",
-    "endpoints.*",
-    "endpoint-type.*",
-    "factory.*",
-    "config.*",
-    "GrpcVM",
-    "device.*",
-    "devices.*",
-    "devInfo.*",
-    "device-type-endpoint.*",
-    "device-type-blockdrive.*",
-    "device-type-hybrid-vsock.*",
-    "unknown-device-type.*",
-    "drive.*",
-    "machine.*",
-    "kernel-params.*",
-    "kernel-params-debug.*",
-    "kernel-params-non-debug.*",
-    "event.*",
-    "event-type.*",
-    "routes.*",
-    "resulting-routes.*",
-    "interface.*",
-    "link.*",
-    "features.*",
-    "ociSpec Hugepage Resources.*",
-    "fsOptions.*",
-    "sandboxes.*",
-    "pod list.*",
-    "sandbox-cpus.*",
-    "covered-nodes.*",
-    "root-ports.*",
-    "host-cpus.*",
-    "req",
-    "resp",
-    "body",
-];
-
 /// The complete configuration of a run, resolved before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -105,7 +59,7 @@ pub struct Config {
     /// The journals to read, and their range.
     pub journal: source::JournalSettings,
     /// The rules that select entries and shape records.
-    pub records: rules::Settings,
+    pub records: Settings,
     /// The reader of standard output.
     pub host: Host,
     /// The number of threads, at least one; `None` chooses by the inputs.
@@ -271,8 +225,9 @@ impl Config {
     /// wants the others removed as well.
     #[must_use]
     pub fn new(mut flags: Options, mut file: Options, surroundings: Surroundings) -> Config {
-        let drop = appended(file.drop.take(), DEFAULT_DROP, flags.drop.take());
-        let prune = appended(file.prune.take(), DEFAULT_PRUNE, flags.prune.take());
+        let defaults = Settings::default();
+        let drop = appended(file.drop.take(), defaults.fields.drop, flags.drop.take());
+        let prune = appended(file.prune.take(), defaults.fields.prune, flags.prune.take());
         let mut options = host::merge_layers(flags, file);
         let receiver = delivery::receiver(&mut options);
         let syslog = delivery::syslog_settings(&options, receiver.as_ref());
@@ -316,32 +271,32 @@ impl Config {
         let delta = options.delta.unwrap_or(false);
         let sort =
             (options.sort == Some(Sort::Time)).then_some(options.sort_memory.map_or(128 << 20, |memory| memory.0));
-        let records = rules::Settings {
+        let records = Settings {
             input_format,
             select: SelectSettings {
-                identifiers: options.identifier.map_or_else(
-                    || component::IDENTIFIERS.iter().map(|(identifier, _)| (*identifier).to_owned()).collect(),
-                    |patterns| patterns.into_iter().map(|pattern| pattern.0).collect(),
-                ),
-                managers: without_empty(options.manager.unwrap_or_else(|| to_strings(DEFAULT_MANAGERS))),
-                default_identifier: options.default_identifier.map_or_else(|| "kata".to_owned(), |word| word.0),
-                others: options.others.unwrap_or(select::Others::Drop),
+                identifiers: options.identifier.map_or(defaults.select.identifiers, |patterns| {
+                    patterns.into_iter().map(|pattern| pattern.0).collect()
+                }),
+                managers: without_empty(options.manager.unwrap_or(defaults.select.managers)),
+                default_identifier: options
+                    .default_identifier
+                    .map_or(defaults.select.default_identifier, |word| word.0),
+                others: options.others.unwrap_or_default(),
                 components: options.component.unwrap_or_default().into_iter().map(|name| name.0).collect(),
             },
-            normalize: FieldSettings {
+            fields: FieldSettings {
                 keep: without_empty(options.keep.unwrap_or_default()),
                 drop,
                 rename: rename.into_iter().map(|rename| (rename.old, rename.new)).collect(),
                 lowercase: options.lowercase.unwrap_or(false),
                 strip_underscores: options.strip_underscores.unwrap_or(false),
                 prune,
-                nested: options.nested.unwrap_or(normalize::Nested::String),
+                nested: options.nested.unwrap_or_default(),
             },
             encode: EncodeSettings {
                 format,
                 color: color && format == encode::Format::Text,
                 schema: options.schema.unwrap_or_default(),
-                own: record_id.iter().chain(&tag_key).chain(&time_key).cloned().collect(),
                 max_record: options.max_record.and_then(|size| size.0),
                 zone: if matches!(format, encode::Format::Text | encode::Format::Syslog) {
                     TimeZone::system()
@@ -353,7 +308,7 @@ impl Config {
             tag_key,
             time_key,
             time_format: options.time_format.unwrap_or_default(),
-            tag: options.tag.map_or_else(|| "kata.{component}".to_owned(), |tag| tag.0),
+            tag: options.tag.map_or(defaults.tag, |tag| tag.0),
             split: split.or_else(|| output_dir.as_ref().and_then(|_| PathTemplate::new("component").ok())),
             rows: sort.is_some() || delta,
             verbose: options.verbose.unwrap_or(false),
@@ -426,14 +381,10 @@ fn path(path: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Returns the file's list, or else the default one, extended by the flags.
-fn appended(file: Option<Vec<String>>, default: &[&str], flags: Option<Vec<String>>) -> Vec<String> {
-    let mut list = file.unwrap_or_else(|| to_strings(default));
+fn appended(file: Option<Vec<String>>, default: Vec<String>, flags: Option<Vec<String>>) -> Vec<String> {
+    let mut list = file.unwrap_or(default);
     list.extend(flags.unwrap_or_default());
     without_empty(list)
-}
-
-fn to_strings(list: &[&str]) -> Vec<String> {
-    list.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// Removes empty names, because `--keep ''` stands for an empty list.
@@ -518,8 +469,8 @@ mod tests {
         assert_eq!(config.records.encode.format, encode::Format::Text);
         assert!(!config.strict);
         assert_eq!(config.source.max_line, 64 << 10);
-        assert_eq!(config.records.normalize.keep, ["A"]);
-        assert_eq!(config.records.normalize.rename, [("A".to_owned(), "b".to_owned())]);
+        assert_eq!(config.records.fields.keep, ["A"]);
+        assert_eq!(config.records.fields.rename, [("A".to_owned(), "b".to_owned())]);
     }
 
     #[test]
@@ -528,11 +479,11 @@ mod tests {
         let arguments = ["--manager", "docker,crio", "--drop", "B", "--drop=!A", "--prune", "!x,y.*", "--keep", ""];
         let config = Config::new(flags(&arguments), file(text), NOWHERE);
         assert_eq!(config.records.select.managers, ["docker", "crio"]);
-        assert_eq!(config.records.normalize.drop, ["A", "B", "!A"]);
-        assert_eq!(config.records.normalize.prune, ["x", "!x", "y.*"]);
-        assert!(config.records.normalize.keep.is_empty());
+        assert_eq!(config.records.fields.drop, ["A", "B", "!A"]);
+        assert_eq!(config.records.fields.prune, ["x", "!x", "y.*"]);
+        assert!(config.records.fields.keep.is_empty());
         let config = Config::new(flags(&["--prune", "extra"]), Options::default(), NOWHERE);
-        assert_eq!(config.records.normalize.prune.len(), DEFAULT_PRUNE.len() + 1);
+        assert_eq!(config.records.fields.prune.len(), FieldSettings::default().prune.len() + 1);
     }
 
     #[test]

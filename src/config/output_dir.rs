@@ -8,7 +8,7 @@ use super::{Config, ConfigError};
 use crate::delivery::OutputDirSettings;
 use crate::sink::Compression;
 use kata_records::encode::Format;
-use kata_records::rules;
+use kata_records::settings::Settings;
 
 impl Config {
     /// Refuses settings that cannot be combined with or without an output directory.
@@ -73,7 +73,7 @@ impl Config {
             micros.map_or(String::new(), |micros| format!("@{}.{:06}", micros / 1_000_000, micros % 1_000_000))
         };
         let Config { source, journal, records, .. } = self;
-        let rules::Settings { select, normalize, encode, .. } = records;
+        let Settings { select, fields, encode, .. } = records;
         let settings = [
             ("input-format", text(&source.input_format)),
             ("max-line", text(&source.max_line)),
@@ -90,13 +90,13 @@ impl Config {
             ("default-identifier", text(&select.default_identifier)),
             ("others", text(&select.others)),
             ("component", text(&select.components)),
-            ("keep", text(&normalize.keep)),
-            ("drop", text(&normalize.drop)),
-            ("rename", text(&normalize.rename)),
-            ("lowercase", text(&normalize.lowercase)),
-            ("strip-underscores", text(&normalize.strip_underscores)),
-            ("prune", text(&normalize.prune)),
-            ("nested", text(&normalize.nested)),
+            ("keep", text(&fields.keep)),
+            ("drop", text(&fields.drop)),
+            ("rename", text(&fields.rename)),
+            ("lowercase", text(&fields.lowercase)),
+            ("strip-underscores", text(&fields.strip_underscores)),
+            ("prune", text(&fields.prune)),
+            ("nested", text(&fields.nested)),
             ("format", text(&encode.format)),
             ("schema", text(&encode.schema)),
             ("sort", text(&self.sort.is_some())),

@@ -13,7 +13,7 @@ impl Config {
         if schema == Schema::Kata || self.records.encode.format == Format::Text {
             return None;
         }
-        let fields = &self.records.normalize;
+        let fields = &self.records.fields;
         if self.records.encode.format == Format::Syslog {
             Some(
                 "schema: syslog messages have names of their own; leave out --schema, or send to another kind of server",
@@ -28,7 +28,7 @@ impl Config {
             Some("delta: the schema has no name for it; leave it out, or --schema")
         } else if fields.nested == Nested::Keep {
             Some("schema: the one that is chosen has no nested values; leave it out, or nested = \"keep\"")
-        } else if self.records.encode.own.iter().any(|name| schema.reserves(name)) {
+        } else if self.records.own_names().any(|name| schema.reserves(name)) {
             Some("tag-key, record-id: the schema has this name, or names inside it; choose another one")
         } else {
             None

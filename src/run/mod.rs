@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kata_records::encode::{Encoded, Encoder};
+use kata_records::encode::Encoded;
 use kata_records::entry::Batch;
 use kata_records::stats::Stats;
 use kata_records::time::UnixTime;
@@ -387,7 +387,7 @@ impl<'r> Workers<'r> {
             position: None,
             events: Vec::new(),
             failure: None,
-            worker: Worker::new(plan.rules, Encoder::new(plan.encode)),
+            worker: Worker::new(plan.rules),
             chunk: Chunk::default(),
         };
         Workers { slots: (0..slots).map(slot).collect(), pool }

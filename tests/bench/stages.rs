@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kata_records::encode::Encoder;
 use kata_records::entry::Batch;
 use kata_records::json;
 use kata_records::name_hash;
@@ -80,7 +79,7 @@ fn whole(criterion: &mut Criterion) {
             source::from_reader(Box::new(std::io::Cursor::new(bytes.clone())), input, false, &config.source);
         let mut batch = Batch::default();
         source.fill(&mut batch).into_result().unwrap_or_else(|error| panic!("{error}"));
-        let mut worker = Worker::new(&rules, Encoder::new(&config.records.encode));
+        let mut worker = Worker::new(&rules);
         let mut chunk = Chunk::default();
         let mut run = || {
             worker.run(&batch, &mut chunk);

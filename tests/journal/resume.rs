@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kata_records::encode::Encoder;
 use kata_records::entry::Batch;
 use kata_records::rules::Rules;
 use kata_records::worker::{Chunk, Worker};
@@ -33,7 +32,7 @@ fn run(
     let rules = Rules::new(&config.records).unwrap();
     let (mut source, errors) = source::open_journals(paths, &config.journal, 2000, &rules);
     assert!(errors.is_empty(), "{errors:?}");
-    let mut worker = Worker::new(&rules, Encoder::new(&config.records.encode));
+    let mut worker = Worker::new(&rules);
     let (mut batch, mut chunk) = (Batch::default(), Chunk::default());
     let mut position = None;
     for _ in 0..batches {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use kata_records::schema::{Definition, FieldType, Schema};
+use kata_records::encode::EncodeSettings;
+use kata_records::schema::{Definition, Schema};
+use kata_records::settings::Settings;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -21,7 +23,9 @@ struct Case {
 }
 
 fn definition(definition: Definition, schema: Schema) -> Value {
-    serde_json::from_str(&definition.of(schema, &[("tag".to_owned(), FieldType::Text)])).unwrap()
+    let encode = EncodeSettings { schema, ..EncodeSettings::default() };
+    serde_json::from_str(&definition.of(&Settings { encode, tag_key: Some("tag".to_owned()), ..Settings::default() }))
+        .unwrap()
 }
 
 static CASES: LazyLock<[Case; 3]> = LazyLock::new(|| {
@@ -218,8 +222,8 @@ fn index_templates_agree_with_the_json_schema() {
 #[test]
 fn templates_have_what_their_stores_know() {
     for schema in [Schema::Kata, Schema::Ecs, Schema::Otel] {
-        let elasticsearch = Definition::Elasticsearch.of(schema, &[]);
-        let opensearch = Definition::Opensearch.of(schema, &[]);
+        let [elasticsearch, opensearch] =
+            [Definition::Elasticsearch, Definition::Opensearch].map(|store| definition(store, schema).to_string());
         for (word, also) in [
             ("match_only_text", false),
             ("ignore_dynamic_beyond_limit", false),

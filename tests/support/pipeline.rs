@@ -6,7 +6,6 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kata_records::encode::Encoder;
 use kata_records::entry::Batch;
 use kata_records::rules::Rules;
 use kata_records::worker::{Chunk, Worker};
@@ -111,7 +110,7 @@ impl Setup {
     }
 
     fn drain(&self, source: &mut dyn Source, cuts: &Cuts) -> Outcome {
-        let worker = |_| Worker::new(&self.rules, Encoder::new(&self.config.records.encode));
+        let worker = |_| Worker::new(&self.rules);
         let mut workers: Vec<_> = (0..cuts.workers.max(1)).map(worker).collect();
         let mut batch = Batch::default();
         let mut chunk = Chunk::default();

@@ -63,5 +63,6 @@ pub mod encode;
 pub mod template;
 pub mod path_template;
 pub mod stats;
+pub mod settings;
 pub mod rules;
 pub mod worker;

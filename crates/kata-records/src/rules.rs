@@ -1,46 +1,18 @@
-//! The configuration, compiled and checked once; immutable, and lent to every stage.
+//! The settings, compiled and checked once; immutable, and lent to every stage.
 
 mod interest;
 
-use crate::encode::{EncodeSettings, Format};
+use crate::encode::{EncodeSettings, Encoder, Format, OwnNames};
 use crate::envelope::{self, SyntheticFields};
 use crate::input_format::InputFormat;
-use crate::normalize::{self, FieldSettings, Normalize};
+use crate::normalize::{self, Normalize};
 use crate::parse;
 use crate::path_template::PathTemplate;
 use crate::schema::Schema;
-use crate::select::{Others, SelectSettings, Selector};
+use crate::select::{Others, Selector};
+use crate::settings::Settings;
 use crate::template::{Placeholder, Template, TemplateError};
 use crate::time::TimeFormat;
-
-/// What a user may say about records: which entries become records, and what these look like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// What the input is taken to be.
-    pub input_format: InputFormat,
-    /// Which entries are Kata's.
-    pub select: SelectSettings,
-    /// Which fields a record has, and under which names.
-    pub normalize: FieldSettings,
-    /// How records are written.
-    pub encode: EncodeSettings,
-    /// The template of the tag; its placeholders all exist.
-    pub tag: String,
-    /// The name of the field that holds the tag; `None` leaves the tag out.
-    pub tag_key: Option<String>,
-    /// The name of the field that holds the time; `None` leaves it out.
-    pub time_key: Option<String>,
-    /// The form of the time in that field.
-    pub time_format: TimeFormat,
-    /// The name of the field that identifies the record; `None` leaves it out.
-    pub record_id: Option<String>,
-    /// The file of an output directory that a record goes to; `None` without such a directory.
-    pub split: Option<PathTemplate>,
-    /// Note where each record ends and its time, for sorting and deltas.
-    pub rows: bool,
-    /// Name each flawed entry in [`crate::worker::Chunk::notes`].
-    pub verbose: bool,
-}
 
 /// What the worker's stages run on.
 #[derive(Debug)]
@@ -59,18 +31,16 @@ pub struct Rules {
     pub normalize: Normalize,
     /// Tags of Kata's records.
     pub tag: Template,
-    /// The field that holds the tag, if one does.
-    pub tag_key: Option<String>,
-    /// The field that holds the time, if one does.
-    pub time_field: Option<TimeField>,
+    /// The names of fields of katalog's own.
+    pub own: OwnNames,
+    /// The format of the time in its field.
+    pub time_format: TimeFormat,
     /// Records have tags, in a field or beside it.
     pub tags: bool,
     /// Records that are not of Kata's entries have times.
     pub times: bool,
     /// The output wants to know what the envelope says of an entry, whatever its record holds.
     pub heads: bool,
-    /// The field that holds what the record is known by, if one does.
-    pub record_id: Option<String>,
     /// Note where each record ends and what time it has.
     pub rows: bool,
     /// Which part of the output a record belongs into, where there are several.
@@ -79,15 +49,8 @@ pub struct Rules {
     pub columns: Option<Columns>,
     /// Name each flawed entry.
     pub verbose: bool,
-}
-
-/// The field that holds the time.
-#[derive(Debug)]
-pub struct TimeField {
-    /// The name of the field.
-    pub name: String,
-    /// The form of the time.
-    pub format: TimeFormat,
+    /// How records are written.
+    encode: EncodeSettings,
 }
 
 /// The names that fields with columns of their own have in records; none where a field is left out.
@@ -119,7 +82,7 @@ impl Rules {
     /// # Errors
     /// The key of the setting that is wrong, and why.
     pub fn new(settings: &Settings) -> Result<Rules, RulesError> {
-        let normalize = Normalize::new(&settings.normalize)?;
+        let normalize = Normalize::new(&settings.fields)?;
         let [cursor, monotonic, seqnum, seqnum_id] =
             [&b"__CURSOR"[..], b"__MONOTONIC_TIMESTAMP", b"__SEQNUM", b"__SEQNUM_ID"].map(|name| normalize.keeps(name));
         let columns = Columns { host: normalize.name(b"_HOSTNAME"), identifier: normalize.name(b"SYSLOG_IDENTIFIER") };
@@ -137,18 +100,27 @@ impl Rules {
                 || !settings.encode.format.is_one_row()
                 || settings.time_key.is_some(),
             heads: settings.encode.format == Format::Syslog,
-            time_field: settings.time_key.clone().map(|name| TimeField { name, format: settings.time_format }),
-            tag_key: settings.tag_key.clone(),
-            record_id: settings.record_id.clone(),
+            own: OwnNames {
+                record_id: settings.record_id.clone(),
+                tag: settings.tag_key.clone(),
+                time: settings.time_key.clone(),
+            },
+            time_format: settings.time_format,
             rows: settings.rows || settings.split.is_some(),
             split: settings.split.clone(),
             columns,
             verbose: settings.verbose,
+            encode: settings.encode.clone(),
         })
     }
 }
 
 impl Rules {
+    /// Returns an encoder of records by these rules. Each worker has its own.
+    pub(crate) fn encoder(&self) -> Encoder {
+        Encoder::new(&self.encode, &self.own)
+    }
+
     /// Returns whether all entries of a journal are wanted, whoever wrote them.
     #[must_use]
     pub fn wants_all(&self) -> bool {

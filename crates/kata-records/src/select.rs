@@ -43,6 +43,21 @@ pub struct SelectSettings {
     pub components: Vec<Component>,
 }
 
+/// `vc` is the trigger of the KSM throttler, under a name that others may use too.
+const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
+
+impl Default for SelectSettings {
+    fn default() -> SelectSettings {
+        SelectSettings {
+            identifiers: IDENTIFIERS.iter().map(|(identifier, _)| (*identifier).to_owned()).collect(),
+            managers: MANAGERS.iter().map(|name| (*name).to_owned()).collect(),
+            default_identifier: "kata".to_owned(),
+            others: Others::Drop,
+            components: Vec::new(),
+        }
+    }
+}
+
 /// What an identifier alone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentifierKind {

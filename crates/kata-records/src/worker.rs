@@ -144,8 +144,8 @@ impl Scratch<'_> {
 impl<'r> Worker<'r> {
     /// A worker by these rules.
     #[must_use]
-    pub fn new(rules: &'r Rules, encoder: Encoder) -> Worker<'r> {
-        Worker { rules, encoder, input: Vec::new(), bump: Bump::new(), spare: Scratch::default() }
+    pub fn new(rules: &'r Rules) -> Worker<'r> {
+        Worker { rules, encoder: rules.encoder(), input: Vec::new(), bump: Bump::new(), spare: Scratch::default() }
     }
 
     /// Takes note that the batches to come are of the input of this name.
@@ -212,8 +212,8 @@ fn entry<'b>(
     let Scratch { entry, record, .. } = scratch;
     match dropped {
         None => {
-            if let Some(field) = &rules.time_field {
-                fill_time(field.format, chunk.out.received, bump, record);
+            if record.time_field.is_some() {
+                fill_time(rules.time_format, chunk.out.received, bump, record);
             }
             encoder.encode(record, &mut chunk.out);
             chunk.stats.wrote(record.facts.as_ref());
@@ -316,7 +316,7 @@ fn record_of<'b>(
         None if rules.others == Others::Drop => return Some(DropReason::Others),
         Some(_) | None => {}
     }
-    if let Some(name) = &rules.record_id {
+    if let Some(name) = &rules.own.record_id {
         let id = id(input, raw, scratch.entry.from_journal);
         own_field(name, bump.alloc(id), bump, &mut scratch.record);
     }
@@ -343,11 +343,11 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
     if rules.tags {
         record.tag = rules.tag.render(component, entry.identifier, bump);
     }
-    if let Some(tag_key) = &rules.tag_key {
-        own_field(tag_key, record.tag, bump, record);
+    if let Some(name) = &rules.own.tag {
+        own_field(name, record.tag, bump, record);
     }
-    if let Some(field) = &rules.time_field {
-        time_field(&field.name, bump, record);
+    if let Some(name) = &rules.own.time {
+        time_field(name, bump, record);
     }
     rules.normalize.envelope(entry, bump, named, record);
     rules.normalize.payload(entry, payload, component, bump, record);
@@ -357,11 +357,11 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
 fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, record, named, .. } = scratch;
     record.tag = template::tag_of_others(entry.identifier, bump);
-    if let Some(tag_key) = &rules.tag_key {
-        own_field(tag_key, record.tag, bump, record);
+    if let Some(name) = &rules.own.tag {
+        own_field(name, record.tag, bump, record);
     }
-    if let Some(field) = &rules.time_field {
-        time_field(&field.name, bump, record);
+    if let Some(name) = &rules.own.time {
+        time_field(name, bump, record);
     }
     if rules.times || rules.rows {
         record.time = entry.stamp();

@@ -118,14 +118,42 @@ pub struct EncodeSettings {
     pub color: bool,
     /// Whose names the fields have, except in lines for people.
     pub schema: Schema,
-    /// The names that the user gave to fields, which stand first in records, in this order.
-    pub own: Vec<String>,
     /// What syslog messages are like.
     pub syslog: SyslogSettings,
     /// No record has more bytes, its line end included.
     pub max_record: Option<usize>,
     /// The zone of local times, in lines for people and in old syslog messages.
     pub zone: TimeZone,
+}
+
+impl Default for EncodeSettings {
+    fn default() -> EncodeSettings {
+        EncodeSettings {
+            format: Format::Ndjson,
+            color: false,
+            schema: Schema::default(),
+            syslog: SyslogSettings::default(),
+            max_record: None,
+            zone: TimeZone::UTC,
+        }
+    }
+}
+
+/// The names that a user gave to fields of katalog's own. These stand first in records, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct OwnNames {
+    /// The field that identifies the record.
+    pub record_id: Option<String>,
+    /// The field that holds the tag.
+    pub tag: Option<String>,
+    /// The field that holds the time.
+    pub time: Option<String>,
+}
+
+impl OwnNames {
+    fn all(&self) -> Vec<String> {
+        [&self.record_id, &self.tag, &self.time].into_iter().flatten().cloned().collect()
+    }
 }
 
 /// Buffers for so many tags are kept from one batch to the next.
@@ -216,11 +244,11 @@ pub enum Encoder {
 }
 
 impl Encoder {
-    /// The encoder that the settings name.
+    /// The encoder that the settings name, for records with these fields of katalog's own.
     #[must_use]
-    pub fn new(settings: &EncodeSettings) -> Encoder {
+    pub fn new(settings: &EncodeSettings, own: &OwnNames) -> Encoder {
         let for_events = settings.format == Format::Event;
-        let translator = || Box::new(Translator::new(settings.schema, &settings.own, for_events));
+        let translator = || Box::new(Translator::new(settings.schema, &own.all(), for_events));
         let translator = (settings.schema != Schema::Kata).then(translator);
         let encoder = match settings.format {
             Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
@@ -230,14 +258,14 @@ impl Encoder {
             Format::Export => return Encoder::Journal(JournalView::new(JournalFormat::Export)),
             Format::JournalJson => return Encoder::Journal(JournalView::new(JournalFormat::Json)),
             Format::Event => return Encoder::Event(EventEncoder::new(translator)),
-            Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), settings.zone.clone())),
+            Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), own, settings.zone.clone())),
         };
         let encoder = match translator {
             Some(translator) => Encoder::Translated(translator, Box::new(encoder)),
             None => encoder,
         };
         match settings.max_record {
-            Some(limit) => Encoder::SizeLimited(Box::new(SizeLimited::new(encoder, limit, settings.own.len()))),
+            Some(limit) => Encoder::SizeLimited(Box::new(SizeLimited::new(encoder, limit, own.all().len()))),
             None => encoder,
         }
     }

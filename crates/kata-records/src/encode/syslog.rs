@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::OwnNames;
 use super::event::Events;
 use crate::flaw::Flaw;
 use crate::name_hash;
@@ -95,7 +96,7 @@ named_enum!(Facility {
 });
 
 /// What messages are like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyslogSettings {
     /// Their form.
     pub format: SyslogFormat,
@@ -107,16 +108,31 @@ pub struct SyslogSettings {
     pub enterprise: u32,
     /// A message is a line: line ends inside it are written as `\n`.
     pub lines: bool,
-    /// The host of entries that name none.
+    /// The host of entries that name none; unknown where it is empty.
     pub hostname: String,
-    /// Fields that are not the payload's and go into the structured data all the same.
-    pub own: Vec<String>,
+}
+
+impl Default for SyslogSettings {
+    fn default() -> SyslogSettings {
+        SyslogSettings {
+            format: SyslogFormat::default(),
+            facility: Facility::default(),
+            // rsyslog cuts messages of more than some 8 KiB in two.
+            max: 8000,
+            // The number of examples (RFC 5612).
+            enterprise: 32473,
+            lines: false,
+            hostname: String::new(),
+        }
+    }
 }
 
 /// Writes records as messages.
 #[derive(Debug)]
 pub struct Syslog {
     settings: SyslogSettings,
+    /// Fields that are not the payload's and go into the structured data all the same.
+    own: Vec<String>,
     zone: TimeZone,
     /// The name of the structured data: `kata@32473`.
     element: String,
@@ -128,9 +144,11 @@ pub struct Syslog {
 impl Syslog {
     /// An encoder; the zone is that of times in the old form.
     #[must_use]
-    pub fn new(settings: SyslogSettings, zone: TimeZone) -> Syslog {
+    pub fn new(settings: SyslogSettings, own: &OwnNames, zone: TimeZone) -> Syslog {
         let element = format!("kata@{}", settings.enterprise);
-        Syslog { settings, zone, element, message: Vec::new(), value: Vec::new() }
+        // The head of a message has the time.
+        let own = [&own.record_id, &own.tag].into_iter().flatten().cloned().collect();
+        Syslog { settings, own, zone, element, message: Vec::new(), value: Vec::new() }
     }
 
     /// Appends one record. `received` is the time of records that know none.
@@ -276,7 +294,7 @@ impl Syslog {
             None if truncated => params.add(b"flaws", Flaw::Truncated.name().as_bytes()),
             None => {}
         }
-        for name in &self.settings.own {
+        for name in &self.own {
             if let Some(field) = record.envelope.iter().find(|field| field.key.name() == name.as_bytes()) {
                 params.field(name.as_bytes(), field.value);
             }

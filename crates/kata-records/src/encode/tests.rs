@@ -60,15 +60,8 @@ fn the_message_of_an_event_is_what_receivers_take_for_the_body() {
 #[test]
 fn the_schema_holds_for_all_formats_of_records() {
     let written = |format, schema| {
-        let mut encoder = Encoder::new(&EncodeSettings {
-            zone: jiff::tz::TimeZone::UTC,
-            format,
-            color: false,
-            schema,
-            own: Vec::new(),
-            max_record: None,
-            syslog: SyslogSettings::default(),
-        });
+        let settings = EncodeSettings { format, schema, ..EncodeSettings::default() };
+        let mut encoder = Encoder::new(&settings, &OwnNames::default());
         let mut record = Record {
             tag: b"t",
             facts: Some(facts("2020-01-01T00:00:00Z", Level::Info)),

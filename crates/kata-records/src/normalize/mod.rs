@@ -62,6 +62,64 @@ pub struct FieldSettings {
     pub nested: Nested,
 }
 
+/// Fields of the journal that repeat others, or that mean something in their journal alone.
+const DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
+
+/// Nested values that hold whole structures of the runtime, with up to hundreds of values each.
+const PRUNE: &[&str] = &[
+    "endpoint.*",
+    "endpoints.*",
+    "endpoint-type.*",
+    "factory.*",
+    "config.*",
+    "GrpcVM",
+    "device.*",
+    "devices.*",
+    "devInfo.*",
+    "device-type-endpoint.*",
+    "device-type-blockdrive.*",
+    "device-type-hybrid-vsock.*",
+    "unknown-device-type.*",
+    "drive.*",
+    "machine.*",
+    "kernel-params.*",
+    "kernel-params-debug.*",
+    "kernel-params-non-debug.*",
+    "event.*",
+    "event-type.*",
+    "routes.*",
+    "resulting-routes.*",
+    "interface.*",
+    "link.*",
+    "features.*",
+    "ociSpec Hugepage Resources.*",
+    "fsOptions.*",
+    "sandboxes.*",
+    "pod list.*",
+    "sandbox-cpus.*",
+    "covered-nodes.*",
+    "root-ports.*",
+    "host-cpus.*",
+    "req",
+    "resp",
+    "body",
+];
+
+impl Default for FieldSettings {
+    fn default() -> FieldSettings {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        FieldSettings {
+            keep: Vec::new(),
+            drop: list(DROP),
+            rename: Vec::new(),
+            lowercase: false,
+            strip_underscores: false,
+            prune: list(PRUNE),
+            nested: Nested::default(),
+        }
+    }
+}
+
 /// A part of the settings that could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {

@@ -39,11 +39,10 @@ const FIELDS_OF_OPENSEARCH: u32 = 1000;
 const PRIORITY: u32 = 500;
 
 impl Definition {
-    /// The description of a schema, with the fields that the user gave names to and their types, as JSON for people.
-    #[must_use]
-    pub fn of(self, schema: Schema, users: &[(String, FieldType)]) -> String {
+    /// Describes a schema with these fields of katalog's own, as JSON for people.
+    pub(crate) fn describe<'n>(self, schema: Schema, own: impl Iterator<Item = (&'n str, FieldType)>) -> String {
         let mut fields = schema.fields();
-        fields.extend(users.iter().map(|(user, kind)| (schema.user(user), *kind)));
+        fields.extend(own.map(|(name, kind)| (schema.user(name), kind)));
         let definition = match self {
             Definition::JsonSchema => json_schema(schema, &fields),
             Definition::Elasticsearch | Definition::Opensearch => self.template(schema, &fields),

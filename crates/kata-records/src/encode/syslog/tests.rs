@@ -5,11 +5,8 @@ use crate::flaw::Flaws;
 use crate::record::{EnvelopeHead, Escaping, OwnedKey, Text};
 use crate::time::UtcTimestamp;
 
-/// A message is this long at most where nothing else is said.
-const MAX: usize = 8000;
-
 fn settings() -> SyslogSettings {
-    SyslogSettings { max: MAX, enterprise: 32473, hostname: "here".to_owned(), ..SyslogSettings::default() }
+    SyslogSettings { hostname: "here".to_owned(), ..SyslogSettings::default() }
 }
 
 fn old() -> SyslogSettings {
@@ -32,15 +29,25 @@ fn record<'b>(message: &'b str, fields: &[(&str, &'b str)]) -> Record<'b> {
     }
 }
 
-fn bytes(settings: SyslogSettings, record: &mut Record<'_>) -> Vec<u8> {
+fn bytes(settings: SyslogSettings, own: &OwnNames, record: &mut Record<'_>) -> Vec<u8> {
     let mut events = Events::default();
-    Syslog::new(settings, TimeZone::UTC).encode(record, UnixTime { seconds: 1_700_000_000, nanos: 0 }, &mut events);
+    Syslog::new(settings, own, TimeZone::UTC).encode(
+        record,
+        UnixTime { seconds: 1_700_000_000, nanos: 0 },
+        &mut events,
+    );
     assert_eq!(events.ends, [events.bytes.len()]);
     events.bytes
 }
 
 fn message(settings: SyslogSettings, record: &mut Record<'_>) -> String {
-    String::from_utf8(bytes(settings, record)).unwrap()
+    message_with(settings, None, record)
+}
+
+/// A message with a field of katalog's own.
+fn message_with(settings: SyslogSettings, own: Option<&str>, record: &mut Record<'_>) -> String {
+    let own = OwnNames { record_id: own.map(str::to_owned), ..OwnNames::default() };
+    String::from_utf8(bytes(settings, &own, record)).unwrap()
 }
 
 #[test]
@@ -100,15 +107,15 @@ fn entries_of_others() {
     };
     assert_eq!(message(settings(), &mut other), "<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - - closed");
     // Fields of katalog's own go with every record, and a cut is told of.
-    let settings = || SyslogSettings { own: vec!["id".to_owned()], max: 1024, ..settings() };
+    let settings = || SyslogSettings { max: 1024, ..settings() };
     let data = "[kata@32473 id=\"0f\"]";
     assert_eq!(
-        message(settings(), &mut other),
+        message_with(settings(), Some("id"), &mut other),
         format!("<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - {data} closed")
     );
     let long = "x".repeat(5000);
     other.head.message = Some(Text::plain(long.as_bytes()));
-    let cut = message(settings(), &mut other);
+    let cut = message_with(settings(), Some("id"), &mut other);
     assert!(cut.contains("sshd 9 - [kata@32473 flaws=\"truncated\" id=\"0f\"] xxx") && cut.len() == 1024, "{cut}");
 }
 
@@ -176,8 +183,7 @@ fn names_are_those_of_the_syntax() {
     let other = "kata_a234567890b234567890c234567890e234";
     let mut record = record("m", &[(long, "1"), (other, "2"), ("kata_exit-code", "3")]);
     record.envelope.push(field("a]b=c\"d", "4"));
-    let settings = SyslogSettings { own: vec!["a]b=c\"d".to_owned()], ..settings() };
-    let message = message(settings, &mut record);
+    let message = message_with(settings(), Some("a]b=c\"d"), &mut record);
     let names: Vec<&str> = message.split(' ').filter_map(|word| word.split_once("=\"").map(|(name, _)| name)).collect();
     assert!(names.contains(&"a_b_c_d") && names.contains(&"exit-code"), "{names:?}");
     let cut: Vec<&&str> = names.iter().filter(|name| name.starts_with("a234567890b234567890c23-")).collect();
@@ -272,7 +278,7 @@ fn no_message_is_longer_than_it_may_be() {
 fn the_steady_state_allocates_nothing() {
     for settings in [settings(), SyslogSettings { lines: true, ..settings() }, old()] {
         let mut record = record("a\nb", &[("kata_a", "1"), ("kata_b", "a\\b"), ("kata_pid", "7")]);
-        let (mut encoder, mut events) = (Syslog::new(settings, TimeZone::UTC), Events::default());
+        let (mut encoder, mut events) = (Syslog::new(settings, &OwnNames::default(), TimeZone::UTC), Events::default());
         encoder.encode(&mut record, UnixTime::default(), &mut events);
         let counted = allocation_counter::measure(|| {
             events.clear(usize::MAX);

@@ -1,0 +1,107 @@
+//! Settings of records, with the defaults of katalog.
+
+use crate::encode::EncodeSettings;
+use crate::input_format::InputFormat;
+use crate::normalize::FieldSettings;
+use crate::path_template::PathTemplate;
+use crate::schema::{Definition, FieldType};
+use crate::select::SelectSettings;
+use crate::time::TimeFormat;
+
+/// What a user may say about records: which entries become records, and what these look like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What the input is taken to be.
+    pub input_format: InputFormat,
+    /// Which entries are Kata's.
+    pub select: SelectSettings,
+    /// Which fields a record has, and under which names.
+    pub fields: FieldSettings,
+    /// How records are written.
+    pub encode: EncodeSettings,
+    /// The template of the tag; its placeholders all exist.
+    pub tag: String,
+    /// The name of the field that holds the tag; `None` leaves the tag out.
+    pub tag_key: Option<String>,
+    /// The name of the field that holds the time; `None` leaves it out.
+    pub time_key: Option<String>,
+    /// The form of the time in that field.
+    pub time_format: TimeFormat,
+    /// The name of the field that identifies the record; `None` leaves it out.
+    pub record_id: Option<String>,
+    /// The file of an output directory that a record goes to; `None` without such a directory.
+    pub split: Option<PathTemplate>,
+    /// Note where each record ends and its time, for sorting and deltas.
+    pub rows: bool,
+    /// Name each flawed entry in [`crate::worker::Chunk::notes`].
+    pub verbose: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            input_format: InputFormat::default(),
+            select: SelectSettings::default(),
+            fields: FieldSettings::default(),
+            encode: EncodeSettings::default(),
+            tag: "kata.{component}".to_owned(),
+            tag_key: None,
+            time_key: None,
+            time_format: TimeFormat::default(),
+            record_id: None,
+            split: None,
+            rows: false,
+            verbose: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Returns the names that the user gave to fields of katalog's own, in their order in records.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        [&self.record_id, &self.tag_key, &self.time_key].into_iter().filter_map(|name| name.as_deref())
+    }
+}
+
+impl Definition {
+    /// Describes the records that these settings make, as JSON for people.
+    #[must_use]
+    pub fn of(self, settings: &Settings) -> String {
+        let time = match settings.time_format {
+            TimeFormat::Rfc3339 => FieldType::Time,
+            TimeFormat::Unix => FieldType::Text,
+            TimeFormat::UnixSeconds | TimeFormat::UnixNanoseconds => FieldType::Int,
+        };
+        let is_time = |name| Some(name) == settings.time_key.as_deref();
+        let own = settings.own_names().map(|name| (name, if is_time(name) { time } else { FieldType::Text }));
+        self.describe(settings.encode.schema, own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_fields_have_their_types() {
+        let named = |time_format| Settings {
+            record_id: Some("id".to_owned()),
+            tag_key: Some("tag".to_owned()),
+            time_key: Some("at".to_owned()),
+            time_format,
+            ..Settings::default()
+        };
+        assert_eq!(named(TimeFormat::Unix).own_names().collect::<Vec<_>>(), ["id", "tag", "at"]);
+        for (format, kind) in [
+            (TimeFormat::Rfc3339, "date_nanos"),
+            (TimeFormat::Unix, "keyword"),
+            (TimeFormat::UnixSeconds, "long"),
+            (TimeFormat::UnixNanoseconds, "long"),
+        ] {
+            let template: serde_json::Value =
+                serde_json::from_str(&Definition::Elasticsearch.of(&named(format))).unwrap();
+            let fields = &template["template"]["mappings"]["properties"];
+            assert_eq!((&fields["tag"]["type"], &fields["at"]["type"]), (&"keyword".into(), &kind.into()));
+        }
+    }
+}
