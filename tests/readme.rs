@@ -9,11 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kata_records::component::{Component, IDENTIFIERS, NAMES, SOURCES};
-use kata_records::dictionary::{DICTIONARY, KnownKey, ValueKind};
-use kata_records::flaw::Flaw;
-use kata_records::record::{Level, PayloadFormat};
-use kata_records::schema::{DERIVED, ENVELOPE, FieldType, PAYLOAD};
+use kata_records::reference::Reference;
 use katalog::exit::Exit;
 
 use crate::support::katalog;
@@ -286,13 +282,11 @@ fn the_readme_names_what_the_program_has() {
     for exit in Exit::ALL {
         assert!(text.contains(&format!("\n| {} | ", exit.code())), "exit code {}", exit.code());
     }
-    for name in Level::ALL.iter().map(|level| level.name()) {
+    for name in Reference::levels() {
         assert!(text.contains(&format!("`{name}`")), "level {name}");
     }
-    for format in
-        [PayloadFormat::Logfmt, PayloadFormat::Json, PayloadFormat::Slog, PayloadFormat::Native, PayloadFormat::Text]
-    {
-        assert!(text.contains(&format!("`{}`", format.name())), "format {}", format.name());
+    for format in Reference::payload_formats() {
+        assert!(text.contains(&format!("`{format}`")), "format {format}");
     }
     for variable in
         text.split(|c: char| !c.is_ascii_uppercase() && c != '_').filter(|word| word.starts_with("KATALOG_"))
@@ -337,20 +331,20 @@ fn what_the_documents_point_to_exists() {
 fn keys() -> String {
     let mut table = "\n| type | fields |\n|---|---|\n".to_owned();
     for (kind, meaning) in [
-        (ValueKind::Time, "time, see above; a second one is kept in `kata_time_text`"),
-        (ValueKind::Level, "level, see above; what is none is kept in `kata_level_text`"),
-        (ValueKind::Count, "integer from 0"),
-        (ValueKind::Int, "integer"),
-        (ValueKind::Bool, "boolean"),
+        ("time", "time, see above; a second one is kept in `kata_time_text`"),
+        ("level", "level, see above; what is none is kept in `kata_level_text`"),
+        ("count", "integer from 0"),
+        ("int", "integer"),
+        ("bool", "boolean"),
         (
-            ValueKind::Duration,
+            "duration",
             "string as Go writes it, such as `1m2.5s`, and integer nanoseconds under the name with `_ns` behind",
         ),
     ] {
         let mut names: Vec<&str> = Vec::new();
-        for known in DICTIONARY.iter().filter(|known| known.kind == kind) {
-            if !names.contains(&known.name) {
-                names.push(known.name);
+        for [_, name, _] in Reference::keys().filter(|[_, _, known]| *known == kind) {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         let names: Vec<String> = names.iter().map(|name| code(&format!("kata_{name}"))).collect();
@@ -362,17 +356,9 @@ fn keys() -> String {
 /// Returns the table of names in other schemas.
 fn schemas() -> String {
     let mut table = "\n| `kata` | `ecs` | `otel` | type |\n|---|---|---|---|\n".to_owned();
-    let rows = PAYLOAD.iter().map(|row| (code(&format!("kata_{}", row.from)), row));
-    let rows = rows.chain(ENVELOPE.iter().map(|row| (code(row.from), row)));
-    for (from, row) in rows.chain(DERIVED.iter().map(|row| (format!("made of {}", row.from), row))) {
-        let kind = match row.kind {
-            FieldType::Moment => "time",
-            FieldType::Count => "integer from 0",
-            FieldType::Int => "integer",
-            FieldType::Bool => "boolean",
-            _ => "string",
-        };
-        let [ecs, otel] = [row.ecs, row.otel].map(|name| if name.is_empty() { String::new() } else { code(name) });
+    for [from, ecs, otel, kind] in Reference::schemas() {
+        let from = if from.starts_with("made of ") { from } else { code(&from) };
+        let [ecs, otel] = [ecs, otel].map(|name| if name.is_empty() { name } else { code(&name) });
         writeln!(table, "| {from} | {ecs} | {otel} | {kind} |").unwrap();
     }
     table
@@ -380,51 +366,43 @@ fn schemas() -> String {
 
 /// Returns the table of keys that have another name.
 fn aliases() -> String {
-    let own = |name: &str| name.starts_with("fields_");
     // A name that only replaces characters not allowed in names is no alias.
-    let alias =
-        |known: &&KnownKey| known.key != known.name && known.key.replace(' ', "_") != known.name && !own(known.name);
+    let aliases = || {
+        Reference::keys()
+            .filter(|[key, name, _]| key != name && key.replace(' ', "_") != *name && !name.starts_with("fields_"))
+    };
     let mut table = "\n| field | also written as |\n|---|---|\n".to_owned();
     let mut names: Vec<&str> = Vec::new();
-    for known in DICTIONARY.iter().filter(alias) {
-        if !names.contains(&known.name) {
-            names.push(known.name);
+    for [_, name, _] in aliases() {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     for name in names {
-        let keys: Vec<String> =
-            DICTIONARY.iter().filter(alias).filter(|known| known.name == name).map(|known| code(known.key)).collect();
+        let keys: Vec<String> = aliases().filter(|[_, known, _]| *known == name).map(|[key, ..]| code(key)).collect();
         writeln!(table, "| {} | {} |", code(&format!("kata_{name}")), keys.join(", ")).unwrap();
     }
     table
 }
 
-/// Returns the table of components: the description in the source, and the marks that identify each.
+/// Returns the table of components: the meaning of each, and the marks that identify it.
 fn components() -> String {
     let mut table = "\n| component | who | identifier | `name` | `source` |\n|---|---|---|---|---|\n".to_owned();
-    let documented = documented("crates/kata-records/src/component.rs", "components! {");
-    for component in Component::ALL {
-        let who = &documented.iter().find(|(name, _)| name == component.name()).unwrap().1;
-        let of = |rows: &[(&str, Component)]| {
-            rows.iter().filter(|row| row.1 == *component).map(|row| code(row.0)).collect::<Vec<_>>().join(", ")
-        };
-        let both = matches!(component, Component::Shimv2 | Component::RuntimeRs);
-        let identifiers = IDENTIFIERS.iter().filter(|row| row.1.map_or(both, |known| known == *component));
-        let identifiers: Vec<String> = identifiers.map(|row| code(row.0)).collect();
-        let (names, sources) = (of(NAMES), of(SOURCES));
-        writeln!(table, "| {} | {who} | {} | {names} | {sources} |", code(component.name()), identifiers.join(", "))
-            .unwrap();
+    for [component, who, identifiers, names, sources] in Reference::components() {
+        let [identifiers, names, sources] = [identifiers, names, sources].map(|marks| {
+            let marks = marks.split(", ").filter(|mark| !mark.is_empty());
+            marks.map(code).collect::<Vec<_>>().join(", ")
+        });
+        writeln!(table, "| {} | {who} | {identifiers} | {names} | {sources} |", code(&component)).unwrap();
     }
     table
 }
 
-/// Returns the table of flaws, with their descriptions in the source.
+/// Returns the table of flaws.
 fn flaws() -> String {
-    let documented = documented("crates/kata-records/src/flaw.rs", "flaws! {");
     let mut table = "\n| flaw | meaning |\n|---|---|\n".to_owned();
-    for flaw in Flaw::ALL {
-        let meaning = &documented.iter().find(|(name, _)| name == flaw.name()).unwrap().1;
-        writeln!(table, "| {} | {meaning} |", code(flaw.name())).unwrap();
+    for [flaw, meaning] in Reference::flaws() {
+        writeln!(table, "| {} | {meaning} |", code(flaw)).unwrap();
     }
     table
 }
@@ -434,23 +412,6 @@ fn dropped() -> String {
     let table: toml::Table = katalog::config::DEFAULT.parse().unwrap();
     let names = table["drop"].as_array().unwrap().iter();
     names.map(|name| code(name.as_str().unwrap())).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns the entries of a list in a source file, each with its documentation: `/// text` and then `Name = "name",`.
-fn documented(file: &str, start: &str) -> Vec<(String, String)> {
-    let source = read(file);
-    let mut documented = Vec::new();
-    let mut text = String::new();
-    for line in source.lines().skip_while(|line| *line != start).skip(1).take_while(|line| *line != "}") {
-        let line = line.trim();
-        if let Some(part) = line.strip_prefix("/// ") {
-            text = format!("{text} {part}").trim_start().to_owned();
-        } else if let Some((_, name)) = line.split_once(" = \"") {
-            let name = name.trim_end_matches("\",").to_owned();
-            documented.push((name, std::mem::take(&mut text).trim_end_matches('.').to_owned()));
-        }
-    }
-    documented
 }
 
 /// Returns text as code in a Markdown table.

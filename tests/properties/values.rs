@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
+use kata_records::reference::Reference;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -105,10 +106,9 @@ fn in_parts(text: &str, word: &str) -> bool {
 fn bare_key() -> impl Strategy<Value = String> {
     let defaults: toml::Table = katalog::config::DEFAULT.parse().unwrap();
     let pruned = defaults["prune"].as_array().unwrap();
-    let known: Vec<String> = kata_records::dictionary::DICTIONARY
-        .iter()
-        .filter(|known| !matches!(known.name, "time" | "level"))
-        .map(|known| known.key.to_owned())
+    let known: Vec<String> = Reference::keys()
+        .filter(|[_, name, _]| !matches!(*name, "time" | "level"))
+        .map(|[key, ..]| key.to_owned())
         .filter(|key| !pruned.iter().any(|pattern| pattern.as_str() == Some(key)))
         .collect();
     prop_oneof![3 => prop::sample::select(known), 1 => "k[a-z-]{0,8}", 1 => "(host|guest|kata)_(msg|pid|time)"]
@@ -116,8 +116,7 @@ fn bare_key() -> impl Strategy<Value = String> {
 
 /// Generates a key of the dictionary, or a key that may become the name of another.
 fn odd_key() -> impl Strategy<Value = String> {
-    let known: Vec<&str> =
-        kata_records::dictionary::DICTIONARY.iter().flat_map(|known| [known.key, known.name]).collect();
+    let known: Vec<&str> = Reference::keys().flat_map(|[key, name, _]| [key, name]).collect();
     let head = prop::sample::select(vec!["", "", "", "", "host_", "guest_", "fields_", "kata_", "field_"]);
     let tail = prop::sample::select(vec!["", "", "", "", "_2", "_ns", "_ns_2", "_text", "_text_2", "."]);
     let spare = prop::sample::select(vec!['_', '_', '.', ' ']);

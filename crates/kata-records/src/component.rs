@@ -1,11 +1,11 @@
 //! The components of Kata, and the one table of how each is recognized.
 
 macro_rules! components {
-    ($($(#[$doc:meta])+ $name:ident = $text:literal,)+) => {
+    ($($name:ident = $text:literal, $meaning:literal;)+) => {
         /// Who wrote the payload of an entry. The name is what `kata_component` holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        pub enum Component { $($(#[$doc])+ $name,)+ }
+        pub enum Component { $(#[doc = concat!($meaning, ".")] $name,)+ }
 
         impl Component {
             /// Every component, in the order of the statistics.
@@ -16,39 +16,31 @@ macro_rules! components {
             pub const fn name(self) -> &'static str {
                 match self { $(Component::$name => $text,)+ }
             }
+
+            /// What documents say of it.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Component::$name => $meaning,)+ }
+            }
         }
     };
 }
 
 components! {
-    /// `kata-runtime`, the command.
-    Runtime = "runtime",
-    /// `kata-proxy` of 1.x.
-    Proxy = "proxy",
-    /// `kata-shim` of 1.x.
-    Shim = "shim",
-    /// The Go `containerd-shim-kata-v2`.
-    Shimv2 = "shimv2",
-    /// The Rust `containerd-shim-kata-v2`.
-    RuntimeRs = "runtime-rs",
-    /// `kata-agent`, in the guest.
-    Agent = "agent",
-    /// The guest's kernel, through its console.
-    GuestKernel = "guest-kernel",
-    /// Anything else on the guest's console: its init system, panics, standard error of programs.
-    GuestConsole = "guest-console",
-    /// QEMU, Cloud Hypervisor, Firecracker, Dragonball, `StratoVirt`: what they print.
-    Hypervisor = "hypervisor",
-    /// `virtiofsd`, of C or Rust.
-    Virtiofsd = "virtiofsd",
-    /// `kata-monitor`.
-    Monitor = "monitor",
-    /// `kata-netmon` of 1.x.
-    Netmon = "netmon",
-    /// `kata-ksm-throttler` of 1.x and its trigger.
-    Throttler = "throttler",
-    /// An entry taken as Kata's on the word of its identifier or of the user, with nothing in it that says whose it is.
-    Unknown = "unknown",
+    Runtime = "runtime", "`kata-runtime`, the command";
+    Proxy = "proxy", "`kata-proxy` of 1.x";
+    Shim = "shim", "`kata-shim` of 1.x";
+    Shimv2 = "shimv2", "The Go `containerd-shim-kata-v2`";
+    RuntimeRs = "runtime-rs", "The Rust `containerd-shim-kata-v2`";
+    Agent = "agent", "`kata-agent`, in the guest";
+    GuestKernel = "guest-kernel", "The guest's kernel, through its console";
+    GuestConsole = "guest-console", "Anything else on the guest's console: its init system, panics, standard error of programs";
+    Hypervisor = "hypervisor", "QEMU, Cloud Hypervisor, Firecracker, Dragonball, `StratoVirt`: what they print";
+    Virtiofsd = "virtiofsd", "`virtiofsd`, of C or Rust";
+    Monitor = "monitor", "`kata-monitor`";
+    Netmon = "netmon", "`kata-netmon` of 1.x";
+    Throttler = "throttler", "`kata-ksm-throttler` of 1.x and its trigger";
+    Unknown = "unknown", "An entry taken as Kata's on the word of its identifier or of the user, with nothing in it that says whose it is";
 }
 
 /// Identifiers (SYSLOG_IDENTIFIER) that are Kata's own, with the component that each stands for where the payload says

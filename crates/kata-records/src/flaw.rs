@@ -1,11 +1,11 @@
 //! What can be wrong with an entry: a closed list, carried as a set of bits.
 
 macro_rules! flaws {
-    ($($(#[$doc:meta])+ $name:ident = $text:literal,)+) => {
+    ($($name:ident = $text:literal, $meaning:literal;)+) => {
         /// One thing that was wrong with an entry. The name is what `kata_flaws` holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        pub enum Flaw { $($(#[$doc])+ $name,)+ }
+        pub enum Flaw { $(#[doc = concat!($meaning, ".")] $name,)+ }
 
         impl Flaw {
             /// Every flaw, in the order in which `kata_flaws` lists them.
@@ -16,60 +16,41 @@ macro_rules! flaws {
             pub const fn name(self) -> &'static str {
                 match self { $(Flaw::$name => $text,)+ }
             }
+
+            /// What documents say of it.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Flaw::$name => $meaning,)+ }
+            }
         }
     };
 }
 
 flaws! {
-    /// The entry was longer than the limit, or a writer before us cut it; what is missing is lost.
-    Truncated = "truncated",
-    /// The input ended inside the entry.
-    Unfinished = "unfinished",
-    /// journald split the line at its length limit; the rest is in the entries that follow.
-    SplitByJournald = "split-by-journald",
-    /// `journalctl` printed null for a field: it was there but too long. Run it with `--all`.
-    NotDelivered = "not-delivered",
-    /// The carrier around the message (journal JSON, export, Docker) could not be read to its end.
-    BadEnvelope = "bad-carrier",
-    /// JSON that could not be read to its end; the members before the damage are kept.
-    BadJson = "bad-json",
-    /// A quoted logfmt value without its closing quote.
-    UnterminatedQuote = "unterminated-quote",
-    /// A quote inside a quoted value, as left by copies that lost their backslashes.
-    StrayQuote = "stray-quote",
-    /// Two pairs without a space between them.
-    MissingSpace = "missing-space",
-    /// A backslash sequence that its writer cannot have written; it is kept as it stands.
-    BadEscape = "bad-escape",
-    /// A bare value with `=` or a quote in it: often two entries that ran together.
-    BareValue = "bare-value",
-    /// Words at the end of a line that belong to no key.
-    BareWords = "bare-words",
-    /// A key that is empty or has bytes that cannot be printed.
-    BadKey = "bad-key",
-    /// More pairs than any writer logs; the rest of the entry is kept as text in `kata_rest`.
-    TooManyPairs = "too-many-pairs",
-    /// The same key twice in one entry; both values are kept.
-    DuplicateKey = "duplicate-key",
-    /// A number was expected; the text is kept under the key with `_text` behind it.
-    NotANumber = "not-a-number",
-    /// A level that no writer of Kata uses.
-    BadLevel = "bad-level",
-    /// A time in none of the known layouts; the text is kept in `kata_time_text`.
-    BadTime = "bad-time",
-    /// No usable time in the entry or around it.
-    NoTime = "no-time",
-    /// Bytes that are not UTF-8; the field is listed in `kata_escaped`.
-    NotUtf8 = "not-utf8",
-    /// Go's `fmt` reported misuse in the text (`%!s(MISSING)`).
-    GoFormatError = "go-format-error",
-    /// A line of the guest kernel in the middle of a line of the guest agent; both parts are kept.
-    KernelTextInside = "kernel-text-inside",
-    /// A guest agent's record that could not be read; it is kept as text.
-    BadAgentRecord = "bad-agent-record",
-    /// Text under a container manager's identifier, such as a panic or the rest of a line that was split: most likely
-    /// the shim's, but nothing in the line proves it, so it counts as the guest's word.
-    UnprovenOrigin = "unproven-origin",
+    Truncated = "truncated", "The entry was longer than the limit, or a writer before us cut it; what is missing is lost";
+    Unfinished = "unfinished", "The input ended inside the entry";
+    SplitByJournald = "split-by-journald", "journald split the line at its length limit; the rest is in the entries that follow";
+    NotDelivered = "not-delivered", "`journalctl` printed null for a field: it was there but too long. Run it with `--all`";
+    BadEnvelope = "bad-carrier", "The carrier around the message (journal JSON, export, Docker) could not be read to its end";
+    BadJson = "bad-json", "JSON that could not be read to its end; the members before the damage are kept";
+    UnterminatedQuote = "unterminated-quote", "A quoted logfmt value without its closing quote";
+    StrayQuote = "stray-quote", "A quote inside a quoted value, as left by copies that lost their backslashes";
+    MissingSpace = "missing-space", "Two pairs without a space between them";
+    BadEscape = "bad-escape", "A backslash sequence that its writer cannot have written; it is kept as it stands";
+    BareValue = "bare-value", "A bare value with `=` or a quote in it: often two entries that ran together";
+    BareWords = "bare-words", "Words at the end of a line that belong to no key";
+    BadKey = "bad-key", "A key that is empty or has bytes that cannot be printed";
+    TooManyPairs = "too-many-pairs", "More pairs than any writer logs; the rest of the entry is kept as text in `kata_rest`";
+    DuplicateKey = "duplicate-key", "The same key twice in one entry; both values are kept";
+    NotANumber = "not-a-number", "A number was expected; the text is kept under the key with `_text` behind it";
+    BadLevel = "bad-level", "A level that no writer of Kata uses";
+    BadTime = "bad-time", "A time in none of the known layouts; the text is kept in `kata_time_text`";
+    NoTime = "no-time", "No usable time in the entry or around it";
+    NotUtf8 = "not-utf8", "Bytes that are not UTF-8; the field is listed in `kata_escaped`";
+    GoFormatError = "go-format-error", "Go's `fmt` reported misuse in the text (`%!s(MISSING)`)";
+    KernelTextInside = "kernel-text-inside", "A line of the guest kernel in the middle of a line of the guest agent; both parts are kept";
+    BadAgentRecord = "bad-agent-record", "A guest agent's record that could not be read; it is kept as text";
+    UnprovenOrigin = "unproven-origin", "Text under a container manager's identifier, such as a panic or the rest of a line that was split: most likely the shim's, but nothing in the line proves it, so it counts as the guest's word";
 }
 
 /// A set of flaws.

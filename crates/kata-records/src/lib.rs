@@ -63,6 +63,7 @@ pub mod encode;
 pub mod template;
 pub mod path_template;
 pub mod stats;
+pub mod reference;
 pub mod settings;
 pub mod rules;
 pub mod worker;

@@ -1,0 +1,88 @@
+//! The tables that records are made by, as rows of text for documents and tests.
+
+use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
+use crate::dictionary::{DICTIONARY, ValueKind};
+use crate::flaw::Flaw;
+use crate::record::{Level, PayloadFormat};
+use crate::schema::{DERIVED, ENVELOPE, FieldType, PAYLOAD, SchemaRow};
+
+/// The reference of records: one method a table, each of which returns rows of text.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference;
+
+impl Reference {
+    /// Returns the known keys: the key as writers have it, the name of its field without `kata_`, and its type, which is
+    /// `text`, `count`, `int`, `bool`, `duration`, `time` or `level`.
+    pub fn keys() -> impl Iterator<Item = [&'static str; 3]> {
+        DICTIONARY.iter().map(|known| {
+            let kind = match known.kind {
+                ValueKind::Text => "text",
+                ValueKind::Count => "count",
+                ValueKind::Int => "int",
+                ValueKind::Bool => "bool",
+                ValueKind::Duration => "duration",
+                ValueKind::Time => "time",
+                ValueKind::Level => "level",
+            };
+            [known.key, known.name, kind]
+        })
+    }
+
+    /// Returns the components: the name, its meaning, and the marks by which it is recognized, which are identifiers, values
+    /// of `name` and values of `source`. Marks are separated by commas.
+    pub fn components() -> impl Iterator<Item = [String; 5]> {
+        Component::ALL.iter().map(|component| {
+            let marks = |rows: &[(&str, Component)]| {
+                let own = rows.iter().filter(|(_, other)| other == component).map(|(mark, _)| *mark);
+                own.collect::<Vec<_>>().join(", ")
+            };
+            // Both shims write under identifiers that name no component.
+            let is_shim = matches!(component, Component::Shimv2 | Component::RuntimeRs);
+            let identifiers: Vec<&str> = IDENTIFIERS
+                .iter()
+                .filter(|(_, known)| known.map_or(is_shim, |known| known == *component))
+                .map(|(identifier, _)| *identifier)
+                .collect();
+            [
+                component.name().to_owned(),
+                component.meaning().to_owned(),
+                identifiers.join(", "),
+                marks(NAMES),
+                marks(SOURCES),
+            ]
+        })
+    }
+
+    /// Returns the flaws: the name and its meaning.
+    pub fn flaws() -> impl Iterator<Item = [&'static str; 2]> {
+        Flaw::ALL.iter().map(|flaw| [flaw.name(), flaw.meaning()])
+    }
+
+    /// Returns the levels, least severe first.
+    pub fn levels() -> impl Iterator<Item = &'static str> {
+        Level::ALL.iter().map(|level| level.name())
+    }
+
+    /// Returns the formats of payloads.
+    pub fn payload_formats() -> impl Iterator<Item = &'static str> {
+        PayloadFormat::ALL.iter().map(|format| format.name())
+    }
+
+    /// Returns the fields that other schemas name: the field, or what it is made of, its names in the Elastic Common Schema
+    /// and in OpenTelemetry, empty where it has none, and its type there.
+    pub fn schemas() -> impl Iterator<Item = [String; 4]> {
+        let row = |from: String, row: &SchemaRow| {
+            let kind = match row.kind {
+                FieldType::Moment => "time",
+                FieldType::Count => "integer from 0",
+                FieldType::Int => "integer",
+                FieldType::Bool => "boolean",
+                _ => "string",
+            };
+            [from, row.ecs.to_owned(), row.otel.to_owned(), kind.to_owned()]
+        };
+        let payload = PAYLOAD.iter().map(move |known| row(format!("kata_{}", known.from), known));
+        let envelope = ENVELOPE.iter().map(move |known| row(known.from.to_owned(), known));
+        payload.chain(envelope).chain(DERIVED.iter().map(move |made| row(format!("made of {}", made.from), made)))
+    }
+}
