@@ -1,13 +1,19 @@
-//! Uses the names of enums from other crates as values of flags, variables and keys.
+//! Uses the names of enums as values of flags, variables and keys.
 //!
-//! Those enums derive nothing from clap or serde; each lists its names once, in `ALL` and `name()`.
+//! The enums themselves derive nothing from clap or serde. Those of other crates list their names in `ALL` and `name()`; those
+//! of the program have them here.
 
 use std::fmt;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Deserialize as _;
 use serde::de::{Deserializer, Error as _};
+
+use crate::delivery::WhenFull;
+use crate::sink::Compression;
+use crate::source::Backend;
 
 /// An enum whose values have names.
 pub(crate) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'static {
@@ -65,3 +71,36 @@ pub(crate) fn words<T: FromStr<Err: fmt::Display> + Words>() -> impl TypedValueP
 pub(super) fn word<'de, D: Deserializer<'de>, T: Words>(deserializer: D) -> Result<Option<T>, D::Error> {
     String::deserialize(deserializer)?.parse().map(Some).map_err(|error: T::Err| D::Error::custom(error))
 }
+
+/// Gives the values of an enum of the program their names and lines of help.
+macro_rules! value_enum {
+    ($Enum:ident { $($Variant:ident => $name:literal, $help:literal;)+ }) => {
+        impl ValueEnum for $Enum {
+            fn value_variants<'a>() -> &'a [$Enum] {
+                &[$($Enum::$Variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self {
+                    $($Enum::$Variant => PossibleValue::new($name).help($help),)+
+                })
+            }
+        }
+    };
+}
+
+value_enum!(Backend {
+    Native => "native", "katalog itself";
+    Libsystemd => "libsystemd", "systemd's library, where the build has the cargo feature `libsystemd`";
+});
+
+value_enum!(Compression {
+    None => "none", "Not at all";
+    Gzip => "gzip", "gzip, in members of about 1 MiB of records (RFC 1952)";
+    Zstd => "zstd", "Zstandard, in frames of about 1 MiB of records (RFC 8878)";
+});
+
+value_enum!(WhenFull {
+    Wait => "wait", "Reading waits until there is room";
+    Drop => "drop", "They are dropped and counted";
+});

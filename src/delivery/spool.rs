@@ -26,13 +26,12 @@ const MESSAGES: &str = "syslog";
 const SPACE_POLL: Duration = Duration::from_millis(20);
 
 /// The handling of records that find no room in the spool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Reading waits until there is room
+    /// Reading waits until there is room.
     #[default]
     Wait,
-    /// They are dropped and counted
+    /// Records are dropped and counted.
     Drop,
 }
 

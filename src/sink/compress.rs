@@ -1,18 +1,16 @@
 //! Compresses files in independent blocks, so that a file can be cut between two blocks and continued.
 
-use clap::ValueEnum;
-
 use super::SinkError;
 
 /// The compression of files. The names of its values are also the values of the option.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all
+    /// No compression.
     #[default]
     None,
-    /// gzip, in members of about 1 MiB of records (RFC 1952)
+    /// gzip, in members of about 1 MiB of records (RFC 1952).
     Gzip,
-    /// Zstandard, in frames of about 1 MiB of records (RFC 8878)
+    /// Zstandard, in frames of about 1 MiB of records (RFC 8878).
     Zstd,
 }
 

@@ -13,11 +13,9 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use journal_file::{Error, FoundFile, JournalReader, Refusal};
 use kata_records::digits;
 use kata_records::entry::Batch;
-use serde::Deserialize;
 
 use super::{Damaged, Event, Fill, Filled, Input, Member, Skipped, Source, SourceError};
 use crate::source::position::{JournalPosition, Position};
@@ -28,13 +26,12 @@ pub(super) use pieces::open as open_pieces;
 pub use pieces::{Opened, Piece, Pieces};
 
 /// What reads journals. Its values are also the words of the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
-    /// katalog itself
+    /// The reader of crate journal-file.
     #[default]
     Native,
-    /// systemd's library, where the build has the cargo feature `libsystemd`
+    /// systemd's library, if the build has the feature `libsystemd`.
     Libsystemd,
 }
 
