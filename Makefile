@@ -7,11 +7,11 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 CORPUS := target/fuzz-corpus
 PROFILE := target/profile/katalog.profdata
 
-.PHONY: help build profile static container deb test lint doc fuzz bench update fixtures ci
+.PHONY: help build profile static container deb test lint doc fuzz bench instructions update fixtures ci
 
 # List the goals
 help:
-	@awk '/^# / { text = substr($$0, 3) } /^[a-z]+:/ { sub(/:.*/, ""); if (text != "") printf "make %-9s %s\n", $$0, text } !/^#/ { text = "" }' $(MAKEFILE_LIST)
+	@awk '/^# / { text = substr($$0, 3) } /^[a-z]+:/ { sub(/:.*/, ""); if (text != "") printf "make %-12s %s\n", $$0, text } !/^#/ { text = "" }' $(MAKEFILE_LIST)
 
 # Build the program: target/release/katalog
 build:
@@ -59,6 +59,10 @@ fuzz:
 bench:
 	cargo bench --locked
 	tests/bench/run.sh
+
+# Count the instructions of the program against those of another build, BASELINE (needs valgrind)
+instructions: build
+	tests/bench/instructions.sh "$(BASELINE)" target/release/katalog
 
 # Write the expected outputs of the cases and the tables of the documents anew; read the difference before you keep it
 update:

@@ -19,12 +19,6 @@ measure=$target/bench-corpus/measure
 
 cargo build --quiet --release --locked --bin katalog --example fixtures
 
-# A machine of its own: other ids, another name, the same times.
-machine() {
-    LC_ALL=C sed -e "s/^_MACHINE_ID=.\{8\}/_MACHINE_ID=0000000$1/" -e "s/^_BOOT_ID=.\{8\}/_BOOT_ID=0000000$1/" \
-        -e "s/^_HOSTNAME=.*/_HOSTNAME=node$1/"
-}
-
 if [ ! -d "$corpus" ]; then
     rm -rf "$corpus.part"
     for ((number = 0; number < machines; number++)); do

@@ -17,6 +17,12 @@ make_journal() {
     fi
 }
 
+# Turns an export stream into that of machine $1: other ids, another name, the same times.
+machine() {
+    LC_ALL=C sed -e "s/^_MACHINE_ID=.\{8\}/_MACHINE_ID=0000000$1/" -e "s/^_BOOT_ID=.\{8\}/_BOOT_ID=0000000$1/" \
+        -e "s/^_HOSTNAME=.*/_HOSTNAME=node$1/"
+}
+
 # Reads a line for each round, CPU seconds and peak KiB of katalog and of the other command, and prints label, rates of
 # both, how many times as fast, and katalog's peak in MiB: medians of all but the peak.
 #
