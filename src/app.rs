@@ -11,7 +11,7 @@ use std::sync::Arc;
 use kata_records::rules::{Rules, RulesError};
 use kata_records::schema::Definition;
 use kata_records::stats::Stats;
-use log_clients::{Client, NetError, Observer};
+use log_clients::{NetError, Observer};
 
 use crate::cli::{self, Cli};
 use crate::config::{self, Config, ConfigError, StandardOutput, Surroundings};
@@ -317,10 +317,10 @@ impl Job {
     ) -> Result<Box<dyn Delivery>, AppError> {
         let config = &self.config;
         let receiver = config.receiver.clone().ok_or(NetError::NoServers)?;
-        let client = Client::new(receiver, Observer::new(|event| report(format_args!("{event}"))))?;
+        let client = receiver.client(Observer::new(|event| report(format_args!("{event}"))))?;
         let spool = config.spool.clone().map(Spool::open).transpose()?;
         let (limits, refused, shutdown) = (config.limits, config.refused.clone(), signals.current_shutdown());
-        let metrics = DeliveryMetrics::new(&client, Arc::clone(&shutdown));
+        let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
         status.watch_delivery(Arc::clone(&metrics));
         let server_config = ServerDeliveryConfig { client, limits, refused, spool, shutdown, metrics };
         let delivery = ServerDelivery::start(server_config, checkpoint)

@@ -50,7 +50,7 @@ pub struct DeliverySnapshot {
 impl DeliveryMetrics {
     /// Returns metrics for a delivery by this client.
     #[must_use]
-    pub fn new(client: &Client, shutdown: Arc<ShutdownSignal>) -> Arc<DeliveryMetrics> {
+    pub fn new(client: &dyn Client, shutdown: Arc<ShutdownSignal>) -> Arc<DeliveryMetrics> {
         Arc::new(DeliveryMetrics {
             servers: client.live(),
             shutdown,

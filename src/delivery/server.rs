@@ -41,7 +41,7 @@ const MAX_KEPT_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct ServerDeliveryConfig {
     /// The servers.
-    pub client: Client,
+    pub client: Box<dyn Client>,
     /// The limits of a batch.
     pub limits: BatchLimits,
     /// The file for records that no server takes.
@@ -193,7 +193,7 @@ impl Delivery for ServerDelivery {
 struct BatchSender {
     messages: Receiver<Message>,
     spare: Sender<Encoded>,
-    client: Client,
+    client: Box<dyn Client>,
     limits: BatchLimits,
     saver: CheckpointSaver,
     refused_file: RefusedFile,

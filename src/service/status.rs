@@ -274,16 +274,14 @@ pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::
 mod tests {
     use super::*;
     use crate::delivery::shutdown::ShutdownSignal;
-    use log_clients::{Client, Observer, Receiver, forward, net};
+    use log_clients::{Observer, Receiver, forward, net};
 
     fn metrics() -> Arc<DeliveryMetrics> {
         let servers = vec!["forward://127.0.0.1:1".parse().unwrap()];
         let net = net::Settings { servers, ..net::Settings::default() };
         let settings = forward::Settings { net, ..forward::Settings::default() };
-        DeliveryMetrics::new(
-            &Client::new(Receiver::Forward(settings), Observer::default()).unwrap(),
-            Arc::new(ShutdownSignal::default()),
-        )
+        let client = Receiver::Forward(settings).client(Observer::default()).unwrap();
+        DeliveryMetrics::new(&*client, Arc::new(ShutdownSignal::default()))
     }
 
     #[test]

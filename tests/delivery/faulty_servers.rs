@@ -15,7 +15,7 @@ use katalog::exit::Exit;
 use katalog::service::signals::Signals;
 use katalog::service::status::Status;
 use katalog::source::{self, Input};
-use log_clients::{Client, Observer, Receiver};
+use log_clients::{Observer, Receiver};
 
 use super::{Running, complete, deliver_to, lines, run, write_file};
 use crate::support::forward::handshake::{Greeting, HandshakeFault};
@@ -218,9 +218,9 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let pause = Duration::from_millis(2);
     let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
     (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);
-    let client = Client::new(Receiver::Forward(settings), Observer::default()).unwrap();
+    let client = Receiver::Forward(settings).client(Observer::default()).unwrap();
     let server_config = ServerDeliveryConfig {
-        metrics: DeliveryMetrics::new(&client, Arc::default()),
+        metrics: DeliveryMetrics::new(&*client, Arc::default()),
         client,
         limits: config.limits,
         refused: config.refused.clone(),

@@ -1,9 +1,12 @@
 //! Servers that records are delivered to, whatever they speak: what goes to them, and what comes of it.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::forward::ForwardClient;
 use crate::net::Live;
+use crate::syslog::SyslogClient;
 use crate::{NetError, Observer, Shutdown, forward, syslog};
 
 /// Entries for one tag, as their encoder wrote them. They go out together.
@@ -88,6 +91,45 @@ impl Counters {
     }
 }
 
+/// Delivers chunks to servers.
+pub trait Client: Send + fmt::Debug {
+    /// Delivers a chunk, however long it takes. Returns the records that no server takes.
+    ///
+    /// # Errors
+    /// If the shutdown deadline passes, nothing was delivered for longer than the settings allow, or a server cannot be
+    /// used as configured and the run is one-shot.
+    fn deliver(&mut self, chunk: &Chunk, shutdown: &dyn Shutdown) -> Result<Vec<Refused>, NetError>;
+
+    /// Returns whether delivered records may still turn out to be lost.
+    ///
+    /// The default is for protocols with acknowledgements: a delivered record is never in doubt.
+    fn is_in_doubt(&self) -> bool {
+        false
+    }
+
+    /// Sends again the records that broken connections may have lost.
+    ///
+    /// # Errors
+    /// As for a delivery.
+    fn settle(&mut self, _shutdown: &dyn Shutdown) -> Result<(), NetError> {
+        Ok(())
+    }
+
+    /// Closes the connections in good order, and sends again the records that turn out to be lost.
+    ///
+    /// # Errors
+    /// As for a delivery.
+    fn finish(&mut self, _shutdown: &dyn Shutdown) -> Result<(), NetError> {
+        Ok(())
+    }
+
+    /// Returns a handle to the status of the client and its servers, for other threads.
+    fn live(&self) -> Arc<Live>;
+
+    /// Returns the counters of this client.
+    fn counters(&self) -> &Counters;
+}
+
 /// Who gets the records, and how to speak to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receiver {
@@ -97,89 +139,15 @@ pub enum Receiver {
     Syslog(syslog::Settings),
 }
 
-/// Delivers chunks to servers.
-#[derive(Debug)]
-pub enum Client {
-    /// By the forward protocol.
-    Forward(Box<forward::Client>),
-    /// By syslog.
-    Syslog(Box<syslog::Client>),
-}
-
-impl Client {
-    /// Checks the settings and reads the files that they name. It does not connect.
+impl Receiver {
+    /// Creates the client. Checks the settings and reads the files that they name, but opens no connection.
     ///
     /// # Errors
-    /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(receiver: Receiver, observer: Observer) -> Result<Client, NetError> {
-        match receiver {
-            Receiver::Forward(settings) => {
-                forward::Client::new(settings, observer).map(|client| Client::Forward(Box::new(client)))
-            }
-            Receiver::Syslog(settings) => {
-                syslog::Client::new(settings, observer).map(|client| Client::Syslog(Box::new(client)))
-            }
-        }
-    }
-
-    /// Delivers a chunk, for as long as it takes. What is returned was refused, and is not delivered.
-    ///
-    /// # Errors
-    /// If the time to stop is over, nothing could be delivered for longer than the settings allow, or a server cannot be
-    /// used as configured and nobody is there to correct it.
-    pub fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
-        match self {
-            Client::Forward(client) => client.deliver(chunk, stop),
-            Client::Syslog(client) => client.deliver(chunk, stop).map(|()| Vec::new()),
-        }
-    }
-
-    /// Whether something was delivered of which it may still turn out that it was not.
-    #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        match self {
-            Client::Forward(_) => false,
-            Client::Syslog(client) => client.is_in_doubt(),
-        }
-    }
-
-    /// Sends again what connections that have broken meanwhile may have lost.
-    ///
-    /// # Errors
-    /// As for a delivery.
-    pub fn settle(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        match self {
-            Client::Forward(_) => Ok(()),
-            Client::Syslog(client) => client.settle(stop),
-        }
-    }
-
-    /// Closes the connections in good order, and sends again what turns out to have been lost.
-    ///
-    /// # Errors
-    /// As for a delivery.
-    pub fn finish(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        match self {
-            Client::Forward(_) => Ok(()),
-            Client::Syslog(client) => client.finish(stop),
-        }
-    }
-
-    /// The same and how the servers are, for other threads.
-    #[must_use]
-    pub fn live(&self) -> Arc<Live> {
-        match self {
-            Client::Forward(client) => client.live(),
-            Client::Syslog(client) => client.live(),
-        }
-    }
-
-    /// What the client has done so far.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        match self {
-            Client::Forward(client) => client.counters(),
-            Client::Syslog(client) => client.counters(),
-        }
+    /// If the settings contradict each other, name unusable files, or need a feature that this build leaves out.
+    pub fn client(self, observer: Observer) -> Result<Box<dyn Client>, NetError> {
+        Ok(match self {
+            Receiver::Forward(settings) => Box::new(ForwardClient::new(settings, observer)?),
+            Receiver::Syslog(settings) => Box::new(SyslogClient::new(settings, observer)?),
+        })
     }
 }

@@ -13,11 +13,11 @@ use crate::net::Live;
 use crate::net::connection::Limit;
 use crate::net::peers::Peers;
 use crate::net::{Cause, NetError};
-use crate::{Chunk, Counters, Observer, Refused, Shutdown};
+use crate::{Chunk, Client, Counters, Observer, Refused, Shutdown};
 
 /// Delivers chunks to servers of the forward protocol, each at least once.
 #[derive(Debug)]
-pub struct Client {
+pub struct ForwardClient {
     settings: Settings,
     identity: Option<Identity>,
     encoder: Encoder,
@@ -32,12 +32,12 @@ struct Failure {
     sent: bool,
 }
 
-impl Client {
+impl ForwardClient {
     /// Checks the settings and reads the files that they name. It does not connect.
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(settings: Settings, observer: Observer) -> Result<Client, NetError> {
+    pub fn new(settings: Settings, observer: Observer) -> Result<ForwardClient, NetError> {
         let settings = settings.bounded();
         let peers = Peers::new(settings.net.clone(), observer)?;
         let missing = |what: &str, feature| NetError::MissingFeature { what: what.to_owned(), feature };
@@ -47,57 +47,13 @@ impl Client {
             _ => {}
         }
         let identity = Identity::new(&settings)?;
-        Ok(Client {
+        Ok(ForwardClient {
             identity,
             encoder: Encoder { mode: settings.mode, time_as_integer: settings.time_as_integer },
             peers,
             request: Vec::new(),
             settings,
         })
-    }
-
-    /// What the client has done so far.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.peers.counters
-    }
-
-    /// The same and how the servers are, for other threads.
-    #[must_use]
-    pub fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.peers.live)
-    }
-
-    /// Delivers a chunk, and returns when servers have acknowledged all of it but the records that are returned: those
-    /// could not be taken, though the server is well.
-    ///
-    /// # Errors
-    /// If the time to stop is over, nothing was acknowledged for longer than the settings allow, or a server cannot be
-    /// used as configured and nobody is there to correct it.
-    pub fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
-        let mut parts = Parts::new(chunk.len(), self.settings.mode == Mode::Message);
-        let mut refused = Vec::new();
-        self.peers.begin();
-        while !parts.is_empty() {
-            let index = self.peers.next(stop)?;
-            let Err(failure) = self.attempt(index, chunk, &mut parts, stop) else { continue };
-            if failure.sent
-                && failure.cause.may_be_the_chunk()
-                && let Some(entry) = parts.struck(index)
-            {
-                self.peers.counters.refused += 1;
-                let nacked = matches!(failure.cause, Cause::Nack);
-                let does = if nacked { "answered that it could not take it" } else { "closed the connection over it" };
-                refused.push(Refused {
-                    tag: chunk.tag.clone(),
-                    entry: chunk.bytes(&entry).to_vec(),
-                    reason: format!("the server {does} each time, and took others in between"),
-                    server: self.peers.name(index),
-                });
-            }
-            self.peers.failed(index, failure.cause)?;
-        }
-        Ok(refused)
     }
 
     /// Sends what is next to one server and waits until it has acknowledged it. After a failure the connection is gone:
@@ -158,6 +114,42 @@ impl Client {
         }
         self.peers.met(index);
         Ok(connection)
+    }
+}
+
+impl Client for ForwardClient {
+    fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
+        let mut parts = Parts::new(chunk.len(), self.settings.mode == Mode::Message);
+        let mut refused = Vec::new();
+        self.peers.begin();
+        while !parts.is_empty() {
+            let index = self.peers.next(stop)?;
+            let Err(failure) = self.attempt(index, chunk, &mut parts, stop) else { continue };
+            if failure.sent
+                && failure.cause.may_be_the_chunk()
+                && let Some(entry) = parts.struck(index)
+            {
+                self.peers.counters.refused += 1;
+                let nacked = matches!(failure.cause, Cause::Nack);
+                let does = if nacked { "answered that it could not take it" } else { "closed the connection over it" };
+                refused.push(Refused {
+                    tag: chunk.tag.clone(),
+                    entry: chunk.bytes(&entry).to_vec(),
+                    reason: format!("the server {does} each time, and took others in between"),
+                    server: self.peers.name(index),
+                });
+            }
+            self.peers.failed(index, failure.cause)?;
+        }
+        Ok(refused)
+    }
+
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.peers.live)
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.peers.counters
     }
 }
 

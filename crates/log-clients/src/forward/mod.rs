@@ -21,5 +21,5 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use client::Client;
+pub use client::ForwardClient;
 pub use settings::{Mode, Secret, Settings};

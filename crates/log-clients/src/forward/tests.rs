@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::net::{self, Address, Cause, NetError, Spread, TlsSettings};
-use crate::{Chunk, Counters, Observer};
+use crate::{Chunk, Client, Counters, Observer};
 use server::Server;
 
 /// The vectors of a handshake: nonce 00…0f, auth 10…1f, key `secret`, client `client.example`, user `kata` with
@@ -88,8 +88,8 @@ fn patience() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-fn new_client(settings: Settings) -> Result<Client, NetError> {
-    Client::new(settings, Observer::default())
+fn new_client(settings: Settings) -> Result<ForwardClient, NetError> {
+    ForwardClient::new(settings, Observer::default())
 }
 
 /// Delivers as in a run that corrects nothing: returns the cause of what fails for good.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::{Framing, Settings};
 use crate::net::connection::{Connection, Limit, UNACKNOWLEDGED};
 use crate::net::peers::Peers;
-use crate::net::{Cause, Live, NetError, Place};
-use crate::{Chunk, Counters, Event, Observer, Shutdown};
+use crate::net::{Cause, Live, Place};
+use crate::{Chunk, Client, Counters, Event, NetError, Observer, Refused, Shutdown};
 
 /// As many bytes of what was written last are kept, or as many as the last window has.
 const KEPT: usize = 1 << 20;
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Delivers messages to servers of syslog.
 #[derive(Debug)]
-pub struct Client {
+pub struct SyslogClient {
     peers: Peers<Line>,
     framing: Framing,
     /// What is to be sent, the oldest first.
@@ -51,72 +51,14 @@ struct Line {
     sent: VecDeque<(Instant, Chunk)>,
 }
 
-impl Client {
+impl SyslogClient {
     /// Checks the settings and reads the files that they name. It does not connect.
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(settings: Settings, observer: Observer) -> Result<Client, NetError> {
+    pub fn new(settings: Settings, observer: Observer) -> Result<SyslogClient, NetError> {
         let Settings { net, framing } = settings;
-        Ok(Client { peers: Peers::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
-    }
-
-    /// The same and how the servers are, for other threads.
-    #[must_use]
-    pub fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.peers.live)
-    }
-
-    /// What the client has done so far.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.peers.counters
-    }
-
-    /// Hands messages to the system, on a connection that it does not know to be broken. For as long as it takes.
-    ///
-    /// # Errors
-    /// If the time to stop is over, nothing could be sent for longer than the settings allow, or a server cannot be used
-    /// as configured and nobody is there to correct it.
-    pub fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<(), NetError> {
-        self.look();
-        self.queue.push_back(chunk.clone());
-        self.drain(stop).inspect_err(|_| {
-            self.queue.pop_back();
-            self.give_up();
-        })
-    }
-
-    /// Whether something was delivered of which it may still turn out that it was not.
-    #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.peers.iter().any(|line| !line.sent.is_empty())
-    }
-
-    /// Sends again what connections that have broken meanwhile may have lost.
-    ///
-    /// # Errors
-    /// As for a delivery.
-    pub fn settle(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        self.look();
-        self.drain(stop).inspect_err(|_| self.give_up())
-    }
-
-    /// Closes the connections so that the servers read what there is, and sends again what turns out to have been lost.
-    ///
-    /// # Errors
-    /// As for a delivery.
-    pub fn finish(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        for _ in 0..ROUNDS {
-            (0..self.peers.len()).for_each(|index| self.close(index, stop));
-            if self.queue.is_empty() {
-                return Ok(());
-            }
-            self.drain(stop).inspect_err(|_| self.give_up())?;
-        }
-        (0..self.peers.len()).for_each(|index| self.close(index, stop));
-        self.give_up();
-        Ok(())
+        Ok(SyslogClient { peers: Peers::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
     }
 
     /// Says what may be lost, and forgets it.
@@ -233,6 +175,48 @@ impl Client {
     fn doubt(&mut self, line: Line) {
         self.peers.counters.resent += line.sent.len() as u64;
         line.sent.into_iter().rev().for_each(|(_, chunk)| self.queue.push_front(chunk));
+    }
+}
+
+impl Client for SyslogClient {
+    fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
+        self.look();
+        self.queue.push_back(chunk.clone());
+        self.drain(stop).inspect_err(|_| {
+            self.queue.pop_back();
+            self.give_up();
+        })?;
+        Ok(Vec::new())
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.peers.iter().any(|line| !line.sent.is_empty())
+    }
+
+    fn settle(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
+        self.look();
+        self.drain(stop).inspect_err(|_| self.give_up())
+    }
+
+    fn finish(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
+        for _ in 0..ROUNDS {
+            (0..self.peers.len()).for_each(|index| self.close(index, stop));
+            if self.queue.is_empty() {
+                return Ok(());
+            }
+            self.drain(stop).inspect_err(|_| self.give_up())?;
+        }
+        (0..self.peers.len()).for_each(|index| self.close(index, stop));
+        self.give_up();
+        Ok(())
+    }
+
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.peers.live)
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.peers.counters
     }
 }
 

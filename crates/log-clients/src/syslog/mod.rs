@@ -6,7 +6,7 @@
 
 pub mod client;
 
-pub use client::Client;
+pub use client::SyslogClient;
 
 use crate::names::names;
 use crate::net;

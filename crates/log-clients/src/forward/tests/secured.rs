@@ -94,7 +94,7 @@ fn trusting(server: &Server, ca: PathBuf) -> Settings {
     with(settings(&[server]), |net| net.tls.ca = Some(ca))
 }
 
-fn delivers(settings: Settings) -> Client {
+fn delivers(settings: Settings) -> ForwardClient {
     let mut client = new_client(settings).unwrap();
     // Many records, so that none fits into one of TLS's own.
     let large = texts(&vec!["abcdefghijklmnopqrstuvwxyz"; 20_000]);

@@ -111,12 +111,12 @@ fn patience() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-fn new_client(settings: Settings) -> Result<Client, NetError> {
-    Client::new(settings, Observer::default())
+fn new_client(settings: Settings) -> Result<SyslogClient, NetError> {
+    SyslogClient::new(settings, Observer::default())
 }
 
 /// Waits until the connection is known to have ended, as one finds out when the next window is due.
-fn ended(client: &mut Client) {
+fn ended(client: &mut SyslogClient) {
     for _ in 0..10_000 {
         let line = client.peers.connection(0).unwrap();
         if line.listen().is_err() {
@@ -213,7 +213,7 @@ fn no_more_than_a_window_or_a_megabyte_is_kept() {
     for _ in 0..10 {
         client.deliver(&chunk(&[&large]), &patience()).unwrap();
     }
-    let kept = |client: &mut Client| -> Vec<usize> {
+    let kept = |client: &mut SyslogClient| -> Vec<usize> {
         client.peers.connection(0).unwrap().sent.iter().map(|(_, chunk)| chunk.entries.len()).collect()
     };
     assert_eq!(kept(&mut client), [large.len(); 3]);
