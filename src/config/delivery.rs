@@ -6,10 +6,10 @@ use super::options::Options;
 use super::{Config, ConfigError};
 use crate::source::{Backend, Input};
 use kata_records::encode::{Format, SyslogSettings};
-use log_clients::forward::Secret;
-use log_clients::net::{self, Address, Place, Protocol, TlsSettings};
-use log_clients::syslog::Framing;
-use log_clients::{Receiver, forward, syslog};
+use log_clients::{
+    Address, ForwardClientSettings, Framing, Place, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings,
+    TlsSettings,
+};
 
 /// The environment variables that hold the secrets.
 const SHARED_KEY: &str = "KATALOG_SHARED_KEY";
@@ -33,7 +33,7 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
     let protocol = servers.first()?.protocol;
     let path = |path: &mut Option<std::path::PathBuf>| super::path(path.take());
     let non_empty = |text: &mut Option<String>| text.take().filter(|text| !text.is_empty());
-    let net = net::Settings {
+    let net = ServerSettings {
         servers,
         spread: options.spread.unwrap_or_default(),
         tls: TlsSettings {
@@ -45,12 +45,12 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
         give_up_after: options.give_up_after.and_then(|patience| patience.0),
         // While a run follows, the user can fix an error without losing records.
         one_shot: !options.follow.unwrap_or(false),
-        ..net::Settings::default()
+        ..ServerSettings::default()
     };
     Some(match protocol {
         Protocol::Forward => {
-            let defaults = forward::Settings::default();
-            Receiver::Forward(forward::Settings {
+            let defaults = ForwardClientSettings::default();
+            Receiver::Forward(ForwardClientSettings {
                 net,
                 mode: options.forward_mode.unwrap_or_default(),
                 time_as_integer: options.time_as_integer.unwrap_or(false),
@@ -65,7 +65,7 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
             // A receiver that stalls may be waiting for its disk, and its progress is unknown. To leave it early would
             // send everything twice.
             let write_timeout = net.write_timeout * 2;
-            Receiver::Syslog(syslog::Settings { net: net::Settings { write_timeout, ..net }, framing })
+            Receiver::Syslog(SyslogClientSettings { net: ServerSettings { write_timeout, ..net }, framing })
         }
     })
 }

@@ -53,9 +53,9 @@ words!(
     kata_records::schema::Schema,
     kata_records::select::Others,
     kata_records::time::TimeFormat,
-    log_clients::forward::Mode,
-    log_clients::net::Spread,
-    log_clients::syslog::Framing,
+    log_clients::Mode,
+    log_clients::Spread,
+    log_clients::Framing,
 );
 
 /// Returns the parser of a flag whose values are the names of an enum.

@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::heartbeat::uptime_millis;
 use super::shutdown::ShutdownSignal;
 use kata_records::encode::Encoded;
-use log_clients::Client;
-use log_clients::net::Live;
+use log_clients::{Client, Live};
 
 /// The metrics of the delivery of one run.
 #[derive(Debug)]

@@ -12,8 +12,7 @@ use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use crate::service::unix_time;
 use kata_records::stats::Stats;
-use log_clients::Counters;
-use log_clients::net::live::State;
+use log_clients::{Counters, State};
 
 /// A loop without a heartbeat for this time hangs, unless it waits for another party. Idle loops beat once a second.
 pub const HUNG_AFTER: Duration = Duration::from_secs(60);
@@ -274,12 +273,12 @@ pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::
 mod tests {
     use super::*;
     use crate::delivery::shutdown::ShutdownSignal;
-    use log_clients::{Observer, Receiver, forward, net};
+    use log_clients::{ForwardClientSettings, Observer, Receiver, ServerSettings};
 
     fn metrics() -> Arc<DeliveryMetrics> {
         let servers = vec!["forward://127.0.0.1:1".parse().unwrap()];
-        let net = net::Settings { servers, ..net::Settings::default() };
-        let settings = forward::Settings { net, ..forward::Settings::default() };
+        let net = ServerSettings { servers, ..ServerSettings::default() };
+        let settings = ForwardClientSettings { net, ..ForwardClientSettings::default() };
         let client = Receiver::Forward(settings).client(Observer::default()).unwrap();
         DeliveryMetrics::new(&*client, Arc::new(ShutdownSignal::default()))
     }

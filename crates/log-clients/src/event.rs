@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::net::Cause;
+use crate::error::Cause;
 
 /// An event of a client. Its text is a message for operators.
 #[derive(Clone, Copy, Debug)]

@@ -9,16 +9,27 @@
 
 mod names;
 mod shutdown;
-pub mod net;
+mod address;
+mod settings;
+mod error;
 mod event;
-pub mod forward;
-pub mod syslog;
+mod chunk;
+mod status;
 mod client;
+mod net;
+mod forward;
+mod syslog;
+mod receiver;
 
-pub use client::{Chunk, Client, Counters, Receiver, Refused};
+pub use address::{Address, AddressError, Place, Protocol};
+pub use chunk::{Chunk, Refused};
+pub use client::Client;
+pub use error::{Cause, NetError};
 pub use event::{Event, Observer};
-pub use forward::Mode;
+pub use forward::{ForwardClientSettings, Mode, Secret};
 pub use names::UnknownName;
-pub use net::{Address, Cause, NetError, Spread};
+pub use receiver::Receiver;
+pub use settings::{ServerSettings, Spread, TlsSettings};
 pub use shutdown::Shutdown;
-pub use syslog::Framing;
+pub use status::{Counters, Live, State};
+pub use syslog::{Framing, SyslogClientSettings};

@@ -8,17 +8,20 @@ use super::handshake::{self, Identity};
 use super::parts::Parts;
 use super::reply::Value;
 use super::request::Encoder;
-use super::settings::{Mode, Settings};
-use crate::net::Live;
+use super::settings::{ForwardClientSettings, Mode};
+use crate::chunk::{Chunk, Refused};
+use crate::client::Client;
+use crate::error::{Cause, NetError};
+use crate::event::Observer;
 use crate::net::connection::Limit;
 use crate::net::peers::Peers;
-use crate::net::{Cause, NetError};
-use crate::{Chunk, Client, Counters, Observer, Refused, Shutdown};
+use crate::shutdown::Shutdown;
+use crate::status::{Counters, Live};
 
 /// Delivers chunks to servers of the forward protocol, each at least once.
 #[derive(Debug)]
-pub struct ForwardClient {
-    settings: Settings,
+pub(crate) struct ForwardClient {
+    settings: ForwardClientSettings,
     identity: Option<Identity>,
     encoder: Encoder,
     peers: Peers<Connection>,
@@ -37,7 +40,7 @@ impl ForwardClient {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(settings: Settings, observer: Observer) -> Result<ForwardClient, NetError> {
+    pub(crate) fn new(settings: ForwardClientSettings, observer: Observer) -> Result<ForwardClient, NetError> {
         let settings = settings.bounded();
         let peers = Peers::new(settings.net.clone(), observer)?;
         let missing = |what: &str, feature| NetError::MissingFeature { what: what.to_owned(), feature };

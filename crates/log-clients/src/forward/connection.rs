@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::reply::{self, Missing, Value};
-use crate::Shutdown;
-use crate::net::Cause;
+use crate::error::Cause;
 use crate::net::connection::{self, Limit};
+use crate::shutdown::Shutdown;
 
 /// An open connection.
 #[derive(Debug)]

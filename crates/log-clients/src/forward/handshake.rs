@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha512};
 use super::connection::Connection;
 use super::reply::Value;
 use super::request::string;
-use super::settings::{Secret, Settings};
-use crate::Shutdown;
+use super::settings::{ForwardClientSettings, Secret};
+use crate::error::{Cause, NetError};
 use crate::net::connection::Limit;
-use crate::net::{Cause, NetError};
+use crate::shutdown::Shutdown;
 
 /// Servers read all of PING at once into a kilobyte, so names have their limits.
 const LONGEST_NAME: usize = 255;
@@ -26,7 +26,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Takes the identity out of the settings; none without a shared key.
-    pub(super) fn new(settings: &Settings) -> Result<Option<Identity>, NetError> {
+    pub(super) fn new(settings: &ForwardClientSettings) -> Result<Option<Identity>, NetError> {
         let user = match (&settings.user, &settings.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (None, None) => None,
@@ -170,12 +170,12 @@ mod tests {
                                    95722a9c7e3314a7209ac830bd4c8e6fc9660dcb47";
 
     fn identity() -> Identity {
-        let settings = Settings {
+        let settings = ForwardClientSettings {
             hostname: Some("client.example".to_owned()),
             shared_key: Some(Secret::new("secret")),
             user: Some("kata".to_owned()),
             password: Some(Secret::new("s3cret")),
-            ..Settings::default()
+            ..ForwardClientSettings::default()
         };
         Identity::new(&settings).unwrap().unwrap()
     }
@@ -218,17 +218,17 @@ mod tests {
 
     #[test]
     fn settings_that_do_not_go_together_are_refused() {
-        let refused = |settings: Settings| Identity::new(&settings).unwrap_err().to_string();
+        let refused = |settings: ForwardClientSettings| Identity::new(&settings).unwrap_err().to_string();
         let (user, password) = (Some("u".to_owned()), Some(Secret::new("p")));
         let shared_key = Some(Secret::new(""));
-        let none = Settings::default;
+        let none = ForwardClientSettings::default;
         assert!(Identity::new(&none()).unwrap().is_none());
-        assert!(refused(Settings { user: user.clone(), ..none() }).contains("its password"));
-        assert!(refused(Settings { password: password.clone(), ..none() }).contains("its password"));
-        assert!(refused(Settings { user, password, ..none() }).contains("needs a shared key"));
-        let long = Settings { shared_key: shared_key.clone(), hostname: Some("h".repeat(256)), ..none() };
+        assert!(refused(ForwardClientSettings { user: user.clone(), ..none() }).contains("its password"));
+        assert!(refused(ForwardClientSettings { password: password.clone(), ..none() }).contains("its password"));
+        assert!(refused(ForwardClientSettings { user, password, ..none() }).contains("needs a shared key"));
+        let long = ForwardClientSettings { shared_key: shared_key.clone(), hostname: Some("h".repeat(256)), ..none() };
         assert!(refused(long).contains("255"));
-        let identity = Identity::new(&Settings { shared_key, ..none() }).unwrap().unwrap();
+        let identity = Identity::new(&ForwardClientSettings { shared_key, ..none() }).unwrap().unwrap();
         assert!(!identity.hostname.is_empty() && identity.key.reveal().is_empty());
     }
 

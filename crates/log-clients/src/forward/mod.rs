@@ -1,7 +1,7 @@
 //! The client's side of Fluentd's forward protocol: chunks of entries go to a server, and are done once it says so.
 //!
 //! ```text
-//!  Settings ─► Client::deliver(Chunk) ─► net: which server ─► connection (tls, handshake) ─► request … reply
+//!  settings ─► Client::deliver(Chunk) ─► net: which server ─► connection (tls, handshake) ─► request … reply
 //!                     ▲                                                                              │
 //!                     └──────────── parts: what is left, and what can never be taken ◄───────────────┘
 //! ```
@@ -9,17 +9,16 @@
 //! It knows nothing of records and where they come from. Its facts are those of the protocol's specification, version
 //! 1.5, and of what its servers do: Fluentd, Fluent Bit, Vector and the collector of OpenTelemetry.
 
-pub mod client;
-pub mod settings;
-
+mod client;
 mod connection;
 mod handshake;
 mod parts;
 mod reply;
 mod request;
+mod settings;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::ForwardClient;
-pub use settings::{Mode, Secret, Settings};
+pub(crate) use client::ForwardClient;
+pub use settings::{ForwardClientSettings, Mode, Secret};

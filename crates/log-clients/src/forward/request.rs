@@ -8,7 +8,7 @@ use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_str_len, 
 use sha2::{Digest as _, Sha256};
 
 use super::settings::Mode;
-use crate::Chunk;
+use crate::chunk::Chunk;
 
 /// The id of some entries of a chunk as the protocol writes it: the chunk's for all of them, else made from the content, so
 /// that it is the same whenever the same part is sent.

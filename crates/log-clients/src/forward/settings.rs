@@ -4,15 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::names::names;
-use crate::net;
-use crate::net::settings::LONGEST;
+use crate::settings::{LONGEST, ServerSettings};
 
 /// All that a client is made from. The defaults are those recommended where the forward protocol's clients differ:
 /// acknowledgements always, one request for a chunk, no end of retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ForwardClientSettings {
     /// The servers, and for how long what may last.
-    pub net: net::Settings,
+    pub net: ServerSettings,
     /// In which form chunks go out.
     pub mode: Mode,
     /// Whether times go out as whole seconds, for receivers from before the protocol had nanoseconds.
@@ -31,10 +30,10 @@ pub struct Settings {
     pub ack_timeout: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            net: net::Settings::default(),
+impl Default for ForwardClientSettings {
+    fn default() -> ForwardClientSettings {
+        ForwardClientSettings {
+            net: ServerSettings::default(),
             mode: Mode::Packed,
             time_as_integer: false,
             shared_key: None,
@@ -47,9 +46,9 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ForwardClientSettings {
     /// The same, with waits that have an end.
-    pub(super) fn bounded(mut self) -> Settings {
+    pub(super) fn bounded(mut self) -> ForwardClientSettings {
         self.handshake_timeout = LONGEST.min(self.handshake_timeout);
         self.ack_timeout = LONGEST.min(self.ack_timeout);
         self
@@ -115,7 +114,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let settings = Settings { shared_key: Some(Secret::new("s3cret")), ..Settings::default() };
+        let settings =
+            ForwardClientSettings { shared_key: Some(Secret::new("s3cret")), ..ForwardClientSettings::default() };
         let shown = format!("{settings:?} {}", Secret::new("s3cret"));
         assert!(shown.contains("***") && !shown.contains("s3cret"), "{shown}");
     }

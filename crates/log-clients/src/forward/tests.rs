@@ -11,8 +11,13 @@ mod server;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::net::{self, Address, Cause, NetError, Spread, TlsSettings};
-use crate::{Chunk, Client, Counters, Observer};
+use crate::address::Address;
+use crate::chunk::Chunk;
+use crate::client::Client;
+use crate::error::{Cause, NetError};
+use crate::event::Observer;
+use crate::settings::{ServerSettings, Spread, TlsSettings};
+use crate::status::Counters;
 use server::Server;
 
 /// The vectors of a handshake: nonce 00…0f, auth 10…1f, key `secret`, client `client.example`, user `kata` with
@@ -66,19 +71,19 @@ fn large() -> Chunk {
     Chunk { ends: vec![entries.len()], entries, ..chunk(&[]) }
 }
 
-/// Settings with which failures follow each other fast, and what should work has time to.
-fn settings(servers: &[&Server]) -> Settings {
-    let net = net::Settings {
+/// ForwardClientSettings with which failures follow each other fast, and what should work has time to.
+fn settings(servers: &[&Server]) -> ForwardClientSettings {
+    let net = ServerSettings {
         servers: servers.iter().map(|server| server.address().parse().unwrap()).collect(),
         first_backoff: Duration::from_millis(1),
         last_backoff: Duration::from_millis(10),
-        ..net::Settings::default()
+        ..ServerSettings::default()
     };
-    Settings { net, hostname: Some("client.example".to_owned()), ..Settings::default() }
+    ForwardClientSettings { net, hostname: Some("client.example".to_owned()), ..ForwardClientSettings::default() }
 }
 
-/// Settings with something else for the servers.
-fn with(mut settings: Settings, change: impl FnOnce(&mut net::Settings)) -> Settings {
+/// ForwardClientSettings with something else for the servers.
+fn with(mut settings: ForwardClientSettings, change: impl FnOnce(&mut ServerSettings)) -> ForwardClientSettings {
     change(&mut settings.net);
     settings
 }
@@ -88,12 +93,12 @@ fn patience() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-fn new_client(settings: Settings) -> Result<ForwardClient, NetError> {
+fn new_client(settings: ForwardClientSettings) -> Result<ForwardClient, NetError> {
     ForwardClient::new(settings, Observer::default())
 }
 
 /// Delivers as in a run that corrects nothing: returns the cause of what fails for good.
-fn refusal(mut settings: Settings) -> Cause {
+fn refusal(mut settings: ForwardClientSettings) -> Cause {
     settings.net.one_shot = true;
     match new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()) {
         Err(error @ NetError::Refused { .. }) => {

@@ -10,10 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::address::{Address, Place};
-use super::error::Cause;
 use super::tls::{Session, Trust};
-use crate::Shutdown;
+use crate::address::{Address, Place};
+use crate::error::Cause;
+use crate::shutdown::Shutdown;
 
 /// After so long without an acknowledgement of the other system, a TCP connection is broken: where that system is gone,
 /// nothing else says so for a quarter of an hour.

@@ -2,13 +2,8 @@
 //! fail. What is said on a connection is for the protocols.
 //!
 //! ```text
-//!  Settings ─► Peers: which server, how long to wait ─► Connection (tls) ─► bytes out, bytes in
+//!  settings ─► Peers: which server, how long to wait ─► Connection (tls) ─► bytes out, bytes in
 //! ```
-
-pub mod address;
-pub mod error;
-pub mod live;
-pub mod settings;
 
 pub(crate) mod connection;
 pub(crate) mod peers;
@@ -18,8 +13,3 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
-
-pub use address::{Address, AddressError, Place, Protocol};
-pub use error::{Cause, NetError};
-pub use live::Live;
-pub use settings::{Settings, Spread, TlsSettings};

@@ -5,9 +5,9 @@ use std::io;
 
 use socket2::Socket;
 
-use super::error::{Cause, NetError};
-use super::settings::TlsSettings;
-use crate::Observer;
+use crate::error::{Cause, NetError};
+use crate::event::Observer;
+use crate::settings::TlsSettings;
 
 /// Who is trusted.
 #[derive(Debug)]

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::address::{Address, Place};
 use super::connection::{Connection, Limit};
-use super::error::{Cause, NetError};
-use super::live::Live;
 use super::servers::{Choice, Servers};
-use super::settings::{Settings, Spread};
 use super::tls::Trust;
-use crate::{Counters, Event, Observer, Shutdown};
+use crate::address::{Address, Place};
+use crate::error::{Cause, NetError};
+use crate::event::{Event, Observer};
+use crate::settings::{ServerSettings, Spread};
+use crate::shutdown::Shutdown;
+use crate::status::{Counters, Live};
 
 /// How long a look at a preferred server may keep those waiting that another one takes.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
@@ -19,7 +20,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 /// The servers, each with a connection of type `C`.
 #[derive(Debug)]
 pub(crate) struct Peers<C> {
-    pub(crate) settings: Settings,
+    pub(crate) settings: ServerSettings,
     pub(crate) counters: Counters,
     pub(crate) live: Arc<Live>,
     trust: Option<Trust>,
@@ -50,7 +51,7 @@ impl<C> Peers<C> {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub(crate) fn new(settings: Settings, observer: Observer) -> Result<Peers<C>, NetError> {
+    pub(crate) fn new(settings: ServerSettings, observer: Observer) -> Result<Peers<C>, NetError> {
         let settings = settings.bounded();
         if settings.servers.is_empty() {
             return Err(NetError::NoServers);

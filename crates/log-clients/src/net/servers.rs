@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::address::Address;
-use super::settings::{Settings, Spread};
+use crate::address::Address;
+use crate::settings::{ServerSettings, Spread};
 
 /// How often the same trouble with a server is spoken of.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ impl Server {
 
 impl Servers {
     /// Begins with all of them up.
-    pub(crate) fn new(settings: &Settings) -> Servers {
+    pub(crate) fn new(settings: &ServerSettings) -> Servers {
         let new = |address: &Address| Server {
             weight: address.weight,
             standby: address.standby,
@@ -171,7 +171,7 @@ mod tests {
 
     fn servers(addresses: &[&str], spread: Spread) -> Servers {
         let servers = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        Servers::new(&Settings { servers, spread, ..Settings::default() })
+        Servers::new(&ServerSettings { servers, spread, ..ServerSettings::default() })
     }
 
     fn second(number: u64) -> Duration {

@@ -17,9 +17,9 @@ use rustls::{
 };
 use socket2::Socket;
 
-use super::error::{Cause, NetError};
-use super::settings::TlsSettings;
-use crate::{Event, Observer};
+use crate::error::{Cause, NetError};
+use crate::event::{Event, Observer};
+use crate::settings::TlsSettings;
 
 /// Who is trusted, and who this client is.
 #[derive(Debug)]

@@ -9,11 +9,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Framing, Settings};
+use super::{Framing, SyslogClientSettings};
+use crate::address::Place;
+use crate::chunk::{Chunk, Refused};
+use crate::client::Client;
+use crate::error::{Cause, NetError};
+use crate::event::{Event, Observer};
 use crate::net::connection::{Connection, Limit, UNACKNOWLEDGED};
 use crate::net::peers::Peers;
-use crate::net::{Cause, Live, Place};
-use crate::{Chunk, Client, Counters, Event, NetError, Observer, Refused, Shutdown};
+use crate::shutdown::Shutdown;
+use crate::status::{Counters, Live};
 
 /// As many bytes of what was written last are kept, or as many as the last window has.
 const KEPT: usize = 1 << 20;
@@ -36,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Delivers messages to servers of syslog.
 #[derive(Debug)]
-pub struct SyslogClient {
+pub(crate) struct SyslogClient {
     peers: Peers<Line>,
     framing: Framing,
     /// What is to be sent, the oldest first.
@@ -56,8 +61,8 @@ impl SyslogClient {
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub fn new(settings: Settings, observer: Observer) -> Result<SyslogClient, NetError> {
-        let Settings { net, framing } = settings;
+    pub(crate) fn new(settings: SyslogClientSettings, observer: Observer) -> Result<SyslogClient, NetError> {
+        let SyslogClientSettings { net, framing } = settings;
         Ok(SyslogClient { peers: Peers::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
     }
 

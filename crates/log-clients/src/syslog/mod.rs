@@ -2,20 +2,20 @@
 //!
 //! It knows nothing of records: the text of a message is up to whoever encodes them. Syslog has no acknowledgements, so
 //! what was handed to the system counts as delivered. As far as that turns out to be wrong, it is sent again: see
-//! [`client`].
+//! `client`.
 
-pub mod client;
+mod client;
 
-pub use client::SyslogClient;
+pub(crate) use client::SyslogClient;
 
 use crate::names::names;
-use crate::net;
+use crate::settings::ServerSettings;
 
 /// All that a client is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct SyslogClientSettings {
     /// The servers, and for how long what may last.
-    pub net: net::Settings,
+    pub net: ServerSettings,
     /// How messages are told apart on a connection. A datagram is one message.
     pub framing: Framing,
 }

@@ -7,7 +7,10 @@ use super::*;
 
 /// Delivers one chunk to a server that does something with its first connection, and serves the next. Returns the
 /// counters; the chunk went out twice, the same both times.
-fn second_time_lucky(settings: impl Fn(Settings) -> Settings, script: fn(&mut server::Peer)) -> Counters {
+fn second_time_lucky(
+    settings: impl Fn(ForwardClientSettings) -> ForwardClientSettings,
+    script: fn(&mut server::Peer),
+) -> Counters {
     let server = Server::start(move |peer| if peer.number == 0 { script(peer) } else { peer.serve() });
     let mut client = new_client(settings(super::settings(&[&server]))).unwrap();
     assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
@@ -22,7 +25,7 @@ fn second_time_lucky(settings: impl Fn(Settings) -> Settings, script: fn(&mut se
 fn chunks_follow_each_other_on_one_connection() {
     let server = Server::start(server::Peer::serve);
     for mode in [Mode::Packed, Mode::Forward, Mode::Message] {
-        let mut client = new_client(Settings { mode, ..settings(&[&server]) }).unwrap();
+        let mut client = new_client(ForwardClientSettings { mode, ..settings(&[&server]) }).unwrap();
         for _ in 0..3 {
             assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
         }
@@ -49,7 +52,7 @@ fn messages_are_sent_many_at_once_and_acknowledged_in_any_pieces() {
     });
     let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     let chunk = texts(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut client = new_client(Settings { mode: Mode::Message, ..settings(&[&server]) }).unwrap();
+    let mut client = new_client(ForwardClientSettings { mode: Mode::Message, ..settings(&[&server]) }).unwrap();
     assert_eq!(client.deliver(&chunk, &patience()).unwrap(), []);
     assert_eq!(server.texts(), names);
     let mut ids: Vec<String> = server.seen().into_iter().map(|request| request.id).collect();
@@ -96,7 +99,7 @@ fn a_chunk_that_nobody_acknowledged_is_sent_again() {
         peer.ignore();
     });
     // None in time.
-    let short = |settings| Settings { ack_timeout: Duration::from_millis(50), ..settings };
+    let short = |settings| ForwardClientSettings { ack_timeout: Duration::from_millis(50), ..settings };
     let server = Server::start(|peer| if peer.number == 0 { peer.ignore() } else { peer.serve() });
     let mut client = new_client(short(super::settings(&[&server]))).unwrap();
     assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);

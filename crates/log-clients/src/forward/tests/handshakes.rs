@@ -40,8 +40,8 @@ fn pong(peer: &mut Peer, accepted: bool, reason: &str, hostname: &str, digest: &
     peer.say(&bytes);
 }
 
-fn secured(servers: &[&Server]) -> Settings {
-    Settings {
+fn secured(servers: &[&Server]) -> ForwardClientSettings {
+    ForwardClientSettings {
         shared_key: Some(Secret::new("secret")),
         user: Some("kata".to_owned()),
         password: Some(Secret::new("s3cret")),
@@ -73,7 +73,7 @@ fn a_server_may_want_a_connection_for_each_request() {
             let id = peer.request().unwrap().id;
             peer.ack(&id);
         });
-        let mut client = new_client(Settings { mode, ..secured(&[&server]) }).unwrap();
+        let mut client = new_client(ForwardClientSettings { mode, ..secured(&[&server]) }).unwrap();
         assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
         assert_eq!(client.deliver(&texts(&["c"]), &patience()).unwrap(), []);
         assert_eq!(client.counters().retries, 0);
@@ -117,7 +117,7 @@ fn a_wrong_key_is_named_whoever_has_it() {
 fn nothing_is_sent_to_a_server_that_does_not_ask() {
     let silent = Server::start(server::Peer::serve);
     let handshake_timeout = Duration::from_millis(50);
-    let cause = refusal(Settings { handshake_timeout, ..secured(&[&silent]) });
+    let cause = refusal(ForwardClientSettings { handshake_timeout, ..secured(&[&silent]) });
     assert!(matches!(cause, Cause::NoHelo(_)), "{cause}");
     assert_eq!(silent.texts(), [""; 0]);
 
@@ -126,7 +126,7 @@ fn nothing_is_sent_to_a_server_that_does_not_ask() {
         peer.ignore();
     });
     let settings = with(secured(&[&hanging]), |net| net.give_up_after = Some(Duration::ZERO));
-    let settings = Settings { handshake_timeout: Duration::from_millis(300), ..settings };
+    let settings = ForwardClientSettings { handshake_timeout: Duration::from_millis(300), ..settings };
     let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { cause: Cause::HandshakeTimeout(_), .. }), "{error}");
 }
@@ -156,7 +156,7 @@ fn a_server_that_asks_for_more_than_was_given_is_understood() {
         peer.ignore();
     });
     assert!(matches!(refusal(settings(&[&server])), Cause::KeyRequired));
-    let without_user = Settings { user: None, password: None, ..secured(&[&server]) };
+    let without_user = ForwardClientSettings { user: None, password: None, ..secured(&[&server]) };
     assert!(matches!(refusal(without_user), Cause::UserRequired));
     // The same where it reads nothing, so that a large request cannot even be written.
     let deaf = Server::start(|peer| {

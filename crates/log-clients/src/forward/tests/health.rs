@@ -138,7 +138,7 @@ fn settings_without_a_meaning_are_refused() {
 
 #[test]
 fn what_was_left_out_of_the_build_is_named() {
-    let check = |settings: Settings, included: bool, feature: &str| match new_client(settings) {
+    let check = |settings: ForwardClientSettings, included: bool, feature: &str| match new_client(settings) {
         Ok(_) => assert!(included),
         Err(error) => {
             assert!(!included && matches!(error, NetError::MissingFeature { .. }), "{error}");
@@ -146,8 +146,8 @@ fn what_was_left_out_of_the_build_is_named() {
         }
     };
     let servers = || with(settings(&[]), |net| net.servers = vec![nobody()]);
-    check(Settings { mode: Mode::Gzip, ..servers() }, cfg!(feature = "gzip"), "gzip");
-    check(Settings { mode: Mode::Zstd, ..servers() }, cfg!(feature = "zstd"), "zstd");
+    check(ForwardClientSettings { mode: Mode::Gzip, ..servers() }, cfg!(feature = "gzip"), "gzip");
+    check(ForwardClientSettings { mode: Mode::Zstd, ..servers() }, cfg!(feature = "zstd"), "zstd");
     let tls = TlsSettings { insecure: true, ..TlsSettings::default() };
     let servers = vec!["forward+tls://localhost".parse().unwrap()];
     check(with(settings(&[]), |net| (net.servers, net.tls) = (servers, tls)), cfg!(feature = "tls"), "tls");

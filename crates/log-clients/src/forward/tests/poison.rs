@@ -23,7 +23,7 @@ fn such_a_record_is_given_back_and_holds_up_no_other() {
         names[7] = "poison 7";
         names[30] = "poison 30";
         let chunk = texts(&names);
-        let mut client = new_client(Settings { mode, ..settings(&[&server]) }).unwrap();
+        let mut client = new_client(ForwardClientSettings { mode, ..settings(&[&server]) }).unwrap();
         let mut refused = client.deliver(&chunk, &patience()).unwrap();
         refused.sort_by_key(|refused| refused.entry.len());
         let entries: Vec<&[u8]> = refused.iter().map(|refused| refused.entry.as_slice()).collect();
@@ -101,7 +101,7 @@ fn a_server_that_closes_over_everything_takes_it_later() {
 fn silence_is_no_refusal() {
     let server = Server::start(|peer| if peer.number < 12 { peer.ignore() } else { peer.serve() });
     let ack_timeout = Duration::from_millis(30);
-    let mut client = new_client(Settings { ack_timeout, ..settings(&[&server]) }).unwrap();
+    let mut client = new_client(ForwardClientSettings { ack_timeout, ..settings(&[&server]) }).unwrap();
     assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
     assert!(server.seen().iter().all(|request| request.texts.len() == 2));
 }

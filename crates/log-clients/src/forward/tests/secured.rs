@@ -90,11 +90,11 @@ fn server(identity: &Identity, clients: Option<&Authority>, versions: &[&'static
     Server::wrapped("forward+tls", wrap, server::Peer::serve)
 }
 
-fn trusting(server: &Server, ca: PathBuf) -> Settings {
+fn trusting(server: &Server, ca: PathBuf) -> ForwardClientSettings {
     with(settings(&[server]), |net| net.tls.ca = Some(ca))
 }
 
-fn delivers(settings: Settings) -> ForwardClient {
+fn delivers(settings: ForwardClientSettings) -> ForwardClient {
     let mut client = new_client(settings).unwrap();
     // Many records, so that none fits into one of TLS's own.
     let large = texts(&vec!["abcdefghijklmnopqrstuvwxyz"; 20_000]);
@@ -191,7 +191,7 @@ fn files_that_cannot_be_used_are_named() {
         let owned = |path: Option<&Path>| path.map(Path::to_owned);
         let tls = TlsSettings { ca: Some(ca.to_owned()), cert: owned(cert), key: owned(key), insecure: false };
         let servers = vec!["forward+tls://a".parse().unwrap()];
-        let settings = with(Settings::default(), |net| (net.servers, net.tls) = (servers, tls));
+        let settings = with(ForwardClientSettings::default(), |net| (net.servers, net.tls) = (servers, tls));
         let error = new_client(settings).unwrap_err();
         assert!(error.is_configuration());
         error.to_string()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::*;
-use crate::net::{self, Spread};
+use crate::settings::{ServerSettings, Spread};
 
 /// What was received on one connection until it ended.
 type Received = Vec<u8>;
@@ -87,14 +87,14 @@ fn reset(stream: &mut TcpStream, go_on: &Receiver<()>) -> Received {
     Vec::new()
 }
 
-fn settings(urls: &[String]) -> Settings {
-    let net = net::Settings {
+fn settings(urls: &[String]) -> SyslogClientSettings {
+    let net = ServerSettings {
         servers: urls.iter().map(|url| url.parse().unwrap()).collect(),
         first_backoff: Duration::from_millis(1),
         last_backoff: Duration::from_millis(5),
-        ..net::Settings::default()
+        ..ServerSettings::default()
     };
-    Settings { net, framing: Framing::Octet }
+    SyslogClientSettings { net, framing: Framing::Octet }
 }
 
 fn chunk(messages: &[&str]) -> Chunk {
@@ -111,7 +111,7 @@ fn patience() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
-fn new_client(settings: Settings) -> Result<SyslogClient, NetError> {
+fn new_client(settings: SyslogClientSettings) -> Result<SyslogClient, NetError> {
     SyslogClient::new(settings, Observer::default())
 }
 
@@ -131,7 +131,7 @@ fn ended(client: &mut SyslogClient) {
 fn messages_are_framed() {
     for (framing, expected) in [(Framing::Octet, "3 one4 zwei5 three"), (Framing::Lf, "one\nzwei\nthree\n")] {
         let server = Server::start(vec![all]);
-        let mut client = new_client(Settings { framing, ..settings(&[server.url()]) }).unwrap();
+        let mut client = new_client(SyslogClientSettings { framing, ..settings(&[server.url()]) }).unwrap();
         client.deliver(&chunk(&["one", "zwei"]), &patience()).unwrap();
         client.deliver(&chunk(&["three"]), &patience()).unwrap();
         client.settle(&patience()).unwrap();

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address::Address;
+use crate::address::Address;
 use crate::names::names;
 
 /// Which servers there are, and for how long what may last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ServerSettings {
     /// The servers, the preferred one first.
     pub servers: Vec<Address>,
     /// Which of them gets what is next.
@@ -33,9 +33,9 @@ pub struct Settings {
     pub one_shot: bool,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for ServerSettings {
+    fn default() -> ServerSettings {
+        ServerSettings {
             servers: Vec::new(),
             spread: Spread::Failover,
             tls: TlsSettings::default(),
@@ -54,9 +54,9 @@ impl Default for Settings {
 /// No wait that a user asks for is longer, so that every point in time can be computed.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-impl Settings {
+impl ServerSettings {
     /// The same, with waits that have an end.
-    pub(super) fn bounded(mut self) -> Settings {
+    pub(crate) fn bounded(mut self) -> ServerSettings {
         for wait in [
             &mut self.connect_timeout,
             &mut self.write_timeout,

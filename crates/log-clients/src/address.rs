@@ -26,7 +26,7 @@ enum Way {
 }
 
 /// The share of a server that states none, as in Fluentd.
-pub const DEFAULT_WEIGHT: u32 = 60;
+const DEFAULT_WEIGHT: u32 = 60;
 
 const FORMS: &str = "forward://HOST[:PORT], forward+tls://, syslog+udp://, syslog+tcp://, syslog+tls:// or unix:/PATH";
 const PARAMETERS: &str = "weight=NUMBER, standby and, with TLS, server-name=NAME";
