@@ -4,7 +4,6 @@
 //! one position stands for the whole batch.
 
 use std::collections::HashSet;
-use std::hash::Hasher as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use log_clients::{Chunk, Client, NetError};
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::heartbeat::uptime_millis;
 use super::metrics::{self, DeliveryMetrics};
@@ -320,11 +318,11 @@ impl BatchSender {
                 diagnostics::report(format_args!("{server} takes no record like this one: {reason}; {kept}"));
                 self.refused += 1;
             }
-            self.bytes.fetch_add(chunk.entries.len() as u64, Ordering::Relaxed);
+            self.bytes.fetch_add(chunk.encoded().len() as u64, Ordering::Relaxed);
         }
         if let [chunk] = chunks.as_mut_slice() {
             // A single chunk has the buffers of the batch. They are reused.
-            (events.bytes, events.ends) = (std::mem::take(&mut chunk.entries), std::mem::take(&mut chunk.ends));
+            (events.bytes, events.ends) = std::mem::take(chunk).into_buffers();
         }
         events.clear(MAX_KEPT_BYTES);
         Ok(())
@@ -383,7 +381,7 @@ fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
         return Vec::new();
     }
     if bytes.len() <= largest {
-        return vec![new_chunk(&events.tag, bytes, ends)];
+        return vec![Chunk::from_encoded(events.tag.as_slice(), bytes, ends)];
     }
     let mut chunks = Vec::new();
     let (mut rest, mut start) = (ends.as_slice(), 0);
@@ -393,19 +391,11 @@ fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
         let (own, behind) = rest.split_at(count);
         let end = own.last().copied().unwrap_or(start);
         let own = own.iter().map(|end| end - start).collect();
-        chunks.push(new_chunk(&events.tag, bytes.get(start..end).unwrap_or_default().to_vec(), own));
+        let bytes = bytes.get(start..end).unwrap_or_default().to_vec();
+        chunks.push(Chunk::from_encoded(events.tag.as_slice(), bytes, own));
         (rest, start) = (behind, end);
     }
     chunks
-}
-
-/// Returns a chunk. Its id is a hash of its tag and content.
-fn new_chunk(tag: &[u8], entries: Vec<u8>, ends: Vec<usize>) -> Chunk {
-    let mut hash = SipHasher13::new();
-    hash.write(tag);
-    hash.write(&[0]);
-    hash.write(&entries);
-    Chunk { tag: tag.to_vec(), entries, ends, id: hash.finish128().as_bytes() }
 }
 
 #[cfg(test)]
@@ -428,13 +418,13 @@ mod tests {
         };
         let whole = of(1000);
         assert_eq!(whole.len(), 1);
-        assert_eq!((&whole[0].entries, &whole[0].ends), (&events.bytes, &events.ends));
+        assert_eq!(whole[0].clone().into_buffers(), (events.bytes.clone(), events.ends.clone()));
         let parts = of(11);
-        let texts: Vec<String> = parts.iter().map(|part| String::from_utf8(part.entries.clone()).unwrap()).collect();
+        let texts: Vec<String> = parts.iter().map(|part| String::from_utf8(part.encoded().to_vec()).unwrap()).collect();
         assert_eq!(texts, ["onetwothree", "4", "a very long one that is alone", "5"]);
-        assert_eq!(parts[0].ends, [3, 6, 11]);
+        assert_eq!(parts[0].clone().into_buffers().1, [3, 6, 11]);
         assert_eq!(of(11), parts, "the same content has the same ids");
-        assert!(parts.iter().all(|part| part.id != whole[0].id));
+        assert!(parts.iter().all(|part| part.id() != whole[0].id()));
         assert!(split_into_chunks(&mut Events::default(), 11).is_empty());
     }
 }

@@ -23,7 +23,6 @@ use crate::status::{Counters, Live};
 pub(crate) struct ForwardClient {
     settings: ForwardClientSettings,
     identity: Option<Identity>,
-    encoder: Encoder,
     peers: Peers<Connection>,
     request: Vec<u8>,
 }
@@ -50,25 +49,25 @@ impl ForwardClient {
             _ => {}
         }
         let identity = Identity::new(&settings)?;
-        Ok(ForwardClient {
-            identity,
-            encoder: Encoder { mode: settings.mode, time_as_integer: settings.time_as_integer },
-            peers,
-            request: Vec::new(),
-            settings,
-        })
+        Ok(ForwardClient { identity, peers, request: Vec::new(), settings })
     }
 
     /// Sends what is next to one server and waits until it has acknowledged it. After a failure the connection is gone:
     /// whatever still comes on it would be taken for the answer to something else.
-    fn attempt(&mut self, index: usize, chunk: &Chunk, parts: &mut Parts, stop: &dyn Shutdown) -> Result<(), Failure> {
+    fn attempt(
+        &mut self,
+        index: usize,
+        encoder: &Encoder<'_>,
+        parts: &mut Parts,
+        stop: &dyn Shutdown,
+    ) -> Result<(), Failure> {
         let not_sent = |cause| Failure { cause, sent: false };
         let sent = |cause| Failure { cause, sent: true };
         let (write, ack) = (self.settings.net.write_timeout, self.settings.ack_timeout);
         let mut connection = self.connection(index, parts.is_suspect(), stop).map_err(not_sent)?;
         if parts.wants_probe(index) {
             self.request.clear();
-            let id = Encoder::probe(chunk, &mut self.request);
+            let id = encoder.probe(&mut self.request);
             connection.send(&self.request, write, stop).map_err(not_sent)?;
             acknowledged(&mut connection, &id, ack, stop).map_err(not_sent)?;
             self.peers.counters.acks += 1;
@@ -81,7 +80,7 @@ impl ForwardClient {
         for part in parts.next().take(if connection.keepalive { usize::MAX } else { 1 }) {
             self.peers.counters.resent += u64::from(part.sent > 0);
             part.sent += 1;
-            ids.push(self.encoder.encode(chunk, &part.entries, &mut self.request));
+            ids.push(encoder.encode(&part.entries, &mut self.request));
         }
         connection.send(&self.request, write, stop).map_err(sent)?;
         for id in ids {
@@ -124,10 +123,12 @@ impl Client for ForwardClient {
     fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
         let mut parts = Parts::new(chunk.len(), self.settings.mode == Mode::Message);
         let mut refused = Vec::new();
+        let (mode, time_as_integer) = (self.settings.mode, self.settings.time_as_integer);
+        let encoder = Encoder { chunk, id: chunk.id(), mode, time_as_integer };
         self.peers.begin();
         while !parts.is_empty() {
             let index = self.peers.next(stop)?;
-            let Err(failure) = self.attempt(index, chunk, &mut parts, stop) else { continue };
+            let Err(failure) = self.attempt(index, &encoder, &mut parts, stop) else { continue };
             if failure.sent
                 && failure.cause.may_be_the_chunk()
                 && let Some(entry) = parts.struck(index)
@@ -136,7 +137,7 @@ impl Client for ForwardClient {
                 let nacked = matches!(failure.cause, Cause::Nack);
                 let does = if nacked { "answered that it could not take it" } else { "closed the connection over it" };
                 refused.push(Refused {
-                    tag: chunk.tag.clone(),
+                    tag: chunk.tag().to_vec(),
                     entry: chunk.bytes(&entry).to_vec(),
                     reason: format!("the server {does} each time, and took others in between"),
                     server: self.peers.name(index),

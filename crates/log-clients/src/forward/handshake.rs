@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha512};
 
 use super::connection::Connection;
 use super::reply::Value;
-use super::request::string;
 use super::settings::{ForwardClientSettings, Secret};
+use crate::chunk::string;
 use crate::error::{Cause, NetError};
 use crate::net::connection::Limit;
 use crate::shutdown::Shutdown;

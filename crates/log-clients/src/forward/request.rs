@@ -1,47 +1,38 @@
 //! A chunk's bytes on the wire, in each of the protocol's forms. The same chunk and form give the same bytes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_str_len, write_uint};
+use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_uint};
 use sha2::{Digest as _, Sha256};
 
 use super::settings::Mode;
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, done, length, string};
 
-/// The id of some entries of a chunk as the protocol writes it: the chunk's for all of them, else made from the content, so
-/// that it is the same whenever the same part is sent.
-fn id(chunk: &Chunk, entries: &Range<usize>) -> String {
-    if *entries == (0..chunk.len()) {
-        return STANDARD.encode(chunk.id);
-    }
-    let mut hash = Sha256::new();
-    hash.update(chunk.id);
-    hash.update((entries.start as u64).to_be_bytes());
-    hash.update((entries.end as u64).to_be_bytes());
-    hash.update(chunk.bytes(entries));
-    STANDARD.encode(hash.finalize().get(..16).unwrap_or_default())
-}
-
-/// How entries become requests.
+/// Encodes the requests for one chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Encoder {
+pub(super) struct Encoder<'c> {
+    /// The chunk.
+    pub(super) chunk: &'c Chunk,
+    /// The id of the chunk, computed once.
+    pub(super) id: [u8; 16],
     /// The form.
     pub(super) mode: Mode,
     /// Whether times are whole seconds.
     pub(super) time_as_integer: bool,
 }
 
-impl Encoder {
-    /// Appends the request for some entries of a chunk, by their numbers, and returns the id to be acknowledged.
-    pub(super) fn encode(&self, chunk: &Chunk, entries: &Range<usize>, out: &mut Vec<u8>) -> String {
-        let id = id(chunk, entries);
-        let bytes = self.entries(chunk, entries);
+impl<'c> Encoder<'c> {
+    /// Appends the request for some entries of the chunk, by their numbers, and returns the id to be acknowledged.
+    pub(super) fn encode(&self, entries: &Range<usize>, out: &mut Vec<u8>) -> String {
+        let id = self.id(entries);
+        let bytes = self.entries(entries);
         // A single entry is an array of its own, and becomes the message by one more element at either end.
         let message = self.mode == Mode::Message && entries.len() == 1;
         done(write_array_len(out, if message { 4 } else { 3 }));
-        string(&chunk.tag, out);
+        string(self.chunk.tag(), out);
         match self.mode {
             Mode::Message if message => out.extend_from_slice(bytes.get(1..).unwrap_or_default()),
             Mode::Forward => {
@@ -63,16 +54,31 @@ impl Encoder {
     }
 
     /// Appends a request without entries, which any server that is well acknowledges, and returns its id.
-    pub(super) fn probe(chunk: &Chunk, out: &mut Vec<u8>) -> String {
-        let id = id(chunk, &(chunk.len()..chunk.len()));
+    pub(super) fn probe(&self, out: &mut Vec<u8>) -> String {
+        let id = self.id(&(self.chunk.len()..self.chunk.len()));
         done(write_array_len(out, 3));
-        string(&chunk.tag, out);
+        string(self.chunk.tag(), out);
         binary(&[], out);
         options(0, &id, None, out);
         id
     }
 
-    fn entries<'c>(&self, chunk: &'c Chunk, entries: &Range<usize>) -> std::borrow::Cow<'c, [u8]> {
+    /// The id of some entries as the protocol writes it: the chunk's for all of them, else made from the content, so that
+    /// it is the same whenever the same part is sent.
+    fn id(&self, entries: &Range<usize>) -> String {
+        if *entries == (0..self.chunk.len()) {
+            return STANDARD.encode(self.id);
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.id);
+        hash.update((entries.start as u64).to_be_bytes());
+        hash.update((entries.end as u64).to_be_bytes());
+        hash.update(self.chunk.bytes(entries));
+        STANDARD.encode(hash.finalize().get(..16).unwrap_or_default())
+    }
+
+    fn entries(&self, entries: &Range<usize>) -> Cow<'c, [u8]> {
+        let chunk = self.chunk;
         if !self.time_as_integer {
             return chunk.bytes(entries).into();
         }
@@ -122,25 +128,9 @@ fn compressed(mode: Mode, bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     }
 }
 
-/// Appends a text.
-pub(super) fn string(bytes: &[u8], out: &mut Vec<u8>) {
-    done(write_str_len(out, length(bytes.len())));
-    out.extend_from_slice(bytes);
-}
-
 fn binary(bytes: &[u8], out: &mut Vec<u8>) {
     done(write_bin_len(out, length(bytes.len())));
     out.extend_from_slice(bytes);
-}
-
-/// Takes the result of a write to a vector, which cannot fail.
-fn done<T, E>(result: Result<T, E>) {
-    debug_assert!(result.is_ok(), "a vector takes every byte");
-}
-
-/// A length in the width that the format has. Chunks are capped far below it.
-fn length(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -155,10 +145,17 @@ mod tests {
     const E2: &str = "92d7005e4fb1800000000582aa6b6174615f6c6576656ca47761726ea86b6174615f706964cd37ea";
     const ID: &str = "a56368756e6bb870386e39676d7854515643382f6e6832776c4b4b65513d3d";
 
+    /// An encoder whose chunk has the id of the vectors.
+    fn encoder(chunk: &Chunk, mode: Mode) -> Encoder<'_> {
+        let id = hex("a7c9fd826c534150bcfe7876c2528a79").try_into().unwrap();
+        Encoder { chunk, id, mode, time_as_integer: false }
+    }
+
     fn encoded(mode: Mode, time_as_integer: bool, entries: &[&str]) -> Vec<u8> {
         let chunk = chunk(entries);
         let mut out = Vec::new();
-        let id = Encoder { mode, time_as_integer }.encode(&chunk, &(0..entries.len()), &mut out);
+        let encoder = Encoder { time_as_integer, ..encoder(&chunk, mode) };
+        let id = encoder.encode(&(0..entries.len()), &mut out);
         assert_eq!(id, "p8n9gmxTQVC8/nh2wlKKeQ==");
         out
     }
@@ -213,21 +210,21 @@ mod tests {
     #[test]
     fn parts_have_ids_of_their_own_that_last() {
         let chunk = chunk(&[E1, E2, E2]);
-        let id = |range: Range<usize>| id(&chunk, &range);
+        let id = |range: Range<usize>| encoder(&chunk, Mode::Packed).id(&range);
         let all = [id(0..3), id(0..1), id(1..2), id(2..3), id(1..3), id(3..3)];
         for (at, one) in all.iter().enumerate() {
             assert_eq!(one.len(), 24);
             assert!(!all[..at].contains(one), "{all:?}");
         }
-        assert_eq!(id(1..2), super::id(&chunk.clone(), &(1..2)));
+        assert_eq!(id(1..2), encoder(&chunk.clone(), Mode::Packed).id(&(1..2)));
         assert_eq!(chunk.bytes(&(1..2)), hex(E2));
-        assert_eq!(chunk.bytes(&(0..3)), chunk.entries);
+        assert_eq!(chunk.bytes(&(0..3)), chunk.encoded());
     }
 
     #[test]
     fn a_probe_has_no_entries() {
         let mut out = Vec::new();
-        let id = Encoder::probe(&chunk(&[E1]), &mut out);
+        let id = encoder(&chunk(&[E1]), Mode::Packed).probe(&mut out);
         let value = rmpv::decode::read_value(&mut out.as_slice()).unwrap();
         assert_eq!(value[1].as_slice(), Some(&[][..]));
         assert_eq!(value[2]["size"].as_u64(), Some(0));
@@ -237,9 +234,10 @@ mod tests {
     #[test]
     fn lengths_change_their_width_at_the_edges() {
         let head = |length: usize| {
-            let chunk = Chunk { tag: vec![b'x'; length], ..chunk(&[E1]) };
+            let (entries, ends) = chunk(&[E1]).into_buffers();
+            let chunk = Chunk::from_encoded(vec![b'x'; length], entries, ends);
             let mut out = Vec::new();
-            Encoder { mode: Mode::Packed, time_as_integer: false }.encode(&chunk, &(0..1), &mut out);
+            encoder(&chunk, Mode::Packed).encode(&(0..1), &mut out);
             out[1..4].to_vec()
         };
         assert_eq!(head(31)[0], 0xbf);

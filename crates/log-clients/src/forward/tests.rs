@@ -43,12 +43,8 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
 
 /// A chunk of entries in hexadecimal digits.
 pub(super) fn chunk(entries: &[&str]) -> Chunk {
-    let id = hex("a7c9fd826c534150bcfe7876c2528a79").try_into().unwrap();
-    let mut chunk = Chunk { tag: b"kata.runtime".to_vec(), id, ..Chunk::default() };
-    for entry in entries {
-        chunk.entries.extend(hex(entry));
-        chunk.ends.push(chunk.entries.len());
-    }
+    let mut chunk = Chunk::new("kata.runtime");
+    entries.iter().for_each(|entry| chunk.push_message(&hex(entry)));
     chunk
 }
 
@@ -68,7 +64,8 @@ fn large() -> Chunk {
     let mut entries = hex("92d7005e4fb17f30538bcf81a16ddb");
     entries.extend_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
     entries.resize(entries.len() + length, b'x');
-    Chunk { ends: vec![entries.len()], entries, ..chunk(&[]) }
+    let ends = vec![entries.len()];
+    Chunk::from_encoded("kata.runtime", entries, ends)
 }
 
 /// ForwardClientSettings with which failures follow each other fast, and what should work has time to.

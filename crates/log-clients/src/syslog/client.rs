@@ -238,11 +238,11 @@ impl Line {
 
     /// Forgets what has arrived by now, and what is more than is kept.
     fn forget(&mut self) {
-        let mut kept: usize = self.sent.iter().map(|(_, chunk)| chunk.entries.len()).sum();
+        let mut kept: usize = self.sent.iter().map(|(_, chunk)| chunk.encoded().len()).sum();
         while let Some((at, chunk)) = self.sent.front()
             && (at.elapsed() >= SETTLED || kept > KEPT && self.sent.len() > 1)
         {
-            kept -= chunk.entries.len();
+            kept -= chunk.encoded().len();
             self.sent.pop_front();
         }
     }

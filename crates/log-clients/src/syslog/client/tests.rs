@@ -99,10 +99,7 @@ fn settings(urls: &[String]) -> SyslogClientSettings {
 
 fn chunk(messages: &[&str]) -> Chunk {
     let mut chunk = Chunk::default();
-    for message in messages {
-        chunk.entries.extend_from_slice(message.as_bytes());
-        chunk.ends.push(chunk.entries.len());
-    }
+    messages.iter().for_each(|message| chunk.push_message(message.as_bytes()));
     chunk
 }
 
@@ -214,7 +211,7 @@ fn no_more_than_a_window_or_a_megabyte_is_kept() {
         client.deliver(&chunk(&[&large]), &patience()).unwrap();
     }
     let kept = |client: &mut SyslogClient| -> Vec<usize> {
-        client.peers.connection(0).unwrap().sent.iter().map(|(_, chunk)| chunk.entries.len()).collect()
+        client.peers.connection(0).unwrap().sent.iter().map(|(_, chunk)| chunk.encoded().len()).collect()
     };
     assert_eq!(kept(&mut client), [large.len(); 3]);
     let larger = "x".repeat(3 << 20);
