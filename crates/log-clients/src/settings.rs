@@ -55,6 +55,12 @@ impl Default for ServerSettings {
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl ServerSettings {
+    /// Creates settings with these servers, the preferred one first, and the defaults for everything else.
+    #[must_use]
+    pub fn new(servers: impl Into<Vec<Address>>) -> ServerSettings {
+        ServerSettings { servers: servers.into(), ..ServerSettings::default() }
+    }
+
     /// The same, with waits that have an end.
     pub(crate) fn bounded(mut self) -> ServerSettings {
         for wait in [
