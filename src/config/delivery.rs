@@ -7,8 +7,8 @@ use super::{Config, ConfigError};
 use crate::source::{Backend, Input};
 use kata_records::encode::{Format, SyslogSettings};
 use log_clients::{
-    Address, ForwardClientSettings, Framing, Place, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings,
-    TlsSettings,
+    Address, ForwardClientSettings, Framing, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings,
+    TlsSettings, Transport,
 };
 
 /// The environment variables that hold the secrets.
@@ -95,7 +95,7 @@ pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) ->
 }
 
 fn is_udp(server: &Address) -> bool {
-    matches!(server.place, Place::Udp { .. })
+    matches!(server.transport, Transport::Udp { .. })
 }
 
 impl Config {

@@ -23,7 +23,7 @@ use kata_records::normalize::Nested;
 use kata_records::schema::Schema;
 use kata_records::select::Others;
 use kata_records::time::TimeFormat;
-use log_clients::{Address, Framing, Mode, Spread};
+use log_clients::{Address, ForwardMode, Framing, Spread};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
@@ -386,9 +386,9 @@ pub struct Options {
 
     /// The form of the protocol's requests [default: packed]
     #[arg(long, env = "KATALOG_FORWARD_MODE", value_name = "MODE", help_heading = "Delivery")]
-    #[arg(value_parser = words::<Mode>())]
+    #[arg(value_parser = words::<ForwardMode>())]
     #[serde(deserialize_with = "word")]
-    pub forward_mode: Option<Mode>,
+    pub forward_mode: Option<ForwardMode>,
 
     /// Send times in whole seconds, for servers of before 2016
     #[arg(long, env = "KATALOG_TIME_AS_INTEGER", help_heading = "Delivery")]

@@ -53,7 +53,7 @@ words!(
     kata_records::schema::Schema,
     kata_records::select::Others,
     kata_records::time::TimeFormat,
-    log_clients::Mode,
+    log_clients::ForwardMode,
     log_clients::Spread,
     log_clients::Framing,
 );

@@ -6,12 +6,12 @@ use std::sync::{Arc, OnceLock};
 use super::heartbeat::uptime_millis;
 use super::shutdown::ShutdownSignal;
 use kata_records::encode::Encoded;
-use log_clients::{Client, Live};
+use log_clients::{Client, StatusHandle};
 
 /// The metrics of the delivery of one run.
 #[derive(Debug)]
 pub struct DeliveryMetrics {
-    servers: Arc<Live>,
+    servers: StatusHandle,
     shutdown: Arc<ShutdownSignal>,
     records: AtomicU64,
     chunks: AtomicU64,
@@ -51,7 +51,7 @@ impl DeliveryMetrics {
     #[must_use]
     pub fn new(client: &dyn Client, shutdown: Arc<ShutdownSignal>) -> Arc<DeliveryMetrics> {
         Arc::new(DeliveryMetrics {
-            servers: client.live(),
+            servers: client.status(),
             shutdown,
             records: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
@@ -66,7 +66,7 @@ impl DeliveryMetrics {
 
     /// Returns the state of the servers.
     #[must_use]
-    pub fn servers(&self) -> &Live {
+    pub fn servers(&self) -> &StatusHandle {
         &self.servers
     }
 

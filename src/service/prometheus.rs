@@ -76,9 +76,9 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
         page.one(name, "counter", help, count);
     }
     page.family("katalog_server_up", "gauge", "Whether a server took what it was last sent; not there before.");
-    for (server, up) in &snapshot.client.servers {
-        if let Some(up) = up {
-            page.sample("katalog_server_up", &[("server", server)], u8::from(*up));
+    for server in &snapshot.client.servers {
+        if let Some(up) = server.is_up {
+            page.sample("katalog_server_up", &[("server", &server.name)], u8::from(up));
         }
     }
     page.one(

@@ -12,7 +12,7 @@ use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use crate::service::unix_time;
 use kata_records::stats::Stats;
-use log_clients::{Counters, State};
+use log_clients::{ClientStatus, Counters};
 
 /// A loop without a heartbeat for this time hangs, unless it waits for another party. Idle loops beat once a second.
 pub const HUNG_AFTER: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ pub struct StatusSnapshot {
     /// of records is set.
     pub delivery: DeliverySnapshot,
     /// The counters of the client and the state of its servers; empty without servers.
-    pub client: State,
+    pub client: ClientStatus,
     /// The start of the process, in seconds since 1970.
     pub started: f64,
     /// The time of the last delivery to a server, in seconds since 1970. `None` before the first.
@@ -192,12 +192,12 @@ impl Status {
 
 impl Published {
     /// Returns the metrics of all runs, and the state of the current client with the counters of all.
-    fn delivery(&self) -> (DeliverySnapshot, State) {
+    fn delivery(&self) -> (DeliverySnapshot, ClientStatus) {
         let Some(metrics) = &self.metrics else {
             let records = self.past_delivery.records + self.stats.written();
             return (
                 DeliverySnapshot { records, ..self.past_delivery },
-                State { counters: self.past_counters, ..State::default() },
+                ClientStatus { counters: self.past_counters, ..ClientStatus::default() },
             );
         };
         let (current, past) = (metrics.snapshot(), &self.past_delivery);
@@ -209,9 +209,9 @@ impl Published {
             last_delivery: current.last_delivery.or(past.last_delivery),
             ..current
         };
-        let client = metrics.servers().look();
+        let client = metrics.servers().read();
         let counters = self.past_counters.plus(&client.counters);
-        (total, State { counters, ..client })
+        (total, ClientStatus { counters, ..client })
     }
 }
 
@@ -219,7 +219,8 @@ impl Published {
 impl fmt::Display for StatusSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} records delivered, lag {:.0} s", self.delivery.records, self.lag)?;
-        let up = |wanted| self.client.servers.iter().filter(move |(_, up)| *up == Some(wanted)).map(|(name, _)| name);
+        let servers = self.client.servers.iter();
+        let up = |wanted| servers.clone().filter(move |server| server.is_up == Some(wanted)).map(|server| &server.name);
         if self.client.failing {
             let away: Vec<&str> = up(false).map(String::as_str).collect();
             write!(f, "; {} records wait, and {} takes none", self.delivery.waiting, away.join(", "))?;

@@ -10,16 +10,16 @@ use thiserror::Error;
 /// How a server of the network is written: what stands before the host, how it is reached, and the port where none is
 /// named. The forward protocol has its port by custom; those of syslog are registered (RFC 5426, RFC 5425), that of plain
 /// TCP for another protocol, which nobody uses any more (RFC 6587).
-const SCHEMES: [(&str, Protocol, Way, u16); 5] = [
-    ("forward://", Protocol::Forward, Way::Tcp, 24224),
-    ("forward+tls://", Protocol::Forward, Way::Tls, 24224),
-    ("syslog+udp://", Protocol::Syslog, Way::Udp, 514),
-    ("syslog+tcp://", Protocol::Syslog, Way::Tcp, 514),
-    ("syslog+tls://", Protocol::Syslog, Way::Tls, 6514),
+const SCHEMES: [(&str, Protocol, TransportKind, u16); 5] = [
+    ("forward://", Protocol::Forward, TransportKind::Tcp, 24224),
+    ("forward+tls://", Protocol::Forward, TransportKind::Tls, 24224),
+    ("syslog+udp://", Protocol::Syslog, TransportKind::Udp, 514),
+    ("syslog+tcp://", Protocol::Syslog, TransportKind::Tcp, 514),
+    ("syslog+tls://", Protocol::Syslog, TransportKind::Tls, 6514),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum TransportKind {
     Udp,
     Tcp,
     Tls,
@@ -46,7 +46,7 @@ pub struct Address {
     /// What it speaks.
     pub protocol: Protocol,
     /// How it is reached.
-    pub place: Place,
+    pub transport: Transport,
     /// Its share of the chunks where they are spread.
     pub weight: u32,
     /// Whether it is only used while no other server is up.
@@ -55,7 +55,7 @@ pub struct Address {
 
 /// How a server is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Transport {
     /// Datagrams.
     Udp {
         /// A name or an address; IPv6 without brackets.
@@ -131,13 +131,13 @@ impl Address {
     /// The address without its parameters, as messages name the server.
     #[must_use]
     pub fn name(&self) -> String {
-        let (way, host, port) = match &self.place {
-            Place::Udp { host, port } => (Way::Udp, host, port),
-            Place::Tcp { host, port } => (Way::Tcp, host, port),
-            Place::Tls { host, port, .. } => (Way::Tls, host, port),
-            Place::Unix { path } => return format!("unix:{}", path.display()),
+        let (kind, host, port) = match &self.transport {
+            Transport::Udp { host, port } => (TransportKind::Udp, host, port),
+            Transport::Tcp { host, port } => (TransportKind::Tcp, host, port),
+            Transport::Tls { host, port, .. } => (TransportKind::Tls, host, port),
+            Transport::Unix { path } => return format!("unix:{}", path.display()),
         };
-        let scheme = SCHEMES.iter().find(|(_, protocol, other, _)| (*protocol, *other) == (self.protocol, way));
+        let scheme = SCHEMES.iter().find(|(_, protocol, other, _)| (*protocol, *other) == (self.protocol, kind));
         let scheme = scheme.map_or("", |(scheme, ..)| scheme);
         if host.contains(':') { format!("{scheme}[{host}]:{port}") } else { format!("{scheme}{host}:{port}") }
     }
@@ -148,17 +148,17 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
         let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
-        let (protocol, mut place) = place(address, text)?;
+        let (protocol, mut transport) = parse_transport(address, text)?;
         let (mut weight, mut standby) = (DEFAULT_WEIGHT, false);
         for parameter in query.into_iter().flat_map(|query| query.split('&')) {
             let wrong = || AddressError::Value { parameter: parameter.to_owned(), address: text.to_owned() };
-            match (parameter.split_once('=').unwrap_or((parameter, "")), &mut place) {
+            match (parameter.split_once('=').unwrap_or((parameter, "")), &mut transport) {
                 (("weight", value), _) => {
                     weight = value.parse().ok().filter(|weight| *weight > 0).ok_or_else(wrong)?;
                 }
                 (("standby", "" | "true"), _) => standby = true,
                 (("standby", "false"), _) => standby = false,
-                (("server-name", value), Place::Tls { server_name, .. }) if !value.is_empty() => {
+                (("server-name", value), Transport::Tls { server_name, .. }) if !value.is_empty() => {
                     *server_name = Some(value.to_owned());
                 }
                 (("standby" | "server-name", _), _) => return Err(wrong()),
@@ -168,33 +168,33 @@ impl FromStr for Address {
                 }
             }
         }
-        Ok(Address { protocol, place, weight, standby })
+        Ok(Address { protocol, transport, weight, standby })
     }
 }
 
 /// Reads all but the parameters.
-fn place(address: &str, text: &str) -> Result<(Protocol, Place), AddressError> {
+fn parse_transport(address: &str, text: &str) -> Result<(Protocol, Transport), AddressError> {
     if let Some(path) = address.strip_prefix("forward+unix://").or_else(|| address.strip_prefix("unix:")) {
         // `unix:///run/x` and `unix:/run/x` are the same path.
         let path = path.trim_start_matches('/');
         if path.is_empty() || !address.contains(":/") {
             return Err(AddressError::Path(text.to_owned()));
         }
-        return Ok((Protocol::Forward, Place::Unix { path: PathBuf::from(format!("/{path}")) }));
+        return Ok((Protocol::Forward, Transport::Unix { path: PathBuf::from(format!("/{path}")) }));
     }
-    let known = |(scheme, protocol, way, port): &(&str, Protocol, Way, u16)| {
-        Some((address.strip_prefix(scheme)?, *protocol, *way, *port))
+    let known = |(scheme, protocol, kind, port): &(&str, Protocol, TransportKind, u16)| {
+        Some((address.strip_prefix(scheme)?, *protocol, *kind, *port))
     };
-    let Some((rest, protocol, way, port)) = SCHEMES.iter().find_map(known) else {
+    let Some((rest, protocol, kind, port)) = SCHEMES.iter().find_map(known) else {
         return Err(AddressError::Scheme(text.to_owned()));
     };
     let (host, port) = host_and_port(rest, port, text)?;
-    let place = match way {
-        Way::Udp => Place::Udp { host, port },
-        Way::Tcp => Place::Tcp { host, port },
-        Way::Tls => Place::Tls { host, port, server_name: None },
+    let transport = match kind {
+        TransportKind::Udp => Transport::Udp { host, port },
+        TransportKind::Tcp => Transport::Tcp { host, port },
+        TransportKind::Tls => Transport::Tls { host, port, server_name: None },
     };
-    Ok((protocol, place))
+    Ok((protocol, transport))
 }
 
 fn host_and_port(rest: &str, default: u16, text: &str) -> Result<(String, u16), AddressError> {
@@ -238,7 +238,7 @@ impl fmt::Display for Address {
         if self.standby {
             parameters.push("standby".to_owned());
         }
-        if let Place::Tls { server_name: Some(name), .. } = &self.place {
+        if let Transport::Tls { server_name: Some(name), .. } = &self.transport {
             parameters.push(format!("server-name={name}"));
         }
         if parameters.is_empty() { Ok(()) } else { write!(f, "?{}", parameters.join("&")) }

@@ -1,12 +1,11 @@
 //! The trait that clients of all protocols implement.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::chunk::{Chunk, Refused};
 use crate::error::NetError;
 use crate::shutdown::Shutdown;
-use crate::status::{Counters, Live};
+use crate::status::{Counters, StatusHandle};
 
 /// Delivers chunks to servers.
 pub trait Client: Send + fmt::Debug {
@@ -41,7 +40,7 @@ pub trait Client: Send + fmt::Debug {
     }
 
     /// Returns a handle to the status of the client and its servers, for other threads.
-    fn live(&self) -> Arc<Live>;
+    fn status(&self) -> StatusHandle;
 
     /// Returns the counters of this client.
     fn counters(&self) -> &Counters;

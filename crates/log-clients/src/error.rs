@@ -108,7 +108,7 @@ pub enum Cause {
     #[error("it acknowledged \"{}\", which was not sent to it last", Printable(.0))]
     WrongAck(Vec<u8>),
     /// The server does not speak the forward protocol.
-    #[error("it does not speak the forward protocol: its answer begins with \"{}\"{}", Printable(.0), guess(.0))]
+    #[error("it does not speak the forward protocol: its answer begins with \"{}\"{}", Printable(.0), protocol_hint(.0))]
     Garbage(Vec<u8>),
     /// TLS fails in a way that a later attempt may not.
     #[error("TLS fails: {0}")]
@@ -173,7 +173,7 @@ impl Cause {
 
     /// Whether the chunk itself may be what the server cannot take, if it came after a part of it was sent.
     #[must_use]
-    pub(crate) fn may_be_the_chunk(&self) -> bool {
+    pub(crate) fn may_be_chunk(&self) -> bool {
         matches!(self, Cause::Closed | Cause::Broken(_) | Cause::Nack)
     }
 }
@@ -183,13 +183,13 @@ struct Printable<'b>(&'b [u8]);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 80;
-        write!(f, "{}", self.0.get(..SHOWN).unwrap_or(self.0).escape_ascii())
+        const MAX_SHOWN: usize = 80;
+        write!(f, "{}", self.0.get(..MAX_SHOWN).unwrap_or(self.0).escape_ascii())
     }
 }
 
 /// What servers of other protocols begin with.
-fn guess(bytes: &[u8]) -> &'static str {
+fn protocol_hint(bytes: &[u8]) -> &'static str {
     match bytes {
         [0x15 | 0x16, 0x03, ..] => "; it seems to expect TLS: write forward+tls://",
         [b'H', b'T', b'T', b'P', ..] => "; it speaks HTTP: check the port",

@@ -56,7 +56,7 @@
 //! # }
 //! ```
 
-mod names;
+mod named_enum;
 mod shutdown;
 mod address;
 mod settings;
@@ -70,15 +70,15 @@ mod forward;
 mod syslog;
 mod receiver;
 
-pub use address::{Address, AddressError, Place, Protocol};
+pub use address::{Address, AddressError, Protocol, Transport};
 pub use chunk::{Chunk, Refused};
 pub use client::Client;
 pub use error::{Cause, NetError};
 pub use event::{Event, Observer};
-pub use forward::{ForwardClientSettings, Mode, Secret};
-pub use names::UnknownName;
+pub use forward::{ForwardClientSettings, ForwardMode, Secret};
+pub use named_enum::UnknownName;
 pub use receiver::Receiver;
 pub use settings::{ServerSettings, Spread, TlsSettings};
 pub use shutdown::Shutdown;
-pub use status::{Counters, Live, State};
+pub use status::{ClientStatus, Counters, ServerStatus, StatusHandle};
 pub use syslog::{Framing, SyslogClientSettings};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::names::names;
+use crate::named_enum::named_enum;
 
 /// Which servers there are, and for how long what may last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Default for ServerSettings {
 }
 
 /// No wait that a user asks for is longer, so that every point in time can be computed.
-pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl ServerSettings {
     /// Creates settings with these servers, the preferred one first, and the defaults for everything else.
@@ -62,7 +62,7 @@ impl ServerSettings {
     }
 
     /// The same, with waits that have an end.
-    pub(crate) fn bounded(mut self) -> ServerSettings {
+    pub(crate) fn clamped(mut self) -> ServerSettings {
         for wait in [
             &mut self.connect_timeout,
             &mut self.write_timeout,
@@ -71,9 +71,9 @@ impl ServerSettings {
             &mut self.last_backoff,
             &mut self.return_interval,
         ] {
-            *wait = LONGEST.min(*wait);
+            *wait = MAX_WAIT.min(*wait);
         }
-        self.give_up_after = self.give_up_after.filter(|after| *after < LONGEST);
+        self.give_up_after = self.give_up_after.filter(|after| *after < MAX_WAIT);
         self
     }
 }
@@ -88,7 +88,7 @@ pub enum Spread {
     Weighted,
 }
 
-names!(Spread {
+named_enum!(Spread {
     Failover = "failover": "The first that is up",
     Weighted = "weighted": "Each in turn, by its weight",
 });

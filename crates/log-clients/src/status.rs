@@ -1,6 +1,6 @@
 //! Counters and status of a client, for other threads to read while it delivers.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a client has done. Servers of syslog acknowledge nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,42 +37,49 @@ impl Counters {
     }
 }
 
-/// The last word on a client; it is replaced after each acknowledgement and each failure.
-#[derive(Debug)]
-pub struct Live {
-    inner: Mutex<State>,
-}
-
-/// A look at a client.
+/// The status of a client and its servers at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// What it has done.
+pub struct ClientStatus {
+    /// The counters of the client.
     pub counters: Counters,
-    /// Its servers by name, and whether each took what it was last sent; none where nothing was sent yet.
-    pub servers: Vec<(String, Option<bool>)>,
-    /// The last attempt failed, whichever server it was.
+    /// The servers, in the order of the settings.
+    pub servers: Vec<ServerStatus>,
+    /// Whether the last attempt failed, at whichever server.
     pub failing: bool,
 }
 
-impl Live {
-    pub(crate) fn new(servers: impl Iterator<Item = String>) -> Live {
-        let servers = servers.map(|name| (name, None)).collect();
-        Live { inner: Mutex::new(State { servers, ..State::default() }) }
+/// The status of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// The address without its parameters.
+    pub name: String,
+    /// Whether the last attempt succeeded; `None` before the first attempt.
+    pub is_up: Option<bool>,
+}
+
+/// A handle to the status of a client. The client updates the status after each acknowledgement and each failure.
+#[derive(Clone, Debug)]
+pub struct StatusHandle(Arc<Mutex<ClientStatus>>);
+
+impl StatusHandle {
+    pub(crate) fn new(servers: impl Iterator<Item = String>) -> StatusHandle {
+        let servers = servers.map(|name| ServerStatus { name, is_up: None }).collect();
+        StatusHandle(Arc::new(Mutex::new(ClientStatus { servers, ..ClientStatus::default() })))
     }
 
-    /// Takes note of how the last attempt ended.
-    pub(crate) fn tell(&self, counters: Counters, index: usize, well: bool) {
-        let mut state = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        state.counters = counters;
-        state.failing = !well;
-        if let Some((_, up)) = state.servers.get_mut(index) {
-            *up = Some(well);
+    /// Records the result of the last attempt, and the server it was made at.
+    pub(crate) fn publish(&self, counters: Counters, server: usize, succeeded: bool) {
+        let mut status = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        status.counters = counters;
+        status.failing = !succeeded;
+        if let Some(server) = status.servers.get_mut(server) {
+            server.is_up = Some(succeeded);
         }
     }
 
-    /// How it is now.
+    /// Returns the current status.
     #[must_use]
-    pub fn look(&self) -> State {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn read(&self) -> ClientStatus {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -5,28 +5,28 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha512};
 
-use super::connection::Connection;
+use super::connection::ForwardConnection;
 use super::reply::Value;
 use super::settings::{ForwardClientSettings, Secret};
 use crate::chunk::string;
 use crate::error::{Cause, NetError};
-use crate::net::connection::Limit;
+use crate::net::connection::Deadline;
 use crate::shutdown::Shutdown;
 
 /// Servers read all of PING at once into a kilobyte, so names have their limits.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 
 /// Who this client is to servers with a shared key.
 #[derive(Debug)]
-pub(super) struct Identity {
+pub(super) struct ClientIdentity {
     hostname: String,
     key: Secret,
     user: Option<(String, Secret)>,
 }
 
-impl Identity {
+impl ClientIdentity {
     /// Takes the identity out of the settings; none without a shared key.
-    pub(super) fn new(settings: &ForwardClientSettings) -> Result<Option<Identity>, NetError> {
+    pub(super) fn new(settings: &ForwardClientSettings) -> Result<Option<ClientIdentity>, NetError> {
         let user = match (&settings.user, &settings.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (None, None) => None,
@@ -45,10 +45,10 @@ impl Identity {
             String::from_utf8_lossy(system.nodename().to_bytes()).into_owned()
         });
         let longest = user.as_ref().map_or(0, |(user, _)| user.len()).max(hostname.len());
-        if longest > LONGEST_NAME {
+        if longest > MAX_NAME {
             return Err(NetError::Settings("the host name or the user has more than 255 bytes"));
         }
-        Ok(Some(Identity { hostname, key: key.clone(), user }))
+        Ok(Some(ClientIdentity { hostname, key: key.clone(), user }))
     }
 }
 
@@ -64,22 +64,22 @@ pub(super) fn salt() -> Result<String, Cause> {
 }
 
 /// Does the handshake on a new connection, before anything else is sent.
-pub(super) fn shake(
-    connection: &mut Connection,
-    identity: &Identity,
+pub(super) fn perform(
+    connection: &mut ForwardConnection,
+    identity: &ClientIdentity,
     salt: &str,
     time: Duration,
-    stop: &dyn Shutdown,
+    shutdown: &dyn Shutdown,
 ) -> Result<(), Cause> {
-    let limit = Limit::new(time, stop);
-    let Some((helo, raw)) = connection.next(&limit)? else { return Err(Cause::NoHelo(time)) };
+    let deadline = Deadline::new(time, shutdown);
+    let Some((helo, raw)) = connection.next_reply(&deadline)? else { return Err(Cause::NoHelo(time)) };
     let Some(Value::Map(_)) = helo.message("HELO").and_then(<[_]>::first) else { return Err(Cause::Garbage(raw)) };
     let helo = Helo::new(&helo);
     if !helo.auth.is_empty() && identity.user.is_none() {
         return Err(Cause::UserRequired);
     }
-    connection.send(&ping(identity, &helo, salt), time, stop).map_err(closed)?;
-    let Some((pong, raw)) = connection.next(&limit).map_err(closed)? else {
+    connection.send(&ping(identity, &helo, salt), time, shutdown).map_err(closed_in_handshake)?;
+    let Some((pong, raw)) = connection.next_reply(&deadline).map_err(closed_in_handshake)? else {
         return Err(Cause::HandshakeTimeout(time));
     };
     let Some([Value::Bool(accepted), reason, hostname, digest, ..]) = pong.message("PONG") else {
@@ -92,7 +92,10 @@ pub(super) fn shake(
     if hostname == identity.hostname.as_bytes() {
         return Err(Cause::SameHostname(identity.hostname.clone()));
     }
-    if !same(digest, digest_of(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]).as_bytes()) {
+    if !constant_time_eq(
+        digest,
+        hex_digest(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]).as_bytes(),
+    ) {
         return Err(Cause::WrongDigest);
     }
     connection.keepalive = helo.keepalive;
@@ -117,12 +120,12 @@ impl Helo {
 }
 
 /// The answer to HELO, every element a `str`.
-fn ping(identity: &Identity, helo: &Helo, salt: &str) -> Vec<u8> {
+fn ping(identity: &ClientIdentity, helo: &Helo, salt: &str) -> Vec<u8> {
     let hostname = identity.hostname.as_bytes();
-    let digest = digest_of(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]);
+    let digest = hex_digest(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]);
     let (user, password) = match &identity.user {
         Some((user, password)) if !helo.auth.is_empty() => {
-            (user.as_str(), digest_of(&[&helo.auth, user.as_bytes(), password.reveal()]))
+            (user.as_str(), hex_digest(&[&helo.auth, user.as_bytes(), password.reveal()]))
         }
         _ => ("", String::new()),
     };
@@ -134,11 +137,11 @@ fn ping(identity: &Identity, helo: &Helo, salt: &str) -> Vec<u8> {
 }
 
 /// Some servers say nothing to a wrong key, and close.
-fn closed(cause: Cause) -> Cause {
+fn closed_in_handshake(cause: Cause) -> Cause {
     if matches!(cause, Cause::Closed | Cause::Broken(_)) { Cause::ClosedInHandshake } else { cause }
 }
 
-fn digest_of(parts: &[&[u8]]) -> String {
+fn hex_digest(parts: &[&[u8]]) -> String {
     let mut hash = Sha512::new();
     parts.iter().for_each(|part| hash.update(part));
     hex(&hash.finalize())
@@ -152,7 +155,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Compares without telling by the time it takes how much is the same.
-fn same(one: &[u8], other: &[u8]) -> bool {
+fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
@@ -169,7 +172,7 @@ mod tests {
                                    2b4cf96669f006573f78a\
                                    95722a9c7e3314a7209ac830bd4c8e6fc9660dcb47";
 
-    fn identity() -> Identity {
+    fn identity() -> ClientIdentity {
         let settings = ForwardClientSettings {
             hostname: Some("client.example".to_owned()),
             shared_key: Some(Secret::new("secret")),
@@ -177,7 +180,7 @@ mod tests {
             password: Some(Secret::new("s3cret")),
             ..ForwardClientSettings::default()
         };
-        Identity::new(&settings).unwrap().unwrap()
+        ClientIdentity::new(&settings).unwrap().unwrap()
     }
 
     fn helo(wire: &str) -> Helo {
@@ -218,17 +221,17 @@ mod tests {
 
     #[test]
     fn settings_that_do_not_go_together_are_refused() {
-        let refused = |settings: ForwardClientSettings| Identity::new(&settings).unwrap_err().to_string();
+        let refused = |settings: ForwardClientSettings| ClientIdentity::new(&settings).unwrap_err().to_string();
         let (user, password) = (Some("u".to_owned()), Some(Secret::new("p")));
         let shared_key = Some(Secret::new(""));
         let none = ForwardClientSettings::default;
-        assert!(Identity::new(&none()).unwrap().is_none());
+        assert!(ClientIdentity::new(&none()).unwrap().is_none());
         assert!(refused(ForwardClientSettings { user: user.clone(), ..none() }).contains("its password"));
         assert!(refused(ForwardClientSettings { password: password.clone(), ..none() }).contains("its password"));
         assert!(refused(ForwardClientSettings { user, password, ..none() }).contains("needs a shared key"));
         let long = ForwardClientSettings { shared_key: shared_key.clone(), hostname: Some("h".repeat(256)), ..none() };
         assert!(refused(long).contains("255"));
-        let identity = Identity::new(&ForwardClientSettings { shared_key, ..none() }).unwrap().unwrap();
+        let identity = ClientIdentity::new(&ForwardClientSettings { shared_key, ..none() }).unwrap().unwrap();
         assert!(!identity.hostname.is_empty() && identity.key.reveal().is_empty());
     }
 

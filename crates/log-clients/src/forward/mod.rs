@@ -12,7 +12,7 @@
 mod client;
 mod connection;
 mod handshake;
-mod parts;
+mod pending;
 mod reply;
 mod request;
 mod settings;
@@ -21,4 +21,4 @@ mod settings;
 mod tests;
 
 pub(crate) use client::ForwardClient;
-pub use settings::{ForwardClientSettings, Mode, Secret};
+pub use settings::{ForwardClientSettings, ForwardMode, Secret};

@@ -3,8 +3,8 @@
 use rmp::Marker;
 
 /// Nothing that a server says is longer, nor deeper.
-const LONGEST: usize = 64 * 1024;
-const DEEPEST: usize = 16;
+const MAX_LENGTH: usize = 64 * 1024;
+const MAX_DEPTH: usize = 16;
 
 /// A value, as far as anybody asks: texts and binaries are bytes alike, since servers use either.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,36 +44,36 @@ impl Value {
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum DecodeError {
     /// More bytes are needed.
-    Part,
+    Incomplete,
     /// These bytes are no value, or none that a server of this protocol sends.
-    Wrong,
+    Malformed,
 }
 
 /// The value that bytes begin with, without taking it.
-pub(super) fn peek(bytes: &[u8]) -> Result<Value, Missing> {
+pub(super) fn peek(bytes: &[u8]) -> Result<Value, DecodeError> {
     read(bytes).map(|(value, _)| value)
 }
 
 /// Takes the value that bytes begin with.
-pub(super) fn take(bytes: &mut Vec<u8>) -> Result<Value, Missing> {
+pub(super) fn take(bytes: &mut Vec<u8>) -> Result<Value, DecodeError> {
     let (value, length) = read(bytes)?;
     bytes.drain(..length);
     Ok(value)
 }
 
-fn read(bytes: &[u8]) -> Result<(Value, usize), Missing> {
+fn read(bytes: &[u8]) -> Result<(Value, usize), DecodeError> {
     let mut rest = bytes;
-    match value(&mut rest, DEEPEST) {
+    match value(&mut rest, MAX_DEPTH) {
         Ok(value) => Ok((value, bytes.len() - rest.len())),
-        Err(Missing::Part) if bytes.len() > LONGEST => Err(Missing::Wrong),
+        Err(DecodeError::Incomplete) if bytes.len() > MAX_LENGTH => Err(DecodeError::Malformed),
         Err(missing) => Err(missing),
     }
 }
 
-fn value(rest: &mut &[u8], depth: usize) -> Result<Value, Missing> {
-    let depth = depth.checked_sub(1).ok_or(Missing::Wrong)?;
+fn value(rest: &mut &[u8], depth: usize) -> Result<Value, DecodeError> {
+    let depth = depth.checked_sub(1).ok_or(DecodeError::Malformed)?;
     let skipped = |rest: &mut &[u8], length: usize| bytes(rest, length).map(|_| Value::Other);
     match Marker::from_u8(number(rest, 1).map(|byte| byte as u8)?) {
         Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null => Ok(Value::Other),
@@ -90,51 +90,51 @@ fn value(rest: &mut &[u8], depth: usize) -> Result<Value, Missing> {
         Marker::Ext8 => number(rest, 1).and_then(|length| skipped(rest, length + 1)),
         Marker::Ext16 => number(rest, 2).and_then(|length| skipped(rest, length + 1)),
         Marker::Ext32 => number(rest, 4).and_then(|length| skipped(rest, length + 1)),
-        Marker::FixStr(length) => text(rest, usize::from(length)),
-        Marker::Str8 | Marker::Bin8 => number(rest, 1).and_then(|length| text(rest, length)),
-        Marker::Str16 | Marker::Bin16 => number(rest, 2).and_then(|length| text(rest, length)),
-        Marker::Str32 | Marker::Bin32 => number(rest, 4).and_then(|length| text(rest, length)),
+        Marker::FixStr(length) => byte_value(rest, usize::from(length)),
+        Marker::Str8 | Marker::Bin8 => number(rest, 1).and_then(|length| byte_value(rest, length)),
+        Marker::Str16 | Marker::Bin16 => number(rest, 2).and_then(|length| byte_value(rest, length)),
+        Marker::Str32 | Marker::Bin32 => number(rest, 4).and_then(|length| byte_value(rest, length)),
         Marker::FixArray(length) => array(rest, usize::from(length), depth),
         Marker::Array16 => number(rest, 2).and_then(|length| array(rest, length, depth)),
         Marker::Array32 => number(rest, 4).and_then(|length| array(rest, length, depth)),
         Marker::FixMap(length) => map(rest, usize::from(length), depth),
         Marker::Map16 => number(rest, 2).and_then(|length| map(rest, length, depth)),
         Marker::Map32 => number(rest, 4).and_then(|length| map(rest, length, depth)),
-        Marker::Reserved => Err(Missing::Wrong),
+        Marker::Reserved => Err(DecodeError::Malformed),
     }
 }
 
-fn bytes<'b>(rest: &mut &'b [u8], length: usize) -> Result<&'b [u8], Missing> {
+fn bytes<'b>(rest: &mut &'b [u8], length: usize) -> Result<&'b [u8], DecodeError> {
     // A length that nothing here has is not waited for.
-    if length > LONGEST {
-        return Err(Missing::Wrong);
+    if length > MAX_LENGTH {
+        return Err(DecodeError::Malformed);
     }
-    let (taken, behind) = rest.split_at_checked(length).ok_or(Missing::Part)?;
+    let (taken, behind) = rest.split_at_checked(length).ok_or(DecodeError::Incomplete)?;
     *rest = behind;
     Ok(taken)
 }
 
 /// A number of so many bytes, the most significant first.
-fn number(rest: &mut &[u8], width: usize) -> Result<usize, Missing> {
+fn number(rest: &mut &[u8], width: usize) -> Result<usize, DecodeError> {
     let taken = bytes(rest, width)?;
     Ok(taken.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
 }
 
-fn text(rest: &mut &[u8], length: usize) -> Result<Value, Missing> {
+fn byte_value(rest: &mut &[u8], length: usize) -> Result<Value, DecodeError> {
     bytes(rest, length).map(|bytes| Value::Bytes(bytes.to_vec()))
 }
 
 // Neither allocates for a length before its elements are there: each element takes a byte at least.
-fn array(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, Missing> {
-    if length > LONGEST {
-        return Err(Missing::Wrong);
+fn array(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, DecodeError> {
+    if length > MAX_LENGTH {
+        return Err(DecodeError::Malformed);
     }
     (0..length).map(|_| value(rest, depth)).collect::<Result<_, _>>().map(Value::Array)
 }
 
-fn map(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, Missing> {
-    if length > LONGEST {
-        return Err(Missing::Wrong);
+fn map(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, DecodeError> {
+    if length > MAX_LENGTH {
+        return Err(DecodeError::Malformed);
     }
     (0..length).map(|_| Ok((value(rest, depth)?, value(rest, depth)?))).collect::<Result<_, _>>().map(Value::Map)
 }
@@ -163,7 +163,7 @@ mod tests {
                 while let Ok(value) = take(&mut replies) {
                     values.push(value);
                 }
-                assert!(replies.is_empty() || peek(&replies) == Err(Missing::Part));
+                assert!(replies.is_empty() || peek(&replies) == Err(DecodeError::Incomplete));
             }
             assert_eq!(values, expected);
             assert!(replies.is_empty());
@@ -206,7 +206,7 @@ mod tests {
         replies.extend_from_slice(b"\xc3");
         assert!(matches!(take(&mut replies), Ok(Value::Array(elements)) if elements.len() == 24));
         assert_eq!(take(&mut replies), Ok(Value::Bool(true)));
-        assert_eq!(take(&mut replies), Err(Missing::Part));
+        assert_eq!(take(&mut replies), Err(DecodeError::Incomplete));
     }
 
     #[test]
@@ -216,17 +216,17 @@ mod tests {
         {
             let mut replies = Vec::new();
             replies.extend_from_slice(wire);
-            assert_eq!(take(&mut replies), Err(Missing::Wrong));
+            assert_eq!(take(&mut replies), Err(DecodeError::Malformed));
         }
         let mut replies = Vec::new();
         replies.extend_from_slice(b"\xdd\x00\x00\xff\xff");
-        replies.extend_from_slice(&[0x91, 0xc0].repeat(LONGEST / 4));
-        assert_eq!(take(&mut replies), Err(Missing::Part));
+        replies.extend_from_slice(&[0x91, 0xc0].repeat(MAX_LENGTH / 4));
+        assert_eq!(take(&mut replies), Err(DecodeError::Incomplete));
         replies.extend_from_slice(&[0xa0].repeat(10));
         replies.extend_from_slice(&[0x91; 3]);
         replies.extend_from_slice(&[0xda, 0xff, 0xff]);
-        replies.extend_from_slice(&[0; LONGEST / 2]);
-        assert_eq!(take(&mut replies), Err(Missing::Wrong));
+        replies.extend_from_slice(&[0; MAX_LENGTH / 2]);
+        assert_eq!(take(&mut replies), Err(DecodeError::Malformed));
     }
 
     proptest! {

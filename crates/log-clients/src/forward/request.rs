@@ -8,38 +8,38 @@ use base64::engine::general_purpose::STANDARD;
 use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_uint};
 use sha2::{Digest as _, Sha256};
 
-use super::settings::Mode;
+use super::settings::ForwardMode;
 use crate::chunk::{Chunk, done, length, string};
 
 /// Encodes the requests for one chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Encoder<'c> {
+pub(super) struct RequestEncoder<'c> {
     /// The chunk.
     pub(super) chunk: &'c Chunk,
     /// The id of the chunk, computed once.
     pub(super) id: [u8; 16],
     /// The form.
-    pub(super) mode: Mode,
+    pub(super) mode: ForwardMode,
     /// Whether times are whole seconds.
     pub(super) time_as_integer: bool,
 }
 
-impl<'c> Encoder<'c> {
+impl<'c> RequestEncoder<'c> {
     /// Appends the request for some entries of the chunk, by their numbers, and returns the id to be acknowledged.
     pub(super) fn encode(&self, entries: &Range<usize>, out: &mut Vec<u8>) -> String {
         let id = self.id(entries);
         let bytes = self.entries(entries);
         // A single entry is an array of its own, and becomes the message by one more element at either end.
-        let message = self.mode == Mode::Message && entries.len() == 1;
+        let message = self.mode == ForwardMode::Message && entries.len() == 1;
         done(write_array_len(out, if message { 4 } else { 3 }));
         string(self.chunk.tag(), out);
         match self.mode {
-            Mode::Message if message => out.extend_from_slice(bytes.get(1..).unwrap_or_default()),
-            Mode::Forward => {
+            ForwardMode::Message if message => out.extend_from_slice(bytes.get(1..).unwrap_or_default()),
+            ForwardMode::Forward => {
                 done(write_array_len(out, length(entries.len())));
                 out.extend_from_slice(&bytes);
             }
-            Mode::Packed | Mode::Message | Mode::Gzip | Mode::Zstd => {
+            ForwardMode::Packed | ForwardMode::Message | ForwardMode::Gzip | ForwardMode::Zstd => {
                 // What cannot be compressed goes out as it is, without the option: every receiver takes that as well.
                 if let Some((algorithm, packed)) = compressed(self.mode, &bytes) {
                     binary(&packed, out);
@@ -113,17 +113,17 @@ fn options(size: usize, id: &str, compressed: Option<&str>, out: &mut Vec<u8>) {
 /// The bytes compressed, and what the protocol calls the algorithm; none in modes without one. Modes whose codec was
 /// left out of this build do not get here: a client with such a mode is not made.
 #[cfg_attr(not(any(feature = "gzip", feature = "zstd")), expect(unused_variables, reason = "there is no codec"))]
-fn compressed(mode: Mode, bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+fn compressed(mode: ForwardMode, bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     match mode {
         #[cfg(feature = "gzip")]
-        Mode::Gzip => {
+        ForwardMode::Gzip => {
             use std::io::Write as _;
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(bytes).ok()?;
             Some(("gzip", encoder.finish().ok()?))
         }
         #[cfg(feature = "zstd")]
-        Mode::Zstd => Some(("zstd", zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?)),
+        ForwardMode::Zstd => Some(("zstd", zstd::bulk::compress(bytes, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?)),
         _ => None,
     }
 }
@@ -146,15 +146,15 @@ mod tests {
     const ID: &str = "a56368756e6bb870386e39676d7854515643382f6e6832776c4b4b65513d3d";
 
     /// An encoder whose chunk has the id of the vectors.
-    fn encoder(chunk: &Chunk, mode: Mode) -> Encoder<'_> {
+    fn encoder(chunk: &Chunk, mode: ForwardMode) -> RequestEncoder<'_> {
         let id = hex("a7c9fd826c534150bcfe7876c2528a79").try_into().unwrap();
-        Encoder { chunk, id, mode, time_as_integer: false }
+        RequestEncoder { chunk, id, mode, time_as_integer: false }
     }
 
-    fn encoded(mode: Mode, time_as_integer: bool, entries: &[&str]) -> Vec<u8> {
+    fn encoded(mode: ForwardMode, time_as_integer: bool, entries: &[&str]) -> Vec<u8> {
         let chunk = chunk(entries);
         let mut out = Vec::new();
-        let encoder = Encoder { time_as_integer, ..encoder(&chunk, mode) };
+        let encoder = RequestEncoder { time_as_integer, ..encoder(&chunk, mode) };
         let id = encoder.encode(&(0..entries.len()), &mut out);
         assert_eq!(id, "p8n9gmxTQVC8/nh2wlKKeQ==");
         out
@@ -164,43 +164,43 @@ mod tests {
     fn the_forms_are_those_of_the_protocol() {
         let packed = hex(&format!("93{TAG}c45d{E1}{E2}82a473697a6502{ID}"));
         assert_eq!(packed.len(), 147);
-        assert_eq!(encoded(Mode::Packed, false, &[E1, E2]), packed);
+        assert_eq!(encoded(ForwardMode::Packed, false, &[E1, E2]), packed);
         let forward = hex(&format!("93{TAG}92{E1}{E2}82a473697a6502{ID}"));
         assert_eq!(forward.len(), 146);
-        assert_eq!(encoded(Mode::Forward, false, &[E1, E2]), forward);
+        assert_eq!(encoded(ForwardMode::Forward, false, &[E1, E2]), forward);
         let message = hex(&format!("94{TAG}{}82a473697a6501{ID}", E1.get(2..).unwrap()));
-        assert_eq!(encoded(Mode::Message, false, &[E1]), message);
+        assert_eq!(encoded(ForwardMode::Message, false, &[E1]), message);
     }
 
     #[test]
     fn times_can_be_whole_seconds() {
         let expected = hex(&format!("94{TAG}ce5e4fb17f{}82a473697a6501{ID}", E1.get(22..).unwrap()));
-        assert_eq!(encoded(Mode::Message, true, &[E1]), expected);
+        assert_eq!(encoded(ForwardMode::Message, true, &[E1]), expected);
         let expected = hex(&format!(
             "93{TAG}9292ce5e4fb17f{}92ce5e4fb180{}82a473697a6502{ID}",
             E1.get(22..).unwrap(),
             E2.get(22..).unwrap()
         ));
-        assert_eq!(encoded(Mode::Forward, true, &[E1, E2]), expected);
+        assert_eq!(encoded(ForwardMode::Forward, true, &[E1, E2]), expected);
     }
 
     #[cfg(feature = "gzip")]
     #[test]
     fn gzip_is_named_and_holds_the_entries() {
         use std::io::Read as _;
-        let bytes = encoded(Mode::Gzip, false, &[E1, E2]);
+        let bytes = encoded(ForwardMode::Gzip, false, &[E1, E2]);
         let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(value[1].as_slice().unwrap()).read_to_end(&mut plain).unwrap();
         assert_eq!(plain, hex(&format!("{E1}{E2}")));
         assert!(bytes.ends_with(&hex(&format!("83a473697a6502{ID}aa636f6d70726573736564a4677a6970"))));
-        assert_eq!(bytes, encoded(Mode::Gzip, false, &[E1, E2]));
+        assert_eq!(bytes, encoded(ForwardMode::Gzip, false, &[E1, E2]));
     }
 
     #[cfg(feature = "zstd")]
     #[test]
     fn zstd_is_named_and_holds_the_entries() {
-        let bytes = encoded(Mode::Zstd, false, &[E1, E2]);
+        let bytes = encoded(ForwardMode::Zstd, false, &[E1, E2]);
         let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
         let plain = zstd::decode_all(value[1].as_slice().unwrap()).unwrap();
         assert_eq!(plain, hex(&format!("{E1}{E2}")));
@@ -210,13 +210,13 @@ mod tests {
     #[test]
     fn parts_have_ids_of_their_own_that_last() {
         let chunk = chunk(&[E1, E2, E2]);
-        let id = |range: Range<usize>| encoder(&chunk, Mode::Packed).id(&range);
+        let id = |range: Range<usize>| encoder(&chunk, ForwardMode::Packed).id(&range);
         let all = [id(0..3), id(0..1), id(1..2), id(2..3), id(1..3), id(3..3)];
         for (at, one) in all.iter().enumerate() {
             assert_eq!(one.len(), 24);
             assert!(!all[..at].contains(one), "{all:?}");
         }
-        assert_eq!(id(1..2), encoder(&chunk.clone(), Mode::Packed).id(&(1..2)));
+        assert_eq!(id(1..2), encoder(&chunk.clone(), ForwardMode::Packed).id(&(1..2)));
         assert_eq!(chunk.bytes(&(1..2)), hex(E2));
         assert_eq!(chunk.bytes(&(0..3)), chunk.encoded());
     }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_probe_has_no_entries() {
         let mut out = Vec::new();
-        let id = encoder(&chunk(&[E1]), Mode::Packed).probe(&mut out);
+        let id = encoder(&chunk(&[E1]), ForwardMode::Packed).probe(&mut out);
         let value = rmpv::decode::read_value(&mut out.as_slice()).unwrap();
         assert_eq!(value[1].as_slice(), Some(&[][..]));
         assert_eq!(value[2]["size"].as_u64(), Some(0));
@@ -237,7 +237,7 @@ mod tests {
             let (entries, ends) = chunk(&[E1]).into_buffers();
             let chunk = Chunk::from_encoded(vec![b'x'; length], entries, ends);
             let mut out = Vec::new();
-            encoder(&chunk, Mode::Packed).encode(&(0..1), &mut out);
+            encoder(&chunk, ForwardMode::Packed).encode(&(0..1), &mut out);
             out[1..4].to_vec()
         };
         assert_eq!(head(31)[0], 0xbf);

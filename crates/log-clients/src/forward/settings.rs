@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::names::names;
-use crate::settings::{LONGEST, ServerSettings};
+use crate::named_enum::named_enum;
+use crate::settings::{MAX_WAIT, ServerSettings};
 
 /// All that a client is made from. The defaults are those recommended where the forward protocol's clients differ:
 /// acknowledgements always, one request for a chunk, no end of retries.
@@ -13,7 +13,7 @@ pub struct ForwardClientSettings {
     /// The servers, and for how long what may last.
     pub net: ServerSettings,
     /// In which form chunks go out.
-    pub mode: Mode,
+    pub mode: ForwardMode,
     /// Whether times go out as whole seconds, for receivers from before the protocol had nanoseconds.
     pub time_as_integer: bool,
     /// What the servers and this client both know; with it, a server has to prove that it does.
@@ -34,7 +34,7 @@ impl Default for ForwardClientSettings {
     fn default() -> ForwardClientSettings {
         ForwardClientSettings {
             net: ServerSettings::default(),
-            mode: Mode::Packed,
+            mode: ForwardMode::Packed,
             time_as_integer: false,
             shared_key: None,
             user: None,
@@ -48,16 +48,16 @@ impl Default for ForwardClientSettings {
 
 impl ForwardClientSettings {
     /// The same, with waits that have an end.
-    pub(super) fn bounded(mut self) -> ForwardClientSettings {
-        self.handshake_timeout = LONGEST.min(self.handshake_timeout);
-        self.ack_timeout = LONGEST.min(self.ack_timeout);
+    pub(super) fn clamped(mut self) -> ForwardClientSettings {
+        self.handshake_timeout = MAX_WAIT.min(self.handshake_timeout);
+        self.ack_timeout = MAX_WAIT.min(self.ack_timeout);
         self
     }
 }
 
 /// In which of the protocol's forms a chunk goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum ForwardMode {
     /// The entries in one binary value (`PackedForward`). Every receiver takes it.
     #[default]
     Packed,
@@ -71,7 +71,7 @@ pub enum Mode {
     Zstd,
 }
 
-names!(Mode {
+named_enum!(ForwardMode {
     Packed = "packed": "The entries in one piece; every receiver takes it",
     Forward = "forward": "The entries as an array",
     Message = "message": "Each entry by itself",

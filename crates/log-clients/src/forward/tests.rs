@@ -86,7 +86,7 @@ fn with(mut settings: ForwardClientSettings, change: impl FnOnce(&mut ServerSett
 }
 
 /// An end far behind that of any test, so that one that hangs fails.
-fn patience() -> Instant {
+fn far_deadline() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
@@ -97,7 +97,7 @@ fn new_client(settings: ForwardClientSettings) -> Result<ForwardClient, NetError
 /// Delivers as in a run that corrects nothing: returns the cause of what fails for good.
 fn refusal(mut settings: ForwardClientSettings) -> Cause {
     settings.net.one_shot = true;
-    match new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()) {
+    match new_client(settings).unwrap().deliver(&texts(&["a"]), &far_deadline()) {
         Err(error @ NetError::Refused { .. }) => {
             assert!(error.is_configuration() && error.to_string().contains("forward"), "{error}");
             let NetError::Refused { cause, .. } = error else { unreachable!() };

@@ -6,8 +6,8 @@
 //! ```
 
 pub(crate) mod connection;
-pub(crate) mod peers;
-mod servers;
+pub(crate) mod server_pool;
+mod server_selector;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]

@@ -11,21 +11,21 @@ use crate::settings::TlsSettings;
 
 /// Who is trusted.
 #[derive(Debug)]
-pub(crate) struct Trust(Infallible);
+pub(crate) struct TlsContext(Infallible);
 
-impl Trust {
+impl TlsContext {
     /// Says what is missing.
-    pub(crate) fn new(_: &TlsSettings, _: &Observer) -> Result<Trust, NetError> {
+    pub(crate) fn new(_: &TlsSettings, _: &Observer) -> Result<TlsContext, NetError> {
         Err(NetError::MissingFeature { what: "a server with TLS".to_owned(), feature: "tls" })
     }
 }
 
 /// One TLS session.
 #[derive(Debug)]
-pub(crate) struct Session(Infallible);
+pub(crate) struct TlsSession(Infallible);
 
-impl Session {
-    pub(crate) fn new(trust: &Trust, _: &str) -> Result<Session, Cause> {
+impl TlsSession {
+    pub(crate) fn new(trust: &TlsContext, _: &str) -> Result<TlsSession, Cause> {
         match trust.0 {}
     }
 
@@ -41,11 +41,11 @@ impl Session {
         match self.0 {}
     }
 
-    pub(crate) fn push(&mut self, _: &mut Socket) -> io::Result<usize> {
+    pub(crate) fn write_tls(&mut self, _: &mut Socket) -> io::Result<usize> {
         match self.0 {}
     }
 
-    pub(crate) fn pull(&mut self, _: &mut Socket, _: &mut Vec<u8>) -> Result<bool, Cause> {
+    pub(crate) fn read_tls(&mut self, _: &mut Socket, _: &mut Vec<u8>) -> Result<bool, Cause> {
         match self.0 {}
     }
 

@@ -23,11 +23,11 @@ use crate::settings::TlsSettings;
 
 /// Who is trusted, and who this client is.
 #[derive(Debug)]
-pub(crate) struct Trust(Arc<ClientConfig>);
+pub(crate) struct TlsContext(Arc<ClientConfig>);
 
-impl Trust {
+impl TlsContext {
     /// Reads the files of certificates and keys.
-    pub(crate) fn new(settings: &TlsSettings, observer: &Observer) -> Result<Trust, NetError> {
+    pub(crate) fn new(settings: &TlsSettings, observer: &Observer) -> Result<TlsContext, NetError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -38,20 +38,20 @@ impl Trust {
             (None, None) => builder.with_no_client_auth(),
             (Some(cert), Some(key)) => {
                 let chain = certificates(cert)?;
-                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| pem("a private key", key, &error))?;
+                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| pem_error("a private key", key, &error))?;
                 builder
                     .with_client_auth_cert(chain, key)
                     .map_err(|error| NetError::ClientCertificate(error.to_string()))?
             }
             _ => return Err(NetError::Settings("a client certificate and its key have to be given together")),
         };
-        Ok(Trust(Arc::new(config)))
+        Ok(TlsContext(Arc::new(config)))
     }
 }
 
 /// The certificates of a file, one at least.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
-    let wrong = |error: &PemError| pem("certificates", path, error);
+    let wrong = |error: &PemError| pem_error("certificates", path, error);
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?.collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(wrong(&PemError::NoItemsFound)),
@@ -60,7 +60,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
     }
 }
 
-fn pem(what: &'static str, path: &Path, error: &PemError) -> NetError {
+fn pem_error(what: &'static str, path: &Path, error: &PemError) -> NetError {
     let cause = match error {
         PemError::Io(error) => error.to_string(),
         PemError::NoItemsFound => "there is none".to_owned(),
@@ -74,25 +74,25 @@ fn pem(what: &'static str, path: &Path, error: &PemError) -> NetError {
 struct Verifier {
     provider: Arc<CryptoProvider>,
     /// The rules of the web; none where everything is trusted.
-    web: Option<Arc<WebPkiServerVerifier>>,
+    webpki: Option<Arc<WebPkiServerVerifier>>,
     /// What the user gave as authorities.
-    given: Vec<CertificateDer<'static>>,
+    trusted: Vec<CertificateDer<'static>>,
 }
 
 impl Verifier {
     fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>, observer: &Observer) -> Result<Verifier, NetError> {
         if settings.insecure {
             observer.notify(&Event::CertificatesUnchecked);
-            return Ok(Verifier { provider, web: None, given: Vec::new() });
+            return Ok(Verifier { provider, webpki: None, trusted: Vec::new() });
         }
         let mut roots = RootCertStore::empty();
-        let mut given = Vec::new();
+        let mut trusted = Vec::new();
         let mut cause = String::new();
         if let Some(path) = &settings.ca {
-            given = certificates(path)?;
-            roots.add_parsable_certificates(given.iter().cloned());
+            trusted = certificates(path)?;
+            roots.add_parsable_certificates(trusted.iter().cloned());
             if roots.is_empty() {
-                return Err(pem("certificates", path, &PemError::NoItemsFound));
+                return Err(pem_error("certificates", path, &PemError::NoItemsFound));
             }
         } else {
             let found = rustls_native_certs::load_native_certs();
@@ -101,10 +101,10 @@ impl Verifier {
                 cause = format!(": {error}");
             }
         }
-        let web = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
             .map_err(|_| NetError::NoAuthorities { cause })?;
-        Ok(Verifier { provider, web: Some(web), given })
+        Ok(Verifier { provider, webpki: Some(webpki), trusted })
     }
 }
 
@@ -117,12 +117,12 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(web) = &self.web else { return Ok(ServerCertVerified::assertion()) };
-        match web.verify_server_cert(certificate, others, name, ocsp, now) {
+        let Some(webpki) = &self.webpki else { return Ok(ServerCertVerified::assertion()) };
+        match webpki.verify_server_cert(certificate, others, name, ocsp, now) {
             // A self-signed certificate says of itself that it is an authority, and is refused as a server's. Where the
             // user gave this very one, there is nothing left to doubt but its name; its dates were checked before.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.given.iter().any(|given| given == certificate) =>
+                if self.trusted.iter().any(|trusted| trusted == certificate) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
@@ -158,18 +158,18 @@ impl ServerCertVerifier for Verifier {
 
 /// One TLS session.
 #[derive(Debug)]
-pub(crate) struct Session(ClientConnection);
+pub(crate) struct TlsSession(ClientConnection);
 
-impl Session {
+impl TlsSession {
     /// Begins a session with a server of this name, or address.
-    pub(crate) fn new(trust: &Trust, name: &str) -> Result<Session, Cause> {
+    pub(crate) fn new(trust: &TlsContext, name: &str) -> Result<TlsSession, Cause> {
         // The link of a local address is no part of what a certificate names.
         let name = name.split_once('%').map_or(name, |(address, _)| address);
         let name = ServerName::try_from(name.to_owned()).map_err(|error| Cause::TlsRefused(error.to_string()))?;
-        let mut session = ClientConnection::new(Arc::clone(&trust.0), name).map_err(cause)?;
+        let mut session = ClientConnection::new(Arc::clone(&trust.0), name).map_err(tls_cause)?;
         // A request is queued whole.
         session.set_buffer_limit(None);
-        Ok(Session(session))
+        Ok(TlsSession(session))
     }
 
     /// Whether keys are still being agreed on.
@@ -188,12 +188,12 @@ impl Session {
     }
 
     /// Moves encrypted bytes to the socket, and says how many it took.
-    pub(crate) fn push(&mut self, socket: &mut Socket) -> io::Result<usize> {
+    pub(crate) fn write_tls(&mut self, socket: &mut Socket) -> io::Result<usize> {
         if self.0.wants_write() { self.0.write_tls(socket) } else { Ok(0) }
     }
 
     /// Moves what has arrived from the socket to the input, and says whether anything had.
-    pub(crate) fn pull(&mut self, socket: &mut Socket, input: &mut Vec<u8>) -> Result<bool, Cause> {
+    pub(crate) fn read_tls(&mut self, socket: &mut Socket, input: &mut Vec<u8>) -> Result<bool, Cause> {
         match self.0.read_tls(socket) {
             Ok(_) => {}
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(false),
@@ -201,8 +201,8 @@ impl Session {
         }
         if let Err(error) = self.0.process_new_packets() {
             // The server is told why, if it still listens.
-            let _ = self.push(socket);
-            return Err(cause(error));
+            let _ = self.write_tls(socket);
+            return Err(tls_cause(error));
         }
         let mut buffer = [0; 4096];
         let mut arrived = false;
@@ -227,7 +227,7 @@ impl Session {
 }
 
 /// Certificates, names and versions do not change by themselves; everything else may.
-fn cause(error: Error) -> Cause {
+fn tls_cause(error: Error) -> Cause {
     use AlertDescription as Alert;
     match error {
         Error::InvalidCertificate(_)

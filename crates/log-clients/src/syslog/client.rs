@@ -6,43 +6,42 @@
 //! it has not, and if more arrives later.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Framing, SyslogClientSettings};
-use crate::address::Place;
+use crate::address::Transport;
 use crate::chunk::{Chunk, Refused};
 use crate::client::Client;
 use crate::error::{Cause, NetError};
 use crate::event::{Event, Observer};
-use crate::net::connection::{Connection, Limit, UNACKNOWLEDGED};
-use crate::net::peers::Peers;
+use crate::net::connection::{Connection, Deadline, TCP_USER_TIMEOUT};
+use crate::net::server_pool::ServerPool;
 use crate::shutdown::Shutdown;
-use crate::status::{Counters, Live};
+use crate::status::{Counters, StatusHandle};
 
 /// As many bytes of what was written last are kept, or as many as the last window has.
-const KEPT: usize = 1 << 20;
+const RESEND_BYTES: usize = 1 << 20;
 
 /// For so long they are: a system that has acknowledged nothing by then has broken the connection.
-const SETTLED: Duration = UNACKNOWLEDGED.saturating_add(Duration::from_secs(30));
+const SETTLED_AFTER: Duration = TCP_USER_TIMEOUT.saturating_add(Duration::from_secs(30));
 
 /// What was written so long before the server closed the connection was on no way any more.
-const ARRIVED: Duration = Duration::from_secs(1);
+const ARRIVED_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a server may take to read what there is, and to close the connection, once it is told that no more comes.
-const CLOSING: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often that is tried before it is left to luck.
-const ROUNDS: usize = 3;
+const FINISH_ROUNDS: usize = 3;
 
 /// After so many datagrams there is a pause: the buffers of a receiver hold some hundred.
-const BURST: usize = 32;
-const PAUSE: Duration = Duration::from_millis(1);
+const DATAGRAM_BURST: usize = 32;
+const BURST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Delivers messages to servers of syslog.
 #[derive(Debug)]
 pub(crate) struct SyslogClient {
-    peers: Peers<Line>,
+    pool: ServerPool<SyslogConnection>,
     framing: Framing,
     /// What is to be sent, the oldest first.
     queue: VecDeque<Chunk>,
@@ -51,8 +50,8 @@ pub(crate) struct SyslogClient {
 
 /// An open connection, and what was written to it last.
 #[derive(Debug)]
-struct Line {
-    net: Connection,
+struct SyslogConnection {
+    inner: Connection,
     sent: VecDeque<(Instant, Chunk)>,
 }
 
@@ -63,28 +62,28 @@ impl SyslogClient {
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
     pub(crate) fn new(settings: SyslogClientSettings, observer: Observer) -> Result<SyslogClient, NetError> {
         let SyslogClientSettings { net, framing } = settings;
-        Ok(SyslogClient { peers: Peers::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
+        Ok(SyslogClient { pool: ServerPool::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
     }
 
     /// Says what may be lost, and forgets it.
-    fn give_up(&mut self) {
+    fn abandon_queue(&mut self) {
         let messages: usize = self.queue.drain(..).map(|chunk| chunk.len()).sum();
         if messages > 0 {
-            self.peers.observe(&Event::MessagesInDoubt { messages });
+            self.pool.observe(&Event::MessagesInDoubt { messages });
         }
     }
 
     /// Looks which connections have broken, and takes back what they may have lost.
-    fn look(&mut self) {
-        for index in 0..self.peers.len() {
-            let Some(line) = self.peers.connection(index) else { continue };
-            match line.listen() {
-                Ok(()) => line.forget(),
+    fn check_connections(&mut self) {
+        for index in 0..self.pool.len() {
+            let Some(connection) = self.pool.connection(index) else { continue };
+            match connection.check() {
+                Ok(()) => connection.forget_settled(),
                 Err(cause) => {
-                    let arrived = line.sent.back().is_none_or(|(at, _)| at.elapsed() >= ARRIVED);
-                    let read = arrived && matches!(cause, Cause::Closed) && line.net.fault().is_none();
-                    if let Some(line) = self.peers.take(index).filter(|_| !read) {
-                        self.doubt(line);
+                    let arrived = connection.sent.back().is_none_or(|(at, _)| at.elapsed() >= ARRIVED_AFTER);
+                    let read = arrived && matches!(cause, Cause::Closed) && connection.inner.take_error().is_none();
+                    if let Some(connection) = self.pool.take(index).filter(|_| !read) {
+                        self.requeue(connection);
                     }
                 }
             }
@@ -92,32 +91,32 @@ impl SyslogClient {
     }
 
     /// Sends what is to be sent.
-    fn drain(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        self.peers.begin();
+    fn drain(&mut self, shutdown: &dyn Shutdown) -> Result<(), NetError> {
+        self.pool.clear_failures();
         while !self.queue.is_empty() {
-            let index = self.peers.next(stop)?;
+            let index = self.pool.next(shutdown)?;
             let Some(chunk) = self.queue.pop_front() else { break };
-            let result = match self.line(index, stop) {
-                Ok(mut line) => match self.write(index, &mut line, &chunk, stop) {
-                    Ok(()) => Ok(line),
-                    Err(cause) => Err((cause, Some(line))),
+            let result = match self.connect_or_reuse(index, shutdown) {
+                Ok(mut connection) => match self.write(index, &mut connection, &chunk, shutdown) {
+                    Ok(()) => Ok(connection),
+                    Err(cause) => Err((cause, Some(connection))),
                 },
                 Err(cause) => Err((cause, None)),
             };
             match result {
-                Ok(mut line) => {
-                    line.sent.push_back((Instant::now(), chunk));
-                    line.forget();
-                    self.peers.keep(index, line);
-                    self.peers.succeeded(index);
-                    self.peers.replaced(index).for_each(|other| self.close(other, stop));
+                Ok(mut connection) => {
+                    connection.sent.push_back((Instant::now(), chunk));
+                    connection.forget_settled();
+                    self.pool.keep(index, connection);
+                    self.pool.succeeded(index);
+                    self.pool.others_to_close(index).for_each(|other| self.close(other, shutdown));
                 }
-                Err((cause, line)) => {
+                Err((cause, connection)) => {
                     self.queue.push_front(chunk);
-                    if let Some(line) = line {
-                        self.doubt(line);
+                    if let Some(connection) = connection {
+                        self.requeue(connection);
                     }
-                    self.peers.failed(index, cause)?;
+                    self.pool.failed(index, cause)?;
                 }
             }
         }
@@ -125,122 +124,128 @@ impl SyslogClient {
     }
 
     /// The connection to a server, or a new one.
-    fn line(&mut self, index: usize, stop: &dyn Shutdown) -> Result<Line, Cause> {
-        if let Some(line) = self.peers.take(index) {
-            return Ok(line);
+    fn connect_or_reuse(&mut self, index: usize, shutdown: &dyn Shutdown) -> Result<SyslogConnection, Cause> {
+        if let Some(connection) = self.pool.take(index) {
+            return Ok(connection);
         }
-        let net = self.peers.open(index, self.peers.patience(index), stop)?;
-        self.peers.met(index);
-        Ok(Line { net, sent: VecDeque::new() })
+        let inner = self.pool.open(index, self.pool.attempt_timeout(index), shutdown)?;
+        self.pool.count_connection(index);
+        Ok(SyslogConnection { inner, sent: VecDeque::new() })
     }
 
     /// Writes messages, and looks whether the connection outlives it.
-    fn write(&mut self, index: usize, line: &mut Line, chunk: &Chunk, stop: &dyn Shutdown) -> Result<(), Cause> {
-        let time = self.peers.settings.write_timeout;
+    fn write(
+        &mut self,
+        index: usize,
+        connection: &mut SyslogConnection,
+        chunk: &Chunk,
+        shutdown: &dyn Shutdown,
+    ) -> Result<(), Cause> {
+        let time = self.pool.settings.write_timeout;
         let messages = (0..chunk.len()).map(|number| chunk.bytes(&(number..number + 1)));
-        if let Some(Place::Udp { .. }) = self.peers.place(index) {
+        if let Some(Transport::Udp { .. }) = self.pool.transport(index) {
             for (number, message) in messages.enumerate() {
-                if number > 0 && number % BURST == 0 {
-                    std::thread::sleep(PAUSE);
+                if number > 0 && number % DATAGRAM_BURST == 0 {
+                    std::thread::sleep(BURST_PAUSE);
                 }
-                line.net.send(message, time, stop, |_| None)?;
+                connection.inner.send(message, time, shutdown, |_| None)?;
             }
         } else {
             self.request.clear();
             messages.for_each(|message| frame(self.framing, message, &mut self.request));
-            line.net.send(&self.request, time, stop, |_| None)?;
+            connection.inner.send(&self.request, time, shutdown, |_| None)?;
         }
-        line.listen()
+        connection.check()
     }
 
     /// Closes a connection in good order.
-    fn close(&mut self, index: usize, stop: &dyn Shutdown) {
-        let Some(mut line) = self.peers.take(index) else { return };
-        if let Some(Place::Udp { .. }) = self.peers.place(index) {
-            if line.listen().is_err() {
-                self.doubt(line);
+    fn close(&mut self, index: usize, shutdown: &dyn Shutdown) {
+        let Some(mut connection) = self.pool.take(index) else { return };
+        if let Some(Transport::Udp { .. }) = self.pool.transport(index) {
+            if connection.check().is_err() {
+                self.requeue(connection);
             }
             return;
         }
-        line.net.finish();
-        let limit = Limit::new(CLOSING, stop);
+        connection.inner.close_write();
+        let deadline = Deadline::new(CLOSE_TIMEOUT, shutdown);
         loop {
-            line.net.input.clear();
-            match line.net.hear(&limit) {
+            connection.inner.input.clear();
+            match connection.inner.wait_for_input(&deadline) {
                 Ok(true) => {}
                 // A server that keeps its side open: nothing speaks against it.
                 Ok(false) | Err(Cause::Stopped) => return,
-                Err(Cause::Closed) if line.net.fault().is_none() => return,
-                Err(_) => return self.doubt(line),
+                Err(Cause::Closed) if connection.inner.take_error().is_none() => return,
+                Err(_) => return self.requeue(connection),
             }
         }
     }
 
     /// Takes back what a connection may have lost, to be sent before anything else.
-    fn doubt(&mut self, line: Line) {
-        self.peers.counters.resent += line.sent.len() as u64;
-        line.sent.into_iter().rev().for_each(|(_, chunk)| self.queue.push_front(chunk));
+    fn requeue(&mut self, connection: SyslogConnection) {
+        self.pool.counters.resent += connection.sent.len() as u64;
+        connection.sent.into_iter().rev().for_each(|(_, chunk)| self.queue.push_front(chunk));
     }
 }
 
 impl Client for SyslogClient {
-    fn deliver(&mut self, chunk: &Chunk, stop: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
-        self.look();
+    fn deliver(&mut self, chunk: &Chunk, shutdown: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
+        self.check_connections();
         self.queue.push_back(chunk.clone());
-        self.drain(stop).inspect_err(|_| {
+        self.drain(shutdown).inspect_err(|_| {
             self.queue.pop_back();
-            self.give_up();
+            self.abandon_queue();
         })?;
         Ok(Vec::new())
     }
 
     fn is_in_doubt(&self) -> bool {
-        self.peers.iter().any(|line| !line.sent.is_empty())
+        self.pool.iter().any(|connection| !connection.sent.is_empty())
     }
 
-    fn settle(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        self.look();
-        self.drain(stop).inspect_err(|_| self.give_up())
+    fn settle(&mut self, shutdown: &dyn Shutdown) -> Result<(), NetError> {
+        self.check_connections();
+        self.drain(shutdown).inspect_err(|_| self.abandon_queue())
     }
 
-    fn finish(&mut self, stop: &dyn Shutdown) -> Result<(), NetError> {
-        for _ in 0..ROUNDS {
-            (0..self.peers.len()).for_each(|index| self.close(index, stop));
+    fn finish(&mut self, shutdown: &dyn Shutdown) -> Result<(), NetError> {
+        for _ in 0..FINISH_ROUNDS {
+            (0..self.pool.len()).for_each(|index| self.close(index, shutdown));
             if self.queue.is_empty() {
                 return Ok(());
             }
-            self.drain(stop).inspect_err(|_| self.give_up())?;
+            self.drain(shutdown).inspect_err(|_| self.abandon_queue())?;
         }
-        (0..self.peers.len()).for_each(|index| self.close(index, stop));
-        self.give_up();
+        (0..self.pool.len()).for_each(|index| self.close(index, shutdown));
+        self.abandon_queue();
         Ok(())
     }
 
-    fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.peers.live)
+    fn status(&self) -> StatusHandle {
+        self.pool.status.clone()
     }
 
     fn counters(&self) -> &Counters {
-        &self.peers.counters
+        &self.pool.counters
     }
 }
 
-impl Line {
+impl SyslogConnection {
     /// Looks whether the connection is still there. What a server says has no meaning.
-    fn listen(&mut self) -> Result<(), Cause> {
+    fn check(&mut self) -> Result<(), Cause> {
         loop {
-            self.net.input.clear();
-            if !self.net.receive()? {
+            self.inner.input.clear();
+            if !self.inner.receive()? {
                 return Ok(());
             }
         }
     }
 
     /// Forgets what has arrived by now, and what is more than is kept.
-    fn forget(&mut self) {
+    fn forget_settled(&mut self) {
         let mut kept: usize = self.sent.iter().map(|(_, chunk)| chunk.encoded().len()).sum();
         while let Some((at, chunk)) = self.sent.front()
-            && (at.elapsed() >= SETTLED || kept > KEPT && self.sent.len() > 1)
+            && (at.elapsed() >= SETTLED_AFTER || kept > RESEND_BYTES && self.sent.len() > 1)
         {
             kept -= chunk.encoded().len();
             self.sent.pop_front();

@@ -8,7 +8,7 @@ mod client;
 
 pub(crate) use client::SyslogClient;
 
-use crate::names::names;
+use crate::named_enum::named_enum;
 use crate::settings::ServerSettings;
 
 /// All that a client is made from.
@@ -30,7 +30,7 @@ pub enum Framing {
     Lf,
 }
 
-names!(Framing {
+named_enum!(Framing {
     Octet = "octet": "Each after its length",
     Lf = "lf": "A line each; line ends inside are written as \\n",
 });

@@ -7,13 +7,13 @@ use super::*;
 
 /// Delivers one chunk to a server that does something with its first connection, and serves the next. Returns the
 /// counters; the chunk went out twice, the same both times.
-fn second_time_lucky(
+fn delivers_on_second_attempt(
     settings: impl Fn(ForwardClientSettings) -> ForwardClientSettings,
     script: fn(&mut server::Peer),
 ) -> Counters {
     let server = Server::start(move |peer| if peer.number == 0 { script(peer) } else { peer.serve() });
     let mut client = new_client(settings(super::settings(&[&server]))).unwrap();
-    assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a", "b"]), &far_deadline()).unwrap(), []);
     let seen = server.seen();
     assert_eq!((seen.len(), &seen[0]), (2, &seen[1]));
     assert_eq!(server.connections(), 2);
@@ -24,13 +24,13 @@ fn second_time_lucky(
 #[test]
 fn chunks_follow_each_other_on_one_connection() {
     let server = Server::start(server::Peer::serve);
-    for mode in [Mode::Packed, Mode::Forward, Mode::Message] {
+    for mode in [ForwardMode::Packed, ForwardMode::Forward, ForwardMode::Message] {
         let mut client = new_client(ForwardClientSettings { mode, ..settings(&[&server]) }).unwrap();
         for _ in 0..3 {
-            assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+            assert_eq!(client.deliver(&texts(&["a", "b"]), &far_deadline()).unwrap(), []);
         }
-        assert_eq!(client.deliver(&chunk(&[]), &patience()).unwrap(), []);
-        let acks = if mode == Mode::Message { 6 } else { 3 };
+        assert_eq!(client.deliver(&chunk(&[]), &far_deadline()).unwrap(), []);
+        let acks = if mode == ForwardMode::Message { 6 } else { 3 };
         assert_eq!(*client.counters(), Counters { connections: 1, acks, ..Counters::default() });
     }
     assert_eq!(server.connections(), 3);
@@ -46,14 +46,14 @@ fn messages_are_sent_many_at_once_and_acknowledged_in_any_pieces() {
             acks.extend(ack(&peer.request().unwrap().id));
         }
         for piece in acks.chunks(7) {
-            peer.say(piece);
+            peer.send(piece);
         }
         peer.serve();
     });
     let names: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     let chunk = texts(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut client = new_client(ForwardClientSettings { mode: Mode::Message, ..settings(&[&server]) }).unwrap();
-    assert_eq!(client.deliver(&chunk, &patience()).unwrap(), []);
+    let mut client = new_client(ForwardClientSettings { mode: ForwardMode::Message, ..settings(&[&server]) }).unwrap();
+    assert_eq!(client.deliver(&chunk, &far_deadline()).unwrap(), []);
     assert_eq!(server.texts(), names);
     let mut ids: Vec<String> = server.seen().into_iter().map(|request| request.id).collect();
     ids.sort();
@@ -68,12 +68,12 @@ fn an_acknowledgement_may_be_binary_and_in_pieces() {
             let mut reply = b"\x81\xc4\x03ack\xc4\x18".to_vec();
             reply.extend_from_slice(request.id.as_bytes());
             for byte in reply {
-                peer.say(&[byte]);
+                peer.send(&[byte]);
             }
         }
     });
     let mut client = new_client(settings(&[&server])).unwrap();
-    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     assert_eq!(client.counters().retries, 0);
 }
 
@@ -81,19 +81,19 @@ fn an_acknowledgement_may_be_binary_and_in_pieces() {
 fn a_chunk_that_nobody_acknowledged_is_sent_again() {
     let same = |settings| settings;
     // The end, before and after the server read; a negative answer; the acknowledgement of something else.
-    second_time_lucky(same, |peer| drop(peer.request()));
-    second_time_lucky(same, |peer| {
+    delivers_on_second_attempt(same, |peer| drop(peer.request()));
+    delivers_on_second_attempt(same, |peer| {
         peer.request();
         peer.stream.finish();
         peer.ignore();
     });
-    let nacked = second_time_lucky(same, |peer| {
+    let nacked = delivers_on_second_attempt(same, |peer| {
         peer.request();
-        peer.say(b"\x80");
+        peer.send(b"\x80");
         peer.ignore();
     });
     assert_eq!((nacked.nacks, nacked.connections, nacked.reconnects), (1, 2, 1));
-    second_time_lucky(same, |peer| {
+    delivers_on_second_attempt(same, |peer| {
         let id = peer.request().unwrap().id;
         peer.ack(&format!("{id}\n"));
         peer.ignore();
@@ -102,7 +102,7 @@ fn a_chunk_that_nobody_acknowledged_is_sent_again() {
     let short = |settings| ForwardClientSettings { ack_timeout: Duration::from_millis(50), ..settings };
     let server = Server::start(|peer| if peer.number == 0 { peer.ignore() } else { peer.serve() });
     let mut client = new_client(short(super::settings(&[&server]))).unwrap();
-    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     assert!(client.counters().retries > 0);
 }
 
@@ -112,7 +112,7 @@ fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
         let id = peer.request().unwrap().id;
         if peer.number == 0 {
             // Once for this chunk, and once more as if it had been forgotten on the way.
-            peer.say(&[ack(&id), ack("late")].concat());
+            peer.send(&[ack(&id), ack("late")].concat());
             peer.ignore();
         } else {
             peer.ack(&id);
@@ -120,8 +120,8 @@ fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
         }
     });
     let mut client = new_client(settings(&[&server])).unwrap();
-    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
-    assert_eq!(client.deliver(&texts(&["b"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["b"]), &far_deadline()).unwrap(), []);
     assert_eq!(server.texts().last().unwrap(), "b");
     assert_eq!(client.counters().acks, 2);
     assert_eq!(server.connections(), 2);
@@ -135,12 +135,12 @@ fn a_connection_that_was_closed_or_idle_is_not_used_again() {
     });
     let mut client = new_client(settings(&[&server])).unwrap();
     for _ in 0..3 {
-        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     }
     let server = Server::start(server::Peer::serve);
     let mut client = new_client(with(settings(&[&server]), |net| net.idle_limit = Duration::ZERO)).unwrap();
     for _ in 0..3 {
-        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     }
     assert_eq!((server.connections(), client.counters().retries, client.counters().reconnects), (3, 0, 2));
 }
@@ -155,7 +155,7 @@ fn servers_of_other_protocols_are_recognized() {
     ] {
         let server = Server::start(move |peer| {
             peer.request();
-            peer.say(answer);
+            peer.send(answer);
             peer.ignore();
         });
         let cause = refusal(settings(&[&server]));
@@ -170,9 +170,9 @@ fn the_time_to_stop_ends_every_wait() {
     let gone = Server::start(|_| {});
     for (server, chunk) in [(&silent, texts(&["a"])), (&unread, large()), (&gone, texts(&["a"]))] {
         let begin = Instant::now();
-        let stop = begin + Duration::from_millis(100);
+        let shutdown = begin + Duration::from_millis(100);
         let settings = with(settings(&[server]), |net| net.last_backoff = Duration::from_secs(60));
-        let result = new_client(settings).unwrap().deliver(&chunk, &stop);
+        let result = new_client(settings).unwrap().deliver(&chunk, &shutdown);
         assert!(matches!(result, Err(NetError::Stopped)), "{result:?}");
         assert!(begin.elapsed() < Duration::from_secs(10));
     }
@@ -185,7 +185,7 @@ fn a_server_that_takes_no_bytes_is_left() {
     let write_timeout = Duration::from_millis(100);
     let settings = with(settings(&[&unread, &other]), |net| net.write_timeout = write_timeout);
     let mut client = new_client(settings).unwrap();
-    assert_eq!(client.deliver(&large(), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&large(), &far_deadline()).unwrap(), []);
     assert_eq!(other.texts().len(), 1);
 }
 
@@ -194,6 +194,6 @@ fn a_socket_of_this_machine_will_do() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::unix(&directory.path().join("fluent.sock"), server::Peer::serve);
     let mut client = new_client(settings(&[&server])).unwrap();
-    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     assert_eq!(server.texts(), ["a"]);
 }

@@ -16,8 +16,8 @@ fn text(value: &rmpv::Value) -> &str {
 }
 
 /// Asks, checks what the client answers, and answers that with a key.
-fn shake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
-    peer.say(&hex(helo));
+fn handshake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
+    peer.send(&hex(helo));
     let ping = peer.value()?;
     let salt = text(&ping[2]).as_bytes();
     assert_eq!((text(&ping[0]), text(&ping[1])), ("PING", "client.example"));
@@ -37,7 +37,7 @@ fn pong(peer: &mut Peer, accepted: bool, reason: &str, hostname: &str, digest: &
     let elements = vec!["PONG".into(), accepted.into(), reason.into(), hostname.into(), digest.into()];
     let mut bytes = Vec::new();
     rmpv::encode::write_value(&mut bytes, &rmpv::Value::Array(elements)).unwrap();
-    peer.say(&bytes);
+    peer.send(&bytes);
 }
 
 fn secured(servers: &[&Server]) -> ForwardClientSettings {
@@ -53,12 +53,12 @@ fn secured(servers: &[&Server]) -> ForwardClientSettings {
 fn both_sides_prove_that_they_know_the_key() {
     for helo in [HELO, HELO_STR, HELO_NO_AUTH] {
         let server = Server::start(move |peer| {
-            shake(peer, helo, "server.example", "secret");
+            handshake(peer, helo, "server.example", "secret");
             peer.serve();
         });
         let mut client = new_client(secured(&[&server])).unwrap();
         for _ in 0..2 {
-            assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+            assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
         }
         assert_eq!((server.texts().len(), server.connections()), (2, 1));
     }
@@ -66,16 +66,16 @@ fn both_sides_prove_that_they_know_the_key() {
 
 #[test]
 fn a_server_may_want_a_connection_for_each_request() {
-    for mode in [Mode::Packed, Mode::Message] {
+    for mode in [ForwardMode::Packed, ForwardMode::Message] {
         let server = Server::start(|peer| {
             let helo = HELO.strip_suffix("c3").unwrap().to_owned() + "c2";
-            shake(peer, &helo, "server.example", "secret");
+            handshake(peer, &helo, "server.example", "secret");
             let id = peer.request().unwrap().id;
             peer.ack(&id);
         });
         let mut client = new_client(ForwardClientSettings { mode, ..secured(&[&server]) }).unwrap();
-        assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
-        assert_eq!(client.deliver(&texts(&["c"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["a", "b"]), &far_deadline()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["c"]), &far_deadline()).unwrap(), []);
         assert_eq!(client.counters().retries, 0);
         assert_eq!(server.texts(), ["a", "b", "c"]);
     }
@@ -84,7 +84,7 @@ fn a_server_may_want_a_connection_for_each_request() {
 #[test]
 fn a_wrong_key_is_named_whoever_has_it() {
     let denied = Server::start(|peer| {
-        peer.say(&hex(HELO));
+        peer.send(&hex(HELO));
         peer.value();
         pong(peer, false, "shared_key mismatch", "", "");
         peer.ignore();
@@ -93,20 +93,20 @@ fn a_wrong_key_is_named_whoever_has_it() {
     assert!(matches!(cause, Cause::Denied(_)) && cause.to_string().contains("shared_key mismatch"), "{cause}");
 
     let closing = Server::start(|peer| {
-        peer.say(&hex(HELO_STR));
+        peer.send(&hex(HELO_STR));
         peer.value();
     });
     assert!(matches!(refusal(secured(&[&closing])), Cause::ClosedInHandshake));
 
     let lying = Server::start(|peer| {
-        shake(peer, HELO, "server.example", "guessed");
+        handshake(peer, HELO, "server.example", "guessed");
         peer.serve();
     });
     assert!(matches!(refusal(secured(&[&lying])), Cause::WrongDigest));
     assert_eq!(lying.texts(), [""; 0]);
 
     let namesake = Server::start(|peer| {
-        shake(peer, HELO, "client.example", "secret");
+        handshake(peer, HELO, "client.example", "secret");
         peer.serve();
     });
     let cause = refusal(secured(&[&namesake]));
@@ -122,12 +122,12 @@ fn nothing_is_sent_to_a_server_that_does_not_ask() {
     assert_eq!(silent.texts(), [""; 0]);
 
     let hanging = Server::start(|peer| {
-        peer.say(&hex(HELO));
+        peer.send(&hex(HELO));
         peer.ignore();
     });
     let settings = with(secured(&[&hanging]), |net| net.give_up_after = Some(Duration::ZERO));
     let settings = ForwardClientSettings { handshake_timeout: Duration::from_millis(300), ..settings };
-    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &far_deadline()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { cause: Cause::HandshakeTimeout(_), .. }), "{error}");
 }
 
@@ -135,15 +135,15 @@ fn nothing_is_sent_to_a_server_that_does_not_ask() {
 fn nonsense_in_place_of_a_handshake_is_shown() {
     for answer in [&b"SSH-2.0-OpenSSH"[..], b"\x92\xa4HELO\xc0", b"\xc1"] {
         let server = Server::start(move |peer| {
-            peer.say(answer);
+            peer.send(answer);
             peer.ignore();
         });
         assert!(matches!(refusal(secured(&[&server])), Cause::Garbage(bytes) if bytes.starts_with(&answer[..1])));
     }
     let server = Server::start(|peer| {
-        peer.say(&hex(HELO));
+        peer.send(&hex(HELO));
         peer.value();
-        peer.say(b"\x80");
+        peer.send(b"\x80");
         peer.ignore();
     });
     assert!(matches!(refusal(secured(&[&server])), Cause::Garbage(bytes) if bytes == b"\x80"));
@@ -152,7 +152,7 @@ fn nonsense_in_place_of_a_handshake_is_shown() {
 #[test]
 fn a_server_that_asks_for_more_than_was_given_is_understood() {
     let server = Server::start(|peer| {
-        peer.say(&hex(HELO));
+        peer.send(&hex(HELO));
         peer.ignore();
     });
     assert!(matches!(refusal(settings(&[&server])), Cause::KeyRequired));
@@ -160,10 +160,10 @@ fn a_server_that_asks_for_more_than_was_given_is_understood() {
     assert!(matches!(refusal(without_user), Cause::UserRequired));
     // The same where it reads nothing, so that a large request cannot even be written.
     let deaf = Server::start(|peer| {
-        peer.say(&hex(HELO));
+        peer.send(&hex(HELO));
         std::thread::sleep(Duration::from_secs(20));
     });
     let settings = with(settings(&[&deaf]), |net| net.one_shot = true);
-    let result = new_client(settings).unwrap().deliver(&large(), &patience());
+    let result = new_client(settings).unwrap().deliver(&large(), &far_deadline());
     assert!(matches!(result, Err(NetError::Refused { cause: Cause::KeyRequired, .. })), "{result:?}");
 }

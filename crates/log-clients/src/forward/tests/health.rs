@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 
 /// An address where nobody listens.
-fn nobody() -> Address {
+fn unreachable_server() -> Address {
     "unix:/nowhere/fluent.sock".parse().unwrap()
 }
 
 /// A server that serves while it is told to, and else closes each connection.
-fn switched() -> (Server, Arc<AtomicBool>) {
+fn switchable_server() -> (Server, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&on);
     let server = Server::start(move |peer| {
@@ -27,11 +27,11 @@ fn switched() -> (Server, Arc<AtomicBool>) {
 
 #[test]
 fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
-    let (first, on) = switched();
+    let (first, on) = switchable_server();
     let second = Server::start(server::Peer::serve);
     let settings = with(settings(&[&first, &second]), |net| net.return_interval = Duration::ZERO);
     let mut client = new_client(settings).unwrap();
-    let mut deliver = |text| assert_eq!(client.deliver(&texts(&[text]), &patience()).unwrap(), []);
+    let mut deliver = |text| assert_eq!(client.deliver(&texts(&[text]), &far_deadline()).unwrap(), []);
     deliver("a");
     assert_eq!((first.texts().len(), second.texts().len()), (1, 0));
     on.store(false, Ordering::SeqCst);
@@ -54,11 +54,11 @@ fn a_server_that_is_away_costs_one_attempt() {
     let long = Duration::from_secs(60);
     let settings = with(settings(&[&server]), |net| {
         (net.first_backoff, net.last_backoff) = (long, long);
-        net.servers.insert(0, nobody());
+        net.servers.insert(0, unreachable_server());
     });
     let mut client = new_client(settings).unwrap();
     for _ in 0..10 {
-        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     }
     assert_eq!((client.counters().retries, client.counters().connections), (1, 1));
 }
@@ -73,7 +73,7 @@ fn chunks_are_spread_over_servers_by_weight() {
     });
     let mut client = new_client(settings).unwrap();
     for _ in 0..20 {
-        assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     }
     assert_eq!((one.texts().len(), other.texts().len()), (15, 5));
     assert_eq!(client.counters().connections, 2);
@@ -82,8 +82,9 @@ fn chunks_are_spread_over_servers_by_weight() {
 #[test]
 fn there_is_an_end_of_attempts_if_one_is_wanted() {
     let give_up_after = Some(Duration::from_millis(50));
-    let settings = with(settings(&[]), |net| (net.servers, net.give_up_after) = (vec![nobody()], give_up_after));
-    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let settings =
+        with(settings(&[]), |net| (net.servers, net.give_up_after) = (vec![unreachable_server()], give_up_after));
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &far_deadline()).unwrap_err();
     assert!(matches!(&error, NetError::GaveUp { cause: Cause::Connect(_), .. }), "{error:?}");
     assert!(error.to_string().contains("unix:/nowhere/fluent.sock"), "{error}");
 }
@@ -94,9 +95,9 @@ fn a_long_pause_does_not_outlast_hope() {
     let long = Duration::from_secs(3600);
     let settings = with(settings(&[]), |net| {
         (net.first_backoff, net.last_backoff) = (long, long);
-        (net.servers, net.give_up_after) = (vec![nobody()], give_up_after);
+        (net.servers, net.give_up_after) = (vec![unreachable_server()], give_up_after);
     });
-    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &far_deadline()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { .. }), "{error:?}");
 }
 
@@ -104,14 +105,14 @@ fn a_long_pause_does_not_outlast_hope() {
 fn a_configuration_that_may_be_corrected_is_tried_again() {
     let server = Server::start(|peer| {
         if peer.number < 3 {
-            peer.say(&hex(HELO));
+            peer.send(&hex(HELO));
             peer.ignore();
         } else {
             peer.serve();
         }
     });
     let mut client = new_client(settings(&[&server])).unwrap();
-    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     assert_eq!(client.counters().retries, 3);
 }
 
@@ -122,7 +123,7 @@ fn a_name_that_does_not_exist_is_retried() {
     let settings = with(settings(&[]), |net| {
         (net.servers, net.give_up_after, net.one_shot) = (servers, give_up_after, true);
     });
-    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &patience()).unwrap_err();
+    let error = new_client(settings).unwrap().deliver(&texts(&["a"]), &far_deadline()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { cause: Cause::Resolve(_) | Cause::ConnectTimeout(_), .. }), "{error}");
 }
 
@@ -131,7 +132,7 @@ fn settings_without_a_meaning_are_refused() {
     let refused = |settings| new_client(settings).unwrap_err();
     assert!(matches!(refused(settings(&[])), NetError::NoServers));
     let tls = TlsSettings { ca: Some("/ca.pem".into()), ..TlsSettings::default() };
-    let error = refused(with(settings(&[]), |net| (net.servers, net.tls) = (vec![nobody()], tls)));
+    let error = refused(with(settings(&[]), |net| (net.servers, net.tls) = (vec![unreachable_server()], tls)));
     assert!(error.to_string().contains("forward+tls://"), "{error}");
     assert!(error.is_configuration());
 }
@@ -145,9 +146,9 @@ fn what_was_left_out_of_the_build_is_named() {
             assert!(error.to_string().contains(&format!("`{feature}`")), "{error}");
         }
     };
-    let servers = || with(settings(&[]), |net| net.servers = vec![nobody()]);
-    check(ForwardClientSettings { mode: Mode::Gzip, ..servers() }, cfg!(feature = "gzip"), "gzip");
-    check(ForwardClientSettings { mode: Mode::Zstd, ..servers() }, cfg!(feature = "zstd"), "zstd");
+    let servers = || with(settings(&[]), |net| net.servers = vec![unreachable_server()]);
+    check(ForwardClientSettings { mode: ForwardMode::Gzip, ..servers() }, cfg!(feature = "gzip"), "gzip");
+    check(ForwardClientSettings { mode: ForwardMode::Zstd, ..servers() }, cfg!(feature = "zstd"), "zstd");
     let tls = TlsSettings { insecure: true, ..TlsSettings::default() };
     let servers = vec!["forward+tls://localhost".parse().unwrap()];
     check(with(settings(&[]), |net| (net.servers, net.tls) = (servers, tls)), cfg!(feature = "tls"), "tls");

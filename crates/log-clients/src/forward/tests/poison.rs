@@ -3,7 +3,7 @@
 use super::*;
 
 /// A server that closes the connection over every request with a text that begins with `poison`.
-fn squeamish() -> Server {
+fn closes_on_poison() -> Server {
     Server::start(|peer| {
         while let Some(request) = peer.request() {
             if request.texts.iter().any(|text| text.starts_with("poison")) {
@@ -16,15 +16,15 @@ fn squeamish() -> Server {
 
 #[test]
 fn such_a_record_is_given_back_and_holds_up_no_other() {
-    for mode in [Mode::Packed, Mode::Forward, Mode::Message] {
-        let server = squeamish();
+    for mode in [ForwardMode::Packed, ForwardMode::Forward, ForwardMode::Message] {
+        let server = closes_on_poison();
         let names: Vec<String> = (0..40).map(|number| format!("{number}")).collect();
         let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
         names[7] = "poison 7";
         names[30] = "poison 30";
         let chunk = texts(&names);
         let mut client = new_client(ForwardClientSettings { mode, ..settings(&[&server]) }).unwrap();
-        let mut refused = client.deliver(&chunk, &patience()).unwrap();
+        let mut refused = client.deliver(&chunk, &far_deadline()).unwrap();
         refused.sort_by_key(|refused| refused.entry.len());
         let entries: Vec<&[u8]> = refused.iter().map(|refused| refused.entry.as_slice()).collect();
         assert_eq!(entries, [chunk.bytes(&(7..8)), chunk.bytes(&(30..31))]);
@@ -40,7 +40,7 @@ fn such_a_record_is_given_back_and_holds_up_no_other() {
         let mut expected: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         expected.retain(|name| !name.starts_with("poison"));
         expected.sort();
-        if mode != Mode::Message {
+        if mode != ForwardMode::Message {
             assert_eq!(taken, expected);
         }
         taken.dedup();
@@ -48,7 +48,7 @@ fn such_a_record_is_given_back_and_holds_up_no_other() {
         for request in &seen {
             assert!(seen.iter().filter(|other| other.id == request.id).all(|other| other == request));
         }
-        assert_eq!(client.deliver(&texts(&["next"]), &patience()).unwrap(), []);
+        assert_eq!(client.deliver(&texts(&["next"]), &far_deadline()).unwrap(), []);
     }
 }
 
@@ -57,23 +57,23 @@ fn a_server_that_refuses_with_words_is_understood_as_well() {
     let server = Server::start(|peer| {
         while let Some(request) = peer.request() {
             if request.texts.contains(&"poison".to_owned()) {
-                peer.say(b"\x80");
+                peer.send(b"\x80");
                 return peer.ignore();
             }
             peer.ack(&request.id);
         }
     });
     let mut client = new_client(settings(&[&server])).unwrap();
-    let refused = client.deliver(&texts(&["a", "poison", "b"]), &patience()).unwrap();
+    let refused = client.deliver(&texts(&["a", "poison", "b"]), &far_deadline()).unwrap();
     assert_eq!(refused.len(), 1);
     assert!(client.counters().nacks >= 3);
 }
 
 #[test]
 fn a_record_alone_is_tried_between_requests_without_any() {
-    let server = squeamish();
+    let server = closes_on_poison();
     let mut client = new_client(settings(&[&server])).unwrap();
-    assert_eq!(client.deliver(&texts(&["poison"]), &patience()).unwrap().len(), 1);
+    assert_eq!(client.deliver(&texts(&["poison"]), &far_deadline()).unwrap().len(), 1);
     let seen = server.seen();
     let empty = seen.iter().filter(|request| request.texts.is_empty()).count();
     assert_eq!((empty, seen.len() - empty), (9, 10));
@@ -89,7 +89,7 @@ fn a_server_that_closes_over_everything_takes_it_later() {
         }
     });
     let mut client = new_client(settings(&[&server])).unwrap();
-    assert_eq!(client.deliver(&texts(&["a", "b", "c"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a", "b", "c"]), &far_deadline()).unwrap(), []);
     assert_eq!(client.counters().refused, 0);
     let mut taken = server.texts();
     taken.sort();
@@ -102,6 +102,6 @@ fn silence_is_no_refusal() {
     let server = Server::start(|peer| if peer.number < 12 { peer.ignore() } else { peer.serve() });
     let ack_timeout = Duration::from_millis(30);
     let mut client = new_client(ForwardClientSettings { ack_timeout, ..settings(&[&server]) }).unwrap();
-    assert_eq!(client.deliver(&texts(&["a", "b"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a", "b"]), &far_deadline()).unwrap(), []);
     assert!(server.seen().iter().all(|request| request.texts.len() == 2));
 }

@@ -28,7 +28,7 @@ struct Authority {
 }
 
 /// A certificate and its key in files.
-struct Identity {
+struct KeyFiles {
     cert: PathBuf,
     key: PathBuf,
 }
@@ -48,24 +48,24 @@ impl Authority {
         self.directory.path().join("ca.pem")
     }
 
-    fn identity(&self, name: &str, last_year: i32) -> Identity {
+    fn identity(&self, name: &str, last_year: i32) -> KeyFiles {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_after = date_time_ymd(last_year, 1, 1);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
-        written(self.directory.path(), name, &cert.pem(), &key.serialize_pem())
+        write_files(self.directory.path(), name, &cert.pem(), &key.serialize_pem())
     }
 }
 
-fn written(directory: &Path, name: &str, cert: &str, key: &str) -> Identity {
-    let identity = Identity { cert: directory.join(format!("{name}.pem")), key: directory.join(format!("{name}.key")) };
+fn write_files(directory: &Path, name: &str, cert: &str, key: &str) -> KeyFiles {
+    let identity = KeyFiles { cert: directory.join(format!("{name}.pem")), key: directory.join(format!("{name}.key")) };
     std::fs::write(&identity.cert, cert).unwrap();
     std::fs::write(&identity.key, key).unwrap();
     identity
 }
 
 /// A server with a certificate, which may want one of its clients as well.
-fn server(identity: &Identity, clients: Option<&Authority>, versions: &[&'static SupportedProtocolVersion]) -> Server {
+fn server(identity: &KeyFiles, clients: Option<&Authority>, versions: &[&'static SupportedProtocolVersion]) -> Server {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(versions)
         .unwrap();
@@ -98,8 +98,8 @@ fn delivers(settings: ForwardClientSettings) -> ForwardClient {
     let mut client = new_client(settings).unwrap();
     // Many records, so that none fits into one of TLS's own.
     let large = texts(&vec!["abcdefghijklmnopqrstuvwxyz"; 20_000]);
-    assert_eq!(client.deliver(&large, &patience()).unwrap(), []);
-    assert_eq!(client.deliver(&texts(&["a"]), &patience()).unwrap(), []);
+    assert_eq!(client.deliver(&large, &far_deadline()).unwrap(), []);
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     assert_eq!((client.counters().connections, client.counters().retries), (1, 0));
     client
 }
@@ -147,7 +147,7 @@ fn a_self_signed_certificate_can_be_trusted_by_itself() {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let cert = params.self_signed(&key).unwrap();
-    let identity = written(directory.path(), "localhost", &cert.pem(), &key.serialize_pem());
+    let identity = write_files(directory.path(), "localhost", &cert.pem(), &key.serialize_pem());
     let server = server(&identity, None, rustls::ALL_VERSIONS);
     delivers(trusting(&server, identity.cert.clone()));
     let mut settings = trusting(&server, identity.cert);
@@ -172,7 +172,7 @@ fn a_client_can_have_a_certificate_too() {
 #[test]
 fn a_server_without_tls_gets_nothing() {
     let plain = Server::start(|peer| {
-        peer.say(b"\x80");
+        peer.send(b"\x80");
         peer.serve();
     });
     let authority = Authority::new("one");

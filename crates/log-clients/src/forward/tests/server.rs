@@ -75,13 +75,13 @@ impl Peer {
         Some(request)
     }
 
-    pub(super) fn say(&mut self, bytes: &[u8]) {
+    pub(super) fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
         let _ = self.stream.flush();
     }
 
     pub(super) fn ack(&mut self, id: &str) {
-        self.say(&ack(id));
+        self.send(&ack(id));
     }
 
     /// Acknowledges whatever comes until the client goes away.

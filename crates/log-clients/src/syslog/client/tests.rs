@@ -104,7 +104,7 @@ fn chunk(messages: &[&str]) -> Chunk {
 }
 
 /// An end far behind that of any test, so that one that hangs fails.
-fn patience() -> Instant {
+fn far_deadline() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
 
@@ -113,10 +113,10 @@ fn new_client(settings: SyslogClientSettings) -> Result<SyslogClient, NetError> 
 }
 
 /// Waits until the connection is known to have ended, as one finds out when the next window is due.
-fn ended(client: &mut SyslogClient) {
+fn wait_until_closed(client: &mut SyslogClient) {
     for _ in 0..10_000 {
-        let line = client.peers.connection(0).unwrap();
-        if line.listen().is_err() {
+        let connection = client.pool.connection(0).unwrap();
+        if connection.check().is_err() {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -129,11 +129,11 @@ fn messages_are_framed() {
     for (framing, expected) in [(Framing::Octet, "3 one4 zwei5 three"), (Framing::Lf, "one\nzwei\nthree\n")] {
         let server = Server::start(vec![all]);
         let mut client = new_client(SyslogClientSettings { framing, ..settings(&[server.url()]) }).unwrap();
-        client.deliver(&chunk(&["one", "zwei"]), &patience()).unwrap();
-        client.deliver(&chunk(&["three"]), &patience()).unwrap();
-        client.settle(&patience()).unwrap();
+        client.deliver(&chunk(&["one", "zwei"]), &far_deadline()).unwrap();
+        client.deliver(&chunk(&["three"]), &far_deadline()).unwrap();
+        client.settle(&far_deadline()).unwrap();
         assert!(client.is_in_doubt());
-        client.finish(&patience()).unwrap();
+        client.finish(&far_deadline()).unwrap();
         assert!(!client.is_in_doubt());
         assert_eq!(server.next(), expected);
         assert_eq!(*client.counters(), Counters { connections: 1, ..Counters::default() });
@@ -145,11 +145,11 @@ fn messages_are_framed() {
 fn what_a_reset_may_have_lost_is_sent_again_before_anything_else() {
     let server = Server::start(vec![reset, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(server.close(), "");
-    ended(&mut client);
-    client.deliver(&chunk(&["two"]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    wait_until_closed(&mut client);
+    client.deliver(&chunk(&["two"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!(server.next(), "3 one3 two");
     assert_eq!((client.counters().resent, client.counters().reconnects), (1, 1));
 }
@@ -159,13 +159,13 @@ fn it_is_also_sent_again_where_nothing_else_comes() {
     for finish in [false, true] {
         let server = Server::start(vec![reset, all]);
         let mut client = new_client(settings(&[server.url()])).unwrap();
-        client.deliver(&chunk(&["one"]), &patience()).unwrap();
+        client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
         assert_eq!(server.close(), "");
         if !finish {
-            ended(&mut client);
-            client.settle(&patience()).unwrap();
+            wait_until_closed(&mut client);
+            client.settle(&far_deadline()).unwrap();
         }
-        client.finish(&patience()).unwrap();
+        client.finish(&far_deadline()).unwrap();
         assert_eq!(server.next(), "3 one");
     }
 }
@@ -174,14 +174,14 @@ fn it_is_also_sent_again_where_nothing_else_comes() {
 fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
     let server = Server::start(vec![some, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(server.close(), "3 one");
-    ended(&mut client);
+    wait_until_closed(&mut client);
     // As if it had been written a while ago.
     let long_ago = std::time::Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
-    client.peers.connection(0).unwrap().sent[0].0 = long_ago;
-    client.deliver(&chunk(&["two"]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    client.pool.connection(0).unwrap().sent[0].0 = long_ago;
+    client.deliver(&chunk(&["two"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!(server.next(), "3 two");
     assert_eq!(client.counters().resent, 0);
 }
@@ -190,14 +190,14 @@ fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
 fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
     let server = Server::start(vec![some, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(server.close(), "3 one");
-    ended(&mut client);
+    wait_until_closed(&mut client);
     // As if that had been no time ago, however slow the machine is.
     let soon = std::time::Instant::now() + Duration::from_secs(60);
-    client.peers.connection(0).unwrap().sent[0].0 = soon;
-    client.deliver(&chunk(&["two"]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    client.pool.connection(0).unwrap().sent[0].0 = soon;
+    client.deliver(&chunk(&["two"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     // The first one again: nobody can tell.
     assert_eq!(server.next(), "3 one3 two");
 }
@@ -208,19 +208,19 @@ fn no_more_than_a_window_or_a_megabyte_is_kept() {
     let mut client = new_client(settings(&[server.url()])).unwrap();
     let large = "x".repeat(300 << 10);
     for _ in 0..10 {
-        client.deliver(&chunk(&[&large]), &patience()).unwrap();
+        client.deliver(&chunk(&[&large]), &far_deadline()).unwrap();
     }
     let kept = |client: &mut SyslogClient| -> Vec<usize> {
-        client.peers.connection(0).unwrap().sent.iter().map(|(_, chunk)| chunk.encoded().len()).collect()
+        client.pool.connection(0).unwrap().sent.iter().map(|(_, chunk)| chunk.encoded().len()).collect()
     };
     assert_eq!(kept(&mut client), [large.len(); 3]);
     let larger = "x".repeat(3 << 20);
-    client.deliver(&chunk(&[&larger]), &patience()).unwrap();
+    client.deliver(&chunk(&[&larger]), &far_deadline()).unwrap();
     assert_eq!(kept(&mut client), [larger.len()]);
     // After a while nothing is in doubt.
     let long_ago = std::time::Instant::now().checked_sub(Duration::from_secs(600)).unwrap();
-    client.peers.connection(0).unwrap().sent[0].0 = long_ago;
-    client.settle(&patience()).unwrap();
+    client.pool.connection(0).unwrap().sent[0].0 = long_ago;
+    client.settle(&far_deadline()).unwrap();
     assert!(!client.is_in_doubt());
     drop(client);
     server.next();
@@ -240,8 +240,8 @@ fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
     let large = "x".repeat(16 << 20);
     let server = Server::start(vec![slow]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
-    client.deliver(&chunk(&[&large]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    client.deliver(&chunk(&[&large]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!(server.next().len(), large.len() + "16777216 ".len());
 
     fn stalls(_: &mut TcpStream, _: &Receiver<()>) -> Received {
@@ -252,8 +252,8 @@ fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
     let mut settings = settings(&[stalled.url(), other.url()]);
     settings.net.write_timeout = Duration::from_millis(100);
     let mut client = new_client(settings).unwrap();
-    client.deliver(&chunk(&[&large]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    client.deliver(&chunk(&[&large]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!(other.next().len(), large.len() + "16777216 ".len());
 }
 
@@ -265,15 +265,15 @@ fn a_server_that_refuses_is_waited_for() {
     let url = format!("syslog+tcp://{address}");
     let mut patient = settings(std::slice::from_ref(&url));
     patient.net.give_up_after = Some(Duration::from_millis(20));
-    let error = new_client(patient).unwrap().deliver(&chunk(&["one"]), &patience()).unwrap_err();
+    let error = new_client(patient).unwrap().deliver(&chunk(&["one"]), &far_deadline()).unwrap_err();
     assert!(matches!(error, NetError::GaveUp { .. }) && error.to_string().contains(&url), "{error}");
     let server = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(50));
         Server::on(TcpListener::bind(address).unwrap(), vec![all])
     });
     let mut client = new_client(settings(&[url])).unwrap();
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!(server.join().unwrap().next(), "3 one");
     assert!(client.counters().retries > 0);
 }
@@ -282,12 +282,12 @@ fn a_server_that_refuses_is_waited_for() {
 fn the_next_server_takes_over_with_what_may_be_lost() {
     let (first, second) = (Server::start(vec![reset]), Server::start(vec![all]));
     let mut client = new_client(settings(&[first.url(), second.url()])).unwrap();
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(first.close(), "");
     first.thread.join().unwrap();
-    ended(&mut client);
-    client.deliver(&chunk(&["two"]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    wait_until_closed(&mut client);
+    client.deliver(&chunk(&["two"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!(second.next(), "3 one3 two");
 }
 
@@ -298,9 +298,9 @@ fn windows_can_be_spread_over_servers() {
     settings.net.spread = Spread::Weighted;
     let mut client = new_client(settings).unwrap();
     for _ in 0..6 {
-        client.deliver(&chunk(&["m"]), &patience()).unwrap();
+        client.deliver(&chunk(&["m"]), &far_deadline()).unwrap();
     }
-    client.finish(&patience()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert_eq!((one.next(), other.next()), ("1 m".repeat(4), "1 m".repeat(2)));
 }
 
@@ -314,23 +314,23 @@ fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
     }
     let server = Server::start(vec![late; 1000]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
-    client.finish(&patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
     assert!(!client.is_in_doubt());
-    assert_eq!(client.counters().resent as usize, ROUNDS + 1);
+    assert_eq!(client.counters().resent as usize, FINISH_ROUNDS + 1);
 }
 
 #[test]
 fn the_time_to_stop_ends_every_wait() {
-    let stop = Instant::now();
+    let shutdown = Instant::now();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("syslog+tcp://{}", listener.local_addr().unwrap());
     let mut client = new_client(settings(&[url])).unwrap();
     let large = chunk(&[&"x".repeat(32 << 20)]);
-    assert!(matches!(client.deliver(&large, &stop), Err(NetError::Stopped)));
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    assert!(matches!(client.deliver(&large, &shutdown), Err(NetError::Stopped)));
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     // Nobody answers the end of the connection.
-    client.finish(&stop).unwrap();
+    client.finish(&shutdown).unwrap();
 }
 
 #[test]
@@ -339,8 +339,8 @@ fn a_datagram_is_a_message() {
         let Ok(socket) = UdpSocket::bind(receiver) else { continue };
         let mut client = new_client(settings(&[format!("syslog+udp://{}", socket.local_addr().unwrap())])).unwrap();
         let messages: Vec<String> = (0..100).map(|number| format!("message {number}")).collect();
-        client.deliver(&chunk(&messages.iter().map(String::as_str).collect::<Vec<_>>()), &patience()).unwrap();
-        client.finish(&patience()).unwrap();
+        client.deliver(&chunk(&messages.iter().map(String::as_str).collect::<Vec<_>>()), &far_deadline()).unwrap();
+        client.finish(&far_deadline()).unwrap();
         let mut buffer = [0; 2048];
         for message in messages {
             let length = socket.recv(&mut buffer).unwrap();
@@ -363,7 +363,7 @@ fn datagrams_that_nobody_takes_are_sent_again() {
         let length = socket.recv(&mut buffer).unwrap();
         buffer[..length].to_vec()
     });
-    client.deliver(&chunk(&["one"]), &patience()).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(later.join().unwrap(), b"one");
     assert!(client.counters().retries > 0);
 }

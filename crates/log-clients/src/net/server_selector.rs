@@ -6,11 +6,11 @@ use crate::address::Address;
 use crate::settings::{ServerSettings, Spread};
 
 /// How often the same trouble with a server is spoken of.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The least part of the time that a server could be left for. The rest is by chance, so that clients do not come back
 /// in step; but the next server in the list should have its turn.
-const LEAST_SHARE: f64 = 0.1;
+const MIN_BACKOFF_SHARE: f64 = 0.1;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) enum Choice {
 
 /// The servers in the order of the list.
 #[derive(Debug)]
-pub(crate) struct Servers {
-    list: Vec<Server>,
+pub(crate) struct ServerSelector {
+    servers: Vec<ServerHealth>,
     spread: Spread,
     first_backoff: Duration,
     last_backoff: Duration,
@@ -35,7 +35,7 @@ pub(crate) struct Servers {
 }
 
 #[derive(Debug)]
-struct Server {
+struct ServerHealth {
     weight: u32,
     standby: bool,
     /// Failures since the last success.
@@ -43,34 +43,34 @@ struct Server {
     down_until: Option<Instant>,
     chosen: Option<Instant>,
     /// When its trouble was spoken of.
-    said: Option<Instant>,
+    reported_at: Option<Instant>,
     /// Whether that was the last that was said of it.
-    troubled: bool,
+    reported_down: bool,
     /// What it is owed of the chunks, where they are spread.
     credit: i64,
 }
 
-impl Server {
+impl ServerHealth {
     fn is_up(&self, now: Instant) -> bool {
         self.down_until.is_none_or(|until| until <= now)
     }
 }
 
-impl Servers {
+impl ServerSelector {
     /// Begins with all of them up.
-    pub(crate) fn new(settings: &ServerSettings) -> Servers {
-        let new = |address: &Address| Server {
+    pub(crate) fn new(settings: &ServerSettings) -> ServerSelector {
+        let new = |address: &Address| ServerHealth {
             weight: address.weight,
             standby: address.standby,
             failures: 0,
             down_until: None,
             chosen: None,
-            said: None,
-            troubled: false,
+            reported_at: None,
+            reported_down: false,
             credit: 0,
         };
-        Servers {
-            list: settings.servers.iter().map(new).collect(),
+        ServerSelector {
+            servers: settings.servers.iter().map(new).collect(),
             spread: settings.spread,
             first_backoff: settings.first_backoff,
             last_backoff: settings.last_backoff,
@@ -83,7 +83,7 @@ impl Servers {
     /// The server for the next attempt. Those that stand by are for when no other is up.
     pub(crate) fn choose(&mut self, now: Instant) -> Choice {
         let up = |standby| {
-            let listed = self.list.iter().enumerate();
+            let listed = self.servers.iter().enumerate();
             listed.filter(move |(_, server)| server.is_up(now) && server.standby == standby).map(|(index, _)| index)
         };
         let mut candidates: Vec<usize> = up(false).collect();
@@ -91,11 +91,11 @@ impl Servers {
             candidates.extend(up(true));
         }
         let chosen = match self.spread {
-            Spread::Failover => self.preferred(&candidates, now),
-            Spread::Weighted => self.by_weight(&candidates),
+            Spread::Failover => self.choose_by_order(&candidates, now),
+            Spread::Weighted => self.choose_by_weight(&candidates),
         };
-        let Some((index, server)) = chosen.and_then(|index| Some((index, self.list.get_mut(index)?))) else {
-            let earliest = self.list.iter().filter_map(|server| server.down_until).min();
+        let Some((index, server)) = chosen.and_then(|index| Some((index, self.servers.get_mut(index)?))) else {
+            let earliest = self.servers.iter().filter_map(|server| server.down_until).min();
             return Choice::Wait(earliest.unwrap_or(now));
         };
         server.chosen = Some(now);
@@ -103,21 +103,21 @@ impl Servers {
     }
 
     /// The first one; but the current one while the first was tried not long ago.
-    fn preferred(&self, candidates: &[usize], now: Instant) -> Option<usize> {
+    fn choose_by_order(&self, candidates: &[usize], now: Instant) -> Option<usize> {
         let first = *candidates.first()?;
-        let tried = self.list.get(first)?.chosen;
-        match self.current.filter(|current| self.list.get(*current).is_some_and(|server| server.is_up(now))) {
+        let tried = self.servers.get(first)?.chosen;
+        match self.current.filter(|current| self.servers.get(*current).is_some_and(|server| server.is_up(now))) {
             Some(current) if tried.is_some_and(|tried| now < tried + self.return_interval) => Some(current),
             _ => Some(first),
         }
     }
 
     /// Smooth weighted round robin: each is owed its weight, and who is owed most pays for all.
-    fn by_weight(&mut self, candidates: &[usize]) -> Option<usize> {
+    fn choose_by_weight(&mut self, candidates: &[usize]) -> Option<usize> {
         let mut total = 0;
         let mut most: Option<(i64, usize)> = None;
         for index in candidates {
-            let server = self.list.get_mut(*index)?;
+            let server = self.servers.get_mut(*index)?;
             server.credit += i64::from(server.weight);
             total += i64::from(server.weight);
             if most.is_none_or(|(credit, _)| server.credit > credit) {
@@ -125,43 +125,43 @@ impl Servers {
             }
         }
         let (_, chosen) = most?;
-        self.list.get_mut(chosen)?.credit -= total;
+        self.servers.get_mut(chosen)?.credit -= total;
         Some(chosen)
     }
 
     /// Whether a try of this server only looks whether it is back, while another one takes the chunks.
-    pub(crate) fn is_return(&self, index: usize, now: Instant) -> bool {
+    pub(crate) fn is_return_attempt(&self, index: usize, now: Instant) -> bool {
         self.spread == Spread::Failover
             && self.current.is_some_and(|current| {
-                current != index && self.list.get(current).is_some_and(|server| server.is_up(now))
+                current != index && self.servers.get(current).is_some_and(|server| server.is_up(now))
             })
     }
 
     /// Marks a server as up, and says whether that is worth a message.
     pub(crate) fn succeeded(&mut self, index: usize) -> bool {
         self.current = Some(index);
-        let Some(server) = self.list.get_mut(index) else { return false };
+        let Some(server) = self.servers.get_mut(index) else { return false };
         server.failures = 0;
         server.down_until = None;
-        std::mem::take(&mut server.troubled)
+        std::mem::take(&mut server.reported_down)
     }
 
     /// Marks a server as down for its own time, and says for how long, and whether that is worth a message.
     pub(crate) fn failed(&mut self, index: usize, configuration: bool, now: Instant) -> (Duration, bool) {
-        let Some(server) = self.list.get_mut(index) else { return (Duration::ZERO, false) };
+        let Some(server) = self.servers.get_mut(index) else { return (Duration::ZERO, false) };
         let doubled = 2u32.checked_pow(server.failures).unwrap_or(u32::MAX);
         let most = self.first_backoff.saturating_mul(doubled).min(self.last_backoff);
         // What only a user can correct is not corrected within seconds.
-        let share = LEAST_SHARE + (1.0 - LEAST_SHARE) * self.random.f64();
+        let share = MIN_BACKOFF_SHARE + (1.0 - MIN_BACKOFF_SHARE) * self.random.f64();
         let down = if configuration { self.last_backoff } else { most.mul_f64(share) };
         server.failures = server.failures.saturating_add(1);
         server.down_until = Some(now + down);
-        let say = server.said.is_none_or(|said| said + SAID_AGAIN <= now);
-        if say {
-            server.said = Some(now);
-            server.troubled = true;
+        let report = server.reported_at.is_none_or(|reported_at| reported_at + REPORT_INTERVAL <= now);
+        if report {
+            server.reported_at = Some(now);
+            server.reported_down = true;
         }
-        (down, say)
+        (down, report)
     }
 }
 
@@ -169,9 +169,9 @@ impl Servers {
 mod tests {
     use super::*;
 
-    fn servers(addresses: &[&str], spread: Spread) -> Servers {
+    fn servers(addresses: &[&str], spread: Spread) -> ServerSelector {
         let servers = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        Servers::new(&ServerSettings { servers, spread, ..ServerSettings::default() })
+        ServerSelector::new(&ServerSettings { servers, spread, ..ServerSettings::default() })
     }
 
     fn second(number: u64) -> Duration {
@@ -183,8 +183,8 @@ mod tests {
         let mut servers = servers(&["unix:/a", "unix:/b"], Spread::Failover);
         let now = Instant::now();
         assert_eq!(servers.choose(now), Choice::Use(0));
-        let (first, say) = servers.failed(0, true, now);
-        assert!(say && first == second(60));
+        let (first, report) = servers.failed(0, true, now);
+        assert!(report && first == second(60));
         assert_eq!(servers.choose(now), Choice::Use(1));
         let (other, _) = servers.failed(1, false, now);
         assert!(other <= second(1));
@@ -194,29 +194,29 @@ mod tests {
         // The first one's time is over.
         assert_eq!(servers.choose(now + second(59)), Choice::Use(1));
         assert_eq!(servers.choose(now + second(61)), Choice::Use(0));
-        assert!(servers.is_return(0, now + second(61)));
+        assert!(servers.is_return_attempt(0, now + second(61)));
         // It is still away, and is not tried again with each chunk.
-        let (down, say) = servers.failed(0, false, now + second(61));
-        assert!(say && down <= second(2));
+        let (down, report) = servers.failed(0, false, now + second(61));
+        assert!(report && down <= second(2));
         assert_eq!(servers.choose(now + second(64)), Choice::Use(1));
         assert_eq!(servers.choose(now + second(92)), Choice::Use(0));
         assert!(servers.succeeded(0));
         assert!(!servers.succeeded(0));
         assert_eq!(servers.choose(now + second(93)), Choice::Use(0));
-        assert!(!servers.is_return(0, now + second(93)));
+        assert!(!servers.is_return_attempt(0, now + second(93)));
     }
 
     #[test]
     fn backoff_grows_to_its_limit_and_is_spoken_of_once_a_minute() {
         let mut servers = servers(&["unix:/a"], Spread::Failover);
         let now = Instant::now();
-        let mut said = 0;
+        let mut reports = 0;
         for failure in 0..100u32 {
-            let (down, say) = servers.failed(0, false, now + second(u64::from(failure)));
+            let (down, report) = servers.failed(0, false, now + second(u64::from(failure)));
             assert!(down <= second(60) && down <= second(1 << failure.min(6)), "{failure}: {down:?}");
-            said += u32::from(say);
+            reports += u32::from(report);
         }
-        assert_eq!(said, 2);
+        assert_eq!(reports, 2);
     }
 
     #[test]

@@ -1,166 +1,166 @@
 //! The servers, with what is known of each and the connection to it: the part of every client that has nothing to do with
 //! what is said.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Limit};
-use super::servers::{Choice, Servers};
-use super::tls::Trust;
-use crate::address::{Address, Place};
+use super::connection::{Connection, Deadline};
+use super::server_selector::{Choice, ServerSelector};
+use super::tls::TlsContext;
+use crate::address::{Address, Transport};
 use crate::error::{Cause, NetError};
 use crate::event::{Event, Observer};
 use crate::settings::{ServerSettings, Spread};
 use crate::shutdown::Shutdown;
-use crate::status::{Counters, Live};
+use crate::status::{Counters, StatusHandle};
 
 /// How long a look at a preferred server may keep those waiting that another one takes.
-const LONGEST_LOOK: Duration = Duration::from_secs(3);
+const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The servers, each with a connection of type `C`.
 #[derive(Debug)]
-pub(crate) struct Peers<C> {
+pub(crate) struct ServerPool<C> {
     pub(crate) settings: ServerSettings,
     pub(crate) counters: Counters,
-    pub(crate) live: Arc<Live>,
-    trust: Option<Trust>,
-    servers: Servers,
-    list: Vec<Peer<C>>,
-    trouble: Option<Trouble>,
+    pub(crate) status: StatusHandle,
+    trust: Option<TlsContext>,
+    selector: ServerSelector,
+    servers: Vec<PooledServer<C>>,
+    failures: Option<FailureStreak>,
     observer: Observer,
 }
 
 /// A server and the connection to it.
 #[derive(Debug)]
-struct Peer<C> {
+struct PooledServer<C> {
     address: Address,
     connection: Option<C>,
-    met: bool,
+    connected_before: bool,
 }
 
 /// Failures since something was delivered.
 #[derive(Debug)]
-struct Trouble {
+struct FailureStreak {
     since: Instant,
     server: String,
     cause: Cause,
 }
 
-impl<C> Peers<C> {
+impl<C> ServerPool<C> {
     /// Checks the settings and reads the files that they name. It does not connect.
     ///
     /// # Errors
     /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
-    pub(crate) fn new(settings: ServerSettings, observer: Observer) -> Result<Peers<C>, NetError> {
-        let settings = settings.bounded();
+    pub(crate) fn new(settings: ServerSettings, observer: Observer) -> Result<ServerPool<C>, NetError> {
+        let settings = settings.clamped();
         if settings.servers.is_empty() {
             return Err(NetError::NoServers);
         }
         let tls = &settings.tls;
-        let secured = settings.servers.iter().any(|server| matches!(server.place, Place::Tls { .. }));
+        let secured = settings.servers.iter().any(|server| matches!(server.transport, Transport::Tls { .. }));
         if !secured && (tls.insecure || tls.ca.is_some() || tls.cert.is_some() || tls.key.is_some()) {
             return Err(NetError::Settings(
                 "certificates or their checks are set up, but no server has TLS; write forward+tls:// or syslog+tls:// \
                  in its address",
             ));
         }
-        let trust = if secured { Some(Trust::new(tls, &observer)?) } else { None };
-        let peer = |address: &Address| Peer { address: address.clone(), connection: None, met: false };
-        Ok(Peers {
+        let trust = if secured { Some(TlsContext::new(tls, &observer)?) } else { None };
+        let pooled =
+            |address: &Address| PooledServer { address: address.clone(), connection: None, connected_before: false };
+        Ok(ServerPool {
             trust,
-            servers: Servers::new(&settings),
-            list: settings.servers.iter().map(peer).collect(),
+            selector: ServerSelector::new(&settings),
+            servers: settings.servers.iter().map(pooled).collect(),
             counters: Counters::default(),
-            live: Arc::new(Live::new(settings.servers.iter().map(Address::name))),
-            trouble: None,
+            status: StatusHandle::new(settings.servers.iter().map(Address::name)),
+            failures: None,
             observer,
             settings,
         })
     }
 
     /// Begins with something new to deliver.
-    pub(crate) fn begin(&mut self) {
-        self.trouble = None;
+    pub(crate) fn clear_failures(&mut self) {
+        self.failures = None;
     }
 
     /// The server for the next attempt. Waits while all are down.
     ///
     /// # Errors
     /// If the time to stop is over, or nothing was delivered for longer than the settings allow.
-    pub(crate) fn next(&mut self, stop: &dyn Shutdown) -> Result<usize, NetError> {
+    pub(crate) fn next(&mut self, shutdown: &dyn Shutdown) -> Result<usize, NetError> {
         loop {
-            self.give_up()?;
-            match self.servers.choose(Instant::now()) {
+            self.check_give_up()?;
+            match self.selector.choose(Instant::now()) {
                 Choice::Use(index) => return Ok(index),
-                Choice::Wait(until) => self.pause(until, stop)?,
+                Choice::Wait(until) => self.wait_until(until, shutdown)?,
             }
         }
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.list.len()
+        self.servers.len()
     }
 
     /// The connections that there are.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &C> {
-        self.list.iter().filter_map(|peer| peer.connection.as_ref())
+        self.servers.iter().filter_map(|server| server.connection.as_ref())
     }
 
     /// The connection to a server, if there is one.
     pub(crate) fn connection(&mut self, index: usize) -> Option<&mut C> {
-        self.list.get_mut(index)?.connection.as_mut()
+        self.servers.get_mut(index)?.connection.as_mut()
     }
 
     /// Takes the connection to a server, if there is one.
     pub(crate) fn take(&mut self, index: usize) -> Option<C> {
-        self.list.get_mut(index)?.connection.take()
+        self.servers.get_mut(index)?.connection.take()
     }
 
     /// Keeps the connection to a server for what is next.
     pub(crate) fn keep(&mut self, index: usize, connection: C) {
-        if let Some(peer) = self.list.get_mut(index) {
-            peer.connection = Some(connection);
+        if let Some(server) = self.servers.get_mut(index) {
+            server.connection = Some(connection);
         }
     }
 
     /// Where a server is.
-    pub(crate) fn place(&self, index: usize) -> Option<&Place> {
-        self.list.get(index).map(|peer| &peer.address.place)
+    pub(crate) fn transport(&self, index: usize) -> Option<&Transport> {
+        self.servers.get(index).map(|server| &server.address.transport)
     }
 
     /// The most that may be waited for a server to take up what is next.
-    pub(crate) fn patience(&self, index: usize) -> Duration {
-        if self.servers.is_return(index, Instant::now()) { LONGEST_LOOK } else { Duration::MAX }
+    pub(crate) fn attempt_timeout(&self, index: usize) -> Duration {
+        if self.selector.is_return_attempt(index, Instant::now()) { RETURN_TIMEOUT } else { Duration::MAX }
     }
 
     /// Connects to a server.
-    pub(crate) fn open(&self, index: usize, most: Duration, stop: &dyn Shutdown) -> Result<Connection, Cause> {
-        let Some(peer) = self.list.get(index) else { return Err(Cause::Closed) };
+    pub(crate) fn open(&self, index: usize, most: Duration, shutdown: &dyn Shutdown) -> Result<Connection, Cause> {
+        let Some(server) = self.servers.get(index) else { return Err(Cause::Closed) };
         let time = self.settings.connect_timeout.min(most);
-        Connection::open(&peer.address, self.trust.as_ref(), time, stop)
+        Connection::open(&server.address, self.trust.as_ref(), time, shutdown)
     }
 
     /// Counts a connection that can be used.
-    pub(crate) fn met(&mut self, index: usize) {
-        if let Some(peer) = self.list.get_mut(index) {
+    pub(crate) fn count_connection(&mut self, index: usize) {
+        if let Some(server) = self.servers.get_mut(index) {
             self.counters.connections += 1;
-            self.counters.reconnects += u64::from(std::mem::replace(&mut peer.met, true));
+            self.counters.reconnects += u64::from(std::mem::replace(&mut server.connected_before, true));
         }
     }
 
     /// Takes note that a server has taken something.
     pub(crate) fn succeeded(&mut self, index: usize) {
-        self.trouble = None;
-        self.live.tell(self.counters, index, true);
-        if self.servers.succeeded(index) {
+        self.failures = None;
+        self.status.publish(self.counters, index, true);
+        if self.selector.succeeded(index) {
             self.observe(&Event::Recovered { server: &self.name(index) });
         }
     }
 
     /// The servers that were used in the absence of this one and are not needed any more.
-    pub(crate) fn replaced(&self, index: usize) -> impl Iterator<Item = usize> + use<C> {
-        let all = if self.settings.spread == Spread::Failover { self.list.len() } else { 0 };
+    pub(crate) fn others_to_close(&self, index: usize) -> impl Iterator<Item = usize> + use<C> {
+        let all = if self.settings.spread == Spread::Failover { self.servers.len() } else { 0 };
         (0..all).filter(move |other| *other != index)
     }
 
@@ -177,31 +177,32 @@ impl<C> Peers<C> {
             return Err(NetError::Refused { server, cause });
         }
         self.counters.retries += 1;
-        self.live.tell(self.counters, index, false);
-        let (down, say) = self.servers.failed(index, cause.is_configuration(), Instant::now());
-        if say {
+        self.status.publish(self.counters, index, false);
+        let (down, report) = self.selector.failed(index, cause.is_configuration(), Instant::now());
+        if report {
             self.observe(&Event::Unavailable { server: &server, cause: &cause, retry_in: down });
         }
-        let since = self.trouble.take().map_or_else(Instant::now, |trouble| trouble.since);
-        self.trouble = Some(Trouble { since, server, cause });
+        let since = self.failures.take().map_or_else(Instant::now, |failures| failures.since);
+        self.failures = Some(FailureStreak { since, server, cause });
         Ok(())
     }
 
     /// Ends the delivery if nothing was delivered for too long.
-    fn give_up(&mut self) -> Result<(), NetError> {
+    fn check_give_up(&mut self) -> Result<(), NetError> {
         let Some(after) = self.settings.give_up_after else { return Ok(()) };
-        match self.trouble.take_if(|trouble| trouble.since.elapsed() >= after) {
-            Some(Trouble { server, cause, .. }) => Err(NetError::GaveUp { after, server, cause }),
+        match self.failures.take_if(|failures| failures.since.elapsed() >= after) {
+            Some(FailureStreak { server, cause, .. }) => Err(NetError::GaveUp { after, server, cause }),
             None => Ok(()),
         }
     }
 
     /// Waits for a server's time to be over, but not for longer than there is hope.
-    fn pause(&self, until: Instant, stop: &dyn Shutdown) -> Result<(), NetError> {
-        let hope = self.trouble.as_ref().zip(self.settings.give_up_after).map(|(trouble, after)| trouble.since + after);
-        let until = hope.map_or(until, |hope| hope.min(until));
-        let limit = Limit::new(until.saturating_duration_since(Instant::now()), stop);
-        while let Some(slice) = limit.slice().map_err(|_| NetError::Stopped)? {
+    fn wait_until(&self, until: Instant, shutdown: &dyn Shutdown) -> Result<(), NetError> {
+        let give_up_at =
+            self.failures.as_ref().zip(self.settings.give_up_after).map(|(failures, after)| failures.since + after);
+        let until = give_up_at.map_or(until, |give_up_at| give_up_at.min(until));
+        let limit = Deadline::new(until.saturating_duration_since(Instant::now()), shutdown);
+        while let Some(slice) = limit.next_wait().map_err(|_| NetError::Stopped)? {
             std::thread::sleep(slice);
         }
         Ok(())
@@ -214,6 +215,6 @@ impl<C> Peers<C> {
 
     /// How messages name a server.
     pub(crate) fn name(&self, index: usize) -> String {
-        self.list.get(index).map(|peer| peer.address.name()).unwrap_or_default()
+        self.servers.get(index).map(|server| server.address.name()).unwrap_or_default()
     }
 }

@@ -17,7 +17,7 @@ impl UnknownName {
 }
 
 /// Gives an enum its `ALL`, `name`, `summary` and `FromStr` from one list.
-macro_rules! names {
+macro_rules! named_enum {
     ($type:ident { $($variant:ident = $name:literal : $summary:literal),+ $(,)? }) => {
         impl $type {
             /// All values, in the order of their definition.
@@ -52,15 +52,15 @@ macro_rules! names {
     };
 }
 
-pub(crate) use names;
+pub(crate) use named_enum;
 
 #[cfg(test)]
 mod tests {
-    use crate::{Framing, Mode, Spread};
+    use crate::{ForwardMode, Framing, Spread};
 
     #[test]
     fn every_name_is_parsed_and_no_other() {
-        assert!(Mode::ALL.iter().all(|mode| mode.name().parse() == Ok(*mode) && !mode.summary().is_empty()));
+        assert!(ForwardMode::ALL.iter().all(|mode| mode.name().parse() == Ok(*mode) && !mode.summary().is_empty()));
         assert!(Spread::ALL.iter().all(|spread| spread.name().parse() == Ok(*spread)));
         assert!(Framing::ALL.iter().all(|framing| framing.name().parse() == Ok(*framing)));
         let error = "Octet".parse::<Framing>().unwrap_err();
