@@ -1,4 +1,4 @@
-//! Where a server is, as users write it: `forward://host:port`, `syslog+tcp://host:port`, `unix:/path` and the like.
+//! Addresses of servers, as users write them: `forward://host:port`, `syslog+tcp://host:port`, `unix:/path` and others.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// How a server of the network is written: what stands before the host, how it is reached, and the port where none is
-/// named. The forward protocol has its port by custom; those of syslog are registered (RFC 5426, RFC 5425), that of plain
-/// TCP for another protocol, which nobody uses any more (RFC 6587).
+/// The schemes of network servers, with protocol, transport and default port.
+///
+/// UDP port 514 and TCP port 6514 are registered for syslog (RFC 5426, RFC 5425). TCP port 514 is registered for another
+/// protocol, long unused, and customary for syslog (RFC 6587). Port 24224 is Fluentd's convention.
 const SCHEMES: [(&str, Protocol, TransportKind, u16); 5] = [
     ("forward://", Protocol::Forward, TransportKind::Tcp, 24224),
     ("forward+tls://", Protocol::Forward, TransportKind::Tls, 24224),
@@ -25,13 +26,13 @@ enum TransportKind {
     Tls,
 }
 
-/// The share of a server that states none, as in Fluentd.
+/// The weight of an address without one, as in Fluentd.
 const DEFAULT_WEIGHT: u32 = 60;
 
 const FORMS: &str = "forward://HOST[:PORT], forward+tls://, syslog+udp://, syslog+tcp://, syslog+tls:// or unix:/PATH";
 const PARAMETERS: &str = "weight=NUMBER, standby and, with TLS, server-name=NAME";
 
-/// What a server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Fluentd's forward protocol.
@@ -40,95 +41,95 @@ pub enum Protocol {
     Syslog,
 }
 
-/// A server.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// What it speaks.
+    /// The protocol of the server.
     pub protocol: Protocol,
-    /// How it is reached.
+    /// The transport to the server.
     pub transport: Transport,
-    /// Its share of the chunks where they are spread.
+    /// The share of chunks, relative to the other servers, under [`Spread::Weighted`](crate::Spread::Weighted).
     pub weight: u32,
-    /// Whether it is only used while no other server is up.
+    /// True if the server serves only while all others are down.
     pub standby: bool,
 }
 
-/// How a server is reached.
+/// The transport to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Datagrams.
+    /// UDP datagrams.
     Udp {
-        /// A name or an address; IPv6 without brackets.
+        /// A host name or an IP address; IPv6 without brackets.
         host: String,
         /// The port.
         port: u16,
     },
     /// A TCP connection.
     Tcp {
-        /// A name or an address; IPv6 without brackets.
+        /// A host name or an IP address; IPv6 without brackets.
         host: String,
         /// The port.
         port: u16,
     },
-    /// TLS from the first byte of a TCP connection.
+    /// TLS over TCP, from the first byte.
     Tls {
-        /// A name or an address; IPv6 without brackets.
+        /// A host name or an IP address; IPv6 without brackets.
         host: String,
         /// The port.
         port: u16,
-        /// The name in the server's certificate, where it is not the host.
+        /// The name in the server's certificate, if it is not the host.
         server_name: Option<String>,
     },
-    /// A stream socket of this machine.
+    /// A Unix stream socket.
     Unix {
-        /// Its path.
+        /// The path of the socket.
         path: PathBuf,
     },
 }
 
-/// Why a text is no address.
+/// The reason that a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
-    /// It begins with none of the known schemes.
+    /// The scheme is unknown.
     #[error("unknown scheme in \"{0}\"; write {FORMS}")]
     Scheme(String),
-    /// It has no host.
+    /// The host is missing or malformed.
     #[error("no host in \"{0}\"; write {FORMS}")]
     Host(String),
-    /// The port is none.
+    /// The port is not a number from 1 to 65535.
     #[error("\"{port}\" is no port; write a number from 1 to 65535 in \"{address}\"")]
     Port {
-        /// What stands in its place.
+        /// The text of the port.
         port: String,
-        /// The text.
+        /// The whole text.
         address: String,
     },
-    /// A server of this machine has no path.
+    /// A Unix socket has no absolute path.
     #[error("no absolute path in \"{0}\"; write unix:/PATH")]
     Path(String),
-    /// A name or password of a user: everybody on this machine may read the command line.
+    /// The address has a user or a password, which every user of this machine could read on the command line.
     #[error("no user belongs into an address; name the user in its own option and the password in a file")]
     User,
-    /// A parameter that does not exist.
+    /// The parameter does not exist.
     #[error("unknown parameter \"{parameter}\" in \"{address}\"; there are {PARAMETERS}")]
     Parameter {
-        /// What is unknown.
+        /// The unknown parameter.
         parameter: String,
-        /// The text.
+        /// The whole text.
         address: String,
     },
-    /// A parameter that exists, with a value that it cannot have.
+    /// The parameter has an invalid value, or does not fit the transport.
     #[error("\"{parameter}\" cannot be used in \"{address}\"; there are {PARAMETERS}")]
     Value {
-        /// The parameter.
+        /// The parameter with its value.
         parameter: String,
-        /// The text.
+        /// The whole text.
         address: String,
     },
 }
 
 impl Address {
-    /// The address without its parameters, as messages name the server.
+    /// Returns the address without its parameters, as messages name the server.
     #[must_use]
     pub fn name(&self) -> String {
         let (kind, host, port) = match &self.transport {
@@ -172,10 +173,10 @@ impl FromStr for Address {
     }
 }
 
-/// Reads all but the parameters.
+/// Parses everything before the parameters.
 fn parse_transport(address: &str, text: &str) -> Result<(Protocol, Transport), AddressError> {
     if let Some(path) = address.strip_prefix("forward+unix://").or_else(|| address.strip_prefix("unix:")) {
-        // `unix:///run/x` and `unix:/run/x` are the same path.
+        // `unix:///run/x` and `unix:/run/x` are one path.
         let path = path.trim_start_matches('/');
         if path.is_empty() || !address.contains(":/") {
             return Err(AddressError::Path(text.to_owned()));
@@ -205,7 +206,7 @@ fn host_and_port(rest: &str, default: u16, text: &str) -> Result<(String, u16), 
     let no_host = || AddressError::Host(text.to_owned());
     let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or_else(no_host)?;
-        // An address that is local to a link has the name of the link behind a `%`.
+        // A link-local address ends in `%` and the name of the link.
         let number = host.split_once('%').map_or(host, |(number, _)| number);
         number.parse::<Ipv6Addr>().map_err(|_| no_host())?;
         (host, port)
@@ -228,7 +229,7 @@ fn host_and_port(rest: &str, default: u16, text: &str) -> Result<(String, u16), 
 }
 
 impl fmt::Display for Address {
-    /// Writes what leads back to the same address.
+    /// Writes the canonical form, which parses to an equal address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())?;
         let mut parameters = Vec::new();

@@ -93,8 +93,9 @@ impl Chunk {
         self.ends.is_empty()
     }
 
-    /// Returns the id that a forward server acknowledges. It depends on the tag and the entries alone, so a chunk that is
-    /// delivered again after a restart has the id of the first delivery.
+    /// Returns the id that a forward server acknowledges.
+    ///
+    /// The id depends on the tag and the entries alone, so it survives a restart of the sender.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
         let mut hash = SipHasher13::new();

@@ -9,16 +9,16 @@ use crate::status::{Counters, StatusHandle};
 
 /// Delivers chunks to servers.
 pub trait Client: Send + fmt::Debug {
-    /// Delivers a chunk, however long it takes. Returns the records that no server takes.
+    /// Delivers a chunk, retrying as long as it takes. Returns the records that no server accepts.
     ///
     /// # Errors
-    /// If the shutdown deadline passes, nothing was delivered for longer than the settings allow, or a server cannot be
-    /// used as configured and the run is one-shot.
+    /// If the shutdown deadline passes, or nothing was delivered for longer than the settings allow. In a one-shot run
+    /// also if a server refuses the configuration.
     fn deliver(&mut self, chunk: &Chunk, shutdown: &dyn Shutdown) -> Result<Vec<Refused>, NetError>;
 
     /// Returns whether delivered records may still turn out to be lost.
     ///
-    /// The default is for protocols with acknowledgements: a delivered record is never in doubt.
+    /// By default they may not: protocols with acknowledgements leave no doubt.
     fn is_in_doubt(&self) -> bool {
         false
     }
@@ -26,7 +26,7 @@ pub trait Client: Send + fmt::Debug {
     /// Sends again the records that broken connections may have lost.
     ///
     /// # Errors
-    /// As for a delivery.
+    /// As for [`deliver`](Client::deliver).
     fn settle(&mut self, _shutdown: &dyn Shutdown) -> Result<(), NetError> {
         Ok(())
     }
@@ -34,7 +34,7 @@ pub trait Client: Send + fmt::Debug {
     /// Closes the connections in good order, and sends again the records that turn out to be lost.
     ///
     /// # Errors
-    /// As for a delivery.
+    /// As for [`deliver`](Client::deliver).
     fn finish(&mut self, _shutdown: &dyn Shutdown) -> Result<(), NetError> {
         Ok(())
     }

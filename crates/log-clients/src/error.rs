@@ -1,4 +1,4 @@
-//! Why deliveries fail: in words for users, and in the classes that decide what is done next.
+//! Errors of clients and of single attempts: messages for users, and the classes that decide on the next step.
 
 use std::fmt;
 use std::io;
@@ -7,154 +7,154 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a client cannot be made, or does not try any longer. The messages hold their causes.
+/// An error that ends a delivery, or the creation of a client. Messages include their causes.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NetError {
-    /// No server is given.
+    /// The settings have no server.
     #[error("no server is given; name one, such as forward://localhost:24224")]
     NoServers,
-    /// Something is asked for that this build leaves out.
+    /// The settings need a feature that this build leaves out.
     #[error("{what} needs the cargo feature `{feature}`, which this build leaves out; build katalog with it")]
     MissingFeature {
-        /// What is asked for.
+        /// The setting.
         what: String,
         /// The feature.
         feature: &'static str,
     },
-    /// Settings that do not go together, or have no meaning.
+    /// The settings contradict each other.
     #[error("{0}")]
     Settings(&'static str),
-    /// A file of certificates or keys cannot be used.
+    /// A PEM file cannot be used.
     #[error("cannot use {what} in \"{path}\": {cause}; it has to be a PEM file that this user may read",
         path = path.display())]
     Pem {
-        /// What should be in it.
+        /// The expected content.
         what: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why it cannot.
+        /// The reason.
         cause: String,
     },
-    /// The system trusts nobody.
+    /// The system has no usable certificate authority.
     #[error("no certificate authority of the system can be used{cause}; name a PEM file of those to trust")]
     NoAuthorities {
-        /// What went wrong, if anything did.
+        /// The first error while loading authorities, or an empty text.
         cause: String,
     },
-    /// The client's certificate and key do not make a pair.
+    /// The client certificate and its key do not match.
     #[error("the client certificate cannot be used: {0}; certificate and key have to belong together")]
     ClientCertificate(String),
-    /// A server cannot be used as things are set up, and nobody is there to correct it.
+    /// A server refuses this configuration in a one-shot run.
     #[error("cannot deliver to {server}: {cause}")]
     Refused {
-        /// The server.
+        /// The address of the server.
         server: String,
-        /// Why.
+        /// The failure of the attempt.
         cause: Cause,
     },
-    /// Nothing was acknowledged for too long.
+    /// No server acknowledged anything for too long.
     #[error("gave up after {after:?} without a delivery; the last failure was at {server}: {cause}")]
     GaveUp {
-        /// For how long it was tried.
+        /// The time since the first failure that the settings allow.
         after: Duration,
-        /// The server that was tried last.
+        /// The address of the server that was tried last.
         server: String,
-        /// Why that failed.
+        /// The failure of that attempt.
         cause: Cause,
     },
-    /// The time for what is in hand is over. It is not delivered.
+    /// The shutdown deadline passed. The chunk is not delivered.
     #[error("stopped before all was acknowledged")]
     Stopped,
 }
 
 impl NetError {
-    /// Whether only a change of the configuration, here or at the server, helps.
+    /// Returns whether only a change of the configuration helps, here or at the server.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         !matches!(self, NetError::GaveUp { .. } | NetError::Stopped)
     }
 }
 
-/// Why one attempt failed.
+/// The reason that one attempt failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The name leads to no address.
+    /// The host name does not resolve.
     #[error("its name cannot be resolved: {0}")]
     Resolve(io::Error),
-    /// No connection.
+    /// The connection was refused, or is impossible.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// No connection in time.
+    /// The connection took too long.
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
-    /// The connection broke.
+    /// An established connection failed.
     #[error("the connection broke: {0}")]
     Broken(io::Error),
-    /// The server takes no bytes.
+    /// The server read nothing for too long.
     #[error("it took no bytes for {0:?}")]
     WriteTimeout(Duration),
     /// The server closed the connection.
     #[error("it closed the connection; if that goes on, its log says why")]
     Closed,
-    /// No acknowledgement.
+    /// The acknowledgement took too long.
     #[error("no acknowledgement within {0:?}")]
     AckTimeout(Duration),
-    /// The server says that it does not have the chunk.
+    /// The server answered without an acknowledgement.
     #[error("it answered that it could not take the chunk")]
     Nack,
-    /// The acknowledgement is of something else.
+    /// The server acknowledged another request.
     #[error("it acknowledged \"{}\", which was not sent to it last", Printable(.0))]
     WrongAck(Vec<u8>),
-    /// The server does not speak the forward protocol.
+    /// The reply is not one of the forward protocol.
     #[error("it does not speak the forward protocol: its answer begins with \"{}\"{}", Printable(.0), protocol_hint(.0))]
     Garbage(Vec<u8>),
-    /// TLS fails in a way that a later attempt may not.
+    /// TLS failed in a way that may be temporary.
     #[error("TLS fails: {0}")]
     Tls(String),
-    /// TLS fails because of certificates, names or versions.
+    /// TLS failed because of certificates, names or versions.
     #[error("TLS fails: {0}; check its certificate and the authorities, names and versions that are set up")]
     TlsRefused(String),
-    /// The server wants to know a shared key.
+    /// The server requires a shared key.
     #[error("it requires a shared key; give the one that is in its configuration")]
     KeyRequired,
-    /// The server does not ask for the shared key.
+    /// The server did not ask for the shared key in time.
     #[error(
         "it did not ask for the shared key within {0:?}; set one up there, or give none here; if it expects TLS, write \
          forward+tls://"
     )]
     NoHelo(Duration),
-    /// The server asks for a user.
+    /// The server requires a user and a password.
     #[error("it requires a user and a password; give both")]
     UserRequired,
-    /// The server refuses the handshake.
+    /// The server refused the handshake.
     #[error(
         "it refused the handshake: {}; check shared key, user and password, and that the host names are not \
          the same", Printable(.0)
     )]
     Denied(Vec<u8>),
-    /// The server left in the handshake, as Fluent Bit does when the key is another one.
+    /// The server closed the connection during the handshake, as Fluent Bit does if the keys differ.
     #[error(
         "it closed the connection in the handshake; check that the shared key, user and password are the same there"
     )]
     ClosedInHandshake,
-    /// The handshake did not end.
+    /// The handshake took too long.
     #[error("the handshake did not end within {0:?}")]
     HandshakeTimeout(Duration),
-    /// The server cannot prove that it knows the key.
+    /// The server could not prove that it knows the shared key.
     #[error("it does not hold the shared key; check that the same one is given on both sides")]
     WrongDigest,
-    /// Both sides have the same name, which servers refuse.
+    /// Client and server have one host name, which servers refuse.
     #[error("it has the same host name as this client, \"{0}\"; give another one to either")]
     SameHostname(String),
-    /// The end was asked for.
+    /// The shutdown deadline passed.
     #[error("stopped")]
     Stopped,
 }
 
 impl Cause {
-    /// Whether only a change of the configuration, here or at the server, helps.
+    /// Returns whether only a change of the configuration helps, here or at the server.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         matches!(
@@ -171,14 +171,15 @@ impl Cause {
         )
     }
 
-    /// Whether the chunk itself may be what the server cannot take, if it came after a part of it was sent.
+    /// Returns whether the server may have rejected the chunk itself. Meaningful only after a part of the chunk was
+    /// sent.
     #[must_use]
     pub(crate) fn may_be_chunk(&self) -> bool {
         matches!(self, Cause::Closed | Cause::Broken(_) | Cause::Nack)
     }
 }
 
-/// Bytes of a server for a message: what is not printable ASCII is escaped, and there are not many.
+/// Formats the first bytes of a reply, with everything but printable ASCII escaped.
 struct Printable<'b>(&'b [u8]);
 
 impl fmt::Display for Printable<'_> {
@@ -188,7 +189,7 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// What servers of other protocols begin with.
+/// Recognizes other protocols by their first bytes.
 fn protocol_hint(bytes: &[u8]) -> &'static str {
     match bytes {
         [0x15 | 0x16, 0x03, ..] => "; it seems to expect TLS: write forward+tls://",

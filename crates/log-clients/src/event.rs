@@ -1,15 +1,15 @@
-//! Events that operators want to know of while a client goes on.
+//! Events that a client reports to its operators.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::Cause;
 
-/// An event of a client. Its text is a message for operators.
+/// An event of a client. Its `Display` is a message for operators.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A server failed. Further failures of the same server within a minute make no event.
+    /// A server failed. Further failures of one server within a minute are not reported.
     Unavailable {
         /// The address of the server.
         server: &'a str,
@@ -18,14 +18,14 @@ pub enum Event<'a> {
         /// The time until the next attempt.
         retry_in: Duration,
     },
-    /// A server that had failed has taken records.
+    /// A server that had failed accepted records.
     Recovered {
         /// The address of the server.
         server: &'a str,
     },
-    /// The settings turn off the check of certificates.
+    /// The settings disable the verification of certificates.
     CertificatesUnchecked,
-    /// Messages were sent on a connection that broke, and could not be sent again.
+    /// A connection broke, and messages that it may have lost could not be sent again.
     MessagesInDoubt {
         /// The number of messages.
         messages: usize,
@@ -51,11 +51,11 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Receives the events of a client. The default drops them.
+/// Receives the events of a client. The default ignores them.
 pub struct Observer(Box<dyn Fn(&Event<'_>) + Send>);
 
 impl Observer {
-    /// Calls a function with each event, on the thread that delivers.
+    /// Calls a function with each event, on the delivering thread.
     #[must_use]
     pub fn new(observe: impl Fn(&Event<'_>) + Send + 'static) -> Observer {
         Observer(Box::new(observe))

@@ -1,8 +1,8 @@
-//! Names of enum values, as users write them in options and files.
+//! Names of enum values in options and configuration files.
 
 use thiserror::Error;
 
-/// A text that names no value of an enum.
+/// The error for a name that an enum does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{name}\" is no such value: expected one of {}", expected.join(", "))]
 pub struct UnknownName {
@@ -16,14 +16,14 @@ impl UnknownName {
     }
 }
 
-/// Gives an enum its `ALL`, `name`, `summary` and `FromStr` from one list.
+/// Derives `ALL`, `name`, `summary` and `FromStr` from one list.
 macro_rules! named_enum {
     ($type:ident { $($variant:ident = $name:literal : $summary:literal),+ $(,)? }) => {
         impl $type {
-            /// All values, in the order of their definition.
+            /// All values, in the order of their declaration.
             pub const ALL: &'static [$type] = &[$($type::$variant),+];
 
-            /// Returns the name that users write; [`FromStr`](std::str::FromStr) parses it.
+            /// Returns the name that [`FromStr`](std::str::FromStr) parses.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -31,7 +31,7 @@ macro_rules! named_enum {
                 }
             }
 
-            /// Returns a line of help.
+            /// Returns one line of help.
             #[must_use]
             pub const fn summary(self) -> &'static str {
                 match self {

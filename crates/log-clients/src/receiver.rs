@@ -1,4 +1,4 @@
-//! The choice of a protocol, by its settings.
+//! The choice between the protocols.
 
 use crate::client::Client;
 use crate::error::NetError;
@@ -6,12 +6,12 @@ use crate::event::Observer;
 use crate::forward::{ForwardClient, ForwardClientSettings};
 use crate::syslog::{SyslogClient, SyslogClientSettings};
 
-/// Who gets the records, and how to speak to them.
+/// The protocol and settings of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receiver {
-    /// Servers of the forward protocol.
+    /// Fluentd's forward protocol.
     Forward(ForwardClientSettings),
-    /// Servers of syslog.
+    /// Syslog.
     Syslog(SyslogClientSettings),
 }
 

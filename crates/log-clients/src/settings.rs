@@ -1,4 +1,4 @@
-//! What a user can choose about servers, whatever they speak, with the defaults.
+//! Settings that all protocols share, with defaults.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,30 +6,30 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::named_enum::named_enum;
 
-/// Which servers there are, and for how long what may last.
+/// The servers of a client, its timeouts and its retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// The servers, the preferred one first.
     pub servers: Vec<Address>,
-    /// Which of them gets what is next.
+    /// The choice of the server for the next chunk.
     pub spread: Spread,
-    /// How TLS servers are trusted.
+    /// Trust and client certificate for servers behind TLS.
     pub tls: TlsSettings,
-    /// How long a connection may take, TLS included.
+    /// The timeout of a connection, TLS included.
     pub connect_timeout: Duration,
-    /// How long a server may take nothing of what is written.
+    /// The time for which a server may read nothing during a write.
     pub write_timeout: Duration,
-    /// After this time without use, a connection is not used again.
+    /// The idle time after which a connection is replaced.
     pub idle_limit: Duration,
-    /// The most that is waited after a first failure; doubled with every further one.
+    /// The longest backoff after the first failure. Each further failure doubles it.
     pub first_backoff: Duration,
-    /// The most that is waited at all.
+    /// The longest backoff of all.
     pub last_backoff: Duration,
-    /// How often a preferred server is looked for while another one is used.
+    /// The interval between checks of a preferred server, while another one is in use.
     pub return_interval: Duration,
-    /// For how long failures may follow each other; none for ever.
+    /// The time for which failures may follow each other; `None` for no limit.
     pub give_up_after: Option<Duration>,
-    /// Whether nobody is there to correct a configuration meanwhile, so that what it makes fail fails at once.
+    /// True if nobody can correct the configuration during the run. A refused configuration is then an error at once.
     pub one_shot: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for ServerSettings {
     }
 }
 
-/// No wait that a user asks for is longer, so that every point in time can be computed.
+/// The longest timeout. It keeps all arithmetic on times in range.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl ServerSettings {
@@ -61,7 +61,7 @@ impl ServerSettings {
         ServerSettings { servers: servers.into(), ..ServerSettings::default() }
     }
 
-    /// The same, with waits that have an end.
+    /// Limits all timeouts to [`MAX_WAIT`].
     pub(crate) fn clamped(mut self) -> ServerSettings {
         for wait in [
             &mut self.connect_timeout,
@@ -78,13 +78,13 @@ impl ServerSettings {
     }
 }
 
-/// Which server gets what is next.
+/// The choice of the server for the next chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Spread {
     /// The first server that is up.
     #[default]
     Failover,
-    /// Each server in turn, by its weight.
+    /// Each server in turn, in proportion to its weight.
     Weighted,
 }
 
@@ -93,15 +93,15 @@ named_enum!(Spread {
     Weighted = "weighted": "Each in turn, by its weight",
 });
 
-/// How TLS servers are trusted, and how they can trust this client.
+/// Trust in servers behind TLS, and the certificate of this client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// A PEM file of the authorities to trust in place of the system's.
+    /// A PEM file of trusted authorities; `None` for those of the system.
     pub ca: Option<PathBuf>,
-    /// A PEM file with the certificate of this client, and those between it and its authority.
+    /// A PEM file with the certificate of this client, followed by intermediate certificates.
     pub cert: Option<PathBuf>,
-    /// A PEM file with the key of that certificate.
+    /// A PEM file with the key of the client certificate.
     pub key: Option<PathBuf>,
-    /// Whether every certificate is trusted.
+    /// True to trust every certificate.
     pub insecure: bool,
 }

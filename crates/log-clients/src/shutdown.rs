@@ -1,16 +1,16 @@
-//! The end that the caller sets for deliveries.
+//! The deadline that a caller sets for deliveries.
 
 use std::time::Instant;
 
-/// Tells a client until when it may go on.
+/// Limits how long a client may go on delivering.
 pub trait Shutdown: Sync {
-    /// Returns when deliveries have to end; `None` while nobody asked for the end.
+    /// Returns the time at which deliveries must end; `None` while no shutdown is requested.
     ///
-    /// A client that waits asks several times a second, so an implementation may count each call as a sign of life.
+    /// A waiting client calls this function several times a second, so an implementation may use it as a heartbeat.
     fn deadline(&self) -> Option<Instant>;
 }
 
-/// A deadline that is known from the beginning.
+/// A fixed deadline.
 impl Shutdown for Instant {
     fn deadline(&self) -> Option<Instant> {
         Some(*self)

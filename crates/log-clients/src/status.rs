@@ -2,27 +2,27 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a client has done. Servers of syslog acknowledge nothing.
+/// The counters of a client. Syslog has no acknowledgements, so `acks` and `nacks` of its clients stay zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Connections that were opened, handshake included.
+    /// Connections established, handshake included.
     pub connections: u64,
-    /// Those among them to a server that had one before.
+    /// Connections to a server that had one before.
     pub reconnects: u64,
-    /// Attempts that failed and were followed by another one.
+    /// Failed attempts that were followed by another one.
     pub retries: u64,
-    /// Requests that were acknowledged.
+    /// Acknowledged requests.
     pub acks: u64,
-    /// Requests that a server answered it could not take.
+    /// Requests that a server answered without an acknowledgement.
     pub nacks: u64,
-    /// Requests, or windows of messages, that were sent again, since nobody knows whether they had arrived.
+    /// Requests or chunks of messages sent again, because their arrival was uncertain.
     pub resent: u64,
-    /// Records that servers could not take.
+    /// Records that servers refused.
     pub refused: u64,
 }
 
 impl Counters {
-    /// What two clients have done.
+    /// Adds two sets of counters.
     #[must_use]
     pub fn plus(&self, other: &Counters) -> Counters {
         Counters {
@@ -44,7 +44,7 @@ pub struct ClientStatus {
     pub counters: Counters,
     /// The servers, in the order of the settings.
     pub servers: Vec<ServerStatus>,
-    /// Whether the last attempt failed, at whichever server.
+    /// True if the last attempt failed, at any server.
     pub failing: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct ClientStatus {
 pub struct ServerStatus {
     /// The address without its parameters.
     pub name: String,
-    /// Whether the last attempt succeeded; `None` before the first attempt.
+    /// True if the last attempt succeeded; `None` before the first attempt.
     pub is_up: Option<bool>,
 }
 

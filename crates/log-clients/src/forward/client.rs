@@ -1,4 +1,4 @@
-//! The client: one chunk at a time, to whichever server takes it, for as long as it takes.
+//! The forward client: delivers one chunk at a time, and retries until servers have acknowledged it.
 
 use std::time::Duration;
 
@@ -26,18 +26,18 @@ pub(crate) struct ForwardClient {
     request: Vec<u8>,
 }
 
-/// One attempt that failed.
+/// A failed attempt.
 struct Failure {
     cause: Cause,
-    /// Whether the server had begun to receive a part.
+    /// True if the server may have received a part of the chunk.
     sent: bool,
 }
 
 impl ForwardClient {
-    /// Checks the settings and reads the files that they name. It does not connect.
+    /// Creates the client. Checks the settings and reads the files that they name, but opens no connection.
     ///
     /// # Errors
-    /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
+    /// If the settings contradict each other, name unusable files, or need a feature that this build leaves out.
     pub(crate) fn new(settings: ForwardClientSettings, observer: Observer) -> Result<ForwardClient, NetError> {
         let settings = settings.clamped();
         let pool = ServerPool::new(settings.net.clone(), observer)?;
@@ -55,8 +55,8 @@ impl ForwardClient {
         Ok(ForwardClient { identity, pool, request: Vec::new(), settings })
     }
 
-    /// Sends what is next to one server and waits until it has acknowledged it. After a failure the connection is gone:
-    /// whatever still comes on it would be taken for the answer to something else.
+    /// Sends the next parts to one server and waits for their acknowledgements. A failure drops the connection, because
+    /// a late reply on it would count for another request.
     fn attempt(
         &mut self,
         index: usize,
@@ -103,7 +103,7 @@ impl ForwardClient {
         Ok(())
     }
 
-    /// The connection to a server: the one that there is, if it is still good and will do, or a new one.
+    /// Takes the open connection to a server, or opens one if there is none, it is unusable, or `new` is set.
     fn connect_or_reuse(
         &mut self,
         index: usize,

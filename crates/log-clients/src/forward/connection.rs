@@ -1,4 +1,4 @@
-//! A connection to a forward server: requests out, and what it answers.
+//! A connection that speaks the forward protocol.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use crate::error::Cause;
 use crate::net::connection::{Connection, Deadline};
 use crate::shutdown::Shutdown;
 
-/// An open connection.
+/// An open connection to a forward server.
 #[derive(Debug)]
 pub(super) struct ForwardConnection {
     connection: Connection,
-    /// Whether the server takes more than one request on it.
+    /// True if the server accepts more than one request on this connection.
     pub(super) keepalive: bool,
 }
 
 impl ForwardConnection {
-    /// Speaks the protocol on a new connection.
+    /// Wraps a new connection.
     pub(super) fn new(connection: Connection) -> ForwardConnection {
         ForwardConnection { connection, keepalive: true }
     }
 
-    /// Writes a request. The limit is on the time without progress, not on the whole.
+    /// Writes a request. The timeout limits the time without progress, not the whole write.
     pub(super) fn send(&mut self, bytes: &[u8], time: Duration, shutdown: &dyn Shutdown) -> Result<(), Cause> {
         self.connection.send(bytes, time, shutdown, early_error)
     }
 
-    /// The next thing that the server says, and the bytes that begin with it; none if the time is over before.
+    /// Returns the next reply and its raw bytes, or `None` after the deadline.
     pub(super) fn next_reply(&mut self, deadline: &Deadline<'_>) -> Result<Option<(Value, Vec<u8>)>, Cause> {
         loop {
             let raw = self.connection.input.clone();
@@ -44,8 +44,9 @@ impl ForwardConnection {
         }
     }
 
-    /// Whether another request can go out on it: it is not too old, not closed, and the server said nothing that nobody
-    /// asked for, such as an acknowledgement that came too late.
+    /// Returns whether another request can use this connection.
+    ///
+    /// It must be young, open, and without unread input. Unread input is a late acknowledgement or an error.
     pub(super) fn is_reusable(&mut self, idle_limit: Duration) -> bool {
         if !self.keepalive || self.connection.idle_time() >= idle_limit {
             return false;
@@ -61,8 +62,7 @@ impl ForwardConnection {
     }
 }
 
-/// What bytes that were not asked for say, if they are no acknowledgement: a server that answers before it has read
-/// everything has something else to say.
+/// Returns the error in input that arrives during a write. Acknowledgements and incomplete replies are none.
 fn early_error(input: &[u8]) -> Option<Cause> {
     match reply::peek(input) {
         Ok(Value::Map(_)) | Err(DecodeError::Incomplete) => None,

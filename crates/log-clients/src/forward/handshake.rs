@@ -1,4 +1,4 @@
-//! The handshake: both sides prove that they know the shared key, and the client says who its user is.
+//! The handshake: both sides prove that they know the shared key, and the client authenticates its user.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::error::{Cause, NetError};
 use crate::net::connection::Deadline;
 use crate::shutdown::Shutdown;
 
-/// Servers read all of PING at once into a kilobyte, so names have their limits.
+/// The longest host name and user. Servers read PING at once, into a buffer of one kilobyte.
 const MAX_NAME: usize = 255;
 
-/// Who this client is to servers with a shared key.
+/// The identity of this client for servers with a shared key.
 #[derive(Debug)]
 pub(super) struct ClientIdentity {
     hostname: String,
@@ -25,7 +25,7 @@ pub(super) struct ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// Takes the identity out of the settings; none without a shared key.
+    /// Creates the identity from the settings; `None` without a shared key.
     pub(super) fn new(settings: &ForwardClientSettings) -> Result<Option<ClientIdentity>, NetError> {
         let user = match (&settings.user, &settings.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
@@ -52,7 +52,7 @@ impl ClientIdentity {
     }
 }
 
-/// A new salt: random, and printable for servers that take it as text.
+/// Generates a random salt. It is printable, because some servers treat it as text.
 pub(super) fn salt() -> Result<String, Cause> {
     let mut random = [0; 16];
     let filled = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
@@ -63,7 +63,7 @@ pub(super) fn salt() -> Result<String, Cause> {
     }
 }
 
-/// Does the handshake on a new connection, before anything else is sent.
+/// Performs the handshake on a new connection. Nothing may be sent before it.
 pub(super) fn perform(
     connection: &mut ForwardConnection,
     identity: &ClientIdentity,
@@ -102,10 +102,10 @@ pub(super) fn perform(
     Ok(())
 }
 
-/// What a server asks with.
+/// The challenge of a server.
 struct Helo {
     nonce: Vec<u8>,
-    /// Empty where no user is asked for.
+    /// The salt for the password; empty if the server requires no user.
     auth: Vec<u8>,
     keepalive: bool,
 }
@@ -119,7 +119,7 @@ impl Helo {
     }
 }
 
-/// The answer to HELO, every element a `str`.
+/// Encodes the answer to HELO. Servers expect every element as `str`.
 fn ping(identity: &ClientIdentity, helo: &Helo, salt: &str) -> Vec<u8> {
     let hostname = identity.hostname.as_bytes();
     let digest = hex_digest(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]);
@@ -136,7 +136,7 @@ fn ping(identity: &ClientIdentity, helo: &Helo, salt: &str) -> Vec<u8> {
     message
 }
 
-/// Some servers say nothing to a wrong key, and close.
+/// Maps a closed connection to a failed handshake. Some servers close without a reply if the key is wrong.
 fn closed_in_handshake(cause: Cause) -> Cause {
     if matches!(cause, Cause::Closed | Cause::Broken(_)) { Cause::ClosedInHandshake } else { cause }
 }
@@ -154,7 +154,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Compares without telling by the time it takes how much is the same.
+/// Compares in constant time, so that timing reveals nothing about the digest.
 fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }

@@ -1,13 +1,13 @@
-//! The client's side of Fluentd's forward protocol: chunks of entries go to a server, and are done once it says so.
+//! Fluentd's forward protocol, as a client: a chunk is done once a server has acknowledged it.
 //!
 //! ```text
-//!  settings ─► Client::deliver(Chunk) ─► net: which server ─► connection (tls, handshake) ─► request … reply
-//!                     ▲                                                                              │
-//!                     └──────────── parts: what is left, and what can never be taken ◄───────────────┘
+//!  Chunk ─► ForwardClient ─► net: server ─► connection (TLS, handshake) ─► request … reply
+//!                 ▲                                                             │
+//!                 └───────── pending: parts left to deliver, refused records ◄──┘
 //! ```
 //!
-//! It knows nothing of records and where they come from. Its facts are those of the protocol's specification, version
-//! 1.5, and of what its servers do: Fluentd, Fluent Bit, Vector and the collector of OpenTelemetry.
+//! The client follows version 1.5 of the protocol's specification, and the behavior of its servers: Fluentd, Fluent Bit,
+//! Vector and the OpenTelemetry Collector.
 
 mod client;
 mod connection;

@@ -1,51 +1,51 @@
-//! What of a chunk is still to be delivered, and the search for a record that a server cannot take.
+//! Parts of a chunk that await their acknowledgement, and the search for a record that a server refuses.
 //!
-//! A part that a server closes the connection over, again and again, is cut in halves, until it is a single record.
-//! That alone says nothing: a server in trouble closes over everything. A record is given up only if the same server
-//! took something else between one attempt and the next, each time: another part, or a request without entries.
+//! If a server closes the connection over a part repeatedly, the part is split in halves, down to a single record. A
+//! failing record alone proves nothing, because a broken server closes over everything. A record is refused only if the
+//! server accepted something else between each two attempts: another part, or a request without entries.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// After so many failures a part is cut in halves, and a record given up.
+/// The number of failures after which a part is split, or a record refused.
 const MAX_FAILURES: u32 = 3;
 
-/// After so many a record is given up if the server took only requests without entries in between. Servers whose
-/// buffers are full may well take those, so this is a matter of minutes.
+/// The number of failures after which a record is refused if the server accepted only empty requests in between. A
+/// server with full buffers may accept those, so this takes minutes.
 const MAX_FAILURES_ON_PROBES: u32 = 10;
 
-/// How many requests of single records may wait for their acknowledgements. The answers to so many fit into any buffer,
-/// so that neither side waits for the other.
+/// The most requests of single records that await acknowledgements. Their replies fit into any socket buffer, so
+/// neither side blocks the other.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// The parts of a chunk that nobody has acknowledged, in the order in which they are tried.
+/// The unacknowledged parts of a chunk, in the order of their attempts.
 #[derive(Debug)]
 pub(super) struct PendingParts {
     queue: VecDeque<ChunkPart>,
 }
 
-/// Some entries of a chunk, by their numbers.
+/// A range of entries of a chunk.
 #[derive(Debug, Default)]
 pub(super) struct ChunkPart {
-    /// Which.
+    /// The indices of the entries.
     pub(super) entries: Range<usize>,
-    /// How often they were sent.
+    /// The number of times this part was sent.
     pub(super) sent: u32,
-    /// Failures that count, for more than one entry.
+    /// The number of failures, if the part has several entries.
     failures: u32,
-    /// What each server had against it.
+    /// The failures at each server, if the part has one entry.
     by_server: Vec<ServerFailures>,
 }
 
-/// What one server had against one part.
+/// The failures of one entry at one server.
 #[derive(Debug)]
 struct ServerFailures {
     server: usize,
-    /// Failures with something taken in between.
+    /// The number of failures, counted only if the server accepted something in between.
     count: u32,
-    /// Whether it took something since the last one.
+    /// True if the server accepted something since the last failure.
     accepted: bool,
-    /// Whether it took something with entries since the first one.
+    /// True if the server accepted entries since the first failure.
     accepted_entries: bool,
 }
 
@@ -58,7 +58,7 @@ impl ChunkPart {
         self.failures > 0 || !self.by_server.is_empty()
     }
 
-    /// Counts a failure at a server, and says whether it is settled that this part can never be taken.
+    /// Counts a failure at a server. Returns whether the entry is refused for good.
     fn record_failure(&mut self, server: usize) -> bool {
         let Some(failures) = self.by_server.iter_mut().find(|failures| failures.server == server) else {
             self.by_server.push(ServerFailures { server, count: 1, accepted: false, accepted_entries: false });
@@ -72,7 +72,7 @@ impl ChunkPart {
 }
 
 impl PendingParts {
-    /// All of a chunk: at once, or each entry by itself.
+    /// Creates the parts of a chunk: one for all entries, or one for each entry.
     pub(super) fn new(entries: usize, one_by_one: bool) -> PendingParts {
         let queue = match entries {
             0 => VecDeque::new(),
@@ -82,20 +82,20 @@ impl PendingParts {
         PendingParts { queue }
     }
 
-    /// Whether all is done.
+    /// Returns whether every entry is acknowledged or refused.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// What may be sent together, in separate requests: a suspect goes alone, so that a failure is its own.
+    /// Returns the parts to send together, as separate requests. A suspect goes alone, so that a failure is its own.
     pub(super) fn next(&mut self) -> impl Iterator<Item = &mut ChunkPart> {
         let single = |part: &ChunkPart| part.entries.len() == 1 && !part.is_suspect();
         let together = self.queue.iter().take(MAX_IN_FLIGHT).take_while(|part| single(part)).count();
         self.queue.iter_mut().take(together.max(1))
     }
 
-    /// Whether a request without entries has to be taken by this server before the next part is tried: nothing else
-    /// would tell whether it is the part or the server.
+    /// Returns whether the server must accept an empty request before the next part. Otherwise a failure may be due to
+    /// either the part or the server.
     pub(super) fn needs_probe(&self, server: usize) -> bool {
         self.queue.front().is_some_and(|part| {
             part.entries.len() == 1
@@ -103,18 +103,18 @@ impl PendingParts {
         })
     }
 
-    /// Whether the next part has failed before. It goes out on a connection of its own then: some servers close each
-    /// connection after a request or a while, and that must not be taken for an answer.
+    /// Returns whether the next part has failed before. A suspect needs a new connection: some servers close old
+    /// connections, which must not count as a refusal.
     pub(super) fn is_suspect(&self) -> bool {
         self.queue.front().is_some_and(ChunkPart::is_suspect)
     }
 
-    /// The server took a request without entries.
+    /// Records that the server accepted an empty request.
     pub(super) fn probed(&mut self, server: usize) {
         self.accepted(server, false);
     }
 
-    /// The server took the first part.
+    /// Records that the server acknowledged the first part, and removes that part.
     pub(super) fn acknowledged(&mut self, server: usize) {
         self.queue.pop_front();
         self.accepted(server, true);
@@ -129,8 +129,8 @@ impl PendingParts {
         }
     }
 
-    /// The server closed the connection over the first part, or says that it cannot take it. Whatever else there is
-    /// goes first from now on. Returns the entry that is given up, if it is one.
+    /// Records that the server failed over the first part, and moves that part to the end. Returns its entry if the
+    /// entry is refused.
     pub(super) fn failed(&mut self, server: usize) -> Option<Range<usize>> {
         let mut part = self.queue.pop_front()?;
         if part.entries.len() == 1 {
@@ -156,7 +156,7 @@ impl PendingParts {
 mod tests {
     use super::*;
 
-    /// Tries the parts on one server until nothing is left, or so often.
+    /// Attempts the parts on one server, at most `times` times.
     fn run(
         parts: &mut PendingParts,
         times: usize,

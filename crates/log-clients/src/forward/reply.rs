@@ -1,39 +1,39 @@
-//! What servers say: `MessagePack` values one after the other, as they arrive, whole or in pieces.
+//! Replies of servers: a stream of `MessagePack` values that arrive in arbitrary pieces.
 
 use rmp::Marker;
 
-/// Nothing that a server says is longer, nor deeper.
+/// The limits of a reply. No server sends longer or deeper values.
 const MAX_LENGTH: usize = 64 * 1024;
 const MAX_DEPTH: usize = 16;
 
-/// A value, as far as anybody asks: texts and binaries are bytes alike, since servers use either.
+/// A value, reduced to the types that replies use. Servers write text as either `str` or `bin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     /// `str` or `bin`.
     Bytes(Vec<u8>),
-    /// true or false.
+    /// `true` or `false`.
     Bool(bool),
     /// An array.
     Array(Vec<Value>),
-    /// A map, in its order.
+    /// A map, in the order of the wire.
     Map(Vec<(Value, Value)>),
-    /// Nothing that has a meaning here.
+    /// Any other type.
     Other,
 }
 
 impl Value {
-    /// The bytes of a text or binary.
+    /// Returns the bytes of a `str` or `bin`.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         if let Value::Bytes(bytes) = self { Some(bytes) } else { None }
     }
 
-    /// What a map has for a key.
+    /// Returns the value of a key of a map.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         let Value::Map(pairs) = self else { return None };
         pairs.iter().find(|(name, _)| name.bytes() == Some(key.as_bytes())).map(|(_, value)| value)
     }
 
-    /// The elements of an array that begins with a word.
+    /// Returns the other elements of an array that begins with a word.
     pub(super) fn message(&self, word: &str) -> Option<&[Value]> {
         match self {
             Value::Array(elements) if elements.first()?.bytes()? == word.as_bytes() => elements.get(1..),
@@ -42,21 +42,21 @@ impl Value {
     }
 }
 
-/// Why there is no value.
+/// The reason that bytes hold no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DecodeError {
-    /// More bytes are needed.
+    /// The value needs more bytes.
     Incomplete,
-    /// These bytes are no value, or none that a server of this protocol sends.
+    /// The bytes are not a value, or exceed the limits.
     Malformed,
 }
 
-/// The value that bytes begin with, without taking it.
+/// Decodes the first value and leaves it in the buffer.
 pub(super) fn peek(bytes: &[u8]) -> Result<Value, DecodeError> {
     read(bytes).map(|(value, _)| value)
 }
 
-/// Takes the value that bytes begin with.
+/// Decodes the first value and removes it from the buffer.
 pub(super) fn take(bytes: &mut Vec<u8>) -> Result<Value, DecodeError> {
     let (value, length) = read(bytes)?;
     bytes.drain(..length);
@@ -105,7 +105,7 @@ fn value(rest: &mut &[u8], depth: usize) -> Result<Value, DecodeError> {
 }
 
 fn bytes<'b>(rest: &mut &'b [u8], length: usize) -> Result<&'b [u8], DecodeError> {
-    // A length that nothing here has is not waited for.
+    // Rejected at once: waiting for the bytes could fill the memory.
     if length > MAX_LENGTH {
         return Err(DecodeError::Malformed);
     }
@@ -114,7 +114,7 @@ fn bytes<'b>(rest: &mut &'b [u8], length: usize) -> Result<&'b [u8], DecodeError
     Ok(taken)
 }
 
-/// A number of so many bytes, the most significant first.
+/// Decodes a big-endian number of `width` bytes.
 fn number(rest: &mut &[u8], width: usize) -> Result<usize, DecodeError> {
     let taken = bytes(rest, width)?;
     Ok(taken.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
@@ -124,7 +124,7 @@ fn byte_value(rest: &mut &[u8], length: usize) -> Result<Value, DecodeError> {
     bytes(rest, length).map(|bytes| Value::Bytes(bytes.to_vec()))
 }
 
-// Neither allocates for a length before its elements are there: each element takes a byte at least.
+// Neither function allocates by the announced length: each element needs at least one byte of input.
 fn array(rest: &mut &[u8], length: usize, depth: usize) -> Result<Value, DecodeError> {
     if length > MAX_LENGTH {
         return Err(DecodeError::Malformed);

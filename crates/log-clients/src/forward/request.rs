@@ -1,4 +1,4 @@
-//! A chunk's bytes on the wire, in each of the protocol's forms. The same chunk and form give the same bytes.
+//! Requests in each mode of the forward protocol. Encoding is deterministic, so a chunk sent again has the same bytes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,22 +14,23 @@ use crate::chunk::{Chunk, done, length, string};
 /// Encodes the requests for one chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestEncoder<'c> {
-    /// The chunk.
+    /// The chunk to encode.
     pub(super) chunk: &'c Chunk,
-    /// The id of the chunk, computed once.
+    /// The id of the chunk, computed once per delivery.
     pub(super) id: [u8; 16],
-    /// The form.
+    /// The mode of the protocol.
     pub(super) mode: ForwardMode,
-    /// Whether times are whole seconds.
+    /// True if times are whole seconds.
     pub(super) time_as_integer: bool,
 }
 
 impl<'c> RequestEncoder<'c> {
-    /// Appends the request for some entries of the chunk, by their numbers, and returns the id to be acknowledged.
+    /// Appends the request for a range of entries, and returns the id that the server must acknowledge.
     pub(super) fn encode(&self, entries: &Range<usize>, out: &mut Vec<u8>) -> String {
         let id = self.id(entries);
         let bytes = self.entries(entries);
-        // A single entry is an array of its own, and becomes the message by one more element at either end.
+        // An entry is an array of time and record. The message adds an element at either end, so only the array's head
+        // changes.
         let message = self.mode == ForwardMode::Message && entries.len() == 1;
         done(write_array_len(out, if message { 4 } else { 3 }));
         string(self.chunk.tag(), out);
@@ -40,7 +41,7 @@ impl<'c> RequestEncoder<'c> {
                 out.extend_from_slice(&bytes);
             }
             ForwardMode::Packed | ForwardMode::Message | ForwardMode::Gzip | ForwardMode::Zstd => {
-                // What cannot be compressed goes out as it is, without the option: every receiver takes that as well.
+                // If compression fails, the entries go out uncompressed: every receiver accepts that form.
                 if let Some((algorithm, packed)) = compressed(self.mode, &bytes) {
                     binary(&packed, out);
                     options(entries.len(), &id, Some(algorithm), out);
@@ -53,7 +54,7 @@ impl<'c> RequestEncoder<'c> {
         id
     }
 
-    /// Appends a request without entries, which any server that is well acknowledges, and returns its id.
+    /// Appends a request without entries, and returns its id. A healthy server acknowledges the request.
     pub(super) fn probe(&self, out: &mut Vec<u8>) -> String {
         let id = self.id(&(self.chunk.len()..self.chunk.len()));
         done(write_array_len(out, 3));
@@ -63,8 +64,8 @@ impl<'c> RequestEncoder<'c> {
         id
     }
 
-    /// The id of some entries as the protocol writes it: the chunk's for all of them, else made from the content, so that
-    /// it is the same whenever the same part is sent.
+    /// Returns the base64 id of a range: the id of the chunk for all entries, else a hash of the content. A part that
+    /// is sent again has its previous id.
     fn id(&self, entries: &Range<usize>) -> String {
         if *entries == (0..self.chunk.len()) {
             return STANDARD.encode(self.id);
@@ -97,7 +98,7 @@ impl<'c> RequestEncoder<'c> {
     }
 }
 
-/// The options, always in this order.
+/// Appends the options of a request, in a fixed order.
 fn options(size: usize, id: &str, compressed: Option<&str>, out: &mut Vec<u8>) {
     done(write_map_len(out, 2 + u32::from(compressed.is_some())));
     string(b"size", out);
@@ -110,8 +111,8 @@ fn options(size: usize, id: &str, compressed: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// The bytes compressed, and what the protocol calls the algorithm; none in modes without one. Modes whose codec was
-/// left out of this build do not get here: a client with such a mode is not made.
+/// Compresses the entries and returns the protocol's name of the algorithm; `None` in other modes. A mode whose codec
+/// this build leaves out cannot occur: `ForwardClient::new` refuses it.
 #[cfg_attr(not(any(feature = "gzip", feature = "zstd")), expect(unused_variables, reason = "there is no codec"))]
 fn compressed(mode: ForwardMode, bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     match mode {
@@ -145,7 +146,7 @@ mod tests {
     const E2: &str = "92d7005e4fb1800000000582aa6b6174615f6c6576656ca47761726ea86b6174615f706964cd37ea";
     const ID: &str = "a56368756e6bb870386e39676d7854515643382f6e6832776c4b4b65513d3d";
 
-    /// An encoder whose chunk has the id of the vectors.
+    /// An encoder with the id of the test vectors.
     fn encoder(chunk: &Chunk, mode: ForwardMode) -> RequestEncoder<'_> {
         let id = hex("a7c9fd826c534150bcfe7876c2528a79").try_into().unwrap();
         RequestEncoder { chunk, id, mode, time_as_integer: false }

@@ -1,4 +1,4 @@
-//! What a user can choose about deliveries, with the defaults.
+//! Settings of forward clients, with defaults.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,27 +6,29 @@ use std::time::Duration;
 use crate::named_enum::named_enum;
 use crate::settings::{MAX_WAIT, ServerSettings};
 
-/// All that a client is made from. The defaults are those recommended where the forward protocol's clients differ:
-/// acknowledgements always, one request for a chunk, no end of retries.
+/// Settings of a client for the forward protocol.
+///
+/// Clients of the protocol differ in their defaults. These are the safe ones: acknowledgements, one request per chunk,
+/// and endless retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardClientSettings {
-    /// The servers, and for how long what may last.
+    /// The servers and timeouts.
     pub net: ServerSettings,
-    /// In which form chunks go out.
+    /// The form of requests.
     pub mode: ForwardMode,
-    /// Whether times go out as whole seconds, for receivers from before the protocol had nanoseconds.
+    /// True to send times as whole seconds, for receivers older than `EventTime`.
     pub time_as_integer: bool,
-    /// What the servers and this client both know; with it, a server has to prove that it does.
+    /// The key that client and servers share. With a key, a server must prove that it knows the key.
     pub shared_key: Option<Secret>,
-    /// Who this client is to servers that ask for users.
+    /// The user name, for servers that require one.
     pub user: Option<String>,
-    /// The user's password.
+    /// The password of the user.
     pub password: Option<Secret>,
-    /// The name of this client in handshakes; none for the name of the host.
+    /// The name of this client in handshakes; `None` for the host name.
     pub hostname: Option<String>,
-    /// How long a handshake may take, on top of the connection.
+    /// The timeout of a handshake, in addition to the connection.
     pub handshake_timeout: Duration,
-    /// How long an acknowledgement may take.
+    /// The timeout of an acknowledgement.
     pub ack_timeout: Duration,
 }
 
@@ -47,7 +49,7 @@ impl Default for ForwardClientSettings {
 }
 
 impl ForwardClientSettings {
-    /// The same, with waits that have an end.
+    /// Limits all timeouts to [`MAX_WAIT`].
     pub(super) fn clamped(mut self) -> ForwardClientSettings {
         self.handshake_timeout = MAX_WAIT.min(self.handshake_timeout);
         self.ack_timeout = MAX_WAIT.min(self.ack_timeout);
@@ -55,19 +57,19 @@ impl ForwardClientSettings {
     }
 }
 
-/// In which of the protocol's forms a chunk goes out.
+/// The form of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardMode {
-    /// The entries in one binary value (`PackedForward`). Every receiver takes it.
+    /// All entries in one binary value (`PackedForward`). Every receiver accepts it.
     #[default]
     Packed,
-    /// The entries as an array (`Forward`).
+    /// All entries as an array (`Forward`).
     Forward,
-    /// Each entry as a request of its own (`Message`).
+    /// Each entry as its own request (`Message`).
     Message,
     /// `Packed`, compressed with gzip (`CompressedPackedForward`).
     Gzip,
-    /// `Packed`, compressed with zstd. Receivers that do not know zstd acknowledge a chunk and drop its entries.
+    /// `Packed`, compressed with zstd. Receivers without zstd acknowledge the chunk and drop its entries.
     Zstd,
 }
 
@@ -79,18 +81,18 @@ named_enum!(ForwardMode {
     Zstd = "zstd": "Packed, compressed with zstd; receivers that do not know it acknowledge it and keep nothing",
 });
 
-/// A text that is not shown.
+/// A secret that neither `Debug` nor `Display` reveals.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes a key or password as the server has it.
+    /// Creates a secret from the bytes of a key or password.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
         Secret(bytes.into())
     }
 
-    /// The secret itself.
+    /// Returns the bytes of the secret.
     pub(super) fn reveal(&self) -> &[u8] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What the client does with servers that keep to the protocol, and with those that do not.
+//! Tests of the forward client, against servers that keep to the protocol and servers that do not.
 
 mod acks;
 mod handshakes;
@@ -20,20 +20,20 @@ use crate::settings::{ServerSettings, Spread, TlsSettings};
 use crate::status::Counters;
 use server::Server;
 
-/// The vectors of a handshake: nonce 00…0f, auth 10…1f, key `secret`, client `client.example`, user `kata` with
+/// A challenge with nonce 00…0f and auth 10…1f. Its answer has key `secret`, client `client.example`, user `kata` and
 /// password `s3cret`.
 pub(super) const HELO: &str = "92a448454c4f83a56e6f6e6365c410000102030405060708090a0b0c0d0e0fa461757\
                                468c4101011121314151617\
                                18191a1b1c1d1e1fa96b656570616c697665c3";
-/// The same as Fluent Bit writes it.
+/// The challenge as Fluent Bit writes it.
 pub(super) const HELO_STR: &str = "92a448454c4f82a56e6f6e6365b0000102030405060708090a0b0c0d0e0fa4617\
                                    57468b01011121314151617\
                                    18191a1b1c1d1e1f";
-/// The same from a server that asks for no user.
+/// The challenge of a server without users.
 pub(super) const HELO_NO_AUTH: &str = "92a448454c4f83a56e6f6e6365c410000102030405060708090a0b0c0d0e0\
                                        fa461757468a0a96b6565\
                                        70616c697665c3";
-/// The client's salt.
+/// The salt of the client.
 pub(super) const SALT: &str = "00112233445566778899aabbccddeeff";
 
 pub(super) fn hex(text: &str) -> Vec<u8> {
@@ -41,14 +41,14 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// A chunk of entries in hexadecimal digits.
+/// Builds a chunk from entries in hexadecimal digits.
 pub(super) fn chunk(entries: &[&str]) -> Chunk {
     let mut chunk = Chunk::new("kata.runtime");
     entries.iter().for_each(|entry| chunk.push_message(&hex(entry)));
     chunk
 }
 
-/// A chunk of entries `{"m": text}`.
+/// Builds a chunk of entries `{"m": text}`.
 fn texts(texts: &[&str]) -> Chunk {
     let entry = |text: &&str| {
         let letters: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -58,7 +58,7 @@ fn texts(texts: &[&str]) -> Chunk {
     chunk(&entries.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A chunk that fits into no buffer of the system.
+/// Builds a chunk that is larger than any socket buffer.
 fn large() -> Chunk {
     let length = 16 << 20;
     let mut entries = hex("92d7005e4fb17f30538bcf81a16ddb");
@@ -68,7 +68,7 @@ fn large() -> Chunk {
     Chunk::from_encoded("kata.runtime", entries, ends)
 }
 
-/// ForwardClientSettings with which failures follow each other fast, and what should work has time to.
+/// Returns settings with short backoffs and the default timeouts.
 fn settings(servers: &[&Server]) -> ForwardClientSettings {
     let net = ServerSettings {
         servers: servers.iter().map(|server| server.address().parse().unwrap()).collect(),
@@ -79,13 +79,13 @@ fn settings(servers: &[&Server]) -> ForwardClientSettings {
     ForwardClientSettings { net, hostname: Some("client.example".to_owned()), ..ForwardClientSettings::default() }
 }
 
-/// ForwardClientSettings with something else for the servers.
+/// Changes the server settings.
 fn with(mut settings: ForwardClientSettings, change: impl FnOnce(&mut ServerSettings)) -> ForwardClientSettings {
     change(&mut settings.net);
     settings
 }
 
-/// An end far behind that of any test, so that one that hangs fails.
+/// Returns a deadline beyond the length of any test, so that a test that hangs fails.
 fn far_deadline() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
@@ -94,7 +94,7 @@ fn new_client(settings: ForwardClientSettings) -> Result<ForwardClient, NetError
     ForwardClient::new(settings, Observer::default())
 }
 
-/// Delivers as in a run that corrects nothing: returns the cause of what fails for good.
+/// Delivers in a one-shot run, and returns the cause of the refusal.
 fn refusal(mut settings: ForwardClientSettings) -> Cause {
     settings.net.one_shot = true;
     match new_client(settings).unwrap().deliver(&texts(&["a"]), &far_deadline()) {

@@ -1,5 +1,6 @@
-//! One connection to a server: opened, written to and read from without ever waiting longer than a slice of time, so
-//! that time limits and the wish to end are noticed.
+//! One connection to a server.
+//!
+//! Sockets are non-blocking, and every wait is short, so that deadlines and a shutdown are noticed.
 
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{self, IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -15,17 +16,17 @@ use crate::address::{Address, Transport};
 use crate::error::Cause;
 use crate::shutdown::Shutdown;
 
-/// After so long without an acknowledgement of the other system, a TCP connection is broken: where that system is gone,
-/// nothing else says so for a quarter of an hour.
+/// The limit on unacknowledged data, after which the system breaks a TCP connection. Without it, a vanished peer goes
+/// unnoticed for a quarter of an hour.
 pub(crate) const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest wait without a look at the clock and at whether to end.
+/// The longest wait between two checks of the deadlines.
 const MAX_POLL: Duration = Duration::from_millis(200);
 
-/// When the system asks whether a silent server is still there. Load balancers forget connections after a minute.
+/// The idle time before the first keepalive probe. Load balancers drop idle connections after about a minute.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 
-/// How long something may take, unless the end is asked for before.
+/// A deadline of one operation, cut short by the deadline of a shutdown.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline<'s> {
     until: Instant,
@@ -33,12 +34,12 @@ pub(crate) struct Deadline<'s> {
 }
 
 impl<'s> Deadline<'s> {
-    /// A limit that begins now.
+    /// Creates a deadline that is `after` from now.
     pub(crate) fn new(after: Duration, shutdown: &'s dyn Shutdown) -> Deadline<'s> {
         Deadline { until: Instant::now() + after, shutdown }
     }
 
-    /// How long to wait next; none once the time is over.
+    /// Returns the time to wait next; `None` once the deadline has passed.
     pub(crate) fn next_wait(&self) -> Result<Option<Duration>, Cause> {
         let now = Instant::now();
         let deadline = self.shutdown.deadline();
@@ -55,13 +56,13 @@ impl<'s> Deadline<'s> {
 pub(crate) struct Connection {
     socket: Socket,
     tls: Option<Box<TlsSession>>,
-    /// What has arrived and was not taken yet.
+    /// Received bytes that no reply has consumed yet.
     pub(crate) input: Vec<u8>,
     used: Instant,
 }
 
 impl Connection {
-    /// Connects to a server, with TLS where the address says so.
+    /// Connects to a server, with TLS if the address asks for it.
     pub(crate) fn open(
         address: &Address,
         trust: Option<&TlsContext>,
@@ -92,8 +93,9 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Writes bytes, to a server of datagrams as one of them. The limit is on the time without progress, not on the whole.
-    /// What a server says before it has read everything is looked at meanwhile: `objection` says what is wrong by it.
+    /// Writes bytes, as one datagram over UDP. The timeout limits the time without progress, not the whole write.
+    ///
+    /// Input that arrives during the write goes to `early_error`, which returns the error it announces, if any.
     pub(crate) fn send(
         &mut self,
         mut bytes: &[u8],
@@ -133,44 +135,44 @@ impl Connection {
         }
     }
 
-    /// Waits for a slice of time until something arrives; false once all of the time is over.
+    /// Waits until input arrives or one slice of time has passed. Returns false once the deadline has passed.
     pub(crate) fn wait_for_input(&mut self, deadline: &Deadline<'_>) -> Result<bool, Cause> {
         if !self.receive()? && !wait(&self.socket, self.interest(), deadline)? {
             return Ok(false);
         }
-        // Answers to the key updates and alerts of TLS.
+        // Key updates and alerts of TLS need an answer.
         if self.wants_write() {
             self.write_some(&mut &b""[..])?;
         }
         Ok(true)
     }
 
-    /// For how long it was not used.
+    /// Returns the time since the last use.
     pub(crate) fn idle_time(&self) -> Duration {
         self.used.elapsed()
     }
 
-    /// Takes note that it is in use.
+    /// Marks the connection as used now.
     pub(crate) fn mark_used(&mut self) {
         self.used = Instant::now();
     }
 
-    /// Says that nothing more is sent.
+    /// Closes the write side.
     pub(crate) fn close_write(&mut self) {
         if let Some(session) = &mut self.tls {
             session.close();
-            // What the system does not take at once is the end of TLS alone.
+            // Only the end of TLS is lost if the socket buffer is full.
             let _ = session.write_tls(&mut self.socket);
         }
         let _ = self.socket.shutdown(net::Shutdown::Write);
     }
 
-    /// What went wrong since it was looked at last, such as that bytes came to a system where nobody listened any more.
+    /// Takes the pending error of the socket, such as a reset after the peer had closed.
     pub(crate) fn take_error(&self) -> Option<io::Error> {
         self.socket.take_error().unwrap_or_else(Some)
     }
 
-    /// A server that will not read says why before it closes; that is the better cause.
+    /// Prefers the error in the input over `cause`: a server that stops reading sends a reason before it closes.
     fn better_cause(&mut self, cause: Cause, early_error: fn(&[u8]) -> Option<Cause>) -> Cause {
         if self.input.is_empty()
             && let Err(better @ (Cause::Tls(_) | Cause::TlsRefused(_))) = self.receive()
@@ -180,7 +182,7 @@ impl Connection {
         early_error(&self.input).unwrap_or(cause)
     }
 
-    /// Hands bytes to the system, and says whether it took any.
+    /// Writes to the socket once. Returns whether the system took any bytes.
     fn write_some(&mut self, bytes: &mut &[u8]) -> Result<bool, Cause> {
         let taken = match &mut self.tls {
             Some(session) => session.write_tls(&mut self.socket),
@@ -194,7 +196,7 @@ impl Connection {
         }
     }
 
-    /// Takes what has arrived, and says whether anything had.
+    /// Reads from the socket once. Returns whether input arrived.
     pub(crate) fn receive(&mut self) -> Result<bool, Cause> {
         if let Some(session) = &mut self.tls {
             return session.read_tls(&mut self.socket, &mut self.input);
@@ -215,7 +217,7 @@ impl Connection {
         self.tls.as_ref().is_some_and(|session| session.wants_write())
     }
 
-    /// What to wait for where an answer is expected.
+    /// Returns the events to poll for while a reply is due.
     fn interest(&self) -> PollFlags {
         if self.wants_write() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
     }
@@ -223,7 +225,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // The end of TLS is said, if the system takes it at once. Whoever does not hear it sees the connection close.
+        // Ends TLS if the socket buffer has room. Otherwise the peer sees the connection close.
         if let Some(session) = &mut self.tls {
             session.close();
             let _ = session.write_tls(&mut self.socket);
@@ -231,7 +233,7 @@ impl Drop for Connection {
     }
 }
 
-/// Waits until the socket is ready or a slice of time is over; false once all of the time is.
+/// Waits until the socket is ready or one slice of time has passed. Returns false once the deadline has passed.
 fn wait(socket: &Socket, interest: PollFlags, deadline: &Deadline<'_>) -> Result<bool, Cause> {
     let Some(slice) = deadline.next_wait()? else { return Ok(false) };
     let slice = Timespec::try_from(slice).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 1_000_000 });
@@ -241,18 +243,18 @@ fn wait(socket: &Socket, interest: PollFlags, deadline: &Deadline<'_>) -> Result
     }
 }
 
-/// Not ready, or interrupted by a signal: both mean to look again.
+/// Returns whether an operation may be tried again: the socket was not ready, or a signal interrupted it.
 fn is_retryable(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// Tries the addresses of a host in the order of the system; none once the time is over.
+/// Connects to the first address of a host that answers; `None` once the deadline has passed.
 fn connect_any(host: &str, port: u16, kind: Type, deadline: &Deadline<'_>) -> Result<Option<Socket>, Cause> {
     let Some(addresses) = resolve(host, port, deadline)? else { return Ok(None) };
     let mut last = Cause::Resolve(io::Error::new(ErrorKind::NotFound, "it has no address"));
     let mut in_time = true;
     for (index, address) in addresses.iter().enumerate() {
-        // One that does not answer leaves time to the others.
+        // Each address gets an equal share of the remaining time.
         let left = deadline.until.saturating_duration_since(Instant::now());
         let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match connect(&SockAddr::from(*address), kind, &Deadline::new(left / others.max(1), deadline.shutdown)) {
@@ -265,8 +267,8 @@ fn connect_any(host: &str, port: u16, kind: Type, deadline: &Deadline<'_>) -> Re
     if in_time { Err(last) } else { Ok(None) }
 }
 
-/// The addresses of a host, asked for anew each time, since they may change. The system can take long to answer and
-/// cannot be interrupted, so somebody else waits for it.
+/// Resolves a host name, on each connection anew because addresses change. A thread of its own does it: the system's
+/// resolver may block and cannot be interrupted.
 fn resolve(host: &str, port: u16, deadline: &Deadline<'_>) -> Result<Option<Vec<SocketAddr>>, Cause> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(Some(vec![SocketAddr::new(address, port)]));
@@ -287,12 +289,12 @@ fn resolve(host: &str, port: u16, deadline: &Deadline<'_>) -> Result<Option<Vec<
     Ok(None)
 }
 
-/// Connects to one address; none once the time is over.
+/// Connects to one address; `None` once the deadline has passed.
 fn connect(to: &SockAddr, kind: Type, deadline: &Deadline<'_>) -> Result<Option<Socket>, Cause> {
     let socket = Socket::new(to.domain(), kind, None).map_err(Cause::Connect)?;
     socket.set_nonblocking(true).map_err(Cause::Connect)?;
     if to.domain() != Domain::UNIX && kind == Type::STREAM {
-        // Requests are written whole, so there is nothing to collect. None of the settings is worth a failure.
+        // Requests are written whole, so delaying them gains nothing. None of these options justifies a failure.
         let _ = socket.set_tcp_nodelay(true);
         let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_TIME));
         #[cfg(target_os = "linux")]
@@ -300,7 +302,7 @@ fn connect(to: &SockAddr, kind: Type, deadline: &Deadline<'_>) -> Result<Option<
     }
     while let Err(error) = socket.connect(to) {
         if error.kind() == ErrorKind::WouldBlock {
-            // The queue of a Unix socket is full, and nothing says when it no longer is.
+            // The backlog of the Unix socket is full, and no event announces room.
             let Some(slice) = deadline.next_wait()? else { return Ok(None) };
             std::thread::sleep(slice);
         } else if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error())

@@ -1,8 +1,7 @@
-//! What all ways over the network have in common: where servers are, which of them is used, connections, and why they
-//! fail. What is said on a connection is for the protocols.
+//! The network layer that all protocols share: server selection, connections, TLS and retries.
 //!
 //! ```text
-//!  settings ─► Peers: which server, how long to wait ─► Connection (tls) ─► bytes out, bytes in
+//!  settings ─► ServerPool (ServerSelector): server, backoff ─► Connection (TLS) ─► bytes out, bytes in
 //! ```
 
 pub(crate) mod connection;

@@ -1,4 +1,4 @@
-//! What stands in for TLS where it was left out of the build: nothing of it can be made.
+//! Replaces TLS in builds without it. Its types have no values.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,18 +9,18 @@ use crate::error::{Cause, NetError};
 use crate::event::Observer;
 use crate::settings::TlsSettings;
 
-/// Who is trusted.
+/// The TLS configuration, which cannot exist.
 #[derive(Debug)]
 pub(crate) struct TlsContext(Infallible);
 
 impl TlsContext {
-    /// Says what is missing.
+    /// Returns the error that names the missing feature.
     pub(crate) fn new(_: &TlsSettings, _: &Observer) -> Result<TlsContext, NetError> {
         Err(NetError::MissingFeature { what: "a server with TLS".to_owned(), feature: "tls" })
     }
 }
 
-/// One TLS session.
+/// A TLS session, which cannot exist.
 #[derive(Debug)]
 pub(crate) struct TlsSession(Infallible);
 

@@ -1,5 +1,4 @@
-//! The servers, with what is known of each and the connection to it: the part of every client that has nothing to do with
-//! what is said.
+//! The servers of a client, their connections, and the retries. Protocols share this part.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +12,10 @@ use crate::settings::{ServerSettings, Spread};
 use crate::shutdown::Shutdown;
 use crate::status::{Counters, StatusHandle};
 
-/// How long a look at a preferred server may keep those waiting that another one takes.
+/// The timeout for checking a preferred server while another one could take the chunk.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The servers, each with a connection of type `C`.
+/// The servers, each with at most one connection of type `C`.
 #[derive(Debug)]
 pub(crate) struct ServerPool<C> {
     pub(crate) settings: ServerSettings,
@@ -29,7 +28,7 @@ pub(crate) struct ServerPool<C> {
     observer: Observer,
 }
 
-/// A server and the connection to it.
+/// A server and its connection.
 #[derive(Debug)]
 struct PooledServer<C> {
     address: Address,
@@ -37,7 +36,7 @@ struct PooledServer<C> {
     connected_before: bool,
 }
 
-/// Failures since something was delivered.
+/// The failures since the last success.
 #[derive(Debug)]
 struct FailureStreak {
     since: Instant,
@@ -46,10 +45,10 @@ struct FailureStreak {
 }
 
 impl<C> ServerPool<C> {
-    /// Checks the settings and reads the files that they name. It does not connect.
+    /// Creates the pool. Checks the settings and reads the files that they name, but opens no connection.
     ///
     /// # Errors
-    /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
+    /// If the settings contradict each other, name unusable files, or need a feature that this build leaves out.
     pub(crate) fn new(settings: ServerSettings, observer: Observer) -> Result<ServerPool<C>, NetError> {
         let settings = settings.clamped();
         if settings.servers.is_empty() {
@@ -78,15 +77,15 @@ impl<C> ServerPool<C> {
         })
     }
 
-    /// Begins with something new to deliver.
+    /// Forgets earlier failures, so that `give_up_after` counts anew.
     pub(crate) fn clear_failures(&mut self) {
         self.failures = None;
     }
 
-    /// The server for the next attempt. Waits while all are down.
+    /// Returns the index of the server for the next attempt. Waits while all servers are down.
     ///
     /// # Errors
-    /// If the time to stop is over, or nothing was delivered for longer than the settings allow.
+    /// If the shutdown deadline passes, or nothing was delivered for longer than the settings allow.
     pub(crate) fn next(&mut self, shutdown: &dyn Shutdown) -> Result<usize, NetError> {
         loop {
             self.check_give_up()?;
@@ -97,39 +96,39 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of servers.
     pub(crate) fn len(&self) -> usize {
         self.servers.len()
     }
 
-    /// The connections that there are.
+    /// Iterates over the open connections.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &C> {
         self.servers.iter().filter_map(|server| server.connection.as_ref())
     }
 
-    /// The connection to a server, if there is one.
+    /// Returns the connection to a server, if one is open.
     pub(crate) fn connection(&mut self, index: usize) -> Option<&mut C> {
         self.servers.get_mut(index)?.connection.as_mut()
     }
 
-    /// Takes the connection to a server, if there is one.
+    /// Removes and returns the connection to a server, if one is open.
     pub(crate) fn take(&mut self, index: usize) -> Option<C> {
         self.servers.get_mut(index)?.connection.take()
     }
 
-    /// Keeps the connection to a server for what is next.
+    /// Stores the connection to a server for the next attempt.
     pub(crate) fn keep(&mut self, index: usize, connection: C) {
         if let Some(server) = self.servers.get_mut(index) {
             server.connection = Some(connection);
         }
     }
 
-    /// Where a server is.
+    /// Returns the transport to a server.
     pub(crate) fn transport(&self, index: usize) -> Option<&Transport> {
         self.servers.get(index).map(|server| &server.address.transport)
     }
 
-    /// The most that may be waited for a server to take up what is next.
+    /// Returns the limit on connecting and greeting. It is short if another server could take the chunk.
     pub(crate) fn attempt_timeout(&self, index: usize) -> Duration {
         if self.selector.is_return_attempt(index, Instant::now()) { RETURN_TIMEOUT } else { Duration::MAX }
     }
@@ -141,7 +140,7 @@ impl<C> ServerPool<C> {
         Connection::open(&server.address, self.trust.as_ref(), time, shutdown)
     }
 
-    /// Counts a connection that can be used.
+    /// Counts a connection that is ready for use.
     pub(crate) fn count_connection(&mut self, index: usize) {
         if let Some(server) = self.servers.get_mut(index) {
             self.counters.connections += 1;
@@ -149,7 +148,7 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// Takes note that a server has taken something.
+    /// Records a success.
     pub(crate) fn succeeded(&mut self, index: usize) {
         self.failures = None;
         self.status.publish(self.counters, index, true);
@@ -158,16 +157,16 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// The servers that were used in the absence of this one and are not needed any more.
+    /// Returns the servers to disconnect, because a preferred server works again.
     pub(crate) fn others_to_close(&self, index: usize) -> impl Iterator<Item = usize> + use<C> {
         let all = if self.settings.spread == Spread::Failover { self.servers.len() } else { 0 };
         (0..all).filter(move |other| *other != index)
     }
 
-    /// Takes note of a failure.
+    /// Records a failure.
     ///
     /// # Errors
-    /// If it ends the delivery.
+    /// If the failure ends the delivery.
     pub(crate) fn failed(&mut self, index: usize, cause: Cause) -> Result<(), NetError> {
         if matches!(cause, Cause::Stopped) {
             return Err(NetError::Stopped);
@@ -187,7 +186,7 @@ impl<C> ServerPool<C> {
         Ok(())
     }
 
-    /// Ends the delivery if nothing was delivered for too long.
+    /// Returns an error if nothing was delivered for longer than the settings allow.
     fn check_give_up(&mut self) -> Result<(), NetError> {
         let Some(after) = self.settings.give_up_after else { return Ok(()) };
         match self.failures.take_if(|failures| failures.since.elapsed() >= after) {
@@ -196,7 +195,7 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// Waits for a server's time to be over, but not for longer than there is hope.
+    /// Waits until a server may be tried again, or until the delivery gives up.
     fn wait_until(&self, until: Instant, shutdown: &dyn Shutdown) -> Result<(), NetError> {
         let give_up_at =
             self.failures.as_ref().zip(self.settings.give_up_after).map(|(failures, after)| failures.since + after);
@@ -208,12 +207,12 @@ impl<C> ServerPool<C> {
         Ok(())
     }
 
-    /// Reports an event to the caller.
+    /// Reports an event to the observer.
     pub(crate) fn observe(&self, event: &Event<'_>) {
         self.observer.notify(event);
     }
 
-    /// How messages name a server.
+    /// Returns the address of a server as messages name it.
     pub(crate) fn name(&self, index: usize) -> String {
         self.servers.get(index).map(|server| server.address.name()).unwrap_or_default()
     }

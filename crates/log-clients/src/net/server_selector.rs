@@ -1,27 +1,27 @@
-//! Which server is tried next, and what is known of their health. It opens no connections and waits for nothing.
+//! Selection of the next server, by order or weight and by health. No I/O, no waiting.
 
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::settings::{ServerSettings, Spread};
 
-/// How often the same trouble with a server is spoken of.
+/// The interval between two reports on one server.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The least part of the time that a server could be left for. The rest is by chance, so that clients do not come back
-/// in step; but the next server in the list should have its turn.
+/// The smallest part of a backoff. The rest is random, so that clients do not reconnect in step. The minimum gives the
+/// next server its turn.
 const MIN_BACKOFF_SHARE: f64 = 0.1;
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Try this server, by its number in the list.
+    /// Try the server of this index.
     Use(usize),
-    /// All are down, until then.
+    /// All servers are down until this time.
     Wait(Instant),
 }
 
-/// The servers in the order of the list.
+/// The health of each server, and the selection.
 #[derive(Debug)]
 pub(crate) struct ServerSelector {
     servers: Vec<ServerHealth>,
@@ -29,7 +29,7 @@ pub(crate) struct ServerSelector {
     first_backoff: Duration,
     last_backoff: Duration,
     return_interval: Duration,
-    /// The one that took the last chunk.
+    /// The server that accepted the last chunk.
     current: Option<usize>,
     random: fastrand::Rng,
 }
@@ -38,15 +38,15 @@ pub(crate) struct ServerSelector {
 struct ServerHealth {
     weight: u32,
     standby: bool,
-    /// Failures since the last success.
+    /// The number of failures since the last success.
     failures: u32,
     down_until: Option<Instant>,
     chosen: Option<Instant>,
-    /// When its trouble was spoken of.
+    /// The time of the last report.
     reported_at: Option<Instant>,
-    /// Whether that was the last that was said of it.
+    /// True if the last report was a failure, so that a recovery is worth a report.
     reported_down: bool,
-    /// What it is owed of the chunks, where they are spread.
+    /// The credit of the weighted round robin.
     credit: i64,
 }
 
@@ -57,7 +57,7 @@ impl ServerHealth {
 }
 
 impl ServerSelector {
-    /// Begins with all of them up.
+    /// Creates a selector with all servers up.
     pub(crate) fn new(settings: &ServerSettings) -> ServerSelector {
         let new = |address: &Address| ServerHealth {
             weight: address.weight,
@@ -80,7 +80,7 @@ impl ServerSelector {
         }
     }
 
-    /// The server for the next attempt. Those that stand by are for when no other is up.
+    /// Chooses the server for the next attempt. Standby servers serve only while all others are down.
     pub(crate) fn choose(&mut self, now: Instant) -> Choice {
         let up = |standby| {
             let listed = self.servers.iter().enumerate();
@@ -102,7 +102,7 @@ impl ServerSelector {
         Choice::Use(index)
     }
 
-    /// The first one; but the current one while the first was tried not long ago.
+    /// Chooses the first server. If it was tried recently, stays with the current one.
     fn choose_by_order(&self, candidates: &[usize], now: Instant) -> Option<usize> {
         let first = *candidates.first()?;
         let tried = self.servers.get(first)?.chosen;
@@ -112,7 +112,8 @@ impl ServerSelector {
         }
     }
 
-    /// Smooth weighted round robin: each is owed its weight, and who is owed most pays for all.
+    /// Chooses by smooth weighted round robin: each server earns its weight, and the one with the most credit pays for
+    /// all.
     fn choose_by_weight(&mut self, candidates: &[usize]) -> Option<usize> {
         let mut total = 0;
         let mut most: Option<(i64, usize)> = None;
@@ -129,7 +130,7 @@ impl ServerSelector {
         Some(chosen)
     }
 
-    /// Whether a try of this server only looks whether it is back, while another one takes the chunks.
+    /// Returns whether an attempt only checks if a preferred server is back, while another one could take the chunk.
     pub(crate) fn is_return_attempt(&self, index: usize, now: Instant) -> bool {
         self.spread == Spread::Failover
             && self.current.is_some_and(|current| {
@@ -137,7 +138,7 @@ impl ServerSelector {
             })
     }
 
-    /// Marks a server as up, and says whether that is worth a message.
+    /// Marks a server as up. Returns whether that is worth a report.
     pub(crate) fn succeeded(&mut self, index: usize) -> bool {
         self.current = Some(index);
         let Some(server) = self.servers.get_mut(index) else { return false };
@@ -146,12 +147,12 @@ impl ServerSelector {
         std::mem::take(&mut server.reported_down)
     }
 
-    /// Marks a server as down for its own time, and says for how long, and whether that is worth a message.
+    /// Marks a server as down. Returns for how long, and whether that is worth a report.
     pub(crate) fn failed(&mut self, index: usize, configuration: bool, now: Instant) -> (Duration, bool) {
         let Some(server) = self.servers.get_mut(index) else { return (Duration::ZERO, false) };
         let doubled = 2u32.checked_pow(server.failures).unwrap_or(u32::MAX);
         let most = self.first_backoff.saturating_mul(doubled).min(self.last_backoff);
-        // What only a user can correct is not corrected within seconds.
+        // A configuration is not corrected within seconds.
         let share = MIN_BACKOFF_SHARE + (1.0 - MIN_BACKOFF_SHARE) * self.random.f64();
         let down = if configuration { self.last_backoff } else { most.mul_f64(share) };
         server.failures = server.failures.saturating_add(1);
@@ -191,11 +192,11 @@ mod tests {
         assert_eq!(servers.choose(now), Choice::Wait(now + other));
         assert_eq!(servers.choose(now + second(2)), Choice::Use(1));
         servers.succeeded(1);
-        // The first one's time is over.
+        // The backoff of the first server has passed.
         assert_eq!(servers.choose(now + second(59)), Choice::Use(1));
         assert_eq!(servers.choose(now + second(61)), Choice::Use(0));
         assert!(servers.is_return_attempt(0, now + second(61)));
-        // It is still away, and is not tried again with each chunk.
+        // The first server is still down, and is not tried with each chunk.
         let (down, report) = servers.failed(0, false, now + second(61));
         assert!(report && down <= second(2));
         assert_eq!(servers.choose(now + second(64)), Choice::Use(1));

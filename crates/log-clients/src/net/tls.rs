@@ -1,4 +1,4 @@
-//! TLS: who is trusted, and one session, moved on by whoever has the socket.
+//! TLS configuration and sessions. The owner of the socket drives the session.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::error::{Cause, NetError};
 use crate::event::{Event, Observer};
 use crate::settings::TlsSettings;
 
-/// Who is trusted, and who this client is.
+/// The trusted authorities and the client certificate.
 #[derive(Debug)]
 pub(crate) struct TlsContext(Arc<ClientConfig>);
 
@@ -49,7 +49,7 @@ impl TlsContext {
     }
 }
 
-/// The certificates of a file, one at least.
+/// Reads the certificates of a PEM file. An empty file is an error.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NetError> {
     let wrong = |error: &PemError| pem_error("certificates", path, error);
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?.collect();
@@ -69,13 +69,13 @@ fn pem_error(what: &'static str, path: &Path, error: &PemError) -> NetError {
     NetError::Pem { what, path: path.to_owned(), cause }
 }
 
-/// Whether a server's certificate is trusted.
+/// Verifies the certificates of servers.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
-    /// The rules of the web; none where everything is trusted.
+    /// The verifier by WebPKI rules; `None` if verification is off.
     webpki: Option<Arc<WebPkiServerVerifier>>,
-    /// What the user gave as authorities.
+    /// The authorities that the user named.
     trusted: Vec<CertificateDer<'static>>,
 }
 
@@ -119,8 +119,8 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let Some(webpki) = &self.webpki else { return Ok(ServerCertVerified::assertion()) };
         match webpki.verify_server_cert(certificate, others, name, ocsp, now) {
-            // A self-signed certificate says of itself that it is an authority, and is refused as a server's. Where the
-            // user gave this very one, there is nothing left to doubt but its name; its dates were checked before.
+            // WebPKI refuses a self-signed certificate as a server's, because it claims to be an authority. If the user
+            // named this very certificate, only its name is left to verify: WebPKI has checked the dates before.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.trusted.iter().any(|trusted| trusted == certificate) =>
             {
@@ -161,38 +161,38 @@ impl ServerCertVerifier for Verifier {
 pub(crate) struct TlsSession(ClientConnection);
 
 impl TlsSession {
-    /// Begins a session with a server of this name, or address.
+    /// Creates a session with a server of this name or IP address.
     pub(crate) fn new(trust: &TlsContext, name: &str) -> Result<TlsSession, Cause> {
-        // The link of a local address is no part of what a certificate names.
+        // Certificates do not name the link of a link-local address.
         let name = name.split_once('%').map_or(name, |(address, _)| address);
         let name = ServerName::try_from(name.to_owned()).map_err(|error| Cause::TlsRefused(error.to_string()))?;
         let mut session = ClientConnection::new(Arc::clone(&trust.0), name).map_err(tls_cause)?;
-        // A request is queued whole.
+        // The session queues each request whole.
         session.set_buffer_limit(None);
         Ok(TlsSession(session))
     }
 
-    /// Whether keys are still being agreed on.
+    /// Returns whether the handshake is in progress.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.0.is_handshaking()
     }
 
-    /// Whether there is something to push.
+    /// Returns whether encrypted bytes are pending.
     pub(crate) fn wants_write(&self) -> bool {
         self.0.wants_write()
     }
 
-    /// Takes bytes to be encrypted.
+    /// Queues bytes for encryption.
     pub(crate) fn queue(&mut self, bytes: &[u8]) -> Result<(), Cause> {
         self.0.writer().write_all(bytes).map_err(Cause::Broken)
     }
 
-    /// Moves encrypted bytes to the socket, and says how many it took.
+    /// Writes encrypted bytes to the socket, and returns their number.
     pub(crate) fn write_tls(&mut self, socket: &mut Socket) -> io::Result<usize> {
         if self.0.wants_write() { self.0.write_tls(socket) } else { Ok(0) }
     }
 
-    /// Moves what has arrived from the socket to the input, and says whether anything had.
+    /// Reads from the socket, and appends decrypted bytes to `input`. Returns whether anything arrived.
     pub(crate) fn read_tls(&mut self, socket: &mut Socket, input: &mut Vec<u8>) -> Result<bool, Cause> {
         match self.0.read_tls(socket) {
             Ok(_) => {}
@@ -200,7 +200,7 @@ impl TlsSession {
             Err(error) => return Err(Cause::Broken(error)),
         }
         if let Err(error) = self.0.process_new_packets() {
-            // The server is told why, if it still listens.
+            // Sends the alert with the reason, if the server still reads.
             let _ = self.write_tls(socket);
             return Err(tls_cause(error));
         }
@@ -213,7 +213,7 @@ impl TlsSession {
                     arrived = true;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                // The end, said or not; what came before it counts.
+                // The peer has closed, with or without an alert. Earlier bytes count.
                 _ if arrived => return Ok(true),
                 _ => return Err(Cause::Closed),
             }
@@ -226,7 +226,7 @@ impl TlsSession {
     }
 }
 
-/// Certificates, names and versions do not change by themselves; everything else may.
+/// Classifies an error. Certificates, names and versions need a change of the configuration; other errors may pass.
 fn tls_cause(error: Error) -> Cause {
     use AlertDescription as Alert;
     match error {

@@ -1,9 +1,10 @@
-//! Sends windows of messages, and sends again those that a connection may have lost when it broke.
+//! Sends chunks of messages, and sends them again if their connection breaks.
 //!
-//! What was written is in a buffer of this system or of the server's, and nothing says when the server has read it. So
-//! with each connection the last of it is kept, and sent again where the connection turns out to be broken, before
-//! anything new. A server that closes a connection in good order has read all of it: its system answers with a reset if
-//! it has not, and if more arrives later.
+//! Written messages wait in socket buffers, and nothing tells when the server has read them. So each connection keeps
+//! its last chunks. If the connection breaks, they are sent again, before anything new.
+//!
+//! A server that closes in good order has read everything: with unread input, its system resets the connection. It
+//! resets as well if more arrives later.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,36 +20,37 @@ use crate::net::server_pool::ServerPool;
 use crate::shutdown::Shutdown;
 use crate::status::{Counters, StatusHandle};
 
-/// As many bytes of what was written last are kept, or as many as the last window has.
+/// The number of bytes kept for sending again. The last chunk is kept whatever its size.
 const RESEND_BYTES: usize = 1 << 20;
 
-/// For so long they are: a system that has acknowledged nothing by then has broken the connection.
+/// The age at which a chunk counts as arrived. Without an acknowledgement of TCP, the system would have broken the
+/// connection by then.
 const SETTLED_AFTER: Duration = TCP_USER_TIMEOUT.saturating_add(Duration::from_secs(30));
 
-/// What was written so long before the server closed the connection was on no way any more.
+/// The time before an orderly close, by which written messages count as arrived.
 const ARRIVED_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a server may take to read what there is, and to close the connection, once it is told that no more comes.
+/// The time for the server to read the rest and close, after the client has closed its side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often that is tried before it is left to luck.
+/// The number of attempts to close all connections without a loss.
 const FINISH_ROUNDS: usize = 3;
 
-/// After so many datagrams there is a pause: the buffers of a receiver hold some hundred.
+/// The number of datagrams between pauses. Receive buffers hold some hundred datagrams.
 const DATAGRAM_BURST: usize = 32;
 const BURST_PAUSE: Duration = Duration::from_millis(1);
 
-/// Delivers messages to servers of syslog.
+/// Delivers messages to syslog servers.
 #[derive(Debug)]
 pub(crate) struct SyslogClient {
     pool: ServerPool<SyslogConnection>,
     framing: Framing,
-    /// What is to be sent, the oldest first.
+    /// The chunks to send, the oldest first.
     queue: VecDeque<Chunk>,
     request: Vec<u8>,
 }
 
-/// An open connection, and what was written to it last.
+/// An open connection, and the chunks last written to it.
 #[derive(Debug)]
 struct SyslogConnection {
     inner: Connection,
@@ -56,16 +58,16 @@ struct SyslogConnection {
 }
 
 impl SyslogClient {
-    /// Checks the settings and reads the files that they name. It does not connect.
+    /// Creates the client. Checks the settings and reads the files that they name, but opens no connection.
     ///
     /// # Errors
-    /// If the settings have no meaning, name files that cannot be used, or ask for what this build leaves out.
+    /// If the settings contradict each other, name unusable files, or need a feature that this build leaves out.
     pub(crate) fn new(settings: SyslogClientSettings, observer: Observer) -> Result<SyslogClient, NetError> {
         let SyslogClientSettings { net, framing } = settings;
         Ok(SyslogClient { pool: ServerPool::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
     }
 
-    /// Says what may be lost, and forgets it.
+    /// Drops the queue, and reports the messages that may be lost.
     fn abandon_queue(&mut self) {
         let messages: usize = self.queue.drain(..).map(|chunk| chunk.len()).sum();
         if messages > 0 {
@@ -73,7 +75,7 @@ impl SyslogClient {
         }
     }
 
-    /// Looks which connections have broken, and takes back what they may have lost.
+    /// Detects broken connections, and requeues the chunks that they may have lost.
     fn check_connections(&mut self) {
         for index in 0..self.pool.len() {
             let Some(connection) = self.pool.connection(index) else { continue };
@@ -90,7 +92,7 @@ impl SyslogClient {
         }
     }
 
-    /// Sends what is to be sent.
+    /// Sends all queued chunks.
     fn drain(&mut self, shutdown: &dyn Shutdown) -> Result<(), NetError> {
         self.pool.clear_failures();
         while !self.queue.is_empty() {
@@ -123,7 +125,7 @@ impl SyslogClient {
         Ok(())
     }
 
-    /// The connection to a server, or a new one.
+    /// Takes the connection to a server, or opens one.
     fn connect_or_reuse(&mut self, index: usize, shutdown: &dyn Shutdown) -> Result<SyslogConnection, Cause> {
         if let Some(connection) = self.pool.take(index) {
             return Ok(connection);
@@ -133,7 +135,7 @@ impl SyslogClient {
         Ok(SyslogConnection { inner, sent: VecDeque::new() })
     }
 
-    /// Writes messages, and looks whether the connection outlives it.
+    /// Writes the messages of a chunk, and checks that the connection survives.
     fn write(
         &mut self,
         index: usize,
@@ -158,7 +160,7 @@ impl SyslogClient {
         connection.check()
     }
 
-    /// Closes a connection in good order.
+    /// Closes a connection in good order, or requeues its chunks.
     fn close(&mut self, index: usize, shutdown: &dyn Shutdown) {
         let Some(mut connection) = self.pool.take(index) else { return };
         if let Some(Transport::Udp { .. }) = self.pool.transport(index) {
@@ -173,7 +175,7 @@ impl SyslogClient {
             connection.inner.input.clear();
             match connection.inner.wait_for_input(&deadline) {
                 Ok(true) => {}
-                // A server that keeps its side open: nothing speaks against it.
+                // A server that keeps its side open gives no sign of a loss.
                 Ok(false) | Err(Cause::Stopped) => return,
                 Err(Cause::Closed) if connection.inner.take_error().is_none() => return,
                 Err(_) => return self.requeue(connection),
@@ -181,7 +183,7 @@ impl SyslogClient {
         }
     }
 
-    /// Takes back what a connection may have lost, to be sent before anything else.
+    /// Requeues the chunks that a connection may have lost, ahead of all others.
     fn requeue(&mut self, connection: SyslogConnection) {
         self.pool.counters.resent += connection.sent.len() as u64;
         connection.sent.into_iter().rev().for_each(|(_, chunk)| self.queue.push_front(chunk));
@@ -231,7 +233,7 @@ impl Client for SyslogClient {
 }
 
 impl SyslogConnection {
-    /// Looks whether the connection is still there. What a server says has no meaning.
+    /// Detects a closed or broken connection. Discards input, which has no meaning in syslog.
     fn check(&mut self) -> Result<(), Cause> {
         loop {
             self.inner.input.clear();
@@ -241,7 +243,7 @@ impl SyslogConnection {
         }
     }
 
-    /// Forgets what has arrived by now, and what is more than is kept.
+    /// Drops chunks that count as arrived, and chunks beyond the limit in bytes.
     fn forget_settled(&mut self) {
         let mut kept: usize = self.sent.iter().map(|(_, chunk)| chunk.encoded().len()).sum();
         while let Some((at, chunk)) = self.sent.front()
@@ -253,7 +255,7 @@ impl SyslogConnection {
     }
 }
 
-/// Appends a message so that the receiver knows where it ends (RFC 6587, section 3.4).
+/// Frames a message for a stream (RFC 6587, section 3.4).
 fn frame(framing: Framing, message: &[u8], out: &mut Vec<u8>) {
     match framing {
         Framing::Octet => {

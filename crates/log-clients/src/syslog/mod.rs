@@ -1,8 +1,7 @@
-//! The sender's side of syslog: messages go to a server by UDP (RFC 5426), TCP (RFC 6587) or TLS (RFC 5425).
+//! Syslog over UDP (RFC 5426), TCP (RFC 6587) or TLS (RFC 5425), as a sender.
 //!
-//! It knows nothing of records: the text of a message is up to whoever encodes them. Syslog has no acknowledgements, so
-//! what was handed to the system counts as delivered. As far as that turns out to be wrong, it is sent again: see
-//! `client`.
+//! The caller encodes the messages. Syslog has no acknowledgements: a chunk counts as delivered once the system has
+//! taken it. If the connection breaks later, the chunk is sent again; see `client`.
 
 mod client;
 
@@ -11,22 +10,22 @@ pub(crate) use client::SyslogClient;
 use crate::named_enum::named_enum;
 use crate::settings::ServerSettings;
 
-/// All that a client is made from.
+/// Settings of a client for syslog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyslogClientSettings {
-    /// The servers, and for how long what may last.
+    /// The servers and timeouts.
     pub net: ServerSettings,
-    /// How messages are told apart on a connection. A datagram is one message.
+    /// The framing on TCP and TLS. A datagram is one message.
     pub framing: Framing,
 }
 
-/// How messages are told apart on a connection.
+/// The framing of messages on a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
-    /// Each message after its length (octet counting).
+    /// The length before each message (octet counting).
     #[default]
     Octet,
-    /// A line for each message. A message must have no line end inside.
+    /// A line end after each message. The message must not contain a line end.
     Lf,
 }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::server::ack;
 use super::*;
 
-/// Delivers one chunk to a server that does something with its first connection, and serves the next. Returns the
-/// counters; the chunk went out twice, the same both times.
+/// Delivers one chunk to a server that runs a script on its first connection, and serves the second. Checks that both
+/// requests are identical, and returns the counters.
 fn delivers_on_second_attempt(
     settings: impl Fn(ForwardClientSettings) -> ForwardClientSettings,
     script: fn(&mut server::Peer),
@@ -80,7 +80,7 @@ fn an_acknowledgement_may_be_binary_and_in_pieces() {
 #[test]
 fn a_chunk_that_nobody_acknowledged_is_sent_again() {
     let same = |settings| settings;
-    // The end, before and after the server read; a negative answer; the acknowledgement of something else.
+    // The server closes before and after reading, answers without an acknowledgement, or acknowledges another request.
     delivers_on_second_attempt(same, |peer| drop(peer.request()));
     delivers_on_second_attempt(same, |peer| {
         peer.request();
@@ -98,7 +98,7 @@ fn a_chunk_that_nobody_acknowledged_is_sent_again() {
         peer.ack(&format!("{id}\n"));
         peer.ignore();
     });
-    // None in time.
+    // No acknowledgement arrives in time.
     let short = |settings| ForwardClientSettings { ack_timeout: Duration::from_millis(50), ..settings };
     let server = Server::start(|peer| if peer.number == 0 { peer.ignore() } else { peer.serve() });
     let mut client = new_client(short(super::settings(&[&server]))).unwrap();
@@ -111,7 +111,7 @@ fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
     let server = Server::start(|peer| {
         let id = peer.request().unwrap().id;
         if peer.number == 0 {
-            // Once for this chunk, and once more as if it had been forgotten on the way.
+            // A second acknowledgement arrives late.
             peer.send(&[ack(&id), ack("late")].concat());
             peer.ignore();
         } else {

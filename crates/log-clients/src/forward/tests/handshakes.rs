@@ -1,4 +1,4 @@
-//! Handshakes that work, and every way in which they do not.
+//! Handshakes that succeed, and every way to fail.
 
 use sha2::{Digest as _, Sha512};
 
@@ -15,7 +15,7 @@ fn text(value: &rmpv::Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// Asks, checks what the client answers, and answers that with a key.
+/// Sends a challenge, checks the answer, and replies with a proof by `key`.
 fn handshake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
     peer.send(&hex(helo));
     let ping = peer.value()?;
@@ -158,7 +158,7 @@ fn a_server_that_asks_for_more_than_was_given_is_understood() {
     assert!(matches!(refusal(settings(&[&server])), Cause::KeyRequired));
     let without_user = ForwardClientSettings { user: None, password: None, ..secured(&[&server]) };
     assert!(matches!(refusal(without_user), Cause::UserRequired));
-    // The same where it reads nothing, so that a large request cannot even be written.
+    // The cause is found even if the server reads nothing, so that a large request cannot be written.
     let deaf = Server::start(|peer| {
         peer.send(&hex(HELO));
         std::thread::sleep(Duration::from_secs(20));

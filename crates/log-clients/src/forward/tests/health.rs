@@ -1,16 +1,16 @@
-//! Several servers, some of them away.
+//! Several servers, some of them down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-/// An address where nobody listens.
+/// An address without a listener.
 fn unreachable_server() -> Address {
     "unix:/nowhere/fluent.sock".parse().unwrap()
 }
 
-/// A server that serves while it is told to, and else closes each connection.
+/// Starts a server that closes each connection while its switch is off.
 fn switchable_server() -> (Server, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&on);

@@ -1,8 +1,8 @@
-//! Records that a server cannot take.
+//! Records that a server refuses.
 
 use super::*;
 
-/// A server that closes the connection over every request with a text that begins with `poison`.
+/// Starts a server that closes the connection over each request with a text that begins with `poison`.
 fn closes_on_poison() -> Server {
     Server::start(|peer| {
         while let Some(request) = peer.request() {
@@ -32,7 +32,7 @@ fn such_a_record_is_given_back_and_holds_up_no_other() {
         assert!(refused[0].reason.contains("closed"), "{:?}", refused[0]);
         assert_eq!(client.counters().refused, 2);
 
-        // What was acknowledged came once, and each part was the same whenever it came.
+        // Acknowledged entries arrived once, and equal ids had equal requests.
         let seen = server.seen();
         let taken = seen.iter().filter(|request| !request.texts.iter().any(|text| text.starts_with("poison")));
         let mut taken: Vec<String> = taken.flat_map(|request| request.texts.clone()).collect();

@@ -1,4 +1,4 @@
-//! Servers behind TLS, and those that only say so.
+//! Servers behind TLS, and servers that only claim to be.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -21,13 +21,13 @@ impl server::Stream for StreamOwned<ServerConnection, TcpStream> {
     }
 }
 
-/// An authority, and files that it made.
+/// A certificate authority, and the files that it issued.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: tempfile::TempDir,
 }
 
-/// A certificate and its key in files.
+/// The files of a certificate and its key.
 struct KeyFiles {
     cert: PathBuf,
     key: PathBuf,
@@ -64,7 +64,7 @@ fn write_files(directory: &Path, name: &str, cert: &str, key: &str) -> KeyFiles 
     identity
 }
 
-/// A server with a certificate, which may want one of its clients as well.
+/// Starts a server with a certificate. It may require client certificates of an authority.
 fn server(identity: &KeyFiles, clients: Option<&Authority>, versions: &[&'static SupportedProtocolVersion]) -> Server {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(versions)
@@ -96,7 +96,7 @@ fn trusting(server: &Server, ca: PathBuf) -> ForwardClientSettings {
 
 fn delivers(settings: ForwardClientSettings) -> ForwardClient {
     let mut client = new_client(settings).unwrap();
-    // Many records, so that none fits into one of TLS's own.
+    // More bytes than one TLS record holds.
     let large = texts(&vec!["abcdefghijklmnopqrstuvwxyz"; 20_000]);
     assert_eq!(client.deliver(&large, &far_deadline()).unwrap(), []);
     assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
@@ -133,7 +133,7 @@ fn a_server_has_to_be_who_it_is_thought_to_be() {
     assert!(text.contains("UnknownIssuer"), "{text}");
     assert!(named.texts().is_empty() && expired.texts().is_empty() && strange.texts().is_empty());
 
-    // The name may be another than the host's, and nothing need be checked.
+    // The name may differ from the host, and verification may be off.
     let mut settings = trusting(&named, authority.ca());
     settings.net.servers = vec![format!("{}?server-name=log.example", named.address()).parse().unwrap()];
     delivers(settings);

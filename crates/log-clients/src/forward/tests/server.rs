@@ -1,4 +1,4 @@
-//! A server in this process that does with each connection what a test says.
+//! A scripted forward server in this process.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rmpv::Value;
 
-/// A stream that a script reads from and writes to.
+/// A stream that scripts read from and write to.
 pub(super) trait Stream: Read + Write + Send {
-    /// Says no more, but still listens.
+    /// Closes the write side.
     fn finish(&mut self);
 }
 
@@ -30,7 +30,7 @@ impl Stream for UnixStream {
 
 /// One connection of a server.
 pub(super) struct Peer {
-    /// How many came before.
+    /// The number of earlier connections.
     pub(super) number: usize,
     pub(super) stream: Box<dyn Stream>,
     seen: Arc<Mutex<Vec<Request>>>,
@@ -41,18 +41,18 @@ pub(super) struct Peer {
 pub(super) struct Request {
     pub(super) tag: String,
     pub(super) id: String,
-    /// The values of `m`.
+    /// The values of `m`, in order.
     pub(super) texts: Vec<String>,
     pub(super) value: Value,
 }
 
 impl Peer {
-    /// The next value of the client; none once it is gone.
+    /// Reads the next value; `None` after the client has closed.
     pub(super) fn value(&mut self) -> Option<Value> {
         rmpv::decode::read_value(&mut self.stream).ok()
     }
 
-    /// The next request, which the test sees as well.
+    /// Reads the next request, and records it for the test.
     pub(super) fn request(&mut self) -> Option<Request> {
         let value = self.value()?;
         let mut texts = Vec::new();
@@ -84,14 +84,14 @@ impl Peer {
         self.send(&ack(id));
     }
 
-    /// Acknowledges whatever comes until the client goes away.
+    /// Acknowledges every request until the client closes.
     pub(super) fn serve(&mut self) {
         while let Some(request) = self.request() {
             self.ack(&request.id);
         }
     }
 
-    /// Listens until the client goes away.
+    /// Reads until the client closes.
     pub(super) fn ignore(&mut self) {
         let mut buffer = [0; 4096];
         while self.stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
@@ -104,7 +104,7 @@ pub(super) fn ack(id: &str) -> Vec<u8> {
     bytes
 }
 
-/// A server until the end of the process.
+/// A server that runs until the process ends.
 pub(super) struct Server {
     address: String,
     seen: Arc<Mutex<Vec<Request>>>,
@@ -112,12 +112,12 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one on a port of its own.
+    /// Starts a server on a free port.
     pub(super) fn start(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Server {
         Server::wrapped("forward", |stream| Some(Box::new(stream)), script)
     }
 
-    /// Starts one that does something with each stream first.
+    /// Starts a server that wraps each stream first.
     pub(super) fn wrapped(
         scheme: &str,
         wrap: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + 'static,
@@ -133,7 +133,7 @@ impl Server {
         Server::run(address, next, script)
     }
 
-    /// Starts one on a socket of this machine.
+    /// Starts a server on a Unix socket.
     pub(super) fn unix(path: &Path, script: impl Fn(&mut Peer) + Send + Sync + 'static) -> Server {
         let listener = UnixListener::bind(path).unwrap();
         Server::run(format!("unix:{}", path.display()), move || Some(Box::new(listener.accept().unwrap().0)), script)
@@ -162,12 +162,12 @@ impl Server {
         &self.address
     }
 
-    /// The requests that have arrived.
+    /// Returns the recorded requests.
     pub(super) fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The texts of all entries that have arrived.
+    /// Returns the texts of all recorded entries.
     pub(super) fn texts(&self) -> Vec<String> {
         self.seen().into_iter().flat_map(|request| request.texts).collect()
     }

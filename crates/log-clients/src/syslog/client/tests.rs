@@ -1,4 +1,4 @@
-//! What the client does with servers that come, go, stall and break off.
+//! Tests of the syslog client, against servers that vanish, return, stall and reset.
 
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -11,13 +11,13 @@ use socket2::SockRef;
 use super::*;
 use crate::settings::{ServerSettings, Spread};
 
-/// What was received on one connection until it ended.
+/// The bytes received on one connection.
 type Received = Vec<u8>;
 
-/// What a server does with a connection. It may wait for the test to let it go on.
+/// The behavior of a server on one connection. It may wait for a signal of the test.
 type Script = fn(&mut TcpStream, &Receiver<()>) -> Received;
 
-/// A server of TCP that does with each connection what a test says, and tells what it received.
+/// A scripted TCP server. It sends the received bytes to the test.
 struct Server {
     address: SocketAddr,
     received: Receiver<Received>,
@@ -26,7 +26,7 @@ struct Server {
 }
 
 impl Server {
-    /// Each connection gets one script, in this order; the last one ends the server.
+    /// Starts a server that runs one script per connection, and ends after the last.
     fn start(scripts: Vec<Script>) -> Server {
         Server::on(TcpListener::bind("127.0.0.1:0").unwrap(), scripts)
     }
@@ -50,14 +50,14 @@ impl Server {
         format!("syslog+tcp://{}", self.address)
     }
 
-    /// Lets a script close its connection, and gives what came on it.
+    /// Signals a script to close its connection, and returns the bytes received there.
     #[track_caller]
     fn close(&self) -> String {
         self.gate.send(()).unwrap();
         self.next()
     }
 
-    /// What came on the next connection that ended.
+    /// Returns the bytes of the next connection that ends.
     #[track_caller]
     fn next(&self) -> String {
         let bytes = self.received.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -72,7 +72,7 @@ fn all(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
     bytes
 }
 
-/// Reads the one message that there is, and closes in good order.
+/// Reads one message, and closes in good order.
 fn some(stream: &mut TcpStream, go_on: &Receiver<()>) -> Received {
     let mut bytes = vec![0; 5];
     stream.read_exact(&mut bytes).unwrap();
@@ -80,7 +80,7 @@ fn some(stream: &mut TcpStream, go_on: &Receiver<()>) -> Received {
     bytes
 }
 
-/// Reads nothing of what there is, and closes: the system tells the other side with a reset.
+/// Closes with unread input, so that the system resets the connection.
 fn reset(stream: &mut TcpStream, go_on: &Receiver<()>) -> Received {
     stream.peek(&mut [0]).unwrap();
     go_on.recv().unwrap();
@@ -103,7 +103,7 @@ fn chunk(messages: &[&str]) -> Chunk {
     chunk
 }
 
-/// An end far behind that of any test, so that one that hangs fails.
+/// Returns a deadline beyond the length of any test, so that a test that hangs fails.
 fn far_deadline() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
@@ -112,7 +112,7 @@ fn new_client(settings: SyslogClientSettings) -> Result<SyslogClient, NetError> 
     SyslogClient::new(settings, Observer::default())
 }
 
-/// Waits until the connection is known to have ended, as one finds out when the next window is due.
+/// Waits until the client can see that the connection has ended.
 fn wait_until_closed(client: &mut SyslogClient) {
     for _ in 0..10_000 {
         let connection = client.pool.connection(0).unwrap();
@@ -177,7 +177,7 @@ fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(server.close(), "3 one");
     wait_until_closed(&mut client);
-    // As if it had been written a while ago.
+    // Pretends that the message is old.
     let long_ago = std::time::Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
     client.pool.connection(0).unwrap().sent[0].0 = long_ago;
     client.deliver(&chunk(&["two"]), &far_deadline()).unwrap();
@@ -193,12 +193,12 @@ fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
     assert_eq!(server.close(), "3 one");
     wait_until_closed(&mut client);
-    // As if that had been no time ago, however slow the machine is.
+    // Pretends that the message is new, however slow the machine is.
     let soon = std::time::Instant::now() + Duration::from_secs(60);
     client.pool.connection(0).unwrap().sent[0].0 = soon;
     client.deliver(&chunk(&["two"]), &far_deadline()).unwrap();
     client.finish(&far_deadline()).unwrap();
-    // The first one again: nobody can tell.
+    // The first message comes again, because its arrival is uncertain.
     assert_eq!(server.next(), "3 one3 two");
 }
 
@@ -217,7 +217,7 @@ fn no_more_than_a_window_or_a_megabyte_is_kept() {
     let larger = "x".repeat(3 << 20);
     client.deliver(&chunk(&[&larger]), &far_deadline()).unwrap();
     assert_eq!(kept(&mut client), [larger.len()]);
-    // After a while nothing is in doubt.
+    // Old messages count as arrived.
     let long_ago = std::time::Instant::now().checked_sub(Duration::from_secs(600)).unwrap();
     client.pool.connection(0).unwrap().sent[0].0 = long_ago;
     client.settle(&far_deadline()).unwrap();
@@ -306,7 +306,7 @@ fn windows_can_be_spread_over_servers() {
 
 #[test]
 fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
-    // Most often after the message was written; where it is before, that is an attempt that failed.
+    // The reset comes mostly after the message is written. Before that, the attempt fails.
     fn late(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
         _ = stream.peek(&mut [0]);
         std::thread::sleep(Duration::from_millis(20));
@@ -329,7 +329,7 @@ fn the_time_to_stop_ends_every_wait() {
     let large = chunk(&[&"x".repeat(32 << 20)]);
     assert!(matches!(client.deliver(&large, &shutdown), Err(NetError::Stopped)));
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
-    // Nobody answers the end of the connection.
+    // The server never closes its side.
     client.finish(&shutdown).unwrap();
 }
 
