@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_understood() {
+    fn every_form_parses() {
         for (text, canonical) in [
             ("forward://log.example", "forward://log.example:24224"),
             ("forward://10.0.0.1:1/", "forward://10.0.0.1:1"),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_mistake() {
         for (text, part) in [
             ("syslog://a", "unknown scheme in \"syslog://a\""),
             ("syslog+udp://a?server-name=b", "\"server-name=b\" cannot be used"),

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_change_of_the_configuration_helps_with_some() {
+    fn configuration_errors_are_classified() {
         let server = || "forward://a:24224".to_owned();
         let refused = NetError::Refused { server: server(), cause: Cause::WrongDigest };
         assert!(refused.is_configuration() && refused.to_string().contains("forward://a:24224: it does not hold"));

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_the_same_to_both_forms_of_the_question() {
+    fn both_forms_of_helo_get_one_answer() {
         for wire in [HELO, HELO_STR] {
             let ping = ping(&identity(), &helo(wire), SALT);
             assert_eq!(ping.len(), 320);
@@ -205,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_says_who_the_user_is_without_being_asked() {
+    fn the_user_is_sent_only_on_request() {
         let ping = ping(&identity(), &helo(HELO_NO_AUTH), SALT);
         assert_eq!(ping.len(), 187);
         assert!(ping.ends_with(b"\xa0\xa0"));
     }
 
     #[test]
-    fn the_question_says_whether_the_connection_lasts() {
+    fn helo_announces_keepalive() {
         assert!(helo(HELO).keepalive && helo(HELO_STR).keepalive);
         let denied = HELO.strip_suffix("c3").unwrap().to_owned() + "c2";
         assert!(!helo(&denied).keepalive);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_do_not_go_together_are_refused() {
+    fn contradictory_settings_are_refused() {
         let refused = |settings: ForwardClientSettings| ClientIdentity::new(&settings).unwrap_err().to_string();
         let (user, password) = (Some("u".to_owned()), Some(Secret::new("p")));
         let shared_key = Some(Secret::new(""));

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_cannot_be_taken_are_found_among_the_others() {
+    fn poison_records_are_isolated() {
         let takes =
             |entries: &Range<usize>| !entries.contains(&100) && !entries.contains(&101) && !entries.contains(&999);
         let mut parts = PendingParts::new(1000, false);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_nothing_is_in_trouble_itself() {
+    fn a_server_that_accepts_nothing_refuses_nothing() {
         for one_by_one in [false, true] {
             let mut parts = PendingParts::new(20, one_by_one);
             assert_eq!(run(&mut parts, 2000, |_| false, false), (vec![], 2000));
@@ -214,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_alone_is_given_up_later() {
+    fn a_single_record_is_refused_later() {
         let mut parts = PendingParts::new(1, false);
         let (refused, attempts) = run(&mut parts, 100, |_| false, true);
         assert_eq!((refused, attempts), (vec![0], 10));
     }
 
     #[test]
-    fn what_another_server_took_is_no_evidence() {
+    fn the_success_of_another_server_is_no_evidence() {
         let mut parts = PendingParts::new(2, true);
         assert_eq!(parts.failed(0), None);
         parts.acknowledged(1);

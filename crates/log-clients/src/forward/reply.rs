@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_value_has_its_length() {
+    fn every_type_of_value_is_skipped() {
         use rmpv::Value as V;
         let all = V::Array(vec![
             V::from(1),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_says_is_not_waited_for() {
+    fn oversized_replies_are_rejected_at_once() {
         for wire in
             [&b"\xc1"[..], b"\xdb\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", &[0x91; 100]]
         {
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_understood_or_not_whatever_their_pieces(
+        fn decoding_does_not_depend_on_the_pieces(
             wire in vec(prop_oneof![any::<u8>(), select(b"\x80\x81\x82\x91\xa0\xa3\xc0\xc4\xd9\x01ack".to_vec())], 0..200),
             size in 1_usize..40,
         ) {

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_are_those_of_the_protocol() {
+    fn requests_match_the_vectors() {
         let packed = hex(&format!("93{TAG}c45d{E1}{E2}82a473697a6502{ID}"));
         assert_eq!(packed.len(), 147);
         assert_eq!(encoded(ForwardMode::Packed, false, &[E1, E2]), packed);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_ids_of_their_own_that_last() {
+    fn parts_have_stable_ids_of_their_own() {
         let chunk = chunk(&[E1, E2, E2]);
         let id = |range: Range<usize>| encoder(&chunk, ForwardMode::Packed).id(&range);
         let all = [id(0..3), id(0..1), id(1..2), id(2..3), id(1..3), id(3..3)];

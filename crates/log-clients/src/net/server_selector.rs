@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_is_up_is_used_and_left_for_its_own_time() {
+    fn failover_prefers_the_first_server_that_is_up() {
         let mut servers = servers(&["unix:/a", "unix:/b"], Spread::Failover);
         let now = Instant::now();
         assert_eq!(servers.choose(now), Choice::Use(0));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn backoff_grows_to_its_limit_and_is_spoken_of_once_a_minute() {
+    fn backoff_is_bounded_and_reported_once_a_minute() {
         let mut servers = servers(&["unix:/a"], Spread::Failover);
         let now = Instant::now();
         let mut reports = 0;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_stand_by_are_for_when_no_other_is_up() {
+    fn standby_servers_serve_while_all_others_are_down() {
         for spread in [Spread::Failover, Spread::Weighted] {
             let mut servers = servers(&["unix:/a?standby", "unix:/b", "unix:/c"], spread);
             let now = Instant::now();

@@ -39,7 +39,7 @@ fn chunks_follow_each_other_on_one_connection() {
 }
 
 #[test]
-fn messages_are_sent_many_at_once_and_acknowledged_in_any_pieces() {
+fn messages_are_pipelined_and_acks_come_in_any_pieces() {
     let server = Server::start(|peer| {
         let mut acks = Vec::new();
         for _ in 0..64 {
@@ -78,7 +78,7 @@ fn an_acknowledgement_may_be_binary_and_in_pieces() {
 }
 
 #[test]
-fn a_chunk_that_nobody_acknowledged_is_sent_again() {
+fn an_unacknowledged_chunk_is_sent_again() {
     let same = |settings| settings;
     // The server closes before and after reading, answers without an acknowledgement, or acknowledges another request.
     delivers_on_second_attempt(same, |peer| drop(peer.request()));
@@ -107,7 +107,7 @@ fn a_chunk_that_nobody_acknowledged_is_sent_again() {
 }
 
 #[test]
-fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
+fn a_late_acknowledgement_counts_for_no_other_chunk() {
     let server = Server::start(|peer| {
         let id = peer.request().unwrap().id;
         if peer.number == 0 {
@@ -128,7 +128,7 @@ fn a_late_acknowledgement_is_not_taken_for_another_chunks() {
 }
 
 #[test]
-fn a_connection_that_was_closed_or_idle_is_not_used_again() {
+fn closed_and_idle_connections_are_not_reused() {
     let server = Server::start(|peer| {
         let id = peer.request().unwrap().id;
         peer.ack(&id);
@@ -164,7 +164,7 @@ fn servers_of_other_protocols_are_recognized() {
 }
 
 #[test]
-fn the_time_to_stop_ends_every_wait() {
+fn a_shutdown_ends_every_wait() {
     let silent = Server::start(server::Peer::ignore);
     let unread = Server::start(|_| std::thread::sleep(Duration::from_secs(20)));
     let gone = Server::start(|_| {});
@@ -179,7 +179,7 @@ fn the_time_to_stop_ends_every_wait() {
 }
 
 #[test]
-fn a_server_that_takes_no_bytes_is_left() {
+fn a_stalled_server_is_abandoned() {
     let unread = Server::start(|_| std::thread::sleep(Duration::from_secs(20)));
     let other = Server::start(server::Peer::serve);
     let write_timeout = Duration::from_millis(100);
@@ -190,7 +190,7 @@ fn a_server_that_takes_no_bytes_is_left() {
 }
 
 #[test]
-fn a_socket_of_this_machine_will_do() {
+fn unix_sockets_work() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::unix(&directory.path().join("fluent.sock"), server::Peer::serve);
     let mut client = new_client(settings(&[&server])).unwrap();

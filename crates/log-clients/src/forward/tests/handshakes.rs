@@ -65,7 +65,7 @@ fn both_sides_prove_that_they_know_the_key() {
 }
 
 #[test]
-fn a_server_may_want_a_connection_for_each_request() {
+fn a_server_may_require_a_connection_per_request() {
     for mode in [ForwardMode::Packed, ForwardMode::Message] {
         let server = Server::start(|peer| {
             let helo = HELO.strip_suffix("c3").unwrap().to_owned() + "c2";
@@ -82,7 +82,7 @@ fn a_server_may_want_a_connection_for_each_request() {
 }
 
 #[test]
-fn a_wrong_key_is_named_whoever_has_it() {
+fn a_wrong_key_is_reported_on_either_side() {
     let denied = Server::start(|peer| {
         peer.send(&hex(HELO));
         peer.value();
@@ -114,7 +114,7 @@ fn a_wrong_key_is_named_whoever_has_it() {
 }
 
 #[test]
-fn nothing_is_sent_to_a_server_that_does_not_ask() {
+fn nothing_is_sent_without_a_challenge() {
     let silent = Server::start(server::Peer::serve);
     let handshake_timeout = Duration::from_millis(50);
     let cause = refusal(ForwardClientSettings { handshake_timeout, ..secured(&[&silent]) });
@@ -132,7 +132,7 @@ fn nothing_is_sent_to_a_server_that_does_not_ask() {
 }
 
 #[test]
-fn nonsense_in_place_of_a_handshake_is_shown() {
+fn garbage_instead_of_a_handshake_is_shown() {
     for answer in [&b"SSH-2.0-OpenSSH"[..], b"\x92\xa4HELO\xc0", b"\xc1"] {
         let server = Server::start(move |peer| {
             peer.send(answer);
@@ -150,7 +150,7 @@ fn nonsense_in_place_of_a_handshake_is_shown() {
 }
 
 #[test]
-fn a_server_that_asks_for_more_than_was_given_is_understood() {
+fn missing_credentials_are_reported() {
     let server = Server::start(|peer| {
         peer.send(&hex(HELO));
         peer.ignore();

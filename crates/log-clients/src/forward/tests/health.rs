@@ -26,7 +26,7 @@ fn switchable_server() -> (Server, Arc<AtomicBool>) {
 }
 
 #[test]
-fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
+fn failover_lasts_until_the_first_server_is_back() {
     let (first, on) = switchable_server();
     let second = Server::start(server::Peer::serve);
     let settings = with(settings(&[&first, &second]), |net| net.return_interval = Duration::ZERO);
@@ -49,7 +49,7 @@ fn the_next_server_takes_what_the_first_one_cannot_until_it_is_back() {
 }
 
 #[test]
-fn a_server_that_is_away_costs_one_attempt() {
+fn a_server_that_is_down_costs_one_attempt() {
     let server = Server::start(server::Peer::serve);
     let long = Duration::from_secs(60);
     let settings = with(settings(&[&server]), |net| {
@@ -80,7 +80,7 @@ fn chunks_are_spread_over_servers_by_weight() {
 }
 
 #[test]
-fn there_is_an_end_of_attempts_if_one_is_wanted() {
+fn give_up_after_ends_the_attempts() {
     let give_up_after = Some(Duration::from_millis(50));
     let settings =
         with(settings(&[]), |net| (net.servers, net.give_up_after) = (vec![unreachable_server()], give_up_after));
@@ -90,7 +90,7 @@ fn there_is_an_end_of_attempts_if_one_is_wanted() {
 }
 
 #[test]
-fn a_long_pause_does_not_outlast_hope() {
+fn a_long_backoff_does_not_outlast_give_up_after() {
     let give_up_after = Some(Duration::from_millis(50));
     let long = Duration::from_secs(3600);
     let settings = with(settings(&[]), |net| {
@@ -102,7 +102,7 @@ fn a_long_pause_does_not_outlast_hope() {
 }
 
 #[test]
-fn a_configuration_that_may_be_corrected_is_tried_again() {
+fn a_refused_configuration_is_retried_in_a_long_run() {
     let server = Server::start(|peer| {
         if peer.number < 3 {
             peer.send(&hex(HELO));
@@ -128,7 +128,7 @@ fn a_name_that_does_not_exist_is_retried() {
 }
 
 #[test]
-fn settings_without_a_meaning_are_refused() {
+fn contradictory_settings_are_refused() {
     let refused = |settings| new_client(settings).unwrap_err();
     assert!(matches!(refused(settings(&[])), NetError::NoServers));
     let tls = TlsSettings { ca: Some("/ca.pem".into()), ..TlsSettings::default() };
@@ -138,7 +138,7 @@ fn settings_without_a_meaning_are_refused() {
 }
 
 #[test]
-fn what_was_left_out_of_the_build_is_named() {
+fn missing_features_are_named() {
     let check = |settings: ForwardClientSettings, included: bool, feature: &str| match new_client(settings) {
         Ok(_) => assert!(included),
         Err(error) => {

@@ -15,7 +15,7 @@ fn closes_on_poison() -> Server {
 }
 
 #[test]
-fn such_a_record_is_given_back_and_holds_up_no_other() {
+fn a_poison_record_is_refused_and_delays_no_other() {
     for mode in [ForwardMode::Packed, ForwardMode::Forward, ForwardMode::Message] {
         let server = closes_on_poison();
         let names: Vec<String> = (0..40).map(|number| format!("{number}")).collect();
@@ -53,7 +53,7 @@ fn such_a_record_is_given_back_and_holds_up_no_other() {
 }
 
 #[test]
-fn a_server_that_refuses_with_words_is_understood_as_well() {
+fn a_negative_reply_counts_as_a_refusal() {
     let server = Server::start(|peer| {
         while let Some(request) = peer.request() {
             if request.texts.contains(&"poison".to_owned()) {
@@ -70,7 +70,7 @@ fn a_server_that_refuses_with_words_is_understood_as_well() {
 }
 
 #[test]
-fn a_record_alone_is_tried_between_requests_without_any() {
+fn a_single_record_is_tried_between_probes() {
     let server = closes_on_poison();
     let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["poison"]), &far_deadline()).unwrap().len(), 1);
@@ -80,7 +80,7 @@ fn a_record_alone_is_tried_between_requests_without_any() {
 }
 
 #[test]
-fn a_server_that_closes_over_everything_takes_it_later() {
+fn a_broken_server_refuses_nothing() {
     let server = Server::start(|peer| {
         if peer.number < 60 {
             peer.request();

@@ -105,7 +105,7 @@ fn delivers(settings: ForwardClientSettings) -> ForwardClient {
 }
 
 #[test]
-fn records_arrive_by_both_versions() {
+fn both_versions_of_tls_deliver() {
     let authority = Authority::new("one");
     let identity = authority.identity("localhost", 4000);
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
@@ -116,7 +116,7 @@ fn records_arrive_by_both_versions() {
 }
 
 #[test]
-fn a_server_has_to_be_who_it_is_thought_to_be() {
+fn the_identity_of_servers_is_verified() {
     let (authority, other) = (Authority::new("one"), Authority::new("other"));
     let refused = |server: &Server, ca| match refusal(trusting(server, ca)) {
         Cause::TlsRefused(text) => text,
@@ -141,7 +141,7 @@ fn a_server_has_to_be_who_it_is_thought_to_be() {
 }
 
 #[test]
-fn a_self_signed_certificate_can_be_trusted_by_itself() {
+fn a_self_signed_certificate_can_be_trusted() {
     let directory = tempfile::tempdir().unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -156,7 +156,7 @@ fn a_self_signed_certificate_can_be_trusted_by_itself() {
 }
 
 #[test]
-fn a_client_can_have_a_certificate_too() {
+fn client_certificates_work() {
     let authority = Authority::new("one");
     let client = authority.identity("client.example", 4000);
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
@@ -183,7 +183,7 @@ fn a_server_without_tls_gets_nothing() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named() {
+fn unusable_files_are_named() {
     let authority = Authority::new("one");
     let one = authority.identity("one", 4000);
     let other = authority.identity("other", 4000);

@@ -142,7 +142,7 @@ fn messages_are_framed() {
 }
 
 #[test]
-fn what_a_reset_may_have_lost_is_sent_again_before_anything_else() {
+fn a_reset_requeues_chunks_ahead_of_new_ones() {
     let server = Server::start(vec![reset, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
@@ -155,7 +155,7 @@ fn what_a_reset_may_have_lost_is_sent_again_before_anything_else() {
 }
 
 #[test]
-fn it_is_also_sent_again_where_nothing_else_comes() {
+fn settle_and_finish_send_lost_chunks_again() {
     for finish in [false, true] {
         let server = Server::start(vec![reset, all]);
         let mut client = new_client(settings(&[server.url()])).unwrap();
@@ -171,7 +171,7 @@ fn it_is_also_sent_again_where_nothing_else_comes() {
 }
 
 #[test]
-fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
+fn an_orderly_close_loses_nothing() {
     let server = Server::start(vec![some, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
@@ -187,7 +187,7 @@ fn a_connection_that_was_closed_in_good_order_has_lost_nothing() {
 }
 
 #[test]
-fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
+fn recent_messages_are_sent_again_after_a_close() {
     let server = Server::start(vec![some, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
@@ -203,7 +203,7 @@ fn what_was_on_its_way_when_the_connection_was_closed_is_sent_again() {
 }
 
 #[test]
-fn no_more_than_a_window_or_a_megabyte_is_kept() {
+fn kept_chunks_are_bounded() {
     let server = Server::start(vec![all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
     let large = "x".repeat(300 << 10);
@@ -227,7 +227,7 @@ fn no_more_than_a_window_or_a_megabyte_is_kept() {
 }
 
 #[test]
-fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
+fn slow_servers_are_awaited_and_stalled_ones_abandoned() {
     fn slow(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
         let (mut bytes, mut buffer) = (Vec::new(), vec![0; 256 << 10]);
         SockRef::from(&*stream).set_recv_buffer_size(64 << 10).unwrap();
@@ -258,7 +258,7 @@ fn a_server_that_reads_slowly_is_waited_for_and_one_that_stalls_is_left() {
 }
 
 #[test]
-fn a_server_that_refuses_is_waited_for() {
+fn a_refused_connection_is_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -279,7 +279,7 @@ fn a_server_that_refuses_is_waited_for() {
 }
 
 #[test]
-fn the_next_server_takes_over_with_what_may_be_lost() {
+fn the_next_server_gets_the_chunks_in_doubt() {
     let (first, second) = (Server::start(vec![reset]), Server::start(vec![all]));
     let mut client = new_client(settings(&[first.url(), second.url()])).unwrap();
     client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
@@ -292,7 +292,7 @@ fn the_next_server_takes_over_with_what_may_be_lost() {
 }
 
 #[test]
-fn windows_can_be_spread_over_servers() {
+fn chunks_are_spread_over_servers_by_weight() {
     let (one, other) = (Server::start(vec![all]), Server::start(vec![all]));
     let mut settings = settings(&[one.url() + "?weight=2", other.url() + "?weight=1"]);
     settings.net.spread = Spread::Weighted;
@@ -305,7 +305,7 @@ fn windows_can_be_spread_over_servers() {
 }
 
 #[test]
-fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
+fn resets_do_not_delay_the_end() {
     // The reset comes mostly after the message is written. Before that, the attempt fails.
     fn late(stream: &mut TcpStream, _: &Receiver<()>) -> Received {
         _ = stream.peek(&mut [0]);
@@ -321,7 +321,7 @@ fn a_server_that_resets_every_connection_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn the_time_to_stop_ends_every_wait() {
+fn a_shutdown_ends_every_wait() {
     let shutdown = Instant::now();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("syslog+tcp://{}", listener.local_addr().unwrap());
@@ -350,7 +350,7 @@ fn a_datagram_is_a_message() {
 }
 
 #[test]
-fn datagrams_that_nobody_takes_are_sent_again() {
+fn refused_datagrams_are_sent_again() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     drop(socket);
@@ -369,7 +369,7 @@ fn datagrams_that_nobody_takes_are_sent_again() {
 }
 
 #[test]
-fn settings_without_a_meaning_are_refused() {
+fn contradictory_settings_are_refused() {
     assert!(matches!(new_client(settings(&[])), Err(NetError::NoServers)));
     let mut tls = settings(&["syslog+tcp://a".to_owned()]);
     tls.net.tls.insecure = true;
