@@ -39,7 +39,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Why the program ends before a run, or without one.
+/// An error that ends the program before a run, or without one.
 #[derive(Debug, thiserror::Error)]
 enum AppError {
     /// There is no input.
@@ -69,7 +69,7 @@ enum AppError {
     /// The host does not offer something.
     #[error("{0}")]
     Unavailable(String),
-    /// What was generated cannot be written to memory.
+    /// Generated text cannot be written to memory.
     #[error(transparent)]
     Internal(io::Error),
 }
@@ -216,7 +216,7 @@ struct Job {
     rules: Rules,
     inputs: Vec<Input>,
     groups: Vec<Group>,
-    /// How the program ends for inputs that cannot be read, where that shows before any is.
+    /// The exit code for inputs that turn out to be unreadable before any is read.
     failure: Option<Exit>,
 }
 

@@ -80,13 +80,13 @@ pub trait Source {
 /// The result of [`Source::fill`].
 #[derive(Debug)]
 pub struct Filled {
-    /// Whether there is more.
+    /// The reason why filling stopped.
     pub fill: Fill,
     /// Why the input cannot be read on. The batch holds what was read before; `fill` is [`Fill::End`].
     pub failure: Option<SourceError>,
-    /// How far the input is read with this batch. `None` if that did not change, or if another run cannot resume there.
+    /// The position of the input after this batch. `None` if it did not change, or if another run cannot resume there.
     pub position: Option<Position>,
-    /// What happened to parts of the input, in order.
+    /// Events of parts of the input, in order.
     pub events: Vec<Event>,
 }
 
