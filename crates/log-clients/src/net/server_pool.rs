@@ -128,7 +128,7 @@ impl<C> ServerPool<C> {
         self.servers.get(index).map(|server| &server.address.transport)
     }
 
-    /// Returns the limit on connecting and greeting. It is short if another server could take the chunk.
+    /// Returns the limit on connection and handshake. It is short if another server could take the chunk.
     pub(crate) fn attempt_timeout(&self, index: usize) -> Duration {
         if self.selector.is_return_attempt(index, Instant::now()) { RETURN_TIMEOUT } else { Duration::MAX }
     }
@@ -157,7 +157,7 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// Returns the servers to disconnect, because a preferred server works again.
+    /// Returns the servers whose connections a success elsewhere makes needless: all others under failover, else none.
     pub(crate) fn others_to_close(&self, index: usize) -> impl Iterator<Item = usize> + use<C> {
         let all = if self.settings.spread == Spread::Failover { self.servers.len() } else { 0 };
         (0..all).filter(move |other| *other != index)
