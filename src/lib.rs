@@ -48,7 +48,7 @@
 //!
 //! | part | |
 //! |---|---|
-//! | [`source`] | looks at no message; drops only entries of a journal that [`source::Interest`] refuses, and members of archives that are no logs; its settings bound its memory |
+//! | [`source`] | looks at no message; drops only entries of a journal that [`source::EntryFilter`] refuses, and members of archives that are no logs; its settings bound its memory |
 //! | [`sink`], [`log_clients`] | know neither records nor their origin; [`log_clients`] prints nothing |
 //! | [`delivery`] | moves the checkpoint only for what a sink has taken; holds a bounded amount, so a receiver that is away stops the reading |
 //! | [`delivery::external_sort`] | looks into no record; writes to disk what exceeds its memory |

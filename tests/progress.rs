@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kata_records::entry::Batch;
-use katalog::source::{self, Fill, Input, Interest, JournalSettings, Settings, Source};
+use katalog::source::{self, EntryFilter, Fill, Input, JournalSettings, Settings, Source};
 use regex::Regex;
 
 use crate::support::katalog;
@@ -83,7 +83,7 @@ fn compressed_files_and_journals_tell_how_far_they_are() {
 /// A filter that keeps every entry.
 struct All;
 
-impl Interest for All {
+impl EntryFilter for All {
     fn everything(&self) -> bool {
         true
     }

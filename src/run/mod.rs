@@ -209,7 +209,7 @@ impl Run<'_> {
     ) -> Option<Result<(), StopReason>> {
         let plan = self.plan;
         let pool = self.workers.pool.as_ref().filter(|_| plan.encode.format.is_one_row())?;
-        let opened = pool.install(|| source::open_pieces(paths, members, settings, plan.source.block, plan.rules))?;
+        let opened = pool.install(|| source::open_slices(paths, members, settings, plan.source.block, plan.rules))?;
         if plan.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
         }

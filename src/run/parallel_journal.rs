@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
-use crate::source::{Damaged, Pieces, SourceError};
+use crate::source::{Damaged, FileSlices, SourceError};
 use kata_records::entry::Batch;
 use kata_records::stats::Stats;
 use kata_records::time::UnixTime;
@@ -63,7 +63,7 @@ struct OrderedDelivery<D, E> {
 /// Those of `deliver`, which end the reading.
 pub(super) fn read<'h, 'w: 'h, E: Send>(
     pool: &ThreadPool,
-    files: Vec<Pieces<'_>>,
+    files: Vec<FileSlices<'_>>,
     workers: impl ExactSizeIterator<Item = (&'h mut Batch, &'h mut Worker<'w>)>,
     rows: bool,
     received: impl Fn() -> UnixTime + Sync,

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use journal_file::Extent;
+use journal_file::FileRange;
 use memchr::memmem;
 
 use super::archive::{PathClass, member_origin};
@@ -107,7 +107,7 @@ impl DirectorySource {
         let input = Input::File(path.clone());
         match File::open(&path) {
             Ok(file) => {
-                let (origin, file) = (member_origin(&within), Extent::from(file));
+                let (origin, file) = (member_origin(&within), FileRange::from(file));
                 if class.is_log && holds_records(&file) {
                     return self.events.push(Event::PassedOver(input));
                 }
@@ -130,7 +130,7 @@ impl DirectorySource {
 }
 
 /// Returns whether a file holds katalog's records: the output of an earlier run must not be read with its input.
-fn holds_records(file: &Extent) -> bool {
+fn holds_records(file: &FileRange) -> bool {
     let mut head = [0; HEAD];
     file.read_at(&mut head, 0).is_ok_and(|len| memmem::find(&head[..len], b"\"kata_component\":\"").is_some())
 }

@@ -20,7 +20,7 @@ mod temp_file;
 
 use std::path::PathBuf;
 
-use journal_file::Extent;
+use journal_file::FileRange;
 use kata_records::entry::Batch;
 use kata_records::input_format::InputFormat;
 
@@ -30,11 +30,12 @@ pub use codec::Codec;
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_machine, group_inputs};
 pub use journal::{
-    Backend, Boot, Interest, JournalSettings, Limit, Merge, Namespace, Opened, Piece, Pieces, Range, Turn,
+    Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
+    RunBound,
 };
 pub(crate) use open::standard_input;
 pub use open::{
-    Input, check_followable, from_reader, open, open_archive, open_files, open_journals, open_members, open_pieces,
+    Input, check_followable, from_reader, open, open_archive, open_files, open_journals, open_members, open_slices,
     refuse_archives, size_on_disk,
 };
 
@@ -128,7 +129,7 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Member {
     path: PathBuf,
-    extent: Extent,
+    extent: FileRange,
 }
 
 /// The number of entries skipped without being read.

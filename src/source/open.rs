@@ -8,13 +8,13 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use journal_file::Extent;
+use journal_file::FileRange;
 
 use super::codec::{self, Content};
 use super::directory::DirectorySource;
 use super::files;
 use super::group::Group;
-use super::journal::{self, Backend, Interest, JournalSettings, Opened, libsystemd};
+use super::journal::{self, Backend, EntryFilter, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
 use super::{Filled, Member, Settings, Source, SourceError};
 use crate::source::position::FilePosition;
@@ -176,7 +176,7 @@ pub fn open_journals<'r>(
     paths: &[PathBuf],
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    interest: &'r dyn EntryFilter,
 ) -> (Box<dyn Source + 'r>, Vec<SourceError>) {
     match settings.backend {
         Backend::Native => {
@@ -193,16 +193,16 @@ pub fn open_journals<'r>(
 /// Opens journals and archive members for several threads. Returns `None` if one thread must read them: to follow, to
 /// resume, to show only the end, or through libsystemd.
 #[must_use]
-pub fn open_pieces<'r>(
+pub fn open_slices<'r>(
     paths: &[PathBuf],
     members: &[Member],
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    interest: &'r dyn EntryFilter,
 ) -> Option<Opened<'r>> {
     let whole = settings.follow || settings.lines.is_some() || settings.resume.is_some();
     let pieces = !whole && settings.backend == Backend::Native;
-    pieces.then(|| journal::open_pieces(paths, members, settings, block, interest))
+    pieces.then(|| journal::open_slices(paths, members, settings, block, interest))
 }
 
 /// Opens the journals of an archive, or one from a pipe, as one source. Also returns the errors. Such a source has no
@@ -212,7 +212,7 @@ pub fn open_members<'r>(
     members: Vec<Member>,
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    interest: &'r dyn EntryFilter,
 ) -> (Box<dyn Source + 'r>, Vec<SourceError>) {
     let (members, refused) = match settings.backend {
         Backend::Native => (members, None),
@@ -287,7 +287,7 @@ pub fn open_archive(
     }
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
-    Ok(Box::new(Stream::of_file(Extent::from(file), input, settings).with_logs(with_logs)))
+    Ok(Box::new(Stream::of_file(FileRange::from(file), input, settings).with_logs(with_logs)))
 }
 
 /// Creates a source from a reader. `input` is the name in errors. With `live`, a short read means that the next one may

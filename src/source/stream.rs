@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use journal_file::Extent;
+use journal_file::FileRange;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::archive::Archive;
@@ -36,7 +36,7 @@ pub(super) struct Stream {
     input: Input,
     settings: Settings,
     /// The input as a file, if it is one.
-    file: Option<Extent>,
+    file: Option<FileRange>,
     /// The path inside the directory being read; empty for an input itself.
     within: PathBuf,
     /// The input may itself be a log.
@@ -89,7 +89,7 @@ impl Stream {
     }
 
     /// Reads a file from its first byte.
-    pub(super) fn of_file(file: Extent, input: Input, settings: &Settings) -> Self {
+    pub(super) fn of_file(file: FileRange, input: Input, settings: &Settings) -> Self {
         let stream = Self::new(Box::new(file.reader()), None, input, false, settings);
         Self { file: Some(file), ..stream }
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use journal_file::Extent;
+use journal_file::FileRange;
 
 use super::codec::Bytes;
 use super::{Input, SourceError};
@@ -45,7 +45,7 @@ impl TempFile {
         head: &[u8],
         bytes: &mut Bytes,
         consumed: impl Fn(&Bytes) -> u64,
-    ) -> Result<(Extent, Option<SourceError>), SourceError> {
+    ) -> Result<(FileRange, Option<SourceError>), SourceError> {
         let full = |cause| SourceError::Unpack { input: input.clone(), cause };
         let file = match &self.file {
             Some(file) => Arc::clone(file),
@@ -69,7 +69,7 @@ impl TempFile {
                 Err(fault) => break Some(SourceError::of(fault, input.clone(), self.end - base)),
             }
         };
-        Ok((Extent::from(file).part(base, self.end - base), failure))
+        Ok((FileRange::from(file).part(base, self.end - base), failure))
     }
 
     /// Appends bytes. Unused space of journals becomes a hole in the file.
@@ -98,7 +98,7 @@ mod tests {
         Bytes::new(Box::new(std::io::Cursor::new(data.to_vec())), false)
     }
 
-    fn text(extent: &Extent) -> Vec<u8> {
+    fn text(extent: &FileRange) -> Vec<u8> {
         let mut text = Vec::new();
         extent.reader().read_to_end(&mut text).unwrap();
         text

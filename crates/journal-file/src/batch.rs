@@ -7,14 +7,14 @@ use crate::cursor::Place;
 
 /// A field of an entry of a journal: one that other entries of the batch may have too, or one that it alone has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Item(u32);
+pub struct FieldId(u32);
 
-impl Item {
+impl FieldId {
     /// The shared field of this number.
     #[inline]
     #[must_use]
-    pub fn shared(number: u32) -> Item {
-        Item(number << 1)
+    pub fn shared(number: u32) -> FieldId {
+        FieldId(number << 1)
     }
 
     /// The number of a shared field in its batch; none where the entry alone has the field.
@@ -27,7 +27,7 @@ impl Item {
 
 /// The first items of an entry, which others of the batch have in the same way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stem {
+pub struct EntryPrefix {
     /// Which one it is in the batch, from 1; 0 where there is none.
     pub number: u32,
     /// How many items.
@@ -40,9 +40,9 @@ pub struct Entry<'b> {
     /// Where it stands in the journal; that has the times too.
     pub place: &'b Place,
     /// Its fields in the order of the file. A field may be there twice.
-    pub items: &'b [Item],
+    pub items: &'b [FieldId],
     /// What it has in common with others, all at once.
-    pub stem: Stem,
+    pub prefix: EntryPrefix,
     /// Where it begins in its file, in bytes.
     pub offset: u64,
     /// The length of its fields together.
@@ -54,7 +54,7 @@ impl<'b> Entry<'b> {
     /// The name and the value of a field of this entry.
     #[inline]
     #[must_use]
-    pub fn field(&self, item: Item) -> (&'b [u8], &'b [u8]) {
+    pub fn field(&self, item: FieldId) -> (&'b [u8], &'b [u8]) {
         self.batch.field(item)
     }
 
@@ -75,7 +75,7 @@ impl<'b> Entry<'b> {
 
 /// A field of a journal, `NAME=value`, as a span of the arena.
 #[derive(Clone, Copy, Debug)]
-struct Datum {
+struct FieldSpan {
     start: u32,
     end: u32,
     /// The length of the name.
@@ -84,12 +84,12 @@ struct Datum {
 
 /// An entry of a journal, its fields as a span of the batch's items.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredEntry {
     pub(crate) place: Place,
     pub(crate) offset: u64,
     pub(crate) start: u32,
     pub(crate) end: u32,
-    pub(crate) stem: Stem,
+    pub(crate) prefix: EntryPrefix,
     /// The length of its fields together, in bytes.
     pub(crate) length: usize,
 }
@@ -103,13 +103,13 @@ pub struct EntryBatch {
     /// The bytes of all fields, one behind the other.
     pub(crate) arena: Vec<u8>,
     /// The fields that entries may have in common, by their numbers.
-    shared: Vec<Datum>,
+    shared: Vec<FieldSpan>,
     /// The fields that one of them alone has.
-    own: Vec<Datum>,
+    own: Vec<FieldSpan>,
     /// For each entry its fields.
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<FieldId>,
     /// The entries in order.
-    pub(crate) stored: Vec<Stored>,
+    pub(crate) stored: Vec<StoredEntry>,
 }
 
 impl EntryBatch {
@@ -126,15 +126,15 @@ impl EntryBatch {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.stored.iter().map(|stored| {
             let items = &self.items[stored.start as usize..stored.end as usize];
-            let Stored { place, stem, offset, length, .. } = stored;
-            Entry { place, items, stem: *stem, offset: *offset, length: *length, batch: self }
+            let StoredEntry { place, prefix, offset, length, .. } = stored;
+            Entry { place, items, prefix: *prefix, offset: *offset, length: *length, batch: self }
         })
     }
 
     /// The name and the value of a field.
     #[inline]
     #[must_use]
-    pub fn field(&self, item: Item) -> (&[u8], &[u8]) {
+    pub fn field(&self, item: FieldId) -> (&[u8], &[u8]) {
         let index = (item.0 >> 1) as usize;
         let datum = if item.0 & 1 == 0 { &self.shared[index] } else { &self.own[index] };
         let (name, value) = self.arena[datum.start as usize..datum.end as usize].split_at(datum.name as usize);
@@ -164,24 +164,24 @@ impl EntryBatch {
     #[inline]
     #[must_use]
     pub fn size(&self) -> usize {
-        self.arena.len() + 4 * self.items.len() + size_of::<Stored>() * self.stored.len()
+        self.arena.len() + 4 * self.items.len() + size_of::<StoredEntry>() * self.stored.len()
     }
 
     /// Adds a field, `NAME=value` with a name of that length, which entries that are added later may have.
-    pub fn add_field(&mut self, field: &[u8], name: usize, shared: bool) -> Item {
+    pub fn add_field(&mut self, field: &[u8], name: usize, shared: bool) -> FieldId {
         let start = self.arena.len();
         self.arena.extend_from_slice(field);
         self.add_last(start, name.min(field.len()), shared)
     }
 
-    /// Adds an entry with these of the batch's fields; of the stem as many items as there are.
-    pub fn push(&mut self, place: Place, stem: Stem, items: &[Item]) {
+    /// Adds an entry with these of the batch's fields; of the prefix as many items as there are.
+    pub fn push(&mut self, place: Place, prefix: EntryPrefix, items: &[FieldId]) {
         let start = self.items.len() as u32;
         self.items.extend_from_slice(items);
-        let datum = |item: &Item| self.field(*item);
+        let datum = |item: &FieldId| self.field(*item);
         let length = items.iter().map(datum).map(|(name, value)| name.len() + 1 + value.len()).sum();
-        let stem = Stem { items: stem.items.min(items.len() as u32), ..stem };
-        self.stored.push(Stored { place, offset: 0, start, end: self.items.len() as u32, stem, length });
+        let prefix = EntryPrefix { items: prefix.items.min(items.len() as u32), ..prefix };
+        self.stored.push(StoredEntry { place, offset: 0, start, end: self.items.len() as u32, prefix, length });
     }
 
     /// Gives back what the buffers hold beyond `limit` bytes. Only an empty batch can be trimmed.
@@ -192,10 +192,10 @@ impl EntryBatch {
 
     /// Adds what stands in the arena from `start` on as a field, with a name of that length.
     #[inline]
-    pub(crate) fn add_last(&mut self, start: usize, name: usize, shared: bool) -> Item {
+    pub(crate) fn add_last(&mut self, start: usize, name: usize, shared: bool) -> FieldId {
         let fields = if shared { &mut self.shared } else { &mut self.own };
-        let item = Item((fields.len() as u32) << 1 | u32::from(!shared));
-        fields.push(Datum { start: start as u32, end: self.arena.len() as u32, name: name as u32 });
+        let item = FieldId((fields.len() as u32) << 1 | u32::from(!shared));
+        fields.push(FieldSpan { start: start as u32, end: self.arena.len() as u32, name: name as u32 });
         item
     }
 }

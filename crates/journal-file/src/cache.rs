@@ -11,7 +11,7 @@ const FIELDS: usize = 14 << 10;
 
 /// A field that was read before.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
+pub(super) struct CachedBytes {
     start: u32,
     end: u32,
     /// The length of the name.
@@ -23,20 +23,20 @@ pub(super) struct Kept {
 
 /// What is known of a field.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Known {
+pub(super) enum CachedField {
     /// It was not read yet, or was forgotten.
-    No,
+    Unread,
     /// Nobody wants it.
     Unwanted,
     /// The batch at hand has it.
-    Here(Here),
+    InBatch(InBatch),
     /// Its bytes are here, but the batch at hand does not have it.
-    Elsewhere(Kept),
+    OutsideBatch(CachedBytes),
 }
 
 /// A field that the batch at hand has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Here {
+pub(super) struct InBatch {
     /// Its number there.
     pub(super) number: u32,
     /// Its length in bytes.
@@ -48,9 +48,9 @@ const RECENT: usize = 1024;
 
 /// Spreads the bits of a key. Offsets that collide cost time, and no file has enough of them for much.
 #[derive(Default)]
-struct Spread(u64);
+struct OffsetHasher(u64);
 
-impl Hasher for Spread {
+impl Hasher for OffsetHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -68,10 +68,10 @@ impl Hasher for Spread {
 
 /// The fields of all files of a source, by [`key`].
 #[derive(Debug)]
-pub(super) struct Cache {
-    fields: HashMap<u64, Kept, BuildHasherDefault<Spread>>,
+pub(super) struct FieldCache {
+    fields: HashMap<u64, CachedBytes, BuildHasherDefault<OffsetHasher>>,
     /// Those of the batch at hand that were met last, each in the one place where it may be.
-    recent: Box<[(u64, Here); RECENT]>,
+    recent: Box<[(u64, InBatch); RECENT]>,
     bytes: Vec<u8>,
     /// The batch at hand.
     batch: u32,
@@ -86,14 +86,14 @@ pub(super) fn key(file: usize, at: u32) -> u64 {
     (file as u64) << 32 | u64::from(at)
 }
 
-impl Default for Cache {
-    fn default() -> Cache {
-        let nothing = (NO_KEY, Here { number: 0, length: 0 });
-        Cache { fields: HashMap::default(), recent: Box::new([nothing; RECENT]), bytes: Vec::new(), batch: 0 }
+impl Default for FieldCache {
+    fn default() -> FieldCache {
+        let nothing = (NO_KEY, InBatch { number: 0, length: 0 });
+        FieldCache { fields: HashMap::default(), recent: Box::new([nothing; RECENT]), bytes: Vec::new(), batch: 0 }
     }
 }
 
-impl Cache {
+impl FieldCache {
     /// Begins a batch: no field has a number in it yet.
     pub(super) fn begin(&mut self) {
         if self.batch == u32::MAX {
@@ -110,26 +110,26 @@ impl Cache {
 
     /// What is known of a field.
     #[inline]
-    pub(super) fn find(&mut self, key: u64) -> Known {
-        let mut place = Spread::default();
+    pub(super) fn find(&mut self, key: u64) -> CachedField {
+        let mut place = OffsetHasher::default();
         place.write_u64(key);
         let (known, here) = &mut self.recent[place.finish() as usize % RECENT];
         if *known == key {
-            return Known::Here(*here);
+            return CachedField::InBatch(*here);
         }
         match self.fields.get(&key) {
-            None => Known::No,
-            Some(kept) if kept.start == kept.end => Known::Unwanted,
+            None => CachedField::Unread,
+            Some(kept) if kept.start == kept.end => CachedField::Unwanted,
             Some(kept) if kept.batch == self.batch => {
-                (*known, *here) = (key, Here { number: kept.number, length: kept.end - kept.start });
-                Known::Here(*here)
+                (*known, *here) = (key, InBatch { number: kept.number, length: kept.end - kept.start });
+                CachedField::InBatch(*here)
             }
-            Some(kept) => Known::Elsewhere(*kept),
+            Some(kept) => CachedField::OutsideBatch(*kept),
         }
     }
 
     /// The bytes of a field that is kept, `NAME=value`.
-    pub(super) fn bytes(&self, kept: &Kept) -> &[u8] {
+    pub(super) fn bytes(&self, kept: &CachedBytes) -> &[u8] {
         self.bytes.get(kept.start as usize..kept.end as usize).unwrap_or_default()
     }
 
@@ -151,7 +151,7 @@ impl Cache {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(bytes);
         let end = start + bytes.len() as u32;
-        self.fields.insert(key, Kept { start, end, name, batch: self.batch, number });
+        self.fields.insert(key, CachedBytes { start, end, name, batch: self.batch, number });
     }
 
     /// Forgets all fields. Those that the batch at hand has stay in it, and may come into it once more.

@@ -82,7 +82,7 @@ pub(super) struct Damages {
     /// The file was emptied while entries were waited for: what it had got since the last look is lost.
     pub(super) emptied: bool,
     /// Entries that the arrays have lost and the arena walk found.
-    pub(super) salvaged: u64,
+    pub(super) recovered: u64,
     tallies: [Option<Tally>; Damage::KINDS],
 }
 

@@ -1,10 +1,10 @@
 //! Fields of an entry on their way from a file into a batch: each is read once, and stands in a batch once.
 
-use super::cache::{Cache, Known, key};
+use super::cache::{CachedField, FieldCache, key};
 use super::file::JournalFile;
 use super::payload;
-use crate::batch::{EntryBatch, Item};
-use crate::journal::Interest;
+use crate::batch::{EntryBatch, FieldId};
+use crate::journal::EntryFilter;
 
 /// The fields of one entry.
 pub(super) struct Fields<'s> {
@@ -15,16 +15,16 @@ pub(super) struct Fields<'s> {
     pub(super) furthest: &'s mut u32,
     /// Somebody may be writing it: what cannot be read may be half written, and what one entry has, others may have that
     /// are not linked yet.
-    pub(super) lives: bool,
-    pub(super) cache: &'s mut Cache,
-    pub(super) interest: &'s dyn Interest,
+    pub(super) is_live: bool,
+    pub(super) cache: &'s mut FieldCache,
+    pub(super) filter: &'s dyn EntryFilter,
     pub(super) batch: &'s mut EntryBatch,
     /// The length of the fields together, in bytes.
     pub(super) length: usize,
 }
 
 /// The fields of an entry have more bytes than any writer's.
-pub(super) struct Oversized;
+pub(super) struct EntryTooLarge;
 
 impl Fields<'_> {
     /// Appends those at these offsets that are wanted. False where one could not be read, so that another entry with it
@@ -33,33 +33,33 @@ impl Fields<'_> {
     /// # Errors
     /// Stops before the entry becomes larger than any that a writer makes.
     #[inline]
-    pub(super) fn put(&mut self, offsets: &[u32]) -> Result<bool, Oversized> {
+    pub(super) fn put(&mut self, offsets: &[u32]) -> Result<bool, EntryTooLarge> {
         let mut sound = true;
         for at in offsets {
             if self.length > payload::MAX_FIELD {
-                return Err(Oversized);
+                return Err(EntryTooLarge);
             }
             let key = key(self.index, *at);
             let known = if *at > *self.furthest {
                 *self.furthest = *at;
-                Known::No
+                CachedField::Unread
             } else {
                 self.cache.find(key)
             };
             let (item, length) = match known {
-                Known::Here(here) => (Item::shared(here.number), here.length as usize),
-                Known::Unwanted => continue,
-                Known::Elsewhere(kept) => {
+                CachedField::InBatch(here) => (FieldId::shared(here.number), here.length as usize),
+                CachedField::Unwanted => continue,
+                CachedField::OutsideBatch(kept) => {
                     let bytes = self.cache.bytes(&kept);
                     let (item, length) = (self.batch.add_field(bytes, kept.name as usize, true), bytes.len());
                     self.cache.number(key, item.number().unwrap_or_default());
                     (item, length)
                 }
-                Known::No => {
+                CachedField::Unread => {
                     let from = self.batch.arena.len();
-                    let Ok(datum) = self.file.data(*at, &mut self.batch.arena, |name| self.interest.field(name)) else {
+                    let Ok(datum) = self.file.data(*at, &mut self.batch.arena, |name| self.filter.field(name)) else {
                         sound = false;
-                        if !self.lives {
+                        if !self.is_live {
                             // It may have cost much to find that out.
                             self.cache.keep(key, b"", 0, 0);
                         }
@@ -69,7 +69,7 @@ impl Fields<'_> {
                         self.cache.keep(key, b"", 0, 0);
                         continue;
                     }
-                    let item = self.batch.add_last(from, datum.name_len, datum.shared || self.lives);
+                    let item = self.batch.add_last(from, datum.name_len, datum.shared || self.is_live);
                     let bytes = self.batch.arena.get(from..).unwrap_or_default();
                     if let Some(number) = item.number() {
                         self.cache.keep(key, bytes, datum.name_len as u32, number);

@@ -9,13 +9,13 @@ use std::io;
 use super::damage::{Damage, Damages};
 use super::index::Chain;
 use super::layout::{
-    ENTRY_HEADER, EntryHead, HEADER_MAX, HEADER_MIN, Header, Kind, MAGIC, OBJECT_HEADER, ObjectHeader, Widths,
-    incompatible, push_offsets, u64_at,
+    ENTRY_HEADER, EntryHead, HEADER_MAX, HEADER_MIN, JournalHeader, MAGIC, OBJECT_HEADER, ObjectHeader, ObjectKind,
+    Widths, incompatible, push_offsets, u64_at,
 };
-use super::payload::{Codec, Decoders, MAX_FIELD, judged};
-use super::window::{Place, VIEW_MIN, Windows};
+use super::payload::{Codec, Decoders, MAX_FIELD, read_name};
+use super::window::{VIEW_MIN, WindowSlot, Windows};
 use crate::error::Refusal;
-use crate::extent::Extent;
+use crate::file_range::FileRange;
 
 /// Offsets are kept in units of eight bytes as 32 bits, so files end here.
 const LARGEST: u64 = 1 << 35;
@@ -36,7 +36,7 @@ pub(super) enum Refreshed {
 
 /// What a DATA is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Datum {
+pub(super) struct DataField {
     /// The length of the name; the value follows the `=` behind it.
     pub(super) name_len: usize,
     /// More than one entry has this DATA, as far as the writer has linked them: in a live file it may be more than that.
@@ -49,7 +49,7 @@ pub(super) struct Datum {
 pub(super) struct JournalFile {
     /// The bytes that the header was decoded from.
     raw: [u8; HEADER_MAX],
-    pub(super) header: Header,
+    pub(super) header: JournalHeader,
     pub(super) objects: Objects,
     pub(super) decoders: Decoders,
     pub(super) damages: Damages,
@@ -65,7 +65,7 @@ impl JournalFile {
     ///
     /// Fails where the file as a whole cannot be read. That a codec was left out of this build is no reason: fields
     /// without it can be read.
-    pub(super) fn open(file: impl Into<Extent>, windows: usize) -> Result<Self, Refusal> {
+    pub(super) fn open(file: impl Into<FileRange>, windows: usize) -> Result<Self, Refusal> {
         let file = file.into();
         let (raw, read) = read_header(&file).map_err(Refusal::Unreadable)?;
         let length = file.length().map_err(Refusal::Unreadable)?;
@@ -75,7 +75,7 @@ impl JournalFile {
         if read < HEADER_MIN {
             return Err(Refusal::TooShort { length });
         }
-        let header = Header::decode(&raw);
+        let header = JournalHeader::decode(&raw);
         let unknown = header.incompatible & !incompatible::KNOWN;
         if unknown != 0 {
             return Err(Refusal::UnknownFlags { flags: unknown });
@@ -109,12 +109,12 @@ impl JournalFile {
     }
 
     /// The header as it was read last.
-    pub(super) fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &JournalHeader {
         &self.header
     }
 
     /// Where its bytes are.
-    pub(super) fn extent(&self) -> Extent {
+    pub(super) fn range(&self) -> FileRange {
         self.objects.windows.file().clone()
     }
 
@@ -139,8 +139,8 @@ impl JournalFile {
         if raw == self.raw {
             return Ok(Refreshed::Same);
         }
-        let header = Header::decode(&raw);
-        let identity = |header: &Header| (header.file_id, header.header_size, header.incompatible);
+        let header = JournalHeader::decode(&raw);
+        let identity = |header: &JournalHeader| (header.file_id, header.header_size, header.incompatible);
         let length = self.objects.windows.file().length()?;
         if read < HEADER_MIN || !raw.starts_with(MAGIC) || identity(&header) != identity(&self.header) {
             return Ok(Refreshed::Gone);
@@ -205,13 +205,13 @@ impl JournalFile {
         at: u32,
         out: &mut Vec<u8>,
         want: impl FnMut(&[u8]) -> bool,
-    ) -> Result<Datum, Damage> {
+    ) -> Result<DataField, Damage> {
         self.objects.data(&mut self.decoders, at, out, want).map_err(|damage| self.damages.note(damage, at))
     }
 }
 
 /// The first bytes of the file, zeros where it ends before, and how many there were.
-fn read_header(file: &Extent) -> io::Result<([u8; HEADER_MAX], usize)> {
+fn read_header(file: &FileRange) -> io::Result<([u8; HEADER_MAX], usize)> {
     let mut raw = [0; HEADER_MAX];
     let mut read = 0;
     while let Some(room) = raw.get_mut(read..).filter(|room| !room.is_empty()) {
@@ -226,7 +226,7 @@ fn read_header(file: &Extent) -> io::Result<([u8; HEADER_MAX], usize)> {
 }
 
 /// Where the file ends for the reader, and whether the header had promised more.
-fn valid_end(header: &Header, length: u64) -> (u64, bool) {
+fn valid_end(header: &JournalHeader, length: u64) -> (u64, bool) {
     let promised = header.header_size.saturating_add(header.arena_size);
     (promised.min(length), promised > length)
 }
@@ -268,7 +268,7 @@ impl Objects {
 
     /// The object at an offset in units of eight bytes.
     #[inline]
-    pub(super) fn object(&mut self, at: u32, kind: Kind) -> Result<Object<'_>, Damage> {
+    pub(super) fn object(&mut self, at: u32, kind: ObjectKind) -> Result<Object<'_>, Damage> {
         if !self.can_begin(offset(at)) {
             return Err(missing(kind));
         }
@@ -277,7 +277,7 @@ impl Objects {
     }
 
     /// The same, read anew, because a writer may have changed it since it was read last.
-    pub(super) fn fresh(&mut self, at: u32, kind: Kind) -> Result<Object<'_>, Damage> {
+    pub(super) fn fresh(&mut self, at: u32, kind: ObjectKind) -> Result<Object<'_>, Damage> {
         if !self.can_begin(offset(at)) {
             return Err(missing(kind));
         }
@@ -286,7 +286,7 @@ impl Objects {
     }
 
     /// The next object of a chain whose first was [fresh](Objects::fresh): it may stand in what was read for the last.
-    pub(super) fn next(&mut self, at: u32, kind: Kind) -> Result<Object<'_>, Damage> {
+    pub(super) fn next(&mut self, at: u32, kind: ObjectKind) -> Result<Object<'_>, Damage> {
         if !self.can_begin(offset(at)) {
             return Err(missing(kind));
         }
@@ -295,7 +295,7 @@ impl Objects {
     }
 
     #[inline]
-    fn checked(&self, place: Place, at: u32, kind: Kind) -> Result<Object<'_>, Damage> {
+    fn checked(&self, place: WindowSlot, at: u32, kind: ObjectKind) -> Result<Object<'_>, Damage> {
         let bytes = self.windows.view(place, offset(at));
         let ObjectHeader { kind: found, flags, size } = ObjectHeader::decode(bytes);
         if found != kind as u8 || size < self.widths.smallest(kind) || size > self.end.saturating_sub(offset(at)) {
@@ -323,7 +323,7 @@ impl Objects {
     #[inline]
     pub(super) fn head(&mut self, at: u32) -> Result<EntryHead, Damage> {
         let item = self.widths.item;
-        let object = self.object(at, Kind::Entry)?;
+        let object = self.object(at, ObjectKind::Entry)?;
         if !(object.size - ENTRY_HEADER as u64).is_multiple_of(item as u64) {
             return Err(Damage::Entry);
         }
@@ -333,7 +333,7 @@ impl Objects {
     #[inline]
     fn entry(&mut self, at: u32, items: &mut Vec<u32>) -> Result<EntryHead, Damage> {
         let item = self.widths.item;
-        let object = self.object(at, Kind::Entry)?;
+        let object = self.object(at, ObjectKind::Entry)?;
         let len = object.size - ENTRY_HEADER as u64;
         if !len.is_multiple_of(item as u64) {
             return Err(Damage::Entry);
@@ -356,9 +356,9 @@ impl Objects {
         at: u32,
         out: &mut Vec<u8>,
         mut want: impl FnMut(&[u8]) -> bool,
-    ) -> Result<Datum, Damage> {
+    ) -> Result<DataField, Damage> {
         let payload = self.widths.data;
-        let object = self.object(at, Kind::Data)?;
+        let object = self.object(at, ObjectKind::Data)?;
         let shared = u64_at(object.bytes, 56) > 1;
         let codec = Codec::of(object.flags)?;
         let size = usize::try_from(object.size).unwrap_or(usize::MAX);
@@ -368,15 +368,15 @@ impl Objects {
         let (name_len, wanted) = match codec {
             None => {
                 let head = object.bytes.get(payload..).unwrap_or_default();
-                let judgment = judged(head, &mut want)?;
-                if judgment.1 {
+                let name = read_name(head, &mut want)?;
+                if name.1 {
                     let whole = match object.bytes.get(payload..size) {
                         Some(whole) => whole,
                         None => self.windows.exact(offset(at) + payload as u64, size - payload)?,
                     };
                     out.extend_from_slice(whole);
                 }
-                judgment
+                name
             }
             Some(codec) => {
                 let stored = match object.bytes.get(payload..size) {
@@ -386,18 +386,18 @@ impl Objects {
                 decoders.decode(codec, stored, out, want)?
             }
         };
-        Ok(Datum { name_len, shared, wanted })
+        Ok(DataField { name_len, shared, wanted })
     }
 }
 
 /// What it means that an object is not there.
 #[inline]
-fn missing(kind: Kind) -> Damage {
+fn missing(kind: ObjectKind) -> Damage {
     match kind {
-        Kind::Entry => Damage::Entry,
-        Kind::Data => Damage::Field,
-        Kind::EntryArray => Damage::Array,
-        Kind::Field | Kind::DataHashTable | Kind::FieldHashTable | Kind::Tag => Damage::Index,
+        ObjectKind::Entry => Damage::Entry,
+        ObjectKind::Data => Damage::Field,
+        ObjectKind::EntryArray => Damage::Array,
+        ObjectKind::Field | ObjectKind::DataHashTable | ObjectKind::FieldHashTable | ObjectKind::Tag => Damage::Index,
     }
 }
 

@@ -13,12 +13,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::dir::{self, Candidate, Found, Stage};
-use super::reader::{Life, Reader};
+use super::directory::{self, Candidate, FoundFiles, Stage};
+use super::file_reader::{FileReader, FileState};
+use crate::directory_watch::DirectoryWatch;
 use crate::error::Refusal;
 use crate::journal::{Damaged, JournalReader, Settings, find};
 use crate::open::OpenFile;
-use crate::watch::Watch;
 
 /// While entries come, the time between two looks: from the one, which is for a stream of them, to the other.
 const SHORTEST: Duration = Duration::from_millis(2);
@@ -38,7 +38,7 @@ const FIRST_SEARCHES: usize = 3;
 
 /// A file that is or was read.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownFile {
     device: u64,
     inode: u64,
     file_id: [u8; 16],
@@ -47,7 +47,7 @@ struct Known {
     seqnum: u64,
 }
 
-impl Known {
+impl KnownFile {
     fn is(&self, candidate: &Candidate) -> bool {
         (self.device, self.inode) == (candidate.device, candidate.inode)
     }
@@ -59,10 +59,10 @@ pub(super) struct Follow<'r> {
     settings: Settings,
     opener: &'r dyn OpenFile,
     /// The files that are there, by their paths.
-    known: HashMap<PathBuf, Known>,
+    known: HashMap<PathBuf, KnownFile>,
     /// How often files were tried that cannot be opened.
     refused: HashMap<PathBuf, u8>,
-    watch: Watch,
+    watch: DirectoryWatch,
     /// Entries are expected until then.
     busy: Instant,
     /// The time to the next look, while entries are expected.
@@ -75,9 +75,9 @@ pub(super) struct Follow<'r> {
 
 /// What a search has shown.
 #[derive(Default)]
-struct Search {
+struct SearchResult {
     /// Files that were not there before.
-    fresh: Vec<Reader>,
+    fresh: Vec<FileReader>,
     /// Files that cannot be opened.
     damages: Vec<Damaged>,
 }
@@ -91,7 +91,7 @@ impl<'r> Follow<'r> {
             opener,
             known: HashMap::new(),
             refused: HashMap::new(),
-            watch: Watch::new(),
+            watch: DirectoryWatch::new(),
             busy: now + BUSY,
             pause: SHORTEST,
             looked: now,
@@ -100,7 +100,7 @@ impl<'r> Follow<'r> {
     }
 
     /// Adds to the files of the beginning those that have appeared meanwhile, until no more do.
-    pub(super) fn begin(&mut self, windows: usize, readers: &mut Vec<Reader>) {
+    pub(super) fn begin(&mut self, windows: usize, readers: &mut Vec<FileReader>) {
         for _ in 0..FIRST_SEARCHES {
             let found = self.search(windows, &mut readers.iter_mut().collect::<Vec<_>>());
             if found.fresh.is_empty() {
@@ -111,9 +111,9 @@ impl<'r> Follow<'r> {
     }
 
     /// Takes note of a file that was opened, and lets it be followed. `false` if it is open already.
-    pub(super) fn admit(&mut self, candidate: &Candidate, reader: &mut Reader) -> bool {
+    pub(super) fn admit(&mut self, candidate: &Candidate, reader: &mut FileReader) -> bool {
         let header = reader.file.header();
-        let known = Known {
+        let known = KnownFile {
             device: candidate.device,
             inode: candidate.inode,
             file_id: header.file_id,
@@ -123,7 +123,7 @@ impl<'r> Follow<'r> {
         reader.follow();
         if candidate.stage != Stage::Current {
             // It has this name, so all was written before it was opened.
-            reader.life = Life::Over;
+            reader.state = FileState::Finished;
         }
         self.known.insert(candidate.path.clone(), known).is_none_or(|before| !before.is(candidate))
     }
@@ -138,10 +138,10 @@ impl<'r> Follow<'r> {
 
     /// The files that there are now. Beside a file that was named, also those that were archived from there since it was
     /// opened; there may have been several of them.
-    fn find(&self) -> (Found, bool) {
+    fn find(&self) -> (FoundFiles, bool) {
         let (mut found, errors) = find(&self.inputs, &self.settings, self.opener);
         for input in &self.inputs {
-            let mut archived = dir::archived_from(input, self.opener);
+            let mut archived = directory::archived_from(input, self.opener);
             archived.files.retain(|candidate| match candidate.stage {
                 Stage::Archived { seqnum_id, seqnum, .. } => {
                     let known = self.known.values().filter(|known| known.seqnum_id == seqnum_id);
@@ -157,13 +157,13 @@ impl<'r> Follow<'r> {
     }
 
     /// Looks which files there are, opens those that are new, and tells those that are open what became of them.
-    fn search(&mut self, windows: usize, open: &mut [&mut Reader]) -> Search {
+    fn search(&mut self, windows: usize, open: &mut [&mut FileReader]) -> SearchResult {
         let (mut found, mut complete) = self.find();
         if self.watch.add(&found.directories) {
             // Something may have come into a directory before it was watched.
             (found, complete) = self.find();
         }
-        let mut search = Search::default();
+        let mut search = SearchResult::default();
         let before = std::mem::take(&mut self.known);
         let mut refused = std::mem::take(&mut self.refused);
         for candidate in found.files {
@@ -171,7 +171,7 @@ impl<'r> Follow<'r> {
                 continue;
             }
             let same = before.get(&candidate.path).filter(|known| known.is(&candidate)).copied();
-            let of = |id: [u8; 16]| move |reader: &&mut &mut Reader| reader.file.header().file_id == id;
+            let of = |id: [u8; 16]| move |reader: &&mut &mut FileReader| reader.file.header().file_id == id;
             if let Some(known) = same {
                 let reader = open.iter_mut().find(of(known.file_id));
                 // A file that is closed can have given its inode to another, but not with the name of an archived one.
@@ -183,7 +183,7 @@ impl<'r> Follow<'r> {
                     continue;
                 }
             }
-            let mut reader = match Reader::open(candidate.path.clone(), self.opener, windows) {
+            let mut reader = match FileReader::open(candidate.path.clone(), self.opener, windows) {
                 Ok((reader, _)) => reader,
                 Err(_) => {
                     let tries = refused.remove(&candidate.path).unwrap_or_default().saturating_add(1);
@@ -215,8 +215,8 @@ impl<'r> Follow<'r> {
             }
         }
         for reader in open.iter_mut() {
-            if reader.life == Life::Live && reader.file.deleted() {
-                reader.life = Life::Left;
+            if reader.state == FileState::Active && reader.file.deleted() {
+                reader.state = FileState::Rotated;
             }
         }
         let soon = self.refused.values().any(|tries| *tries < TRIES);
@@ -240,12 +240,12 @@ impl<'r> Follow<'r> {
 }
 
 /// Tells a file that is open where it was found.
-fn settle(reader: &mut Reader, candidate: &Candidate) {
+fn settle(reader: &mut FileReader, candidate: &Candidate) {
     if reader.path != candidate.path {
         reader.path.clone_from(&candidate.path);
     }
-    if reader.life == Life::Live && candidate.stage != Stage::Current {
-        reader.life = Life::Left;
+    if reader.state == FileState::Active && candidate.stage != Stage::Current {
+        reader.state = FileState::Rotated;
     }
 }
 
@@ -301,7 +301,7 @@ impl JournalReader<'_> {
         let found = follow.search(self.windows, &mut self.readers.iter_mut().flatten().collect::<Vec<_>>());
         self.damages.extend(found.damages);
         for mut reader in found.fresh {
-            reader.choose(self.interest, &self.resume);
+            reader.choose(self.filter, &self.resume);
             self.add(reader);
         }
     }

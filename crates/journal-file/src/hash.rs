@@ -6,14 +6,14 @@ use siphasher::sip::SipHasher24;
 
 /// The hash that hash tables of a file go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
+pub(super) enum JournalHash {
     /// lookup3.
     Jenkins,
     /// SipHash-2-4 with the file's id as it is stored.
     Sip([u8; 16]),
 }
 
-impl Hash {
+impl JournalHash {
     /// The hash of `NAME=value` in the table of data, of `NAME` in the table of fields.
     pub(super) fn of(self, bytes: &[u8]) -> u64 {
         match self {

@@ -6,12 +6,12 @@
 
 use super::damage::Damage;
 use super::file::{JournalFile, Objects, offset};
-use super::hash::Hash;
+use super::hash::JournalHash;
 use super::layout::{
-    ARRAY_HEADER, BUCKET, ENTRY_HEADER, FIELD_HEADER, Kind, OBJECT_HEADER, State, Table, aligned, push_offsets, u64_at,
-    units,
+    ARRAY_HEADER, BUCKET, ENTRY_HEADER, FIELD_HEADER, HeaderState, OBJECT_HEADER, ObjectKind, Table, aligned,
+    push_offsets, u64_at, units,
 };
-use super::salvage;
+use super::recovery;
 
 /// How many objects of one bucket are looked at (systemd's own tables are made anew long before).
 const CHAIN_MAX: u32 = 1 << 16;
@@ -57,8 +57,8 @@ impl Chain {
         let mut fresh = true;
         while self.total < limit {
             let array = match std::mem::take(&mut fresh) {
-                true => objects.fresh(self.array, Kind::EntryArray)?,
-                false => objects.next(self.array, Kind::EntryArray)?,
+                true => objects.fresh(self.array, ObjectKind::EntryArray)?,
+                false => objects.next(self.array, ObjectKind::EntryArray)?,
             };
             let (size, next) = (array.size, u64_at(array.bytes, OBJECT_HEADER));
             let len = size - ARRAY_HEADER as u64;
@@ -113,16 +113,16 @@ impl JournalFile {
         list.dedup();
         list.retain(|at| self.head(*at).is_ok());
         let listed = list.len();
-        salvage::walk(&mut self.objects, self.header.tail_object_offset, |at| list.push(at));
+        recovery::walk(&mut self.objects, self.header.tail_object_offset, |at| list.push(at));
         list.sort_unstable();
         list.dedup();
-        self.damages.salvaged += (list.len() - listed) as u64;
+        self.damages.recovered += (list.len() - listed) as u64;
         list
     }
 
     /// Whether a file that nobody writes has more entries than its header says, which is damage then.
     fn goes_on(&mut self) -> bool {
-        if self.header.state == State::Online {
+        if self.header.state == HeaderState::Online {
             return false;
         }
         let (promised, mut chain) = (self.header.n_entries, self.listed);
@@ -140,8 +140,8 @@ impl JournalFile {
     /// turned out damaged, so that not all may have come; then [`JournalFile::entries`] lists anew.
     pub(super) fn more_entries(&mut self, list: &mut Vec<u32>) -> bool {
         let promised = self.header.n_entries;
-        let online = self.header.state == State::Online;
-        let smallest = self.objects.widths.smallest(Kind::Entry);
+        let online = self.header.state == HeaderState::Online;
+        let smallest = self.objects.widths.smallest(ObjectKind::Entry);
         let (begin, end) = (self.objects.begin, self.objects.end);
         let most = (end / smallest) as usize;
         let mut broken = None;
@@ -201,19 +201,19 @@ impl JournalFile {
         let table = self.header.field_hash_table;
         let hash = self.hash().of(field);
         let Self { objects, decoders, damages, .. } = self;
-        let found = objects.chained(table, hash, Kind::Field, |objects, at| {
-            let object = objects.next(at, Kind::Field)?;
+        let found = objects.chained(table, hash, ObjectKind::Field, |objects, at| {
+            let object = objects.next(at, ObjectKind::Field)?;
             Ok(object.size == (FIELD_HEADER + field.len()) as u64 && object.bytes.ends_with(field))
         });
         let Some(field_at) = found.map_err(|(damage, at)| damages.note(damage, at))? else { return Ok(false) };
         let mut scratch = Vec::new();
         let mut outcome = Ok(());
         let mut behind = None;
-        let head = objects.next(field_at, Kind::Field).map(|object| u64_at(object.bytes, 32));
+        let head = objects.next(field_at, ObjectKind::Field).map(|object| u64_at(object.bytes, 32));
         let (mut next, mut before) = (head.map_err(|damage| damages.note(damage, field_at))?, u64::MAX);
         while next != 0 {
             let at = units(next);
-            let chained = if next < before { objects.next(at, Kind::Data) } else { Err(Damage::Index) };
+            let chained = if next < before { objects.next(at, ObjectKind::Data) } else { Err(Damage::Index) };
             let found = chained.map(|object| (u64_at(object.bytes, 32), aligned(next + object.size)));
             let (after, end) = found.map_err(|damage| damages.note(damage, at))?;
             behind = end;
@@ -233,14 +233,14 @@ impl JournalFile {
         outcome.map(|()| behind == Some(offset(field_at)))
     }
 
-    fn hash(&self) -> Hash {
-        if self.header.keyed_hash() { Hash::Sip(self.header.file_id) } else { Hash::Jenkins }
+    fn hash(&self) -> JournalHash {
+        if self.header.keyed_hash() { JournalHash::Sip(self.header.file_id) } else { JournalHash::Jenkins }
     }
 }
 
 impl Objects {
     fn postings(&mut self, data_at: u32, out: &mut Vec<u32>) -> Result<(), Damage> {
-        let data = self.fresh(data_at, Kind::Data)?;
+        let data = self.fresh(data_at, ObjectKind::Data)?;
         let [first, arrays, count] = [40, 48, 56].map(|at| u64_at(data.bytes, at));
         // What no entry has is not stored.
         let further = count.checked_sub(1).ok_or(Damage::Array)?;
@@ -271,7 +271,7 @@ impl Objects {
         &mut self,
         table: Table,
         hash: u64,
-        kind: Kind,
+        kind: ObjectKind,
         mut the_one: impl FnMut(&mut Self, u32) -> Result<bool, Damage>,
     ) -> Result<Option<u32>, (Damage, u32)> {
         let table_at = units(table.offset);

@@ -4,25 +4,25 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::batch::{EntryBatch, Stem, Stored};
-use crate::cache::Cache;
+use crate::batch::{EntryBatch, EntryPrefix, StoredEntry};
+use crate::cache::FieldCache;
 use crate::cursor::{Cursor, Place};
 use crate::damage::Damage;
-use crate::dir::{self, Namespace, Stage};
+use crate::directory::{self, Namespace, Stage};
+use crate::entry_prefix::PrefixTable;
+use crate::entry_range::Range;
 use crate::error::Error;
-use crate::extent::Extent;
 use crate::fields::Fields;
 use crate::file;
+use crate::file_range::FileRange;
+use crate::file_reader::{FileReader, FileState};
 use crate::follow::Follow;
 use crate::open::OpenFile;
-use crate::order::{Limit, Merge, Turn};
-use crate::passed::{Passed, Position};
-use crate::range::Range;
-use crate::reader::{Life, Reader};
-use crate::stems::Stems;
+use crate::order::{Merge, MergeStep, RunBound};
+use crate::seqnum_progress::{Position, SeqnumProgress};
 
 /// What of a journal is worth reading. It may admit too much, never too little.
-pub trait Interest: Sync {
+pub trait EntryFilter: Sync {
     /// Whether all entries are wanted, whoever wrote them.
     fn everything(&self) -> bool;
 
@@ -118,16 +118,16 @@ const SHARED: usize = 16;
 
 /// A journal of one or many files.
 pub struct JournalReader<'r> {
-    pub(crate) interest: &'r dyn Interest,
+    pub(crate) filter: &'r dyn EntryFilter,
     pub(crate) range: Range,
-    pub(crate) readers: Vec<Option<Reader>>,
+    pub(crate) readers: Vec<Option<FileReader>>,
     merge: Merge,
     /// The file to take from, up to where, and its entry at hand.
-    turn: Option<(usize, Limit)>,
+    run: Option<(usize, RunBound)>,
     /// By file, the entry at hand.
     pub(crate) places: Vec<Place>,
-    cache: Cache,
-    stems: Stems,
+    cache: FieldCache,
+    prefixes: PrefixTable,
     /// The most windows that a file has.
     pub(crate) windows: usize,
     block: usize,
@@ -140,9 +140,9 @@ pub struct JournalReader<'r> {
     /// Entries were given since it was last said that more may have to be waited for.
     in_hand: bool,
     /// What an earlier run has passed.
-    pub(crate) resume: Passed,
+    pub(crate) resume: SeqnumProgress,
     /// What was passed in files that are closed.
-    over: Passed,
+    over: SeqnumProgress,
     /// The entry that was given last.
     last: Option<Place>,
     /// The cursor of the one that an earlier run gave last.
@@ -160,30 +160,34 @@ pub struct FoundFile {
 
 /// Whether a directory has journals of its own, or may have some that cannot be read.
 pub fn is_at(directory: &Path, opener: &dyn OpenFile) -> bool {
-    let found = dir::at(directory, opener, true);
+    let found = directory::at(directory, opener, true);
     !found.files.is_empty() || !found.errors.is_empty()
 }
 
 /// The files that the inputs and the settings name, and what could not be looked at.
 pub fn files(inputs: &[PathBuf], settings: &Settings, opener: &dyn OpenFile) -> (Vec<FoundFile>, Vec<Error>) {
     let (found, errors) = find(inputs, settings, opener);
-    let file = |file: dir::Candidate| FoundFile { path: file.path, compressed: file.stage == Stage::Packed };
+    let file = |file: directory::Candidate| FoundFile { path: file.path, compressed: file.stage == Stage::Compressed };
     (found.files.into_iter().map(file).collect(), errors)
 }
 
 /// The files that the inputs and the settings name, and what could not be looked at.
-pub(crate) fn find(inputs: &[PathBuf], settings: &Settings, opener: &dyn OpenFile) -> (dir::Found, Vec<Error>) {
-    let mut all = dir::Found::default();
+pub(crate) fn find(
+    inputs: &[PathBuf],
+    settings: &Settings,
+    opener: &dyn OpenFile,
+) -> (directory::FoundFiles, Vec<Error>) {
+    let mut all = directory::FoundFiles::default();
     let mut empty = Vec::new();
     if settings.of_this_machine {
-        let found = dir::of_this_machine(Path::new("/"), opener, &settings.namespace, settings.merge);
+        let found = directory::of_this_machine(Path::new("/"), opener, &settings.namespace, settings.merge);
         if found.files.is_empty() && found.errors.is_empty() && !settings.follow {
             empty.push(Error::NoMachineJournal);
         }
         all.add(found);
     }
     for input in inputs {
-        let found = dir::at(input, opener, !settings.follow);
+        let found = directory::at(input, opener, !settings.follow);
         if found.files.is_empty() && found.errors.is_empty() && !settings.follow {
             empty.push(Error::Empty { path: input.clone() });
         }
@@ -194,8 +198,8 @@ pub(crate) fn find(inputs: &[PathBuf], settings: &Settings, opener: &dyn OpenFil
 }
 
 /// The boots that the files tell of, the first one first, by the times of their first entries.
-pub(crate) fn boots(readers: &mut [Reader]) -> Vec<[u8; 16]> {
-    let mut boots: Vec<(u64, [u8; 16])> = readers.iter_mut().flat_map(Reader::boots).collect();
+pub(crate) fn boots(readers: &mut [FileReader]) -> Vec<[u8; 16]> {
+    let mut boots: Vec<(u64, [u8; 16])> = readers.iter_mut().flat_map(FileReader::boots).collect();
     boots.sort_unstable();
     let mut seen = HashSet::new();
     boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
@@ -210,23 +214,23 @@ impl<'r> JournalReader<'r> {
     /// Opens the files that inputs name, and members of an archive, and says what could not be read of them.
     pub fn open(
         inputs: &[PathBuf],
-        members: Vec<(PathBuf, Extent)>,
+        members: Vec<(PathBuf, FileRange)>,
         settings: &Settings,
-        interest: &'r dyn Interest,
+        filter: &'r dyn EntryFilter,
         opener: &'r dyn OpenFile,
     ) -> (JournalReader<'r>, Vec<Error>) {
         let (found, mut errors) = find(inputs, settings, opener);
-        let mut source = JournalReader::new(settings.range, settings.block, interest);
+        let mut source = JournalReader::new(settings.range, settings.block, filter);
         source.windows = windows(found.files.len() + members.len());
         if let Some(position) = &settings.resume {
-            source.resume = Passed::of(position);
+            source.resume = SeqnumProgress::of(position);
             source.cursor.clone_from(&position.cursor);
         }
         source.over = source.resume.clone();
         let mut follow = settings.follow.then(|| Follow::new(inputs, settings, opener));
         let mut readers = Vec::new();
         for candidate in found.files {
-            match Reader::open(candidate.path.clone(), opener, source.windows) {
+            match FileReader::open(candidate.path.clone(), opener, source.windows) {
                 Ok((mut reader, failure)) => {
                     errors.extend(failure);
                     if follow.as_mut().is_none_or(|follow| follow.admit(&candidate, &mut reader)) {
@@ -240,8 +244,8 @@ impl<'r> JournalReader<'r> {
                 }
             }
         }
-        for (path, extent) in members {
-            match Reader::new(path.clone(), extent, source.windows) {
+        for (path, bytes) in members {
+            match FileReader::new(path.clone(), bytes, source.windows) {
                 Ok(reader) => readers.push(reader),
                 Err(cause) => errors.push(Error::Refused { path, cause }),
             }
@@ -254,7 +258,7 @@ impl<'r> JournalReader<'r> {
             follow.begin(source.windows, &mut readers);
         }
         for reader in &mut readers {
-            reader.choose(interest, &source.resume);
+            reader.choose(filter, &source.resume);
         }
         if follow.is_some() {
             for reader in &mut readers {
@@ -266,7 +270,7 @@ impl<'r> JournalReader<'r> {
         source.range = source.range.resolved(|| boots(&mut readers));
         let mut last = HashSet::new();
         if let Some(lines) = settings.lines.filter(|_| settings.resume.is_none()) {
-            readers.iter_mut().for_each(|reader| reader.keep_last(lines, &source.range, interest, &mut last));
+            readers.iter_mut().for_each(|reader| reader.keep_last(lines, &source.range, filter, &mut last));
         }
         for reader in readers {
             source.add(reader);
@@ -282,16 +286,16 @@ impl<'r> JournalReader<'r> {
     }
 
     /// One without any file.
-    pub(crate) fn new(range: Range, block: usize, interest: &'r dyn Interest) -> JournalReader<'r> {
+    pub(crate) fn new(range: Range, block: usize, filter: &'r dyn EntryFilter) -> JournalReader<'r> {
         JournalReader {
-            interest,
+            filter,
             range,
             readers: Vec::new(),
             merge: Merge::default(),
-            turn: None,
+            run: None,
             places: Vec::new(),
-            cache: Cache::default(),
-            stems: Stems::default(),
+            cache: FieldCache::default(),
+            prefixes: PrefixTable::default(),
             windows: 2,
             block,
             skipped: Skipped::default(),
@@ -299,18 +303,18 @@ impl<'r> JournalReader<'r> {
             closed: 0,
             follow: None,
             in_hand: false,
-            resume: Passed::default(),
-            over: Passed::default(),
+            resume: SeqnumProgress::default(),
+            over: SeqnumProgress::default(),
             last: None,
             cursor: None,
         }
     }
 
     /// Takes a file in, in a place of its own as long as it is open.
-    pub(crate) fn add(&mut self, mut reader: Reader) {
-        let place = reader.advance(&self.range, self.interest);
+    pub(crate) fn add(&mut self, mut reader: FileReader) {
+        let place = reader.advance(&self.range, self.filter);
         reader.waits = place.is_none();
-        if reader.waits && reader.life == Life::Over {
+        if reader.waits && reader.state == FileState::Finished {
             self.over.note(reader.file.header().seqnum_id, reader.passed);
             self.note(&mut reader);
             return;
@@ -320,7 +324,7 @@ impl<'r> JournalReader<'r> {
         if free.is_some() {
             // What is kept is of the file that had the place before.
             self.cache.forget();
-            self.stems.clear();
+            self.prefixes.clear();
         } else {
             self.readers.push(None);
             self.places.push(Place::default());
@@ -345,19 +349,19 @@ impl<'r> JournalReader<'r> {
 
     /// The file whose entry at hand comes next.
     fn next(&mut self) -> Option<usize> {
-        if let Some((index, limit)) = self.turn
+        if let Some((index, limit)) = self.run
             && limit.admits(&self.places[index])
         {
             return Some(index);
         }
         self.put_back();
         loop {
-            match self.merge.turn()? {
-                Turn::Take(index, limit) => {
-                    self.turn = Some((index, limit));
+            match self.merge.next_step()? {
+                MergeStep::Take(index, limit) => {
+                    self.run = Some((index, limit));
                     return Some(index);
                 }
-                Turn::Skip(index) => {
+                MergeStep::Skip(index) => {
                     self.skipped.repeated += 1;
                     if self.advance(index) {
                         self.merge.offer(index, self.places[index]);
@@ -369,7 +373,7 @@ impl<'r> JournalReader<'r> {
 
     /// Offers the entry at hand of the file that was taken from.
     pub(crate) fn put_back(&mut self) {
-        if let Some((index, _)) = self.turn.take() {
+        if let Some((index, _)) = self.run.take() {
             self.merge.offer(index, self.places[index]);
         }
     }
@@ -377,11 +381,11 @@ impl<'r> JournalReader<'r> {
     /// Goes to the next entry of a file; false at its end.
     fn advance(&mut self, index: usize) -> bool {
         if let Some(reader) = self.readers.get_mut(index).and_then(Option::as_mut) {
-            if let Some(place) = reader.advance(&self.range, self.interest) {
+            if let Some(place) = reader.advance(&self.range, self.filter) {
                 self.places[index] = place;
                 return true;
             }
-            reader.waits = reader.life != Life::Over;
+            reader.waits = reader.state != FileState::Finished;
             if reader.waits {
                 self.skipped.others += std::mem::take(&mut reader.skipped);
                 reader.damages(&mut self.damages);
@@ -389,7 +393,7 @@ impl<'r> JournalReader<'r> {
                 self.close(index);
             }
         }
-        self.turn.take_if(|(at, _)| *at == index);
+        self.run.take_if(|(at, _)| *at == index);
         false
     }
 
@@ -400,23 +404,23 @@ impl<'r> JournalReader<'r> {
         let (old, new) = reader.items.split_at(reader.old());
         let mut fields = Fields {
             file: &mut reader.file,
-            lives: reader.life != Life::Over,
+            is_live: reader.state != FileState::Finished,
             index,
             furthest: &mut reader.furthest,
             cache: &mut self.cache,
-            interest: self.interest,
+            filter: self.filter,
             batch,
             length: 0,
         };
-        let (stem, whole) = match self.stems.find(index, old) {
+        let (prefix, whole) = match self.prefixes.find(index, old) {
             Some(known) => {
                 fields.batch.items.extend_from_within(known.items.clone());
                 fields.length = known.length;
-                (known.stem, true)
+                (known.prefix, true)
             }
             None => match fields.put(old) {
-                Ok(true) => (self.stems.add(index, old, start..fields.batch.items.len(), fields.length), true),
-                outcome => (Stem::default(), outcome.is_ok()),
+                Ok(true) => (self.prefixes.add(index, old, start..fields.batch.items.len(), fields.length), true),
+                outcome => (EntryPrefix::default(), outcome.is_ok()),
             },
         };
         if !whole || fields.put(new).is_err() {
@@ -426,10 +430,10 @@ impl<'r> JournalReader<'r> {
         let length = fields.length;
         let (start, end) = (start as u32, batch.items.len() as u32);
         let offset = file::offset(reader.at);
-        batch.stored.push(Stored { place: self.places[index], offset, start, end, stem, length });
+        batch.stored.push(StoredEntry { place: self.places[index], offset, start, end, prefix, length });
         self.last = Some(self.places[index]);
-        reader.worth += length as u64;
-        if reader.worth > reader.most_worth() {
+        reader.output += length as u64;
+        if reader.output > reader.max_output() {
             reader.file.damages.note(Damage::Oversized, reader.at);
             self.close(index);
         }
@@ -438,13 +442,13 @@ impl<'r> JournalReader<'r> {
 
     /// Closes a file and notes what was left out of it. Its turn is over.
     fn close(&mut self, index: usize) {
-        self.turn.take_if(|(at, _)| *at == index);
+        self.run.take_if(|(at, _)| *at == index);
         let Some(mut reader) = self.readers.get_mut(index).and_then(Option::take) else { return };
         self.over.note(reader.file.header().seqnum_id, reader.passed);
         self.note(&mut reader);
     }
 
-    fn note(&mut self, reader: &mut Reader) {
+    fn note(&mut self, reader: &mut FileReader) {
         self.closed += reader.file.end();
         self.skipped.others += reader.skipped;
         reader.damages(&mut self.damages);
@@ -457,8 +461,8 @@ impl JournalReader<'_> {
         batch.clear();
         batch.trim(self.block * 4);
         self.cache.begin();
-        self.stems.clear();
-        self.readers.iter_mut().flatten().for_each(Reader::begin);
+        self.prefixes.clear();
+        self.readers.iter_mut().flatten().for_each(FileReader::begin);
         self.look_now_and_then();
         let mut length = 0;
         let mut waited = Duration::ZERO;
@@ -509,7 +513,7 @@ impl JournalReader<'_> {
     /// How many bytes of the files on the disk are read, as nearly as can be told, for those who wait; none where it is
     /// followed, and has no end.
     pub fn done(&self) -> Option<u64> {
-        let open: u64 = self.readers.iter().flatten().map(Reader::done).sum();
+        let open: u64 = self.readers.iter().flatten().map(FileReader::done).sum();
         self.follow.is_none().then_some(self.closed + open)
     }
 

@@ -56,7 +56,7 @@ pub(super) fn aligned(offset: u64) -> Option<u64> {
 
 /// What the writer was doing with the file when it last said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum HeaderState {
     /// Closed in order; a writer may open it again.
     Offline,
     /// Open in a writer, or left by one that died.
@@ -93,10 +93,10 @@ pub(super) struct Table {
 /// The header of a file, decoded and not judged. What an older version did not have is `None`. Times are in
 /// microseconds, realtime since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct JournalHeader {
     pub(super) compatible: u32,
     pub(super) incompatible: u32,
-    pub(super) state: State,
+    pub(super) state: HeaderState,
     /// Names this file, and keys its hashes.
     pub(super) file_id: [u8; 16],
     pub(super) machine_id: [u8; 16],
@@ -133,7 +133,7 @@ pub(super) struct Header {
     pub(super) tail_entry_offset: Option<u64>,
 }
 
-impl Header {
+impl JournalHeader {
     /// Decodes the first bytes of a file: [`HEADER_MAX`] of them, or as many as there are.
     pub(super) fn decode(bytes: &[u8]) -> Self {
         let header_size = u64_at(bytes, 88);
@@ -144,10 +144,10 @@ impl Header {
             compatible: u32_at(bytes, 8),
             incompatible: u32_at(bytes, 12),
             state: match bytes.get(16) {
-                Some(0) => State::Offline,
-                Some(1) => State::Online,
-                Some(2) => State::Archived,
-                other => State::Unknown(other.copied().unwrap_or(u8::MAX)),
+                Some(0) => HeaderState::Offline,
+                Some(1) => HeaderState::Online,
+                Some(2) => HeaderState::Archived,
+                other => HeaderState::Unknown(other.copied().unwrap_or(u8::MAX)),
             },
             file_id: id_at(bytes, 24),
             machine_id: id_at(bytes, 40),
@@ -189,7 +189,7 @@ impl Header {
 
 /// The types of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ObjectKind {
     Data = 1,
     Field = 2,
     Entry = 3,
@@ -199,7 +199,7 @@ pub(super) enum Kind {
     Tag = 7,
 }
 
-impl Kind {
+impl ObjectKind {
     /// The type of this number, if it is one that is known.
     pub(super) fn of(number: u8) -> Option<Self> {
         Some(match number {
@@ -233,27 +233,27 @@ impl Widths {
 
     /// The smallest size that an object can have and be of use.
     #[inline]
-    pub(super) fn smallest(self, kind: Kind) -> u64 {
+    pub(super) fn smallest(self, kind: ObjectKind) -> u64 {
         (match kind {
-            Kind::Data => self.data + 1,
-            Kind::Field => FIELD_HEADER + 1,
-            Kind::Entry => ENTRY_HEADER + self.item,
-            Kind::DataHashTable | Kind::FieldHashTable => OBJECT_HEADER + BUCKET as usize,
-            Kind::EntryArray => ARRAY_HEADER + self.link,
-            Kind::Tag => 64,
+            ObjectKind::Data => self.data + 1,
+            ObjectKind::Field => FIELD_HEADER + 1,
+            ObjectKind::Entry => ENTRY_HEADER + self.item,
+            ObjectKind::DataHashTable | ObjectKind::FieldHashTable => OBJECT_HEADER + BUCKET as usize,
+            ObjectKind::EntryArray => ARRAY_HEADER + self.link,
+            ObjectKind::Tag => 64,
         }) as u64
     }
 
     /// Whether an object of the kind can have that size.
-    pub(super) fn allow(self, kind: Kind, size: u64) -> bool {
+    pub(super) fn allow(self, kind: ObjectKind, size: u64) -> bool {
         let of_items = |header: usize, width: usize| (size - header as u64).is_multiple_of(width as u64);
         size >= self.smallest(kind)
             && match kind {
-                Kind::Data | Kind::Field => true,
-                Kind::Entry => of_items(ENTRY_HEADER, self.item),
-                Kind::DataHashTable | Kind::FieldHashTable => of_items(OBJECT_HEADER, BUCKET as usize),
-                Kind::EntryArray => of_items(ARRAY_HEADER, self.link),
-                Kind::Tag => size == 64,
+                ObjectKind::Data | ObjectKind::Field => true,
+                ObjectKind::Entry => of_items(ENTRY_HEADER, self.item),
+                ObjectKind::DataHashTable | ObjectKind::FieldHashTable => of_items(OBJECT_HEADER, BUCKET as usize),
+                ObjectKind::EntryArray => of_items(ARRAY_HEADER, self.link),
+                ObjectKind::Tag => size == 64,
             }
     }
 }
@@ -261,7 +261,7 @@ impl Widths {
 /// What every object begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ObjectHeader {
-    /// The number of its [`Kind`].
+    /// The number of its [`ObjectKind`].
     pub(super) kind: u8,
     pub(super) flags: u8,
     /// The object's length in bytes with this header and without the padding behind it.
@@ -281,7 +281,7 @@ impl ObjectHeader {
 /// An entry without its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryHead {
-    /// Counts the entries of a [`Header::seqnum_id`].
+    /// Counts the entries of a [`JournalHeader::seqnum_id`].
     pub(super) seqnum: u64,
     /// Microseconds since 1970, by the clock of the writer.
     pub(super) realtime: u64,

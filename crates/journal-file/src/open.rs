@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::error::Refusal;
-use crate::extent::Extent;
+use crate::file_range::FileRange;
 
 /// Opens files. What it has no method for is done as for files that journald wrote.
 pub trait OpenFile: Sync {
@@ -14,12 +14,12 @@ pub trait OpenFile: Sync {
     /// # Errors
     ///
     /// Fails where there are none.
-    fn open(&self, path: &Path) -> Result<(Extent, Option<Box<dyn Error + Send + Sync>>), Refusal> {
-        Ok((Extent::from(File::open(path).map_err(Refusal::Unreadable)?), None))
+    fn open(&self, path: &Path) -> Result<(FileRange, Option<Box<dyn Error + Send + Sync>>), Refusal> {
+        Ok((FileRange::from(File::open(path).map_err(Refusal::Unreadable)?), None))
     }
 
     /// Whether a file holds a journal in another form, by what it begins with. Nobody writes to such a file.
-    fn is_compressed(&self, _file: &Extent) -> bool {
+    fn is_compressed(&self, _file: &FileRange) -> bool {
         false
     }
 

@@ -6,7 +6,7 @@
 //!
 //! [`Merge`] puts the entries of many files in order by it. Files of one source of sequence numbers form a group; within a
 //! group the number decides, and only the first entries of the groups are compared by all rules. What comes next is given
-//! as a run: a file to take from, and a [`Limit`] up to which its entries precede every other file's. Archived files of
+//! as a run: a file to take from, and a [`RunBound`] up to which its entries precede every other file's. Archived files of
 //! one machine follow one another, so a run is mostly a file, and an entry costs two comparisons however many files there
 //! are. Where files alternate, an entry costs a search among the groups.
 //!
@@ -52,23 +52,23 @@ pub(super) fn compare(a: &Place, b: &Place) -> Ordering {
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum MergeStep {
     /// Take the entry that this source has offered, and all further ones that the limit admits.
-    Take(usize, Limit),
+    Take(usize, RunBound),
     /// Go past the entry that this source has offered: another source's copy of it was just taken.
     Skip(usize),
 }
 
 /// Up to where the entries of a source precede what every other source has offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct RunBound {
     /// The first of its own group without it, and the first of the other groups.
     rivals: [Option<Place>; 2],
     /// A rival has a copy of the entry that is taken, which must be skipped first.
     copied: bool,
 }
 
-impl Limit {
+impl RunBound {
     /// Whether the next entry of the same source may be taken at once. If not, it may still be the next one: offer it.
     pub fn admits(&self, next: &Place) -> bool {
         !self.copied && self.rivals.iter().flatten().all(|rival| compare(next, rival).is_lt())
@@ -77,7 +77,7 @@ impl Limit {
 
 /// The next entries of all sources, in order.
 ///
-/// A source is a number that the caller gives it. It is in the merge from [`Merge::offer`] until a [`Turn`] names it:
+/// A source is a number that the caller gives it. It is in the merge from [`Merge::offer`] until a [`MergeStep`] names it:
 /// then it belongs to the caller, who offers its next entry when there is one. So every turn takes one entry out, and
 /// turns come to an end even for a caller who forgets to offer. New sources may come at any time.
 #[derive(Debug, Default)]
@@ -142,14 +142,14 @@ impl Merge {
     }
 
     /// The source to go on with; none when nothing is offered.
-    pub fn turn(&mut self) -> Option<Turn> {
+    pub fn next_step(&mut self) -> Option<MergeStep> {
         let index = self.order.pop()?;
         let Offer { place, source } = self.groups[index].offers.pop()?;
         self.taken = index;
         self.list(index);
         if let Some(copied) = &self.copied {
             if compare(&place, copied).is_eq() {
-                return Some(Turn::Skip(source));
+                return Some(MergeStep::Skip(source));
             }
             self.copied = None;
         }
@@ -158,7 +158,7 @@ impl Merge {
         let rivals = [first(&index), other.and_then(first)];
         let copied = rivals.iter().flatten().any(|rival| compare(rival, &place).is_eq());
         self.copied = copied.then_some(place);
-        Some(Turn::Take(source, Limit { rivals, copied }))
+        Some(MergeStep::Take(source, RunBound { rivals, copied }))
     }
 
     /// Puts a group that is not listed where its first offer belongs, if it has one.
@@ -171,7 +171,7 @@ impl Merge {
 }
 
 /// Puts an item where it belongs in a list sorted backwards, and says where that is. `precedes` tells whether it precedes
-/// another. The end is tried first: mostly it is there, and where the order is none, it is what a [`Limit`] looks at.
+/// another. The end is tried first: mostly it is there, and where the order is none, it is what a [`RunBound`] looks at.
 fn insert<T>(list: &mut Vec<T>, item: T, precedes: impl Fn(&T) -> bool) -> usize {
     let at = if list.last().is_none_or(&precedes) { list.len() } else { list.partition_point(precedes) };
     list.insert(at, item);

@@ -85,7 +85,7 @@ fn name_end(bytes: &[u8]) -> usize {
 
 /// The length of the name, and whether `want` says that the field is wanted.
 #[inline]
-pub(super) fn judged(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
+pub(super) fn read_name(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
     let len = name_len(payload).ok_or(Damage::Name)?;
     Ok((len, want(payload.get(..len).unwrap_or_default())))
 }
@@ -112,7 +112,7 @@ impl Decoders {
     }
 
     /// Appends the decompressed payload if `want` says so of its name, and otherwise nothing. What is not wanted is
-    /// decompressed no further than the codec's smallest step. Returns what [`judged`] does. Nothing is left in `out`
+    /// decompressed no further than the codec's smallest step. Returns what [`read_name`] does. Nothing is left in `out`
     /// where it fails.
     pub(super) fn decode(
         &mut self,
@@ -185,7 +185,7 @@ impl Decoders {
                     return Err(Damage::Undecodable);
                 }
             }
-            let (name_len, wanted) = judged(&head, &mut want)?;
+            let (name_len, wanted) = read_name(&head, &mut want)?;
             if !wanted {
                 return Ok((name_len, false));
             }
@@ -207,7 +207,7 @@ impl Decoders {
         if out.len() - start > size {
             return Err(Damage::Undecodable);
         }
-        found.map_or_else(|| judged(out.get(start..).unwrap_or_default(), want), Ok)
+        found.map_or_else(|| read_name(out.get(start..).unwrap_or_default(), want), Ok)
     }
 }
 
@@ -249,7 +249,7 @@ fn xz(
         (made, ended) = step(Ok(&mut head))?;
     }
     let head = head.get(..made).unwrap_or_default();
-    let (name_len, wanted) = judged(head, want)?;
+    let (name_len, wanted) = read_name(head, want)?;
     if !wanted {
         return Ok((name_len, false));
     }
@@ -285,7 +285,7 @@ fn lz4(
     if let Some(literals) = first_literals(block)
         && name_len(literals).is_some()
     {
-        let (name_len, wanted) = judged(literals, &mut want)?;
+        let (name_len, wanted) = read_name(literals, &mut want)?;
         if !wanted {
             return Ok((name_len, false));
         }
@@ -297,7 +297,7 @@ fn lz4(
         Ok(made) if made == size => {}
         _ => return Err(Damage::Undecodable),
     }
-    found.map_or_else(|| judged(out.get(start..).unwrap_or_default(), want), Ok)
+    found.map_or_else(|| read_name(out.get(start..).unwrap_or_default(), want), Ok)
 }
 
 /// What an LZ4 block begins with before it first refers back.

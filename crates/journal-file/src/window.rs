@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::extent::Extent;
+use crate::file_range::FileRange;
 
 const CHUNK_BITS: u32 = 16;
 /// Windows begin at multiples of this.
@@ -52,7 +52,7 @@ impl Window {
     }
 
     /// Fills it with `wanted` bytes, or with what the file has of them.
-    fn fill(&mut self, file: &Extent, start: u64, wanted: usize) -> io::Result<()> {
+    fn fill(&mut self, file: &FileRange, start: u64, wanted: usize) -> io::Result<()> {
         self.forget();
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
@@ -78,11 +78,11 @@ impl Window {
 
 /// Which window holds an offset; good until the next read.
 #[derive(Clone, Copy)]
-pub(super) struct Place(usize);
+pub(super) struct WindowSlot(usize);
 
 /// The windows of one file.
 pub(super) struct Windows {
-    file: Extent,
+    file: FileRange,
     /// Where the file ends for the reader. What is behind is never read.
     end: u64,
     /// The chunk of a number has its place in the slot that the number's low bits say.
@@ -94,13 +94,13 @@ pub(super) struct Windows {
 
 impl Windows {
     /// As many windows as asked for, rounded down to a power of two. Their buffers come with their first use.
-    pub(super) fn new(file: impl Into<Extent>, end: u64, windows: usize) -> Self {
+    pub(super) fn new(file: impl Into<FileRange>, end: u64, windows: usize) -> Self {
         let count = 1 << windows.max(1).ilog2();
         let slots = std::iter::repeat_with(Window::default).take(count).collect();
         Self { file: file.into(), end, slots, mask: count - 1, spare: Window::default() }
     }
 
-    pub(super) fn file(&self) -> &Extent {
+    pub(super) fn file(&self) -> &FileRange {
         &self.file
     }
 
@@ -113,44 +113,44 @@ impl Windows {
 
     /// Finds an offset below the end, or reads it: in a window if it is close to `here`, in a small piece otherwise.
     #[inline]
-    pub(super) fn find(&mut self, offset: u64, here: u64) -> io::Result<Place> {
+    pub(super) fn find(&mut self, offset: u64, here: u64) -> io::Result<WindowSlot> {
         let slot = (offset >> CHUNK_BITS) as usize & self.mask;
         match self.slots.get(slot) {
-            Some(window) if window.holds(offset) => Ok(Place(slot)),
+            Some(window) if window.holds(offset) => Ok(WindowSlot(slot)),
             _ => self.read(offset, slot, here),
         }
     }
 
     #[cold]
-    fn read(&mut self, offset: u64, slot: usize, here: u64) -> io::Result<Place> {
+    fn read(&mut self, offset: u64, slot: usize, here: u64) -> io::Result<WindowSlot> {
         let far = offset.abs_diff(here) > NEAR;
         let Some(window) = self.slots.get_mut(slot).filter(|_| !far) else { return self.next(offset) };
         let start = offset & !(CHUNK - 1);
         let len = self.end.saturating_sub(start).min(CHUNK + OVERLAP);
         window.fill(&self.file, start, len as usize)?;
         window.reach = CHUNK.min(window.len as u64);
-        Ok(Place(slot))
+        Ok(WindowSlot(slot))
     }
 
     /// Finds what the last small read holds, or makes another.
-    pub(super) fn next(&mut self, offset: u64) -> io::Result<Place> {
-        if self.spare.holds(offset) { Ok(Place(usize::MAX)) } else { self.fresh(offset) }
+    pub(super) fn next(&mut self, offset: u64) -> io::Result<WindowSlot> {
+        if self.spare.holds(offset) { Ok(WindowSlot(usize::MAX)) } else { self.fresh(offset) }
     }
 
     /// Reads a small piece, whether or not a window has it: of what a writer may have changed since.
-    pub(super) fn fresh(&mut self, offset: u64) -> io::Result<Place> {
+    pub(super) fn fresh(&mut self, offset: u64) -> io::Result<WindowSlot> {
         let left = self.end.saturating_sub(offset);
         let len = left.min(SMALL as u64);
         self.spare.fill(&self.file, offset, len as usize)?;
         // Short of the end, its last offsets do not have the whole view.
         let blind = if len == left { 0 } else { VIEW_MIN as u64 - 1 };
         self.spare.reach = (self.spare.len as u64).saturating_sub(blind);
-        Ok(Place(usize::MAX))
+        Ok(WindowSlot(usize::MAX))
     }
 
     /// The bytes from the offset on that was found at the place: at least [`VIEW_MIN`] of them or all there are.
     #[inline]
-    pub(super) fn view(&self, Place(slot): Place, offset: u64) -> &[u8] {
+    pub(super) fn view(&self, WindowSlot(slot): WindowSlot, offset: u64) -> &[u8] {
         self.slots.get(slot).unwrap_or(&self.spare).view(offset)
     }
 

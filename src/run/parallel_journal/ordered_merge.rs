@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use journal_file::Place;
 
 use super::{JournalProgress, OUTPUT_BYTES};
-use crate::source::{Damaged, Limit, Merge, Pieces, Skipped, SourceError, Turn};
+use crate::source::{Damaged, FileSlices, Merge, MergeStep, RunBound, Skipped, SourceError};
 use kata_records::encode::Row;
 use kata_records::stats::{DropReason, Stats};
 use kata_records::worker::Chunk;
@@ -18,9 +18,9 @@ pub(super) struct OrderedMerge {
     files: Vec<FileOutput>,
     merge: Merge,
     /// The file to take entries from, and the bound of its run.
-    run: Option<(usize, Limit)>,
+    run: Option<(usize, RunBound)>,
     /// The next step, if its file has to be read first.
-    next_step: Option<Turn>,
+    next_step: Option<MergeStep>,
     /// The file whose current entry is not in the merge, because the entry before it was a copy.
     skipped_in: Option<usize>,
     /// The file whose next entry is needed before the merge can go on.
@@ -96,9 +96,9 @@ pub(super) enum GatherEnd {
 
 impl OrderedMerge {
     /// Starts a merge of these files. With `rows` the output tells records apart.
-    pub(super) fn new(files: &[Pieces<'_>], rows: bool) -> OrderedMerge {
+    pub(super) fn new(files: &[FileSlices<'_>], rows: bool) -> OrderedMerge {
         let mut merge = Merge::default();
-        let output = |(index, slices): (usize, &Pieces<'_>)| {
+        let output = |(index, slices): (usize, &FileSlices<'_>)| {
             let place = slices.first();
             merge.offer(index, place);
             FileOutput {
@@ -106,7 +106,7 @@ impl OrderedMerge {
                 first_slice: 0,
                 place,
                 entry_bytes: 0,
-                max_entry_bytes: slices.most_worth(),
+                max_entry_bytes: slices.max_output(),
                 finished: false,
             }
         };
@@ -171,7 +171,7 @@ impl OrderedMerge {
                 break GatherEnd::Blocked;
             }
             let Some(step) = self.next_step.take().or_else(|| self.choose_step()) else { break GatherEnd::Finished };
-            let (Turn::Take(index, _) | Turn::Skip(index)) = step;
+            let (MergeStep::Take(index, _) | MergeStep::Skip(index)) = step;
             let Some(file) = self.files.get(index) else { continue };
             if file.finished {
                 // The file had a first entry when it was opened, and can no longer be read.
@@ -183,11 +183,11 @@ impl OrderedMerge {
                 break GatherEnd::Blocked;
             }
             match step {
-                Turn::Take(_, limit) => {
+                MergeStep::Take(_, limit) => {
                     self.run = Some((index, limit));
                     self.append_run(index, &limit, out);
                 }
-                Turn::Skip(_) => {
+                MergeStep::Skip(_) => {
                     self.skip_copy(index);
                     self.skipped_in = Some(index);
                 }
@@ -224,22 +224,22 @@ impl OrderedMerge {
     }
 
     /// Returns the next step of the merge. Returns `None` when all files are finished.
-    fn choose_step(&mut self) -> Option<Turn> {
+    fn choose_step(&mut self) -> Option<MergeStep> {
         if let Some((index, limit)) = self.run.take() {
             let place = self.files.get(index)?.place;
             if limit.admits(&place) {
-                return Some(Turn::Take(index, limit));
+                return Some(MergeStep::Take(index, limit));
             }
             self.merge.offer(index, place);
         }
         if let Some(index) = self.skipped_in.take() {
             self.merge.offer(index, self.files.get(index)?.place);
         }
-        self.merge.turn()
+        self.merge.next_step()
     }
 
     /// Appends the current entry, and the entries behind it in the same chunk that the bound admits.
-    fn append_run(&mut self, index: usize, limit: &Limit, out: &mut Chunk) {
+    fn append_run(&mut self, index: usize, limit: &RunBound, out: &mut Chunk) {
         let Some(file) = self.files.get_mut(index) else { return };
         let Some(pending) = file.slices.front_mut().and_then(|slice| slice.chunks.front_mut()) else { return };
         let (from, mut end) = (pending.bytes, pending.bytes);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::ordered_merge::{JobOutput, OrderedMerge};
-use crate::source::{Piece, Pieces, SourceError};
+use crate::source::{FileSlice, FileSlices, SourceError};
 use kata_records::entry::Batch;
 use kata_records::time::UnixTime;
 use kata_records::worker::{Chunk, Worker};
@@ -35,7 +35,7 @@ pub(super) struct Schedule<'r> {
 
 /// A file and its slices.
 struct ScheduledFile<'r> {
-    slices: Pieces<'r>,
+    slices: FileSlices<'r>,
     /// The slices that were started and not finished, in the order of the file, and the number of the first of them.
     started: VecDeque<SliceState<'r>>,
     first_slice: usize,
@@ -47,7 +47,7 @@ struct ScheduledFile<'r> {
 
 enum SliceState<'r> {
     /// The slice has more entries.
-    Open(Piece<'r>),
+    Open(FileSlice<'r>),
     /// A job reads the slice.
     Running,
     Finished,
@@ -63,7 +63,7 @@ impl SliceState<'_> {
 pub(super) struct Job<'r> {
     file: usize,
     slice: usize,
-    source: Result<Piece<'r>, SourceError>,
+    source: Result<FileSlice<'r>, SourceError>,
     chunk: Chunk,
     /// The job ends with this number of bytes of records.
     target_bytes: usize,
@@ -84,8 +84,8 @@ impl Job<'_> {
 
 impl<'r> Schedule<'r> {
     /// Makes a schedule of these files for a number of threads.
-    pub(super) fn new(files: Vec<Pieces<'r>>, threads: usize) -> Schedule<'r> {
-        let scheduled = |mut slices: Pieces<'r>| {
+    pub(super) fn new(files: Vec<FileSlices<'r>>, threads: usize) -> Schedule<'r> {
+        let scheduled = |mut slices: FileSlices<'r>| {
             let next_time = slices.time();
             ScheduledFile { slices, started: VecDeque::new(), first_slice: 0, next_time, chunks: 0 }
         };

@@ -4,13 +4,13 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::source::codec::{Bytes, Fault, retry_interrupted};
-use journal_file::Extent;
+use journal_file::FileRange;
 
 /// The bytes skipped in one read.
 const SKIP_CHUNK: usize = 32 << 10;
 
 enum Backing {
-    Extent(Extent),
+    Extent(FileRange),
     /// The bytes already read, then the rest.
     Stream(Vec<u8>, Bytes),
 }
@@ -37,7 +37,7 @@ pub(in crate::source) struct ArchiveBytes(Arc<Mutex<Inner>>);
 
 impl ArchiveBytes {
     /// Creates a handle to an archive in a file.
-    pub(in crate::source) fn of_extent(extent: Extent) -> ArchiveBytes {
+    pub(in crate::source) fn of_extent(extent: FileRange) -> ArchiveBytes {
         ArchiveBytes::new(Backing::Extent(extent))
     }
 
@@ -78,7 +78,7 @@ impl ArchiveBytes {
     }
 
     /// Returns a member as an extent, or `None` for a stream. The extent ends early if the file does.
-    pub(super) fn extent(&self, at: u64, size: u64) -> Option<Extent> {
+    pub(super) fn extent(&self, at: u64, size: u64) -> Option<FileRange> {
         let state = &mut *self.lock();
         let Backing::Extent(extent) = &state.backing else { return None };
         if extent.length().is_ok_and(|length| at.saturating_add(size) > length) {

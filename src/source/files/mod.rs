@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use journal_file::Watch;
+use journal_file::DirectoryWatch;
 use log::{Log, LogState};
 use tail::{FileStamp, ReadStep, Tail};
 
@@ -55,7 +55,7 @@ pub(super) struct FilesSource {
     logs: Vec<Log>,
     /// The index of the log to read next.
     next_log: usize,
-    watch: Watch,
+    watch: DirectoryWatch,
     /// Files that cannot be opened; they were already reported.
     refused: HashSet<PathBuf>,
     /// Files that cannot be decompressed, with their stamps and the time since which they have been so.
@@ -90,7 +90,7 @@ pub(super) fn open(
         follow,
         logs: Vec::new(),
         next_log: 0,
-        watch: Watch::new(),
+        watch: DirectoryWatch::new(),
         refused: HashSet::new(),
         undecodable: HashMap::new(),
         changed: false,
@@ -240,7 +240,7 @@ impl FilesSource {
         let over = Instant::now();
         // With many files a search takes long, so it is not repeated for every change.
         self.earliest_search = over + MIN_SEARCH_PAUSE.max((over - now) * SEARCH_COST_FACTOR);
-        self.next_search = over + if self.watch.told() { SEARCH } else { SEARCH_UNWATCHED };
+        self.next_search = over + if self.watch.is_complete() { SEARCH } else { SEARCH_UNWATCHED };
     }
 }
 

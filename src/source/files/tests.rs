@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use journal_file::Watch;
+use journal_file::DirectoryWatch;
 use tempfile::TempDir;
 
 use super::{FilesSource, family, is_pattern, open};
@@ -233,7 +233,7 @@ fn something_new_is_given_at_once_whether_the_system_tells_of_it_or_not() {
     for blind in [false, true] {
         let mut follower = Follower::new(&["new/*.log"], &[]);
         if blind {
-            follower.source.watch = Watch::blind();
+            follower.source.watch = DirectoryWatch::blind();
         }
         follower.drain();
         // A long wait, so that the test fails if it has to wait.

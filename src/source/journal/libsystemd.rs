@@ -13,11 +13,11 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use journal_file::{Boot, Cursor, EntryBatch, Item, Place, Range, Stem};
+use journal_file::{Boot, Cursor, EntryBatch, EntryPrefix, FieldId, Place, Range};
 use kata_records::entry::Batch;
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
-use super::{Interest, JournalSettings};
+use super::{EntryFilter, JournalSettings};
 use crate::source::{Damaged, Event, Fill, Filled, Input, Skipped, Source, SourceError};
 
 /// The name of the field that says who wrote an entry.
@@ -43,7 +43,7 @@ const ENTRY: u64 = 64;
 
 /// A journal that libsystemd reads.
 pub(in crate::source) struct LibsystemdSource<'r> {
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
     range: Range,
     /// None where there is nothing left to read.
     journal: Option<Journal>,
@@ -57,7 +57,7 @@ pub(in crate::source) struct LibsystemdSource<'r> {
     /// The numbers of the batch's fields, by the hash of their bytes.
     numbers: HashMap<u64, u32>,
     /// The fields of the entry at hand.
-    items: Vec<Item>,
+    items: Vec<FieldId>,
     /// The directory that all files are in, or the file if there is one. More is not known of where an entry stands.
     input: Input,
     skipped: u64,
@@ -71,19 +71,19 @@ pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
 ) -> (LibsystemdSource<'r>, Vec<SourceError>) {
     let (mut found, mut errors) = super::find(inputs, settings);
-    for packed in found.extract_if(.., |file| file.compressed) {
+    for compressed in found.extract_if(.., |file| file.compressed) {
         let cause = "it is compressed, and libsystemd reads none that is; leave out --journal-backend".to_owned();
-        errors.push(SourceError::JournalRefused { input: Input::File(packed.path), cause });
+        errors.push(SourceError::JournalRefused { input: Input::File(compressed.path), cause });
     }
     let paths: Vec<PathBuf> = found.into_iter().map(|file| file.path).collect();
     let input = Input::File(common(&paths));
     let length: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
     let journal = opened(paths, &mut errors);
     let mut source = LibsystemdSource {
-        interest,
+        filter,
         range: settings.range,
         journal,
         at_hand: false,
@@ -173,11 +173,11 @@ fn boots(journal: &mut JournalRef) -> systemd::Result<Vec<[u8; 16]>> {
 
 /// Restricts a journal to the identifiers that are wanted. Gives how many those are; none where it could not be done,
 /// and the journal is not restricted.
-fn restrict(journal: &mut JournalRef, interest: &dyn Interest) -> systemd::Result<Option<usize>> {
+fn restrict(journal: &mut JournalRef, filter: &dyn EntryFilter) -> systemd::Result<Option<usize>> {
     let Ok(mut identifiers) = values(journal, "SYSLOG_IDENTIFIER") else { return Ok(None) };
     // Entries without any identifier are rarer than tables that were lost.
     let any = !identifiers.is_empty();
-    identifiers.retain(|value| interest.entries_of(value));
+    identifiers.retain(|value| filter.entries_of(value));
     if !any || identifiers.len() > MATCHES {
         return Ok(None);
     }
@@ -192,10 +192,10 @@ fn restrict(journal: &mut JournalRef, interest: &dyn Interest) -> systemd::Resul
 }
 
 /// Whether the identifier of the entry at hand is one that is wanted. With two of them, one is enough.
-fn is_wanted(journal: &mut JournalRef, interest: &dyn Interest) -> bool {
+fn is_wanted(journal: &mut JournalRef, filter: &dyn EntryFilter) -> bool {
     journal.restart_data();
     while let Ok(Some(field)) = journal.enumerate_data() {
-        if field.name() == IDENTIFIER && field.value().is_some_and(|value| interest.entries_of(value)) {
+        if field.name() == IDENTIFIER && field.value().is_some_and(|value| filter.entries_of(value)) {
             return true;
         }
     }
@@ -222,8 +222,8 @@ impl LibsystemdSource<'_> {
         };
         // Where there are not so many boots, no entry is of the one asked for.
         self.range.boot = boot.map(Boot::Id).or(self.range.boot);
-        if !self.interest.everything() {
-            match restrict(journal, self.interest)? {
+        if !self.filter.everything() {
+            match restrict(journal, self.filter)? {
                 Some(0) => self.journal = None,
                 count => self.scans = count.is_none(),
             }
@@ -274,7 +274,7 @@ impl LibsystemdSource<'_> {
             self.note("bad-entry");
             return None;
         };
-        (self.range.has(&place) && (!self.scans || is_wanted(journal, self.interest))).then_some(place)
+        (self.range.has(&place) && (!self.scans || is_wanted(journal, self.filter))).then_some(place)
     }
 
     /// Whether the entry at hand is likely to be shown, by its first identifier and its message.
@@ -290,7 +290,7 @@ impl LibsystemdSource<'_> {
             };
             place.get_or_insert_with(|| field.value().unwrap_or_default().to_vec());
         }
-        self.interest.entry(&identifier.unwrap_or_default(), &message.unwrap_or_default())
+        self.filter.entry(&identifier.unwrap_or_default(), &message.unwrap_or_default())
     }
 
     /// Appends the entry at hand.
@@ -314,7 +314,7 @@ impl LibsystemdSource<'_> {
             if bytes.len() > MAX_FIELD {
                 self.note("oversized-field");
             } else if let Some(name) = name_len(bytes) {
-                if self.interest.field(bytes.get(..name).unwrap_or_default()) {
+                if self.filter.field(bytes.get(..name).unwrap_or_default()) {
                     let item = self.item(bytes, name, batch);
                     self.items.push(item);
                     length += bytes.len();
@@ -323,18 +323,18 @@ impl LibsystemdSource<'_> {
                 self.note("bad-name");
             }
         }
-        batch.push(place, Stem::default(), &self.items);
+        batch.push(place, EntryPrefix::default(), &self.items);
         self.worth = self.worth.saturating_sub(length as u64);
         self.journal = Some(journal);
     }
 
     /// A field as the batch has it, from now on.
-    fn item(&mut self, bytes: &[u8], name: usize, batch: &mut EntryBatch) -> Item {
+    fn item(&mut self, bytes: &[u8], name: usize, batch: &mut EntryBatch) -> FieldId {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
         let hash = hasher.finish();
         if let Some(number) = self.numbers.get(&hash) {
-            let item = Item::shared(*number);
+            let item = FieldId::shared(*number);
             let (known, value) = batch.field(item);
             if bytes.get(..name) == Some(known) && bytes.get(name + 1..) == Some(value) {
                 return item;

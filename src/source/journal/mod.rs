@@ -6,8 +6,8 @@ pub(super) mod libsystemd;
 #[cfg(not(feature = "libsystemd"))]
 #[path = "libsystemd/missing.rs"]
 pub(super) mod libsystemd;
-mod packed;
-mod pieces;
+mod compressed;
+mod file_slices;
 
 use std::error::Error as StdError;
 use std::io;
@@ -20,10 +20,10 @@ use kata_records::entry::Batch;
 use super::{Damaged, Event, Fill, Filled, Input, Member, Skipped, Source, SourceError};
 use crate::source::position::{JournalPosition, Position};
 
-pub use journal_file::{Boot, Interest, Limit, Merge, Namespace, Range, Turn};
-use packed::PackedFiles;
-pub(super) use pieces::open as open_pieces;
-pub use pieces::{Opened, Piece, Pieces};
+use compressed::CompressedFiles;
+pub(super) use file_slices::open as open_slices;
+pub use file_slices::{FileSlice, FileSlices, Opened};
+pub use journal_file::{Boot, EntryFilter, Merge, MergeStep, Namespace, Range, RunBound};
 
 /// What reads journals. Its values are also the words of the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,16 +93,16 @@ pub(super) fn open<'r>(
     members: Vec<Member>,
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
 ) -> (JournalSource<'r>, Vec<SourceError>) {
     let members = members.into_iter().map(|Member { path, extent }| (path, extent)).collect();
-    let (reader, errors) = JournalReader::open(inputs, members, &settings.for_reader(block), interest, &PackedFiles);
+    let (reader, errors) = JournalReader::open(inputs, members, &settings.for_reader(block), filter, &CompressedFiles);
     (JournalSource(reader), errors.into_iter().map(SourceError::from).collect())
 }
 
 /// Whether a directory has journals of its own, or may have some that cannot be read.
 pub(super) fn is_at(directory: &Path) -> bool {
-    journal_file::is_at(directory, &PackedFiles)
+    journal_file::is_at(directory, &CompressedFiles)
 }
 
 /// How many bytes the files have that inputs and settings name.
@@ -114,7 +114,7 @@ pub(super) fn size(inputs: &[PathBuf], settings: &JournalSettings) -> u64 {
 /// The files that the inputs and the settings name, and what could not be looked at.
 fn find(inputs: &[PathBuf], settings: &JournalSettings) -> (Vec<FoundFile>, Vec<SourceError>) {
     let settings = settings.for_reader(0);
-    let (found, errors) = journal_file::files(inputs, &settings, &PackedFiles);
+    let (found, errors) = journal_file::files(inputs, &settings, &CompressedFiles);
     (found, errors.into_iter().map(SourceError::from).collect())
 }
 
@@ -154,7 +154,7 @@ impl From<Error> for SourceError {
     }
 }
 
-/// What [`PackedFiles`] said of a file.
+/// What [`CompressedFiles`] said of a file.
 fn of_opener(path: PathBuf, cause: Box<dyn StdError + Send + Sync>) -> SourceError {
     let said = cause.downcast().map(|error| *error);
     said.unwrap_or_else(|cause| SourceError::JournalRefused { input: Input::File(path), cause: cause.to_string() })
@@ -173,9 +173,9 @@ impl From<journal_file::Skipped> for Skipped {
 }
 
 impl From<journal_file::Position> for JournalPosition {
-    fn from(journal_file::Position { cursor, passed }: journal_file::Position) -> JournalPosition {
+    fn from(journal_file::Position { cursor, seqnums }: journal_file::Position) -> JournalPosition {
         let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&digits::hex_id(id)).into_owned();
-        JournalPosition { cursor, passed: passed.iter().map(|(id, number)| (hexadecimal(id), *number)).collect() }
+        JournalPosition { cursor, passed: seqnums.iter().map(|(id, number)| (hexadecimal(id), *number)).collect() }
     }
 }
 
@@ -183,7 +183,7 @@ impl From<&JournalPosition> for journal_file::Position {
     /// What is no id is no file's, and says nothing.
     fn from(JournalPosition { cursor, passed }: &JournalPosition) -> journal_file::Position {
         let known = |(id, number): (&String, &u64)| Some((journal_file::parse_id(id.as_bytes())?, *number));
-        journal_file::Position { cursor: cursor.clone(), passed: passed.iter().filter_map(known).collect() }
+        journal_file::Position { cursor: cursor.clone(), seqnums: passed.iter().filter_map(known).collect() }
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
     fn a_position_comes_back_as_it_was() {
         let id = 0x0123_4567_89ab_cdef_00ff_a09b_8c7d_6e5f_u128.to_be_bytes();
         let position =
-            journal_file::Position { cursor: Some("s=1;i=2".to_owned()), passed: [(id, 7), ([0; 16], 0)].into() };
+            journal_file::Position { cursor: Some("s=1;i=2".to_owned()), seqnums: [(id, 7), ([0; 16], 0)].into() };
         let mut saved = JournalPosition::from(position.clone());
         assert_eq!(saved.passed["0123456789abcdef00ffa09b8c7d6e5f"], 7);
         saved.passed.insert("of no file".to_owned(), 3);

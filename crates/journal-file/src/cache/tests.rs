@@ -1,62 +1,62 @@
 use super::*;
 
 /// The number of a field in the batch at hand.
-fn here(cache: &mut Cache, key: u64) -> Option<u32> {
+fn here(cache: &mut FieldCache, key: u64) -> Option<u32> {
     match cache.find(key) {
-        Known::Here(here) => Some(here.number),
+        CachedField::InBatch(here) => Some(here.number),
         _ => None,
     }
 }
 
 /// The bytes of a field that is kept, whether the batch at hand has it or not.
-fn kept(cache: &mut Cache, key: u64) -> Option<&[u8]> {
+fn kept(cache: &mut FieldCache, key: u64) -> Option<&[u8]> {
     match cache.find(key) {
-        Known::No => None,
-        Known::Unwanted => Some(b""),
+        CachedField::Unread => None,
+        CachedField::Unwanted => Some(b""),
         _ => Some(cache.bytes(&cache.fields[&key])),
     }
 }
 
 #[test]
 fn a_field_is_known_once_it_is_kept() {
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     let (field, other) = (key(0, 7), key(1, 7));
-    assert!(matches!(cache.find(field), Known::No));
+    assert!(matches!(cache.find(field), CachedField::Unread));
     cache.keep(field, b"NAME=value", 4, 3);
     assert_eq!(here(&mut cache, field), Some(3));
-    assert!(matches!(cache.find(other), Known::No), "the same place of another file");
+    assert!(matches!(cache.find(other), CachedField::Unread), "the same place of another file");
     cache.keep(other, b"", 0, 0);
-    assert!(matches!(cache.find(other), Known::Unwanted));
+    assert!(matches!(cache.find(other), CachedField::Unwanted));
     assert_eq!(kept(&mut cache, field), Some(&b"NAME=value"[..]));
 }
 
 #[test]
 fn a_number_is_of_one_batch() {
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     let [field, unwanted] = [1, 2].map(|at| key(0, at));
     cache.keep(field, b"NAME=value", 4, 3);
     cache.keep(unwanted, b"", 0, 0);
     cache.begin();
-    let Known::Elsewhere(found) = cache.find(field) else { panic!("{:?}", cache.find(field)) };
+    let CachedField::OutsideBatch(found) = cache.find(field) else { panic!("{:?}", cache.find(field)) };
     assert_eq!((cache.bytes(&found), found.name), (&b"NAME=value"[..], 4));
-    assert!(matches!(cache.find(unwanted), Known::Unwanted));
+    assert!(matches!(cache.find(unwanted), CachedField::Unwanted));
     cache.number(field, 0);
     assert_eq!(here(&mut cache, field), Some(0));
     // What is not kept has no number either.
     cache.number(key(0, 3), 5);
-    assert!(matches!(cache.find(key(0, 3)), Known::No));
+    assert!(matches!(cache.find(key(0, 3)), CachedField::Unread));
 }
 
 #[test]
 fn batches_may_be_counted_to_the_end() {
-    let mut cache = Cache { batch: u32::MAX - 1, ..Cache::default() };
+    let mut cache = FieldCache { batch: u32::MAX - 1, ..FieldCache::default() };
     cache.begin();
     cache.keep(key(0, 1), b"A=1", 1, 0);
     assert_eq!(here(&mut cache, key(0, 1)), Some(0));
     cache.begin();
-    assert!(matches!(cache.find(key(0, 1)), Known::No), "the first batch again, with nothing in it");
+    assert!(matches!(cache.find(key(0, 1)), CachedField::Unread), "the first batch again, with nothing in it");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn any_place_in_any_file_is_one() {
     // Damaged entries name whatever their bytes say, zero among it.
     let places = [0, 1, u32::MAX - 1, u32::MAX];
     let keys = || [0, 1, 2, 1000].into_iter().flat_map(move |file| places.map(|at| key(file, at)));
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     for round in 0..3 {
         for (number, key) in keys().enumerate() {
@@ -77,20 +77,20 @@ fn any_place_in_any_file_is_one() {
 
 #[test]
 fn one_place_kept_again_and_again_fills_nothing() {
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     cache.keep(key(5, 5), b"A=1", 1, 0);
     for _ in 0..FIELDS {
         cache.keep(key(0, 0), b"", 0, 0);
     }
-    assert!(matches!(cache.find(key(0, 0)), Known::Unwanted));
+    assert!(matches!(cache.find(key(0, 0)), CachedField::Unwanted));
     assert_eq!(here(&mut cache, key(5, 5)), Some(0), "nothing was forgotten for it");
     assert_eq!(cache.fields.len(), 2);
 }
 
 #[test]
 fn fields_are_kept_up_to_a_limit() {
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     let most = FIELDS as u32;
     let value = |at: u32| format!("N={at}").into_bytes();
@@ -115,7 +115,7 @@ fn fields_are_kept_up_to_a_limit() {
 
 #[test]
 fn bytes_are_kept_up_to_a_limit() {
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     let half = vec![b'x'; BYTES / 2];
     cache.keep(key(0, 1), &half, 1, 1);
@@ -124,20 +124,20 @@ fn bytes_are_kept_up_to_a_limit() {
     cache.keep(key(0, 3), b"A=1", 1, 3);
     assert_eq!((cache.fields.len(), cache.bytes.len()), (1, 3), "the others made room");
     cache.keep(key(0, 4), &vec![b'x'; BYTES + 1], 1, 4);
-    assert!(matches!(cache.find(key(0, 4)), Known::No), "too large to be kept at all");
+    assert!(matches!(cache.find(key(0, 4)), CachedField::Unread), "too large to be kept at all");
     assert!(cache.bytes.len() <= BYTES);
 }
 
 #[test]
 fn what_is_forgotten_may_be_kept_anew() {
-    let mut cache = Cache::default();
+    let mut cache = FieldCache::default();
     cache.begin();
     for at in 0..5000 {
         cache.keep(key(0, at), b"A=1", 1, at);
     }
     cache.forget();
     assert_eq!((cache.fields.len(), cache.bytes.len()), (0, 0));
-    assert!((0..5000).all(|at| matches!(cache.find(key(0, at)), Known::No)));
+    assert!((0..5000).all(|at| matches!(cache.find(key(0, at)), CachedField::Unread)));
     cache.keep(key(0, 0), b"B=2", 1, 6);
     assert_eq!((here(&mut cache, key(0, 0)), kept(&mut cache, key(0, 0))), (Some(6), Some(&b"B=2"[..])));
 }

@@ -4,15 +4,15 @@ use std::os::unix::fs::FileExt;
 
 use super::{JournalFile, Refreshed, Refusal};
 use crate::damage::{Damage, Tally};
-use crate::hash::Hash;
-use crate::layout::{Kind, State, Widths};
+use crate::hash::JournalHash;
+use crate::layout::{HeaderState, ObjectKind, Widths};
 
 /// Writes small journals as journald does, and keeps them whole after each entry. Its hash tables are tiny, so that
 /// their chains are long.
 pub(crate) struct Writer {
     pub(crate) bytes: Vec<u8>,
     compact: bool,
-    hash: Hash,
+    hash: JournalHash,
     data: BTreeMap<Vec<u8>, u64>,
     fields: BTreeMap<Vec<u8>, u64>,
 }
@@ -39,7 +39,7 @@ impl Writer {
         let mut writer = Self {
             bytes: vec![0; 272],
             compact,
-            hash: if keyed { Hash::Sip(FILE_ID) } else { Hash::Jenkins },
+            hash: if keyed { JournalHash::Sip(FILE_ID) } else { JournalHash::Jenkins },
             data: BTreeMap::new(),
             fields: BTreeMap::new(),
         };
@@ -49,7 +49,7 @@ impl Writer {
         writer.bytes[72..88].copy_from_slice(b"numbers'  origin");
         writer.put(88, 272);
         for (kind, buckets, at) in
-            [(Kind::FieldHashTable, FIELD_BUCKETS, 120), (Kind::DataHashTable, DATA_BUCKETS, 104)]
+            [(ObjectKind::FieldHashTable, FIELD_BUCKETS, 120), (ObjectKind::DataHashTable, DATA_BUCKETS, 104)]
         {
             let table = writer.append(kind, 0, &vec![0; buckets as usize * 16]);
             writer.put(at, table + 16);
@@ -77,7 +77,7 @@ impl Writer {
         self.bytes[at as usize..][..8].copy_from_slice(&value.to_le_bytes());
     }
 
-    fn append(&mut self, kind: Kind, flags: u8, body: &[u8]) -> u64 {
+    fn append(&mut self, kind: ObjectKind, flags: u8, body: &[u8]) -> u64 {
         let at = self.bytes.len() as u64;
         self.bytes.extend_from_slice(&[kind as u8, flags, 0, 0, 0, 0, 0, 0]);
         self.bytes.extend_from_slice(&(16 + body.len() as u64).to_le_bytes());
@@ -112,7 +112,7 @@ impl Writer {
         let mut body = vec![0; if self.compact { 56 } else { 48 }];
         body[..8].copy_from_slice(&hash.to_le_bytes());
         body.extend_from_slice(stored);
-        let at = self.append(Kind::Data, flags, &body);
+        let at = self.append(ObjectKind::Data, flags, &body);
         self.link(104, hash, at);
         self.data.insert(payload.to_vec(), at);
 
@@ -121,7 +121,7 @@ impl Writer {
             Some(field) => *field,
             None => {
                 let hash = self.hash.of(name);
-                let field = self.append(Kind::Field, 0, &[&hash.to_le_bytes()[..], &[0; 16], name].concat());
+                let field = self.append(ObjectKind::Field, 0, &[&hash.to_le_bytes()[..], &[0; 16], name].concat());
                 self.link(120, hash, field);
                 self.fields.insert(name.to_vec(), field);
                 field
@@ -169,7 +169,7 @@ impl Writer {
                 false => body.extend_from_slice(&[item.to_le_bytes(), [0xab; 8]].concat()),
             }
         }
-        self.append(Kind::Entry, 0, &body)
+        self.append(ObjectKind::Entry, 0, &body)
     }
 
     /// Puts an entry into the chain of arrays that the offset at `pointer` begins, as its item of this number.
@@ -178,7 +178,7 @@ impl Writer {
         let mut capacity = 4;
         loop {
             if self.get(pointer) == 0 {
-                let array = self.append(Kind::EntryArray, 0, &vec![0; (8 + capacity * width) as usize]);
+                let array = self.append(ObjectKind::EntryArray, 0, &vec![0; (8 + capacity * width) as usize]);
                 self.put(pointer, array);
             }
             let array = self.get(pointer);
@@ -321,8 +321,8 @@ fn long_fields_and_entries_are_read_from_everywhere() {
 fn compressed_fields_are_read_by_their_codec() {
     let mut writer = Writer::new(true, true);
     let payload = [b"MESSAGE=", &vec![b'x'; 70_000][..]].concat();
-    let packed = [&(payload.len() as u64).to_le_bytes()[..], &lz4_flex::block::compress(&payload)].concat();
-    let (good, both) = (writer.stored(&payload, 2, &packed), writer.stored(b"A=1", 3, b"A=1"));
+    let compressed = [&(payload.len() as u64).to_le_bytes()[..], &lz4_flex::block::compress(&payload)].concat();
+    let (good, both) = (writer.stored(&payload, 2, &compressed), writer.stored(b"A=1", 3, b"A=1"));
     let new = writer.stored(b"B=1", 8, b"B=1");
     writer.entry_of(vec![good, both, new]);
     let mut journal = writer.open();
@@ -469,7 +469,7 @@ fn a_live_file_is_read_anew_after_each_change() {
         writer.bytes[16] = 1;
         let live = file(&writer.bytes);
         let mut journal = JournalFile::open(live.try_clone().unwrap(), 2).unwrap();
-        assert_eq!(journal.header().state, State::Online);
+        assert_eq!(journal.header().state, HeaderState::Online);
         assert!(journal.entries().is_empty());
         let mut seen = Vec::new();
         let mut items = Vec::new();

@@ -1,4 +1,4 @@
-use super::Hash;
+use super::JournalHash;
 
 #[test]
 fn jenkins_is_that_of_journald() {
@@ -12,14 +12,14 @@ fn jenkins_is_that_of_journald() {
         (&[b'x'; 25], 0x1829_8975_9da4_1fbe),
     ];
     for (bytes, hash) in vectors {
-        assert_eq!(Hash::Jenkins.of(bytes), hash, "{}", bytes.escape_ascii());
+        assert_eq!(JournalHash::Jenkins.of(bytes), hash, "{}", bytes.escape_ascii());
     }
     assert_eq!(vectors[..3].iter().fold(0, |xor, (_, hash)| xor ^ hash), 0xced5_eaa6_b795_6f2d);
-    assert_eq!(Hash::Jenkins.of(b""), 0xdead_beef_dead_beef);
+    assert_eq!(JournalHash::Jenkins.of(b""), 0xdead_beef_dead_beef);
 }
 
 #[test]
 fn the_keyed_hash_takes_the_id_as_it_is_stored() {
     let key = 0x505f_31f7_47a1_4cd5_a029_4ce4_8e50_5548_u128.to_be_bytes();
-    assert_eq!(Hash::Sip(key).of(b"MESSAGE=hello"), 0x2a8e_3200_88af_6e5a);
+    assert_eq!(JournalHash::Sip(key).of(b"MESSAGE=hello"), 0x2a8e_3200_88af_6e5a);
 }

@@ -1,4 +1,4 @@
-use super::{EntryHead, Header, Kind, State, Widths, aligned, push_offsets, u32_at, u64_at, units};
+use super::{EntryHead, HeaderState, JournalHeader, ObjectKind, Widths, aligned, push_offsets, u32_at, u64_at, units};
 
 #[test]
 fn a_header_has_what_its_length_covers() {
@@ -7,7 +7,7 @@ fn a_header_has_what_its_length_covers() {
         [(208, false, false), (240, false, false), (264, true, false), (272, true, true)]
     {
         bytes[88..96].copy_from_slice(&u64::to_le_bytes(size));
-        let header = Header::decode(&bytes);
+        let header = JournalHeader::decode(&bytes);
         assert_eq!(header.header_size, size);
         assert_eq!(header.n_data.is_some(), size >= 216);
         assert_eq!(header.n_entry_arrays.is_some(), size >= 240);
@@ -17,11 +17,17 @@ fn a_header_has_what_its_length_covers() {
         assert_eq!(header.n_entries, 0x9f9e_9d9c_9b9a_9998);
         assert_eq!(header.file_id[0], 24);
     }
-    for (byte, state) in [(0, State::Offline), (1, State::Online), (2, State::Archived), (3, State::Unknown(3))] {
+    for (byte, state) in
+        [(0, HeaderState::Offline), (1, HeaderState::Online), (2, HeaderState::Archived), (3, HeaderState::Unknown(3))]
+    {
         bytes[16] = byte;
-        assert_eq!(Header::decode(&bytes).state, state);
+        assert_eq!(JournalHeader::decode(&bytes).state, state);
     }
-    assert_eq!(Header::decode(b"LPKSHHRH").state, State::Unknown(255), "bytes that are missing are no reason to panic");
+    assert_eq!(
+        JournalHeader::decode(b"LPKSHHRH").state,
+        HeaderState::Unknown(255),
+        "bytes that are missing are no reason to panic"
+    );
 }
 
 #[test]
@@ -54,20 +60,20 @@ fn items_are_read_in_each_width() {
 fn sizes_fit_their_kinds() {
     for compact in [false, true] {
         let widths = Widths::of(compact);
-        let kinds = (0..=u8::MAX).filter_map(Kind::of).collect::<Vec<_>>();
+        let kinds = (0..=u8::MAX).filter_map(ObjectKind::of).collect::<Vec<_>>();
         assert_eq!(kinds.len(), 7);
         for kind in kinds {
-            assert_eq!(Kind::of(kind as u8), Some(kind));
+            assert_eq!(ObjectKind::of(kind as u8), Some(kind));
             let smallest = widths.smallest(kind);
             assert!(widths.allow(kind, smallest));
             assert!((0..smallest).all(|size| !widths.allow(kind, size)));
-            let any = matches!(kind, Kind::Data | Kind::Field);
+            let any = matches!(kind, ObjectKind::Data | ObjectKind::Field);
             assert_eq!(widths.allow(kind, smallest + 1), any);
         }
-        assert!(!widths.allow(Kind::Tag, 128));
+        assert!(!widths.allow(ObjectKind::Tag, 128));
     }
-    assert_eq!(Widths::of(false).smallest(Kind::Entry), 80);
-    assert_eq!(Widths::of(true).smallest(Kind::Data), 73);
+    assert_eq!(Widths::of(false).smallest(ObjectKind::Entry), 80);
+    assert_eq!(Widths::of(true).smallest(ObjectKind::Data), 73);
 }
 
 #[test]

@@ -18,11 +18,11 @@ fn merge(files: &[Vec<Place>], runs: bool) -> (Vec<(usize, Place)>, usize) {
         }
     }
     let (mut taken, mut turns) = (Vec::new(), 0);
-    while let Some(turn) = merge.turn() {
+    while let Some(turn) = merge.next_step() {
         turns += 1;
-        let (Turn::Take(source, _) | Turn::Skip(source)) = turn;
+        let (MergeStep::Take(source, _) | MergeStep::Skip(source)) = turn;
         let next = rest[source].next().unwrap();
-        if let Turn::Take(_, limit) = turn {
+        if let MergeStep::Take(_, limit) = turn {
             taken.push((source, next));
             while runs && let Some(next) = rest[source].next_if(|next| limit.admits(next)) {
                 taken.push((source, next));
@@ -148,17 +148,17 @@ fn real_files_in_the_order_of_journalctl() {
 #[test]
 fn a_source_that_is_not_offered_again_is_out() {
     let mut merge = Merge::default();
-    assert_eq!(merge.turn(), None);
+    assert_eq!(merge.next_step(), None);
     merge.offer(7, place(1, 1, 1, 1, 1, 1));
     merge.offer(4, place(1, 1, 1, 1, 1, 1));
     merge.offer(5, place(2, 1, 1, 2, 2, 2));
-    assert!(matches!(merge.turn(), Some(Turn::Take(4, _))), "of copies, that of the first source");
-    assert_eq!(merge.turn(), Some(Turn::Skip(7)));
-    assert!(matches!(merge.turn(), Some(Turn::Take(5, _))));
-    assert_eq!(merge.turn(), None);
+    assert!(matches!(merge.next_step(), Some(MergeStep::Take(4, _))), "of copies, that of the first source");
+    assert_eq!(merge.next_step(), Some(MergeStep::Skip(7)));
+    assert!(matches!(merge.next_step(), Some(MergeStep::Take(5, _))));
+    assert_eq!(merge.next_step(), None);
     merge.offer(4, place(1, 2, 1, 2, 2, 2));
-    assert!(matches!(merge.turn(), Some(Turn::Take(4, _))));
-    assert_eq!(merge.turn(), None);
+    assert!(matches!(merge.next_step(), Some(MergeStep::Take(4, _))));
+    assert_eq!(merge.next_step(), None);
 }
 
 /// Machines whose clocks only go forward, each entry in one of the files of its machine, some of them twice.

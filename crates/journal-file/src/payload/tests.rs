@@ -14,11 +14,11 @@ fn codecs() -> Vec<(Codec, Pack)> {
             let mut options = LzmaOptions::new_preset(1).unwrap();
             options.dict_size(1 << 20);
             let stream = Stream::new_stream_encoder(Filters::new().lzma2(&options), Check::None).unwrap();
-            let mut packed = Vec::new();
-            let mut encoder = liblzma::write::XzEncoder::new_stream(&mut packed, stream);
+            let mut compressed = Vec::new();
+            let mut encoder = liblzma::write::XzEncoder::new_stream(&mut compressed, stream);
             std::io::Write::write_all(&mut encoder, payload).unwrap();
             encoder.finish().unwrap();
-            packed
+            compressed
         }),
         #[cfg(feature = "lz4")]
         (Codec::Lz4, |payload| {
@@ -63,8 +63,8 @@ fn what_was_compressed_is_appended_if_it_is_wanted() {
     let mut decoders = Decoders::new(MAX_FIELD);
     for payload in payloads() {
         let name = payload.split(|byte| *byte == b'=').next().unwrap();
-        for (codec, packed) in codecs() {
-            let stored = packed(&payload);
+        for (codec, compressed) in codecs() {
+            let stored = compressed(&payload);
             for wanted in [true, false] {
                 let mut out = b"before".to_vec();
                 let mut asked = Vec::new();
@@ -84,8 +84,8 @@ fn what_was_compressed_is_appended_if_it_is_wanted() {
 fn damage_leaves_nothing_behind() {
     let mut decoders = Decoders::new(MAX_FIELD);
     for payload in payloads().iter().filter(|payload| (100..10_000).contains(&payload.len())) {
-        for (codec, packed) in codecs() {
-            let stored = packed(payload);
+        for (codec, compressed) in codecs() {
+            let stored = compressed(payload);
             for cut in 0..stored.len() {
                 let mut out = b"before".to_vec();
                 match decoders.decode(codec, &stored[..cut], &mut out, |_| true) {
@@ -114,9 +114,9 @@ fn damage_leaves_nothing_behind() {
 #[test]
 fn bad_names_are_told_from_bad_bytes() {
     let mut decoders = Decoders::new(MAX_FIELD);
-    for (codec, packed) in codecs() {
+    for (codec, compressed) in codecs() {
         for payload in [&b"no name"[..], b"lower=1", &[b'A'; 300], &[b'A'; 200_000], b""] {
-            let outcome = decoders.decode(codec, &packed(payload), &mut Vec::new(), |_| panic!("it has no name"));
+            let outcome = decoders.decode(codec, &compressed(payload), &mut Vec::new(), |_| panic!("it has no name"));
             assert_eq!(outcome, Err(Damage::Name), "{codec:?}");
         }
         for stored in [&b""[..], b"1", b"not compressed at all"] {
@@ -131,13 +131,17 @@ fn a_bomb_does_not_go_off() {
     const LIMIT: usize = 400_000;
     let mut decoders = Decoders::new(LIMIT);
     let payload = |len: usize| [b"A=", &vec![b'x'; len - 2][..]].concat();
-    for (codec, packed) in codecs() {
+    for (codec, compressed) in codecs() {
         let mut out = Vec::new();
-        assert_eq!(decoders.decode(codec, &packed(&payload(LIMIT)), &mut out, |_| true), Ok((1, true)), "{codec:?}");
+        assert_eq!(
+            decoders.decode(codec, &compressed(&payload(LIMIT)), &mut out, |_| true),
+            Ok((1, true)),
+            "{codec:?}"
+        );
         assert_eq!(out.len(), LIMIT);
         for len in [LIMIT + 1, 4 * LIMIT] {
             let mut out = Vec::new();
-            let outcome = decoders.decode(codec, &packed(&payload(len)), &mut out, |_| true);
+            let outcome = decoders.decode(codec, &compressed(&payload(len)), &mut out, |_| true);
             assert_eq!(outcome, Err(Damage::Oversized), "{codec:?}");
             assert!(out.capacity() <= 2 * LIMIT, "{codec:?}");
         }

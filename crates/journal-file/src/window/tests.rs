@@ -1,12 +1,12 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::{Place, VIEW_MIN, Windows};
+use super::{VIEW_MIN, WindowSlot, Windows};
 use crate::file::tests::file;
 
 impl Windows {
     /// Finds an offset below the end, or reads the window around it.
-    fn near(&mut self, offset: u64) -> io::Result<Place> {
+    fn near(&mut self, offset: u64) -> io::Result<WindowSlot> {
         self.find(offset, offset)
     }
 }

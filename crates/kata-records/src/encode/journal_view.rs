@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use entry_head::HeadWriter;
-use journal_file::{Entry as JournalEntry, Item, Stem};
+use journal_file::{Entry as JournalEntry, EntryPrefix, FieldId};
 use name_numbers::NameNumbers;
 
 use super::shared_fields::{PendingCopy, SharedFields};
@@ -73,10 +73,10 @@ impl JournalView {
         let start = out.len();
         self.heads.write(entry.place, out);
         self.names.resize(entry.shared_by_batch(), 0);
-        let (stem, rest) = entry.items.split_at(entry.stem.items as usize);
+        let (stem, rest) = entry.items.split_at(entry.prefix.items as usize);
         let begin = out.len();
         let mut names = ByteSet::default();
-        let is_known = self.copy(entry.stem, &mut names, out);
+        let is_known = self.copy(entry.prefix, &mut names, out);
         let stem_is_sound = is_known || self.fields(entry, stem, &mut names, out);
         let written = WrittenStem { text: begin..out.len(), names };
         if !stem_is_sound || !self.fields(entry, rest, &mut names, out) {
@@ -84,7 +84,7 @@ impl JournalView {
             self.heads.write(entry.place, out);
             grouped(entry, &mut self.numbers, out);
         } else if !is_known {
-            self.keep(entry.stem, written);
+            self.keep(entry.prefix, written);
         }
         out.extend_from_slice(match self.format {
             JournalFormat::Export => b"\n",
@@ -93,7 +93,7 @@ impl JournalView {
     }
 
     /// Appends a stem as an entry before has it; false if none has.
-    fn copy(&mut self, stem: Stem, seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
+    fn copy(&mut self, stem: EntryPrefix, seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
         let Some(WrittenStem { text, names }) = self.stems.get(stem.number as usize) else { return false };
         *seen = *names;
         out.extend_from_within(text.clone());
@@ -101,7 +101,7 @@ impl JournalView {
     }
 
     /// Keeps how a stem is written.
-    fn keep(&mut self, stem: Stem, written: WrittenStem) {
+    fn keep(&mut self, stem: EntryPrefix, written: WrittenStem) {
         let number = stem.number as usize;
         if number == 0 {
             return;
@@ -113,7 +113,7 @@ impl JournalView {
     }
 
     /// Appends fields of an entry. False where a name comes again and its values have to be put together.
-    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[Item], seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
+    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[FieldId], seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
         let JournalView { format, shared, numbers, names, .. } = self;
         let mut run = PendingCopy::default();
         for item in items {
@@ -283,7 +283,7 @@ mod tests {
                 shared = !shared;
                 items.push(batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
             }
-            batch.push(Place::default(), Stem::default(), &items);
+            batch.push(Place::default(), EntryPrefix::default(), &items);
         }
         batch
     }
@@ -326,8 +326,9 @@ mod tests {
             let items = fields
                 .map(|(name, value, shared)| batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
             for (number, indices) in entries {
-                let items: Vec<Item> = indices.bytes().map(|index| items[usize::from(index - b'0')]).collect();
-                let stem = if with_stems && number > 0 { Stem { number, items: 2 } } else { Stem::default() };
+                let items: Vec<FieldId> = indices.bytes().map(|index| items[usize::from(index - b'0')]).collect();
+                let stem =
+                    if with_stems && number > 0 { EntryPrefix { number, items: 2 } } else { EntryPrefix::default() };
                 batch.push(Place::default(), stem, &items);
             }
             batch

@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use journal_file::{Entry as JournalEntry, Item};
+use journal_file::{Entry as JournalEntry, FieldId};
 use memchr::memchr2;
 
 use super::{Entry, FieldCache, SyntheticFields, Transport, as_text};
@@ -71,7 +71,7 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, en
 
 /// A field of an entry; one that is shared is read for the first that has it.
 #[inline]
-fn pair<'b>(stored: &JournalEntry<'b>, item: Item, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
+fn pair<'b>(stored: &JournalEntry<'b>, item: FieldId, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
     let read = || {
         let (name, value) = stored.field(item);
         Pair::text(name, Text::plain(value))

@@ -1,10 +1,10 @@
 //! What of a journal the rules want, as its reader asks for it.
 
-use journal_file::Interest;
+use journal_file::EntryFilter;
 
 use super::Rules;
 
-impl Interest for Rules {
+impl EntryFilter for Rules {
     fn everything(&self) -> bool {
         self.wants_all()
     }

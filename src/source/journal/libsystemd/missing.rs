@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Interest, JournalSettings, JournalSource};
+use super::{EntryFilter, JournalSettings, JournalSource};
 use crate::source::{Input, SourceError};
 
 /// A source without entries, and an error for each input.
@@ -10,10 +10,10 @@ pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
 ) -> (JournalSource<'r>, Vec<SourceError>) {
     let machine = settings.of_this_machine.then(|| PathBuf::from("/var/log/journal"));
     let inputs = machine.into_iter().chain(inputs.iter().cloned());
     let errors = inputs.map(|path| SourceError::MissingLibsystemd { input: Input::File(path) }).collect();
-    (super::open(&[], Vec::new(), &JournalSettings::default(), block, interest).0, errors)
+    (super::open(&[], Vec::new(), &JournalSettings::default(), block, filter).0, errors)
 }

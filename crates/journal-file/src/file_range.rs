@@ -7,30 +7,30 @@ use std::sync::Arc;
 
 /// A range of a file. A clone is the same range of the same open file.
 #[derive(Clone, Debug)]
-pub struct Extent {
+pub struct FileRange {
     file: Arc<File>,
     base: u64,
     /// The largest number there is for one that ends where the file does, wherever that is by then.
     length: u64,
 }
 
-impl From<File> for Extent {
-    fn from(file: File) -> Extent {
+impl From<File> for FileRange {
+    fn from(file: File) -> FileRange {
         Arc::new(file).into()
     }
 }
 
-impl From<Arc<File>> for Extent {
-    fn from(file: Arc<File>) -> Extent {
-        Extent { file, base: 0, length: u64::MAX }
+impl From<Arc<File>> for FileRange {
+    fn from(file: Arc<File>) -> FileRange {
+        FileRange { file, base: 0, length: u64::MAX }
     }
 }
 
-impl Extent {
+impl FileRange {
     /// A range of this one. What is behind the end of this one is not in it.
-    pub fn part(&self, from: u64, length: u64) -> Extent {
+    pub fn part(&self, from: u64, length: u64) -> FileRange {
         let length = length.min(self.length.saturating_sub(from));
-        Extent { file: Arc::clone(&self.file), base: self.base.saturating_add(from), length }
+        FileRange { file: Arc::clone(&self.file), base: self.base.saturating_add(from), length }
     }
 
     /// Reads what is at an offset, which counts from the beginning of the range; zero is the end.
@@ -64,20 +64,20 @@ impl Extent {
     }
 
     /// Reads the range from its beginning.
-    pub fn reader(&self) -> ExtentReader {
-        ExtentReader { extent: self.clone(), at: 0 }
+    pub fn reader(&self) -> FileRangeReader {
+        FileRangeReader { range: self.clone(), at: 0 }
     }
 }
 
 /// Reads a range in order.
-pub struct ExtentReader {
-    extent: Extent,
+pub struct FileRangeReader {
+    range: FileRange,
     at: u64,
 }
 
-impl Read for ExtentReader {
+impl Read for FileRangeReader {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let len = self.extent.read_at(room, self.at)?;
+        let len = self.range.read_at(room, self.at)?;
         self.at += len as u64;
         Ok(len)
     }
@@ -91,9 +91,9 @@ mod tests {
 
     use super::*;
 
-    fn text(extent: &Extent) -> String {
+    fn text(range: &FileRange) -> String {
         let mut text = String::new();
-        extent.reader().read_to_string(&mut text).unwrap();
+        range.reader().read_to_string(&mut text).unwrap();
         text
     }
 
@@ -101,7 +101,7 @@ mod tests {
     fn a_range_is_like_a_file() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let whole = Extent::from(file.try_clone().unwrap());
+        let whole = FileRange::from(file.try_clone().unwrap());
         let part = whole.part(2, 5);
         assert_eq!((text(&whole).as_str(), text(&part).as_str()), ("0123456789", "23456"));
         assert_eq!((whole.length().unwrap(), part.length().unwrap()), (10, 5));

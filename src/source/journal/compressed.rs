@@ -4,37 +4,37 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
-use journal_file::{Extent, OpenFile, Refusal};
+use journal_file::{FileRange, OpenFile, Refusal};
 
 use crate::source::codec::{self, Bytes, Content, Fault};
 use crate::source::temp_file::TempFile;
 use crate::source::{Input, SourceError};
 
 /// Journal files, compressed or not.
-pub(super) struct PackedFiles;
+pub(super) struct CompressedFiles;
 
-impl OpenFile for PackedFiles {
-    fn open(&self, path: &Path) -> Result<(Extent, Option<Box<dyn Error + Send + Sync>>), Refusal> {
-        let extent = Extent::from(File::open(path).map_err(Refusal::Unreadable)?);
+impl OpenFile for CompressedFiles {
+    fn open(&self, path: &Path) -> Result<(FileRange, Option<Box<dyn Error + Send + Sync>>), Refusal> {
+        let extent = FileRange::from(File::open(path).map_err(Refusal::Unreadable)?);
         if !self.is_compressed(&extent) {
             return Ok((extent, None));
         }
         let input = Input::File(path.to_owned());
-        let packed = |error| Refusal::Unopened(Box::new(error));
+        let compressed = |error| Refusal::Unopened(Box::new(error));
         let mut bytes = Bytes::new(Box::new(extent.reader()), false);
         match bytes.read(&mut [0; codec::LONGEST_MAGIC]) {
             Err(Fault::Holds(Content::Journal, head)) => {
                 let (extent, failure) =
-                    TempFile::new().unpack(&input, &head, &mut bytes, Bytes::consumed).map_err(packed)?;
+                    TempFile::new().unpack(&input, &head, &mut bytes, Bytes::consumed).map_err(compressed)?;
                 Ok((extent, failure.map(Into::into)))
             }
             Ok(_) | Err(Fault::Holds(..)) => Err(Refusal::NotAJournal),
-            Err(fault) => Err(packed(SourceError::of(fault, input, 0))),
+            Err(fault) => Err(compressed(SourceError::of(fault, input, 0))),
         }
     }
 
     /// Whether a file is compressed, by its first bytes. One that cannot be read is not.
-    fn is_compressed(&self, file: &Extent) -> bool {
+    fn is_compressed(&self, file: &FileRange) -> bool {
         let mut head = [0; codec::LONGEST_MAGIC];
         file.read_at(&mut head, 0).is_ok_and(|len| codec::is_compressed(&head[..len]))
     }

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::entry_range::Range;
 use super::file::{JournalFile, Refreshed};
-use super::layout::State;
-use super::passed::Passed;
-use super::range::Range;
+use super::layout::HeaderState;
+use super::seqnum_progress::SeqnumProgress;
 use crate::cursor::{self, Place};
 use crate::error::{Error, Refusal};
-use crate::extent::Extent;
-use crate::journal::{Damaged, Interest};
+use crate::file_range::FileRange;
+use crate::journal::{Damaged, EntryFilter};
 use crate::open::OpenFile;
 
 /// The name of the field that says who wrote an entry.
@@ -30,13 +30,13 @@ const REST: Duration = Duration::from_secs(1);
 /// How many windows a reader of some of a file's entries has: they are close together.
 const PART_WINDOWS: usize = 4;
 
-/// A file may be worth this many times its length, and at least [`WORTH`] bytes: an entry can name a large field any
+/// A file may be worth this many times its length, and at least [`MIN_OUTPUT`] bytes: an entry can name a large field any
 /// number of times.
-pub(super) const WORTH_FACTOR: u64 = 64;
-pub(super) const WORTH: u64 = 64 << 20;
+pub(super) const OUTPUT_FACTOR: u64 = 64;
+pub(super) const MIN_OUTPUT: u64 = 64 << 20;
 
 /// A file and where reading it stands.
-pub(super) struct Reader {
+pub(super) struct FileReader {
     pub(super) path: PathBuf,
     pub(super) file: JournalFile,
     /// The entries to read, in the order of the file.
@@ -63,9 +63,9 @@ pub(super) struct Reader {
     /// Entries that were passed over since this was asked last.
     pub(super) skipped: u64,
     /// How much the file has been worth, in bytes.
-    pub(super) worth: u64,
+    pub(super) output: u64,
     /// What becomes of the file when all entries that are known were read.
-    pub(super) life: Life,
+    pub(super) state: FileState,
     /// No entry is at hand; the file is looked at for more.
     pub(super) waits: bool,
     /// How often in a row the file has looked damaged.
@@ -76,32 +76,32 @@ pub(super) struct Reader {
 
 /// Whether a file can get more entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum FileState {
     /// It may.
-    Live,
+    Active,
     /// Its writer has left it, as its name says, or it was deleted. One more look shows the last entries.
-    Left,
+    Rotated,
     /// It will not, or nobody asks.
-    Over,
+    Finished,
 }
 
-impl Reader {
-    /// Opens a file, and says why it is not all there if it is not. Nothing is read before [`Reader::choose`].
+impl FileReader {
+    /// Opens a file, and says why it is not all there if it is not. Nothing is read before [`FileReader::choose`].
     pub(super) fn open(
         path: PathBuf,
         opener: &dyn OpenFile,
         windows: usize,
-    ) -> Result<(Reader, Option<Error>), Refusal> {
-        let (extent, failure) = opener.open(&path)?;
+    ) -> Result<(FileReader, Option<Error>), Refusal> {
+        let (range, failure) = opener.open(&path)?;
         let failure = failure.map(|cause| Error::Incomplete { path: path.clone(), cause });
-        Ok((Reader::new(path, extent, windows)?, failure))
+        Ok((FileReader::new(path, range, windows)?, failure))
     }
 
     /// Opens what is under this name.
-    pub(super) fn new(path: PathBuf, extent: Extent, windows: usize) -> Result<Reader, Refusal> {
-        Ok(Reader {
+    pub(super) fn new(path: PathBuf, range: FileRange, windows: usize) -> Result<FileReader, Refusal> {
+        Ok(FileReader {
             path,
-            file: JournalFile::open(extent, windows)?,
+            file: JournalFile::open(range, windows)?,
             list: Vec::new(),
             next: 0,
             scans: false,
@@ -114,8 +114,8 @@ impl Reader {
             first: 0,
             furthest: 0,
             skipped: 0,
-            worth: 0,
-            life: Life::Over,
+            output: 0,
+            state: FileState::Finished,
             waits: false,
             doubts: 0,
             broken: None,
@@ -123,8 +123,8 @@ impl Reader {
     }
 
     /// Another reader of the same file, for some of its entries.
-    pub(super) fn part(&self, list: Vec<u32>) -> Result<Reader, Refusal> {
-        let mut part = Reader::new(self.path.clone(), self.file.extent(), PART_WINDOWS)?;
+    pub(super) fn part(&self, list: Vec<u32>) -> Result<FileReader, Refusal> {
+        let mut part = FileReader::new(self.path.clone(), self.file.range(), PART_WINDOWS)?;
         part.list = list;
         part.scans = self.scans;
         // It is said once for the whole file.
@@ -139,8 +139,8 @@ impl Reader {
     }
 
     /// The most bytes that the file may be worth.
-    pub(super) fn most_worth(&self) -> u64 {
-        WORTH.max(self.file.end().saturating_mul(WORTH_FACTOR))
+    pub(super) fn max_output(&self) -> u64 {
+        MIN_OUTPUT.max(self.file.end().saturating_mul(OUTPUT_FACTOR))
     }
 
     /// Adds what was wrong with the file since this was done last.
@@ -162,23 +162,23 @@ impl Reader {
 
     /// Makes the file one that may get more entries, unless its header says otherwise.
     pub(super) fn follow(&mut self) {
-        if self.file.header().state != State::Archived {
-            self.life = Life::Live;
+        if self.file.header().state != HeaderState::Archived {
+            self.state = FileState::Active;
         }
     }
 
     /// Finds out which entries to read, of those that an earlier run has not passed.
-    pub(super) fn choose(&mut self, interest: &dyn Interest, passed: &Passed) {
+    pub(super) fn choose(&mut self, filter: &dyn EntryFilter, passed: &SeqnumProgress) {
         let header = self.file.header();
         self.from = passed.by(&header.seqnum_id);
         self.passed = self.from;
-        let settled = self.life == Life::Over && header.state != State::Online;
+        let settled = self.state == FileState::Finished && header.state != HeaderState::Online;
         if settled && self.from > 0 && header.tail_entry_seqnum <= self.from {
             return;
         }
-        if interest.everything() {
+        if filter.everything() {
             self.list = self.file.entries();
-        } else if let Some(list) = self.chosen(interest) {
+        } else if let Some(list) = self.chosen(filter) {
             self.skipped = self.file.header().n_entries.saturating_sub(list.len() as u64);
             self.list = list;
         } else {
@@ -195,7 +195,7 @@ impl Reader {
 
     /// How many entries at the beginning of the list are certain to be passed: numbers grow within a file.
     fn behind(&mut self, number: u64) -> usize {
-        let Reader { list, file, .. } = self;
+        let FileReader { list, file, .. } = self;
         let mut sound = true;
         let behind = list.partition_point(|at| match file.head(*at) {
             Ok(head) => head.seqnum <= number,
@@ -209,14 +209,14 @@ impl Reader {
 
     /// The entries of the identifiers that are wanted, by the index. None where the index cannot be trusted: a writer is
     /// at it, may come back to it or has died over it, or it is damaged.
-    fn chosen(&mut self, interest: &dyn Interest) -> Option<Vec<u32>> {
-        let settled = self.life == Life::Over && self.file.header().state != State::Online;
+    fn chosen(&mut self, filter: &dyn EntryFilter) -> Option<Vec<u32>> {
+        let settled = self.state == FileState::Finished && self.file.header().state != HeaderState::Online;
         if !settled || self.file.damages().truncated {
             return None;
         }
         let mut wanted = Vec::new();
         let note = |value: &[u8], at| {
-            if interest.entries_of(value) {
+            if filter.entries_of(value) {
                 wanted.push(at);
             }
         };
@@ -238,10 +238,10 @@ impl Reader {
 
     /// Goes to the next entry that is wanted; its fields are in `items` then.
     #[inline]
-    pub(super) fn advance(&mut self, range: &Range, interest: &dyn Interest) -> Option<Place> {
+    pub(super) fn advance(&mut self, range: &Range, filter: &dyn EntryFilter) -> Option<Place> {
         while let Some(at) = self.list.get(self.next).copied() {
             self.next += 1;
-            if let Some(place) = self.read(at, range, interest) {
+            if let Some(place) = self.read(at, range, filter) {
                 return Some(place);
             }
         }
@@ -268,7 +268,7 @@ impl Reader {
 
     /// Reads an entry, if it can be read and is wanted.
     #[inline]
-    fn read(&mut self, at: u32, range: &Range, interest: &dyn Interest) -> Option<Place> {
+    fn read(&mut self, at: u32, range: &Range, filter: &dyn EntryFilter) -> Option<Place> {
         self.at = at;
         let head = self.file.entry(at, &mut self.items).ok()?;
         let place = Place {
@@ -283,7 +283,7 @@ impl Reader {
         if place.seqnum <= self.from {
             return None;
         }
-        if !range.has(&place) || self.scans && !self.is_wanted(interest) {
+        if !range.has(&place) || self.scans && !self.is_wanted(filter) {
             self.skipped += 1;
             return None;
         }
@@ -291,8 +291,8 @@ impl Reader {
     }
 
     /// Whether the identifier of the entry at hand is one that is wanted. With two of them, one is enough.
-    fn is_wanted(&mut self, interest: &dyn Interest) -> bool {
-        let Reader { file, items, verdicts, .. } = self;
+    fn is_wanted(&mut self, filter: &dyn EntryFilter) -> bool {
+        let FileReader { file, items, verdicts, .. } = self;
         if verdicts.len() > VERDICTS {
             verdicts.clear();
         }
@@ -301,7 +301,7 @@ impl Reader {
             let verdict = *verdicts.entry(*at).or_insert_with(|| {
                 let mut field = Vec::new();
                 let datum = file.data(*at, &mut field, |name| name == IDENTIFIER).ok()?;
-                datum.wanted.then(|| field.get(IDENTIFIER.len() + 1..).is_some_and(|value| interest.entries_of(value)))
+                datum.wanted.then(|| field.get(IDENTIFIER.len() + 1..).is_some_and(|value| filter.entries_of(value)))
             });
             wanted |= verdict == Some(true);
         }
@@ -314,7 +314,7 @@ impl Reader {
     /// all entries are listed anew, and those that were listed before left out: the writer puts entries one behind the
     /// other.
     pub(super) fn look(&mut self) -> bool {
-        if self.life == Life::Over {
+        if self.state == FileState::Finished {
             return false;
         }
         match self.file.refresh() {
@@ -324,7 +324,7 @@ impl Reader {
             }
             Ok(Refreshed::Same | Refreshed::Changed) => {}
             Ok(Refreshed::Gone) => {
-                self.life = Life::Over;
+                self.state = FileState::Finished;
                 self.file.damages.emptied = true;
                 return false;
             }
@@ -332,7 +332,7 @@ impl Reader {
                 self.doubts += 1;
                 if self.doubts >= LOOKS {
                     self.file.damages.note(cause.into(), 0);
-                    self.life = Life::Over;
+                    self.state = FileState::Finished;
                 }
                 return false;
             }
@@ -344,7 +344,7 @@ impl Reader {
         }
         let promised = self.file.header().n_entries;
         if let Some((before, rest)) = self.broken
-            && self.life == Life::Live
+            && self.state == FileState::Active
             && (before == promised || Instant::now() < rest)
         {
             return false;
@@ -371,8 +371,8 @@ impl Reader {
 
     /// A look has shown all that there was.
     fn looked(&mut self, came: bool) -> bool {
-        if self.life == Life::Left || self.file.header().state == State::Archived {
-            self.life = Life::Over;
+        if self.state == FileState::Rotated || self.file.header().state == HeaderState::Archived {
+            self.state = FileState::Finished;
         }
         came
     }
@@ -387,7 +387,7 @@ impl Reader {
         &mut self,
         count: usize,
         range: &Range,
-        interest: &dyn Interest,
+        filter: &dyn EntryFilter,
         places: &mut HashSet<Place>,
     ) {
         let mut found = 0;
@@ -395,8 +395,8 @@ impl Reader {
         while index > self.next && found < count {
             index -= 1;
             let at = self.list.get(index).copied().unwrap_or_default();
-            if let Some(place) = self.read(at, range, interest)
-                && self.is_worth(interest)
+            if let Some(place) = self.read(at, range, filter)
+                && self.is_shown(filter)
             {
                 found += 1;
                 places.insert(place);
@@ -412,7 +412,7 @@ impl Reader {
     }
 
     /// Whether the entry at hand is likely to be shown, by its identifier and its message.
-    fn is_worth(&mut self, interest: &dyn Interest) -> bool {
+    fn is_shown(&mut self, filter: &dyn EntryFilter) -> bool {
         let (mut identifier, mut message) = (Vec::new(), Vec::new());
         for at in self.items.iter().rev() {
             let mut field = Vec::new();
@@ -426,7 +426,7 @@ impl Reader {
                 _ => {}
             }
         }
-        interest.entry(&identifier, &message)
+        filter.entry(&identifier, &message)
     }
 
     /// No file has more items in its entries than this, so its posting lists have no more either, unless several lists

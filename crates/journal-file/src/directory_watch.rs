@@ -12,10 +12,10 @@ use rustix::io::Errno;
 
 /// The longest that is waited where nothing happens, and where the system does not tell of changes.
 const QUIET: Duration = Duration::from_secs(1);
-const UNTOLD: Duration = Duration::from_millis(100);
+const BLIND_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the system tells of changes in directories.
-pub struct Watch {
+pub struct DirectoryWatch {
     /// None where it tells nothing; then all is looked at now and then.
     events: Option<OwnedFd>,
     directories: HashSet<PathBuf>,
@@ -23,28 +23,28 @@ pub struct Watch {
     exhausted: bool,
 }
 
-impl Default for Watch {
+impl Default for DirectoryWatch {
     fn default() -> Self {
-        Watch::new()
+        DirectoryWatch::new()
     }
 }
 
-impl Watch {
+impl DirectoryWatch {
     /// One that asks the system, and watches no directory yet.
     #[must_use]
-    pub fn new() -> Watch {
+    pub fn new() -> DirectoryWatch {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
-        Watch { events, directories: HashSet::new(), exhausted: false }
+        DirectoryWatch { events, directories: HashSet::new(), exhausted: false }
     }
 
     /// One that the system tells nothing, so that all has to be looked at now and then.
     #[must_use]
-    pub fn blind() -> Watch {
-        Watch { events: None, directories: HashSet::new(), exhausted: false }
+    pub fn blind() -> DirectoryWatch {
+        DirectoryWatch { events: None, directories: HashSet::new(), exhausted: false }
     }
 
     /// Whether the system tells of all changes in the directories that it was asked for.
-    pub fn told(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.events.is_some() && !self.exhausted
     }
 
@@ -81,11 +81,11 @@ impl Watch {
     pub fn wait(&mut self, time: Duration) -> bool {
         let watching = self.events.as_ref().filter(|_| !self.directories.is_empty());
         let Some(events) = watching else {
-            std::thread::sleep(time.min(UNTOLD));
+            std::thread::sleep(time.min(BLIND_PAUSE));
             return false;
         };
         if !time.is_zero() {
-            let time = time.min(if self.exhausted { UNTOLD } else { QUIET });
+            let time = time.min(if self.exhausted { BLIND_PAUSE } else { QUIET });
             let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
             // Whether it was an event, the end of the time or a signal: the caller looks.
             let _ = poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&time));

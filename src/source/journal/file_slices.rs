@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use journal_file::Place;
 use kata_records::entry::Batch;
 
-use super::packed::PackedFiles;
-use super::{Interest, JournalSettings};
+use super::compressed::CompressedFiles;
+use super::{EntryFilter, JournalSettings};
 use crate::source::{Damaged, Member, Skipped, SourceError};
 
 /// A file of a journal, of which piece after piece is taken.
-pub struct Pieces<'r>(journal_file::Pieces<'r>);
+pub struct FileSlices<'r>(journal_file::FileSlices<'r>);
 
 /// Some entries of a file.
-pub struct Piece<'r>(journal_file::Piece<'r>);
+pub struct FileSlice<'r>(journal_file::FileSlice<'r>);
 
 /// The files of a journal.
 pub struct Opened<'r> {
     /// Those that have entries, in the order in which copies of an entry are preferred.
-    pub files: Vec<Pieces<'r>>,
+    pub files: Vec<FileSlices<'r>>,
     /// What was passed over so far.
     pub skipped: Skipped,
     /// What could not be read so far.
@@ -33,13 +33,13 @@ pub(in crate::source) fn open<'r>(
     members: &[Member],
     settings: &JournalSettings,
     block: usize,
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
 ) -> Opened<'r> {
     let members = members.iter().cloned().map(|Member { path, extent }| (path, extent)).collect();
     let journal_file::Opened { files, skipped, damages, errors } =
-        journal_file::open_pieces(inputs, members, &settings.for_reader(block), interest, &PackedFiles);
+        journal_file::open_slices(inputs, members, &settings.for_reader(block), filter, &CompressedFiles);
     Opened {
-        files: files.into_iter().map(Pieces).collect(),
+        files: files.into_iter().map(FileSlices).collect(),
         skipped: skipped.into(),
         damages: converted(damages),
         errors: errors.into_iter().map(SourceError::from).collect(),
@@ -50,7 +50,7 @@ fn converted(damages: Vec<journal_file::Damaged>) -> Vec<Damaged> {
     damages.into_iter().map(Damaged::from).collect()
 }
 
-impl<'r> Pieces<'r> {
+impl<'r> FileSlices<'r> {
     /// The first entry that is wanted.
     #[must_use]
     pub fn first(&self) -> Place {
@@ -74,19 +74,19 @@ impl<'r> Pieces<'r> {
     ///
     /// # Errors
     /// If the file can no longer be read.
-    pub fn take(&mut self) -> Option<Result<Piece<'r>, SourceError>> {
-        Some(self.0.take()?.map(Piece).map_err(SourceError::from))
+    pub fn take(&mut self) -> Option<Result<FileSlice<'r>, SourceError>> {
+        Some(self.0.take()?.map(FileSlice).map_err(SourceError::from))
     }
 
     /// Gives a piece back that was read to its end, for what it knows.
-    pub fn put_back(&mut self, piece: Piece<'r>) {
+    pub fn put_back(&mut self, piece: FileSlice<'r>) {
         self.0.put_back(piece.0);
     }
 
     /// The most bytes that its entries may have together.
     #[must_use]
-    pub fn most_worth(&self) -> u64 {
-        self.0.most_worth()
+    pub fn max_output(&self) -> u64 {
+        self.0.max_output()
     }
 
     /// Says that the rest of the file is left out, because an entry made it worth too much.
@@ -96,7 +96,7 @@ impl<'r> Pieces<'r> {
     }
 }
 
-impl Piece<'_> {
+impl FileSlice<'_> {
     /// Clears the batch and fills it with the entries that come next. False at the end of the piece.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
         batch.clear();

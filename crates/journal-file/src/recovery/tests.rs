@@ -10,7 +10,7 @@ use crate::layout::Widths;
 fn numbers(writer: &Writer) -> (Vec<u64>, u64) {
     let mut journal = writer.open();
     let numbers = read(&mut journal).iter().map(|(number, _)| *number).collect();
-    (numbers, journal.damages().salvaged)
+    (numbers, journal.damages().recovered)
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn broken_arrays_lose_nothing() {
             let found: Vec<u64> = read(&mut journal).iter().map(|(number, _)| *number).collect();
             assert_eq!(found, all, "{what}");
             assert!(times(&journal, Damage::Array) > 0, "{what}");
-            assert!(journal.damages().salvaged > 0 || what == "two items are swapped", "{what}");
+            assert!(journal.damages().recovered > 0 || what == "two items are swapped", "{what}");
         }
     }
 }

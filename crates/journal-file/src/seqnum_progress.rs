@@ -12,17 +12,17 @@ pub struct Position {
     pub cursor: Option<String>,
     /// By source of sequence numbers (`seqnum_id`): the last number that was passed. An entry comes after this position if
     /// its number is larger, or its source is not here.
-    pub passed: BTreeMap<[u8; 16], u64>,
+    pub seqnums: BTreeMap<[u8; 16], u64>,
 }
 
 /// By source of sequence numbers the last number that was passed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Passed(HashMap<[u8; 16], u64>);
+pub(super) struct SeqnumProgress(HashMap<[u8; 16], u64>);
 
-impl Passed {
+impl SeqnumProgress {
     /// What a position says.
-    pub(super) fn of(position: &Position) -> Passed {
-        Passed(position.passed.iter().map(|(id, number)| (*id, *number)).collect())
+    pub(super) fn of(position: &Position) -> SeqnumProgress {
+        SeqnumProgress(position.seqnums.iter().map(|(id, number)| (*id, *number)).collect())
     }
 
     /// The last number that was passed of a source; 0 where none was.
@@ -47,6 +47,6 @@ impl Passed {
         }
         // Numbers of one source come in their order, so a file that has come to its end says less than one that has not.
         self.0.extend(ahead.into_iter().map(|(id, first)| (id, first.saturating_sub(1))));
-        Position { cursor, passed: self.0.into_iter().collect() }
+        Position { cursor, seqnums: self.0.into_iter().collect() }
     }
 }

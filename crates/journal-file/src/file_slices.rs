@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::damage::Damage;
-use super::passed::Passed;
-use super::range::Range;
-use super::reader::Reader;
+use super::entry_range::Range;
+use super::file_reader::FileReader;
+use super::seqnum_progress::SeqnumProgress;
 use crate::batch::EntryBatch;
 use crate::cursor::Place;
 use crate::error::Error;
-use crate::extent::Extent;
-use crate::journal::{Damaged, Fill, Interest, JournalReader, Settings, Skipped, boots, find, windows};
+use crate::file_range::FileRange;
+use crate::journal::{Damaged, EntryFilter, Fill, JournalReader, Settings, Skipped, boots, find, windows};
 use crate::open::OpenFile;
 
 /// A piece has an entry for so many bytes of a batch: 512 of them in a batch of 256 KiB, which is enough that its
@@ -23,25 +23,25 @@ use crate::open::OpenFile;
 const ENTRY: usize = 512;
 
 /// A file of a journal, of which piece after piece is taken.
-pub struct Pieces<'r> {
-    reader: Reader,
+pub struct FileSlices<'r> {
+    reader: FileReader,
     list: Vec<u32>,
     next: usize,
     range: Range,
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
     block: usize,
     first: Place,
     /// Those that were read to their ends, with what they know of the file's fields.
-    spare: Vec<Piece<'r>>,
+    spare: Vec<FileSlice<'r>>,
 }
 
 /// Some entries of a file.
-pub struct Piece<'r>(Box<JournalReader<'r>>);
+pub struct FileSlice<'r>(Box<JournalReader<'r>>);
 
 /// The files of a journal.
 pub struct Opened<'r> {
     /// Those that have entries, in the order in which copies of an entry are preferred.
-    pub files: Vec<Pieces<'r>>,
+    pub files: Vec<FileSlices<'r>>,
     /// What was passed over so far.
     pub skipped: Skipped,
     /// What could not be read so far.
@@ -51,11 +51,11 @@ pub struct Opened<'r> {
 }
 
 /// Opens the files that inputs name, and members of an archive, and lists their entries, in parallel where the caller runs on a pool.
-pub fn open_pieces<'r>(
+pub fn open_slices<'r>(
     inputs: &[PathBuf],
-    members: Vec<(PathBuf, Extent)>,
+    members: Vec<(PathBuf, FileRange)>,
     settings: &Settings,
-    interest: &'r dyn Interest,
+    filter: &'r dyn EntryFilter,
     opener: &dyn OpenFile,
 ) -> Opened<'r> {
     let block = settings.block;
@@ -64,15 +64,15 @@ pub fn open_pieces<'r>(
     let files = found
         .files
         .into_par_iter()
-        .map(|candidate| (candidate.path.clone(), Reader::open(candidate.path, opener, windows)));
+        .map(|candidate| (candidate.path.clone(), FileReader::open(candidate.path, opener, windows)));
     let members = members
         .into_par_iter()
-        .map(|(path, extent)| (path.clone(), Reader::new(path, extent, windows).map(|reader| (reader, None))));
+        .map(|(path, bytes)| (path.clone(), FileReader::new(path, bytes, windows).map(|reader| (reader, None))));
     let opened: Vec<_> = files
         .chain(members)
         .map(|(path, opened)| {
             let (mut reader, failure) = opened.map_err(|cause| Error::Refused { path, cause })?;
-            reader.choose(interest, &Passed::default());
+            reader.choose(filter, &SeqnumProgress::default());
             Ok((reader, failure))
         })
         .collect();
@@ -90,7 +90,7 @@ pub fn open_pieces<'r>(
     let files: Vec<_> = readers
         .into_par_iter()
         .map(|mut reader| {
-            let first = reader.advance(&range, interest);
+            let first = reader.advance(&range, filter);
             (reader, first)
         })
         .collect();
@@ -101,12 +101,12 @@ pub fn open_pieces<'r>(
         reader.damages(&mut damages);
         let Some(first) = first else { continue };
         let list = reader.unread();
-        with_entries.push(Pieces { reader, list, next: 0, range, interest, block, first, spare: Vec::new() });
+        with_entries.push(FileSlices { reader, list, next: 0, range, filter, block, first, spare: Vec::new() });
     }
     Opened { files: with_entries, skipped, damages, errors }
 }
 
-impl<'r> Pieces<'r> {
+impl<'r> FileSlices<'r> {
     /// The first entry that is wanted.
     #[must_use]
     pub fn first(&self) -> Place {
@@ -132,7 +132,7 @@ impl<'r> Pieces<'r> {
     ///
     /// # Errors
     /// If the file can no longer be read.
-    pub fn take(&mut self) -> Option<Result<Piece<'r>, Error>> {
+    pub fn take(&mut self) -> Option<Result<FileSlice<'r>, Error>> {
         let end = self.list.len().min(self.next + (self.block / ENTRY).max(1));
         let list = self.list.get(self.next..end).filter(|list| !list.is_empty())?.to_vec();
         self.next = end;
@@ -140,7 +140,7 @@ impl<'r> Pieces<'r> {
             Ok(reader) => reader,
             Err(cause) => return Some(Err(Error::Refused { path: self.reader.path.clone(), cause })),
         };
-        let new = || Piece(Box::new(JournalReader::new(self.range, self.block, self.interest)));
+        let new = || FileSlice(Box::new(JournalReader::new(self.range, self.block, self.filter)));
         let mut piece = self.spare.pop().unwrap_or_else(new);
         let source = &mut piece.0;
         source.readers.clear();
@@ -150,14 +150,14 @@ impl<'r> Pieces<'r> {
     }
 
     /// Gives a piece back that was read to its end, for what it knows.
-    pub fn put_back(&mut self, piece: Piece<'r>) {
+    pub fn put_back(&mut self, piece: FileSlice<'r>) {
         self.spare.push(piece);
     }
 
     /// The most bytes that its entries may have together.
     #[must_use]
-    pub fn most_worth(&self) -> u64 {
-        self.reader.most_worth()
+    pub fn max_output(&self) -> u64 {
+        self.reader.max_output()
     }
 
     /// Says that the rest of the file is left out, because an entry made it worth too much.
@@ -171,7 +171,7 @@ impl<'r> Pieces<'r> {
     }
 }
 
-impl Piece<'_> {
+impl FileSlice<'_> {
     /// Clears the batch and fills it with the entries that come next. False at the end of the piece.
     pub fn fill(&mut self, batch: &mut EntryBatch) -> bool {
         self.0.fill(batch) == Fill::More

@@ -1,7 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::extent::Extent;
+use crate::file_range::FileRange;
 use crate::open::PlainFiles;
 
 const OWN: &str = "00000000000000000000000000000001";
@@ -11,7 +11,7 @@ const FOREIGN: &str = "00000000000000000000000000000002";
 struct Compressed;
 
 impl OpenFile for Compressed {
-    fn is_compressed(&self, file: &Extent) -> bool {
+    fn is_compressed(&self, file: &FileRange) -> bool {
         let mut head = [0; 4];
         file.read_at(&mut head, 0).unwrap();
         head.starts_with(b"\x1f\x8b") || &head == b"\x28\xb5\x2f\xfd"
@@ -22,19 +22,19 @@ impl OpenFile for Compressed {
     }
 }
 
-fn at(path: &Path, packed: bool) -> Found {
-    super::at(path, &Compressed, packed)
+fn at(path: &Path, compressed: bool) -> FoundFiles {
+    super::at(path, &Compressed, compressed)
 }
 
-fn of_this_machine(root: &Path, namespace: &Namespace, merge: bool) -> Found {
+fn of_this_machine(root: &Path, namespace: &Namespace, merge: bool) -> FoundFiles {
     super::of_this_machine(root, &Compressed, namespace, merge)
 }
 
 /// What is said of it.
-fn message(error: &Unreadable) -> String {
-    let Unreadable { path, others, cause } = error;
+fn message(error: &AccessError) -> String {
+    let AccessError { path, others, cause } = error;
     let cause = cause.raw_os_error().map_or_else(|| io::Error::other(cause.to_string()), io::Error::from_raw_os_error);
-    Error::from(Unreadable { path: path.clone(), others: *others, cause }).to_string()
+    Error::from(AccessError { path: path.clone(), others: *others, cause }).to_string()
 }
 
 /// A directory with these files in it, and the machine id [`OWN`].
@@ -51,7 +51,7 @@ fn tree(files: &[&str]) -> tempfile::TempDir {
 }
 
 /// The files found, as paths below the root; there are no errors.
-fn paths(root: &tempfile::TempDir, found: &Found) -> Vec<String> {
+fn paths(root: &tempfile::TempDir, found: &FoundFiles) -> Vec<String> {
     assert!(found.errors.is_empty(), "{:?}", found.errors);
     found.files.iter().map(|file| file.path.strip_prefix(root.path()).unwrap().to_str().unwrap().to_owned()).collect()
 }
@@ -84,9 +84,9 @@ fn a_name_says_owner_and_stage() {
         (".journal", Owner::Other, Stage::Current),
         ("copy.bin", Owner::Other, Stage::Current),
     ] {
-        assert_eq!(read_name(OsStr::new(name)), (owner, stage), "{name}");
+        assert_eq!(parse_file_name(OsStr::new(name)), (owner, stage), "{name}");
     }
-    assert_eq!(read_name(OsStr::from_bytes(b"user-\xff@.journal~")), (Owner::Other, Stage::Disposed));
+    assert_eq!(parse_file_name(OsStr::from_bytes(b"user-\xff@.journal~")), (Owner::Other, Stage::Disposed));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn compressed_files_in_directories_are_taken_where_they_are_asked_for() {
     let expected = ["j/a.journal", "j/b.journal.zst", "j/c.journal.xz", "j/d.journal.gz", "j/e.journal~.gz"];
     assert_eq!(paths(&root, &found), expected);
     let stages: Vec<Stage> = found.files.iter().map(|file| file.stage).collect();
-    assert_eq!(stages[..3], [Stage::Packed, Stage::Packed, Stage::Current], "what they hold decides");
+    assert_eq!(stages[..3], [Stage::Compressed, Stage::Compressed, Stage::Current], "what they hold decides");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn what_cannot_be_read_hides_nothing() {
 #[test]
 fn a_missing_permission_names_the_groups_once() {
     // Tests may run as root, to whom nothing is denied.
-    let mut search = Search::new(&PlainFiles, false);
+    let mut search = DirectorySearch::new(&PlainFiles, false);
     for path in ["/a/1.journal", "/a/2.journal", "/a/3.journal", "/b/1.journal"] {
         search.failed(Path::new(path), io::Error::from_raw_os_error(13));
     }

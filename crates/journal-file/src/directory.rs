@@ -73,23 +73,23 @@ pub(super) enum Stage {
     /// `NAME@TIME-RANDOM.journal~`: put aside because it was not closed properly.
     Disposed,
     /// A compressed copy: complete.
-    Packed,
+    Compressed,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct FoundFiles {
     /// The files, ordered by their paths, each once however many names it has.
     pub(super) files: Vec<Candidate>,
     /// The directories that were looked into, in no order: where further files would appear.
     pub(super) directories: Vec<PathBuf>,
     /// What could not be read.
-    pub(super) errors: Vec<Unreadable>,
+    pub(super) errors: Vec<AccessError>,
 }
 
-impl Found {
+impl FoundFiles {
     /// Adds what was found elsewhere.
-    pub(super) fn add(&mut self, other: Found) {
+    pub(super) fn add(&mut self, other: FoundFiles) {
         self.files.extend(other.files);
         self.directories.extend(other.directories);
         self.errors.extend(other.errors);
@@ -98,7 +98,7 @@ impl Found {
 
 /// A file or directory that could not be read.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(super) struct AccessError {
     /// Where it is.
     pub(super) path: PathBuf,
     /// How many more may not be read. A user whom one of these files is denied is mostly denied all, and one message is
@@ -108,8 +108,8 @@ pub(super) struct Unreadable {
     pub(super) cause: io::Error,
 }
 
-impl From<Unreadable> for Error {
-    fn from(Unreadable { path, others, cause }: Unreadable) -> Error {
+impl From<AccessError> for Error {
+    fn from(AccessError { path, others, cause }: AccessError) -> Error {
         Error::Access { path, others, cause }
     }
 }
@@ -153,9 +153,9 @@ impl FromStr for Namespace {
 }
 
 /// The files at a path: the file itself, whatever its name; or those in the directory, taken as a root, of all machines
-/// and namespaces. With `packed` those that are compressed too.
-pub(super) fn at(path: &Path, opener: &dyn OpenFile, packed: bool) -> Found {
-    let mut search = Search::new(opener, packed);
+/// and namespaces. With `compressed` those that are compressed too.
+pub(super) fn at(path: &Path, opener: &dyn OpenFile, compressed: bool) -> FoundFiles {
+    let mut search = DirectorySearch::new(opener, compressed);
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             search.root(path, |_, _| true);
@@ -168,8 +168,8 @@ pub(super) fn at(path: &Path, opener: &dyn OpenFile, packed: bool) -> Found {
 }
 
 /// The files beside the one at a path that were archived from there, by their names. For a directory there are none.
-pub(super) fn archived_from(path: &Path, opener: &dyn OpenFile) -> Found {
-    let mut search = Search::new(opener, false);
+pub(super) fn archived_from(path: &Path, opener: &dyn OpenFile) -> FoundFiles {
+    let mut search = DirectorySearch::new(opener, false);
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().filter(|_| !path.is_dir())) else {
         return search.end();
     };
@@ -186,8 +186,8 @@ pub(super) fn archived_from(path: &Path, opener: &dyn OpenFile) -> Found {
 /// The files of this machine below `/run/log/journal` and `/var/log/journal`. As for `journalctl`, everything below `/run`
 /// is of this machine, and files right in the two directories are of every namespace. With `merge` those of other machines
 /// too, and what was received from them. `root` is put before all paths; it is `/` but for tests and mounted images.
-pub(super) fn of_this_machine(root: &Path, opener: &dyn OpenFile, namespace: &Namespace, merge: bool) -> Found {
-    let mut search = Search::new(opener, false);
+pub(super) fn of_this_machine(root: &Path, opener: &dyn OpenFile, namespace: &Namespace, merge: bool) -> FoundFiles {
+    let mut search = DirectorySearch::new(opener, false);
     let own = if merge { None } else { search.machine_id(&root.join("etc/machine-id")) };
     search.root(&root.join("run/log/journal"), |_, name| namespace.includes(name));
     search.root(&root.join("var/log/journal"), |id, name| (merge || own == Some(id)) && namespace.includes(name));
@@ -197,18 +197,18 @@ pub(super) fn of_this_machine(root: &Path, opener: &dyn OpenFile, namespace: &Na
     search.end()
 }
 
-struct Search<'o> {
+struct DirectorySearch<'o> {
     opener: &'o dyn OpenFile,
-    found: Found,
+    found: FoundFiles,
     /// Compressed files in directories count.
-    packed: bool,
+    compressed: bool,
     /// Device and inode of the files found.
     known: HashSet<(u64, u64)>,
 }
 
-impl<'o> Search<'o> {
-    fn new(opener: &'o dyn OpenFile, packed: bool) -> Search<'o> {
-        Search { opener, found: Found::default(), packed, known: HashSet::new() }
+impl<'o> DirectorySearch<'o> {
+    fn new(opener: &'o dyn OpenFile, compressed: bool) -> DirectorySearch<'o> {
+        DirectorySearch { opener, found: FoundFiles::default(), compressed, known: HashSet::new() }
     }
 
     /// The files in a root, if it exists, and in those of its machines' directories that are wanted by id and namespace.
@@ -237,7 +237,7 @@ impl<'o> Search<'o> {
         }
         names.sort_unstable();
         names.retain(|name| {
-            let stem = self.unpacked(name.as_bytes()).filter(|_| self.packed).unwrap_or(name.as_bytes());
+            let stem = self.unpacked(name.as_bytes()).filter(|_| self.compressed).unwrap_or(name.as_bytes());
             let journal = stem.ends_with(b".journal") || stem.ends_with(b".journal~");
             if journal {
                 self.file(path.join(name), false);
@@ -260,9 +260,9 @@ impl<'o> Search<'o> {
             Err(cause) => Err(cause),
         };
         match metadata {
-            Ok((metadata, packed)) if self.known.insert((metadata.dev(), metadata.ino())) => {
-                let (owner, stage) = path.file_name().map_or((Owner::Other, Stage::Current), read_name);
-                let stage = if packed { Stage::Packed } else { stage };
+            Ok((metadata, compressed)) if self.known.insert((metadata.dev(), metadata.ino())) => {
+                let (owner, stage) = path.file_name().map_or((Owner::Other, Stage::Current), parse_file_name);
+                let stage = if compressed { Stage::Compressed } else { stage };
                 let (device, inode) = (metadata.dev(), metadata.ino());
                 self.found.files.push(Candidate { path, device, inode, owner, stage });
             }
@@ -291,11 +291,11 @@ impl<'o> Search<'o> {
         let mut errors = self.found.errors.iter_mut();
         match errors.find(|error| denied(&error.cause)) {
             Some(first) if denied(&cause) => first.others += 1,
-            _ => self.found.errors.push(Unreadable { path: path.to_owned(), others: 0, cause }),
+            _ => self.found.errors.push(AccessError { path: path.to_owned(), others: 0, cause }),
         }
     }
 
-    fn end(mut self) -> Found {
+    fn end(mut self) -> FoundFiles {
         self.found.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.found
     }
@@ -312,7 +312,7 @@ fn machine(name: &OsStr) -> Option<([u8; 16], Option<&[u8]>)> {
 }
 
 /// What the name of a file says.
-fn read_name(name: &OsStr) -> (Owner, Stage) {
+fn parse_file_name(name: &OsStr) -> (Owner, Stage) {
     let name = name.as_bytes();
     let (stem, disposed) = match (name.strip_suffix(b".journal"), name.strip_suffix(b".journal~")) {
         (Some(stem), _) => (stem, false),

@@ -7,7 +7,7 @@
 use super::damage::Damage;
 use super::file::Objects;
 use super::layout::{
-    ARRAY_HEADER, ENTRY_HEADER, EntryHead, Kind, OBJECT_HEADER, ObjectHeader, aligned, u32_at, u64_at, units,
+    ARRAY_HEADER, ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, aligned, u32_at, u64_at, units,
 };
 use super::payload::{Codec, name_len};
 
@@ -35,7 +35,7 @@ pub(super) fn walk(objects: &mut Objects, tail: u64, mut each: impl FnMut(u32)) 
             (at, here) = (found, Some(header));
             continue;
         };
-        if header.kind == Kind::Entry as u8 && walk.objects.head(units(at)).is_ok() {
+        if header.kind == ObjectKind::Entry as u8 && walk.objects.head(units(at)).is_ok() {
             each(units(at));
         }
         let next = aligned(at + header.size).unwrap_or(u64::MAX);
@@ -55,7 +55,7 @@ impl Walk<'_> {
     /// What begins there, if it is an object. A type that is unknown is one if another object follows.
     fn look(&mut self, at: u64) -> Option<ObjectHeader> {
         let header = ObjectHeader::decode(self.objects.bytes_at(at, true).ok()??);
-        if Kind::of(header.kind).is_some() {
+        if ObjectKind::of(header.kind).is_some() {
             return self.credible(at, true).ok()?;
         }
         let sound = header.kind > 0 && header.size >= OBJECT_HEADER as u64 && self.within(at, header.size);
@@ -95,7 +95,7 @@ impl Walk<'_> {
         let (widths, begin) = (self.objects.widths, self.objects.begin);
         let Some(bytes) = self.objects.bytes_at(at, near)? else { return Ok(None) };
         let header = ObjectHeader::decode(bytes);
-        let Some(kind) = Kind::of(header.kind) else { return Ok(None) };
+        let Some(kind) = ObjectKind::of(header.kind) else { return Ok(None) };
         let reserved = u64_at(bytes, 0) >> 16;
         // What an object refers to was there before, except for the next in a chain.
         let earlier = |at_first: usize, width: usize| {
@@ -103,11 +103,15 @@ impl Walk<'_> {
             first.is_multiple_of(8) && first >= begin && first < at
         };
         let agrees = match kind {
-            Kind::Data if header.flags == 0 => bytes.get(widths.data..).is_some_and(|field| name_len(field).is_some()),
-            Kind::Data => Codec::of(header.flags).is_ok(),
-            Kind::Entry => EntryHead::decode(bytes).is_some() && earlier(ENTRY_HEADER, widths.item),
-            Kind::EntryArray => earlier(ARRAY_HEADER, widths.link),
-            Kind::Field | Kind::DataHashTable | Kind::FieldHashTable | Kind::Tag => header.flags == 0,
+            ObjectKind::Data if header.flags == 0 => {
+                bytes.get(widths.data..).is_some_and(|field| name_len(field).is_some())
+            }
+            ObjectKind::Data => Codec::of(header.flags).is_ok(),
+            ObjectKind::Entry => EntryHead::decode(bytes).is_some() && earlier(ENTRY_HEADER, widths.item),
+            ObjectKind::EntryArray => earlier(ARRAY_HEADER, widths.link),
+            ObjectKind::Field | ObjectKind::DataHashTable | ObjectKind::FieldHashTable | ObjectKind::Tag => {
+                header.flags == 0
+            }
         };
         let sound = reserved == 0 && agrees && widths.allow(kind, header.size) && self.within(at, header.size);
         Ok(sound.then_some(header))

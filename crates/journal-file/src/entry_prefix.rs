@@ -1,0 +1,122 @@
+//! Prefixes: what an entry has of fields that were in the file before the batch. A process writes nearly the same with each of
+//! its entries, and an entry names its fields in the order in which they came into the file, so many begin in the same way.
+
+use std::ops::Range;
+
+use crate::batch::EntryPrefix;
+
+/// Fewer fields are read faster one by one.
+const SHORTEST: usize = 4;
+
+/// Places of prefixes; of two with one place the later is remembered.
+const SLOTS: usize = 1024;
+
+/// A prefix of the batch at hand.
+#[derive(Debug)]
+pub(super) struct KnownPrefix {
+    pub(super) prefix: EntryPrefix,
+    /// Where its items stand in the batch.
+    pub(super) items: Range<usize>,
+    /// The length of its fields together, in bytes.
+    pub(super) length: usize,
+    file: usize,
+    offsets: Range<usize>,
+}
+
+/// The prefixes of the batch at hand.
+#[derive(Debug)]
+pub(super) struct PrefixTable {
+    known: Vec<KnownPrefix>,
+    /// The offsets of their fields, one prefix behind the other.
+    offsets: Vec<u32>,
+    /// Which of them has a place, from 1; 0 where none has.
+    slots: Box<[u16; SLOTS]>,
+}
+
+impl Default for PrefixTable {
+    fn default() -> PrefixTable {
+        PrefixTable { known: Vec::new(), offsets: Vec::new(), slots: Box::new([0; SLOTS]) }
+    }
+}
+
+impl PrefixTable {
+    /// Forgets all prefixes.
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+        self.offsets.clear();
+        self.slots.fill(0);
+    }
+
+    /// The prefix of these fields of a file, if an entry of the batch has it.
+    #[inline]
+    pub(super) fn find(&self, file: usize, offsets: &[u32]) -> Option<&KnownPrefix> {
+        let number = self.slots[slot(offsets)];
+        let known = self.known.get(usize::from(number).checked_sub(1)?)?;
+        (known.file == file && self.offsets.get(known.offsets.clone()) == Some(offsets)).then_some(known)
+    }
+
+    /// Remembers a prefix of these fields of a file: its items in the batch, and the length of the fields together.
+    #[inline]
+    pub(super) fn add(&mut self, file: usize, offsets: &[u32], items: Range<usize>, length: usize) -> EntryPrefix {
+        let number = self.known.len() + 1;
+        if offsets.len() < SHORTEST || number > usize::from(u16::MAX) {
+            return EntryPrefix::default();
+        }
+        let prefix = EntryPrefix { number: number as u32, items: items.len() as u32 };
+        let start = self.offsets.len();
+        self.offsets.extend_from_slice(offsets);
+        self.slots[slot(offsets)] = number as u16;
+        self.known.push(KnownPrefix { prefix, items, length, file, offsets: start..self.offsets.len() });
+        prefix
+    }
+}
+
+/// The place of a prefix.
+#[inline]
+fn slot(offsets: &[u32]) -> usize {
+    let sum = offsets.iter().fold(0_u32, |sum, offset| sum.wrapping_add(*offset));
+    (sum.wrapping_mul(0x9e37_79b9) >> (32 - SLOTS.ilog2())) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stem_is_that_of_its_file() {
+        let mut prefixes = PrefixTable::default();
+        let offsets = [3, 5, 8, 13, 21];
+        assert!(prefixes.find(0, &offsets).is_none());
+        let prefix = prefixes.add(0, &offsets, 7..11, 100);
+        assert_eq!(prefix, EntryPrefix { number: 1, items: 4 });
+        let known = prefixes.find(0, &offsets).unwrap();
+        assert_eq!((known.prefix, known.items.clone(), known.length), (prefix, 7..11, 100));
+        // The sum is the same, the file or the fields are not.
+        assert!(prefixes.find(1, &offsets).is_none());
+        assert!(prefixes.find(0, &[3, 5, 8, 14, 20]).is_none());
+        assert_eq!(prefixes.add(1, &offsets, 20..25, 100).number, 2);
+        assert!(prefixes.find(1, &offsets).is_some());
+        prefixes.clear();
+        assert!(prefixes.find(0, &offsets).is_none() && prefixes.find(1, &offsets).is_none());
+    }
+
+    #[test]
+    fn few_fields_are_no_stem() {
+        let mut prefixes = PrefixTable::default();
+        for count in 0..SHORTEST {
+            let offsets = vec![1; count];
+            assert_eq!(prefixes.add(0, &offsets, 0..count, 1), EntryPrefix::default());
+            assert!(prefixes.find(0, &offsets).is_none());
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_than_have_numbers() {
+        let mut prefixes = PrefixTable::default();
+        for first in 0..u32::from(u16::MAX) {
+            assert_eq!(prefixes.add(0, &[first, 0, 0, 0], 0..4, 1).number, first + 1);
+        }
+        assert_eq!(prefixes.add(0, &[1, 1, 1, 1], 0..4, 1), EntryPrefix::default());
+        assert!(prefixes.find(0, &[u32::from(u16::MAX) - 1, 0, 0, 0]).is_some());
+    }
+}
