@@ -43,7 +43,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The source folders of the packages.
-const PACKAGES: &[&str] = &["src", "crates/kata-records/src", "crates/log-clients/src"];
+const PACKAGES: &[&str] = &["src", "crates/journal-file/src", "crates/kata-records/src", "crates/log-clients/src"];
 
 /// Returns the modules of a package in the order of its lib.rs, which is the direction of imports.
 fn modules(package: &str) -> Vec<String> {

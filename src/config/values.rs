@@ -288,7 +288,7 @@ impl FromStr for BootName {
             let count = usize::try_from(number.unsigned_abs()).ok()?;
             Some(if number > 0 { Boot::First(count - 1) } else { Boot::Before(count) })
         };
-        let boot = journal_file::parse_id(text.as_bytes()).map(Boot::Id).or_else(number);
+        let boot = Cursor::parse_id(text.as_bytes()).map(Boot::Id).or_else(number);
         boot.map(|boot| BootName(Some(boot)))
             .ok_or("expected the id of a boot, 0 for the last, -1 for the one before, or 1 for the first")
     }

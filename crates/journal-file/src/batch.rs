@@ -5,19 +5,19 @@
 
 use crate::cursor::Place;
 
-/// A field of an entry of a journal: one that other entries of the batch may have too, or one that it alone has.
+/// The id of a field in its batch. Several entries of the batch may share the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldId(u32);
 
 impl FieldId {
-    /// The shared field of this number.
+    /// Returns the id of the shared field with this number.
     #[inline]
     #[must_use]
     pub fn shared(number: u32) -> FieldId {
         FieldId(number << 1)
     }
 
-    /// The number of a shared field in its batch; none where the entry alone has the field.
+    /// Returns the number of a shared field, or `None` if only one entry has the field.
     #[inline]
     #[must_use]
     pub fn number(self) -> Option<u32> {
@@ -25,47 +25,83 @@ impl FieldId {
     }
 }
 
-/// The first items of an entry, which others of the batch have in the same way.
+/// The first fields of an entry, if other entries of the batch begin with them as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EntryPrefix {
-    /// Which one it is in the batch, from 1; 0 where there is none.
+    /// The number of the prefix in the batch, from 1. 0 stands for no prefix.
     pub number: u32,
-    /// How many items.
-    pub items: u32,
+    /// The number of fields.
+    pub len: u32,
 }
 
-/// An entry of a journal file.
+/// An entry of a journal file, lent by its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'b> {
-    /// Where it stands in the journal; that has the times too.
-    pub place: &'b Place,
-    /// Its fields in the order of the file. A field may be there twice.
-    pub items: &'b [FieldId],
-    /// What it has in common with others, all at once.
-    pub prefix: EntryPrefix,
-    /// Where it begins in its file, in bytes.
-    pub offset: u64,
-    /// The length of its fields together.
+    place: &'b Place,
+    ids: &'b [FieldId],
+    prefix: EntryPrefix,
+    offset: u64,
     length: usize,
     batch: &'b EntryBatch,
 }
 
 impl<'b> Entry<'b> {
-    /// The name and the value of a field of this entry.
+    /// Returns the place in the journal, which includes the times.
     #[inline]
     #[must_use]
-    pub fn field(&self, item: FieldId) -> (&'b [u8], &'b [u8]) {
-        self.batch.field(item)
+    pub fn place(&self) -> &'b Place {
+        self.place
     }
 
-    /// The length of its fields together, in bytes.
+    /// Returns the value of the first field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'b [u8]> {
+        self.fields().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// Returns the names and values of all fields in the order of the file. A name may occur several times.
+    #[inline]
+    pub fn fields(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + use<'b> {
+        let batch = self.batch;
+        self.ids.iter().map(|id| batch.field(*id))
+    }
+
+    /// Returns the ids of all fields in the order of the file.
+    #[inline]
+    #[must_use]
+    pub fn ids(&self) -> &'b [FieldId] {
+        self.ids
+    }
+
+    /// Returns the name and the value of a field of the batch.
+    #[inline]
+    #[must_use]
+    pub fn field_of(&self, id: FieldId) -> (&'b [u8], &'b [u8]) {
+        self.batch.field(id)
+    }
+
+    /// Returns the prefix shared with other entries.
+    #[inline]
+    #[must_use]
+    pub fn prefix(&self) -> EntryPrefix {
+        self.prefix
+    }
+
+    /// Returns the offset of the entry in its file, in bytes.
+    #[inline]
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the length of all fields together, in bytes.
     #[inline]
     #[must_use]
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// How many shared fields the batch has; numbers are below.
+    /// Returns the number of shared fields in the batch, which all of their numbers are below.
     #[inline]
     #[must_use]
     pub fn shared_by_batch(&self) -> usize {
@@ -124,11 +160,20 @@ impl EntryBatch {
 
     /// The entries in their order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.stored.iter().map(|stored| {
-            let items = &self.items[stored.start as usize..stored.end as usize];
-            let StoredEntry { place, prefix, offset, length, .. } = stored;
-            Entry { place, items, prefix: *prefix, offset: *offset, length: *length, batch: self }
-        })
+        self.stored.iter().map(|stored| self.lend(stored))
+    }
+
+    /// Returns the entry of an index.
+    #[inline]
+    pub(crate) fn entry(&self, index: usize) -> Option<Entry<'_>> {
+        self.stored.get(index).map(|stored| self.lend(stored))
+    }
+
+    #[inline]
+    fn lend<'b>(&'b self, stored: &'b StoredEntry) -> Entry<'b> {
+        let ids = &self.items[stored.start as usize..stored.end as usize];
+        let StoredEntry { place, prefix, offset, length, .. } = stored;
+        Entry { place, ids, prefix: *prefix, offset: *offset, length: *length, batch: self }
     }
 
     /// The name and the value of a field.
@@ -180,7 +225,7 @@ impl EntryBatch {
         self.items.extend_from_slice(items);
         let datum = |item: &FieldId| self.field(*item);
         let length = items.iter().map(datum).map(|(name, value)| name.len() + 1 + value.len()).sum();
-        let prefix = EntryPrefix { items: prefix.items.min(items.len() as u32), ..prefix };
+        let prefix = EntryPrefix { len: prefix.len.min(items.len() as u32), ..prefix };
         self.stored.push(StoredEntry { place, offset: 0, start, end: self.items.len() as u32, prefix, length });
     }
 

@@ -25,14 +25,23 @@ pub struct Place {
 }
 
 impl Place {
-    /// Appends the cursor of this entry, byte for byte as `journalctl` writes it: at most [`MAX_LENGTH`] bytes.
+    /// Appends the cursor of this entry, byte for byte as `journalctl` writes it: at most [`Cursor::MAX_LENGTH`] bytes.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         Cursor::from(*self).write_to(out);
     }
-}
 
-/// The length of a cursor with all digits: two ids, four numbers, six names, five separators.
-pub const MAX_LENGTH: usize = 2 * 32 + 4 * 16 + 6 * 2 + 5;
+    /// Returns a place that orders backwards: mirrored places compare in the reverse order of their places.
+    pub(crate) fn mirrored(&self) -> Place {
+        Place {
+            seqnum_id: self.seqnum_id,
+            seqnum: !self.seqnum,
+            boot_id: self.boot_id.map(|byte| !byte),
+            monotonic: !self.monotonic,
+            realtime: !self.realtime,
+            xor_hash: !self.xor_hash,
+        }
+    }
+}
 
 /// Appends the parts of a cursor that are there, in `journalctl`'s order and notation: `s` and `b`, which are ids; `i`,
 /// `m`, `t` and `x`, which are numbers.
@@ -84,7 +93,7 @@ fn of_id(id: &[u8; 16]) -> [u8; 32] {
 }
 
 /// A 128-bit id as 32 hexadecimal digits of either case; none if it is anything else.
-pub fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
+pub(crate) fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
     if text.len() != 32 {
         return None;
     }
@@ -186,6 +195,15 @@ const EXAMPLE: &str = "`s=9ef187f32a794a6ba5d5a7e2f1ca1f7d;i=1cd;b=4737ffc504774
                        t=4d905e4cd5a92;x=25b3f86ff2774ac4`";
 
 impl Cursor {
+    /// The length of a cursor with all digits: two ids, four numbers, six names, five separators.
+    pub const MAX_LENGTH: usize = 2 * 32 + 4 * 16 + 6 * 2 + 5;
+
+    /// Parses a 128-bit id, such as that of a boot, from 32 hexadecimal digits of either case.
+    #[must_use]
+    pub fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
+        parse_id(text)
+    }
+
     /// The place that the cursor is of, if it has every part.
     pub fn place(&self) -> Option<Place> {
         Some(Place {
@@ -221,7 +239,7 @@ impl From<Place> for Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = Vec::with_capacity(MAX_LENGTH);
+        let mut text = Vec::with_capacity(Cursor::MAX_LENGTH);
         self.write_to(&mut text);
         f.write_str(&String::from_utf8_lossy(&text))
     }

@@ -1,106 +1,130 @@
-//! What is wrong in a file, counted by kind. Damage makes no error of the file: the smallest thing is left out.
+//! Damage in journal files, counted by kind. Damage never fails a file: only the smallest affected unit is left out.
 
 use std::io;
+use std::path::PathBuf;
 
-/// Why something was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Damage {
-    /// An ENTRY is not one, or cannot be: the entry is missing.
+use crate::offset::Units;
+
+/// A kind of damage in a journal file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Damage {
+    /// An entry object is broken: the entry is missing.
     Entry,
-    /// A DATA is not one, or lies outside of the file: the field is missing.
+    /// A data object is broken or lies outside of the file: the field is missing.
     Field,
-    /// The payload of a DATA cannot be decompressed, or its codec is unknown or left out of this build.
+    /// A field cannot be decompressed, or this build lacks its codec: the field is missing.
     Undecodable,
-    /// The payload of a DATA has no name that a field can have.
+    /// A field has no valid name: the field is missing.
     Name,
-    /// The payload of a DATA is larger than [`MAX_FIELD`](super::payload::MAX_FIELD), perhaps only once decompressed.
+    /// A field is larger than 64 MiB, or an entry or a file yields more bytes than any writer stores: the rest is
+    /// missing.
     Oversized,
-    /// An entry array is broken. The arena walk brings back what it lost.
+    /// An entry array is broken. A search through the whole file finds the entries that it lost.
     Array,
-    /// A hash table, or a chain of DATA or FIELD, is broken.
+    /// A hash table or a chain of objects is broken. All entries are read instead.
     Index,
-    /// The system failed to read a part of the file.
-    Unreadable(io::ErrorKind),
+    /// The system failed to read a part of the file, or the file became shorter while it was read.
+    Unreadable,
+    /// The header promises more than the file holds. `journalctl` does not read such a file.
+    Truncated,
+    /// The file was emptied while entries were awaited: the entries written since the last look are missing.
+    Emptied,
+    /// A file that appeared while entries were awaited cannot be opened.
+    Refused,
 }
 
 impl Damage {
-    /// How many kinds there are.
-    const KINDS: usize = 8;
+    /// All kinds.
+    pub const ALL: [Damage; 11] = [
+        Damage::Entry,
+        Damage::Field,
+        Damage::Undecodable,
+        Damage::Name,
+        Damage::Oversized,
+        Damage::Array,
+        Damage::Index,
+        Damage::Unreadable,
+        Damage::Truncated,
+        Damage::Emptied,
+        Damage::Refused,
+    ];
 
-    /// The name that stands in messages and counters.
-    pub(super) const fn name(self) -> &'static str {
+    /// Returns the name for messages and counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Entry => "bad-entry",
-            Self::Field => "bad-field",
-            Self::Undecodable => "undecodable-field",
-            Self::Name => "bad-name",
-            Self::Oversized => "oversized-field",
-            Self::Array => "bad-array",
-            Self::Index => "bad-index",
-            Self::Unreadable(_) => "unreadable",
-        }
-    }
-
-    fn kind(self) -> usize {
-        match self {
-            Self::Entry => 0,
-            Self::Field => 1,
-            Self::Undecodable => 2,
-            Self::Name => 3,
-            Self::Oversized => 4,
-            Self::Array => 5,
-            Self::Index => 6,
-            Self::Unreadable(_) => 7,
+            Damage::Entry => "bad-entry",
+            Damage::Field => "bad-field",
+            Damage::Undecodable => "undecodable-field",
+            Damage::Name => "bad-name",
+            Damage::Oversized => "oversized-field",
+            Damage::Array => "bad-array",
+            Damage::Index => "bad-index",
+            Damage::Unreadable => "unreadable",
+            Damage::Truncated => "truncated-file",
+            Damage::Emptied => "emptied-file",
+            Damage::Refused => "refused-file",
         }
     }
 }
 
 impl From<io::Error> for Damage {
-    fn from(cause: io::Error) -> Self {
-        Self::Unreadable(cause.kind())
+    fn from(_: io::Error) -> Self {
+        Damage::Unreadable
     }
 }
 
-const _: () = assert!(size_of::<Damage>() <= 2, "it is returned where entries are read");
-
-/// How often a kind of damage was met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// The kind, as it was met first.
-    pub(super) damage: Damage,
-    /// How often. What is asked for again and again counts each time.
-    pub(super) count: u64,
-    /// The offset in the file, in bytes, where it was met first.
-    pub(super) first: u64,
+/// The damage of one kind in one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The file.
+    pub path: PathBuf,
+    /// The kind of damage.
+    pub reason: Damage,
+    /// The number of times that it was found.
+    pub count: u64,
+    /// The offset in the file, in bytes, at which it was found first.
+    pub offset: u64,
 }
 
-/// What was wrong in a file so far.
+/// A count of one kind of damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) damage: Damage,
+    /// The number of times that it was found. Repeated reads of one object count each time.
+    pub(crate) count: u64,
+    /// The offset, in bytes, at which it was found first.
+    pub(crate) first: u64,
+}
+
+/// The damage found in a file so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Damages {
-    /// The header promises more than the file holds. journalctl does not read such a file at all.
-    pub(super) truncated: bool,
-    /// The file was emptied while entries were waited for: what it had got since the last look is lost.
-    pub(super) emptied: bool,
-    /// Entries that the arrays have lost and the arena walk found.
-    pub(super) recovered: u64,
-    tallies: [Option<Tally>; Damage::KINDS],
+pub(crate) struct Damages {
+    /// The header promises more than the file holds.
+    pub(crate) truncated: bool,
+    /// The file was emptied while entries were awaited.
+    pub(crate) emptied: bool,
+    /// The number of entries that the arrays have lost and recovery found.
+    pub(crate) recovered: u64,
+    tallies: [Option<Tally>; Damage::ALL.len()],
 }
 
 impl Damages {
-    pub(super) fn of(truncated: bool) -> Self {
+    pub(crate) fn of(truncated: bool) -> Self {
         Self { truncated, ..Self::default() }
     }
 
-    /// Gives each kind that was met since this was asked last.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Tally> {
+    /// Returns each kind that was found since the last call.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Tally> {
         self.tallies.iter_mut().filter_map(Option::take)
     }
 
-    /// Counts a damage met at an offset in units of eight bytes, and hands it back.
+    /// Counts a damage at an offset and returns it.
     #[cold]
-    pub(super) fn note(&mut self, damage: Damage, at: u32) -> Damage {
-        if let Some(tally) = self.tallies.get_mut(damage.kind()) {
-            tally.get_or_insert(Tally { damage, count: 0, first: u64::from(at) << 3 }).count += 1;
+    pub(crate) fn note(&mut self, damage: Damage, at: Units) -> Damage {
+        if let Some(tally) = self.tallies.get_mut(damage as usize) {
+            tally.get_or_insert(Tally { damage, count: 0, first: at.offset().0 }).count += 1;
         }
         damage
     }

@@ -28,26 +28,26 @@ use std::str::FromStr;
 
 use crate::cursor::{parse_id, parse_number};
 use crate::error::Error;
-use crate::open::OpenFile;
+use crate::open_file::OpenFile;
 
 /// A journal file that could be opened. What its name says is a hint; what its header says counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The device that it is on.
-    pub(super) device: u64,
+    pub(crate) device: u64,
     /// The number of its inode there. With the device it tells a file from all others as long as it exists.
-    pub(super) inode: u64,
+    pub(crate) inode: u64,
     /// Whose entries it holds, by its name.
-    pub(super) owner: Owner,
+    pub(crate) owner: Owner,
     /// Where in its life it is, by its name and by whether it is compressed.
-    pub(super) stage: Stage,
+    pub(crate) stage: Stage,
 }
 
 /// Whose entries a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     /// `system`: the services and the kernel.
     System,
     /// `user-UID`: the sessions of a user.
@@ -58,7 +58,7 @@ pub(super) enum Owner {
 
 /// Where in its life a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// `NAME.journal`: may be written to.
     Current,
     /// `NAME@ID-SEQNUM-REALTIME.journal`: rotated, complete.
@@ -78,18 +78,18 @@ pub(super) enum Stage {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct FoundFiles {
+pub(crate) struct FoundFiles {
     /// The files, ordered by their paths, each once however many names it has.
-    pub(super) files: Vec<Candidate>,
+    pub(crate) files: Vec<Candidate>,
     /// The directories that were looked into, in no order: where further files would appear.
-    pub(super) directories: Vec<PathBuf>,
+    pub(crate) directories: Vec<PathBuf>,
     /// What could not be read.
-    pub(super) errors: Vec<AccessError>,
+    pub(crate) errors: Vec<AccessError>,
 }
 
 impl FoundFiles {
     /// Adds what was found elsewhere.
-    pub(super) fn add(&mut self, other: FoundFiles) {
+    pub(crate) fn add(&mut self, other: FoundFiles) {
         self.files.extend(other.files);
         self.directories.extend(other.directories);
         self.errors.extend(other.errors);
@@ -98,14 +98,14 @@ impl FoundFiles {
 
 /// A file or directory that could not be read.
 #[derive(Debug)]
-pub(super) struct AccessError {
+pub(crate) struct AccessError {
     /// Where it is.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// How many more may not be read. A user whom one of these files is denied is mostly denied all, and one message is
     /// enough.
-    pub(super) others: usize,
+    pub(crate) others: usize,
     /// What the system said.
-    pub(super) cause: io::Error,
+    pub(crate) cause: io::Error,
 }
 
 impl From<AccessError> for Error {
@@ -154,7 +154,7 @@ impl FromStr for Namespace {
 
 /// The files at a path: the file itself, whatever its name; or those in the directory, taken as a root, of all machines
 /// and namespaces. With `compressed` those that are compressed too.
-pub(super) fn at(path: &Path, opener: &dyn OpenFile, compressed: bool) -> FoundFiles {
+pub(crate) fn at(path: &Path, opener: &dyn OpenFile, compressed: bool) -> FoundFiles {
     let mut search = DirectorySearch::new(opener, compressed);
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -168,7 +168,7 @@ pub(super) fn at(path: &Path, opener: &dyn OpenFile, compressed: bool) -> FoundF
 }
 
 /// The files beside the one at a path that were archived from there, by their names. For a directory there are none.
-pub(super) fn archived_from(path: &Path, opener: &dyn OpenFile) -> FoundFiles {
+pub(crate) fn archived_from(path: &Path, opener: &dyn OpenFile) -> FoundFiles {
     let mut search = DirectorySearch::new(opener, false);
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().filter(|_| !path.is_dir())) else {
         return search.end();
@@ -186,7 +186,7 @@ pub(super) fn archived_from(path: &Path, opener: &dyn OpenFile) -> FoundFiles {
 /// The files of this machine below `/run/log/journal` and `/var/log/journal`. As for `journalctl`, everything below `/run`
 /// is of this machine, and files right in the two directories are of every namespace. With `merge` those of other machines
 /// too, and what was received from them. `root` is put before all paths; it is `/` but for tests and mounted images.
-pub(super) fn of_this_machine(root: &Path, opener: &dyn OpenFile, namespace: &Namespace, merge: bool) -> FoundFiles {
+pub(crate) fn of_this_machine(root: &Path, opener: &dyn OpenFile, namespace: &Namespace, merge: bool) -> FoundFiles {
     let mut search = DirectorySearch::new(opener, false);
     let own = if merge { None } else { search.machine_id(&root.join("etc/machine-id")) };
     search.root(&root.join("run/log/journal"), |_, name| namespace.includes(name));

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::batch::EntryPrefix;
+use crate::offset::Units;
 
 /// Fewer fields are read faster one by one.
 const SHORTEST: usize = 4;
@@ -13,22 +14,22 @@ const SLOTS: usize = 1024;
 
 /// A prefix of the batch at hand.
 #[derive(Debug)]
-pub(super) struct KnownPrefix {
-    pub(super) prefix: EntryPrefix,
+pub(crate) struct KnownPrefix {
+    pub(crate) prefix: EntryPrefix,
     /// Where its items stand in the batch.
-    pub(super) items: Range<usize>,
+    pub(crate) items: Range<usize>,
     /// The length of its fields together, in bytes.
-    pub(super) length: usize,
+    pub(crate) length: usize,
     file: usize,
     offsets: Range<usize>,
 }
 
 /// The prefixes of the batch at hand.
 #[derive(Debug)]
-pub(super) struct PrefixTable {
+pub(crate) struct PrefixTable {
     known: Vec<KnownPrefix>,
     /// The offsets of their fields, one prefix behind the other.
-    offsets: Vec<u32>,
+    offsets: Vec<Units>,
     /// Which of them has a place, from 1; 0 where none has.
     slots: Box<[u16; SLOTS]>,
 }
@@ -41,7 +42,7 @@ impl Default for PrefixTable {
 
 impl PrefixTable {
     /// Forgets all prefixes.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.offsets.clear();
         self.slots.fill(0);
@@ -49,7 +50,7 @@ impl PrefixTable {
 
     /// The prefix of these fields of a file, if an entry of the batch has it.
     #[inline]
-    pub(super) fn find(&self, file: usize, offsets: &[u32]) -> Option<&KnownPrefix> {
+    pub(crate) fn find(&self, file: usize, offsets: &[Units]) -> Option<&KnownPrefix> {
         let number = self.slots[slot(offsets)];
         let known = self.known.get(usize::from(number).checked_sub(1)?)?;
         (known.file == file && self.offsets.get(known.offsets.clone()) == Some(offsets)).then_some(known)
@@ -57,12 +58,12 @@ impl PrefixTable {
 
     /// Remembers a prefix of these fields of a file: its items in the batch, and the length of the fields together.
     #[inline]
-    pub(super) fn add(&mut self, file: usize, offsets: &[u32], items: Range<usize>, length: usize) -> EntryPrefix {
+    pub(crate) fn add(&mut self, file: usize, offsets: &[Units], items: Range<usize>, length: usize) -> EntryPrefix {
         let number = self.known.len() + 1;
         if offsets.len() < SHORTEST || number > usize::from(u16::MAX) {
             return EntryPrefix::default();
         }
-        let prefix = EntryPrefix { number: number as u32, items: items.len() as u32 };
+        let prefix = EntryPrefix { number: number as u32, len: items.len() as u32 };
         let start = self.offsets.len();
         self.offsets.extend_from_slice(offsets);
         self.slots[slot(offsets)] = number as u16;
@@ -73,8 +74,8 @@ impl PrefixTable {
 
 /// The place of a prefix.
 #[inline]
-fn slot(offsets: &[u32]) -> usize {
-    let sum = offsets.iter().fold(0_u32, |sum, offset| sum.wrapping_add(*offset));
+fn slot(offsets: &[Units]) -> usize {
+    let sum = offsets.iter().fold(0_u32, |sum, offset| sum.wrapping_add(offset.0));
     (sum.wrapping_mul(0x9e37_79b9) >> (32 - SLOTS.ilog2())) as usize
 }
 
@@ -85,15 +86,15 @@ mod tests {
     #[test]
     fn a_stem_is_that_of_its_file() {
         let mut prefixes = PrefixTable::default();
-        let offsets = [3, 5, 8, 13, 21];
+        let offsets = [3, 5, 8, 13, 21].map(Units);
         assert!(prefixes.find(0, &offsets).is_none());
         let prefix = prefixes.add(0, &offsets, 7..11, 100);
-        assert_eq!(prefix, EntryPrefix { number: 1, items: 4 });
+        assert_eq!(prefix, EntryPrefix { number: 1, len: 4 });
         let known = prefixes.find(0, &offsets).unwrap();
         assert_eq!((known.prefix, known.items.clone(), known.length), (prefix, 7..11, 100));
         // The sum is the same, the file or the fields are not.
         assert!(prefixes.find(1, &offsets).is_none());
-        assert!(prefixes.find(0, &[3, 5, 8, 14, 20]).is_none());
+        assert!(prefixes.find(0, &[3, 5, 8, 14, 20].map(Units)).is_none());
         assert_eq!(prefixes.add(1, &offsets, 20..25, 100).number, 2);
         assert!(prefixes.find(1, &offsets).is_some());
         prefixes.clear();
@@ -104,7 +105,7 @@ mod tests {
     fn few_fields_are_no_stem() {
         let mut prefixes = PrefixTable::default();
         for count in 0..SHORTEST {
-            let offsets = vec![1; count];
+            let offsets = vec![Units(1); count];
             assert_eq!(prefixes.add(0, &offsets, 0..count, 1), EntryPrefix::default());
             assert!(prefixes.find(0, &offsets).is_none());
         }
@@ -114,9 +115,9 @@ mod tests {
     fn there_are_no_more_than_have_numbers() {
         let mut prefixes = PrefixTable::default();
         for first in 0..u32::from(u16::MAX) {
-            assert_eq!(prefixes.add(0, &[first, 0, 0, 0], 0..4, 1).number, first + 1);
+            assert_eq!(prefixes.add(0, &[first, 0, 0, 0].map(Units), 0..4, 1).number, first + 1);
         }
-        assert_eq!(prefixes.add(0, &[1, 1, 1, 1], 0..4, 1), EntryPrefix::default());
-        assert!(prefixes.find(0, &[u32::from(u16::MAX) - 1, 0, 0, 0]).is_some());
+        assert_eq!(prefixes.add(0, &[1; 4].map(Units), 0..4, 1), EntryPrefix::default());
+        assert!(prefixes.find(0, &[u32::from(u16::MAX) - 1, 0, 0, 0].map(Units)).is_some());
     }
 }

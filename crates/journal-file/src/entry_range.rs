@@ -28,7 +28,7 @@ pub struct Range {
 
 impl Range {
     /// The same with the boot's id in place of its number, by a list of boots, the first one first.
-    pub(super) fn resolved(mut self, boots: impl FnOnce() -> Vec<[u8; 16]>) -> Range {
+    pub(crate) fn resolved(mut self, boots: impl FnOnce() -> Vec<[u8; 16]>) -> Range {
         let boot = match self.boot {
             Some(Boot::Before(count)) => boots().into_iter().rev().nth(count),
             Some(Boot::First(count)) => boots().into_iter().nth(count),

@@ -1,11 +1,11 @@
-//! What can go wrong with a journal as a whole. What is damaged in a file makes no error: it is left out and counted.
+//! Errors of a journal as a whole. Damage inside of a file is no error: it is left out and counted.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Why a journal, or a file of it, cannot be read.
+/// An error of a journal, or of one of its files.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,29 +16,44 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// A file or directory may not be looked at.
+    /// A file or directory is not accessible.
     Access {
-        /// Where it is.
+        /// The file or directory.
         path: PathBuf,
-        /// How many more may not be looked at.
+        /// The number of further files and directories that are not accessible.
         others: usize,
-        /// What the system said.
+        /// The error of the system.
+        cause: io::Error,
+    },
+    /// A file cannot be opened.
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
         cause: io::Error,
     },
     /// A file cannot be read as a journal.
     Refused {
-        /// Where it is.
+        /// The file.
         path: PathBuf,
-        /// Why.
-        cause: Refusal,
-    },
-    /// Only a part of a file is there to be read, by the word of the [`OpenFile`](crate::OpenFile) that opened it.
-    Incomplete {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
+        /// The reason.
         cause: Box<dyn StdError + Send + Sync>,
     },
+    /// Only a part of a file can be read, as reported by its [`OpenFile`](crate::OpenFile).
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        cause: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Returns the error for a file that is not a journal.
+    #[must_use]
+    pub fn not_a_journal(path: &Path) -> Error {
+        Refusal::NotAJournal.at(path)
+    }
 }
 
 impl fmt::Display for Error {
@@ -62,52 +77,60 @@ impl fmt::Display for Error {
                 }
                 Ok(())
             }
+            Self::Open { path, cause } => write!(f, "failed to read {path:?}: {cause}"),
             Self::Refused { path, cause } => write!(f, "failed to read {path:?}: {cause}"),
             Self::Incomplete { path, cause } => write!(f, "failed to read all of {path:?}: {cause}"),
         }
     }
 }
 
-// The messages hold their causes, so none is a `source()` as well.
+// The messages contain their causes, so `source()` returns none.
 impl StdError for Error {}
 
-/// Why a file cannot be read as a journal at all.
+/// A reason for which a file cannot be read as a journal.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The system said no.
+pub(crate) enum Refusal {
+    /// The system failed to read the file.
     Unreadable(io::Error),
-    /// The [`OpenFile`](crate::OpenFile) said no.
-    Unopened(Box<dyn StdError + Send + Sync>),
-    /// It does not begin as journal files do.
+    /// The file does not begin as journal files do.
     NotAJournal,
-    /// It is shorter than its header.
+    /// The file is shorter than its header.
     TooShort {
         /// The length of the file in bytes.
         length: u64,
     },
-    /// The header has a length that none has.
+    /// The header states an impossible length of itself.
     HeaderSize {
-        /// What the header says.
+        /// The stated length.
         size: u64,
     },
-    /// It was written by a version whose format is not known.
+    /// The file has a format unknown to this version.
     UnknownFlags {
-        /// The flags that are unknown.
+        /// The unknown flags.
         flags: u32,
     },
-    /// It is larger than offsets can tell.
+    /// The file is larger than offsets can express.
     TooLarge {
-        /// How much of the file is in use, in bytes.
+        /// The size of the part in use, in bytes.
         size: u64,
     },
+}
+
+impl Refusal {
+    /// Returns the error for the file at a path.
+    pub(crate) fn at(self, path: &Path) -> Error {
+        let path = path.to_owned();
+        match self {
+            Refusal::Unreadable(cause) => Error::Open { path, cause },
+            other => Error::Refused { path, cause: other.into() },
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(cause) => cause.fmt(f),
-            Self::Unopened(cause) => cause.fmt(f),
             Self::NotAJournal => f.write_str("it is not a systemd journal file"),
             Self::TooShort { length } => {
                 write!(f, "its {length} bytes are fewer than the header of a journal file has")

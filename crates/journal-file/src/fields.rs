@@ -1,30 +1,31 @@
 //! Fields of an entry on their way from a file into a batch: each is read once, and stands in a batch once.
 
-use super::cache::{CachedField, FieldCache, key};
-use super::file::JournalFile;
-use super::payload;
 use crate::batch::{EntryBatch, FieldId};
-use crate::journal::EntryFilter;
+use crate::field_cache::{CachedField, FieldCache, key};
+use crate::file::JournalFile;
+use crate::offset::Units;
+use crate::payload;
+use crate::selection::EntryFilter;
 
 /// The fields of one entry.
-pub(super) struct Fields<'s> {
-    pub(super) file: &'s mut JournalFile,
+pub(crate) struct Fields<'s> {
+    pub(crate) file: &'s mut JournalFile,
     /// The place of the file among those of the source.
-    pub(super) index: usize,
+    pub(crate) index: usize,
     /// The furthest field that was met in the file: what is behind it was not met yet.
-    pub(super) furthest: &'s mut u32,
+    pub(crate) furthest: &'s mut Units,
     /// Somebody may be writing it: what cannot be read may be half written, and what one entry has, others may have that
     /// are not linked yet.
-    pub(super) is_live: bool,
-    pub(super) cache: &'s mut FieldCache,
-    pub(super) filter: &'s dyn EntryFilter,
-    pub(super) batch: &'s mut EntryBatch,
+    pub(crate) is_live: bool,
+    pub(crate) cache: &'s mut FieldCache,
+    pub(crate) filter: &'s dyn EntryFilter,
+    pub(crate) batch: &'s mut EntryBatch,
     /// The length of the fields together, in bytes.
-    pub(super) length: usize,
+    pub(crate) length: usize,
 }
 
 /// The fields of an entry have more bytes than any writer's.
-pub(super) struct EntryTooLarge;
+pub(crate) struct EntryTooLarge;
 
 impl Fields<'_> {
     /// Appends those at these offsets that are wanted. False where one could not be read, so that another entry with it
@@ -33,7 +34,7 @@ impl Fields<'_> {
     /// # Errors
     /// Stops before the entry becomes larger than any that a writer makes.
     #[inline]
-    pub(super) fn put(&mut self, offsets: &[u32]) -> Result<bool, EntryTooLarge> {
+    pub(crate) fn put(&mut self, offsets: &[Units]) -> Result<bool, EntryTooLarge> {
         let mut sound = true;
         for at in offsets {
             if self.length > payload::MAX_FIELD {

@@ -64,18 +64,18 @@ impl FileRange {
     }
 
     /// Reads the range from its beginning.
-    pub fn reader(&self) -> FileRangeReader {
-        FileRangeReader { range: self.clone(), at: 0 }
+    pub fn reader(&self) -> impl Read + Send + use<> {
+        RangeReader { range: self.clone(), at: 0 }
     }
 }
 
-/// Reads a range in order.
-pub struct FileRangeReader {
+/// A reader of a range from its beginning.
+struct RangeReader {
     range: FileRange,
     at: u64,
 }
 
-impl Read for FileRangeReader {
+impl Read for RangeReader {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let len = self.range.read_at(room, self.at)?;
         self.at += len as u64;
@@ -84,12 +84,19 @@ impl Read for FileRangeReader {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)] // a test fails by it
 
     use std::io::Write as _;
 
     use super::*;
+
+    /// Returns a file of these bytes.
+    pub(crate) fn file(bytes: &[u8]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        file
+    }
 
     fn text(range: &FileRange) -> String {
         let mut text = String::new();

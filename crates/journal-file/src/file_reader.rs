@@ -1,219 +1,255 @@
-//! One file of a journal: which of its entries are wanted, and the next of them.
+//! The reader of one file of a journal: its wanted entries, and the next of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::entry_range::Range;
-use super::file::{JournalFile, Refreshed};
-use super::layout::HeaderState;
-use super::seqnum_progress::SeqnumProgress;
 use crate::cursor::{self, Place};
-use crate::error::{Error, Refusal};
+use crate::damage::{Damage, Damaged};
+use crate::entry_scan::{EntryScan, IDENTIFIER};
+use crate::error::Error;
+use crate::file::{JournalFile, Refreshed};
 use crate::file_range::FileRange;
-use crate::journal::{Damaged, EntryFilter};
-use crate::open::OpenFile;
-
-/// The name of the field that says who wrote an entry.
-pub(super) const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
+use crate::layout::HeaderState;
+use crate::offset::Units;
+use crate::open_file::OpenFile;
+use crate::selection::{EntryFilter, Matches, Selection};
+use crate::seqnum_progress::SeqnumProgress;
 
 const MESSAGE: &[u8] = b"MESSAGE";
 
-/// How many fields are remembered as being an identifier or not.
-const VERDICTS: usize = 1 << 16;
-
-/// What looks like damage in a live file is believed when it was seen so often.
+/// The number of looks at a live file after which apparent damage is reported.
 const LOOKS: u8 = 3;
-/// How long a damaged live file is left alone before all of its entries are listed again.
+/// The time for which a damaged live file is left alone before all of its entries are listed again.
 const REST: Duration = Duration::from_secs(1);
 
-/// How many windows a reader of some of a file's entries has: they are close together.
-const PART_WINDOWS: usize = 4;
+/// The number of windows for a slice of a file, whose entries are close together.
+const SLICE_WINDOWS: usize = 4;
 
-/// A file may be worth this many times its length, and at least [`MIN_OUTPUT`] bytes: an entry can name a large field any
-/// number of times.
-pub(super) const OUTPUT_FACTOR: u64 = 64;
-pub(super) const MIN_OUTPUT: u64 = 64 << 20;
+/// The limit on the bytes of all entries of a file: this many times its length, and at least [`MIN_OUTPUT`]. An entry
+/// can name a large field any number of times.
+const OUTPUT_FACTOR: u64 = 64;
+const MIN_OUTPUT: u64 = 64 << 20;
 
-/// A file and where reading it stands.
-pub(super) struct FileReader {
-    pub(super) path: PathBuf,
-    pub(super) file: JournalFile,
-    /// The entries to read, in the order of the file.
-    list: Vec<u32>,
-    next: usize,
-    /// Each entry's identifier has to be looked at, since the list is of all entries.
-    scans: bool,
-    /// For fields that were looked at: whether they are an identifier that is wanted; none if they are none.
-    verdicts: HashMap<u32, Option<bool>>,
-    /// The last entry that was listed.
-    newest: u32,
-    /// The number of the last entry that was looked at, wanted or not; 0 before the first.
-    pub(super) passed: u64,
-    /// Entries up to this number were read by an earlier run.
-    from: u64,
-    /// The entry at hand.
-    pub(super) at: u32,
-    /// The fields of the entry at hand, in the order of the file.
-    pub(super) items: Vec<u32>,
-    /// The entry that was at hand when the batch was begun.
-    first: u32,
-    /// The furthest field that was put into a batch, or was found to be none for one.
-    pub(super) furthest: u32,
-    /// Entries that were passed over since this was asked last.
-    pub(super) skipped: u64,
-    /// How much the file has been worth, in bytes.
-    pub(super) output: u64,
-    /// What becomes of the file when all entries that are known were read.
-    pub(super) state: FileState,
-    /// No entry is at hand; the file is looked at for more.
-    pub(super) waits: bool,
-    /// How often in a row the file has looked damaged.
-    doubts: u8,
-    /// The file is damaged: how many entries it promised when all were listed anew, and when that may be done again.
-    broken: Option<(u64, Instant)>,
+/// A file of a journal and the position in it.
+pub(crate) struct FileReader {
+    pub(crate) path: PathBuf,
+    pub(crate) file: JournalFile,
+    /// The conditions to check on each entry of the list.
+    scan: EntryScan,
+    list: EntryList,
+    pub(crate) current: CurrentEntry,
+    pub(crate) batch: BatchBounds,
+    pub(crate) progress: FileProgress,
+    pub(crate) live: LiveState,
 }
 
-/// Whether a file can get more entries.
+/// The entries of a file that are left to read.
+#[derive(Default)]
+struct EntryList {
+    /// The entries in the order of the file, or backwards.
+    entries: Vec<Units>,
+    /// The index of the next entry.
+    next: usize,
+    /// The last entry of the file that was listed.
+    newest: Units,
+}
+
+/// The entry of a file that was read last.
+#[derive(Default)]
+pub(crate) struct CurrentEntry {
+    pub(crate) at: Units,
+    /// The offsets of its fields in the order of the file.
+    pub(crate) items: Vec<Units>,
+}
+
+/// The bounds between fields that a batch may have and those that it cannot have.
+#[derive(Default)]
+pub(crate) struct BatchBounds {
+    /// The current entry at the beginning of the batch.
+    first: Units,
+    /// The furthest field that was read. All fields after it are unread.
+    pub(crate) furthest: Units,
+}
+
+/// The progress in a file.
+#[derive(Default)]
+pub(crate) struct FileProgress {
+    /// The sequence number of the last entry that was read, wanted or not; 0 before the first.
+    pub(crate) seqnum: u64,
+    /// The sequence number up to which an earlier run has read.
+    resumed_at: u64,
+    /// The number of entries that were skipped since the last report.
+    pub(crate) skipped: u64,
+    /// The number of bytes of all entries that were put into batches.
+    pub(crate) output: u64,
+}
+
+/// The state of a file that may get more entries.
+pub(crate) struct LiveState {
+    pub(crate) state: FileState,
+    /// All known entries were read, and further ones are awaited.
+    pub(crate) waits: bool,
+    /// The number of consecutive looks that showed apparent damage.
+    doubts: u8,
+    damaged: Option<DamagedAt>,
+}
+
+/// A moment at which all entries of a damaged live file were listed.
+#[derive(Clone, Copy)]
+struct DamagedAt {
+    /// The number of entries that the header promised.
+    promised: u64,
+    /// The time at which listing again is allowed.
+    retry: Instant,
+}
+
+/// The expectation of more entries in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FileState {
-    /// It may.
+pub(crate) enum FileState {
+    /// A writer may append entries.
     Active,
-    /// Its writer has left it, as its name says, or it was deleted. One more look shows the last entries.
+    /// The file was renamed by its writer or deleted. One more look shows its last entries.
     Rotated,
-    /// It will not, or nobody asks.
+    /// No entries will come, or none are awaited.
     Finished,
 }
 
 impl FileReader {
-    /// Opens a file, and says why it is not all there if it is not. Nothing is read before [`FileReader::choose`].
-    pub(super) fn open(
+    /// Opens a file. Returns an error as well if only a part of it can be read. Nothing is read before
+    /// [`FileReader::choose`].
+    pub(crate) fn open(
         path: PathBuf,
         opener: &dyn OpenFile,
         windows: usize,
-    ) -> Result<(FileReader, Option<Error>), Refusal> {
+    ) -> Result<(FileReader, Option<Error>), Error> {
         let (range, failure) = opener.open(&path)?;
         let failure = failure.map(|cause| Error::Incomplete { path: path.clone(), cause });
         Ok((FileReader::new(path, range, windows)?, failure))
     }
 
-    /// Opens what is under this name.
-    pub(super) fn new(path: PathBuf, range: FileRange, windows: usize) -> Result<FileReader, Refusal> {
+    /// Opens the bytes that belong to a path.
+    pub(crate) fn new(path: PathBuf, range: FileRange, windows: usize) -> Result<FileReader, Error> {
+        let file = JournalFile::open(range, windows).map_err(|refusal| refusal.at(&path))?;
         Ok(FileReader {
             path,
-            file: JournalFile::open(range, windows)?,
-            list: Vec::new(),
-            next: 0,
-            scans: false,
-            verdicts: HashMap::new(),
-            newest: 0,
-            passed: 0,
-            from: 0,
-            at: 0,
-            items: Vec::new(),
-            first: 0,
-            furthest: 0,
-            skipped: 0,
-            output: 0,
-            state: FileState::Finished,
-            waits: false,
-            doubts: 0,
-            broken: None,
+            file,
+            scan: EntryScan::default(),
+            list: EntryList::default(),
+            current: CurrentEntry::default(),
+            batch: BatchBounds::default(),
+            progress: FileProgress::default(),
+            live: LiveState { state: FileState::Finished, waits: false, doubts: 0, damaged: None },
         })
     }
 
-    /// Another reader of the same file, for some of its entries.
-    pub(super) fn part(&self, list: Vec<u32>) -> Result<FileReader, Refusal> {
-        let mut part = FileReader::new(self.path.clone(), self.file.range(), PART_WINDOWS)?;
-        part.list = list;
-        part.scans = self.scans;
-        // It is said once for the whole file.
-        part.file.damages.truncated = false;
-        Ok(part)
+    /// Opens another reader of the file for some of its entries.
+    pub(crate) fn slice(&self, entries: Vec<Units>) -> Result<FileReader, Error> {
+        let mut slice = FileReader::new(self.path.clone(), self.file.range(), SLICE_WINDOWS)?;
+        slice.list.entries = entries;
+        slice.scan = self.scan.fresh();
+        // The reader of the whole file has reported this already.
+        slice.file.damages.truncated = false;
+        Ok(slice)
     }
 
-    /// Takes the list of entries from the one at hand on.
-    pub(super) fn unread(&mut self) -> Vec<u32> {
-        self.list.drain(..self.next.saturating_sub(1));
-        std::mem::take(&mut self.list)
+    /// Takes the list of entries, beginning with the current one.
+    pub(crate) fn take_unread(&mut self) -> Vec<Units> {
+        self.list.entries.drain(..self.list.next.saturating_sub(1));
+        std::mem::take(&mut self.list.entries)
     }
 
-    /// The most bytes that the file may be worth.
-    pub(super) fn max_output(&self) -> u64 {
+    /// Returns the limit on the bytes of all entries together.
+    pub(crate) fn max_output(&self) -> u64 {
         MIN_OUTPUT.max(self.file.end().saturating_mul(OUTPUT_FACTOR))
     }
 
-    /// Adds what was wrong with the file since this was done last.
-    pub(super) fn damages(&mut self, damages: &mut Vec<Damaged>) {
+    /// Appends the damage found since the last call.
+    pub(crate) fn damages(&mut self, damages: &mut Vec<Damaged>) {
         let path = || self.path.clone();
         let (end, found) = (self.file.end(), &mut self.file.damages);
-        for (met, reason) in [(&mut found.truncated, "truncated-file"), (&mut found.emptied, "emptied-file")] {
+        for (met, reason) in [(&mut found.truncated, Damage::Truncated), (&mut found.emptied, Damage::Emptied)] {
             if std::mem::take(met) {
                 damages.push(Damaged { path: path(), reason, count: 1, offset: end });
             }
         }
         damages.extend(found.drain().map(|tally| Damaged {
             path: path(),
-            reason: tally.damage.name(),
+            reason: tally.damage,
             count: tally.count,
             offset: tally.first,
         }));
     }
 
-    /// Makes the file one that may get more entries, unless its header says otherwise.
-    pub(super) fn follow(&mut self) {
+    /// Expects more entries, unless the header says that the file is archived.
+    pub(crate) fn follow(&mut self) {
         if self.file.header().state != HeaderState::Archived {
-            self.state = FileState::Active;
+            self.live.state = FileState::Active;
         }
     }
 
-    /// Finds out which entries to read, of those that an earlier run has not passed.
-    pub(super) fn choose(&mut self, filter: &dyn EntryFilter, passed: &SeqnumProgress) {
+    /// Lists the entries to read, without those that an earlier run has read.
+    pub(crate) fn choose(&mut self, selection: &Selection<'_>, progress: &SeqnumProgress) {
         let header = self.file.header();
-        self.from = passed.by(&header.seqnum_id);
-        self.passed = self.from;
-        let settled = self.state == FileState::Finished && header.state != HeaderState::Online;
-        if settled && self.from > 0 && header.tail_entry_seqnum <= self.from {
+        self.progress.resumed_at = progress.by(&header.seqnum_id);
+        self.progress.seqnum = self.progress.resumed_at;
+        let is_settled = self.live.state == FileState::Finished && header.state != HeaderState::Online;
+        let resumed_at = self.progress.resumed_at;
+        if is_settled && resumed_at > 0 && header.tail_entry_seqnum <= resumed_at {
             return;
         }
-        if filter.everything() {
-            self.list = self.file.entries();
-        } else if let Some(list) = self.chosen(filter) {
-            self.skipped = self.file.header().n_entries.saturating_sub(list.len() as u64);
-            self.list = list;
-        } else {
-            self.scans = true;
-            self.list = self.file.entries();
+        // A writer may be changing the index, may come back to it, or has died over it.
+        let has_index = is_settled && !self.file.damages().truncated;
+        let mut list = None;
+        if !selection.filter.everything() {
+            list = if has_index { self.of_identifiers(selection.filter) } else { None };
+            self.scan.identifiers = list.is_none();
         }
-        self.newest = self.list.last().copied().unwrap_or_default();
-        if self.from > 0 {
-            self.next = self.behind(self.from);
-            // How many of them the earlier run has counted is not known.
-            self.skipped = 0;
+        if !selection.matches.is_empty() {
+            let matching = if has_index { self.of_matches(&selection.matches) } else { None };
+            self.scan.matches = matching.is_none();
+            list = match (list, matching) {
+                (Some(list), Some(matching)) => Some(intersection(list, &matching)),
+                (list, matching) => list.or(matching),
+            };
+        }
+        self.list.entries = match list {
+            Some(list) => {
+                self.progress.skipped = self.file.header().n_entries.saturating_sub(list.len() as u64);
+                list
+            }
+            None => self.file.entries(),
+        };
+        self.list.newest = self.list.entries.last().copied().unwrap_or_default();
+        if resumed_at > 0 {
+            self.list.next = self.count_up_to(resumed_at);
+            // The earlier run has counted an unknown part of them.
+            self.progress.skipped = 0;
         }
     }
 
-    /// How many entries at the beginning of the list are certain to be passed: numbers grow within a file.
-    fn behind(&mut self, number: u64) -> usize {
+    /// Reverses the order of the entries to read.
+    pub(crate) fn reverse(&mut self) {
+        self.list.entries.reverse();
+    }
+
+    /// Returns the number of entries at the beginning of the list that have sequence numbers up to `seqnum`. Numbers
+    /// grow within a file.
+    fn count_up_to(&mut self, seqnum: u64) -> usize {
         let FileReader { list, file, .. } = self;
         let mut sound = true;
-        let behind = list.partition_point(|at| match file.head(*at) {
-            Ok(head) => head.seqnum <= number,
+        let count = list.entries.partition_point(|at| match file.head(*at) {
+            Ok(head) => head.seqnum <= seqnum,
             Err(_) => {
                 sound = false;
                 false
             }
         });
-        if sound { behind } else { 0 }
+        if sound { count } else { 0 }
     }
 
-    /// The entries of the identifiers that are wanted, by the index. None where the index cannot be trusted: a writer is
-    /// at it, may come back to it or has died over it, or it is damaged.
-    fn chosen(&mut self, filter: &dyn EntryFilter) -> Option<Vec<u32>> {
-        let settled = self.state == FileState::Finished && self.file.header().state != HeaderState::Online;
-        if !settled || self.file.damages().truncated {
-            return None;
-        }
+    /// Lists the entries of the wanted identifiers by the index. Returns `None` if the index is damaged.
+    fn of_identifiers(&mut self, filter: &dyn EntryFilter) -> Option<Vec<Units>> {
         let mut wanted = Vec::new();
         let note = |value: &[u8], at| {
             if filter.entries_of(value) {
@@ -223,54 +259,80 @@ impl FileReader {
         if !self.file.values(IDENTIFIER, note).ok()? {
             return None;
         }
+        self.postings(wanted)
+    }
+
+    /// Lists the matching entries by the index. Returns `None` if the index is damaged.
+    fn of_matches(&mut self, matches: &Matches) -> Option<Vec<Units>> {
+        let mut all = Vec::new();
+        for alternative in &matches.alternatives {
+            let mut common: Option<Vec<Units>> = None;
+            for field in alternative {
+                let mut found = Vec::new();
+                for payload in &field.payloads {
+                    found.extend(self.file.find_data(&field.name, payload).ok()?);
+                }
+                let list = self.postings(found)?;
+                common = Some(common.map_or_else(|| list.clone(), |common| intersection(common, &list)));
+            }
+            all.extend(common.unwrap_or_default());
+        }
+        all.sort();
+        all.dedup();
+        Some(all)
+    }
+
+    /// Lists the entries that have any of these DATA. Returns `None` if the index is damaged.
+    fn postings(&mut self, data: Vec<Units>) -> Option<Vec<Units>> {
         let mut list = Vec::new();
-        for at in wanted {
+        for at in data {
             self.file.postings(at, &mut list).ok()?;
-            if list.len() as u64 > self.most_items() {
+            if list.len() as u64 > self.max_items() {
                 return None;
             }
         }
-        // It consists of sorted runs, which this sort finds.
+        // The list consists of sorted runs, which this sort detects.
         list.sort();
         list.dedup();
         Some(list)
     }
 
-    /// Goes to the next entry that is wanted; its fields are in `items` then.
+    /// Moves to the next wanted entry, which becomes the current one.
     #[inline]
-    pub(super) fn advance(&mut self, range: &Range, filter: &dyn EntryFilter) -> Option<Place> {
-        while let Some(at) = self.list.get(self.next).copied() {
-            self.next += 1;
-            if let Some(place) = self.read(at, range, filter) {
+    pub(crate) fn advance(&mut self, selection: &Selection<'_>) -> Option<Place> {
+        while let Some(at) = self.list.entries.get(self.list.next).copied() {
+            self.list.next += 1;
+            if let Some(place) = self.read(at, selection) {
                 return Some(place);
             }
         }
         None
     }
 
-    /// Begins a batch with the entry at hand.
-    pub(super) fn begin(&mut self) {
-        self.first = self.at;
+    /// Begins a batch with the current entry.
+    pub(crate) fn begin(&mut self) {
+        self.batch.first = self.current.at;
     }
 
-    /// How many fields of the entry at hand were in the file before the batch, and stand before those that were not.
+    /// Returns the number of fields of the current entry that precede those written after the batch began.
     #[inline]
-    pub(super) fn old(&self) -> usize {
-        self.items.len() - self.items.iter().rev().take_while(|item| **item > self.first).count()
+    pub(crate) fn prefix_len(&self) -> usize {
+        let items = &self.current.items;
+        items.len() - items.iter().rev().take_while(|item| **item > self.batch.first).count()
     }
 
-    /// How many bytes of the file are read, should its entries be of one size.
-    pub(super) fn done(&self) -> u64 {
-        let all = self.list.len().max(1) as u128;
-        let read = u128::from(self.file.end()) * self.next as u128 / all;
+    /// Estimates the number of bytes of the file that were read, as if all entries had one size.
+    pub(crate) fn done(&self) -> u64 {
+        let all = self.list.entries.len().max(1) as u128;
+        let read = u128::from(self.file.end()) * self.list.next as u128 / all;
         u64::try_from(read).unwrap_or(u64::MAX)
     }
 
-    /// Reads an entry, if it can be read and is wanted.
+    /// Reads an entry if it is readable and wanted.
     #[inline]
-    fn read(&mut self, at: u32, range: &Range, filter: &dyn EntryFilter) -> Option<Place> {
-        self.at = at;
-        let head = self.file.entry(at, &mut self.items).ok()?;
+    fn read(&mut self, at: Units, selection: &Selection<'_>) -> Option<Place> {
+        self.current.at = at;
+        let head = self.file.entry(at, &mut self.current.items).ok()?;
         let place = Place {
             seqnum_id: self.file.header().seqnum_id,
             seqnum: head.seqnum,
@@ -279,148 +341,132 @@ impl FileReader {
             realtime: head.realtime,
             xor_hash: head.xor_hash,
         };
-        self.passed = place.seqnum;
-        if place.seqnum <= self.from {
+        self.progress.seqnum = place.seqnum;
+        if place.seqnum <= self.progress.resumed_at {
             return None;
         }
-        if !range.has(&place) || self.scans && !self.is_wanted(filter) {
-            self.skipped += 1;
+        let FileReader { file, scan, current, .. } = self;
+        if !selection.range.has(&place) || scan.is_needed() && !scan.admits(file, &current.items, selection) {
+            self.progress.skipped += 1;
             return None;
         }
         Some(place)
     }
 
-    /// Whether the identifier of the entry at hand is one that is wanted. With two of them, one is enough.
-    fn is_wanted(&mut self, filter: &dyn EntryFilter) -> bool {
-        let FileReader { file, items, verdicts, .. } = self;
-        if verdicts.len() > VERDICTS {
-            verdicts.clear();
-        }
-        let mut wanted = false;
-        for at in items {
-            let verdict = *verdicts.entry(*at).or_insert_with(|| {
-                let mut field = Vec::new();
-                let datum = file.data(*at, &mut field, |name| name == IDENTIFIER).ok()?;
-                datum.wanted.then(|| field.get(IDENTIFIER.len() + 1..).is_some_and(|value| filter.entries_of(value)))
-            });
-            wanted |= verdict == Some(true);
-        }
-        wanted
-    }
-
-    /// Looks whether a live file has more entries. True if some came.
+    /// Looks for more entries of a live file, and returns whether there are some.
     ///
-    /// What looks damaged may be half of what the writer is doing, so it is looked at again before it is believed. Then
-    /// all entries are listed anew, and those that were listed before left out: the writer puts entries one behind the
-    /// other.
-    pub(super) fn look(&mut self) -> bool {
-        if self.state == FileState::Finished {
+    /// Apparent damage may be a half-finished change of the writer, so it is reported only after further looks. Then
+    /// all entries are listed again, and those listed before are left out: the writer appends entries in order.
+    pub(crate) fn look(&mut self) -> bool {
+        if self.live.state == FileState::Finished {
             return false;
         }
         match self.file.refresh() {
             Ok(Refreshed::Same) if !self.file.lags() => {
-                self.doubts = 0;
+                self.live.doubts = 0;
                 return self.looked(false);
             }
             Ok(Refreshed::Same | Refreshed::Changed) => {}
             Ok(Refreshed::Gone) => {
-                self.state = FileState::Finished;
+                self.live.state = FileState::Finished;
                 self.file.damages.emptied = true;
                 return false;
             }
             Err(cause) => {
-                self.doubts += 1;
-                if self.doubts >= LOOKS {
-                    self.file.damages.note(cause.into(), 0);
-                    self.state = FileState::Finished;
+                self.live.doubts += 1;
+                if self.live.doubts >= LOOKS {
+                    self.file.damages.note(cause.into(), Units::NONE);
+                    self.live.state = FileState::Finished;
                 }
                 return false;
             }
         }
-        if self.next > 0 {
-            self.list.drain(..self.next);
-            self.list.shrink_to(1 << 12);
-            self.next = 0;
+        if self.list.next > 0 {
+            self.list.entries.drain(..self.list.next);
+            self.list.entries.shrink_to(1 << 12);
+            self.list.next = 0;
         }
+        self.list_more()
+    }
+
+    /// Appends the entries that the header promises to the list, and returns whether there are some.
+    fn list_more(&mut self) -> bool {
         let promised = self.file.header().n_entries;
-        if let Some((before, rest)) = self.broken
-            && self.state == FileState::Active
-            && (before == promised || Instant::now() < rest)
+        if let Some(damaged) = self.live.damaged
+            && self.live.state == FileState::Active
+            && (damaged.promised == promised || Instant::now() < damaged.retry)
         {
             return false;
         }
-        let (known, listed, damages) = (self.list.len(), self.file.listed, self.file.damages.clone());
-        if self.broken.is_none() && self.file.more_entries(&mut self.list) {
-            self.newest = self.list.last().copied().unwrap_or(self.newest);
-            self.doubts = 0;
-            return self.looked(self.list.len() > known);
+        let list = &mut self.list;
+        let (known, listed, damages) = (list.entries.len(), self.file.listed, self.file.damages.clone());
+        if self.live.damaged.is_none() && self.file.more_entries(&mut list.entries) {
+            list.newest = list.entries.last().copied().unwrap_or(list.newest);
+            self.live.doubts = 0;
+            let came = list.entries.len() > known;
+            return self.looked(came);
         }
-        self.list.truncate(known);
-        if self.doubts + 1 < LOOKS && self.broken.is_none() {
-            self.doubts += 1;
+        list.entries.truncate(known);
+        if self.live.doubts + 1 < LOOKS && self.live.damaged.is_none() {
+            self.live.doubts += 1;
             (self.file.listed, self.file.damages) = (listed, damages);
             return false;
         }
-        let newest = self.newest;
-        self.list.extend(self.file.entries().into_iter().filter(|at| *at > newest));
-        self.newest = self.list.last().copied().unwrap_or(newest);
-        self.doubts = 0;
-        self.broken = Some((promised, Instant::now() + REST));
-        self.looked(self.list.len() > known)
+        let newest = list.newest;
+        list.entries.extend(self.file.entries().into_iter().filter(|at| *at > newest));
+        list.newest = list.entries.last().copied().unwrap_or(newest);
+        self.live.doubts = 0;
+        self.live.damaged = Some(DamagedAt { promised, retry: Instant::now() + REST });
+        let came = list.entries.len() > known;
+        self.looked(came)
     }
 
-    /// A look has shown all that there was.
+    /// Notes that a look has shown all entries that there are.
     fn looked(&mut self, came: bool) -> bool {
-        if self.state == FileState::Rotated || self.file.header().state == HeaderState::Archived {
-            self.state = FileState::Finished;
+        if self.live.state == FileState::Rotated || self.file.header().state == HeaderState::Archived {
+            self.live.state = FileState::Finished;
         }
         came
     }
 
-    /// Whether the last look was not believed.
-    pub(super) fn doubtful(&self) -> bool {
-        self.doubts > 0
+    /// Returns whether the last look showed apparent damage that was not reported.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.live.doubts > 0
     }
 
-    /// Passes over all entries but the last `count` that are worth showing, and notes where those stand.
-    pub(super) fn keep_last(
-        &mut self,
-        count: usize,
-        range: &Range,
-        filter: &dyn EntryFilter,
-        places: &mut HashSet<Place>,
-    ) {
+    /// Skips all entries but the last `count` that the filter admits, and adds the places of these.
+    pub(crate) fn keep_last(&mut self, count: usize, selection: &Selection<'_>, places: &mut HashSet<Place>) {
         let mut found = 0;
-        let mut index = self.list.len();
-        while index > self.next && found < count {
+        let mut index = self.list.entries.len();
+        while index > self.list.next && found < count {
             index -= 1;
-            let at = self.list.get(index).copied().unwrap_or_default();
-            if let Some(place) = self.read(at, range, filter)
-                && self.is_shown(filter)
+            let at = self.list.entries.get(index).copied().unwrap_or_default();
+            if let Some(place) = self.read(at, selection)
+                && self.is_shown(selection.filter)
             {
                 found += 1;
                 places.insert(place);
             }
         }
-        self.skipped += (index - self.next) as u64;
-        self.next = index;
-        // The walk ended at the first one that is kept; what is before it is passed, and where none is kept, all is.
-        let last = if index == self.list.len() { self.list.last() } else { None };
+        self.progress.skipped += (index - self.list.next) as u64;
+        self.list.next = index;
+        // Reading ended at the first entry to keep, so entries before it are passed. Without any, all entries are.
+        let last = if index == self.list.entries.len() { self.list.entries.last() } else { None };
         if let Some(head) = last.copied().and_then(|at| self.file.head(at).ok()) {
-            self.passed = head.seqnum;
+            self.progress.seqnum = head.seqnum;
         }
     }
 
-    /// Whether the entry at hand is likely to be shown, by its identifier and its message.
+    /// Returns whether the filter admits the current entry by its identifier and its message.
     fn is_shown(&mut self, filter: &dyn EntryFilter) -> bool {
         let (mut identifier, mut message) = (Vec::new(), Vec::new());
-        for at in self.items.iter().rev() {
+        for at in self.current.items.iter().rev() {
             let mut field = Vec::new();
-            let Ok(datum) = self.file.data(*at, &mut field, |name| name == IDENTIFIER || name == MESSAGE) else {
+            let Ok(data) = self.file.data(*at, &mut field, |name| name == IDENTIFIER || name == MESSAGE) else {
                 continue;
             };
-            let value = field.get(datum.name_len + 1..).unwrap_or_default();
-            match field.get(..datum.name_len) {
+            let value = field.get(data.name_len + 1..).unwrap_or_default();
+            match field.get(..data.name_len) {
                 Some(IDENTIFIER) => identifier = value.to_vec(),
                 Some(MESSAGE) => message = value.to_vec(),
                 _ => {}
@@ -429,23 +475,22 @@ impl FileReader {
         filter.entry(&identifier, &message)
     }
 
-    /// No file has more items in its entries than this, so its posting lists have no more either, unless several lists
-    /// have parts in common.
-    fn most_items(&self) -> u64 {
+    /// Returns an upper bound for the items of all entries, and so for the posting lists unless these overlap.
+    fn max_items(&self) -> u64 {
         self.file.end() / 4
     }
 
-    /// The boots that the file tells of, and when each had its first entry here.
-    pub(super) fn boots(&mut self) -> Vec<(u64, [u8; 16])> {
+    /// Returns the boots in the file with the times of their first entries here.
+    pub(crate) fn boots(&mut self) -> Vec<(u64, [u8; 16])> {
         let mut found = Vec::new();
-        // Where the index is damaged, some boots may be missing, and their entries are not those asked for.
+        // If the index is damaged, boots may be missing, and so may their entries.
         let _ = self.file.values(b"_BOOT_ID", |value, at| found.extend(cursor::parse_id(value).map(|id| (id, at))));
         let mut boots = Vec::new();
         let mut entries = Vec::new();
         let mut items = 0;
         for (id, at) in found {
             items += entries.len() as u64;
-            if items > self.most_items() {
+            if items > self.max_items() {
                 break;
             }
             entries.clear();
@@ -458,4 +503,10 @@ impl FileReader {
         }
         boots
     }
+}
+
+/// Returns the entries that are in both sorted lists.
+fn intersection(mut list: Vec<Units>, other: &[Units]) -> Vec<Units> {
+    list.retain(|at| other.binary_search(at).is_ok());
+    list
 }

@@ -1,170 +1,174 @@
-//! The files of a journal in pieces, each of which can be read by itself and on any thread.
+//! Files of a journal in slices, each of which can be read by itself and on any thread.
 //!
-//! A piece is some of a file's entries, one behind the other. What is read of it, and what is left out, is as if the file
-//! were read in one go; only damage that several pieces meet is counted for each of them.
+//! A slice is a run of consecutive entries of a file. The slices of a file yield what one reader of the whole file
+//! yields. Only damage that several slices meet is counted for each of them.
 
 use std::path::PathBuf;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-
-use super::damage::Damage;
-use super::entry_range::Range;
-use super::file_reader::FileReader;
-use super::seqnum_progress::SeqnumProgress;
 use crate::batch::EntryBatch;
 use crate::cursor::Place;
+use crate::damage::{Damage, Damaged};
+use crate::entry_range::Range;
 use crate::error::Error;
 use crate::file_range::FileRange;
-use crate::journal::{Damaged, EntryFilter, Fill, JournalReader, Settings, Skipped, boots, find, windows};
-use crate::open::OpenFile;
+use crate::file_reader::FileReader;
+use crate::journal_reader::{Fill, JournalReader, Skipped, boots, windows};
+use crate::offset::Units;
+use crate::open_file::OpenFile;
+use crate::selection::{EntryFilter, Selection};
+use crate::seqnum_progress::SeqnumProgress;
+use crate::settings::Settings;
 
-/// A piece has an entry for so many bytes of a batch: 512 of them in a batch of 256 KiB, which is enough that its
-/// beginning costs nothing, and so few that what they give is still in a cache of the processor when it is put in order.
+/// The bytes of a batch for each entry of a slice. A batch of 256 KiB gives slices of 512 entries: long enough that
+/// their beginning costs nothing, and short enough that their output stays in a processor cache until it is merged.
 const ENTRY: usize = 512;
 
-/// A file of a journal, of which piece after piece is taken.
+/// A file of a journal that yields slice after slice.
+///
+/// Files are opened and started one by one, on any thread: [`FileSlices::open`] lists the entries of a file,
+/// [`FileSlices::resolve`] looks up boots in all of them, and [`FileSlices::start`] finds the first entry.
 pub struct FileSlices<'r> {
     reader: FileReader,
-    list: Vec<u32>,
+    entries: Vec<Units>,
     next: usize,
-    range: Range,
-    filter: &'r dyn EntryFilter,
+    selection: Selection<'r>,
     block: usize,
     first: Place,
-    /// Those that were read to their ends, with what they know of the file's fields.
+    /// Slices that were read to their ends, with their knowledge of the file's fields.
     spare: Vec<FileSlice<'r>>,
 }
 
-/// Some entries of a file.
+/// A run of consecutive entries of a file.
 pub struct FileSlice<'r>(Box<JournalReader<'r>>);
 
-/// The files of a journal.
-pub struct Opened<'r> {
-    /// Those that have entries, in the order in which copies of an entry are preferred.
-    pub files: Vec<FileSlices<'r>>,
-    /// What was passed over so far.
-    pub skipped: Skipped,
-    /// What could not be read so far.
-    pub damages: Vec<Damaged>,
-    /// Files that could not be read.
-    pub errors: Vec<Error>,
-}
+impl<'r> FileSlices<'r> {
+    /// Opens one of `files` files and lists its entries. Returns an error as well if only a part of the file can be
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read as a journal.
+    pub fn open(
+        path: PathBuf,
+        files: usize,
+        settings: &Settings,
+        filter: &'r dyn EntryFilter,
+        opener: &dyn OpenFile,
+    ) -> Result<(FileSlices<'r>, Option<Error>), Error> {
+        let (reader, failure) = FileReader::open(path, opener, windows(files))?;
+        Ok((FileSlices::of(reader, settings, filter), failure))
+    }
 
-/// Opens the files that inputs name, and members of an archive, and lists their entries, in parallel where the caller runs on a pool.
-pub fn open_slices<'r>(
-    inputs: &[PathBuf],
-    members: Vec<(PathBuf, FileRange)>,
-    settings: &Settings,
-    filter: &'r dyn EntryFilter,
-    opener: &dyn OpenFile,
-) -> Opened<'r> {
-    let block = settings.block;
-    let (found, mut errors) = find(inputs, settings, opener);
-    let windows = windows(found.files.len() + members.len());
-    let files = found
-        .files
-        .into_par_iter()
-        .map(|candidate| (candidate.path.clone(), FileReader::open(candidate.path, opener, windows)));
-    let members = members
-        .into_par_iter()
-        .map(|(path, bytes)| (path.clone(), FileReader::new(path, bytes, windows).map(|reader| (reader, None))));
-    let opened: Vec<_> = files
-        .chain(members)
-        .map(|(path, opened)| {
-            let (mut reader, failure) = opened.map_err(|cause| Error::Refused { path, cause })?;
-            reader.choose(filter, &SeqnumProgress::default());
-            Ok((reader, failure))
-        })
-        .collect();
-    let mut readers = Vec::new();
-    for reader in opened {
-        match reader {
-            Ok((reader, failure)) => {
-                readers.push(reader);
-                errors.extend(failure);
-            }
-            Err(error) => errors.push(error),
+    /// Opens one of `files` members of an archive by its name, and lists its entries.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the member cannot be read as a journal.
+    pub fn open_member(
+        path: PathBuf,
+        range: FileRange,
+        files: usize,
+        settings: &Settings,
+        filter: &'r dyn EntryFilter,
+    ) -> Result<FileSlices<'r>, Error> {
+        Ok(FileSlices::of(FileReader::new(path, range, windows(files))?, settings, filter))
+    }
+
+    fn of(mut reader: FileReader, settings: &Settings, filter: &'r dyn EntryFilter) -> FileSlices<'r> {
+        let selection = Selection::new(filter, settings.range);
+        reader.choose(&selection, &SeqnumProgress::default());
+        FileSlices {
+            reader,
+            entries: Vec::new(),
+            next: 0,
+            selection,
+            block: settings.block,
+            first: Place::default(),
+            spare: Vec::new(),
         }
     }
-    let range = settings.range.resolved(|| boots(&mut readers));
-    let files: Vec<_> = readers
-        .into_par_iter()
-        .map(|mut reader| {
-            let first = reader.advance(&range, filter);
-            (reader, first)
-        })
-        .collect();
-    let (mut skipped, mut damages) = (Skipped::default(), Vec::new());
-    let mut with_entries = Vec::new();
-    for (mut reader, first) in files {
-        skipped.others += std::mem::take(&mut reader.skipped);
-        reader.damages(&mut damages);
-        let Some(first) = first else { continue };
-        let list = reader.unread();
-        with_entries.push(FileSlices { reader, list, next: 0, range, filter, block, first, spare: Vec::new() });
-    }
-    Opened { files: with_entries, skipped, damages, errors }
-}
 
-impl<'r> FileSlices<'r> {
-    /// The first entry that is wanted.
+    /// Returns the range with the boot's id in place of its number among the boots of all files.
+    #[must_use]
+    pub fn resolve(range: Range, files: &mut [FileSlices<'r>]) -> Range {
+        range.resolved(|| boots(files.iter_mut().map(|file| &mut file.reader)))
+    }
+
+    /// Finds the first entry in a range. Returns `false` if there is none.
+    pub fn start(&mut self, range: Range) -> bool {
+        self.selection.range = range;
+        let Some(first) = self.reader.advance(&self.selection) else { return false };
+        self.first = first;
+        self.entries = self.reader.take_unread();
+        true
+    }
+
+    /// Returns the first wanted entry, once the file was started.
     #[must_use]
     pub fn first(&self) -> Place {
         self.first
     }
 
-    /// When the first entry of the next piece was written, in microseconds since 1970; none where there is no further
-    /// piece. It says which piece is likely to be needed next, and nothing depends on it.
+    /// Returns the time of the first entry of the next slice, in microseconds since 1970, or `None` if there is no
+    /// slice left. The time is a hint at the slice that is likely to be needed next.
     #[must_use]
     pub fn time(&mut self) -> Option<u64> {
-        let at = *self.list.get(self.next)?;
+        let at = *self.entries.get(self.next)?;
         Some(self.reader.file.head(at).map_or(0, |head| head.realtime))
     }
 
-    /// How far it was taken, in bytes of the file, about.
+    /// Estimates the number of bytes of the file in the slices that were taken.
     #[must_use]
     pub fn done(&self) -> u64 {
-        let (taken, all) = (self.next as u128, self.list.len().max(1) as u128);
+        let (taken, all) = (self.next as u128, self.entries.len().max(1) as u128);
         (u128::from(self.reader.file.end()) * taken / all) as u64
     }
 
-    /// The next piece.
+    /// Takes the next slice.
     ///
     /// # Errors
-    /// If the file can no longer be read.
+    ///
+    /// Fails if the file can no longer be read.
     pub fn take(&mut self) -> Option<Result<FileSlice<'r>, Error>> {
-        let end = self.list.len().min(self.next + (self.block / ENTRY).max(1));
-        let list = self.list.get(self.next..end).filter(|list| !list.is_empty())?.to_vec();
+        let end = self.entries.len().min(self.next + (self.block / ENTRY).max(1));
+        let entries = self.entries.get(self.next..end).filter(|entries| !entries.is_empty())?.to_vec();
         self.next = end;
-        let reader = match self.reader.part(list) {
+        let reader = match self.reader.slice(entries) {
             Ok(reader) => reader,
-            Err(cause) => return Some(Err(Error::Refused { path: self.reader.path.clone(), cause })),
+            Err(error) => return Some(Err(error)),
         };
-        let new = || FileSlice(Box::new(JournalReader::new(self.range, self.block, self.filter)));
-        let mut piece = self.spare.pop().unwrap_or_else(new);
-        let source = &mut piece.0;
-        source.readers.clear();
-        source.places.clear();
-        source.add(reader);
-        Some(Ok(piece))
+        let new = || FileSlice(Box::new(JournalReader::new(self.selection.clone(), self.block)));
+        let mut slice = self.spare.pop().unwrap_or_else(new);
+        slice.0.restart(reader);
+        Some(Ok(slice))
     }
 
-    /// Gives a piece back that was read to its end, for what it knows.
-    pub fn put_back(&mut self, piece: FileSlice<'r>) {
-        self.spare.push(piece);
+    /// Returns a slice that was read to its end, for its knowledge of the file's fields.
+    pub fn put_back(&mut self, slice: FileSlice<'r>) {
+        self.spare.push(slice);
     }
 
-    /// The most bytes that its entries may have together.
+    /// Returns the limit on the bytes of all entries together.
     #[must_use]
     pub fn max_output(&self) -> u64 {
         self.reader.max_output()
     }
 
-    /// Says that the rest of the file is left out, because an entry made it worth too much.
+    /// Leaves out the rest of the file, because an entry exceeded [`FileSlices::max_output`]. Returns the damage.
     #[must_use]
     pub fn leave(&mut self) -> Vec<Damaged> {
-        self.next = self.list.len();
-        self.reader.file.damages.note(Damage::Oversized, self.reader.at);
+        self.next = self.entries.len();
+        self.reader.file.damages.note(Damage::Oversized, self.reader.current.at);
+        self.damages()
+    }
+
+    /// Returns the number of entries that were skipped since the last call.
+    pub fn skipped(&mut self) -> Skipped {
+        Skipped { others: std::mem::take(&mut self.reader.progress.skipped), repeated: 0 }
+    }
+
+    /// Returns the damage found since the last call.
+    pub fn damages(&mut self) -> Vec<Damaged> {
         let mut damages = Vec::new();
         self.reader.damages(&mut damages);
         damages
@@ -172,17 +176,17 @@ impl<'r> FileSlices<'r> {
 }
 
 impl FileSlice<'_> {
-    /// Clears the batch and fills it with the entries that come next. False at the end of the piece.
+    /// Clears a batch and fills it with the next entries. Returns `false` at the end of the slice.
     pub fn fill(&mut self, batch: &mut EntryBatch) -> bool {
         self.0.fill(batch) == Fill::More
     }
 
-    /// What was passed over since this was asked last.
+    /// Returns the numbers of entries that were skipped since the last call.
     pub fn skipped(&mut self) -> Skipped {
         self.0.skipped()
     }
 
-    /// What could not be read since this was asked last.
+    /// Returns the damage found since the last call.
     pub fn damages(&mut self) -> Vec<Damaged> {
         self.0.damages()
     }

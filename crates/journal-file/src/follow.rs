@@ -13,12 +13,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::directory::{self, Candidate, FoundFiles, Stage};
-use super::file_reader::{FileReader, FileState};
+use crate::damage::{Damage, Damaged};
+use crate::directory::{self, Candidate, FoundFiles, Stage};
 use crate::directory_watch::DirectoryWatch;
-use crate::error::Refusal;
-use crate::journal::{Damaged, JournalReader, Settings, find};
-use crate::open::OpenFile;
+use crate::error::Error;
+use crate::file_reader::{FileReader, FileState};
+use crate::open_file::OpenFile;
+use crate::settings::Settings;
 
 /// While entries come, the time between two looks: from the one, which is for a stream of them, to the other.
 const SHORTEST: Duration = Duration::from_millis(2);
@@ -54,7 +55,7 @@ impl KnownFile {
 }
 
 /// What following needs to know beside the files that are open.
-pub(super) struct Follow<'r> {
+pub(crate) struct Follow<'r> {
     inputs: Vec<PathBuf>,
     settings: Settings,
     opener: &'r dyn OpenFile,
@@ -75,15 +76,15 @@ pub(super) struct Follow<'r> {
 
 /// What a search has shown.
 #[derive(Default)]
-struct SearchResult {
+pub(crate) struct SearchResult {
     /// Files that were not there before.
-    fresh: Vec<FileReader>,
+    pub(crate) fresh: Vec<FileReader>,
     /// Files that cannot be opened.
-    damages: Vec<Damaged>,
+    pub(crate) damages: Vec<Damaged>,
 }
 
 impl<'r> Follow<'r> {
-    pub(super) fn new(inputs: &[PathBuf], settings: &Settings, opener: &'r dyn OpenFile) -> Follow<'r> {
+    pub(crate) fn new(inputs: &[PathBuf], settings: &Settings, opener: &'r dyn OpenFile) -> Follow<'r> {
         let now = Instant::now();
         Follow {
             inputs: inputs.to_vec(),
@@ -100,7 +101,7 @@ impl<'r> Follow<'r> {
     }
 
     /// Adds to the files of the beginning those that have appeared meanwhile, until no more do.
-    pub(super) fn begin(&mut self, windows: usize, readers: &mut Vec<FileReader>) {
+    pub(crate) fn begin(&mut self, windows: usize, readers: &mut Vec<FileReader>) {
         for _ in 0..FIRST_SEARCHES {
             let found = self.search(windows, &mut readers.iter_mut().collect::<Vec<_>>());
             if found.fresh.is_empty() {
@@ -111,7 +112,7 @@ impl<'r> Follow<'r> {
     }
 
     /// Takes note of a file that was opened, and lets it be followed. `false` if it is open already.
-    pub(super) fn admit(&mut self, candidate: &Candidate, reader: &mut FileReader) -> bool {
+    pub(crate) fn admit(&mut self, candidate: &Candidate, reader: &mut FileReader) -> bool {
         let header = reader.file.header();
         let known = KnownFile {
             device: candidate.device,
@@ -123,15 +124,15 @@ impl<'r> Follow<'r> {
         reader.follow();
         if candidate.stage != Stage::Current {
             // It has this name, so all was written before it was opened.
-            reader.state = FileState::Finished;
+            reader.live.state = FileState::Finished;
         }
         self.known.insert(candidate.path.clone(), known).is_none_or(|before| !before.is(candidate))
     }
 
     /// Takes note of a file that could not be opened at the beginning. `true` if that is to be said: where a file has no
     /// header, its writer may be about to write it.
-    pub(super) fn refuse(&mut self, path: &Path, cause: &Refusal) -> bool {
-        let said = matches!(cause, Refusal::Unreadable(_));
+    pub(crate) fn refuse(&mut self, path: &Path, error: &Error) -> bool {
+        let said = matches!(error, Error::Open { .. });
         self.refused.insert(path.to_owned(), if said { TRIES } else { 0 });
         said
     }
@@ -139,7 +140,7 @@ impl<'r> Follow<'r> {
     /// The files that there are now. Beside a file that was named, also those that were archived from there since it was
     /// opened; there may have been several of them.
     fn find(&self) -> (FoundFiles, bool) {
-        let (mut found, errors) = find(&self.inputs, &self.settings, self.opener);
+        let (mut found, errors) = self.settings.find(&self.inputs, self.opener);
         for input in &self.inputs {
             let mut archived = directory::archived_from(input, self.opener);
             archived.files.retain(|candidate| match candidate.stage {
@@ -157,7 +158,7 @@ impl<'r> Follow<'r> {
     }
 
     /// Looks which files there are, opens those that are new, and tells those that are open what became of them.
-    fn search(&mut self, windows: usize, open: &mut [&mut FileReader]) -> SearchResult {
+    pub(crate) fn search(&mut self, windows: usize, open: &mut [&mut FileReader]) -> SearchResult {
         let (mut found, mut complete) = self.find();
         if self.watch.add(&found.directories) {
             // Something may have come into a directory before it was watched.
@@ -190,7 +191,7 @@ impl<'r> Follow<'r> {
                     if tries == TRIES {
                         search.damages.push(Damaged {
                             path: candidate.path.clone(),
-                            reason: "refused-file",
+                            reason: Damage::Refused,
                             count: 1,
                             offset: 0,
                         });
@@ -215,8 +216,8 @@ impl<'r> Follow<'r> {
             }
         }
         for reader in open.iter_mut() {
-            if reader.state == FileState::Active && reader.file.deleted() {
-                reader.state = FileState::Rotated;
+            if reader.live.state == FileState::Active && reader.file.deleted() {
+                reader.live.state = FileState::Rotated;
             }
         }
         let soon = self.refused.values().any(|tries| *tries < TRIES);
@@ -224,10 +225,10 @@ impl<'r> Follow<'r> {
         search
     }
 
-    /// Waits until it is time to look again. True if there may be other files than before.
-    fn wait(&mut self) -> bool {
+    /// Waits until it is time to look again, or `limit` has passed. Returns whether there may be other files than before.
+    pub(crate) fn wait(&mut self, limit: Duration) -> bool {
         let now = Instant::now();
-        let until = self.search.saturating_duration_since(now);
+        let until = self.search.saturating_duration_since(now).min(limit);
         let changed = if now < self.busy {
             std::thread::sleep(self.pause.min(until));
             self.pause = (self.pause * 2).min(LONGEST);
@@ -237,6 +238,25 @@ impl<'r> Follow<'r> {
         };
         changed || Instant::now() >= self.search
     }
+
+    /// Returns whether the last look is long ago.
+    pub(crate) fn is_due(&self) -> bool {
+        self.looked.elapsed() > QUIET
+    }
+
+    /// Returns whether there may be other files than before, without waiting.
+    pub(crate) fn has_news(&mut self) -> bool {
+        self.watch.wait(Duration::ZERO) || Instant::now() >= self.search
+    }
+
+    /// Notes a look, and whether it has shown entries: then more of them are expected soon.
+    pub(crate) fn note_look(&mut self, came: bool) {
+        self.looked = Instant::now();
+        if came {
+            self.busy = self.looked + BUSY;
+            self.pause = SHORTEST;
+        }
+    }
 }
 
 /// Tells a file that is open where it was found.
@@ -244,65 +264,7 @@ fn settle(reader: &mut FileReader, candidate: &Candidate) {
     if reader.path != candidate.path {
         reader.path.clone_from(&candidate.path);
     }
-    if reader.state == FileState::Active && candidate.stage != Stage::Current {
-        reader.state = FileState::Rotated;
-    }
-}
-
-impl JournalReader<'_> {
-    /// Waits for entries, for some time.
-    pub(super) fn wait(&mut self) {
-        let Some(follow) = &mut self.follow else { return };
-        let others = follow.wait();
-        self.look(others);
-    }
-
-    /// Looks for entries if the last look is long ago, while there are others to read: files that are rotated away
-    /// meanwhile are held on to.
-    pub(super) fn look_now_and_then(&mut self) {
-        let Some(follow) = self.follow.as_mut().filter(|follow| follow.looked.elapsed() > QUIET) else { return };
-        let others = follow.watch.wait(Duration::ZERO) || Instant::now() >= follow.search;
-        self.look(others);
-    }
-
-    fn look(&mut self, others: bool) {
-        // What is given next is decided anew.
-        self.put_back();
-        if others {
-            self.search();
-        }
-        // After the new files: when one of them was begun, all that is in the others before it was there.
-        let mut came = false;
-        for round in 0..2 {
-            let mut live = 0;
-            for reader in self.readers.iter_mut().flatten().filter(|reader| round == 0 || !reader.doubtful()) {
-                live += 1;
-                came |= reader.look();
-            }
-            // The first file may have got some that come before those of the last: once more, and there are few.
-            if !came || live < 2 {
-                break;
-            }
-        }
-        for index in 0..self.readers.len() {
-            self.resume(index);
-        }
-        if let Some(follow) = &mut self.follow {
-            follow.looked = Instant::now();
-            if came {
-                follow.busy = follow.looked + BUSY;
-                follow.pause = SHORTEST;
-            }
-        }
-    }
-
-    fn search(&mut self) {
-        let Some(follow) = &mut self.follow else { return };
-        let found = follow.search(self.windows, &mut self.readers.iter_mut().flatten().collect::<Vec<_>>());
-        self.damages.extend(found.damages);
-        for mut reader in found.fresh {
-            reader.choose(self.filter, &self.resume);
-            self.add(reader);
-        }
+    if reader.live.state == FileState::Active && candidate.stage != Stage::Current {
+        reader.live.state = FileState::Rotated;
     }
 }

@@ -6,7 +6,7 @@ use siphasher::sip::SipHasher24;
 
 /// The hash that hash tables of a file go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JournalHash {
+pub(crate) enum JournalHash {
     /// lookup3.
     Jenkins,
     /// SipHash-2-4 with the file's id as it is stored.
@@ -15,7 +15,7 @@ pub(super) enum JournalHash {
 
 impl JournalHash {
     /// The hash of `NAME=value` in the table of data, of `NAME` in the table of fields.
-    pub(super) fn of(self, bytes: &[u8]) -> u64 {
+    pub(crate) fn of(self, bytes: &[u8]) -> u64 {
         match self {
             Self::Jenkins => jenkins(bytes),
             Self::Sip(key) => {

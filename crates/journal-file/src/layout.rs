@@ -3,35 +3,37 @@
 //!
 //! All integers are little-endian and all offsets count from the start of the file.
 
+use crate::offset::{Offset, Units};
+
 /// The first bytes of a journal file.
-pub(super) const MAGIC: &[u8; 8] = b"LPKSHHRH";
+pub(crate) const MAGIC: &[u8; 8] = b"LPKSHHRH";
 /// The shortest header that was ever written, in bytes.
-pub(super) const HEADER_MIN: usize = 208;
+pub(crate) const HEADER_MIN: usize = 208;
 /// The longest header that is understood, in bytes: that of systemd 254. What later versions append is ignored.
-pub(super) const HEADER_MAX: usize = 272;
+pub(crate) const HEADER_MAX: usize = 272;
 /// What every object begins with: type, flags, size.
-pub(super) const OBJECT_HEADER: usize = 16;
+pub(crate) const OBJECT_HEADER: usize = 16;
 /// What an ENTRY has before its items.
-pub(super) const ENTRY_HEADER: usize = 64;
+pub(crate) const ENTRY_HEADER: usize = 64;
 /// What an ENTRY_ARRAY has before its items.
-pub(super) const ARRAY_HEADER: usize = 24;
+pub(crate) const ARRAY_HEADER: usize = 24;
 /// What a FIELD has before its name.
-pub(super) const FIELD_HEADER: usize = 40;
+pub(crate) const FIELD_HEADER: usize = 40;
 /// One bucket of a hash table: the first and the last object of its chain.
-pub(super) const BUCKET: u64 = 16;
+pub(crate) const BUCKET: u64 = 16;
 
 /// Times in microseconds are below this (systemd: `VALID_REALTIME`, `VALID_MONOTONIC`).
 const TIME_END: u64 = 1 << 55;
 
 /// The eight bytes at `at` as a number; zero, which the format never means anything by, where the bytes end before.
 #[inline]
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// The four bytes at `at` as a number, or zero.
 #[inline]
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
@@ -41,22 +43,9 @@ fn id_at(bytes: &[u8], at: usize) -> [u8; 16] {
     bytes.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
 }
 
-/// An offset as the rest of the reader keeps it, in units of the eight bytes that objects are aligned to. Zero, where
-/// no object can be, if it is not aligned or beyond 32 GiB.
-#[inline]
-pub(super) fn units(offset: u64) -> u32 {
-    if offset.trailing_zeros() < 3 { 0 } else { u32::try_from(offset >> 3).unwrap_or(0) }
-}
-
-/// The next offset that an object can begin at.
-#[inline]
-pub(super) fn aligned(offset: u64) -> Option<u64> {
-    Some(offset.checked_add(7)? & !7)
-}
-
 /// What the writer was doing with the file when it last said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderState {
+pub(crate) enum HeaderState {
     /// Closed in order; a writer may open it again.
     Offline,
     /// Open in a writer, or left by one that died.
@@ -68,74 +57,74 @@ pub(super) enum HeaderState {
 }
 
 /// Flags whose bits a reader must know all, or leave the file alone (systemd: `HEADER_INCOMPATIBLE_*`).
-pub(super) mod incompatible {
+pub(crate) mod incompatible {
     /// Some DATA may be compressed with xz.
-    pub(in super::super) const XZ: u32 = 1;
+    pub(crate) const XZ: u32 = 1;
     /// Some DATA may be compressed with LZ4.
-    pub(in super::super) const LZ4: u32 = 2;
+    pub(crate) const LZ4: u32 = 2;
     /// Hashes are SipHash-2-4 keyed by the file's id, not Jenkins.
-    pub(in super::super) const KEYED_HASH: u32 = 4;
+    pub(crate) const KEYED_HASH: u32 = 4;
     /// Some DATA may be compressed with Zstandard.
-    pub(in super::super) const ZSTD: u32 = 8;
+    pub(crate) const ZSTD: u32 = 8;
     /// Offsets of items take four bytes.
-    pub(in super::super) const COMPACT: u32 = 16;
+    pub(crate) const COMPACT: u32 = 16;
     /// All of them.
-    pub(in super::super) const KNOWN: u32 = XZ | LZ4 | KEYED_HASH | ZSTD | COMPACT;
+    pub(crate) const KNOWN: u32 = XZ | LZ4 | KEYED_HASH | ZSTD | COMPACT;
 }
 
 /// A hash table as the header gives it: where its buckets begin, and their length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) offset: u64,
-    pub(super) size: u64,
+pub(crate) struct Table {
+    pub(crate) offset: Offset,
+    pub(crate) size: u64,
 }
 
 /// The header of a file, decoded and not judged. What an older version did not have is `None`. Times are in
 /// microseconds, realtime since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct JournalHeader {
-    pub(super) compatible: u32,
-    pub(super) incompatible: u32,
-    pub(super) state: HeaderState,
+pub(crate) struct JournalHeader {
+    pub(crate) compatible: u32,
+    pub(crate) incompatible: u32,
+    pub(crate) state: HeaderState,
     /// Names this file, and keys its hashes.
-    pub(super) file_id: [u8; 16],
-    pub(super) machine_id: [u8; 16],
-    pub(super) tail_entry_boot_id: [u8; 16],
+    pub(crate) file_id: [u8; 16],
+    pub(crate) machine_id: [u8; 16],
+    pub(crate) tail_entry_boot_id: [u8; 16],
     /// The namespace of the sequence numbers.
-    pub(super) seqnum_id: [u8; 16],
+    pub(crate) seqnum_id: [u8; 16],
     /// Where the first object begins.
-    pub(super) header_size: u64,
+    pub(crate) header_size: u64,
     /// How much after the header is in use or preallocated.
-    pub(super) arena_size: u64,
-    pub(super) data_hash_table: Table,
-    pub(super) field_hash_table: Table,
+    pub(crate) arena_size: u64,
+    pub(crate) data_hash_table: Table,
+    pub(crate) field_hash_table: Table,
     /// The last object; zero if there is none.
-    pub(super) tail_object_offset: u64,
-    pub(super) n_objects: u64,
+    pub(crate) tail_object_offset: Offset,
+    pub(crate) n_objects: u64,
     /// How many items of the chain of entry arrays are used.
-    pub(super) n_entries: u64,
+    pub(crate) n_entries: u64,
     /// Taken over from the file before at rotation, so it may be set where there are no entries.
-    pub(super) tail_entry_seqnum: u64,
-    pub(super) head_entry_seqnum: u64,
+    pub(crate) tail_entry_seqnum: u64,
+    pub(crate) head_entry_seqnum: u64,
     /// The first entry array; zero if there is none.
-    pub(super) entry_array_offset: u64,
-    pub(super) head_entry_realtime: u64,
-    pub(super) tail_entry_realtime: u64,
-    pub(super) tail_entry_monotonic: u64,
-    pub(super) n_data: Option<u64>,
-    pub(super) n_fields: Option<u64>,
-    pub(super) n_tags: Option<u64>,
-    pub(super) n_entry_arrays: Option<u64>,
+    pub(crate) entry_array_offset: Offset,
+    pub(crate) head_entry_realtime: u64,
+    pub(crate) tail_entry_realtime: u64,
+    pub(crate) tail_entry_monotonic: u64,
+    pub(crate) n_data: Option<u64>,
+    pub(crate) n_fields: Option<u64>,
+    pub(crate) n_tags: Option<u64>,
+    pub(crate) n_entry_arrays: Option<u64>,
     /// The last array of the chain, and how many of its items are used; since systemd 252.
-    pub(super) tail_entry_array_offset: Option<u32>,
-    pub(super) tail_entry_array_n_entries: Option<u32>,
+    pub(crate) tail_entry_array_offset: Option<u32>,
+    pub(crate) tail_entry_array_n_entries: Option<u32>,
     /// The last entry that is in the chain; since systemd 254.
-    pub(super) tail_entry_offset: Option<u64>,
+    pub(crate) tail_entry_offset: Option<u64>,
 }
 
 impl JournalHeader {
     /// Decodes the first bytes of a file: [`HEADER_MAX`] of them, or as many as there are.
-    pub(super) fn decode(bytes: &[u8]) -> Self {
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
         let header_size = u64_at(bytes, 88);
         let has = |at: usize, len: usize| header_size >= (at + len) as u64;
         let since_64 = |at: usize| has(at, 8).then(|| u64_at(bytes, at));
@@ -155,14 +144,14 @@ impl JournalHeader {
             seqnum_id: id_at(bytes, 72),
             header_size,
             arena_size: u64_at(bytes, 96),
-            data_hash_table: Table { offset: u64_at(bytes, 104), size: u64_at(bytes, 112) },
-            field_hash_table: Table { offset: u64_at(bytes, 120), size: u64_at(bytes, 128) },
-            tail_object_offset: u64_at(bytes, 136),
+            data_hash_table: Table { offset: Offset(u64_at(bytes, 104)), size: u64_at(bytes, 112) },
+            field_hash_table: Table { offset: Offset(u64_at(bytes, 120)), size: u64_at(bytes, 128) },
+            tail_object_offset: Offset(u64_at(bytes, 136)),
             n_objects: u64_at(bytes, 144),
             n_entries: u64_at(bytes, 152),
             tail_entry_seqnum: u64_at(bytes, 160),
             head_entry_seqnum: u64_at(bytes, 168),
-            entry_array_offset: u64_at(bytes, 176),
+            entry_array_offset: Offset(u64_at(bytes, 176)),
             head_entry_realtime: u64_at(bytes, 184),
             tail_entry_realtime: u64_at(bytes, 192),
             tail_entry_monotonic: u64_at(bytes, 200),
@@ -177,19 +166,19 @@ impl JournalHeader {
     }
 
     /// Whether items are four bytes wide.
-    pub(super) fn compact(&self) -> bool {
+    pub(crate) fn compact(&self) -> bool {
         self.incompatible & incompatible::COMPACT != 0
     }
 
     /// Whether hashes are keyed.
-    pub(super) fn keyed_hash(&self) -> bool {
+    pub(crate) fn keyed_hash(&self) -> bool {
         self.incompatible & incompatible::KEYED_HASH != 0
     }
 }
 
 /// The types of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ObjectKind {
+pub(crate) enum ObjectKind {
     Data = 1,
     Field = 2,
     Entry = 3,
@@ -201,7 +190,7 @@ pub(super) enum ObjectKind {
 
 impl ObjectKind {
     /// The type of this number, if it is one that is known.
-    pub(super) fn of(number: u8) -> Option<Self> {
+    pub(crate) fn of(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Data,
             2 => Self::Field,
@@ -217,23 +206,23 @@ impl ObjectKind {
 
 /// What depends on whether a file is compact, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Widths {
+pub(crate) struct Widths {
     /// What a DATA has before its payload.
-    pub(super) data: usize,
+    pub(crate) data: usize,
     /// An item of an ENTRY.
-    pub(super) item: usize,
+    pub(crate) item: usize,
     /// An item of an ENTRY_ARRAY.
-    pub(super) link: usize,
+    pub(crate) link: usize,
 }
 
 impl Widths {
-    pub(super) fn of(compact: bool) -> Self {
+    pub(crate) fn of(compact: bool) -> Self {
         if compact { Self { data: 72, item: 4, link: 4 } } else { Self { data: 64, item: 16, link: 8 } }
     }
 
     /// The smallest size that an object can have and be of use.
     #[inline]
-    pub(super) fn smallest(self, kind: ObjectKind) -> u64 {
+    pub(crate) fn smallest(self, kind: ObjectKind) -> u64 {
         (match kind {
             ObjectKind::Data => self.data + 1,
             ObjectKind::Field => FIELD_HEADER + 1,
@@ -245,7 +234,7 @@ impl Widths {
     }
 
     /// Whether an object of the kind can have that size.
-    pub(super) fn allow(self, kind: ObjectKind, size: u64) -> bool {
+    pub(crate) fn allow(self, kind: ObjectKind, size: u64) -> bool {
         let of_items = |header: usize, width: usize| (size - header as u64).is_multiple_of(width as u64);
         size >= self.smallest(kind)
             && match kind {
@@ -260,17 +249,17 @@ impl Widths {
 
 /// What every object begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ObjectHeader {
+pub(crate) struct ObjectHeader {
     /// The number of its [`ObjectKind`].
-    pub(super) kind: u8,
-    pub(super) flags: u8,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
     /// The object's length in bytes with this header and without the padding behind it.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 impl ObjectHeader {
     #[inline]
-    pub(super) fn decode(bytes: &[u8]) -> Self {
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
         match bytes.first_chunk::<OBJECT_HEADER>() {
             Some(bytes) => Self { kind: bytes[0], flags: bytes[1], size: u64_at(bytes, 8) },
             None => Self { kind: 0, flags: 0, size: 0 },
@@ -280,22 +269,22 @@ impl ObjectHeader {
 
 /// An entry without its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EntryHead {
+pub(crate) struct EntryHead {
     /// Counts the entries of a [`JournalHeader::seqnum_id`].
-    pub(super) seqnum: u64,
+    pub(crate) seqnum: u64,
     /// Microseconds since 1970, by the clock of the writer.
-    pub(super) realtime: u64,
+    pub(crate) realtime: u64,
     /// Microseconds since the boot.
-    pub(super) monotonic: u64,
-    pub(super) boot_id: [u8; 16],
+    pub(crate) monotonic: u64,
+    pub(crate) boot_id: [u8; 16],
     /// The exclusive or of the Jenkins hashes of all fields that were sent; only cursors have a use for it.
-    pub(super) xor_hash: u64,
+    pub(crate) xor_hash: u64,
 }
 
 impl EntryHead {
     /// Decodes an ENTRY object; `None` where a number is out of its range, and journalctl drops the entry too.
     #[inline]
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.first_chunk::<ENTRY_HEADER>()?;
         let head = Self {
             seqnum: u64_at(bytes, 16),
@@ -309,14 +298,14 @@ impl EntryHead {
     }
 }
 
-/// Appends the offsets that stand in `bytes`, one every `width` bytes, in [`units`]. `width` is one of [`Widths`]; what
+/// Appends the offsets that stand in `bytes`, one every `width` bytes, in [`Units`]. `width` is one of [`Widths`]; what
 /// an item has behind its offset is a copy of a hash.
 #[inline]
-pub(super) fn push_offsets(bytes: &[u8], width: usize, out: &mut Vec<u32>) {
+pub(crate) fn push_offsets(bytes: &[u8], width: usize, out: &mut Vec<Units>) {
     match width {
-        4 => out.extend(bytes.as_chunks().0.iter().map(|item| units(u64::from(u32::from_le_bytes(*item))))),
-        16 => out.extend(bytes.as_chunks::<16>().0.iter().map(|item| units(u64_at(item, 0)))),
-        _ => out.extend(bytes.as_chunks().0.iter().map(|item| units(u64::from_le_bytes(*item)))),
+        4 => out.extend(bytes.as_chunks().0.iter().map(|item| Offset(u64::from(u32::from_le_bytes(*item))).units())),
+        16 => out.extend(bytes.as_chunks::<16>().0.iter().map(|item| Offset(u64_at(item, 0)).units())),
+        _ => out.extend(bytes.as_chunks().0.iter().map(|item| Offset(u64::from_le_bytes(*item)).units())),
     }
 }
 

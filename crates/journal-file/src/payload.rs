@@ -3,10 +3,10 @@
 //! A decoder never makes more than its limit, whatever the payload says its size is, and memory is taken as bytes come,
 //! not as they are promised.
 
-use super::damage::Damage;
+use crate::damage::Damage;
 
 /// The largest field that is read, in bytes with its name.
-pub(super) const MAX_FIELD: usize = 64 << 20;
+pub(crate) const MAX_FIELD: usize = 64 << 20;
 /// The longest name of a field.
 const NAME_MAX: usize = 64;
 /// How much of a payload tells its name.
@@ -19,7 +19,7 @@ const FIRST_ROOM: usize = 1 << 20;
 
 /// How a payload is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Codec {
+pub(crate) enum Codec {
     /// One stream of xz.
     Xz,
     /// The length as eight bytes, then one LZ4 block.
@@ -31,7 +31,7 @@ pub(super) enum Codec {
 impl Codec {
     /// What the flags of a DATA say: no codec, one, or something unknown.
     #[inline]
-    pub(super) fn of(flags: u8) -> Result<Option<Self>, Damage> {
+    pub(crate) fn of(flags: u8) -> Result<Option<Self>, Damage> {
         match flags {
             0 => Ok(None),
             1 => Ok(Some(Self::Xz)),
@@ -45,7 +45,7 @@ impl Codec {
 /// The length of the name of `NAME=value`, of which `payload` is the whole or the first 65 bytes at least. `None` where
 /// no field can have that name (systemd: `journal_field_valid`).
 #[inline]
-pub(super) fn name_len(payload: &[u8]) -> Option<usize> {
+pub(crate) fn name_len(payload: &[u8]) -> Option<usize> {
     let head = payload.get(..NAME_ROOM).unwrap_or(payload);
     let len = name_end(head);
     (head.get(len) == Some(&b'=') && len > 0 && !head.first()?.is_ascii_digit()).then_some(len)
@@ -85,13 +85,13 @@ fn name_end(bytes: &[u8]) -> usize {
 
 /// The length of the name, and whether `want` says that the field is wanted.
 #[inline]
-pub(super) fn read_name(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
+pub(crate) fn read_name(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
     let len = name_len(payload).ok_or(Damage::Name)?;
     Ok((len, want(payload.get(..len).unwrap_or_default())))
 }
 
 /// The decoders of a file, made when they are first needed and used again.
-pub(super) struct Decoders {
+pub(crate) struct Decoders {
     /// The most that is decompressed of a payload, in bytes.
     #[cfg_attr(not(any(feature = "xz", feature = "lz4", feature = "zstd")), expect(dead_code, reason = "no codec"))]
     limit: usize,
@@ -102,7 +102,7 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
             wasted: 0,
@@ -114,7 +114,7 @@ impl Decoders {
     /// Appends the decompressed payload if `want` says so of its name, and otherwise nothing. What is not wanted is
     /// decompressed no further than the codec's smallest step. Returns what [`read_name`] does. Nothing is left in `out`
     /// where it fails.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         &mut self,
         codec: Codec,
         stored: &[u8],

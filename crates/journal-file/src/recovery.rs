@@ -4,12 +4,11 @@
 //! Where an object is broken, the next one is searched for at every place that it could be. What a field contains may
 //! look like an object then; that takes a damaged file, and gives no more than entries that name fields of this file.
 
-use super::damage::Damage;
-use super::file::Objects;
-use super::layout::{
-    ARRAY_HEADER, ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, aligned, u32_at, u64_at, units,
-};
-use super::payload::{Codec, name_len};
+use crate::damage::Damage;
+use crate::layout::{ARRAY_HEADER, ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, u32_at, u64_at};
+use crate::objects::Objects;
+use crate::offset::{Offset, Units};
+use crate::payload::{Codec, name_len};
 
 /// How far the next object is searched for, in bytes.
 const SEARCH: u64 = 64 << 20;
@@ -21,8 +20,8 @@ const SKIP: u64 = 64 << 10;
 
 /// Shows each entry from the first object to the one at `tail`, and those that follow it without a gap: what a writer
 /// had added when it died.
-pub(super) fn walk(objects: &mut Objects, tail: u64, mut each: impl FnMut(u32)) {
-    let known = tail >= objects.begin && tail < objects.end && tail.is_multiple_of(8);
+pub(crate) fn walk(objects: &mut Objects, tail: Offset, mut each: impl FnMut(Units)) {
+    let known = tail >= objects.begin && tail < objects.end && tail.0.is_multiple_of(8);
     let mut walk = Walk { tail: if known { tail } else { objects.end }, looks: LOOKS, objects };
     let mut at = walk.objects.begin;
     let mut here = walk.look(at);
@@ -35,10 +34,10 @@ pub(super) fn walk(objects: &mut Objects, tail: u64, mut each: impl FnMut(u32)) 
             (at, here) = (found, Some(header));
             continue;
         };
-        if header.kind == ObjectKind::Entry as u8 && walk.objects.head(units(at)).is_ok() {
-            each(units(at));
+        if header.kind == ObjectKind::Entry as u8 && walk.objects.head(at.units()).is_ok() {
+            each(at.units());
         }
-        let next = aligned(at + header.size).unwrap_or(u64::MAX);
+        let next = (at + header.size).aligned().unwrap_or(Offset(u64::MAX));
         let there = walk.look(next);
         // Nothing sound behind it: perhaps its size is wrong, and the next object begins earlier.
         (at, here) = if there.is_none() && at < walk.tail { (at + 8, None) } else { (next, there) };
@@ -47,38 +46,38 @@ pub(super) fn walk(objects: &mut Objects, tail: u64, mut each: impl FnMut(u32)) 
 
 struct Walk<'o> {
     objects: &'o mut Objects,
-    tail: u64,
+    tail: Offset,
     looks: u32,
 }
 
 impl Walk<'_> {
     /// What begins there, if it is an object. A type that is unknown is one if another object follows.
-    fn look(&mut self, at: u64) -> Option<ObjectHeader> {
+    fn look(&mut self, at: Offset) -> Option<ObjectHeader> {
         let header = ObjectHeader::decode(self.objects.bytes_at(at, true).ok()??);
         if ObjectKind::of(header.kind).is_some() {
             return self.credible(at, true).ok()?;
         }
         let sound = header.kind > 0 && header.size >= OBJECT_HEADER as u64 && self.within(at, header.size);
-        let next = aligned(at.checked_add(header.size)?).filter(|_| sound)?;
+        let next = Offset(at.0.checked_add(header.size)?).aligned().filter(|_| sound)?;
         self.credible(next, true).ok()?.is_some().then_some(header)
     }
 
     /// The next place from `at` on where an object is that another one follows.
-    fn search(&mut self, mut at: u64) -> Option<(u64, ObjectHeader)> {
-        let stop = self.tail.min(at.saturating_add(SEARCH));
+    fn search(&mut self, mut at: Offset) -> Option<(Offset, ObjectHeader)> {
+        let stop = self.tail.min(Offset(at.0.saturating_add(SEARCH)));
         while at <= stop {
             match self.credible(at, true) {
                 Ok(Some(header)) if self.followed(at, header)? => return Some((at, header)),
-                Ok(_) => at += 8,
-                Err(_) => at = (at / SKIP + 1) * SKIP,
+                Ok(_) => at = at + 8,
+                Err(_) => at = Offset((at.0 / SKIP + 1) * SKIP),
             }
         }
         None
     }
 
     /// Whether another object follows. `None` where enough was looked at.
-    fn followed(&mut self, at: u64, header: ObjectHeader) -> Option<bool> {
-        let next = aligned(at + header.size)?;
+    fn followed(&mut self, at: Offset, header: ObjectHeader) -> Option<bool> {
+        let next = (at + header.size).aligned()?;
         if at == self.tail || next >= self.objects.end {
             return Some(true);
         }
@@ -86,12 +85,12 @@ impl Walk<'_> {
         Some(matches!(self.credible(next, false), Ok(Some(_))))
     }
 
-    fn within(&self, at: u64, size: u64) -> bool {
-        size <= self.objects.end.saturating_sub(at)
+    fn within(&self, at: Offset, size: u64) -> bool {
+        size <= at.until(self.objects.end)
     }
 
     /// What begins there, if it is of a known type and what is in it agrees with that.
-    fn credible(&mut self, at: u64, near: bool) -> Result<Option<ObjectHeader>, Damage> {
+    fn credible(&mut self, at: Offset, near: bool) -> Result<Option<ObjectHeader>, Damage> {
         let (widths, begin) = (self.objects.widths, self.objects.begin);
         let Some(bytes) = self.objects.bytes_at(at, near)? else { return Ok(None) };
         let header = ObjectHeader::decode(bytes);
@@ -100,7 +99,7 @@ impl Walk<'_> {
         // What an object refers to was there before, except for the next in a chain.
         let earlier = |at_first: usize, width: usize| {
             let first = if width == 4 { u64::from(u32_at(bytes, at_first)) } else { u64_at(bytes, at_first) };
-            first.is_multiple_of(8) && first >= begin && first < at
+            first.is_multiple_of(8) && first >= begin.0 && first < at.0
         };
         let agrees = match kind {
             ObjectKind::Data if header.flags == 0 => {

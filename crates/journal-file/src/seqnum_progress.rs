@@ -17,21 +17,21 @@ pub struct Position {
 
 /// By source of sequence numbers the last number that was passed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SeqnumProgress(HashMap<[u8; 16], u64>);
+pub(crate) struct SeqnumProgress(HashMap<[u8; 16], u64>);
 
 impl SeqnumProgress {
     /// What a position says.
-    pub(super) fn of(position: &Position) -> SeqnumProgress {
+    pub(crate) fn of(position: &Position) -> SeqnumProgress {
         SeqnumProgress(position.seqnums.iter().map(|(id, number)| (*id, *number)).collect())
     }
 
     /// The last number that was passed of a source; 0 where none was.
-    pub(super) fn by(&self, seqnum_id: &[u8; 16]) -> u64 {
+    pub(crate) fn by(&self, seqnum_id: &[u8; 16]) -> u64 {
         self.0.get(seqnum_id).copied().unwrap_or_default()
     }
 
     /// Takes note that a file was passed up to this number.
-    pub(super) fn note(&mut self, seqnum_id: [u8; 16], seqnum: u64) {
+    pub(crate) fn note(&mut self, seqnum_id: [u8; 16], seqnum: u64) {
         if seqnum > 0 {
             let known = self.0.entry(seqnum_id).or_default();
             *known = seqnum.max(*known);
@@ -39,7 +39,7 @@ impl SeqnumProgress {
     }
 
     /// The position that these numbers make, if the entries at hand are still to come.
-    pub(super) fn position(mut self, at_hand: impl Iterator<Item = Place>, cursor: Option<String>) -> Position {
+    pub(crate) fn position(mut self, at_hand: impl Iterator<Item = Place>, cursor: Option<String>) -> Position {
         let mut ahead: HashMap<[u8; 16], u64> = HashMap::new();
         for place in at_hand {
             let first = ahead.entry(place.seqnum_id).or_insert(u64::MAX);

@@ -20,7 +20,7 @@ const NEAR: u64 = 1 << 20;
 const KEPT: usize = 1 << 20;
 
 /// A view holds at least so many bytes from its offset on, unless the file ends before.
-pub(super) const VIEW_MIN: usize = 256;
+pub(crate) const VIEW_MIN: usize = 256;
 
 /// A piece of the file in memory.
 #[derive(Default)]
@@ -78,10 +78,10 @@ impl Window {
 
 /// Which window holds an offset; good until the next read.
 #[derive(Clone, Copy)]
-pub(super) struct WindowSlot(usize);
+pub(crate) struct WindowSlot(usize);
 
 /// The windows of one file.
-pub(super) struct Windows {
+pub(crate) struct Windows {
     file: FileRange,
     /// Where the file ends for the reader. What is behind is never read.
     end: u64,
@@ -94,18 +94,18 @@ pub(super) struct Windows {
 
 impl Windows {
     /// As many windows as asked for, rounded down to a power of two. Their buffers come with their first use.
-    pub(super) fn new(file: impl Into<FileRange>, end: u64, windows: usize) -> Self {
+    pub(crate) fn new(file: impl Into<FileRange>, end: u64, windows: usize) -> Self {
         let count = 1 << windows.max(1).ilog2();
         let slots = std::iter::repeat_with(Window::default).take(count).collect();
         Self { file: file.into(), end, slots, mask: count - 1, spare: Window::default() }
     }
 
-    pub(super) fn file(&self) -> &FileRange {
+    pub(crate) fn file(&self) -> &FileRange {
         &self.file
     }
 
     /// Forgets what was read, because the file has changed, and takes over its end.
-    pub(super) fn reset(&mut self, end: u64) {
+    pub(crate) fn reset(&mut self, end: u64) {
         self.end = end;
         self.slots.iter_mut().for_each(Window::forget);
         self.spare.forget();
@@ -113,7 +113,7 @@ impl Windows {
 
     /// Finds an offset below the end, or reads it: in a window if it is close to `here`, in a small piece otherwise.
     #[inline]
-    pub(super) fn find(&mut self, offset: u64, here: u64) -> io::Result<WindowSlot> {
+    pub(crate) fn find(&mut self, offset: u64, here: u64) -> io::Result<WindowSlot> {
         let slot = (offset >> CHUNK_BITS) as usize & self.mask;
         match self.slots.get(slot) {
             Some(window) if window.holds(offset) => Ok(WindowSlot(slot)),
@@ -133,12 +133,12 @@ impl Windows {
     }
 
     /// Finds what the last small read holds, or makes another.
-    pub(super) fn next(&mut self, offset: u64) -> io::Result<WindowSlot> {
+    pub(crate) fn next(&mut self, offset: u64) -> io::Result<WindowSlot> {
         if self.spare.holds(offset) { Ok(WindowSlot(usize::MAX)) } else { self.fresh(offset) }
     }
 
     /// Reads a small piece, whether or not a window has it: of what a writer may have changed since.
-    pub(super) fn fresh(&mut self, offset: u64) -> io::Result<WindowSlot> {
+    pub(crate) fn fresh(&mut self, offset: u64) -> io::Result<WindowSlot> {
         let left = self.end.saturating_sub(offset);
         let len = left.min(SMALL as u64);
         self.spare.fill(&self.file, offset, len as usize)?;
@@ -150,13 +150,13 @@ impl Windows {
 
     /// The bytes from the offset on that was found at the place: at least [`VIEW_MIN`] of them or all there are.
     #[inline]
-    pub(super) fn view(&self, WindowSlot(slot): WindowSlot, offset: u64) -> &[u8] {
+    pub(crate) fn view(&self, WindowSlot(slot): WindowSlot, offset: u64) -> &[u8] {
         self.slots.get(slot).unwrap_or(&self.spare).view(offset)
     }
 
     /// Exactly `len` bytes from the offset on, of which the caller has made sure that they end within the file. What
     /// the last small read holds is not read again.
-    pub(super) fn exact(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+    pub(crate) fn exact(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
         let at = offset.wrapping_sub(self.spare.start);
         if at.checked_add(len as u64).is_none_or(|end| end > self.spare.len as u64) {
             self.spare.fill(&self.file, offset, len)?;

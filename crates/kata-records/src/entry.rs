@@ -135,7 +135,7 @@ impl Batch {
             }
         });
         let stored = self.journal.entries().map(|entry| Raw {
-            offset: entry.offset,
+            offset: entry.offset(),
             body: Body::Journal(entry),
             truncated: false,
             unfinished: false,

@@ -191,7 +191,7 @@ fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
 fn trace(raw: Raw<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
         let (length, end) = (raw.length(), chunk.out.bytes.len());
-        traces.push(Trace { place: *entry.place, length, end, outcome: outcome(), suppressed });
+        traces.push(Trace { place: *entry.place(), length, end, outcome: outcome(), suppressed });
     }
 }
 
@@ -378,7 +378,7 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
 fn id(input: &[u8; 16], raw: Raw<'_>, from_journal: bool) -> [u8; 32] {
     let mut hash = SipHasher13::new();
     match raw.body {
-        Body::Journal(entry) => entry.place.hash(&mut hash),
+        Body::Journal(entry) => entry.place().hash(&mut hash),
         // What stands in a stream of the journal's entries says itself where it is from.
         Body::Bytes(bytes, _) if from_journal => hash.write(bytes),
         Body::Bytes(bytes, _) => {

@@ -1,39 +1,40 @@
-//! Opens a journal file, and unpacks it if it is compressed.
+//! Opens journal files, and decompresses those that are compressed.
 
-use std::error::Error;
+use std::error::Error as StdError;
 use std::fs::File;
 use std::path::Path;
 
-use journal_file::{FileRange, OpenFile, Refusal};
+use journal_file::{Error, FileRange, OpenFile};
 
 use crate::source::codec::{self, Bytes, Content, Fault};
 use crate::source::temp_file::TempFile;
 use crate::source::{Input, SourceError};
 
-/// Journal files, compressed or not.
+/// The opener of journal files, compressed or not.
 pub(super) struct CompressedFiles;
 
 impl OpenFile for CompressedFiles {
-    fn open(&self, path: &Path) -> Result<(FileRange, Option<Box<dyn Error + Send + Sync>>), Refusal> {
-        let extent = FileRange::from(File::open(path).map_err(Refusal::Unreadable)?);
-        if !self.is_compressed(&extent) {
-            return Ok((extent, None));
+    fn open(&self, path: &Path) -> Result<(FileRange, Option<Box<dyn StdError + Send + Sync>>), Error> {
+        let file = File::open(path).map_err(|cause| Error::Open { path: path.to_owned(), cause })?;
+        let range = FileRange::from(file);
+        if !self.is_compressed(&range) {
+            return Ok((range, None));
         }
         let input = Input::File(path.to_owned());
-        let compressed = |error| Refusal::Unopened(Box::new(error));
-        let mut bytes = Bytes::new(Box::new(extent.reader()), false);
+        let refused = |error: SourceError| Error::Refused { path: path.to_owned(), cause: error.into() };
+        let mut bytes = Bytes::new(Box::new(range.reader()), false);
         match bytes.read(&mut [0; codec::LONGEST_MAGIC]) {
             Err(Fault::Holds(Content::Journal, head)) => {
-                let (extent, failure) =
-                    TempFile::new().unpack(&input, &head, &mut bytes, Bytes::consumed).map_err(compressed)?;
-                Ok((extent, failure.map(Into::into)))
+                let (range, failure) =
+                    TempFile::new().unpack(&input, &head, &mut bytes, Bytes::consumed).map_err(refused)?;
+                Ok((range, failure.map(Into::into)))
             }
-            Ok(_) | Err(Fault::Holds(..)) => Err(Refusal::NotAJournal),
-            Err(fault) => Err(compressed(SourceError::of(fault, input, 0))),
+            Ok(_) | Err(Fault::Holds(..)) => Err(Error::not_a_journal(path)),
+            Err(fault) => Err(refused(SourceError::of(fault, input, 0))),
         }
     }
 
-    /// Whether a file is compressed, by its first bytes. One that cannot be read is not.
+    /// Returns whether a file begins as compressed files do. An unreadable file does not.
     fn is_compressed(&self, file: &FileRange) -> bool {
         let mut head = [0; codec::LONGEST_MAGIC];
         file.read_at(&mut head, 0).is_ok_and(|len| codec::is_compressed(&head[..len]))

@@ -1,33 +1,35 @@
-//! The files of a journal in pieces, each of which can be read by itself and on any thread.
+//! The files of a journal in slices, each of which can be read by itself and on any thread.
 
 use std::path::PathBuf;
 
 use journal_file::Place;
 use kata_records::entry::Batch;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::compressed::CompressedFiles;
 use super::{EntryFilter, JournalSettings};
 use crate::source::{Damaged, Member, Skipped, SourceError};
 
-/// A file of a journal, of which piece after piece is taken.
+/// A file of a journal that yields slice after slice.
 pub struct FileSlices<'r>(journal_file::FileSlices<'r>);
 
-/// Some entries of a file.
+/// A run of consecutive entries of a file.
 pub struct FileSlice<'r>(journal_file::FileSlice<'r>);
 
-/// The files of a journal.
+/// The opened files of a journal.
 pub struct Opened<'r> {
-    /// Those that have entries, in the order in which copies of an entry are preferred.
+    /// The files that have entries. Of copies of an entry, that of the first file is preferred.
     pub files: Vec<FileSlices<'r>>,
-    /// What was passed over so far.
+    /// The entries skipped so far.
     pub skipped: Skipped,
-    /// What could not be read so far.
+    /// The damage found so far.
     pub damages: Vec<Damaged>,
-    /// Files that could not be read.
+    /// The errors of files that cannot be read.
     pub errors: Vec<SourceError>,
 }
 
-/// Opens the files that inputs name, and members of an archive, and lists their entries, in parallel where the caller runs on a pool.
+/// Opens the files that the inputs name, and members of an archive, and lists their entries. On a thread of a pool, its
+/// threads share the work.
 pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
     members: &[Member],
@@ -35,15 +37,44 @@ pub(in crate::source) fn open<'r>(
     block: usize,
     filter: &'r dyn EntryFilter,
 ) -> Opened<'r> {
-    let members = members.iter().cloned().map(|Member { path, extent }| (path, extent)).collect();
-    let journal_file::Opened { files, skipped, damages, errors } =
-        journal_file::open_slices(inputs, members, &settings.for_reader(block), filter, &CompressedFiles);
-    Opened {
-        files: files.into_iter().map(FileSlices).collect(),
-        skipped: skipped.into(),
-        damages: converted(damages),
-        errors: errors.into_iter().map(SourceError::from).collect(),
+    let settings = settings.for_reader(block);
+    let (paths, mut errors) = settings.files(inputs, &CompressedFiles);
+    let count = paths.len() + members.len();
+    let open = |path| journal_file::FileSlices::open(path, count, &settings, filter, &CompressedFiles);
+    let open_member = |Member { path, extent }: Member| {
+        let opened = journal_file::FileSlices::open_member(path, extent, count, &settings, filter);
+        opened.map(|file| (file, None))
+    };
+    let members = members.to_vec().into_par_iter().map(open_member);
+    let opened: Vec<_> = paths.into_par_iter().map(open).chain(members).collect();
+    let mut files = Vec::new();
+    for outcome in opened {
+        match outcome {
+            Ok((file, failure)) => {
+                files.push(file);
+                errors.extend(failure);
+            }
+            Err(error) => errors.push(error),
+        }
     }
+    let range = journal_file::FileSlices::resolve(settings.range, &mut files);
+    let started: Vec<_> = files
+        .into_par_iter()
+        .map(|mut file| {
+            let has_entries = file.start(range);
+            (file, has_entries)
+        })
+        .collect();
+    let errors = errors.into_iter().map(SourceError::from).collect();
+    let mut all = Opened { files: Vec::new(), skipped: Skipped::default(), damages: Vec::new(), errors };
+    for (mut file, has_entries) in started {
+        all.skipped.others += file.skipped().others;
+        all.damages.extend(converted(file.damages()));
+        if has_entries {
+            all.files.push(FileSlices(file));
+        }
+    }
+    all
 }
 
 fn converted(damages: Vec<journal_file::Damaged>) -> Vec<Damaged> {
@@ -51,45 +82,46 @@ fn converted(damages: Vec<journal_file::Damaged>) -> Vec<Damaged> {
 }
 
 impl<'r> FileSlices<'r> {
-    /// The first entry that is wanted.
+    /// Returns the first wanted entry.
     #[must_use]
     pub fn first(&self) -> Place {
         self.0.first()
     }
 
-    /// When the first entry of the next piece was written, in microseconds since 1970; none where there is no further
-    /// piece. It says which piece is likely to be needed next, and nothing depends on it.
+    /// Returns the time of the first entry of the next slice, in microseconds since 1970, or `None` if there is no
+    /// slice left. The time is a hint at the slice that is likely to be needed next.
     #[must_use]
     pub fn time(&mut self) -> Option<u64> {
         self.0.time()
     }
 
-    /// How far it was taken, in bytes of the file, about.
+    /// Estimates the number of bytes of the file in the slices that were taken.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.0.done()
     }
 
-    /// The next piece.
+    /// Takes the next slice.
     ///
     /// # Errors
-    /// If the file can no longer be read.
+    ///
+    /// Fails if the file can no longer be read.
     pub fn take(&mut self) -> Option<Result<FileSlice<'r>, SourceError>> {
         Some(self.0.take()?.map(FileSlice).map_err(SourceError::from))
     }
 
-    /// Gives a piece back that was read to its end, for what it knows.
-    pub fn put_back(&mut self, piece: FileSlice<'r>) {
-        self.0.put_back(piece.0);
+    /// Returns a slice that was read to its end, for its knowledge of the file's fields.
+    pub fn put_back(&mut self, slice: FileSlice<'r>) {
+        self.0.put_back(slice.0);
     }
 
-    /// The most bytes that its entries may have together.
+    /// Returns the limit on the bytes of all entries together.
     #[must_use]
     pub fn max_output(&self) -> u64 {
         self.0.max_output()
     }
 
-    /// Says that the rest of the file is left out, because an entry made it worth too much.
+    /// Leaves out the rest of the file, because an entry exceeded [`FileSlices::max_output`]. Returns the damage.
     #[must_use]
     pub fn leave(&mut self) -> Vec<Damaged> {
         converted(self.0.leave())
@@ -97,18 +129,18 @@ impl<'r> FileSlices<'r> {
 }
 
 impl FileSlice<'_> {
-    /// Clears the batch and fills it with the entries that come next. False at the end of the piece.
+    /// Clears a batch and fills it with the next entries. Returns `false` at the end of the slice.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
         self.0.fill(&mut batch.journal)
     }
 
-    /// What was passed over since this was asked last.
+    /// Returns the numbers of entries that were skipped since the last call.
     pub fn skipped(&mut self) -> Skipped {
         self.0.skipped().into()
     }
 
-    /// What could not be read since this was asked last.
+    /// Returns the damage found since the last call.
     pub fn damages(&mut self) -> Vec<Damaged> {
         converted(self.0.damages())
     }

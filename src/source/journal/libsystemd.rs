@@ -9,14 +9,16 @@
 //! passes over for a match. It maps files: if one is cut while it is read, the process ends with SIGBUS.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use journal_file::{Boot, Cursor, EntryBatch, EntryPrefix, FieldId, Place, Range};
+use journal_file::{Boot, Cursor, EntryBatch, EntryPrefix, FieldId, FileRange, OpenFile as _, Place, Range};
 use kata_records::entry::Batch;
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
+use super::compressed::CompressedFiles;
 use super::{EntryFilter, JournalSettings};
 use crate::source::{Damaged, Event, Fill, Filled, Input, Skipped, Source, SourceError};
 
@@ -73,12 +75,13 @@ pub(in crate::source) fn open<'r>(
     block: usize,
     filter: &'r dyn EntryFilter,
 ) -> (LibsystemdSource<'r>, Vec<SourceError>) {
-    let (mut found, mut errors) = super::find(inputs, settings);
-    for compressed in found.extract_if(.., |file| file.compressed) {
+    let (mut paths, mut errors) = super::paths(inputs, settings);
+    let is_compressed =
+        |path: &mut PathBuf| File::open(path).is_ok_and(|file| CompressedFiles.is_compressed(&FileRange::from(file)));
+    for path in paths.extract_if(.., is_compressed) {
         let cause = "it is compressed, and libsystemd reads none that is; leave out --journal-backend".to_owned();
-        errors.push(SourceError::JournalRefused { input: Input::File(compressed.path), cause });
+        errors.push(SourceError::JournalRefused { input: Input::File(path), cause });
     }
-    let paths: Vec<PathBuf> = found.into_iter().map(|file| file.path).collect();
     let input = Input::File(common(&paths));
     let length: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
     let journal = opened(paths, &mut errors);
@@ -159,7 +162,7 @@ fn values(journal: &mut JournalRef, name: &str) -> systemd::Result<Vec<Vec<u8>>>
 fn boots(journal: &mut JournalRef) -> systemd::Result<Vec<[u8; 16]>> {
     let mut boots = Vec::new();
     for value in values(journal, "_BOOT_ID")? {
-        let Some(id) = journal_file::parse_id(&value) else { continue };
+        let Some(id) = Cursor::parse_id(&value) else { continue };
         journal.match_flush()?.match_add("_BOOT_ID", value)?.seek_head()?;
         if journal.next()? > 0 {
             boots.push((journal.timestamp_usec()?, id));

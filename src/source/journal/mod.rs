@@ -1,5 +1,5 @@
-//! Journals of systemd as a source: what the program says of them to [`journal_file`], which reads them, and what that says
-//! of them in the program's words.
+//! Journals of systemd as a source. Converts the program's settings for the reader of [`journal_file`], and the reader's
+//! errors, damage and positions for the program.
 
 #[cfg(feature = "libsystemd")]
 pub(super) mod libsystemd;
@@ -13,7 +13,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use journal_file::{Error, FoundFile, JournalReader, Refusal};
+use journal_file::{Cursor, Error, JournalReader};
 use kata_records::digits;
 use kata_records::entry::Batch;
 
@@ -25,7 +25,7 @@ pub(super) use file_slices::open as open_slices;
 pub use file_slices::{FileSlice, FileSlices, Opened};
 pub use journal_file::{Boot, EntryFilter, Merge, MergeStep, Namespace, Range, RunBound};
 
-/// What reads journals. Its values are also the words of the command line.
+/// A reader of journals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// The reader of crate journal-file.
@@ -35,41 +35,41 @@ pub enum Backend {
     Libsystemd,
 }
 
-/// Which journals are read, and from where to where.
+/// The journals to read, and the entries to read of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalSettings {
-    /// The journal of this machine is one of the inputs.
+    /// Read the journal of this machine as well as the inputs.
     pub of_this_machine: bool,
-    /// Which namespaces of it.
+    /// The namespaces of this machine.
     pub namespace: Namespace,
-    /// Journals of other machines that are stored on this one too.
+    /// Read journals of other machines that are stored on this machine.
     pub merge: bool,
-    /// What reads them.
+    /// The reader.
     pub backend: Backend,
-    /// From where to where.
+    /// The range of entries.
     pub range: Range,
-    /// Only so many entries, the last ones.
+    /// Read only the last entries, as many as this.
     pub lines: Option<usize>,
-    /// After the last entry wait for further ones.
+    /// Wait for new entries after the last one.
     pub follow: bool,
-    /// Where an earlier run ended. What it passed is not given again, and where to begin is not asked then.
+    /// The position at which an earlier run ended. Entries before it are left out, and `lines` is ignored.
     pub resume: Option<JournalPosition>,
 }
 
 impl JournalSettings {
-    /// The same for the journals of an archive, with which what is said of other inputs has nothing to do.
+    /// Returns these settings for the journals of an archive, without the parts that apply to other inputs.
     #[must_use]
     pub fn of_archive(&self) -> JournalSettings {
         JournalSettings { of_this_machine: false, follow: false, resume: None, ..self.clone() }
     }
 
-    /// Whether they are about the journal of this machine where no input is named.
+    /// Returns whether they imply the journal of this machine if no input is named.
     #[must_use]
     pub fn is_meant(&self) -> bool {
         self.of_this_machine || self.follow || self.merge || self.namespace != Namespace::Default
     }
 
-    /// Returns these settings for the reader of journal files, whose batches aim at so many bytes.
+    /// Returns these settings for the reader of journal files, with batches of `block` bytes.
     fn for_reader(&self, block: usize) -> journal_file::Settings {
         journal_file::Settings {
             of_this_machine: self.of_this_machine,
@@ -84,10 +84,10 @@ impl JournalSettings {
     }
 }
 
-/// A journal of one or many files.
+/// A source that reads a journal of one or many files.
 pub(super) struct JournalSource<'r>(JournalReader<'r>);
 
-/// Opens the files that inputs name, and members of an archive, and says what could not be read of them.
+/// Opens the files that the inputs name, and members of an archive. Returns the errors of those that cannot be read.
 pub(super) fn open<'r>(
     inputs: &[PathBuf],
     members: Vec<Member>,
@@ -100,28 +100,21 @@ pub(super) fn open<'r>(
     (JournalSource(reader), errors.into_iter().map(SourceError::from).collect())
 }
 
-/// Whether a directory has journals of its own, or may have some that cannot be read.
+/// Returns whether a directory has journals of its own, or may have some that are not accessible.
 pub(super) fn is_at(directory: &Path) -> bool {
-    journal_file::is_at(directory, &CompressedFiles)
+    JournalReader::is_at(directory, &CompressedFiles)
 }
 
-/// How many bytes the files have that inputs and settings name.
+/// Returns the number of bytes of the files that the inputs and the settings name.
 pub(super) fn size(inputs: &[PathBuf], settings: &JournalSettings) -> u64 {
-    let (found, _) = find(inputs, settings);
-    found.iter().filter_map(|file| file.path.metadata().ok()).map(|metadata| metadata.len()).sum()
+    let (found, _) = paths(inputs, settings);
+    found.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-/// The files that the inputs and the settings name, and what could not be looked at.
-fn find(inputs: &[PathBuf], settings: &JournalSettings) -> (Vec<FoundFile>, Vec<SourceError>) {
-    let settings = settings.for_reader(0);
-    let (found, errors) = journal_file::files(inputs, &settings, &CompressedFiles);
-    (found, errors.into_iter().map(SourceError::from).collect())
-}
-
-/// The paths of the files that the inputs and the settings name, and what could not be looked at.
+/// Returns the paths of the files that the inputs and the settings name, and the errors of those that are not accessible.
 pub(super) fn paths(inputs: &[PathBuf], settings: &JournalSettings) -> (Vec<PathBuf>, Vec<SourceError>) {
-    let (found, errors) = find(inputs, settings);
-    (found.into_iter().map(|file| file.path).collect(), errors)
+    let (found, errors) = settings.for_reader(0).files(inputs, &CompressedFiles);
+    (found, errors.into_iter().map(SourceError::from).collect())
 }
 
 impl From<Error> for SourceError {
@@ -139,30 +132,23 @@ impl From<Error> for SourceError {
                 };
                 SourceError::JournalAccess { input: Input::File(path), message: message + advice, kind }
             }
-            Error::Refused { path, cause: Refusal::Unreadable(cause) } => {
-                SourceError::Open { input: Input::File(path), cause }
-            }
-            Error::Refused { path, cause: Refusal::Unopened(cause) } | Error::Incomplete { path, cause } => {
-                of_opener(path, cause)
-            }
-            Error::Refused { path, cause } => {
-                SourceError::JournalRefused { input: Input::File(path), cause: cause.to_string() }
-            }
+            Error::Open { path, cause } => SourceError::Open { input: Input::File(path), cause },
+            Error::Refused { path, cause } | Error::Incomplete { path, cause } => of_cause(path, cause),
             // There are no others today.
             _ => SourceError::JournalRefused { input: Input::File(PathBuf::new()), cause: message },
         }
     }
 }
 
-/// What [`CompressedFiles`] said of a file.
-fn of_opener(path: PathBuf, cause: Box<dyn StdError + Send + Sync>) -> SourceError {
-    let said = cause.downcast().map(|error| *error);
-    said.unwrap_or_else(|cause| SourceError::JournalRefused { input: Input::File(path), cause: cause.to_string() })
+/// Returns the program's own error if [`CompressedFiles`] refused a file, and that of a refused journal otherwise.
+fn of_cause(path: PathBuf, cause: Box<dyn StdError + Send + Sync>) -> SourceError {
+    let own = cause.downcast().map(|error| *error);
+    own.unwrap_or_else(|cause| SourceError::JournalRefused { input: Input::File(path), cause: cause.to_string() })
 }
 
 impl From<journal_file::Damaged> for Damaged {
     fn from(journal_file::Damaged { path, reason, count, offset }: journal_file::Damaged) -> Damaged {
-        Damaged { input: Input::File(path), reason, count, offset }
+        Damaged { input: Input::File(path), reason: reason.name(), count, offset }
     }
 }
 
@@ -180,9 +166,9 @@ impl From<journal_file::Position> for JournalPosition {
 }
 
 impl From<&JournalPosition> for journal_file::Position {
-    /// What is no id is no file's, and says nothing.
+    /// Ignores ids that are none, because no file has them.
     fn from(JournalPosition { cursor, passed }: &JournalPosition) -> journal_file::Position {
-        let known = |(id, number): (&String, &u64)| Some((journal_file::parse_id(id.as_bytes())?, *number));
+        let known = |(id, number): (&String, &u64)| Some((Cursor::parse_id(id.as_bytes())?, *number));
         journal_file::Position { cursor: cursor.clone(), seqnums: passed.iter().filter_map(known).collect() }
     }
 }

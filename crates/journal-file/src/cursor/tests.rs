@@ -49,7 +49,7 @@ fn both_ways_as_journalctl_writes_it() {
 
 #[test]
 fn each_of_a_real_export_comes_back_as_it_was() {
-    let printed = include_str!("../order/journalctl-252.txt");
+    let printed = include_str!("../merge/journalctl-252.txt");
     let cursors: Vec<_> = printed.lines().filter(|line| line.starts_with("s=")).collect();
     assert_eq!(cursors.len(), 70);
     for cursor in cursors {
@@ -74,7 +74,7 @@ fn the_longest_is_as_long_as_said() {
         realtime: u64::MAX,
         xor_hash: u64::MAX,
     };
-    assert_eq!(text(&place).len(), MAX_LENGTH);
+    assert_eq!(text(&place).len(), Cursor::MAX_LENGTH);
 }
 
 #[test]

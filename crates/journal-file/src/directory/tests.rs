@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 use crate::file_range::FileRange;
-use crate::open::PlainFiles;
+use crate::open_file::PlainFiles;
 
 const OWN: &str = "00000000000000000000000000000001";
 const FOREIGN: &str = "00000000000000000000000000000002";

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
 use crate::damage::Damage;
-use crate::file::tests::{VARIANTS, Writer, met};
-use crate::file::{JournalFile, offset};
+use crate::file::JournalFile;
+use crate::file::tests::{VARIANTS, Writer, found, met};
+use crate::offset::Units;
 
 /// What a look at every entry says: the payloads, their DATA, and the entries that have them.
-fn scanned(journal: &mut JournalFile) -> BTreeMap<Vec<u8>, (u32, Vec<u32>)> {
+fn scanned(journal: &mut JournalFile) -> BTreeMap<Vec<u8>, (Units, Vec<Units>)> {
     let mut scanned = BTreeMap::new();
     let mut items = Vec::new();
     for at in journal.entries() {
@@ -19,15 +20,6 @@ fn scanned(journal: &mut JournalFile) -> BTreeMap<Vec<u8>, (u32, Vec<u32>)> {
     scanned
 }
 
-/// The DATA of exactly this `NAME=value`, by the values of its name.
-pub(crate) fn found(journal: &mut JournalFile, payload: &[u8]) -> Option<u32> {
-    let (name, wanted) = payload.split_at(payload.iter().position(|byte| *byte == b'=').unwrap());
-    let mut found = None;
-    let each = |value: &[u8], data| found = found.or((*value == wanted[1..]).then_some(data));
-    assert_eq!(journal.values(name, each), Ok(true));
-    found
-}
-
 #[test]
 fn the_index_knows_what_a_scan_finds() {
     for (compact, keyed) in VARIANTS {
@@ -36,9 +28,9 @@ fn the_index_knows_what_a_scan_finds() {
         assert_eq!(scanned.len(), 204);
         for (payload, (data, entries)) in &scanned {
             assert_eq!(found(&mut journal, payload), Some(*data));
-            let mut postings = vec![7];
+            let mut postings = vec![Units(7)];
             journal.postings(*data, &mut postings).unwrap();
-            assert_eq!(postings[0], 7);
+            assert_eq!(postings[0], Units(7));
             assert_eq!(postings[1..], *entries);
         }
         let mut values = Vec::new();
@@ -59,7 +51,7 @@ fn a_posting_list_that_is_not_whole_is_refused() {
     for (compact, keyed) in VARIANTS {
         let sound = Writer::sample(compact, keyed, 60);
         let host = found(&mut sound.open(), b"_HOSTNAME=node").unwrap();
-        let data = offset(host);
+        let data = host.offset().0;
         let array = sound.get(data + 48);
         let second = sound.get(array + 16);
         let changes = [
@@ -83,14 +75,14 @@ fn a_posting_list_that_is_not_whole_is_refused() {
             let mut writer = Writer::sample(compact, keyed, 60);
             writer.put(at, value);
             let mut journal = writer.open();
-            let mut out = vec![1, 2, 3];
+            let mut out = [1, 2, 3].map(Units).to_vec();
             assert!(journal.postings(host, &mut out).is_err(), "{at} {value}");
-            assert_eq!(out, [1, 2, 3]);
+            assert_eq!(out, [1, 2, 3].map(Units));
             assert_eq!(met(&journal).iter().map(|tally| tally.count).sum::<u64>(), 1);
         }
         let mut journal = sound.open();
-        assert_eq!(journal.postings(host + 1, &mut Vec::new()), Err(Damage::Field), "it is no DATA");
-        assert_eq!(journal.postings(0, &mut Vec::new()), Err(Damage::Field));
+        assert_eq!(journal.postings(Units(host.0 + 1), &mut Vec::new()), Err(Damage::Field), "it is no DATA");
+        assert_eq!(journal.postings(Units::NONE, &mut Vec::new()), Err(Damage::Field));
     }
 }
 
@@ -110,7 +102,7 @@ fn what_a_damaged_index_does_not_find_may_exist() {
             assert_eq!(journal.entries().len(), 40);
         }
         // The values of a field run backwards.
-        let field_value = offset(found(&mut sound.open(), b"PRIORITY=2").unwrap());
+        let field_value = found(&mut sound.open(), b"PRIORITY=2").unwrap().offset().0;
         for wrong in [field_value, field_value + 8, 8, u64::MAX] {
             let mut writer = Writer::sample(compact, keyed, 40);
             writer.put(field_value + 32, wrong);

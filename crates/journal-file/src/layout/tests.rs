@@ -1,4 +1,5 @@
-use super::{EntryHead, HeaderState, JournalHeader, ObjectKind, Widths, aligned, push_offsets, u32_at, u64_at, units};
+use super::{EntryHead, HeaderState, JournalHeader, ObjectKind, Widths, push_offsets, u32_at, u64_at};
+use crate::offset::{Offset, Units};
 
 #[test]
 fn a_header_has_what_its_length_covers() {
@@ -32,12 +33,13 @@ fn a_header_has_what_its_length_covers() {
 
 #[test]
 fn offsets_that_no_object_can_have_are_zero() {
-    assert_eq!(units(8), 1);
-    assert_eq!(units((1 << 35) - 8), u32::MAX);
+    assert_eq!(Offset(8).units(), Units(1));
+    assert_eq!(Offset((1 << 35) - 8).units(), Units(u32::MAX));
     for offset in [0, 1, 4, 12, 1 << 35, u64::MAX, u64::MAX - 7] {
-        assert_eq!(units(offset), 0, "{offset}");
+        assert_eq!(Offset(offset).units(), Units::NONE, "{offset}");
     }
-    assert_eq!((aligned(16), aligned(17), aligned(u64::MAX)), (Some(16), Some(24), None));
+    let aligned = |offset| Offset(offset).aligned();
+    assert_eq!((aligned(16), aligned(17), aligned(u64::MAX)), (Some(Offset(16)), Some(Offset(24)), None));
     assert_eq!((u64_at(b"1234567", 0), u32_at(b"\x01\0\0\0", 0), u32_at(b"1234", usize::MAX)), (0, 1, 0));
 }
 
@@ -47,12 +49,12 @@ fn items_are_read_in_each_width() {
     let of_width = |width: usize| {
         let bytes: Vec<u8> = offsets.iter().flat_map(|offset| [offset.to_le_bytes(), [0xff; 8]].concat()).collect();
         let bytes: Vec<u8> = bytes.chunks(16).flat_map(|item| item[..width].to_vec()).collect();
-        let mut out = vec![7];
+        let mut out = vec![Units(7)];
         push_offsets(&bytes, width, &mut out);
         out
     };
     for width in [4, 8, 16] {
-        assert_eq!(of_width(width), [7, 2, 3, 0, 0, 512]);
+        assert_eq!(of_width(width), [7, 2, 3, 0, 0, 512].map(Units));
     }
 }
 

@@ -2,7 +2,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::{VIEW_MIN, WindowSlot, Windows};
-use crate::file::tests::file;
+use crate::file_range::tests::file;
 
 impl Windows {
     /// Finds an offset below the end, or reads the window around it.

@@ -71,20 +71,20 @@ impl JournalView {
     /// Appends an entry of the batch, behind all of the batch that were appended before.
     pub fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        self.heads.write(entry.place, out);
+        self.heads.write(entry.place(), out);
         self.names.resize(entry.shared_by_batch(), 0);
-        let (stem, rest) = entry.items.split_at(entry.prefix.items as usize);
+        let (stem, rest) = entry.ids().split_at(entry.prefix().len as usize);
         let begin = out.len();
         let mut names = ByteSet::default();
-        let is_known = self.copy(entry.prefix, &mut names, out);
+        let is_known = self.copy(entry.prefix(), &mut names, out);
         let stem_is_sound = is_known || self.fields(entry, stem, &mut names, out);
         let written = WrittenStem { text: begin..out.len(), names };
         if !stem_is_sound || !self.fields(entry, rest, &mut names, out) {
             out.truncate(start);
-            self.heads.write(entry.place, out);
+            self.heads.write(entry.place(), out);
             grouped(entry, &mut self.numbers, out);
         } else if !is_known {
-            self.keep(entry.prefix, written);
+            self.keep(entry.prefix(), written);
         }
         out.extend_from_slice(match self.format {
             JournalFormat::Export => b"\n",
@@ -120,11 +120,12 @@ impl JournalView {
             let name = if let Some(number) = item.number()
                 && let Some(known) = names.get_mut(number as usize)
             {
-                shared.copy(number, &mut run, out, |text| *known = field(*format, numbers, entry.field(*item), text));
+                shared
+                    .copy(number, &mut run, out, |text| *known = field(*format, numbers, entry.field_of(*item), text));
                 *known
             } else {
                 shared.end(&mut run, out);
-                field(*format, numbers, entry.field(*item), out)
+                field(*format, numbers, entry.field_of(*item), out)
             };
             if *format == JournalFormat::Json && seen.insert(name) {
                 return false;
@@ -212,7 +213,7 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
 
 /// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
 fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8>) {
-    let fields = || entry.items.iter().map(|item| entry.field(*item)).filter(|(name, _)| !is_in_head(name));
+    let fields = || entry.ids().iter().map(|item| entry.field_of(*item)).filter(|(name, _)| !is_in_head(name));
     let (mut once, mut again) = (ByteSet::default(), ByteSet::default());
     for number in fields().map(|(name, _)| numbers.of(name)) {
         if once.insert(number) {
@@ -328,7 +329,7 @@ mod tests {
             for (number, indices) in entries {
                 let items: Vec<FieldId> = indices.bytes().map(|index| items[usize::from(index - b'0')]).collect();
                 let stem =
-                    if with_stems && number > 0 { EntryPrefix { number, items: 2 } } else { EntryPrefix::default() };
+                    if with_stems && number > 0 { EntryPrefix { number, len: 2 } } else { EntryPrefix::default() };
                 batch.push(Place::default(), stem, &items);
             }
             batch

@@ -51,12 +51,12 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
     cache.irrelevant.resize(stored.shared_by_batch(), false);
-    for item in stored.items {
+    for item in stored.ids() {
         let irrelevant = item.number().and_then(|number| cache.irrelevant.get_mut(number as usize));
         if irrelevant.as_deref() == Some(&true) {
             continue;
         }
-        let (name, value) = stored.field(*item);
+        let (name, value) = stored.field_of(*item);
         let place = match name {
             b"MESSAGE" => &mut entry.message,
             b"SYSLOG_IDENTIFIER" => &mut entry.identifier,
@@ -73,7 +73,7 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, en
 #[inline]
 fn pair<'b>(stored: &JournalEntry<'b>, item: FieldId, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
     let read = || {
-        let (name, value) = stored.field(item);
+        let (name, value) = stored.field_of(item);
         Pair::text(name, Text::plain(value))
     };
     let Some(number) = item.number() else { return read() };
@@ -96,11 +96,11 @@ pub(super) fn stored<'b>(
     cache: &mut FieldCache<'b>,
     entry: &mut Entry<'b>,
 ) {
-    let place = stored.place;
+    let place = stored.place();
     let mut add = |key: &'static [u8], value: &'b [u8]| entry.fields.push(Pair::text(key, Text::clean(value)));
     let decimal = |number: u64| &*bump.alloc_slice_copy(itoa::Buffer::new().format(number).as_bytes());
     if synthetic.cursor {
-        let mut text = Vec::with_capacity(journal_file::MAX_LENGTH);
+        let mut text = Vec::with_capacity(journal_file::Cursor::MAX_LENGTH);
         place.write_to(&mut text);
         add(b"__CURSOR", bump.alloc_slice_copy(&text));
     }
@@ -113,7 +113,7 @@ pub(super) fn stored<'b>(
         add(b"__SEQNUM_ID", bump.alloc(digits::hex_id(&place.seqnum_id)));
     }
     add(b"_BOOT_ID", bump.alloc(digits::hex_id(&place.boot_id)));
-    for item in stored.items {
+    for item in stored.ids() {
         let pair = pair(stored, *item, &mut cache.pairs);
         if pair.id != Some(KeyId::BOOT_ID) {
             entry.fields.push(pair);

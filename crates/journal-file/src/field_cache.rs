@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::offset::Units;
+
 /// Fields are forgotten when they have more bytes than this together.
 const BYTES: usize = 8 << 20;
 /// Fields are forgotten when there are more than this: up to there, what says that a field is none of them stays in the
@@ -11,11 +13,11 @@ const FIELDS: usize = 14 << 10;
 
 /// A field that was read before.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CachedBytes {
+pub(crate) struct CachedBytes {
     start: u32,
     end: u32,
     /// The length of the name.
-    pub(super) name: u32,
+    pub(crate) name: u32,
     /// The batch that has it, and its number there. A field that nobody wants has no bytes.
     batch: u32,
     number: u32,
@@ -23,7 +25,7 @@ pub(super) struct CachedBytes {
 
 /// What is known of a field.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum CachedField {
+pub(crate) enum CachedField {
     /// It was not read yet, or was forgotten.
     Unread,
     /// Nobody wants it.
@@ -36,11 +38,11 @@ pub(super) enum CachedField {
 
 /// A field that the batch at hand has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InBatch {
+pub(crate) struct InBatch {
     /// Its number there.
-    pub(super) number: u32,
+    pub(crate) number: u32,
     /// Its length in bytes.
-    pub(super) length: u32,
+    pub(crate) length: u32,
 }
 
 /// How many fields of the batch at hand are found without a look into the map, in 16 KiB.
@@ -68,7 +70,7 @@ impl Hasher for OffsetHasher {
 
 /// The fields of all files of a source, by [`key`].
 #[derive(Debug)]
-pub(super) struct FieldCache {
+pub(crate) struct FieldCache {
     fields: HashMap<u64, CachedBytes, BuildHasherDefault<OffsetHasher>>,
     /// Those of the batch at hand that were met last, each in the one place where it may be.
     recent: Box<[(u64, InBatch); RECENT]>,
@@ -82,8 +84,8 @@ const NO_KEY: u64 = u64::MAX;
 
 /// The key of a field: its file and its offset.
 #[inline]
-pub(super) fn key(file: usize, at: u32) -> u64 {
-    (file as u64) << 32 | u64::from(at)
+pub(crate) fn key(file: usize, at: Units) -> u64 {
+    (file as u64) << 32 | u64::from(at.0)
 }
 
 impl Default for FieldCache {
@@ -95,7 +97,7 @@ impl Default for FieldCache {
 
 impl FieldCache {
     /// Begins a batch: no field has a number in it yet.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         if self.batch == u32::MAX {
             self.forget();
             self.batch = 0;
@@ -110,7 +112,7 @@ impl FieldCache {
 
     /// What is known of a field.
     #[inline]
-    pub(super) fn find(&mut self, key: u64) -> CachedField {
+    pub(crate) fn find(&mut self, key: u64) -> CachedField {
         let mut place = OffsetHasher::default();
         place.write_u64(key);
         let (known, here) = &mut self.recent[place.finish() as usize % RECENT];
@@ -129,19 +131,19 @@ impl FieldCache {
     }
 
     /// The bytes of a field that is kept, `NAME=value`.
-    pub(super) fn bytes(&self, kept: &CachedBytes) -> &[u8] {
+    pub(crate) fn bytes(&self, kept: &CachedBytes) -> &[u8] {
         self.bytes.get(kept.start as usize..kept.end as usize).unwrap_or_default()
     }
 
     /// Notes the number that a field which is kept has in the batch at hand.
-    pub(super) fn number(&mut self, key: u64, number: u32) {
+    pub(crate) fn number(&mut self, key: u64, number: u32) {
         if let Some(kept) = self.fields.get_mut(&key) {
             (kept.batch, kept.number) = (self.batch, number);
         }
     }
 
     /// Keeps a field that was given this number in the batch at hand; without bytes it is one that nobody wants.
-    pub(super) fn keep(&mut self, key: u64, bytes: &[u8], name: u32, number: u32) {
+    pub(crate) fn keep(&mut self, key: u64, bytes: &[u8], name: u32, number: u32) {
         if self.bytes.len() + bytes.len() > BYTES || self.fields.len() >= FIELDS {
             self.forget();
         }
@@ -155,7 +157,7 @@ impl FieldCache {
     }
 
     /// Forgets all fields. Those that the batch at hand has stay in it, and may come into it once more.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.fields.clear();
         self.forget_recent();
         self.bytes.clear();

@@ -36,7 +36,7 @@ use crate::cursor::Place;
 /// Equal means the same entry, of which two files have a copy: one file copied, or the same messages received and stored
 /// again by `systemd-journal-remote`, which numbers them anew. Entries of two boots are never the same; where nothing
 /// else tells them apart, the ids of the boots do (libsystemd takes them for one entry).
-pub(super) fn compare(a: &Place, b: &Place) -> Ordering {
+pub(crate) fn compare(a: &Place, b: &Place) -> Ordering {
     let mut order = Ordering::Equal;
     if a.seqnum_id == b.seqnum_id {
         order = a.seqnum.cmp(&b.seqnum);

@@ -1,0 +1,555 @@
+//! The reader of a journal of one or many files, which fills batches with their entries in one order.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::batch::{EntryBatch, EntryPrefix, StoredEntry};
+use crate::cursor::{Cursor, Place};
+use crate::damage::{Damage, Damaged};
+use crate::directory;
+use crate::entry_prefix::PrefixTable;
+use crate::error::Error;
+use crate::field_cache::FieldCache;
+use crate::fields::Fields;
+use crate::file_range::FileRange;
+use crate::file_reader::{FileReader, FileState};
+use crate::follow::Follow;
+use crate::merge::{Merge, MergeStep, RunBound};
+use crate::open_file::OpenFile;
+use crate::selection::{EntryFilter, Selection};
+use crate::seqnum_progress::{Position, SeqnumProgress};
+use crate::settings::Settings;
+
+/// The reason for which a [`JournalReader`] stopped filling a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// The batch is full, and there are more entries.
+    More,
+    /// No more entries are known right now. Process what is in hand before the next call, because that call may wait.
+    /// The batch is empty if only an earlier [`Fill::More`] left entries in hand.
+    Idle,
+    /// The journal has ended. The batch may hold its last entries.
+    End,
+}
+
+/// Numbers of entries that were skipped without reading them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Entries that the filter, the range or a match excludes.
+    pub others: u64,
+    /// Entries that another file holds as well.
+    pub repeated: u64,
+}
+
+/// The time for which a batch waits for entries before the caller may decide to stop.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The number of windows of all files together. Each takes 68 KiB.
+const WINDOWS: usize = 256;
+
+/// The limit on the fields of all entries of a batch, as a multiple of its size. Output grows with the fields of each
+/// entry, even where entries share large ones. The last entry may exceed the limit.
+const SHARED: usize = 16;
+
+/// A reader of a journal of one or many files.
+pub struct JournalReader<'r> {
+    selection: Selection<'r>,
+    files: OpenFiles,
+    tables: FieldTables,
+    limits: Limits,
+    report: Report,
+    progress: Progress,
+    /// The search for new files, if entries are awaited after the last one.
+    follow: Option<Follow<'r>>,
+    /// Entries were returned since the caller was told that there may be no more.
+    in_hand: bool,
+}
+
+/// The open files and the order of their entries.
+#[derive(Default)]
+struct OpenFiles {
+    readers: Vec<Option<FileReader>>,
+    /// The keys of the current entries, by file: their places, mirrored if the order is backwards.
+    keys: Vec<Place>,
+    merge: Merge,
+    /// The file to take from, and the end of its run.
+    run: Option<(usize, RunBound)>,
+    /// Entries are read from the last to the first.
+    backwards: bool,
+}
+
+/// The tables that keep fields and prefixes from being read twice.
+#[derive(Default)]
+struct FieldTables {
+    cache: FieldCache,
+    prefixes: PrefixTable,
+}
+
+/// The limits on memory.
+struct Limits {
+    /// The most windows of a file.
+    windows: usize,
+    /// The number of bytes at which a batch is full.
+    block: usize,
+}
+
+/// The entries and bytes that were not returned, and the size of finished files.
+#[derive(Default)]
+struct Report {
+    skipped: Skipped,
+    damages: Vec<Damaged>,
+    /// The number of bytes of the files that are closed.
+    closed: u64,
+}
+
+/// The progress in the journal.
+#[derive(Default)]
+struct Progress {
+    /// The progress of an earlier run.
+    resumed: SeqnumProgress,
+    /// The progress in files that are closed.
+    closed: SeqnumProgress,
+    /// The entry that was returned last.
+    last: Option<Place>,
+    /// The cursor of the last entry of an earlier run.
+    cursor: Option<String>,
+}
+
+/// Returns the boots in the files in the order of their first entries.
+pub(crate) fn boots<'f>(readers: impl Iterator<Item = &'f mut FileReader>) -> Vec<[u8; 16]> {
+    let mut boots: Vec<(u64, [u8; 16])> = readers.flat_map(FileReader::boots).collect();
+    boots.sort_unstable();
+    let mut seen = HashSet::new();
+    boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
+}
+
+/// Returns the number of windows for each of `files` files.
+pub(crate) fn windows(files: usize) -> usize {
+    (WINDOWS / files.max(1)).clamp(2, 16)
+}
+
+impl<'r> JournalReader<'r> {
+    /// Opens the files that the inputs name, and members of an archive by their names. Returns the errors of those that
+    /// cannot be read.
+    pub fn open(
+        inputs: &[PathBuf],
+        members: Vec<(PathBuf, FileRange)>,
+        settings: &Settings,
+        filter: &'r dyn EntryFilter,
+        opener: &'r dyn OpenFile,
+    ) -> (JournalReader<'r>, Vec<Error>) {
+        let selection = Selection::new(filter, settings.range);
+        JournalReader::open_selection(inputs, members, settings, selection, false, opener)
+    }
+
+    /// Opens files for a selection of entries, whose range replaces that of the settings. `backwards` reads from the
+    /// last entry to the first.
+    pub(crate) fn open_selection(
+        inputs: &[PathBuf],
+        members: Vec<(PathBuf, FileRange)>,
+        settings: &Settings,
+        selection: Selection<'r>,
+        backwards: bool,
+        opener: &'r dyn OpenFile,
+    ) -> (JournalReader<'r>, Vec<Error>) {
+        let (found, mut errors) = settings.find(inputs, opener);
+        let mut source = JournalReader::new(selection, settings.block);
+        source.files.backwards = backwards;
+        source.limits.windows = windows(found.files.len() + members.len());
+        if let Some(position) = &settings.resume {
+            source.progress.resumed = SeqnumProgress::of(position);
+            source.progress.cursor.clone_from(&position.cursor);
+        }
+        source.progress.closed = source.progress.resumed.clone();
+        let mut follow = settings.follow.then(|| Follow::new(inputs, settings, opener));
+        let mut readers = Vec::new();
+        for candidate in found.files {
+            match FileReader::open(candidate.path.clone(), opener, source.limits.windows) {
+                Ok((mut reader, failure)) => {
+                    errors.extend(failure);
+                    if follow.as_mut().is_none_or(|follow| follow.admit(&candidate, &mut reader)) {
+                        readers.push(reader);
+                    }
+                }
+                Err(error) => {
+                    if follow.as_mut().is_none_or(|follow| follow.refuse(&candidate.path, &error)) {
+                        errors.push(error);
+                    }
+                }
+            }
+        }
+        for (path, range) in members {
+            match FileReader::new(path, range, source.limits.windows) {
+                Ok(reader) => readers.push(reader),
+                Err(error) => errors.push(error),
+            }
+        }
+        // If no file may be read, there is nothing to wait for.
+        if readers.is_empty() && !errors.is_empty() {
+            follow = None;
+        }
+        if let Some(follow) = &mut follow {
+            follow.begin(source.limits.windows, &mut readers);
+        }
+        source.follow = follow;
+        source.begin(readers, settings.lines.filter(|_| settings.resume.is_none()));
+        (source, errors)
+    }
+
+    /// Adds the files that there are at the beginning, of whose entries only the last `lines` are read.
+    fn begin(&mut self, mut readers: Vec<FileReader>, lines: Option<usize>) {
+        for reader in &mut readers {
+            reader.choose(&self.selection, &self.progress.resumed);
+        }
+        if self.follow.is_some() {
+            for reader in &mut readers {
+                // When a file was created, all entries of the others existed already.
+                reader.look();
+            }
+        }
+        self.selection.range = self.selection.range.resolved(|| boots(readers.iter_mut()));
+        let mut last = HashSet::new();
+        if let Some(lines) = lines {
+            readers.iter_mut().for_each(|reader| reader.keep_last(lines, &self.selection, &mut last));
+        }
+        for mut reader in readers {
+            if self.files.backwards {
+                reader.reverse();
+            }
+            self.add(reader);
+        }
+        // Each file kept its last entries. Those that are not among the last of all files are skipped.
+        let mut spare = last.len().saturating_sub(lines.unwrap_or(usize::MAX));
+        while spare > 0 {
+            let Some(index) = self.next() else { break };
+            spare -= usize::from(last.contains(&self.files.place(index)));
+            self.advance(index);
+        }
+    }
+
+    /// Returns a reader without any file.
+    pub(crate) fn new(selection: Selection<'r>, block: usize) -> JournalReader<'r> {
+        JournalReader {
+            selection,
+            files: OpenFiles::default(),
+            tables: FieldTables::default(),
+            limits: Limits { windows: 2, block },
+            report: Report::default(),
+            progress: Progress::default(),
+            follow: None,
+            in_hand: false,
+        }
+    }
+
+    /// Replaces all files by one. Its fields may be known from before.
+    pub(crate) fn restart(&mut self, reader: FileReader) {
+        self.files.readers.clear();
+        self.files.keys.clear();
+        self.add(reader);
+    }
+
+    /// Adds a file, which keeps its index while it is open.
+    fn add(&mut self, mut reader: FileReader) {
+        let place = reader.advance(&self.selection);
+        reader.live.waits = place.is_none();
+        if reader.live.waits && reader.live.state == FileState::Finished {
+            self.finish(&mut reader);
+            return;
+        }
+        let files = &mut self.files;
+        let free = self.follow.is_some().then(|| files.readers.iter().position(Option::is_none)).flatten();
+        let index = free.unwrap_or(files.readers.len());
+        if free.is_some() {
+            // The tables hold fields of the file that had the index before.
+            self.tables.cache.forget();
+            self.tables.prefixes.clear();
+        } else {
+            files.readers.push(None);
+            files.keys.push(Place::default());
+        }
+        files.readers[index] = Some(reader);
+        if let Some(place) = place {
+            files.keys[index] = files.key(place);
+            files.merge.offer(index, files.keys[index]);
+        }
+    }
+
+    /// Continues with a file that has waited for entries.
+    fn resume(&mut self, index: usize) {
+        let reader = self.files.readers.get_mut(index).and_then(Option::as_mut);
+        let Some(reader) = reader.filter(|reader| reader.live.waits) else { return };
+        reader.live.waits = false;
+        if self.advance(index) {
+            self.files.merge.offer(index, self.files.keys[index]);
+        }
+    }
+
+    /// Returns the file whose current entry comes next.
+    fn next(&mut self) -> Option<usize> {
+        if let Some((index, bound)) = self.files.run
+            && bound.admits(&self.files.keys[index])
+        {
+            return Some(index);
+        }
+        self.files.put_back();
+        loop {
+            match self.files.merge.next_step()? {
+                MergeStep::Take(index, bound) => {
+                    self.files.run = Some((index, bound));
+                    return Some(index);
+                }
+                MergeStep::Skip(index) => {
+                    self.report.skipped.repeated += 1;
+                    if self.advance(index) {
+                        self.files.merge.offer(index, self.files.keys[index]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves to the next entry of a file. Returns `false` at its end.
+    fn advance(&mut self, index: usize) -> bool {
+        if let Some(reader) = self.files.readers.get_mut(index).and_then(Option::as_mut) {
+            if let Some(place) = reader.advance(&self.selection) {
+                self.files.keys[index] = self.files.key(place);
+                return true;
+            }
+            reader.live.waits = reader.live.state != FileState::Finished;
+            if reader.live.waits {
+                self.report.skipped.others += std::mem::take(&mut reader.progress.skipped);
+                reader.damages(&mut self.report.damages);
+            } else {
+                self.close(index);
+            }
+        }
+        self.files.run.take_if(|(at, _)| *at == index);
+        false
+    }
+
+    /// Appends the current entry of a file to a batch. Returns the length of its fields together.
+    fn put(&mut self, index: usize, batch: &mut EntryBatch) -> usize {
+        let place = self.files.place(index);
+        let Some(reader) = self.files.readers.get_mut(index).and_then(Option::as_mut) else { return 0 };
+        let start = batch.items.len();
+        let (old, new) = reader.current.items.split_at(reader.prefix_len());
+        let mut fields = Fields {
+            file: &mut reader.file,
+            is_live: reader.live.state != FileState::Finished,
+            index,
+            furthest: &mut reader.batch.furthest,
+            cache: &mut self.tables.cache,
+            filter: self.selection.filter,
+            batch,
+            length: 0,
+        };
+        let prefixes = &mut self.tables.prefixes;
+        let (prefix, whole) = match prefixes.find(index, old) {
+            Some(known) => {
+                fields.batch.items.extend_from_within(known.items.clone());
+                fields.length = known.length;
+                (known.prefix, true)
+            }
+            None => match fields.put(old) {
+                Ok(true) => (prefixes.add(index, old, start..fields.batch.items.len(), fields.length), true),
+                outcome => (EntryPrefix::default(), outcome.is_ok()),
+            },
+        };
+        if !whole || fields.put(new).is_err() {
+            // No writer stores an entry of this size.
+            fields.file.damages.note(Damage::Oversized, reader.current.at);
+        }
+        let length = fields.length;
+        let (start, end) = (start as u32, batch.items.len() as u32);
+        let offset = reader.current.at.offset().0;
+        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length });
+        self.progress.last = Some(place);
+        reader.progress.output += length as u64;
+        if reader.progress.output > reader.max_output() {
+            reader.file.damages.note(Damage::Oversized, reader.current.at);
+            self.close(index);
+        }
+        length
+    }
+
+    /// Closes a file and ends its run.
+    fn close(&mut self, index: usize) {
+        self.files.run.take_if(|(at, _)| *at == index);
+        if let Some(mut reader) = self.files.readers.get_mut(index).and_then(Option::take) {
+            self.finish(&mut reader);
+        }
+    }
+
+    /// Notes the progress in a file that is closed, and the entries and bytes of it that were not returned.
+    fn finish(&mut self, reader: &mut FileReader) {
+        self.progress.closed.note(reader.file.header().seqnum_id, reader.progress.seqnum);
+        self.report.closed += reader.file.end();
+        self.report.skipped.others += reader.progress.skipped;
+        reader.damages(&mut self.report.damages);
+    }
+}
+
+impl OpenFiles {
+    /// Returns the place by which the merge orders an entry.
+    #[inline]
+    fn key(&self, place: Place) -> Place {
+        if self.backwards { place.mirrored() } else { place }
+    }
+
+    /// Returns the place of a file's current entry.
+    #[inline]
+    fn place(&self, index: usize) -> Place {
+        self.key(self.keys[index])
+    }
+
+    /// Offers the current entry of the file that was taken from.
+    fn put_back(&mut self) {
+        if let Some((index, _)) = self.run.take() {
+            self.merge.offer(index, self.keys[index]);
+        }
+    }
+}
+
+impl JournalReader<'_> {
+    /// Returns whether a directory has journals of its own, or may have some that are not accessible.
+    pub fn is_at(directory: &Path, opener: &dyn OpenFile) -> bool {
+        let found = directory::at(directory, opener, true);
+        !found.files.is_empty() || !found.errors.is_empty()
+    }
+
+    /// Clears a batch and fills it with the next entries.
+    pub fn fill(&mut self, batch: &mut EntryBatch) -> Fill {
+        self.fill_until(batch, None)
+    }
+
+    /// Clears a batch and fills it with the next entries. If there are none yet, it waits for them for a while, but not
+    /// beyond the deadline.
+    pub(crate) fn fill_until(&mut self, batch: &mut EntryBatch, deadline: Option<Instant>) -> Fill {
+        batch.clear();
+        batch.trim(self.limits.block * 4);
+        self.tables.cache.begin();
+        self.tables.prefixes.clear();
+        self.files.readers.iter_mut().flatten().for_each(FileReader::begin);
+        self.look_if_due();
+        let mut length = 0;
+        let mut waited = Duration::ZERO;
+        loop {
+            while let Some(index) = self.next() {
+                length += self.put(index, batch);
+                self.advance(index);
+                if batch.size() >= self.limits.block || length >= self.limits.block * SHARED {
+                    self.in_hand = true;
+                    return Fill::More;
+                }
+            }
+            if self.follow.is_none() {
+                return Fill::End;
+            }
+            if std::mem::take(&mut self.in_hand) || !batch.stored.is_empty() || !self.report.damages.is_empty() {
+                return Fill::Idle;
+            }
+            let before = Instant::now();
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(before));
+            if waited >= PATIENCE || left.is_zero() {
+                return Fill::Idle;
+            }
+            self.wait(left);
+            waited += before.elapsed();
+        }
+    }
+
+    /// Waits until it is time for another look, or `limit` has passed, and looks for entries.
+    fn wait(&mut self, limit: Duration) {
+        let Some(follow) = &mut self.follow else { return };
+        let others = follow.wait(limit);
+        self.look(others);
+    }
+
+    /// Looks for entries if the last look is long ago. Files that are rotated meanwhile are kept open.
+    fn look_if_due(&mut self) {
+        let Some(follow) = self.follow.as_mut().filter(|follow| follow.is_due()) else { return };
+        let others = follow.has_news();
+        self.look(others);
+    }
+
+    /// Looks for entries, and if `others` for new files as well.
+    fn look(&mut self, others: bool) {
+        // The order of the next entries is decided anew.
+        self.files.put_back();
+        if others {
+            self.search();
+        }
+        // New files come first: when a file was created, all entries of the others existed already.
+        let mut came = false;
+        for round in 0..2 {
+            let mut live = 0;
+            let readers = self.files.readers.iter_mut().flatten();
+            for reader in readers.filter(|reader| round == 0 || !reader.is_doubtful()) {
+                live += 1;
+                came |= reader.look();
+            }
+            // The first file may have got entries that precede those of the last. A second look finds the few of them.
+            if !came || live < 2 {
+                break;
+            }
+        }
+        for index in 0..self.files.readers.len() {
+            self.resume(index);
+        }
+        if let Some(follow) = &mut self.follow {
+            follow.note_look(came);
+        }
+    }
+
+    /// Searches for new files and adds them.
+    fn search(&mut self) {
+        let Some(follow) = &mut self.follow else { return };
+        let mut open = self.files.readers.iter_mut().flatten().collect::<Vec<_>>();
+        let found = follow.search(self.limits.windows, &mut open);
+        self.report.damages.extend(found.damages);
+        for mut reader in found.fresh {
+            reader.choose(&self.selection, &self.progress.resumed);
+            self.add(reader);
+        }
+    }
+
+    /// Returns whether there is no open file, so that the reader waits for one.
+    pub fn is_empty(&self) -> bool {
+        self.files.readers.iter().all(Option::is_none)
+    }
+
+    /// Returns the position after the entries of the last [`JournalReader::fill`].
+    pub fn position(&self) -> Position {
+        let mut progress = self.progress.closed.clone();
+        let mut current = Vec::new();
+        for (reader, place) in self.files.readers.iter().zip(&self.files.keys) {
+            match reader {
+                Some(reader) if reader.live.waits => {
+                    progress.note(reader.file.header().seqnum_id, reader.progress.seqnum);
+                }
+                Some(_) => current.push(*place),
+                None => {}
+            }
+        }
+        let last = self.progress.last.map(|place| Cursor::from(place).to_string());
+        progress.position(current.into_iter(), last.or_else(|| self.progress.cursor.clone()))
+    }
+
+    /// Estimates the number of bytes of the files on the disk that were read. Returns `None` if entries are awaited
+    /// after the last one.
+    pub fn done(&self) -> Option<u64> {
+        let open: u64 = self.files.readers.iter().flatten().map(FileReader::done).sum();
+        self.follow.is_none().then_some(self.report.closed + open)
+    }
+
+    /// Returns the numbers of entries that were skipped since the last call.
+    pub fn skipped(&mut self) -> Skipped {
+        std::mem::take(&mut self.report.skipped)
+    }
+
+    /// Returns the damage found since the last call.
+    pub fn damages(&mut self) -> Vec<Damaged> {
+        std::mem::take(&mut self.report.damages)
+    }
+}
