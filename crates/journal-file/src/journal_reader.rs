@@ -99,6 +99,8 @@ struct Limits {
 struct Report {
     skipped: Skipped,
     damages: Vec<Damaged>,
+    /// The number of files that could be opened at the beginning.
+    opened: usize,
     /// The number of bytes of the files that are closed.
     closed: u64,
 }
@@ -199,6 +201,7 @@ impl<'r> JournalReader<'r> {
 
     /// Adds the files that there are at the beginning, of whose entries only the last `lines` are read.
     fn begin(&mut self, mut readers: Vec<FileReader>, lines: Option<usize>) {
+        self.report.opened = readers.len();
         for reader in &mut readers {
             reader.choose(&self.selection, &self.progress.resumed);
         }
@@ -517,6 +520,11 @@ impl JournalReader<'_> {
     /// Returns whether there is no open file, so that the reader waits for one.
     pub fn is_empty(&self) -> bool {
         self.files.readers.iter().all(Option::is_none)
+    }
+
+    /// Returns whether a file could be opened at the beginning.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.report.opened > 0
     }
 
     /// Returns the position after the entries of the last [`JournalReader::fill`].

@@ -1,8 +1,34 @@
-//! Journals of systemd, read from their files (systemd: `docs/JOURNAL_FILE_FORMAT.md`; the code is the authority).
+//! Reads the journal files of systemd (systemd: `docs/JOURNAL_FILE_FORMAT.md`; its code is the authority).
 //!
-//! The entries of all files come in one order, each once. A field that many entries have is read and decompressed once,
-//! and is in a batch once. Nothing is mapped: a file may be cut or emptied by its writer at any moment, so all of it is
-//! read with `pread`. Damage costs the smallest thing that it is in, and is counted.
+//! A [`Journal`] names files and chooses entries. [`Journal::entries`] returns these in the order of `journalctl`, each
+//! once:
+//!
+//! ```
+//! use journal_file::{Error, Journal};
+//!
+//! fn print(directory: &str) -> Result<(), Error> {
+//!     let mut entries = Journal::open(directory)?.matching("SYSLOG_IDENTIFIER", "sshd").last(10).entries();
+//!     while let Some(entry) = entries.next()? {
+//!         let message = entry.field("MESSAGE").unwrap_or_default();
+//!         println!("{} {}", entry.place().realtime, String::from_utf8_lossy(message));
+//!         for (name, value) in entry.fields() {
+//!             println!("    {}: {} bytes", String::from_utf8_lossy(name), value.len());
+//!         }
+//!     }
+//!     for damaged in entries.damages() {
+//!         println!("{}: {}", damaged.path.display(), damaged.reason.name());
+//!     }
+//!     Ok(())
+//! }
+//!
+//! assert!(print("/no/such/directory").is_err());
+//! ```
+//!
+//! A [`JournalReader`] fills an [`EntryBatch`] with many entries at once, which outlive the files. A field that many
+//! entries share is read and decompressed once, and is in a batch once. [`FileSlices`] splits a file for several threads.
+//!
+//! No file is mapped: its writer may cut or empty it at any moment, so all bytes are read with `pread`. [`Damage`] loses
+//! only the smallest affected unit, and is counted.
 
 // A module imports only modules above it.
 mod offset;
@@ -36,6 +62,7 @@ mod settings;
 mod follow;
 mod journal_reader;
 mod file_slices;
+mod journal;
 
 pub use batch::{Entry, EntryBatch, EntryPrefix, FieldId};
 pub use cursor::{Cursor, CursorError, Place};
@@ -46,9 +73,15 @@ pub use entry_range::{Boot, Range};
 pub use error::Error;
 pub use file_range::FileRange;
 pub use file_slices::{FileSlice, FileSlices};
+pub use journal::{Entries, Journal};
 pub use journal_reader::{Fill, JournalReader, Skipped};
 pub use merge::{Merge, MergeStep, RunBound};
 pub use open_file::OpenFile;
 pub use selection::EntryFilter;
 pub use seqnum_progress::Position;
 pub use settings::Settings;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
