@@ -1,7 +1,8 @@
-//! Entries of journal files in memory: a batch of them owns their fields, so it can go to any thread and outlive the files.
+//! Batches of entries in memory. A batch owns the fields of its entries, so it outlives the files and goes to any
+//! thread.
 //!
-//! Entries have most of their fields in common with others. A batch holds each such field once, and an entry is a list of
-//! items that name its fields. It is filled, worked on, and filled again; its buffers are kept.
+//! Entries share most of their fields. A batch holds each shared field once, and an entry is a list of ids of its
+//! fields. Batches are filled again and keep their buffers.
 
 use crate::cursor::Place;
 
@@ -109,7 +110,7 @@ impl<'b> Entry<'b> {
     }
 }
 
-/// A field of a journal, `NAME=value`, as a span of the arena.
+/// A field, `NAME=value`, as a span of the arena.
 #[derive(Clone, Copy, Debug)]
 struct FieldSpan {
     start: u32,
@@ -118,7 +119,7 @@ struct FieldSpan {
     name: u32,
 }
 
-/// An entry of a journal, its fields as a span of the batch's items.
+/// An entry, its fields as a span of the batch's ids.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoredEntry {
     pub(crate) place: Place,
@@ -126,30 +127,30 @@ pub(crate) struct StoredEntry {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) prefix: EntryPrefix,
-    /// The length of its fields together, in bytes.
+    /// The length of all fields together, in bytes.
     pub(crate) length: usize,
 }
 
 /// Entries together with their fields.
 ///
-/// Buffers are kept from one filling to the next, so the steady state allocates nothing; what a giant entry made of them
-/// is given back.
+/// Buffers are kept from one filling to the next, so the steady state allocates nothing. Memory for a giant entry is
+/// released.
 #[derive(Debug, Default)]
 pub struct EntryBatch {
-    /// The bytes of all fields, one behind the other.
+    /// The bytes of all fields, without gaps.
     pub(crate) arena: Vec<u8>,
-    /// The fields that entries may have in common, by their numbers.
+    /// The fields that several entries may have, by their numbers.
     shared: Vec<FieldSpan>,
-    /// The fields that one of them alone has.
+    /// The fields that one entry has.
     own: Vec<FieldSpan>,
-    /// For each entry its fields.
+    /// The ids of the fields of all entries.
     pub(crate) items: Vec<FieldId>,
     /// The entries in order.
     pub(crate) stored: Vec<StoredEntry>,
 }
 
 impl EntryBatch {
-    /// Forgets all entries and keeps the buffers.
+    /// Removes all entries and keeps the buffers.
     pub fn clear(&mut self) {
         self.arena.clear();
         self.shared.clear();
@@ -158,7 +159,7 @@ impl EntryBatch {
         self.stored.clear();
     }
 
-    /// The entries in their order.
+    /// Returns the entries in their order.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.stored.iter().map(|stored| self.lend(stored))
     }
@@ -176,7 +177,7 @@ impl EntryBatch {
         Entry { place, ids, prefix: *prefix, offset: *offset, length: *length, batch: self }
     }
 
-    /// The name and the value of a field.
+    /// Returns the name and the value of a field.
     #[inline]
     #[must_use]
     pub fn field(&self, item: FieldId) -> (&[u8], &[u8]) {
@@ -186,40 +187,40 @@ impl EntryBatch {
         (name, value.get(1..).unwrap_or_default())
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.stored.len()
     }
 
-    /// Whether there are no entries.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty()
     }
 
-    /// The length of all fields together, each counted once. Costs a walk over the fields.
+    /// Returns the length of all fields together, each counted once. Walks over all fields.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let fields = self.shared.iter().chain(&self.own);
         fields.map(|datum| u64::from(datum.end - datum.start)).sum()
     }
 
-    /// How much room its entries take, in bytes. Costs nothing.
+    /// Returns the size of the entries, in bytes. Costs nothing.
     #[inline]
     #[must_use]
     pub fn size(&self) -> usize {
         self.arena.len() + 4 * self.items.len() + size_of::<StoredEntry>() * self.stored.len()
     }
 
-    /// Adds a field, `NAME=value` with a name of that length, which entries that are added later may have.
+    /// Adds a field, `NAME=value` with a name of this length, for entries that are added later.
     pub fn add_field(&mut self, field: &[u8], name: usize, shared: bool) -> FieldId {
         let start = self.arena.len();
         self.arena.extend_from_slice(field);
         self.add_last(start, name.min(field.len()), shared)
     }
 
-    /// Adds an entry with these of the batch's fields; of the prefix as many items as there are.
+    /// Adds an entry with these fields of the batch. A prefix has at most as many fields as the entry.
     pub fn push(&mut self, place: Place, prefix: EntryPrefix, items: &[FieldId]) {
         let start = self.items.len() as u32;
         self.items.extend_from_slice(items);
@@ -229,13 +230,13 @@ impl EntryBatch {
         self.stored.push(StoredEntry { place, offset: 0, start, end: self.items.len() as u32, prefix, length });
     }
 
-    /// Gives back what the buffers hold beyond `limit` bytes. Only an empty batch can be trimmed.
+    /// Releases the memory of the buffers beyond `limit` bytes. The batch has to be empty.
     pub fn trim(&mut self, limit: usize) {
         debug_assert!(self.is_empty(), "the entries would lose their bytes");
         self.arena.shrink_to(limit);
     }
 
-    /// Adds what stands in the arena from `start` on as a field, with a name of that length.
+    /// Adds the bytes of the arena from `start` on as a field with a name of this length.
     #[inline]
     pub(crate) fn add_last(&mut self, start: usize, name: usize, shared: bool) -> FieldId {
         let fields = if shared { &mut self.shared } else { &mut self.own };

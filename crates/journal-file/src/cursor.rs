@@ -1,18 +1,18 @@
-//! Where an entry stands in the journal, as a value and as the text that `journalctl` prints and takes back.
+//! Places of entries in the journal, and cursors, which `journalctl` prints and accepts.
 //!
-//! A [`Place`] is read from an entry and has every part. A [`Cursor`] is read from text and has the parts that were given:
-//! it is enough to know a sequence number with its source, a monotonic time with its boot, or the wall-clock time
+//! A [`Place`] is read from an entry and has every part. A [`Cursor`] is parsed from text and has the parts in the
+//! text. A position needs a sequence number with its source, a monotonic time with its boot, or the wall-clock time
 //! (systemd: `src/libsystemd/sd-journal/sd-journal.c`, `sd_journal_get_cursor` and `sd_journal_seek_cursor`).
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where an entry stands: everything that orders it among the entries of other files.
+/// The place of an entry: all values that order it among the entries of other files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// Which source the sequence number belongs to; a field of the file's header.
+    /// The source of the sequence number, from the file's header.
     pub seqnum_id: [u8; 16],
-    /// Position among the entries of that source. Grows within a file.
+    /// The position among the entries of the source. Grows within a file.
     pub seqnum: u64,
     /// The boot in which the entry was written.
     pub boot_id: [u8; 16],
@@ -20,7 +20,7 @@ pub struct Place {
     pub monotonic: u64,
     /// Microseconds since 1970.
     pub realtime: u64,
-    /// Hash over the entry's fields.
+    /// A hash of the entry's fields.
     pub xor_hash: u64,
 }
 
@@ -43,8 +43,8 @@ impl Place {
     }
 }
 
-/// Appends the parts of a cursor that are there, in `journalctl`'s order and notation: `s` and `b`, which are ids; `i`,
-/// `m`, `t` and `x`, which are numbers.
+/// Appends the present parts of a cursor in the order and notation of `journalctl`: the ids `s` and `b`, and the
+/// numbers `i`, `m`, `t` and `x`.
 #[inline]
 fn put([s, b]: [Option<&[u8; 32]>; 2], [i, m, t, x]: [Option<u64>; 4], out: &mut Vec<u8>) {
     let start = out.len();
@@ -77,13 +77,13 @@ fn put_number(value: u64, out: &mut Vec<u8>) {
     out.extend((0..digits).rev().map(|digit| hexadecimal(value >> (4 * digit))));
 }
 
-/// The lowest hexadecimal digit of a number.
+/// Returns the lowest hexadecimal digit of a number.
 fn hexadecimal(number: u64) -> u8 {
     let digit = (number & 15) as u8;
     digit + if digit < 10 { b'0' } else { b'a' - 10 }
 }
 
-/// An id as 32 hexadecimal digits.
+/// Returns an id as 32 hexadecimal digits.
 fn of_id(id: &[u8; 16]) -> [u8; 32] {
     let mut text = [0; 32];
     for ([upper, lower], byte) in text.as_chunks_mut().0.iter_mut().zip(id) {
@@ -92,7 +92,7 @@ fn of_id(id: &[u8; 16]) -> [u8; 32] {
     text
 }
 
-/// A 128-bit id as 32 hexadecimal digits of either case; none if it is anything else.
+/// Parses a 128-bit id from 32 hexadecimal digits of either case.
 pub(crate) fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
     if text.len() != 32 {
         return None;
@@ -104,7 +104,7 @@ pub(crate) fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
     Some(id)
 }
 
-/// A number of 1 to 16 hexadecimal digits of either case; none if it is anything else.
+/// Parses a number from 1 to 16 hexadecimal digits of either case.
 pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 16 {
         return None;
@@ -112,24 +112,24 @@ pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0, |value, &digit| Some(value << 4 | u64::from(char::from(digit).to_digit(16)?)))
 }
 
-/// A position in the journal as a user or a state file gives it.
+/// A position in the journal as given by a user or a state file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// `s`: which source the sequence number belongs to.
+    /// `s`: the source of the sequence number.
     pub seqnum_id: Option<[u8; 16]>,
     /// `i`: the sequence number.
     pub seqnum: Option<u64>,
-    /// `b`: the boot that the monotonic time belongs to.
+    /// `b`: the boot of the monotonic time.
     pub boot_id: Option<[u8; 16]>,
     /// `m`: microseconds since that boot.
     pub monotonic: Option<u64>,
     /// `t`: microseconds since 1970.
     pub realtime: Option<u64>,
-    /// `x`: hash over the entry's fields.
+    /// `x`: a hash of the entry's fields.
     pub xor_hash: Option<u64>,
 }
 
-/// Why a text is no cursor.
+/// An error in the text of a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CursorError {
     /// A part is not of the form `k=value`.
@@ -143,20 +143,20 @@ pub enum CursorError {
     Value {
         /// The whole text.
         cursor: String,
-        /// Which part.
+        /// The letter of the part.
         key: char,
-        /// What the part holds.
+        /// The meaning of the part.
         what: &'static str,
-        /// What it was given as.
+        /// The value as given.
         value: String,
-        /// What it should have been.
+        /// The expected form.
         expected: &'static str,
     },
-    /// A part is there twice, as in two cursors run together.
+    /// A part occurs twice, as in two cursors run together.
     Twice {
         /// The whole text.
         cursor: String,
-        /// Which part.
+        /// The letter of the part.
         key: char,
     },
     /// The parts do not suffice to find a position.
@@ -204,7 +204,7 @@ impl Cursor {
         parse_id(text)
     }
 
-    /// The place that the cursor is of, if it has every part.
+    /// Returns the place of the entry, if the cursor has every part.
     pub fn place(&self) -> Option<Place> {
         Some(Place {
             seqnum_id: self.seqnum_id?,
@@ -216,7 +216,7 @@ impl Cursor {
         })
     }
 
-    /// Appends the parts that are there, in `journalctl`'s order and notation.
+    /// Appends the present parts in the order and notation of `journalctl`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let ids = [self.seqnum_id, self.boot_id].map(|id| id.map(|id| of_id(&id)));
         let numbers = [self.seqnum, self.monotonic, self.realtime, self.xor_hash];
@@ -248,8 +248,8 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = CursorError;
 
-    /// Reads a cursor with its parts in any order. White space around it, such as the line end of a file, does not
-    /// matter, nor do parts of another name: old versions wrote more than today's.
+    /// Parses a cursor with its parts in any order. White space around the cursor is ignored, and so are unknown parts:
+    /// old versions wrote more parts than today's.
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let text = text.trim();
         let mut cursor = Cursor::default();
@@ -289,7 +289,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// Sets a part and says whether it was set before; if the value cannot be read, what it is and what was expected.
+/// Returns whether the part was set before. On error, returns its meaning and the expected form.
 type Set = Result<bool, (&'static str, &'static str)>;
 
 fn id(part: &mut Option<[u8; 16]>, value: &str, what: &'static str) -> Set {

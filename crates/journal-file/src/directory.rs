@@ -1,4 +1,4 @@
-//! Which journal files there are: at a path, or of this machine.
+//! The search for journal files at a path or of this machine.
 //!
 //! The layout is journald's (man page systemd-journald.service(8); systemd: `src/libsystemd/sd-journal/sd-journal.c`):
 //!
@@ -6,15 +6,15 @@
 //! /run/log/journal/  /var/log/journal/   roots; each may hold files itself
 //!   <machine id>/                        a machine: 32 hexadecimal digits
 //!   <machine id>.<namespace>/            a namespace of it
-//!   remote/                              what systemd-journal-remote received: a root of its own
+//!   remote/                              files of systemd-journal-remote: a root of its own
 //! ```
 //!
-//! In these directories a journal file is a regular file, or a link to one, whose name ends in `.journal` or `.journal~`.
-//! Compressed copies (such as `.journal.zst`, if [`OpenFile`] knows them) are collected in directories that are named, unless
-//! these are followed: what is stored elsewhere may be kept so, and to look through all of them costs their unpacking. As a path
-//! of its own any file is taken. Nothing is looked for in other directories, so links cannot lead in circles.
+//! In these directories a journal file is a regular file, or a link to one, with a name that ends in `.journal` or
+//! `.journal~`. Named directories may also hold compressed copies, such as `.journal.zst`, if [`OpenFile`] knows them.
+//! They are left out of directories that are followed, because searching these again costs their decompression. A path
+//! of its own may be any file. No other directories are searched, so links cannot form circles.
 //!
-//! What cannot be read is reported beside what can, and never hides it.
+//! Errors never hide the files that can be read.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -30,22 +30,22 @@ use crate::cursor::{parse_id, parse_number};
 use crate::error::Error;
 use crate::open_file::OpenFile;
 
-/// A journal file that could be opened. What its name says is a hint; what its header says counts.
+/// A journal file that could be opened. Its name is a hint, and its header decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// Where it is.
+    /// The path.
     pub(crate) path: PathBuf,
-    /// The device that it is on.
+    /// The device of the file.
     pub(crate) device: u64,
-    /// The number of its inode there. With the device it tells a file from all others as long as it exists.
+    /// The number of the inode on the device. Both identify a file as long as it exists.
     pub(crate) inode: u64,
-    /// Whose entries it holds, by its name.
+    /// The owner of the entries, by the file's name.
     pub(crate) owner: Owner,
-    /// Where in its life it is, by its name and by whether it is compressed.
+    /// The stage of the file, by its name and its compression.
     pub(crate) stage: Stage,
 }
 
-/// Whose entries a file holds.
+/// The owner of the entries of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// `system`: the services and the kernel.
@@ -56,39 +56,39 @@ pub(crate) enum Owner {
     Other,
 }
 
-/// Where in its life a file is.
+/// The stage of a file between creation and deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
-    /// `NAME.journal`: may be written to.
+    /// `NAME.journal`: a writer may append entries.
     Current,
-    /// `NAME@ID-SEQNUM-REALTIME.journal`: rotated, complete.
+    /// `NAME@ID-SEQNUM-REALTIME.journal`: rotated and complete.
     Archived {
-        /// The source of its sequence numbers.
+        /// The source of the sequence numbers.
         seqnum_id: [u8; 16],
-        /// The number of its first entry.
+        /// The sequence number of the first entry.
         seqnum: u64,
-        /// The time of its first entry, in microseconds since 1970.
+        /// The time of the first entry, in microseconds since 1970.
         realtime: u64,
     },
-    /// `NAME@TIME-RANDOM.journal~`: put aside because it was not closed properly.
+    /// `NAME@TIME-RANDOM.journal~`: put aside by journald, because it was not closed properly.
     Disposed,
-    /// A compressed copy: complete.
+    /// A compressed copy, which is complete.
     Compressed,
 }
 
-/// What was found.
+/// The results of a search.
 #[derive(Debug, Default)]
 pub(crate) struct FoundFiles {
-    /// The files, ordered by their paths, each once however many names it has.
+    /// The files in the order of their paths. A file with several names occurs once.
     pub(crate) files: Vec<Candidate>,
-    /// The directories that were looked into, in no order: where further files would appear.
+    /// The directories that were searched, in no order. Further files would appear there.
     pub(crate) directories: Vec<PathBuf>,
-    /// What could not be read.
+    /// The files and directories that are not accessible.
     pub(crate) errors: Vec<AccessError>,
 }
 
 impl FoundFiles {
-    /// Adds what was found elsewhere.
+    /// Adds the results of another search.
     pub(crate) fn add(&mut self, other: FoundFiles) {
         self.files.extend(other.files);
         self.directories.extend(other.directories);
@@ -96,15 +96,15 @@ impl FoundFiles {
     }
 }
 
-/// A file or directory that could not be read.
+/// A file or directory that is not accessible.
 #[derive(Debug)]
 pub(crate) struct AccessError {
-    /// Where it is.
+    /// The path.
     pub(crate) path: PathBuf,
-    /// How many more may not be read. A user whom one of these files is denied is mostly denied all, and one message is
-    /// enough.
+    /// The number of further files and directories that are not accessible. A user without access to one of them mostly
+    /// lacks access to all, so one message suffices.
     pub(crate) others: usize,
-    /// What the system said.
+    /// The error of the system.
     pub(crate) cause: io::Error,
 }
 
@@ -114,17 +114,17 @@ impl From<AccessError> for Error {
     }
 }
 
-/// Which namespaces of a machine are meant, as `journalctl --namespace` says it.
+/// A choice of namespaces of a machine, as `journalctl --namespace` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Namespace {
-    /// The default one, which has no name.
+    /// The default namespace, which has no name.
     #[default]
     Default,
-    /// `*`: all of them.
+    /// `*`: all namespaces.
     All,
-    /// `NAME`: this one.
+    /// `NAME`: this namespace.
     Only(String),
-    /// `+NAME`: this one and the default one.
+    /// `+NAME`: this namespace and the default one.
     AndDefault(String),
 }
 
@@ -152,8 +152,8 @@ impl FromStr for Namespace {
     }
 }
 
-/// The files at a path: the file itself, whatever its name; or those in the directory, taken as a root, of all machines
-/// and namespaces. With `compressed` those that are compressed too.
+/// Finds the files at a path: the file itself, whatever its name, or the files in a directory, of all machines and
+/// namespaces. `compressed` includes compressed files.
 pub(crate) fn at(path: &Path, opener: &dyn OpenFile, compressed: bool) -> FoundFiles {
     let mut search = DirectorySearch::new(opener, compressed);
     match fs::metadata(path) {
@@ -167,7 +167,7 @@ pub(crate) fn at(path: &Path, opener: &dyn OpenFile, compressed: bool) -> FoundF
     search.end()
 }
 
-/// The files beside the one at a path that were archived from there, by their names. For a directory there are none.
+/// Finds the files archived from the file at a path, by their names beside it. A directory has none.
 pub(crate) fn archived_from(path: &Path, opener: &dyn OpenFile) -> FoundFiles {
     let mut search = DirectorySearch::new(opener, false);
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().filter(|_| !path.is_dir())) else {
@@ -183,9 +183,10 @@ pub(crate) fn archived_from(path: &Path, opener: &dyn OpenFile) -> FoundFiles {
     search.end()
 }
 
-/// The files of this machine below `/run/log/journal` and `/var/log/journal`. As for `journalctl`, everything below `/run`
-/// is of this machine, and files right in the two directories are of every namespace. With `merge` those of other machines
-/// too, and what was received from them. `root` is put before all paths; it is `/` but for tests and mounted images.
+/// Finds the files of this machine below `/run/log/journal` and `/var/log/journal`. As in `journalctl`, all files below
+/// `/run` belong to this machine, and files directly in the two directories belong to every namespace. `merge` includes
+/// files of other machines and files received from them. `root` precedes all paths. It is `/` except for tests and
+/// mounted images.
 pub(crate) fn of_this_machine(root: &Path, opener: &dyn OpenFile, namespace: &Namespace, merge: bool) -> FoundFiles {
     let mut search = DirectorySearch::new(opener, false);
     let own = if merge { None } else { search.machine_id(&root.join("etc/machine-id")) };
@@ -211,7 +212,8 @@ impl<'o> DirectorySearch<'o> {
         DirectorySearch { opener, found: FoundFiles::default(), compressed, known: HashSet::new() }
     }
 
-    /// The files in a root, if it exists, and in those of its machines' directories that are wanted by id and namespace.
+    /// Finds the files in a root, if it exists, and in the directories of its machines that are wanted by id and
+    /// namespace.
     fn root(&mut self, path: &Path, wanted: impl Fn([u8; 16], Option<&[u8]>) -> bool) {
         for name in self.directory(path, false) {
             if machine(&name).is_some_and(|(id, namespace)| wanted(id, namespace)) {
@@ -220,7 +222,7 @@ impl<'o> DirectorySearch<'o> {
         }
     }
 
-    /// Adds the files in a directory and returns the other names. Where the path leads to something else there are none.
+    /// Adds the files in a directory and returns the other names. A path that is no directory has none.
     fn directory(&mut self, path: &Path, expected: bool) -> Vec<OsString> {
         let mut names = Vec::new();
         let read = fs::read_dir(path).and_then(|mut entries| {
@@ -247,11 +249,11 @@ impl<'o> DirectorySearch<'o> {
         names
     }
 
-    /// Adds a file, unless it is known by another name. What is no regular file is left out, silently if it was not asked
-    /// for by name.
+    /// Adds a file, unless it was found under another name. Anything but a regular file is left out, with an error only
+    /// if it was named.
     fn file(&mut self, path: PathBuf, asked: bool) {
         let metadata = match fs::metadata(&path) {
-            // Opened on trial: permissions alone do not tell whether it can be.
+            // Permissions do not tell whether the file can be opened, so it is opened.
             Ok(metadata) if metadata.is_file() => {
                 File::open(&path).map(|file| (metadata, self.opener.is_compressed(&file.into())))
             }
@@ -271,7 +273,7 @@ impl<'o> DirectorySearch<'o> {
         }
     }
 
-    /// The id of the machine, if its file can be read and holds one.
+    /// Returns the id of the machine from its file.
     fn machine_id(&mut self, path: &Path) -> Option<[u8; 16]> {
         let id = fs::read(path).and_then(|text| {
             parse_id(text.trim_ascii()).ok_or_else(|| {
@@ -281,7 +283,7 @@ impl<'o> DirectorySearch<'o> {
         id.map_err(|cause| self.failed(path, cause)).ok()
     }
 
-    /// The name without what compression appends to it, if that is so.
+    /// Returns the name without the suffix of a compressed file.
     fn unpacked<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         self.opener.suffixes().iter().find_map(|suffix| name.strip_suffix(suffix.as_bytes()))
     }
@@ -301,7 +303,7 @@ impl<'o> DirectorySearch<'o> {
     }
 }
 
-/// The id and the namespace that the name of a machine's directory holds.
+/// Returns the id and the namespace in the name of a machine's directory.
 fn machine(name: &OsStr) -> Option<([u8; 16], Option<&[u8]>)> {
     let (id, namespace) = name.as_bytes().split_at_checked(32)?;
     match namespace {
@@ -311,7 +313,7 @@ fn machine(name: &OsStr) -> Option<([u8; 16], Option<&[u8]>)> {
     }
 }
 
-/// What the name of a file says.
+/// Returns the owner and the stage that the name of a file states.
 fn parse_file_name(name: &OsStr) -> (Owner, Stage) {
     let name = name.as_bytes();
     let (stem, disposed) = match (name.strip_suffix(b".journal"), name.strip_suffix(b".journal~")) {
@@ -333,7 +335,7 @@ fn parse_file_name(name: &OsStr) -> (Owner, Stage) {
     (owner, stage)
 }
 
-/// What the name of an archived file holds after the `@`.
+/// Returns the stage stated after the `@` in the name of an archived file.
 fn archived(text: &[u8]) -> Option<Stage> {
     let (seqnum_id, rest) = text.split_at_checked(32)?;
     let (seqnum, rest) = rest.strip_prefix(b"-")?.split_at_checked(16)?;

@@ -1,4 +1,4 @@
-//! What the system tells of changes in directories, as something to wait for. It does not look what has changed.
+//! Waiting for changes in directories, as reported by the system. The caller finds out the changes.
 
 use std::collections::HashSet;
 use std::mem::MaybeUninit;
@@ -10,13 +10,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-/// The longest that is waited where nothing happens, and where the system does not tell of changes.
+/// The longest waits without any change: with reports from the system, and without them.
 const QUIET: Duration = Duration::from_secs(1);
 const BLIND_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the system tells of changes in directories.
+/// A watch on directories for changes that the system reports.
 pub struct DirectoryWatch {
-    /// None where it tells nothing; then all is looked at now and then.
+    /// `None` if the system reports nothing. Callers then look from time to time.
     events: Option<OwnedFd>,
     directories: HashSet<PathBuf>,
     /// The system has no watch left for some directory.
@@ -30,25 +30,25 @@ impl Default for DirectoryWatch {
 }
 
 impl DirectoryWatch {
-    /// One that asks the system, and watches no directory yet.
+    /// Creates a watch without directories.
     #[must_use]
     pub fn new() -> DirectoryWatch {
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
         DirectoryWatch { events, directories: HashSet::new(), exhausted: false }
     }
 
-    /// One that the system tells nothing, so that all has to be looked at now and then.
+    /// Creates a watch without reports from the system, so that callers have to look from time to time.
     #[must_use]
     pub fn blind() -> DirectoryWatch {
         DirectoryWatch { events: None, directories: HashSet::new(), exhausted: false }
     }
 
-    /// Whether the system tells of all changes in the directories that it was asked for.
+    /// Returns whether the system reports all changes in the added directories.
     pub fn is_complete(&self) -> bool {
         self.events.is_some() && !self.exhausted
     }
 
-    /// Watches these directories too. True if one of them was not watched before.
+    /// Adds directories. Returns whether one of them was not watched before.
     pub fn add(&mut self, directories: &[PathBuf]) -> bool {
         let Some(events) = &self.events else { return false };
         let mask = WatchFlags::CREATE
@@ -76,8 +76,8 @@ impl DirectoryWatch {
         added
     }
 
-    /// Waits until something happens in a directory, or the time is over, or a second. True if there may be other files
-    /// than before.
+    /// Waits for a change in a directory, at most for `time` or a second. Returns whether there may be other files than
+    /// before.
     pub fn wait(&mut self, time: Duration) -> bool {
         let watching = self.events.as_ref().filter(|_| !self.directories.is_empty());
         let Some(events) = watching else {
@@ -87,7 +87,7 @@ impl DirectoryWatch {
         if !time.is_zero() {
             let time = time.min(if self.exhausted { BLIND_PAUSE } else { QUIET });
             let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
-            // Whether it was an event, the end of the time or a signal: the caller looks.
+            // The caller looks after an event, a timeout and a signal alike.
             let _ = poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&time));
         }
         let mut changed = false;
@@ -96,10 +96,10 @@ impl DirectoryWatch {
         loop {
             match reader.next() {
                 Ok(event) => {
-                    // All but the news of a writer, among them that news were lost.
+                    // Every event but a write may mean other files, and so does the loss of events.
                     changed |= event.events() != ReadFlags::MODIFY;
                     if event.events().intersects(ReadFlags::IGNORED | ReadFlags::MOVE_SELF) {
-                        // A directory has gone, and another one may be in its place.
+                        // The directory is gone, and another one may have its path.
                         self.directories.clear();
                     }
                 }

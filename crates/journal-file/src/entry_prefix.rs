@@ -1,22 +1,24 @@
-//! Prefixes: what an entry has of fields that were in the file before the batch. A process writes nearly the same with each of
-//! its entries, and an entry names its fields in the order in which they came into the file, so many begin in the same way.
+//! Prefixes of entries: the fields that were in the file before the batch began.
+//!
+//! A process writes nearly equal fields with each of its entries. An entry lists its fields in the order of their first
+//! appearance in the file, so many entries have equal prefixes.
 
 use std::ops::Range;
 
 use crate::batch::EntryPrefix;
 use crate::offset::Units;
 
-/// Fewer fields are read faster one by one.
+/// Fewer fields are faster to read one by one.
 const SHORTEST: usize = 4;
 
-/// Places of prefixes; of two with one place the later is remembered.
+/// The number of slots. If two prefixes have one slot, the later is remembered.
 const SLOTS: usize = 1024;
 
-/// A prefix of the batch at hand.
+/// A prefix in the batch.
 #[derive(Debug)]
 pub(crate) struct KnownPrefix {
     pub(crate) prefix: EntryPrefix,
-    /// Where its items stand in the batch.
+    /// The span of its ids in the batch.
     pub(crate) items: Range<usize>,
     /// The length of its fields together, in bytes.
     pub(crate) length: usize,
@@ -24,13 +26,13 @@ pub(crate) struct KnownPrefix {
     offsets: Range<usize>,
 }
 
-/// The prefixes of the batch at hand.
+/// The prefixes in the batch.
 #[derive(Debug)]
 pub(crate) struct PrefixTable {
     known: Vec<KnownPrefix>,
-    /// The offsets of their fields, one prefix behind the other.
+    /// The offsets of the fields of all prefixes.
     offsets: Vec<Units>,
-    /// Which of them has a place, from 1; 0 where none has.
+    /// By slot, the number of its prefix from 1, and 0 for none.
     slots: Box<[u16; SLOTS]>,
 }
 
@@ -41,14 +43,14 @@ impl Default for PrefixTable {
 }
 
 impl PrefixTable {
-    /// Forgets all prefixes.
+    /// Removes all prefixes.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.offsets.clear();
         self.slots.fill(0);
     }
 
-    /// The prefix of these fields of a file, if an entry of the batch has it.
+    /// Returns the prefix of these fields of a file, if an entry of the batch has it.
     #[inline]
     pub(crate) fn find(&self, file: usize, offsets: &[Units]) -> Option<&KnownPrefix> {
         let number = self.slots[slot(offsets)];
@@ -56,7 +58,7 @@ impl PrefixTable {
         (known.file == file && self.offsets.get(known.offsets.clone()) == Some(offsets)).then_some(known)
     }
 
-    /// Remembers a prefix of these fields of a file: its items in the batch, and the length of the fields together.
+    /// Adds a prefix of these fields of a file, with the span of its ids in the batch and the length of its fields.
     #[inline]
     pub(crate) fn add(&mut self, file: usize, offsets: &[Units], items: Range<usize>, length: usize) -> EntryPrefix {
         let number = self.known.len() + 1;
@@ -72,7 +74,7 @@ impl PrefixTable {
     }
 }
 
-/// The place of a prefix.
+/// Returns the slot of a prefix.
 #[inline]
 fn slot(offsets: &[Units]) -> usize {
     let sum = offsets.iter().fold(0_u32, |sum, offset| sum.wrapping_add(offset.0));
@@ -92,7 +94,7 @@ mod tests {
         assert_eq!(prefix, EntryPrefix { number: 1, len: 4 });
         let known = prefixes.find(0, &offsets).unwrap();
         assert_eq!((known.prefix, known.items.clone(), known.length), (prefix, 7..11, 100));
-        // The sum is the same, the file or the fields are not.
+        // The sum is equal, but the file or the fields differ.
         assert!(prefixes.find(1, &offsets).is_none());
         assert!(prefixes.find(0, &[3, 5, 8, 14, 20].map(Units)).is_none());
         assert_eq!(prefixes.add(1, &offsets, 20..25, 100).number, 2);

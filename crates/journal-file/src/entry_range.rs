@@ -1,45 +1,45 @@
-//! From where to where a journal is read.
+//! Ranges of entries, by time, boot and cursor.
 
 use crate::cursor::{Cursor, Place};
 
 /// A boot of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boot {
-    /// The one of this id.
+    /// The boot with this id.
     Id([u8; 16]),
-    /// The one so many before the last that the journals tell of.
+    /// The boot this many before the last boot in the journal.
     Before(usize),
-    /// The first that the journals tell of, or the one so many after it.
+    /// The boot this many after the first boot in the journal.
     First(usize),
 }
 
-/// The entries that are asked for. Clocks are set back now and then, so each entry is held against it.
+/// A range of entries. Clocks may be set back, so each entry is compared with the range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    /// Not before this time, in microseconds since 1970.
+    /// Leaves out entries before this time, in microseconds since 1970.
     pub since: Option<u64>,
-    /// Not after this time, in microseconds since 1970.
+    /// Leaves out entries after this time, in microseconds since 1970.
     pub until: Option<u64>,
-    /// Only entries of this boot.
+    /// Leaves out entries of other boots.
     pub boot: Option<Boot>,
-    /// Only entries that come after this one.
+    /// Leaves out entries up to this cursor.
     pub after: Option<Cursor>,
 }
 
 impl Range {
-    /// The same with the boot's id in place of its number, by a list of boots, the first one first.
+    /// Replaces the boot's number with its id, given the boots in their order.
     pub(crate) fn resolved(mut self, boots: impl FnOnce() -> Vec<[u8; 16]>) -> Range {
         let boot = match self.boot {
             Some(Boot::Before(count)) => boots().into_iter().rev().nth(count),
             Some(Boot::First(count)) => boots().into_iter().nth(count),
             Some(Boot::Id(_)) | None => None,
         };
-        // Where there are not so many boots, no entry is of the one asked for.
+        // Without a boot of this number, no entry is in the range.
         self.boot = boot.map(Boot::Id).or(self.boot);
         self
     }
 
-    /// Whether an entry is in the range.
+    /// Returns whether an entry is in the range.
     #[inline]
     pub fn has(&self, place: &Place) -> bool {
         self.since.is_none_or(|since| place.realtime >= since)
@@ -49,8 +49,8 @@ impl Range {
     }
 }
 
-/// Whether an entry comes after a cursor: by number where the numbers are of one source, else by the time since boot
-/// where the boot is the same, else by the time on the wall.
+/// Returns whether an entry comes after a cursor. Sequence numbers decide if their sources are equal, then monotonic
+/// times if the boots are equal, then wall-clock times.
 fn follows(place: &Place, cursor: &Cursor) -> bool {
     if let (Some(seqnum_id), Some(seqnum)) = (cursor.seqnum_id, cursor.seqnum)
         && seqnum_id == place.seqnum_id

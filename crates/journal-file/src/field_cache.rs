@@ -1,54 +1,54 @@
-//! Fields that entries have in common: read and decompressed once, copied into each batch once.
+//! A cache of fields that entries share. Each field is read and decompressed once, and copied into each batch once.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::offset::Units;
 
-/// Fields are forgotten when they have more bytes than this together.
+/// The most bytes of all cached fields.
 const BYTES: usize = 8 << 20;
-/// Fields are forgotten when there are more than this: up to there, what says that a field is none of them stays in the
-/// processor's first cache.
+/// The most cached fields. Up to this number, the map entries needed to miss a field stay in the first cache of the
+/// processor.
 const FIELDS: usize = 14 << 10;
 
-/// A field that was read before.
+/// The bytes of a field that was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CachedBytes {
     start: u32,
     end: u32,
     /// The length of the name.
     pub(crate) name: u32,
-    /// The batch that has it, and its number there. A field that nobody wants has no bytes.
+    /// The last batch that had the field, and the field's number there. An unwanted field has no bytes.
     batch: u32,
     number: u32,
 }
 
-/// What is known of a field.
+/// The state of a field in the cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CachedField {
-    /// It was not read yet, or was forgotten.
+    /// The field was not read yet, or was dropped.
     Unread,
-    /// Nobody wants it.
+    /// The filter refuses the field.
     Unwanted,
-    /// The batch at hand has it.
+    /// The current batch has the field.
     InBatch(InBatch),
-    /// Its bytes are here, but the batch at hand does not have it.
+    /// The cache has the bytes, and the current batch does not have the field.
     OutsideBatch(CachedBytes),
 }
 
-/// A field that the batch at hand has.
+/// A field of the current batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InBatch {
-    /// Its number there.
+    /// The number in the batch.
     pub(crate) number: u32,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) length: u32,
 }
 
-/// How many fields of the batch at hand are found without a look into the map, in 16 KiB.
+/// The number of fields of the current batch that are found without the map, in 16 KiB.
 const RECENT: usize = 1024;
 
-/// Spreads the bits of a key. Offsets that collide cost time, and no file has enough of them for much.
+/// A hasher that spreads the bits of a key. Colliding offsets cost time, and no file has enough of them to cost much.
 #[derive(Default)]
 struct OffsetHasher(u64);
 
@@ -68,21 +68,21 @@ impl Hasher for OffsetHasher {
     }
 }
 
-/// The fields of all files of a source, by [`key`].
+/// The fields of all files of a reader, by [`key`].
 #[derive(Debug)]
 pub(crate) struct FieldCache {
     fields: HashMap<u64, CachedBytes, BuildHasherDefault<OffsetHasher>>,
-    /// Those of the batch at hand that were met last, each in the one place where it may be.
+    /// The fields of the current batch that were found last, each in the slot of its key.
     recent: Box<[(u64, InBatch); RECENT]>,
     bytes: Vec<u8>,
-    /// The batch at hand.
+    /// The number of the current batch.
     batch: u32,
 }
 
-/// The key of no field: there are not that many files.
+/// The key of no field, because there are not that many files.
 const NO_KEY: u64 = u64::MAX;
 
-/// The key of a field: its file and its offset.
+/// Returns the key of a field: its file and its offset.
 #[inline]
 pub(crate) fn key(file: usize, at: Units) -> u64 {
     (file as u64) << 32 | u64::from(at.0)
@@ -96,7 +96,7 @@ impl Default for FieldCache {
 }
 
 impl FieldCache {
-    /// Begins a batch: no field has a number in it yet.
+    /// Begins a batch, in which no field has a number yet.
     pub(crate) fn begin(&mut self) {
         if self.batch == u32::MAX {
             self.forget();
@@ -110,7 +110,7 @@ impl FieldCache {
         self.recent.iter_mut().for_each(|(key, _)| *key = NO_KEY);
     }
 
-    /// What is known of a field.
+    /// Returns the state of a field.
     #[inline]
     pub(crate) fn find(&mut self, key: u64) -> CachedField {
         let mut place = OffsetHasher::default();
@@ -130,19 +130,19 @@ impl FieldCache {
         }
     }
 
-    /// The bytes of a field that is kept, `NAME=value`.
+    /// Returns the bytes of a cached field, `NAME=value`.
     pub(crate) fn bytes(&self, kept: &CachedBytes) -> &[u8] {
         self.bytes.get(kept.start as usize..kept.end as usize).unwrap_or_default()
     }
 
-    /// Notes the number that a field which is kept has in the batch at hand.
+    /// Sets the number of a cached field in the current batch.
     pub(crate) fn number(&mut self, key: u64, number: u32) {
         if let Some(kept) = self.fields.get_mut(&key) {
             (kept.batch, kept.number) = (self.batch, number);
         }
     }
 
-    /// Keeps a field that was given this number in the batch at hand; without bytes it is one that nobody wants.
+    /// Adds a field with its number in the current batch. No bytes stand for an unwanted field.
     pub(crate) fn keep(&mut self, key: u64, bytes: &[u8], name: u32, number: u32) {
         if self.bytes.len() + bytes.len() > BYTES || self.fields.len() >= FIELDS {
             self.forget();
@@ -156,7 +156,7 @@ impl FieldCache {
         self.fields.insert(key, CachedBytes { start, end, name, batch: self.batch, number });
     }
 
-    /// Forgets all fields. Those that the batch at hand has stay in it, and may come into it once more.
+    /// Drops all fields. The current batch keeps its fields, and may get them a second time.
     pub(crate) fn forget(&mut self) {
         self.fields.clear();
         self.forget_recent();

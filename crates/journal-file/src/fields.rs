@@ -1,4 +1,4 @@
-//! Fields of an entry on their way from a file into a batch: each is read once, and stands in a batch once.
+//! Copies fields of entries from files into a batch. Each field is read once, and is in a batch once.
 
 use crate::batch::{EntryBatch, FieldId};
 use crate::field_cache::{CachedField, FieldCache, key};
@@ -10,12 +10,12 @@ use crate::selection::EntryFilter;
 /// The fields of one entry.
 pub(crate) struct Fields<'s> {
     pub(crate) file: &'s mut JournalFile,
-    /// The place of the file among those of the source.
+    /// The index of the file in the reader.
     pub(crate) index: usize,
-    /// The furthest field that was met in the file: what is behind it was not met yet.
+    /// The furthest field of the file that was read. All fields after it are unread.
     pub(crate) furthest: &'s mut Units,
-    /// Somebody may be writing it: what cannot be read may be half written, and what one entry has, others may have that
-    /// are not linked yet.
+    /// A writer may be appending. Unreadable fields may be half-written, and further entries with a field may not be
+    /// linked yet.
     pub(crate) is_live: bool,
     pub(crate) cache: &'s mut FieldCache,
     pub(crate) filter: &'s dyn EntryFilter,
@@ -24,15 +24,16 @@ pub(crate) struct Fields<'s> {
     pub(crate) length: usize,
 }
 
-/// The fields of an entry have more bytes than any writer's.
+/// The fields of an entry have more bytes than any writer stores.
 pub(crate) struct EntryTooLarge;
 
 impl Fields<'_> {
-    /// Appends those at these offsets that are wanted. False where one could not be read, so that another entry with it
-    /// need not get the same.
+    /// Appends the wanted fields at these offsets. Returns `false` if one is unreadable, so that other entries do not
+    /// copy the result.
     ///
     /// # Errors
-    /// Stops before the entry becomes larger than any that a writer makes.
+    ///
+    /// Stops before the entry becomes larger than any writer stores.
     #[inline]
     pub(crate) fn put(&mut self, offsets: &[Units]) -> Result<bool, EntryTooLarge> {
         let mut sound = true;
@@ -61,7 +62,7 @@ impl Fields<'_> {
                     let Ok(datum) = self.file.data(*at, &mut self.batch.arena, |name| self.filter.field(name)) else {
                         sound = false;
                         if !self.is_live {
-                            // It may have cost much to find that out.
+                            // Finding the damage may have been expensive.
                             self.cache.keep(key, b"", 0, 0);
                         }
                         continue;

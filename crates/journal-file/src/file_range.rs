@@ -1,16 +1,16 @@
-//! A range of a file, read like a file of its own: the whole of one, a member of an archive, something unpacked.
+//! Ranges of files that are read like files: a whole file, a member of an archive, an unpacked copy.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::Arc;
 
-/// A range of a file. A clone is the same range of the same open file.
+/// A range of a file. Clones share the open file.
 #[derive(Clone, Debug)]
 pub struct FileRange {
     file: Arc<File>,
     base: u64,
-    /// The largest number there is for one that ends where the file does, wherever that is by then.
+    /// The length, or the largest number for a range that ends with the file, wherever that is at the time.
     length: u64,
 }
 
@@ -27,43 +27,43 @@ impl From<Arc<File>> for FileRange {
 }
 
 impl FileRange {
-    /// A range of this one. What is behind the end of this one is not in it.
+    /// Returns a part of this range. The part ends at the latest where this range ends.
     pub fn part(&self, from: u64, length: u64) -> FileRange {
         let length = length.min(self.length.saturating_sub(from));
         FileRange { file: Arc::clone(&self.file), base: self.base.saturating_add(from), length }
     }
 
-    /// Reads what is at an offset, which counts from the beginning of the range; zero is the end.
+    /// Reads bytes at an offset from the beginning of the range. Returns 0 at the end.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// Fails with the error of the system.
     #[inline]
     pub fn read_at(&self, room: &mut [u8], offset: u64) -> io::Result<usize> {
         let left = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = room.len().min(left);
         match self.base.checked_add(offset) {
-            // No file reaches further.
+            // No file has larger offsets.
             Some(at) if len > 0 && i64::try_from(at).is_ok() => self.file.read_at(&mut room[..len], at),
             _ => Ok(0),
         }
     }
 
-    /// How many bytes there are now.
+    /// Returns the current length in bytes.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// Fails with the error of the system.
     pub fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len().saturating_sub(self.base).min(self.length))
     }
 
-    /// Whether the file has no name any more.
+    /// Returns whether the file was deleted.
     pub fn is_deleted(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
-    /// Reads the range from its beginning.
+    /// Returns a reader of the range from its beginning.
     pub fn reader(&self) -> impl Read + Send + use<> {
         RangeReader { range: self.clone(), at: 0 }
     }

@@ -1,13 +1,13 @@
-//! Journals that are being written: when to look for more entries, and which files there are by now.
+//! Journals that are being written: the times of looks for more entries, and the search for new files.
 //!
-//! A writer maps its files, so the system does not tell of what it writes. journald says so itself, by a length that it
-//! sets anew, at most every 250 ms (systemd: `journal_file_post_change`). So while entries come, the headers are read
-//! every few milliseconds, and after a quiet second the directories are waited on.
+//! A writer maps its files, so the system does not report its writes. journald triggers a report by setting the length
+//! of the file anew, at most every 250 ms (systemd: `journal_file_post_change`). While entries come, headers are read
+//! every few milliseconds. After a quiet second, the directories are watched instead.
 //!
-//! A file is known by its device, its inode and its path as long as it is there, and by the id in its header: it may get
-//! another name (rotation), or become another file with the same contents (btrfs). What was archived and deleted between
-//! two looks is lost; what was only archived is found by its id, which is new. An inode by itself says nothing once a file
-//! is closed, because the next file may get it.
+//! Device, inode and path identify a file while it exists, and so does the id in its header: a file may be renamed
+//! (rotation), or be replaced with another file of equal contents (btrfs). Files that were archived and deleted between
+//! two looks are lost. Files that were only archived are found by their ids. The inode of a closed file proves nothing,
+//! because the next file may get it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,20 +21,20 @@ use crate::file_reader::{FileReader, FileState};
 use crate::open_file::OpenFile;
 use crate::settings::Settings;
 
-/// While entries come, the time between two looks: from the one, which is for a stream of them, to the other.
+/// The shortest and the longest time between two looks while entries are expected.
 const SHORTEST: Duration = Duration::from_millis(2);
 const LONGEST: Duration = Duration::from_millis(10);
-/// For how long after an entry another one is expected.
+/// The time after an entry in which another one is expected.
 const BUSY: Duration = Duration::from_secs(1);
-/// The time between two looks where nothing happens.
+/// The time between two looks without changes.
 const QUIET: Duration = Duration::from_secs(1);
-/// The time between two searches for new files, if nothing tells of one.
+/// The time between two searches for new files without a report of a change.
 const SEARCH: Duration = Duration::from_secs(5);
-/// When a file that has no header yet is tried again.
+/// The time until a file without a header is tried again.
 const RETRY: Duration = Duration::from_millis(20);
-/// How often it is tried before it is taken for damaged. Later searches try it again and say nothing.
+/// The number of tries before a file counts as damaged. Later searches try again silently.
 const TRIES: u8 = 10;
-/// How often files are searched for at the beginning, until no new one appears meanwhile.
+/// The most searches at the beginning, which continue while new files appear.
 const FIRST_SEARCHES: usize = 3;
 
 /// A file that is or was read.
@@ -43,7 +43,7 @@ struct KnownFile {
     device: u64,
     inode: u64,
     file_id: [u8; 16],
-    /// The source of its sequence numbers, and the last one that it had when it was opened.
+    /// The source of the sequence numbers, and the last of them when the file was opened.
     seqnum_id: [u8; 16],
     seqnum: u64,
 }
@@ -54,32 +54,32 @@ impl KnownFile {
     }
 }
 
-/// What following needs to know beside the files that are open.
+/// The search for new files, and the timing of looks at open ones.
 pub(crate) struct Follow<'r> {
     inputs: Vec<PathBuf>,
     settings: Settings,
     opener: &'r dyn OpenFile,
-    /// The files that are there, by their paths.
+    /// The existing files by their paths.
     known: HashMap<PathBuf, KnownFile>,
-    /// How often files were tried that cannot be opened.
+    /// The number of failed tries, for files that cannot be opened.
     refused: HashMap<PathBuf, u8>,
     watch: DirectoryWatch,
-    /// Entries are expected until then.
+    /// Entries are expected until this time.
     busy: Instant,
-    /// The time to the next look, while entries are expected.
+    /// The time until the next look, while entries are expected.
     pause: Duration,
-    /// The last look.
+    /// The time of the last look.
     looked: Instant,
-    /// The next search for new files.
+    /// The time of the next search for new files.
     search: Instant,
 }
 
-/// What a search has shown.
+/// The results of a search for new files.
 #[derive(Default)]
 pub(crate) struct SearchResult {
-    /// Files that were not there before.
+    /// The readers of files that did not exist before.
     pub(crate) fresh: Vec<FileReader>,
-    /// Files that cannot be opened.
+    /// The files that cannot be opened.
     pub(crate) damages: Vec<Damaged>,
 }
 
@@ -100,7 +100,7 @@ impl<'r> Follow<'r> {
         }
     }
 
-    /// Adds to the files of the beginning those that have appeared meanwhile, until no more do.
+    /// Adds the files that have appeared since the first search, until no more appear.
     pub(crate) fn begin(&mut self, windows: usize, readers: &mut Vec<FileReader>) {
         for _ in 0..FIRST_SEARCHES {
             let found = self.search(windows, &mut readers.iter_mut().collect::<Vec<_>>());
@@ -111,7 +111,7 @@ impl<'r> Follow<'r> {
         }
     }
 
-    /// Takes note of a file that was opened, and lets it be followed. `false` if it is open already.
+    /// Registers an opened file and prepares its reader for following. Returns `false` if the file is open already.
     pub(crate) fn admit(&mut self, candidate: &Candidate, reader: &mut FileReader) -> bool {
         let header = reader.file.header();
         let known = KnownFile {
@@ -123,22 +123,21 @@ impl<'r> Follow<'r> {
         };
         reader.follow();
         if candidate.stage != Stage::Current {
-            // It has this name, so all was written before it was opened.
+            // The name says that the file was complete before it was opened.
             reader.live.state = FileState::Finished;
         }
         self.known.insert(candidate.path.clone(), known).is_none_or(|before| !before.is(candidate))
     }
 
-    /// Takes note of a file that could not be opened at the beginning. `true` if that is to be said: where a file has no
-    /// header, its writer may be about to write it.
+    /// Registers a file that could not be opened at the beginning. Returns whether to report that: the writer of a file
+    /// without a header may be about to write it.
     pub(crate) fn refuse(&mut self, path: &Path, error: &Error) -> bool {
-        let said = matches!(error, Error::Open { .. });
-        self.refused.insert(path.to_owned(), if said { TRIES } else { 0 });
-        said
+        let reported = matches!(error, Error::Open { .. });
+        self.refused.insert(path.to_owned(), if reported { TRIES } else { 0 });
+        reported
     }
 
-    /// The files that there are now. Beside a file that was named, also those that were archived from there since it was
-    /// opened; there may have been several of them.
+    /// Finds the current files. Includes all files that were archived from a named file since it was opened.
     fn find(&self) -> (FoundFiles, bool) {
         let (mut found, errors) = self.settings.find(&self.inputs, self.opener);
         for input in &self.inputs {
@@ -157,11 +156,11 @@ impl<'r> Follow<'r> {
         (found, errors.is_empty())
     }
 
-    /// Looks which files there are, opens those that are new, and tells those that are open what became of them.
+    /// Finds the current files, opens new ones, and updates the paths and states of open ones.
     pub(crate) fn search(&mut self, windows: usize, open: &mut [&mut FileReader]) -> SearchResult {
         let (mut found, mut complete) = self.find();
         if self.watch.add(&found.directories) {
-            // Something may have come into a directory before it was watched.
+            // A file may have appeared in a directory before the watch began.
             (found, complete) = self.find();
         }
         let mut search = SearchResult::default();
@@ -175,7 +174,7 @@ impl<'r> Follow<'r> {
             let of = |id: [u8; 16]| move |reader: &&mut &mut FileReader| reader.file.header().file_id == id;
             if let Some(known) = same {
                 let reader = open.iter_mut().find(of(known.file_id));
-                // A file that is closed can have given its inode to another, but not with the name of an archived one.
+                // The inode of a closed file may belong to another file, but an archived file keeps its name.
                 if reader.is_some() || candidate.stage != Stage::Current {
                     if let Some(reader) = reader {
                         settle(reader, &candidate);
@@ -210,7 +209,7 @@ impl<'r> Follow<'r> {
             }
         }
         if !complete {
-            // What could not be looked at is not gone.
+            // A file that is not accessible may still exist.
             for (path, known) in before {
                 self.known.entry(path).or_insert(known);
             }
@@ -259,7 +258,7 @@ impl<'r> Follow<'r> {
     }
 }
 
-/// Tells a file that is open where it was found.
+/// Updates the path and the state of an open file.
 fn settle(reader: &mut FileReader, candidate: &Candidate) {
     if reader.path != candidate.path {
         reader.path.clone_from(&candidate.path);

@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher24;
 
-/// The hash that hash tables of a file go by.
+/// The hash of a file's hash tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JournalHash {
     /// lookup3.
@@ -14,7 +14,7 @@ pub(crate) enum JournalHash {
 }
 
 impl JournalHash {
-    /// The hash of `NAME=value` in the table of data, of `NAME` in the table of fields.
+    /// Returns the hash of `NAME=value` for the table of data, or of `NAME` for the table of fields.
     pub(crate) fn of(self, bytes: &[u8]) -> u64 {
         match self {
             Self::Jenkins => jenkins(bytes),
@@ -27,15 +27,16 @@ impl JournalHash {
     }
 }
 
-/// lookup3's `hashlittle2` with both seeds zero, its first result in the high half (systemd: `jenkins_hash64`).
+/// Returns lookup3's `hashlittle2` with both seeds zero and its first result in the high half (systemd:
+/// `jenkins_hash64`).
 fn jenkins(bytes: &[u8]) -> u64 {
-    // The length goes in modulo 2^32.
+    // The length enters modulo 2^32.
     let start = 0xdead_beef_u32.wrapping_add(bytes.len() as u32);
     let (mut a, mut b, mut c) = (start, start, start);
     let Some(last) = bytes.len().checked_sub(1) else {
         return u64::from(c) << 32 | u64::from(b);
     };
-    // The last block, full or not, is mixed in a way of its own; bytes that it lacks are zeros.
+    // The last block, full or not, is mixed differently. Its missing bytes are zeros.
     let (whole, rest) = bytes.split_at(last / 12 * 12);
     for block in whole.as_chunks::<12>().0 {
         add(block, &mut a, &mut b, &mut c);

@@ -1,8 +1,8 @@
-//! What leads to entries and fields without reading all: entry arrays, hash tables, the chain of a field's values,
-//! posting lists.
+//! The index of a journal file: the list of its entries, the values of a field, and the entries of a value, found
+//! without reading the whole file.
 //!
-//! All of it is read past the windows, because a writer changes it long after it was written first. And all of it grows
-//! in one direction, which is checked at each step, so nothing is followed in circles.
+//! The index is read past the windows, because a writer changes it long after writing it first. Each chain grows in one
+//! direction, which is checked at each step, so no chain is followed in circles.
 
 use crate::damage::Damage;
 use crate::entry_array::Chain;
@@ -17,8 +17,8 @@ use crate::recovery;
 const CHAIN_MAX: u32 = 1 << 16;
 
 impl JournalFile {
-    /// Lists all entries in the order of the file. Where the arrays are damaged or end before the header says so, the
-    /// whole file is searched as well; then the list may have entries of a dead writer that no array names yet.
+    /// Lists all entries in the order of the file. If the arrays are damaged or end too early, recovery searches the
+    /// whole file. The list may then have entries of a dead writer that no array names.
     pub(crate) fn entries(&mut self) -> Vec<Units> {
         self.listed = Chain::default();
         let promised = self.header.n_entries;
@@ -26,8 +26,8 @@ impl JournalFile {
         if self.more_entries(&mut list) && !self.goes_on() {
             return list;
         }
-        // What is in the arrays and is no entry has shown to be damage; what is none in sound arrays shows when it is
-        // read.
+        // Items of damaged arrays that are no entries were counted with the damage. In sound arrays they are counted
+        // when they are read.
         list.sort_unstable();
         list.dedup();
         list.retain(|at| self.head(*at).is_ok());
@@ -39,7 +39,7 @@ impl JournalFile {
         list
     }
 
-    /// Whether a file that nobody writes has more entries than its header says, which is damage then.
+    /// Returns whether a file without a writer has more entries than its header says, which is damage.
     fn goes_on(&mut self) -> bool {
         if self.header.state == HeaderState::Online {
             return false;
@@ -55,9 +55,9 @@ impl JournalFile {
         goes_on
     }
 
-    /// Appends the entries that were linked since they were listed last, as far as the last [`JournalFile::refresh`]
-    /// knows of them. An entry that is still missing from its array comes with a later call. `false` where the arrays
-    /// turned out damaged, so that not all may have come; then [`JournalFile::entries`] lists anew.
+    /// Appends the entries linked since the last call, up to the number in the header at the last
+    /// [`JournalFile::refresh`]. An entry that is still missing from its array comes with a later call. Returns `false`
+    /// if the arrays are damaged. Then [`JournalFile::entries`] has to list all entries again.
     pub(crate) fn more_entries(&mut self, list: &mut Vec<Units>) -> bool {
         let promised = self.header.n_entries;
         let online = self.header.state == HeaderState::Online;
@@ -70,7 +70,7 @@ impl JournalFile {
         let followed =
             self.listed.follow(&mut self.objects, self.header.entry_array_offset, promised, |item, array| {
                 at += 1;
-                // The writer counts an entry and links it at the same time, in an order that nobody guarantees.
+                // The writer counts an entry and links it in no guaranteed order.
                 if item == Units::NONE && online && at == promised {
                     return false;
                 }
@@ -96,12 +96,12 @@ impl JournalFile {
     }
 
     /// Appends the entries that have a DATA, in the order of the file: its posting list. In a file that is online or
-    /// was never closed, entries at the end may not be in it yet.
+    /// was never closed, the last entries may be missing.
     ///
     /// # Errors
     ///
-    /// Fails where the list is not in order or not as long as the DATA says. Nothing was appended then, and all entries
-    /// have to be looked at instead.
+    /// Fails if the list is not in order, or has not the length that the DATA states. Nothing is appended then, and all
+    /// entries have to be read instead.
     pub(crate) fn postings(&mut self, data_at: Units, out: &mut Vec<Units>) -> Result<(), Damage> {
         let start = out.len();
         self.objects.postings(data_at, out).map_err(|damage| {
@@ -110,13 +110,13 @@ impl JournalFile {
         })
     }
 
-    /// Shows each value that a field has in this file, newest first, with the DATA that holds it. `false` where there may be
-    /// more: the oldest one is stored right before the name of the field (systemd: `journal_file_append_data`), and the
-    /// last that was found is not, or there is none.
+    /// Calls `each` with each value of a field in this file, newest first, and its DATA. Returns `false` if values may
+    /// be missing. The oldest value is stored right before the name of the field (systemd: `journal_file_append_data`),
+    /// which proves that the list is complete.
     ///
     /// # Errors
     ///
-    /// Fails where the index is damaged or a value cannot be read, so that there may be more.
+    /// Fails if the index is damaged or a value is unreadable, so that values may be missing.
     pub(crate) fn values(&mut self, field: &[u8], mut each: impl FnMut(&[u8], Units)) -> Result<bool, Damage> {
         let Some(field_at) = self.find_field(field)? else { return Ok(false) };
         let Self { objects, decoders, damages, .. } = self;
@@ -200,14 +200,14 @@ impl JournalFile {
 }
 
 impl Objects {
-    /// The first object in the bucket of a hash that has the hash and is `the_one`. Tells where the damage is, if there
-    /// is any and nothing was found.
+    /// Returns the first object in a bucket that has the hash and satisfies `is_match`. On error, returns the offset of
+    /// the damage.
     fn chained(
         &mut self,
         table: Table,
         hash: u64,
         kind: ObjectKind,
-        mut the_one: impl FnMut(&mut Self, Units) -> Result<bool, Damage>,
+        mut is_match: impl FnMut(&mut Self, Units) -> Result<bool, Damage>,
     ) -> Result<Option<Units>, (Damage, Units)> {
         let table_at = table.offset.units();
         let buckets = self.buckets(table).ok_or((Damage::Index, table_at))?;
@@ -231,7 +231,7 @@ impl Objects {
             next = Offset(u64_at(object.bytes, 24));
             last = at;
             if found {
-                match the_one(self, at) {
+                match is_match(self, at) {
                     Ok(true) => return Ok(Some(at)),
                     Ok(false) => {}
                     Err(broken) => damage = Some((broken, at)),
@@ -263,7 +263,7 @@ impl Objects {
         Ok(count)
     }
 
-    /// How many buckets a hash table has, if it lies within the file.
+    /// Returns the number of buckets of a hash table, if the table lies within the file.
     fn buckets(&self, Table { offset, size }: Table) -> Option<u64> {
         let sound = offset >= self.begin + OBJECT_HEADER as u64
             && offset.0.is_multiple_of(8)

@@ -1,62 +1,62 @@
-//! Where what stands in a journal file: its header and its objects, their offsets, widths and flags (systemd:
-//! `journal-def.h`). It decodes bytes that somebody else has read, and judges what can be judged by them alone.
+//! The layout of journal files: headers and objects, their offsets, widths and flags (systemd: `journal-def.h`). This
+//! module decodes bytes, and checks only conditions that the bytes alone decide.
 //!
-//! All integers are little-endian and all offsets count from the start of the file.
+//! All integers are little-endian, and all offsets count from the start of the file.
 
 use crate::offset::{Offset, Units};
 
 /// The first bytes of a journal file.
 pub(crate) const MAGIC: &[u8; 8] = b"LPKSHHRH";
-/// The shortest header that was ever written, in bytes.
+/// The length of the shortest header of any version, in bytes.
 pub(crate) const HEADER_MIN: usize = 208;
-/// The longest header that is understood, in bytes: that of systemd 254. What later versions append is ignored.
+/// The length of the longest known header, in bytes: that of systemd 254. Additions of later versions are ignored.
 pub(crate) const HEADER_MAX: usize = 272;
-/// What every object begins with: type, flags, size.
+/// The length of the header of each object: type, flags, size.
 pub(crate) const OBJECT_HEADER: usize = 16;
-/// What an ENTRY has before its items.
+/// The length of an ENTRY before its items.
 pub(crate) const ENTRY_HEADER: usize = 64;
-/// What an ENTRY_ARRAY has before its items.
+/// The length of an ENTRY_ARRAY before its items.
 pub(crate) const ARRAY_HEADER: usize = 24;
-/// What a FIELD has before its name.
+/// The length of a FIELD before its name.
 pub(crate) const FIELD_HEADER: usize = 40;
-/// One bucket of a hash table: the first and the last object of its chain.
+/// The length of a bucket of a hash table: the first and the last object of its chain.
 pub(crate) const BUCKET: u64 = 16;
 
-/// Times in microseconds are below this (systemd: `VALID_REALTIME`, `VALID_MONOTONIC`).
+/// The end of valid times, in microseconds (systemd: `VALID_REALTIME`, `VALID_MONOTONIC`).
 const TIME_END: u64 = 1 << 55;
 
-/// The eight bytes at `at` as a number; zero, which the format never means anything by, where the bytes end before.
+/// Returns the eight bytes at `at` as a number, or zero past the end. Zero has no meaning in the format.
 #[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// The four bytes at `at` as a number, or zero.
+/// Returns the four bytes at `at` as a number, or zero past the end.
 #[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
-/// The sixteen bytes at `at`, or zeros.
+/// Returns the sixteen bytes at `at`, or zeros past the end.
 #[inline]
 fn id_at(bytes: &[u8], at: usize) -> [u8; 16] {
     bytes.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
 }
 
-/// What the writer was doing with the file when it last said so.
+/// The state of a file as stated by its writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderState {
-    /// Closed in order; a writer may open it again.
+    /// Closed in order. A writer may open the file again.
     Offline,
-    /// Open in a writer, or left by one that died.
+    /// Open in a writer, or left by a writer that died.
     Online,
     /// Closed for good.
     Archived,
-    /// Something that no version writes.
+    /// A state that no version writes.
     Unknown(u8),
 }
 
-/// Flags whose bits a reader must know all, or leave the file alone (systemd: `HEADER_INCOMPATIBLE_*`).
+/// Flags that a reader must know to read a file (systemd: `HEADER_INCOMPATIBLE_*`).
 pub(crate) mod incompatible {
     /// Some DATA may be compressed with xz.
     pub(crate) const XZ: u32 = 1;
@@ -68,45 +68,45 @@ pub(crate) mod incompatible {
     pub(crate) const ZSTD: u32 = 8;
     /// Offsets of items take four bytes.
     pub(crate) const COMPACT: u32 = 16;
-    /// All of them.
+    /// All known flags.
     pub(crate) const KNOWN: u32 = XZ | LZ4 | KEYED_HASH | ZSTD | COMPACT;
 }
 
-/// A hash table as the header gives it: where its buckets begin, and their length in bytes.
+/// A hash table: the offset of its buckets, and their length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) offset: Offset,
     pub(crate) size: u64,
 }
 
-/// The header of a file, decoded and not judged. What an older version did not have is `None`. Times are in
-/// microseconds, realtime since 1970.
+/// The decoded header of a file. Fields that an older version lacks are `None`. Times are in microseconds, realtime
+/// since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JournalHeader {
     pub(crate) compatible: u32,
     pub(crate) incompatible: u32,
     pub(crate) state: HeaderState,
-    /// Names this file, and keys its hashes.
+    /// The id of the file, and the key of its hashes.
     pub(crate) file_id: [u8; 16],
     pub(crate) machine_id: [u8; 16],
     pub(crate) tail_entry_boot_id: [u8; 16],
-    /// The namespace of the sequence numbers.
+    /// The source of the sequence numbers.
     pub(crate) seqnum_id: [u8; 16],
-    /// Where the first object begins.
+    /// The length of the header, and so the offset of the first object.
     pub(crate) header_size: u64,
-    /// How much after the header is in use or preallocated.
+    /// The number of bytes after the header that are in use or preallocated.
     pub(crate) arena_size: u64,
     pub(crate) data_hash_table: Table,
     pub(crate) field_hash_table: Table,
-    /// The last object; zero if there is none.
+    /// The last object, or zero without any.
     pub(crate) tail_object_offset: Offset,
     pub(crate) n_objects: u64,
-    /// How many items of the chain of entry arrays are used.
+    /// The number of items in the chain of entry arrays.
     pub(crate) n_entries: u64,
-    /// Taken over from the file before at rotation, so it may be set where there are no entries.
+    /// The number of the last entry. At rotation the next file takes it over, so a file without entries may have it.
     pub(crate) tail_entry_seqnum: u64,
     pub(crate) head_entry_seqnum: u64,
-    /// The first entry array; zero if there is none.
+    /// The first entry array, or zero without any.
     pub(crate) entry_array_offset: Offset,
     pub(crate) head_entry_realtime: u64,
     pub(crate) tail_entry_realtime: u64,
@@ -115,15 +115,15 @@ pub(crate) struct JournalHeader {
     pub(crate) n_fields: Option<u64>,
     pub(crate) n_tags: Option<u64>,
     pub(crate) n_entry_arrays: Option<u64>,
-    /// The last array of the chain, and how many of its items are used; since systemd 252.
+    /// The last array of the chain, and the number of its items; since systemd 252.
     pub(crate) tail_entry_array_offset: Option<u32>,
     pub(crate) tail_entry_array_n_entries: Option<u32>,
-    /// The last entry that is in the chain; since systemd 254.
+    /// The last entry in the chain; since systemd 254.
     pub(crate) tail_entry_offset: Option<u64>,
 }
 
 impl JournalHeader {
-    /// Decodes the first bytes of a file: [`HEADER_MAX`] of them, or as many as there are.
+    /// Decodes the first [`HEADER_MAX`] bytes of a file, or fewer in a shorter file.
     pub(crate) fn decode(bytes: &[u8]) -> Self {
         let header_size = u64_at(bytes, 88);
         let has = |at: usize, len: usize| header_size >= (at + len) as u64;
@@ -165,12 +165,12 @@ impl JournalHeader {
         }
     }
 
-    /// Whether items are four bytes wide.
+    /// Returns whether items are four bytes wide.
     pub(crate) fn compact(&self) -> bool {
         self.incompatible & incompatible::COMPACT != 0
     }
 
-    /// Whether hashes are keyed.
+    /// Returns whether hashes are keyed.
     pub(crate) fn keyed_hash(&self) -> bool {
         self.incompatible & incompatible::KEYED_HASH != 0
     }
@@ -189,7 +189,7 @@ pub(crate) enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// The type of this number, if it is one that is known.
+    /// Returns the type of a number, if it is known.
     pub(crate) fn of(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Data,
@@ -204,14 +204,14 @@ impl ObjectKind {
     }
 }
 
-/// What depends on whether a file is compact, in bytes.
+/// The widths that depend on whether a file is compact, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Widths {
-    /// What a DATA has before its payload.
+    /// The length of a DATA before its payload.
     pub(crate) data: usize,
-    /// An item of an ENTRY.
+    /// The width of an item of an ENTRY.
     pub(crate) item: usize,
-    /// An item of an ENTRY_ARRAY.
+    /// The width of an item of an ENTRY_ARRAY.
     pub(crate) link: usize,
 }
 
@@ -220,7 +220,7 @@ impl Widths {
         if compact { Self { data: 72, item: 4, link: 4 } } else { Self { data: 64, item: 16, link: 8 } }
     }
 
-    /// The smallest size that an object can have and be of use.
+    /// Returns the smallest size of a useful object.
     #[inline]
     pub(crate) fn smallest(self, kind: ObjectKind) -> u64 {
         (match kind {
@@ -233,7 +233,7 @@ impl Widths {
         }) as u64
     }
 
-    /// Whether an object of the kind can have that size.
+    /// Returns whether an object of a kind can have a size.
     pub(crate) fn allow(self, kind: ObjectKind, size: u64) -> bool {
         let of_items = |header: usize, width: usize| (size - header as u64).is_multiple_of(width as u64);
         size >= self.smallest(kind)
@@ -247,13 +247,13 @@ impl Widths {
     }
 }
 
-/// What every object begins with.
+/// The header of each object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectHeader {
     /// The number of its [`ObjectKind`].
     pub(crate) kind: u8,
     pub(crate) flags: u8,
-    /// The object's length in bytes with this header and without the padding behind it.
+    /// The length of the object in bytes, with this header and without padding.
     pub(crate) size: u64,
 }
 
@@ -270,19 +270,19 @@ impl ObjectHeader {
 /// An entry without its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryHead {
-    /// Counts the entries of a [`JournalHeader::seqnum_id`].
+    /// The number among the entries of the [`JournalHeader::seqnum_id`].
     pub(crate) seqnum: u64,
-    /// Microseconds since 1970, by the clock of the writer.
+    /// Microseconds since 1970, by the writer's clock.
     pub(crate) realtime: u64,
     /// Microseconds since the boot.
     pub(crate) monotonic: u64,
     pub(crate) boot_id: [u8; 16],
-    /// The exclusive or of the Jenkins hashes of all fields that were sent; only cursors have a use for it.
+    /// The exclusive or of the Jenkins hashes of all submitted fields, used only by cursors.
     pub(crate) xor_hash: u64,
 }
 
 impl EntryHead {
-    /// Decodes an ENTRY object; `None` where a number is out of its range, and journalctl drops the entry too.
+    /// Decodes an ENTRY object. Returns `None` if a number is out of range, where journalctl drops the entry as well.
     #[inline]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.first_chunk::<ENTRY_HEADER>()?;
@@ -298,8 +298,8 @@ impl EntryHead {
     }
 }
 
-/// Appends the offsets that stand in `bytes`, one every `width` bytes, in [`Units`]. `width` is one of [`Widths`]; what
-/// an item has behind its offset is a copy of a hash.
+/// Appends the offsets in `bytes`, one every `width` bytes, as [`Units`]. `width` is one of [`Widths`]. A wide item has
+/// a copy of a hash after its offset.
 #[inline]
 pub(crate) fn push_offsets(bytes: &[u8], width: usize, out: &mut Vec<Units>) {
     match width {

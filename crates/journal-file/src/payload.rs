@@ -1,35 +1,35 @@
-//! Payloads of DATA: where the name ends, and how they are decompressed (systemd: `compress.c`). It reads no file.
+//! Payloads of DATA: the end of the name, and decompression (systemd: `compress.c`). This module reads no file.
 //!
-//! A decoder never makes more than its limit, whatever the payload says its size is, and memory is taken as bytes come,
-//! not as they are promised.
+//! A decoder never produces more than its limit, whatever size the payload states. Memory grows with the bytes that
+//! arrive, not with the size that is promised.
 
 use crate::damage::Damage;
 
-/// The largest field that is read, in bytes with its name.
+/// The size of the largest readable field, in bytes with its name.
 pub(crate) const MAX_FIELD: usize = 64 << 20;
-/// The longest name of a field.
+/// The length of the longest name of a field.
 const NAME_MAX: usize = 64;
-/// How much of a payload tells its name.
+/// The number of bytes of a payload that decide its name.
 const NAME_ROOM: usize = NAME_MAX + 1;
-/// How much a file may make decoders produce in vain, in bytes: what is damaged shows only at its end.
+/// The limit on the bytes that decoders produce in vain for a file. Damage shows only at the end of a payload.
 const WASTE: u64 = 1 << 30;
-/// What is taken for a payload that says it is larger, before any of it has come.
+/// The memory allocated for a payload of a larger stated size before any byte has arrived.
 #[cfg(feature = "zstd")]
 const FIRST_ROOM: usize = 1 << 20;
 
-/// How a payload is compressed.
+/// The compression of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
     /// One stream of xz.
     Xz,
-    /// The length as eight bytes, then one LZ4 block.
+    /// The length in eight bytes, then one LZ4 block.
     Lz4,
-    /// One frame of Zstandard that tells its content's size.
+    /// One frame of Zstandard that states the size of its content.
     Zstd,
 }
 
 impl Codec {
-    /// What the flags of a DATA say: no codec, one, or something unknown.
+    /// Returns the codec in the flags of a DATA, if it has one.
     #[inline]
     pub(crate) fn of(flags: u8) -> Result<Option<Self>, Damage> {
         match flags {
@@ -42,8 +42,8 @@ impl Codec {
     }
 }
 
-/// The length of the name of `NAME=value`, of which `payload` is the whole or the first 65 bytes at least. `None` where
-/// no field can have that name (systemd: `journal_field_valid`).
+/// Returns the length of the name of `NAME=value`. `payload` has at least the first 65 bytes, or is complete. Returns
+/// `None` if no field can have the name (systemd: `journal_field_valid`).
 #[inline]
 pub(crate) fn name_len(payload: &[u8]) -> Option<usize> {
     let head = payload.get(..NAME_ROOM).unwrap_or(payload);
@@ -51,10 +51,10 @@ pub(crate) fn name_len(payload: &[u8]) -> Option<usize> {
     (head.get(len) == Some(&b'=') && len > 0 && !head.first()?.is_ascii_digit()).then_some(len)
 }
 
-/// End of a run of what names consist of: capital letters, digits, `_`.
+/// Returns the end of a run of characters that names consist of: capital letters, digits, `_`.
 #[inline]
 fn name_end(bytes: &[u8]) -> usize {
-    /// So many are looked at together.
+    /// The number of characters compared at once.
     const WIDTH: usize = 16;
     let mut rest = bytes;
     loop {
@@ -66,7 +66,7 @@ fn name_end(bytes: &[u8]) -> usize {
                 (&last, &[])
             }
         };
-        // Without a branch, and with all bits or none, so that the compiler makes one step of it.
+        // Without branches, and with all bits or none, the compiler turns the loop into one vector step.
         let mut others = [0_u8; WIDTH];
         for (other, byte) in others.iter_mut().zip(block) {
             let within = byte.is_ascii_uppercase() | byte.is_ascii_digit() | (*byte == b'_');
@@ -83,19 +83,19 @@ fn name_end(bytes: &[u8]) -> usize {
     }
 }
 
-/// The length of the name, and whether `want` says that the field is wanted.
+/// Returns the length of the name, and whether `want` accepts the name.
 #[inline]
 pub(crate) fn read_name(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
     let len = name_len(payload).ok_or(Damage::Name)?;
     Ok((len, want(payload.get(..len).unwrap_or_default())))
 }
 
-/// The decoders of a file, made when they are first needed and used again.
+/// The decoders of a file, created when they are first needed and reused.
 pub(crate) struct Decoders {
-    /// The most that is decompressed of a payload, in bytes.
+    /// The most bytes that are decompressed of a payload.
     #[cfg_attr(not(any(feature = "xz", feature = "lz4", feature = "zstd")), expect(dead_code, reason = "no codec"))]
     limit: usize,
-    /// What was decompressed and then found to be damaged, in bytes.
+    /// The number of bytes that were decompressed before damage showed.
     wasted: u64,
     #[cfg(feature = "zstd")]
     zstd: Option<zstd::stream::raw::Decoder<'static>>,
@@ -111,9 +111,8 @@ impl Decoders {
         }
     }
 
-    /// Appends the decompressed payload if `want` says so of its name, and otherwise nothing. What is not wanted is
-    /// decompressed no further than the codec's smallest step. Returns what [`read_name`] does. Nothing is left in `out`
-    /// where it fails.
+    /// Appends the decompressed payload if `want` accepts its name. Otherwise decompression stops after the codec's
+    /// smallest step. Returns the result of [`read_name`]. Appends nothing on failure.
     pub(crate) fn decode(
         &mut self,
         codec: Codec,
@@ -157,11 +156,11 @@ impl Decoders {
     ) -> Result<(usize, bool), Damage> {
         use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
-        /// A block is decompressed as a whole and has at most so many bytes, so there is no smaller step.
+        /// The largest size of a block. Blocks are decompressed as a whole, so there is no smaller step.
         const BLOCK: usize = 128 << 10;
         let broken = |_| Damage::Undecodable;
 
-        // journald's frames all tell their size, and libsystemd reads no others.
+        // journald's frames all state their size, and libsystemd reads no others.
         let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(stored) else { return Err(Damage::Undecodable) };
         let size = usize::try_from(size).ok().filter(|size| *size <= self.limit).ok_or(Damage::Oversized)?;
         let decoder = match &mut self.zstd {
@@ -169,7 +168,7 @@ impl Decoders {
             none => none.insert(Decoder::new().map_err(broken)?),
         };
         decoder.reinit().map_err(broken)?;
-        // The decoder does not tell how far it came before it failed.
+        // The decoder does not report its progress on failure.
         self.wasted += size as u64;
 
         let start = out.len();
@@ -211,7 +210,8 @@ impl Decoders {
     }
 }
 
-/// The library gives no way to use a decoder again, so each field costs one. Only long fields of old files have it.
+/// Decompresses xz. The library cannot reuse a decoder, so each field costs a new one. Only long fields of old files
+/// have this format.
 #[cfg(feature = "xz")]
 fn xz(
     stored: &[u8],
@@ -221,12 +221,12 @@ fn xz(
 ) -> Result<(usize, bool), Damage> {
     use liblzma::stream::{Action, Status, Stream};
 
-    /// What a payload may ask for. journald's dictionaries have 1 MiB.
+    /// The memory limit for a payload. journald's dictionaries have 1 MiB.
     const MEMORY: u64 = 64 << 20;
     const FIRST_ROOM: usize = 4 << 10;
 
     let mut stream = Stream::new_stream_decoder(MEMORY, 0).map_err(|_| Damage::Undecodable)?;
-    // One step, into the head or else to the end of `out`. Returns whether it was the last.
+    // Takes one step, into the head or to the end of `out`. Returns whether it was the last.
     let mut step = |room: Result<&mut [u8], &mut Vec<u8>>| {
         let (consumed, made) = (stream.total_in(), stream.total_out());
         let rest = stored.get(consumed as usize..).unwrap_or_default();
@@ -271,7 +271,7 @@ fn lz4(
     out: &mut Vec<u8>,
     mut want: impl FnMut(&[u8]) -> bool,
 ) -> Result<(usize, bool), Damage> {
-    /// A byte of a block stands for at most so many.
+    /// The most bytes that one byte of a block stands for.
     const RATIO: usize = 255;
 
     let (size, block) = stored.split_first_chunk().ok_or(Damage::Undecodable)?;
@@ -280,7 +280,7 @@ fn lz4(
     if size > block.len().saturating_mul(RATIO) {
         return Err(Damage::Undecodable);
     }
-    // As a rule the name stands in the first literals, as it is.
+    // The name is mostly in the first literals, uncompressed.
     let mut found = None;
     if let Some(literals) = first_literals(block)
         && name_len(literals).is_some()
@@ -300,7 +300,7 @@ fn lz4(
     found.map_or_else(|| read_name(out.get(start..).unwrap_or_default(), want), Ok)
 }
 
-/// What an LZ4 block begins with before it first refers back.
+/// Returns the bytes of an LZ4 block before its first back reference.
 #[cfg(feature = "lz4")]
 fn first_literals(block: &[u8]) -> Option<&[u8]> {
     let (token, mut rest) = block.split_first()?;

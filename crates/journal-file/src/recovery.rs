@@ -1,8 +1,8 @@
-//! The arena walk: looks for entries object by object, where the entry arrays have lost some (section by section it is
-//! what systemd's `journal-verify.c` does). It reads no fields.
+//! The search for entries, object by object, that entry arrays have lost. It follows systemd's `journal-verify.c`
+//! section by section, and reads no fields.
 //!
-//! Where an object is broken, the next one is searched for at every place that it could be. What a field contains may
-//! look like an object then; that takes a damaged file, and gives no more than entries that name fields of this file.
+//! After a broken object, the next one is searched for at every possible offset. The contents of a field may look like
+//! an object then. That takes a damaged file, and yields only entries that name fields of this file.
 
 use crate::damage::Damage;
 use crate::layout::{ARRAY_HEADER, ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, u32_at, u64_at};
@@ -10,16 +10,15 @@ use crate::objects::Objects;
 use crate::offset::{Offset, Units};
 use crate::payload::{Codec, name_len};
 
-/// How far the next object is searched for, in bytes.
+/// The distance within which the next object is searched for, in bytes.
 const SEARCH: u64 = 64 << 20;
-/// How often something is looked up to see whether it is an object, in all: more often than damage by chance makes
-/// necessary, and an end to damage by intention.
+/// The limit on checks of possible objects. Accidental damage needs fewer, and malicious damage ends there.
 const LOOKS: u32 = 1 << 20;
-/// Where reading fails, it goes on at a multiple of this.
+/// After a read error, reading continues at a multiple of this offset.
 const SKIP: u64 = 64 << 10;
 
-/// Shows each entry from the first object to the one at `tail`, and those that follow it without a gap: what a writer
-/// had added when it died.
+/// Calls `each` with every entry from the first object to the one at `tail`, and with those that follow without a gap:
+/// entries that a writer had appended when it died.
 pub(crate) fn walk(objects: &mut Objects, tail: Offset, mut each: impl FnMut(Units)) {
     let known = tail >= objects.begin && tail < objects.end && tail.0.is_multiple_of(8);
     let mut walk = Walk { tail: if known { tail } else { objects.end }, looks: LOOKS, objects };
@@ -39,7 +38,7 @@ pub(crate) fn walk(objects: &mut Objects, tail: Offset, mut each: impl FnMut(Uni
         }
         let next = (at + header.size).aligned().unwrap_or(Offset(u64::MAX));
         let there = walk.look(next);
-        // Nothing sound behind it: perhaps its size is wrong, and the next object begins earlier.
+        // No sound object follows. The size may be wrong, and the next object may begin earlier.
         (at, here) = if there.is_none() && at < walk.tail { (at + 8, None) } else { (next, there) };
     }
 }
@@ -51,7 +50,7 @@ struct Walk<'o> {
 }
 
 impl Walk<'_> {
-    /// What begins there, if it is an object. A type that is unknown is one if another object follows.
+    /// Returns the object at an offset. An object of an unknown type counts if another object follows.
     fn look(&mut self, at: Offset) -> Option<ObjectHeader> {
         let header = ObjectHeader::decode(self.objects.bytes_at(at, true).ok()??);
         if ObjectKind::of(header.kind).is_some() {
@@ -62,7 +61,7 @@ impl Walk<'_> {
         self.credible(next, true).ok()?.is_some().then_some(header)
     }
 
-    /// The next place from `at` on where an object is that another one follows.
+    /// Returns the next object from `at` on that another object follows.
     fn search(&mut self, mut at: Offset) -> Option<(Offset, ObjectHeader)> {
         let stop = self.tail.min(Offset(at.0.saturating_add(SEARCH)));
         while at <= stop {
@@ -75,7 +74,7 @@ impl Walk<'_> {
         None
     }
 
-    /// Whether another object follows. `None` where enough was looked at.
+    /// Returns whether another object follows, or `None` after the last allowed check.
     fn followed(&mut self, at: Offset, header: ObjectHeader) -> Option<bool> {
         let next = (at + header.size).aligned()?;
         if at == self.tail || next >= self.objects.end {
@@ -89,14 +88,14 @@ impl Walk<'_> {
         size <= at.until(self.objects.end)
     }
 
-    /// What begins there, if it is of a known type and what is in it agrees with that.
+    /// Returns the object at an offset, if it has a known type and its contents agree with the type.
     fn credible(&mut self, at: Offset, near: bool) -> Result<Option<ObjectHeader>, Damage> {
         let (widths, begin) = (self.objects.widths, self.objects.begin);
         let Some(bytes) = self.objects.bytes_at(at, near)? else { return Ok(None) };
         let header = ObjectHeader::decode(bytes);
         let Some(kind) = ObjectKind::of(header.kind) else { return Ok(None) };
         let reserved = u64_at(bytes, 0) >> 16;
-        // What an object refers to was there before, except for the next in a chain.
+        // Objects refer to earlier objects, except for the next one in a chain.
         let earlier = |at_first: usize, width: usize| {
             let first = if width == 4 { u64::from(u32_at(bytes, at_first)) } else { u64_at(bytes, at_first) };
             first.is_multiple_of(8) && first >= begin.0 && first < at.0

@@ -1,35 +1,35 @@
-//! A file seen through a few cached windows, filled with `pread`. It knows nothing of what the bytes mean.
+//! Cached windows of a file, filled with `pread`. The bytes have no meaning here.
 //!
-//! Entries are read in order, and each stands just behind the DATA that is new with it. So a window of 64 KiB serves
-//! some hundred entries, and what is far from them is read in small pieces that push no window out.
+//! Entries are read in order, and each follows the DATA that are new with it. So a window of 64 KiB serves some hundred
+//! entries. Distant bytes are read in small pieces that evict no window.
 
 use std::io;
 
 use crate::file_range::FileRange;
 
 const CHUNK_BITS: u32 = 16;
-/// Windows begin at multiples of this.
+/// The size of a chunk. Windows begin at multiples of it.
 const CHUNK: u64 = 1 << CHUNK_BITS;
-/// What a window holds beyond its chunk, so that what begins in the chunk is as a rule in one piece.
+/// The bytes of a window beyond its chunk, so that objects that begin in the chunk are mostly complete.
 const OVERLAP: u64 = 4 << 10;
-/// How much a small read takes.
-const SMALL: usize = 4 << 10;
-/// How far from where the reader is at a window is worth its reading.
+/// The size of a small read.
+const SMALL_READ: usize = 4 << 10;
+/// The distance from the current entry within which a read fills a window.
 const NEAR: u64 = 1 << 20;
-/// What a buffer that held something huge is cut back to.
-const KEPT: usize = 1 << 20;
+/// The size to which the buffer of a huge object is cut.
+const KEPT_SIZE: usize = 1 << 20;
 
-/// A view holds at least so many bytes from its offset on, unless the file ends before.
+/// The least number of bytes in a view, unless the file ends before.
 pub(crate) const VIEW_MIN: usize = 256;
 
-/// A piece of the file in memory.
+/// A part of the file in memory.
 #[derive(Default)]
 struct Window {
-    /// Offset of its first byte.
+    /// The offset of its first byte.
     start: u64,
-    /// For how many offsets from there on it has the view.
+    /// The number of offsets from there on that have a whole view.
     reach: u64,
-    /// How much of the buffer is the file's. Beyond, it is what was read before.
+    /// The number of bytes that are of the file. Bytes after them are stale.
     len: usize,
     buffer: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Window {
         offset.wrapping_sub(self.start) < self.reach
     }
 
-    /// The bytes from `offset` on. The offset is one that it holds.
+    /// Returns the bytes from an offset on. The window has to hold the offset.
     #[inline]
     fn view(&self, offset: u64) -> &[u8] {
         self.buffer.get(offset.wrapping_sub(self.start) as usize..self.len).unwrap_or_default()
@@ -51,13 +51,13 @@ impl Window {
         self.len = 0;
     }
 
-    /// Fills it with `wanted` bytes, or with what the file has of them.
+    /// Fills the window with `wanted` bytes, or fewer at the end of the file.
     fn fill(&mut self, file: &FileRange, start: u64, wanted: usize) -> io::Result<()> {
         self.forget();
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
-        } else if self.buffer.len() > KEPT && wanted <= KEPT {
-            self.buffer.truncate(KEPT);
+        } else if self.buffer.len() > KEPT_SIZE && wanted <= KEPT_SIZE {
+            self.buffer.truncate(KEPT_SIZE);
             self.buffer.shrink_to_fit();
         }
         self.start = start;
@@ -76,24 +76,24 @@ impl Window {
     }
 }
 
-/// Which window holds an offset; good until the next read.
+/// The window that holds an offset. Valid until the next read.
 #[derive(Clone, Copy)]
 pub(crate) struct WindowSlot(usize);
 
 /// The windows of one file.
 pub(crate) struct Windows {
     file: FileRange,
-    /// Where the file ends for the reader. What is behind is never read.
+    /// The end of the file for the reader. Bytes after it are never read.
     end: u64,
-    /// The chunk of a number has its place in the slot that the number's low bits say.
+    /// The windows. The low bits of a chunk's number select its slot.
     slots: Vec<Window>,
     mask: usize,
-    /// For what is far, and for what is too long for a window.
+    /// A window for distant bytes, and for objects too long for the others.
     spare: Window,
 }
 
 impl Windows {
-    /// As many windows as asked for, rounded down to a power of two. Their buffers come with their first use.
+    /// Creates `windows` windows, rounded down to a power of two. Buffers are allocated on first use.
     pub(crate) fn new(file: impl Into<FileRange>, end: u64, windows: usize) -> Self {
         let count = 1 << windows.max(1).ilog2();
         let slots = std::iter::repeat_with(Window::default).take(count).collect();
@@ -104,14 +104,14 @@ impl Windows {
         &self.file
     }
 
-    /// Forgets what was read, because the file has changed, and takes over its end.
+    /// Drops all bytes, because the file has changed, and sets its end.
     pub(crate) fn reset(&mut self, end: u64) {
         self.end = end;
         self.slots.iter_mut().for_each(Window::forget);
         self.spare.forget();
     }
 
-    /// Finds an offset below the end, or reads it: in a window if it is close to `here`, in a small piece otherwise.
+    /// Finds an offset below the end. A miss close to `here` fills a window, and other misses cause a small read.
     #[inline]
     pub(crate) fn find(&mut self, offset: u64, here: u64) -> io::Result<WindowSlot> {
         let slot = (offset >> CHUNK_BITS) as usize & self.mask;
@@ -132,35 +132,35 @@ impl Windows {
         Ok(WindowSlot(slot))
     }
 
-    /// Finds what the last small read holds, or makes another.
+    /// Finds an offset in the last small read, or makes another.
     pub(crate) fn next(&mut self, offset: u64) -> io::Result<WindowSlot> {
         if self.spare.holds(offset) { Ok(WindowSlot(usize::MAX)) } else { self.fresh(offset) }
     }
 
-    /// Reads a small piece, whether or not a window has it: of what a writer may have changed since.
+    /// Makes a small read, past the windows, of bytes that a writer may have changed.
     pub(crate) fn fresh(&mut self, offset: u64) -> io::Result<WindowSlot> {
         let left = self.end.saturating_sub(offset);
-        let len = left.min(SMALL as u64);
+        let len = left.min(SMALL_READ as u64);
         self.spare.fill(&self.file, offset, len as usize)?;
-        // Short of the end, its last offsets do not have the whole view.
+        // Before the end of the file, the last offsets lack the whole view.
         let blind = if len == left { 0 } else { VIEW_MIN as u64 - 1 };
         self.spare.reach = (self.spare.len as u64).saturating_sub(blind);
         Ok(WindowSlot(usize::MAX))
     }
 
-    /// The bytes from the offset on that was found at the place: at least [`VIEW_MIN`] of them or all there are.
+    /// Returns the bytes from an offset that was found on: at least [`VIEW_MIN`] of them, or all up to the end.
     #[inline]
     pub(crate) fn view(&self, WindowSlot(slot): WindowSlot, offset: u64) -> &[u8] {
         self.slots.get(slot).unwrap_or(&self.spare).view(offset)
     }
 
-    /// Exactly `len` bytes from the offset on, of which the caller has made sure that they end within the file. What
-    /// the last small read holds is not read again.
+    /// Returns exactly `len` bytes from an offset on. The caller makes sure that they end within the file. Bytes in the
+    /// last small read are not read again.
     pub(crate) fn exact(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
         let at = offset.wrapping_sub(self.spare.start);
         if at.checked_add(len as u64).is_none_or(|end| end > self.spare.len as u64) {
             self.spare.fill(&self.file, offset, len)?;
-            // It is no view: what follows is somebody else's.
+            // The bytes after these have not been read, so this is no view.
             self.spare.reach = 0;
             if self.spare.len < len {
                 return Err(io::ErrorKind::UnexpectedEof.into());

@@ -1,12 +1,12 @@
-//! Journals through libsystemd (man page sd-journal(3)): what our own reader is held against, and the way out where it
-//! should fail.
+//! Reads journals through libsystemd (man page sd-journal(3)): the reference for our own reader, and its replacement if
+//! it fails.
 //!
-//! Which files are read, and which of their entries, is found out as for our own reader; libsystemd puts the files
-//! together. Its ways to seek by time trust the clock, so each entry is held against the range instead.
+//! The settings choose files and entries as for our own reader, and libsystemd merges the files. Its functions to seek
+//! by time trust the clock, so each entry is compared with the range instead.
 //!
-//! It is slower: each entry costs an allocation for its cursor, the only thing that tells the sequence number. It drops a
-//! file silently where that is damaged, and it tells neither in which file an entry stands, and where, nor how many it
-//! passes over for a match. It maps files: if one is cut while it is read, the process ends with SIGBUS.
+//! This reader is slower: each entry costs an allocation for its cursor, which alone has the sequence number.
+//! libsystemd drops a damaged file silently. It reports neither the file and the offset of an entry, nor the number of
+//! entries that a match excludes. It maps files: if one is cut while it is read, the process ends with SIGBUS.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -22,53 +22,53 @@ use super::compressed::CompressedFiles;
 use super::{EntryFilter, JournalSettings};
 use crate::source::{Damaged, Event, Fill, Filled, Input, Skipped, Source, SourceError};
 
-/// The name of the field that says who wrote an entry.
+/// The name of the field that identifies the writer of an entry.
 const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
 
-/// The largest field that is read, in bytes with its name.
+/// The size of the largest readable field, in bytes with its name.
 const MAX_FIELD: usize = 64 << 20;
-/// The longest name of a field.
+/// The length of the longest name of a field.
 const MAX_NAME: usize = 64;
 
-/// Files may be worth this many times their length, and at least [`WORTH`] bytes.
-const WORTH_FACTOR: u64 = 64;
-const WORTH: u64 = 64 << 20;
+/// The limit on the bytes of all entries: this many times the length of the files, and at least [`MIN_OUTPUT`].
+const OUTPUT_FACTOR: u64 = 64;
+const MIN_OUTPUT: u64 = 64 << 20;
 
-/// More identifiers than this are looked for in each entry: libsystemd goes through all matches for each.
+/// The most identifiers to match. libsystemd tries all matches for each entry, so more are compared here.
 const MATCHES: usize = 256;
 
-/// More values than this are not listed. libsystemd follows a list of values in a circle, where damage has made it one.
+/// The most values to list. If damage turns a list of values into a circle, libsystemd follows it.
 const VALUES: usize = 1 << 16;
 
-/// What an entry takes of a file at least, in bytes.
+/// The least number of bytes of an entry in a file.
 const ENTRY: u64 = 64;
 
-/// A journal that libsystemd reads.
+/// A source that reads a journal through libsystemd.
 pub(in crate::source) struct LibsystemdSource<'r> {
     filter: &'r dyn EntryFilter,
     range: Range,
-    /// None where there is nothing left to read.
+    /// The journal, or `None` if no entries are left.
     journal: Option<Journal>,
-    /// The entry at hand was not handed on yet.
-    at_hand: bool,
-    /// Each entry's identifier has to be looked at, since there are no matches for them.
+    /// The current entry was not returned yet.
+    is_pending: bool,
+    /// The identifier of each entry is compared, because there are no matches.
     scans: bool,
     block: usize,
-    /// What the files together may still be worth, in bytes: an entry can name a large field any number of times.
-    worth: u64,
+    /// The number of bytes that the files may still yield. An entry can name a large field any number of times.
+    output_left: u64,
     /// The numbers of the batch's fields, by the hash of their bytes.
     numbers: HashMap<u64, u32>,
-    /// The fields of the entry at hand.
+    /// The fields of the current entry.
     items: Vec<FieldId>,
-    /// The directory that all files are in, or the file if there is one. More is not known of where an entry stands.
+    /// The directory of all files, or the only file. libsystemd does not report the file of an entry.
     input: Input,
     skipped: u64,
     damages: Vec<Damaged>,
-    /// What the next filling ends with.
+    /// The error of the next fill.
     failure: Option<SourceError>,
 }
 
-/// Opens the files that inputs name, and says what could not be read of them.
+/// Opens the files that the inputs name. Returns the errors of those that cannot be read.
 pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
     settings: &JournalSettings,
@@ -89,10 +89,10 @@ pub(in crate::source) fn open<'r>(
         filter,
         range: settings.range,
         journal,
-        at_hand: false,
+        is_pending: false,
         scans: false,
         block,
-        worth: WORTH.max(length.saturating_mul(WORTH_FACTOR)),
+        output_left: MIN_OUTPUT.max(length.saturating_mul(OUTPUT_FACTOR)),
         numbers: HashMap::new(),
         items: Vec::new(),
         input,
@@ -106,8 +106,8 @@ pub(in crate::source) fn open<'r>(
     (source, errors)
 }
 
-/// The journal of all files that libsystemd can open; none if there are none. One file that it refuses would keep it from
-/// opening the others.
+/// Returns the journal of all files that libsystemd can open. A file that it refuses would prevent it from opening the
+/// others.
 fn opened(mut paths: Vec<PathBuf>, errors: &mut Vec<SourceError>) -> Option<Journal> {
     if paths.is_empty() {
         return None;
@@ -131,12 +131,12 @@ fn together(paths: &[PathBuf]) -> systemd::Result<Journal> {
     let absolute = paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let names = absolute.map(|path| path.as_os_str().as_bytes().to_vec());
     let mut journal = OpenFilesOptions::default().open_files(names)?;
-    // By itself it cuts fields at 64 KiB. One that is cut at this size is larger than any that is taken.
+    // The default threshold cuts fields at 64 KiB. A field cut at this size is larger than any that is read.
     journal.set_data_threshold(MAX_FIELD + 1)?;
     Ok(journal)
 }
 
-/// The longest path that all paths begin with.
+/// Returns the longest common ancestor of all paths.
 fn common(paths: &[PathBuf]) -> PathBuf {
     let mut paths = paths.iter().map(PathBuf::as_path);
     let first = paths.next().unwrap_or(Path::new("/"));
@@ -145,7 +145,7 @@ fn common(paths: &[PathBuf]) -> PathBuf {
         .to_owned()
 }
 
-/// All values of a field, whatever the matches.
+/// Returns all values of a field, whatever the matches.
 fn values(journal: &mut JournalRef, name: &str) -> systemd::Result<Vec<Vec<u8>>> {
     let mut values = Vec::new();
     journal.query_unique(name)?;
@@ -158,7 +158,7 @@ fn values(journal: &mut JournalRef, name: &str) -> systemd::Result<Vec<Vec<u8>>>
     Ok(values)
 }
 
-/// The boots that the journal tells of, the first one first, by the times of their first entries.
+/// Returns the boots in the journal, ordered by the times of their first entries.
 fn boots(journal: &mut JournalRef) -> systemd::Result<Vec<[u8; 16]>> {
     let mut boots = Vec::new();
     for value in values(journal, "_BOOT_ID")? {
@@ -174,11 +174,11 @@ fn boots(journal: &mut JournalRef) -> systemd::Result<Vec<[u8; 16]>> {
     Ok(boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect())
 }
 
-/// Restricts a journal to the identifiers that are wanted. Gives how many those are; none where it could not be done,
-/// and the journal is not restricted.
+/// Restricts a journal to the wanted identifiers, and returns their number. Returns `None` if that is not possible, and
+/// leaves the journal unrestricted.
 fn restrict(journal: &mut JournalRef, filter: &dyn EntryFilter) -> systemd::Result<Option<usize>> {
     let Ok(mut identifiers) = values(journal, "SYSLOG_IDENTIFIER") else { return Ok(None) };
-    // Entries without any identifier are rarer than tables that were lost.
+    // Lost tables are more common than entries without identifiers.
     let any = !identifiers.is_empty();
     identifiers.retain(|value| filter.entries_of(value));
     if !any || identifiers.len() > MATCHES {
@@ -194,7 +194,7 @@ fn restrict(journal: &mut JournalRef, filter: &dyn EntryFilter) -> systemd::Resu
     Ok(Some(count))
 }
 
-/// Whether the identifier of the entry at hand is one that is wanted. With two of them, one is enough.
+/// Returns whether the identifier of the current entry is wanted. Of several identifiers, one suffices.
 fn is_wanted(journal: &mut JournalRef, filter: &dyn EntryFilter) -> bool {
     journal.restart_data();
     while let Ok(Some(field)) = journal.enumerate_data() {
@@ -205,7 +205,8 @@ fn is_wanted(journal: &mut JournalRef, filter: &dyn EntryFilter) -> bool {
     false
 }
 
-/// The length of the name of `NAME=value`; none where no field can have that name (systemd: `journal_field_valid`).
+/// Returns the length of the name of `NAME=value`, or `None` if no field can have the name (systemd:
+/// `journal_field_valid`).
 fn name_len(bytes: &[u8]) -> Option<usize> {
     let head = bytes.get(..=MAX_NAME).unwrap_or(bytes);
     let len = head.iter().position(|byte| *byte == b'=').filter(|len| *len > 0)?;
@@ -215,7 +216,7 @@ fn name_len(bytes: &[u8]) -> Option<usize> {
 }
 
 impl LibsystemdSource<'_> {
-    /// Goes before the first entry to read, or to it.
+    /// Seeks to the first entry to read, or to the position before it.
     fn begin(&mut self, lines: Option<usize>) -> systemd::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         let boot = match self.range.boot {
@@ -223,7 +224,7 @@ impl LibsystemdSource<'_> {
             Some(Boot::First(count)) => boots(journal)?.into_iter().nth(count),
             _ => None,
         };
-        // Where there are not so many boots, no entry is of the one asked for.
+        // Without a boot of this number, no entry is in the range.
         self.range.boot = boot.map(Boot::Id).or(self.range.boot);
         if !self.filter.everything() {
             match restrict(journal, self.filter)? {
@@ -240,27 +241,27 @@ impl LibsystemdSource<'_> {
         journal.seek_tail()?;
         while lines > 0 {
             let Some(journal) = &mut self.journal else { return Ok(()) };
-            if journal.previous()? == 0 || self.worth == 0 {
+            if journal.previous()? == 0 || self.output_left == 0 {
                 return journal.seek_head();
             }
-            self.worth = self.worth.saturating_sub(ENTRY);
-            lines -= usize::from(self.place().is_some() && self.is_worth());
+            self.output_left = self.output_left.saturating_sub(ENTRY);
+            lines -= usize::from(self.place().is_some() && self.is_shown());
         }
-        self.at_hand = true;
+        self.is_pending = true;
         Ok(())
     }
 
-    /// Goes to the next entry that is wanted.
+    /// Moves to the next wanted entry.
     fn next(&mut self) -> systemd::Result<Option<Place>> {
         loop {
             let Some(journal) = &mut self.journal else { return Ok(None) };
-            if !std::mem::take(&mut self.at_hand) {
-                // What was found broken may have been put aside by then.
+            if !std::mem::take(&mut self.is_pending) {
+                // libsystemd may have dropped the broken file by then.
                 let moved = journal.next().or_else(|_| journal.process().and_then(|_| journal.next()))?;
-                if moved == 0 || self.worth == 0 {
+                if moved == 0 || self.output_left == 0 {
                     return Ok(None);
                 }
-                self.worth = self.worth.saturating_sub(ENTRY);
+                self.output_left = self.output_left.saturating_sub(ENTRY);
             }
             match self.place() {
                 Some(place) => return Ok(Some(place)),
@@ -269,7 +270,7 @@ impl LibsystemdSource<'_> {
         }
     }
 
-    /// Where the entry at hand stands, if it can be read and is wanted.
+    /// Returns the place of the current entry, if it is readable and wanted.
     fn place(&mut self) -> Option<Place> {
         let journal = self.journal.as_mut()?;
         let cursor = journal.cursor().ok().and_then(|text| text.parse::<Cursor>().ok()?.place());
@@ -280,8 +281,8 @@ impl LibsystemdSource<'_> {
         (self.range.has(&place) && (!self.scans || is_wanted(journal, self.filter))).then_some(place)
     }
 
-    /// Whether the entry at hand is likely to be shown, by its first identifier and its message.
-    fn is_worth(&mut self) -> bool {
+    /// Returns whether the current entry is likely to be shown, by its first identifier and its message.
+    fn is_shown(&mut self) -> bool {
         let Some(journal) = &mut self.journal else { return false };
         let (mut identifier, mut message) = (None, None);
         journal.restart_data();
@@ -296,19 +297,19 @@ impl LibsystemdSource<'_> {
         self.filter.entry(&identifier.unwrap_or_default(), &message.unwrap_or_default())
     }
 
-    /// Appends the entry at hand.
+    /// Appends the current entry.
     fn put(&mut self, place: Place, batch: &mut EntryBatch) {
         let Some(mut journal) = self.journal.take() else { return };
         self.items.clear();
         let mut length = 0;
         journal.restart_data();
-        // No writer makes an entry of this size.
+        // No writer stores an entry of this size.
         while length <= MAX_FIELD {
             let field = match journal.enumerate_data() {
                 Ok(Some(field)) => field,
                 Ok(None) => break,
                 Err(_) => {
-                    // It would be the same field again the next time.
+                    // The next call would return the same field.
                     self.note("undecodable-field");
                     break;
                 }
@@ -327,11 +328,11 @@ impl LibsystemdSource<'_> {
             }
         }
         batch.push(place, EntryPrefix::default(), &self.items);
-        self.worth = self.worth.saturating_sub(length as u64);
+        self.output_left = self.output_left.saturating_sub(length as u64);
         self.journal = Some(journal);
     }
 
-    /// A field as the batch has it, from now on.
+    /// Returns the id of a field in the batch, and adds the field if it is new.
     fn item(&mut self, bytes: &[u8], name: usize, batch: &mut EntryBatch) -> FieldId {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
@@ -356,7 +357,7 @@ impl LibsystemdSource<'_> {
         }
     }
 
-    /// Ends the reading.
+    /// Ends the reading with an error.
     fn failed(&mut self, cause: &systemd::Error) -> SourceError {
         self.journal = None;
         let input = self.input.clone();

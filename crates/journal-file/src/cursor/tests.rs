@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Printed by journalctl 252 for a file of 2013, and for one that systemd-journal-remote 252 wrote: leading zeros gone
-/// from every number, `i` and `m` of one digit.
+/// Cursors printed by journalctl 252 for a file of 2013 and for a file of systemd-journal-remote 252. Numbers have no
+/// leading zeros, and `i` and `m` have one digit.
 const PRINTED: &[(&str, Place)] = &[
     (
         "s=add4782f78ca4b6e84aa88d34e5b4a9d;i=1cd;b=4737ffc504774b3ba67020bc947f1bc0;m=42f2dd;t=4d905e4cd5a92;\

@@ -7,7 +7,7 @@ use crate::open_file::PlainFiles;
 const OWN: &str = "00000000000000000000000000000001";
 const FOREIGN: &str = "00000000000000000000000000000002";
 
-/// Knows compressed files by what they begin with.
+/// Recognizes compressed files by their first bytes.
 struct Compressed;
 
 impl OpenFile for Compressed {
@@ -30,14 +30,14 @@ fn of_this_machine(root: &Path, namespace: &Namespace, merge: bool) -> FoundFile
     super::of_this_machine(root, &Compressed, namespace, merge)
 }
 
-/// What is said of it.
+/// Returns the message of the error.
 fn message(error: &AccessError) -> String {
     let AccessError { path, others, cause } = error;
     let cause = cause.raw_os_error().map_or_else(|| io::Error::other(cause.to_string()), io::Error::from_raw_os_error);
     Error::from(AccessError { path: path.clone(), others: *others, cause }).to_string()
 }
 
-/// A directory with these files in it, and the machine id [`OWN`].
+/// Creates a directory with these files and the machine id [`OWN`].
 fn tree(files: &[&str]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("etc")).unwrap();
@@ -50,7 +50,7 @@ fn tree(files: &[&str]) -> tempfile::TempDir {
     root
 }
 
-/// The files found, as paths below the root; there are no errors.
+/// Returns the files found, as paths below the root, and checks that there are no errors.
 fn paths(root: &tempfile::TempDir, found: &FoundFiles) -> Vec<String> {
     assert!(found.errors.is_empty(), "{:?}", found.errors);
     found.files.iter().map(|file| file.path.strip_prefix(root.path()).unwrap().to_str().unwrap().to_owned()).collect()
@@ -128,7 +128,7 @@ fn of_this_machine_as_journalctl_sees_it() {
         )
     );
 
-    // All of a directory that is named, whatever machine and namespace it is of.
+    // A named directory yields files of all machines and namespaces.
     let directory = at(&root.path().join("var/log/journal"), false);
     assert_eq!(
         paths(&root, &directory).join("\n"),
@@ -218,7 +218,7 @@ fn what_cannot_be_read_hides_nothing() {
 
 #[test]
 fn a_missing_permission_names_the_groups_once() {
-    // Tests may run as root, to whom nothing is denied.
+    // Tests may run as root, who has access to everything.
     let mut search = DirectorySearch::new(&PlainFiles, false);
     for path in ["/a/1.journal", "/a/2.journal", "/a/3.journal", "/b/1.journal"] {
         search.failed(Path::new(path), io::Error::from_raw_os_error(13));

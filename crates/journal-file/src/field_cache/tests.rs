@@ -1,7 +1,7 @@
 use super::*;
 use crate::offset::Units;
 
-/// The number of a field in the batch at hand.
+/// Returns the number of a field in the current batch.
 fn here(cache: &mut FieldCache, key: u64) -> Option<u32> {
     match cache.find(key) {
         CachedField::InBatch(here) => Some(here.number),
@@ -9,7 +9,7 @@ fn here(cache: &mut FieldCache, key: u64) -> Option<u32> {
     }
 }
 
-/// The bytes of a field that is kept, whether the batch at hand has it or not.
+/// Returns the bytes of a cached field, in the current batch or not.
 fn kept(cache: &mut FieldCache, key: u64) -> Option<&[u8]> {
     match cache.find(key) {
         CachedField::Unread => None,
@@ -45,7 +45,7 @@ fn a_number_is_of_one_batch() {
     assert!(matches!(cache.find(unwanted), CachedField::Unwanted));
     cache.number(field, 0);
     assert_eq!(here(&mut cache, field), Some(0));
-    // What is not kept has no number either.
+    // A field outside of the cache has no number.
     cache.number(key(0, Units(3)), 5);
     assert!(matches!(cache.find(key(0, Units(3))), CachedField::Unread));
 }
@@ -62,7 +62,7 @@ fn batches_may_be_counted_to_the_end() {
 
 #[test]
 fn any_place_in_any_file_is_one() {
-    // Damaged entries name whatever their bytes say, zero among it.
+    // Damaged entries may have any offset, even zero.
     let places = [0, 1, u32::MAX - 1, u32::MAX];
     let keys = || [0, 1, 2, 1000].into_iter().flat_map(move |file| places.map(|at| key(file, Units(at))));
     let mut cache = FieldCache::default();
@@ -104,7 +104,7 @@ fn fields_are_kept_up_to_a_limit() {
     }
     let capacity = cache.fields.capacity();
     assert_eq!(cache.fields.len(), FIELDS);
-    // One more, and all others are forgotten.
+    // One field more drops all others.
     cache.keep(key(0, Units(most)), b"ONE=more", 3, 9);
     assert_eq!(cache.fields.len(), 1);
     assert_eq!(here(&mut cache, key(0, Units(most))), Some(9));

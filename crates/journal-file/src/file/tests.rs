@@ -9,8 +9,8 @@ use crate::hash::JournalHash;
 use crate::layout::{HeaderState, ObjectKind, Widths};
 use crate::offset::{Offset, Units};
 
-/// Writes small journals as journald does, and keeps them whole after each entry. Its hash tables are tiny, so that
-/// their chains are long.
+/// Writes small journals as journald does, complete after each entry. Its hash tables are tiny, so that their chains
+/// are long.
 pub(crate) struct Writer {
     pub(crate) bytes: Vec<u8>,
     compact: bool,
@@ -23,17 +23,17 @@ const DATA_BUCKETS: u64 = 5;
 const FIELD_BUCKETS: u64 = 3;
 const FILE_ID: [u8; 16] = *b"0123456789abcdef";
 
-/// Each kind of damage that was met.
+/// Returns each kind of damage found.
 pub(crate) fn met(journal: &JournalFile) -> Vec<Tally> {
     journal.damages().clone().drain().collect()
 }
 
-/// How often a kind of damage was met.
+/// Returns the count of a kind of damage.
 pub(crate) fn times(journal: &JournalFile, damage: Damage) -> u64 {
     met(journal).iter().filter(|tally| tally.damage == damage).map(|tally| tally.count).sum()
 }
 
-/// Every kind of file: compact or not, keyed or not.
+/// All kinds of files: compact or not, keyed or not.
 pub(crate) const VARIANTS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (false, false)];
 
 impl Writer {
@@ -60,7 +60,7 @@ impl Writer {
         writer
     }
 
-    /// A journal of entries that share a few fields and have others of their own.
+    /// Returns a journal of entries that share some fields and have others of their own.
     pub(crate) fn sample(compact: bool, keyed: bool, entries: u64) -> Self {
         let mut writer = Self::new(compact, keyed);
         for number in 1..=entries {
@@ -100,12 +100,12 @@ impl Writer {
         self.put(bucket + 8, object);
     }
 
-    /// Where the DATA of this payload is, which is written if it is new.
+    /// Returns the offset of the DATA of a payload, which is written if it is new.
     pub(crate) fn data(&mut self, payload: &[u8]) -> u64 {
         self.stored(payload, 0, payload)
     }
 
-    /// The same, with what is stored for the payload.
+    /// Returns the offset of the DATA of a payload, which is written in its stored form if it is new.
     pub(crate) fn stored(&mut self, payload: &[u8], flags: u8, stored: &[u8]) -> u64 {
         if let Some(at) = self.data.get(payload) {
             return *at;
@@ -139,7 +139,7 @@ impl Writer {
         self.entry_of(items)
     }
 
-    /// Writes an entry of these DATA and links it everywhere.
+    /// Writes an entry of these DATA and links it in all lists.
     pub(crate) fn entry_of(&mut self, items: Vec<u64>) -> u64 {
         let entry = self.unlinked(items.clone());
         let number = self.get(152);
@@ -155,7 +155,7 @@ impl Writer {
         entry
     }
 
-    /// Writes an entry that no array knows of.
+    /// Writes an entry without linking it.
     pub(crate) fn unlinked(&mut self, mut items: Vec<u64>) -> u64 {
         items.sort_unstable();
         let number = self.get(152) + 1;
@@ -174,7 +174,7 @@ impl Writer {
         self.append(ObjectKind::Entry, 0, &body)
     }
 
-    /// Puts an entry into the chain of arrays that the offset at `pointer` begins, as its item of this number.
+    /// Links an entry as the item of a number in the chain of arrays that begins at `pointer`.
     fn push(&mut self, mut pointer: u64, mut number: u64, entry: u64) {
         let width = Widths::of(self.compact).link as u64;
         let mut capacity = 4;
@@ -196,7 +196,7 @@ impl Writer {
         }
     }
 
-    /// The arrays of all entries.
+    /// Returns the arrays of all entries.
     pub(crate) fn arrays(&self) -> Vec<u64> {
         let mut arrays = vec![self.get(176)];
         while let next @ 1.. = self.get(arrays[arrays.len() - 1] + 16) {
@@ -214,7 +214,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<JournalFile, Refusal> {
     JournalFile::open(file(bytes), 2)
 }
 
-/// All entries with their fields; what is damaged is left out.
+/// Reads all entries with their fields, without the damaged ones.
 pub(crate) fn read(journal: &mut JournalFile) -> Vec<(u64, Vec<String>)> {
     let mut items = Vec::new();
     let mut read = Vec::new();
@@ -230,7 +230,7 @@ pub(crate) fn read(journal: &mut JournalFile) -> Vec<(u64, Vec<String>)> {
     read
 }
 
-/// The DATA of exactly this `NAME=value`, by the values of its name.
+/// Returns the DATA of exactly this `NAME=value`, by the values of its name.
 pub(crate) fn found(journal: &mut JournalFile, payload: &[u8]) -> Option<Units> {
     let (name, wanted) = payload.split_at(payload.iter().position(|byte| *byte == b'=').unwrap());
     let mut found = None;
@@ -250,7 +250,7 @@ fn what_was_written_is_read() {
         let mut journal = writer.open();
         let expected: Vec<_> = (1..=100)
             .map(|number| {
-                // In the order of their first appearance in the file.
+                // Fields are in the order of their first appearance in the file.
                 let own = format!("MESSAGE=hello {number}");
                 (number, vec!["_HOSTNAME=node".to_owned(), format!("PRIORITY={}", number % 3), own])
             })
@@ -378,7 +378,7 @@ fn what_is_damaged_is_left_out_and_counted() {
         let entry = list[10].offset().0;
         let message = intact.data[&b"MESSAGE=hello 11"[..]];
         let name = message + Widths::of(compact).data as u64;
-        // Where, what, and what is missing afterwards: an entry, or a field of one.
+        // An offset, a value there, and the damage: a missing entry or a missing field.
         let missing_entry = [
             (entry, 4),             // the type
             (entry + 8, 64),        // the size: no items
@@ -418,7 +418,7 @@ fn what_is_damaged_is_left_out_and_counted() {
             assert!(read.iter().all(|(number, fields)| *number == 11 || fields.len() == 3));
             assert_eq!(times(&journal, damage), 1, "{damage:?}");
         }
-        // An item that is not where anything can be.
+        // An item at an impossible offset.
         for wrong in [1, 4, 8, 264, 0xffff_fff8] {
             let mut writer = Writer::sample(compact, keyed, 30);
             writer.bytes[entry as usize + 64..][..4].copy_from_slice(&u32::to_le_bytes(wrong));
@@ -482,7 +482,7 @@ fn a_live_file_is_read_anew_after_each_change() {
             let message = format!("MESSAGE=number {number}");
             writer.entry(&[b"_HOSTNAME=node", message.as_bytes()]);
             live.write_all_at(&writer.bytes, 0).unwrap();
-            // Not before the header was looked at.
+            // New entries appear only after a look at the header.
             assert!(journal.more_entries(&mut seen));
             assert_eq!(seen.len() as u64, number - 1);
             assert_eq!(journal.refresh().unwrap(), Refreshed::Changed);
@@ -534,7 +534,7 @@ fn a_file_that_promises_more_than_it_has_is_truncated() {
     let mut journal = open(&writer.bytes[..writer.bytes.len() - 8]).unwrap();
     assert!(journal.damages().truncated);
     assert!(!read(&mut journal).is_empty());
-    // Preallocated space behind the last object is no damage.
+    // Preallocated space after the last object is no damage.
     let mut longer = Writer::sample(true, true, 20);
     longer.put(96, longer.get(96) + 4096);
     longer.bytes.resize(longer.bytes.len() + 4096, 0);

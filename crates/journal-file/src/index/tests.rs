@@ -5,7 +5,7 @@ use crate::file::JournalFile;
 use crate::file::tests::{VARIANTS, Writer, found, met};
 use crate::offset::Units;
 
-/// What a look at every entry says: the payloads, their DATA, and the entries that have them.
+/// Reads every entry and returns the payloads, their DATA, and the entries that have them.
 fn scanned(journal: &mut JournalFile) -> BTreeMap<Vec<u8>, (Units, Vec<Units>)> {
     let mut scanned = BTreeMap::new();
     let mut items = Vec::new();
@@ -101,7 +101,7 @@ fn what_a_damaged_index_does_not_find_may_exist() {
             assert!(journal.values(b"PRIORITY", |_, _| ()).is_err(), "{at} {value}");
             assert_eq!(journal.entries().len(), 40);
         }
-        // The values of a field run backwards.
+        // The chain of the field's values runs backwards.
         let field_value = found(&mut sound.open(), b"PRIORITY=2").unwrap().offset().0;
         for wrong in [field_value, field_value + 8, 8, u64::MAX] {
             let mut writer = Writer::sample(compact, keyed, 40);
@@ -110,7 +110,7 @@ fn what_a_damaged_index_does_not_find_may_exist() {
             assert!(writer.open().values(b"PRIORITY", |value, _| seen.push(value.to_vec())).is_err());
             assert_eq!(seen, [b"0", b"2"]);
         }
-        // They end too early.
+        // The chain ends too early.
         let mut writer = Writer::sample(compact, keyed, 40);
         writer.put(field_value + 32, 0);
         assert_eq!(writer.open().values(b"PRIORITY", |_, _| ()), Ok(false));

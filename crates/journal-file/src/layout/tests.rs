@@ -91,7 +91,7 @@ fn an_entry_has_its_numbers_in_range() {
         broken[at..at + 8].copy_from_slice(&u64::to_le_bytes(value));
         assert_eq!(EntryHead::decode(&broken), None, "{at}");
     }
-    // journalctl shows entries that tell of no boot.
+    // journalctl prints entries without a boot.
     sound[40..56].fill(0);
     assert_eq!(EntryHead::decode(&sound).map(|head| head.boot_id), Some([0; 16]));
     assert_eq!(EntryHead::decode(&sound[..63]), None);

@@ -3,12 +3,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::cursor::Cursor;
 
-/// A place with ids of one repeated byte.
+/// Returns a place with ids of one repeated byte.
 fn place(seqnum_id: u8, seqnum: u64, boot_id: u8, monotonic: u64, realtime: u64, xor_hash: u64) -> Place {
     Place { seqnum_id: [seqnum_id; 16], seqnum, boot_id: [boot_id; 16], monotonic, realtime, xor_hash }
 }
 
-/// What the merge takes of the files, as file and place, and how many turns it was. Without `runs` every entry is offered.
+/// Returns the entries that the merge takes, as file and place, and the number of steps. Without `runs` every entry is
+/// offered.
 fn merge(files: &[Vec<Place>], runs: bool) -> (Vec<(usize, Place)>, usize) {
     let mut rest: Vec<_> = files.iter().map(|file| file.iter().copied().peekable()).collect();
     let mut merge = Merge::default();
@@ -35,8 +36,8 @@ fn merge(files: &[Vec<Place>], runs: bool) -> (Vec<(usize, Place)>, usize) {
     (taken, turns)
 }
 
-/// What libsystemd 252 shows of the files: for every entry it passes over what does not come after the entry it has shown
-/// last, and takes of the next entries of all files the one that no later file's precedes.
+/// Returns the entries that libsystemd 252 prints. For every entry it skips those that do not come after the entry
+/// printed last. Of the next entries of all files it takes the one that no entry of a later file precedes.
 fn libsystemd(files: &[Vec<Place>]) -> Vec<(usize, Place)> {
     let mut next = vec![0; files.len()];
     let mut shown: Vec<(usize, Place)> = Vec::new();
@@ -74,9 +75,9 @@ fn each_rule_decides_what_those_before_leave_open() {
         (place(2, 4, 1, 50, 500, 5001), Ordering::Less),
         (place(2, 4, 2, 49, 500, 5001), Ordering::Less),
         (place(1, 5, 1, 50, 500, 5000), Ordering::Equal),
-        // Received and stored again, so numbered anew.
+        // The entry was received and stored again, with a new number.
         (place(2, 9, 1, 50, 500, 5000), Ordering::Equal),
-        // Another boot is another entry, whatever the numbers.
+        // Another boot means another entry, whatever the numbers.
         (place(2, 9, 2, 60, 500, 5000), Ordering::Less),
     ] {
         assert_eq!(compare(&a, &b), order, "{b:?}");
@@ -112,7 +113,7 @@ fn a_file_and_its_copy_are_one() {
 
 #[test]
 fn an_entry_is_lost_neither_to_a_circle_nor_to_a_source_that_lists_it_twice() {
-    // The clock is set back between two files of a machine; another machine's entry lies between.
+    // The clock is set back between two files of a machine, and another machine's entry lies between.
     let files = [vec![place(1, 1, 1, 100, 100, 1)], vec![place(1, 2, 1, 200, 50, 2)], vec![place(2, 1, 2, 70, 70, 3)]];
     assert_eq!(libsystemd(&files).len(), 2, "as journalctl 252 does, in every order of the three files");
     let order: Vec<_> = merge(&files, true).0.iter().map(|(_, place)| place.xor_hash).collect();
@@ -161,14 +162,14 @@ fn a_source_that_is_not_offered_again_is_out() {
     assert_eq!(merge.next_step(), None);
 }
 
-/// Machines whose clocks only go forward, each entry in one of the files of its machine, some of them twice.
+/// Machines whose clocks only go forward. Each entry is in one of the files of its machine, and some are in two.
 fn consistent() -> impl Strategy<Value = Vec<Vec<Place>>> {
     let entry = (0..3_u8, 0..4_usize, 0..40_u8, prop::bool::weighted(0.1), 0..3_u64);
     prop::collection::vec(entry, 0..120).prop_map(|entries| {
         let (mut realtime, mut numbers, mut boots, mut booted) = (1000, [0; 3], [0; 3], [0; 3]);
         let mut files = vec![Vec::new(); 14];
         for (hash, (machine, file, chance, twice, pause)) in (0..).zip(entries) {
-            // Machines may write in the same microsecond; then the growing hash decides as time does.
+            // Machines may write in one microsecond. The growing hash then decides as time does.
             realtime += pause;
             let m = usize::from(machine);
             if chance == 0 {
@@ -178,7 +179,7 @@ fn consistent() -> impl Strategy<Value = Vec<Vec<Place>>> {
             numbers[m] += 1;
             let monotonic = realtime - booted[m];
             let place = place(machine, numbers[m], 10 * machine + boots[m], monotonic, realtime, hash);
-            // The first file of a machine is its archive: it gets nothing more once another boot has begun.
+            // The first file of a machine is its archive. It gets no entries after the next boot began.
             let file = if file == 0 && boots[m] > 0 { 1 } else { file };
             files[4 * m + file].push(place);
             if twice {
@@ -195,7 +196,7 @@ fn consistent() -> impl Strategy<Value = Vec<Vec<Place>>> {
     })
 }
 
-/// Files that no clock could have written, of few different values.
+/// Files with few different values that no clock could have written.
 fn arbitrary() -> impl Strategy<Value = Vec<Vec<Place>>> {
     let entry = (0..3_u8, 0..4_u64, 0..3_u8, 0..4_u64, 0..4_u64, 0..2_u64)
         .prop_map(|(s, i, b, m, t, x)| place(s, i, b, m, t, x));
@@ -227,7 +228,7 @@ proptest! {
         for (source, file) in files.iter().enumerate() {
             let mut of_this = taken.iter().filter(|(from, _)| *from == source).map(|(_, place)| place).peekable();
             for place in file {
-                // Taken in its place, or equal to one that was taken.
+                // Taken in its place, or equal to an entry that was taken.
                 if of_this.next_if(|next| *next == place).is_none() {
                     prop_assert!(taken.iter().any(|(_, other)| compare(other, place).is_eq()));
                 }

@@ -2,10 +2,10 @@ use proptest::prelude::*;
 
 use super::{Codec, Damage, Decoders, MAX_FIELD, name_end, name_len};
 
-/// What a codec makes of a payload.
+/// Returns a payload as a codec stores it.
 type Pack = fn(&[u8]) -> Vec<u8>;
 
-/// Each codec of this build.
+/// All codecs of this build.
 fn codecs() -> Vec<(Codec, Pack)> {
     vec![
         #[cfg(feature = "xz")]
@@ -40,7 +40,7 @@ fn payloads() -> Vec<Vec<u8>> {
         });
         payloads.push([b"MESSAGE=".to_vec(), noise.collect()].concat());
         payloads.push([b"MESSAGE=".to_vec(), vec![b'='; len]].concat());
-        // A name that is compressed itself.
+        // The name itself is compressed.
         payloads.push([&[b'A'; 64][..], b"=", &vec![b'A'; len]].concat());
     }
     payloads
@@ -89,7 +89,7 @@ fn damage_leaves_nothing_behind() {
             for cut in 0..stored.len() {
                 let mut out = b"before".to_vec();
                 match decoders.decode(codec, &stored[..cut], &mut out, |_| true) {
-                    // What is missing is a checksum or a trailer.
+                    // A checksum or a trailer is missing.
                     Ok(_) => assert!(out[6..] == *payload, "{codec:?} cut at {cut}"),
                     Err(damage) => {
                         assert!(matches!(damage, Damage::Undecodable | Damage::Name));

@@ -4,7 +4,7 @@ use crate::damage::Damage;
 use crate::file::tests::{VARIANTS, Writer, found, open, read, times};
 use crate::layout::Widths;
 
-/// The numbers of the entries that are read, and how many of them no sound array knew.
+/// Returns the numbers of the readable entries, and the count of those that no sound array had.
 fn numbers(writer: &Writer) -> (Vec<u64>, u64) {
     let mut journal = writer.open();
     let numbers = read(&mut journal).iter().map(|(number, _)| *number).collect();
@@ -58,7 +58,7 @@ fn broken_arrays_lose_nothing() {
 #[test]
 fn counts_are_limits() {
     for (compact, keyed) in VARIANTS {
-        // More entries than there are, as after a power loss.
+        // The header counts more entries than there are, as after a power loss.
         for count in [201, 1 << 20, u64::MAX] {
             let mut writer = Writer::sample(compact, keyed, 200);
             writer.put(152, count);
@@ -75,12 +75,12 @@ fn broken_objects_are_stepped_over() {
     for (compact, keyed) in VARIANTS {
         let sound = Writer::sample(compact, keyed, 200);
         let list = sound.open().entries();
-        // The arrays are lost, and so is an object: what stands before and behind it is found.
+        // The arrays are lost, and so is an object. The objects before and after it are found.
         let mut journal = sound.open();
         let [own, next] =
             [&b"MESSAGE=hello 51"[..], b"MESSAGE=hello 52"].map(|field| found(&mut journal, field).unwrap());
         for (at, lost) in [(list[50], true), (own, false), (next, false)] {
-            // A size may lead far ahead, as long as nothing begins there.
+            // A size may lead far ahead, unless an object begins there.
             let ahead = list[90].offset().0 + 7 - at.offset().0;
             for (field, value) in [(0, 0), (8, 0), (8, 17), (8, 64), (8, ahead), (8, u64::MAX), (8, u64::MAX - 7)] {
                 let mut writer = Writer::sample(compact, keyed, 200);
@@ -139,7 +139,7 @@ fn an_unknown_type_is_stepped_over() {
     assert_eq!(numbers(&writer).0.len(), 21);
 }
 
-/// Everything that can be asked of a file.
+/// Calls every function of a file.
 fn ask_all(bytes: &[u8]) -> usize {
     let Ok(mut journal) = open(bytes) else { return 0 };
     let (mut items, mut out) = (Vec::new(), Vec::new());
@@ -177,7 +177,7 @@ fn no_damage_makes_it_panic_or_hang() {
                 let begin = Instant::now();
                 let read = ask_all(&damaged);
                 assert!(begin.elapsed() < Duration::from_secs(2), "{value:x} at {at}");
-                // Beyond the header, no eight bytes are worth more than one entry.
+                // Beyond the header, no eight bytes cost more than one entry.
                 assert!(at < 272 || read >= 6, "{value:x} at {at}: {read}");
             }
         }

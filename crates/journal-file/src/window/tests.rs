@@ -11,12 +11,12 @@ impl Windows {
     }
 }
 
-/// Bytes of which every eight are different.
+/// Returns bytes of which every eight differ.
 fn noise(len: usize) -> Vec<u8> {
     (0..len as u64 / 8).flat_map(|number| (number + 1).to_le_bytes()).collect()
 }
 
-/// A few thousand offsets in a fixed disorder.
+/// Returns a few thousand offsets in a fixed disorder.
 fn offsets(end: u64) -> impl Iterator<Item = u64> {
     (0..3000_u64).map(move |number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % end) & !7)
 }
@@ -28,7 +28,7 @@ fn views_are_the_file() {
     for windows in [0, 1, 2, 3, 8] {
         let mut cache = Windows::new(file(&bytes), end, windows);
         for (number, offset) in offsets(end).enumerate() {
-            // Close, far, and from wherever the last one was.
+            // Close, distant, and from the last offset.
             let place = match number % 3 {
                 0 => cache.near(offset),
                 1 => cache.find(offset, end - offset),

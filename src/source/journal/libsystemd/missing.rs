@@ -1,11 +1,11 @@
-//! Stands in for the reading through libsystemd in a build without it: refuses each input, and names the feature.
+//! Refuses every input in a build without libsystemd, with an error that names the cargo feature.
 
 use std::path::PathBuf;
 
 use super::{EntryFilter, JournalSettings, JournalSource};
 use crate::source::{Input, SourceError};
 
-/// A source without entries, and an error for each input.
+/// Returns a source without entries, and an error for each input.
 pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
     settings: &JournalSettings,
