@@ -8,9 +8,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use kata_records::rules::{Rules, RulesError};
-use kata_records::schema::Definition;
-use kata_records::stats::Stats;
+use kata_records::{Definition, Rules, SettingsError, Stats};
 use log_clients::{NetError, Observer};
 
 use crate::cli::{self, Cli};
@@ -50,7 +48,7 @@ enum AppError {
     Config { source: ConfigError, from_file: bool },
     /// Rules that cannot be compiled.
     #[error("{source}")]
-    Rules { source: RulesError, from_file: bool },
+    Rules { source: SettingsError, from_file: bool },
     /// Inputs that do not go together with the flags.
     #[error(transparent)]
     Usage(SourceError),
@@ -288,10 +286,8 @@ impl Job {
         };
         let config = &self.config;
         // A delta refers to the previous record in output order, so sorting comes before it.
-        let delivery = match config.records.encode.format.with_delta().filter(|_| config.delta) {
-            Some(write) => Box::new(DeltaDelivery::new(delivery, write)),
-            None => delivery,
-        };
+        let delivery: Box<dyn Delivery> =
+            if config.delta { Box::new(DeltaDelivery::new(delivery, config.records.encode.format)) } else { delivery };
         Ok(Some(match config.sort {
             Some(memory) => Box::new(SortedDelivery::new(delivery, memory, config.records.verbose)),
             None => delivery,

@@ -13,7 +13,7 @@ use crate::config::words;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::source::Input;
-use kata_records::schema::Definition;
+use kata_records::Definition;
 
 /// A streaming normalizer for the logs of Kata Containers
 ///

@@ -24,9 +24,9 @@
 //!
 //! # The types that travel
 //!
-//! - [`Batch`](kata_records::entry::Batch) owns bytes and the spans of the entries in them. A source fills it, a worker
+//! - [`Batch`](kata_records::Batch) owns bytes and the spans of the entries in them. A source fills it, a worker
 //!   reads it, and the source fills it again.
-//! - [`Chunk`](kata_records::worker::Chunk) holds encoded records and the counters of their entries.
+//! - [`Chunk`](kata_records::Chunk) holds encoded records and the counters of their entries.
 //! - [`Position`](source::position::Position) says how far a source was read. It travels with the records of its batch and
 //!   enters the [`Checkpoint`](delivery::checkpoint::Checkpoint) once the receiver has them.
 //!

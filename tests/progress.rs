@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kata_records::entry::Batch;
+use kata_records::Batch;
 use katalog::source::{self, EntryFilter, Fill, Input, JournalSettings, Settings, Source};
 use regex::Regex;
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use kata_records::reference::Reference;
+use kata_records::Reference;
 use katalog::exit::Exit;
 
 use crate::support::katalog;

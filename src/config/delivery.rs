@@ -5,7 +5,7 @@ use std::path::Path;
 use super::options::Options;
 use super::{Config, ConfigError};
 use crate::source::{Backend, Input};
-use kata_records::encode::{Format, SyslogSettings};
+use kata_records::{Format, SyslogSettings};
 use log_clients::{
     Address, ForwardClientSettings, Framing, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings,
     TlsSettings, Transport,
@@ -178,7 +178,7 @@ impl Config {
             && !matches!(self.records.encode.format, Format::Ndjson | Format::Msgpack | Format::Csv)
         {
             "sort: records can be sorted in --format ndjson, msgpack and csv; name one of them, or leave out --sort"
-        } else if self.delta && self.records.encode.format.with_delta().is_none() {
+        } else if self.delta && !self.records.encode.format.has_delta() {
             "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
         } else if self.listen.is_some() && !self.journal.follow && !sent {
             "listen: only a run with --follow or --to lasts long enough to be asked; leave it out"

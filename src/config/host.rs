@@ -3,8 +3,7 @@
 use super::Config;
 use super::options::Options;
 use super::values::{Host, MaxRecord, TagKey};
-use kata_records::encode::{EncodeSettings, Format};
-use kata_records::time::TimeFormat;
+use kata_records::{EncodeSettings, Format, TimeFormat};
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
 /// the terminating zero (fluent-bit: `plugins/in_exec/in_exec.c`).

@@ -28,12 +28,7 @@ use crate::sink::Compression;
 use crate::source;
 use crate::source::position::FilePosition;
 pub use diagnostics::StandardOutput;
-use kata_records::encode;
-use kata_records::encode::EncodeSettings;
-use kata_records::normalize::FieldSettings;
-use kata_records::path_template::PathTemplate;
-use kata_records::select::SelectSettings;
-use kata_records::settings::Settings;
+use kata_records::{EncodeSettings, FieldSettings, Format, SelectSettings, Settings};
 use log_clients::Receiver;
 use options::Options;
 use values::{ColorChoice, Host, Lines, Sort};
@@ -50,6 +45,9 @@ const REFUSED_FILE: &str = "refused.ndjson";
 
 /// The number of entries before a followed journal's end, as for `journalctl --follow`.
 const FOLLOW_LINES: usize = 10;
+
+/// The template of the files of an output directory.
+const DEFAULT_SPLIT: &str = "{component}";
 
 /// The complete configuration of a run, resolved before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,10 +229,10 @@ impl Config {
         let mut options = host::merge_layers(flags, file);
         let receiver = delivery::receiver(&mut options);
         let syslog = delivery::syslog_settings(&options, receiver.as_ref());
-        let format = match (options.format.unwrap_or(encode::Format::Ndjson), &receiver) {
+        let format = match (options.format.unwrap_or(Format::Ndjson), &receiver) {
             // Other formats cannot be sent; a later check refuses them.
-            (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Forward(_))) => encode::Format::Event,
-            (encode::Format::Ndjson | encode::Format::Msgpack, Some(Receiver::Syslog(_))) => encode::Format::Syslog,
+            (Format::Ndjson | Format::Msgpack, Some(Receiver::Forward(_))) => Format::Event,
+            (Format::Ndjson | Format::Msgpack, Some(Receiver::Syslog(_))) => Format::Syslog,
             (format, _) => format,
         };
         let output = options.output.take().filter(|path| path.as_os_str() != "-");
@@ -245,8 +243,7 @@ impl Config {
         };
         let output_dir = path(options.output_dir.take());
         // The default split is no conflict without a directory.
-        let split =
-            options.split.map(|split| split.0).filter(|split| PathTemplate::new("component").as_ref() != Ok(split));
+        let split = options.split.map(|split| split.0).filter(|split| split != DEFAULT_SPLIT);
         let rename = options.rename.unwrap_or_default();
         let range = source::Range {
             since: options.since.and_then(|moment| moment.0),
@@ -295,21 +292,17 @@ impl Config {
             },
             encode: EncodeSettings {
                 format,
-                color: color && format == encode::Format::Text,
+                color: color && format == Format::Text,
                 schema: options.schema.unwrap_or_default(),
                 max_record: options.max_record.and_then(|size| size.0),
-                zone: if matches!(format, encode::Format::Text | encode::Format::Syslog) {
-                    TimeZone::system()
-                } else {
-                    TimeZone::UTC
-                },
+                zone: if matches!(format, Format::Text | Format::Syslog) { TimeZone::system() } else { TimeZone::UTC },
                 syslog,
             },
             tag_key,
             time_key,
             time_format: options.time_format.unwrap_or_default(),
             tag: options.tag.map_or(defaults.tag, |tag| tag.0),
-            split: split.or_else(|| output_dir.as_ref().and_then(|_| PathTemplate::new("component").ok())),
+            split: split.or_else(|| output_dir.as_ref().map(|_| DEFAULT_SPLIT.to_owned())),
             rows: sort.is_some() || delta,
             verbose: options.verbose.unwrap_or(false),
             record_id,
@@ -338,7 +331,7 @@ impl Config {
             host: options.r#for.unwrap_or_default(),
             threads: match options.threads.and_then(|threads| threads.0) {
                 // Text lines show the time since the previous line, which needs one thread.
-                _ if format == encode::Format::Text => Some(1),
+                _ if format == Format::Text => Some(1),
                 Some(0) => Some(surroundings.cores.max(1)),
                 threads => threads,
             },
@@ -367,7 +360,7 @@ impl Config {
                 directory,
                 limit: options.spool_limit.map_or(1 << 30, |room| room.0),
                 full: options.spool_full.unwrap_or_default(),
-                messages: format == encode::Format::Syslog,
+                messages: format == Format::Syslog,
             }),
             state_dir,
             files: Vec::new(),
@@ -466,7 +459,7 @@ mod tests {
     fn flags_stand_over_the_file() {
         let text = "format = \"text\"\nstrict = true\nmax-line = 2048\nkeep = [\"A\"]\n[rename]\nA = \"b\"\n";
         let config = Config::new(flags(&["--strict=false", "--max-line=64K"]), file(text), NOWHERE);
-        assert_eq!(config.records.encode.format, encode::Format::Text);
+        assert_eq!(config.records.encode.format, Format::Text);
         assert!(!config.strict);
         assert_eq!(config.source.max_line, 64 << 10);
         assert_eq!(config.records.fields.keep, ["A"]);

@@ -16,13 +16,7 @@ use super::words::{word, words};
 use crate::delivery::WhenFull;
 use crate::sink::Compression;
 use crate::source::{Backend, Namespace};
-use kata_records::encode::Format;
-use kata_records::encode::syslog::{Facility, SyslogFormat};
-use kata_records::input_format::InputFormat;
-use kata_records::normalize::Nested;
-use kata_records::schema::Schema;
-use kata_records::select::Others;
-use kata_records::time::TimeFormat;
+use kata_records::{Facility, Format, InputFormat, Nested, Others, Schema, SyslogFormat, TimeFormat};
 use log_clients::{Address, ForwardMode, Framing, Spread};
 
 /// One layer of the configuration: what one place says, and nothing of what it leaves open.

@@ -7,8 +7,7 @@ use std::fmt::Debug;
 use super::{Config, ConfigError};
 use crate::delivery::OutputDirSettings;
 use crate::sink::Compression;
-use kata_records::encode::Format;
-use kata_records::settings::Settings;
+use kata_records::{Format, Settings};
 
 impl Config {
     /// Refuses settings that cannot be combined with or without an output directory.
@@ -39,7 +38,7 @@ impl Config {
         } else if self.records.encode.format == Format::Text {
             "format: text says how long after the line before a line comes, which says nothing in several files; choose \
              ndjson, msgpack or csv for --output-dir"
-        } else if self.records.encode.format.of_journal().is_some() {
+        } else if self.records.encode.format.is_of_entries() {
             "format: export and journal-json show the entries of journals as they are, which belong to no component; \
              choose ndjson, msgpack or csv for --output-dir"
         } else {

@@ -1,9 +1,7 @@
 //! Settings that conflict with another schema.
 
 use super::Config;
-use kata_records::encode::Format;
-use kata_records::normalize::Nested;
-use kata_records::schema::Schema;
+use kata_records::{Format, Nested, Schema};
 
 impl Config {
     /// Returns the first conflict with the schema, and what to do.
@@ -20,7 +18,7 @@ impl Config {
             )
         } else if self.records.encode.format == Format::Csv {
             Some("schema: csv has columns of its own; leave out --schema, or choose another --format")
-        } else if self.records.encode.format.of_journal().is_some() {
+        } else if self.records.encode.format.is_of_entries() {
             Some("schema: this format prints entries as they are; leave out --schema, or choose another --format")
         } else if !fields.rename.is_empty() || fields.lowercase || fields.strip_underscores {
             Some("schema: it names journal fields; leave it out, or rename, lowercase and strip-underscores")

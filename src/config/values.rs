@@ -9,9 +9,7 @@ use journal_file::{Cursor, CursorError};
 
 use crate::config::systemd_time;
 use crate::source::Boot;
-use kata_records::component::Component;
-use kata_records::path_template::PathTemplate;
-use kata_records::template::{Placeholder, Template};
+use kata_records::{Component, Settings};
 
 /// The use of colors in the text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -413,20 +411,20 @@ impl FromStr for Tag {
         if text.is_empty() {
             return Err(known.to_owned());
         }
-        Template::new(text, Placeholder::OF_TAGS).map_err(|error| format!("{known}; {error}"))?;
+        Settings::check_tag(text).map_err(|error| format!("{known}; {}", error.reason()))?;
         Ok(Tag(text.to_owned()))
     }
 }
 
-/// The rule that splits the output into files.
+/// The rule that splits the output into files, as the template of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split(pub PathTemplate);
+pub struct Split(pub String);
 
 impl FromStr for Split {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Split, String> {
-        PathTemplate::new(text).map(Split)
+        Settings::split_template(text).map(Split).map_err(|error| error.reason())
     }
 }
 

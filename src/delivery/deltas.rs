@@ -3,14 +3,13 @@
 use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
 use crate::source::Group;
 use crate::source::position::Position;
-use kata_records::encode::{Encoded, WithDelta};
-use kata_records::time::{UnixTime, UtcTimestamp};
+use kata_records::{Encoded, Format, UnixTime, UtcTimestamp};
 
 /// A delivery that adds deltas to records and passes them on.
 #[derive(Debug)]
 pub struct DeltaDelivery {
     inner: Box<dyn Delivery>,
-    add_delta: WithDelta,
+    format: Format,
     /// The time of the last record that has a time, in nanoseconds since 1970.
     previous_time: Option<i128>,
     /// The records with their deltas. The buffer is reused.
@@ -18,10 +17,10 @@ pub struct DeltaDelivery {
 }
 
 impl DeltaDelivery {
-    /// Returns a delivery that writes deltas by [`kata_records::encode::Format::with_delta`].
+    /// Returns a delivery that writes deltas into records of this format.
     #[must_use]
-    pub fn new(inner: Box<dyn Delivery>, add_delta: WithDelta) -> DeltaDelivery {
-        DeltaDelivery { inner, add_delta, previous_time: None, buffer: Vec::new() }
+    pub fn new(inner: Box<dyn Delivery>, format: Format) -> DeltaDelivery {
+        DeltaDelivery { inner, format, previous_time: None, buffer: Vec::new() }
     }
 
     fn add(&mut self, out: &mut Encoded) {
@@ -33,7 +32,7 @@ impl DeltaDelivery {
             let now = row.time.as_ref().and_then(nanos);
             let delta = now.zip(self.previous_time).and_then(|(now, before)| i64::try_from(now - before).ok());
             self.previous_time = now.or(self.previous_time);
-            (self.add_delta)(record, delta, &mut self.buffer);
+            self.format.write_with_delta(record, delta, &mut self.buffer);
             row.end = self.buffer.len();
         }
         debug_assert_eq!(start, out.bytes.len(), "all bytes are records");
@@ -83,13 +82,13 @@ mod tests {
     use crate::delivery::checkpoint::Checkpoint;
     use crate::delivery::{BatchLimits, FileDelivery};
     use crate::sink::Output;
-    use kata_records::encode::{Format, Row};
+    use kata_records::Row;
 
     fn deltas() -> DeltaDelivery {
         let output = Output::open(Some("/dev/null".as_ref()), false, &[]).unwrap();
         let limits = BatchLimits { size: 1 << 20, age: std::time::Duration::from_secs(1) };
         let file = FileDelivery::new(output, limits, Checkpoint::forgetful());
-        DeltaDelivery::new(Box::new(file), Format::Ndjson.with_delta().unwrap())
+        DeltaDelivery::new(Box::new(file), Format::Ndjson)
     }
 
     fn batch(records: &[(&str, Option<&str>)]) -> Encoded {

@@ -9,8 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
-use kata_records::encode::{Encoded, Row};
-use kata_records::time::{UnixTime, UtcTimestamp};
+use kata_records::{Encoded, Row, UnixTime, UtcTimestamp};
 use sorted_run::{RunMerge, RunWriter, SortedRun};
 
 /// The maximum number of runs in a merge. It bounds the open files and the memory for reading them.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kata_records::encode::Encoded;
+use kata_records::Encoded;
 
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
 use crate::delivery::checkpoint::Checkpoint;

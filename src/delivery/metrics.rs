@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::heartbeat::uptime_millis;
 use super::shutdown::ShutdownSignal;
-use kata_records::encode::Encoded;
+use kata_records::Encoded;
 use log_clients::{Client, StatusHandle};
 
 /// The metrics of the delivery of one run.

@@ -26,7 +26,7 @@ use crate::diagnostics;
 use crate::exit::Exit;
 use crate::source::Group;
 use crate::source::position::Position;
-use kata_records::encode::Encoded;
+use kata_records::Encoded;
 
 pub use deltas::DeltaDelivery;
 pub use file::FileDelivery;

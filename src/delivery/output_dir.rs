@@ -27,7 +27,7 @@ use crate::exit::Exit;
 use crate::sink::{Compression, Files, SinkError};
 use crate::source::position::Position;
 use crate::source::{FileIdentity, Group};
-use kata_records::encode::Encoded;
+use kata_records::Encoded;
 use state::{ConversionState, OutputFile};
 
 /// The work directory, and its name during removal.
@@ -274,14 +274,14 @@ impl OutputDir {
 
     fn write_records(&mut self, out: &Encoded) -> Result<(), OutputDirError> {
         self.batch_numbers.clear();
-        self.batch_numbers.resize(out.parts.names().len(), None);
+        self.batch_numbers.resize(out.part_names().len(), None);
         let mut start = 0;
         for row in &out.rows {
             let at = row.part as usize;
             let number = match self.batch_numbers.get(at) {
                 Some(Some(number)) => *number,
                 _ => {
-                    let number = self.file_number(out.parts.names().get(at).map_or(b"unknown", |name| name))?;
+                    let number = self.file_number(out.part_names().get(at).map_or(b"unknown", |name| name))?;
                     if let Some(known) = self.batch_numbers.get_mut(at) {
                         *known = Some(number);
                     }
@@ -392,9 +392,7 @@ impl Delivery for OutputDir {
 
     fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), DeliveryEnd> {
         let put = self.write_records(out);
-        out.bytes.clear();
-        out.rows.clear();
-        out.parts.clear();
+        out.clear(usize::MAX);
         put.map_err(|error| report_error(&error, error.exit()))
     }
 

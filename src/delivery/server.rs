@@ -23,8 +23,7 @@ use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::source::position::Position;
-use kata_records::encode::event::{Events, of_tag};
-use kata_records::encode::{Encoded, event};
+use kata_records::{Encoded, Events};
 
 /// The maximum number of pipeline batches in the queue between the two threads.
 const MAX_QUEUED_BATCHES: usize = 2;
@@ -258,7 +257,7 @@ impl BatchSender {
                 self.since = None;
             }
             for events in out.events.iter().filter(|events| !events.is_empty()) {
-                of_tag(&mut self.batch, &events.tag).append(events);
+                Events::of_tag(&mut self.batch, &events.tag).append(events);
             }
             self.size += length;
         }
@@ -305,7 +304,7 @@ impl BatchSender {
 
     /// Delivers the records of a tag, and removes them from the batch.
     fn send_tag(&mut self, events: &mut Events) -> Result<(), NetError> {
-        let mut chunks = split_into_chunks(events, event::LARGEST);
+        let mut chunks = split_into_chunks(events, Events::LARGEST);
         for (index, chunk) in chunks.iter().enumerate() {
             let refused = self.client.deliver(chunk, &*self.shutdown).inspect_err(|_| {
                 self.undelivered += chunks.iter().skip(index).map(Chunk::len).sum::<usize>();

@@ -1,19 +1,21 @@
 //! Holds all records back until the inputs end, and then passes them on in order of time.
 
+use std::collections::HashMap;
+
 use super::{Delivered, Delivery, DeliveryEnd, InputEnd, report_error};
 use crate::delivery::external_sort::ExternalSorter;
 use crate::diagnostics;
 use crate::source::Group;
 use crate::source::position::Position;
-use kata_records::encode::{Encoded, PartNames, Row};
+use kata_records::{Encoded, Row};
 
 /// A delivery that sorts records and passes them on at the end.
 #[derive(Debug)]
 pub struct SortedDelivery {
     inner: Box<dyn Delivery>,
     sorter: SorterState,
-    /// The output parts of all records, and the numbers of those of the current batch.
-    parts: PartNames,
+    /// The numbers of all output parts by their names, and the numbers of the parts of the current batch.
+    parts: HashMap<Box<[u8]>, u32>,
     batch_parts: Vec<u32>,
     /// The inputs so far, with their results.
     inputs: Vec<(Group, InputEnd)>,
@@ -37,7 +39,7 @@ impl SortedDelivery {
         SortedDelivery {
             inner,
             sorter: SorterState::Sorting(sorter),
-            parts: PartNames::default(),
+            parts: HashMap::new(),
             batch_parts: Vec::new(),
             inputs: Vec::new(),
             verbose,
@@ -69,7 +71,10 @@ impl Delivery for SortedDelivery {
         };
         debug_assert_eq!(out.rows.last().map_or(0, |row| row.end), out.bytes.len(), "all bytes are records");
         self.batch_parts.clear();
-        self.batch_parts.extend(out.parts.names().iter().map(|name| self.parts.number(name)));
+        for name in out.part_names() {
+            let next = self.parts.len() as u32;
+            self.batch_parts.push(*self.parts.entry(name.clone()).or_insert(next));
+        }
         let part = |row: &Row| self.batch_parts.get(row.part as usize).copied().unwrap_or_default();
         let pushed = out.records().try_for_each(|(record, row)| sorter.push(record, row.time, part(row)));
         out.clear(usize::MAX);
@@ -96,7 +101,7 @@ impl Delivery for SortedDelivery {
     fn finish(self: Box<Self>) -> Delivered {
         let SortedDelivery { mut inner, sorter, parts, inputs, verbose, .. } = *self;
         let delivered_all = match sorter {
-            SorterState::Sorting(sorter) => deliver_inputs(sorter, &parts, inputs, inner.as_mut(), verbose),
+            SorterState::Sorting(sorter) => deliver_inputs(sorter, &by_number(parts), inputs, inner.as_mut(), verbose),
             SorterState::Failed(end) => Err(end),
         };
         let mut delivered = inner.finish();
@@ -105,9 +110,16 @@ impl Delivery for SortedDelivery {
     }
 }
 
+/// Returns the names of parts in the order of their numbers.
+fn by_number(parts: HashMap<Box<[u8]>, u32>) -> Vec<Box<[u8]>> {
+    let mut parts: Vec<_> = parts.into_iter().collect();
+    parts.sort_unstable_by_key(|(_, number)| *number);
+    parts.into_iter().map(|(name, _)| name).collect()
+}
+
 fn deliver_inputs(
     sorter: ExternalSorter,
-    parts: &PartNames,
+    parts: &[Box<[u8]>],
     inputs: Vec<(Group, InputEnd)>,
     inner: &mut dyn Delivery,
     verbose: bool,
@@ -122,7 +134,7 @@ fn deliver_inputs(
 /// Passes all records on, in blocks.
 fn deliver_records(
     sorter: ExternalSorter,
-    parts: &PartNames,
+    parts: &[Box<[u8]>],
     inner: &mut dyn Delivery,
     verbose: bool,
 ) -> Result<(), DeliveryEnd> {
@@ -135,10 +147,11 @@ fn deliver_records(
     let mut sorted = sorter.finish().map_err(|error| report_error(&error, error.exit()))?;
     let mut out = Encoded::default();
     while sorted.fill(&mut out).map_err(|error| report_error(&error, error.exit()))? {
-        let Encoded { rows, parts: block_parts, .. } = &mut out;
-        for row in rows {
-            row.part = parts.names().get(row.part as usize).map_or(0, |name| block_parts.number(name));
+        let mut rows = std::mem::take(&mut out.rows);
+        for row in &mut rows {
+            row.part = parts.get(row.part as usize).map_or(0, |name| out.part_number(name));
         }
+        out.rows = rows;
         inner.deliver(&mut out, None)?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::REPEAT_INTERVAL;
 use crate::delivery::checkpoint::{self, CheckpointError};
 use crate::diagnostics;
-use kata_records::encode::{Encoded, Events};
+use kata_records::{Encoded, Events};
 
 /// The first bytes of a spool file.
 const MAGIC: &[u8; 8] = b"katspl1\n";

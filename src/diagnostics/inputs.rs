@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use kata_records::stats::Stats;
-use kata_records::time::UtcTimestamp;
+use kata_records::{Stats, UtcTimestamp};
 
 use super::{escape_control, scale, stats};
 use crate::exit::Exit;

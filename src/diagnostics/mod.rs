@@ -7,7 +7,7 @@ mod stats;
 use std::fmt;
 use std::io::{self, Write};
 
-use kata_records::stats::Stats;
+use kata_records::Stats;
 
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
-use kata_records::stats::Stats;
+use kata_records::Stats;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 

@@ -10,11 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kata_records::encode::Encoded;
-use kata_records::entry::Batch;
-use kata_records::stats::Stats;
-use kata_records::time::UnixTime;
-use kata_records::worker::{Chunk, Worker};
+use kata_records::{Batch, Chunk, Encoded, Stats, UnixTime, Worker};
 use rayon::ThreadPool;
 
 use crate::delivery::checkpoint::Checkpoint;
@@ -220,7 +216,7 @@ impl Run<'_> {
         let pool = self.workers.pool.take()?;
         let mut slots = std::mem::take(&mut self.workers.slots);
         let workers = slots.iter_mut().map(|slot| (&mut slot.batch, &mut slot.worker)).take(pool.current_num_threads());
-        let read = parallel_journal::read(&pool, files, workers, plan.rules.rows, now, |ordered, progress| {
+        let read = parallel_journal::read(&pool, files, workers, plan.rules.has_rows(), now, |ordered, progress| {
             self.deliver_ordered(ordered, progress)
         });
         self.workers = Workers { slots, pool: Some(pool) };
@@ -248,8 +244,8 @@ impl Run<'_> {
             diagnostics::report(format_args!("reading {input}"));
         }
         let opened = match archive {
-            Some(path) => source::open_archive(path, plan.output, !plan.rules.raw, plan.source),
-            None => source::open(input, !plan.rules.raw, plan.source),
+            Some(path) => source::open_archive(path, plan.output, !plan.rules.is_raw(), plan.source),
+            None => source::open(input, !plan.rules.is_raw(), plan.source),
         };
         let members = match opened {
             Ok(mut source) => self.read(source.as_mut())?,

@@ -13,10 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use rayon::ThreadPool;
 
 use crate::source::{Damaged, FileSlices, SourceError};
-use kata_records::entry::Batch;
-use kata_records::stats::Stats;
-use kata_records::time::UnixTime;
-use kata_records::worker::{Chunk, Worker};
+use kata_records::{Batch, Chunk, Stats, UnixTime, Worker};
 
 use ordered_merge::{GatherEnd, OrderedMerge};
 use schedule::Schedule;

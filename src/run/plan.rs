@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use kata_records::encode::EncodeSettings;
-use kata_records::rules::Rules;
+use kata_records::{EncodeSettings, Rules};
 
 use crate::config::Config;
 use crate::diagnostics::{ProgressMode, StatsFormat};

@@ -1,7 +1,6 @@
 //! The counters of a run, the state of its inputs, and its progress.
 
-use kata_records::stats::{DropReason, Stats};
-use kata_records::worker::Chunk;
+use kata_records::{Chunk, Stats};
 
 use super::Plan;
 use crate::delivery::InputEnd;
@@ -100,8 +99,8 @@ impl Tally {
     }
 
     pub(super) fn skipped(&mut self, skipped: Skipped) {
-        self.current.passed_over(DropReason::Others, skipped.others);
-        self.current.passed_over(DropReason::Repeated, skipped.repeated);
+        self.current.skipped_others(skipped.others);
+        self.current.skipped_copies(skipped.repeated);
     }
 
     pub(super) fn damaged(&mut self, Damaged { input, reason, count, offset }: Damaged) {

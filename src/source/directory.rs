@@ -14,7 +14,7 @@ use memchr::memmem;
 use super::archive::{PathClass, member_origin};
 use super::stream::Stream;
 use super::{Event, Fill, Filled, Input, Settings, Source, SourceError};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 /// The limit of files without a log before control returns to the caller.
 const MAX_STEPS: usize = 256;

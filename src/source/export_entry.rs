@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use kata_records::entry::{Frame, Framing, Home};
+use kata_records::{Frame, Framing};
 
 /// The longest field name, as in systemd.
 const MAX_NAME: usize = 64;
@@ -95,7 +95,6 @@ impl OpenEntry {
             offset: self.offset,
             start: self.start as u32,
             end: self.kept as u32,
-            home: Home::Arena,
             framing: Framing::Export,
             truncated: self.truncated,
             unfinished,

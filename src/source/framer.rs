@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 use super::export_entry::{OpenEntry, Progress};
 use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
 use super::{InputFormat, Settings};
-use kata_records::entry::{Batch, Frame, Framing, Home};
+use kata_records::{Batch, Frame, Framing};
 
 /// The upper bound of all limits, so that positions in a batch fit 32 bits.
 const MAX_LIMIT: usize = 256 << 20;
@@ -333,7 +333,6 @@ impl Framer {
             offset: self.offset(start),
             start: start as u32,
             end: end as u32,
-            home: Home::Arena,
             framing: Framing::Line,
             truncated,
             unfinished,

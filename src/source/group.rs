@@ -12,7 +12,6 @@ use super::SourceError;
 use super::codec::{self, Content};
 use super::journal::{self, JournalSettings};
 use super::open::{self, Input};
-use kata_records::digits;
 
 /// The identity of a file at the time it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +196,7 @@ pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Gr
 fn machine_id(path: &Path) -> Option<String> {
     let head = codec::journal_head(Box::new(File::open(path).ok()?))?;
     let id: [u8; 16] = head.get(40..56)?.try_into().ok()?;
-    let text = String::from_utf8(digits::hex_id(&id).to_vec()).ok()?;
+    let text = format!("{:032x}", u128::from_be_bytes(id));
     (id != [0; 16]).then_some(text)
 }
 

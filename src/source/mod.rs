@@ -21,8 +21,7 @@ mod temp_file;
 use std::path::PathBuf;
 
 use journal_file::FileRange;
-use kata_records::entry::Batch;
-use kata_records::input_format::InputFormat;
+use kata_records::{Batch, InputFormat};
 
 use crate::source::position::Position;
 

@@ -18,7 +18,7 @@ use super::journal::{self, Backend, EntryFilter, JournalSettings, Opened, libsys
 use super::stream::Stream;
 use super::{Filled, Member, Settings, Source, SourceError};
 use crate::source::position::FilePosition;
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 /// An input as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2};
 
-use kata_records::entry::{Frame, Framing, Home};
+use kata_records::{Frame, Framing};
 
 /// The first bytes of a Docker line.
 const DOCKER_START: &[u8] = br#"{"log":""#;
@@ -67,8 +67,7 @@ impl Pending {
             offset: self.offset,
             start: start as u32,
             end: output.side.len() as u32,
-            home: Home::Side,
-            framing: Framing::Line,
+            framing: Framing::JoinedLine,
             truncated: self.truncated,
             unfinished,
         });

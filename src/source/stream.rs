@@ -14,7 +14,7 @@ use super::codec::{Bytes, Content, Fault};
 use super::framer::{Framer, block_within_limits};
 use super::temp_file::TempFile;
 use super::{Event, Fill, Filled, Input, Member, Settings, Source, SourceError};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 /// The time that a batch waits for input before control returns to the caller.
 const MAX_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 
 use super::{Fill, Input, InputFormat, Settings, Source, SourceError, from_reader};
-use kata_records::entry::{Batch, Body, Framing};
+use kata_records::{Batch, Framing};
 
 /// An entry that outlives its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +50,15 @@ impl Read for ChunkedReader {
 }
 
 pub(super) fn take(batch: &Batch, into: &mut Vec<Owned>) {
-    into.extend(batch.entries().map(|raw| {
-        let Body::Bytes(bytes, framing) = raw.body else { panic!("{raw:?} is of a journal file") };
+    into.extend(batch.frames.iter().map(|frame| {
+        let bytes = batch.bytes_of(frame);
         Owned {
             text: String::from_utf8_lossy(bytes).into_owned(),
             bytes: bytes.to_vec(),
-            framing,
-            offset: raw.offset,
-            truncated: raw.truncated,
-            unfinished: raw.unfinished,
+            framing: frame.framing,
+            offset: frame.offset,
+            truncated: frame.truncated,
+            unfinished: frame.unfinished,
         }
     }));
 }
@@ -195,7 +195,7 @@ proptest! {
             let limit = match entry.framing {
                 Framing::Export => 4 * max_line,
                 // A joined line has a header besides its text.
-                Framing::Line => 2 * max_line + 16,
+                Framing::Line | Framing::JoinedLine => 2 * max_line + 16,
             };
             prop_assert!(entry.bytes.len() <= limit, "{} bytes", entry.bytes.len());
         }

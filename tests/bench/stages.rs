@@ -1,22 +1,18 @@
-//! The stages one by one and together, in memory. The name of a bench holds a hash of its sample, so that figures of
+//! The worker in memory, beside crate `logfmt`. The name of a bench holds a hash of its sample, so that figures of
 //! different samples are never compared.
 
 #![expect(missing_docs, reason = "criterion's macros make public items")]
 
+use std::hash::Hasher as _;
 use std::hint::black_box;
 use std::time::Duration;
 
-use bumpalo::Bump;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kata_records::entry::Batch;
-use kata_records::json;
-use kata_records::name_hash;
-use kata_records::parse::logfmt;
-use kata_records::rules::Rules;
-use kata_records::worker::{Chunk, Worker};
+use kata_records::{Batch, Chunk, Rules, Worker};
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};
 use katalog::source::{self, Input};
+use siphasher::sip::SipHasher13;
 
 const SAMPLES: &[&str] = &["logfmt-file.log", "runtime-json.json", "slog-json.json", "node.ndjson", "console.log"];
 
@@ -26,40 +22,22 @@ fn sample(name: &str) -> Vec<u8> {
 }
 
 fn id(stage: &str, name: &str, bytes: &[u8]) -> String {
-    let hash = bytes.chunks(16).fold(0, |hash: u64, part| hash.rotate_left(7) ^ name_hash::hash(part));
+    let mut hash = SipHasher13::new();
+    hash.write(bytes);
+    let hash = hash.finish();
     format!("{stage}/{name}-{:04x}", hash as u16)
 }
 
-/// Parses the lines of a file, beside crate `logfmt`, which reads the same pairs into strings of its own.
-fn parse(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("parse");
+/// Parses the lines of a file by crate `logfmt`, which reads pairs into strings of its own and makes no records.
+fn baseline(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("baseline");
     let bytes = sample("logfmt-file.log");
     let text = String::from_utf8_lossy(&bytes).into_owned();
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function(id("logfmt", "logfmt-file.log", &bytes), |bencher| {
-        bencher.iter(|| {
-            let (bump, mut pairs) = (Bump::new(), Vec::with_capacity(64));
-            for line in bytes.split(|byte| *byte == b'\n') {
-                pairs.clear();
-                black_box(logfmt::scan(line, &bump, &mut pairs));
-            }
-        });
-    });
     group.bench_function(id("crate-logfmt", "logfmt-file.log", &bytes), |bencher| {
         bencher.iter(|| {
             for line in text.lines() {
-                black_box(::logfmt::parse(line));
-            }
-        });
-    });
-    let bytes = sample("runtime-json.json");
-    group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function(id("json", "runtime-json.json", &bytes), |bencher| {
-        bencher.iter(|| {
-            let (bump, mut pairs) = (Bump::new(), Vec::with_capacity(64));
-            for line in bytes.split(|byte| *byte == b'\n') {
-                pairs.clear();
-                black_box(json::members(line, &bump, &mut pairs));
+                black_box(logfmt::parse(line));
             }
         });
     });
@@ -101,6 +79,6 @@ fn whole(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = parse, whole
+    targets = baseline, whole
 }
 criterion_main!(benches);

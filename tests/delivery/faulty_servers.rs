@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kata_records::rules::Rules;
+use kata_records::Rules;
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};

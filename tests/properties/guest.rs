@@ -1,6 +1,6 @@
 //! The guest cannot write fields of the host.
 
-use kata_records::reference::Reference;
+use kata_records::Reference;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;

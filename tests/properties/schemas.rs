@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
-use kata_records::encode::EncodeSettings;
-use kata_records::schema::{Definition, Schema};
-use kata_records::settings::Settings;
+use kata_records::{Definition, EncodeSettings, Schema, Settings};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

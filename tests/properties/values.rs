@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
-use kata_records::reference::Reference;
+use kata_records::Reference;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -6,9 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kata_records::entry::Batch;
-use kata_records::rules::Rules;
-use kata_records::worker::{Chunk, Worker};
+use kata_records::{Batch, Chunk, Rules, Worker};
 use katalog::cli::Cli;
 use katalog::config::options::Options;
 use katalog::config::{Config, Surroundings};

@@ -45,7 +45,7 @@ components! {
 
 /// Identifiers (SYSLOG_IDENTIFIER) that are Kata's own, with the component that each stands for where the payload says
 /// nothing else; `kata` is written by both shims. Upstream: `runtime: pkg/katautils/logger.go`, `kata: src/libs/logging`.
-pub const IDENTIFIERS: &[(&str, Option<Component>)] = &[
+pub(crate) const IDENTIFIERS: &[(&str, Option<Component>)] = &[
     ("kata", None),
     ("kata-runtime", Some(Component::Runtime)),
     ("kata-proxy", Some(Component::Proxy)),
@@ -59,7 +59,7 @@ pub const IDENTIFIERS: &[(&str, Option<Component>)] = &[
 ];
 
 /// Values of `name` that are Kata's.
-pub const NAMES: &[(&str, Component)] = &[
+pub(crate) const NAMES: &[(&str, Component)] = &[
     ("containerd-shim-v2", Component::Shimv2),
     ("kata-runtime", Component::Runtime),
     ("kata-agent", Component::Agent),
@@ -71,7 +71,7 @@ pub const NAMES: &[(&str, Component)] = &[
 ];
 
 /// Values of `source` that are Kata's, for entries whose `name` says nothing: the Go shim up to 2.0 writes none.
-pub const SOURCES: &[(&str, Component)] = &[
+pub(crate) const SOURCES: &[(&str, Component)] = &[
     ("virtcontainers", Component::Shimv2),
     ("containerd-kata-shim-v2", Component::Shimv2),
     ("katautils", Component::Shimv2),

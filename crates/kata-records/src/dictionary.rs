@@ -9,7 +9,7 @@ use crate::name_hash::{ByteSet, NameTable};
 
 /// What a known key's value becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueKind {
+pub(crate) enum ValueKind {
     /// A string.
     Text,
     /// A whole number from 0, such as a process id.
@@ -28,7 +28,7 @@ pub enum ValueKind {
 
 /// One row of the dictionary.
 #[derive(Debug)]
-pub struct KnownKey {
+pub(crate) struct KnownKey {
     /// The key as writers have it.
     pub key: &'static str,
     /// The name in a record, after `kata_`. Where it differs from the key, the key is an alias.
@@ -46,7 +46,7 @@ const fn text(key: &'static str) -> KnownKey {
 }
 
 /// The dictionary. Upstream: the loggers of kata-containers and kata-containers/runtime, proxy, shim, agent.
-pub const DICTIONARY: &[KnownKey] = &[
+pub(crate) const DICTIONARY: &[KnownKey] = &[
     row("time", "time", ValueKind::Time),
     row("ts", "time", ValueKind::Time),
     row("level", "level", ValueKind::Level),
@@ -225,19 +225,19 @@ pub const DICTIONARY: &[KnownKey] = &[
 
 /// The rows that name what payloads say.
 #[must_use]
-pub fn payload_keys() -> &'static [KnownKey] {
+pub(crate) fn payload_keys() -> &'static [KnownKey] {
     DICTIONARY.split_at(KeyId::MESSAGE.row()).0
 }
 
 /// The rows that name fields of envelopes.
 #[must_use]
-pub fn envelope_keys() -> &'static [KnownKey] {
+pub(crate) fn envelope_keys() -> &'static [KnownKey] {
     DICTIONARY.split_at(KeyId::MESSAGE.row()).1
 }
 
 /// A known key, as the number of its row in the [`DICTIONARY`], from 1: so a key that is not known needs no byte more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId(NonZeroU8);
+pub(crate) struct KeyId(NonZeroU8);
 
 impl KeyId {
     /// The id of a key that is in the dictionary; evaluated when the program is compiled.
@@ -261,14 +261,14 @@ impl KeyId {
     /// The place of the row.
     #[inline]
     #[must_use]
-    pub const fn row(self) -> usize {
+    pub(crate) const fn row(self) -> usize {
         self.0.get() as usize - 1
     }
 
     /// The number of a key's row, from 1; zero where it is not known.
     #[inline]
     #[must_use]
-    pub const fn number(id: Option<KeyId>) -> u8 {
+    pub(crate) const fn number(id: Option<KeyId>) -> u8 {
         match id {
             Some(id) => id.0.get(),
             None => 0,
@@ -278,14 +278,14 @@ impl KeyId {
     /// Whether the key stands in records under another name.
     #[inline]
     #[must_use]
-    pub fn is_alias(self) -> bool {
+    pub(crate) fn is_alias(self) -> bool {
         ALIASES[self.row() / 64] >> (self.row() % 64) & 1 != 0
     }
 
     /// The row.
     #[inline]
     #[must_use]
-    pub const fn known(self) -> &'static KnownKey {
+    pub(crate) const fn known(self) -> &'static KnownKey {
         &DICTIONARY[self.row()]
     }
 }
@@ -306,25 +306,25 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 
 /// A set of known keys.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct KeySet(ByteSet);
+pub(crate) struct KeySet(ByteSet);
 
 impl KeySet {
     /// Adds a key; true where it was there.
     #[inline]
-    pub fn insert(&mut self, id: KeyId) -> bool {
+    pub(crate) fn insert(&mut self, id: KeyId) -> bool {
         self.0.insert(id.0.get())
     }
 }
 
 /// A key that stages look for. It is one of the first rows, so that a word holds a set of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrackedKey(KeyId);
+pub(crate) struct TrackedKey(KeyId);
 
 impl TrackedKey {
     /// The key as one of all that are known.
     #[inline]
     #[must_use]
-    pub const fn id(self) -> KeyId {
+    pub(crate) const fn id(self) -> KeyId {
         self.0
     }
 
@@ -335,36 +335,35 @@ impl TrackedKey {
     }
 }
 
-#[expect(missing_docs, reason = "the keys, by name")]
 impl TrackedKey {
-    pub const TIME: TrackedKey = TrackedKey::of(KeyId::TIME);
-    pub const TS: TrackedKey = TrackedKey::of(KeyId::TS);
-    pub const LEVEL: TrackedKey = TrackedKey::of(KeyId::LEVEL);
-    pub const MSG: TrackedKey = TrackedKey::of(KeyId::MSG);
-    pub const NAME: TrackedKey = TrackedKey::of(KeyId::NAME);
-    pub const SANDBOX: TrackedKey = TrackedKey::of(KeyId::SANDBOX);
-    pub const SOURCE: TrackedKey = TrackedKey::of(KeyId::SOURCE);
-    pub const SUBSYSTEM: TrackedKey = TrackedKey::of(KeyId::SUBSYSTEM);
-    pub const VMCONSOLE: TrackedKey = TrackedKey::of(KeyId::VMCONSOLE);
-    pub const STREAM: TrackedKey = TrackedKey::of(KeyId::STREAM);
-    pub const REQ: TrackedKey = TrackedKey::of(KeyId::REQ);
-    pub const RUNTIME: TrackedKey = TrackedKey::of(KeyId::RUNTIME);
+    pub(crate) const TIME: TrackedKey = TrackedKey::of(KeyId::TIME);
+    pub(crate) const TS: TrackedKey = TrackedKey::of(KeyId::TS);
+    pub(crate) const LEVEL: TrackedKey = TrackedKey::of(KeyId::LEVEL);
+    pub(crate) const MSG: TrackedKey = TrackedKey::of(KeyId::MSG);
+    pub(crate) const NAME: TrackedKey = TrackedKey::of(KeyId::NAME);
+    pub(crate) const SANDBOX: TrackedKey = TrackedKey::of(KeyId::SANDBOX);
+    pub(crate) const SOURCE: TrackedKey = TrackedKey::of(KeyId::SOURCE);
+    pub(crate) const SUBSYSTEM: TrackedKey = TrackedKey::of(KeyId::SUBSYSTEM);
+    pub(crate) const VMCONSOLE: TrackedKey = TrackedKey::of(KeyId::VMCONSOLE);
+    pub(crate) const STREAM: TrackedKey = TrackedKey::of(KeyId::STREAM);
+    pub(crate) const REQ: TrackedKey = TrackedKey::of(KeyId::REQ);
+    pub(crate) const RUNTIME: TrackedKey = TrackedKey::of(KeyId::RUNTIME);
 }
 
 /// Which of the keys that stages look for are there. Other keys are not kept: what one word holds costs next to nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PresentKeys(u64);
+pub(crate) struct PresentKeys(u64);
 
 impl PresentKeys {
     /// Adds a key.
-    pub fn insert(&mut self, key: TrackedKey) {
+    pub(crate) fn insert(&mut self, key: TrackedKey) {
         self.0 |= PresentKeys::bit(Some(key.0));
     }
 
     /// Whether the key is there.
     #[inline]
     #[must_use]
-    pub fn has(self, key: TrackedKey) -> bool {
+    pub(crate) fn has(self, key: TrackedKey) -> bool {
         self.0 & PresentKeys::bit(Some(key.0)) != 0
     }
 
@@ -394,33 +393,30 @@ const ALIASES: [u64; 4] = {
     bits
 };
 
-#[expect(missing_docs, reason = "the keys that stages look for, by name")]
 impl KeyId {
-    pub const TIME: KeyId = KeyId::of("time");
-    pub const TS: KeyId = KeyId::of("ts");
-    pub const LEVEL: KeyId = KeyId::of("level");
-    pub const MSG: KeyId = KeyId::of("msg");
-    pub const NAME: KeyId = KeyId::of("name");
-    pub const PID: KeyId = KeyId::of("pid");
-    pub const SANDBOX: KeyId = KeyId::of("sandbox");
-    pub const CONTAINER: KeyId = KeyId::of("container");
-    pub const SOURCE: KeyId = KeyId::of("source");
-    pub const SUBSYSTEM: KeyId = KeyId::of("subsystem");
-    pub const COMPONENT: KeyId = KeyId::of("component");
-    pub const VMCONSOLE: KeyId = KeyId::of("vmconsole");
-    pub const STREAM: KeyId = KeyId::of("stream");
-    pub const REQ: KeyId = KeyId::of("req");
-    pub const RUNTIME: KeyId = KeyId::of("runtime");
-    pub const BOOT_ID: KeyId = KeyId::of("_BOOT_ID");
-    pub const MESSAGE: KeyId = KeyId::of("MESSAGE");
-    pub const SYSLOG_IDENTIFIER: KeyId = KeyId::of("SYSLOG_IDENTIFIER");
-    pub const COMMAND_LINE: KeyId = KeyId::of("_CMDLINE");
-    pub const PRIORITY: KeyId = KeyId::of("PRIORITY");
-    pub const TRANSPORT: KeyId = KeyId::of("_TRANSPORT");
-    pub const LINE_BREAK: KeyId = KeyId::of("_LINE_BREAK");
-    pub const SOURCE_REALTIME: KeyId = KeyId::of("_SOURCE_REALTIME_TIMESTAMP");
-    pub const REALTIME: KeyId = KeyId::of("__REALTIME_TIMESTAMP");
-    pub const CURSOR: KeyId = KeyId::of("__CURSOR");
+    pub(crate) const TIME: KeyId = KeyId::of("time");
+    pub(crate) const TS: KeyId = KeyId::of("ts");
+    pub(crate) const LEVEL: KeyId = KeyId::of("level");
+    pub(crate) const MSG: KeyId = KeyId::of("msg");
+    pub(crate) const NAME: KeyId = KeyId::of("name");
+    pub(crate) const PID: KeyId = KeyId::of("pid");
+    pub(crate) const SANDBOX: KeyId = KeyId::of("sandbox");
+    pub(crate) const SOURCE: KeyId = KeyId::of("source");
+    pub(crate) const SUBSYSTEM: KeyId = KeyId::of("subsystem");
+    pub(crate) const VMCONSOLE: KeyId = KeyId::of("vmconsole");
+    pub(crate) const STREAM: KeyId = KeyId::of("stream");
+    pub(crate) const REQ: KeyId = KeyId::of("req");
+    pub(crate) const RUNTIME: KeyId = KeyId::of("runtime");
+    pub(crate) const BOOT_ID: KeyId = KeyId::of("_BOOT_ID");
+    pub(crate) const MESSAGE: KeyId = KeyId::of("MESSAGE");
+    pub(crate) const SYSLOG_IDENTIFIER: KeyId = KeyId::of("SYSLOG_IDENTIFIER");
+    pub(crate) const COMMAND_LINE: KeyId = KeyId::of("_CMDLINE");
+    pub(crate) const PRIORITY: KeyId = KeyId::of("PRIORITY");
+    pub(crate) const TRANSPORT: KeyId = KeyId::of("_TRANSPORT");
+    pub(crate) const LINE_BREAK: KeyId = KeyId::of("_LINE_BREAK");
+    pub(crate) const SOURCE_REALTIME: KeyId = KeyId::of("_SOURCE_REALTIME_TIMESTAMP");
+    pub(crate) const REALTIME: KeyId = KeyId::of("__REALTIME_TIMESTAMP");
+    pub(crate) const CURSOR: KeyId = KeyId::of("__CURSOR");
 }
 
 static TABLE: NameTable = {
@@ -436,7 +432,7 @@ static TABLE: NameTable = {
 /// Looks a key up.
 #[inline]
 #[must_use]
-pub fn find(key: &[u8]) -> Option<KeyId> {
+pub(crate) fn find(key: &[u8]) -> Option<KeyId> {
     TABLE.find(key).map(KeyId)
 }
 

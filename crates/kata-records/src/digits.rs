@@ -2,18 +2,18 @@
 
 /// Digits8 digits of a number, leading zeros among them: the value of each in a byte, the first in the highest.
 #[derive(Clone, Copy, Debug)]
-pub struct Digits8(u64);
+pub(crate) struct Digits8(u64);
 
 const EACH: u64 = u64::from_ne_bytes([1; 8]);
 
 impl Digits8 {
     /// So many numbers have eight decimal digits.
-    pub const DECIMAL: u64 = 100_000_000;
+    pub(crate) const DECIMAL: u64 = 100_000_000;
 
     /// The hexadecimal digits of a number.
     #[inline]
     #[must_use]
-    pub fn hexadecimal(number: u32) -> Digits8 {
+    pub(crate) fn hexadecimal(number: u32) -> Digits8 {
         let halves = u64::from(number);
         let halves = (halves << 16 | halves) & 0x0000_ffff_0000_ffff;
         let halves = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
@@ -23,7 +23,7 @@ impl Digits8 {
     /// The decimal digits of the lower part of a number, below [`Digits8::DECIMAL`].
     #[inline]
     #[must_use]
-    pub fn decimal(number: u64) -> Digits8 {
+    pub(crate) fn decimal(number: u64) -> Digits8 {
         // To divide by a power of ten is to multiply and shift, as long as numbers are as small as these.
         let number = number % Digits8::DECIMAL;
         let fours = ((number / 10_000) << 32) | (number % 10_000);
@@ -36,7 +36,7 @@ impl Digits8 {
     /// The digits as text.
     #[inline]
     #[must_use]
-    pub fn text(self) -> [u8; 8] {
+    pub(crate) fn text(self) -> [u8; 8] {
         let letters = (self.0 + 6 * EACH) >> 4 & EACH;
         (self.0 + u64::from(b'0') * EACH + u64::from(b'a' - b'9' - 1) * letters).to_be_bytes()
     }
@@ -44,7 +44,7 @@ impl Digits8 {
     /// The text without leading zeros, with what stands behind, and its length. The last digit is always there.
     #[inline]
     #[must_use]
-    pub fn significant(self) -> ([u8; 8], usize) {
+    pub(crate) fn significant(self) -> ([u8; 8], usize) {
         let zeros = (self.0 | 1).leading_zeros() / 8;
         ((u64::from_be_bytes(self.text()) << (8 * zeros)).to_be_bytes(), 8 - zeros as usize)
     }
@@ -53,7 +53,7 @@ impl Digits8 {
 /// The number that up to nineteen decimal digits are; none where there is something else.
 #[inline]
 #[must_use]
-pub fn number(text: &[u8]) -> Option<u64> {
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
     let (Some(head), Some(tail), 4..=8) = (text.first_chunk(), text.last_chunk(), text.len()) else {
         return each(text);
     };
@@ -81,7 +81,7 @@ fn each(text: &[u8]) -> Option<u64> {
 /// A number in sixteen hexadecimal digits without the leading zeros, and how many are left.
 #[inline]
 #[must_use]
-pub fn hexadecimal(number: u64) -> ([u8; 16], usize) {
+pub(crate) fn hexadecimal(number: u64) -> ([u8; 16], usize) {
     let [upper, lower] =
         [number >> 32, number].map(|half| u64::from_be_bytes(Digits8::hexadecimal(half as u32).text()));
     let zeros = (number | 1).leading_zeros() / 4;
@@ -90,7 +90,7 @@ pub fn hexadecimal(number: u64) -> ([u8; 16], usize) {
 
 /// An id as 32 hexadecimal digits.
 #[must_use]
-pub fn hex_id(id: &[u8; 16]) -> [u8; 32] {
+pub(crate) fn hex_id(id: &[u8; 16]) -> [u8; 32] {
     let mut text = [0; 32];
     for (part, number) in text.as_chunks_mut().0.iter_mut().zip(id.as_chunks().0) {
         *part = Digits8::hexadecimal(u32::from_be_bytes(*number)).text();

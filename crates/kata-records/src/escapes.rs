@@ -10,7 +10,7 @@ use crate::scan;
 impl<'b> Text<'b> {
     /// Text of bytes that hold no escapes.
     #[must_use]
-    pub fn plain(bytes: &'b [u8]) -> Text<'b> {
+    pub(crate) fn plain(bytes: &'b [u8]) -> Text<'b> {
         let escaping = if scan::unclean(bytes, 0) == bytes.len() {
             Escaping::Clean
         } else if std::str::from_utf8(bytes).is_ok() {
@@ -23,13 +23,13 @@ impl<'b> Text<'b> {
 
     /// Text that is known to be clean, such as a constant of the program.
     #[must_use]
-    pub const fn clean(bytes: &'b [u8]) -> Text<'b> {
+    pub(crate) const fn clean(bytes: &'b [u8]) -> Text<'b> {
         Text { bytes, escaping: Escaping::Clean }
     }
 
     /// The content, without a copy where it stands as it is.
     #[must_use]
-    pub fn decode(self, bump: &'b Bump) -> &'b [u8] {
+    pub(crate) fn decode(self, bump: &'b Bump) -> &'b [u8] {
         match self.escaping {
             Escaping::Clean | Escaping::Utf8 | Escaping::Bytes => self.bytes,
             Escaping::Go => unescape(self.bytes, bump, go_escape).0,
@@ -38,7 +38,7 @@ impl<'b> Text<'b> {
     }
 
     /// Appends the content.
-    pub fn decode_into(self, out: &mut Vec<u8>) {
+    pub(crate) fn decode_into(self, out: &mut Vec<u8>) {
         match self.escaping {
             Escaping::Clean | Escaping::Utf8 | Escaping::Bytes => out.extend_from_slice(self.bytes),
             Escaping::Go => _ = walk(self.bytes, go_escape, |piece| out.extend_from_slice(piece)),
@@ -49,7 +49,7 @@ impl<'b> Text<'b> {
 
 /// What one escape sequence stands for.
 #[derive(Clone, Copy)]
-pub enum Escape {
+pub(crate) enum Escape {
     /// A character.
     Char(char),
     /// A byte, which need not be a character (`\xff` in Go).
@@ -57,14 +57,14 @@ pub enum Escape {
 }
 
 /// Reads the escape at the start of `rest`, a backslash: its length and meaning, or none where it is malformed.
-pub type ReadEscape = fn(rest: &[u8]) -> Option<(usize, Escape)>;
+pub(crate) type ReadEscape = fn(rest: &[u8]) -> Option<(usize, Escape)>;
 
 fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0_u32, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// Escapes of Go's `%q` (`strconv.Quote`): `\a \b \f \n \r \t \v \\ \"`, `\xNN` for a byte, `\uNNNN`, `\UNNNNNNNN`.
-pub fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
+pub(crate) fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
         byte @ (b'"' | b'\\') => simple(byte),
@@ -83,7 +83,7 @@ pub fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
 }
 
 /// Escapes of JSON strings (RFC 8259 section 7). A lone surrogate is malformed: no UTF-8 text can hold it.
-pub fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
+pub(crate) fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
         byte @ (b'"' | b'\\' | b'/') => simple(byte),
@@ -106,7 +106,7 @@ pub fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
 }
 
 /// Escapes of Rust's `{:?}` for strings: `\" \' \\ \n \r \t \0` and `\u{1b}`.
-pub fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
+pub(crate) fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
         byte @ (b'"' | b'\'' | b'\\') => simple(byte),
@@ -124,7 +124,7 @@ pub fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
 }
 
 /// Hands the content on piece by piece. A malformed escape stays as it stands; whether there was none is returned.
-pub fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -> bool {
+pub(crate) fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -> bool {
     let mut rest = bytes;
     let mut well_formed = true;
     while let Some(at) = memchr(b'\\', rest) {
@@ -152,7 +152,7 @@ pub fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -> bool 
 }
 
 /// The content, and whether every escape was well-formed. No escape decodes to more bytes than it has.
-pub fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8], bool) {
+pub(crate) fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8], bool) {
     let mut out = BumpVec::with_capacity_in(bytes.len(), bump);
     let well_formed = walk(bytes, read, |piece| out.extend_from_slice_copy(piece));
     (out.into_bump_slice(), well_formed)
@@ -160,7 +160,7 @@ pub fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8]
 
 /// The defined form of bytes that are not UTF-8: `\xHH` for each byte that is not part of a character, `\\` for each
 /// backslash, everything else as it is. It can be undone without loss.
-pub fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
+pub(crate) fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
     let mut out = BumpVec::with_capacity_in(bytes.len() + bytes.len() / 2, bump);
     for chunk in bytes.utf8_chunks() {
         for byte in chunk.valid().bytes() {
@@ -179,7 +179,7 @@ pub fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
 
 /// Whether Go's `fmt` complains here: `%!s(MISSING)`, `%!(EXTRA string=foo)`. `rest` starts with `%`.
 #[must_use]
-pub fn go_format_error(rest: &[u8]) -> bool {
+pub(crate) fn go_format_error(rest: &[u8]) -> bool {
     matches!(rest, [b'%', b'!', b'(', ..] | [b'%', b'!', _, b'(', ..])
 }
 

@@ -5,21 +5,21 @@ macro_rules! flaws {
         /// One thing that was wrong with an entry. The name is what `kata_flaws` holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
-        pub enum Flaw { $(#[doc = concat!($meaning, ".")] $name,)+ }
+        pub(crate) enum Flaw { $(#[doc = concat!($meaning, ".")] $name,)+ }
 
         impl Flaw {
             /// Every flaw, in the order in which `kata_flaws` lists them.
-            pub const ALL: &'static [Flaw] = &[$(Flaw::$name,)+];
+            pub(crate) const ALL: &'static [Flaw] = &[$(Flaw::$name,)+];
 
             /// The name that stands in `kata_flaws` and in the statistics.
             #[must_use]
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self { $(Flaw::$name => $text,)+ }
             }
 
             /// What documents say of it.
             #[must_use]
-            pub const fn meaning(self) -> &'static str {
+            pub(crate) const fn meaning(self) -> &'static str {
                 match self { $(Flaw::$name => $meaning,)+ }
             }
         }
@@ -55,38 +55,38 @@ flaws! {
 
 /// A set of flaws.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flaws(u32);
+pub(crate) struct Flaws(u32);
 
 impl Flaws {
     /// Adds one flaw; adding it twice is adding it once.
-    pub fn add(&mut self, flaw: Flaw) {
+    pub(crate) fn add(&mut self, flaw: Flaw) {
         self.0 |= 1 << flaw as u8;
     }
 
     /// Adds a flaw where `when` holds.
-    pub fn add_if(&mut self, when: bool, flaw: Flaw) {
+    pub(crate) fn add_if(&mut self, when: bool, flaw: Flaw) {
         self.0 |= u32::from(when) << flaw as u8;
     }
 
     /// Adds all flaws of another set.
-    pub fn merge(&mut self, other: Flaws) {
+    pub(crate) fn merge(&mut self, other: Flaws) {
         self.0 |= other.0;
     }
 
     /// Whether nothing was wrong.
     #[must_use]
-    pub fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Whether the set has this flaw.
     #[must_use]
-    pub fn has(self, flaw: Flaw) -> bool {
+    pub(crate) fn has(self, flaw: Flaw) -> bool {
         self.0 & 1 << flaw as u8 != 0
     }
 
     /// The flaws of the set, in the order of [`Flaw::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = Flaw> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = Flaw> {
         Flaw::ALL.iter().copied().filter(move |flaw| self.has(*flaw))
     }
 }

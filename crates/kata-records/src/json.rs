@@ -11,12 +11,12 @@ use crate::record::{Escaping, Pair, Text, Value};
 use crate::scan;
 
 /// As many members as journald allows fields in an entry.
-pub const MAX_MEMBERS: usize = 1024;
+pub(crate) const MAX_MEMBERS: usize = 1024;
 
 /// Appends the members of the object that `text` starts with, in order, duplicates too. Where the object is damaged or
 /// something comes behind it ([`Flaw::BadJson`]), what could not be read becomes the text of a last member, `rest`; where
 /// not even one member could be read, none is appended.
-pub fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
+pub(crate) fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
     let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
     let limit = pairs.len() + MAX_MEMBERS;
     let mut kept = 0;
@@ -31,7 +31,7 @@ pub fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) ->
 }
 
 /// Appends the elements of the array that `text` is; none where it is malformed.
-pub fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(Value<'b>)) -> Option<()> {
+pub(crate) fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(Value<'b>)) -> Option<()> {
     let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
     scanner.take(b'[')?;
     if scanner.peek()? == b']' {

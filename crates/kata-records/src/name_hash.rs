@@ -30,19 +30,19 @@ const fn mix(head: u64, tail: u64, length: usize) -> u64 {
 /// A hash of a name, from its length and at most sixteen of its bytes; equal names have equal hashes.
 #[inline]
 #[must_use]
-pub const fn hash(name: &[u8]) -> u64 {
+pub(crate) const fn hash(name: &[u8]) -> u64 {
     let (head, tail) = ends(name);
     mix(head, tail, name.len())
 }
 
 /// A set of names by their hashes, which can say that a name is not there yet without comparing any.
 #[derive(Debug, Default)]
-pub struct BloomFilter([u64; 16]);
+pub(crate) struct BloomFilter([u64; 16]);
 
 impl BloomFilter {
     /// Adds a name; true where it, or another with like bits, was there.
     #[inline]
-    pub fn insert(&mut self, hash: u64) -> bool {
+    pub(crate) fn insert(&mut self, hash: u64) -> bool {
         // Two bits, so that two of an entry's names hardly ever look alike: that costs a comparison with all.
         let mut known = true;
         for part in [hash, hash >> 10] {
@@ -57,12 +57,12 @@ impl BloomFilter {
 
 /// A set of numbers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ByteSet([u64; 4]);
+pub(crate) struct ByteSet([u64; 4]);
 
 impl ByteSet {
     /// Adds a number; true where it was there.
     #[inline]
-    pub fn insert(&mut self, number: u8) -> bool {
+    pub(crate) fn insert(&mut self, number: u8) -> bool {
         let known = self.has(number);
         self.0[usize::from(number / 64)] |= 1 << (number % 64);
         known
@@ -71,7 +71,7 @@ impl ByteSet {
     /// Whether a number is there.
     #[inline]
     #[must_use]
-    pub fn has(&self, number: u8) -> bool {
+    pub(crate) fn has(&self, number: u8) -> bool {
         self.0[usize::from(number / 64)] >> (number % 64) & 1 != 0
     }
 }
@@ -89,7 +89,7 @@ struct Slot {
 const SLOTS: usize = 512;
 
 /// A hash table of names known when the program is compiled, each with a number.
-pub struct NameTable {
+pub(crate) struct NameTable {
     slots: [Slot; SLOTS],
     /// The names by their numbers; only long ones are looked at.
     names: [&'static str; 256],
@@ -97,12 +97,12 @@ pub struct NameTable {
 
 impl NameTable {
     /// A table without names.
-    pub const EMPTY: NameTable =
+    pub(crate) const EMPTY: NameTable =
         NameTable { slots: [Slot { head: 0, tail: 0, length: 0, number: None }; SLOTS], names: [""; 256] };
 
     /// The table with one more name, which is not empty.
     #[must_use]
-    pub const fn with(mut self, name: &'static str, number: NonZeroU8) -> NameTable {
+    pub(crate) const fn with(mut self, name: &'static str, number: NonZeroU8) -> NameTable {
         assert!(!name.is_empty() && name.len() < 256);
         let (head, tail) = ends(name.as_bytes());
         let mut place = mix(head, tail, name.len()) as usize % SLOTS;
@@ -118,7 +118,7 @@ impl NameTable {
     // A call costs as much again, and the compiler would make one.
     #[inline(always)]
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<NonZeroU8> {
+    pub(crate) fn find(&self, name: &[u8]) -> Option<NonZeroU8> {
         let (head, tail) = ends(name);
         let mut place = mix(head, tail, name.len()) as usize;
         loop {

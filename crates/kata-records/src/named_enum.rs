@@ -1,15 +1,5 @@
 //! The words that users write for the values of an enum.
 
-/// A word that no value has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{word}\" is no such value: expected one of {expected}")]
-pub struct UnknownWord {
-    /// The word as it was given.
-    pub word: String,
-    /// The words that are known, separated by commas.
-    pub expected: String,
-}
-
 /// Gives an enum `ALL`, `name()`, `summary()` and `FromStr`, so that each word stands in one place.
 macro_rules! named_enum {
     ($Enum:ident { $($Variant:ident => $name:literal, $summary:literal;)+ }) => {
@@ -39,11 +29,11 @@ macro_rules! named_enum {
         }
 
         impl std::str::FromStr for $Enum {
-            type Err = $crate::named_enum::UnknownWord;
+            type Err = $crate::error::SettingsError;
 
-            fn from_str(word: &str) -> Result<$Enum, $crate::named_enum::UnknownWord> {
+            fn from_str(word: &str) -> Result<$Enum, $crate::error::SettingsError> {
                 let known = $Enum::ALL.iter().copied();
-                known.clone().find(|value| value.name() == word).ok_or_else(|| $crate::named_enum::UnknownWord {
+                known.clone().find(|value| value.name() == word).ok_or_else(|| $crate::error::SettingsError::UnknownWord {
                     word: word.to_owned(),
                     expected: known.map($Enum::name).collect::<Vec<_>>().join(", "),
                 })

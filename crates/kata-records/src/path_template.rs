@@ -9,6 +9,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use sha2::{Digest as _, Sha256};
 
+use crate::error::SettingsError;
 use crate::template::{Placeholder, Template, TemplatePart};
 
 /// The name for a value that is missing. A value that is this word has another one.
@@ -29,7 +30,7 @@ const PLACEHOLDERS: &[Placeholder] =
 
 /// The paths of records, without extension, as a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathTemplate(Template);
+pub(crate) struct PathTemplate(Template);
 
 impl PathTemplate {
     /// Reads a template such as `{host}/kata-{day}`, or the words of placeholders with commas between, which are short for
@@ -37,10 +38,10 @@ impl PathTemplate {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(text: &str) -> Result<PathTemplate, String> {
+    pub(crate) fn new(text: &str) -> Result<PathTemplate, SettingsError> {
         const EXPECTED: &str = "expected component, host, sandbox, day, input, several of them with commas between, or a \
                                 path with some of them in braces, such as {host}/kata-{day}";
-        let refused = |reason: &str| Err(format!("{EXPECTED}; {reason}"));
+        let refused = |reason: &str| Err(SettingsError::Split(format!("{EXPECTED}; {reason}")));
         let word = |word: &str| PLACEHOLDERS.iter().any(|value| value.name() == word);
         let template = if text.split(',').all(word) {
             text.split(',').map(|word| format!("{{{word}}}")).collect::<Vec<_>>().join("/")
@@ -56,7 +57,7 @@ impl PathTemplate {
         }
         let template = match Template::new(&template, PLACEHOLDERS) {
             Ok(template) => template,
-            Err(error) => return refused(&error.to_string()),
+            Err(reason) => return refused(&reason),
         };
         let values = |part: &TemplatePart| matches!(part, TemplatePart::Value(_));
         if !template.parts().iter().any(values) {
@@ -68,14 +69,20 @@ impl PathTemplate {
         Ok(PathTemplate(template))
     }
 
+    /// Returns the template as text, which is the same for all ways to write it.
+    #[must_use]
+    pub(crate) fn text(&self) -> String {
+        self.0.to_string()
+    }
+
     /// Whether the path depends on it.
     #[must_use]
-    pub fn uses(&self, placeholder: Placeholder) -> bool {
+    pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
         self.0.parts().contains(&TemplatePart::Value(placeholder))
     }
 
     /// The path of a record, from the values that it has.
-    pub fn render<'b>(&self, value: impl Fn(Placeholder) -> Option<&'b [u8]>, bump: &'b Bump) -> &'b [u8] {
+    pub(crate) fn render<'b>(&self, value: impl Fn(Placeholder) -> Option<&'b [u8]>, bump: &'b Bump) -> &'b [u8] {
         let mut out = BumpVec::with_capacity_in(80, bump);
         let mut start = 0;
         for part in self.0.parts() {
@@ -158,6 +165,8 @@ mod tests {
         assert_eq!(PathTemplate::new("host"), PathTemplate::new("{host}"));
         assert_eq!(PathTemplate::new("host,day,component"), PathTemplate::new("{host}/{day}/{component}"));
         assert_eq!(path("kata/{host}-{day}.x", b"a"), "kata/a-a.x");
+        assert_eq!(PathTemplate::new("host,day").unwrap().text(), "{host}/{day}");
+        assert_eq!(PathTemplate::new("kata/{host}-{day}.x").unwrap().text(), "kata/{host}-{day}.x");
     }
 
     #[test]
@@ -178,7 +187,7 @@ mod tests {
             ("{host}{day}", "something between"),
             ("{host}\n", "control"),
         ] {
-            let error = PathTemplate::new(text).unwrap_err();
+            let error = PathTemplate::new(text).unwrap_err().reason();
             assert!(error.contains(reason) && error.starts_with("expected component"), "{text}: {error}");
         }
     }

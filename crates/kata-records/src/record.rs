@@ -12,7 +12,7 @@ use crate::time::UtcTimestamp;
 // As wide as its place in a value: what is written as one byte and read with the seven behind it stalls the processor.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Escaping {
+pub(crate) enum Escaping {
     /// Printable ASCII without `"` and `\`: the same bytes in every output.
     Clean,
     /// Valid UTF-8, to be escaped on output.
@@ -27,7 +27,7 @@ pub enum Escaping {
 
 /// A piece of text in one of the forms.
 #[derive(Clone, Copy, Debug)]
-pub struct Text<'b> {
+pub(crate) struct Text<'b> {
     /// The bytes as they stand in the input.
     pub bytes: &'b [u8],
     /// How to read them.
@@ -36,7 +36,7 @@ pub struct Text<'b> {
 
 /// A value of a pair or of a field.
 #[derive(Clone, Copy, Debug)]
-pub enum Value<'b> {
+pub(crate) enum Value<'b> {
     /// A string.
     Text(Text<'b>),
     /// An integer; never outside the range of `i64`, which is what index mappings have.
@@ -67,7 +67,7 @@ impl From<bool> for Value<'_> {
 
 /// What a payload says: a key as it was written, and its value.
 #[derive(Clone, Copy, Debug)]
-pub struct Pair<'b> {
+pub(crate) struct Pair<'b> {
     /// The key, without quotes.
     pub key: &'b [u8],
     /// Its place in the dictionary, if it is known.
@@ -82,21 +82,21 @@ impl<'b> Pair<'b> {
     /// A pair of a key and a value, the key looked up.
     #[inline]
     #[must_use]
-    pub fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
+    pub(crate) fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
         Pair { key, id: dictionary::find(key), number: 0, value }
     }
 
     /// The same for text.
     #[inline]
     #[must_use]
-    pub fn text(key: &'b [u8], text: Text<'b>) -> Pair<'b> {
+    pub(crate) fn text(key: &'b [u8], text: Text<'b>) -> Pair<'b> {
         Pair::new(key, Value::Text(text))
     }
 }
 
 /// A field's name, of plain ASCII, in the form `"name":"`, so that JSON output is a copy.
 #[derive(Clone, Copy, Debug)]
-pub struct Key<'b> {
+pub(crate) struct Key<'b> {
     /// The form, and zeros behind it.
     padded: &'b [u8],
     length: u32,
@@ -112,33 +112,33 @@ impl Eq for Key<'_> {}
 
 impl<'b> Key<'b> {
     /// Bytes that are there to be copied at once, whatever the length of the name.
-    pub const PADDED: usize = 32;
+    pub(crate) const PADDED: usize = 32;
 
     /// The key of a form of that length, with zeros behind it at least up to [`Key::PADDED`].
     #[inline]
     #[must_use]
-    pub fn new(padded: &'b [u8], length: usize) -> Key<'b> {
+    pub(crate) fn new(padded: &'b [u8], length: usize) -> Key<'b> {
         Key { padded, length: length as u32 }
     }
 
     /// The form `"name":"` and zeros behind it, and how much of it is not zeros.
     #[inline]
     #[must_use]
-    pub fn padded(self) -> (&'b [u8], usize) {
+    pub(crate) fn padded(self) -> (&'b [u8], usize) {
         (self.padded, self.length as usize)
     }
 
     /// The name alone.
     #[inline]
     #[must_use]
-    pub fn name(self) -> &'b [u8] {
+    pub(crate) fn name(self) -> &'b [u8] {
         self.padded.get(1..self.length.saturating_sub(3) as usize).unwrap_or_default()
     }
 }
 
 /// One field of a record.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'b> {
+pub(crate) struct Field<'b> {
     /// Its name, unique in the record.
     pub key: Key<'b>,
     /// Which of the batch's fields it is, from 1; 0 where this record alone has it. Fields of one number are the same, so
@@ -152,14 +152,14 @@ impl<'b> Field<'b> {
     /// A field that this record alone has.
     #[inline]
     #[must_use]
-    pub fn new(key: Key<'b>, value: Value<'b>) -> Field<'b> {
+    pub(crate) fn new(key: Key<'b>, value: Value<'b>) -> Field<'b> {
         Field { key, number: 0, value }
     }
 }
 
 /// How an entry was read; the name is what `kata_format` holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PayloadFormat {
+pub(crate) enum PayloadFormat {
     /// logfmt of logrus, and its layout for terminals.
     Logfmt,
     /// JSON of logrus.
@@ -174,12 +174,12 @@ pub enum PayloadFormat {
 
 impl PayloadFormat {
     /// Every format.
-    pub const ALL: &'static [PayloadFormat] =
+    pub(crate) const ALL: &'static [PayloadFormat] =
         &[PayloadFormat::Logfmt, PayloadFormat::Json, PayloadFormat::Slog, PayloadFormat::Native, PayloadFormat::Text];
 
     /// The name that stands in `kata_format`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             PayloadFormat::Logfmt => "logfmt",
             PayloadFormat::Json => "json",
@@ -193,8 +193,7 @@ impl PayloadFormat {
 /// The canonical levels; the name is what `kata_level` holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Level {
+pub(crate) enum Level {
     Trace,
     Debug,
     Info,
@@ -205,12 +204,12 @@ pub enum Level {
 
 impl Level {
     /// Every level, least severe first.
-    pub const ALL: &'static [Level] =
+    pub(crate) const ALL: &'static [Level] =
         &[Level::Trace, Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
 
     /// The name that stands in `kata_level`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Level::Trace => "trace",
             Level::Debug => "debug",
@@ -224,7 +223,7 @@ impl Level {
 
 /// The fields that katalog itself states about an entry of Kata's.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// `kata_time`: the host's time of the entry.
     pub time: Option<UtcTimestamp>,
     /// `kata_level`.
@@ -241,7 +240,7 @@ pub struct Facts {
 
 /// What the envelope says of an entry, whatever becomes of its fields in the record. Syslog wants to know it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct EnvelopeHead<'b> {
+pub(crate) struct EnvelopeHead<'b> {
     /// The host that it was written on.
     pub host: Option<&'b [u8]>,
     /// The process that wrote it.
@@ -254,7 +253,7 @@ pub struct EnvelopeHead<'b> {
 
 /// One record, ready to be encoded. Fields come in this order: `envelope`, `facts`, `payload`, then flaws and escaped.
 #[derive(Debug, Default)]
-pub struct Record<'b> {
+pub(crate) struct Record<'b> {
     /// The tag, as the template gives it.
     pub tag: &'b [u8],
     /// When the envelope says that it was, for a record without facts.
@@ -280,7 +279,7 @@ pub struct Record<'b> {
 
 impl Record<'_> {
     /// Empties the record for the next one.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.tag = b"";
         self.time = None;
         self.head = EnvelopeHead::default();
@@ -297,7 +296,7 @@ impl Record<'_> {
 impl Record<'_> {
     /// The same buffers, emptied, for a record that borrows from elsewhere.
     #[must_use]
-    pub fn recycle<'b>(self) -> Record<'b> {
+    pub(crate) fn recycle<'b>(self) -> Record<'b> {
         Record {
             envelope: recycle(self.envelope),
             payload: recycle(self.payload),
@@ -309,7 +308,7 @@ impl Record<'_> {
 
 /// The same vector, emptied, for elements that borrow from elsewhere. Nothing is copied or allocated: an empty vector
 /// collected from one of the same layout takes its buffer over.
-pub fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
+pub(crate) fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
     const { assert!(size_of::<T>() == size_of::<U>() && align_of::<T>() == align_of::<U>()) };
     vector.clear();
     vector.into_iter().filter_map(|_| None).collect()
@@ -317,7 +316,7 @@ pub fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
 
 /// A field's name that is made once, for many records.
 #[derive(Debug)]
-pub struct OwnedKey {
+pub(crate) struct OwnedKey {
     padded: Box<[u8]>,
     length: usize,
 }
@@ -325,7 +324,7 @@ pub struct OwnedKey {
 impl OwnedKey {
     /// The name, which is of ASCII without quotes.
     #[must_use]
-    pub fn new(name: &str) -> OwnedKey {
+    pub(crate) fn new(name: &str) -> OwnedKey {
         let mut form = format!("\"{name}\":\"").into_bytes();
         let length = form.len();
         form.resize(length.max(Key::PADDED), 0);
@@ -335,7 +334,7 @@ impl OwnedKey {
     /// The name as the key of a field.
     #[inline]
     #[must_use]
-    pub fn key(&self) -> Key<'_> {
+    pub(crate) fn key(&self) -> Key<'_> {
         Key::new(&self.padded, self.length)
     }
 }

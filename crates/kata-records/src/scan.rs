@@ -57,21 +57,21 @@ fn padded(bytes: &[u8]) -> [u8; WIDTH] {
 /// or not ASCII.
 #[inline]
 #[must_use]
-pub fn token_end(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x21) | eq(block, b'"') | eq(block, b'=') | eq(block, b'\\'))
 }
 
 /// The next byte of a quoted string that needs a look: `"`, `\`, `%`, a control character, or not ASCII.
 #[inline]
 #[must_use]
-pub fn quoted_stop(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn quoted_stop(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'))
 }
 
 /// The next byte that JSON text cannot hold as it is: `"`, `\` or a control character. Not ASCII is skipped.
 #[inline]
 #[must_use]
-pub fn json_special(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn json_special(bytes: &[u8], mut at: usize) -> usize {
     loop {
         at = unclean(bytes, at);
         match bytes.get(at) {
@@ -84,7 +84,7 @@ pub fn json_special(bytes: &[u8], mut at: usize) -> usize {
 /// The next byte that is not clean: `"`, `\`, a control character, or not ASCII.
 #[inline]
 #[must_use]
-pub fn unclean(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn unclean(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'))
 }
 
@@ -97,7 +97,7 @@ fn not_printed(block: Block) -> Block {
 /// Appends bytes from `at` on, with a backslash before `"` and `\\`, up to the next one that `journalctl -o json` prints in
 /// another way, and gives its position: a control character, delete, or not ASCII.
 #[must_use]
-pub fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
+pub(crate) fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
     while at < bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
         let mut padded = [b' '; 64];
@@ -159,7 +159,7 @@ fn bits(block: &[u8; 64], class: impl Fn(Block) -> Block) -> u64 {
 /// End of the JSON object or array that opens at `at`: the position behind its closing bracket, or none where it is
 /// not closed. Brackets are counted outside of strings and not matched by kind; 64 bytes at a time.
 #[must_use]
-pub fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_u32;
     let mut in_string = false;
     loop {

@@ -8,6 +8,7 @@ use regex::bytes::{Regex, RegexSet};
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
 use crate::dictionary::{KeyId, TrackedKey};
 use crate::envelope::{Entry, Transport};
+use crate::error::SettingsError;
 use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
 use crate::parse::{Payload, content};
@@ -60,7 +61,7 @@ impl Default for SelectSettings {
 
 /// What an identifier alone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdentifierKind {
+pub(crate) enum IdentifierKind {
     /// Kata's own; the component where the identifier is of one only.
     Own(Option<Component>),
     /// A container manager's: Kata's lines are among its own.
@@ -73,7 +74,7 @@ pub enum IdentifierKind {
 
 /// The settings, compiled.
 #[derive(Debug)]
-pub struct Selector {
+pub(crate) struct Selector {
     own: Vec<(Vec<u8>, Option<Component>)>,
     patterns: RegexSet,
     managers: Vec<Vec<u8>>,
@@ -103,18 +104,19 @@ impl Selector {
     ///
     /// # Errors
     /// A pattern that is not a regular expression, with the reason.
-    pub fn new(settings: &SelectSettings) -> Result<Selector, regex::Error> {
+    pub(crate) fn new(settings: &SelectSettings) -> Result<Selector, SettingsError> {
         let (patterns, names): (Vec<_>, Vec<_>) =
             settings.identifiers.iter().partition(|name| regex::escape(name).replace("\\-", "-") != **name);
         let component_of = |name: &str| IDENTIFIERS.iter().find(|(known, _)| *known == name).and_then(|row| row.1);
+        let invalid = |error: regex::Error| SettingsError::Identifier(error.to_string());
         let mut select = Selector {
             own: names.iter().map(|name| (name.as_bytes().to_vec(), component_of(name))).collect(),
-            patterns: RegexSet::new(patterns.iter().map(|pattern| format!("^(?:{pattern})$")))?,
+            patterns: RegexSet::new(patterns.iter().map(|pattern| format!("^(?:{pattern})$"))).map_err(invalid)?,
             managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
             default_kind: IdentifierKind::Other,
             identifier: Finder::new(IDENTIFIER),
-            marks: Regex::new(MARKS)?,
-            marks_in_json: Regex::new(&[MARKS, HIDDEN_MARKS].concat())?,
+            marks: Regex::new(MARKS).map_err(invalid)?,
+            marks_in_json: Regex::new(&[MARKS, HIDDEN_MARKS].concat()).map_err(invalid)?,
             drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
@@ -129,7 +131,7 @@ impl Selector {
     /// Whether a line holds an entry of the journal that is certain to be dropped as another's, told without reading
     /// its members: most of a node's journal is.
     #[must_use]
-    pub fn skips(&self, line: &[u8]) -> bool {
+    pub(crate) fn skips(&self, line: &[u8]) -> bool {
         if !self.drops_others || !matches!(line, [b'{', b'"', b'_' | b'A'..=b'Z', ..]) {
             return false;
         }
@@ -152,14 +154,14 @@ impl Selector {
 
     /// Whether an entry of the journal with this identifier may be Kata's, or say something of Kata's.
     #[must_use]
-    pub fn may_want(&self, identifier: &[u8]) -> bool {
+    pub(crate) fn may_want(&self, identifier: &[u8]) -> bool {
         // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
         matches!(identifier, b"kernel" | b"systemd-journald") || self.identified(identifier) != IdentifierKind::Other
     }
 
     /// Whether an entry of the journal with this identifier and this message is likely to be Kata's.
     #[must_use]
-    pub fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
+    pub(crate) fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
         match self.identified(identifier) {
             IdentifierKind::Own(_) => true,
             IdentifierKind::Manager | IdentifierKind::Unclaimed => self.marks.is_match(message),
@@ -169,7 +171,7 @@ impl Selector {
 
     /// Whether an entry is certain to be none of Kata's, told without reading its message.
     #[must_use]
-    pub fn is_others(&self, kind: IdentifierKind, message: Option<&[u8]>) -> bool {
+    pub(crate) fn is_others(&self, kind: IdentifierKind, message: Option<&[u8]>) -> bool {
         match kind {
             IdentifierKind::Own(_) => false,
             IdentifierKind::Manager | IdentifierKind::Unclaimed => {
@@ -181,7 +183,7 @@ impl Selector {
 
     /// What the entry's identifier says.
     #[must_use]
-    pub fn kind(&self, entry: &Entry<'_>) -> IdentifierKind {
+    pub(crate) fn kind(&self, entry: &Entry<'_>) -> IdentifierKind {
         match entry.identifier {
             None if entry.from_journal => IdentifierKind::Other,
             None if entry.unclaimed => IdentifierKind::Unclaimed,
@@ -207,7 +209,7 @@ impl Selector {
     }
 
     /// Who wrote the payload; none where the entry is not Kata's.
-    pub fn component<'b>(
+    pub(crate) fn component<'b>(
         &self,
         kind: IdentifierKind,
         entry: &Entry<'b>,
@@ -236,7 +238,7 @@ impl Selector {
 
     /// Whether the user wants this component's entries.
     #[must_use]
-    pub fn wants(&self, component: Component) -> bool {
+    pub(crate) fn wants(&self, component: Component) -> bool {
         self.wanted == 0 || self.wanted & 1 << component as u8 != 0
     }
 }

@@ -1,11 +1,13 @@
 //! Settings of records, with the defaults of katalog.
 
 use crate::encode::EncodeSettings;
+use crate::error::SettingsError;
 use crate::input_format::InputFormat;
 use crate::normalize::FieldSettings;
 use crate::path_template::PathTemplate;
 use crate::schema::{Definition, FieldType};
 use crate::select::SelectSettings;
+use crate::template::Template;
 use crate::time::TimeFormat;
 
 /// What a user may say about records: which entries become records, and what these look like.
@@ -30,7 +32,7 @@ pub struct Settings {
     /// The name of the field that identifies the record; `None` leaves it out.
     pub record_id: Option<String>,
     /// The file of an output directory that a record goes to; `None` without such a directory.
-    pub split: Option<PathTemplate>,
+    pub split: Option<String>,
     /// Note where each record ends and its time, for sorting and deltas.
     pub rows: bool,
     /// Name each flawed entry in [`crate::worker::Chunk::notes`].
@@ -60,6 +62,24 @@ impl Settings {
     /// Returns the names that the user gave to fields of katalog's own, in their order in records.
     pub fn own_names(&self) -> impl Iterator<Item = &str> {
         [&self.record_id, &self.tag_key, &self.time_key].into_iter().filter_map(|name| name.as_deref())
+    }
+}
+
+impl Settings {
+    /// Checks the template of a tag.
+    ///
+    /// # Errors
+    /// [`SettingsError::Tag`] if a placeholder is unknown, or a brace is alone.
+    pub fn check_tag(text: &str) -> Result<(), SettingsError> {
+        Template::of_tag(text).map(|_| ())
+    }
+
+    /// Returns the template of a path for [`Settings::split`]: `host,day` is short for `{host}/{day}`.
+    ///
+    /// # Errors
+    /// [`SettingsError::Split`] if the text makes no path, or the same one for all records.
+    pub fn split_template(text: &str) -> Result<String, SettingsError> {
+        PathTemplate::new(text).map(|template| template.text())
     }
 }
 

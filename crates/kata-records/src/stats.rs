@@ -10,7 +10,7 @@ use crate::time::UtcTimestamp;
 /// Why an entry was read and no record written for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum DropReason {
+pub(crate) enum DropReason {
     /// Neither its identifier nor its content is Kata's.
     Others,
     /// It is Kata's, but of a component that was not asked for.
@@ -25,12 +25,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the statistics.
-    pub const ALL: &'static [DropReason] =
+    pub(crate) const ALL: &'static [DropReason] =
         &[DropReason::Others, DropReason::Component, DropReason::Blank, DropReason::Marker, DropReason::Repeated];
 
     /// The name that stands in the statistics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             DropReason::Others => "others",
             DropReason::Component => "component",
@@ -86,13 +86,13 @@ struct Span {
 
 impl Stats {
     /// Counts one entry of the input.
-    pub fn read(&mut self, bytes: usize) {
+    pub(crate) fn read(&mut self, bytes: usize) {
         self.read += 1;
         self.bytes_in += bytes as u64;
     }
 
     /// Counts one record, by what katalog says about it; none for an entry of others that passes unchanged.
-    pub fn wrote(&mut self, facts: Option<&Facts>) {
+    pub(crate) fn wrote(&mut self, facts: Option<&Facts>) {
         self.written += 1;
         let Some(facts) = facts else {
             self.passed += 1;
@@ -139,12 +139,21 @@ impl Stats {
     }
 
     /// Counts one entry that no record was written for.
-    pub fn dropped(&mut self, reason: DropReason) {
+    pub(crate) fn dropped(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
     }
 
-    /// Counts entries that it was not necessary to read.
-    pub fn passed_over(&mut self, reason: DropReason, entries: u64) {
+    /// Counts entries that it was not necessary to read, because they are not Kata's.
+    pub fn skipped_others(&mut self, entries: u64) {
+        self.skipped(DropReason::Others, entries);
+    }
+
+    /// Counts entries that it was not necessary to read, because another journal file has them too.
+    pub fn skipped_copies(&mut self, entries: u64) {
+        self.skipped(DropReason::Repeated, entries);
+    }
+
+    fn skipped(&mut self, reason: DropReason, entries: u64) {
         self.read += entries;
         self.dropped[reason as usize] += entries;
     }
@@ -161,7 +170,7 @@ impl Stats {
     }
 
     /// Counts messages that journald says it threw away before anybody could read them.
-    pub fn suppressed(&mut self, messages: u64) {
+    pub(crate) fn suppressed(&mut self, messages: u64) {
         self.suppressed += messages;
     }
 
@@ -312,4 +321,59 @@ impl Stats {
 /// Counters by the names of what they count.
 fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, counts: &[u64]) -> Vec<(&'static str, u64)> {
     all.iter().zip(counts).map(|(value, count)| (name(*value), *count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flaw::Flaws;
+    use crate::record::PayloadFormat;
+
+    fn sample() -> Stats {
+        let mut stats = Stats::default();
+        let mut flaws = Flaws::default();
+        flaws.add(Flaw::Truncated);
+        flaws.add(Flaw::NoTime);
+        let clean = Facts {
+            time: None,
+            level: Some(Level::Info),
+            component: Component::Agent,
+            format: PayloadFormat::Text,
+            guest: true,
+            flaws: Flaws::default(),
+        };
+        (0..12).for_each(|_| stats.read(100));
+        (0..7).for_each(|_| stats.wrote(Some(&clean)));
+        stats.wrote(Some(&Facts { flaws, level: None, component: Component::Unknown, ..clean }));
+        stats.wrote(None);
+        for reason in [DropReason::Others, DropReason::Others, DropReason::Marker] {
+            stats.dropped(reason);
+        }
+        stats.suppressed(40);
+        stats.delivered(2_203_000);
+        stats
+    }
+
+    #[test]
+    fn merging_adds_every_counter() {
+        let mut sum = sample();
+        sum.merge(&sample());
+        let mut twice = Stats::default();
+        twice.merge(&sum);
+        assert_eq!(twice, sum);
+        twice.take_back(&sample());
+        assert_eq!(twice, sample());
+        let doubled = |stats: &Stats| stats.totals().map(|(name, count)| (name, 2 * count));
+        assert_eq!(sum.totals(), doubled(&sample()));
+        let [dropped, components, ..] = sum.parts();
+        assert_eq!(dropped.1[..4], [("others", 4), ("component", 0), ("blank", 0), ("marker", 2)]);
+        assert!(components.1.contains(&("agent", 14)) && components.1.contains(&("unknown", 2)));
+        assert_eq!((sum.written(), sum.flawed()), (18, 2));
+    }
+
+    #[test]
+    fn every_entry_is_accounted_for() {
+        let stats = sample();
+        assert_eq!(stats.read, stats.written + stats.parts()[0].1.iter().map(|(_, count)| count).sum::<u64>());
+    }
 }

@@ -1,14 +1,17 @@
 //! Templates, and the tags that they make: what routes a record in Fluentd. A template for Kata's records, the identifier
 //! for others.
 
+use std::fmt;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
 use crate::component::Component;
+use crate::error::SettingsError;
 
 /// What stands in a template for something of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placeholder {
+pub(crate) enum Placeholder {
     /// `kata_component`.
     Component,
     /// SYSLOG_IDENTIFIER.
@@ -24,12 +27,9 @@ pub enum Placeholder {
 }
 
 impl Placeholder {
-    /// Those that a tag may have.
-    pub const OF_TAGS: &'static [Placeholder] = &[Placeholder::Component, Placeholder::Identifier];
-
     /// The word between the braces.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Placeholder::Component => "component",
             Placeholder::Identifier => "identifier",
@@ -41,50 +41,39 @@ impl Placeholder {
     }
 }
 
+/// The placeholders that a tag may have.
+const OF_TAGS: &[Placeholder] = &[Placeholder::Component, Placeholder::Identifier];
+
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TemplatePart {
+pub(crate) enum TemplatePart {
     /// Text that stays as it is.
     Text(String),
     /// Something of the record.
     Value(Placeholder),
 }
 
-/// What is wrong with the text of a template.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// There is no placeholder of this name, or not here.
-    #[error("there is no \"{{{0}}}\"")]
-    Unknown(String),
-    /// One is not closed.
-    #[error("a \"{{\" has no \"}}\"")]
-    Open,
-    /// One was not opened.
-    #[error("a \"}}\" has no \"{{\"")]
-    Closed,
-}
-
 /// A template, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<TemplatePart>);
+pub(crate) struct Template(Vec<TemplatePart>);
 
 impl Template {
     /// Reads a template with some of the `known` placeholders in it.
     ///
     /// # Errors
     /// The placeholder that is not known, or the brace that is alone.
-    pub fn new(text: &str, known: &[Placeholder]) -> Result<Template, TemplateError> {
+    pub(crate) fn new(text: &str, known: &[Placeholder]) -> Result<Template, String> {
         let plain = |text: &str| match text.contains('}') {
-            true => Err(TemplateError::Closed),
+            true => Err("a \"}\" has no \"{\"".to_owned()),
             false => Ok(TemplatePart::Text(text.to_owned())),
         };
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, behind)) = rest.split_once('{') {
             parts.push(plain(before)?);
-            let (name, after) = behind.split_once('}').ok_or(TemplateError::Open)?;
+            let (name, after) = behind.split_once('}').ok_or("a \"{\" has no \"}\"")?;
             let value = known.iter().find(|value| value.name() == name);
-            parts.push(TemplatePart::Value(*value.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?));
+            parts.push(TemplatePart::Value(*value.ok_or_else(|| format!("there is no \"{{{name}}}\""))?));
             rest = after;
         }
         parts.push(plain(rest)?);
@@ -92,14 +81,22 @@ impl Template {
         Ok(Template(parts))
     }
 
+    /// Reads the template of a tag.
+    ///
+    /// # Errors
+    /// The placeholder that tags do not have, or the brace that is alone.
+    pub(crate) fn of_tag(text: &str) -> Result<Template, SettingsError> {
+        Template::new(text, OF_TAGS).map_err(SettingsError::Tag)
+    }
+
     /// Its parts, in order.
     #[must_use]
-    pub fn parts(&self) -> &[TemplatePart] {
+    pub(crate) fn parts(&self) -> &[TemplatePart] {
         &self.0
     }
 
     /// The tag of a record of Kata's.
-    pub fn render<'b>(&self, component: Component, identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
+    pub(crate) fn render<'b>(&self, component: Component, identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
         let mut out = BumpVec::with_capacity_in(48, bump);
         for part in &self.0 {
             match part {
@@ -114,8 +111,17 @@ impl Template {
     }
 }
 
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            TemplatePart::Text(text) => f.write_str(text),
+            TemplatePart::Value(placeholder) => write!(f, "{{{}}}", placeholder.name()),
+        })
+    }
+}
+
 /// The tag of a record that is not Kata's.
-pub fn tag_of_others<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
+pub(crate) fn tag_of_others<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
     BumpVec::from_iter_in(of(identifier), bump).into_bump_slice()
 }
 

@@ -9,10 +9,10 @@ use bumpalo::Bump;
 use journal_file::Place;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
+use crate::batch::{Batch, Body, RawEntry};
 use crate::component::Component;
 use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
-use crate::entry::{Batch, Body, Framing, Raw};
 use crate::envelope::{self, Entry};
 use crate::input_format::InputFormat;
 use crate::normalize::{self, field_name};
@@ -164,7 +164,7 @@ impl<'r> Worker<'r> {
         }
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
-            entry(rules, encoder, raw, (batch.origin(), input), bump, &mut scratch, chunk);
+            entry(rules, encoder, raw, (&batch.origin, input), bump, &mut scratch, chunk);
         }
         *spare = scratch.recycle();
         if bump.allocated_bytes() > KEPT_CAPACITY {
@@ -188,7 +188,7 @@ fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
 
 /// Notes what became of an entry of a journal, where somebody wants to know.
 #[inline]
-fn trace(raw: Raw<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk: &mut Chunk) {
+fn trace(raw: RawEntry<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
         let (length, end) = (raw.length(), chunk.out.bytes.len());
         traces.push(Trace { place: *entry.place(), length, end, outcome: outcome(), suppressed });
@@ -198,7 +198,7 @@ fn trace(raw: Raw<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk
 fn entry<'b>(
     rules: &'b Rules,
     encoder: &mut Encoder,
-    raw: Raw<'b>,
+    raw: RawEntry<'b>,
     (origin, input): (&[u8; 16], &'b [u8]),
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
@@ -231,7 +231,7 @@ fn entry<'b>(
     if rules.rows && dropped.is_none() {
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
         let part = rules.split.as_ref().map(|split| path(split, entry, record, time.as_ref(), input, bump));
-        let part = part.map_or(0, |path| chunk.out.parts.number(path));
+        let part = part.map_or(0, |path| chunk.out.part_number(path));
         chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
     }
     trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, chunk);
@@ -272,7 +272,7 @@ fn path<'b>(
 /// payload and record is empty and is filled.
 fn record_of<'b>(
     rules: &'b Rules,
-    raw: Raw<'b>,
+    raw: RawEntry<'b>,
     input: &[u8; 16],
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
@@ -280,7 +280,7 @@ fn record_of<'b>(
     let Scratch { entry, payload, cache, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
     if may_be_journal
-        && let Body::Bytes(line, Framing::Line) = raw.body
+        && let Body::Line(line) = raw.body
         && rules.select.skips(line)
     {
         return Some(DropReason::Others);
@@ -375,13 +375,13 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
 }
 
 /// What a record is known by: the same in every run for the same entry, and another one for every other.
-fn id(input: &[u8; 16], raw: Raw<'_>, from_journal: bool) -> [u8; 32] {
+fn id(input: &[u8; 16], raw: RawEntry<'_>, from_journal: bool) -> [u8; 32] {
     let mut hash = SipHasher13::new();
     match raw.body {
         Body::Journal(entry) => entry.place().hash(&mut hash),
         // What stands in a stream of the journal's entries says itself where it is from.
-        Body::Bytes(bytes, _) if from_journal => hash.write(bytes),
-        Body::Bytes(bytes, _) => {
+        Body::Line(bytes) | Body::Export(bytes) if from_journal => hash.write(bytes),
+        Body::Line(bytes) | Body::Export(bytes) => {
             hash.write(input);
             hash.write_u64(raw.offset);
             hash.write(bytes);
@@ -436,7 +436,7 @@ fn suppressed(message: &[u8]) -> u64 {
     number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
 }
 
-fn note(raw: Raw<'_>, record: &Record<'_>, notes: &mut Vec<u8>) {
+fn note(raw: RawEntry<'_>, record: &Record<'_>, notes: &mut Vec<u8>) {
     let Some(facts) = record.facts.as_ref().filter(|facts| !facts.flaws.is_empty()) else { return };
     // Writing to memory does not fail.
     _ = write!(notes, "byte {}:", raw.offset);

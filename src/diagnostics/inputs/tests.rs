@@ -1,39 +1,28 @@
 use super::*;
-use kata_records::component::Component;
-use kata_records::flaw::{Flaw, Flaws};
-use kata_records::record::{Facts, PayloadFormat};
-use kata_records::time::UtcTimestamp;
+use crate::diagnostics::tests::counted;
+use kata_records::Others;
 
-/// Returns an input with a number of entries, and a record for each of these times, which has the flaw if there is one.
-fn input(name: &str, entries: u64, times: &[&str], flaw: Option<Flaw>) -> InputSummary {
+/// Returns an input with a number of entries, and a record for each of these times, which has a flaw if `flawed` is set.
+fn input(name: &str, entries: u64, times: &[&str], flawed: bool) -> InputSummary {
     let mut input = InputSummary::new(name.to_owned());
-    let mut flaws = Flaws::default();
-    flaw.into_iter().for_each(|flaw| flaws.add(flaw));
-    for _ in 0..entries {
-        input.stats.read(1000);
-    }
     for time in times {
-        input.stats.wrote(Some(&Facts {
-            time: UtcTimestamp::parse(time.as_bytes()),
-            level: None,
-            component: Component::Agent,
-            format: PayloadFormat::Text,
-            guest: false,
-            flaws,
-        }));
+        let words = if flawed { " bare words" } else { "" };
+        let line = format!("time={time} level=info msg=hello name=kata-runtime pid=1{words}");
+        input.stats.merge(&counted(&[&line], Others::Drop));
         input.stats.encoded(1500);
     }
+    (input.stats.read, input.stats.bytes_in) = (entries, entries * 1000);
     input
 }
 
 fn inputs() -> Vec<InputSummary> {
-    let mut damaged = input("system.journal", 7, &["2025-01-01T00:00:00Z", "2024-12-31T10:00:00Z"], None);
+    let mut damaged = input("system.journal", 7, &["2025-01-01T00:00:00Z", "2024-12-31T10:00:00Z"], false);
     damaged.stats.damage("bad-entry", 3);
-    let mut failed = input("/archive/2025/node-17/kata-runtime.log.1.gz", 0, &[], None);
+    let mut failed = input("/archive/2025/node-17/kata-runtime.log.1.gz", 0, &[], false);
     failed.failures.push("failed to read it: gone\x1b".to_owned());
     failed.exit = Some(Exit::Data);
     let flawed = ["2025-12-15T11:55:59.9Z", "2025-12-15T23:05:00Z", "x"];
-    vec![input("a.log", 12, &flawed, Some(Flaw::NoTime)), damaged, failed]
+    vec![input("a.log", 12, &flawed, true), damaged, failed]
 }
 
 fn total(inputs: &[InputSummary]) -> Stats {
@@ -91,13 +80,13 @@ fn the_table_fits_into_80_columns_whatever_there_is_to_count() {
 #[test]
 fn findings_say_what_is_wrong_with_which_input() {
     let expected = "\
-a.log: flawed 3: no-time 3
+a.log: flawed 3: bare-words 3, bad-time 1, no-time 1
 system.journal: damaged 3: bad-entry 3
 /archive/2025/node-17/kata-runtime.log.1.gz: failed to read it: gone\\u{1b}
 0 of 3 inputs are valid
 ";
     assert_eq!(written(|out| findings(&inputs(), 80, out)), expected);
-    let valid = [input("a", 1, &["2025-12-15T11:55:59.9Z"], None)];
+    let valid = [input("a", 1, &["2025-12-15T11:55:59.9Z"], false)];
     assert_eq!(written(|out| findings(&valid, 80, out)), "1 of 1 inputs is valid\n");
 }
 
@@ -107,7 +96,7 @@ fn lines_are_for_scripts() {
     let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["from"], "2025-12-15T11:55:59.900000000Z");
-    assert_eq!(lines[0]["flaws"]["no-time"], 3);
+    assert_eq!(lines[0]["flaws"]["bare-words"], 3);
     assert_eq!((&lines[1]["valid"], &lines[1]["damage"]["bad-entry"]), (&false.into(), &3.into()));
     assert_eq!((&lines[2]["failures"][0], &lines[2]["exit"]), (&"failed to read it: gone\x1b".into(), &65.into()));
     assert!(lines[2].get("from").is_none());

@@ -6,9 +6,7 @@ use journal_file::Place;
 
 use super::{JournalProgress, OUTPUT_BYTES};
 use crate::source::{Damaged, FileSlices, Merge, MergeStep, RunBound, Skipped, SourceError};
-use kata_records::encode::Row;
-use kata_records::stats::{DropReason, Stats};
-use kata_records::worker::Chunk;
+use kata_records::{Chunk, Row, Stats};
 
 /// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
@@ -138,7 +136,7 @@ impl OrderedMerge {
             return;
         };
         self.stats.merge(&std::mem::take(&mut chunk.stats));
-        self.stats.passed_over(DropReason::Others, skipped.others);
+        self.stats.skipped_others(skipped.others);
         self.notes.append(&mut chunk.notes);
         self.errors.extend(error);
         if file.slices.len() <= at {
@@ -257,8 +255,8 @@ impl OrderedMerge {
                 && let Some(row) = pending.chunk.out.rows.get(pending.rows)
             {
                 pending.rows += 1;
-                let part = pending.chunk.out.parts.names().get(row.part as usize);
-                let part = part.map_or(0, |name| out.out.parts.number(name));
+                let part = pending.chunk.out.part_names().get(row.part as usize);
+                let part = part.map_or(0, |name| out.out.part_number(name));
                 out.out.rows.push(Row { end: end - from + to, part, ..*row });
             }
             file.entry_bytes += trace.length as u64;
@@ -283,7 +281,7 @@ impl OrderedMerge {
         pending.rows += usize::from(trace.is_written());
         pending.bytes = trace.end;
         self.overcounted.merge(&trace.stats());
-        self.stats.passed_over(DropReason::Repeated, 1);
+        self.stats.skipped_copies(1);
     }
 
     /// Leaves out the rest of a file.

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 
 use super::ordered_merge::{JobOutput, OrderedMerge};
 use crate::source::{FileSlice, FileSlices, SourceError};
-use kata_records::entry::Batch;
-use kata_records::time::UnixTime;
-use kata_records::worker::{Chunk, Worker};
+use kata_records::{Batch, Chunk, UnixTime, Worker};
 
 /// Approximate limit of bytes of records that wait for the merge.
 const MAX_WAITING_BYTES: usize = 24 << 20;

@@ -18,7 +18,7 @@ use super::stream::Stream;
 use super::temp_file::TempFile;
 use super::{Damaged, Event, Fill, Input, Member, Settings, SourceError};
 use archive_bytes::{ArchiveBytes, ReadFailure};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 use tar_header::{MemberKind, TarHeader};
 
 pub(super) use path_class::PathClass;

@@ -7,7 +7,7 @@ use super::Codec;
 use crate::source::tests::{ChunkedReader, Owned, drain};
 use crate::source::{Event, Fill, Filled};
 use crate::source::{Input, Member, Settings, SourceError, from_reader};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 /// Returns text that stays large when compressed, so that damage can hit its middle.
 fn text(lines: u32) -> Vec<u8> {

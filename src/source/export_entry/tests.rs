@@ -1,6 +1,6 @@
 use crate::source::tests::{Owned, binary, entries, settings};
 use crate::source::{InputFormat, Settings};
-use kata_records::entry::Framing::{Export, Line};
+use kata_records::Framing::{Export, Line};
 
 fn auto(data: impl AsRef<[u8]>) -> Vec<Owned> {
     entries(data, &Settings::default())

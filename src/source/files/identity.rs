@@ -11,7 +11,6 @@ use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13Long};
 
 use super::listing::FileKey;
 use crate::source::position::{FilePosition, HEAD};
-use kata_records::digits;
 
 /// The id prefix of a file's entries.
 pub(super) type Origin = [u8; 16];
@@ -53,7 +52,7 @@ pub(super) fn position_name(key: FileKey, generation: u32) -> String {
     hasher.write(&key.inode.to_le_bytes());
     hasher.write(&key.created.map_or(0, nanoseconds).to_le_bytes());
     hasher.write(&generation.to_le_bytes());
-    String::from_utf8_lossy(&digits::hex_id(&hasher.finish128().as_bytes())).into_owned()
+    format!("{:032x}", u128::from_be_bytes(hasher.finish128().as_bytes()))
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {

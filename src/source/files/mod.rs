@@ -26,7 +26,7 @@ use super::codec::Fault;
 use super::framer::block_within_limits;
 use super::{Damaged, Event, Fill, Filled, Input, Settings, Source, SourceError};
 use crate::source::position::{FilePosition, Position};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 use listing::FileKey;
 #[cfg(test)]

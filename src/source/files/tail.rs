@@ -11,7 +11,7 @@ use crate::source::Settings;
 use crate::source::codec::{Bytes, Fault, is_unclear, retry_interrupted};
 use crate::source::framer::{Framer, block_within_limits};
 use crate::source::position::HEAD;
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 /// The memory that the buffer for unfinished entries keeps.
 const MAX_CARRY: usize = 4096;

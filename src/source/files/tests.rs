@@ -15,7 +15,7 @@ use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
 use crate::source::{Event, Filled};
 use crate::source::{Fill, Settings, Source, SourceError};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 mod history;
 mod rotated;
@@ -99,7 +99,7 @@ impl Follower {
         assert!(failure.is_none(), "{failure:?}");
         let mut entries = Vec::new();
         take(&batch, &mut entries);
-        self.entries.extend(entries.into_iter().map(|entry| (*batch.origin(), entry.offset, entry.text)));
+        self.entries.extend(entries.into_iter().map(|entry| (batch.origin, entry.offset, entry.text)));
         if let Some(position) = position {
             let Position::Files(files) = position else { panic!("{position:?}") };
             for file in files {

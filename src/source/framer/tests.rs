@@ -1,6 +1,6 @@
 use crate::source::tests::{entries, settings, texts};
 use crate::source::{InputFormat, Settings};
-use kata_records::entry::Framing;
+use kata_records::Framing;
 
 #[test]
 fn lines_end_at_newlines_with_or_without_carriage_return() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use journal_file::Place;
-use kata_records::entry::Batch;
+use kata_records::Batch;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::compressed::CompressedFiles;

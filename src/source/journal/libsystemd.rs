@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use journal_file::{Boot, Cursor, EntryBatch, EntryPrefix, FieldId, FileRange, OpenFile as _, Place, Range};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
 use super::compressed::CompressedFiles;

@@ -14,8 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use journal_file::{Cursor, Error, JournalReader};
-use kata_records::digits;
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 use super::{Damaged, Event, Fill, Filled, Input, Member, Skipped, Source, SourceError};
 use crate::source::position::{JournalPosition, Position};
@@ -160,7 +159,7 @@ impl From<journal_file::Skipped> for Skipped {
 
 impl From<journal_file::Position> for JournalPosition {
     fn from(journal_file::Position { cursor, seqnums }: journal_file::Position) -> JournalPosition {
-        let hexadecimal = |id: &[u8; 16]| String::from_utf8_lossy(&digits::hex_id(id)).into_owned();
+        let hexadecimal = |id: &[u8; 16]| format!("{:032x}", u128::from_be_bytes(*id));
         JournalPosition { cursor, passed: seqnums.iter().map(|(id, number)| (hexadecimal(id), *number)).collect() }
     }
 }

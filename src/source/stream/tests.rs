@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::source::tests::{ChunkedReader, drain, take};
 use crate::source::{Fill, Input, Settings, Source, SourceError, from_reader, open};
-use kata_records::entry::Batch;
+use kata_records::Batch;
 
 fn live(reader: impl Read + Send + 'static) -> Box<dyn Source + Send> {
     from_reader(Box::new(reader), Input::Stdin, true, &Settings::default())

@@ -9,7 +9,7 @@ use super::ndjson;
 use crate::record::{Field, Record, Value};
 
 /// The names of the columns, and the end of the line.
-pub const HEADER: &[u8] =
+pub(crate) const HEADER: &[u8] =
     b"kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,kata_source,\
       kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields\r\n";
 
@@ -19,7 +19,7 @@ const PAYLOAD: [&[u8]; 6] =
 
 /// The encoder. It keeps only buffers.
 #[derive(Debug, Default)]
-pub struct Csv {
+pub(crate) struct Csv {
     /// The text of one value.
     text: Vec<u8>,
     /// The last column.
@@ -28,7 +28,7 @@ pub struct Csv {
 
 impl Csv {
     /// Appends one record as a line.
-    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let mut columns = [None; PAYLOAD.len()];
         self.rest.clear();
         self.rest.push(b'{');

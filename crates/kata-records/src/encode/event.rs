@@ -8,10 +8,6 @@ use crate::record::{Escaping, Record, Text, Value};
 use crate::schema::Translator;
 use crate::time::UnixTime;
 
-/// No event has more bytes: Fluent Bit closes the connection on 6,144,000 of them in a request (`buffer_max_size`), and
-/// is sent the same ones for ever.
-pub const LARGEST: usize = 5 << 20;
-
 /// How long texts may be in an event that would have more, in bytes; the next length where the one before was not enough.
 const SHORTER: [usize; 3] = [64 << 10, 4 << 10, 256];
 
@@ -31,7 +27,7 @@ pub struct Events {
 
 /// Writes records as events.
 #[derive(Debug, Default)]
-pub struct EventEncoder {
+pub(crate) struct EventEncoder {
     records: Msgpack,
     translator: Option<Box<Translator>>,
 }
@@ -39,23 +35,23 @@ pub struct EventEncoder {
 impl EventEncoder {
     /// An encoder of records under the names of another schema than katalog's own, if there is a translator.
     #[must_use]
-    pub fn new(translator: Option<Box<Translator>>) -> EventEncoder {
+    pub(crate) fn new(translator: Option<Box<Translator>>) -> EventEncoder {
         EventEncoder { records: Msgpack::default(), translator }
     }
 
     /// Appends one record. `received` is the time of records that know none.
-    pub fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
+    pub(crate) fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
         let start = events.bytes.len();
         self.event(record, received, &mut events.bytes);
         for longest in SHORTER {
-            if events.bytes.len() - start <= LARGEST {
+            if events.bytes.len() - start <= Events::LARGEST {
                 break;
             }
             events.bytes.truncate(start);
             shorten(record, 0, longest);
             self.event(record, received, &mut events.bytes);
         }
-        if events.bytes.len() - start > LARGEST {
+        if events.bytes.len() - start > Events::LARGEST {
             events.bytes.truncate(start);
             record.envelope.truncate(FEWER);
             record.payload.truncate(FEWER);
@@ -133,6 +129,19 @@ fn cut(text: &mut Text<'_>, longest: usize) {
 }
 
 impl Events {
+    /// No event has more bytes: Fluent Bit closes the connection on 6,144,000 of them in a request (`buffer_max_size`), and
+    /// is sent the same ones for ever.
+    pub const LARGEST: usize = 5 << 20;
+
+    /// The events for a tag, in their place among those of other tags.
+    pub fn of_tag<'e>(all: &'e mut Vec<Events>, tag: &[u8]) -> &'e mut Events {
+        let at = all.iter().position(|events| events.tag == tag).unwrap_or_else(|| {
+            all.push(Events { tag: tag.to_vec(), ..Events::default() });
+            all.len() - 1
+        });
+        &mut all[at]
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -152,15 +161,6 @@ impl Events {
         self.bytes.shrink_to(kept);
         self.ends.clear();
     }
-}
-
-/// The events for a tag, in their place among those of other tags.
-pub fn of_tag<'e>(all: &'e mut Vec<Events>, tag: &[u8]) -> &'e mut Events {
-    let at = all.iter().position(|events| events.tag == tag).unwrap_or_else(|| {
-        all.push(Events { tag: tag.to_vec(), ..Events::default() });
-        all.len() - 1
-    });
-    &mut all[at]
 }
 
 #[cfg(test)]

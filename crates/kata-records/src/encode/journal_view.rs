@@ -19,7 +19,7 @@ use crate::scan;
 
 /// Which of journalctl's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JournalFormat {
+pub(crate) enum JournalFormat {
     /// `-o export`, byte for byte.
     Export,
     /// `-o json --all`, equal as JSON; the order of keys, which is random there, is that of the file.
@@ -37,7 +37,7 @@ struct WrittenStem {
 
 /// The encoder. The fields that it keeps are those of the batch at hand.
 #[derive(Debug)]
-pub struct JournalView {
+pub(crate) struct JournalView {
     format: JournalFormat,
     heads: Box<HeadWriter>,
     shared: SharedFields,
@@ -51,7 +51,7 @@ pub struct JournalView {
 impl JournalView {
     /// An encoder of this format.
     #[must_use]
-    pub fn new(format: JournalFormat) -> JournalView {
+    pub(crate) fn new(format: JournalFormat) -> JournalView {
         JournalView {
             format,
             heads: Box::new(HeadWriter::new(format)),
@@ -63,13 +63,13 @@ impl JournalView {
     }
 
     /// Forgets the fields of the batch before.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.shared.begin();
         self.stems.clear();
     }
 
     /// Appends an entry of the batch, behind all of the batch that were appended before.
-    pub fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         self.heads.write(entry.place(), out);
         self.names.resize(entry.shared_by_batch(), 0);

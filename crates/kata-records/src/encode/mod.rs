@@ -1,17 +1,17 @@
 //! Records become bytes. Nothing here knows where the bytes go, and nothing here fails: a record is valid once made.
 
-pub mod csv;
-pub mod event;
-pub mod journal_view;
+pub(crate) mod csv;
+pub(crate) mod event;
+pub(crate) mod journal_view;
 mod size_limit;
-pub mod msgpack;
-pub mod ndjson;
+pub(crate) mod msgpack;
+pub(crate) mod ndjson;
 mod part_names;
 #[cfg(test)]
 mod samples;
 mod shared_fields;
-pub mod syslog;
-pub mod text_view;
+pub(crate) mod syslog;
+pub(crate) mod text_view;
 
 use jiff::tz::TimeZone;
 
@@ -20,15 +20,17 @@ use crate::record::Record;
 use crate::schema::{Schema, Translator};
 use crate::time::{UnixTime, UtcTimestamp};
 
-pub use csv::Csv;
-pub use event::{EventEncoder, Events};
-pub use journal_view::{JournalFormat, JournalView};
-pub use msgpack::Msgpack;
-pub use ndjson::Ndjson;
-pub use part_names::PartNames;
-pub use size_limit::SizeLimited;
-pub use syslog::{Syslog, SyslogSettings};
-pub use text_view::TextView;
+pub(crate) use csv::Csv;
+pub(crate) use event::EventEncoder;
+pub use event::Events;
+pub(crate) use journal_view::{JournalFormat, JournalView};
+pub(crate) use msgpack::Msgpack;
+pub(crate) use ndjson::Ndjson;
+pub(crate) use part_names::PartNames;
+pub(crate) use size_limit::SizeLimited;
+pub(crate) use syslog::Syslog;
+pub use syslog::{Facility, SyslogFormat, SyslogSettings};
+pub(crate) use text_view::TextView;
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +63,10 @@ named_enum!(Format {
 });
 
 impl Format {
-    /// The format, if it is one of journal entries rather than of records.
+    /// Returns whether the format is one of journal entries rather than of records.
     #[must_use]
-    pub fn of_journal(self) -> Option<JournalFormat> {
-        match self {
-            Format::Export => Some(JournalFormat::Export),
-            Format::JournalJson => Some(JournalFormat::Json),
-            _ => None,
-        }
+    pub fn is_of_entries(self) -> bool {
+        matches!(self, Format::Export | Format::JournalJson)
     }
 
     /// Whether records are written one behind the other, so that they can be put in another order.
@@ -77,12 +75,18 @@ impl Format {
         !matches!(self, Format::Event | Format::Syslog)
     }
 
-    /// How a record of this format is given its delta; none where there is no place for one.
+    /// Returns whether a record of this format has a place for the nanoseconds since the record before.
     #[must_use]
-    pub fn with_delta(self) -> Option<WithDelta> {
+    pub fn has_delta(self) -> bool {
+        self == Format::Ndjson
+    }
+
+    /// Appends an encoded record, and in it the nanoseconds since the record before, if they are known and the format has a
+    /// place for them.
+    pub fn write_with_delta(self, record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
         match self {
-            Format::Ndjson => Some(ndjson::with_delta),
-            _ => None,
+            Format::Ndjson => ndjson::with_delta(record, delta, out),
+            _ => out.extend_from_slice(record),
         }
     }
 
@@ -105,9 +109,6 @@ impl Format {
         }
     }
 }
-
-/// Appends a record as it was encoded, and in it how many nanoseconds it came after the one before, where that is known.
-pub type WithDelta = fn(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>);
 
 /// What a user may choose about the output's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ impl Default for EncodeSettings {
 
 /// The names that a user gave to fields of katalog's own. These stand first in records, in this order.
 #[derive(Clone, Debug, Default)]
-pub struct OwnNames {
+pub(crate) struct OwnNames {
     /// The field that identifies the record.
     pub record_id: Option<String>,
     /// The field that holds the tag.
@@ -177,8 +178,8 @@ pub struct Encoded {
     pub bytes: Vec<u8>,
     /// The records in `bytes`, where somebody is to put them into another order or into several places.
     pub rows: Vec<Row>,
-    /// The parts of the output that the rows name.
-    pub parts: PartNames,
+    /// The names of the parts that the rows name.
+    part_names: PartNames,
     /// Events by their tags, or syslog messages, which have none.
     pub events: Vec<Events>,
     /// The time of records that know none.
@@ -208,12 +209,23 @@ impl Encoded {
         })
     }
 
+    /// Returns the names of the output's parts, by their numbers.
+    #[must_use]
+    pub fn part_names(&self) -> &[Box<[u8]>] {
+        self.part_names.names()
+    }
+
+    /// Returns the number of the part with this name, a new one if there is none.
+    pub fn part_number(&mut self, name: &[u8]) -> u32 {
+        self.part_names.number(name)
+    }
+
     /// Forgets what there is and keeps the buffers, as far as they have no more than `kept` bytes.
     pub fn clear(&mut self, kept: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(kept);
         self.rows.clear();
-        self.parts.clear();
+        self.part_names.clear();
         // Whoever may write to the journal may make up identifiers, and with them tags.
         self.events.truncate(TAGS);
         self.events.iter_mut().for_each(|events| events.clear(kept));
@@ -222,7 +234,7 @@ impl Encoded {
 
 /// The encoder of one format. It keeps buffers, so each worker has its own.
 #[derive(Debug)]
-pub enum Encoder {
+pub(crate) enum Encoder {
     /// JSON, one object a line.
     Ndjson(Ndjson),
     /// `MessagePack`, one map a record.
@@ -246,7 +258,7 @@ pub enum Encoder {
 impl Encoder {
     /// The encoder that the settings name, for records with these fields of katalog's own.
     #[must_use]
-    pub fn new(settings: &EncodeSettings, own: &OwnNames) -> Encoder {
+    pub(crate) fn new(settings: &EncodeSettings, own: &OwnNames) -> Encoder {
         let for_events = settings.format == Format::Event;
         let translator = || Box::new(Translator::new(settings.schema, &own.all(), for_events));
         let translator = (settings.schema != Schema::Kata).then(translator);
@@ -271,7 +283,7 @@ impl Encoder {
     }
 
     /// Begins with the records of another batch.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         match self {
             Encoder::Ndjson(encoder) => encoder.begin(),
             Encoder::Journal(view) => view.begin(),
@@ -282,19 +294,19 @@ impl Encoder {
     }
 
     /// Appends one record, whole.
-    pub fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
+    pub(crate) fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
         match self {
             Encoder::Ndjson(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Msgpack(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Csv(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Text(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Event(encoder) => {
-                encoder.encode(record, out.received, event::of_tag(&mut out.events, record.tag));
+                encoder.encode(record, out.received, Events::of_tag(&mut out.events, record.tag));
             }
             Encoder::Translated(translator, encoder) => {
                 translator.translate(record, |record| encoder.encode(record, out));
             }
-            Encoder::Syslog(encoder) => encoder.encode(record, out.received, event::of_tag(&mut out.events, b"")),
+            Encoder::Syslog(encoder) => encoder.encode(record, out.received, Events::of_tag(&mut out.events, b"")),
             Encoder::SizeLimited(limited) => limited.encode(record, out),
             // The worker makes no records for it.
             Encoder::Journal(_) => {}

@@ -12,14 +12,14 @@ use crate::record::{Escaping, Field, Record, Text, Value};
 
 /// Writes records as `MessagePack` maps.
 #[derive(Debug, Default)]
-pub struct Msgpack {
+pub(crate) struct Msgpack {
     /// Decoded text of one value: its length has to be known before it is written.
     decoded: Vec<u8>,
 }
 
 impl Msgpack {
     /// Appends one record to `out` as one map.
-    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         done(write_map_len(out, length(count(record))));
         self.fields(&record.envelope, out);
         let Some(facts) = &record.facts else {

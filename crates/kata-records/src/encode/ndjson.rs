@@ -15,16 +15,16 @@ const DECIMAL: i64 = Digits8::DECIMAL as i64;
 
 /// The encoder. Between the records of a batch it keeps how the fields are written that they have in common.
 #[derive(Debug, Default)]
-pub struct Ndjson(SharedFields);
+pub(crate) struct Ndjson(SharedFields);
 
 impl Ndjson {
     /// Begins with the records of another batch.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.0.begin();
     }
 
     /// Appends a record and a line end.
-    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         out.push(b'{');
         self.envelope(&record.envelope, out);
         if let Some(facts) = &record.facts {
@@ -44,7 +44,7 @@ impl Ndjson {
 }
 
 /// Appends a record as it was encoded, with its delta as the last field.
-pub fn with_delta(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
+pub(crate) fn with_delta(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
     let (Some(delta), Some(open)) = (delta, record.strip_suffix(b"}\n")) else { return out.extend_from_slice(record) };
     out.extend_from_slice(open);
     if open != b"{" {

@@ -7,7 +7,7 @@ const KEPT: usize = 1024;
 
 /// BloomFilter and their numbers, in the order in which they were met.
 #[derive(Debug, Default)]
-pub struct PartNames {
+pub(crate) struct PartNames {
     numbers: HashMap<Box<[u8]>, u32>,
     names: Vec<Box<[u8]>>,
 }
@@ -15,7 +15,7 @@ pub struct PartNames {
 impl PartNames {
     /// The number of a name.
     #[inline]
-    pub fn number(&mut self, name: &[u8]) -> u32 {
+    pub(crate) fn number(&mut self, name: &[u8]) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -27,12 +27,12 @@ impl PartNames {
 
     /// All names, by their numbers.
     #[must_use]
-    pub fn names(&self) -> &[Box<[u8]>] {
+    pub(crate) fn names(&self) -> &[Box<[u8]>] {
         &self.names
     }
 
     /// Makes room for the names of another batch. They are mostly the same.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.names.len() > KEPT {
             *self = PartNames::default();
         }

@@ -14,7 +14,7 @@ const ATTEMPTS: usize = 8;
 
 /// An encoder, and the length that it keeps to.
 #[derive(Debug)]
-pub struct SizeLimited {
+pub(crate) struct SizeLimited {
     encoder: Encoder,
     limit: usize,
     /// Fields at the beginning of a record that have the names which the user gave.
@@ -26,17 +26,17 @@ pub struct SizeLimited {
 impl SizeLimited {
     /// The encoder with a limit in bytes, for records that begin with so many fields of the user's.
     #[must_use]
-    pub fn new(encoder: Encoder, limit: usize, own: usize) -> SizeLimited {
+    pub(crate) fn new(encoder: Encoder, limit: usize, own: usize) -> SizeLimited {
         SizeLimited { encoder, limit, own, lengths: Vec::new() }
     }
 
     /// Begins with the records of another batch.
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.encoder.begin();
     }
 
     /// Appends one record. One that is too long is shortened, and says so if it is Kata's.
-    pub fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
+    pub(crate) fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
         let start = out.bytes.len();
         self.encoder.encode(record, out);
         if out.bytes.len() - start <= self.limit {

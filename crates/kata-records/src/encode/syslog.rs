@@ -129,7 +129,7 @@ impl Default for SyslogSettings {
 
 /// Writes records as messages.
 #[derive(Debug)]
-pub struct Syslog {
+pub(crate) struct Syslog {
     settings: SyslogSettings,
     /// Fields that are not the payload's and go into the structured data all the same.
     own: Vec<String>,
@@ -144,7 +144,7 @@ pub struct Syslog {
 impl Syslog {
     /// An encoder; the zone is that of times in the old form.
     #[must_use]
-    pub fn new(settings: SyslogSettings, own: &OwnNames, zone: TimeZone) -> Syslog {
+    pub(crate) fn new(settings: SyslogSettings, own: &OwnNames, zone: TimeZone) -> Syslog {
         let element = format!("kata@{}", settings.enterprise);
         // The head of a message has the time.
         let own = [&own.record_id, &own.tag].into_iter().flatten().cloned().collect();
@@ -152,7 +152,7 @@ impl Syslog {
     }
 
     /// Appends one record. `received` is the time of records that know none.
-    pub fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
+    pub(crate) fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
         let out = &mut events.bytes;
         let start = out.len();
         self.read_message(record);

@@ -34,7 +34,7 @@ const RESET: &[u8] = b"\x1b[0m";
 /// Writes records as lines for people. It remembers the time of the record before, so all records of a run must go
 /// through one of it, in order.
 #[derive(Debug)]
-pub struct TextView {
+pub(crate) struct TextView {
     zone: TimeZone,
     color: bool,
     previous: Option<Timestamp>,
@@ -45,12 +45,12 @@ pub struct TextView {
 impl TextView {
     /// A view that shows times in `zone`, with colors or without.
     #[must_use]
-    pub fn new(zone: TimeZone, color: bool) -> TextView {
+    pub(crate) fn new(zone: TimeZone, color: bool) -> TextView {
         TextView { zone, color, previous: None, decoded: Vec::new() }
     }
 
     /// Appends one record to `out`: one line, and one more for each further line of its message.
-    pub fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         match &record.facts {
             Some(facts) => self.kata(record, facts, out),
             None => self.other(record, out),

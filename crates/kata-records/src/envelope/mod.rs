@@ -9,8 +9,8 @@ mod syslog;
 use bumpalo::Bump;
 use journal_file::Entry as JournalEntry;
 
+use crate::batch::{Body, RawEntry};
 use crate::dictionary::{KeyId, PresentKeys};
-use crate::entry::{Body, Framing, Raw};
 use crate::escapes::escape_bytes;
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
@@ -20,7 +20,7 @@ use crate::time::UtcTimestamp;
 
 /// How an entry came to journald (`_TRANSPORT`), as far as it matters to what its fields mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Through a syslog socket: PRIORITY is the writer's.
     Syslog,
     /// Through the native protocol: fields and PRIORITY are the writer's.
@@ -35,7 +35,7 @@ pub enum Transport {
 /// Which of the fields that no entry has, but `journalctl` prints, an entry of a journal file is to be given beside its
 /// times and its boot. To make them costs as much as a dozen others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SyntheticFields {
+pub(crate) struct SyntheticFields {
     /// `__CURSOR`.
     pub cursor: bool,
     /// `__MONOTONIC_TIMESTAMP`.
@@ -46,7 +46,7 @@ pub struct SyntheticFields {
 
 /// An entry without its envelope.
 #[derive(Debug, Default)]
-pub struct Entry<'b> {
+pub(crate) struct Entry<'b> {
     /// The envelope's fields, in order, each name once.
     pub fields: Vec<Pair<'b>>,
     /// Who wrote the entry, on the envelope's word (SYSLOG_IDENTIFIER).
@@ -80,7 +80,7 @@ pub struct Entry<'b> {
 
 /// What earlier entries of a batch have shown of a journal file's fields, by their numbers.
 #[derive(Debug, Default)]
-pub struct FieldCache<'b> {
+pub(crate) struct FieldCache<'b> {
     /// The fields.
     pub pairs: Vec<Option<Pair<'b>>>,
     /// Whether they are known to be neither identifier nor message.
@@ -91,7 +91,7 @@ impl<'b> Entry<'b> {
     /// What the envelope says of the entry as a whole. The process is the one that journald knows, or else the one that the
     /// writer says it is.
     #[must_use]
-    pub fn head(&self, bump: &'b Bump) -> EnvelopeHead<'b> {
+    pub(crate) fn head(&self, bump: &'b Bump) -> EnvelopeHead<'b> {
         let field = |name: &[u8]| {
             let field = self.fields.iter().find(|field| field.key == name)?;
             as_text(&field.value).map(|text| text.decode(bump))
@@ -106,13 +106,13 @@ impl<'b> Entry<'b> {
 
     /// When the envelope says that the entry was made.
     #[must_use]
-    pub fn stamp(&self) -> Option<UtcTimestamp> {
+    pub(crate) fn stamp(&self) -> Option<UtcTimestamp> {
         let read = |digits: &&[u8]| std::str::from_utf8(digits).ok()?.parse().ok().and_then(UtcTimestamp::from_micros);
         self.time.or_else(|| self.micros.iter().flatten().find_map(read))
     }
 
     /// Empties the entry for the next one.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.fields.clear();
         self.members.clear();
         self.identifier = None;
@@ -130,25 +130,25 @@ impl<'b> Entry<'b> {
 }
 
 /// Finds out the identifier and the message of an entry of a journal file, by which most are irrelevant over.
-pub fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
+pub(crate) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
     journal::look(stored, cache, entry);
 }
 
 /// Whether a field of the journal of this name says something of its entry.
 #[must_use]
-pub fn needs(name: &[u8]) -> bool {
+pub(crate) fn needs(name: &[u8]) -> bool {
     journal::needs(name)
 }
 
 /// Whether [`Entry::head`] takes something from a field of this name.
 #[must_use]
-pub fn heads(name: &[u8]) -> bool {
+pub(crate) fn heads(name: &[u8]) -> bool {
     matches!(name, b"_HOSTNAME" | b"_PID" | b"SYSLOG_PID")
 }
 
 /// Takes the envelope off. `entry` is empty and is filled.
-pub fn open<'b>(
-    raw: Raw<'b>,
+pub(crate) fn open<'b>(
+    raw: RawEntry<'b>,
     format: InputFormat,
     synthetic: SyntheticFields,
     bump: &'b Bump,
@@ -160,8 +160,8 @@ pub fn open<'b>(
     entry.unclaimed = raw.unclaimed;
     let bytes = match raw.body {
         Body::Journal(stored) => return journal::stored(&stored, synthetic, bump, cache, entry),
-        Body::Bytes(bytes, Framing::Export) => return journal::export(bytes, bump, entry),
-        Body::Bytes(bytes, Framing::Line) => bytes,
+        Body::Export(bytes) => return journal::export(bytes, bump, entry),
+        Body::Line(bytes) => bytes,
     };
     let line = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let inner = framed(line);

@@ -4,7 +4,7 @@ use crate::digits;
 
 /// A whole number that every receiver's `long` holds, as JSON writes it; not `+1`, not `007`.
 #[must_use]
-pub fn int(text: &[u8]) -> Option<i64> {
+pub(crate) fn int(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits[0] == b'0') || text == b"-0" {
         return None;
@@ -15,7 +15,7 @@ pub fn int(text: &[u8]) -> Option<i64> {
 
 /// `true` or `false`.
 #[must_use]
-pub fn bool(text: &[u8]) -> Option<bool> {
+pub(crate) fn bool(text: &[u8]) -> Option<bool> {
     match text {
         b"true" => Some(true),
         b"false" => Some(false),
@@ -25,7 +25,7 @@ pub fn bool(text: &[u8]) -> Option<bool> {
 
 /// Nanoseconds of a duration as Go prints it (`time.Duration.String`): `1m2.5s`, `7.917µs`, `0s`.
 #[must_use]
-pub fn duration(text: &[u8]) -> Option<i64> {
+pub(crate) fn duration(text: &[u8]) -> Option<i64> {
     let (negative, mut rest) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
     if rest.is_empty() {
         return None;
@@ -60,7 +60,7 @@ pub fn duration(text: &[u8]) -> Option<i64> {
 /// Whether text is a nested value as Go's `%v` prints one: a struct, a slice, a map, or a pointer, whose address says
 /// nothing.
 #[must_use]
-pub fn is_go_blob(text: &[u8]) -> bool {
+pub(crate) fn is_go_blob(text: &[u8]) -> bool {
     matches!(text, [b'{' | b'[', ..] | [b'&', b'{' | b'[' | b'm', ..] | [b'm', b'a', b'p', b'[', ..])
         || text.strip_prefix(b"0xc").is_some_and(|address| address.iter().all(u8::is_ascii_hexdigit))
         || text.strip_prefix(b"(*").is_some()

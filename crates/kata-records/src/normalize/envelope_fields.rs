@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 
 use super::field_name;
 use crate::dictionary::{DICTIONARY, KnownKey};
+use crate::error::SettingsError;
 use crate::name_hash::{self, BloomFilter};
 use crate::record::{Field, Key, OwnedKey, Pair, Record, Text, Value};
 
@@ -18,11 +19,14 @@ enum Glob {
 }
 
 impl Glob {
-    fn new(text: &str) -> Result<Glob, regex::Error> {
+    fn new(text: &str) -> Result<Glob, SettingsError> {
         Ok(match text.strip_suffix('*') {
             _ if !text.contains('*') => Glob::Exact(text.to_owned()),
             Some(prefix) if !prefix.contains('*') => Glob::Prefix(prefix.to_owned()),
-            _ => Glob::Pattern(Regex::new(&format!("^(?s-u:{})$", regex::escape(text).replace("\\*", ".*")))?),
+            _ => {
+                let pattern = format!("^(?s-u:{})$", regex::escape(text).replace("\\*", ".*"));
+                Glob::Pattern(Regex::new(&pattern).map_err(|error| SettingsError::Name(error.to_string()))?)
+            }
         })
     }
 
@@ -36,11 +40,11 @@ impl Glob {
 }
 
 /// What became of a batch's fields in earlier records, by their numbers.
-pub type NamedFieldCache<'b> = Vec<CachedField<'b>>;
+pub(crate) type NamedFieldCache<'b> = Vec<CachedField<'b>>;
 
 /// What became of a field that records of a batch share.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum CachedField<'b> {
+pub(crate) enum CachedField<'b> {
     /// No record had it yet.
     #[default]
     New,
@@ -57,7 +61,7 @@ pub enum CachedField<'b> {
 
 /// The rules for the envelope's fields, compiled.
 #[derive(Debug)]
-pub struct EnvelopeFields {
+pub(crate) struct EnvelopeFields {
     keep: Vec<Glob>,
     drop: Vec<(Glob, bool)>,
     rename: Vec<(String, String)>,
@@ -72,14 +76,14 @@ impl EnvelopeFields {
     ///
     /// # Errors
     /// A name that makes no pattern.
-    pub fn new(settings: &super::FieldSettings) -> Result<EnvelopeFields, regex::Error> {
+    pub(crate) fn new(settings: &super::FieldSettings) -> Result<EnvelopeFields, SettingsError> {
         let drop = |text: &String| {
             let (name, dropped) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
             Ok((Glob::new(name)?, dropped))
         };
         let mut envelope = EnvelopeFields {
             keep: settings.keep.iter().map(|text| Glob::new(text)).collect::<Result<_, _>>()?,
-            drop: settings.drop.iter().map(drop).collect::<Result<_, regex::Error>>()?,
+            drop: settings.drop.iter().map(drop).collect::<Result<_, SettingsError>>()?,
             rename: settings.rename.clone(),
             lowercase: settings.lowercase,
             strip_underscores: settings.strip_underscores,
@@ -109,7 +113,7 @@ impl EnvelopeFields {
     }
 
     /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
-    pub fn fields<'b>(
+    pub(crate) fn fields<'b>(
         &'b self,
         pairs: &[Pair<'b>],
         bump: &'b Bump,

@@ -6,7 +6,7 @@ use bumpalo::collections::Vec as BumpVec;
 use crate::record::Key;
 
 /// Longest part of a key that goes into a name; index mappings refuse much longer ones.
-pub const LONGEST: usize = 128;
+pub(crate) const LONGEST: usize = 128;
 
 /// Whether a byte of a key stands in a name as it is. Spaces, dots, colons, backquotes and all the rest become `_`.
 fn is_plain(byte: u8) -> bool {
@@ -14,7 +14,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// A key's name: every other byte than ASCII letters, digits, `-` and `_` becomes `_`, and an empty key is `_`.
-pub fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
+pub(crate) fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
     if key.is_empty() {
         return b"_";
     }
@@ -26,7 +26,7 @@ pub fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
 }
 
 /// The field name `<prefix><name>` as a key; with `number` from 2, `<prefix><name>_<number>`.
-pub fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<'b> {
+pub(crate) fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<'b> {
     let mut out = BumpVec::with_capacity_in((prefix.len() + name.len() + 12).max(Key::PADDED), bump);
     out.push(b'"');
     out.extend_from_slice_copy(prefix.as_bytes());
@@ -42,7 +42,7 @@ pub fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<
 }
 
 /// Two parts of a name as one.
-pub fn joined<'b>(head: &str, tail: &[u8], bump: &'b Bump) -> &'b [u8] {
+pub(crate) fn joined<'b>(head: &str, tail: &[u8], bump: &'b Bump) -> &'b [u8] {
     let mut out = BumpVec::with_capacity_in(head.len() + tail.len(), bump);
     out.extend_from_slice_copy(head.as_bytes());
     out.extend_from_slice_copy(tail);

@@ -5,7 +5,7 @@ use crate::record::{Level, PayloadFormat};
 
 /// A level by any spelling of any writer; none where it is none of theirs.
 #[must_use]
-pub fn parse(text: &[u8]) -> Option<Level> {
+pub(crate) fn parse(text: &[u8]) -> Option<Level> {
     match text {
         b"info" => return Some(Level::Info),
         b"debug" => return Some(Level::Debug),
@@ -31,7 +31,7 @@ pub fn parse(text: &[u8]) -> Option<Level> {
 /// The level that PRIORITY stands for, by the scale of the writer: Go's syslog hook, or slog's drain for the journal,
 /// which is one step off from `info` down. On lines from a standard output it means nothing.
 #[must_use]
-pub fn of_priority(entry: &Entry<'_>, format: PayloadFormat) -> Option<Level> {
+pub(crate) fn of_priority(entry: &Entry<'_>, format: PayloadFormat) -> Option<Level> {
     let priority = entry.priority?;
     Some(match (format, entry.transport, priority) {
         (_, Transport::Stdout, _) => return None,

@@ -2,18 +2,19 @@
 //!
 //! No clock, no environment, no input or output: the same entry gives the same record, always.
 
-pub mod envelope_fields;
-pub mod coerce;
-pub mod payload_fields;
-pub mod level;
-pub mod field_name;
-pub mod prune;
+pub(crate) mod envelope_fields;
+pub(crate) mod coerce;
+pub(crate) mod payload_fields;
+pub(crate) mod level;
+pub(crate) mod field_name;
+pub(crate) mod prune;
 
 use bumpalo::Bump;
 
 use crate::component::Component;
 use crate::dictionary::{self, DICTIONARY, KeyId, ValueKind};
 use crate::envelope::Entry;
+use crate::error::SettingsError;
 use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
 use crate::parse::Payload;
@@ -23,7 +24,7 @@ use prune::{Prune, PruneAction};
 
 use envelope_fields::EnvelopeFields;
 
-pub use envelope_fields::NamedFieldCache;
+pub(crate) use envelope_fields::NamedFieldCache;
 
 /// What becomes of a nested value that is not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub struct FieldSettings {
     pub lowercase: bool,
     /// EnvelopeFields field names without their leading underscores.
     pub strip_underscores: bool,
-    /// Payload values to leave out, see [`prune`].
+    /// Payload values to leave out: paths of segments between dots, `*` for any one; `!` before a path keeps its value.
     pub prune: Vec<String>,
     /// What becomes of the other nested values.
     pub nested: Nested,
@@ -120,17 +121,6 @@ impl Default for FieldSettings {
     }
 }
 
-/// A part of the settings that could not be compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// A pattern of `prune`.
-    #[error("prune: {0:?} has an empty segment; write segments between dots, such as \"endpoint.*.Statistics\"")]
-    Prune(String),
-    /// A pattern of `keep` or `drop`.
-    #[error("keep, drop: {0}")]
-    OwnedKey(#[from] regex::Error),
-}
-
 /// What is to be done with a key of the dictionary: its row and the settings in one place.
 #[derive(Debug)]
 struct Rule {
@@ -149,7 +139,7 @@ struct Rule {
 
 /// The settings, compiled.
 #[derive(Debug)]
-pub struct Normalize {
+pub(crate) struct Normalize {
     envelope: EnvelopeFields,
     prune: Prune,
     nested: Nested,
@@ -161,8 +151,8 @@ impl Normalize {
     ///
     /// # Errors
     /// BloomFilter the setting and what is wrong with it.
-    pub fn new(settings: &FieldSettings) -> Result<Normalize, SettingsError> {
-        let prune = Prune::new(&settings.prune).map_err(SettingsError::Prune)?;
+    pub(crate) fn new(settings: &FieldSettings) -> Result<Normalize, SettingsError> {
+        let prune = Prune::new(&settings.prune)?;
         let rule = |known: &dictionary::KnownKey| Rule {
             field: OwnedKey::new(&format!("kata_{}", known.name)),
             kind: known.kind,
@@ -180,13 +170,13 @@ impl Normalize {
 
     /// Whether a field of the envelope is in records.
     #[must_use]
-    pub fn keeps(&self, name: &[u8]) -> bool {
+    pub(crate) fn keeps(&self, name: &[u8]) -> bool {
         !self.envelope.drops(name)
     }
 
     /// The name that a field of the envelope has in records; none where it is left out.
     #[must_use]
-    pub fn name(&self, name: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn name(&self, name: &[u8]) -> Option<Vec<u8>> {
         let bump = Bump::new();
         let key = self.envelope.key(bump.alloc_slice_copy(name), &bump)?;
         Some(key.name().to_vec())
@@ -197,7 +187,7 @@ impl Normalize {
     }
 
     /// Fills `record`, which is empty but for its tag, with the envelope's fields.
-    pub fn envelope<'b>(
+    pub(crate) fn envelope<'b>(
         &'b self,
         entry: &Entry<'b>,
         bump: &'b Bump,
@@ -208,7 +198,7 @@ impl Normalize {
     }
 
     /// Fills `record` with what is known of an entry of Kata's and what its payload says.
-    pub fn payload<'b>(
+    pub(crate) fn payload<'b>(
         &'b self,
         entry: &Entry<'b>,
         payload: &Payload<'b>,

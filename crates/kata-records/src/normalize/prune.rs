@@ -6,11 +6,12 @@
 use memchr::memchr;
 use serde_json::Value;
 
+use crate::error::SettingsError;
 use crate::name_hash;
 
 /// What becomes of the value under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PruneAction {
+pub(crate) enum PruneAction {
     /// It stays.
     Keep,
     /// It goes, whatever it is.
@@ -41,7 +42,7 @@ impl Pattern {
 
 /// The patterns, compiled.
 #[derive(Debug)]
-pub struct Prune {
+pub(crate) struct Prune {
     patterns: Vec<Pattern>,
     /// First segments with their hashes and their actions as keys, so that most keys cost one look.
     first: Vec<(u64, String, PruneAction)>,
@@ -53,14 +54,14 @@ impl Prune {
     ///
     /// # Errors
     /// The pattern that has an empty segment.
-    pub fn new(patterns: &[String]) -> Result<Prune, String> {
+    pub(crate) fn new(patterns: &[String]) -> Result<Prune, SettingsError> {
         let mut prune = Prune { patterns: Vec::new(), first: Vec::new(), any: false };
         for text in patterns {
             let (keep, path) = text.strip_prefix('!').map_or((false, text.as_str()), |path| (true, path));
             let segments: Vec<_> =
                 path.split('.').map(|segment| (segment != "*").then(|| segment.to_owned())).collect();
             if segments.iter().any(|segment| segment.as_deref() == Some("")) {
-                return Err(text.clone());
+                return Err(SettingsError::Prune(text.clone()));
             }
             match segments.first() {
                 Some(Some(first)) => {
@@ -80,7 +81,7 @@ impl Prune {
 
     /// The action of the value under a key.
     #[must_use]
-    pub fn action(&self, key: &[u8]) -> PruneAction {
+    pub(crate) fn action(&self, key: &[u8]) -> PruneAction {
         let first = memchr(b'.', key).and_then(|at| key.get(..at)).unwrap_or(key);
         let hash = name_hash::hash(first);
         match self.first.iter().find(|(known, name, _)| *known == hash && name.as_bytes() == first) {
@@ -117,7 +118,7 @@ impl Prune {
     ///
     /// # Errors
     /// The value is not valid JSON.
-    pub fn descend(&self, key: &[u8], nested: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
+    pub(crate) fn descend(&self, key: &[u8], nested: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
         let mut value: Value = serde_json::from_slice(nested)?;
         let key = String::from_utf8_lossy(key);
         let mut path: Vec<&str> = key.split('.').collect();

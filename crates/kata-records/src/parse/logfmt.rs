@@ -12,11 +12,11 @@ use crate::scan;
 
 /// More pairs than any writer logs; the rest of such a line is kept as one text, so that hostile lines cost no more than
 /// their length.
-pub const MAX_PAIRS: usize = 512;
+pub(crate) const MAX_PAIRS: usize = 512;
 
 /// Appends the pairs of a line. Words without a value belong to the key behind them (`StratoVirt Pid=42`); at the end of
 /// the line they become the value of `words`.
-pub fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
+pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
     let mut flaws = Flaws::default();
     let limit = pairs.len() + MAX_PAIRS;
     let mut next = &LIKELY_FIRST;

@@ -1,7 +1,7 @@
 //! Reads the message of an entry into pairs of keys and values. It never fails: what cannot be read becomes text.
 
-pub mod console;
-pub mod logfmt;
+pub(crate) mod console;
+pub(crate) mod logfmt;
 mod native;
 mod terminal;
 
@@ -19,7 +19,7 @@ use crate::record::{Pair, PayloadFormat, Text, Value};
 
 /// What the message of an entry says.
 #[derive(Debug)]
-pub struct Payload<'b> {
+pub(crate) struct Payload<'b> {
     /// How the message was read.
     pub format: PayloadFormat,
     /// What the writer on the host says.
@@ -58,7 +58,7 @@ impl Default for Payload<'_> {
 
 impl<'b> Payload<'b> {
     /// Empties the payload for the next one.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.format = PayloadFormat::Text;
         self.pairs.clear();
         self.keys = PresentKeys::default();
@@ -71,19 +71,19 @@ impl<'b> Payload<'b> {
     }
 
     /// The content of the host's value under a key, if it is text.
-    pub fn host(&self, key: TrackedKey, bump: &'b Bump) -> Option<&'b [u8]> {
+    pub(crate) fn host(&self, key: TrackedKey, bump: &'b Bump) -> Option<&'b [u8]> {
         if self.keys.has(key) { content(&self.pairs, key.id(), bump) } else { None }
     }
 
     /// Whether the host's writer is runtime-rs, whose `source` is the sandbox.
     #[must_use]
-    pub fn is_runtime_rs(&self) -> bool {
+    pub(crate) fn is_runtime_rs(&self) -> bool {
         matches!(self.format, PayloadFormat::Slog | PayloadFormat::Native) && self.name == Some(b"kata-runtime")
     }
 }
 
 /// The content of the first text under a key.
-pub fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
+pub(crate) fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
     pairs.iter().find(|pair| pair.id == Some(id)).and_then(|pair| match pair.value {
         Value::Text(text) => Some(text.decode(bump)),
         _ => None,
@@ -92,12 +92,12 @@ pub fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Option<&'b 
 
 /// Whether a field of the journal of this name may be a key of a writer that puts its keys into fields.
 #[must_use]
-pub fn needs(name: &[u8]) -> bool {
+pub(crate) fn needs(name: &[u8]) -> bool {
     !native::is_standard(name)
 }
 
 /// Reads the message of an entry. `payload` is empty and is filled.
-pub fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, payload: &mut Payload<'b>) {
+pub(crate) fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, payload: &mut Payload<'b>) {
     if native::is(entry) {
         native::pairs(entry, bump, payload);
     } else if let Some(message) = entry.message {

@@ -3,8 +3,8 @@
 //! The tables here and [`dictionary`] are all there is to know of a schema: [`translator`] gives records
 //! its names, and [`definition`] describes them to stores.
 
-pub mod definition;
-pub mod translator;
+pub(crate) mod definition;
+pub(crate) mod translator;
 
 use bumpalo::Bump;
 
@@ -13,7 +13,7 @@ use crate::named_enum::named_enum;
 use crate::normalize::field_name;
 
 pub use definition::Definition;
-pub use translator::Translator;
+pub(crate) use translator::Translator;
 
 /// Whose names and types the fields of a record have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ named_enum!(Schema {
 
 /// What a field holds, in every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldType {
+pub(crate) enum FieldType {
     /// A text, or a list of them where the journal has the field several times. It is searched as a whole.
     Text,
     /// The same, and searched by its words.
@@ -68,7 +68,7 @@ pub enum FieldType {
 
 /// A field, and what it is called in the other schemas.
 #[derive(Debug)]
-pub struct SchemaRow {
+pub(crate) struct SchemaRow {
     /// The name in records of the schema `kata`, without `kata_`; of made fields what they are made of, in words.
     pub from: &'static str,
     /// The name in the Elastic Common Schema; empty where it has none.
@@ -90,7 +90,7 @@ const fn host(row: SchemaRow) -> SchemaRow {
 }
 
 /// What katalog states and what payloads say. Every other `kata_<name>` is `kata.<name>`.
-pub const PAYLOAD: &[SchemaRow] = &[
+pub(crate) const PAYLOAD: &[SchemaRow] = &[
     row("time", "@timestamp", "Timestamp", FieldType::Moment),
     row("level", "log.level", "SeverityText", FieldType::Level),
     row("msg", "message", "Body", FieldType::Words),
@@ -102,7 +102,7 @@ pub const PAYLOAD: &[SchemaRow] = &[
 ];
 
 /// Fields of the journal, of syslog lines and of container logs. Every other `<NAME>` is `journald.<NAME>`.
-pub const ENVELOPE: &[SchemaRow] = &[
+pub(crate) const ENVELOPE: &[SchemaRow] = &[
     row("MESSAGE", "event.original", "log.record.original", FieldType::Original),
     row("_HOSTNAME", "host.name", "host.name", FieldType::Text),
     row("_MACHINE_ID", "host.id", "host.id", FieldType::Text),
@@ -119,7 +119,7 @@ pub const ENVELOPE: &[SchemaRow] = &[
 ];
 
 /// Fields that are made of others, or hold what the schema asks for.
-pub const DERIVED: [SchemaRow; 5] = [
+pub(crate) const DERIVED: [SchemaRow; 5] = [
     row("`kata_level`", "", "SeverityNumber", FieldType::Int),
     row("`kata_source`.`kata_subsystem`", "log.logger", "otel.scope.name", FieldType::Text),
     row("8 × `SYSLOG_FACILITY` + `PRIORITY`", "log.syslog.priority", "syslog.priority", FieldType::Count),
@@ -128,7 +128,7 @@ pub const DERIVED: [SchemaRow; 5] = [
 ];
 
 /// What katalog states under names that no row of the dictionary gives, without `kata_`.
-pub const STATED: &[(&str, FieldType)] = &[
+pub(crate) const STATED: &[(&str, FieldType)] = &[
     ("component", FieldType::Component),
     ("format", FieldType::Format),
     ("guest", FieldType::Bool),
@@ -147,12 +147,12 @@ pub const STATED: &[(&str, FieldType)] = &[
 const CONTAINER: &[&str] = &["time", "stream", "attrs"];
 
 /// The version of the Elastic Common Schema that the names are from.
-pub const ECS_VERSION: &str = "8.17.0";
+pub(crate) const ECS_VERSION: &str = "8.17.0";
 
 impl Schema {
     /// The name of a row's field; none where the schema has none.
     #[must_use]
-    pub fn field_name(self, row: &SchemaRow) -> Option<&'static str> {
+    pub(crate) fn field_name(self, row: &SchemaRow) -> Option<&'static str> {
         let name = match self {
             Schema::Kata => "",
             Schema::Ecs => row.ecs,
@@ -163,7 +163,7 @@ impl Schema {
 
     /// What fields have before their names that are in no table: those of the payload, and those of the envelope.
     #[must_use]
-    pub const fn prefixes(self) -> (&'static str, &'static str) {
+    pub(crate) const fn prefixes(self) -> (&'static str, &'static str) {
         match self {
             Schema::Kata => ("kata_", ""),
             Schema::Ecs | Schema::Otel => ("kata.", "journald."),
@@ -172,7 +172,7 @@ impl Schema {
 
     /// The name in records of a field that the user gave this one to.
     #[must_use]
-    pub fn user(self, name: &str) -> String {
+    pub(crate) fn user(self, name: &str) -> String {
         let bump = Bump::new();
         let mapped = || String::from_utf8_lossy(field_name::mapped(name.as_bytes(), &bump)).into_owned();
         if self == Schema::Kata { mapped() } else { name.to_owned() }
@@ -180,7 +180,7 @@ impl Schema {
 
     /// Every field whose name is known before there is a record, each once. What else there is in records is text.
     #[must_use]
-    pub fn fields(self) -> Vec<(String, FieldType)> {
+    pub(crate) fn fields(self) -> Vec<(String, FieldType)> {
         let (kata, envelope) = self.prefixes();
         let named = |rows: &'static [SchemaRow], from: &str| {
             rows.iter().find(|row| row.from == from).and_then(|row| Some((self.field_name(row)?.to_owned(), row.kind)))

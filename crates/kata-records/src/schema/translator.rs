@@ -20,7 +20,7 @@ const KEPT: usize = 1 << 20;
 
 /// Gives records the names of a schema. It keeps buffers, so each worker has its own.
 #[derive(Debug)]
-pub struct Translator {
+pub(crate) struct Translator {
     tables: Tables,
     bump: Bump,
     spare: Record<'static>,
@@ -66,7 +66,7 @@ impl Translator {
     /// The message of an event of the forward protocol is `message`: OpenTelemetry's receiver takes that for the body
     /// (opentelemetry-collector-contrib: `receiver/fluentforwardreceiver`).
     #[must_use]
-    pub fn new(schema: Schema, users: &[String], for_events: bool) -> Translator {
+    pub(crate) fn new(schema: Schema, users: &[String], for_events: bool) -> Translator {
         let (kata, _) = schema.prefixes();
         let own = |name: &str| OwnedKey::new(&format!("{kata}{name}"));
         let find = |from: &str| PAYLOAD.iter().find(|row| row.from == from).and_then(|row| schema.field_name(row));
@@ -91,7 +91,7 @@ impl Translator {
     }
 
     /// Shows `encode` the record as the schema has it: in it is nothing left to be named.
-    pub fn translate<R>(&mut self, record: &Record<'_>, encode: impl FnOnce(&mut Record<'_>) -> R) -> R {
+    pub(crate) fn translate<R>(&mut self, record: &Record<'_>, encode: impl FnOnce(&mut Record<'_>) -> R) -> R {
         let Translator { tables, bump, spare } = self;
         let mut translation = Translation {
             tables,

@@ -60,7 +60,7 @@ fn what_no_receiver_takes_is_shortened() {
         ..Record::default()
     };
     let bytes = encoded(&mut record);
-    assert!(bytes.len() < LARGEST, "{}", bytes.len());
+    assert!(bytes.len() < Events::LARGEST, "{}", bytes.len());
     let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
     let record = &value[1];
     assert_eq!(record["MESSAGE"].as_str().unwrap().len(), 64 << 10);
@@ -80,7 +80,7 @@ fn a_record_of_very_many_fields_is_shortened_too() {
     let mut record =
         Record { envelope: fields("F"), facts: Some(facts("")), payload: fields("kata_"), ..Record::default() };
     let bytes = encoded(&mut record);
-    assert!(bytes.len() < LARGEST, "{}", bytes.len());
+    assert!(bytes.len() < Events::LARGEST, "{}", bytes.len());
     let value = rmpv::decode::read_value(&mut bytes.as_slice()).unwrap();
     assert_eq!(value[1]["F999"].as_str().unwrap().len(), 250);
 }
@@ -91,7 +91,7 @@ fn tags_are_kept_apart_and_in_order() {
     for (number, tag) in [(1, "a"), (2, "b"), (3, "a")] {
         let value = [b'0' + number];
         let mut record = Record { envelope: vec![field("n", text(&value, Escaping::Clean))], ..Record::default() };
-        EventEncoder::default().encode(&mut record, RECEIVED, of_tag(&mut all, tag.as_bytes()));
+        EventEncoder::default().encode(&mut record, RECEIVED, Events::of_tag(&mut all, tag.as_bytes()));
     }
     assert_eq!(
         all.iter().map(|events| (events.tag.as_slice(), events.ends.len())).collect::<Vec<_>>(),
@@ -108,7 +108,7 @@ fn tags_are_kept_apart_and_in_order() {
 #[test]
 fn buffers_of_made_up_tags_are_not_kept() {
     let mut out = crate::encode::Encoded::default();
-    (0..1000).for_each(|number| _ = of_tag(&mut out.events, format!("tag{number}").as_bytes()));
+    (0..1000).for_each(|number| _ = Events::of_tag(&mut out.events, format!("tag{number}").as_bytes()));
     out.clear(1 << 20);
     assert!(out.events.len() < 100 && out.is_empty());
 }
@@ -125,7 +125,7 @@ fn what_is_shortened_says_so_in_every_schema() {
         let translator = (schema != Schema::Kata).then(|| Box::new(Translator::new(schema, &[], true)));
         let mut events = Events::default();
         EventEncoder::new(translator).encode(&mut record(), RECEIVED, &mut events);
-        assert!(events.bytes.len() < LARGEST);
+        assert!(events.bytes.len() < Events::LARGEST);
         let event = rmpv::decode::read_value(&mut events.bytes.as_slice()).unwrap();
         let fields = event[1].as_map().unwrap();
         let found = fields.iter().find(|(name, _)| name.as_str() == Some(flaws)).unwrap();

@@ -42,5 +42,5 @@ fn a_star_is_any_one_segment() {
 
 #[test]
 fn an_empty_segment_is_refused() {
-    assert_eq!(Prune::new(&["a..b".to_owned()]).unwrap_err(), "a..b");
+    assert_eq!(Prune::new(&["a..b".to_owned()]).unwrap_err(), SettingsError::Prune("a..b".to_owned()));
 }

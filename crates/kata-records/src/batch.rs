@@ -5,58 +5,53 @@
 
 use journal_file::{Entry as JournalEntry, EntryBatch};
 
-/// Where one entry ends and the next begins.
+/// The form of a framed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// One line, without its line end.
+    /// A line of the arena, without its line end.
     Line,
-    /// One entry of the Journal Export Format, without the blank line that ends it.
+    /// A line that was joined from several, in [`Batch::side`].
+    JoinedLine,
+    /// An entry of the Journal Export Format in the arena, without the blank line that ends it.
     Export,
 }
 
-/// What an entry consists of.
+/// The content of an entry.
 #[derive(Clone, Copy, Debug)]
-pub enum Body<'b> {
-    /// Bytes, without the terminator, and how they were framed.
-    Bytes(&'b [u8], Framing),
-    /// Fields of a journal file.
+pub(crate) enum Body<'b> {
+    /// A line.
+    Line(&'b [u8]),
+    /// An entry of the Journal Export Format.
+    Export(&'b [u8]),
+    /// The fields of an entry of a journal file.
     Journal(JournalEntry<'b>),
 }
 
-/// One framed entry of a batch, as the input has it.
+/// An entry of a batch, before anything in it is understood.
 #[derive(Clone, Copy, Debug)]
-pub struct Raw<'b> {
-    /// What it consists of.
-    pub body: Body<'b>,
-    /// Offset of the entry's first byte in the input after decompression.
-    pub offset: u64,
-    /// The entry went on beyond the size limit and the rest was skipped.
-    pub truncated: bool,
+pub(crate) struct RawEntry<'b> {
+    /// The content.
+    pub(crate) body: Body<'b>,
+    /// The offset of the entry's first byte in the input, after decompression.
+    pub(crate) offset: u64,
+    /// The entry was longer than the limit, and the rest was skipped.
+    pub(crate) truncated: bool,
     /// The input ended before the entry did: an export entry without its blank line, or a container log line whose
     /// last part never came.
-    pub unfinished: bool,
+    pub(crate) unfinished: bool,
     /// It stands among files of a host that nobody named, so without an identifier it is Kata's only if it says so.
-    pub unclaimed: bool,
+    pub(crate) unclaimed: bool,
 }
 
-impl Raw<'_> {
+impl RawEntry<'_> {
     /// How many bytes it has in the input; for an entry of a journal, how many its fields have.
     #[must_use]
-    pub fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         match self.body {
-            Body::Bytes(bytes, Framing::Line | Framing::Export) => bytes.len(),
+            Body::Line(bytes) | Body::Export(bytes) => bytes.len(),
             Body::Journal(entry) => entry.length(),
         }
     }
-}
-
-/// Where a frame's bytes are kept.
-#[derive(Clone, Copy, Debug)]
-pub enum Home {
-    /// As they were read.
-    Arena,
-    /// Joined from several lines.
-    Side,
 }
 
 /// One entry as a span of its batch. A file of short lines has millions of these, so it stays within 24 bytes.
@@ -68,9 +63,7 @@ pub struct Frame {
     pub start: u32,
     /// Where it ends there.
     pub end: u32,
-    /// The buffer that holds it.
-    pub home: Home,
-    /// How it is delimited.
+    /// The form of the entry, which says where its bytes are.
     pub framing: Framing,
     /// The entry was longer than the limit and the rest was skipped.
     pub truncated: bool,
@@ -82,7 +75,7 @@ const _: () = assert!(size_of::<Frame>() <= 24, "frames are pushed once per line
 
 /// Framed entries together with the bytes they consist of.
 ///
-/// The buffers are filled by a source and by nobody else; everyone else reads [`Batch::entries`]. Buffers are kept from
+/// The buffers are filled by a source and by nobody else; everyone else reads the entries. Buffers are kept from
 /// one filling to the next, so the steady state allocates nothing; what a giant entry made of them is given back.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -103,12 +96,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What tells offsets of this input from the same ones of another; zeros where nothing does.
-    #[must_use]
-    pub fn origin(&self) -> &[u8; 16] {
-        &self.origin
-    }
-
     /// Forgets all entries and keeps the buffers.
     pub fn clear(&mut self) {
         self.origin = [0; 16];
@@ -119,29 +106,51 @@ impl Batch {
         self.journal.clear();
     }
 
+    /// Appends a line that is in memory, without its line end. Returns false, and appends nothing, if the batch would have
+    /// more bytes than a frame can point at.
+    pub fn push_line(&mut self, line: &[u8]) -> bool {
+        let (Ok(start), Ok(end)) = (u32::try_from(self.filled), u32::try_from(self.filled + line.len())) else {
+            return false;
+        };
+        self.room(line.len()).copy_from_slice(line);
+        // The offset that it has in a file of these lines.
+        let offset = (self.filled + self.frames.len()) as u64;
+        self.filled += line.len();
+        let framing = Framing::Line;
+        self.frames.push(Frame { offset, start, end, framing, truncated: false, unfinished: false });
+        true
+    }
+
+    /// Returns the bytes of one of the frames.
+    #[must_use]
+    pub fn bytes_of(&self, frame: &Frame) -> &[u8] {
+        let buffer = match frame.framing {
+            Framing::Line | Framing::Export => &self.arena,
+            Framing::JoinedLine => &self.side,
+        };
+        &buffer[frame.start as usize..frame.end as usize]
+    }
+
     /// The entries in the order in which the input has them.
-    pub fn entries(&self) -> impl Iterator<Item = Raw<'_>> {
-        let lines = self.frames.iter().map(|frame| {
-            let home = match frame.home {
-                Home::Arena => &self.arena,
-                Home::Side => &self.side,
-            };
-            Raw {
-                body: Body::Bytes(&home[frame.start as usize..frame.end as usize], frame.framing),
+    pub(crate) fn entries(&self) -> impl Iterator<Item = RawEntry<'_>> {
+        let framed = self.frames.iter().map(|frame| {
+            let bytes = self.bytes_of(frame);
+            RawEntry {
+                body: if frame.framing == Framing::Export { Body::Export(bytes) } else { Body::Line(bytes) },
                 offset: frame.offset,
                 truncated: frame.truncated,
                 unfinished: frame.unfinished,
                 unclaimed: self.unclaimed,
             }
         });
-        let stored = self.journal.entries().map(|entry| Raw {
+        let stored = self.journal.entries().map(|entry| RawEntry {
             offset: entry.offset(),
             body: Body::Journal(entry),
             truncated: false,
             unfinished: false,
             unclaimed: false,
         });
-        lines.chain(stored)
+        framed.chain(stored)
     }
 
     /// How many entries there are.
