@@ -31,6 +31,9 @@ impl Place {
     }
 
     /// Returns a place that orders backwards: mirrored places compare in the reverse order of their places.
+    // Cold, because it costs the usual order otherwise.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn mirrored(&self) -> Place {
         Place {
             seqnum_id: self.seqnum_id,
