@@ -105,7 +105,7 @@ fn flags() {
 fn times_are_tested_where_the_clock_went_back() {
     let folder = tempfile::tempdir().unwrap();
     let entries = clock_set_back(20);
-    let place = JournalPath::file(write_file(folder.path(), "system.journal", &file(&Shape::default(), &entries)));
+    let place = JournalPath::file(write_file(folder.path(), "system.journal", file(&Shape::default(), &entries)));
     let seconds = |number: u64| format!("@{}", START / 1_000_000 + number);
     let mut failures = Vec::new();
     for (since, until) in [(0, 25), (15, 35), (5, 9), (29, 41), (60, 89)] {
@@ -138,7 +138,7 @@ fn identifiers_that_are_odd() {
     for (name, entries) in [("odd", &odd[..]), ("without any", &odd[3..4]), ("many", &many)] {
         for codec in [Codec::Xz, Codec::Lz4, Codec::Zstd] {
             let shape = Shape { compression: Some((codec, 8)), ..Shape::default() };
-            let place = JournalPath::file(write_file(folder.path(), "system.journal", &file(&shape, entries)));
+            let place = JournalPath::file(write_file(folder.path(), "system.journal", file(&shape, entries)));
             for flags in [&[] as &[&str], &["--identifier", "(kata)+"], &["--identifier", "program-.*"]] {
                 failures.extend(differences(name, &place, flags));
                 failures.extend(differences(name, &place, &[flags, &["--lines", "2"]].concat()));
