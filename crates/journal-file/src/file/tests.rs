@@ -126,6 +126,7 @@ impl Writer {
                 let field = self.append(ObjectKind::Field, 0, &[&hash.to_le_bytes()[..], &[0; 16], name].concat());
                 self.link(120, hash, field);
                 self.fields.insert(name.to_vec(), field);
+                self.put(216, self.get(216) + 1);
                 field
             }
         };

@@ -116,3 +116,33 @@ fn what_a_damaged_index_does_not_find_may_exist() {
         assert_eq!(writer.open().values(b"PRIORITY", |_, _| ()), Ok(false));
     }
 }
+
+#[test]
+fn a_payload_is_found_or_proved_absent() {
+    for (compact, keyed) in VARIANTS {
+        let sound = Writer::sample(compact, keyed, 40);
+        let mut journal = sound.open();
+        for payload in [&b"_HOSTNAME=node"[..], b"PRIORITY=2", b"MESSAGE=hello 40"] {
+            let name = payload.split(|byte| *byte == b'=').next().unwrap();
+            assert_eq!(journal.find_data(name, payload), Ok(found(&mut sound.open(), payload)));
+        }
+        assert_eq!(journal.find_data(b"PRIORITY", b"PRIORITY=3"), Ok(None));
+        assert_eq!(journal.find_data(b"PRIORITY", b"PRIORITY="), Ok(None));
+        assert_eq!(journal.find_data(b"NOTHING", b"NOTHING=1"), Ok(None));
+        assert_eq!(met(&journal).len(), 0);
+
+        // Lost buckets of data: the values of the field lead to the payload.
+        let mut writer = Writer::sample(compact, keyed, 40);
+        let (table, size) = (writer.get(104), writer.get(112));
+        (table..table + size).step_by(8).for_each(|at| writer.put(at, 0));
+        let expected = found(&mut sound.open(), b"PRIORITY=2");
+        assert!(expected.is_some());
+        assert_eq!(writer.open().find_data(b"PRIORITY", b"PRIORITY=2"), Ok(expected));
+
+        // Lost buckets of fields as well: nothing is proved.
+        let (table, size) = (writer.get(120), writer.get(128));
+        (table..table + size).step_by(8).for_each(|at| writer.put(at, 0));
+        assert_eq!(writer.open().find_data(b"PRIORITY", b"PRIORITY=2"), Err(Damage::Index));
+        assert_eq!(writer.open().find_data(b"NOTHING", b"NOTHING=1"), Err(Damage::Index));
+    }
+}

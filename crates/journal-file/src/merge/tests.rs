@@ -249,6 +249,8 @@ proptest! {
     ) {
         for (x, y) in a.iter().zip(a.iter().skip(1)) {
             prop_assert_eq!(compare(x, y), compare(y, x).reverse());
+            prop_assert_eq!(compare(x, y), compare(&y.mirrored(), &x.mirrored()));
+            prop_assert_eq!(x.mirrored().mirrored(), *x);
         }
     }
 }
