@@ -199,14 +199,14 @@ impl Entries {
         std::mem::take(&mut self.errors)
     }
 
-    /// Returns the damage found since the last call.
+    /// Returns the damage found since the last call, also in files that are not read to their ends.
     pub fn damages(&mut self) -> Vec<Damaged> {
-        self.reader.damages()
+        self.reader.damages_so_far()
     }
 
     #[inline]
     fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Entry<'_>>, Error> {
-        if self.next >= self.batch.len() && !self.refill(deadline)? || self.left == Some(0) {
+        if self.left == Some(0) || self.next >= self.batch.len() && !self.refill(deadline)? {
             return Ok(None);
         }
         self.left = self.left.map(|left| left - 1);

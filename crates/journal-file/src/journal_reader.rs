@@ -556,8 +556,15 @@ impl JournalReader<'_> {
         std::mem::take(&mut self.report.skipped)
     }
 
-    /// Returns the damage found since the last call.
+    /// Returns the damage found since the last call, in files that were read to their ends.
     pub fn damages(&mut self) -> Vec<Damaged> {
         std::mem::take(&mut self.report.damages)
+    }
+
+    /// Returns the damage found since the last call, also in files that are not read to their ends.
+    pub(crate) fn damages_so_far(&mut self) -> Vec<Damaged> {
+        let mut damages = self.damages();
+        self.files.readers.iter_mut().flatten().for_each(|reader| reader.damages(&mut damages));
+        damages
     }
 }

@@ -7,7 +7,7 @@
 //! [`Merge`] orders the entries of many files by this relation. Files of one source of sequence numbers form a group.
 //! Within a group the number decides, and only the first entries of the groups are compared by all rules. Each step
 //! gives a run: a file to take from, and a [`RunBound`] up to which its entries precede those of every other file.
-//! Archived files of one machine follow one another, so a run is mostly a file, and an entry costs two comparisons for
+//! Archived files of one machine follow one another, so a run is mostly a file: then an entry costs two comparisons for
 //! any number of files. If files alternate, an entry costs a search among the groups.
 //!
 //! # Comparison with libsystemd's order

@@ -217,6 +217,11 @@ fn files_that_cannot_be_read_are_reported() {
     let damages = entries.damages();
     assert!(damages.iter().any(|damaged| damaged.reason == Damage::Truncated && damaged.path == path), "{damages:?}");
 
+    let mut entries = Journal::open(&path).unwrap().reverse().last(1).entries();
+    assert_eq!(entries.next().unwrap().unwrap().field("MESSAGE"), Some(&b"entry 4"[..]));
+    assert!(entries.next().unwrap().is_none());
+    assert_eq!(entries.damages().len(), 1, "the file was not read to its end");
+
     let mut entries = Journal::open(folder.path().join("text.journal")).unwrap().entries();
     let error = entries.next().err().unwrap().to_string();
     assert!(error.ends_with("it is not a systemd journal file"), "{error}");
