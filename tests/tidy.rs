@@ -56,6 +56,23 @@ fn modules(package: &str) -> Vec<String> {
     modules
 }
 
+/// Crates for other programs stay small: they export few items, all at the root, and all of them documented.
+#[test]
+fn a_crate_exports_at_most_thirty_items() {
+    let exports = Regex::new(r"(?m)^pub use [\w:]+?::(?:\{([^}]*)\}|\w+);").unwrap();
+    for package in PACKAGES.iter().filter(|package| package.starts_with("crates/")) {
+        let lib = read(&format!("{package}/lib.rs"));
+        let listed = exports.captures_iter(&lib);
+        let items: usize = listed
+            .map(|list| list.get(1).map_or(1, |list| list.as_str().trim_matches([' ', ',']).matches(',').count() + 1))
+            .sum();
+        assert!((10..=30).contains(&items), "{package} exports {items} items");
+        assert!(!lib.contains("\npub mod ") && !lib.contains("doc(hidden)"), "{package} has modules that are public");
+        let lines = code(&lib).filter(|(_, line)| line.starts_with("pub ") && !line.starts_with("pub use "));
+        assert_eq!(lines.count(), 0, "{package} declares public items in lib.rs");
+    }
+}
+
 #[test]
 fn a_module_imports_only_what_stands_above_it() {
     PACKAGES.iter().for_each(|package| imports_go_upwards(package));
