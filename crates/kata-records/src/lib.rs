@@ -1,6 +1,8 @@
-//! Parses and normalizes the log entries of Kata Containers: bytes in, flat typed records out.
+//! Records from the log entries of Kata Containers.
 //!
-//! # Structure
+#![doc = include_str!("../README.md")]
+//!
+//! ## Structure
 //!
 //! ```text
 //!  Batch ──► Worker [ envelope ─► select ─► parse ─► normalize ─► encode ] ──► Chunk
@@ -23,7 +25,7 @@
 //! on the text, checked when it is assigned. The encoder copies clean text and JSON strings, and translates Go's escapes in
 //! passing. Fields that entries of a journal share are encoded once a batch.
 //!
-//! # Invariants
+//! ## Invariants
 //!
 //! | stage | |
 //! |---|---|
