@@ -1,7 +1,7 @@
-//! What a source hands on: batches of framed input, before anything in it is understood.
+//! Batches of framed input, as a source passes them to workers.
 //!
-//! A [`Batch`] owns the bytes it was filled with, so it can go to any thread and outlive the file it came from.
-//! It is filled, worked on, and filled again; its buffers are kept.
+//! A [`Batch`] owns the bytes of its entries, so any thread can take it, and it can outlive its file. A source fills a
+//! batch again and again and keeps its buffers.
 
 use journal_file::{Entry as JournalEntry, EntryBatch};
 
@@ -27,7 +27,7 @@ pub(crate) enum Body<'b> {
     Journal(JournalEntry<'b>),
 }
 
-/// An entry of a batch, before anything in it is understood.
+/// An entry of a batch before any parsing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawEntry<'b> {
     /// The content.
@@ -36,15 +36,14 @@ pub(crate) struct RawEntry<'b> {
     pub(crate) offset: u64,
     /// The entry was longer than the limit, and the rest was skipped.
     pub(crate) truncated: bool,
-    /// The input ended before the entry did: an export entry without its blank line, or a container log line whose
-    /// last part never came.
+    /// The input ended before the entry did: in an export entry, or before the last part of a container log line.
     pub(crate) unfinished: bool,
-    /// It stands among files of a host that nobody named, so without an identifier it is Kata's only if it says so.
+    /// The entry comes from an unnamed file of a host. Without an identifier it is Kata's only if its text says so.
     pub(crate) unclaimed: bool,
 }
 
 impl RawEntry<'_> {
-    /// How many bytes it has in the input; for an entry of a journal, how many its fields have.
+    /// Returns the length in the input, in bytes. For an entry of a journal file, this is the length of its fields.
     #[must_use]
     pub(crate) fn length(&self) -> usize {
         match self.body {
@@ -54,18 +53,18 @@ impl RawEntry<'_> {
     }
 }
 
-/// One entry as a span of its batch. A file of short lines has millions of these, so it stays within 24 bytes.
+/// An entry as a span of its batch. A file of short lines has millions of frames, so a frame has at most 24 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
-    /// Offset of the entry's first byte in the input, after decompression.
+    /// The offset of the entry's first byte in the input, after decompression.
     pub offset: u64,
-    /// Where it begins in its buffer.
+    /// The start of the entry in its buffer.
     pub start: u32,
-    /// Where it ends there.
+    /// The end of the entry in its buffer.
     pub end: u32,
-    /// The form of the entry, which says where its bytes are.
+    /// The form of the entry, which decides its buffer.
     pub framing: Framing,
-    /// The entry was longer than the limit and the rest was skipped.
+    /// The entry was longer than the limit, and the rest was skipped.
     pub truncated: bool,
     /// The input ended before the entry did.
     pub unfinished: bool,
@@ -73,30 +72,30 @@ pub struct Frame {
 
 const _: () = assert!(size_of::<Frame>() <= 24, "frames are pushed once per line");
 
-/// Framed entries together with the bytes they consist of.
+/// Framed entries and the bytes that they consist of.
 ///
-/// The buffers are filled by a source and by nobody else; everyone else reads the entries. Buffers are kept from
-/// one filling to the next, so the steady state allocates nothing; what a giant entry made of them is given back.
+/// Only a source fills the buffers; workers read the entries. Buffers are kept from one filling to the next, so the
+/// steady state allocates nothing. [`Batch::trim`] returns the memory of giant entries.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Bytes as they were read. Its length is what has been zeroed once, so that no read has to zero it again.
+    /// The bytes of the input. The length counts all bytes that were zeroed once, so no read has to zero them again.
     pub arena: Vec<u8>,
-    /// How much of the arena holds input.
+    /// The number of bytes of the arena that hold input.
     pub filled: usize,
-    /// Bytes of joined entries, which stand nowhere in the input in one piece.
+    /// The bytes of joined entries, which no input has in one piece.
     pub side: Vec<u8>,
-    /// The entries in order, unless they are of a journal.
+    /// The entries in their order, except those of journal files.
     pub frames: Vec<Frame>,
-    /// The entries of a journal in order.
+    /// The entries of journal files in their order.
     pub journal: EntryBatch,
-    /// What tells offsets of this input from the same ones of another; zeros where nothing does.
+    /// A value that tells offsets of this input from equal offsets of another. Zeros mean that there is none.
     pub origin: [u8; 16],
-    /// The entries are of a file that need not be Kata's.
+    /// The entries come from a file that may hold logs of other programs.
     pub unclaimed: bool,
 }
 
 impl Batch {
-    /// Forgets all entries and keeps the buffers.
+    /// Removes all entries and keeps the buffers.
     pub fn clear(&mut self) {
         self.origin = [0; 16];
         self.unclaimed = false;
@@ -106,14 +105,14 @@ impl Batch {
         self.journal.clear();
     }
 
-    /// Appends a line that is in memory, without its line end. Returns false, and appends nothing, if the batch would have
-    /// more bytes than a frame can point at.
+    /// Appends a line that is in memory, without its line end. Returns false and appends nothing if the batch would
+    /// exceed the 4 GiB that a frame can address.
     pub fn push_line(&mut self, line: &[u8]) -> bool {
         let (Ok(start), Ok(end)) = (u32::try_from(self.filled), u32::try_from(self.filled + line.len())) else {
             return false;
         };
         self.room(line.len()).copy_from_slice(line);
-        // The offset that it has in a file of these lines.
+        // The offset in a file of these lines, each with a line end.
         let offset = (self.filled + self.frames.len()) as u64;
         self.filled += line.len();
         let framing = Framing::Line;
@@ -121,7 +120,7 @@ impl Batch {
         true
     }
 
-    /// Returns the bytes of one of the frames.
+    /// Returns the bytes of a frame of this batch.
     #[must_use]
     pub fn bytes_of(&self, frame: &Frame) -> &[u8] {
         let buffer = match frame.framing {
@@ -131,7 +130,7 @@ impl Batch {
         &buffer[frame.start as usize..frame.end as usize]
     }
 
-    /// The entries in the order in which the input has them.
+    /// Returns the entries in the order of the input.
     pub(crate) fn entries(&self) -> impl Iterator<Item = RawEntry<'_>> {
         let framed = self.frames.iter().map(|frame| {
             let bytes = self.bytes_of(frame);
@@ -153,26 +152,26 @@ impl Batch {
         framed.chain(stored)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.frames.len() + self.journal.len()
     }
 
-    /// Whether there are no entries.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.journal.is_empty()
     }
 
-    /// The length of all entries together, without what stood between them. Costs a walk over the entries.
+    /// Returns the length of all entries together, without the bytes between them. The call visits every entry.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let lines: u64 = self.frames.iter().map(|frame| u64::from(frame.end - frame.start)).sum();
         lines + self.journal.bytes()
     }
 
-    /// The next `wanted` bytes of the arena, to be read into. What was read counts once [`Batch::filled`] says so.
+    /// Returns the next `wanted` bytes of the arena for a read. They become input when [`Batch::filled`] covers them.
     pub fn room(&mut self, wanted: usize) -> &mut [u8] {
         let end = self.filled + wanted;
         if self.arena.len() < end {
@@ -181,7 +180,7 @@ impl Batch {
         &mut self.arena[self.filled..end]
     }
 
-    /// Gives back what the buffers hold beyond `limit` bytes. Only an empty batch can be trimmed.
+    /// Shrinks the buffers to `limit` bytes. The batch must be empty.
     pub fn trim(&mut self, limit: usize) {
         debug_assert!(self.is_empty(), "the entries would lose their bytes");
         if self.arena.len() > limit {

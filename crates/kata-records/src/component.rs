@@ -1,23 +1,23 @@
-//! The components of Kata, and the one table of how each is recognized.
+//! The components of Kata, and the tables that recognize them.
 
 macro_rules! components {
     ($($name:ident = $text:literal, $meaning:literal;)+) => {
-        /// Who wrote the payload of an entry. The name is what `kata_component` holds.
+        /// The program that wrote the payload of an entry. Its name is the value of `kata_component`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Component { $(#[doc = concat!($meaning, ".")] $name,)+ }
 
         impl Component {
-            /// Every component, in the order of the statistics.
+            /// All components, in the order of the statistics.
             pub const ALL: &'static [Component] = &[$(Component::$name,)+];
 
-            /// The name that stands in `kata_component`, in tags and after `--component`.
+            /// Returns the name for `kata_component`, tags and `--component`.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Component::$name => $text,)+ }
             }
 
-            /// What documents say of it.
+            /// Returns the description for documents.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Component::$name => $meaning,)+ }
@@ -43,8 +43,8 @@ components! {
     Unknown = "unknown", "An entry taken as Kata's on the word of its identifier or of the user, with nothing in it that says whose it is";
 }
 
-/// Identifiers (SYSLOG_IDENTIFIER) that are Kata's own, with the component that each stands for where the payload says
-/// nothing else; `kata` is written by both shims. Upstream: `runtime: pkg/katautils/logger.go`, `kata: src/libs/logging`.
+/// Identifiers (SYSLOG_IDENTIFIER) of Kata, with the component to assume if the payload names none. Both shims write
+/// `kata`. Upstream: `runtime: pkg/katautils/logger.go`, `kata: src/libs/logging`.
 pub(crate) const IDENTIFIERS: &[(&str, Option<Component>)] = &[
     ("kata", None),
     ("kata-runtime", Some(Component::Runtime)),
@@ -58,7 +58,7 @@ pub(crate) const IDENTIFIERS: &[(&str, Option<Component>)] = &[
     ("containerd-shim-kata-v2", None),
 ];
 
-/// Values of `name` that are Kata's.
+/// Values of `name` that identify a component.
 pub(crate) const NAMES: &[(&str, Component)] = &[
     ("containerd-shim-v2", Component::Shimv2),
     ("kata-runtime", Component::Runtime),
@@ -70,7 +70,7 @@ pub(crate) const NAMES: &[(&str, Component)] = &[
     ("kata-ksm-throttler", Component::Throttler),
 ];
 
-/// Values of `source` that are Kata's, for entries whose `name` says nothing: the Go shim up to 2.0 writes none.
+/// Values of `source` that identify a component if `name` does not: the Go shim up to 2.0 writes no `name`.
 pub(crate) const SOURCES: &[(&str, Component)] = &[
     ("virtcontainers", Component::Shimv2),
     ("containerd-kata-shim-v2", Component::Shimv2),

@@ -1,37 +1,37 @@
-//! The keys that Kata's writers use, with the name and the type that each has in a record.
+//! The dictionary: the keys of Kata's writers, with their names and types in records.
 //!
-//! A key that is not here is a string under its own name, so the table is never a limit. Every name that the table gives
-//! to a key is itself a key of the table.
+//! An unknown key becomes a string under its own name, so the table is never a limit. Every name in the table is itself
+//! a key of the table.
 
 use std::num::NonZeroU8;
 
 use crate::name_hash::{ByteSet, NameTable};
 
-/// What a known key's value becomes.
+/// The type of a known key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueKind {
     /// A string.
     Text,
-    /// A whole number from 0, such as a process id.
+    /// An integer from 0, such as a process id.
     Count,
-    /// A whole number.
+    /// An integer.
     Int,
-    /// True or false.
+    /// A boolean.
     Bool,
-    /// Go's text of a duration, with its nanoseconds beside it under the name with `_ns` behind.
+    /// Go's text of a duration. A second field, with `_ns` after the name, holds the nanoseconds.
     Duration,
-    /// A moment: `kata_time`.
+    /// A time: `kata_time`.
     Time,
     /// A severity: `kata_level`.
     Level,
 }
 
-/// One row of the dictionary.
+/// A row of the dictionary.
 #[derive(Debug)]
 pub(crate) struct KnownKey {
-    /// The key as writers have it.
+    /// The key as writers spell it.
     pub key: &'static str,
-    /// The name in a record, after `kata_`. Where it differs from the key, the key is an alias.
+    /// The name in a record, after `kata_`. A key that differs from its name is an alias.
     pub name: &'static str,
     /// The type.
     pub kind: ValueKind,
@@ -45,7 +45,7 @@ const fn text(key: &'static str) -> KnownKey {
     row(key, key, ValueKind::Text)
 }
 
-/// The dictionary. Upstream: the loggers of kata-containers and kata-containers/runtime, proxy, shim, agent.
+/// The dictionary. Upstream: the loggers of kata-containers and of kata-containers/runtime, proxy, shim, agent.
 pub(crate) const DICTIONARY: &[KnownKey] = &[
     row("time", "time", ValueKind::Time),
     row("ts", "time", ValueKind::Time),
@@ -128,7 +128,7 @@ pub(crate) const DICTIONARY: &[KnownKey] = &[
     row("cold-plug", "cold-plug", ValueKind::Bool),
     row("smtEnabled", "smtEnabled", ValueKind::Bool),
     row("debug_console", "debug_console", ValueKind::Bool),
-    // Frequent keys, here only so that their names need not be made anew for each entry.
+    // Frequent keys. They are listed only because a known name costs less than a new one for each entry.
     text("arch"),
     text("command"),
     text("commit"),
@@ -165,7 +165,7 @@ pub(crate) const DICTIONARY: &[KnownKey] = &[
     text("qmp-Capabilities"),
     text("proxy-url"),
     text("url"),
-    // KeySet that would take the names of katalog's own fields: renamed as logrus renames clashing keys.
+    // Keys that clash with katalog's own fields. logrus renames clashing keys in the same way.
     row("component", "fields_component", ValueKind::Text),
     row("fields_component", "fields_component", ValueKind::Text),
     row("format", "fields_format", ValueKind::Text),
@@ -178,7 +178,7 @@ pub(crate) const DICTIONARY: &[KnownKey] = &[
     row("fields_escaped", "fields_escaped", ValueKind::Text),
     row("delta_ns", "fields_delta_ns", ValueKind::Text),
     row("fields_delta_ns", "fields_delta_ns", ValueKind::Text),
-    // Fields of the journal (`systemd.journal-fields(7)`), so that they too are known by a number.
+    // Fields of the journal (`systemd.journal-fields(7)`), listed so that they have numbers too.
     text("MESSAGE"),
     text("PRIORITY"),
     text("SYSLOG_FACILITY"),
@@ -223,24 +223,24 @@ pub(crate) const DICTIONARY: &[KnownKey] = &[
     text("attrs"),
 ];
 
-/// The rows that name what payloads say.
+/// Returns the rows for keys of payloads.
 #[must_use]
 pub(crate) fn payload_keys() -> &'static [KnownKey] {
     DICTIONARY.split_at(KeyId::MESSAGE.row()).0
 }
 
-/// The rows that name fields of envelopes.
+/// Returns the rows for fields of envelopes.
 #[must_use]
 pub(crate) fn envelope_keys() -> &'static [KnownKey] {
     DICTIONARY.split_at(KeyId::MESSAGE.row()).1
 }
 
-/// A known key, as the number of its row in the [`DICTIONARY`], from 1: so a key that is not known needs no byte more.
+/// A known key, as the number of its row in [`DICTIONARY`], from 1. The niche keeps an unknown key as small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyId(NonZeroU8);
 
 impl KeyId {
-    /// The id of a key that is in the dictionary; evaluated when the program is compiled.
+    /// Returns the id of a key of the dictionary. Runs at compile time.
     const fn of(key: &str) -> KeyId {
         let mut index = 0;
         while index < DICTIONARY.len() {
@@ -252,20 +252,20 @@ impl KeyId {
         panic!("the key is not in the dictionary");
     }
 
-    /// The id of a row.
+    /// Returns the id of a row.
     const fn of_row(row: usize) -> KeyId {
         assert!(row < 255, "an id is one byte");
         KeyId(NonZeroU8::MIN.saturating_add(row as u8))
     }
 
-    /// The place of the row.
+    /// Returns the index of the row.
     #[inline]
     #[must_use]
     pub(crate) const fn row(self) -> usize {
         self.0.get() as usize - 1
     }
 
-    /// The number of a key's row, from 1; zero where it is not known.
+    /// Returns the number of a key's row, from 1, or zero for an unknown key.
     #[inline]
     #[must_use]
     pub(crate) const fn number(id: Option<KeyId>) -> u8 {
@@ -275,14 +275,14 @@ impl KeyId {
         }
     }
 
-    /// Whether the key stands in records under another name.
+    /// Returns whether records use another name for the key.
     #[inline]
     #[must_use]
     pub(crate) fn is_alias(self) -> bool {
         ALIASES[self.row() / 64] >> (self.row() % 64) & 1 != 0
     }
 
-    /// The row.
+    /// Returns the row.
     #[inline]
     #[must_use]
     pub(crate) const fn known(self) -> &'static KnownKey {
@@ -309,26 +309,26 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 pub(crate) struct KeySet(ByteSet);
 
 impl KeySet {
-    /// Adds a key; true where it was there.
+    /// Adds a key. Returns true if the set had it.
     #[inline]
     pub(crate) fn insert(&mut self, id: KeyId) -> bool {
         self.0.insert(id.0.get())
     }
 }
 
-/// A key that stages look for. It is one of the first rows, so that a word holds a set of them.
+/// A key whose presence stages ask for. Such keys are among the first rows, so one word holds a set of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TrackedKey(KeyId);
 
 impl TrackedKey {
-    /// The key as one of all that are known.
+    /// Returns the key as a known key.
     #[inline]
     #[must_use]
     pub(crate) const fn id(self) -> KeyId {
         self.0
     }
 
-    /// A key of the first rows; evaluated when the program is compiled.
+    /// Makes a key of the first rows. Runs at compile time.
     const fn of(id: KeyId) -> TrackedKey {
         assert!(PresentKeys::bit(Some(id)) != 0, "keys that stages look for have to be among the first rows");
         TrackedKey(id)
@@ -350,7 +350,8 @@ impl TrackedKey {
     pub(crate) const RUNTIME: TrackedKey = TrackedKey::of(KeyId::RUNTIME);
 }
 
-/// Which of the keys that stages look for are there. Other keys are not kept: what one word holds costs next to nothing.
+/// The set of tracked keys that a payload has. It ignores all other keys, because a set of one word costs nearly
+/// nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PresentKeys(u64);
 
@@ -360,7 +361,7 @@ impl PresentKeys {
         self.0 |= PresentKeys::bit(Some(key.0));
     }
 
-    /// Whether the key is there.
+    /// Returns whether the set has the key.
     #[inline]
     #[must_use]
     pub(crate) fn has(self, key: TrackedKey) -> bool {

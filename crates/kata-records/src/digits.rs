@@ -1,16 +1,17 @@
-//! Numbers as digits, eight at once: each step halves what stands together, until each digit has a byte.
+//! Conversions between numbers and digits, eight digits at once. Each step splits all groups of digits in half, until
+//! each digit has its own byte.
 
-/// Digits8 digits of a number, leading zeros among them: the value of each in a byte, the first in the highest.
+/// Eight digits of a number with leading zeros. Each byte holds one value, the highest byte the first digit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Digits8(u64);
 
 const EACH: u64 = u64::from_ne_bytes([1; 8]);
 
 impl Digits8 {
-    /// So many numbers have eight decimal digits.
+    /// The count of numbers with up to eight decimal digits.
     pub(crate) const DECIMAL: u64 = 100_000_000;
 
-    /// The hexadecimal digits of a number.
+    /// Returns the hexadecimal digits of a number.
     #[inline]
     #[must_use]
     pub(crate) fn hexadecimal(number: u32) -> Digits8 {
@@ -20,11 +21,11 @@ impl Digits8 {
         Digits8((halves << 4 | halves) & 0x0f0f_0f0f_0f0f_0f0f)
     }
 
-    /// The decimal digits of the lower part of a number, below [`Digits8::DECIMAL`].
+    /// Returns the decimal digits of a number modulo [`Digits8::DECIMAL`].
     #[inline]
     #[must_use]
     pub(crate) fn decimal(number: u64) -> Digits8 {
-        // To divide by a power of ten is to multiply and shift, as long as numbers are as small as these.
+        // For numbers this small, a multiplication and a shift divide by a power of ten.
         let number = number % Digits8::DECIMAL;
         let fours = ((number / 10_000) << 32) | (number % 10_000);
         let hundreds = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;
@@ -33,7 +34,7 @@ impl Digits8 {
         Digits8(pairs + tens * ((1 << 8) - 10))
     }
 
-    /// The digits as text.
+    /// Returns the digits as text.
     #[inline]
     #[must_use]
     pub(crate) fn text(self) -> [u8; 8] {
@@ -41,7 +42,7 @@ impl Digits8 {
         (self.0 + u64::from(b'0') * EACH + u64::from(b'a' - b'9' - 1) * letters).to_be_bytes()
     }
 
-    /// The text without leading zeros, with what stands behind, and its length. The last digit is always there.
+    /// Returns the text without leading zeros, followed by filler, and its length, which is at least one.
     #[inline]
     #[must_use]
     pub(crate) fn significant(self) -> ([u8; 8], usize) {
@@ -50,16 +51,16 @@ impl Digits8 {
     }
 }
 
-/// The number that up to nineteen decimal digits are; none where there is something else.
+/// Parses up to nineteen decimal digits. Returns `None` if any other byte occurs.
 #[inline]
 #[must_use]
 pub(crate) fn number(text: &[u8]) -> Option<u64> {
     let (Some(head), Some(tail), 4..=8) = (text.first_chunk(), text.last_chunk(), text.len()) else {
         return each(text);
     };
-    // They overlap where there are fewer than eight, and are the same there.
+    // For fewer than eight digits the two parts overlap and agree.
     let [head, tail] = [head, tail].map(|half| u64::from(u32::from_le_bytes(*half)));
-    // The first digit is the lowest byte, and zeros come before it for those that are missing.
+    // The first digit is the lowest byte. Zeros stand before it for missing digits.
     let missing = 64 - 8 * text.len();
     let digits = ((head | tail << (32 - missing)) << missing) ^ ((u64::from(b'0') * EACH) << missing);
     if (digits | ((digits & (0x7f * EACH)) + (0x80 - 10) * EACH)) & (0x80 * EACH) != 0 {
@@ -70,7 +71,7 @@ pub(crate) fn number(text: &[u8]) -> Option<u64> {
     Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
-/// The same a digit at a time.
+/// Parses one digit at a time.
 fn each(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0_u64, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
@@ -78,7 +79,7 @@ fn each(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// A number in sixteen hexadecimal digits without the leading zeros, and how many are left.
+/// Returns a number in hexadecimal digits without leading zeros, and their count.
 #[inline]
 #[must_use]
 pub(crate) fn hexadecimal(number: u64) -> ([u8; 16], usize) {
@@ -88,7 +89,7 @@ pub(crate) fn hexadecimal(number: u64) -> ([u8; 16], usize) {
     (((u128::from(upper) << 64 | u128::from(lower)) << (8 * zeros)).to_be_bytes(), 16 - zeros as usize)
 }
 
-/// An id as 32 hexadecimal digits.
+/// Returns an id as 32 hexadecimal digits.
 #[must_use]
 pub(crate) fn hex_id(id: &[u8; 16]) -> [u8; 32] {
     let mut text = [0; 32];

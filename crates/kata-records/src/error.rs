@@ -1,36 +1,36 @@
 //! The error of settings.
 
-/// A setting that cannot be used. The message begins with the key of the setting, except for a word.
+/// A setting that cannot be used. The message begins with the key of the setting, unless the error is an unknown word.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// A word that is none of the values of an enum.
+    /// A word that names no value of an enum.
     #[error("\"{word}\" is no such value: expected one of {expected}")]
     UnknownWord {
-        /// The word as it was given.
+        /// The word.
         word: String,
-        /// The words that are known, separated by commas.
+        /// The known words, separated by commas.
         expected: String,
     },
-    /// A pattern of identifiers that is no regular expression.
+    /// An identifier pattern that is no valid regular expression.
     #[error("identifier: {0}")]
     Identifier(String),
-    /// A name of fields to keep or drop that makes no pattern.
+    /// A field pattern of `keep` or `drop` that is invalid.
     #[error("keep, drop: {0}")]
     Name(String),
-    /// A pattern of values to prune.
+    /// A pattern of `prune` with an empty segment.
     #[error("prune: {0:?} has an empty segment; write segments between dots, such as \"endpoint.*.Statistics\"")]
     Prune(String),
-    /// A template of tags.
+    /// An invalid template of tags.
     #[error("tag: {0}")]
     Tag(String),
-    /// A template of paths.
+    /// An invalid template of paths.
     #[error("split: {0}")]
     Split(String),
 }
 
 impl SettingsError {
-    /// Returns the reason without the key of the setting.
+    /// Returns the message without the key of the setting.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {

@@ -1,4 +1,4 @@
-//! Text as its writers encode it: Go's `%q`, JSON strings, Rust's `{:?}`, and plain bytes; decoding all of them.
+//! Escapes of text: Go's `%q`, JSON strings and Rust's `{:?}`.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -8,7 +8,7 @@ use crate::record::{Escaping, Text};
 use crate::scan;
 
 impl<'b> Text<'b> {
-    /// Text of bytes that hold no escapes.
+    /// Returns a text without escapes.
     #[must_use]
     pub(crate) fn plain(bytes: &'b [u8]) -> Text<'b> {
         let escaping = if scan::unclean(bytes, 0) == bytes.len() {
@@ -21,13 +21,13 @@ impl<'b> Text<'b> {
         Text { bytes, escaping }
     }
 
-    /// Text that is known to be clean, such as a constant of the program.
+    /// Returns a text that is known to be clean, such as a constant.
     #[must_use]
     pub(crate) const fn clean(bytes: &'b [u8]) -> Text<'b> {
         Text { bytes, escaping: Escaping::Clean }
     }
 
-    /// The content, without a copy where it stands as it is.
+    /// Returns the content. Only text with escapes is copied.
     #[must_use]
     pub(crate) fn decode(self, bump: &'b Bump) -> &'b [u8] {
         match self.escaping {
@@ -47,23 +47,25 @@ impl<'b> Text<'b> {
     }
 }
 
-/// What one escape sequence stands for.
+/// The meaning of an escape sequence.
 #[derive(Clone, Copy)]
 pub(crate) enum Escape {
     /// A character.
     Char(char),
-    /// A byte, which need not be a character (`\xff` in Go).
+    /// A byte that need not be a character (`\xff` in Go).
     Byte(u8),
 }
 
-/// Reads the escape at the start of `rest`, a backslash: its length and meaning, or none where it is malformed.
+/// A parser of escapes. It takes text that begins with a backslash, and returns the length and meaning of the escape,
+/// or `None` if the escape is malformed.
 pub(crate) type ReadEscape = fn(rest: &[u8]) -> Option<(usize, Escape)>;
 
 fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0_u32, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
 }
 
-/// Escapes of Go's `%q` (`strconv.Quote`): `\a \b \f \n \r \t \v \\ \"`, `\xNN` for a byte, `\uNNNN`, `\UNNNNNNNN`.
+/// Parses an escape of Go's `%q` (`strconv.Quote`): `\a \b \f
+///  \r \t \v \\ \"`, `\xNN` for a byte, `\uNNNN`, `\UNNNNNNNN`.
 pub(crate) fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
@@ -82,7 +84,8 @@ pub(crate) fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     }
 }
 
-/// Escapes of JSON strings (RFC 8259 section 7). A lone surrogate is malformed: no UTF-8 text can hold it.
+/// Parses an escape of a JSON string (RFC 8259 section 7). A lone surrogate is malformed, because UTF-8 cannot encode
+/// it.
 pub(crate) fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
@@ -105,7 +108,8 @@ pub(crate) fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     }
 }
 
-/// Escapes of Rust's `{:?}` for strings: `\" \' \\ \n \r \t \0` and `\u{1b}`.
+/// Parses an escape of Rust's `{:?}` for strings: `\" \' \\
+///  \r \t \0` and `\u{1b}`.
 pub(crate) fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
@@ -123,7 +127,7 @@ pub(crate) fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     }
 }
 
-/// Hands the content on piece by piece. A malformed escape stays as it stands; whether there was none is returned.
+/// Passes the content to `put` in pieces, malformed escapes unchanged. Returns whether all escapes are well-formed.
 pub(crate) fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -> bool {
     let mut rest = bytes;
     let mut well_formed = true;
@@ -151,15 +155,14 @@ pub(crate) fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -
     well_formed
 }
 
-/// The content, and whether every escape was well-formed. No escape decodes to more bytes than it has.
+/// Returns the content, and whether all escapes are well-formed. No escape is shorter than its content.
 pub(crate) fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8], bool) {
     let mut out = BumpVec::with_capacity_in(bytes.len(), bump);
     let well_formed = walk(bytes, read, |piece| out.extend_from_slice_copy(piece));
     (out.into_bump_slice(), well_formed)
 }
 
-/// The defined form of bytes that are not UTF-8: `\xHH` for each byte that is not part of a character, `\\` for each
-/// backslash, everything else as it is. It can be undone without loss.
+/// Escapes bytes that are not UTF-8 as `\xHH`, and each backslash as `\\`. The result can be decoded without loss.
 pub(crate) fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
     let mut out = BumpVec::with_capacity_in(bytes.len() + bytes.len() / 2, bump);
     for chunk in bytes.utf8_chunks() {
@@ -177,7 +180,7 @@ pub(crate) fn escape_bytes<'b>(bytes: &[u8], bump: &'b Bump) -> Text<'b> {
     Text::plain(out.into_bump_slice())
 }
 
-/// Whether Go's `fmt` complains here: `%!s(MISSING)`, `%!(EXTRA string=foo)`. `rest` starts with `%`.
+/// Returns whether an error of Go's `fmt` begins here: `%!s(MISSING)`, `%!(EXTRA string=foo)`. `rest` begins with `%`.
 #[must_use]
 pub(crate) fn go_format_error(rest: &[u8]) -> bool {
     matches!(rest, [b'%', b'!', b'(', ..] | [b'%', b'!', _, b'(', ..])

@@ -1,23 +1,23 @@
-//! What can be wrong with an entry: a closed list, carried as a set of bits.
+//! Flaws of entries: a closed list, stored as a set of bits.
 
 macro_rules! flaws {
     ($($name:ident = $text:literal, $meaning:literal;)+) => {
-        /// One thing that was wrong with an entry. The name is what `kata_flaws` holds.
+        /// A flaw of an entry. Its name is an element of `kata_flaws`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub(crate) enum Flaw { $(#[doc = concat!($meaning, ".")] $name,)+ }
 
         impl Flaw {
-            /// Every flaw, in the order in which `kata_flaws` lists them.
+            /// All flaws, in the order of `kata_flaws`.
             pub(crate) const ALL: &'static [Flaw] = &[$(Flaw::$name,)+];
 
-            /// The name that stands in `kata_flaws` and in the statistics.
+            /// Returns the name for `kata_flaws` and the statistics.
             #[must_use]
             pub(crate) const fn name(self) -> &'static str {
                 match self { $(Flaw::$name => $text,)+ }
             }
 
-            /// What documents say of it.
+            /// Returns the description for documents.
             #[must_use]
             pub(crate) const fn meaning(self) -> &'static str {
                 match self { $(Flaw::$name => $meaning,)+ }
@@ -58,12 +58,12 @@ flaws! {
 pub(crate) struct Flaws(u32);
 
 impl Flaws {
-    /// Adds one flaw; adding it twice is adding it once.
+    /// Adds a flaw.
     pub(crate) fn add(&mut self, flaw: Flaw) {
         self.0 |= 1 << flaw as u8;
     }
 
-    /// Adds a flaw where `when` holds.
+    /// Adds a flaw if `when` is true.
     pub(crate) fn add_if(&mut self, when: bool, flaw: Flaw) {
         self.0 |= u32::from(when) << flaw as u8;
     }
@@ -73,19 +73,19 @@ impl Flaws {
         self.0 |= other.0;
     }
 
-    /// Whether nothing was wrong.
+    /// Returns whether the set is empty.
     #[must_use]
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the set has this flaw.
+    /// Returns whether the set has this flaw.
     #[must_use]
     pub(crate) fn has(self, flaw: Flaw) -> bool {
         self.0 & 1 << flaw as u8 != 0
     }
 
-    /// The flaws of the set, in the order of [`Flaw::ALL`].
+    /// Returns the flaws in the order of [`Flaw::ALL`].
     pub(crate) fn iter(self) -> impl Iterator<Item = Flaw> {
         Flaw::ALL.iter().copied().filter(move |flaw| self.has(*flaw))
     }

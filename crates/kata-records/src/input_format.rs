@@ -1,11 +1,11 @@
-//! The formats of inputs.
+//! Formats of inputs.
 
 use crate::named_enum::named_enum;
 
-/// What the input looks like.
+/// The format of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InputFormat {
-    /// Recognize each entry by how it begins.
+    /// Any of the others: the beginning of each entry decides.
     #[default]
     Auto,
     /// Output of `journalctl -o json`, one object a line.

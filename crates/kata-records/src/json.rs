@@ -1,7 +1,7 @@
-//! The members of a JSON object, without building a tree: nested values stay raw slices.
+//! A parser for the members of a JSON object that builds no tree: nested values stay slices.
 //!
-//! Written for objects that may be cut or damaged: what was read before the damage is kept. Nested values are only
-//! measured, so they need not be valid inside.
+//! Objects may be cut or damaged, and the members before the damage are kept. Nested values are only measured, so they
+//! need not be valid.
 
 use bumpalo::Bump;
 
@@ -10,12 +10,12 @@ use crate::flaw::{Flaw, Flaws};
 use crate::record::{Escaping, Pair, Text, Value};
 use crate::scan;
 
-/// As many members as journald allows fields in an entry.
+/// The maximum number of members: journald's limit for the fields of an entry.
 pub(crate) const MAX_MEMBERS: usize = 1024;
 
-/// Appends the members of the object that `text` starts with, in order, duplicates too. Where the object is damaged or
-/// something comes behind it ([`Flaw::BadJson`]), what could not be read becomes the text of a last member, `rest`; where
-/// not even one member could be read, none is appended.
+/// Appends the members of the object at the start of `text`, duplicates included. If the object is damaged or text
+/// follows it, the rest becomes the member `rest`, with [`Flaw::BadJson`]. Without any valid member nothing is
+/// appended.
 pub(crate) fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
     let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
     let limit = pairs.len() + MAX_MEMBERS;
@@ -30,7 +30,7 @@ pub(crate) fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'
     scanner.flaws
 }
 
-/// Appends the elements of the array that `text` is; none where it is malformed.
+/// Passes the elements of an array to `put`. Returns `None` if the array is malformed.
 pub(crate) fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(Value<'b>)) -> Option<()> {
     let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
     scanner.take(b'[')?;
@@ -55,7 +55,7 @@ struct Scanner<'b> {
 }
 
 impl<'b> Scanner<'b> {
-    /// The next byte that is not white space.
+    /// Returns the next byte that is not white space.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         loop {
@@ -71,7 +71,7 @@ impl<'b> Scanner<'b> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    /// `kept` follows the position up to which everything is in `pairs`.
+    /// Parses an object. `kept` is the end of the part that `pairs` holds.
     fn object(&mut self, pairs: &mut Vec<Pair<'b>>, limit: usize, kept: &mut usize) -> Option<()> {
         self.take(b'{')?;
         let mut separator = (self.peek()? != b'}').then_some(b',');
@@ -98,7 +98,7 @@ impl<'b> Scanner<'b> {
         self.peek().is_none().then_some(())
     }
 
-    /// A key and the colon behind it.
+    /// Parses a key and its colon.
     #[inline]
     fn key(&mut self) -> Option<&'b [u8]> {
         let start = self.at + 1;
@@ -114,8 +114,8 @@ impl<'b> Scanner<'b> {
         Some(key)
     }
 
-    /// Reads the value of a key. A string that stands as it is becomes a pair where that is to stand: what is passed
-    /// through memory in parts stalls the processor.
+    /// Parses the value of a key. A clean string becomes a pair directly in its place: a value that passes through
+    /// memory in parts stalls the processor.
     #[inline]
     fn pair(&mut self, key: &'b [u8], pairs: &mut Vec<Pair<'b>>) -> Option<()> {
         let first = self.peek()?;
@@ -160,7 +160,7 @@ impl<'b> Scanner<'b> {
             b'{' | b'[' => {
                 let start = self.at;
                 let Some(end) = scan::nested_end(self.text, start) else {
-                    // Cut inside: kept as text, since it is not JSON.
+                    // A value that is cut stays as text, because it is no JSON.
                     self.flaws.add(Flaw::BadJson);
                     self.at = self.text.len();
                     return Some(Value::Text(Text::plain(self.text.get(start..)?)));
@@ -172,7 +172,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// A number, `true`, `false` or `null`.
+    /// Parses a number, `true`, `false` or `null`.
     fn literal(&mut self) -> Option<Value<'b>> {
         let rest = self.text.get(self.at..)?;
         let length = rest.iter().take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
@@ -188,7 +188,7 @@ impl<'b> Scanner<'b> {
         Some(value)
     }
 
-    /// A string; the position is at its opening quote. One that is cut is kept, with the flaw.
+    /// Parses a string from its opening quote. A string that is cut is kept, with the flaw.
     #[inline]
     fn string(&mut self) -> Option<Text<'b>> {
         if *self.text.get(self.at)? != b'"' {
@@ -203,7 +203,7 @@ impl<'b> Scanner<'b> {
         self.unclean_string(start, stop)
     }
 
-    /// The rest of a string from the first byte that needs a look.
+    /// Parses the rest of a string from its first special byte.
     #[cold]
     fn unclean_string(&mut self, start: usize, stop: usize) -> Option<Text<'b>> {
         self.at = stop;
@@ -257,7 +257,7 @@ impl<'b> Scanner<'b> {
     }
 }
 
-/// Whether the word is a number as JSON writes it (RFC 8259 section 6).
+/// Returns whether a word is a JSON number (RFC 8259 section 6).
 fn is_number(word: &[u8]) -> bool {
     fn digits(word: &[u8]) -> usize {
         word.iter().take_while(|byte| byte.is_ascii_digit()).count()

@@ -1,14 +1,15 @@
-//! BloomFilter and how they are told apart: a hash, a set of names that were met, a table of names that are known.
+//! Hashes of names: a hash function, a filter of seen names, and a table of known names.
 
 use std::num::NonZeroU8;
 
-/// The first and the last eight bytes of a name, which are all of it up to sixteen; shorter parts are filled with zeros.
+/// Returns the first and last eight bytes of a name. They cover a name of up to sixteen bytes; zeros fill shorter
+/// parts.
 #[inline]
 const fn ends(name: &[u8]) -> (u64, u64) {
     match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
         _ => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-            // The last byte is the highest, as with longer names.
+            // The last byte is the highest, as for longer names.
             (Some(head), Some(tail)) => (u32::from_le_bytes(*head) as u64, (u32::from_le_bytes(*tail) as u64) << 32),
             _ => {
                 let (mut value, mut index) = (0, 0);
@@ -27,7 +28,7 @@ const fn mix(head: u64, tail: u64, length: usize) -> u64 {
     mixed ^ mixed >> 32
 }
 
-/// A hash of a name, from its length and at most sixteen of its bytes; equal names have equal hashes.
+/// Hashes a name by its length and at most sixteen of its bytes.
 #[inline]
 #[must_use]
 pub(crate) const fn hash(name: &[u8]) -> u64 {
@@ -35,15 +36,15 @@ pub(crate) const fn hash(name: &[u8]) -> u64 {
     mix(head, tail, name.len())
 }
 
-/// A set of names by their hashes, which can say that a name is not there yet without comparing any.
+/// A Bloom filter of names. It proves that a name is new without a comparison.
 #[derive(Debug, Default)]
 pub(crate) struct BloomFilter([u64; 16]);
 
 impl BloomFilter {
-    /// Adds a name; true where it, or another with like bits, was there.
+    /// Adds a hash. Returns true if the filter may have had the name.
     #[inline]
     pub(crate) fn insert(&mut self, hash: u64) -> bool {
-        // Two bits, so that two of an entry's names hardly ever look alike: that costs a comparison with all.
+        // Two bits make collisions within an entry rare. A collision costs a comparison with all names.
         let mut known = true;
         for part in [hash, hash >> 10] {
             let word = &mut self.0[(part >> 6 & 15) as usize];
@@ -55,12 +56,12 @@ impl BloomFilter {
     }
 }
 
-/// A set of numbers.
+/// A set of bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ByteSet([u64; 4]);
 
 impl ByteSet {
-    /// Adds a number; true where it was there.
+    /// Adds a byte. Returns true if the set had it.
     #[inline]
     pub(crate) fn insert(&mut self, number: u8) -> bool {
         let known = self.has(number);
@@ -68,7 +69,7 @@ impl ByteSet {
         known
     }
 
-    /// Whether a number is there.
+    /// Returns whether the set has a byte.
     #[inline]
     #[must_use]
     pub(crate) fn has(&self, number: u8) -> bool {
@@ -76,22 +77,22 @@ impl ByteSet {
     }
 }
 
-/// A place in a [`NameTable`]. A name of up to sixteen bytes is compared by its ends alone.
+/// A slot of a [`NameTable`]. Names of up to sixteen bytes are compared by their ends alone.
 #[derive(Clone, Copy)]
 struct Slot {
     head: u64,
     tail: u64,
-    /// Zero where the place is free.
+    /// Zero in a free slot.
     length: u8,
     number: Option<NonZeroU8>,
 }
 
 const SLOTS: usize = 512;
 
-/// A hash table of names known when the program is compiled, each with a number.
+/// A hash table of names that are known at compile time, each with a number.
 pub(crate) struct NameTable {
     slots: [Slot; SLOTS],
-    /// The names by their numbers; only long ones are looked at.
+    /// The names by their numbers, to compare long names.
     names: [&'static str; 256],
 }
 
@@ -100,7 +101,7 @@ impl NameTable {
     pub(crate) const EMPTY: NameTable =
         NameTable { slots: [Slot { head: 0, tail: 0, length: 0, number: None }; SLOTS], names: [""; 256] };
 
-    /// The table with one more name, which is not empty.
+    /// Returns the table with one more name, which must not be empty.
     #[must_use]
     pub(crate) const fn with(mut self, name: &'static str, number: NonZeroU8) -> NameTable {
         assert!(!name.is_empty() && name.len() < 256);
@@ -114,8 +115,8 @@ impl NameTable {
         self
     }
 
-    /// The number of a name.
-    // A call costs as much again, and the compiler would make one.
+    /// Returns the number of a name.
+    // A call costs as much as the lookup, and the compiler would emit one.
     #[inline(always)]
     #[must_use]
     pub(crate) fn find(&self, name: &[u8]) -> Option<NonZeroU8> {

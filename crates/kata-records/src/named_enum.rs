@@ -1,10 +1,10 @@
-//! The words that users write for the values of an enum.
+//! A macro for enums whose values users choose by words.
 
-/// Gives an enum `ALL`, `name()`, `summary()` and `FromStr`, so that each word stands in one place.
+/// Implements `ALL`, `name()`, `summary()` and `FromStr`, so that each word is written once.
 macro_rules! named_enum {
     ($Enum:ident { $($Variant:ident => $name:literal, $summary:literal;)+ }) => {
         impl $Enum {
-            /// Every value that a user can choose, in the order of the help.
+            /// All values that a user can choose, in the order of the help.
             pub const ALL: &'static [$Enum] = &[$($Enum::$Variant),+];
 
             /// Returns the word for this value.
@@ -17,7 +17,7 @@ macro_rules! named_enum {
                 }
             }
 
-            /// Returns a line of help; empty where the word says enough.
+            /// Returns a line of help, or an empty text if the word is clear.
             #[must_use]
             #[allow(unreachable_patterns, reason = "some enums have values that nobody can choose")]
             pub const fn summary(self) -> &'static str {

@@ -1,9 +1,8 @@
-//! Which file of an output directory a record belongs into: a template of the file's path, filled with what the record
-//! says.
+//! The template of output paths, filled with values of a record.
 //!
-//! A path is safe whatever the record says: values have no `/` and do not begin with a dot, and no name is longer than
-//! file systems take. Two values never have one name: ASCII letters, digits, `-`, `_` and `.` stay as they are, every
-//! other byte is `%` and two hexadecimal digits, and a name that is too long ends with a digest of the whole.
+//! Paths are safe for any record: values contain no `/` and begin with no dot, and names fit file systems. Different
+//! values have different names: every byte except ASCII letters, digits, `-`, `_` and `.` becomes `%` and two
+//! hexadecimal digits, and a digest ends names that are too long.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -12,32 +11,32 @@ use sha2::{Digest as _, Sha256};
 use crate::error::SettingsError;
 use crate::template::{Placeholder, Template, TemplatePart};
 
-/// The name for a value that is missing. A value that is this word has another one.
+/// The name for a missing value. An equal value gets another name.
 const UNKNOWN: &[u8] = b"unknown";
 
-/// The longest name of a file or directory, in bytes: most file systems take 255, and an extension comes behind it.
+/// The maximum length of a name, in bytes. Most file systems allow 255, and an extension follows.
 const LONGEST: usize = 200;
 
-/// How much of a longer name is left before its digest.
+/// The length that remains of a longer name, before the digest.
 const LEFT: usize = 160;
 
-/// The longest template.
+/// The maximum length of a template.
 const LONGEST_TEMPLATE: usize = 1024;
 
-/// What the template of a path may have in it.
+/// The placeholders of paths.
 const PLACEHOLDERS: &[Placeholder] =
     &[Placeholder::Component, Placeholder::Host, Placeholder::Sandbox, Placeholder::Day, Placeholder::Input];
 
-/// The paths of records, without extension, as a template.
+/// The template of a record's path, without extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathTemplate(Template);
 
 impl PathTemplate {
-    /// Reads a template such as `{host}/kata-{day}`, or the words of placeholders with commas between, which are short for
-    /// a directory each: `host,day` for `{host}/{day}`.
+    /// Parses a template such as `{host}/kata-{day}`. Placeholders separated by commas stand for one directory each:
+    /// `host,day` for `{host}/{day}`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// [`SettingsError::Split`] with the reason.
     pub(crate) fn new(text: &str) -> Result<PathTemplate, SettingsError> {
         const EXPECTED: &str = "expected component, host, sandbox, day, input, several of them with commas between, or a \
                                 path with some of them in braces, such as {host}/kata-{day}";
@@ -69,19 +68,19 @@ impl PathTemplate {
         Ok(PathTemplate(template))
     }
 
-    /// Returns the template as text, which is the same for all ways to write it.
+    /// Returns the canonical text of the template.
     #[must_use]
     pub(crate) fn text(&self) -> String {
         self.0.to_string()
     }
 
-    /// Whether the path depends on it.
+    /// Returns whether the path depends on a placeholder.
     #[must_use]
     pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
         self.0.parts().contains(&TemplatePart::Value(placeholder))
     }
 
-    /// The path of a record, from the values that it has.
+    /// Returns the path for these values.
     pub(crate) fn render<'b>(&self, value: impl Fn(Placeholder) -> Option<&'b [u8]>, bump: &'b Bump) -> &'b [u8] {
         let mut out = BumpVec::with_capacity_in(80, bump);
         let mut start = 0;
@@ -97,7 +96,7 @@ impl PathTemplate {
                         out.extend_from_slice_copy(name.as_bytes());
                     }
                 }
-                // Every record has one, and one of them is called as what is missing.
+                // Every record has a component, and one component has the name for missing values.
                 TemplatePart::Value(Placeholder::Component) => {
                     out.extend_from_slice_copy(value(Placeholder::Component).unwrap_or(UNKNOWN));
                 }
@@ -109,7 +108,7 @@ impl PathTemplate {
     }
 }
 
-/// Appends a value as a name, or as a part of one.
+/// Appends a value as a name or a part of one.
 fn safe(value: &[u8], out: &mut BumpVec<'_, u8>) {
     if value.is_empty() {
         return out.extend_from_slice_copy(UNKNOWN);
@@ -129,8 +128,8 @@ fn safe(value: &[u8], out: &mut BumpVec<'_, u8>) {
     }
 }
 
-/// Cuts the name that begins there, if it is too long. What is put behind it stands in no other name: a `%` is followed
-/// by digits.
+/// Shortens the name that begins at `start` if it is too long. No other name contains the inserted `%_`, because digits
+/// follow every other `%`.
 fn shorten(out: &mut BumpVec<'_, u8>, start: usize) {
     let Some(name) = out.get(start..).filter(|name| name.len() > LONGEST) else { return };
     let digest = Sha256::digest(name);

@@ -1,36 +1,35 @@
-//! What the stages after the source pass on: text with its escapes still in, pairs, and the flat record.
+//! The types between stages: texts with their escapes, pairs, and the flat record.
 //!
-//! Nothing here owns bytes: all of it borrows from a batch, from the decoding buffer of the entry, or from the rules.
+//! Nothing here owns bytes. Everything borrows from a batch, from the buffer for decoded text, or from the rules.
 
 use crate::component::Component;
 use crate::dictionary::{self, KeyId};
 use crate::flaw::Flaws;
 use crate::time::UtcTimestamp;
 
-/// How the bytes of a [`Text`] stand for its content. Each form is checked when the text is made, so encoders
-/// never fail.
-// As wide as its place in a value: what is written as one byte and read with the seven behind it stalls the processor.
+/// The escaping of a [`Text`]. It is verified when the text is made, so encoders never fail.
+// As wide as its place in a value: eight bytes that are read after a write of one byte stall the processor.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escaping {
-    /// Printable ASCII without `"` and `\`: the same bytes in every output.
+    /// Printable ASCII without `"` and `\`: equal bytes in every output.
     Clean,
-    /// Valid UTF-8, to be escaped on output.
+    /// Valid UTF-8 without escapes.
     Utf8,
-    /// The inside of a Go `%q` string: well-formed escapes, and valid UTF-8 once decoded.
+    /// The inside of a Go `%q` string: well-formed escapes, valid UTF-8 when decoded.
     Go,
     /// The inside of a JSON string: well-formed escapes, no lone surrogates, valid UTF-8.
     Json,
-    /// Bytes that are not UTF-8. Only between `parse` and `normalize`, which gives them the defined form.
+    /// Bytes that are not UTF-8. `normalize` replaces this escaping.
     Bytes,
 }
 
-/// A piece of text in one of the forms.
+/// A text with its escapes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<'b> {
-    /// The bytes as they stand in the input.
+    /// The bytes of the input.
     pub bytes: &'b [u8],
-    /// How to read them.
+    /// The escaping of the bytes.
     pub escaping: Escaping,
 }
 
@@ -39,17 +38,17 @@ pub(crate) struct Text<'b> {
 pub(crate) enum Value<'b> {
     /// A string.
     Text(Text<'b>),
-    /// An integer; never outside the range of `i64`, which is what index mappings have.
+    /// An integer within the range of `i64`, which is that of index mappings.
     Int(i64),
     /// A boolean.
     Bool(bool),
-    /// JSON's null; never in a record.
+    /// JSON's null, which records never have.
     Null,
-    /// A time of its own name, such as `kata_guest_time`.
+    /// A time other than `kata_time`, such as `kata_guest_time`.
     Time(&'b UtcTimestamp),
-    /// A journal field that occurs several times.
+    /// The values of a journal field that occurs several times.
     List(&'b [Text<'b>]),
-    /// A nested JSON value, object or array, as it stands; valid JSON where the record keeps it.
+    /// A nested JSON value. In a record it is valid JSON.
     Nested(&'b [u8]),
 }
 
@@ -65,12 +64,12 @@ impl From<bool> for Value<'_> {
     }
 }
 
-/// What a payload says: a key as it was written, and its value.
+/// A key and its value, as the writer wrote them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair<'b> {
     /// The key, without quotes.
     pub key: &'b [u8],
-    /// Its place in the dictionary, if it is known.
+    /// The id of the key in the dictionary.
     pub id: Option<KeyId>,
     /// See [`Field::number`].
     pub number: u32,
@@ -79,14 +78,14 @@ pub(crate) struct Pair<'b> {
 }
 
 impl<'b> Pair<'b> {
-    /// A pair of a key and a value, the key looked up.
+    /// Returns a pair, with the id of its key.
     #[inline]
     #[must_use]
     pub(crate) fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
         Pair { key, id: dictionary::find(key), number: 0, value }
     }
 
-    /// The same for text.
+    /// Returns a pair with a text as its value.
     #[inline]
     #[must_use]
     pub(crate) fn text(key: &'b [u8], text: Text<'b>) -> Pair<'b> {
@@ -94,10 +93,10 @@ impl<'b> Pair<'b> {
     }
 }
 
-/// A field's name, of plain ASCII, in the form `"name":"`, so that JSON output is a copy.
+/// A field's name as `"name":"`, in plain ASCII, so that JSON output is a copy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key<'b> {
-    /// The form, and zeros behind it.
+    /// The padded form: `"name":"` and zeros.
     padded: &'b [u8],
     length: u32,
 }
@@ -111,24 +110,24 @@ impl PartialEq for Key<'_> {
 impl Eq for Key<'_> {}
 
 impl<'b> Key<'b> {
-    /// Bytes that are there to be copied at once, whatever the length of the name.
+    /// The minimum size of the padded form, which a fixed-size copy reads.
     pub(crate) const PADDED: usize = 32;
 
-    /// The key of a form of that length, with zeros behind it at least up to [`Key::PADDED`].
+    /// Returns the key of a form that zeros pad to at least [`Key::PADDED`].
     #[inline]
     #[must_use]
     pub(crate) fn new(padded: &'b [u8], length: usize) -> Key<'b> {
         Key { padded, length: length as u32 }
     }
 
-    /// The form `"name":"` and zeros behind it, and how much of it is not zeros.
+    /// Returns the padded form and its length without padding.
     #[inline]
     #[must_use]
     pub(crate) fn padded(self) -> (&'b [u8], usize) {
         (self.padded, self.length as usize)
     }
 
-    /// The name alone.
+    /// Returns the name alone.
     #[inline]
     #[must_use]
     pub(crate) fn name(self) -> &'b [u8] {
@@ -136,20 +135,20 @@ impl<'b> Key<'b> {
     }
 }
 
-/// One field of a record.
+/// A field of a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'b> {
-    /// Its name, unique in the record.
+    /// The name, unique in the record.
     pub key: Key<'b>,
-    /// Which of the batch's fields it is, from 1; 0 where this record alone has it. Fields of one number are the same, so
-    /// what was made of one need not be made again.
+    /// The number of the shared field in the batch, from 1, or 0 for a field of this record alone. Fields with equal
+    /// numbers are equal, so each is processed once.
     pub number: u32,
     /// Its value.
     pub value: Value<'b>,
 }
 
 impl<'b> Field<'b> {
-    /// A field that this record alone has.
+    /// Returns a field of this record alone.
     #[inline]
     #[must_use]
     pub(crate) fn new(key: Key<'b>, value: Value<'b>) -> Field<'b> {
@@ -157,10 +156,10 @@ impl<'b> Field<'b> {
     }
 }
 
-/// How an entry was read; the name is what `kata_format` holds.
+/// The format of a message. Its name is the value of `kata_format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PayloadFormat {
-    /// logfmt of logrus, and its layout for terminals.
+    /// logfmt of logrus, and its layout on terminals.
     Logfmt,
     /// JSON of logrus.
     Json,
@@ -173,11 +172,11 @@ pub(crate) enum PayloadFormat {
 }
 
 impl PayloadFormat {
-    /// Every format.
+    /// All formats.
     pub(crate) const ALL: &'static [PayloadFormat] =
         &[PayloadFormat::Logfmt, PayloadFormat::Json, PayloadFormat::Slog, PayloadFormat::Native, PayloadFormat::Text];
 
-    /// The name that stands in `kata_format`.
+    /// Returns the name for `kata_format`.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -190,7 +189,7 @@ impl PayloadFormat {
     }
 }
 
-/// The canonical levels; the name is what `kata_level` holds.
+/// The canonical levels. The name is the value of `kata_level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Level {
@@ -203,11 +202,11 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// Every level, least severe first.
+    /// All levels, least severe first.
     pub(crate) const ALL: &'static [Level] =
         &[Level::Trace, Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical];
 
-    /// The name that stands in `kata_level`.
+    /// Returns the name for `kata_level`.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -221,10 +220,10 @@ impl Level {
     }
 }
 
-/// The fields that katalog itself states about an entry of Kata's.
+/// The facts that katalog states about an entry of Kata.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
-    /// `kata_time`: the host's time of the entry.
+    /// `kata_time`: the host's time.
     pub time: Option<UtcTimestamp>,
     /// `kata_level`.
     pub level: Option<Level>,
@@ -232,53 +231,52 @@ pub(crate) struct Facts {
     pub component: Component,
     /// `kata_format`.
     pub format: PayloadFormat,
-    /// `kata_guest`: the message came out of the guest.
+    /// `kata_guest`: the message comes from the guest.
     pub guest: bool,
     /// `kata_flaws`.
     pub flaws: Flaws,
 }
 
-/// What the envelope says of an entry, whatever becomes of its fields in the record. Syslog wants to know it.
+/// The head of an entry for syslog messages, independent of the record's fields.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EnvelopeHead<'b> {
-    /// The host that it was written on.
+    /// The host of the writer.
     pub host: Option<&'b [u8]>,
-    /// The process that wrote it.
+    /// The process id of the writer.
     pub pid: Option<&'b [u8]>,
     /// PRIORITY, 0 to 7.
     pub priority: Option<u8>,
-    /// The message, whatever is in it.
+    /// The message, unparsed.
     pub message: Option<Text<'b>>,
 }
 
-/// One record, ready to be encoded. Fields come in this order: `envelope`, `facts`, `payload`, then flaws and escaped.
+/// A record for the encoder. Fields have this order: `envelope`, `facts`, `payload`, flaws, escaped.
 #[derive(Debug, Default)]
 pub(crate) struct Record<'b> {
-    /// The tag, as the template gives it.
+    /// The tag.
     pub tag: &'b [u8],
-    /// When the envelope says that it was, for a record without facts.
+    /// The time in the envelope, for a record without facts.
     pub time: Option<UtcTimestamp>,
-    /// What the envelope says, for outputs that want to know it.
+    /// The head, for syslog messages.
     pub head: EnvelopeHead<'b>,
-    /// The envelope's field with the name of the host, where the format has a place of its own for it.
+    /// The envelope's field with the host, if the format has a column for it.
     pub host: Option<Field<'b>>,
-    /// The same with the identifier.
+    /// The envelope's field with the identifier, if the format has a column for it.
     pub identifier: Option<Field<'b>>,
-    /// What the envelope says: journal fields, stream and time of a container log line.
+    /// The fields of the envelope, after own fields.
     pub envelope: Vec<Field<'b>>,
-    /// The place in `envelope` of the field that is to hold the time, if there is one.
+    /// The index in `envelope` of the field for the time.
     pub time_field: Option<usize>,
-    /// What katalog says; none for an entry that is not Kata's and passes unchanged.
+    /// The facts; `None` for an entry of another program, which passes unchanged.
     pub facts: Option<Facts>,
-    /// What the payload says, under `kata_` names.
+    /// The fields of the payload, with `kata_` names.
     pub payload: Vec<Field<'b>>,
-    /// BloomFilter of the fields whose bytes were not UTF-8; they are written with `\xHH` for each such byte and `\\` for
-    /// each backslash.
+    /// The names of fields that were not UTF-8. Their values hold `\xHH` for such a byte and `\\` for a backslash.
     pub escaped: Vec<Key<'b>>,
 }
 
 impl Record<'_> {
-    /// Empties the record for the next one.
+    /// Empties the record for reuse.
     pub(crate) fn clear(&mut self) {
         self.tag = b"";
         self.time = None;
@@ -294,7 +292,7 @@ impl Record<'_> {
 }
 
 impl Record<'_> {
-    /// The same buffers, emptied, for a record that borrows from elsewhere.
+    /// Returns the emptied buffers for a record with another lifetime.
     #[must_use]
     pub(crate) fn recycle<'b>(self) -> Record<'b> {
         Record {
@@ -306,15 +304,15 @@ impl Record<'_> {
     }
 }
 
-/// The same vector, emptied, for elements that borrow from elsewhere. Nothing is copied or allocated: an empty vector
-/// collected from one of the same layout takes its buffer over.
+/// Returns an emptied vector for elements with another lifetime. `collect` reuses the buffer, because both element
+/// types have one layout.
 pub(crate) fn recycle<T, U>(mut vector: Vec<T>) -> Vec<U> {
     const { assert!(size_of::<T>() == size_of::<U>() && align_of::<T>() == align_of::<U>()) };
     vector.clear();
     vector.into_iter().filter_map(|_| None).collect()
 }
 
-/// A field's name that is made once, for many records.
+/// A field's name that owns its bytes, for many records.
 #[derive(Debug)]
 pub(crate) struct OwnedKey {
     padded: Box<[u8]>,
@@ -322,7 +320,7 @@ pub(crate) struct OwnedKey {
 }
 
 impl OwnedKey {
-    /// The name, which is of ASCII without quotes.
+    /// Returns the name, which must be ASCII without quotes.
     #[must_use]
     pub(crate) fn new(name: &str) -> OwnedKey {
         let mut form = format!("\"{name}\":\"").into_bytes();
@@ -331,7 +329,7 @@ impl OwnedKey {
         OwnedKey { padded: form.into(), length }
     }
 
-    /// The name as the key of a field.
+    /// Returns the key of a field.
     #[inline]
     #[must_use]
     pub(crate) fn key(&self) -> Key<'_> {
@@ -341,7 +339,7 @@ impl OwnedKey {
 
 #[cfg(test)]
 impl OwnedKey {
-    /// The name as a key for as long as the tests run.
+    /// Returns a key that is never freed, for tests.
     pub(crate) fn leaked(self) -> Key<'static> {
         Box::leak(Box::new(self)).key()
     }

@@ -1,4 +1,4 @@
-//! The tables that records are made by, as rows of text for documents and tests.
+//! Tables of the reference, as rows of text for documents and tests.
 
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
 use crate::dictionary::{DICTIONARY, ValueKind};
@@ -6,13 +6,13 @@ use crate::flaw::Flaw;
 use crate::record::{Level, PayloadFormat};
 use crate::schema::{DERIVED, ENVELOPE, FieldType, PAYLOAD, SchemaRow};
 
-/// The reference of records: one method a table, each of which returns rows of text.
+/// The reference of records. Each method returns the rows of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Reference;
 
 impl Reference {
-    /// Returns the known keys: the key as writers have it, the name of its field without `kata_`, and its type, which is
-    /// `text`, `count`, `int`, `bool`, `duration`, `time` or `level`.
+    /// Returns the known keys: key, field name without `kata_`, and type. Types are `text`, `count`, `int`, `bool`,
+    /// `duration`, `time` and `level`.
     pub fn keys() -> impl Iterator<Item = [&'static str; 3]> {
         DICTIONARY.iter().map(|known| {
             let kind = match known.kind {
@@ -28,15 +28,15 @@ impl Reference {
         })
     }
 
-    /// Returns the components: the name, its meaning, and the marks by which it is recognized, which are identifiers, values
-    /// of `name` and values of `source`. Marks are separated by commas.
+    /// Returns the components: name, description, and the marks that identify them. The marks are identifiers, values
+    /// of `name` and values of `source`, each list separated by commas.
     pub fn components() -> impl Iterator<Item = [String; 5]> {
         Component::ALL.iter().map(|component| {
             let marks = |rows: &[(&str, Component)]| {
                 let own = rows.iter().filter(|(_, other)| other == component).map(|(mark, _)| *mark);
                 own.collect::<Vec<_>>().join(", ")
             };
-            // Both shims write under identifiers that name no component.
+            // Identifiers without a component are those of both shims.
             let is_shim = matches!(component, Component::Shimv2 | Component::RuntimeRs);
             let identifiers: Vec<&str> = IDENTIFIERS
                 .iter()
@@ -53,7 +53,7 @@ impl Reference {
         })
     }
 
-    /// Returns the flaws: the name and its meaning.
+    /// Returns the flaws: name and description.
     pub fn flaws() -> impl Iterator<Item = [&'static str; 2]> {
         Flaw::ALL.iter().map(|flaw| [flaw.name(), flaw.meaning()])
     }
@@ -68,8 +68,8 @@ impl Reference {
         PayloadFormat::ALL.iter().map(|format| format.name())
     }
 
-    /// Returns the fields that other schemas name: the field, or what it is made of, its names in the Elastic Common Schema
-    /// and in OpenTelemetry, empty where it has none, and its type there.
+    /// Returns the fields with names in other schemas: the field or its derivation, the names in the Elastic Common
+    /// Schema and OpenTelemetry, and the type. A missing name is empty.
     pub fn schemas() -> impl Iterator<Item = [String; 4]> {
         let row = |from: String, row: &SchemaRow| {
             let kind = match row.kind {

@@ -1,4 +1,4 @@
-//! The settings, compiled and checked once; immutable, and lent to every stage.
+//! The compiled settings, which all stages share.
 
 mod interest;
 
@@ -14,46 +14,46 @@ use crate::settings::Settings;
 use crate::template::Template;
 use crate::time::TimeFormat;
 
-/// What the worker's stages run on.
+/// The compiled settings.
 #[derive(Debug)]
 pub struct Rules {
-    /// The entries of journals pass as they are.
+    /// Journal entries pass without a change.
     pub(crate) raw: bool,
-    /// What the input is taken to be.
+    /// The format of the input.
     pub(crate) input_format: InputFormat,
-    /// Which fields entries of journal files get that are not stored in them.
+    /// The fields to add to entries of journal files.
     pub(crate) synthetic: SyntheticFields,
-    /// Which entries are Kata's.
+    /// The selection of Kata's entries.
     pub(crate) select: Selector,
-    /// What becomes of entries that are not.
+    /// The treatment of other entries.
     pub(crate) others: Others,
-    /// What the fields of a record are.
+    /// The compiled settings of fields.
     pub(crate) normalize: Normalize,
-    /// Tags of Kata's records.
+    /// The template of tags.
     pub(crate) tag: Template,
     /// The names of fields of katalog's own.
     pub(crate) own: OwnNames,
-    /// The format of the time in its field.
+    /// The format of the time field.
     pub(crate) time_format: TimeFormat,
-    /// Records have tags, in a field or beside it.
+    /// Records need tags, in a field or beside it.
     pub(crate) tags: bool,
-    /// Records that are not of Kata's entries have times.
+    /// Records of other programs need times.
     pub(crate) times: bool,
-    /// The output wants to know what the envelope says of an entry, whatever its record holds.
+    /// Records need heads.
     pub(crate) heads: bool,
-    /// Note where each record ends and what time it has.
+    /// Chunks list their records in `rows`.
     pub(crate) rows: bool,
-    /// Which part of the output a record belongs into, where there are several.
+    /// The template of output paths, if the output has parts.
     pub(crate) split: Option<PathTemplate>,
-    /// The names that host and identifier have in records, where the format has a place of its own for them.
+    /// The names of host and identifier, if the format has columns for them.
     pub(crate) columns: Option<Columns>,
-    /// Name each flawed entry.
+    /// Report each flawed entry.
     pub(crate) verbose: bool,
-    /// How records are written.
+    /// The settings of the encoder.
     encode: EncodeSettings,
 }
 
-/// The names that fields with columns of their own have in records; none where a field is left out.
+/// The names of fields with columns; `None` for a field that is left out.
 #[derive(Debug)]
 pub(crate) struct Columns {
     /// The name of `_HOSTNAME`.
@@ -63,10 +63,10 @@ pub(crate) struct Columns {
 }
 
 impl Rules {
-    /// Compiles a configuration.
+    /// Compiles settings.
     ///
     /// # Errors
-    /// The key of the setting that is wrong, and why.
+    /// The first setting that cannot be used.
     pub fn new(settings: &Settings) -> Result<Rules, SettingsError> {
         let normalize = Normalize::new(&settings.fields)?;
         let [cursor, monotonic, seqnum, seqnum_id] =
@@ -102,18 +102,18 @@ impl Rules {
 }
 
 impl Rules {
-    /// Returns an encoder of records by these rules. Each worker has its own.
+    /// Returns an encoder. Each worker has its own.
     pub(crate) fn encoder(&self) -> Encoder {
         Encoder::new(&self.encode, &self.own)
     }
 
-    /// Returns whether entries of journals pass as they are.
+    /// Returns whether journal entries pass without a change.
     #[must_use]
     pub fn is_raw(&self) -> bool {
         self.raw
     }
 
-    /// Returns whether chunks tell their records apart, in [`crate::Encoded::rows`].
+    /// Returns whether chunks list their records in [`crate::Encoded::rows`].
     #[must_use]
     pub fn has_rows(&self) -> bool {
         self.rows

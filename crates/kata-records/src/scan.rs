@@ -1,10 +1,10 @@
-//! Byte scanners: the first byte of a class, sixteen at a time. They know nothing of formats.
+//! Byte scanners that find the first byte of a class, sixteen bytes at a time. They know no formats.
 
 use wide::i8x16;
 
 const WIDTH: usize = 16;
 
-/// Sixteen bytes, as signed numbers: below zero is not ASCII.
+/// Sixteen bytes as signed numbers. Negative numbers are not ASCII.
 type Block = i8x16;
 
 #[inline(always)]
@@ -12,14 +12,14 @@ fn eq(block: Block, byte: u8) -> Block {
     block.simd_eq(i8x16::splat(byte as i8))
 }
 
-/// All bytes below `limit`, and all that are not ASCII.
+/// Selects bytes below `limit`, and those that are not ASCII.
 #[inline(always)]
 fn below(block: Block, limit: u8) -> Block {
     block.simd_lt(i8x16::splat(limit as i8))
 }
 
-/// Position of the first byte at or after `at` for which the class holds; the length where there is none.
-/// `class` gives a mask of sixteen bytes; zero has to be of the class.
+/// Returns the position of the first byte of a class at or after `at`, or the length if there is none. `class` makes a
+/// mask for sixteen bytes and must include zero.
 #[inline(always)]
 fn find(bytes: &[u8], at: usize, class: impl Fn(Block) -> Block) -> usize {
     let Some(mut rest) = bytes.get(at..) else { return bytes.len() };
@@ -34,10 +34,10 @@ fn find(bytes: &[u8], at: usize, class: impl Fn(Block) -> Block) -> usize {
     bytes.len() - rest.len() + mask.trailing_zeros() as usize
 }
 
-/// Fewer than sixteen bytes, and zeros behind them.
+/// Pads fewer than sixteen bytes with zeros.
 #[inline]
 fn padded(bytes: &[u8]) -> [u8; WIDTH] {
-    // The first and the last few bytes overlap where there are fewer, and are the same there.
+    // For fewer bytes the two parts overlap and agree.
     let number = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
         (Some(head), Some(tail)) => {
             u128::from(u64::from_le_bytes(*head)) | u128::from(u64::from_le_bytes(*tail)) << (8 * (bytes.len() - 8))
@@ -53,22 +53,22 @@ fn padded(bytes: &[u8]) -> [u8; WIDTH] {
     number.to_le_bytes()
 }
 
-/// End of a run of characters that logrus writes without quotes: the next byte that is a space or below, `"`, `=`, `\`,
-/// or not ASCII.
+/// Returns the end of a run of bytes that logrus writes without quotes: the next space or control character, `"`, `=`,
+/// `\`, or byte that is not ASCII.
 #[inline]
 #[must_use]
 pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x21) | eq(block, b'"') | eq(block, b'=') | eq(block, b'\\'))
 }
 
-/// The next byte of a quoted string that needs a look: `"`, `\`, `%`, a control character, or not ASCII.
+/// Returns the next special byte of a quoted string: `"`, `\`, `%`, a control character, or a byte that is not ASCII.
 #[inline]
 #[must_use]
 pub(crate) fn quoted_stop(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'))
 }
 
-/// The next byte that JSON text cannot hold as it is: `"`, `\` or a control character. Not ASCII is skipped.
+/// Returns the next byte that JSON text must escape: `"`, `\` or a control character.
 #[inline]
 #[must_use]
 pub(crate) fn json_special(bytes: &[u8], mut at: usize) -> usize {
@@ -81,21 +81,22 @@ pub(crate) fn json_special(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// The next byte that is not clean: `"`, `\`, a control character, or not ASCII.
+/// Returns the next byte that is not clean: `"`, `\`, a control character, or a byte that is not ASCII.
 #[inline]
 #[must_use]
 pub(crate) fn unclean(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\'))
 }
 
-/// What `journalctl -o json` does not print as it is: `"`, `\\`, a control character, delete, and what is not ASCII.
+/// Selects bytes that `journalctl -o json` escapes: `"`, `\\`, control characters, delete, and bytes that are not
+/// ASCII.
 #[inline(always)]
 fn not_printed(block: Block) -> Block {
     below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f)
 }
 
-/// Appends bytes from `at` on, with a backslash before `"` and `\\`, up to the next one that `journalctl -o json` prints in
-/// another way, and gives its position: a control character, delete, or not ASCII.
+/// Appends bytes from `at` on, with a backslash before `"` and `\\`. Stops at a control character, delete, or a byte
+/// that is not ASCII, and returns its position.
 #[must_use]
 pub(crate) fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> usize {
     while at < bytes.len() {
@@ -103,7 +104,7 @@ pub(crate) fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> us
         let mut padded = [b' '; 64];
         let mut stops = match (rest.first_chunk(), bytes.last_chunk()) {
             (Some(block), _) => bits(block, not_printed),
-            // The last few bytes with those before them.
+            // The last bytes together with those before them.
             (None, Some(block)) => bits(block, not_printed) >> (64 - rest.len()),
             (None, None) => {
                 padded[..rest.len()].copy_from_slice(rest);
@@ -126,14 +127,14 @@ pub(crate) fn copy_escaped(bytes: &[u8], mut at: usize, out: &mut Vec<u8>) -> us
     at
 }
 
-/// Appends the byte at `at` with a backslash, if it is one that gets it.
+/// Appends the byte at `at` with a backslash if it is `"` or `\\`. Returns whether it is.
 #[inline(always)]
 fn escape(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> bool {
     let byte = bytes.get(at).filter(|byte| matches!(byte, b'"' | b'\\'));
     byte.inspect(|byte| out.extend_from_slice(&[b'\\', **byte])).is_some()
 }
 
-/// Appends the bytes from `start` to `end`. A copy of a fixed size costs less than one of the exact length.
+/// Appends the bytes from `start` to `end`. A copy of a fixed size costs less than an exact one.
 #[inline(always)]
 fn copy(bytes: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
     const SIZE: usize = 32;
@@ -146,7 +147,7 @@ fn copy(bytes: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// One bit for each of 64 bytes that `class` holds for, the first byte lowest.
+/// Returns a bit for each of 64 bytes in the class, the first byte lowest.
 #[inline(always)]
 fn bits(block: &[u8; 64], class: impl Fn(Block) -> Block) -> u64 {
     let mut bits = 0;
@@ -156,8 +157,8 @@ fn bits(block: &[u8; 64], class: impl Fn(Block) -> Block) -> u64 {
     bits
 }
 
-/// End of the JSON object or array that opens at `at`: the position behind its closing bracket, or none where it is
-/// not closed. Brackets are counted outside of strings and not matched by kind; 64 bytes at a time.
+/// Returns the end of the JSON object or array that opens at `at`, or `None` if it is not closed. Brackets outside
+/// strings are counted but not matched by kind, 64 bytes at a time.
 #[must_use]
 pub(crate) fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_u32;
@@ -173,7 +174,7 @@ pub(crate) fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
             if in_string {
                 inside = !inside;
             }
-            // `[` and `{` differ in one bit only, and so do `]` and `}`; most blocks have few of them.
+            // `[` and `{` differ in one bit, as do `]` and `}`. Most blocks have few brackets.
             let folded = |part| part | i8x16::splat(0x20);
             let mut brackets = bits(block, |part| eq(folded(part), b'{') | eq(folded(part), b'}')) & !inside;
             while brackets != 0 {
@@ -192,7 +193,7 @@ pub(crate) fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
             at += 64;
             continue;
         }
-        // A block with an escape, and the last bytes.
+        // Blocks with escapes, and the last bytes, are scanned one byte at a time.
         let end = bytes.len().min(at + 64);
         let mut escaped = false;
         while at < end || escaped {

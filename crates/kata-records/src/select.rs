@@ -1,4 +1,5 @@
-//! Is an entry Kata's, and whose? First by its identifier, before anything is parsed; then by what the payload says.
+//! The selection of Kata's entries and the recognition of their components: first by the identifier, before any
+//! parsing, then by the payload.
 
 use bumpalo::Bump;
 use memchr::memmem::Finder;
@@ -14,7 +15,7 @@ use crate::named_enum::named_enum;
 use crate::parse::{Payload, content};
 use crate::record::{PayloadFormat, Value};
 
-/// What becomes of entries that are not Kata's.
+/// The treatment of entries of other programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Others {
     /// Drop and count them.
@@ -29,22 +30,22 @@ named_enum!(Others {
     Pass => "pass", "Pass them on unchanged, under their own tag";
 });
 
-/// What a user may say about the selection.
+/// Settings of the selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectSettings {
-    /// Identifiers that are Kata's own; patterns that must match the whole identifier.
+    /// Identifiers of Kata: patterns that must match the whole identifier.
     pub identifiers: Vec<String>,
-    /// Identifiers in whose output Kata's lines are picked out by what they say.
+    /// Identifiers of container managers, among whose output are lines of Kata.
     pub managers: Vec<String>,
-    /// The identifier that lines without one are taken to have.
+    /// The identifier of lines without one.
     pub default_identifier: String,
-    /// What becomes of entries that are not Kata's.
+    /// The treatment of entries of other programs.
     pub others: Others,
-    /// The components wanted; all where empty.
+    /// The components to keep; an empty list keeps all.
     pub components: Vec<Component>,
 }
 
-/// `vc` is the trigger of the KSM throttler, under a name that others may use too.
+/// `vc` is the trigger of the KSM throttler. Other programs may use that name too.
 const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
 
 impl Default for SelectSettings {
@@ -59,20 +60,20 @@ impl Default for SelectSettings {
     }
 }
 
-/// What an identifier alone says.
+/// The meaning of an identifier alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdentifierKind {
-    /// Kata's own; the component where the identifier is of one only.
+    /// An identifier of Kata, with its component if there is only one.
     Own(Option<Component>),
-    /// A container manager's: Kata's lines are among its own.
+    /// A container manager, among whose lines are some of Kata.
     Manager,
-    /// Nobody's: it is Kata's if it names a component or a part of Kata itself.
+    /// No identifier: the payload has to name a component or a part of Kata.
     Unclaimed,
-    /// Not Kata's.
+    /// An identifier of another program.
     Other,
 }
 
-/// The settings, compiled.
+/// The compiled settings.
 #[derive(Debug)]
 pub(crate) struct Selector {
     own: Vec<(Vec<u8>, Option<Component>)>,
@@ -86,24 +87,24 @@ pub(crate) struct Selector {
     marks_in_json: Regex,
 }
 
-/// What every line of Kata's in a manager's output has some of: its names, its keys, or the head of a panic.
+/// Marks of Kata's lines in a manager's output: names, keys, and heads of panics. Each such line has at least one.
 const MARKS: &str =
     r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine ";
 
-/// What may hide one of these in a journal's entry in JSON: an escape, or a message given as its bytes.
+/// Forms that may hide a mark in a JSON entry of the journal: an escape, or a message as an array of bytes.
 const HIDDEN_MARKS: &str = r#"|\\u00[2-7]|"MESSAGE":\["#;
 
-/// How a panic of runtime-rs begins in the kernel's messages.
+/// The start of a panic of runtime-rs in the kernel's messages.
 const KERNEL_PANIC: &[u8] = b"A panic occurred at ";
 
-/// The member of a journal's entry in JSON that holds the identifier. Inside a string its quotes would be escaped.
+/// The member of a JSON journal entry with the identifier. Inside a string its quotes would be escaped.
 const IDENTIFIER: &[u8] = b"\"SYSLOG_IDENTIFIER\":\"";
 
 impl Selector {
     /// Compiles the settings.
     ///
     /// # Errors
-    /// A pattern that is not a regular expression, with the reason.
+    /// [`SettingsError::Identifier`] if a pattern is no valid regular expression.
     pub(crate) fn new(settings: &SelectSettings) -> Result<Selector, SettingsError> {
         let (patterns, names): (Vec<_>, Vec<_>) =
             settings.identifiers.iter().partition(|name| regex::escape(name).replace("\\-", "-") != **name);
@@ -121,15 +122,15 @@ impl Selector {
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
         select.default_kind = match select.identified(settings.default_identifier.as_bytes()) {
-            // The line itself says nothing of its writer, so neither does the name that it is given.
+            // A line without an identifier says nothing of its writer, so the default names no component.
             IdentifierKind::Own(_) => IdentifierKind::Own(Some(Component::Unknown)),
             kind => kind,
         };
         Ok(select)
     }
 
-    /// Whether a line holds an entry of the journal that is certain to be dropped as another's, told without reading
-    /// its members: most of a node's journal is.
+    /// Returns whether a line is a journal entry that is certainly dropped as another program's. It parses no members,
+    /// because most of a node's journal is dropped.
     #[must_use]
     pub(crate) fn skips(&self, line: &[u8]) -> bool {
         if !self.drops_others || !matches!(line, [b'{', b'"', b'_' | b'A'..=b'Z', ..]) {
@@ -139,7 +140,7 @@ impl Selector {
             let at = self.identifier.find(line)?;
             let value = line.get(at + IDENTIFIER.len()..)?;
             let value = value.get(..memchr(b'"', value)?)?;
-            // One that is written with escapes has to be read first.
+            // An identifier with escapes has to be parsed first.
             (!value.contains(&b'\\')).then_some(value)
         };
         match identifier() {
@@ -152,14 +153,14 @@ impl Selector {
         }
     }
 
-    /// Whether an entry of the journal with this identifier may be Kata's, or say something of Kata's.
+    /// Returns whether a journal entry with this identifier may be Kata's, or may say something of Kata.
     #[must_use]
     pub(crate) fn may_want(&self, identifier: &[u8]) -> bool {
-        // The kernel's may be a panic of runtime-rs, journald's may say how much it dropped.
+        // The kernel logs panics of runtime-rs, and journald logs the number of messages that it dropped.
         matches!(identifier, b"kernel" | b"systemd-journald") || self.identified(identifier) != IdentifierKind::Other
     }
 
-    /// Whether an entry of the journal with this identifier and this message is likely to be Kata's.
+    /// Returns whether a journal entry with this identifier and message is likely Kata's.
     #[must_use]
     pub(crate) fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
         match self.identified(identifier) {
@@ -169,7 +170,7 @@ impl Selector {
         }
     }
 
-    /// Whether an entry is certain to be none of Kata's, told without reading its message.
+    /// Returns whether an entry is certainly not Kata's, without parsing its message.
     #[must_use]
     pub(crate) fn is_others(&self, kind: IdentifierKind, message: Option<&[u8]>) -> bool {
         match kind {
@@ -181,7 +182,7 @@ impl Selector {
         }
     }
 
-    /// What the entry's identifier says.
+    /// Returns the meaning of the entry's identifier.
     #[must_use]
     pub(crate) fn kind(&self, entry: &Entry<'_>) -> IdentifierKind {
         match entry.identifier {
@@ -208,7 +209,7 @@ impl Selector {
         }
     }
 
-    /// Who wrote the payload; none where the entry is not Kata's.
+    /// Returns the writer of the payload, or `None` for an entry of another program.
     pub(crate) fn component<'b>(
         &self,
         kind: IdentifierKind,
@@ -228,7 +229,7 @@ impl Selector {
             (None, IdentifierKind::Other | IdentifierKind::Unclaimed) => None,
             (None, IdentifierKind::Manager) => proven_otherwise(entry, payload, bump),
             (None, IdentifierKind::Own(None)) => Some(match (payload.format, entry.transport) {
-                // Under `kata`, runtime-rs writes no logfmt and does not write through syslog.
+                // Under `kata`, runtime-rs writes no logfmt and does not use syslog.
                 (PayloadFormat::Logfmt, _) | (_, Transport::Syslog) => Component::Shimv2,
                 _ => Component::RuntimeRs,
             }),
@@ -236,7 +237,7 @@ impl Selector {
         }
     }
 
-    /// Whether the user wants this component's entries.
+    /// Returns whether the settings keep a component.
     #[must_use]
     pub(crate) fn wants(&self, component: Component) -> bool {
         self.wanted == 0 || self.wanted & 1 << component as u8 != 0
@@ -254,25 +255,25 @@ fn by_source(source: &[u8]) -> Option<Component> {
     SOURCES.iter().find(|(known, _)| known.as_bytes() == source).map(|row| row.1)
 }
 
-/// kata-monitor's first entry names itself in `app` only.
+/// Recognizes kata-monitor by `app`: its first entry has no other name.
 fn by_app<'b>(payload: &Payload<'b>, bump: &'b Bump) -> Option<Component> {
     let app = payload.pairs.iter().find(|pair| pair.key == b"app")?;
     if let Value::Text(text) = app.value { by_name(text.decode(bump)) } else { None }
 }
 
-/// A manager's line that names neither a component nor a part of Kata, and is Kata's all the same.
+/// Recognizes a manager's line that names neither a component nor a part of Kata.
 fn proven_otherwise<'b>(entry: &Entry<'b>, payload: &mut Payload<'b>, bump: &'b Bump) -> Option<Component> {
     if let Some(runtime) = content(&payload.pairs, KeyId::RUNTIME, bump) {
-        // containerd's shim library, inside Kata's shim.
+        // containerd's shim library runs inside Kata's shim.
         return runtime.starts_with(b"io.containerd.kata").then_some(Component::Shimv2);
     }
-    // The first part of a line may have lost the pairs that tell whose it is.
+    // The first part of a split line may have lost its identifying pairs.
     if payload.format != PayloadFormat::Text && !entry.flaws.has(Flaw::SplitByJournald) {
         return None;
     }
     let message = entry.message?;
     let marks = [b"kata-containers".as_slice(), b"containerd-shim-kata", b"io.containerd.kata"];
-    // A manager that panics is gone; a shim that panics does it through the manager's output.
+    // A manager ends when it panics, so these panics are a shim's, written through the manager's output.
     let heads = [b"panic: ".as_slice(), b"fatal error: ", b"[signal SIG", b"goroutine "];
     let component = if marks.iter().any(|mark| memmem::find(message, mark).is_some())
         || heads.iter().any(|head| message.starts_with(head))
@@ -283,13 +284,13 @@ fn proven_otherwise<'b>(entry: &Entry<'b>, payload: &mut Payload<'b>, bump: &'b 
     } else {
         return None;
     };
-    // It may be the rest of a line that was split inside text of the guest, so it counts as the guest's word.
+    // The text may be the rest of a line that was split inside guest text, so it counts as the guest's.
     payload.guest = true;
     payload.flaws.add(Flaw::UnprovenOrigin);
     Some(component)
 }
 
-/// Whether this is the rest of a line of Kata's that was split: its last pairs still say so.
+/// Returns whether a message is the rest of a split line of Kata, by its last pairs.
 fn is_rest(message: &[u8]) -> bool {
     let value = |key: &[u8]| {
         let behind = message.get(memmem::rfind(message, key)? + key.len()..)?;

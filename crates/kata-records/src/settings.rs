@@ -1,4 +1,4 @@
-//! Settings of records, with the defaults of katalog.
+//! Settings of records. The defaults are those of katalog.
 
 use crate::encode::EncodeSettings;
 use crate::error::SettingsError;
@@ -10,32 +10,33 @@ use crate::select::SelectSettings;
 use crate::template::Template;
 use crate::time::TimeFormat;
 
-/// What a user may say about records: which entries become records, and what these look like.
+/// Settings of records: the selection of entries, and the form of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What the input is taken to be.
+    /// The format of the input.
     pub input_format: InputFormat,
-    /// Which entries are Kata's.
+    /// The selection of Kata's entries.
     pub select: SelectSettings,
-    /// Which fields a record has, and under which names.
+    /// The fields of a record and their names.
     pub fields: FieldSettings,
-    /// How records are written.
+    /// The output format.
     pub encode: EncodeSettings,
-    /// The template of the tag; its placeholders all exist.
+    /// The template of the tag; see [`Settings::check_tag`].
     pub tag: String,
-    /// The name of the field that holds the tag; `None` leaves the tag out.
+    /// The name of the field for the tag; `None` leaves it out.
     pub tag_key: Option<String>,
-    /// The name of the field that holds the time; `None` leaves it out.
+    /// The name of the field for the time; `None` leaves it out.
     pub time_key: Option<String>,
-    /// The form of the time in that field.
+    /// The format of the time field.
     pub time_format: TimeFormat,
     /// The name of the field that identifies the record; `None` leaves it out.
     pub record_id: Option<String>,
-    /// The file of an output directory that a record goes to; `None` without such a directory.
+    /// The template of the output file for a record; `None` without an output directory. See
+    /// [`Settings::split_template`].
     pub split: Option<String>,
-    /// Note where each record ends and its time, for sorting and deltas.
+    /// List the end and the time of each record, for sorting and deltas.
     pub rows: bool,
-    /// Name each flawed entry in [`crate::worker::Chunk::notes`].
+    /// Report each flawed entry in [`crate::Chunk::notes`].
     pub verbose: bool,
 }
 
@@ -59,7 +60,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Returns the names that the user gave to fields of katalog's own, in their order in records.
+    /// Returns the names of katalog's own fields, in their order in records.
     pub fn own_names(&self) -> impl Iterator<Item = &str> {
         [&self.record_id, &self.tag_key, &self.time_key].into_iter().filter_map(|name| name.as_deref())
     }
@@ -74,17 +75,17 @@ impl Settings {
         Template::of_tag(text).map(|_| ())
     }
 
-    /// Returns the template of a path for [`Settings::split`]: `host,day` is short for `{host}/{day}`.
+    /// Returns the canonical template of a path for [`Settings::split`]. `host,day` stands for `{host}/{day}`.
     ///
     /// # Errors
-    /// [`SettingsError::Split`] if the text makes no path, or the same one for all records.
+    /// [`SettingsError::Split`] if the text makes no valid path, or one path for all records.
     pub fn split_template(text: &str) -> Result<String, SettingsError> {
         PathTemplate::new(text).map(|template| template.text())
     }
 }
 
 impl Definition {
-    /// Describes the records that these settings make, as JSON for people.
+    /// Describes the records of these settings, as JSON for people.
     #[must_use]
     pub fn of(self, settings: &Settings) -> String {
         let time = match settings.time_format {

@@ -1,4 +1,4 @@
-//! The counters of a run: what was read, what became of it, and why.
+//! Counters of entries and records.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use crate::flaw::Flaw;
 use crate::record::{Facts, Level};
 use crate::time::UtcTimestamp;
 
-/// Why an entry was read and no record written for it.
+/// The reason why an entry made no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum DropReason {
-    /// Neither its identifier nor its content is Kata's.
+    /// Neither the identifier nor the content is Kata's.
     Others,
-    /// It is Kata's, but of a component that was not asked for.
+    /// The component was not selected.
     Component,
-    /// A line with nothing in it.
+    /// The line is blank.
     Blank,
-    /// A line that `journalctl` prints between entries, such as the start of a boot.
+    /// `journalctl` printed the line between entries, for example at the start of a boot.
     Marker,
-    /// Another journal file has it too, and its copy was taken.
+    /// A copy from another journal file was taken.
     Repeated,
 }
 
 impl DropReason {
-    /// Every reason, in the order of the statistics.
+    /// All reasons, in the order of the statistics.
     pub(crate) const ALL: &'static [DropReason] =
         &[DropReason::Others, DropReason::Component, DropReason::Blank, DropReason::Marker, DropReason::Repeated];
 
-    /// The name that stands in the statistics.
+    /// Returns the name for the statistics.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -41,43 +41,43 @@ impl DropReason {
     }
 }
 
-/// The counters of a run, or of one batch of it.
+/// The counters of a run or of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Entries that were read.
+    /// The number of entries.
     pub read: u64,
-    /// Records that were written.
+    /// The number of records.
     pub written: u64,
-    /// Records of entries that are not Kata's and pass unchanged.
+    /// The number of records of other programs, which pass unchanged.
     pub passed: u64,
-    /// Records with flaws.
+    /// The number of records with flaws.
     pub flawed: u64,
-    /// Messages that journald says it threw away.
+    /// The number of messages that journald reports as dropped.
     pub suppressed: u64,
-    /// Records that no receiver took.
+    /// The number of records that no receiver accepted.
     pub refused: u64,
-    /// Records for which the spool had no room.
+    /// The number of records that exceeded the limit of the spool.
     pub overflowed: u64,
-    /// Members of archives that are no logs.
+    /// The number of archive members that are no logs.
     pub members: u64,
-    /// Bytes of entries.
+    /// The number of bytes of entries.
     pub bytes_in: u64,
-    /// Bytes that the receiver has.
+    /// The number of bytes that were delivered.
     pub bytes_out: u64,
-    /// Bytes of records on their way to the receiver.
+    /// The number of bytes of records on their way to delivery.
     pub encoded: u64,
     span: Option<Span>,
     dropped: [u64; DropReason::ALL.len()],
     components: [u64; Component::ALL.len()],
     levels: [u64; Level::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
-    /// Damage by its reason.
+    /// Damage of inputs by its reason.
     pub damage: BTreeMap<&'static str, u64>,
-    /// The time of the last record.
+    /// The time of the last record that has one.
     latest: Option<UtcTimestamp>,
 }
 
-/// The earliest and the latest `kata_time` of records.
+/// The range of `kata_time`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Span {
     first: UtcTimestamp,
@@ -85,13 +85,13 @@ struct Span {
 }
 
 impl Stats {
-    /// Counts one entry of the input.
+    /// Counts an entry of the input.
     pub(crate) fn read(&mut self, bytes: usize) {
         self.read += 1;
         self.bytes_in += bytes as u64;
     }
 
-    /// Counts one record, by what katalog says about it; none for an entry of others that passes unchanged.
+    /// Counts a record by its facts. An entry of another program has none.
     pub(crate) fn wrote(&mut self, facts: Option<&Facts>) {
         self.written += 1;
         let Some(facts) = facts else {
@@ -114,11 +114,11 @@ impl Stats {
         }
     }
 
-    /// Extends the span by a time.
+    /// Extends the range by a time.
     #[inline]
     fn saw(&mut self, time: &UtcTimestamp) {
         match &mut self.span {
-            // Mostly they come in their order.
+            // Most times come in order.
             Some(span) if *time > span.last => span.last = *time,
             Some(span) if *time < span.first => span.first = *time,
             Some(_) => {}
@@ -126,29 +126,29 @@ impl Stats {
         }
     }
 
-    /// The earliest `kata_time` of all records; none if no record has one.
+    /// Returns the earliest `kata_time`, or `None` if no record has a time.
     #[must_use]
     pub fn first(&self) -> Option<&UtcTimestamp> {
         self.span.as_ref().map(|span| &span.first)
     }
 
-    /// The latest `kata_time` of all records.
+    /// Returns the latest `kata_time`, or `None` if no record has a time.
     #[must_use]
     pub fn last(&self) -> Option<&UtcTimestamp> {
         self.span.as_ref().map(|span| &span.last)
     }
 
-    /// Counts one entry that no record was written for.
+    /// Counts an entry that made no record.
     pub(crate) fn dropped(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
     }
 
-    /// Counts entries that it was not necessary to read, because they are not Kata's.
+    /// Counts entries of other programs that were skipped without reading them.
     pub fn skipped_others(&mut self, entries: u64) {
         self.skipped(DropReason::Others, entries);
     }
 
-    /// Counts entries that it was not necessary to read, because another journal file has them too.
+    /// Counts copies of entries that were skipped, because another journal file has the entries too.
     pub fn skipped_copies(&mut self, entries: u64) {
         self.skipped(DropReason::Repeated, entries);
     }
@@ -158,72 +158,72 @@ impl Stats {
         self.dropped[reason as usize] += entries;
     }
 
-    /// Counts what of an input could not be read.
+    /// Counts parts of an input that cannot be read.
     pub fn damage(&mut self, reason: &'static str, count: u64) {
         *self.damage.entry(reason).or_default() += count;
     }
 
-    /// How much of the inputs could not be read, in fields, entries and whatever else is damaged.
+    /// Returns the number of damaged parts: fields, entries and others.
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damage.values().sum()
     }
 
-    /// Counts messages that journald says it threw away before anybody could read them.
+    /// Counts messages that journald reports as dropped.
     pub(crate) fn suppressed(&mut self, messages: u64) {
         self.suppressed += messages;
     }
 
-    /// Counts bytes that the receiver has.
+    /// Counts delivered bytes.
     pub fn delivered(&mut self, bytes: u64) {
         self.bytes_out += bytes;
     }
 
-    /// Counts bytes of records that are on their way to the receiver.
+    /// Counts bytes of records on their way to delivery.
     pub fn encoded(&mut self, bytes: usize) {
         self.encoded += bytes as u64;
     }
 
-    /// Counts records that no receiver took.
+    /// Counts records that no receiver accepted.
     pub fn refused(&mut self, records: u64) {
         self.refused += records;
     }
 
-    /// Counts records for which there was no room in the spool.
+    /// Counts records that exceeded the limit of the spool.
     pub fn overflowed(&mut self, records: u64) {
         self.overflowed += records;
     }
 
-    /// Counts a member of an archive that is no log.
+    /// Counts an archive member that is no log.
     pub fn member_passed(&mut self) {
         self.members += 1;
     }
 
-    /// How many entries were read.
+    /// Returns the number of entries.
     #[must_use]
     pub fn entries(&self) -> u64 {
         self.read
     }
 
-    /// How many records were written.
+    /// Returns the number of records.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// How many of the records have flaws.
+    /// Returns the number of records with flaws.
     #[must_use]
     pub fn flawed(&self) -> u64 {
         self.flawed
     }
 
-    /// The time of the last record that has one.
+    /// Returns the time of the last record that has one.
     #[must_use]
     pub fn latest(&self) -> Option<UtcTimestamp> {
         self.latest
     }
 
-    /// The counters without parts: a name, and what it comes to.
+    /// Returns the plain counters with their names.
     #[must_use]
     pub fn totals(&self) -> [(&'static str, u64); 9] {
         [
@@ -239,7 +239,7 @@ impl Stats {
         ]
     }
 
-    /// The counters with parts, zeros too: what they are parts of, their names, and what they come to.
+    /// Returns the grouped counters: for each group its name, and the names and counts of its parts, zeros included.
     #[must_use]
     pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 5] {
         [
@@ -261,7 +261,7 @@ impl Stats {
         self.latest = other.latest.or(self.latest);
     }
 
-    /// Takes back what was counted. Times stay: what is taken back was counted twice.
+    /// Subtracts counters of entries that were counted twice. Times stay.
     pub fn take_back(&mut self, counted: &Stats) {
         self.combine(counted, u64::saturating_sub);
     }
@@ -318,7 +318,7 @@ impl Stats {
     }
 }
 
-/// Counters by the names of what they count.
+/// Pairs counters with their names.
 fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, counts: &[u64]) -> Vec<(&'static str, u64)> {
     all.iter().zip(counts).map(|(value, count)| (name(*value), *count)).collect()
 }

@@ -1,5 +1,5 @@
-//! Templates, and the tags that they make: what routes a record in Fluentd. A template for Kata's records, the identifier
-//! for others.
+//! Templates with placeholders, and tags. A tag routes a record in Fluentd: a template makes the tag of a Kata record,
+//! and the identifier that of any other.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use bumpalo::collections::Vec as BumpVec;
 use crate::component::Component;
 use crate::error::SettingsError;
 
-/// What stands in a template for something of a record.
+/// A placeholder for a value of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placeholder {
     /// `kata_component`.
@@ -22,12 +22,12 @@ pub(crate) enum Placeholder {
     Sandbox,
     /// The date of `kata_time`, in UTC.
     Day,
-    /// The input that the record is from.
+    /// The input of the record.
     Input,
 }
 
 impl Placeholder {
-    /// The word between the braces.
+    /// Returns the word between the braces.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -41,27 +41,27 @@ impl Placeholder {
     }
 }
 
-/// The placeholders that a tag may have.
+/// The placeholders of tags.
 const OF_TAGS: &[Placeholder] = &[Placeholder::Component, Placeholder::Identifier];
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TemplatePart {
-    /// Text that stays as it is.
+    /// Literal text.
     Text(String),
-    /// Something of the record.
+    /// A value of the record.
     Value(Placeholder),
 }
 
-/// A template, compiled.
+/// A compiled template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template(Vec<TemplatePart>);
 
 impl Template {
-    /// Reads a template with some of the `known` placeholders in it.
+    /// Parses a template with some of the `known` placeholders.
     ///
     /// # Errors
-    /// The placeholder that is not known, or the brace that is alone.
+    /// The reason, which names an unknown placeholder or an unmatched brace.
     pub(crate) fn new(text: &str, known: &[Placeholder]) -> Result<Template, String> {
         let plain = |text: &str| match text.contains('}') {
             true => Err("a \"}\" has no \"{\"".to_owned()),
@@ -81,21 +81,21 @@ impl Template {
         Ok(Template(parts))
     }
 
-    /// Reads the template of a tag.
+    /// Parses the template of a tag.
     ///
     /// # Errors
-    /// The placeholder that tags do not have, or the brace that is alone.
+    /// [`SettingsError::Tag`] if a placeholder is unknown, or a brace is unmatched.
     pub(crate) fn of_tag(text: &str) -> Result<Template, SettingsError> {
         Template::new(text, OF_TAGS).map_err(SettingsError::Tag)
     }
 
-    /// Its parts, in order.
+    /// Returns the parts in their order.
     #[must_use]
     pub(crate) fn parts(&self) -> &[TemplatePart] {
         &self.0
     }
 
-    /// The tag of a record of Kata's.
+    /// Returns the tag of a Kata record.
     pub(crate) fn render<'b>(&self, component: Component, identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
         let mut out = BumpVec::with_capacity_in(48, bump);
         for part in &self.0 {
@@ -103,7 +103,7 @@ impl Template {
                 TemplatePart::Text(text) => out.extend_from_slice_copy(text.as_bytes()),
                 TemplatePart::Value(Placeholder::Component) => out.extend_from_slice_copy(component.name().as_bytes()),
                 TemplatePart::Value(Placeholder::Identifier) => out.extend(of(identifier)),
-                // Tags have no others.
+                // Tags have no other placeholders.
                 TemplatePart::Value(_) => {}
             }
         }
@@ -120,12 +120,12 @@ impl fmt::Display for Template {
     }
 }
 
-/// The tag of a record that is not Kata's.
+/// Returns the tag of a record of another program.
 pub(crate) fn tag_of_others<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
     BumpVec::from_iter_in(of(identifier), bump).into_bump_slice()
 }
 
-/// An identifier as part of a tag: letters, digits, `-`, `_` and `.` stay, the rest becomes `_`.
+/// Maps an identifier to a part of a tag: bytes other than letters, digits, `-`, `_` and `.` become `_`.
 fn of(identifier: Option<&[u8]>) -> impl Iterator<Item = u8> {
     let identifier = identifier.filter(|identifier| !identifier.is_empty()).unwrap_or(b"unknown");
     identifier.iter().take(64).map(|byte| match byte {

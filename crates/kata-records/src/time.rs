@@ -1,4 +1,4 @@
-//! Times of every layout that Kata's writers use, as one: RFC 3339, UTC, nine digits.
+//! Timestamps. Every layout of Kata's writers becomes RFC 3339 in UTC with nine digits.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
-/// A moment as text: `2021-10-07T22:40:26.389357700Z`.
+/// A timestamp as text: `2021-10-07T22:40:26.389357700Z`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UtcTimestamp([u8; 30]);
 
@@ -30,36 +30,36 @@ impl std::fmt::Debug for UtcTimestamp {
     }
 }
 
-/// A moment in seconds since 1970, and nanoseconds within the second.
+/// A time in seconds and nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixTime {
-    /// Whole seconds since 1970; negative before it.
+    /// The seconds since 1970; negative before it.
     pub seconds: i64,
-    /// Nanoseconds since that second.
+    /// The nanoseconds after that second.
     pub nanos: u32,
 }
 
 impl UnixTime {
-    /// The seconds in the width that receivers have.
+    /// Returns the seconds as receivers store them.
     #[must_use]
     pub(crate) fn seconds_u32(self) -> u32 {
         u32::try_from(self.seconds).unwrap_or(u32::MAX)
     }
 
-    /// Nanoseconds since 1970; none beyond what the type holds.
+    /// Returns the nanoseconds since 1970, or `None` if they exceed the type.
     #[must_use]
     pub(crate) fn total_nanos(self) -> Option<i64> {
         self.seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(self.nanos))
     }
 }
 
-/// The form of a time that shippers take out of a record.
+/// The format of the time in its own field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeFormat {
-    /// As `kata_time`: `2021-10-07T22:40:26.389357700Z`.
+    /// The form of `kata_time`: `2021-10-07T22:40:26.389357700Z`.
     #[default]
     Rfc3339,
-    /// Seconds since 1970 with nine digits behind the point, as a text: a number would not hold them.
+    /// Seconds since 1970 with nine fraction digits, as a text, because no JSON number holds them.
     Unix,
     /// Whole seconds since 1970.
     UnixSeconds,
@@ -74,21 +74,21 @@ named_enum!(TimeFormat {
     UnixNanoseconds => "unix-nanoseconds", "Nanoseconds since 1970";
 });
 
-/// Two ASCII digits as a number.
+/// Parses two ASCII digits.
 fn two(bytes: [u8; 2]) -> Option<u8> {
     let [a, b] = bytes.map(|byte| byte.wrapping_sub(b'0'));
     (a < 10 && b < 10).then(|| a * 10 + b)
 }
 
-/// Digits8 bytes that are told apart at once: where digits stand, and what stands elsewhere.
+/// A layout of eight bytes, which are checked at once: the places of digits, and the other bytes.
 struct Layout {
-    /// All bits of the bytes that are digits.
+    /// The mask of bytes that are digits.
     digits: u64,
     others: u64,
 }
 
 impl Layout {
-    /// Digits where the pattern has a zero, and its own bytes elsewhere.
+    /// Returns the layout of a pattern, in which each zero stands for a digit.
     const fn new(pattern: [u8; 8]) -> Layout {
         let (mut digits, mut index) = (0, 0);
         while index < 8 {
@@ -100,12 +100,12 @@ impl Layout {
         Layout { digits, others: u64::from_le_bytes(pattern) & !digits }
     }
 
-    /// For each byte the number that it and the next one are as two digits; none where the layout is another.
+    /// Returns the two-digit number at each byte, or `None` if the bytes have another layout.
     #[inline]
     fn pairs(&self, bytes: [u8; 8]) -> Option<[u8; 8]> {
         let every = |byte: u8| u64::from_le_bytes([byte; 8]);
         let bytes = u64::from_le_bytes(bytes);
-        // A digit is below ten now, and no byte here is carried into the next.
+        // Digits are below ten now, so no byte carries into the next.
         let values = (bytes ^ every(b'0')) & self.digits;
         let beyond = (values | ((values & every(0x7f)) + every(0x80 - 10))) & every(0x80);
         (beyond == 0 && bytes & !self.digits == self.others)
@@ -113,12 +113,12 @@ impl Layout {
     }
 }
 
-/// A number below 100 as two ASCII digits.
+/// Formats a number below 100 as two digits.
 fn digits(value: u8) -> [u8; 2] {
     [b'0' + value / 10, b'0' + value % 10]
 }
 
-/// A number in as many ASCII digits as there is room for.
+/// Formats a number in as many digits as `out` holds.
 fn decimal(mut value: u64, out: &mut [u8]) {
     for digit in out.iter_mut().rev() {
         *digit = b'0' + (value % 10) as u8;
@@ -135,7 +135,7 @@ fn days_in_month(year: u16, month: u8) -> u8 {
     }
 }
 
-/// What a time says down to its second, which may be a leap second.
+/// A date and time down to the second, which may be a leap second.
 struct CivilTime {
     year: u16,
     month: u8,
@@ -164,7 +164,7 @@ impl CivilTime {
     }
 }
 
-/// Whether a text is a stamp as it stands.
+/// Returns whether a text has exactly the form of a timestamp.
 fn is_stamp(text: &[u8; 30]) -> bool {
     let Some((head, [b'.', fraction @ .., last, b'Z'])) = text.split_first_chunk() else { return false };
     head[10] == b'T'
@@ -174,15 +174,16 @@ fn is_stamp(text: &[u8; 30]) -> bool {
 }
 
 impl UtcTimestamp {
-    /// The text in two numbers of the same order: every record's time is compared, and this is faster than byte by byte.
+    /// Returns two numbers with the order of the text. Every record's time is compared, and numbers compare faster than
+    /// bytes.
     #[inline]
     fn words(&self) -> [u128; 2] {
         let word = |from: usize| self.0.get(from..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
-        // They have two bytes in common.
+        // The numbers overlap in two bytes.
         [word(0), word(14)].map(u128::from_be_bytes)
     }
 
-    /// A text that is a stamp as it stands: what containerd and the Go shim write, nine times of ten.
+    /// Returns the timestamp if the text has exactly its form, as nine of ten texts of containerd and the Go shim do.
     #[inline]
     #[must_use]
     pub fn of(text: &[u8]) -> Option<UtcTimestamp> {
@@ -190,8 +191,9 @@ impl UtcTimestamp {
         is_stamp(whole).then_some(UtcTimestamp(*whole))
     }
 
-    /// Reads the layouts T1 to T6: a date, `T` or a space, a time with any number of fraction digits (beyond nine they
-    /// are cut), then `Z`, `±hh:mm` or `±hhmm`. Anything else, a missing zone too, is none.
+    /// Parses the layouts T1 to T6: a date, `T` or a space, a time, and a zone `Z`, `±hh:mm` or `±hhmm`. Fractions may
+    /// have any length; digits after the ninth are dropped. Returns `None` for any other text, such as one without a
+    /// zone.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<UtcTimestamp> {
         if let Some(stamp) = UtcTimestamp::of(text) {
@@ -215,7 +217,7 @@ impl UtcTimestamp {
             _ => rest,
         };
         if second == 60 {
-            // A leap second has no place in the counts of seconds that receivers use.
+            // The second counts of receivers have no leap seconds.
             stamp[17..29].copy_from_slice(b"59.999999999");
         }
         let offset = match zone {
@@ -233,7 +235,7 @@ impl UtcTimestamp {
         if offset == 0 {
             return Some(UtcTimestamp(stamp));
         }
-        // An offset of whole minutes touches neither the seconds nor the fraction, and mostly not the date.
+        // An offset in minutes changes neither seconds nor fraction, and rarely the date.
         let minutes = i64::from(hour) * 60 + i64::from(minute) - offset / 60;
         if let Ok(minutes @ 0..1440) = u16::try_from(minutes) {
             stamp[11..13].copy_from_slice(&digits((minutes / 60) as u8));
@@ -255,7 +257,7 @@ impl UtcTimestamp {
         UtcTimestamp::write(utc, &stamp[20..29])
     }
 
-    /// The moment so many microseconds after 1970, as journald counts; none beyond the year 9999.
+    /// Returns the timestamp of a time in microseconds since 1970, or `None` after the year 9999.
     #[must_use]
     pub fn from_micros(micros: u64) -> Option<UtcTimestamp> {
         let time = Timestamp::from_microsecond(i64::try_from(micros).ok()?).ok()?;
@@ -264,7 +266,7 @@ impl UtcTimestamp {
         UtcTimestamp::write(Offset::UTC.to_datetime(time), &fraction)
     }
 
-    /// The stamp of a moment; none outside the years 0 to 9999.
+    /// Returns the timestamp of a time, or `None` outside the years 0 to 9999.
     #[must_use]
     pub fn from_unix(time: UnixTime) -> Option<UtcTimestamp> {
         let seconds = SignedDuration::from_secs(time.seconds);
@@ -289,20 +291,20 @@ impl UtcTimestamp {
         Some(UtcTimestamp(stamp))
     }
 
-    /// The text.
+    /// Returns the text as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 30] {
         &self.0
     }
 
-    /// The text as a string.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // All of it is ASCII.
+        // The text is ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The moment since 1970.
+    /// Returns the time since 1970.
     #[must_use]
     pub fn unix(&self) -> Option<UnixTime> {
         let number = |from: usize, to: usize| {
@@ -310,7 +312,8 @@ impl UtcTimestamp {
             self.0.get(from..to)?.iter().try_fold(0_i64, |value, byte| Some(value * 10 + i64::from(digit(*byte)?)))
         };
         let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-        // Years begin in March here, so that a leap day is the last of its year; 719,468 days are from then to 1970.
+        // Years begin in March here, so that leap days end a year. 719,468 days lie between the epoch of this count and
+        // 1970.
         let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + 365 * year;
         let days = days + (153 * month + 2) / 5 + day - 1 - 719_468;
@@ -318,7 +321,7 @@ impl UtcTimestamp {
         Some(UnixTime { seconds, nanos: u32::try_from(number(20, 29)?).ok()? })
     }
 
-    /// The same moment for calculations; none for the year 0, which it cannot hold.
+    /// Returns the time for calculations, or `None` for the year 0, which `jiff` cannot represent.
     #[must_use]
     pub fn timestamp(&self) -> Option<Timestamp> {
         std::str::from_utf8(&self.0).ok()?.parse().ok()

@@ -1,6 +1,6 @@
-//! One batch through the stages: envelope off, select, parse, normalize, encode.
+//! The worker, which takes a batch through all stages.
 //!
-//! A worker keeps nothing between entries but its buffers, so any worker may take any batch.
+//! A worker keeps only buffers between entries, so any worker can take any batch.
 
 use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
@@ -25,41 +25,41 @@ use crate::stats::{DropReason, Stats};
 use crate::template::{self, Placeholder};
 use crate::time::{TimeFormat, UnixTime, UtcTimestamp};
 
-/// What comes out of a batch: encoded records, and what there is to say about them.
+/// The output for batches: encoded records, notes and counters.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    /// Encoded records, whole ones only.
+    /// The encoded records.
     pub out: Encoded,
-    /// Lines for standard error, if they are wanted.
+    /// Notes about flawed entries, one a line, if the settings ask for them.
     pub notes: Vec<u8>,
-    /// Counts, added to those that were there.
+    /// The counters. A worker adds to them.
     pub stats: Stats,
-    /// What became of each entry of a journal, where somebody wants to know.
+    /// The outcomes of journal entries, if they are needed to merge several files.
     pub traces: Option<Vec<Trace>>,
 }
 
-/// What became of one entry of a journal.
+/// The outcome of a journal entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Trace {
-    /// Where it stands in the journal.
+    /// The place in the journal.
     pub place: Place,
-    /// How many bytes its fields have.
+    /// The length of the entry's fields, in bytes.
     pub length: usize,
-    /// Where the record of it ends in the chunk, or would.
+    /// The end of the entry's record in the chunk. If there is no record, the end of the previous one.
     pub end: usize,
     outcome: Outcome,
-    /// Messages that it says were thrown away.
+    /// The number of messages that the entry reports as dropped.
     suppressed: u64,
 }
 
-/// What became of an entry.
+/// The outcome of an entry.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
-    /// No record was made of it.
+    /// The entry made no record.
     Dropped(DropReason),
-    /// It is not Kata's, and passes unchanged.
+    /// The entry is of another program and passes unchanged.
     Passed,
-    /// It is a record, about which katalog states this.
+    /// The entry made a record with these facts.
     Record(Facts),
 }
 
@@ -70,13 +70,13 @@ impl From<Option<Facts>> for Outcome {
 }
 
 impl Trace {
-    /// Whether a record was made of it.
+    /// Returns whether the entry made a record.
     #[must_use]
     pub fn is_written(&self) -> bool {
         !matches!(self.outcome, Outcome::Dropped(_))
     }
 
-    /// What it was counted as.
+    /// Returns the counters of the entry.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
@@ -91,34 +91,34 @@ impl Trace {
     }
 }
 
-/// Capacity above which the buffers are given back after a batch; only giant entries need as much.
+/// The capacity above which buffers are freed after a batch. Only giant entries exceed it.
 const KEPT_CAPACITY: usize = 4 << 20;
 
-/// The stages between a source and a sink.
+/// A worker, which makes records of entries.
 #[derive(Debug)]
 pub struct Worker<'r> {
     rules: &'r Rules,
     encoder: Encoder,
-    /// What the input is called in the paths of files.
+    /// The name of the input in output paths.
     input: Vec<u8>,
-    /// Text that was decoded for the entries of a batch.
+    /// The memory for decoded text of a batch.
     bump: Bump,
     spare: Scratch<'static>,
 }
 
-/// What an entry goes through, stage by stage; used again for the next.
+/// The state of an entry in all stages, reused for the next entry.
 #[derive(Debug, Default)]
 struct Scratch<'b> {
     entry: Entry<'b>,
     payload: Payload<'b>,
     record: Record<'b>,
-    /// What earlier entries of the batch have shown of the fields that they have in common: as read, and as written.
+    /// Shared fields that earlier entries of the batch had: as pairs, and as fields of records.
     cache: envelope::FieldCache<'b>,
     named: normalize::NamedFieldCache<'b>,
 }
 
 impl Scratch<'_> {
-    /// The same buffers, emptied, for entries of another batch.
+    /// Returns the emptied buffers for entries of another batch.
     fn recycle<'b>(self) -> Scratch<'b> {
         Scratch {
             entry: Entry {
@@ -142,19 +142,19 @@ impl Scratch<'_> {
 }
 
 impl<'r> Worker<'r> {
-    /// A worker by these rules.
+    /// Returns a worker.
     #[must_use]
     pub fn new(rules: &'r Rules) -> Worker<'r> {
         Worker { rules, encoder: rules.encoder(), input: Vec::new(), bump: Bump::new(), spare: Scratch::default() }
     }
 
-    /// Takes note that the batches to come are of the input of this name.
+    /// Sets the name of the input for the next batches. Only output paths use it.
     pub fn input(&mut self, name: &str) {
         self.input.clear();
         self.input.extend_from_slice(name.as_bytes());
     }
 
-    /// Works a batch off and appends to the chunk what came of it.
+    /// Makes records of the entries of a batch, and appends them to the chunk.
     pub fn run(&mut self, batch: &Batch, chunk: &mut Chunk) {
         chunk.out.bytes.shrink_to(KEPT_CAPACITY);
         let Worker { rules, encoder, input, bump, spare } = self;
@@ -174,7 +174,7 @@ impl<'r> Worker<'r> {
     }
 }
 
-/// The entries of a journal as they are.
+/// Encodes journal entries without a change.
 fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
     for raw in batch.entries() {
         chunk.stats.read(raw.length() + 1);
@@ -186,7 +186,7 @@ fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
     }
 }
 
-/// Notes what became of an entry of a journal, where somebody wants to know.
+/// Stores the outcome of a journal entry if traces are wanted.
 #[inline]
 fn trace(raw: RawEntry<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
@@ -237,7 +237,7 @@ fn entry<'b>(
     trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, chunk);
 }
 
-/// The path of the file that a record belongs into. What others wrote is of a component that is called so.
+/// Returns the output path of a record. Entries of other programs have the component `others`.
 fn path<'b>(
     split: &PathTemplate,
     entry: &Entry<'b>,
@@ -268,8 +268,8 @@ fn path<'b>(
     )
 }
 
-/// Takes an entry through all stages but the last; gives the reason if no record is made of it. What is passed for entry,
-/// payload and record is empty and is filled.
+/// Takes an entry through all stages except encoding. Returns the reason if the entry makes no record. `scratch` must
+/// be empty.
 fn record_of<'b>(
     rules: &'b Rules,
     raw: RawEntry<'b>,
@@ -286,7 +286,7 @@ fn record_of<'b>(
         return Some(DropReason::Others);
     }
     if let Body::Journal(stored) = raw.body {
-        // Most of a manager's messages are its own, which shows before the other fields are looked at.
+        // The message shows that most entries of a manager are not Kata's, so other fields need not be read.
         envelope::look(&stored, cache, entry);
         let kind = rules.select.kind(entry);
         if rules.others == Others::Drop && rules.select.is_others(kind, entry.message) {
@@ -353,7 +353,7 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
     rules.normalize.payload(entry, payload, component, bump, record);
 }
 
-/// An entry that is not Kata's: its envelope's fields, and its message where the envelope has no name for it.
+/// Makes a record of another program's entry: the fields of its envelope, and its message if no field holds it.
 fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, record, named, .. } = scratch;
     record.tag = template::tag_of_others(entry.identifier, bump);
@@ -374,12 +374,12 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     rules.normalize.envelope(entry, bump, named, record);
 }
 
-/// What a record is known by: the same in every run for the same entry, and another one for every other.
+/// Returns the id of a record. The id is stable across runs, and unique to the entry.
 fn id(input: &[u8; 16], raw: RawEntry<'_>, from_journal: bool) -> [u8; 32] {
     let mut hash = SipHasher13::new();
     match raw.body {
         Body::Journal(entry) => entry.place().hash(&mut hash),
-        // What stands in a stream of the journal's entries says itself where it is from.
+        // Journal entries in a stream have ids of their own, so their offset does not matter.
         Body::Line(bytes) | Body::Export(bytes) if from_journal => hash.write(bytes),
         Body::Line(bytes) | Body::Export(bytes) => {
             hash.write(input);
@@ -390,22 +390,22 @@ fn id(input: &[u8; 16], raw: RawEntry<'_>, from_journal: bool) -> [u8; 32] {
     digits::hex_id(&hash.finish128().as_bytes())
 }
 
-/// A field of katalog's own.
+/// Adds an own field.
 fn own_field<'b>(name: &str, value: &'b [u8], bump: &'b Bump, record: &mut Record<'b>) {
     let key = field_name::key("", field_name::mapped(name.as_bytes(), bump), 1, bump);
     record.envelope.push(Field::new(key, Value::Text(Text::plain(value))));
 }
 
-/// Adds the field of the time, which is filled when the payload is known.
+/// Adds the field for the time. [`fill_time`] sets its value when the payload is known.
 fn time_field<'b>(name: &str, bump: &'b Bump, record: &mut Record<'b>) {
     record.time_field = Some(record.envelope.len());
     own_field(name, b"", bump, record);
 }
 
-/// Puts the time into its field.
+/// Sets the value of the time field.
 fn fill_time<'b>(format: TimeFormat, received: UnixTime, bump: &'b Bump, record: &mut Record<'b>) {
     let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
-    // The last two seconds are Fluent Bit's, for marks of its own.
+    // Fluent Bit reserves the last two seconds for marks of its own.
     let fits = |time: &UnixTime| (1..i64::from(u32::MAX) - 1).contains(&time.seconds);
     let own = time.and_then(|time| time.unix()).filter(fits);
     let UnixTime { seconds, nanos } = own.unwrap_or(received);
@@ -421,7 +421,7 @@ fn fill_time<'b>(format: TimeFormat, received: UnixTime, bump: &'b Bump, record:
         }
         TimeFormat::Unix => {
             let mut text = bumpalo::collections::String::with_capacity_in(24, bump);
-            // Writing to memory does not fail.
+            // Writes to memory cannot fail.
             _ = std::fmt::Write::write_fmt(&mut text, format_args!("{seconds}.{nanos:09}"));
             Value::Text(Text::plain(text.into_bump_str().as_bytes()))
         }
@@ -430,7 +430,7 @@ fn fill_time<'b>(format: TimeFormat, received: UnixTime, bump: &'b Bump, record:
     };
 }
 
-/// How many messages journald says that it dropped: `Suppressed 4150 messages from …`.
+/// Returns the number of messages that journald reports as dropped: `Suppressed 4150 messages from …`.
 fn suppressed(message: &[u8]) -> u64 {
     let number = message.strip_prefix(b"Suppressed ").and_then(|rest| rest.split(|byte| *byte == b' ').next());
     number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
@@ -438,7 +438,7 @@ fn suppressed(message: &[u8]) -> u64 {
 
 fn note(raw: RawEntry<'_>, record: &Record<'_>, notes: &mut Vec<u8>) {
     let Some(facts) = record.facts.as_ref().filter(|facts| !facts.flaws.is_empty()) else { return };
-    // Writing to memory does not fail.
+    // Writes to memory cannot fail.
     _ = write!(notes, "byte {}:", raw.offset);
     for flaw in facts.flaws.iter() {
         _ = write!(notes, " {}", flaw.name());

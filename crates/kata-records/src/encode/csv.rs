@@ -1,14 +1,14 @@
-//! Comma-separated values (RFC 4180), for spreadsheets: a line of names, then one line a record, each with the same columns
-//! and with CRLF at its end. What has no column of its own is in the last one, as a JSON object.
+//! Comma-separated values (RFC 4180) for spreadsheets. A line of names precedes the records; each record is a line with
+//! the same columns and CRLF at its end. The last column holds all fields without a column, as a JSON object.
 //!
-//! Spreadsheets take text for a formula that begins with `=`, `+`, `-`, `@`, tab or CR, and what a guest writes is not to
-//! be run by who looks at it. Such text gets an apostrophe before it, and so does text of which only apostrophes stand
-//! before one of these: whoever takes one apostrophe away from what looks so has the text again.
+//! Spreadsheets run text that begins with `=`, `+`, `-`, `@`, tab or CR as a formula, and guests write such text. An
+//! apostrophe before the text prevents that. Text with only apostrophes before one of these characters gets one more.
+//! So removing one apostrophe restores the text.
 
 use super::ndjson;
 use crate::record::{Field, Record, Value};
 
-/// The names of the columns, and the end of the line.
+/// The line with the names of the columns.
 pub(crate) const HEADER: &[u8] =
     b"kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,kata_source,\
       kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields\r\n";
@@ -17,12 +17,12 @@ pub(crate) const HEADER: &[u8] =
 const PAYLOAD: [&[u8]; 6] =
     [b"kata_sandbox", b"kata_container", b"kata_msg", b"kata_source", b"kata_subsystem", b"kata_pid"];
 
-/// The encoder. It keeps only buffers.
+/// An encoder for CSV. It keeps only buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Csv {
     /// The text of one value.
     text: Vec<u8>,
-    /// The last column.
+    /// The content of the last column.
     rest: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ impl Csv {
         }
         let facts = record.facts.as_ref();
         if facts.is_none() {
-            // An entry of others has nothing but these.
+            // Entries of other programs have only these fields.
             let own = [record.host, record.identifier].map(|field| field.map(|field| field.key));
             for field in record.envelope.iter().filter(|field| !own.contains(&Some(field.key))) {
                 ndjson::fields(std::slice::from_ref(field), &mut self.rest);
@@ -99,7 +99,7 @@ impl Csv {
     }
 }
 
-/// Appends text in quotes, those in it doubled.
+/// Appends text in quotes, with doubled quotes inside.
 fn quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text;

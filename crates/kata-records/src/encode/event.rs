@@ -1,4 +1,4 @@
-//! Events of Fluentd's forward protocol, `[EventTime, record]`, gathered by tag. How they travel is for the sink.
+//! Events of Fluentd's forward protocol, `[EventTime, record]`, grouped by tag. Transport belongs to the sink.
 
 use rmp::encode::write_array_len;
 
@@ -8,24 +8,24 @@ use crate::record::{Escaping, Record, Text, Value};
 use crate::schema::Translator;
 use crate::time::UnixTime;
 
-/// How long texts may be in an event that would have more, in bytes; the next length where the one before was not enough.
+/// The lengths to which an oversized event cuts its texts, in bytes. Each is tried if the previous one was not enough.
 const SHORTER: [usize; 3] = [64 << 10, 4 << 10, 256];
 
-/// How many fields are left on each side of a record for which nothing else was enough.
+/// The number of fields that remain of the envelope and of the payload if cutting texts was not enough.
 const FEWER: usize = 1000;
 
-/// Events of one tag, in the order of their records.
+/// The events of one tag, in the order of their records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// The tag, which no event repeats.
+    /// The tag, which events do not repeat.
     pub tag: Vec<u8>,
-    /// The events, one behind the other: `[EventTime, record]`.
+    /// The concatenated events.
     pub bytes: Vec<u8>,
-    /// Where each of them ends in `bytes`.
+    /// The end of each event in `bytes`.
     pub ends: Vec<usize>,
 }
 
-/// Writes records as events.
+/// An encoder for events.
 #[derive(Debug, Default)]
 pub(crate) struct EventEncoder {
     records: Msgpack,
@@ -33,13 +33,13 @@ pub(crate) struct EventEncoder {
 }
 
 impl EventEncoder {
-    /// An encoder of records under the names of another schema than katalog's own, if there is a translator.
+    /// Returns an encoder. A translator gives fields the names of another schema.
     #[must_use]
     pub(crate) fn new(translator: Option<Box<Translator>>) -> EventEncoder {
         EventEncoder { records: Msgpack::default(), translator }
     }
 
-    /// Appends one record. `received` is the time of records that know none.
+    /// Appends a record. `received` is the time of records without one.
     pub(crate) fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
         let start = events.bytes.len();
         self.event(record, received, &mut events.bytes);
@@ -63,10 +63,10 @@ impl EventEncoder {
 
     fn event(&mut self, record: &Record<'_>, received: UnixTime, out: &mut Vec<u8>) {
         let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
-        // Zero means to Fluentd that there is no time, and it takes its own.
+        // For Fluentd, zero means no time, and Fluentd uses its own clock.
         let time = time.and_then(|time| time.unix()).filter(|time| time.seconds > 0);
         let (seconds, nanos) = match time {
-            // Fluent Bit keeps the last two seconds that there are for marks of its own.
+            // Fluent Bit reserves the last two seconds for marks of its own.
             Some(time) => (time.seconds_u32().min(u32::MAX - 2), time.nanos),
             None => (received.seconds_u32(), received.nanos),
         };
@@ -82,13 +82,13 @@ impl EventEncoder {
     }
 }
 
-/// Cuts the texts of a record but those of the first fields, so many, and says so.
+/// Cuts the texts of a record to `longest` bytes, except in the first `own` fields, and adds the flaw.
 pub(super) fn shorten(record: &mut Record<'_>, own: usize, longest: usize) {
     for field in record.envelope.iter_mut().skip(own).chain(&mut record.payload) {
         field.number = 0;
         match &mut field.value {
             Value::Text(text) => cut(text, longest),
-            // As much of a list as a text may have; elements cannot be cut where they stand.
+            // A list keeps as many bytes as a text may have. Its elements cannot be cut in place.
             Value::List(texts) => {
                 let mut length = 0;
                 let fits = |text: &&Text<'_>| {
@@ -115,7 +115,7 @@ fn cut(text: &mut Text<'_>, longest: usize) {
         return;
     }
     let mut end = longest;
-    // Neither a character nor an escape is cut in two: `\U0010ffff` is the longest of them.
+    // Neither a character nor an escape is cut in two. The longest escape is `\U0010ffff`.
     while end > 0 && text.bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
         end -= 1;
     }
@@ -129,11 +129,11 @@ fn cut(text: &mut Text<'_>, longest: usize) {
 }
 
 impl Events {
-    /// No event has more bytes: Fluent Bit closes the connection on 6,144,000 of them in a request (`buffer_max_size`), and
-    /// is sent the same ones for ever.
+    /// The maximum length of an event. Fluent Bit closes the connection on a request of 6,144,000 bytes
+    /// (`buffer_max_size`), and a client would resend it forever.
     pub const LARGEST: usize = 5 << 20;
 
-    /// The events for a tag, in their place among those of other tags.
+    /// Returns the events of a tag, and adds an empty group if there is none.
     pub fn of_tag<'e>(all: &'e mut Vec<Events>, tag: &[u8]) -> &'e mut Events {
         let at = all.iter().position(|events| events.tag == tag).unwrap_or_else(|| {
             all.push(Events { tag: tag.to_vec(), ..Events::default() });
@@ -142,7 +142,7 @@ impl Events {
         &mut all[at]
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there are no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -155,7 +155,7 @@ impl Events {
         self.ends.extend(other.ends.iter().map(|end| before + end));
     }
 
-    /// Forgets the events, and keeps the tag and at most so many bytes of memory.
+    /// Removes the events. Keeps the tag and at most `kept` bytes of memory.
     pub fn clear(&mut self, kept: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(kept);

@@ -1,7 +1,7 @@
-//! Entries of journal files as `journalctl` prints them, for those who want only the reading (systemd:
-//! `src/shared/logs-show.c`, `docs/JOURNAL_EXPORT_FORMATS.md`).
+//! Entries of journal files as `journalctl` prints them (systemd: `src/shared/logs-show.c`,
+//! `docs/JOURNAL_EXPORT_FORMATS.md`).
 //!
-//! Most fields of an entry are shared with others, so each is written once for a batch and copied from then on.
+//! Entries share most of their fields, so each shared field is encoded once for a batch and then copied.
 
 mod entry_head;
 mod name_numbers;
@@ -17,39 +17,39 @@ use super::shared_fields::{PendingCopy, SharedFields};
 use crate::name_hash::ByteSet;
 use crate::scan;
 
-/// Which of journalctl's outputs.
+/// An output format of journalctl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JournalFormat {
     /// `-o export`, byte for byte.
     Export,
-    /// `-o json --all`, equal as JSON; the order of keys, which is random there, is that of the file.
+    /// `-o json --all`, equal as JSON. Keys have the order of the file; journalctl's order is random.
     Json,
 }
 
-/// How a stem is written.
+/// The encoded form of a stem.
 #[derive(Clone, Debug, Default)]
 struct WrittenStem {
-    /// Where it stands in the output; nowhere as long as it was not.
+    /// The span in the output; empty until the stem is written.
     text: Range<usize>,
-    /// The names that it has.
+    /// The names of the stem's fields.
     names: ByteSet,
 }
 
-/// The encoder. The fields that it keeps are those of the batch at hand.
+/// An encoder for journal entries. It keeps the encoded fields of the current batch.
 #[derive(Debug)]
 pub(crate) struct JournalView {
     format: JournalFormat,
     heads: Box<HeadWriter>,
     shared: SharedFields,
     numbers: NameNumbers,
-    /// By the number of a field that is in `shared`, the number of its name.
+    /// The number of the name, by the number of a field in `shared`.
     names: Vec<u8>,
-    /// By the number of a stem, how it is written.
+    /// The encoded stems, by their numbers.
     stems: Vec<WrittenStem>,
 }
 
 impl JournalView {
-    /// An encoder of this format.
+    /// Returns an encoder for this format.
     #[must_use]
     pub(crate) fn new(format: JournalFormat) -> JournalView {
         JournalView {
@@ -62,13 +62,13 @@ impl JournalView {
         }
     }
 
-    /// Forgets the fields of the batch before.
+    /// Drops the fields of the previous batch.
     pub(crate) fn begin(&mut self) {
         self.shared.begin();
         self.stems.clear();
     }
 
-    /// Appends an entry of the batch, behind all of the batch that were appended before.
+    /// Appends an entry of the batch. `out` must still hold all entries of the batch before it.
     pub(crate) fn encode(&mut self, entry: &JournalEntry<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         self.heads.write(entry.place(), out);
@@ -92,7 +92,7 @@ impl JournalView {
         });
     }
 
-    /// Appends a stem as an entry before has it; false if none has.
+    /// Copies a stem from an earlier entry. Returns false if none has it.
     fn copy(&mut self, stem: EntryPrefix, seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
         let Some(WrittenStem { text, names }) = self.stems.get(stem.number as usize) else { return false };
         *seen = *names;
@@ -100,7 +100,7 @@ impl JournalView {
         !text.is_empty()
     }
 
-    /// Keeps how a stem is written.
+    /// Stores the encoded form of a stem.
     fn keep(&mut self, stem: EntryPrefix, written: WrittenStem) {
         let number = stem.number as usize;
         if number == 0 {
@@ -112,7 +112,7 @@ impl JournalView {
         self.stems[number] = written;
     }
 
-    /// Appends fields of an entry. False where a name comes again and its values have to be put together.
+    /// Appends fields of an entry. Returns false if a name repeats, so that its values have to be merged.
     fn fields(&mut self, entry: &JournalEntry<'_>, items: &[FieldId], seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
         let JournalView { format, shared, numbers, names, .. } = self;
         let mut run = PendingCopy::default();
@@ -136,7 +136,7 @@ impl JournalView {
     }
 }
 
-/// Appends a field, and gives the number of its name.
+/// Appends a field and returns the number of its name.
 fn field(format: JournalFormat, numbers: &mut NameNumbers, (name, value): (&[u8], &[u8]), out: &mut Vec<u8>) -> u8 {
     match format {
         _ if is_in_head(name) => {}
@@ -149,7 +149,7 @@ fn field(format: JournalFormat, numbers: &mut NameNumbers, (name, value): (&[u8]
     numbers.of(name)
 }
 
-/// Whether the head of an entry says it already. Only the boot is stored as a field too; no writer stores the others.
+/// Returns whether the head of an entry contains this field. Writers store only the boot id as a field too.
 fn is_in_head(name: &[u8]) -> bool {
     matches!(name, b"_BOOT_ID" | b"__CURSOR" | b"__REALTIME_TIMESTAMP" | b"__MONOTONIC_TIMESTAMP")
 }
@@ -172,7 +172,7 @@ fn json_key(name: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":");
 }
 
-/// Text as a string, anything else as an array of its bytes.
+/// Appends text as a string, and any other value as an array of its bytes.
 fn json_value(value: &[u8], out: &mut Vec<u8>) {
     let before = out.len();
     out.push(b'"');
@@ -186,7 +186,7 @@ fn json_value(value: &[u8], out: &mut Vec<u8>) {
             Some(_) => {
                 let rest = value.get(at..).unwrap_or_default();
                 let run = rest.get(..rest.iter().position(u8::is_ascii).unwrap_or(rest.len())).unwrap_or_default();
-                // A control character is no such run.
+                // A control character begins an empty run.
                 if run.is_empty() || !is_text(run) {
                     out.truncate(before);
                     return json_bytes(value, out);
@@ -211,7 +211,7 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// The fields of an entry that has a name more than once: all its values as one array, in the place of the first.
+/// Appends the fields of an entry with repeated names. An array at the first occurrence holds all values of a name.
 fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8>) {
     let fields = || entry.ids().iter().map(|item| entry.field_of(*item)).filter(|(name, _)| !is_in_head(name));
     let (mut once, mut again) = (ByteSet::default(), ByteSet::default());
@@ -235,7 +235,7 @@ fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8
     }
 }
 
-/// One value as it is, several as an array.
+/// Appends one value as it is, and several as an array.
 fn json_values(values: &[&[u8]], out: &mut Vec<u8>) {
     if let [value] = values {
         return json_value(value, out);
@@ -247,8 +247,8 @@ fn json_values(values: &[&[u8]], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Whether journalctl takes a value for text: UTF-8 without control characters other than tab and line feed, and without
-/// what Unicode keeps for no character (systemd: `src/basic/utf8.c`).
+/// Returns whether journalctl treats a value as text: UTF-8 without noncharacters and without control characters except
+/// tab and line feed (systemd: `src/basic/utf8.c`).
 fn is_printable(value: &[u8]) -> bool {
     let (mut plain, mut ascii) = (true, true);
     for byte in value {
@@ -258,7 +258,7 @@ fn is_printable(value: &[u8]) -> bool {
     plain && (ascii || is_text(value))
 }
 
-/// The same for a value without control characters of ASCII.
+/// Returns whether a value without ASCII control characters is text.
 fn is_text(value: &[u8]) -> bool {
     let is_no_character = |c: char| {
         matches!(c, '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}') || matches!(c as u32 & 0xffff, 0xfffe | 0xffff)
@@ -273,8 +273,8 @@ mod tests {
     use super::*;
     use crate::name_hash;
 
-    /// A batch of entries with these fields, each of which it has once for each time that it is named. Every other one may
-    /// be shared.
+    /// Returns a batch of entries with these fields. A field listed twice occurs twice, and every other field is
+    /// shared.
     fn batch(entries: &[&[(&str, &str)]]) -> EntryBatch {
         let mut batch = EntryBatch::default();
         let mut shared = false;
@@ -289,7 +289,7 @@ mod tests {
         batch
     }
 
-    /// What is written of a batch, one entry on each line, without its head.
+    /// Returns the output for a batch, one entry a line, without heads.
     fn json(view: &mut JournalView, batch: &EntryBatch) -> Vec<String> {
         let mut out = Vec::new();
         view.begin();
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_stem_changes_nothing() {
-        // Stem 1 comes first with a name that it has itself, stem 2 has one twice, and so many entries have none.
+        // Stem 1 first comes with a name of its own, stem 2 repeats a name, and several entries have no stem.
         let entries =
             [(1, "0123"), (1, "01"), (1, "014"), (0, "01"), (1, "014"), (2, "034"), (2, "03"), (1, "013"), (0, "")];
         let fields =

@@ -1,4 +1,4 @@
-//! Records become bytes. Nothing here knows where the bytes go, and nothing here fails: a record is valid once made.
+//! Encoders: records become bytes. Encoders know no destination and never fail, because every record is valid.
 
 pub(crate) mod csv;
 pub(crate) mod event;
@@ -32,24 +32,24 @@ pub(crate) use syslog::Syslog;
 pub use syslog::{Facility, SyslogFormat, SyslogSettings};
 pub(crate) use text_view::TextView;
 
-/// How records are written.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
     /// One MessagePack map after the other, as Fluentd's exec input reads them.
     Msgpack,
-    /// One line of comma-separated values a record, below a line with their names.
+    /// Comma-separated values, one record a line, after a line with the names.
     Csv,
     /// One line for people, in local time.
     Text,
-    /// The entries of journal files, all of them, as `journalctl -o export` prints them.
+    /// Entries of journal files, unfiltered, as `journalctl -o export` prints them.
     Export,
-    /// The entries of journal files, all of them, as `journalctl -o json --all` prints them.
+    /// Entries of journal files, unfiltered, as `journalctl -o json --all` prints them.
     JournalJson,
-    /// Events of the forward protocol; what `--to` asks for.
+    /// Events of the forward protocol.
     Event,
-    /// Syslog messages; what `--to` asks for.
+    /// Syslog messages.
     Syslog,
 }
 
@@ -63,25 +63,25 @@ named_enum!(Format {
 });
 
 impl Format {
-    /// Returns whether the format is one of journal entries rather than of records.
+    /// Returns whether the format holds journal entries instead of records.
     #[must_use]
     pub fn is_of_entries(self) -> bool {
         matches!(self, Format::Export | Format::JournalJson)
     }
 
-    /// Whether records are written one behind the other, so that they can be put in another order.
+    /// Returns whether records are written one after the other, so that they can be reordered.
     #[must_use]
     pub fn is_one_row(self) -> bool {
         !matches!(self, Format::Event | Format::Syslog)
     }
 
-    /// Returns whether a record of this format has a place for the nanoseconds since the record before.
+    /// Returns whether records of this format can hold the time since the previous record.
     #[must_use]
     pub fn has_delta(self) -> bool {
         self == Format::Ndjson
     }
 
-    /// Appends an encoded record, and in it the nanoseconds since the record before, if they are known and the format has a
+    /// Appends an encoded record with the nanoseconds since the previous record, if they are known and the format has a
     /// place for them.
     pub fn write_with_delta(self, record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
         match self {
@@ -90,13 +90,13 @@ impl Format {
         }
     }
 
-    /// What stands before the first record of an output.
+    /// Returns the bytes before the first record of an output.
     #[must_use]
     pub fn header(self) -> &'static [u8] {
         if self == Format::Csv { csv::HEADER } else { b"" }
     }
 
-    /// What the names of files in it end with, as long as they are not compressed.
+    /// Returns the extension of uncompressed files.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -110,20 +110,20 @@ impl Format {
     }
 }
 
-/// What a user may choose about the output's form.
+/// Settings of the output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodeSettings {
-    /// How records are written.
+    /// The output format.
     pub format: Format,
-    /// Whether the text format uses colors; the others never do.
+    /// Use colors. Only the text format has them.
     pub color: bool,
-    /// Whose names the fields have, except in lines for people.
+    /// The schema, which names the fields. The text format ignores it.
     pub schema: Schema,
-    /// What syslog messages are like.
+    /// The settings of syslog messages.
     pub syslog: SyslogSettings,
-    /// No record has more bytes, its line end included.
+    /// The maximum length of a record with its line end, in bytes.
     pub max_record: Option<usize>,
-    /// The zone of local times, in lines for people and in old syslog messages.
+    /// The zone of local times, for the text format and syslog messages of RFC 3164.
     pub zone: TimeZone,
 }
 
@@ -140,7 +140,7 @@ impl Default for EncodeSettings {
     }
 }
 
-/// The names that a user gave to fields of katalog's own. These stand first in records, in this order.
+/// The names of katalog's own fields. These fields come first in records, in this order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnNames {
     /// The field that identifies the record.
@@ -157,49 +157,49 @@ impl OwnNames {
     }
 }
 
-/// Buffers for so many tags are kept from one batch to the next.
+/// The number of tags whose buffers are kept from one batch to the next.
 const TAGS: usize = 64;
 
-/// One record among the bytes of others.
+/// A record among encoded records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Where it ends; it begins where the one before ends.
+    /// The end of the record. Its start is the end of the previous one.
     pub end: usize,
-    /// Its time, as far as it is known.
+    /// The time of the record, if it is known.
     pub time: Option<UtcTimestamp>,
-    /// The number of the part that it belongs into, where the output has several.
+    /// The number of the output part, if the output has parts.
     pub part: u32,
 }
 
-/// Records, encoded: in one row, or one by one.
+/// Encoded records: one after the other, or as separate events.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// Everything but events and syslog messages.
+    /// The records of all formats except events and syslog messages.
     pub bytes: Vec<u8>,
-    /// The records in `bytes`, where somebody is to put them into another order or into several places.
+    /// The records in `bytes`, if they have to be reordered or distributed.
     pub rows: Vec<Row>,
-    /// The names of the parts that the rows name.
+    /// The names of the output parts.
     part_names: PartNames,
-    /// Events by their tags, or syslog messages, which have none.
+    /// Events by their tags. Syslog messages have an empty tag.
     pub events: Vec<Events>,
-    /// The time of records that know none.
+    /// The time of receipt, for records without a time.
     pub received: UnixTime,
 }
 
 impl Encoded {
-    /// Whether there is nothing in it.
+    /// Returns whether there are no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.events.iter().all(Events::is_empty)
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() + self.events.iter().map(|events| events.bytes.len()).sum::<usize>()
     }
 
-    /// The records of `rows`.
+    /// Returns the records of `rows`.
     pub fn records(&self) -> impl Iterator<Item = (&[u8], &Row)> {
         let mut start = 0;
         self.rows.iter().map(move |row| {
@@ -209,30 +209,30 @@ impl Encoded {
         })
     }
 
-    /// Returns the names of the output's parts, by their numbers.
+    /// Returns the names of the output parts, in the order of their numbers.
     #[must_use]
     pub fn part_names(&self) -> &[Box<[u8]>] {
         self.part_names.names()
     }
 
-    /// Returns the number of the part with this name, a new one if there is none.
+    /// Returns the number of the part with this name, and adds the name if it is new.
     pub fn part_number(&mut self, name: &[u8]) -> u32 {
         self.part_names.number(name)
     }
 
-    /// Forgets what there is and keeps the buffers, as far as they have no more than `kept` bytes.
+    /// Removes the records. Keeps at most `kept` bytes of each buffer.
     pub fn clear(&mut self, kept: usize) {
         self.bytes.clear();
         self.bytes.shrink_to(kept);
         self.rows.clear();
         self.part_names.clear();
-        // Whoever may write to the journal may make up identifiers, and with them tags.
+        // Anyone who writes to the journal can invent identifiers, and thereby tags.
         self.events.truncate(TAGS);
         self.events.iter_mut().for_each(|events| events.clear(kept));
     }
 }
 
-/// The encoder of one format. It keeps buffers, so each worker has its own.
+/// An encoder for one format. It keeps buffers, so each worker has its own.
 #[derive(Debug)]
 pub(crate) enum Encoder {
     /// JSON, one object a line.
@@ -241,22 +241,22 @@ pub(crate) enum Encoder {
     Msgpack(Msgpack),
     /// Comma-separated values, one line a record.
     Csv(Csv),
-    /// Lines for people. It shows the time since the record before, so a run has one of it.
+    /// Lines for people. They show the time since the previous record, so a run has one encoder.
     Text(TextView),
-    /// Entries of journal files, which are not made into records.
+    /// Entries of journal files, which never become records.
     Journal(JournalView),
     /// Events of the forward protocol, by tag.
     Event(EventEncoder),
-    /// Records under the names of another schema, in one of the first two.
+    /// Records under the names of another schema, as NDJSON or `MessagePack`.
     Translated(Box<Translator>, Box<Encoder>),
     /// Syslog messages.
     Syslog(Syslog),
-    /// Records of no more than so many bytes, in one of the two.
+    /// Records of limited length, as NDJSON or `MessagePack`.
     SizeLimited(Box<SizeLimited>),
 }
 
 impl Encoder {
-    /// The encoder that the settings name, for records with these fields of katalog's own.
+    /// Returns the encoder for the settings and these own fields.
     #[must_use]
     pub(crate) fn new(settings: &EncodeSettings, own: &OwnNames) -> Encoder {
         let for_events = settings.format == Format::Event;
@@ -282,7 +282,7 @@ impl Encoder {
         }
     }
 
-    /// Begins with the records of another batch.
+    /// Starts a new batch.
     pub(crate) fn begin(&mut self) {
         match self {
             Encoder::Ndjson(encoder) => encoder.begin(),
@@ -293,7 +293,7 @@ impl Encoder {
         }
     }
 
-    /// Appends one record, whole.
+    /// Appends a record.
     pub(crate) fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
         match self {
             Encoder::Ndjson(encoder) => encoder.encode(record, &mut out.bytes),
@@ -308,7 +308,7 @@ impl Encoder {
             }
             Encoder::Syslog(encoder) => encoder.encode(record, out.received, Events::of_tag(&mut out.events, b"")),
             Encoder::SizeLimited(limited) => limited.encode(record, out),
-            // The worker makes no records for it.
+            // Workers make no records for this encoder.
             Encoder::Journal(_) => {}
         }
     }

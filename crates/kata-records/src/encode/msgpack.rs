@@ -1,5 +1,5 @@
-//! `MessagePack`: one map a record, one after the other without anything between them, as Fluentd's exec input reads
-//! with `<parse> @type msgpack`. BloomFilter, order and values are those of the JSON output.
+//! `MessagePack`: one map a record, without separators, as Fluentd's exec input reads with `<parse> @type msgpack`.
+//! Names, order and values equal those of the JSON output.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::record::{Escaping, Field, Record, Text, Value};
 
-/// Writes records as `MessagePack` maps.
+/// An encoder for `MessagePack`.
 #[derive(Debug, Default)]
 pub(crate) struct Msgpack {
-    /// Decoded text of one value: its length has to be known before it is written.
+    /// The decoded text of a value, whose length precedes it in the output.
     decoded: Vec<u8>,
 }
 
 impl Msgpack {
-    /// Appends one record to `out` as one map.
+    /// Appends a record as a map.
     pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         done(write_map_len(out, length(count(record))));
         self.fields(&record.envelope, out);
@@ -79,7 +79,7 @@ impl Msgpack {
     fn text(&mut self, text: Text<'_>, out: &mut Vec<u8>) {
         let as_it_stands = match text.escaping {
             Escaping::Clean | Escaping::Utf8 => true,
-            // Both kinds of escape begin with a backslash; most texts have none.
+            // Both kinds of escapes begin with a backslash, and most texts have none.
             Escaping::Go | Escaping::Json => memchr::memchr(b'\\', text.bytes).is_none(),
             Escaping::Bytes => false,
         };
@@ -108,7 +108,7 @@ fn string(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// How many fields a record has: a map begins with their number.
+/// Returns the number of a record's fields, which begins the map.
 fn count(record: &Record<'_>) -> usize {
     let facts = record.facts.as_ref().map_or(0, |facts| {
         2 + usize::from(facts.time.is_some())
@@ -119,18 +119,18 @@ fn count(record: &Record<'_>) -> usize {
     record.envelope.len() + facts + record.payload.len() + usize::from(!record.escaped.is_empty())
 }
 
-/// Takes the result of a write to a vector, which cannot fail.
+/// Discards the result of a write to a vector, which cannot fail.
 pub(super) fn done<T, E>(result: Result<T, E>) {
     debug_assert!(result.is_ok(), "a vector takes every byte");
 }
 
-/// A length in the width that the format has. Entries are capped far below it.
+/// Returns a length as the format stores it. Limits keep entries far below it.
 fn length(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Appends a JSON value as the `MessagePack` value of the same structure. JSON that `serde_json` will not follow (deeper
-/// than 128 levels, lone surrogates) is written as a string of its text, so that nothing is lost.
+/// Appends a JSON value as the equivalent `MessagePack` value. JSON that `serde_json` rejects (more than 128 levels,
+/// lone surrogates) becomes a string, so nothing is lost.
 fn nested(json: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let mut reader = serde_json::Deserializer::from_slice(json);
@@ -140,7 +140,7 @@ fn nested(json: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Writes what it is shown, in the order of the text: a tree in between would sort the members.
+/// A writer of values in the order of the text. A tree of values would sort the members.
 struct Transcode<'o>(&'o mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for Transcode<'_> {
@@ -210,7 +210,7 @@ impl<'de> Visitor<'de> for Transcode<'_> {
     }
 }
 
-/// Puts the head of an array or map before its members, once their number is known.
+/// Inserts the head of an array or map before its members, whose count is known only afterwards.
 fn head(out: &mut Vec<u8>, start: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let end = out.len();
     write(out);
@@ -227,7 +227,7 @@ mod tests {
     use crate::record::{Facts, OwnedKey, PayloadFormat};
     use crate::time::UtcTimestamp;
 
-    /// Encodes one record and reads it back, in a form that shows order and types.
+    /// Encodes a record and compares the decoded value, with its order and types.
     fn check(record: &Record<'_>, expected: &str) {
         let mut out = Vec::new();
         Msgpack::default().encode(record, &mut out);

@@ -1,4 +1,4 @@
-//! One JSON object a line (RFC 8259). Clean text and JSON strings are copied as they stand; only other text is looked at.
+//! One JSON object a line (RFC 8259). Clean text and JSON strings are copied without a look at them.
 
 use memchr::memchr;
 
@@ -10,15 +10,15 @@ use crate::flaw::Flaws;
 use crate::record::{Escaping, Facts, Field, Key, Level, PayloadFormat, Record, Text, Value};
 use crate::scan;
 
-/// StaticField numbers below this one are written eight digits at a time.
+/// The bound below which integers are written eight digits at once.
 const DECIMAL: i64 = Digits8::DECIMAL as i64;
 
-/// The encoder. Between the records of a batch it keeps how the fields are written that they have in common.
+/// An encoder for JSON. It keeps the encoded shared fields of the current batch.
 #[derive(Debug, Default)]
 pub(crate) struct Ndjson(SharedFields);
 
 impl Ndjson {
-    /// Begins with the records of another batch.
+    /// Starts a new batch.
     pub(crate) fn begin(&mut self) {
         self.0.begin();
     }
@@ -35,7 +35,7 @@ impl Ndjson {
             flaws(facts.flaws, out);
         }
         escaped(&record.escaped, out);
-        // Every field ends with a comma; the last one's gives way.
+        // Every field ends with a comma, so the last comma is removed.
         if out.last() == Some(&b',') {
             out.pop();
         }
@@ -43,7 +43,7 @@ impl Ndjson {
     }
 }
 
-/// Appends a record as it was encoded, with its delta as the last field.
+/// Appends an encoded record with its delta as the last field.
 pub(crate) fn with_delta(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
     let (Some(delta), Some(open)) = (delta, record.strip_suffix(b"}\n")) else { return out.extend_from_slice(record) };
     out.extend_from_slice(open);
@@ -56,7 +56,7 @@ pub(crate) fn with_delta(record: &[u8], delta: Option<i64>, out: &mut Vec<u8>) {
 }
 
 impl Ndjson {
-    /// Fields of the envelope, of which most were there before.
+    /// Appends the fields of the envelope, most of which an earlier entry had.
     fn envelope(&mut self, envelope: &[Field<'_>], out: &mut Vec<u8>) {
         let mut run = PendingCopy::default();
         for field in envelope {
@@ -88,7 +88,7 @@ fn facts(facts: &Facts, out: &mut Vec<u8>) {
     }
 }
 
-/// A field with its value and the comma behind it, copied at once whatever its length.
+/// A field with its value and a comma, copied at a fixed size.
 #[derive(Clone, Copy)]
 struct StaticField {
     text: [u8; 64],
@@ -119,7 +119,7 @@ impl StaticField {
     }
 }
 
-/// A field for each of its values.
+/// Makes one field for each value of an enum.
 macro_rules! static_fields {
     ($name:literal, $values:expr) => {{
         let mut static_fields = [StaticField { text: [0; 64], length: 0 }; $values.len()];
@@ -164,7 +164,7 @@ pub(super) fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
     out.extend_from_slice(b"],");
 }
 
-/// Appends fields, each with a comma behind it.
+/// Appends fields, each followed by a comma.
 #[inline]
 pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
     for field in fields {
@@ -175,7 +175,7 @@ pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
             out.extend_from_slice(b"\",");
             continue;
         }
-        // The form ends with the quote that opens a string.
+        // The padded key ends with the quote that opens a string.
         let quoted = matches!(field.value, Value::Time(_));
         copy(form, if quoted { length } else { length - 1 }, out);
         match field.value {
@@ -199,7 +199,7 @@ pub(super) fn fields(fields: &[Field<'_>], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the texts of a field that comes several times, as an array.
+/// Appends the texts of a repeated field as an array.
 pub(super) fn list(texts: &[Text<'_>], out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, text) in texts.iter().enumerate() {
@@ -213,7 +213,7 @@ pub(super) fn list(texts: &[Text<'_>], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Appends the first `length` bytes of a form. One copy of a fixed size costs less than one of the exact length.
+/// Appends the first `length` bytes of a padded key. A copy of a fixed size costs less than an exact one.
 #[inline]
 fn copy(form: &[u8], length: usize, out: &mut Vec<u8>) {
     if let (Some(form), true) = (form.first_chunk::<{ Key::PADDED }>(), length <= Key::PADDED) {
@@ -224,7 +224,7 @@ fn copy(form: &[u8], length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The content of a text. Most is as it stands.
+/// Appends the content of a text. Most content needs no change.
 #[inline(always)]
 fn content(text: Text<'_>, out: &mut Vec<u8>) {
     if matches!(text.escaping, Escaping::Clean | Escaping::Json) {
@@ -243,7 +243,7 @@ fn escaped_content(text: Text<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Text of valid UTF-8 without escapes.
+/// Appends valid UTF-8 without escapes.
 fn plain(bytes: &[u8], out: &mut Vec<u8>) {
     let mut start = 0;
     loop {
@@ -255,7 +255,7 @@ fn plain(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// One ASCII character, escaped where JSON wants it.
+/// Appends an ASCII character, escaped if JSON requires it.
 fn ascii(byte: u8, out: &mut Vec<u8>) {
     let short = match byte {
         b'"' | b'\\' => byte,
@@ -274,7 +274,7 @@ fn ascii(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'\\', short]);
 }
 
-/// The inside of a Go string: its escapes become JSON's in passing; most are the same.
+/// Appends the inside of a Go string. Most of Go's escapes equal those of JSON.
 fn go(bytes: &[u8], out: &mut Vec<u8>) {
     let mut rest = bytes;
     while let Some(at) = memchr(b'\\', rest) {

@@ -1,11 +1,11 @@
-//! The names of the parts into which records go, each once; a record has the number of its part.
+//! The names of output parts. Each name is stored once, and a record holds the number of its part.
 
 use std::collections::HashMap;
 
-/// More names than this are forgotten with the batch that they came in: whoever may write to the journal may make up hosts.
+/// The maximum number of names that are kept after a batch. Anyone who writes to the journal can invent host names.
 const KEPT: usize = 1024;
 
-/// BloomFilter and their numbers, in the order in which they were met.
+/// Names with their numbers, in order of appearance.
 #[derive(Debug, Default)]
 pub(crate) struct PartNames {
     numbers: HashMap<Box<[u8]>, u32>,
@@ -13,7 +13,7 @@ pub(crate) struct PartNames {
 }
 
 impl PartNames {
-    /// The number of a name.
+    /// Returns the number of a name.
     #[inline]
     pub(crate) fn number(&mut self, name: &[u8]) -> u32 {
         if let Some(number) = self.numbers.get(name) {
@@ -25,13 +25,13 @@ impl PartNames {
         number
     }
 
-    /// All names, by their numbers.
+    /// Returns all names in the order of their numbers.
     #[must_use]
     pub(crate) fn names(&self) -> &[Box<[u8]>] {
         &self.names
     }
 
-    /// Makes room for the names of another batch. They are mostly the same.
+    /// Prepares for another batch. Keeps the names, because batches mostly share them.
     pub(crate) fn clear(&mut self) {
         if self.names.len() > KEPT {
             *self = PartNames::default();

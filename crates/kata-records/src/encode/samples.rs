@@ -1,4 +1,4 @@
-//! Fields and facts of which tests of encoders make their records.
+//! Fields and facts for the tests of encoders.
 
 use crate::component::Component;
 use crate::flaw::Flaws;
@@ -15,7 +15,7 @@ pub(super) fn field<'b>(name: &str, value: impl Into<Value<'b>>) -> Field<'b> {
     Field::new(OwnedKey::new(name).leaked(), value.into())
 }
 
-/// Returns what katalog states about an entry of kata-runtime at level `info`, written at this time if it is one.
+/// Returns the facts of an entry of kata-runtime at level `info`. An empty string stands for no time.
 pub(super) fn facts(time: &str) -> Facts {
     Facts {
         time: UtcTimestamp::parse(time.as_bytes()),

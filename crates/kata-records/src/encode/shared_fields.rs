@@ -1,31 +1,32 @@
-//! Fields that entries of a batch have in common: each is written once and copied from then on.
+//! Encoded fields that entries of a batch share. Each is encoded once and then copied.
 
 use std::ops::Range;
 
-/// A field that was not written yet. One that is written in no bytes begins where it ends.
+/// A field that is not encoded yet. Its start differs from its end, unlike that of an empty field.
 const UNWRITTEN: (u32, u32) = (1, 0);
 
-/// The fields of a batch, as they are written.
+/// The encoded fields of a batch.
 #[derive(Debug, Default)]
 pub(super) struct SharedFields {
-    /// One behind the other.
+    /// The concatenated fields.
     text: Vec<u8>,
-    /// By the number of a field, where it begins and ends there.
+    /// The start and end of each field in `text`, by its number.
     places: Vec<(u32, u32)>,
 }
 
-/// Fields of an entry that are yet to be copied. Those that stand one behind the other are copied at once.
+/// A pending copy. Adjacent fields are copied together.
 #[derive(Debug, Default)]
 pub(super) struct PendingCopy(Range<usize>);
 
 impl SharedFields {
-    /// Forgets the fields of the batch before.
+    /// Drops the fields of the previous batch.
     pub(super) fn begin(&mut self) {
         self.text.clear();
         self.places.clear();
     }
 
-    /// Appends a field, and has it written before if no entry had it yet. It is in `out` once the run was ended.
+    /// Adds a field to the pending copy, and encodes it first if no entry had it. [`SharedFields::end`] completes the
+    /// copy.
     #[inline]
     pub(super) fn copy(
         &mut self,
@@ -52,7 +53,7 @@ impl SharedFields {
         }
     }
 
-    /// Appends what is left of a run, which begins anew.
+    /// Completes the pending copy.
     #[inline]
     pub(super) fn end(&self, run: &mut PendingCopy, out: &mut Vec<u8>) {
         out.extend_from_slice(self.text.get(std::mem::take(&mut run.0)).unwrap_or_default());
@@ -63,7 +64,7 @@ impl SharedFields {
 mod tests {
     use super::*;
 
-    /// Copies the fields of these numbers, whose texts say how many fields were written before.
+    /// Copies these fields. Each text contains the number of fields that were encoded before it.
     fn copied(shared: &mut SharedFields, numbers: &[u32], written: &mut u32) -> String {
         let (mut run, mut out) = (PendingCopy::default(), Vec::new());
         for number in numbers {

@@ -1,41 +1,41 @@
-//! Records of no more than so many bytes, for readers with a buffer of fixed size. What goes from a longer one is what says
-//! least: first what is said twice, then the ends of the longest texts, then the last fields.
+//! Records of limited length, for readers with a fixed buffer. A longer record first loses its duplicate message, then
+//! the ends of its longest texts, then its last fields.
 
 use super::event::shorten;
 use super::{Encoded, Encoder};
 use crate::flaw::Flaw;
 use crate::record::{Field, Record, Value};
 
-/// No text is cut below this length as long as there are fields to leave out: ids stay whole.
+/// The length to which texts may be cut while fields remain to be removed. Ids stay whole.
 const WHOLE: usize = 64;
 
-/// How often texts are cut: once or twice is enough but where most of them are escapes, which may be longer here than written.
+/// The maximum number of cuts. One or two are enough, unless most of a text are escapes, whose encoded length differs.
 const ATTEMPTS: usize = 8;
 
-/// An encoder, and the length that it keeps to.
+/// An encoder with a length limit.
 #[derive(Debug)]
 pub(crate) struct SizeLimited {
     encoder: Encoder,
     limit: usize,
-    /// Fields at the beginning of a record that have the names which the user gave.
+    /// The number of own fields, which begin a record and are never cut.
     own: usize,
-    /// Of the texts of a record.
+    /// The lengths of a record's texts.
     lengths: Vec<usize>,
 }
 
 impl SizeLimited {
-    /// The encoder with a limit in bytes, for records that begin with so many fields of the user's.
+    /// Returns the encoder with a limit in bytes, for records with `own` own fields.
     #[must_use]
     pub(crate) fn new(encoder: Encoder, limit: usize, own: usize) -> SizeLimited {
         SizeLimited { encoder, limit, own, lengths: Vec::new() }
     }
 
-    /// Begins with the records of another batch.
+    /// Starts a new batch.
     pub(crate) fn begin(&mut self) {
         self.encoder.begin();
     }
 
-    /// Appends one record. One that is too long is shortened, and says so if it is Kata's.
+    /// Appends a record. A record that is too long is shortened and, if it is Kata's, gets a flaw.
     pub(crate) fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
         let start = out.bytes.len();
         self.encoder.encode(record, out);
@@ -64,7 +64,8 @@ impl SizeLimited {
         }
     }
 
-    /// How long texts may be so that all together lose so many bytes, or as many as they can; none if they can lose none.
+    /// Returns the length to which texts must be cut to lose `excess` bytes, or as many as possible. Returns `None` if
+    /// no text can be cut.
     fn level(&mut self, record: &Record<'_>, excess: usize) -> Option<usize> {
         self.lengths.clear();
         let fields = record.envelope.iter().skip(self.own).chain(&record.payload);
@@ -81,7 +82,8 @@ impl SizeLimited {
         (!self.lengths.is_empty()).then_some(WHOLE)
     }
 
-    /// Leaves out so many bytes of fields: the last of the envelope's, then the last of the payload's. False if there is none.
+    /// Removes fields of `excess` bytes: the last of the envelope first, then the last of the payload. Returns false if
+    /// no field remains.
     fn leave_out(&self, record: &mut Record<'_>, excess: usize) -> bool {
         let mut freed = 0;
         while freed < excess {
@@ -96,7 +98,7 @@ impl SizeLimited {
     }
 }
 
-/// The bytes of a text, as it was read.
+/// Returns the length of a value in the input, in bytes.
 fn length(field: &Field<'_>) -> usize {
     match field.value {
         Value::Text(text) => text.bytes.len(),

@@ -1,5 +1,5 @@
-//! Syslog messages: the head and the message for people, and, in the form of RFC 5424, a record's fields as structured
-//! data. How they travel is for the sink.
+//! Syslog messages: a head, the message for people and, in RFC 5424, the fields of the record as structured data.
+//! Transport belongs to the sink.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -15,27 +15,27 @@ use crate::named_enum::named_enum;
 use crate::record::{Facts, Level, Record, Value};
 use crate::time::UnixTime;
 
-/// BloomFilter in structured data have no more characters (RFC 5424, section 6).
+/// The maximum length of names in structured data (RFC 5424, section 6).
 const NAME: usize = 32;
 
-/// A message that is too long has values of so many bytes at most; the next number where the one before was not enough.
+/// The lengths to which an oversized message cuts its values. The second is used if the first was not enough.
 const SHORTER: usize = 256;
 const SHORTEST: usize = 64;
 
-/// So much of the structured data is left however long the message is: what is wrong with it, and whose it is. With the
-/// longest head, and a part of the message for people, this is less than the least limit that there is.
+/// The size of structured data that always remains: the flaws and the identity of the entry. With the longest head and
+/// some of the message, it fits the smallest limit.
 const LEFT: usize = 320;
 
-/// The severity of what has none.
+/// The severity of records without a level.
 const INFORMATIONAL: u8 = 6;
 
-/// The form of messages.
+/// The format of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyslogFormat {
-    /// With structured data, which holds the fields of the record.
+    /// RFC 5424, with the fields of the record as structured data.
     #[default]
     Rfc5424,
-    /// The old form: local time without a year, and no fields.
+    /// RFC 3164: local time without a year, and no fields.
     Rfc3164,
 }
 
@@ -44,7 +44,7 @@ named_enum!(SyslogFormat {
     Rfc3164 => "rfc3164", "The old form: local time without a year, and no fields";
 });
 
-/// The part of the system that a message comes from (RFC 5424, section 6.2.1).
+/// The facility of a message (RFC 5424, section 6.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of syslog(3)")]
@@ -95,20 +95,21 @@ named_enum!(Facility {
     Local7 => "local7", "";
 });
 
-/// What messages are like.
+/// Settings of syslog messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyslogSettings {
-    /// Their form.
+    /// The format.
     pub format: SyslogFormat,
     /// The facility.
     pub facility: Facility,
-    /// How many bytes a message has at most.
+    /// The maximum length of a message, in bytes.
     pub max: usize,
-    /// The number that IANA has given to the one who says what the structured data means.
+    /// The IANA enterprise number that qualifies the structured data.
     pub enterprise: u32,
-    /// A message is a line: line ends inside it are written as `\n`.
+    /// Messages are lines: line ends inside are written as `
+    /// `.
     pub lines: bool,
-    /// The host of entries that name none; unknown where it is empty.
+    /// The host of entries without one; an empty name means unknown.
     pub hostname: String,
 }
 
@@ -117,9 +118,9 @@ impl Default for SyslogSettings {
         SyslogSettings {
             format: SyslogFormat::default(),
             facility: Facility::default(),
-            // rsyslog cuts messages of more than some 8 KiB in two.
+            // rsyslog splits messages of more than about 8 KiB.
             max: 8000,
-            // The number of examples (RFC 5612).
+            // The number reserved for examples (RFC 5612).
             enterprise: 32473,
             lines: false,
             hostname: String::new(),
@@ -127,31 +128,31 @@ impl Default for SyslogSettings {
     }
 }
 
-/// Writes records as messages.
+/// An encoder for syslog messages.
 #[derive(Debug)]
 pub(crate) struct Syslog {
     settings: SyslogSettings,
-    /// Fields that are not the payload's and go into the structured data all the same.
+    /// The own fields that go into the structured data.
     own: Vec<String>,
     zone: TimeZone,
-    /// The name of the structured data: `kata@32473`.
+    /// The id of the structured data: `kata@32473`.
     element: String,
-    /// The message for people, and a value, as they are written.
+    /// Buffers for the message and for a value.
     message: Vec<u8>,
     value: Vec<u8>,
 }
 
 impl Syslog {
-    /// An encoder; the zone is that of times in the old form.
+    /// Returns an encoder. The zone is for times of RFC 3164.
     #[must_use]
     pub(crate) fn new(settings: SyslogSettings, own: &OwnNames, zone: TimeZone) -> Syslog {
         let element = format!("kata@{}", settings.enterprise);
-        // The head of a message has the time.
+        // The head of a message holds the time.
         let own = [&own.record_id, &own.tag].into_iter().flatten().cloned().collect();
         Syslog { settings, own, zone, element, message: Vec::new(), value: Vec::new() }
     }
 
-    /// Appends one record. `received` is the time of records that know none.
+    /// Appends a record. `received` is the time of records without one.
     pub(crate) fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
         let out = &mut events.bytes;
         let start = out.len();
@@ -172,7 +173,7 @@ impl Syslog {
             if let Some(facts) = &mut record.facts {
                 facts.flaws.add(Flaw::Truncated);
             }
-            // Values are cut first, then fields are left out, and the message for people is cut last.
+            // Values are cut first, then fields are removed, and the message is cut last.
             let most = room.saturating_sub(gap + self.message.len());
             if modern {
                 out.truncate(head);
@@ -193,7 +194,7 @@ impl Syslog {
         events.ends.push(events.bytes.len());
     }
 
-    /// Decodes what the entry says to people.
+    /// Decodes the message for people.
     fn read_message(&mut self, record: &Record<'_>) {
         self.message.clear();
         let own = record.payload.iter().find(|field| field.key.name() == b"kata_msg");
@@ -225,12 +226,12 @@ impl Syslog {
         record.head.host.unwrap_or(self.settings.hostname.as_bytes())
     }
 
-    /// `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID `, RFC 5424, section 6.2. Receivers break on more than six digits
-    /// behind the second.
+    /// Appends `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID ` (RFC 5424, section 6.2). Some receivers reject more
+    /// than six fraction digits.
     fn head(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         self.value.clear();
         pid(record, &mut self.value);
-        // Writing to memory does not fail.
+        // Writes to memory cannot fail.
         _ = write!(out, "<{}>1 ", self.priority(record));
         match record.facts.as_ref().map_or(record.time, |facts| facts.time) {
             Some(time) => {
@@ -253,7 +254,8 @@ impl Syslog {
         out.push(b' ');
     }
 
-    /// `<PRI>Mmm dd hh:mm:ss HOSTNAME TAG[PID]: `, RFC 3164, section 4.1. The host has no domain there.
+    /// Appends `<PRI>Mmm dd hh:mm:ss HOSTNAME TAG[PID]: ` (RFC 3164, section 4.1). The host is written without its
+    /// domain.
     fn old_head(&mut self, record: &Record<'_>, received: UnixTime, out: &mut Vec<u8>) {
         self.value.clear();
         pid(record, &mut self.value);
@@ -275,8 +277,8 @@ impl Syslog {
         out.extend_from_slice(b": ");
     }
 
-    /// The structured data: what katalog says of the entry, whose it is, and the payload. Values have at most `longest`
-    /// bytes; what would make all of it longer than `most` is left out.
+    /// Appends the structured data: facts, identity and payload. Values are cut to `longest` bytes, and fields beyond
+    /// `most` bytes are left out.
     fn data(&mut self, record: &Record<'_>, truncated: bool, longest: usize, most: usize, out: &mut Vec<u8>) {
         let start = out.len();
         out.push(b'[');
@@ -299,7 +301,7 @@ impl Syslog {
                 params.field(name.as_bytes(), field.value);
             }
         }
-        // Whose entry it is comes before the rest, of which there may be no room for all.
+        // The identity comes first, because there may be no room for all fields.
         let identity: [&[u8]; 2] = [b"kata_sandbox", b"kata_container"];
         for name in identity {
             if let Some(field) = record.payload.iter().find(|field| field.key.name() == name) {
@@ -324,7 +326,7 @@ impl Syslog {
     }
 }
 
-/// The severity of a level (RFC 5424, section 6.2.1).
+/// Returns the severity of a level (RFC 5424, section 6.2.1).
 const fn severity(level: Level) -> u8 {
     match level {
         Level::Critical => 2,
@@ -335,13 +337,13 @@ const fn severity(level: Level) -> u8 {
     }
 }
 
-/// Parameters on their way into structured data.
+/// A writer of parameters.
 struct Params<'p> {
-    /// The output may not be longer.
+    /// The maximum length of the output.
     end: usize,
-    /// Values are cut there.
+    /// The maximum length of a value.
     longest: usize,
-    /// Line ends are written as letters.
+    /// Write line ends as letters.
     lines: bool,
     value: &'p mut Vec<u8>,
     out: &'p mut Vec<u8>,
@@ -381,7 +383,7 @@ impl Params<'_> {
         *self.value = decoded;
     }
 
-    /// Appends a parameter (RFC 5424, section 6.3.3), unless there is no room for it.
+    /// Appends a parameter (RFC 5424, section 6.3.3), unless it exceeds the limit.
     fn add(&mut self, name: &[u8], value: &[u8]) {
         let start = self.out.len();
         self.out.push(b' ');
@@ -403,8 +405,8 @@ impl Params<'_> {
     }
 }
 
-/// What is no part of a line, and the letter that stands for it behind a backslash. Some receivers end a message at a
-/// NUL, or take a carriage return for a part of the line end.
+/// Returns the letter that stands for a byte which cannot be part of a line. Some receivers end a message at NUL, or
+/// count a carriage return to the line end.
 fn ends_line(byte: u8) -> Option<u8> {
     match byte {
         b'\n' => Some(b'n'),
@@ -414,7 +416,7 @@ fn ends_line(byte: u8) -> Option<u8> {
     }
 }
 
-/// Where text of at most so many bytes ends, without cutting a character in two.
+/// Returns the length of text that has at most `most` bytes and ends with a whole character.
 fn boundary(text: &[u8], most: usize) -> usize {
     if text.len() <= most {
         return text.len();
@@ -426,8 +428,8 @@ fn boundary(text: &[u8], most: usize) -> usize {
     end
 }
 
-/// The name of a field as that of a parameter: without `kata_`, which the element says, and of no more characters than
-/// there may be. What is longer ends with a number that it is known by.
+/// Appends the name of a parameter: the field's name without `kata_`. A longer name ends with a hash that keeps it
+/// unique.
 fn param_name(name: &[u8], out: &mut Vec<u8>) {
     let name = name.strip_prefix(b"kata_").unwrap_or(name);
     let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'=' | b']' | b'"');
@@ -438,7 +440,7 @@ fn param_name(name: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// A word of the head: printable ASCII, and no more of it than there may be; `-` for none.
+/// Appends a word of the head: at most `most` printable ASCII characters, or `-` if there is none.
 fn word(parts: &[&[u8]], most: usize, out: &mut Vec<u8>) {
     let start = out.len();
     let printable = |byte: &u8| if byte.is_ascii_graphic() { *byte } else { b'_' };
@@ -448,7 +450,7 @@ fn word(parts: &[&[u8]], most: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The program: the component, or, where the entry is not Kata's, the identifier, which is its tag.
+/// Returns the program: the component, or the tag for entries of other programs.
 fn program<'r>(record: &'r Record<'_>) -> [&'r [u8]; 2] {
     match &record.facts {
         Some(facts) => [b"kata-", facts.component.name().as_bytes()],
@@ -456,7 +458,7 @@ fn program<'r>(record: &'r Record<'_>) -> [&'r [u8]; 2] {
     }
 }
 
-/// The process that Kata says, or the one that the envelope knows.
+/// Appends the process id that Kata states, or else that of the envelope.
 fn pid(record: &Record<'_>, out: &mut Vec<u8>) {
     match record.payload.iter().find(|field| field.key.name() == b"kata_pid") {
         Some(field) => content(field.value, out),
@@ -464,7 +466,7 @@ fn pid(record: &Record<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// A value as text.
+/// Appends a value as text.
 fn content(value: Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Text(text) => text.decode_into(out),

@@ -8,7 +8,7 @@ fn facts(time: &str, level: Level) -> Facts {
     Facts { level: Some(level), ..samples::facts(time) }
 }
 
-/// The record as one line of JSON.
+/// Returns the record as a line of JSON.
 fn line(translator: &mut Translator, record: &Record<'_>) -> String {
     let mut out = Vec::new();
     translator.translate(record, |record| {

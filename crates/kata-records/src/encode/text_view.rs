@@ -1,14 +1,13 @@
-//! Lines for people who debug a sandbox: when, how long after the line before, who, how bad, which sandbox, what.
+//! Lines for people who debug a sandbox: time, delta, component, level, sandbox, message.
 //!
 //! ```text
-//! 2024-03-05 05:01:54.163          runtime        INFO   5fbd3e1bd231 sandbox started  pid=4242
+//! 2024-03-05 05:01:54.163          runtime        INFO   5fbd3e1bd231 Stopping VM  pid=4242
 //! 2024-03-05 05:01:54.175  +0.012  agent          WARN   5fbd3e1bd231 guest| slow mount  error="no such device"
 //! ```
 //!
-//! Each line carries its date, so that what `grep` or a ticket takes out of the output still says when it was. No byte
-//! of a record reaches the terminal as a control character: whoever controls a guest controls its log, and must not
-//! control the terminal of the one who reads it. For the same reason what follows a line end inside a message is
-//! indented, so it cannot pass for a record of its own.
+//! Each line has its date, so a line in a ticket still shows its time. No byte of a record reaches the terminal as a
+//! control character, because a hostile guest controls its log. Further lines of a message are indented, so they cannot
+//! pass for records.
 
 use std::io::Write as _;
 
@@ -19,10 +18,10 @@ use crate::component::Component;
 use crate::record::{Facts, Field, Level, Record, Value};
 use crate::time::UtcTimestamp;
 
-/// As many characters of a sandbox id as container tools show.
+/// The number of characters of a sandbox id that container tools show.
 const SHORT_ID: usize = 12;
 
-/// What stands before each further line of a message.
+/// The indentation of further lines of a message.
 const INDENT: &[u8] = b"    | ";
 
 const DIM: &str = "\x1b[2m";
@@ -31,25 +30,24 @@ const YELLOW: &str = "\x1b[33m";
 const MAGENTA: &str = "\x1b[35m";
 const RESET: &[u8] = b"\x1b[0m";
 
-/// Writes records as lines for people. It remembers the time of the record before, so all records of a run must go
-/// through one of it, in order.
+/// An encoder for lines. It remembers the time of the previous record, so all records of a run go through one encoder.
 #[derive(Debug)]
 pub(crate) struct TextView {
     zone: TimeZone,
     color: bool,
     previous: Option<Timestamp>,
-    /// Decoded text of one value.
+    /// The decoded text of a value.
     decoded: Vec<u8>,
 }
 
 impl TextView {
-    /// A view that shows times in `zone`, with colors or without.
+    /// Returns an encoder that shows times in `zone`, with or without colors.
     #[must_use]
     pub(crate) fn new(zone: TimeZone, color: bool) -> TextView {
         TextView { zone, color, previous: None, decoded: Vec::new() }
     }
 
-    /// Appends one record to `out`: one line, and one more for each further line of its message.
+    /// Appends a record: one line, and one more for each further line of its message.
     pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         match &record.facts {
             Some(facts) => self.kata(record, facts, out),
@@ -57,7 +55,7 @@ impl TextView {
         }
     }
 
-    /// An entry of Kata's. The envelope is not shown: what of it matters to people is in the facts.
+    /// Appends an entry of Kata's. The envelope is not shown, because the facts hold its relevant parts.
     fn kata(&mut self, record: &Record<'_>, facts: &Facts, out: &mut Vec<u8>) {
         let find = |name: &[u8]| record.payload.iter().find(|field| field.key.name() == name);
         self.time(facts.time, out);
@@ -70,7 +68,7 @@ impl TextView {
         let id: Vec<u8> = decoded.iter().copied().take(SHORT_ID).collect();
         self.column(if id.is_empty() { b"-" } else { &id }, SHORT_ID, DIM, out);
         self.decoded = decoded;
-        // The last column's gap is one space, before the message.
+        // One space separates the last column from the message.
         out.truncate(out.len() - 1);
         if facts.guest {
             self.styled("guest|", MAGENTA, out);
@@ -104,8 +102,7 @@ impl TextView {
         self.decoded = message;
     }
 
-    /// An entry of another program that passes unchanged: all there is are journal fields, whose names may have been
-    /// lower-cased or stripped of underscores by then.
+    /// Appends an entry of another program. Settings may have changed the case and underscores of its field names.
     fn other(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let find = |name: &str| {
             record.envelope.iter().find(|field| {
@@ -132,7 +129,7 @@ impl TextView {
         further_lines(more, out);
     }
 
-    /// The local time and the distance from the record before.
+    /// Appends the local time and the time since the previous record.
     fn time(&mut self, stamp: Option<UtcTimestamp>, out: &mut Vec<u8>) {
         let now = stamp.and_then(|stamp| stamp.timestamp());
         let local = now.map_or_else(
@@ -148,26 +145,26 @@ impl TextView {
             _ => String::new(),
         };
         self.begin(DIM, out);
-        // Writing to a vector cannot fail.
+        // Writes to memory cannot fail.
         let _ = write!(out, " {delta:>7}");
         self.end(DIM, out);
         out.extend_from_slice(b"  ");
         self.previous = now.or(self.previous);
     }
 
-    /// One padded column and the two spaces after it. What is too long pushes the rest to the right.
+    /// Appends a padded column and two spaces. Longer content shifts the rest to the right.
     fn column(&self, bytes: &[u8], width: usize, style: &str, out: &mut Vec<u8>) {
         self.begin(style, out);
         let start = out.len();
         let text = String::from_utf8_lossy(bytes);
-        // A line end inside a column would let its writer begin a line of its own.
+        // A line end inside a column would start a forged line.
         escaped(&text, |_| false, out);
         let shown = String::from_utf8_lossy(&out[start..]).chars().count();
         self.end(style, out);
         out.resize(out.len() + width.saturating_sub(shown) + 2, b' ');
     }
 
-    /// `key=value`, the key without `kata_`.
+    /// Appends `key=value`, the key without `kata_`.
     fn pair(&mut self, field: &Field<'_>, out: &mut Vec<u8>) {
         self.begin(DIM, out);
         let name = field.key.name();
@@ -188,7 +185,7 @@ impl TextView {
             self.decode(Some(field.value));
             let text = String::from_utf8_lossy(&self.decoded);
             if matches!(field.value, Value::Nested(_)) {
-                // JSON is full of quotes: quoting it again would make it unreadable.
+                // Quotes around JSON would escape all of its quotes.
                 escaped(&text, |_| false, out);
             } else {
                 value(&text, out);
@@ -197,7 +194,7 @@ impl TextView {
         self.end(DIM, out);
     }
 
-    /// Leaves the text of a value in `self.decoded`; nothing for no value.
+    /// Decodes the text of a value into `self.decoded`; no value leaves it empty.
     fn decode(&mut self, value: Option<Value<'_>>) {
         self.decoded.clear();
         match value {
@@ -249,7 +246,7 @@ fn level_style(level: Level) -> (&'static str, &'static str) {
     }
 }
 
-/// A span of time in at most seven characters, for the eye rather than for arithmetic.
+/// Formats a duration in at most seven characters.
 fn distance(span: SignedDuration) -> String {
     let sign = if span.is_negative() { '-' } else { '+' };
     let span = span.unsigned_abs();
@@ -263,7 +260,7 @@ fn distance(span: SignedDuration) -> String {
     }
 }
 
-/// Spaces that no field follows are not worth printing.
+/// Ends a line without trailing spaces.
 fn end_line(out: &mut Vec<u8>) {
     while out.last() == Some(&b' ') {
         out.pop();
@@ -286,12 +283,12 @@ fn further_lines(more: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// Text outside quotes.
+/// Appends text without quotes.
 fn plain(text: &str, out: &mut Vec<u8>) {
     escaped(text, |_| false, out);
 }
 
-/// The value of a pair, in quotes where its end could not be seen otherwise.
+/// Appends a value, in quotes if its end would be ambiguous.
 fn value(text: &str, out: &mut Vec<u8>) {
     let bare =
         !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || matches!(c, '"' | '=') || unsafe_to_show(c));
@@ -304,8 +301,8 @@ fn value(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends text with everything replaced that a terminal could act on or hide, and a backslash before what `guard`
-/// names.
+/// Appends text with all characters escaped that a terminal could act on or hide, and a backslash before those that
+/// `guard` selects.
 fn escaped(text: &str, guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
     let mut buffer = [0; 4];
     for c in text.chars() {
@@ -325,8 +322,8 @@ fn escaped(text: &str, guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Control characters (both sets), line separators, and what is invisible or turns the direction of writing: with
-/// these a text can look like another one.
+/// Returns whether a character can disguise text: control characters, line separators, invisible characters and marks
+/// of direction.
 fn unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,4 +1,5 @@
-//! Container log lines: the CRI format of containerd and CRI-O, and Docker's json-file. Parts were joined by the source.
+//! Lines of container logs: the CRI format of containerd and CRI-O, and Docker's json-file. The source has joined
+//! partial lines.
 
 use bumpalo::Bump;
 use memchr::memchr;
@@ -7,8 +8,8 @@ use super::{Entry, as_text};
 use crate::record::{Pair, Text};
 use crate::time::UtcTimestamp;
 
-/// Reads `<RFC 3339 time> <stdout|stderr> <tags> <text>`; false, and nothing done, where the line is not that
-/// (Kubernetes: `pkg/kubelet/kuberuntime/logs`).
+/// Reads `<RFC 3339 time> <stdout|stderr> <tags> <text>` (Kubernetes: `pkg/kubelet/kuberuntime/logs`). Returns false
+/// and changes nothing if the line has another form.
 pub(super) fn cri<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     let Some((time, rest)) = word(line) else { return false };
     let Some((stream @ (b"stdout" | b"stderr"), rest)) = word(rest) else { return false };
@@ -24,7 +25,7 @@ pub(super) fn cri<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     true
 }
 
-/// Reads the members of a json-file line (moby: `daemon/logger/jsonfilelog`), which are the entry's fields.
+/// Takes the message and the time from the members of a json-file line (moby: `daemon/logger/jsonfilelog`).
 pub(super) fn docker<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     let log = entry.fields.remove(0);
     let content = as_text(&log.value).map(|text| text.decode(bump)).unwrap_or_default();
@@ -34,7 +35,7 @@ pub(super) fn docker<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.time = time.and_then(|time| UtcTimestamp::parse(time.bytes));
 }
 
-/// The bytes before the first space, and those behind it.
+/// Returns the bytes before the first space, and those after it.
 fn word(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = memchr(b' ', bytes.get(..64).unwrap_or(bytes))?;
     Some((bytes.get(..at)?, bytes.get(at + 1..)?))

@@ -1,4 +1,5 @@
-//! Journal entries as `journalctl` prints them: `-o json` and `-o export` (systemd: `docs/JOURNAL_EXPORT_FORMATS.md`).
+//! Journal entries: `journalctl -o json`, `-o export` (systemd: `docs/JOURNAL_EXPORT_FORMATS.md`), and entries of
+//! journal files.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -17,7 +18,7 @@ use crate::record::{Pair, Text, Value};
 pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     while !rest.is_empty() {
         let Some(at) = memchr2(b'=', b'\n', rest) else {
-            // Cut inside a name.
+            // The entry ends inside a name.
             entry.flaws.add(Flaw::BadEnvelope);
             entry.fields.push(Pair::text(b"rest", Text::plain(rest)));
             break;
@@ -47,7 +48,7 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
     fields(bump, entry);
 }
 
-/// Finds out the identifier and the message of an entry of a journal file, and nothing else.
+/// Reads only the identifier and the message of an entry of a journal file.
 pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
     cache.irrelevant.resize(stored.shared_by_batch(), false);
@@ -69,7 +70,7 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, en
     }
 }
 
-/// A field of an entry; one that is shared is read for the first that has it.
+/// Returns a field of an entry. A shared field is read once for the batch.
 #[inline]
 fn pair<'b>(stored: &JournalEntry<'b>, item: FieldId, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
     let read = || {
@@ -88,7 +89,7 @@ fn pair<'b>(stored: &JournalEntry<'b>, item: FieldId, pairs: &mut Vec<Option<Pai
     pair
 }
 
-/// Reads the fields of an entry of a journal file, those first that `journalctl` adds.
+/// Reads the fields of an entry of a journal file, after those that `journalctl` adds.
 pub(super) fn stored<'b>(
     stored: &JournalEntry<'b>,
     synthetic: SyntheticFields,
@@ -122,7 +123,8 @@ pub(super) fn stored<'b>(
     fields(bump, entry);
 }
 
-/// Whether [`fields`] takes out what a stored field of this name says. The realtime that it reads too is never stored.
+/// Returns whether [`fields`] uses a stored field of this name. It also uses the realtime, which no file stores as a
+/// field.
 pub(super) fn needs(name: &[u8]) -> bool {
     matches!(
         dictionary::find(name),
@@ -138,7 +140,7 @@ pub(super) fn needs(name: &[u8]) -> bool {
     )
 }
 
-/// Makes each name unique and takes out what the later stages need to know.
+/// Merges repeated names and extracts the fields that later stages use.
 pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.from_journal = true;
     let (mut keys, mut names) = (KeySet::default(), BloomFilter::default());
@@ -180,8 +182,8 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     }
 }
 
-/// Reads what `journalctl -o json` says by type: an array of numbers is one value of bytes, an array of anything else
-/// several values, null a value that was too long to print.
+/// Converts the types of `journalctl -o json`. An array of numbers is one value of bytes, any other array is several
+/// values, and null is a value too long to print.
 fn arrays<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = &mut entry.flaws;
     entry.fields.retain_mut(|field| {
@@ -230,7 +232,7 @@ fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
     (!strange && !texts.is_empty()).then(|| Value::List(texts.into_bump_slice()))
 }
 
-/// Gathers the values of a name that occurs several times under its first occurrence.
+/// Merges the values of a repeated name into a list at its first occurrence.
 fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
     let mut names = BloomFilter::default();
     let mut kept = 0;

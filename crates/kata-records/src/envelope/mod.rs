@@ -1,6 +1,6 @@
-//! Takes the envelope off an entry: the journal's fields, a container runtime's or a syslog line's head.
+//! The envelope of an entry: fields of the journal or of a container runtime, or the head of a syslog line.
 //!
-//! What is left is the message that a component of Kata wrote, or not: nothing here looks into it.
+//! This stage removes the envelope. The remaining message may be of any program; later stages read it.
 
 mod container;
 mod journal;
@@ -18,22 +18,22 @@ use crate::json;
 use crate::record::{EnvelopeHead, Escaping, Pair, Text, Value};
 use crate::time::UtcTimestamp;
 
-/// How an entry came to journald (`_TRANSPORT`), as far as it matters to what its fields mean.
+/// The route of an entry to journald (`_TRANSPORT`), as far as it affects the meaning of fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Transport {
-    /// Through a syslog socket: PRIORITY is the writer's.
+    /// A syslog socket. PRIORITY comes from the writer.
     Syslog,
-    /// Through the native protocol: fields and PRIORITY are the writer's.
+    /// The native protocol. Fields and PRIORITY come from the writer.
     Journal,
-    /// From a standard output: PRIORITY is journald's default and means nothing.
+    /// A standard output. PRIORITY is journald's default and means nothing.
     Stdout,
-    /// No journal, or another transport.
+    /// Another transport, or no journal.
     #[default]
     Other,
 }
 
-/// Which of the fields that no entry has, but `journalctl` prints, an entry of a journal file is to be given beside its
-/// times and its boot. To make them costs as much as a dozen others.
+/// Fields that `journalctl` adds to an entry beside its times and boot. Settings select them, because they cost as much
+/// as a dozen stored fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SyntheticFields {
     /// `__CURSOR`.
@@ -44,52 +44,51 @@ pub(crate) struct SyntheticFields {
     pub seqnum: bool,
 }
 
-/// An entry without its envelope.
+/// An entry whose envelope is open: its fields, and the message inside.
 #[derive(Debug, Default)]
 pub(crate) struct Entry<'b> {
-    /// The envelope's fields, in order, each name once.
+    /// The fields of the envelope, in their order, each name once.
     pub fields: Vec<Pair<'b>>,
-    /// Who wrote the entry, on the envelope's word (SYSLOG_IDENTIFIER).
+    /// The identifier (SYSLOG_IDENTIFIER), as the envelope states it.
     pub identifier: Option<&'b [u8]>,
-    /// The message; none where the envelope has none.
+    /// The message, if there is one.
     pub message: Option<&'b [u8]>,
-    /// The members of the message where it is a JSON object that had to be read to know that it has no envelope.
+    /// The members of a JSON message that was parsed to rule out a journal entry and Docker's format.
     pub members: Vec<Pair<'b>>,
-    /// Which keys they have that are looked for.
+    /// The tracked keys among `members`.
     pub member_keys: PresentKeys,
-    /// What was wrong with them.
+    /// The flaws of `members`.
     pub member_flaws: Flaws,
-    /// Without an identifier it is Kata's only if it says so.
+    /// Without an identifier the entry is Kata's only if its text says so.
     pub unclaimed: bool,
-    /// The envelope is the journal.
+    /// The envelope is that of the journal.
     pub from_journal: bool,
     /// The route to journald.
     pub transport: Transport,
     /// PRIORITY, 0 to 7.
     pub priority: Option<u8>,
-    /// When the envelope says that the entry was made.
+    /// The time in the envelope.
     pub time: Option<UtcTimestamp>,
-    /// The same in microseconds since 1970, as the journal counts: when it was sent, when it was received. Read only
-    /// where no other time is known.
+    /// The journal's times of sending and of receipt, in microseconds since 1970. They count only if no other time is
+    /// known.
     pub micros: [Option<&'b [u8]>; 2],
     /// `_CMDLINE`.
     pub command_line: Option<Text<'b>>,
-    /// What was wrong with the envelope.
+    /// The flaws of the envelope.
     pub flaws: Flaws,
 }
 
-/// What earlier entries of a batch have shown of a journal file's fields, by their numbers.
+/// Fields of a journal file that earlier entries of the batch had, by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct FieldCache<'b> {
-    /// The fields.
+    /// The fields as pairs.
     pub pairs: Vec<Option<Pair<'b>>>,
-    /// Whether they are known to be neither identifier nor message.
+    /// The fields that are neither identifier nor message.
     pub irrelevant: Vec<bool>,
 }
 
 impl<'b> Entry<'b> {
-    /// What the envelope says of the entry as a whole. The process is the one that journald knows, or else the one that the
-    /// writer says it is.
+    /// Returns the head for syslog. journald's process id takes precedence over the writer's.
     #[must_use]
     pub(crate) fn head(&self, bump: &'b Bump) -> EnvelopeHead<'b> {
         let field = |name: &[u8]| {
@@ -104,14 +103,14 @@ impl<'b> Entry<'b> {
         EnvelopeHead { host: field(b"_HOSTNAME"), pid, priority: self.priority, message }
     }
 
-    /// When the envelope says that the entry was made.
+    /// Returns the time in the envelope.
     #[must_use]
     pub(crate) fn stamp(&self) -> Option<UtcTimestamp> {
         let read = |digits: &&[u8]| std::str::from_utf8(digits).ok()?.parse().ok().and_then(UtcTimestamp::from_micros);
         self.time.or_else(|| self.micros.iter().flatten().find_map(read))
     }
 
-    /// Empties the entry for the next one.
+    /// Empties the entry for reuse.
     pub(crate) fn clear(&mut self) {
         self.fields.clear();
         self.members.clear();
@@ -129,24 +128,24 @@ impl<'b> Entry<'b> {
     }
 }
 
-/// Finds out the identifier and the message of an entry of a journal file, by which most are irrelevant over.
+/// Reads only the identifier and the message of an entry of a journal file. For most entries they decide.
 pub(crate) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
     journal::look(stored, cache, entry);
 }
 
-/// Whether a field of the journal of this name says something of its entry.
+/// Returns whether the stage uses a journal field of this name.
 #[must_use]
 pub(crate) fn needs(name: &[u8]) -> bool {
     journal::needs(name)
 }
 
-/// Whether [`Entry::head`] takes something from a field of this name.
+/// Returns whether [`Entry::head`] uses a field of this name.
 #[must_use]
 pub(crate) fn heads(name: &[u8]) -> bool {
     matches!(name, b"_HOSTNAME" | b"_PID" | b"SYSLOG_PID")
 }
 
-/// Takes the envelope off. `entry` is empty and is filled.
+/// Opens the envelope. `entry` must be empty.
 pub(crate) fn open<'b>(
     raw: RawEntry<'b>,
     format: InputFormat,
@@ -185,14 +184,14 @@ pub(crate) fn open<'b>(
     }
 }
 
-/// Whether a line begins with a key of at most seven bytes, as those of logrus do.
+/// Returns whether a line begins with a key of at most seven bytes, as lines of logrus do.
 #[inline]
 fn begins_with_pair(line: &[u8]) -> bool {
     line.starts_with(b"time=") || line.iter().take(8).any(|byte| *byte == b'=')
 }
 
-/// The object in a line of `journalctl -o json-seq`, which puts a separator before it, or of `-o json-sse`, which puts
-/// `data: `; else the line.
+/// Returns the object in a line of `journalctl -o json-seq` or `-o json-sse`, without the separator or `data: ` before
+/// it. Returns any other line unchanged.
 #[inline]
 fn framed(line: &[u8]) -> &[u8] {
     match line {
@@ -201,7 +200,7 @@ fn framed(line: &[u8]) -> &[u8] {
     }
 }
 
-/// An object is an entry of the journal, a line of Docker's, or the line is itself the message.
+/// Reads a line with a JSON object: a journal entry, a line of Docker, or a message.
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = json::members(text, bump, &mut entry.members);
     let any = |is: fn(KeyId) -> bool| entry.members.iter().filter_map(|pair| pair.id).any(is);
@@ -224,7 +223,7 @@ fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<
     }
 }
 
-/// The text of a value, if it is one.
+/// Returns the text of a value, or the first of several.
 fn as_text<'b>(value: &Value<'b>) -> Option<Text<'b>> {
     match value {
         Value::Text(text) => Some(*text),

@@ -1,6 +1,6 @@
-//! Text copies of the journal: the short modes of `journalctl`, and syslog lines of either form.
+//! Syslog lines: the short modes of `journalctl`, RFC 3164 and RFC 5424.
 //!
-//! A copy may have been made in any locale, so the name of the month is not looked at.
+//! The name of the month is ignored, because it depends on the locale of the writer.
 
 use memchr::{memchr, memchr2};
 
@@ -8,11 +8,11 @@ use super::Entry;
 use crate::record::{Pair, Text};
 use crate::time::UtcTimestamp;
 
-/// What stands before the message.
+/// The head of a line.
 #[derive(Default)]
 struct LineHead<'b> {
     time: Option<&'b [u8]>,
-    /// The moment, where the time says it in full.
+    /// The timestamp, if the text has year and zone.
     stamp: Option<UtcTimestamp>,
     host: Option<&'b [u8]>,
     identifier: Option<&'b [u8]>,
@@ -21,8 +21,8 @@ struct LineHead<'b> {
     data: Option<&'b [u8]>,
 }
 
-/// Reads `<time> <host> <identifier>[<pid>]: <message>` or what RFC 5424 has; false, and nothing done, where the line is
-/// neither.
+/// Reads `<time> <host> <identifier>[<pid>]: <message>` or a line of RFC 5424. Returns false and changes nothing if the
+/// line has another form.
 pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     let (priority, rest) = priority(line);
     let read = match (priority, rest) {
@@ -30,7 +30,7 @@ pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
         _ => classic(rest, priority.is_some()),
     };
     let Some((head, message)) = read else { return false };
-    // The names of the last two are those of systemd-netlogd.
+    // systemd-netlogd uses the last two names.
     for (name, value) in [
         (b"SYSLOG_TIMESTAMP".as_slice(), head.time),
         (b"_HOSTNAME", head.host),
@@ -50,7 +50,7 @@ pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     true
 }
 
-/// The form of RFC 3164 and of journalctl. Raw lines of the local socket, which have a priority, name no host; and some
+/// Parses a line of RFC 3164 or of journalctl. Raw lines of the local socket have a priority and no host, and some
 /// copies have lost both names.
 fn classic(line: &[u8], raw: bool) -> Option<(LineHead<'_>, &[u8])> {
     let (time, stamp, rest) = time(line)?;
@@ -65,8 +65,8 @@ fn classic(line: &[u8], raw: bool) -> Option<(LineHead<'_>, &[u8])> {
     Some((LineHead { host, identifier: Some(identifier), pid, ..head }, message))
 }
 
-/// The form of RFC 5424 behind its version: `<time> <host> <program> <pid> <id> <data> <message>`, each `-` where it is
-/// not known.
+/// Parses a line of RFC 5424 after its version: `<time> <host> <program> <pid> <id> <data> <message>`, each `-` if
+/// unknown.
 fn modern(line: &[u8]) -> Option<(LineHead<'_>, &[u8])> {
     let known = |part| (part != b"-").then_some(part);
     let (time, rest) = word(line)?;
@@ -91,7 +91,7 @@ fn modern(line: &[u8]) -> Option<(LineHead<'_>, &[u8])> {
     Some((head, message))
 }
 
-/// Where structured data ends: `-`, or elements in brackets, whose quoted values may hold brackets.
+/// Returns the length of the structured data: `-`, or elements in brackets, whose quoted values may contain brackets.
 fn data_end(rest: &[u8]) -> Option<usize> {
     if rest.first() == Some(&b'-') {
         return matches!(rest.get(1), None | Some(b' ')).then_some(1);
@@ -112,7 +112,7 @@ fn data_end(rest: &[u8]) -> Option<usize> {
     (!inside && !rest.is_empty()).then_some(rest.len())
 }
 
-/// `<14>` at the start of a raw line: the severity of it.
+/// Parses a priority such as `<14>`. Returns the severity and the rest.
 fn priority(line: &[u8]) -> (Option<u8>, &[u8]) {
     let read = || {
         let rest = line.strip_prefix(b"<")?;
@@ -123,7 +123,7 @@ fn priority(line: &[u8]) -> (Option<u8>, &[u8]) {
     read().map_or((None, line), |(priority, rest)| (Some(priority), rest))
 }
 
-/// The time as it stands, the moment where the text says it in full, and what is behind.
+/// Splits off the time. Returns its text, the timestamp if the text has year and zone, and the rest.
 fn time(line: &[u8]) -> Option<(&[u8], Option<UtcTimestamp>, &[u8])> {
     let behind = |length: usize| Some((line.get(..length)?, line.get(length + 1..)?));
     match *line.first()? {
@@ -162,7 +162,7 @@ fn time(line: &[u8]) -> Option<(&[u8], Option<UtcTimestamp>, &[u8])> {
             }
             let length = line.len() - rest.len() - 1;
             if second.len() <= 2 && second.iter().all(u8::is_ascii_digit) && first.len() <= 16 {
-                // `Mar  5 05:01:54`, `3月 22 14:11:05`: no year and no zone, so no moment.
+                // `Mar  5 05:01:54`, `3月 22 14:11:05`: without year and zone there is no timestamp.
                 return Some((line.get(..length)?, None, rest));
             }
             // short-full: `Tue 2024-03-05 05:01:54 UTC`.
@@ -173,27 +173,27 @@ fn time(line: &[u8]) -> Option<(&[u8], Option<UtcTimestamp>, &[u8])> {
             *text.get_mut(second.len())? = b'T';
             text.get_mut(second.len() + 1..length - 1)?.copy_from_slice(clock);
             *text.get_mut(length - 1)? = b'Z';
-            // A zone by its letters is ambiguous, so only UTC gives a moment.
+            // Names of zones are ambiguous, so only UTC gives a timestamp.
             let stamp = UtcTimestamp::parse(text.get(..length)?)?;
             Some((line.get(..line.len() - rest.len() - 1)?, (zone == b"UTC").then_some(stamp), rest))
         }
     }
 }
 
-/// `hh:mm:ss`, with or without a fraction.
+/// Returns whether a word is `hh:mm:ss`, with or without a fraction.
 fn is_clock(word: &[u8]) -> bool {
     matches!(word, [a, b, b':', c, d, b':', e, f, rest @ ..]
         if [a, b, c, d, e, f].iter().all(|digit| digit.is_ascii_digit())
             && matches!(rest, [] | [b'.', ..]) && rest.iter().skip(1).all(u8::is_ascii_digit))
 }
 
-/// An identifier, a process id, and the message behind them.
+/// An identifier, a process id, and the message after them.
 type Tag<'b> = (&'b [u8], Option<&'b [u8]>, &'b [u8]);
 
-/// `identifier[pid]: message` or `identifier: message`.
+/// Parses `identifier[pid]: message` or `identifier: message`.
 fn tag(rest: &[u8]) -> Option<Tag<'_>> {
     let end = rest.iter().take(256).position(|byte| matches!(byte, b'[' | b':' | b' '))?;
-    // A pair is no identifier, even where a colon follows in its value.
+    // A pair is no identifier, even if its value contains a colon.
     let identifier = rest.get(..end).filter(|name| !name.is_empty() && memchr2(b'=', b'"', name).is_none())?;
     let mut behind = rest.get(end..)?;
     let mut pid = None;
@@ -206,7 +206,7 @@ fn tag(rest: &[u8]) -> Option<Tag<'_>> {
     Some((identifier, pid, message.strip_prefix(b" ").unwrap_or(message)))
 }
 
-/// The bytes before the first space, and those behind it; none where there is no space nearby.
+/// Returns the bytes before the first space, and those after it. Returns `None` if there is no space within 256 bytes.
 fn word(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = memchr(b' ', bytes.get(..256).unwrap_or(bytes))?;
     Some((bytes.get(..at)?, bytes.get(at + 1..)?))

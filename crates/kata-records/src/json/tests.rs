@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// The members as `key:value` in a form for comparison, and the flaws.
+/// Returns the members as `key:value`, and the flaws.
 fn read(text: &str) -> (Vec<String>, Vec<&'static str>) {
     let bump = Bump::new();
     let mut pairs = Vec::new();

@@ -1,8 +1,8 @@
-//! Text as the type that its key has: numbers, booleans, durations.
+//! Conversions of text to the types of keys: integers, booleans, durations.
 
 use crate::digits;
 
-/// A whole number that every receiver's `long` holds, as JSON writes it; not `+1`, not `007`.
+/// Parses an integer that fits a receiver's `long`, as JSON writes it. `+1` and `007` are none.
 #[must_use]
 pub(crate) fn int(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
@@ -13,7 +13,7 @@ pub(crate) fn int(text: &[u8]) -> Option<i64> {
     if text.len() == digits.len() { i64::try_from(value).ok() } else { 0_i64.checked_sub_unsigned(value) }
 }
 
-/// `true` or `false`.
+/// Parses `true` or `false`.
 #[must_use]
 pub(crate) fn bool(text: &[u8]) -> Option<bool> {
     match text {
@@ -23,7 +23,7 @@ pub(crate) fn bool(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// Nanoseconds of a duration as Go prints it (`time.Duration.String`): `1m2.5s`, `7.917µs`, `0s`.
+/// Parses a duration as Go prints it (`time.Duration.String`), in nanoseconds: `1m2.5s`, `7.917µs`, `0s`.
 #[must_use]
 pub(crate) fn duration(text: &[u8]) -> Option<i64> {
     let (negative, mut rest) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
@@ -57,8 +57,8 @@ pub(crate) fn duration(text: &[u8]) -> Option<i64> {
     i64::try_from(if negative { -total } else { total }).ok()
 }
 
-/// Whether text is a nested value as Go's `%v` prints one: a struct, a slice, a map, or a pointer, whose address says
-/// nothing.
+/// Returns whether text is a nested value as Go's `%v` prints it: a struct, a slice, a map, or a pointer, whose address
+/// means nothing.
 #[must_use]
 pub(crate) fn is_go_blob(text: &[u8]) -> bool {
     matches!(text, [b'{' | b'[', ..] | [b'&', b'{' | b'[' | b'm', ..] | [b'm', b'a', b'p', b'[', ..])

@@ -1,4 +1,4 @@
-//! The envelope's fields: which go into the record, and under which names.
+//! The envelope's fields in a record: the selection and the names.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -10,7 +10,7 @@ use crate::error::SettingsError;
 use crate::name_hash::{self, BloomFilter};
 use crate::record::{Field, Key, OwnedKey, Pair, Record, Text, Value};
 
-/// A name with `*` for any bytes.
+/// A pattern of names, with `*` for any bytes.
 #[derive(Debug)]
 enum Glob {
     Exact(String),
@@ -39,18 +39,18 @@ impl Glob {
     }
 }
 
-/// What became of a batch's fields in earlier records, by their numbers.
+/// The results for shared fields of the batch, by their numbers.
 pub(crate) type NamedFieldCache<'b> = Vec<CachedField<'b>>;
 
-/// What became of a field that records of a batch share.
+/// The result for a field that entries of a batch share.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum CachedField<'b> {
-    /// No record had it yet.
+    /// No entry had the field yet.
     #[default]
     New,
-    /// It is left out.
+    /// The field is left out.
     Dropped,
-    /// It is written as this field.
+    /// Records have this field.
     Kept {
         /// The field.
         field: Field<'b>,
@@ -59,7 +59,7 @@ pub(crate) enum CachedField<'b> {
     },
 }
 
-/// The rules for the envelope's fields, compiled.
+/// The compiled settings of the envelope's fields.
 #[derive(Debug)]
 pub(crate) struct EnvelopeFields {
     keep: Vec<Glob>,
@@ -67,7 +67,7 @@ pub(crate) struct EnvelopeFields {
     rename: Vec<(String, String)>,
     lowercase: bool,
     strip_underscores: bool,
-    /// For each name of the dictionary the name in records and its hash; none where it is left out.
+    /// The name in records and its hash for each row of the dictionary; `None` for fields that are left out.
     known: Vec<Option<(OwnedKey, u64)>>,
 }
 
@@ -75,7 +75,7 @@ impl EnvelopeFields {
     /// Compiles the settings.
     ///
     /// # Errors
-    /// A name that makes no pattern.
+    /// [`SettingsError::Name`] if a name makes no valid pattern.
     pub(crate) fn new(settings: &super::FieldSettings) -> Result<EnvelopeFields, SettingsError> {
         let drop = |text: &String| {
             let (name, dropped) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
@@ -98,7 +98,7 @@ impl EnvelopeFields {
         Ok(envelope)
     }
 
-    /// The name of a field in records; none where it is left out.
+    /// Returns the name of a field in records, or `None` if the field is left out.
     pub(super) fn key<'b>(&self, name: &'b [u8], bump: &'b Bump) -> Option<Key<'b>> {
         if self.drops(name) {
             return None;
@@ -112,7 +112,7 @@ impl EnvelopeFields {
             || self.drop.iter().rev().find(|(glob, _)| glob.matches(name)).is_some_and(|(_, dropped)| *dropped)
     }
 
-    /// Appends the fields that stay, each under a name of its own; names of bytes that were not UTF-8 go to `escaped`.
+    /// Appends the fields of the record, each with a unique name. Names of fields that were not UTF-8 go to `escaped`.
     pub(crate) fn fields<'b>(
         &'b self,
         pairs: &[Pair<'b>],
@@ -160,7 +160,7 @@ impl EnvelopeFields {
                 while fields.iter().any(|field| field.key == key) {
                     key = field_name::key("", taken, copy, bump);
                     copy += 1;
-                    // What is made of it here does not hold for others.
+                    // The result does not hold for other records.
                     number = 0;
                 }
                 names.insert(name_hash::hash(key.name()));
@@ -176,7 +176,7 @@ impl EnvelopeFields {
                 other => other,
             };
             if escaped.len() > known {
-                // Each record names it among those that were escaped.
+                // Each record has to list the field in `kata_escaped`.
                 number = 0;
             }
             let field = Field { key, number, value };

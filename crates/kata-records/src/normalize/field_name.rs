@@ -1,19 +1,21 @@
-//! BloomFilter of fields: the prefix, and characters that backends choke on.
+//! Names of fields: the prefix, and the replacement of characters that backends reject.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
 use crate::record::Key;
 
-/// Longest part of a key that goes into a name; index mappings refuse much longer ones.
+/// The maximum length of a key's part in a name. Index mappings refuse much longer names.
 pub(crate) const LONGEST: usize = 128;
 
-/// Whether a byte of a key stands in a name as it is. Spaces, dots, colons, backquotes and all the rest become `_`.
+/// Returns whether a name may contain a byte. All other bytes become `_`, among them spaces, dots, colons and
+/// backquotes.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-/// A key's name: every other byte than ASCII letters, digits, `-` and `_` becomes `_`, and an empty key is `_`.
+/// Returns the name for a key: bytes other than ASCII letters, digits, `-` and `_` become `_`. An empty key becomes
+/// `_`.
 pub(crate) fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
     if key.is_empty() {
         return b"_";
@@ -25,7 +27,7 @@ pub(crate) fn mapped<'b>(key: &'b [u8], bump: &'b Bump) -> &'b [u8] {
     BumpVec::from_iter_in(kept, bump).into_bump_slice()
 }
 
-/// The field name `<prefix><name>` as a key; with `number` from 2, `<prefix><name>_<number>`.
+/// Returns the key of the field `<prefix><name>`, or `<prefix><name>_<number>` for numbers from 2.
 pub(crate) fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) -> Key<'b> {
     let mut out = BumpVec::with_capacity_in((prefix.len() + name.len() + 12).max(Key::PADDED), bump);
     out.push(b'"');
@@ -41,7 +43,7 @@ pub(crate) fn key<'b>(prefix: &str, name: &[u8], number: usize, bump: &'b Bump) 
     Key::new(out.into_bump_slice(), length)
 }
 
-/// Two parts of a name as one.
+/// Concatenates two parts of a name.
 pub(crate) fn joined<'b>(head: &str, tail: &[u8], bump: &'b Bump) -> &'b [u8] {
     let mut out = BumpVec::with_capacity_in(head.len() + tail.len(), bump);
     out.extend_from_slice_copy(head.as_bytes());

@@ -1,9 +1,10 @@
-//! Levels of logrus, slog and syslog as the canonical six (kata-containers: `src/libs/logging`, logrus `level.go`).
+//! Levels of logrus, slog and syslog as the six canonical ones (kata-containers: `src/libs/logging`, logrus
+//! `level.go`).
 
 use crate::envelope::{Entry, Transport};
 use crate::record::{Level, PayloadFormat};
 
-/// A level by any spelling of any writer; none where it is none of theirs.
+/// Parses any spelling of a level. Returns `None` if no writer uses it.
 #[must_use]
 pub(crate) fn parse(text: &[u8]) -> Option<Level> {
     match text {
@@ -28,8 +29,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<Level> {
     })
 }
 
-/// The level that PRIORITY stands for, by the scale of the writer: Go's syslog hook, or slog's drain for the journal,
-/// which is one step off from `info` down. On lines from a standard output it means nothing.
+/// Returns the level for PRIORITY, on the scale of the writer. slog's drain for the journal differs by one step from
+/// `info` down. For lines of a standard output PRIORITY means nothing.
 #[must_use]
 pub(crate) fn of_priority(entry: &Entry<'_>, format: PayloadFormat) -> Option<Level> {
     let priority = entry.priority?;

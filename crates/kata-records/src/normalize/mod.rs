@@ -1,6 +1,6 @@
-//! Makes the record: `kata_` names, one type for each, the host's word kept apart from the guest's.
+//! The record of an entry: `kata_` names, one type for each, and the host's words apart from the guest's.
 //!
-//! No clock, no environment, no input or output: the same entry gives the same record, always.
+//! Equal entries make equal records.
 
 pub(crate) mod envelope_fields;
 pub(crate) mod coerce;
@@ -26,7 +26,7 @@ use envelope_fields::EnvelopeFields;
 
 pub(crate) use envelope_fields::NamedFieldCache;
 
-/// What becomes of a nested value that is not pruned.
+/// The treatment of nested values that are not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nested {
     /// One string of JSON, so that the field keeps its type.
@@ -44,26 +44,27 @@ named_enum!(Nested {
     Drop => "drop", "Left out";
 });
 
-/// What a user may say about the fields of a record.
+/// Settings of the fields of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldSettings {
-    /// EnvelopeFields fields to keep, with `*`; all where empty.
+    /// The envelope fields to keep, with `*` for any characters; an empty list keeps all.
     pub keep: Vec<String>,
-    /// EnvelopeFields fields to leave out, with `*`; `!NAME` takes one back.
+    /// The envelope fields to leave out, with `*` for any characters; `!NAME` keeps a field.
     pub drop: Vec<String>,
-    /// EnvelopeFields fields to rename, old and new name.
+    /// The envelope fields to rename: old name and new name.
     pub rename: Vec<(String, String)>,
-    /// EnvelopeFields field names in lower case.
+    /// Write envelope fields in lower case.
     pub lowercase: bool,
-    /// EnvelopeFields field names without their leading underscores.
+    /// Remove leading underscores from the names of envelope fields.
     pub strip_underscores: bool,
-    /// Payload values to leave out: paths of segments between dots, `*` for any one; `!` before a path keeps its value.
+    /// The payload values to leave out. A path has segments separated by dots, `*` for any one; `!` before a path keeps
+    /// its value.
     pub prune: Vec<String>,
-    /// What becomes of the other nested values.
+    /// The treatment of other nested values.
     pub nested: Nested,
 }
 
-/// Fields of the journal that repeat others, or that mean something in their journal alone.
+/// Journal fields that repeat others, or that are meaningful only in their journal.
 const DROP: &[&str] = &["SYSLOG_RAW", "CODE_*", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID"];
 
 /// Nested values that hold whole structures of the runtime, with up to hundreds of values each.
@@ -121,23 +122,23 @@ impl Default for FieldSettings {
     }
 }
 
-/// What is to be done with a key of the dictionary: its row and the settings in one place.
+/// The compiled rule for a key of the dictionary: its row and the settings.
 #[derive(Debug)]
 struct Rule {
-    /// The name as a field of a record.
+    /// The name of the field.
     field: OwnedKey,
     kind: ValueKind,
     action: PruneAction,
     is_alias: bool,
-    /// Text that stays as it is, under the name of its key.
+    /// Text is copied without a change, under the name of the key.
     is_simple: bool,
-    /// Only the host can say it: time, process, sandbox.
+    /// Only the host may state the value: time, process, sandbox.
     is_identity: bool,
-    /// The row of the name.
+    /// The row of the field's name.
     name: KeyId,
 }
 
-/// The settings, compiled.
+/// The compiled settings.
 #[derive(Debug)]
 pub(crate) struct Normalize {
     envelope: EnvelopeFields,
@@ -150,7 +151,7 @@ impl Normalize {
     /// Compiles the settings.
     ///
     /// # Errors
-    /// BloomFilter the setting and what is wrong with it.
+    /// The setting that is wrong, with the reason.
     pub(crate) fn new(settings: &FieldSettings) -> Result<Normalize, SettingsError> {
         let prune = Prune::new(&settings.prune)?;
         let rule = |known: &dictionary::KnownKey| Rule {
@@ -168,13 +169,13 @@ impl Normalize {
         Ok(Normalize { envelope: EnvelopeFields::new(settings)?, prune, nested: settings.nested, rules })
     }
 
-    /// Whether a field of the envelope is in records.
+    /// Returns whether records keep a field of the envelope.
     #[must_use]
     pub(crate) fn keeps(&self, name: &[u8]) -> bool {
         !self.envelope.drops(name)
     }
 
-    /// The name that a field of the envelope has in records; none where it is left out.
+    /// Returns the name of an envelope field in records, or `None` if the field is left out.
     #[must_use]
     pub(crate) fn name(&self, name: &[u8]) -> Option<Vec<u8>> {
         let bump = Bump::new();
@@ -186,7 +187,7 @@ impl Normalize {
         &self.rules[id.row()]
     }
 
-    /// Fills `record`, which is empty but for its tag, with the envelope's fields.
+    /// Adds the fields of the envelope to `record`, which holds only own fields.
     pub(crate) fn envelope<'b>(
         &'b self,
         entry: &Entry<'b>,
@@ -197,7 +198,7 @@ impl Normalize {
         self.envelope.fields(&entry.fields, bump, cache, record);
     }
 
-    /// Fills `record` with what is known of an entry of Kata's and what its payload says.
+    /// Adds the facts and the fields of the payload to `record`.
     pub(crate) fn payload<'b>(
         &'b self,
         entry: &Entry<'b>,

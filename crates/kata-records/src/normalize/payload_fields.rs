@@ -1,4 +1,4 @@
-//! The payload's fields: each pair under its `kata_` name, with its type; the guest's word apart from the host's.
+//! The payload's fields in a record: `kata_` names and types, with the guest's words apart from the host's.
 
 use bumpalo::Bump;
 use memchr::memmem;
@@ -14,14 +14,14 @@ use crate::parse::Payload;
 use crate::record::{Escaping, Facts, Field, Key, Pair, PayloadFormat, Text, Value};
 use crate::time::UtcTimestamp;
 
-/// Whose word a pair is.
+/// The author of a pair.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speaker {
     Host,
     Guest,
 }
 
-/// Gives bytes that are not UTF-8 their defined form, and notes the field.
+/// Escapes bytes that are not UTF-8, and adds the field to `escaped`.
 pub(super) fn escape_invalid<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, escaped: &mut Vec<Key<'b>>) -> Text<'b> {
     if text.escaping != Escaping::Bytes {
         return text;
@@ -38,14 +38,14 @@ pub(super) struct FieldBuilder<'r, 'b> {
     bump: &'b Bump,
     facts: &'r mut Facts,
     fields: &'r mut Vec<Field<'b>>,
-    /// BloomFilter of the fields whose bytes were not UTF-8.
+    /// The names of fields that were not UTF-8.
     escaped: &'r mut Vec<Key<'b>>,
-    /// BloomFilter taken: those of the dictionary, and the others.
+    /// The names in use: those of the dictionary, and others.
     known: KeySet,
     names: BloomFilter,
-    /// Some loggers of the agent write `msg` twice on every entry; the first is the one meant.
+    /// A key that may come twice. Some loggers of the agent write `msg` twice on every entry, and the first counts.
     may_repeat: Option<KeyId>,
-    /// The pairs at hand are the host's, and another writer's have their names.
+    /// The current pairs are the host's, and a writer inside the entry took their names.
     displaced: bool,
 }
 
@@ -72,7 +72,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// From here on the pairs are those of the host's entry, whose names may be taken by what was found inside it.
+    /// Starts the pairs of the host. `inside` tells whether a writer inside the entry may have taken their names.
     pub(super) fn host_follows(&mut self, inside: bool) {
         self.displaced = inside;
     }
@@ -83,7 +83,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// All pairs of a speaker: first those under their own names, then aliases, which give way.
+    /// Adds the pairs of a speaker. Aliases come last, so that keys with their own names take precedence.
     #[inline]
     pub(super) fn pairs(&mut self, pairs: &[Pair<'b>], speaker: Speaker) {
         let normalize = self.normalize;
@@ -94,7 +94,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                 continue;
             };
             let rule = normalize.rule(id);
-            // Most pairs are text that stays as it is.
+            // Most pairs are text that needs no change.
             if rule.is_simple
                 && let Value::Text(text) = pair.value
                 && text.escaping != Escaping::Bytes
@@ -172,7 +172,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// The content of a value that is to have a type; none where it is empty, which says nothing.
+    /// Returns the content of a typed value, or `None` if it is empty.
     #[inline]
     fn typed(&self, pair: &Pair<'b>) -> Option<&'b [u8]> {
         let text = match pair.value {
@@ -186,7 +186,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         (!text.is_empty()).then_some(text)
     }
 
-    /// The value as a string, whatever the writer's format made of it; none where it is left out.
+    /// Returns the value as a string, or `None` if it is left out.
     fn plain(&mut self, pair: &Pair<'b>, action: PruneAction) -> Option<Value<'b>> {
         Some(match pair.value {
             Value::Text(text)
@@ -195,7 +195,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                 return None;
             }
             Value::Bool(bool) => Value::Text(Text::clean(if bool { b"true" } else { b"false" })),
-            // What Go prints for it in logfmt.
+            // Go prints this text in logfmt.
             Value::Null => Value::Text(Text::clean(b"<nil>")),
             Value::Nested(raw) => return self.nested(pair.key, raw, action),
             value => value,
@@ -217,7 +217,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         match self.normalize.nested {
             Nested::Drop => None,
             Nested::String => Some(Value::Text(Text::plain(raw))),
-            // Written anew, so that it is valid and on one line.
+            // Serialized again, so that it is valid and on one line.
             Nested::Keep => {
                 match serde_json::from_slice::<serde_json::Value>(raw).and_then(|value| serde_json::to_vec(&value)) {
                     Ok(compact) => Some(Value::Nested(self.bump.alloc_slice_copy(&compact))),
@@ -233,7 +233,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     fn time(&mut self, pair: &Pair<'b>) {
         let Some(text) = self.typed(pair) else { return };
         if self.facts.time.is_none() {
-            // Most are copied to where they are to be and nowhere else: another copy would wait for the first.
+            // Most timestamps are copied once, directly to their place. A second copy would wait for the first.
             if let Some(stamp) = UtcTimestamp::of(text) {
                 self.facts.time = Some(stamp);
                 return;
@@ -267,12 +267,12 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// The guest's claim of what only the host can say: kept, under a name that says so.
+    /// Adds the guest's claim of a host fact under a name of its own.
     fn guest_identity(&mut self, pair: &Pair<'b>, name: &str) {
         let Some(text) = self.typed(pair) else { return };
         let has_ts = || self.payload.inner.iter().any(|pair| pair.id == Some(KeyId::TS));
         match name {
-            // slog's own stamp is `ts`; a `time` beside it is a key of the call.
+            // `ts` is slog's own timestamp; a `time` beside it is a key of the log call.
             "time" if pair.id == Some(KeyId::TIME) && has_ts() => self.put_as_text(b"guest_time_text", pair),
             "time" => match UtcTimestamp::parse(text) {
                 Some(stamp) => self.put_free(b"guest_time", Value::Time(self.bump.alloc(stamp))),
@@ -293,8 +293,8 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// A field under a name of the dictionary.
-    // A number comes as it is, in a register, and not as a value in memory, which would be waited for.
+    /// Adds a field under a name of the dictionary.
+    // Passes numbers in registers: a value in memory would stall the next read.
     #[inline]
     fn put<V: Into<Value<'b>>>(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: V) {
         if self.known.insert(rule.name) {
@@ -304,7 +304,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// The same where the name is taken.
+    /// Adds a field whose name is taken.
     #[cold]
     fn put_taken(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: Value<'b>) {
         if !rule.is_alias {
@@ -313,8 +313,8 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         let key = rule.field.key();
         let taken = self.fields.iter().find(|field| field.key == key);
         if !taken.is_some_and(|field| self.is_equal(field.value, value)) {
-            // The type belongs to the name that was taken, so this is a string. A key that katalog took the name of
-            // does not get it back by coming twice.
+            // The name's type belongs to its first field, so this one is a string. A repeated key does not regain a
+            // name of katalog's own.
             let known = rule.name.known().name;
             let own = known.starts_with("fields_");
             self.put_as_text(if own { known.as_bytes() } else { field_name::mapped(pair.key, self.bump) }, pair);
@@ -329,7 +329,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// A field under a key that is not in the dictionary.
+    /// Adds a field under a key that the dictionary lacks.
     fn unknown(&mut self, pair: &Pair<'b>) {
         let action = self.normalize.prune.action(pair.key);
         if action == PruneAction::Remove {
@@ -337,7 +337,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
         let Some(value) = self.plain(pair, action) else { return };
         let mapped = field_name::mapped(pair.key, self.bump);
-        // BloomFilter that a rule gives must not be had by writing them.
+        // Writers must not obtain names that rules reserve.
         let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_") || is_typed(mapped);
         if !reserved && mapped == pair.key {
             let key = field_name::key("kata_", mapped, 1, self.bump);
@@ -355,22 +355,22 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         self.put_free(mapped, value);
     }
 
-    /// The same key for the second time; both are kept.
+    /// Adds a repeated key, and a flaw unless repetition is expected.
     fn put_repeated(&mut self, name: &[u8], pair: &Pair<'b>) {
         let expected = self.displaced || (pair.id.is_some() && pair.id == self.may_repeat);
         self.facts.flaws.add_if(!expected, Flaw::DuplicateKey);
-        // The type belongs to the first, so the second is a string.
+        // The first field determines the type, so the second is a string.
         self.put_as_text(name, pair);
     }
 
-    /// The value as a string, under another name than its key's.
+    /// Adds the value as a string, under another name than that of its key.
     fn put_as_text(&mut self, name: &[u8], pair: &Pair<'b>) {
         if let Some(value) = self.plain(pair, PruneAction::Keep) {
             self.put_free(name, value);
         }
     }
 
-    /// A field under this name; where it is taken, under the name of the host's, or under the first free number.
+    /// Adds a field under this name. If the name is taken, the name for host values or a number makes it unique.
     fn put_free(&mut self, name: &[u8], value: Value<'b>) {
         let key = field_name::key("kata_", name, 1, self.bump);
         if self.is_free(name, key) {
@@ -388,7 +388,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    /// Whether no field has the name yet, which is the key's without `kata_`; it counts as taken from now on.
+    /// Returns whether a name is free, and marks it as taken. `name` is the name of `key` without `kata_`.
     fn is_free(&mut self, name: &[u8], key: Key<'b>) -> bool {
         match dictionary::find(name) {
             Some(id) if !id.is_alias() => !self.known.insert(id),
@@ -415,7 +415,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         self.fields.push(Field::new(key, value));
     }
 
-    /// The sandbox of an entry that names none: a shim is started with it.
+    /// Adds the sandbox from the command line of the shim if no pair states one.
     pub(super) fn sandbox_of_shim(&mut self, entry: &Entry<'b>) {
         let Some(line) = entry.command_line else { return };
         let mut words = line.decode(self.bump).split(|byte| *byte == b' ');
@@ -429,8 +429,8 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     }
 }
 
-/// Whether records have another type than text under the name of a key that is not in the dictionary: `stream.id` is
-/// mapped to such a name, and the nanoseconds of a duration have one.
+/// Returns whether a typed field of records may have this name although the dictionary lacks the key: `stream.id` maps
+/// to such a name, and durations have a field in nanoseconds.
 fn is_typed(mapped: &[u8]) -> bool {
     let kind = |name: &[u8]| dictionary::find(name).map(|id| (id.known().kind, id.is_alias()));
     matches!(kind(mapped), Some((kind, alias)) if kind != ValueKind::Text || alias)

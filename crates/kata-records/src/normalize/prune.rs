@@ -1,7 +1,7 @@
-//! What is left out of a payload: keys, and members of the nested values under them.
+//! Removal of payload values: keys, and members of nested values.
 //!
-//! A pattern is a path of segments between dots, `*` for any one; a key with dots in it is a path too. A pattern removes
-//! what it names and all inside; with `!` before it, it keeps that. The last pattern that names a value decides.
+//! A pattern is a path of segments separated by dots, `*` for any one. Keys with dots are paths too. A pattern removes
+//! the value and everything inside; with `!` before it, it keeps them. The last pattern that covers a value decides.
 
 use memchr::memchr;
 use serde_json::Value;
@@ -9,16 +9,16 @@ use serde_json::Value;
 use crate::error::SettingsError;
 use crate::name_hash;
 
-/// What becomes of the value under a key.
+/// The treatment of the value under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PruneAction {
-    /// It stays.
+    /// Keep the value.
     Keep,
-    /// It goes, whatever it is.
+    /// Remove the value.
     Remove,
-    /// It goes if it is nested; a plain value stays.
+    /// Remove a nested value, and keep any other.
     RemoveIfNested,
-    /// A nested value is gone through; a plain value stays.
+    /// Prune inside a nested value, and keep any other.
     Descend,
 }
 
@@ -29,22 +29,22 @@ struct Pattern {
 }
 
 impl Pattern {
-    /// Whether the pattern names the path or something that the path is inside of.
+    /// Returns whether the pattern covers the path or an ancestor of it.
     fn covers(&self, path: &[&str]) -> bool {
         self.segments.len() <= path.len() && self.agrees_with(path)
     }
 
-    /// Whether the segments that both have agree.
+    /// Returns whether the common segments are equal.
     fn agrees_with(&self, path: &[&str]) -> bool {
         self.segments.iter().zip(path).all(|(segment, step)| segment.as_deref().is_none_or(|segment| segment == *step))
     }
 }
 
-/// The patterns, compiled.
+/// The compiled patterns.
 #[derive(Debug)]
 pub(crate) struct Prune {
     patterns: Vec<Pattern>,
-    /// First segments with their hashes and their actions as keys, so that most keys cost one look.
+    /// First segments with their hashes and actions, so that most keys need one lookup.
     first: Vec<(u64, String, PruneAction)>,
     any: bool,
 }
@@ -53,7 +53,7 @@ impl Prune {
     /// Compiles patterns.
     ///
     /// # Errors
-    /// The pattern that has an empty segment.
+    /// [`SettingsError::Prune`] if a pattern has an empty segment.
     pub(crate) fn new(patterns: &[String]) -> Result<Prune, SettingsError> {
         let mut prune = Prune { patterns: Vec::new(), first: Vec::new(), any: false };
         for text in patterns {
@@ -79,7 +79,7 @@ impl Prune {
         Ok(prune)
     }
 
-    /// The action of the value under a key.
+    /// Returns the action for a key.
     #[must_use]
     pub(crate) fn action(&self, key: &[u8]) -> PruneAction {
         let first = memchr(b'.', key).and_then(|at| key.get(..at)).unwrap_or(key);
@@ -114,15 +114,15 @@ impl Prune {
         self.patterns.iter().rev().find(|pattern| pattern.covers(path)).is_some_and(|pattern| !pattern.keep)
     }
 
-    /// What is left of a nested value under a key, as JSON; none where nothing is.
+    /// Returns the rest of a nested value as JSON, or `None` if nothing remains.
     ///
     /// # Errors
-    /// The value is not valid JSON.
+    /// The value is no valid JSON.
     pub(crate) fn descend(&self, key: &[u8], nested: &[u8]) -> serde_json::Result<Option<Vec<u8>>> {
         let mut value: Value = serde_json::from_slice(nested)?;
         let key = String::from_utf8_lossy(key);
         let mut path: Vec<&str> = key.split('.').collect();
-        // Paths are compared as borrowed words, and the words of a value live as long as it does.
+        // Paths borrow the names in the value, so the value has to outlive them.
         let left = self.keep(&mut path, value.take());
         left.map(|value| serde_json::to_vec(&value)).transpose()
     }

@@ -1,7 +1,7 @@
-//! What is carried inside a host's entry: records of the guest's agent, lines of the guest's console, output of programs
+//! Text of other writers inside a host's entry: records of the agent, lines of the guest's console, output of programs
 //! that the shim watches.
 //!
-//! The guest writes what it likes. Nothing found here is ever taken for the host's word: it goes to `inner`.
+//! Guests write any text. It goes to `inner` and never counts as the host's word.
 
 use bumpalo::Bump;
 use memchr::{memchr, memmem};
@@ -14,11 +14,11 @@ use crate::flaw::Flaw;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
 
-/// Looks for another writer's text in the host's pairs and moves it to `inner`.
+/// Moves text of another writer from the host's pairs to `inner`.
 pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     let name = payload.name;
     if name == Some(b"kata-agent") {
-        // A record of the agent that stands alone.
+        // The record of the agent is the whole entry.
         std::mem::swap(&mut payload.inner, &mut payload.pairs);
         payload.writer = Some(Component::Agent);
         payload.guest = true;
@@ -39,7 +39,7 @@ pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
 }
 
 impl<'b> Payload<'b> {
-    /// Takes the host's text under a key away.
+    /// Removes and returns the host's text under a key.
     fn take(&mut self, key: TrackedKey, bump: &'b Bump) -> Option<&'b [u8]> {
         if !self.keys.has(key) {
             return None;
@@ -50,7 +50,7 @@ impl<'b> Payload<'b> {
         Some(text.decode(bump))
     }
 
-    /// States that all there is inside is one text.
+    /// Sets `inner` to one text.
     fn text(&mut self, writer: Component, guest: bool, text: &'b [u8]) {
         self.inner.push(Pair::text(b"msg", Text::plain(text)));
         self.writer = Some(writer);
@@ -58,8 +58,8 @@ impl<'b> Payload<'b> {
     }
 }
 
-/// Lines that kata-proxy and kata-shim of 1.x read from the agent's console or socket: `source=agent`. What they say
-/// themselves always has another source, so where an entry has lost its own, the guest may have written it.
+/// Unpacks lines that kata-proxy and kata-shim of 1.x read from the agent (`source=agent`). Their own entries always
+/// have another source, so an entry without a source may be the guest's.
 fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
     let message = payload.host(TrackedKey::MSG, bump).unwrap_or_default();
     if (name.is_some() || message.starts_with(b"time="))
@@ -69,7 +69,7 @@ fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
     }
 }
 
-/// Text that runtime-rs forwards, in Rust's debug form or plain; also where only the text of its entry is left.
+/// Unpacks text that runtime-rs forwards, in Rust's debug form or plain, even if only the text of its entry remains.
 fn runtime_rs<'b>(bump: &'b Bump, payload: &mut Payload<'b>) {
     let Some(message) = payload.host(TrackedKey::MSG, bump) else { return };
     let host = payload.format != PayloadFormat::Text;
@@ -97,13 +97,13 @@ fn runtime_rs<'b>(bump: &'b Bump, payload: &mut Payload<'b>) {
             payload.text(Component::Hypervisor, true, line);
         }
     } else if payload.format == PayloadFormat::Native && subsystem == Some(b"agent") {
-        // The agent's socket is forwarded line by line; what is not its JSON is the guest's text all the same.
+        // runtime-rs forwards the agent's socket line by line, so all of it is the guest's text.
         payload.take(TrackedKey::MSG, bump);
         payload.text(Component::Agent, true, message);
     }
 }
 
-/// The content of a string in Rust's debug form; of what is left of it where it was cut.
+/// Returns the content of a string in Rust's debug form, even if the string is cut.
 fn debug_string<'b>(quoted: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) -> &'b [u8] {
     let Some(inside) = quoted.strip_prefix(b"\"") else { return quoted };
     let closed = inside.strip_suffix(b"\"");
@@ -113,7 +113,7 @@ fn debug_string<'b>(quoted: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>)
     text
 }
 
-/// Tells the writers that share the guest's console apart.
+/// Separates the writers that share the guest's console.
 fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     payload.guest = true;
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -148,7 +148,7 @@ fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     } else if line.starts_with(b"announce: name=\"kata-agent\"") {
         payload.text(Component::Agent, true, line);
     } else if line.ends_with(b"\"}") && memmem::find(line, b"\",\"").is_some() {
-        // The rest of a record that another line of the console was written into.
+        // Another line of the console interrupted this record.
         payload.flaws.add(Flaw::BadAgentRecord);
         payload.text(Component::Agent, true, line);
     } else {
@@ -156,7 +156,7 @@ fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     }
 }
 
-/// A record that the guest's kernel wrote into: both parts are kept as text.
+/// Keeps both parts of a record that the guest's kernel interrupted.
 fn interrupted<'b>(line: &'b [u8], writer: Component, payload: &mut Payload<'b>) {
     match kernel_inside(line).and_then(|at| line.split_at_checked(at)) {
         Some((before, kernel)) => {
@@ -168,7 +168,7 @@ fn interrupted<'b>(line: &'b [u8], writer: Component, payload: &mut Payload<'b>)
     }
 }
 
-/// The nanoseconds since boot that a line of the kernel starts with: `[    0.395399] `.
+/// Parses the time since boot of a kernel line, in nanoseconds: `[    0.395399] `.
 fn kernel_line(line: &[u8]) -> Option<i64> {
     let inside = line.strip_prefix(b"[")?;
     let end = memchr(b']', inside.get(..24).unwrap_or(inside))?;
@@ -185,12 +185,12 @@ fn kernel_line(line: &[u8]) -> Option<i64> {
     number(seconds)?.checked_mul(1_000_000_000)?.checked_add(number(micros)? * 1000)
 }
 
-/// Where a line of the kernel starts in the middle of another.
+/// Returns the offset of a kernel line inside another line.
 fn kernel_inside(line: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'[', line).find(|at| *at > 0 && line.get(*at..).and_then(kernel_line).is_some())
 }
 
-/// Gives the entry the container that a request names, where no key does.
+/// Adds the container of a request if no key names one.
 fn containers<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     let Payload { pairs, inner, .. } = payload;
     for pairs in [pairs, inner] {
@@ -203,7 +203,7 @@ fn containers<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     }
 }
 
-/// Gives an entry of containerd's shim library inside Kata's shim the sandbox that its bundle is named after.
+/// Adds the sandbox of the bundle to an entry of containerd's shim library in Kata's shim.
 fn sandbox_of_bundle<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     if payload.host(TrackedKey::RUNTIME, bump).is_some_and(|runtime| runtime.starts_with(b"io.containerd.kata"))
         && !names(&payload.pairs, "sandbox")
@@ -216,12 +216,12 @@ fn sandbox_of_bundle<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     }
 }
 
-/// Whether a pair gives the field of this name, by its key or as an alias.
+/// Returns whether a pair gives the field of this name, by its key or as an alias.
 fn names(pairs: &[Pair<'_>], name: &str) -> bool {
     pairs.iter().any(|pair| pair.id.is_some_and(|id| id.known().name == name))
 }
 
-/// The id in the text of a request: `container_id:"…"` of protobuf, `"containerId":"…"` of its JSON.
+/// Returns the container id in the text of a request: `container_id:"…"` of protobuf, `"containerId":"…"` of its JSON.
 fn container_of(request: &[u8]) -> Option<&[u8]> {
     let behind = |key: &[u8]| memmem::find(request, key).and_then(|at| request.get(at + key.len()..));
     let value = behind(b"container_id:").or(behind(b"\"containerId\":"))?.trim_ascii_start().strip_prefix(b"\"")?;

@@ -1,6 +1,6 @@
-//! logfmt exactly as logrus writes it (`sirupsen/logrus: text_formatter.go`), and what becomes of it on the way.
+//! A parser for logfmt exactly as logrus writes it (`sirupsen/logrus: text_formatter.go`), and for its damaged copies.
 //!
-//! The scanner never fails: damage is a flaw, and every byte of the line ends up in some key or value.
+//! Parsing never fails: damage becomes a flaw, and every byte of the line goes to a key or a value.
 
 use bumpalo::Bump;
 
@@ -10,12 +10,11 @@ use crate::flaw::{Flaw, Flaws};
 use crate::record::{Escaping, Pair, Text, Value};
 use crate::scan;
 
-/// More pairs than any writer logs; the rest of such a line is kept as one text, so that hostile lines cost no more than
-/// their length.
+/// The maximum number of pairs. The rest of a longer line becomes one text, so the cost of hostile lines is linear.
 pub(crate) const MAX_PAIRS: usize = 512;
 
-/// Appends the pairs of a line. Words without a value belong to the key behind them (`StratoVirt Pid=42`); at the end of
-/// the line they become the value of `words`.
+/// Appends the pairs of a line. Words without a value belong to the next key (`StratoVirt Pid=42`); at the end of the
+/// line they become the value of `words`.
 pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
     let mut flaws = Flaws::default();
     let limit = pairs.len() + MAX_PAIRS;
@@ -54,7 +53,7 @@ pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>
     }
 }
 
-/// The key, with the words before it, and what is behind its `=`; none where there is no `=`.
+/// Splits off a key, with the words before it and its `=`. Returns `None` if there is no `=`.
 #[inline]
 fn split_key<'b>(rest: &'b [u8], flaws: &mut Flaws) -> Option<(&'b [u8], &'b [u8])> {
     let end = scan::token_end(rest, 0);
@@ -64,7 +63,7 @@ fn split_key<'b>(rest: &'b [u8], flaws: &mut Flaws) -> Option<(&'b [u8], &'b [u8
     }
 }
 
-/// The same where something else than the `=` of a key ends the first word.
+/// Splits off a key if another byte than its `=` ends the first word.
 #[cold]
 fn split_words<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> Option<(&'b [u8], &'b [u8])> {
     flaws.add_if(end == 0, Flaw::BadKey);
@@ -78,12 +77,12 @@ fn split_words<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> Option<
     }
 }
 
-/// A key that is likely to come next: it is looked for before any other, and need not be looked up.
-// As long as a line of the cache, so that its place needs no multiplication.
+/// A likely next key. It is compared first, and needs no lookup.
+// The size of a cache line makes the index a shift instead of a multiplication.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
 struct LikelyKey {
-    /// The key and its `=`, as numbers of which only these bits count.
+    /// The key and its `=` as numbers, and the mask of their bits.
     text: [u64; 2],
     mask: [u64; 2],
     key: &'static [u8],
@@ -91,7 +90,7 @@ struct LikelyKey {
 }
 
 impl LikelyKey {
-    /// None: where no bits count, what is left is zero.
+    /// No key: the comparison never succeeds.
     const NONE: LikelyKey = LikelyKey { text: [1, 0], mask: [0, 0], key: b"", id: KeyId::TIME };
 
     const fn new(id: KeyId) -> LikelyKey {
@@ -109,7 +108,7 @@ impl LikelyKey {
         next
     }
 
-    /// What is behind the key and its `=`, if they stand here.
+    /// Returns the text after the key and its `=`, or `None` if another key follows.
     #[inline]
     fn split<'b>(&self, rest: &'b [u8]) -> Option<&'b [u8]> {
         let chunk = u128::from_le_bytes(*rest.first_chunk()?);
@@ -121,11 +120,11 @@ impl LikelyKey {
     }
 }
 
-/// What a line of logrus begins with.
+/// The first key of logrus.
 static LIKELY_FIRST: LikelyKey = LikelyKey::new(KeyId::TIME);
 
-/// By a key, what follows it in most lines: logrus writes time, level and message and then all others in their order, and
-/// these are in nearly every line of Kata.
+/// The most likely key after each key. logrus writes time, level and message first, and nearly every line of Kata has
+/// the others.
 static LIKELY_AFTER: [LikelyKey; 256] = {
     let pairs = [
         (KeyId::TIME, KeyId::LEVEL),
@@ -144,8 +143,8 @@ static LIKELY_AFTER: [LikelyKey; 256] = {
     following
 };
 
-/// A value without quotes, up to the next space, its form, and what is behind that.
-// In parts: a text that a call writes to memory is waited for when it is read again as a whole.
+/// Parses a bare value up to the next space. Returns its bytes, its escaping and the rest.
+// Returns parts instead of a [`Text`]: a text that a call writes to memory stalls the read of it.
 #[inline]
 fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8]) {
     let end = scan::token_end(rest, 0);
@@ -159,7 +158,7 @@ fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8])
     }
 }
 
-/// The same where something stands in it that logrus would have put in quotes.
+/// Parses a bare value with a byte that logrus would have quoted.
 #[cold]
 fn bare_irregular<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> (Text<'b>, &'b [u8]) {
     loop {
@@ -172,19 +171,18 @@ fn bare_irregular<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> (Tex
     }
 }
 
-/// What was met inside a quoted value, and so which form it has.
+/// The properties of a quoted value, which determine its escaping.
 #[derive(Default)]
 struct QuotedTraits {
     escapes: bool,
-    /// An escape that logrus does not write, or bytes that it would have escaped.
+    /// It has escapes that logrus does not write, or bytes that logrus escapes.
     irregular: bool,
-    /// An escaped byte from 0x80: the content need not be UTF-8.
+    /// It has an escaped byte from 0x80, so its content may not be UTF-8.
     high: bool,
     beyond_ascii: bool,
 }
 
-/// A value in quotes, of which the opening one is taken away. Gives what is inside, its form, and what is behind the
-/// closing quote.
+/// Parses a quoted value after its opening quote. Returns its bytes, its escaping and the rest.
 #[inline]
 fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8]) {
     let at = scan::quoted_stop(rest, 0);
@@ -197,7 +195,7 @@ fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], E
     }
 }
 
-/// The same where something else than the closing quote needs a look, first what is at `at`.
+/// Parses a quoted value whose first special byte, at `at`, is not the closing quote.
 #[inline(never)]
 fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut Flaws) -> (Text<'b>, &'b [u8]) {
     let mut traits = QuotedTraits::default();
@@ -269,7 +267,7 @@ fn classify<'b>(bytes: &'b [u8], traits: &QuotedTraits, bump: &'b Bump) -> Text<
     Text { bytes, escaping: Escaping::Go }
 }
 
-/// Whether a key and its `=` stand here, so that a quote before them was a closing one.
+/// Returns whether a key and its `=` follow, so that the quote before them closes a value.
 fn starts_pair(rest: &[u8]) -> bool {
     rest.first().is_some_and(u8::is_ascii_alphabetic) && rest.get(scan::token_end(rest, 0)) == Some(&b'=')
 }

@@ -1,4 +1,4 @@
-//! Reads the message of an entry into pairs of keys and values. It never fails: what cannot be read becomes text.
+//! The parser of messages, which makes pairs of keys and values. It never fails: unreadable text stays text.
 
 pub(crate) mod console;
 pub(crate) mod logfmt;
@@ -17,26 +17,26 @@ use crate::input_format::InputFormat;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
 
-/// What the message of an entry says.
+/// The parsed message of an entry.
 #[derive(Debug)]
 pub(crate) struct Payload<'b> {
-    /// How the message was read.
+    /// The format of the message.
     pub format: PayloadFormat,
-    /// What the writer on the host says.
+    /// The pairs of the writer on the host.
     pub pairs: Vec<Pair<'b>>,
-    /// Which keys these pairs have that are looked for, and others that were taken away.
+    /// The tracked keys among `pairs`, and those that were removed.
     pub keys: PresentKeys,
-    /// The name that the host's writer gives itself.
+    /// The value of `name`.
     pub name: Option<&'b [u8]>,
-    /// What was found inside the host's entry: a record or a line of the guest, or of a program of the host.
+    /// The pairs inside the host's entry: of the guest, or of another program of the host.
     pub inner: Vec<Pair<'b>>,
-    /// Who wrote `inner`, or the whole of a text that has no other mark.
+    /// The writer of `inner`, or of a text without other marks.
     pub writer: Option<Component>,
-    /// `inner` came out of the guest.
+    /// `inner` comes from the guest.
     pub guest: bool,
-    /// Nanoseconds since the guest's kernel started, as a line of it says.
+    /// The time since the start of the guest's kernel, in nanoseconds.
     pub uptime: Option<i64>,
-    /// What was wrong with the message.
+    /// The flaws of the message.
     pub flaws: Flaws,
 }
 
@@ -57,7 +57,7 @@ impl Default for Payload<'_> {
 }
 
 impl<'b> Payload<'b> {
-    /// Empties the payload for the next one.
+    /// Empties the payload for reuse.
     pub(crate) fn clear(&mut self) {
         self.format = PayloadFormat::Text;
         self.pairs.clear();
@@ -70,19 +70,19 @@ impl<'b> Payload<'b> {
         self.flaws = Flaws::default();
     }
 
-    /// The content of the host's value under a key, if it is text.
+    /// Returns the content of the host's value under a key, if it is text.
     pub(crate) fn host(&self, key: TrackedKey, bump: &'b Bump) -> Option<&'b [u8]> {
         if self.keys.has(key) { content(&self.pairs, key.id(), bump) } else { None }
     }
 
-    /// Whether the host's writer is runtime-rs, whose `source` is the sandbox.
+    /// Returns whether the writer is runtime-rs, whose `source` is the sandbox.
     #[must_use]
     pub(crate) fn is_runtime_rs(&self) -> bool {
         matches!(self.format, PayloadFormat::Slog | PayloadFormat::Native) && self.name == Some(b"kata-runtime")
     }
 }
 
-/// The content of the first text under a key.
+/// Returns the content of the first text under a key.
 pub(crate) fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Option<&'b [u8]> {
     pairs.iter().find(|pair| pair.id == Some(id)).and_then(|pair| match pair.value {
         Value::Text(text) => Some(text.decode(bump)),
@@ -90,13 +90,13 @@ pub(crate) fn content<'b>(pairs: &[Pair<'b>], id: KeyId, bump: &'b Bump) -> Opti
     })
 }
 
-/// Whether a field of the journal of this name may be a key of a writer that puts its keys into fields.
+/// Returns whether a journal field of this name may be a key of a writer, as those of slog's drain are.
 #[must_use]
 pub(crate) fn needs(name: &[u8]) -> bool {
     !native::is_standard(name)
 }
 
-/// Reads the message of an entry. `payload` is empty and is filled.
+/// Parses the message of an entry. `payload` must be empty.
 pub(crate) fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, payload: &mut Payload<'b>) {
     if native::is(entry) {
         native::pairs(entry, bump, payload);
@@ -109,7 +109,7 @@ pub(crate) fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bu
     payload.name = payload.host(TrackedKey::NAME, bump);
     if payload.is_runtime_rs() {
         payload.keys.insert(TrackedKey::SANDBOX);
-        // It writes the sandbox as its source.
+        // runtime-rs writes the sandbox as its source.
         let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
         sources.for_each(|pair| pair.id = Some(KeyId::SANDBOX));
     }
@@ -136,7 +136,7 @@ fn message_pairs<'b>(
     }
     if payload.pairs.is_empty() {
         payload.format = PayloadFormat::Text;
-        // A value without its key; lines such as `=== BEGIN goroutine stack dump ===` are no pairs.
+        // A value has lost its key. Lines such as `=== BEGIN goroutine stack dump ===` are no pairs.
         payload.flaws.add_if(matches!(trimmed, [b'=', next, ..] if !b"= ".contains(next)), Flaw::BadKey);
         payload.flaws.add_if(format == InputFormat::Json, Flaw::BadJson);
         payload.flaws.add_if(
@@ -148,7 +148,7 @@ fn message_pairs<'b>(
     }
 }
 
-/// Whether the first pair has a key that logrus writes first, or that a cut line of Kata's may start with.
+/// Returns whether the first key is one that logrus writes first, or that begins a cut line of Kata.
 #[inline]
 fn starts_logfmt(message: &[u8]) -> bool {
     if message.starts_with(b"time=") {
@@ -161,14 +161,14 @@ fn starts_logfmt(message: &[u8]) -> bool {
     )
 }
 
-/// Whether a viewer cut the line: the pager of journalctl leaves `>` at the edge, its short modes `…`. logrus puts a
-/// value with either in quotes, so its lines never end so.
+/// Returns whether a viewer cut the line. The pager of journalctl marks that with `>`, its short modes with `…`. logrus
+/// quotes values with either character.
 #[inline]
 fn is_cut(message: &[u8]) -> bool {
     message.ends_with(b">") || message.ends_with("…".as_bytes())
 }
 
-/// A JSON object is logrus's, slog's, or only text that looks like one (QMP, for instance).
+/// Parses a JSON object of logrus or slog. Other objects stay text, such as those of QMP.
 fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let flaws = if entry.members.is_empty() {
         let flaws = json::members(message, bump, &mut payload.pairs);

@@ -1,4 +1,4 @@
-//! The layout that logrus uses on a terminal: `INFO[0000] text, padded to 44 columns   key=value …`, coloured or not.
+//! The layout of logrus on a terminal, colored or not: `INFO[0000] text, padded to 44 columns   key=value …`.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -9,10 +9,10 @@ use crate::flaw::Flaws;
 use crate::record::{Pair, PayloadFormat, Text};
 use crate::scan;
 
-/// Columns that the message is padded to (`sirupsen/logrus: text_formatter.go`, `%-44s`).
+/// The width of the message column (`sirupsen/logrus: text_formatter.go`, `%-44s`).
 const COLUMNS: usize = 44;
 
-/// Appends the pairs of the line where it has that layout; else nothing.
+/// Appends the pairs of a line in this layout, and nothing for any other line.
 pub(super) fn scan<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let line = if line.first() == Some(&0x1b) { without_colour(line, bump) } else { line };
     let Some((level, rest)) = line.split_at_checked(4) else { return };
@@ -35,7 +35,7 @@ pub(super) fn scan<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>
     payload.flaws.merge(flaws);
 }
 
-/// Where the message ends: at its padding, or, where it is longer, before the first word that is a key.
+/// Returns the end of the message: its padding, or the first key if the message is longer.
 fn pairs_start(rest: &[u8]) -> usize {
     let column = std::str::from_utf8(rest)
         .map_or(COLUMNS, |text| text.char_indices().nth(COLUMNS).map_or(rest.len(), |(at, _)| at));
@@ -57,7 +57,7 @@ fn pairs_start(rest: &[u8]) -> usize {
     rest.len()
 }
 
-/// The line without its escape sequences for colours (ECMA-48 SGR).
+/// Removes escape sequences for colors (ECMA-48 SGR).
 fn without_colour<'b>(line: &'b [u8], bump: &'b Bump) -> &'b [u8] {
     let mut out = BumpVec::with_capacity_in(line.len(), bump);
     let mut rest = line;

@@ -1,4 +1,4 @@
-//! The fields and entries of journals that the rules need, for the reader of journal files.
+//! The entries and fields that the rules need, for the reader of journal files.
 
 use journal_file::EntryFilter;
 

@@ -1,4 +1,4 @@
-//! A schema as stores and validators want to be told of it: index templates, and JSON Schema.
+//! Descriptions of schemas for stores and validators: index templates and JSON Schema.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
 use crate::record::{Level, PayloadFormat};
 
-/// Whom a schema is described to.
+/// The kind of description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Definition {
     /// The body of an index template (_index_template) of Elasticsearch 8.13 or newer.
@@ -25,21 +25,21 @@ named_enum!(Definition {
     JsonSchema => "json-schema", "JSON Schema (2020-12) of a record";
 });
 
-/// Longer texts are kept, but not found by their whole content. A term of more than 32,766 bytes would have the record
-/// refused; a character has up to four.
+/// The maximum length of indexed texts, in characters. A term of more than 32,766 bytes would reject the record, and a
+/// character has up to four bytes.
 const LONGEST_TERM: u32 = 1024;
 
-/// How many fields there may be in an index; what goes beyond is kept and not searched.
+/// The maximum number of fields in an index. Further fields are stored but not searched.
 const FIELDS: u32 = 500;
 
-/// OpenSearch refuses records that would go beyond, so there are to be more.
+/// The maximum number for OpenSearch, which rejects records with further fields.
 const FIELDS_OF_OPENSEARCH: u32 = 1000;
 
-/// Templates of stores themselves, which are for `logs-*-*` and the like, have up to 200.
+/// The priority of the template. Built-in templates for `logs-*-*` and others have up to 200.
 const PRIORITY: u32 = 500;
 
 impl Definition {
-    /// Describes a schema with these fields of katalog's own, as JSON for people.
+    /// Describes a schema with these own fields, as JSON for people.
     pub(crate) fn describe<'n>(self, schema: Schema, own: impl Iterator<Item = (&'n str, FieldType)>) -> String {
         let mut fields = schema.fields();
         fields.extend(own.map(|(name, kind)| (schema.user(name), kind)));
@@ -52,7 +52,7 @@ impl Definition {
 
     fn template(self, schema: Schema, fields: &[(String, FieldType)]) -> Value {
         let mut properties = Map::new();
-        // Shippers add it where it is missing.
+        // Shippers add a missing timestamp.
         put(&mut properties, "@timestamp", self.mapping(FieldType::Time));
         for (name, kind) in fields {
             put(&mut properties, name, self.mapping(*kind));
@@ -81,14 +81,14 @@ impl Definition {
         })
     }
 
-    /// The rules for names that are in no table.
+    /// Returns the rules for other names.
     fn rules(self, schema: Schema) -> Vec<Value> {
         let text = self.mapping(FieldType::Text);
         let any = |test: &str, pattern: String| json!({ test: pattern, "match_mapping_type": "*", "mapping": text });
         let (kata, envelope) = schema.prefixes();
         let mut rules = Vec::new();
         if schema == Schema::Kata {
-            // What `nested = "keep"` leaves.
+            // `nested = "keep"` leaves objects.
             let flat = if self == Definition::Elasticsearch { "flattened" } else { "flat_object" };
             let objects = json!({ "match": "kata_*", "match_mapping_type": "object", "mapping": { "type": flat } });
             rules.push(json!({ "objects": objects }));
@@ -101,7 +101,7 @@ impl Definition {
         rules
     }
 
-    /// The type of a field in an index.
+    /// Returns the type of a field in an index.
     fn mapping(self, kind: FieldType) -> Value {
         let keyword = json!({ "type": "keyword", "ignore_above": LONGEST_TERM });
         // OpenSearch has match_only_text from 2.12 only.
@@ -109,7 +109,7 @@ impl Definition {
         match kind {
             FieldType::Words => json!({ "type": words, "fields": { "keyword": keyword } }),
             FieldType::Original => json!({ "type": "keyword", "index": false, "doc_values": false }),
-            // The type `date` keeps milliseconds.
+            // The type `date` would truncate to milliseconds.
             FieldType::Time => json!({ "type": "date_nanos" }),
             FieldType::Nanos | FieldType::Count | FieldType::Int => json!({ "type": "long" }),
             FieldType::Bool => json!({ "type": "boolean" }),
@@ -124,7 +124,7 @@ impl Definition {
     }
 }
 
-/// What the schema is called in descriptions.
+/// Returns the name of a schema in descriptions.
 fn title(schema: Schema) -> &'static str {
     match schema {
         Schema::Kata => "schema kata",
@@ -133,7 +133,7 @@ fn title(schema: Schema) -> &'static str {
     }
 }
 
-/// Puts a field where its dotted name says: each part but the last is an object.
+/// Inserts a field under its dotted name. Each part except the last is an object.
 fn put(properties: &mut Map<String, Value>, name: &str, mapping: Value) {
     let Some((object, rest)) = name.split_once('.') else {
         properties.insert(name.to_owned(), mapping);
@@ -153,7 +153,7 @@ fn json_schema(schema: Schema, fields: &[(String, FieldType)]) -> Value {
         "title": format!("A record of katalog {}, {}", env!("CARGO_PKG_VERSION"), title(schema)),
         "type": "object",
         "properties": properties,
-        // A process that the guest names twice.
+        // A guest may name its process twice.
         "patternProperties": {
             format!("^{}guest_pid_[0-9]+$", kata.replace('.', "\\.")): value(FieldType::Count),
         },
@@ -170,7 +170,7 @@ fn json_schema(schema: Schema, fields: &[(String, FieldType)]) -> Value {
     definition
 }
 
-/// What a field can hold.
+/// Returns the JSON Schema of a field's values.
 fn value(kind: FieldType) -> Value {
     let word = |names: Vec<&str>| json!({ "type": "string", "enum": names });
     match kind {

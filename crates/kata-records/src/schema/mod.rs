@@ -1,7 +1,7 @@
-//! Other names for the fields of a record than katalog's own, by table, and the type that each name has in each schema.
+//! Names and types of fields in other schemas.
 //!
-//! The tables here and [`dictionary`] are all there is to know of a schema: [`translator`] gives records
-//! its names, and [`definition`] describes them to stores.
+//! The tables here and [`dictionary`] define each schema completely. [`translator`] renames records by them, and
+//! [`definition`] describes them to stores.
 
 pub(crate) mod definition;
 pub(crate) mod translator;
@@ -15,10 +15,10 @@ use crate::normalize::field_name;
 pub use definition::Definition;
 pub(crate) use translator::Translator;
 
-/// Whose names and types the fields of a record have.
+/// The names and types of a record's fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schema {
-    /// katalog's own: kata_ fields beside the journal's.
+    /// katalog's own schema: kata_ fields beside those of the journal.
     #[default]
     Kata,
     /// The Elastic Common Schema, in dotted names.
@@ -33,26 +33,26 @@ named_enum!(Schema {
     Otel => "otel", "The log data model and semantic conventions of OpenTelemetry, in dotted names";
 });
 
-/// What a field holds, in every record.
+/// The type of a field in all records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldType {
-    /// A text, or a list of them where the journal has the field several times. It is searched as a whole.
+    /// A text, or a list of texts for repeated journal fields. It is searched as a whole.
     Text,
-    /// The same, and searched by its words.
+    /// A text that is searched by its words.
     Words,
-    /// The same, and not searched, because other fields hold what it says.
+    /// A text that is not searched, because other fields hold its content.
     Original,
-    /// A moment as RFC 3339, in UTC, with nine digits.
+    /// A time in RFC 3339, UTC, with nine digits.
     Time,
-    /// A moment in nanoseconds since 1970.
+    /// A time in nanoseconds since 1970.
     Nanos,
-    /// A moment, in the form that the schema has.
+    /// A time in the form of the schema.
     Moment,
-    /// A whole number from 0.
+    /// An integer from 0.
     Count,
-    /// A whole number.
+    /// An integer.
     Int,
-    /// True or false.
+    /// A boolean.
     Bool,
     /// The name of a [`crate::record::Level`].
     Level,
@@ -60,24 +60,24 @@ pub(crate) enum FieldType {
     Component,
     /// The name of a [`crate::record::PayloadFormat`].
     Format,
-    /// BloomFilter of [`crate::flaw::Flaw`]s, always as a list.
+    /// A list of names of [`crate::flaw::Flaw`]s.
     Flaws,
-    /// BloomFilter of fields, always as a list.
+    /// A list of field names.
     List,
 }
 
-/// A field, and what it is called in the other schemas.
+/// A field with its names in other schemas.
 #[derive(Debug)]
 pub(crate) struct SchemaRow {
-    /// The name in records of the schema `kata`, without `kata_`; of made fields what they are made of, in words.
+    /// The name in the schema `kata` without `kata_`, or the derivation of a derived field.
     pub from: &'static str,
-    /// The name in the Elastic Common Schema; empty where it has none.
+    /// The name in the Elastic Common Schema; empty if there is none.
     pub ecs: &'static str,
-    /// The name in OpenTelemetry.
+    /// The name in OpenTelemetry; empty if there is none.
     pub otel: &'static str,
-    /// What it holds in both.
+    /// The type in both schemas.
     pub kind: FieldType,
-    /// Under this name stands what identifies the host's programs, so that the guest's word is not written there.
+    /// The name identifies programs of the host, so a guest's value gets another name.
     pub is_host: bool,
 }
 
@@ -89,7 +89,7 @@ const fn host(row: SchemaRow) -> SchemaRow {
     SchemaRow { is_host: true, ..row }
 }
 
-/// What katalog states and what payloads say. Every other `kata_<name>` is `kata.<name>`.
+/// Facts and payload fields. Any other `kata_<name>` becomes `kata.<name>`.
 pub(crate) const PAYLOAD: &[SchemaRow] = &[
     row("time", "@timestamp", "Timestamp", FieldType::Moment),
     row("level", "log.level", "SeverityText", FieldType::Level),
@@ -101,7 +101,7 @@ pub(crate) const PAYLOAD: &[SchemaRow] = &[
     row("error", "error.message", "exception.message", FieldType::Words),
 ];
 
-/// Fields of the journal, of syslog lines and of container logs. Every other `<NAME>` is `journald.<NAME>`.
+/// Fields of the journal, of syslog lines and of container logs. Any other `<NAME>` becomes `journald.<NAME>`.
 pub(crate) const ENVELOPE: &[SchemaRow] = &[
     row("MESSAGE", "event.original", "log.record.original", FieldType::Original),
     row("_HOSTNAME", "host.name", "host.name", FieldType::Text),
@@ -118,7 +118,7 @@ pub(crate) const ENVELOPE: &[SchemaRow] = &[
     row("attrs", "docker.attrs", "docker.attrs", FieldType::Text),
 ];
 
-/// Fields that are made of others, or hold what the schema asks for.
+/// Fields that are derived from others or required by the schema.
 pub(crate) const DERIVED: [SchemaRow; 5] = [
     row("`kata_level`", "", "SeverityNumber", FieldType::Int),
     row("`kata_source`.`kata_subsystem`", "log.logger", "otel.scope.name", FieldType::Text),
@@ -127,7 +127,7 @@ pub(crate) const DERIVED: [SchemaRow; 5] = [
     row("the version of the schema", "ecs.version", "", FieldType::Text),
 ];
 
-/// What katalog states under names that no row of the dictionary gives, without `kata_`.
+/// Fields that no row of the dictionary names, without `kata_`.
 pub(crate) const STATED: &[(&str, FieldType)] = &[
     ("component", FieldType::Component),
     ("format", FieldType::Format),
@@ -143,14 +143,14 @@ pub(crate) const STATED: &[(&str, FieldType)] = &[
     ("rest", FieldType::Words),
 ];
 
-/// Fields of container logs, as their envelopes have them.
+/// Fields of container logs.
 const CONTAINER: &[&str] = &["time", "stream", "attrs"];
 
-/// The version of the Elastic Common Schema that the names are from.
+/// The version of the Elastic Common Schema.
 pub(crate) const ECS_VERSION: &str = "8.17.0";
 
 impl Schema {
-    /// The name of a row's field; none where the schema has none.
+    /// Returns the name of a row's field, or `None` if the schema has none.
     #[must_use]
     pub(crate) fn field_name(self, row: &SchemaRow) -> Option<&'static str> {
         let name = match self {
@@ -161,7 +161,7 @@ impl Schema {
         (!name.is_empty()).then_some(name)
     }
 
-    /// What fields have before their names that are in no table: those of the payload, and those of the envelope.
+    /// Returns the prefixes of other names: for the payload and for the envelope.
     #[must_use]
     pub(crate) const fn prefixes(self) -> (&'static str, &'static str) {
         match self {
@@ -170,7 +170,7 @@ impl Schema {
         }
     }
 
-    /// The name in records of a field that the user gave this one to.
+    /// Returns the name in records of an own field.
     #[must_use]
     pub(crate) fn user(self, name: &str) -> String {
         let bump = Bump::new();
@@ -178,7 +178,7 @@ impl Schema {
         if self == Schema::Kata { mapped() } else { name.to_owned() }
     }
 
-    /// Every field whose name is known before there is a record, each once. What else there is in records is text.
+    /// Returns all fields whose names are known in advance, each once. All other fields are text.
     #[must_use]
     pub(crate) fn fields(self) -> Vec<(String, FieldType)> {
         let (kata, envelope) = self.prefixes();
@@ -204,7 +204,7 @@ impl Schema {
         fields.into_iter().map(|(name, kind)| (name, self.resolve(kind))).collect()
     }
 
-    /// The form that a moment has.
+    /// Replaces the type of times by the form in this schema.
     fn resolve(self, kind: FieldType) -> FieldType {
         match kind {
             FieldType::Moment if self == Schema::Otel => FieldType::Nanos,
@@ -213,12 +213,12 @@ impl Schema {
         }
     }
 
-    /// Whether a field of the user's own may not have this name: the schema has it, or one that is an object to stores
-    /// if the other is a value.
+    /// Returns whether an own field must not have this name, because the schema uses it, or uses it as an object or a
+    /// part of one.
     #[must_use]
     pub fn reserves(self, name: &str) -> bool {
         let (kata, envelope) = self.prefixes();
-        // What a record is known by is what this field is for.
+        // `event.id` is meant for ids of records.
         if self == Schema::Kata || (self == Schema::Ecs && name == "event.id") {
             return false;
         }
@@ -228,7 +228,7 @@ impl Schema {
     }
 }
 
-/// What a value of the dictionary becomes in a record.
+/// Returns the type of a dictionary value in records.
 fn of_kind(known: &KnownKey) -> FieldType {
     match known.kind {
         ValueKind::Text if matches!(known.name, "msg" | "error" | "vmconsole") => FieldType::Words,

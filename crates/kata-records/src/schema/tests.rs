@@ -27,7 +27,7 @@ fn no_name_is_taken_twice_or_an_object_of_another() {
             assert!(fields.iter().all(|(other, _)| !other.starts_with(&format!("{name}."))), "{name}");
         }
     }
-    // Of the rows only the times of receipt share a name.
+    // Only the times of receipt share a name.
     for schema in OTHERS {
         let rows = PAYLOAD.iter().chain(ENVELOPE).chain(&DERIVED).filter(|row| row.from != "time");
         let mut names: Vec<_> = rows.filter_map(|row| schema.field_name(row)).collect();

@@ -1,4 +1,4 @@
-//! A record under the names of another schema: the same values in the same order, but what identifies an entry first.
+//! A translator of records into another schema. Values and order stay, except that identifying fields come first.
 
 use std::mem;
 
@@ -12,13 +12,13 @@ use crate::normalize::{coerce, field_name};
 use crate::record::{Field, Key, Level, OwnedKey, Record, Text, Value};
 use crate::time::UtcTimestamp;
 
-/// The only program of the guest that may be called by its name: none of the host's has it.
+/// The only program of the guest whose name is used, because no program of the host has it.
 const AGENT: &[u8] = b"kata-agent";
 
-/// More memory than this is given back after a record; only giant entries need as much.
+/// The limit above which memory is freed after a record. Only giant entries exceed it.
 const KEPT: usize = 1 << 20;
 
-/// Gives records the names of a schema. It keeps buffers, so each worker has its own.
+/// A translator of records. It keeps buffers, so each worker has its own.
 #[derive(Debug)]
 pub(crate) struct Translator {
     tables: Tables,
@@ -26,33 +26,33 @@ pub(crate) struct Translator {
     spare: Record<'static>,
 }
 
-/// What a key of the dictionary is called.
+/// The names for a key of the dictionary.
 #[derive(Debug)]
 struct Target {
-    /// In the schema.
+    /// The name in the schema.
     name: OwnedKey,
-    /// Where it cannot be called so.
+    /// The name if the schema's name does not apply.
     own: OwnedKey,
-    /// What it has to be for that, if it can be something else.
+    /// The type that the schema's name requires.
     kind: FieldType,
     is_host: bool,
 }
 
-/// A schema, compiled.
+/// A compiled schema.
 #[derive(Debug)]
 struct Tables {
     schema: Schema,
-    /// By the ids of the dictionary.
+    /// The names by rows of the dictionary.
     payload: Vec<Target>,
     envelope: Vec<Target>,
-    /// The user's own names, which stand first in records.
+    /// The names of own fields, which come first in records.
     users: Vec<OwnedKey>,
     body: OwnedKey,
     time: OwnedKey,
-    /// The time where the schema's form cannot hold it.
+    /// The name of a time that the schema's form cannot hold.
     time_text: OwnedKey,
     level: OwnedKey,
-    /// Of [`DERIVED`], in its order.
+    /// The names of [`DERIVED`] fields, in their order.
     made: [Option<OwnedKey>; DERIVED.len()],
     component: OwnedKey,
     format: OwnedKey,
@@ -62,8 +62,8 @@ struct Tables {
 }
 
 impl Translator {
-    /// A translator into the schema, which is not katalog's own. `users` are the names of fields that the user asked for.
-    /// The message of an event of the forward protocol is `message`: OpenTelemetry's receiver takes that for the body
+    /// Returns a translator into a schema other than katalog's. `users` are the names of own fields. In events of the
+    /// forward protocol the message is `message`, which OpenTelemetry's receiver takes as the body
     /// (opentelemetry-collector-contrib: `receiver/fluentforwardreceiver`).
     #[must_use]
     pub(crate) fn new(schema: Schema, users: &[String], for_events: bool) -> Translator {
@@ -90,7 +90,7 @@ impl Translator {
         Translator { tables, bump: Bump::new(), spare: Record::default() }
     }
 
-    /// Shows `encode` the record as the schema has it: in it is nothing left to be named.
+    /// Passes the translated record to `encode`. All of its fields have final names.
     pub(crate) fn translate<R>(&mut self, record: &Record<'_>, encode: impl FnOnce(&mut Record<'_>) -> R) -> R {
         let Translator { tables, bump, spare } = self;
         let mut translation = Translation {
@@ -127,14 +127,14 @@ fn targets(schema: Schema, prefix: &str, rows: &[SchemaRow]) -> Vec<Target> {
     DICTIONARY.iter().map(target).collect()
 }
 
-/// One record on its way.
+/// The translation of one record.
 struct Translation<'b, 'r> {
     tables: &'b Tables,
     bump: &'b Bump,
     out: Record<'b>,
-    /// The names of the envelope's fields that are taken.
+    /// The names that envelope fields use.
     names: BloomFilter,
-    /// The names, in the record, of what was not UTF-8.
+    /// The original names of fields that were not UTF-8.
     escaped: &'r [Key<'b>],
 }
 
@@ -205,7 +205,7 @@ impl<'b> Translation<'b, '_> {
         self.out.payload.push(Field::new(name.key(), value));
     }
 
-    /// Notes the new name of a field that was not UTF-8.
+    /// Adds the new name of a field that was not UTF-8.
     fn note(&mut self, old: Key<'b>, new: Key<'b>) {
         if self.escaped.contains(&old) {
             self.out.escaped.push(new);
@@ -238,7 +238,7 @@ impl<'b> Translation<'b, '_> {
         matches!(value, Value::Text(text) if text.decode(self.bump) == AGENT)
     }
 
-    /// The part of the program that wrote the entry, as one name.
+    /// Adds the name of the program's part that wrote the entry.
     fn logger(&mut self, name: &'b OwnedKey, fields: &[Field<'b>]) {
         let mut out = BumpVec::new_in(self.bump);
         for part in [&b"kata_source"[..], b"kata_subsystem"] {
@@ -257,7 +257,7 @@ impl<'b> Translation<'b, '_> {
         }
     }
 
-    /// A field of the envelope. Of an entry that is not Kata's the message is all there is to read.
+    /// Adds a field of the envelope. The message of another program becomes the body.
     fn envelope(&mut self, field: &Field<'b>, is_kata: bool) {
         let Tables { schema, envelope, body, .. } = self.tables;
         let name = field.key.name();
@@ -271,7 +271,7 @@ impl<'b> Translation<'b, '_> {
             (None, Some(target)) => (target.own.key(), field.value),
             (None, None) => (field_name::key(prefix, field_name::mapped(name, self.bump), 1, self.bump), field.value),
         };
-        // What stands for all entries of the batch is the same for all, but for the message.
+        // Shared fields are equal in all records, except for the message.
         let mut number = if id == Some(KeyId::MESSAGE) { 0 } else { field.number };
         if self.is_taken(key) {
             number = 0;
@@ -281,7 +281,7 @@ impl<'b> Translation<'b, '_> {
                     break;
                 }
             }
-            // The value as it was: the name says nothing of its type.
+            // The value is unchanged, because the name implies no type.
             self.note(field.key, key);
             return self.out.envelope.push(Field { key, number, value: field.value });
         }
@@ -289,12 +289,12 @@ impl<'b> Translation<'b, '_> {
         self.out.envelope.push(Field { key, number, value });
     }
 
-    /// Whether a field has the name; it is taken from now on.
+    /// Returns whether a name is taken, and marks it as taken.
     fn is_taken(&mut self, key: Key<'b>) -> bool {
         self.names.insert(name_hash::hash(key.name())) && self.out.envelope.iter().any(|field| field.key == key)
     }
 
-    /// A value of the envelope, whose values are texts, as its type; none where it is of another.
+    /// Converts a value of the envelope to its type. Returns `None` if the value has another type.
     fn converted(&self, kind: FieldType, value: Value<'b>) -> Option<Value<'b>> {
         match kind {
             FieldType::Count => self.count(value).map(Value::Int),
@@ -313,7 +313,7 @@ impl<'b> Translation<'b, '_> {
         coerce::int(text.decode(self.bump)).filter(|count| *count >= 0)
     }
 
-    /// A moment in the form of the schema; none where that cannot hold it.
+    /// Returns a time in the form of the schema, or `None` if the form cannot hold it.
     fn moment(&self, stamp: UtcTimestamp) -> Option<Value<'b>> {
         if self.tables.schema.resolve(FieldType::Moment) == FieldType::Time {
             return Some(Value::Time(self.bump.alloc(stamp)));
@@ -321,7 +321,7 @@ impl<'b> Translation<'b, '_> {
         stamp.unix()?.total_nanos().map(Value::Int)
     }
 
-    /// The number in the head of a syslog line (RFC 5424, section 6.2.1).
+    /// Adds the priority of a syslog line (RFC 5424, section 6.2.1).
     fn priority(&mut self, name: &'b OwnedKey, envelope: &[Field<'b>]) {
         let count = |name: &[u8]| {
             let field = envelope.iter().find(|field| field.key.name() == name)?;
@@ -339,7 +339,7 @@ fn word<'b>(text: &'static str) -> Value<'b> {
     Value::Text(Text::clean(text.as_bytes()))
 }
 
-/// The severity number of a level (OpenTelemetry: logs data model, `SeverityNumber`).
+/// Returns the severity number of a level (OpenTelemetry: logs data model, `SeverityNumber`).
 const fn severity(level: Level) -> i64 {
     match level {
         Level::Trace => 1,

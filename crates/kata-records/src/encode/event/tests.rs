@@ -15,7 +15,7 @@ fn encoded(record: &mut Record<'_>) -> Vec<u8> {
 
 #[test]
 fn an_event_is_a_time_and_a_map() {
-    // The vector E1 of the protocol's page, as an entry that passes unchanged.
+    // The vector E1 of the protocol's specification, as an entry that passes unchanged.
     let mut record = Record {
         time: UtcTimestamp::parse(b"2020-02-21T10:31:27.810781647Z"),
         envelope: vec![

@@ -1,11 +1,11 @@
-//! What `journalctl` says of an entry before its fields. Of one entry after the other most of it is the same.
+//! The head of an entry, which `journalctl` prints before the fields. Successive heads differ in few digits.
 
 use journal_file::Place;
 
 use super::JournalFormat;
 use crate::digits::{self, Digits8};
 
-/// Words that are copied at once, whatever their length.
+/// Text that is copied at a fixed size, whatever its length.
 #[derive(Clone, Copy, Debug)]
 struct Words {
     text: [u8; 64],
@@ -26,14 +26,14 @@ impl Words {
     }
 }
 
-/// A number with the words before it. What is above its last eight digits is mostly that of the entry before.
+/// A number and the text before it. Successive entries mostly agree in all but its last eight digits.
 #[derive(Clone, Copy, Debug)]
 struct Number {
-    /// The words, and the digits above.
+    /// The text and the upper digits.
     words: Words,
-    /// The length of the words alone.
+    /// The length of the text without digits.
     bare: usize,
-    /// What the digits above say.
+    /// The number of the upper digits.
     upper: u64,
 }
 
@@ -52,10 +52,10 @@ impl Number {
     }
 }
 
-/// Room for a head with all digits, and for what is copied beyond its end.
+/// The size of a head with all digits, plus the excess of fixed-size copies.
 const ROOM: usize = 512;
 
-/// Writes the heads of one entry after the other, whose ids are mostly the same.
+/// A writer of successive heads, whose ids mostly repeat.
 #[derive(Clone, Debug)]
 pub(super) struct HeadWriter {
     format: JournalFormat,
@@ -66,9 +66,9 @@ pub(super) struct HeadWriter {
     realtime: Number,
     realtime_decimal: Number,
     monotonic_decimal: Number,
-    /// The boot once more, and the end.
+    /// The boot id once more, and the end of the head.
     boot: Words,
-    /// For the head at hand.
+    /// The current head.
     text: [u8; ROOM],
 }
 
@@ -137,7 +137,7 @@ impl HeadWriter {
     }
 }
 
-/// A head on its way.
+/// A head under construction.
 struct Line<'t> {
     text: &'t mut [u8; ROOM],
     length: usize,
@@ -194,7 +194,7 @@ mod tests {
             xor_hash: 0x0123_4567_89ab_cdef,
         };
         let two = Place { seqnum: 1, boot_id: [3; 16], monotonic: 0, xor_hash: 0, ..one };
-        // As a damaged file has it.
+        // A damaged file may hold these values.
         let most = Place { seqnum_id: [0; 16], seqnum: u64::MAX, monotonic: u64::MAX, realtime: u64::MAX, ..one };
         let mut heads = [JournalFormat::Export, JournalFormat::Json].map(HeadWriter::new);
         for place in

@@ -1,14 +1,14 @@
-//! NameNumbers for the names that entries have, so that it shows when one comes again.
+//! Numbers for field names, so that repeated names are found without comparing them.
 
 use crate::name_hash;
 
-/// So many names have a number of their own, in the order in which they came.
+/// The count of names that get their own number, in order of appearance.
 const OWN: u8 = 128;
 
-/// NameNumbers of names. Two names with one number only cost time.
+/// Numbers of names. A shared number only costs time.
 #[derive(Debug)]
 pub(super) struct NameNumbers {
-    /// By a part of their hash; 0 where none was given.
+    /// Numbers by a part of the name's hash; 0 means none yet.
     given: Box<[u8]>,
     last: u8,
 }
@@ -20,7 +20,7 @@ impl Default for NameNumbers {
 }
 
 impl NameNumbers {
-    /// The number of a name, never 0.
+    /// Returns the number of a name, which is never 0.
     pub(super) fn of(&mut self, name: &[u8]) -> u8 {
         let hash = name_hash::hash(name);
         let place = &mut self.given[usize::from(hash as u16)];

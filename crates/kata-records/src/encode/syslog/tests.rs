@@ -17,7 +17,7 @@ fn facts() -> Facts {
     samples::facts("2025-12-05T11:55:10.812522759Z")
 }
 
-/// An entry of Kata's with these fields beside its message.
+/// Returns a record of Kata's with these fields and a message.
 fn record<'b>(message: &'b str, fields: &[(&str, &'b str)]) -> Record<'b> {
     let mut payload = vec![field("kata_msg", message)];
     payload.extend(fields.iter().map(|(name, value)| field(name, *value)));
@@ -44,7 +44,7 @@ fn message(settings: SyslogSettings, record: &mut Record<'_>) -> String {
     message_with(settings, None, record)
 }
 
-/// A message with a field of katalog's own.
+/// Returns a message with one own field.
 fn message_with(settings: SyslogSettings, own: Option<&str>, record: &mut Record<'_>) -> String {
     let own = OwnNames { record_id: own.map(str::to_owned), ..OwnNames::default() };
     String::from_utf8(bytes(settings, &own, record)).unwrap()
@@ -68,12 +68,12 @@ fn the_form_of_rfc_5424() {
 fn the_form_of_rfc_3164() {
     let mut plain = record("Stopping VM", &[("kata_sandbox", "s1")]);
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime[77]: Stopping VM");
-    // A host has no domain there; a number is no name.
+    // RFC 3164 has no domains, and an address has none.
     plain.head = EnvelopeHead { host: Some(b"node1.example.org"), ..EnvelopeHead::default() };
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 node1 kata-runtime: Stopping VM");
     plain.head.host = Some(b"192.0.2.1");
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 192.0.2.1 kata-runtime: Stopping VM");
-    // There is no message without a time.
+    // RFC 3164 requires a time.
     plain.facts = None;
     (plain.tag, plain.head.priority) = (b"sshd", Some(3));
     assert_eq!(message(old(), &mut plain), "<27>Nov 14 22:13:20 192.0.2.1 sshd: Stopping VM");
@@ -86,7 +86,7 @@ fn what_is_not_known_is_nil() {
     assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data}"));
     let mut nothing = Record::default();
     assert_eq!(message(settings(), &mut nothing), "<30>1 - here - - - -");
-    // Where the payload has no message, the envelope's is all that there is.
+    // The message of the envelope replaces a missing `kata_msg`.
     record.head.message = Some(Text { bytes: b"tab\\there", escaping: Escaping::Go });
     assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data} tab\there"));
 }
@@ -106,7 +106,7 @@ fn entries_of_others() {
         ..Record::default()
     };
     assert_eq!(message(settings(), &mut other), "<29>1 2025-12-15T11:55:10.000000Z node1 sshd 9 - - closed");
-    // Fields of katalog's own go with every record, and a cut is told of.
+    // Own fields go with every record, and a cut adds the flaw.
     let settings = || SyslogSettings { max: 1024, ..settings() };
     let data = "[kata@32473 id=\"0f\"]";
     assert_eq!(
@@ -202,7 +202,7 @@ fn words_of_the_head_are_printable_and_have_their_lengths() {
     assert_eq!(words[4..6], ["12_34", "a_very_long_subsystem_with_space"]);
 }
 
-/// The structured data of a message, from its bracket on.
+/// Returns the structured data of a message, after its bracket.
 fn data(message: &str) -> &str {
     message.split_once(" [").unwrap().1
 }
@@ -221,23 +221,23 @@ fn what_is_too_long_is_cut_in_this_order() {
         assert!(message.len() <= max, "{max}: {message}");
         message
     };
-    // As long as it may be: nothing is cut.
+    // A message of the maximum length is not cut.
     assert_eq!(limited(whole.len(), "message"), whole);
-    // Long values to 256 bytes,
+    // Long values are cut to 256 bytes,
     let cut = limited(whole.len() - 1, "message");
     assert!(cut.contains(&format!("command=\"{}\"", "c".repeat(256))) && cut.contains(&words), "{cut}");
-    // then to 64, all others as they were,
+    // then to 64, and short values stay.
     let cut = limited(640, "message");
     assert!(
         cut.contains(&format!("command=\"{}\"", "c".repeat(64)))
             && cut.contains(&format!("words=\"{}\"", "w".repeat(64)))
     );
     assert!(cut.contains(" a=\"1\" ") && cut.ends_with("] message"), "{cut}");
-    // then fields are left out, the last ones first,
+    // Then the last fields are removed,
     let said = "m".repeat(250);
     let cut = limited(640, &said);
     assert!(!cut.contains("words=") && cut.contains("sandbox=\"sss") && cut.ends_with(&format!("] {said}")), "{cut}");
-    // and then the message is cut, whose it is stays.
+    // and last the message is cut. The identity stays.
     let said = "ü".repeat(1000);
     let cut = limited(1024, &said);
     assert!(data(&cut).contains(&sandbox) && !cut.contains("words=") && cut.ends_with("ü"), "{cut}");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The parts of a line as text: time, moment, host, identifier, pid, message.
+/// Compares the parts of a line: time, timestamp, host, identifier, pid, message.
 fn check(text: &str, wanted: Option<[&str; 6]>) {
     let mut entry = Entry::default();
     let read = line(text.as_bytes(), &mut entry);

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::record::Value;
 
-/// The pairs of a line as `key=content`, and the names of its flaws.
+/// Compares the pairs of a line and the names of its flaws.
 fn check(line: &[u8], pairs: &[(&str, &[u8])], flaws: &[&str]) {
     let bump = Bump::new();
     let mut found = Vec::new();
@@ -35,7 +35,7 @@ fn values_bare_empty_and_quoted() {
 fn what_comes_next_need_not_be_what_mostly_does() {
     let rest = "sandbox=1 source=2 subsystem=3";
     let after = [("sandbox", &b"1"[..]), ("source", b"2"), ("subsystem", b"3")];
-    // KeySet in another order, that only begin alike, without a value, at the end of the line.
+    // Keys in another order, with a common beginning, without a value, and at the end of the line.
     for (line, first) in [
         ("time=x level=y msg=z", &[("time", &b"x"[..]), ("level", b"y"), ("msg", b"z")][..]),
         ("level=y time=x msg=z", &[("level", b"y"), ("time", b"x"), ("msg", b"z")]),
@@ -119,7 +119,7 @@ fn a_hostile_line_has_an_end() {
 }
 
 proptest! {
-    /// Crate `logfmt` loses escapes, so the two agree where there are none.
+    /// Crate `logfmt` loses escapes, so values have none.
     #[test]
     fn plain_pairs_read_as_crate_logfmt_reads_them(
         pairs in prop::collection::vec(("(time|level|msg|name|pid|sandbox|source|subsystem|[a-z][a-z_-]{0,8})", "[a-z0-9./+-]{1,10}|\"[a-z0-9 =,:é]{1,20}\""), 1..12),
