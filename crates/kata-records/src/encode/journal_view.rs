@@ -26,12 +26,12 @@ pub(crate) enum JournalFormat {
     Json,
 }
 
-/// The encoded form of a stem.
+/// The encoded form of a prefix.
 #[derive(Clone, Debug, Default)]
-struct WrittenStem {
-    /// The span in the output; empty until the stem is written.
+struct WrittenPrefix {
+    /// The span in the output; empty until the prefix is written.
     text: Range<usize>,
-    /// The names of the stem's fields.
+    /// The names of the prefix's fields.
     names: ByteSet,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct JournalView {
     numbers: NameNumbers,
     /// The number of the name, by the number of a field in `shared`.
     names: Vec<u8>,
-    /// The encoded stems, by their numbers.
-    stems: Vec<WrittenStem>,
+    /// The encoded prefixes, by their numbers.
+    prefixes: Vec<WrittenPrefix>,
 }
 
 impl JournalView {
@@ -58,14 +58,14 @@ impl JournalView {
             shared: SharedFields::default(),
             numbers: NameNumbers::default(),
             names: Vec::new(),
-            stems: Vec::new(),
+            prefixes: Vec::new(),
         }
     }
 
     /// Drops the fields of the previous batch.
     pub(crate) fn begin(&mut self) {
         self.shared.begin();
-        self.stems.clear();
+        self.prefixes.clear();
     }
 
     /// Appends an entry of the batch. `out` must still hold all entries of the batch before it.
@@ -73,13 +73,13 @@ impl JournalView {
         let start = out.len();
         self.heads.write(entry.place(), out);
         self.names.resize(entry.shared_by_batch(), 0);
-        let (stem, rest) = entry.ids().split_at(entry.prefix().len as usize);
+        let (prefix, rest) = entry.ids().split_at(entry.prefix().len as usize);
         let begin = out.len();
         let mut names = ByteSet::default();
         let is_known = self.copy(entry.prefix(), &mut names, out);
-        let stem_is_sound = is_known || self.fields(entry, stem, &mut names, out);
-        let written = WrittenStem { text: begin..out.len(), names };
-        if !stem_is_sound || !self.fields(entry, rest, &mut names, out) {
+        let prefix_is_sound = is_known || self.fields(entry, prefix, &mut names, out);
+        let written = WrittenPrefix { text: begin..out.len(), names };
+        if !prefix_is_sound || !self.fields(entry, rest, &mut names, out) {
             out.truncate(start);
             self.heads.write(entry.place(), out);
             grouped(entry, &mut self.numbers, out);
@@ -92,40 +92,39 @@ impl JournalView {
         });
     }
 
-    /// Copies a stem from an earlier entry. Returns false if none has it.
-    fn copy(&mut self, stem: EntryPrefix, seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
-        let Some(WrittenStem { text, names }) = self.stems.get(stem.number as usize) else { return false };
+    /// Copies a prefix from an earlier entry. Returns false if none has it.
+    fn copy(&mut self, prefix: EntryPrefix, seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
+        let Some(WrittenPrefix { text, names }) = self.prefixes.get(prefix.number as usize) else { return false };
         *seen = *names;
         out.extend_from_within(text.clone());
         !text.is_empty()
     }
 
-    /// Stores the encoded form of a stem.
-    fn keep(&mut self, stem: EntryPrefix, written: WrittenStem) {
-        let number = stem.number as usize;
+    /// Stores the encoded form of a prefix.
+    fn keep(&mut self, prefix: EntryPrefix, written: WrittenPrefix) {
+        let number = prefix.number as usize;
         if number == 0 {
             return;
         }
-        if number >= self.stems.len() {
-            self.stems.resize(number + 1, WrittenStem::default());
+        if number >= self.prefixes.len() {
+            self.prefixes.resize(number + 1, WrittenPrefix::default());
         }
-        self.stems[number] = written;
+        self.prefixes[number] = written;
     }
 
     /// Appends fields of an entry. Returns false if a name repeats, so that its values have to be merged.
-    fn fields(&mut self, entry: &JournalEntry<'_>, items: &[FieldId], seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
+    fn fields(&mut self, entry: &JournalEntry<'_>, ids: &[FieldId], seen: &mut ByteSet, out: &mut Vec<u8>) -> bool {
         let JournalView { format, shared, numbers, names, .. } = self;
         let mut run = PendingCopy::default();
-        for item in items {
-            let name = if let Some(number) = item.number()
+        for id in ids {
+            let name = if let Some(number) = id.number()
                 && let Some(known) = names.get_mut(number as usize)
             {
-                shared
-                    .copy(number, &mut run, out, |text| *known = field(*format, numbers, entry.field_of(*item), text));
+                shared.copy(number, &mut run, out, |text| *known = field(*format, numbers, entry.field_of(*id), text));
                 *known
             } else {
                 shared.end(&mut run, out);
-                field(*format, numbers, entry.field_of(*item), out)
+                field(*format, numbers, entry.field_of(*id), out)
             };
             if *format == JournalFormat::Json && seen.insert(name) {
                 return false;
@@ -213,7 +212,7 @@ fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
 
 /// Appends the fields of an entry with repeated names. An array at the first occurrence holds all values of a name.
 fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8>) {
-    let fields = || entry.ids().iter().map(|item| entry.field_of(*item)).filter(|(name, _)| !is_in_head(name));
+    let fields = || entry.ids().iter().map(|id| entry.field_of(*id)).filter(|(name, _)| !is_in_head(name));
     let (mut once, mut again) = (ByteSet::default(), ByteSet::default());
     for number in fields().map(|(name, _)| numbers.of(name)) {
         if once.insert(number) {
@@ -279,12 +278,12 @@ mod tests {
         let mut batch = EntryBatch::default();
         let mut shared = false;
         for fields in entries {
-            let mut items = Vec::new();
+            let mut ids = Vec::new();
             for (name, value) in *fields {
                 shared = !shared;
-                items.push(batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
+                ids.push(batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
             }
-            batch.push(Place::default(), EntryPrefix::default(), &items);
+            batch.push(Place::default(), EntryPrefix::default(), &ids);
         }
         batch
     }
@@ -316,30 +315,30 @@ mod tests {
     }
 
     #[test]
-    fn a_stem_changes_nothing() {
-        // Stem 1 first comes with a name of its own, stem 2 repeats a name, and several entries have no stem.
+    fn a_prefix_changes_nothing() {
+        // Prefix 1 first comes with a name of its own, prefix 2 repeats a name, and several entries have no prefix.
         let entries =
             [(1, "0123"), (1, "01"), (1, "014"), (0, "01"), (1, "014"), (2, "034"), (2, "03"), (1, "013"), (0, "")];
         let fields =
             [("A", "1", true), ("B", "2", false), ("C", "3", true), ("A", "4", false), ("_BOOT_ID", "5", true)];
-        let batch = |with_stems: bool| {
+        let batch = |with_prefixes: bool| {
             let mut batch = EntryBatch::default();
-            let items = fields
+            let ids = fields
                 .map(|(name, value, shared)| batch.add_field(format!("{name}={value}").as_bytes(), name.len(), shared));
             for (number, indices) in entries {
-                let items: Vec<FieldId> = indices.bytes().map(|index| items[usize::from(index - b'0')]).collect();
-                let stem =
-                    if with_stems && number > 0 { EntryPrefix { number, len: 2 } } else { EntryPrefix::default() };
-                batch.push(Place::default(), stem, &items);
+                let ids: Vec<FieldId> = indices.bytes().map(|index| ids[usize::from(index - b'0')]).collect();
+                let prefix =
+                    if with_prefixes && number > 0 { EntryPrefix { number, len: 2 } } else { EntryPrefix::default() };
+                batch.push(Place::default(), prefix, &ids);
             }
             batch
         };
         for format in [JournalFormat::Json, JournalFormat::Export] {
             let mut view = JournalView::new(format);
-            let written = [false, true, true].map(|with_stems| {
+            let written = [false, true, true].map(|with_prefixes| {
                 let mut out = b"of another batch".to_vec();
                 view.begin();
-                for entry in batch(with_stems).entries() {
+                for entry in batch(with_prefixes).entries() {
                     view.encode(&entry, &mut out);
                 }
                 String::from_utf8(out).unwrap()

@@ -52,12 +52,12 @@ pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'
 pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, entry: &mut Entry<'b>) {
     entry.from_journal = true;
     cache.irrelevant.resize(stored.shared_by_batch(), false);
-    for item in stored.ids() {
-        let irrelevant = item.number().and_then(|number| cache.irrelevant.get_mut(number as usize));
+    for id in stored.ids() {
+        let irrelevant = id.number().and_then(|number| cache.irrelevant.get_mut(number as usize));
         if irrelevant.as_deref() == Some(&true) {
             continue;
         }
-        let (name, value) = stored.field_of(*item);
+        let (name, value) = stored.field_of(*id);
         let place = match name {
             b"MESSAGE" => &mut entry.message,
             b"SYSLOG_IDENTIFIER" => &mut entry.identifier,
@@ -72,12 +72,12 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, en
 
 /// Returns a field of an entry. A shared field is read once for the batch.
 #[inline]
-fn pair<'b>(stored: &JournalEntry<'b>, item: FieldId, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
+fn pair<'b>(stored: &JournalEntry<'b>, id: FieldId, pairs: &mut Vec<Option<Pair<'b>>>) -> Pair<'b> {
     let read = || {
-        let (name, value) = stored.field_of(item);
+        let (name, value) = stored.field_of(id);
         Pair::text(name, Text::plain(value))
     };
-    let Some(number) = item.number() else { return read() };
+    let Some(number) = id.number() else { return read() };
     if let Some(Some(pair)) = pairs.get(number as usize) {
         return *pair;
     }
@@ -114,8 +114,8 @@ pub(super) fn stored<'b>(
         add(b"__SEQNUM_ID", bump.alloc(digits::hex_id(&place.seqnum_id)));
     }
     add(b"_BOOT_ID", bump.alloc(digits::hex_id(&place.boot_id)));
-    for item in stored.ids() {
-        let pair = pair(stored, *item, &mut cache.pairs);
+    for id in stored.ids() {
+        let pair = pair(stored, *id, &mut cache.pairs);
         if pair.id != Some(KeyId::BOOT_ID) {
             entry.fields.push(pair);
         }
