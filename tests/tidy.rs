@@ -172,6 +172,40 @@ fn nothing_is_left_for_later() {
     }
 }
 
+/// Returns the first line of each doc comment, with its line number.
+fn doc_comments(text: &str) -> Vec<(usize, &str)> {
+    let mut comments = Vec::new();
+    let mut inside = None;
+    for (at, line) in text.lines().enumerate() {
+        let found = ["///", "//!"].into_iter().find_map(|mark| Some((mark, line.trim_start().strip_prefix(mark)?)));
+        if let Some((mark, text)) = found
+            && inside != Some(mark)
+        {
+            comments.push((at + 1, text.trim_start()));
+        }
+        inside = found.map(|(mark, _)| mark);
+    }
+    comments
+}
+
+#[test]
+fn doc_comments_begin_with_a_verb_or_a_noun() {
+    let clause = Regex::new(r"^(What|Whether|How|Where|Which|That|All that|The same)\b").unwrap();
+    let mut all = 0;
+    let mut found = Vec::new();
+    for (file, text) in sources(&["src", "crates", "fixtures/generate", "tests"]) {
+        for (number, line) in doc_comments(&text) {
+            all += 1;
+            if clause.is_match(line) {
+                found.push(format!("{file}:{number}: {line}"));
+            }
+        }
+    }
+    assert!(all > 3000, "only {all} doc comments are recognized");
+    let (count, first) = (found.len(), found.iter().take(30).map(String::as_str).collect::<Vec<_>>().join("\n"));
+    assert!(count * 50 < all, "{count} of {all} doc comments (2 % or more) begin with a clause:\n{first}");
+}
+
 #[test]
 fn every_dependency_has_its_reason() {
     for manifest in [
