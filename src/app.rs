@@ -28,7 +28,7 @@ use crate::service::status::{self, Status};
 use crate::sink::{Output, SinkError};
 use crate::source::{self, Group, Input, SourceError};
 
-/// Runs the program and returns how it ends.
+/// Runs the program and returns its exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     let arguments: Vec<OsString> = arguments.collect();
     match Cli::read(arguments.iter().cloned()) {
@@ -73,7 +73,7 @@ enum AppError {
 }
 
 impl AppError {
-    /// Prints the error and returns how the program ends for it.
+    /// Prints the error and returns its exit code.
     fn report(&self) -> Exit {
         report(format_args!("{self}"));
         if matches!(self, AppError::NoInput) {
@@ -84,7 +84,7 @@ impl AppError {
 }
 
 impl Exit {
-    /// Returns how the program ends for an error.
+    /// Returns the exit code of an error.
     fn of(error: &AppError) -> Exit {
         match error {
             AppError::Config { from_file: true, .. } | AppError::Rules { from_file: true, .. } => Exit::Config,
@@ -121,11 +121,11 @@ fn start(cli: Cli, arguments: &[OsString]) -> Result<Exit, AppError> {
     let mut job = Job::new(cli)?;
     let outcome = run_and_reload(&mut job, arguments)?;
     summarize(&job.config, &outcome);
-    // A failure that showed before anything was read comes first.
+    // The failure of an input that could not be opened precedes failures of the run.
     Ok(job.failure.unwrap_or(outcome.exit))
 }
 
-/// Runs the job, anew with each configuration that is reloaded. Returns the outcome of all runs together.
+/// Runs the job, and runs it again after each reload of the configuration. Returns the outcome of all runs together.
 fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Outcome, AppError> {
     let signals = if job.config.is_service() {
         Signals::listen().map_err(|error| AppError::Unavailable(error.to_string()))?
@@ -148,7 +148,7 @@ fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Outcome, AppE
     Ok(outcome)
 }
 
-/// Replaces the job by that of the configuration as it is now. The old one stays where the new one cannot be used.
+/// Replaces the job with one for the reloaded configuration. Keeps the old job if the new configuration is unusable.
 fn reload(job: &mut Job, arguments: &[OsString]) {
     let new = Cli::read(arguments.iter().cloned()).and_then(|cli| Job::new(cli).map_err(|error| error.report()));
     match new {
@@ -163,7 +163,7 @@ fn reload(job: &mut Job, arguments: &[OsString]) {
     }
 }
 
-/// Prints the counters in the form that the settings ask for.
+/// Prints the counters in the configured format. Prints nothing if the reader of the output closed it early.
 fn summarize(config: &Config, outcome: &Outcome) {
     let by_input = config.stats_by_input && outcome.progress;
     let format = if by_input { Some(StatsFormat::Table) } else { config.stats };
@@ -194,7 +194,7 @@ fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, AppEr
     Ok(status)
 }
 
-/// Prints the description of records that the settings make.
+/// Prints the schema of the records that this configuration produces.
 fn print_schema(cli: Cli, definition: Definition) -> Result<Exit, AppError> {
     let (config, from_file) = configured(cli.config.as_deref(), cli.options)?;
     config.check(&[]).map_err(|source| AppError::Config { source, from_file })?;
@@ -208,13 +208,13 @@ fn configured(path: Option<&Path>, flags: config::options::Options) -> Result<(C
     Ok((Config::new(flags, file.unwrap_or_default(), surroundings()), from_file))
 }
 
-/// The settings, checked and compiled, and the inputs.
+/// The input of a run: the checked configuration, the compiled rules, and the inputs in groups.
 struct Job {
     config: Config,
     rules: Rules,
     inputs: Vec<Input>,
     groups: Vec<Group>,
-    /// The exit code for inputs that turn out to be unreadable before any is read.
+    /// The exit code of the first input that failed before the run.
     failure: Option<Exit>,
 }
 
@@ -245,7 +245,7 @@ impl Job {
         Ok(Job { config, rules, inputs, groups, failure })
     }
 
-    /// Runs from the checkpoint; the first time, from the end of an earlier run.
+    /// Runs the job from a checkpoint. Without one, resumes from the state directory, if one is configured.
     fn run(&mut self, checkpoint: Option<Checkpoint>, signals: &Signals, status: &Status) -> Result<Outcome, AppError> {
         let first = checkpoint.is_none();
         let checkpoint = match (checkpoint, &self.config.state_dir) {
@@ -261,7 +261,7 @@ impl Job {
         Ok(run::run(&Plan::new(&self.config, &self.rules, &self.groups), delivery, signals, status))
     }
 
-    /// Opens the way to the receiver. `None` if an earlier run has delivered everything.
+    /// Opens the delivery to servers, a directory or an output. Returns `None` if an earlier run delivered everything.
     fn delivery(
         &mut self,
         checkpoint: Checkpoint,
@@ -325,7 +325,7 @@ impl Job {
     }
 }
 
-/// Puts the inputs together that are one source. Also returns how the program ends for those that cannot be looked at.
+/// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed.
 fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) {
     let mut failure = None;
     let mut groups = if config.output_dir.is_some() {

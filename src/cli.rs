@@ -223,7 +223,7 @@ pub fn generate(what: Generate) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Prints text on standard output that is no record: the default configuration, or a generated document.
+/// Prints a document to standard output: the default configuration, a schema, a manual page or shell completions.
 #[must_use]
 pub fn print(text: &[u8]) -> Exit {
     match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {

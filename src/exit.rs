@@ -7,9 +7,9 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is delivered, or the reader of the output closed it.
+    /// All records are delivered, or the reader of the output closed it.
     Success = 0,
-    /// All is delivered, but `--strict` found flawed entries or `--fail-if-empty` found none.
+    /// All records are delivered, but `--strict` found flaws, or `--fail-if-empty` found no records.
     Unsatisfied = 1,
     /// A flag or argument cannot be used.
     Usage = 64,
@@ -17,7 +17,7 @@ pub enum Exit {
     Data = 65,
     /// An input does not exist.
     NoInput = 66,
-    /// This build or this host lacks something.
+    /// This build lacks a feature, this host lacks a service, or delivery to servers was given up.
     Unavailable = 69,
     /// An internal error of katalog.
     Internal = 70,
@@ -53,7 +53,7 @@ impl Exit {
         self as u8
     }
 
-    /// Returns the exit code of a number.
+    /// Returns the exit code with this number, if there is one.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Exit> {
         Exit::ALL.iter().copied().find(|exit| exit.code() == code)

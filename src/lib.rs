@@ -1,69 +1,71 @@
 //! katalog: a streaming normalizer for the logs of Kata Containers.
 //!
-//! This page is the map of the code. `README.md` says what the program does for its users.
+//! This page describes the structure of the code. `README.md` describes the program for its users.
 //!
 //! ```text
-//!  cli ─► config ─► Rules ───┬──────────┬─────────┬───────────┬──────────┐   read-only, lent to every stage
-//!                            ▼          ▼         ▼           ▼          ▼
-//!  source ──Batch──► Worker [ carrier ─► select ─► parse ─► normalize ─► encode ] ──Chunk──► delivery ──► sink
-//!    ▲                        Entry     Component  Payload   Record                             │
-//!    └───────────────── Position ◄───────────────────────────────── checkpoint ◄── delivered ───┘
+//!  cli ─► config ─► Rules ───┬───────────┬─────────┬───────────┬──────────┐   read-only, lent to every stage
+//!                            ▼           ▼         ▼           ▼          ▼
+//!  source ──Batch──► Worker [ envelope ─► select ─► parse ─► normalize ─► encode ] ──Chunk──► delivery ──► sink
+//!    ▲                        Entry      Component  Payload   Record                             │
+//!    └───────────────── Position ◄────────────────────────────────── checkpoint ◄── delivered ───┘
 //! ```
 //!
-//! `run` drives the loop: fill, work, deliver. `service` listens to signals and reports to systemd and HTTP. `diagnostics`
-//! prints counters and messages.
+//! `run` drives the loop: it fills batches, lets workers process them, and delivers the chunks. `service` handles
+//! signals, notifies systemd and serves metrics over HTTP. `diagnostics` prints counters and messages.
 //!
 //! # Crates
 //!
 //! | crate | job | depends on |
 //! |---|---|---|
-//! | `journal-file` | reads systemd journal files, in journalctl's order, live or archived | nothing of ours |
+//! | `journal-file` | reads systemd journal files, in journalctl's order, live or archived | no other crate here |
 //! | `kata-records` | bytes in, records out: every stage between source and delivery | `journal-file`, for its entries |
-//! | `log-clients` | delivers to forward and syslog servers, with acknowledgement, TLS and failover | nothing of ours |
+//! | `log-clients` | delivers to forward and syslog servers, with acknowledgement, TLS and failover | no other crate here |
 //! | `katalog` | the program: sources, delivery, sinks, configuration | all three |
 //!
-//! # The types that travel
+//! # Central types
 //!
 //! - [`Batch`](kata_records::Batch) owns bytes and the spans of the entries in them. A source fills it, a worker
 //!   reads it, and the source fills it again.
 //! - [`Chunk`](kata_records::Chunk) holds encoded records and the counters of their entries.
-//! - [`Position`](source::position::Position) says how far a source was read. It travels with the records of its batch and
-//!   enters the [`Checkpoint`](delivery::checkpoint::Checkpoint) once the receiver has them.
+//! - [`Position`](source::position::Position) is the place up to which a source was read. It accompanies the records of
+//!   its batch, and enters the [`Checkpoint`](delivery::checkpoint::Checkpoint) once the receiver has accepted these
+//!   records.
 //!
-//! # How a byte travels
+//! # Data flow
 //!
-//! 1. **In.** `source` reads it into the arena of a batch and decompresses it on the way. Only the unfinished tail of a batch
-//!    moves, and the parts of a split line are joined. A journal's reader copies only the entries and fields that the rules
-//!    may want.
-//! 2. **Through.** The stages of `kata-records` pass slices. Its page says more.
-//! 3. **Out.** `delivery` hands chunks to the sink whole: to an output at once, to a server gathered by tag. The server of
-//!    the forward protocol acknowledges them.
+//! 1. **In.** `source` reads and decompresses bytes into the arena of a batch. After that, only the unfinished tail of
+//!    a batch and the parts of a split line are copied. The journal reader copies only the entries and fields that the
+//!    rules may need.
+//! 2. **Through.** The stages of `kata-records` pass slices of the batch. The crate's documentation describes them.
+//! 3. **Out.** `delivery` writes each chunk to an output at once. For servers it collects records by tag into chunks
+//!    of [`log_clients`]. Servers of the forward protocol acknowledge each chunk.
 //!
-//! A journal's files are read in slices side by side, and `run` puts the results in the order of the journal. One thread
-//! cuts any other input into batches, and all threads work on them. The steady state allocates nothing for an entry.
+//! Threads read slices of journal files in parallel, and `run` merges the results into journal order. For any other
+//! input, one thread fills batches and all threads process them. In the steady state, an entry needs no allocation.
 //!
 //! # Invariants
 //!
-//! Each part stays simple because of what it does *not* do.
+//! Each part keeps to these limits.
 //!
-//! | part | |
+//! | part | limits |
 //! |---|---|
-//! | [`source`] | looks at no message; drops only entries of a journal that [`source::EntryFilter`] refuses, and members of archives that are no logs; its settings bound its memory |
+//! | [`source`] | interprets no message; drops only journal entries that [`source::EntryFilter`] rejects, and archive members that are neither logs nor journals; keeps its memory within the limits of its settings |
 //! | [`sink`], [`log_clients`] | know neither records nor their origin; [`log_clients`] prints nothing |
-//! | [`delivery`] | moves the checkpoint only for what a sink has taken; holds a bounded amount, so a receiver that is away stops the reading |
-//! | [`delivery::external_sort`] | looks into no record; writes to disk what exceeds its memory |
+//! | [`delivery`] | advances the checkpoint only for records that a sink has accepted; holds a bounded amount of data, so an unavailable receiver stops the reading |
+//! | [`delivery::external_sort`] | interprets no record; writes records that exceed its memory to disk |
 //! | [`delivery::checkpoint`] | is replaced as a whole or not at all; an unreadable one is an error, never a fresh start |
-//! | [`run`] | gives the same output for any number of threads and any cut of the reads |
-//! | [`service`] | never makes a loop wait; changes no record; bounds its connections, their time and their bytes |
-//! | [`diagnostics`] | alone writes to standard error; standard output carries records |
-//! | all | no `unsafe`; no panic and no endless loop, whatever the input |
+//! | [`run`] | produces equal output for any number of threads and any sizes of reads |
+//! | [`service`] | never blocks reading or delivery; changes no record; limits the number, duration and size of connections |
+//! | [`diagnostics`] | is the only part that writes to standard error; standard output carries records |
+//! | all | no `unsafe`; no panic and no endless loop for any input |
 //!
 //! # Where to add things
 //!
-//! A component, a typed key, a flaw or a name in another schema is one line in a table of `kata-records`. An option is a field
-//! of [`config::options::Options`], which declares flag, variable and key at once, and a line of `default.toml`.
+//! A component, a typed key, a flaw or a name in another schema is one line in a table of `kata-records`. An option is
+//! a field of [`config::options::Options`], which declares flag, variable and key at once, and a line of
+//! `default.toml`.
 //!
-//! The modules below stand in reading order. A module imports only from modules above it.
+//! The modules below are in reading order. A module imports only from modules above it.
 
 pub mod exit;
 pub mod source;

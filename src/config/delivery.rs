@@ -1,4 +1,5 @@
-//! Settings for delivery: combinations that are refused, and secrets, which never come from the command line.
+//! Builds the delivery settings from the options, refuses contradictory options, and reads secrets. Secrets never come
+//! from the command line.
 
 use std::path::Path;
 

@@ -121,7 +121,7 @@ impl SortBuffer {
     }
 }
 
-/// Sorts records by time. A record without a time takes the time of the record before it in its input.
+/// Sorts records by time. A record without a time sorts by the time of the record before it in its input.
 #[derive(Debug)]
 pub struct ExternalSorter {
     /// The maximum size of records and spans in memory. A larger record is held alone.
@@ -132,7 +132,7 @@ pub struct ExternalSorter {
     runs: Vec<SortedRun>,
     /// The number of the next record.
     next_number: u64,
-    /// The time of the last record in the input, which the next record takes if it has no time.
+    /// The time of the last record in the input. The next record sorts by this time if it has none.
     moment: u128,
 }
 

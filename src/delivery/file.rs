@@ -9,7 +9,7 @@ use crate::delivery::checkpoint::Checkpoint;
 use crate::sink::{Output, WriteOutcome};
 use crate::source::position::Position;
 
-/// A delivery to standard output or a file, which take records at once.
+/// A delivery to standard output or a file, which accept records at once.
 #[derive(Debug)]
 pub struct FileDelivery {
     output: Output,

@@ -28,11 +28,11 @@ pub struct DeliveryMetrics {
 /// The metrics at one moment. Times are milliseconds of [`uptime_millis`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeliverySnapshot {
-    /// Records that the receiver has.
+    /// Records that the receiver has accepted.
     pub records: u64,
-    /// Chunks that the receiver has.
+    /// Chunks that the receiver has accepted.
     pub chunks: u64,
-    /// Records that no server took.
+    /// Records that no server accepted.
     pub refused: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,

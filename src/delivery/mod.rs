@@ -52,7 +52,7 @@ const IDLE_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The time between two messages about a failure that persists.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The reason why a delivery takes no more records.
+/// The reason why a delivery accepts no more records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryEnd {
     /// The reader of the output closed it. This is no failure.
@@ -90,20 +90,20 @@ pub trait Delivery: fmt::Debug + Send {
         Ok(())
     }
 
-    /// Takes the records of a batch, and the position of the input after the batch. Leaves `out` empty. May wait for
+    /// Accepts the records of a batch, and the position of the input after the batch. Leaves `out` empty. May wait for
     /// the receiver.
     ///
     /// # Errors
     /// If the delivery takes no more records.
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd>;
 
-    /// Reports that the input has no further entries right now.
+    /// Reports that the input has no more entries at the moment.
     fn idle(&mut self) {}
 
     /// Delivers pending records at once.
     fn flush(&mut self) {}
 
-    /// Returns the number of bytes that the receiver has.
+    /// Returns the number of bytes that the receiver has accepted.
     fn bytes(&self) -> u64;
 
     /// Delivers pending records and returns the result of the delivery.
@@ -136,7 +136,7 @@ pub struct Delivered {
     pub checkpoint: Checkpoint,
     /// The number of bytes that the receiver has.
     pub bytes: u64,
-    /// Records that no server took, and that were set aside.
+    /// Records that no server accepted, and that were written to the file for refused records.
     pub refused: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
@@ -162,7 +162,7 @@ impl Delivered {
     }
 }
 
-/// A checkpoint that reports failed saves and lets the delivery go on. Records delivered twice after a crash are better
+/// A checkpoint that reports failed saves without ending the delivery. Records delivered twice after a crash are better
 /// than records not delivered while a disk is full.
 #[derive(Debug)]
 struct CheckpointSaver {

@@ -1,4 +1,4 @@
-//! Sets records aside that no server takes: a file of JSON lines, each with the reason.
+//! Writes records that no server accepts to a file of JSON lines, each with the reason.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

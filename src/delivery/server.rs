@@ -41,7 +41,7 @@ pub struct ServerDeliveryConfig {
     pub client: Box<dyn Client>,
     /// The limits of a batch.
     pub limits: BatchLimits,
-    /// The file for records that no server takes.
+    /// The file for records that no server accepts.
     pub refused: Option<PathBuf>,
     /// The buffer on disk, for inputs that cannot be read again.
     pub spool: Option<Spool>,

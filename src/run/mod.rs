@@ -1,4 +1,4 @@
-//! The loop of a run: fill batches, work on them, deliver their records. Inputs are read one after the other. Records
+//! The loop of a run: fill batches, process them, deliver their records. Inputs are read one after the other. Records
 //! leave in the order of the inputs, on any number of threads.
 
 mod plan;
@@ -48,7 +48,7 @@ pub struct Outcome {
     pub checkpoint: Checkpoint,
 }
 
-/// Batches for each thread. Several, because batch times vary and an idle thread takes another batch.
+/// The number of batches per thread. Processing times vary, so an idle thread needs another batch that waits.
 const BATCHES_PER_THREAD: usize = 4;
 
 /// Time for pending deliveries before a new configuration takes effect.
@@ -56,7 +56,7 @@ const RELOAD: Duration = Duration::from_secs(2);
 
 /// A reason to end a run before its inputs end.
 enum StopReason {
-    /// The delivery takes no more records.
+    /// The delivery accepts no more records.
     Delivery(DeliveryEnd),
     /// A signal requested shutdown.
     Asked,
@@ -134,7 +134,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     let earlier = delivered.earlier;
     let unsatisfied = plan.strict && earlier.flawed + stats.flawed() + stats.damaged() > 0
         || plan.fail_if_empty && earlier.records + stats.written() == 0;
-    // The report of the delivery names the cause of its end, so it comes before the refusal of a batch.
+    // The result of the delivery names the cause, so it precedes the refusal of a batch.
     let end = delivered.end.or(match stop {
         Some(StopReason::Delivery(end)) => Some(end),
         _ => None,

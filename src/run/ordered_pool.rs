@@ -1,11 +1,12 @@
-//! A pool that returns items in submission order. One thread submits and takes items; any thread works on them.
+//! A pool that returns items in submission order. One thread submits items and receives them again; any thread
+//! processes them.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
-/// The submitted items that were not taken yet.
+/// A pool of items that were submitted and not returned yet.
 #[derive(Debug)]
 pub(super) struct OrderedPool<T> {
     state: Mutex<State<T>>,
@@ -14,7 +15,7 @@ pub(super) struct OrderedPool<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// The number of the first item that was not taken, and the items from there on.
+    /// The number of the first item that was not returned, and the items from this number on.
     first: usize,
     items: VecDeque<Item<T>>,
     /// The number of the next item without a worker.
@@ -56,7 +57,7 @@ impl<T: Send> OrderedPool<T> {
         self.changed.notify_all();
     }
 
-    /// Takes the first item, if work on it is done.
+    /// Returns the first item, if a thread has processed it.
     pub(super) fn take_first(&self) -> Option<T> {
         let mut state = self.state();
         match state.items.pop_front()? {

@@ -1,8 +1,8 @@
-//! Reads the files of a journal on several threads. Slices of the files are read and worked on in parallel. The output
+//! Reads the files of a journal on several threads. Slices of the files are read and processed in parallel. The output
 //! is in the order of the journal, as if one thread had read all files.
 //!
 //! Each thread takes the next job of the [`schedule`]. The output of jobs goes to [`ordered_merge`], which one thread
-//! at a time runs. That thread delivers records while the others go on. The amount that is read ahead is bounded, for
+//! at a time runs. This thread delivers records while the others read on. The amount of data read ahead is bounded, for
 //! any number and size of files.
 
 mod ordered_merge;
@@ -28,7 +28,7 @@ const MAX_KEPT_BYTES: usize = 4 << 20;
 pub(super) struct JournalProgress {
     /// Approximate number of bytes that were read.
     pub read: u64,
-    /// Counters of entries that turned out to be left out.
+    /// Counters to subtract: entries that were counted when they were read, and skipped by the merge.
     pub overcounted: Stats,
     /// Damages of files that were read to their ends.
     pub damages: Vec<Damaged>,
@@ -53,8 +53,8 @@ struct OrderedDelivery<D, E> {
 }
 
 /// Reads files on threads of the pool, one for each batch and worker. `deliver` receives the records in journal order,
-/// and the events since its last call. It is called often, also without records. If `rows` is set, the output tells
-/// records apart. `received` returns the time since 1970, in seconds and nanoseconds.
+/// and the events since its last call. It is called often, also without records. If `rows` is set, the output lists the
+/// end of each record. `received` returns the time since 1970, in seconds and nanoseconds.
 ///
 /// # Errors
 /// Those of `deliver`, which end the reading.

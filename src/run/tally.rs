@@ -88,12 +88,12 @@ impl Tally {
         self.current.encoded(chunk.out.len());
     }
 
-    /// Subtracts counters of entries that turned out to be left out.
+    /// Subtracts the counters of entries that were counted when they were read, and skipped later.
     pub(super) fn take_back(&mut self, counted: &Stats) {
         self.current.take_back(counted);
     }
 
-    /// Shows the number of bytes that are read.
+    /// Updates the progress display. `done` is the number of bytes that were read.
     pub(super) fn progress(&mut self, done: Option<u64>) {
         self.progress.update(done, self.current.entries());
     }
@@ -110,7 +110,7 @@ impl Tally {
         }
     }
 
-    /// Counts a member of an archive that is no log.
+    /// Counts a member of an archive that is neither a log nor a journal.
     pub(super) fn passed_over(&mut self, input: &Input) {
         self.current.member_passed();
         if self.verbose {

@@ -8,7 +8,7 @@ pub mod status;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Returns the time since 1970. No record shows it, except events of the forward protocol without a time of their own.
+/// Returns the time since 1970. Records contain it only as the time of forward events that have no time of their own.
 pub(crate) fn unix_time() -> Duration {
     #[expect(
         clippy::disallowed_methods,

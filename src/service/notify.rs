@@ -41,7 +41,7 @@ impl Notifier {
         self.socket.is_some()
     }
 
-    /// Returns the time without a sign of life after which the manager ends the process.
+    /// Returns the time without a heartbeat after which the manager ends the process.
     #[must_use]
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog

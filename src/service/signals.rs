@@ -18,7 +18,7 @@ const EXIT_DELAY: Duration = Duration::from_millis(900);
 /// The pending requests.
 #[derive(Debug, Default)]
 pub struct Signals {
-    /// The shutdown of the current run, and a mark if no further run may follow.
+    /// The shutdown of the current run. `is_final` forbids another run.
     shutdown: Mutex<ShutdownState>,
     flush: AtomicBool,
     reload: AtomicBool,
@@ -66,13 +66,13 @@ impl Signals {
         Arc::clone(&self.shutdown().current)
     }
 
-    /// Returns true if no further run may follow.
+    /// Returns true if shutdown was requested, so that no other run begins.
     #[must_use]
     pub fn is_ending(&self) -> bool {
         self.shutdown().is_final
     }
 
-    /// Replaces the shutdown signal, so that another run can begin. Does nothing if no further run may follow.
+    /// Replaces the shutdown signal, so that another run can begin. Does nothing after a request for shutdown.
     pub fn renew(&self) {
         let mut shutdown = self.shutdown();
         if !shutdown.is_final {

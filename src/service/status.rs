@@ -42,7 +42,7 @@ struct Published {
     /// The counters of this run.
     stats: Stats,
     metrics: Option<Arc<DeliveryMetrics>>,
-    /// There are no further entries right now.
+    /// The input has no more entries at the moment.
     idle: bool,
 }
 

@@ -192,7 +192,7 @@ impl SourceError {
         }
     }
 
-    /// Returns how the program ends for this error.
+    /// Returns the exit code for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {

@@ -11,7 +11,7 @@ use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::samples::{BOOT, NEXT_BOOT, START, clock_set_back, service, services};
 use crate::support::journal::{Entry, Shape, State, Writer, compare, file, stream};
 
-/// Returns entries with so many new names that the name table fills up after every fifty, and a new file begins.
+/// Returns entries with five new field names each. After fifty entries the name table is full, and a new file begins.
 pub(super) fn wide(count: u64) -> Vec<Entry> {
     let names = |number| (0..5).map(move |part| format!("NAME_{}", number * 5 + part));
     let entry = |number| names(number).fold(service(number, BOOT), |entry, name| entry.with(&name, "x"));

@@ -114,7 +114,7 @@ impl From<AccessError> for Error {
     }
 }
 
-/// A choice of namespaces of a machine, as `journalctl --namespace` takes it.
+/// A choice of namespaces of a machine, as in `journalctl --namespace`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Namespace {
     /// The default namespace, which has no name.

@@ -16,17 +16,17 @@ const READ_SIZE: u64 = 64 << 10;
 pub(crate) struct Chain {
     /// The array, or [`Units::NONE`] before the first.
     pub(crate) array: Units,
-    /// The number of its items that were taken.
+    /// The number of items of this array that were read.
     taken: u64,
-    /// The number of items that were taken in all.
+    /// The number of items of the chain that were read.
     pub(crate) total: u64,
-    /// The item that was taken last.
+    /// The last item that was read.
     pub(crate) last: Units,
 }
 
 impl Chain {
-    /// Follows the chain that begins at `first` until `limit` items were taken in all, or the chain ends. `each` gets
-    /// every item with its array and returns whether to take the item. An item that is not taken ends the call.
+    /// Follows the chain that begins at `first` until `limit` items of the chain were read, or the chain ends. `each`
+    /// gets every item with its array and returns whether to accept the item. A rejected item ends the call.
     pub(crate) fn follow(
         &mut self,
         objects: &mut Objects,

@@ -142,7 +142,7 @@ impl FieldCache {
         }
     }
 
-    /// Adds a field with its number in the current batch. No bytes stand for an unwanted field.
+    /// Adds a field with its number in the current batch. An unwanted field has no bytes.
     pub(crate) fn keep(&mut self, key: u64, bytes: &[u8], name: u32, number: u32) {
         if self.bytes.len() + bytes.len() > BYTES || self.fields.len() >= FIELDS {
             self.forget();

@@ -88,7 +88,7 @@ pub(crate) struct FileProgress {
 /// The state of a file that may get more entries.
 pub(crate) struct LiveState {
     pub(crate) state: FileState,
-    /// All known entries were read, and further ones are awaited.
+    /// All known entries were read, and the reader waits for new ones.
     pub(crate) waits: bool,
     /// The number of consecutive looks that showed apparent damage.
     doubts: u8,
@@ -111,7 +111,7 @@ pub(crate) enum FileState {
     Active,
     /// The file was renamed by its writer or deleted. One more look shows its last entries.
     Rotated,
-    /// No entries will come, or none are awaited.
+    /// The file gets no new entries, or the reader does not wait for them.
     Finished,
 }
 
@@ -198,7 +198,7 @@ impl FileReader {
         if is_settled && resumed_at > 0 && header.tail_entry_seqnum <= resumed_at {
             return;
         }
-        // A writer may be changing the index, may come back to it, or has died over it.
+        // The index is incomplete while a writer changes it, and after a writer died during a change.
         let has_index = is_settled && !self.file.damages().truncated;
         let mut list = None;
         if !selection.filter.everything() {

@@ -19,8 +19,8 @@ use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::SeqnumProgress;
 use crate::settings::Settings;
 
-/// The bytes of a batch for each entry of a slice. A batch of 256 KiB gives slices of 512 entries: long enough that
-/// their beginning costs nothing, and short enough that their output stays in a processor cache until it is merged.
+/// The assumed size of an entry. A batch of 256 KiB leads to slices of 512 entries: long enough to make the start of a
+/// slice cheap, and short enough to keep its output in the processor cache until the merge.
 const ENTRY: usize = 512;
 
 /// A file of a journal that yields slice after slice.
@@ -117,7 +117,7 @@ impl<'r> FileSlices<'r> {
         Some(self.reader.file.head(at).map_or(0, |head| head.realtime))
     }
 
-    /// Estimates the number of bytes of the file in the slices that were taken.
+    /// Estimates the number of bytes of the file in the slices that were returned.
     #[must_use]
     pub fn done(&self) -> u64 {
         let (taken, all) = (self.next as u128, self.entries.len().max(1) as u128);

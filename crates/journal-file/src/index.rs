@@ -100,8 +100,8 @@ impl JournalFile {
     ///
     /// # Errors
     ///
-    /// Fails if the list is not in order, or has not the length that the DATA states. Nothing is appended then, and all
-    /// entries have to be read instead.
+    /// Fails if the list is not in order, or does not have the length that the DATA states. Nothing is appended then,
+    /// and all entries have to be read instead.
     pub(crate) fn postings(&mut self, data_at: Units, out: &mut Vec<Units>) -> Result<(), Damage> {
         let start = out.len();
         self.objects.postings(data_at, out).map_err(|damage| {

@@ -62,7 +62,7 @@ pub struct JournalReader<'r> {
     progress: Progress,
     /// The search for new files, if entries are awaited after the last one.
     follow: Option<Follow<'r>>,
-    /// Entries were returned since the caller was told that there may be no more.
+    /// A full batch was returned after the last [`Fill::Idle`].
     in_hand: bool,
 }
 
@@ -73,7 +73,7 @@ struct OpenFiles {
     /// The keys of the current entries, by file: their places, mirrored if the order is backwards.
     keys: Vec<Place>,
     merge: Merge,
-    /// The file to take from, and the end of its run.
+    /// The file whose entries come next, and the bound up to which they do.
     run: Option<(usize, RunBound)>,
     /// Entries are read from the last to the first.
     backwards: bool,
@@ -406,7 +406,7 @@ impl OpenFiles {
         self.key(self.keys[index])
     }
 
-    /// Offers the current entry of the file that was taken from.
+    /// Ends the current run: offers the next entry of its file to the merge.
     fn put_back(&mut self) {
         if let Some((index, _)) = self.run.take() {
             self.merge.offer(index, self.keys[index]);

@@ -103,7 +103,7 @@ pub(crate) struct JournalHeader {
     pub(crate) n_objects: u64,
     /// The number of items in the chain of entry arrays.
     pub(crate) n_entries: u64,
-    /// The number of the last entry. At rotation the next file takes it over, so a file without entries may have it.
+    /// The sequence number of the last entry. At rotation the next file inherits it, even without entries.
     pub(crate) tail_entry_seqnum: u64,
     pub(crate) head_entry_seqnum: u64,
     /// The first entry array, or zero without any.

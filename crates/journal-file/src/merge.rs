@@ -6,18 +6,18 @@
 //!
 //! [`Merge`] orders the entries of many files by this relation. Files of one source of sequence numbers form a group.
 //! Within a group the number decides, and only the first entries of the groups are compared by all rules. Each step
-//! gives a run: a file to take from, and a [`RunBound`] up to which its entries precede those of every other file.
+//! returns a run: a file, and a [`RunBound`] up to which its entries precede those of every other file.
 //! Archived files of one machine follow one another, so a run is mostly a file: then an entry costs two comparisons for
 //! any number of files. If files alternate, an entry costs a search among the groups.
 //!
 //! # Comparison with libsystemd's order
 //!
 //! For every entry, libsystemd looks at the next entries of all files. It takes the entry that no entry of a later file
-//! in its list precedes. While the relation has no circle, this merge takes that entry as well. The relation has no
-//! circle while no clock is set back and no machine writes two entries in one microsecond. Runs never change the order:
+//! in its list precedes. While the relation has no cycle, this merge takes the same entry. The relation has no
+//! cycle while no clock is set back and no machine writes two entries in one microsecond. Runs never change the order:
 //! an entry that the bound admits is the entry that the next step would take.
 //!
-//! A circle has no right order. libsystemd's order then depends on the order in which it found the files. It also loses
+//! A cycle has no right order. libsystemd's order then depends on the order in which it found the files. It also loses
 //! entries, because it skips all that do not come after the entry that it returned last. If a clock was set back across
 //! a rotation and another machine's entry lies between, journalctl 252 prints two of three entries. This merge returns
 //! every entry, and those of one source in the order of their numbers. An entry of which two files have a copy may come
@@ -53,7 +53,7 @@ pub(crate) fn compare(a: &Place, b: &Place) -> Ordering {
 /// The next step of a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeStep {
-    /// Take the entry that this source has offered, and all further ones that the bound admits.
+    /// Take the entry that this source has offered, and all its following entries that the bound admits.
     Take(usize, RunBound),
     /// Skip the entry that this source has offered. A copy of it in another source was just taken.
     Skip(usize),
@@ -69,8 +69,8 @@ pub struct RunBound {
 }
 
 impl RunBound {
-    /// Returns whether the next entry of the source may be taken at once. If not, offer the entry: it may still come
-    /// next.
+    /// Returns whether the next entry of the source belongs to the run. If not, offer the entry to the merge, which may
+    /// still choose it.
     pub fn admits(&self, next: &Place) -> bool {
         !self.copied && self.rivals.iter().flatten().all(|rival| compare(next, rival).is_lt())
     }
@@ -172,7 +172,7 @@ impl Merge {
 }
 
 /// Inserts an item into a list sorted backwards, and returns its index. `precedes` returns whether the item precedes
-/// another. The end is tried first: it is mostly right, and if the relation has circles, a [`RunBound`] looks at the
+/// another. The end is tried first: it is mostly right, and if the relation has cycles, a [`RunBound`] looks at the
 /// end as well.
 fn insert<T>(list: &mut Vec<T>, item: T, precedes: impl Fn(&T) -> bool) -> usize {
     let at = if list.last().is_none_or(&precedes) { list.len() } else { list.partition_point(precedes) };

@@ -17,7 +17,8 @@ pub(crate) const MAX_ITEMS: usize = 1 << 16;
 pub(crate) struct DataField {
     /// The length of the name. The value follows the `=` after it.
     pub(crate) name_len: usize,
-    /// More than one entry has the field, as far as the writer has linked them. A live file may have further ones.
+    /// More than one entry has the field, as far as the writer has linked them. A live file may have more entries with
+    /// the field.
     pub(crate) shared: bool,
     /// The caller wanted the field, so it was appended.
     pub(crate) wanted: bool,

@@ -271,7 +271,7 @@ fn lz4(
     out: &mut Vec<u8>,
     mut want: impl FnMut(&[u8]) -> bool,
 ) -> Result<(usize, bool), Damage> {
-    /// The most bytes that one byte of a block stands for.
+    /// The maximum number of bytes to which one byte of a block can decompress.
     const RATIO: usize = 255;
 
     let (size, block) = stored.split_first_chunk().ok_or(Damage::Undecodable)?;

@@ -2,7 +2,7 @@
 //! section by section, and reads no fields.
 //!
 //! After a broken object, the next one is searched for at every possible offset. The contents of a field may look like
-//! an object then. That takes a damaged file, and yields only entries that name fields of this file.
+//! an object then. This happens only in damaged files, and yields only entries that name fields of this file.
 
 use crate::damage::Damage;
 use crate::layout::{ARRAY_HEADER, ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, u32_at, u64_at};

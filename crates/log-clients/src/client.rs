@@ -9,7 +9,7 @@ use crate::status::{Counters, StatusHandle};
 
 /// Delivers chunks to servers.
 pub trait Client: Send + fmt::Debug {
-    /// Delivers a chunk, retrying as long as it takes. Returns the records that no server accepts.
+    /// Delivers a chunk, with retries until a server has it. Returns the records that no server accepts.
     ///
     /// # Errors
     /// If the shutdown deadline passes, or nothing was delivered for longer than the settings allow. In a one-shot run

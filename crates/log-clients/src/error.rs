@@ -60,7 +60,7 @@ pub enum NetError {
         after: Duration,
         /// The address of the server that was tried last.
         server: String,
-        /// The failure of that attempt.
+        /// The failure of the last attempt.
         cause: Cause,
     },
     /// The shutdown deadline passed. The chunk is not delivered.
@@ -104,10 +104,10 @@ pub enum Cause {
     /// The server answered without an acknowledgement.
     #[error("it answered that it could not take the chunk")]
     Nack,
-    /// The server acknowledged another request.
+    /// The server acknowledged a request other than the pending one.
     #[error("it acknowledged \"{}\", which was not sent to it last", Printable(.0))]
     WrongAck(Vec<u8>),
-    /// The reply is not one of the forward protocol.
+    /// The reply is not a message of the forward protocol.
     #[error("it does not speak the forward protocol: its answer begins with \"{}\"{}", Printable(.0), protocol_hint(.0))]
     Garbage(Vec<u8>),
     /// TLS failed in a way that may be temporary.
@@ -145,7 +145,7 @@ pub enum Cause {
     /// The server could not prove that it knows the shared key.
     #[error("it does not hold the shared key; check that the same one is given on both sides")]
     WrongDigest,
-    /// Client and server have one host name, which servers refuse.
+    /// Client and server have equal host names, which servers refuse.
     #[error("it has the same host name as this client, \"{0}\"; give another one to either")]
     SameHostname(String),
     /// The shutdown deadline passed.
@@ -189,7 +189,7 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Recognizes other protocols by their first bytes.
+/// Returns advice for an unreadable reply. Its first bytes tell which protocol the server may speak.
 fn protocol_hint(bytes: &[u8]) -> &'static str {
     match bytes {
         [0x15 | 0x16, 0x03, ..] => "; it seems to expect TLS: write forward+tls://",

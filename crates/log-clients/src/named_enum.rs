@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The error for a name that an enum does not have.
+/// The error for a name that no value of an enum has.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{name}\" is no such value: expected one of {}", expected.join(", "))]
 pub struct UnknownName {
@@ -31,7 +31,7 @@ macro_rules! named_enum {
                 }
             }
 
-            /// Returns one line of help.
+            /// Returns a one-line description of the value for help texts.
             #[must_use]
             pub const fn summary(self) -> &'static str {
                 match self {

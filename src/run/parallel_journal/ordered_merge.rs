@@ -11,46 +11,48 @@ use kata_records::{Chunk, Row, Stats};
 /// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
 
-/// The output of the files, and the state of the merge.
+/// Merges the records that jobs have read from each file. Holds them until the merge reaches them.
 pub(super) struct OrderedMerge {
     files: Vec<FileOutput>,
     merge: Merge,
-    /// The file to take entries from, and the bound of its run.
+    /// The file whose entries come next in journal order, and the bound up to which they do.
     run: Option<(usize, RunBound)>,
-    /// The next step, if its file has to be read first.
+    /// The next step, postponed until the entry of its file is read.
     next_step: Option<MergeStep>,
     /// The file whose current entry is not in the merge, because the entry before it was a copy.
     skipped_in: Option<usize>,
-    /// The file whose next entry is needed before the merge can go on.
+    /// The file whose next entry has to be read before the merge can continue.
     blocked_on: Option<usize>,
-    /// The output tells records apart.
+    /// The output lists the end of each record (`rows`), not only the bytes of all.
     rows: bool,
     stats: Stats,
-    /// Counters of entries that turned out to be left out. They are included in `stats`.
+    /// Counters of entries that were skipped after they had been added to `stats`.
     overcounted: Stats,
     notes: Vec<u8>,
     damages: BTreeMap<(usize, &'static str), Damaged>,
     errors: Vec<SourceError>,
-    /// Chunks that can be reused, with the files that they belong to; and files whose rest is left out.
+    /// Empty chunks for further jobs, with the number of the file that each was read from.
     pub(super) released: Vec<(usize, Chunk)>,
+    /// Files that exceed their output limit. The remaining entries of these files are skipped.
     pub(super) abandoned: Vec<usize>,
 }
 
-/// The output of one file.
+/// The records of one file that wait for the merge.
 struct FileOutput {
-    /// The output of slices, in the order of the file, and the number of the first slice.
+    /// The records of each slice, in the order of the file, and the number of the first slice.
     slices: VecDeque<SliceOutput>,
     first_slice: usize,
     /// The place of the current entry in the journal.
     place: Place,
-    /// The total size of the entries so far, and its limit.
+    /// The total size of the merged entries, and its limit.
     entry_bytes: u64,
     max_entry_bytes: u64,
-    /// The file gives no further entries.
+    /// All entries of the file are merged or skipped.
     finished: bool,
 }
 
-/// The output of a slice. `finished` is set at the end of the slice, `is_last` if it is also the end of the file.
+/// The records of one slice that wait for the merge. `finished` is set at the end of the slice, `is_last` if the slice
+/// is also the last one of the file.
 #[derive(Default)]
 struct SliceOutput {
     chunks: VecDeque<PendingChunk>,
@@ -66,14 +68,14 @@ struct PendingChunk {
     bytes: usize,
 }
 
-/// The output of a job.
+/// The result of a job: the records of a part of a slice.
 #[derive(Default)]
 pub(super) struct JobOutput {
     pub(super) file: usize,
     /// The number of the slice in its file.
     pub(super) slice: usize,
     pub(super) chunk: Chunk,
-    /// The job reached the end of the slice, or of the file too.
+    /// `finished` is set at the end of the slice, `is_last` if the slice is also the last one of the file.
     pub(super) finished: bool,
     pub(super) is_last: bool,
     pub(super) skipped: Skipped,
@@ -86,14 +88,14 @@ pub(super) struct JobOutput {
 pub(super) enum GatherEnd {
     /// The output has enough records.
     Full,
-    /// Further entries have to be read first.
+    /// The next record is not read yet.
     Blocked,
     /// All records are gathered.
     Finished,
 }
 
 impl OrderedMerge {
-    /// Starts a merge of these files. With `rows` the output tells records apart.
+    /// Starts a merge of these files. If `rows` is set, the output lists the end of each record.
     pub(super) fn new(files: &[FileSlices<'_>], rows: bool) -> OrderedMerge {
         let mut merge = Merge::default();
         let output = |(index, slices): (usize, &FileSlices<'_>)| {
@@ -126,12 +128,12 @@ impl OrderedMerge {
         }
     }
 
-    /// Takes the output of a job.
+    /// Adds the output of a job.
     pub(super) fn accept(&mut self, output: JobOutput) {
         let JobOutput { file: index, slice: number, mut chunk, finished, is_last, skipped, damages, error } = output;
         let Some(file) = self.files.get_mut(index) else { return };
         let Some(at) = number.checked_sub(file.first_slice).filter(|_| !file.finished) else {
-            // The rest of the file is left out.
+            // The file was abandoned, so its remaining entries are skipped.
             self.release(index, chunk);
             return;
         };
@@ -153,13 +155,13 @@ impl OrderedMerge {
         }
     }
 
-    /// Returns the file without which the merge cannot go on.
+    /// Returns the file whose next entry has to be read before the merge can continue.
     pub(super) fn blocked_on(&self) -> Option<usize> {
         self.blocked_on
     }
 
-    /// Appends records in journal order until `out` has about [`OUTPUT_BYTES`]. Adds the counters and notes of all jobs
-    /// so far.
+    /// Appends records in journal order until `out` has about [`OUTPUT_BYTES`]. Adds the counters and notes of the jobs
+    /// accepted since the last call.
     pub(super) fn gather(&mut self, out: &mut Chunk) -> GatherEnd {
         let end = loop {
             if out.out.bytes.len() >= OUTPUT_BYTES {
@@ -212,7 +214,7 @@ impl OrderedMerge {
         JournalProgress { read, overcounted, damages, errors: std::mem::take(&mut self.errors) }
     }
 
-    /// Adds damages up, so that each kind of damage is reported once for a file.
+    /// Sums up damages, so that each kind of damage is reported once per file.
     pub(super) fn add_damages(&mut self, file: usize, damages: Vec<Damaged>) {
         for damaged in damages {
             let known = self.damages.entry((file, damaged.reason)).or_insert(Damaged { count: 0, ..damaged.clone() });
@@ -236,7 +238,7 @@ impl OrderedMerge {
         self.merge.next_step()
     }
 
-    /// Appends the current entry, and the entries behind it in the same chunk that the bound admits.
+    /// Appends the record of the current entry, and of the following entries in its chunk up to the bound.
     fn append_run(&mut self, index: usize, limit: &RunBound, out: &mut Chunk) {
         let Some(file) = self.files.get_mut(index) else { return };
         let Some(pending) = file.slices.front_mut().and_then(|slice| slice.chunks.front_mut()) else { return };
@@ -272,7 +274,7 @@ impl OrderedMerge {
         }
     }
 
-    /// Skips the current entry, which is a copy of an entry that was taken.
+    /// Skips the current entry, which is a copy of an entry that was merged.
     fn skip_copy(&mut self, index: usize) {
         let pending = self.files.get_mut(index).and_then(|file| file.slices.front_mut()?.chunks.front_mut());
         let Some(pending) = pending else { return };
@@ -284,7 +286,7 @@ impl OrderedMerge {
         self.stats.skipped_copies(1);
     }
 
-    /// Leaves out the rest of a file.
+    /// Skips the remaining entries of a file, and subtracts their counters.
     fn abandon(&mut self, index: usize) {
         let Some(file) = self.files.get_mut(index) else { return };
         file.finished = true;
@@ -297,8 +299,8 @@ impl OrderedMerge {
         }
     }
 
-    /// Finds the current entry of a file. If the entry is not read yet, the merge is blocked on the file. If there is
-    /// no entry, the file leaves the merge.
+    /// Finds the next entry of a file and makes it the current one. If the entry is not read yet, blocks the merge on
+    /// the file. If the file has no more entries, drops its run.
     fn find_next_entry(&mut self, index: usize) {
         while let Some(file) = self.files.get_mut(index).filter(|file| !file.finished) {
             let Some(slice) = file.slices.front_mut() else { break };

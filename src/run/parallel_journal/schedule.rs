@@ -8,9 +8,9 @@ use kata_records::{Batch, Chunk, UnixTime, Worker};
 
 /// Approximate limit of bytes of records that wait for the merge.
 const MAX_WAITING_BYTES: usize = 24 << 20;
-/// Chunks for each thread, in addition to one chunk for each file that has some.
+/// The limit of chunks per thread. Each file that has chunks raises the limit by one.
 const CHUNKS_PER_THREAD: usize = 8;
-/// Bounds for the output of a job. Small jobs let other files have their turn.
+/// Bounds for the output of a job. Small jobs keep one file from delaying the others.
 const MIN_JOB_BYTES: usize = 128 << 10;
 const MAX_JOB_BYTES: usize = 1 << 20;
 
@@ -19,22 +19,22 @@ pub(super) struct Schedule<'r> {
     files: Vec<ScheduledFile<'r>>,
     /// The file whose next entry the merge needs first.
     blocked_on: Option<usize>,
-    /// Output of jobs that the merge has not taken yet.
+    /// The output of finished jobs, until [`Schedule::exchange`] passes the output to the merge.
     outputs: Vec<JobOutput>,
-    /// The number of chunks that are being filled or wait for the merge, and its limit. One chunk for each file that
-    /// has some comes on top of the limit.
+    /// The number of chunks that are being filled or wait for the merge, and its limit. Each file that has chunks
+    /// raises the limit by one.
     chunks: usize,
     max_chunks: usize,
     /// Chunks that can be filled again.
     free_chunks: Vec<Chunk>,
-    /// There are no further jobs.
+    /// All records are merged, or the delivery failed. The threads stop.
     pub(super) finished: bool,
 }
 
 /// A file and its slices.
 struct ScheduledFile<'r> {
     slices: FileSlices<'r>,
-    /// The slices that were started and not finished, in the order of the file, and the number of the first of them.
+    /// The slices from the first unfinished one to the last started one, and the number of the first.
     started: VecDeque<SliceState<'r>>,
     first_slice: usize,
     /// The time of the next slice. `None` when all slices were started.
@@ -57,7 +57,7 @@ impl SliceState<'_> {
     }
 }
 
-/// A slice on its way to a thread and back.
+/// A part of a slice that one thread reads, and the chunk for its records.
 pub(super) struct Job<'r> {
     file: usize,
     slice: usize,
@@ -69,7 +69,7 @@ pub(super) struct Job<'r> {
 }
 
 impl Job<'_> {
-    /// Reads entries of the slice and makes records of them. `received` is the time of entries without a time.
+    /// Reads entries of the slice and encodes them as records. Entries without a time get the time `received`.
     pub(super) fn run(&mut self, batch: &mut Batch, worker: &mut Worker<'_>, received: UnixTime) {
         let Ok(piece) = &mut self.source else { return };
         self.chunk.out.received = received;
@@ -131,7 +131,7 @@ impl<'r> Schedule<'r> {
         Some(Job { file: next, slice: file.first_slice + at, source: piece, chunk, target_bytes, finished })
     }
 
-    /// Takes back a job that is done.
+    /// Records the end of a job and queues its output for the merge.
     pub(super) fn finish_job(&mut self, job: Job<'r>) {
         let Job { file: index, slice, source, chunk, finished, .. } = job;
         let Some(file) = self.files.get_mut(index) else { return };
@@ -162,7 +162,7 @@ impl<'r> Schedule<'r> {
         self.outputs.push(output);
     }
 
-    /// Gives the output of jobs to the merge, and takes back chunks that it has released.
+    /// Passes the output of jobs to the merge, and reuses the chunks that the merge has released.
     pub(super) fn exchange(&mut self, merge: &mut OrderedMerge) {
         for (index, chunk) in merge.released.drain(..) {
             self.chunks -= 1;

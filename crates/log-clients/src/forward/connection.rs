@@ -16,7 +16,7 @@ pub(super) struct ForwardConnection {
 }
 
 impl ForwardConnection {
-    /// Wraps a new connection.
+    /// Creates a forward connection from a connection to the server.
     pub(super) fn new(connection: Connection) -> ForwardConnection {
         ForwardConnection { connection, keepalive: true }
     }

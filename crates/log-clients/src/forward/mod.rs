@@ -1,4 +1,4 @@
-//! Fluentd's forward protocol, as a client: a chunk is done once a server has acknowledged it.
+//! A client of Fluentd's forward protocol. A chunk is delivered once a server has acknowledged all of its entries.
 //!
 //! ```text
 //!  Chunk ─► ForwardClient ─► net: server ─► connection (TLS, handshake) ─► request … reply
@@ -6,8 +6,8 @@
 //!                 └───────── pending: parts left to deliver, refused records ◄──┘
 //! ```
 //!
-//! The client follows version 1.5 of the protocol's specification, and the behavior of its servers: Fluentd, Fluent Bit,
-//! Vector and the OpenTelemetry Collector.
+//! The client follows version 1.5 of the protocol's specification. It is compatible with Fluentd, Fluent Bit, Vector
+//! and the OpenTelemetry Collector.
 
 mod client;
 mod connection;

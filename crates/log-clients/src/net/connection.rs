@@ -39,7 +39,7 @@ impl<'s> Deadline<'s> {
         Deadline { until: Instant::now() + after, shutdown }
     }
 
-    /// Returns the time to wait next; `None` once the deadline has passed.
+    /// Returns the duration of the next wait, at most [`MAX_POLL`]. Returns `None` once the deadline has passed.
     pub(crate) fn next_wait(&self) -> Result<Option<Duration>, Cause> {
         let now = Instant::now();
         let deadline = self.shutdown.deadline();
@@ -135,7 +135,7 @@ impl Connection {
         }
     }
 
-    /// Waits until input arrives or one slice of time has passed. Returns false once the deadline has passed.
+    /// Waits for input, but at most [`MAX_POLL`]. Returns false once the deadline has passed.
     pub(crate) fn wait_for_input(&mut self, deadline: &Deadline<'_>) -> Result<bool, Cause> {
         if !self.receive()? && !wait(&self.socket, self.interest(), deadline)? {
             return Ok(false);
@@ -233,7 +233,7 @@ impl Drop for Connection {
     }
 }
 
-/// Waits until the socket is ready or one slice of time has passed. Returns false once the deadline has passed.
+/// Waits until the socket is ready, but at most [`MAX_POLL`]. Returns false once the deadline has passed.
 fn wait(socket: &Socket, interest: PollFlags, deadline: &Deadline<'_>) -> Result<bool, Cause> {
     let Some(slice) = deadline.next_wait()? else { return Ok(false) };
     let slice = Timespec::try_from(slice).unwrap_or(Timespec { tv_sec: 0, tv_nsec: 1_000_000 });

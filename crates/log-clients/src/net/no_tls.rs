@@ -1,4 +1,4 @@
-//! Replaces TLS in builds without it. Its types have no values.
+//! Replaces the module `tls` in builds without the feature `tls`. The types here have no values.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,7 +9,7 @@ use crate::error::{Cause, NetError};
 use crate::event::Observer;
 use crate::settings::TlsSettings;
 
-/// The TLS configuration, which cannot exist.
+/// A stand-in for the TLS configuration. It has no values, because this build has no TLS.
 #[derive(Debug)]
 pub(crate) struct TlsContext(Infallible);
 
@@ -20,7 +20,7 @@ impl TlsContext {
     }
 }
 
-/// A TLS session, which cannot exist.
+/// A stand-in for a TLS session. It has no values, because this build has no TLS.
 #[derive(Debug)]
 pub(crate) struct TlsSession(Infallible);
 

@@ -12,7 +12,7 @@ use crate::settings::{ServerSettings, Spread};
 use crate::shutdown::Shutdown;
 use crate::status::{Counters, StatusHandle};
 
-/// The timeout for checking a preferred server while another one could take the chunk.
+/// The timeout for checking a preferred server while another server is up.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The servers, each with at most one connection of type `C`.
@@ -123,12 +123,12 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// Returns the transport to a server.
+    /// Returns the transport in the address of a server.
     pub(crate) fn transport(&self, index: usize) -> Option<&Transport> {
         self.servers.get(index).map(|server| &server.address.transport)
     }
 
-    /// Returns the limit on connection and handshake. It is short if another server could take the chunk.
+    /// Returns the timeout of connection and handshake. The timeout is short if another server is up.
     pub(crate) fn attempt_timeout(&self, index: usize) -> Duration {
         if self.selector.is_return_attempt(index, Instant::now()) { RETURN_TIMEOUT } else { Duration::MAX }
     }

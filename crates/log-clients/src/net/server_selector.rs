@@ -8,8 +8,8 @@ use crate::settings::{ServerSettings, Spread};
 /// The interval between two reports on one server.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The smallest part of a backoff. The rest is random, so that clients do not reconnect in step. The minimum gives the
-/// next server its turn.
+/// The smallest part of a backoff. The rest is random, so that clients do not reconnect in step. The minimum lets
+/// the client try the next server first.
 const MIN_BACKOFF_SHARE: f64 = 0.1;
 
 /// The next step.
@@ -17,7 +17,7 @@ const MIN_BACKOFF_SHARE: f64 = 0.1;
 pub(crate) enum Choice {
     /// Try the server of this index.
     Use(usize),
-    /// All servers are down until this time.
+    /// Wait until this time, because all servers are down.
     Wait(Instant),
 }
 
@@ -44,7 +44,7 @@ struct ServerHealth {
     chosen: Option<Instant>,
     /// The time of the last report.
     reported_at: Option<Instant>,
-    /// True if the last report was a failure, so that a recovery is worth a report.
+    /// True if the last report was a failure, so that a recovery has to be reported too.
     reported_down: bool,
     /// The credit of the weighted round robin.
     credit: i64,
@@ -130,7 +130,7 @@ impl ServerSelector {
         Some(chosen)
     }
 
-    /// Returns whether an attempt only checks if a preferred server is back, while another one could take the chunk.
+    /// Returns whether an attempt only checks if a preferred server is back, while the current server is still up.
     pub(crate) fn is_return_attempt(&self, index: usize, now: Instant) -> bool {
         self.spread == Spread::Failover
             && self.current.is_some_and(|current| {
@@ -138,7 +138,7 @@ impl ServerSelector {
             })
     }
 
-    /// Marks a server as up. Returns whether that is worth a report.
+    /// Marks a server as up. Returns whether to report the recovery.
     pub(crate) fn succeeded(&mut self, index: usize) -> bool {
         self.current = Some(index);
         let Some(server) = self.servers.get_mut(index) else { return false };
@@ -147,7 +147,7 @@ impl ServerSelector {
         std::mem::take(&mut server.reported_down)
     }
 
-    /// Marks a server as down. Returns for how long, and whether that is worth a report.
+    /// Marks a server as down. Returns the duration of the backoff, and whether to report the failure.
     pub(crate) fn failed(&mut self, index: usize, configuration: bool, now: Instant) -> (Duration, bool) {
         let Some(server) = self.servers.get_mut(index) else { return (Duration::ZERO, false) };
         let doubled = 2u32.checked_pow(server.failures).unwrap_or(u32::MAX);

@@ -26,7 +26,7 @@ use crate::settings::TlsSettings;
 pub(crate) struct TlsContext(Arc<ClientConfig>);
 
 impl TlsContext {
-    /// Reads the files of certificates and keys.
+    /// Loads the certificates and the key from the files that the settings name.
     pub(crate) fn new(settings: &TlsSettings, observer: &Observer) -> Result<TlsContext, NetError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -1,8 +1,9 @@
-//! Reads all fields of all entries of a journal through one library, and prints totals that are equal for equal contents.
+//! Reads all fields of all entries of a journal through one library, and prints totals that are equal for equal
+//! contents.
 //!
 //!     journal-readers ours|sdjournal|sdk|libsystemd FILE-OR-DIR [CUT-AFTER]
 //!
-//! With CUT-AFTER the program halves the file after so many entries; 0 halves the file before it is opened.
+//! With CUT-AFTER the program halves the file after this number of entries; 0 halves the file before it is opened.
 //!
 //! Each reader uses the public interface of its library that copies least, in one thread, with the default settings.
 

@@ -1,4 +1,4 @@
-//! Servers behind TLS, and servers that only claim to be.
+//! Delivery over TLS: certificates, versions of TLS, and a server that does not speak TLS.
 
 use std::io::Write as _;
 use std::net::TcpStream;
