@@ -3,6 +3,8 @@
 //! A decoder never produces more than its limit, whatever size the payload states. Memory grows with the bytes that
 //! arrive, not with the size that is promised.
 
+use wide::i8x16;
+
 use crate::damage::Damage;
 
 /// The size of the largest readable field, in bytes with its name.
@@ -58,23 +60,23 @@ fn name_end(bytes: &[u8]) -> usize {
     const WIDTH: usize = 16;
     let mut rest = bytes;
     loop {
-        let mut last = [0; WIDTH];
-        let (block, behind): (&[u8; WIDTH], &[u8]) = match rest.split_first_chunk() {
-            Some(split) => split,
+        let (block, behind) = match rest.split_first_chunk::<WIDTH>() {
+            Some((block, behind)) => (*block, behind),
             None => {
-                last[..rest.len()].copy_from_slice(rest);
-                (&last, &[])
+                // Padding belongs to no name, so a run ends at the last byte.
+                let mut padded = [0; WIDTH];
+                padded[..rest.len()].copy_from_slice(rest);
+                (padded, &[][..])
             }
         };
-        // Without branches, and with all bits or none, the compiler turns the loop into one vector step.
-        let mut others = [0_u8; WIDTH];
-        for (other, byte) in others.iter_mut().zip(block) {
-            let within = byte.is_ascii_uppercase() | byte.is_ascii_digit() | (*byte == b'_');
-            *other = if within { 0 } else { u8::MAX };
-        }
-        let others = u128::from_le_bytes(others);
+        let block = i8x16::from(block.map(|byte| byte as i8));
+        let within = |first: u8, last: u8| {
+            block.simd_gt(i8x16::splat(first as i8 - 1)) & block.simd_lt(i8x16::splat(last as i8 + 1))
+        };
+        let name = within(b'A', b'Z') | within(b'0', b'9') | block.simd_eq(i8x16::splat(b'_' as i8));
+        let others = (!name).to_bitmask();
         if others != 0 {
-            return bytes.len() - rest.len() + others.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + others.trailing_zeros() as usize;
         }
         if behind.is_empty() {
             return bytes.len();
