@@ -50,7 +50,8 @@
 //! | part | limits |
 //! |---|---|
 //! | [`source`] | interprets no message; drops only journal entries that [`source::EntryFilter`] rejects, and archive members that are neither logs nor journals; keeps its memory within the limits of its settings |
-//! | [`sink`], [`log_clients`] | know neither records nor their origin; [`log_clients`] prints nothing |
+//! | [`sink`], [`log_clients`] | know no records; [`sink`] compares its file with the inputs, so that none is overwritten |
+//! | [`log_clients`] | prints nothing |
 //! | [`delivery`] | advances the checkpoint only for records that a sink has accepted; holds a bounded amount of data, so an unavailable receiver stops the reading |
 //! | [`delivery::external_sort`] | interprets no record; writes records that exceed its memory to disk |
 //! | [`delivery::checkpoint`] | is replaced as a whole or not at all; an unreadable one is an error, never a fresh start |
@@ -61,9 +62,9 @@
 //!
 //! # Where to add things
 //!
-//! A component, a typed key, a flaw or a name in another schema is one line in a table of `kata-records`. An option is
-//! a field of [`config::options::Options`], which declares flag, variable and key at once, and a line of
-//! `default.toml`.
+//! A typed key, a flaw or a name in another schema is one line in a table of `kata-records`; a component has a line in
+//! each table of its `component.rs` that recognizes it. An option is a field of [`config::options::Options`], a line of
+//! `layers.rs` and of `default.toml`, and its use in [`config::Config::new`]. `README.md` says more under Contributing.
 //!
 //! The modules below are in reading order. A module imports only from modules above it.
 

@@ -175,9 +175,7 @@ impl Config {
             "sort: with --once records go out as they are read; leave out --once, or --sort"
         } else if self.sort.is_some() && sent {
             "sort: servers get records as they are read; leave out --to, or --sort"
-        } else if self.sort.is_some()
-            && !matches!(self.records.encode.format, Format::Ndjson | Format::Msgpack | Format::Csv)
-        {
+        } else if self.sort.is_some() && !self.records.encode.format.is_sortable() {
             "sort: records can be sorted in --format ndjson, msgpack and csv; name one of them, or leave out --sort"
         } else if self.delta && !self.records.encode.format.has_delta() {
             "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"

@@ -1,7 +1,8 @@
 //! Opens inputs, decompresses them and cuts them into entries.
 //!
-//! A source only finds where entries begin and end: it does not inspect them, and drops none. Its [`Settings`] bound
-//! its memory, whatever the input.
+//! A source only finds where entries begin and end. It looks at no message, and drops only journal entries that
+//! [`EntryFilter`] refuses and members of archives that are no logs. Its [`Settings`] bound its memory, whatever the
+//! input.
 
 mod archive;
 mod codec;

@@ -37,6 +37,9 @@
 //! | `encode` | never fails; knows no receiver |
 //! | `path_template` | makes paths that stay in their directory, and no two alike |
 //!
+//! Tables are in `component.rs`, `dictionary.rs`, `flaw.rs` and `schema/`. Closed kinds are in `Format`, `InputFormat` and
+//! `record::PayloadFormat`.
+//!
 //! The modules below stand in reading order. A module imports only from modules above it.
 
 mod error;

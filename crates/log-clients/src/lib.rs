@@ -56,6 +56,7 @@
 //! # }
 //! ```
 
+// A protocol is a `Client`, a scheme in `address`, and an arm in `receiver`. A module imports only modules above it.
 mod named_enum;
 mod shutdown;
 mod address;

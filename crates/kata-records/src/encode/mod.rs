@@ -78,7 +78,25 @@ impl Format {
     /// Returns whether records of this format can hold the time since the previous record.
     #[must_use]
     pub fn has_delta(self) -> bool {
-        self == Format::Ndjson
+        match self {
+            Format::Ndjson => true,
+            Format::Msgpack
+            | Format::Csv
+            | Format::Text
+            | Format::Event
+            | Format::Syslog
+            | Format::Export
+            | Format::JournalJson => false,
+        }
+    }
+
+    /// Returns whether records of this format can be put in another order after they were encoded.
+    #[must_use]
+    pub fn is_sortable(self) -> bool {
+        match self {
+            Format::Ndjson | Format::Msgpack | Format::Csv => true,
+            Format::Text | Format::Event | Format::Syslog | Format::Export | Format::JournalJson => false,
+        }
     }
 
     /// Appends an encoded record with the nanoseconds since the previous record, if they are known and the format has a
