@@ -76,6 +76,9 @@ fn ours(path: &Path, totals: &mut Totals) -> Outcome {
         }
         totals.end_entry()?;
     }
+    for damaged in entries.damages() {
+        eprintln!("{}: {}, first at byte {}", damaged.path.display(), damaged.reason.name(), damaged.offset);
+    }
     Ok(())
 }
 
