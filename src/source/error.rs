@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::codec::{Codec, Fault};
-use super::open::Input;
+use super::input::Input;
 use crate::exit::Exit;
 
 /// The reason why an input could not be opened or read. Messages include their causes, so no error has a `source()`.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SourceError;
 use super::codec::{self, Content};
+use super::input::{self, Input};
 use super::journal::{self, JournalSettings};
-use super::open::{self, Input};
 
 /// The identity of a file at the time it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Group {
     #[must_use]
     pub fn ends(&self) -> bool {
         match self {
-            Group::Stream(Input::Stdin) => open::standard_input().is_ok_and(|file| open::is_file(&file)),
+            Group::Stream(Input::Stdin) => input::standard_input().is_ok_and(|file| input::is_file(&file)),
             Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
             Group::Archive(_) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => true,
         }
@@ -126,7 +126,7 @@ pub fn group_inputs(inputs: &[Input], settings: &JournalSettings, live: bool) ->
     let mut place = settings.of_this_machine.then_some(0);
     for input in inputs {
         let path = input.path();
-        match open::content_of(input) {
+        match input::content_of(input) {
             Some(content) if content == Content::Journal || live && path.is_dir() => {
                 place.get_or_insert(groups.len());
                 journals.push(path.to_owned());
@@ -179,7 +179,7 @@ pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Gr
     }
     let others = JournalSettings { of_this_machine: false, ..settings.clone() };
     for input in inputs {
-        let (Input::File(path), content) = (input, open::content_of(input)) else {
+        let (Input::File(path), content) = (input, input::content_of(input)) else {
             units.push(Group::Stream(input.clone()));
             continue;
         };

@@ -12,6 +12,7 @@ mod export_entry;
 mod files;
 mod framer;
 mod group;
+mod input;
 mod journal;
 mod open;
 mod part_joiner;
@@ -29,13 +30,14 @@ use crate::source::position::Position;
 pub use codec::Codec;
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_machine, group_inputs};
+pub use input::Input;
+pub(crate) use input::standard_input;
 pub use journal::{
     Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
     RunBound,
 };
-pub(crate) use open::standard_input;
 pub use open::{
-    Input, check_followable, from_reader, open, open_archive, open_files, open_journals, open_members, open_slices,
+    check_followable, from_reader, open, open_archive, open_files, open_journals, open_members, open_slices,
     refuse_archives, size_on_disk,
 };
 
