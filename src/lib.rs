@@ -50,8 +50,8 @@
 //! | part | limits |
 //! |---|---|
 //! | [`source`] | interprets no message; drops only journal entries that [`source::EntryFilter`] rejects, and archive members that are neither logs nor journals; keeps its memory within the limits of its settings |
-//! | [`sink`], [`log_clients`] | know no records; [`sink`] compares its file with the inputs, so that none is overwritten |
-//! | [`log_clients`] | prints nothing |
+//! | [`sink`] | knows no records; compares its file with the inputs, so that none is overwritten |
+//! | [`log_clients`] | knows neither records nor their origin; prints nothing |
 //! | [`delivery`] | advances the checkpoint only for records that a sink has accepted; holds a bounded amount of data, so an unavailable receiver stops the reading |
 //! | [`delivery::external_sort`] | interprets no record; writes records that exceed its memory to disk |
 //! | [`delivery::checkpoint`] | is replaced as a whole or not at all; an unreadable one is an error, never a fresh start |

@@ -333,9 +333,7 @@ impl TrackedKey {
         assert!(PresentKeys::bit(Some(id)) != 0, "keys that stages look for have to be among the first rows");
         TrackedKey(id)
     }
-}
 
-impl TrackedKey {
     pub(crate) const TIME: TrackedKey = TrackedKey::of(KeyId::TIME);
     pub(crate) const TS: TrackedKey = TrackedKey::of(KeyId::TS);
     pub(crate) const LEVEL: TrackedKey = TrackedKey::of(KeyId::LEVEL);

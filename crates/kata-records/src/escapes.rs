@@ -64,8 +64,8 @@ fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0_u32, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
 }
 
-/// Parses an escape of Go's `%q` (`strconv.Quote`): `\a \b \f
-///  \r \t \v \\ \"`, `\xNN` for a byte, `\uNNNN`, `\UNNNNNNNN`.
+/// Parses an escape of Go's `%q` (`strconv.Quote`): `\a \b \f \n \r \t \v \\ \"`, `\xNN` for a byte, `\uNNNN`,
+/// `\UNNNNNNNN`.
 pub(crate) fn go_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {
@@ -108,8 +108,7 @@ pub(crate) fn json_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     }
 }
 
-/// Parses an escape of Rust's `{:?}` for strings: `\" \' \\
-///  \r \t \0` and `\u{1b}`.
+/// Parses an escape of Rust's `{:?}` for strings: `\" \' \\ \n \r \t \0` and `\u{1b}`.
 pub(crate) fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     let simple = |byte: u8| Some((2, Escape::Char(char::from(byte))));
     match *rest.get(1)? {

@@ -106,8 +106,7 @@ pub struct SyslogSettings {
     pub max: usize,
     /// The IANA enterprise number that qualifies the structured data.
     pub enterprise: u32,
-    /// Messages are lines: line ends inside are written as `
-    /// `.
+    /// Messages are lines: line ends inside are written as `\n`.
     pub lines: bool,
     /// The host of entries without one; an empty name means unknown.
     pub hostname: String,
