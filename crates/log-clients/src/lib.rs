@@ -59,6 +59,7 @@
 // A protocol is a `Client`, a scheme in `address`, and an arm in `receiver`. A module imports only modules above it.
 mod named_enum;
 mod shutdown;
+mod server_options;
 mod address;
 mod settings;
 mod error;
@@ -76,10 +77,11 @@ pub use chunk::{Chunk, Refused};
 pub use client::Client;
 pub use error::{Cause, NetError};
 pub use event::{Event, Observer};
-pub use forward::{ForwardClientSettings, ForwardMode, Secret};
+pub use forward::{ForwardClientSettings, Secret};
 pub use named_enum::UnknownName;
 pub use receiver::Receiver;
+pub use server_options::{ForwardMode, Framing, ServerOptions};
 pub use settings::{ServerSettings, Spread, TlsSettings};
 pub use shutdown::Shutdown;
 pub use status::{ClientStatus, Counters, ServerStatus, StatusHandle};
-pub use syslog::{Framing, SyslogClientSettings};
+pub use syslog::SyslogClientSettings;

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// The error for a name that no value of an enum has.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("\"{name}\" is no such value: expected one of {}", expected.join(", "))]
+#[error("{name:?} is no such value: expected one of {}", expected.join(", "))]
 pub struct UnknownName {
     name: String,
     expected: Vec<&'static str>,

@@ -7,13 +7,14 @@ use super::handshake::{self, ClientIdentity};
 use super::pending::PendingParts;
 use super::reply::Value;
 use super::request::RequestEncoder;
-use super::settings::{ForwardClientSettings, ForwardMode};
+use super::settings::ForwardClientSettings;
 use crate::chunk::{Chunk, Refused};
 use crate::client::Client;
 use crate::error::{Cause, NetError};
 use crate::event::Observer;
 use crate::net::connection::Deadline;
 use crate::net::server_pool::ServerPool;
+use crate::server_options::ForwardMode;
 use crate::shutdown::Shutdown;
 use crate::status::{Counters, StatusHandle};
 

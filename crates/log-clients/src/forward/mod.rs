@@ -21,4 +21,4 @@ mod settings;
 mod tests;
 
 pub(crate) use client::ForwardClient;
-pub use settings::{ForwardClientSettings, ForwardMode, Secret};
+pub use settings::{ForwardClientSettings, Secret};

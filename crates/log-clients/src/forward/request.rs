@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use rmp::encode::{write_array_len, write_bin_len, write_map_len, write_uint};
 use sha2::{Digest as _, Sha256};
 
-use super::settings::ForwardMode;
 use crate::chunk::{Chunk, done, length, string};
+use crate::server_options::ForwardMode;
 
 /// Encodes the requests for one chunk.
 #[derive(Clone, Copy, Debug)]

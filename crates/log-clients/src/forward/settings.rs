@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::named_enum::named_enum;
+use crate::server_options::ForwardMode;
 use crate::settings::{MAX_WAIT, ServerSettings};
 
 /// Settings of a client for the forward protocol.
@@ -56,30 +56,6 @@ impl ForwardClientSettings {
         self
     }
 }
-
-/// The form of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForwardMode {
-    /// All entries in one binary value (`PackedForward`). Every receiver accepts it.
-    #[default]
-    Packed,
-    /// All entries as an array (`Forward`).
-    Forward,
-    /// Each entry as its own request (`Message`).
-    Message,
-    /// `Packed`, compressed with gzip (`CompressedPackedForward`).
-    Gzip,
-    /// `Packed`, compressed with zstd. Receivers without zstd acknowledge the chunk and drop its entries.
-    Zstd,
-}
-
-named_enum!(ForwardMode {
-    Packed = "packed": "The entries in one piece; every receiver takes it",
-    Forward = "forward": "The entries as an array",
-    Message = "message": "Each entry by itself",
-    Gzip = "gzip": "Packed, compressed with gzip",
-    Zstd = "zstd": "Packed, compressed with zstd; receivers that do not know it acknowledge it and keep nothing",
-});
 
 /// A secret that neither `Debug` nor `Display` reveals.
 #[derive(Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use crate::chunk::Chunk;
 use crate::client::Client;
 use crate::error::{Cause, NetError};
 use crate::event::Observer;
+use crate::server_options::ForwardMode;
 use crate::settings::{ServerSettings, Spread, TlsSettings};
 use crate::status::Counters;
 use server::Server;

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Framing, SyslogClientSettings};
+use super::SyslogClientSettings;
 use crate::address::Transport;
 use crate::chunk::{Chunk, Refused};
 use crate::client::Client;
@@ -17,6 +17,7 @@ use crate::error::{Cause, NetError};
 use crate::event::{Event, Observer};
 use crate::net::connection::{Connection, Deadline, TCP_USER_TIMEOUT};
 use crate::net::server_pool::ServerPool;
+use crate::server_options::Framing;
 use crate::shutdown::Shutdown;
 use crate::status::{Counters, StatusHandle};
 

@@ -7,7 +7,7 @@ mod client;
 
 pub(crate) use client::SyslogClient;
 
-use crate::named_enum::named_enum;
+use crate::server_options::Framing;
 use crate::settings::ServerSettings;
 
 /// Settings of a client for syslog.
@@ -18,18 +18,3 @@ pub struct SyslogClientSettings {
     /// The framing on TCP and TLS. A datagram is one message.
     pub framing: Framing,
 }
-
-/// The framing of messages on a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// The length before each message (octet counting).
-    #[default]
-    Octet,
-    /// A line end after each message. The message must not contain a line end.
-    Lf,
-}
-
-named_enum!(Framing {
-    Octet = "octet": "Each after its length",
-    Lf = "lf": "A line each; line ends inside are written as \\n",
-});

@@ -1,11 +1,18 @@
-//! Addresses of servers, as users write them: `forward://host:port`, `syslog+tcp://host:port`, `unix:/path` and others.
+//! Addresses of servers, as users write them: `forward://host:port`, `syslog+tcp://host:port`, `unix:/path` and others,
+//! with the settings of one server behind a `?`.
+
+mod error;
+mod parameters;
+mod secrets;
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use thiserror::Error;
+use crate::server_options::ServerOptions;
+
+pub use error::AddressError;
 
 /// The schemes of network servers, with protocol, transport and default port.
 ///
@@ -29,9 +36,6 @@ enum TransportKind {
 /// The weight of an address without one, as in Fluentd.
 const DEFAULT_WEIGHT: u32 = 60;
 
-const FORMS: &str = "forward://HOST[:PORT], forward+tls://, syslog+udp://, syslog+tcp://, syslog+tls:// or unix:/PATH";
-const PARAMETERS: &str = "weight=NUMBER, standby and, with TLS, server-name=NAME";
-
 /// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -41,7 +45,10 @@ pub enum Protocol {
     Syslog,
 }
 
-/// The address of a server.
+/// The address of a server, with the settings that it has for this server alone.
+///
+/// Values of parameters are percent-encoded: `ca=/etc/my%20ca.pem`. An address never holds a secret, only the paths of
+/// files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// The protocol of the server.
@@ -52,6 +59,8 @@ pub struct Address {
     pub weight: u32,
     /// True if the server serves only while all others are down.
     pub standby: bool,
+    /// The settings of this server alone.
+    pub options: ServerOptions,
 }
 
 /// The transport to a server.
@@ -87,47 +96,6 @@ pub enum Transport {
     },
 }
 
-/// The reason that a text is not an address.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum AddressError {
-    /// The scheme is unknown.
-    #[error("unknown scheme in \"{0}\"; write {FORMS}")]
-    Scheme(String),
-    /// The host is missing or malformed.
-    #[error("no host in \"{0}\"; write {FORMS}")]
-    Host(String),
-    /// The port is not a number from 1 to 65535.
-    #[error("\"{port}\" is no port; write a number from 1 to 65535 in \"{address}\"")]
-    Port {
-        /// The text of the port.
-        port: String,
-        /// The whole text.
-        address: String,
-    },
-    /// A Unix socket has no absolute path.
-    #[error("no absolute path in \"{0}\"; write unix:/PATH")]
-    Path(String),
-    /// The address has a user or a password, which every user of this machine could read on the command line.
-    #[error("no user belongs into an address; name the user in its own option and the password in a file")]
-    User,
-    /// The parameter does not exist.
-    #[error("unknown parameter \"{parameter}\" in \"{address}\"; there are {PARAMETERS}")]
-    Parameter {
-        /// The unknown parameter.
-        parameter: String,
-        /// The whole text.
-        address: String,
-    },
-    /// The parameter has an invalid value, or does not fit the transport.
-    #[error("\"{parameter}\" cannot be used in \"{address}\"; there are {PARAMETERS}")]
-    Value {
-        /// The parameter with its value.
-        parameter: String,
-        /// The whole text.
-        address: String,
-    },
-}
-
 impl Address {
     /// Returns the address without its parameters, as messages name the server.
     #[must_use]
@@ -148,38 +116,25 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Address, AddressError> {
-        let (address, query) = text.split_once('?').map_or((text, None), |(address, query)| (address, Some(query)));
-        let (protocol, mut transport) = parse_transport(address, text)?;
-        let (mut weight, mut standby) = (DEFAULT_WEIGHT, false);
-        for parameter in query.into_iter().flat_map(|query| query.split('&')) {
-            let wrong = || AddressError::Value { parameter: parameter.to_owned(), address: text.to_owned() };
-            match (parameter.split_once('=').unwrap_or((parameter, "")), &mut transport) {
-                (("weight", value), _) => {
-                    weight = value.parse().ok().filter(|weight| *weight > 0).ok_or_else(wrong)?;
-                }
-                (("standby", "" | "true"), _) => standby = true,
-                (("standby", "false"), _) => standby = false,
-                (("server-name", value), Transport::Tls { server_name, .. }) if !value.is_empty() => {
-                    *server_name = Some(value.to_owned());
-                }
-                (("standby" | "server-name", _), _) => return Err(wrong()),
-                _ => {
-                    let parameter = parameter.to_owned();
-                    return Err(AddressError::Parameter { parameter, address: text.to_owned() });
-                }
-            }
+        let (base, query) = text.split_once('?').map_or((text, None), |(base, query)| (base, Some(query)));
+        secrets::check(base, query)?;
+        let (protocol, transport) = parse_transport(base).map_err(|error| secrets::hide_user(error, base, query))?;
+        let (weight, standby, options) = (DEFAULT_WEIGHT, false, ServerOptions::default());
+        let mut address = Address { protocol, transport, weight, standby, options };
+        if let Some(query) = query {
+            parameters::parse(query, base, &mut address)?;
         }
-        Ok(Address { protocol, transport, weight, standby })
+        Ok(address)
     }
 }
 
 /// Parses everything before the parameters.
-fn parse_transport(address: &str, text: &str) -> Result<(Protocol, Transport), AddressError> {
+fn parse_transport(address: &str) -> Result<(Protocol, Transport), AddressError> {
     if let Some(path) = address.strip_prefix("forward+unix://").or_else(|| address.strip_prefix("unix:")) {
         // `unix:///run/x` and `unix:/run/x` are one path.
         let path = path.trim_start_matches('/');
         if path.is_empty() || !address.contains(":/") {
-            return Err(AddressError::Path(text.to_owned()));
+            return Err(AddressError::Path(address.to_owned()));
         }
         return Ok((Protocol::Forward, Transport::Unix { path: PathBuf::from(format!("/{path}")) }));
     }
@@ -187,9 +142,10 @@ fn parse_transport(address: &str, text: &str) -> Result<(Protocol, Transport), A
         Some((address.strip_prefix(scheme)?, *protocol, *kind, *port))
     };
     let Some((rest, protocol, kind, port)) = SCHEMES.iter().find_map(known) else {
-        return Err(AddressError::Scheme(text.to_owned()));
+        let unknown = if address.contains("://") { AddressError::Scheme } else { AddressError::NoScheme };
+        return Err(unknown(address.to_owned()));
     };
-    let (host, port) = host_and_port(rest, port, text)?;
+    let (host, port) = host_and_port(rest, port, address)?;
     let transport = match kind {
         TransportKind::Udp => Transport::Udp { host, port },
         TransportKind::Tcp => Transport::Tcp { host, port },
@@ -198,12 +154,9 @@ fn parse_transport(address: &str, text: &str) -> Result<(Protocol, Transport), A
     Ok((protocol, transport))
 }
 
-fn host_and_port(rest: &str, default: u16, text: &str) -> Result<(String, u16), AddressError> {
+fn host_and_port(rest: &str, default: u16, address: &str) -> Result<(String, u16), AddressError> {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains('@') {
-        return Err(AddressError::User);
-    }
-    let no_host = || AddressError::Host(text.to_owned());
+    let no_host = || AddressError::Host(address.to_owned());
     let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or_else(no_host)?;
         // A link-local address ends in `%` and the name of the link.
@@ -224,25 +177,16 @@ fn host_and_port(rest: &str, default: u16, text: &str) -> Result<(String, u16), 
     let digits = port.strip_prefix(':').filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
     match digits.and_then(|digits| digits.parse().ok()) {
         Some(number) if number > 0 => Ok((host.to_owned(), number)),
-        _ => Err(AddressError::Port { port: port.trim_start_matches(':').to_owned(), address: text.to_owned() }),
+        _ => Err(AddressError::Port { port: port.trim_start_matches(':').to_owned(), address: address.to_owned() }),
     }
 }
 
 impl fmt::Display for Address {
     /// Writes the canonical form, which parses to an equal address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())?;
-        let mut parameters = Vec::new();
-        if self.weight != DEFAULT_WEIGHT {
-            parameters.push(format!("weight={}", self.weight));
-        }
-        if self.standby {
-            parameters.push("standby".to_owned());
-        }
-        if let Transport::Tls { server_name: Some(name), .. } = &self.transport {
-            parameters.push(format!("server-name={name}"));
-        }
-        if parameters.is_empty() { Ok(()) } else { write!(f, "?{}", parameters.join("&")) }
+        let parameters = parameters::shown(self);
+        let separator = if parameters.is_empty() { "" } else { "?" };
+        write!(f, "{}{separator}{parameters}", self.name())
     }
 }
 
@@ -279,9 +223,13 @@ mod tests {
     fn errors_name_the_mistake() {
         for (text, part) in [
             ("syslog://a", "unknown scheme in \"syslog://a\""),
-            ("syslog+udp://a?server-name=b", "\"server-name=b\" cannot be used"),
             ("tcp://a", "unknown scheme in \"tcp://a\""),
-            ("a:24224", "unknown scheme"),
+            (
+                "http://a:24224",
+                "unknown scheme in \"http://a:24224\"; write forward://HOST[:PORT], forward+tls://, syslog+udp://",
+            ),
+            ("a:24224", "no scheme in \"a:24224\"; write forward://HOST[:PORT]"),
+            ("/run/a.sock", "or unix:/PATH"),
             ("forward://", "no host in \"forward://\""),
             ("forward://:24224", "no host"),
             ("forward://a/b", "no host"),
@@ -296,20 +244,8 @@ mod tests {
             ("unix:", "no absolute path"),
             ("unix:run/x", "no absolute path"),
             ("forward+unix://", "no absolute path"),
-            ("forward://a?color=red", "unknown parameter \"color=red\""),
-            ("forward://a?", "unknown parameter \"\""),
-            ("forward://a?weight=0", "\"weight=0\" cannot be used"),
-            ("forward://a?weight", "\"weight\" cannot be used"),
-            ("forward://a?server-name=b", "\"server-name=b\" cannot be used"),
-            ("forward+tls://a?server-name=", "\"server-name=\" cannot be used"),
         ] {
             assert!(shown(text).contains(part), "{text}: {}", shown(text));
         }
-    }
-
-    #[test]
-    fn a_password_is_not_repeated() {
-        let text = shown("forward://user:s3cret@host");
-        assert!(text.contains("user") && !text.contains("s3cret"), "{text}");
     }
 }
