@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::address::Address;
+
 /// An error that ends a delivery, or the creation of a client. Messages include their causes.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -15,7 +17,7 @@ pub enum NetError {
     #[error("no server is given; name one, such as forward://localhost:24224")]
     NoServers,
     /// The settings need a feature that this build leaves out.
-    #[error("{what} needs the cargo feature `{feature}`, which this build leaves out; build katalog with it")]
+    #[error("{what}: this build lacks the cargo feature `{feature}`; use a build with it")]
     MissingFeature {
         /// The setting.
         what: String,
@@ -25,9 +27,16 @@ pub enum NetError {
     /// The settings contradict each other.
     #[error("{0}")]
     Settings(&'static str),
+    /// The settings of one server cannot be used.
+    #[error("{server}: {error}")]
+    Server {
+        /// The address of the server.
+        server: String,
+        /// The reason.
+        error: Box<NetError>,
+    },
     /// A PEM file cannot be used.
-    #[error("cannot use {what} in \"{path}\": {cause}; it has to be a PEM file that this user may read",
-        path = path.display())]
+    #[error("cannot use {what} in {path:?}: {cause}; it has to be a PEM file that this user may read")]
     Pem {
         /// The expected content.
         what: &'static str,
@@ -37,7 +46,10 @@ pub enum NetError {
         cause: String,
     },
     /// The system has no usable certificate authority.
-    #[error("no certificate authority of the system can be used{cause}; name a PEM file of those to trust")]
+    #[error(
+        "this host has no certificate authority that can be used{cause}; write `ca=FILE` in the address, with a PEM file \
+         of the authorities to trust, or name the file in the setting for all servers"
+    )]
     NoAuthorities {
         /// The first error while loading authorities, or an empty text.
         cause: String,
@@ -69,6 +81,18 @@ pub enum NetError {
 }
 
 impl NetError {
+    /// Names the server whose settings cause the error.
+    pub(crate) fn at(self, server: &Address) -> NetError {
+        let server = server.name();
+        match self {
+            // Callers distinguish this error from wrong settings.
+            NetError::MissingFeature { what, feature } => {
+                NetError::MissingFeature { what: format!("{server}: {what}"), feature }
+            }
+            error => NetError::Server { server, error: Box::new(error) },
+        }
+    }
+
     /// Returns whether only a change of the configuration helps, here or at the server.
     #[must_use]
     pub fn is_configuration(&self) -> bool {

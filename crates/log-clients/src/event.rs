@@ -23,8 +23,11 @@ pub enum Event<'a> {
         /// The address of the server.
         server: &'a str,
     },
-    /// The settings disable the verification of certificates.
-    CertificatesUnchecked,
+    /// The settings disable the verification of the certificate of a server.
+    CertificateUnchecked {
+        /// The address of the server.
+        server: &'a str,
+    },
     /// A connection broke, and messages that it may have lost could not be sent again.
     MessagesInDoubt {
         /// The number of messages.
@@ -39,9 +42,10 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{server}: {cause}; trying it again in {:.1} s", retry_in.as_secs_f64())
             }
             Event::Recovered { server } => write!(f, "{server}: it takes records again"),
-            Event::CertificatesUnchecked => f.write_str(
-                "warning: the certificates of servers are not checked, so anybody on the way can read and change what \
-                 is sent",
+            Event::CertificateUnchecked { server } => write!(
+                f,
+                "warning: the certificate of {server} is not checked, so anybody on the way can read and change what is \
+                 sent"
             ),
             Event::MessagesInDoubt { messages } => write!(
                 f,

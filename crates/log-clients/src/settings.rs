@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::named_enum::named_enum;
+use crate::server_options::ServerOptions;
 
 /// The servers of a client, its timeouts and its retries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub struct ServerSettings {
     pub servers: Vec<Address>,
     /// The choice of the server for the next chunk.
     pub spread: Spread,
-    /// Trust and client certificate for servers behind TLS.
+    /// Trust and client certificate for servers behind TLS. An address may override them for its server.
     pub tls: TlsSettings,
     /// The timeout of a connection, TLS included.
     pub connect_timeout: Duration,
@@ -104,4 +105,18 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
     /// True to trust every certificate.
     pub insecure: bool,
+}
+
+impl TlsSettings {
+    /// Returns the settings for one server. Its own options override these.
+    pub(crate) fn for_server(&self, options: &ServerOptions) -> TlsSettings {
+        let either = |own: &Option<PathBuf>, all: &Option<PathBuf>| own.as_ref().or(all.as_ref()).cloned();
+        TlsSettings {
+            ca: either(&options.ca, &self.ca),
+            cert: either(&options.cert, &self.cert),
+            key: either(&options.key, &self.key),
+            // A server with authorities of its own is to be verified by them.
+            insecure: options.insecure.unwrap_or(self.insecure && options.ca.is_none()),
+        }
+    }
 }

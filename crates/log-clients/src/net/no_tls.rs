@@ -6,17 +6,16 @@ use std::io;
 use socket2::Socket;
 
 use crate::error::{Cause, NetError};
-use crate::event::Observer;
 use crate::settings::TlsSettings;
 
 /// A stand-in for the TLS configuration. It has no values, because this build has no TLS.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TlsContext(Infallible);
 
 impl TlsContext {
     /// Returns the error that names the missing feature.
-    pub(crate) fn new(_: &TlsSettings, _: &Observer) -> Result<TlsContext, NetError> {
-        Err(NetError::MissingFeature { what: "a server with TLS".to_owned(), feature: "tls" })
+    pub(crate) fn new(_: &TlsSettings) -> Result<TlsContext, NetError> {
+        Err(NetError::MissingFeature { what: "no server with TLS can be used".to_owned(), feature: "tls" })
     }
 }
 

@@ -8,7 +8,7 @@ use super::tls::TlsContext;
 use crate::address::{Address, Transport};
 use crate::error::{Cause, NetError};
 use crate::event::{Event, Observer};
-use crate::settings::{ServerSettings, Spread};
+use crate::settings::{ServerSettings, Spread, TlsSettings};
 use crate::shutdown::Shutdown;
 use crate::status::{Counters, StatusHandle};
 
@@ -21,7 +21,6 @@ pub(crate) struct ServerPool<C> {
     pub(crate) settings: ServerSettings,
     pub(crate) counters: Counters,
     pub(crate) status: StatusHandle,
-    trust: Option<TlsContext>,
     selector: ServerSelector,
     servers: Vec<PooledServer<C>>,
     failures: Option<FailureStreak>,
@@ -32,6 +31,8 @@ pub(crate) struct ServerPool<C> {
 #[derive(Debug)]
 struct PooledServer<C> {
     address: Address,
+    /// The configuration of TLS, for a server behind TLS.
+    trust: Option<TlsContext>,
     connection: Option<C>,
     connected_before: bool,
 }
@@ -55,20 +56,16 @@ impl<C> ServerPool<C> {
             return Err(NetError::NoServers);
         }
         let tls = &settings.tls;
-        let secured = settings.servers.iter().any(|server| matches!(server.transport, Transport::Tls { .. }));
+        let secured = settings.servers.iter().any(is_secured);
         if !secured && (tls.insecure || tls.ca.is_some() || tls.cert.is_some() || tls.key.is_some()) {
             return Err(NetError::Settings(
                 "certificates or their checks are set up, but no server has TLS; write forward+tls:// or syslog+tls:// \
                  in its address",
             ));
         }
-        let trust = if secured { Some(TlsContext::new(tls, &observer)?) } else { None };
-        let pooled =
-            |address: &Address| PooledServer { address: address.clone(), connection: None, connected_before: false };
         Ok(ServerPool {
-            trust,
             selector: ServerSelector::new(&settings),
-            servers: settings.servers.iter().map(pooled).collect(),
+            servers: pooled_servers(&settings, &observer)?,
             counters: Counters::default(),
             status: StatusHandle::new(settings.servers.iter().map(Address::name)),
             failures: None,
@@ -123,9 +120,9 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// Returns the transport in the address of a server.
-    pub(crate) fn transport(&self, index: usize) -> Option<&Transport> {
-        self.servers.get(index).map(|server| &server.address.transport)
+    /// Returns the address of a server.
+    pub(crate) fn address(&self, index: usize) -> Option<&Address> {
+        self.servers.get(index).map(|server| &server.address)
     }
 
     /// Returns the timeout of connection and handshake. The timeout is short if another server is up.
@@ -137,7 +134,7 @@ impl<C> ServerPool<C> {
     pub(crate) fn open(&self, index: usize, most: Duration, shutdown: &dyn Shutdown) -> Result<Connection, Cause> {
         let Some(server) = self.servers.get(index) else { return Err(Cause::Closed) };
         let time = self.settings.connect_timeout.min(most);
-        Connection::open(&server.address, self.trust.as_ref(), time, shutdown)
+        Connection::open(&server.address, server.trust.as_ref(), time, shutdown)
     }
 
     /// Counts a connection that is ready for use.
@@ -216,4 +213,32 @@ impl<C> ServerPool<C> {
     pub(crate) fn name(&self, index: usize) -> String {
         self.servers.get(index).map(|server| server.address.name()).unwrap_or_default()
     }
+}
+
+fn is_secured(server: &Address) -> bool {
+    matches!(server.transport, Transport::Tls { .. })
+}
+
+/// Creates the servers without connections. Servers with equal settings of TLS share one configuration, so that each
+/// file is read once.
+fn pooled_servers<C>(settings: &ServerSettings, observer: &Observer) -> Result<Vec<PooledServer<C>>, NetError> {
+    let mut known: Vec<(TlsSettings, TlsContext)> = Vec::new();
+    let mut servers = Vec::new();
+    for address in &settings.servers {
+        let mut trust = None;
+        if is_secured(address) {
+            let tls = settings.tls.for_server(&address.options);
+            if tls.insecure {
+                observer.notify(&Event::CertificateUnchecked { server: &address.name() });
+            }
+            trust = known.iter().find(|(settings, _)| *settings == tls).map(|(_, context)| context.clone());
+            if trust.is_none() {
+                let context = TlsContext::new(&tls).map_err(|error| error.at(address))?;
+                known.push((tls, context.clone()));
+                trust = Some(context);
+            }
+        }
+        servers.push(PooledServer { address: address.clone(), trust, connection: None, connected_before: false });
+    }
+    Ok(servers)
 }

@@ -18,22 +18,21 @@ use rustls::{
 use socket2::Socket;
 
 use crate::error::{Cause, NetError};
-use crate::event::{Event, Observer};
 use crate::settings::TlsSettings;
 
 /// The trusted authorities and the client certificate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TlsContext(Arc<ClientConfig>);
 
 impl TlsContext {
     /// Loads the certificates and the key from the files that the settings name.
-    pub(crate) fn new(settings: &TlsSettings, observer: &Observer) -> Result<TlsContext, NetError> {
+    pub(crate) fn new(settings: &TlsSettings) -> Result<TlsContext, NetError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|_| NetError::Settings("this build offers no version of TLS"))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier::new(settings, provider, observer)?));
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(settings, provider)?));
         let config = match (&settings.cert, &settings.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(cert), Some(key)) => {
@@ -43,7 +42,17 @@ impl TlsContext {
                     .with_client_auth_cert(chain, key)
                     .map_err(|error| NetError::ClientCertificate(error.to_string()))?
             }
-            _ => return Err(NetError::Settings("a client certificate and its key have to be given together")),
+            (Some(_), None) => {
+                return Err(NetError::Settings(
+                    "the client certificate has no key; write `key=FILE` in the address, or set the key for all servers",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(NetError::Settings(
+                    "the key has no client certificate; write `cert=FILE` in the address, or set the certificate for \
+                     all servers",
+                ));
+            }
         };
         Ok(TlsContext(Arc::new(config)))
     }
@@ -80,9 +89,8 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>, observer: &Observer) -> Result<Verifier, NetError> {
+    fn new(settings: &TlsSettings, provider: Arc<CryptoProvider>) -> Result<Verifier, NetError> {
         if settings.insecure {
-            observer.notify(&Event::CertificatesUnchecked);
             return Ok(Verifier { provider, webpki: None, trusted: Vec::new() });
         }
         let mut roots = RootCertStore::empty();

@@ -68,6 +68,10 @@ impl SyslogClient {
         Ok(SyslogClient { pool: ServerPool::new(net, observer)?, framing, queue: VecDeque::new(), request: Vec::new() })
     }
 
+    fn is_udp(&self, index: usize) -> bool {
+        self.pool.address(index).is_some_and(|address| matches!(address.transport, Transport::Udp { .. }))
+    }
+
     /// Drops the queue, and reports the messages that may be lost.
     fn abandon_queue(&mut self) {
         let messages: usize = self.queue.drain(..).map(|chunk| chunk.len()).sum();
@@ -146,7 +150,7 @@ impl SyslogClient {
     ) -> Result<(), Cause> {
         let time = self.pool.settings.write_timeout;
         let messages = (0..chunk.len()).map(|number| chunk.bytes(&(number..number + 1)));
-        if let Some(Transport::Udp { .. }) = self.pool.transport(index) {
+        if self.is_udp(index) {
             for (number, message) in messages.enumerate() {
                 if number > 0 && number % DATAGRAM_BURST == 0 {
                     std::thread::sleep(BURST_PAUSE);
@@ -164,7 +168,7 @@ impl SyslogClient {
     /// Closes a connection in good order, or requeues its chunks.
     fn close(&mut self, index: usize, shutdown: &dyn Shutdown) {
         let Some(mut connection) = self.pool.take(index) else { return };
-        if let Some(Transport::Udp { .. }) = self.pool.transport(index) {
+        if self.is_udp(index) {
             if connection.check().is_err() {
                 self.requeue(connection);
             }

@@ -198,10 +198,73 @@ fn unusable_files_are_named() {
     };
     let ca = authority.ca();
     assert!(
-        text(Path::new("/nowhere/ca.pem"), None, None).contains("certificates in \"/nowhere/ca.pem\": No such file")
+        text(Path::new("/nowhere/ca.pem"), None, None)
+            .contains("forward+tls://a:24224: cannot use certificates in \"/nowhere/ca.pem\": No such file")
     );
     assert!(text(&one.key, None, None).contains("there is none"));
-    assert!(text(&ca, Some(&one.cert), None).contains("given together"));
+    assert!(text(&ca, Some(&one.cert), None).contains("the client certificate has no key; write `key=FILE`"));
     assert!(text(&ca, Some(&one.cert), Some(&one.cert)).contains("a private key in"));
     assert!(text(&ca, Some(&one.cert), Some(&other.key)).contains("belong together"));
+}
+
+#[test]
+fn files_in_an_address_are_for_its_server() {
+    let (authority, other) = (Authority::new("one"), Authority::new("other"));
+    let server = server(&authority.identity("localhost", 4000), None, rustls::ALL_VERSIONS);
+    let with_own = |all: TlsSettings, own: &str| {
+        let url = format!("{}?{own}", server.address());
+        with(super::settings(&[]), |net| (net.servers, net.tls) = (vec![url.parse().unwrap()], all))
+    };
+    let all = |ca: Option<PathBuf>, insecure| TlsSettings { ca, insecure, ..TlsSettings::default() };
+    let ca = |authority: &Authority| format!("ca={}", authority.ca().display());
+    delivers(with_own(all(Some(other.ca()), false), &ca(&authority)));
+    delivers(with_own(all(Some(other.ca()), false), "insecure"));
+    // An authority, or `insecure=false`, turns off `insecure` of all servers.
+    assert!(matches!(refusal(with_own(all(None, true), &ca(&other))), Cause::TlsRefused(_)));
+    assert!(matches!(refusal(with_own(all(Some(other.ca()), true), "insecure=false")), Cause::TlsRefused(_)));
+
+    let error = |own: &str| {
+        let mut settings = with_own(all(Some(authority.ca()), false), own);
+        settings.net.servers.insert(0, "forward+tls://first".parse().unwrap());
+        let text = new_client(settings).unwrap_err().to_string();
+        assert!(text.starts_with(server.address()), "{text}");
+        text
+    };
+    let one = authority.identity("one", 4000);
+    assert!(
+        error("ca=/nowhere/ca%20file.pem").contains("cannot use certificates in \"/nowhere/ca file.pem\": No such")
+    );
+    assert!(error(&format!("cert={}", one.cert.display())).contains("no key; write `key=FILE` in the address"));
+    assert!(error(&format!("key={}", one.key.display())).contains("no client certificate; write `cert=FILE`"));
+}
+
+#[test]
+fn unchecked_certificates_are_reported_for_each_server() {
+    let authority = Authority::new("one");
+    let urls = ["forward+tls://a?insecure".to_owned(), format!("forward+tls://b?ca={}", authority.ca().display())];
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let events = Arc::clone(&seen);
+    let observer = Observer::new(move |event| events.lock().unwrap().push(event.to_string()));
+    let servers = urls.iter().map(|url| url.parse().unwrap()).collect();
+    ForwardClient::new(with(super::settings(&[]), |net| net.servers = servers), observer).unwrap();
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() == 1 && seen[0].contains("the certificate of forward+tls://a:24224 is not checked"), "{seen:?}");
+}
+
+#[test]
+fn a_host_without_authorities_is_told_what_to_write() {
+    const TEST: &str = "forward::tests::secured::a_host_without_authorities_is_told_what_to_write";
+    // The variable names the authorities of the system. Only a process of its own can have another value.
+    if std::env::var_os("SSL_CERT_FILE").is_none_or(|path| path != *"/dev/null") {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", TEST]).env("SSL_CERT_FILE", "/dev/null").env_remove("SSL_CERT_DIR");
+        let output = child.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let settings = with(super::settings(&[]), |net| net.servers = vec!["forward+tls://a".parse().unwrap()]);
+    let text = new_client(settings).unwrap_err().to_string();
+    assert!(text.starts_with("forward+tls://a:24224: this host has no certificate authority"), "{text}");
+    assert!(text.contains("write `ca=FILE` in the address") && text.contains("setting for all servers"), "{text}");
 }
