@@ -54,6 +54,16 @@ pub enum NetError {
         /// The first error while loading authorities, or an empty text.
         cause: String,
     },
+    /// The file of a secret cannot be read.
+    #[error("cannot read the {what} from {path:?}: {cause}; it has to be a file that this user may read")]
+    SecretFile {
+        /// The secret.
+        what: &'static str,
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the system.
+        cause: io::Error,
+    },
     /// The client certificate and its key do not match.
     #[error("the client certificate cannot be used: {0}; certificate and key have to belong together")]
     ClientCertificate(String),

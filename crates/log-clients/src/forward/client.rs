@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::connection::ForwardConnection;
-use super::handshake::{self, ClientIdentity};
+use super::handshake;
 use super::pending::PendingParts;
 use super::reply::Value;
 use super::request::RequestEncoder;
+use super::server::ForwardServer;
 use super::settings::ForwardClientSettings;
 use crate::chunk::{Chunk, Refused};
 use crate::client::Client;
@@ -22,7 +23,8 @@ use crate::status::{Counters, StatusHandle};
 #[derive(Debug)]
 pub(crate) struct ForwardClient {
     settings: ForwardClientSettings,
-    identity: Option<ClientIdentity>,
+    /// The settings for each server, in the order of the pool.
+    servers: Vec<ForwardServer>,
     pool: ServerPool<ForwardConnection>,
     request: Vec<u8>,
 }
@@ -42,18 +44,8 @@ impl ForwardClient {
     pub(crate) fn new(settings: ForwardClientSettings, observer: Observer) -> Result<ForwardClient, NetError> {
         let settings = settings.clamped();
         let pool = ServerPool::new(settings.net.clone(), observer)?;
-        let missing = |what: &str, feature| NetError::MissingFeature { what: what.to_owned(), feature };
-        match settings.mode {
-            ForwardMode::Gzip if cfg!(not(feature = "gzip")) => {
-                return Err(missing("sending chunks with gzip", "gzip"));
-            }
-            ForwardMode::Zstd if cfg!(not(feature = "zstd")) => {
-                return Err(missing("sending chunks with zstd", "zstd"));
-            }
-            _ => {}
-        }
-        let identity = ClientIdentity::new(&settings)?;
-        Ok(ForwardClient { identity, pool, request: Vec::new(), settings })
+        let servers = ForwardServer::all(&settings)?;
+        Ok(ForwardClient { servers, pool, request: Vec::new(), settings })
     }
 
     /// Sends the next parts to one server and waits for their acknowledgements. A failure drops the connection, because
@@ -69,6 +61,9 @@ impl ForwardClient {
         let sent = |cause| Failure { cause, sent: true };
         let (write, ack) = (self.settings.net.write_timeout, self.settings.ack_timeout);
         let mut connection = self.connect_or_reuse(index, parts.is_suspect(), shutdown).map_err(not_sent)?;
+        if encoder.mode == ForwardMode::Message {
+            parts.split_into_entries();
+        }
         if parts.needs_probe(index) {
             self.request.clear();
             let id = encoder.probe(&mut self.request);
@@ -119,7 +114,7 @@ impl ForwardClient {
             return Ok(connection);
         }
         let mut connection = ForwardConnection::new(self.pool.open(index, most, shutdown)?);
-        if let Some(identity) = &self.identity {
+        if let Some(identity) = self.servers.get(index).and_then(|server| server.identity.as_ref()) {
             let time = self.settings.handshake_timeout.min(most);
             handshake::perform(&mut connection, identity, &handshake::salt()?, time, shutdown)?;
         }
@@ -130,13 +125,14 @@ impl ForwardClient {
 
 impl Client for ForwardClient {
     fn deliver(&mut self, chunk: &Chunk, shutdown: &dyn Shutdown) -> Result<Vec<Refused>, NetError> {
-        let mut parts = PendingParts::new(chunk.len(), self.settings.mode == ForwardMode::Message);
+        let mut parts = PendingParts::new(chunk.len());
         let mut refused = Vec::new();
-        let (mode, time_as_integer) = (self.settings.mode, self.settings.time_as_integer);
-        let encoder = RequestEncoder { chunk, id: chunk.id(), mode, time_as_integer };
+        let id = chunk.id();
         self.pool.clear_failures();
         while !parts.is_empty() {
             let index = self.pool.next(shutdown)?;
+            let Some(server) = self.servers.get(index) else { return Err(NetError::NoServers) };
+            let encoder = RequestEncoder { chunk, id, mode: server.mode, time_as_integer: server.time_as_integer };
             let Err(failure) = self.attempt(index, &encoder, &mut parts, shutdown) else { continue };
             if failure.sent
                 && failure.cause.may_be_chunk()

@@ -30,12 +30,23 @@ impl ClientIdentity {
         let user = match (&settings.user, &settings.password) {
             (Some(user), Some(password)) => Some((user.clone(), password.clone())),
             (None, None) => None,
-            _ => return Err(NetError::Settings("a user and its password have to be given together")),
+            (Some(_), None) => {
+                return Err(NetError::Settings(
+                    "the user has no password; write `password-file=FILE` in the address, or set the password for all \
+                     servers",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(NetError::Settings(
+                    "the password has no user; write `user=NAME` in the address, or set the user for all servers",
+                ));
+            }
         };
         let Some(key) = &settings.shared_key else {
             if user.is_some() {
                 return Err(NetError::Settings(
-                    "a user needs a shared key; give the one of the server, which may be empty",
+                    "the user has no shared key; write `shared-key-file=FILE` in the address, or set the key for all \
+                     servers; it is the key of the server, and may be empty",
                 ));
             }
             return Ok(None);
@@ -226,9 +237,18 @@ mod tests {
         let shared_key = Some(Secret::new(""));
         let none = ForwardClientSettings::default;
         assert!(ClientIdentity::new(&none()).unwrap().is_none());
-        assert!(refused(ForwardClientSettings { user: user.clone(), ..none() }).contains("its password"));
-        assert!(refused(ForwardClientSettings { password: password.clone(), ..none() }).contains("its password"));
-        assert!(refused(ForwardClientSettings { user, password, ..none() }).contains("needs a shared key"));
+        assert!(
+            refused(ForwardClientSettings { user: user.clone(), ..none() })
+                .contains("the user has no password; write `password-file=FILE`")
+        );
+        assert!(
+            refused(ForwardClientSettings { password: password.clone(), ..none() })
+                .contains("the password has no user; write `user=NAME`")
+        );
+        assert!(
+            refused(ForwardClientSettings { user, password, ..none() })
+                .contains("the user has no shared key; write `shared-key-file=FILE`")
+        );
         let long = ForwardClientSettings { shared_key: shared_key.clone(), hostname: Some("h".repeat(256)), ..none() };
         assert!(refused(long).contains("255"));
         let identity = ClientIdentity::new(&ForwardClientSettings { shared_key, ..none() }).unwrap().unwrap();

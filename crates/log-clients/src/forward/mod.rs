@@ -15,6 +15,7 @@ mod handshake;
 mod pending;
 mod reply;
 mod request;
+mod server;
 mod settings;
 
 #[cfg(test)]

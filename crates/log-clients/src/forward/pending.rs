@@ -72,14 +72,25 @@ impl ChunkPart {
 }
 
 impl PendingParts {
-    /// Creates the parts of a chunk: one for all entries, or one for each entry.
-    pub(super) fn new(entries: usize, one_by_one: bool) -> PendingParts {
-        let queue = match entries {
-            0 => VecDeque::new(),
-            _ if one_by_one => (0..entries).map(|entry| ChunkPart::new(entry..entry + 1)).collect(),
-            _ => VecDeque::from([ChunkPart::new(0..entries)]),
-        };
-        PendingParts { queue }
+    /// Creates the parts of a chunk: one for all entries.
+    pub(super) fn new(entries: usize) -> PendingParts {
+        let whole = if entries == 0 { None } else { Some(ChunkPart::new(0..entries)) };
+        PendingParts { queue: whole.into_iter().collect() }
+    }
+
+    /// Splits all parts into single entries, for a server that takes one entry per request. A part of one entry keeps
+    /// its failures.
+    pub(super) fn split_into_entries(&mut self) {
+        if self.queue.iter().all(|part| part.entries.len() == 1) {
+            return;
+        }
+        for part in std::mem::take(&mut self.queue) {
+            if part.entries.len() == 1 {
+                self.queue.push_back(part);
+            } else {
+                self.queue.extend(part.entries.map(|entry| ChunkPart::new(entry..entry + 1)));
+            }
+        }
     }
 
     /// Returns whether every entry is acknowledged or refused.
@@ -187,16 +198,22 @@ mod tests {
         (refused, times)
     }
 
+    fn singles(entries: usize) -> PendingParts {
+        let mut parts = PendingParts::new(entries);
+        parts.split_into_entries();
+        parts
+    }
+
     #[test]
     fn poison_records_are_isolated() {
         let takes =
             |entries: &Range<usize>| !entries.contains(&100) && !entries.contains(&101) && !entries.contains(&999);
-        let mut parts = PendingParts::new(1000, false);
+        let mut parts = PendingParts::new(1000);
         let (mut refused, attempts) = run(&mut parts, 1000, takes, true);
         refused.sort_unstable();
         assert_eq!(refused, [100, 101, 999]);
         assert!(attempts < 120, "{attempts}");
-        let mut parts = PendingParts::new(1000, true);
+        let mut parts = singles(1000);
         let (mut refused, attempts) = run(&mut parts, 1000, takes, true);
         refused.sort_unstable();
         assert_eq!(refused, [100, 101, 999]);
@@ -205,8 +222,7 @@ mod tests {
 
     #[test]
     fn a_server_that_accepts_nothing_refuses_nothing() {
-        for one_by_one in [false, true] {
-            let mut parts = PendingParts::new(20, one_by_one);
+        for mut parts in [PendingParts::new(20), singles(20)] {
             assert_eq!(run(&mut parts, 2000, |_| false, false), (vec![], 2000));
             assert!(run(&mut parts, 2000, |_| true, true).0.is_empty());
             assert!(parts.is_empty());
@@ -215,14 +231,14 @@ mod tests {
 
     #[test]
     fn a_single_record_is_refused_later() {
-        let mut parts = PendingParts::new(1, false);
+        let mut parts = PendingParts::new(1);
         let (refused, attempts) = run(&mut parts, 100, |_| false, true);
         assert_eq!((refused, attempts), (vec![0], 10));
     }
 
     #[test]
     fn the_success_of_another_server_is_no_evidence() {
-        let mut parts = PendingParts::new(2, true);
+        let mut parts = singles(2);
         assert_eq!(parts.failed(0), None);
         parts.acknowledged(1);
         for _ in 0..20 {
@@ -232,8 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_split_for_a_server_of_single_entries() {
+        let mut parts = PendingParts::new(4);
+        for _ in 0..MAX_FAILURES {
+            parts.failed(0);
+        }
+        parts.acknowledged(0);
+        let (mut refused, _) = run(&mut parts, 3, |_| false, true);
+        assert_eq!(refused, [0; 0]);
+        // One half is split already, and its first entry is a suspect.
+        parts.failed(0);
+        parts.split_into_entries();
+        assert!(parts.queue.iter().all(|part| part.entries.len() == 1));
+        assert_eq!(parts.queue.iter().filter(|part| part.is_suspect()).count(), 1);
+        (refused, _) = run(&mut parts, 100, |entries| entries.start != 2, true);
+        assert_eq!((refused, parts.is_empty()), (vec![2], true));
+        parts.split_into_entries();
+        assert!(parts.is_empty());
+    }
+
+    #[test]
     fn a_suspect_goes_alone() {
-        let mut parts = PendingParts::new(100, true);
+        let mut parts = singles(100);
         assert_eq!(parts.next().count(), 64);
         assert_eq!(parts.failed(0), None);
         assert_eq!(parts.next().next().map(|part| part.entries.clone()), Some(1..2));

@@ -112,7 +112,7 @@ fn options(size: usize, id: &str, compressed: Option<&str>, out: &mut Vec<u8>) {
 }
 
 /// Compresses the entries and returns the protocol's name of the algorithm; `None` in other modes. A mode whose codec
-/// this build leaves out cannot occur: `ForwardClient::new` refuses it.
+/// this build leaves out cannot occur: `ForwardServer::all` refuses it.
 #[cfg_attr(not(any(feature = "gzip", feature = "zstd")), expect(unused_variables, reason = "there is no codec"))]
 fn compressed(mode: ForwardMode, bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     match mode {

@@ -10,6 +10,9 @@ use crate::settings::{MAX_WAIT, ServerSettings};
 ///
 /// Clients of the protocol differ in their defaults. These are the safe ones: acknowledgements, one request per chunk,
 /// and endless retries.
+///
+/// `mode`, `time_as_integer` and the shared key, user and password are for all servers, unless the address of a server
+/// has its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardClientSettings {
     /// The servers and timeouts.
@@ -66,6 +69,16 @@ impl Secret {
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
         Secret(bytes.into())
+    }
+
+    /// Creates a secret from the content of a file. A line end after it is not part of the secret.
+    #[must_use]
+    pub fn from_file_content(mut bytes: Vec<u8>) -> Secret {
+        if bytes.ends_with(b"\n") {
+            bytes.pop();
+            bytes.pop_if(|byte| *byte == b'\r');
+        }
+        Secret(bytes)
     }
 
     /// Returns the bytes of the secret.

@@ -3,6 +3,7 @@
 mod acks;
 mod handshakes;
 mod health;
+mod options;
 mod poison;
 #[cfg(feature = "tls")]
 mod secured;

@@ -16,7 +16,7 @@ fn text(value: &rmpv::Value) -> &str {
 }
 
 /// Sends a challenge, checks the answer, and replies with a proof by `key`.
-fn handshake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
+pub(super) fn handshake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
     peer.send(&hex(helo));
     let ping = peer.value()?;
     let salt = text(&ping[2]).as_bytes();
