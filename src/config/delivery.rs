@@ -8,8 +8,8 @@ use super::{Config, ConfigError};
 use crate::source::{Backend, Input};
 use kata_records::{Format, SyslogSettings};
 use log_clients::{
-    Address, ForwardClientSettings, Framing, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings,
-    TlsSettings, Transport,
+    Address, ForwardClientSettings, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings, TlsSettings,
+    Transport,
 };
 
 /// The environment variables that hold the secrets.
@@ -74,7 +74,7 @@ pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
 /// Returns the settings of syslog messages.
 pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) -> SyslogSettings {
     let (datagrams, lines) = match receiver {
-        Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(is_udp), settings.framing == Framing::Lf),
+        Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(is_udp), settings.needs_single_lines()),
         _ => (false, false),
     };
     SyslogSettings {

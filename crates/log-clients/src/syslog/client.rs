@@ -159,7 +159,8 @@ impl SyslogClient {
             }
         } else {
             self.request.clear();
-            messages.for_each(|message| frame(self.framing, message, &mut self.request));
+            let framing = self.pool.address(index).and_then(|address| address.options.framing).unwrap_or(self.framing);
+            messages.for_each(|message| frame(framing, message, &mut self.request));
             connection.inner.send(&self.request, time, shutdown, |_| None)?;
         }
         connection.check()

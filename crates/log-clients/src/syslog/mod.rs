@@ -7,6 +7,7 @@ mod client;
 
 pub(crate) use client::SyslogClient;
 
+use crate::address::Address;
 use crate::server_options::Framing;
 use crate::settings::ServerSettings;
 
@@ -15,6 +16,15 @@ use crate::settings::ServerSettings;
 pub struct SyslogClientSettings {
     /// The servers and timeouts.
     pub net: ServerSettings,
-    /// The framing on TCP and TLS. A datagram is one message.
+    /// The framing on TCP and TLS, unless the address of a server has its own. A datagram is one message.
     pub framing: Framing,
+}
+
+impl SyslogClientSettings {
+    /// Returns whether messages must not contain line ends, because a server may take the messages of any chunk as lines.
+    #[must_use]
+    pub fn needs_single_lines(&self) -> bool {
+        let framing = |server: &Address| server.options.framing.unwrap_or(self.framing);
+        self.net.servers.iter().any(|server| framing(server) == Framing::Lf)
+    }
 }

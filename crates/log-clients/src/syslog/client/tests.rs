@@ -142,6 +142,29 @@ fn messages_are_framed() {
 }
 
 #[test]
+fn an_address_has_its_own_framing() {
+    let (one, other) = (Server::start(vec![reset]), Server::start(vec![all]));
+    let urls = [one.url() + "?framing=octet", other.url() + "?framing=lf"];
+    assert!(settings(&urls).needs_single_lines() && !settings(&urls[..1]).needs_single_lines());
+    let mut client = new_client(settings(&urls)).unwrap();
+    client.deliver(&chunk(&["one", "two"]), &far_deadline()).unwrap();
+    assert_eq!(one.close(), "");
+    one.thread.join().unwrap();
+    wait_until_closed(&mut client);
+    // The chunk that the first server lost has the framing of the second one.
+    client.deliver(&chunk(&["three"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
+    assert_eq!(other.next(), "one\ntwo\nthree\n");
+
+    let octets = Server::start(vec![all]);
+    let settings = SyslogClientSettings { framing: Framing::Lf, ..settings(&[octets.url() + "?framing=octet"]) };
+    let mut client = new_client(settings).unwrap();
+    client.deliver(&chunk(&["one"]), &far_deadline()).unwrap();
+    client.finish(&far_deadline()).unwrap();
+    assert_eq!(octets.next(), "3 one");
+}
+
+#[test]
 fn a_reset_requeues_chunks_ahead_of_new_ones() {
     let server = Server::start(vec![reset, all]);
     let mut client = new_client(settings(&[server.url()])).unwrap();
