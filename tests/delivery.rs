@@ -1,6 +1,7 @@
 //! Delivery to forward servers, and resuming from saved positions: the real program against servers that accept, refuse
 //! and misbehave, and against an independent implementation.
 
+mod addresses;
 mod crash;
 mod faulty_servers;
 mod metrics;
