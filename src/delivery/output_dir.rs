@@ -11,6 +11,7 @@
 //! The output for an input depends on that input alone. So a resumed run cuts the files to their lengths after the last
 //! finished input. It ends with the same bytes as a run without interruption.
 
+mod error;
 mod rename;
 mod state;
 
@@ -24,11 +25,13 @@ use super::{Delivered, Delivery, DeliveryEnd, EarlierRuns, InputEnd, report_erro
 use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::diagnostics;
 use crate::exit::Exit;
-use crate::sink::{Compression, Files, SinkError};
+use crate::sink::{Compression, Files};
 use crate::source::position::Position;
 use crate::source::{FileIdentity, Group};
 use kata_records::Encoded;
 use state::{ConversionState, OutputFile};
+
+pub use error::OutputDirError;
 
 /// The work directory, and its name during removal.
 const WORK: &str = ".katalog";
@@ -59,94 +62,6 @@ pub struct OutputDirSettings {
     pub whole: bool,
     /// The settings that determine the bytes of the output, by their keys.
     pub fingerprint: BTreeMap<String, String>,
-}
-
-/// An error of the output directory.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputDirError {
-    /// The directory cannot be locked.
-    #[error(transparent)]
-    Lock(#[from] CheckpointError),
-    /// A file cannot be written.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// A file or directory cannot be read, written or renamed.
-    #[error("output-dir: \"{path}\": {source}", path = path.display())]
-    Work {
-        /// The file or directory.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// The directory holds an interrupted run.
-    #[error(
-        "output-dir: \"{path}\" holds what an interrupted run has left; go on with --resume, or begin anew with --force",
-        path = path.display()
-    )]
-    Interrupted {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The interrupted run had other settings or inputs.
-    #[error(
-        "output-dir: what was interrupted in \"{path}\" cannot be gone on with: {what}; give the same options and inputs, \
-         or begin anew with --force",
-        path = path.display()
-    )]
-    Differs {
-        /// The directory.
-        path: PathBuf,
-        /// The difference.
-        what: String,
-    },
-    /// The state of the interrupted run is damaged or of another version.
-    #[error("output-dir: \"{path}\" cannot be gone on with ({cause}); begin anew with --force", path = path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The defect.
-        cause: String,
-    },
-    /// A file of this name exists.
-    #[error(
-        "output-dir: \"{path}\" is there already and is not replaced; move it away{go_on}, or begin anew with --force, \
-         which replaces it",
-        path = path.display(), go_on = if *.begun { " and go on with --resume" } else { "" }
-    )]
-    Exists {
-        /// The file.
-        path: PathBuf,
-        /// An interrupted run can be resumed.
-        begun: bool,
-    },
-    /// The file is also an input.
-    #[error(
-        "output-dir: \"{path}\" is also an input, \"{input}\"; write into another directory",
-        path = path.display(), input = input.display()
-    )]
-    SameFile {
-        /// The file.
-        path: PathBuf,
-        /// The input.
-        input: PathBuf,
-    },
-}
-
-impl OutputDirError {
-    /// Returns the exit code of the program for the error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            OutputDirError::Lock(error) => error.exit(),
-            OutputDirError::Sink(error) => error.exit(),
-            OutputDirError::Work { source, .. } => Exit::from_write_error(source),
-            OutputDirError::Damaged { .. } => Exit::Data,
-            OutputDirError::Interrupted { .. }
-            | OutputDirError::Differs { .. }
-            | OutputDirError::Exists { .. }
-            | OutputDirError::SameFile { .. } => Exit::Usage,
-        }
-    }
 }
 
 /// An output directory that is being written.
@@ -186,12 +101,15 @@ impl OutputDir {
     /// be resumed.
     pub fn open(settings: OutputDirSettings, groups: &[Group]) -> Result<Option<OutputDir>, OutputDirError> {
         settings.compression.check()?;
+        if settings.directory.metadata().is_ok_and(|found| !found.is_dir()) {
+            return Err(OutputDirError::NotADirectory { path: settings.directory });
+        }
         let work = settings.directory.join(WORK);
-        remove(&settings.directory.join(REMOVED))?;
         if settings.resume && !work.exists() && has_files(&settings.directory) {
             return Ok(None);
         }
-        let lock = checkpoint::lock("output-dir", &work)?;
+        let lock = lock(&settings.directory, &work)?;
+        remove(&settings.directory.join(REMOVED))?;
         let parts = work.join(PARTS);
         if settings.force && ConversionState::exists(&work) {
             // The state goes first, so that a crash leaves nothing that looks resumable.
@@ -429,6 +347,17 @@ fn remove(path: &Path) -> Result<(), OutputDirError> {
 
 fn has_files(directory: &Path) -> bool {
     fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Creates the directory and its work directory, and locks them for this process.
+fn lock(directory: &Path, work: &Path) -> Result<File, OutputDirError> {
+    for path in [directory, work] {
+        fs::create_dir_all(path).map_err(|source| OutputDirError::Create { path: path.to_owned(), source })?;
+    }
+    checkpoint::lock("--output-dir", work).map_err(|error| match error {
+        CheckpointError::InUse { .. } => OutputDirError::InUse { path: directory.to_owned() },
+        error => OutputDirError::Lock(error),
+    })
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> OutputDirError {

@@ -63,7 +63,20 @@ fn a_directory_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let input = write_file(folder.path(), "kata.log", log(0, 8));
     let output = expect_exit(&mut command_into(&input.join("out"), &[], std::slice::from_ref(&input)), 74);
-    assert!(stderr(&output).contains("output-dir") && stderr(&output).contains("kata.log/out"), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("--output-dir") && text.contains("kata.log/out\": Not a directory"), "{text}");
+    // No user can create files in this directory, whatever the rights of the tests.
+    for flags in [&[][..], &["--force"], &["--resume"]] {
+        for (path, named) in [("/proc/kata/out", "\"/proc/kata/out\""), ("/proc/kata", "\"/proc/kata\"")] {
+            let path = std::path::Path::new(path);
+            let output = expect_exit(&mut command_into(path, flags, std::slice::from_ref(&input)), 74);
+            let text = stderr(&output);
+            assert!(text.contains("--output-dir: cannot create") && text.contains(named), "{text}");
+        }
+    }
+    let proc = std::path::Path::new("/proc");
+    let text = stderr(&expect_exit(&mut command_into(proc, &[], std::slice::from_ref(&input)), 74));
+    assert!(text.contains("--output-dir: cannot create \"/proc/.katalog\""), "{text}");
     // A name that is needed as a directory.
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
@@ -71,6 +84,19 @@ fn a_directory_that_cannot_be_made_is_named() {
     let output = expect_exit(&mut command_into(&out, &["--split=day,component"], &[input]), 74);
     assert!(stderr(&output).contains("2031-01-01"), "{}", stderr(&output));
     assert_eq!(std::fs::read(out.join("2031-01-01")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = write_file(folder.path(), "kata.log", log(0, 8));
+    let out = write_file(folder.path(), "out", "mine");
+    for flags in [&[][..], &["--resume"], &["--force"]] {
+        let text = stderr(&expect_exit(&mut command_into(&out, flags, std::slice::from_ref(&input)), 64));
+        assert!(text.contains("--output-dir: ") && text.contains("out\" is a file, not a directory"), "{text}");
+        assert!(text.contains("name a directory") && !text.contains(".katalog"), "{text}");
+        assert_eq!(std::fs::read(&out).unwrap(), b"mine");
+    }
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! The errors of an output directory.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::delivery::checkpoint::CheckpointError;
+use crate::exit::Exit;
+use crate::sink::SinkError;
+
+/// An error of the output directory.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputDirError {
+    /// The directory cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] CheckpointError),
+    /// Another process uses the directory.
+    #[error(
+        "--output-dir: \"{path}\" is in use by another katalog; wait until it ends, or name another directory",
+        path = path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The directory is a file.
+    #[error(
+        "--output-dir: \"{path}\" is a file, not a directory; name a directory, or move the file away",
+        path = path.display()
+    )]
+    NotADirectory {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory or the work directory in it cannot be created.
+    #[error(
+        "--output-dir: cannot create \"{path}\": {source}; name a directory that katalog can write to",
+        path = path.display()
+    )]
+    Create {
+        /// The directory.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// A file or directory cannot be read, written or renamed.
+    #[error("--output-dir: \"{path}\": {source}", path = path.display())]
+    Work {
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The directory holds an interrupted run.
+    #[error(
+        "--output-dir: \"{path}\" holds an interrupted conversion; complete it with --resume, or begin anew with \
+         --force",
+        path = path.display()
+    )]
+    Interrupted {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The interrupted run had other settings or inputs.
+    #[error(
+        "--resume: \"{path}\" holds an interrupted conversion, but {what}; give the same options and inputs, or begin \
+         anew with --force",
+        path = path.display()
+    )]
+    Differs {
+        /// The directory.
+        path: PathBuf,
+        /// The differences.
+        what: String,
+    },
+    /// The state of a run or one of its files is damaged, or of another version.
+    #[error("--output-dir: \"{path}\" cannot be used: {cause}; begin anew with --force", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The defect.
+        cause: String,
+    },
+    /// A file of this name exists.
+    #[error(
+        "--output-dir: \"{path}\" is there already and is not replaced; move it away{go_on}, or begin anew with \
+         --force, which replaces it",
+        path = path.display(), go_on = if *.begun { " and go on with --resume" } else { "" }
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+        /// An interrupted run can be resumed.
+        begun: bool,
+    },
+    /// The file is also an input.
+    #[error(
+        "--output-dir: \"{path}\" is also an input, \"{input}\"; write into another directory",
+        path = path.display(), input = input.display()
+    )]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+}
+
+impl OutputDirError {
+    /// Returns the exit code of the program for the error.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            OutputDirError::Lock(error) => error.exit(),
+            OutputDirError::InUse { .. } => Exit::Busy,
+            OutputDirError::Sink(error) => error.exit(),
+            OutputDirError::Create { source, .. } | OutputDirError::Work { source, .. } => {
+                Exit::from_write_error(source)
+            }
+            OutputDirError::Damaged { .. } => Exit::Data,
+            OutputDirError::NotADirectory { .. }
+            | OutputDirError::Interrupted { .. }
+            | OutputDirError::Differs { .. }
+            | OutputDirError::Exists { .. }
+            | OutputDirError::SameFile { .. } => Exit::Usage,
+        }
+    }
+}
