@@ -1,6 +1,7 @@
 //! Output of bulk conversions: files split by fields of records, compression, atomic completion, and CSV.
 
 mod csv;
+mod finished;
 mod refusals;
 mod resume;
 mod split;
@@ -14,7 +15,10 @@ use std::process::Command;
 
 use crate::support::{expect_exit, katalog, stderr, wait_until, with_limit, write_file};
 
-/// The files below a directory, by relative path.
+/// The manifest of a finished conversion.
+const MANIFEST: &str = ".katalog.json";
+
+/// The files below a directory except the manifest, by relative path.
 type OutputDir = BTreeMap<String, Vec<u8>>;
 
 fn tree(folder: &Path) -> OutputDir {
@@ -31,6 +35,7 @@ fn tree(folder: &Path) -> OutputDir {
             }
         }
     }
+    tree.remove(MANIFEST);
     tree
 }
 

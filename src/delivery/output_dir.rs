@@ -3,15 +3,21 @@
 //!
 //! ```text
 //! DIR/.katalog/lock         held as long as a process uses the directory
-//! DIR/.katalog/state.json   settings, finished inputs, and the lengths of the files after them
+//! DIR/.katalog/state.json   settings, inputs, and the lengths of the files after the last finished input
 //! DIR/.katalog/parts/…      the files, numbered in order of appearance
 //! DIR/…                     the files under their final names, when all are complete
+//! DIR/.katalog.json         the manifest: the last state, renamed when all files have their names
 //! ```
+//!
+//! A run is interrupted as long as there is a state, and finished once the state has become the manifest.
 //!
 //! The output for an input depends on that input alone. So a resumed run cuts the files to their lengths after the last
 //! finished input. It ends with the same bytes as a run without interruption.
 
+mod differences;
 mod error;
+mod finished;
+mod input_record;
 mod rename;
 mod state;
 
@@ -26,16 +32,18 @@ use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::sink::{Compression, Files};
+use crate::source::Group;
 use crate::source::position::Position;
-use crate::source::{FileIdentity, Group};
 use kata_records::Encoded;
 use state::{ConversionState, OutputFile};
 
 pub use error::OutputDirError;
 
-/// The work directory, and its name during removal.
+/// The work directory.
 const WORK: &str = ".katalog";
-const REMOVED: &str = ".katalog.over";
+
+/// The manifest of a finished directory.
+const MANIFEST: &str = ".katalog.json";
 
 /// The directory of unnamed files in the work directory.
 const PARTS: &str = "parts";
@@ -79,9 +87,8 @@ pub struct OutputDir {
     batch_numbers: Vec<Option<usize>>,
     /// The input files, which no output may replace.
     inputs: Vec<PathBuf>,
-    /// The identity of the current input.
-    current_identity: Option<Vec<FileIdentity>>,
-    /// The number of inputs that were read or skipped.
+    /// The number of inputs that were begun or skipped, and of those that were ended or skipped.
+    inputs_begun: usize,
     inputs_ended: usize,
     /// The resume point stays: an input came that cannot be identified later, or that may be readable next time.
     resume_point_fixed: bool,
@@ -98,51 +105,31 @@ impl OutputDir {
     ///
     /// # Errors
     /// If the directory cannot be used, holds an interrupted run without `resume` or `force`, or holds one that cannot
-    /// be resumed.
+    /// be resumed. With `resume`, if the directory is finished and its files are not those of these settings and inputs.
     pub fn open(settings: OutputDirSettings, groups: &[Group]) -> Result<Option<OutputDir>, OutputDirError> {
         settings.compression.check()?;
+        let inputs: Vec<PathBuf> = groups.iter().flat_map(Group::files).cloned().collect();
         if settings.directory.metadata().is_ok_and(|found| !found.is_dir()) {
             return Err(OutputDirError::NotADirectory { path: settings.directory });
         }
+        rename::check_target(&settings.directory.join(MANIFEST), true, false, &inputs)?;
         let work = settings.directory.join(WORK);
-        if settings.resume && !work.exists() && has_files(&settings.directory) {
+        // A finished directory need not be writable.
+        if settings.directory.is_dir() && !work.exists() && finished::is_finished(&settings, groups)? {
             return Ok(None);
         }
         let lock = lock(&settings.directory, &work)?;
-        remove(&settings.directory.join(REMOVED))?;
-        let parts = work.join(PARTS);
-        if settings.force && ConversionState::exists(&work) {
-            // The state goes first, so that a crash leaves nothing that looks resumable.
-            ConversionState::remove(&work).map_err(failed(&work))?;
-        }
-        let state = match ConversionState::read(&work)? {
-            Some(_) if !settings.resume => return Err(OutputDirError::Interrupted { path: settings.directory }),
-            Some(state) => {
-                if let Some(what) = state.difference(&settings.fingerprint, groups) {
-                    return Err(OutputDirError::Differs { path: settings.directory, what });
-                }
-                state
-            }
-            None => {
-                // Without a state, no finished input depends on these files.
-                remove(&parts)?;
-                fs::create_dir(&parts).map_err(failed(&parts))?;
-                let inputs = groups.iter().map(Group::label).collect();
-                let state = ConversionState::new(settings.fingerprint.clone(), inputs, settings.force);
-                state.save(&work)?;
-                state
-            }
-        };
+        let Some(state) = begin_or_resume(&settings, &work, groups)? else { return Ok(None) };
         let mut directory = OutputDir {
-            files: Files::new(parts, settings.header, settings.compression),
+            files: Files::new(work.join(PARTS), settings.header, settings.compression),
             settings,
             work,
             _lock: lock,
             state,
             numbers: HashMap::new(),
             batch_numbers: Vec::new(),
-            inputs: groups.iter().flat_map(Group::files).cloned().collect(),
-            current_identity: None,
+            inputs,
+            inputs_begun: 0,
             inputs_ended: 0,
             resume_point_fixed: false,
             last_save: None,
@@ -150,23 +137,27 @@ impl OutputDir {
             discard_work: false,
             bytes: 0,
         };
-        directory.earlier = EarlierRuns { records: directory.state.written, flawed: directory.state.flawed };
+        directory.earlier = EarlierRuns { records: directory.state.records, flawed: directory.state.flawed };
         if !directory.state.complete {
             directory.restore()?;
+            if directory.settings.whole {
+                // The delivery learns of the inputs only after they were read.
+                groups.iter().enumerate().for_each(|(index, group)| directory.identify(index, group));
+            }
         }
         Ok(Some(directory))
     }
 
     /// Cuts the files to their lengths after the last finished input, and removes newer files.
     fn restore(&mut self) -> Result<(), OutputDirError> {
-        for (number, written) in self.state.parts.iter().enumerate() {
+        for (number, written) in self.state.files.iter().enumerate() {
             let path = self.files.path(number);
             let damaged = |error: io::Error| OutputDirError::Damaged { path, cause: error.to_string() };
             self.files.restore(written.length).map_err(damaged)?;
             let name = written.path.strip_suffix(&self.settings.extension).unwrap_or(&written.path);
             self.numbers.insert(name.as_bytes().into(), number);
         }
-        let kept: HashSet<PathBuf> = (0..self.state.parts.len()).map(|number| self.files.path(number)).collect();
+        let kept: HashSet<PathBuf> = (0..self.state.files.len()).map(|number| self.files.path(number)).collect();
         let folder = self.work.join(PARTS);
         let entries = fs::read_dir(&folder).map_err(failed(&folder))?;
         for entry in entries {
@@ -181,13 +172,20 @@ impl OutputDir {
     /// Returns the exit code of the first input that failed in an earlier run.
     #[must_use]
     pub fn failure(&self) -> Option<Exit> {
-        self.state.failure.and_then(Exit::from_code)
+        self.state.failure().and_then(Exit::from_code)
     }
 
     /// Returns the number of inputs that need not be read.
     #[must_use]
     pub fn finished(&self) -> usize {
-        if self.state.complete { self.state.inputs.len() } else { self.state.finished.len() }
+        if self.state.complete { self.state.inputs.len() } else { self.state.finished }
+    }
+
+    /// Records the files of an input, which is about to be read.
+    fn identify(&mut self, index: usize, group: &Group) {
+        if let Some(input) = self.state.inputs.get_mut(index) {
+            input.files = input_record::identity(group, &self.settings.directory);
+        }
     }
 
     fn write_records(&mut self, out: &Encoded) -> Result<(), OutputDirError> {
@@ -218,7 +216,7 @@ impl OutputDir {
         if let Some(number) = self.numbers.get(name) {
             return Ok(*number);
         }
-        let number = self.state.parts.len();
+        let number = self.state.files.len();
         let path = format!("{}{}", String::from_utf8_lossy(name), self.settings.extension);
         // The name is checked early. The end of the run checks it again.
         let begun = self.last_save.is_some() || self.finished() > 0;
@@ -230,14 +228,14 @@ impl OutputDir {
             return Err(error);
         }
         self.files.add();
-        self.state.parts.push(OutputFile { path, length: 0 });
+        self.state.files.push(OutputFile { path, length: 0 });
         self.numbers.insert(name.into(), number);
         Ok(number)
     }
 
     fn input_ended(&mut self, records: u64, flawed: u64) -> Result<(), OutputDirError> {
         self.files.write_all()?;
-        (self.state.written, self.state.flawed) = (self.earlier.records + records, self.earlier.flawed + flawed);
+        (self.state.records, self.state.flawed) = (self.earlier.records + records, self.earlier.flawed + flawed);
         let due = self.last_save.is_none_or(|(at, took)| at.elapsed() >= took * SAVE_PAUSE);
         if !self.resume_point_fixed && due && self.inputs_ended + 1 < self.state.inputs.len() {
             let start = Instant::now();
@@ -250,7 +248,7 @@ impl OutputDir {
 
     fn save(&mut self) -> Result<(), OutputDirError> {
         self.files.sync()?;
-        for (number, written) in self.state.parts.iter_mut().enumerate() {
+        for (number, written) in self.state.files.iter_mut().enumerate() {
             written.length = self.files.length(number);
         }
         self.state.save(&self.work)
@@ -264,10 +262,10 @@ impl OutputDir {
         }
         let (directory, force, inputs) = (&self.settings.directory, self.state.force, &self.inputs);
         let check = |path: &Path| rename::check_target(path, force, true, inputs);
-        let numbered = self.state.parts.iter().enumerate();
+        let numbered = self.state.files.iter().enumerate();
         let files: Vec<(PathBuf, PathBuf)> =
             numbered.map(|(number, written)| (self.files.path(number), directory.join(&written.path))).collect();
-        for ((from, to), written) in files.iter().zip(&self.state.parts) {
+        for ((from, to), written) in files.iter().zip(&self.state.files) {
             let found = if from.exists() { from } else { to };
             let length = found.metadata().map_err(failed(found))?.len();
             if length != written.length {
@@ -275,35 +273,42 @@ impl OutputDir {
                 return Err(OutputDirError::Damaged { path: found.clone(), cause });
             }
         }
+        if force {
+            // The old manifest does not describe a mixture of old and new files.
+            remove_file(&directory.join(MANIFEST))?;
+        }
         rename::rename_all(directory, &files, check)?;
-        // One rename hides the work directory, so that a crash leaves nothing that looks resumable.
-        let over = directory.join(REMOVED);
-        fs::rename(&self.work, &over).map_err(failed(&self.work))?;
-        crate::sink::files::sync_directory(directory).map_err(failed(directory))?;
-        remove(&over)
+        ConversionState::publish(&self.work, directory)?;
+        remove_rest(&self.work);
+        Ok(())
     }
 }
 
 impl Delivery for OutputDir {
     /// Begins an input. Returns false if an earlier run has finished it.
     fn begin_input(&mut self, group: &Group) -> bool {
-        if self.inputs_ended < self.finished() {
+        let index = self.inputs_begun;
+        self.inputs_begun += 1;
+        if index < self.finished() {
             self.inputs_ended += 1;
             return false;
         }
-        self.current_identity = group.identity();
+        if !self.settings.whole {
+            self.identify(index, group);
+        }
         true
     }
 
     /// Ends an input and records its result.
     fn end_input(&mut self, InputEnd { failure, records, flawed }: InputEnd) -> Result<(), DeliveryEnd> {
-        self.state.failure = self.state.failure.or(failure.map(Exit::code));
-        let identity = self.current_identity.take();
+        let Some(input) = self.state.inputs.get_mut(self.inputs_ended) else { return Ok(()) };
+        input.failure = failure.map(Exit::code);
         // An unreadable input may be readable next time. A damaged input stays damaged until it changes.
-        let lasts = matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
-        match identity.filter(|_| lasts && !self.resume_point_fixed && !self.settings.whole) {
-            Some(identity) => self.state.finished.push(identity),
-            None => self.resume_point_fixed = true,
+        let lasts = input.files.is_some() && matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
+        if lasts && !self.resume_point_fixed && !self.settings.whole {
+            self.state.finished += 1;
+        } else {
+            self.resume_point_fixed = true;
         }
         self.input_ended(records, flawed).map_err(|error| report_error(&error, error.exit()))
     }
@@ -327,7 +332,7 @@ impl Delivery for OutputDir {
         if self.discard_work {
             // Existing files of the directory stay as they are.
             end = end.or(remove(&self.work).err().map(|error| report_error(&error, error.exit())));
-        } else if self.work.exists() {
+        } else if ConversionState::exists(&self.work) {
             diagnostics::report(format_args!(
                 "\"{}\" is not complete; --resume goes on with it",
                 self.settings.directory.display()
@@ -335,6 +340,44 @@ impl Delivery for OutputDir {
         }
         Delivered { earlier: self.earlier, end, ..Delivered::new(Checkpoint::forgetful(), self.bytes) }
     }
+}
+
+/// Returns the state of the run that begins or is resumed, or `None` if nothing is left to do.
+fn begin_or_resume(
+    settings: &OutputDirSettings,
+    work: &Path,
+    groups: &[Group],
+) -> Result<Option<ConversionState>, OutputDirError> {
+    if settings.force && ConversionState::exists(work) {
+        // The state goes first, so that a crash leaves nothing that looks resumable.
+        ConversionState::remove(work).map_err(failed(work))?;
+    }
+    let path = settings.directory.clone();
+    if let Some(state) = ConversionState::read(work)? {
+        if !settings.resume {
+            return Err(OutputDirError::Interrupted { path });
+        }
+        return match state.difference(&settings.fingerprint, groups, &path) {
+            Some(what) => Err(OutputDirError::Differs { path, what }),
+            None => Ok(Some(state)),
+        };
+    }
+    if finished::is_finished(settings, groups)? {
+        remove_rest(work);
+        return Ok(None);
+    }
+    // Without a state, no finished input depends on these files.
+    let parts = work.join(PARTS);
+    remove(&parts)?;
+    fs::create_dir(&parts).map_err(failed(&parts))?;
+    let state = ConversionState::new(settings.fingerprint.clone(), groups, settings.force);
+    state.save(work)?;
+    Ok(Some(state))
+}
+
+/// Removes the work directory of a finished run. Without a state in it, what cannot be removed means nothing.
+fn remove_rest(work: &Path) {
+    _ = fs::remove_dir_all(work);
 }
 
 /// Removes a directory and its content, if it exists.
@@ -345,8 +388,11 @@ fn remove(path: &Path) -> Result<(), OutputDirError> {
     }
 }
 
-fn has_files(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+fn remove_file(path: &Path) -> Result<(), OutputDirError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Creates the directory and its work directory, and locks them for this process.

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{
-    OutputDir, assert_same_tree, command_into, converted, expect_exit, log, logs, stderr, tree, wait_until, with_limit,
-    write_file,
+    MANIFEST, OutputDir, assert_same_tree, command_into, converted, expect_exit, log, logs, stderr, tree, wait_until,
+    with_limit, write_file,
 };
 
 /// A random number generator, reproducible by its seed (xorshift64).
@@ -58,8 +58,15 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
         for (name, content) in finished(&out) {
             assert!(content == expected[&name], "{name} has its name and is not complete");
         }
+        let whole = finished(&out).len() == expected.len();
+        assert!(whole || !out.join(MANIFEST).exists(), "a manifest is there and the files are not");
     }
     assert_same_tree(&tree(&out), &expected);
+    let [found, whole] = [&out, &folder.path().join("measured")].map(|folder| fs::read(folder.join(MANIFEST)).unwrap());
+    assert!(found == whole, "the manifest of an interrupted run differs");
+    let output = expect_exit(&mut command_into(&out, &[flags, &["--resume"]].concat(), inputs), 0);
+    assert!(stderr(&output).contains("everything is done"), "{}", stderr(&output));
+    assert!(!out.join(".katalog").exists());
     (kills, gone_on)
 }
 
@@ -93,7 +100,7 @@ fn interrupted(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
     assert!(stderr(&output).contains("File too large") && stderr(&output).contains("--resume"), "{}", stderr(&output));
     assert!(finished(out).is_empty());
     let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
-    assert_eq!(state["finished"].as_array().unwrap().len(), 1);
+    assert_eq!(state["finished"], 1);
 }
 
 #[test]
@@ -139,21 +146,20 @@ fn other_options_and_inputs_are_refused() {
         }
         assert_same_tree(&tree(&out), &left);
     };
-    refused(&["--split", "day"], &inputs, &["split"]);
-    refused(&["--nested", "drop"], &inputs, &["nested", "\"String\"", "\"Drop\""]);
-    refused(&["--compress", "gzip"], &inputs, &["compress"]);
-    refused(&["--prune", "x"], &inputs, &["prune"]);
-    refused(&[], &inputs[..2], &["input 3", "2.log", "none"]);
-    refused(&[], &[inputs[1].clone(), inputs[0].clone(), inputs[2].clone()], &["input 1", "0.log"]);
+    refused(&["--split", "day"], &inputs, &["--split was", "component", "day", "--force"]);
+    refused(&["--nested", "drop", "--prune", "x"], &inputs, &["--nested was String, is Drop", "--prune was"]);
+    refused(&["--compress", "gzip"], &inputs, &["--compress was None, is Gzip"]);
+    refused(&[], &inputs[..2], &["missing", "2.log"]);
+    refused(&[], &[inputs[1].clone(), inputs[0].clone(), inputs[2].clone()], &["another order", "input 1", "0.log"]);
     // Options that do not affect the output may change.
     let bytes = fs::read(&inputs[0]).unwrap();
     write_file(folder.path(), "0.log", log(9, 41));
-    refused(&[], &inputs, &["0.log", "has changed since it was read", "--force"]);
+    refused(&[], &inputs, &["changed", "0.log", "--force"]);
     write_file(folder.path(), "0.log", bytes);
     expect_exit(Command::new("touch").args(["-d", "2001-01-01"]).arg(&inputs[0]), 0);
-    refused(&[], &inputs, &["0.log", "has changed"]);
+    refused(&[], &inputs, &["changed", "0.log"]);
     fs::remove_file(&inputs[0]).unwrap();
-    refused(&[], &inputs, &["0.log", "has changed"]);
+    refused(&[], &inputs, &["missing", "0.log"]);
     write_file(&out.join(".katalog"), "state.json", "{}");
     let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 65);
     assert!(stderr(&output).contains("state.json") && stderr(&output).contains("--force"), "{}", stderr(&output));
@@ -197,7 +203,7 @@ fn a_directory_that_is_complete() {
     let output = expect_exit(&mut command_into(&out, &[], &inputs), 64);
     assert!(stderr(&output).contains("is there already") && stderr(&output).contains("--force"), "{}", stderr(&output));
     assert_same_tree(&tree(&out), &first);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), first.len(), "nothing else is left");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), first.len() + 1, "only the files and the manifest are left");
     expect_exit(&mut command_into(&out, &["--force"], &inputs[1..]), 0);
     assert_same_tree(&tree(&out), &converted(&[], &inputs[1..]));
 }
@@ -311,7 +317,7 @@ fn a_run_that_was_killed_while_files_got_their_names() {
     fs::remove_file(out.join(name)).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
     assert_eq!(state["complete"], true);
-    let parts = state["parts"].as_array().unwrap();
+    let parts = state["files"].as_array().unwrap();
     let number = parts.iter().position(|part| part["path"] == first.as_str()).unwrap();
     fs::rename(out.join(format!(".katalog/parts/{number:08}")), out.join(first)).unwrap();
     expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);

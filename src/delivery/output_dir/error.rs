@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::MANIFEST;
 use crate::delivery::checkpoint::CheckpointError;
 use crate::exit::Exit;
 use crate::sink::SinkError;
@@ -75,7 +76,45 @@ pub enum OutputDirError {
         /// The differences.
         what: String,
     },
-    /// The state of a run or one of its files is damaged, or of another version.
+    /// The finished run had other settings or inputs, or its files have changed.
+    #[error(
+        "--resume: \"{path}\" holds a finished conversion, but {what}; replace its files with --force, or name another \
+         --output-dir",
+        path = path.display()
+    )]
+    FinishedDiffers {
+        /// The directory.
+        path: PathBuf,
+        /// The differences.
+        what: String,
+    },
+    /// Inputs of the finished run failed, and nothing has changed since.
+    #[error(
+        "--resume: \"{path}\" holds the finished conversion, but these inputs failed: {inputs}; to read all inputs \
+         again, use --force",
+        path = path.display()
+    )]
+    InputsFailed {
+        /// The directory.
+        path: PathBuf,
+        /// The inputs.
+        inputs: String,
+        /// The exit code of the finished run.
+        exit: Exit,
+    },
+    /// The directory has files, but katalog does not know whose.
+    #[error(
+        "--resume: \"{path}\" has files, such as {file:?}, but there is no manifest ({MANIFEST}) that names their options \
+         and inputs; leave --resume out to add files, replace files with --force, or name another --output-dir",
+        path = path.display()
+    )]
+    NoManifest {
+        /// The directory.
+        path: PathBuf,
+        /// The name of one of the files.
+        file: String,
+    },
+    /// The state of a run, its manifest or one of its files is damaged, or of another version.
     #[error("--output-dir: \"{path}\" cannot be used: {cause}; begin anew with --force", path = path.display())]
     Damaged {
         /// The file.
@@ -119,10 +158,13 @@ impl OutputDirError {
             OutputDirError::Create { source, .. } | OutputDirError::Work { source, .. } => {
                 Exit::from_write_error(source)
             }
+            OutputDirError::InputsFailed { exit, .. } => *exit,
             OutputDirError::Damaged { .. } => Exit::Data,
             OutputDirError::NotADirectory { .. }
             | OutputDirError::Interrupted { .. }
             | OutputDirError::Differs { .. }
+            | OutputDirError::FinishedDiffers { .. }
+            | OutputDirError::NoManifest { .. }
             | OutputDirError::Exists { .. }
             | OutputDirError::SameFile { .. } => Exit::Usage,
         }

@@ -6,6 +6,9 @@ use std::path::{Component, Path};
 
 use crate::source::codec::COMPRESSED_SUFFIXES;
 
+/// The manifest that a conversion leaves in its output directory.
+const MANIFEST: &str = ".katalog.json";
+
 /// Prefixes, suffixes and infixes of log names that may contain lines from Kata.
 const LOG_PREFIXES: [&str; 7] = ["messages", "syslog", "journalctl", "journal", "daemon.log", "containerd", "crio"];
 const LOG_SUFFIXES: [&str; 4] = [".log", ".ndjson", ".jsonl", ".export"];
@@ -35,7 +38,7 @@ impl PathClass {
             .components()
             .filter_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })
             .collect();
-        let is_kata = is_kata(&parts);
+        let is_kata = parts.last() != Some(&MANIFEST) && is_kata(&parts);
         let name = path.file_name().map(|name| String::from_utf8_lossy(name.as_bytes())).unwrap_or_default();
         let name = COMPRESSED_SUFFIXES.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         let is_log = LOG_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
@@ -98,6 +101,7 @@ mod tests {
             ("node.export", "log"),
             ("log.json", "log"),
             ("dialog.json", "none"),
+            ("kata/.katalog.json", "none"),
             ("catalog", "none"),
             ("a.logs", "none"),
             ("var/log/journal/1/system.journal", "journal"),
