@@ -301,7 +301,10 @@ impl Delivery for OutputDir {
 
     /// Ends an input and records its result.
     fn end_input(&mut self, InputEnd { failure, records, flawed }: InputEnd) -> Result<(), DeliveryEnd> {
-        let Some(input) = self.state.inputs.get_mut(self.inputs_ended) else { return Ok(()) };
+        // An earlier run has recorded the results, if only names are left to give.
+        let Some(input) = self.state.inputs.get_mut(self.inputs_ended).filter(|_| !self.state.complete) else {
+            return Ok(());
+        };
         input.failure = failure.map(Exit::code);
         // An unreadable input may be readable next time. A damaged input stays damaged until it changes.
         let lasts = input.files.is_some() && matches!(failure, None | Some(Exit::Data | Exit::Unavailable));
@@ -326,7 +329,7 @@ impl Delivery for OutputDir {
     /// Renames the files to their final names, if all inputs were read.
     fn finish(mut self: Box<Self>) -> Delivered {
         let mut end = None;
-        if self.inputs_ended == self.state.inputs.len() {
+        if self.state.complete || self.inputs_ended == self.state.inputs.len() {
             end = self.complete().err().map(|error| report_error(&error, error.exit()));
         }
         if self.discard_work {

@@ -323,3 +323,36 @@ fn a_run_that_was_killed_while_files_got_their_names() {
     expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
     assert_same_tree(&tree(&out), &expected);
 }
+
+#[test]
+fn sorted_files_get_their_names_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), &[40, 400, 30]);
+    let flags = ["--sort", "time"];
+    let out = folder.path().join("out");
+    let expected = converted(&flags, &inputs);
+    let name = expected.keys().last().unwrap();
+    fs::create_dir(&out).unwrap();
+    let (resume, taken) = ([&flags[..], &["--resume"]].concat(), out.join(name));
+    // All files are complete, and a name is taken while they get their names.
+    expect_exit(&mut command_into(&out, &flags, &inputs), 0);
+    unfinish(&out, &expected);
+    write_file(&out, name, "mine");
+    expect_exit(&mut command_into(&out, &resume, &inputs), 64);
+    fs::remove_file(taken).unwrap();
+    expect_exit(&mut command_into(&out, &resume, &inputs), 0);
+    assert_same_tree(&tree(&out), &expected);
+    assert!(!out.join(".katalog").exists());
+}
+
+/// Turns a finished directory into that of a run which was killed before the files got their names.
+fn unfinish(out: &Path, files: &OutputDir) {
+    fs::create_dir_all(out.join(".katalog/parts")).unwrap();
+    fs::rename(out.join(MANIFEST), out.join(".katalog/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(out.join(".katalog/state.json")).unwrap()).unwrap();
+    for (number, file) in state["files"].as_array().unwrap().iter().enumerate() {
+        let name = file["path"].as_str().unwrap();
+        assert!(files.contains_key(name));
+        fs::rename(out.join(name), out.join(format!(".katalog/parts/{number:08}"))).unwrap();
+    }
+}
