@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::run::{self, Outcome, Plan};
 use crate::service::http;
 use crate::service::notify::Notifier;
-use crate::service::signals::Signals;
+use crate::service::signals::{OnHangup, Signals};
 use crate::service::status::{self, Status};
 use crate::sink::{Output, SinkError};
 use crate::source::{self, Group, Input, SourceError};
@@ -128,7 +128,10 @@ fn start(cli: Cli, arguments: &[OsString]) -> Result<Exit, AppError> {
 /// Runs the job, and runs it again after each reload of the configuration. Returns the outcome of all runs together.
 fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Outcome, AppError> {
     let signals = if job.config.is_service() {
-        Signals::listen().map_err(|error| AppError::Unavailable(error.to_string()))?
+        // A run that remembers or delivers is a service; another one only prints, and ends with its terminal.
+        let serves = job.config.state_dir.is_some() || job.config.receiver.is_some();
+        let on_hangup = if serves { OnHangup::Reload } else { OnHangup::Stop };
+        Signals::listen(on_hangup).map_err(|error| AppError::Unavailable(error.to_string()))?
     } else {
         Arc::default()
     };

@@ -1,5 +1,6 @@
 //! Receives the requests of the host during a run: shutdown, delivery with statistics, and reload.
 
+use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,15 @@ use crate::exit::Exit;
 
 /// The time between the deadline of deliveries and the end of a process that is stuck in one of them.
 const EXIT_DELAY: Duration = Duration::from_millis(900);
+
+/// The meaning of SIGHUP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnHangup {
+    /// The configuration is reloaded, as services do.
+    Reload,
+    /// The run ends as by SIGTERM, because the terminal is gone.
+    Stop,
+}
 
 /// The pending requests.
 #[derive(Debug, Default)]
@@ -32,19 +42,23 @@ struct ShutdownState {
 
 impl Signals {
     /// Listens to signals. SIGTERM and SIGINT request shutdown, and end the process the second time. SIGUSR1 requests
-    /// delivery and statistics, SIGHUP a reload of the configuration.
+    /// delivery and statistics. SIGHUP means `on_hangup`, but stays ignored if the parent process ignores it.
     ///
     /// # Errors
     /// If the host refuses to install the handlers.
-    pub fn listen() -> io::Result<Arc<Signals>> {
+    pub fn listen(on_hangup: OnHangup) -> io::Result<Arc<Signals>> {
         let signals = Arc::new(Signals::default());
-        let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
+        let mut incoming = Incoming::new([SIGTERM, SIGINT, SIGUSR1])?;
+        // Without /proc the answer is unknown. Most parents do not ignore SIGHUP.
+        if !is_ignored(SIGHUP, &fs::read_to_string("/proc/self/status").unwrap_or_default()) {
+            incoming.add_signal(SIGHUP)?;
+        }
         let requests = Arc::clone(&signals);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in incoming.forever() {
                 match signal {
                     SIGUSR1 => requests.flush.store(true, Ordering::Release),
-                    SIGHUP => requests.reload.store(true, Ordering::Release),
+                    SIGHUP if on_hangup == OnHangup::Reload => requests.reload.store(true, Ordering::Release),
                     _ => {
                         let mut shutdown = requests.shutdown();
                         #[expect(clippy::disallowed_methods, reason = "who asks twice does not want to wait")]
@@ -97,6 +111,13 @@ impl Signals {
     }
 }
 
+/// Returns true if a process ignores a signal. `status` is the content of its `/proc/PID/status`, as in `proc(5)`.
+fn is_ignored(signal: i32, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or_default();
+    mask >> (signal - 1) & 1 == 1
+}
+
 /// Ends the process after the deadline of deliveries. A write to a pipe that nobody reads never returns.
 fn exit_after_grace() {
     let end = || {
@@ -107,4 +128,18 @@ fn exit_after_grace() {
     };
     // If the thread cannot start, the supervisor ends the process.
     let _ = std::thread::Builder::new().name("end".to_owned()).spawn(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_bits_of_a_mask() {
+        let status =
+            "Name:\tkatalog\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001002\nSigCgt:\t0000000000000001\n";
+        assert!(!is_ignored(SIGHUP, status) && is_ignored(SIGINT, status) && is_ignored(13, status));
+        assert!(is_ignored(SIGHUP, &status.replace("1002", "1003")));
+        assert!(!is_ignored(SIGHUP, "") && !is_ignored(SIGHUP, "SigIgn:\tnonsense\n"));
+    }
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io::Seek as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Running, complete, deliver_to, lines, wait_until, write_file};
+use super::{Running, append_file, complete, deliver_to, lines, wait_until, write_file};
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::katalog;
 
@@ -146,4 +148,70 @@ fn another_configuration_holds_from_then_on() {
     assert!(errors.contains("key \"to\"") && errors.contains("the old configuration goes on"), "{errors}");
     let all: Vec<_> = first.events().into_iter().chain(second.events()).collect();
     assert_eq!(complete(&all, 0..10), 0, "nothing comes twice");
+}
+
+/// Returns a command that prints the lines of a log, and waits for more of them.
+fn follow(log: &Path, output: &Path) -> Command {
+    let mut command = katalog();
+    command.arg("--follow").arg("--output").arg(output).arg(log);
+    command
+}
+
+/// Returns the command as a child of a shell that ignores SIGHUP, as `nohup` does.
+fn ignoring_hangup(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.stdin(Stdio::null());
+    shell
+}
+
+#[track_caller]
+fn wait_for_records(output: &Path, count: usize) {
+    wait_until("the records", || fs::read_to_string(output).is_ok_and(|text| text.lines().count() == count));
+}
+
+#[test]
+fn a_hangup_ends_what_only_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..5));
+    let output = folder.path().join("records");
+    let running = Running::start(&mut follow(&log, &output));
+    wait_for_records(&output, 5);
+    running.signal("HUP");
+    let (status, errors) = running.end();
+    assert_eq!((status.code(), errors.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..5));
+    let (output, state) = (folder.path().join("records"), folder.path().join("state"));
+    let config = write_file(folder.path(), "katalog.toml", "batch-age = \"50ms\"\n");
+    let mut prints = follow(&log, &output);
+    prints.arg("--config").arg(&config);
+    let mut ships = follow(&log, &output);
+    ships.arg("--config").arg(&config).arg("--state-dir").arg(&state);
+    for command in [prints, ships] {
+        write_file(folder.path(), "kata.log", lines(0..5));
+        _ = fs::remove_file(&output);
+        write_file(folder.path(), "katalog.toml", "batch-age = \"50ms\"\n");
+        let running = Running::start(&mut ignoring_hangup(&command));
+        wait_for_records(&output, 5);
+        // A reload would complain about the configuration.
+        write_file(folder.path(), "katalog.toml", "batch-age = 7\n");
+        running.signal("HUP");
+        std::thread::sleep(SIGNAL_DELAY);
+        append_file(&log, lines(5..8));
+        wait_for_records(&output, 8);
+        running.signal("TERM");
+        let (status, errors) = running.end();
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{command:?}");
+    }
 }
