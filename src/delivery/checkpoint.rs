@@ -23,14 +23,29 @@ const LOCK: &str = "lock";
 /// The maximum number of remembered log files. Beyond it the files that were read least recently are forgotten.
 const MAX_FILES: usize = 4096;
 
-/// An error of the state directory, the spool or their locks.
+/// The flag that names the state directory.
+const STATE_DIR: &str = "--state-dir";
+
+/// An error of the state directory, the spool or their locks. `flag` is the one that names the directory.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The directory or a file in it cannot be opened.
-    #[error("{key}: cannot open \"{path}\": {source}", path = path.display())]
-    Open {
-        /// The setting that names the directory.
-        key: &'static str,
+    /// The directory is something else.
+    #[error("{flag}: {path:?} is {found}, not a directory; {}", advice(.flag))]
+    NotDirectory {
+        /// The flag.
+        flag: &'static str,
+        /// The path that is no directory: the named one, or one of its parents.
+        path: PathBuf,
+        /// The kind of file, with its article.
+        found: &'static str,
+    },
+    /// The directory or a file in it cannot be created, read or written.
+    #[error("{flag}: cannot {action} {path:?}: {source}; {}", advice(.flag))]
+    Access {
+        /// The flag.
+        flag: &'static str,
+        /// The verb for the attempt.
+        action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The error of the system.
@@ -38,21 +53,19 @@ pub enum CheckpointError {
     },
     /// Another process holds the lock.
     #[error(
-        "{key}: \"{path}\" is in use by another katalog; two of them would deliver everything twice. Stop it, or give \
-         this one a directory of its own",
-        path = path.display()
+        "{flag}: {path:?} is in use by another katalog, and two of them would deliver everything twice; stop the other \
+         one, or name another directory with {flag} DIR"
     )]
     InUse {
-        /// The setting that names the directory.
-        key: &'static str,
+        /// The flag.
+        flag: &'static str,
         /// The directory.
         path: PathBuf,
     },
     /// The state file is damaged, or another program has written it.
     #[error(
-        "state-dir: \"{path}\" is no state of katalog ({cause}). To begin anew, move it away and say from where with \
-         --since or --lines; to go on, put back a copy that is whole",
-        path = path.display()
+        "--state-dir: {path:?} is not a state of katalog ({cause}). To begin anew, move it away and name the beginning \
+         with --since or --lines; to continue, restore an intact copy"
     )]
     Damaged {
         /// The file.
@@ -62,16 +75,15 @@ pub enum CheckpointError {
     },
     /// An earlier run has spooled records for servers of another protocol.
     #[error(
-        "spool: \"{path}\" is for servers of another protocol. Deliver what is there to one of those first, or name \
-         another directory",
-        path = path.display()
+        "--spool: {path:?} is for servers of another protocol; deliver it to one of those first, or name another \
+         directory with --spool DIR"
     )]
     OtherProtocol {
         /// The file.
         path: PathBuf,
     },
     /// The state file cannot be saved.
-    #[error("state-dir: cannot save the position in \"{path}\": {source}", path = path.display())]
+    #[error("--state-dir: cannot save the position in {path:?}: {source}")]
     Save {
         /// The file.
         path: PathBuf,
@@ -80,15 +92,21 @@ pub enum CheckpointError {
     },
 }
 
+/// Returns the ways out if the directory of a flag cannot be used.
+fn advice(flag: &str) -> String {
+    let stateless = if flag == STATE_DIR { ", or keep no position with --no-state" } else { "" };
+    format!("name a directory that you can write with {flag} DIR{stateless}")
+}
+
 impl CheckpointError {
     /// Returns the exit code of the program for the error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            CheckpointError::Open { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Exit::Permission
+            CheckpointError::NotDirectory { .. } => Exit::Usage,
+            CheckpointError::Access { source, .. } | CheckpointError::Save { source, .. } => {
+                Exit::from_write_error(source)
             }
-            CheckpointError::Open { .. } | CheckpointError::Save { .. } => Exit::Io,
             CheckpointError::InUse { .. } => Exit::Busy,
             CheckpointError::Damaged { .. } => Exit::Data,
             CheckpointError::OtherProtocol { .. } => Exit::Config,
@@ -130,14 +148,14 @@ impl Checkpoint {
     /// If the directory cannot be used, another process holds the lock, or the state file is damaged or of another
     /// version.
     pub fn open(directory: &Path) -> Result<Checkpoint, CheckpointError> {
-        let lock = lock("state-dir", directory)?;
+        let lock = lock(STATE_DIR, directory)?;
         let path = directory.join(STATE);
         let state = match fs::read(&path) {
             Ok(bytes) => read(&bytes).map_err(|cause| CheckpointError::Damaged { path, cause })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 SavedState { katalog: VERSION, ..SavedState::default() }
             }
-            Err(source) => return Err(CheckpointError::Open { key: "state-dir", path, source }),
+            Err(source) => return Err(CheckpointError::Access { flag: STATE_DIR, action: "read", path, source }),
         };
         Ok(Checkpoint { state, directory: Some((directory.to_owned(), lock)), saved: true })
     }
@@ -216,19 +234,30 @@ pub fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Locks a directory for this process, creating it if needed. `key` is the setting that names the directory.
+/// Locks a directory for this process, creating it if needed. `flag` is the one that names the directory.
 ///
 /// # Errors
 /// If the directory cannot be used, or another process holds the lock.
-pub fn lock(key: &'static str, directory: &Path) -> Result<File, CheckpointError> {
-    let open = |path: PathBuf| move |source| CheckpointError::Open { key, path, source };
-    fs::create_dir_all(directory).map_err(open(directory.to_owned()))?;
+pub fn lock(flag: &'static str, directory: &Path) -> Result<File, CheckpointError> {
+    fs::create_dir_all(directory).map_err(|source| create_error(flag, directory, source))?;
     let path = directory.join(LOCK);
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(open(path.clone()))?;
+    let open = |source| CheckpointError::Access { flag, action: "write", path: path.clone(), source };
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(open)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse { key, path: directory.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(open(path)(source)),
+        Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse { flag, path: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(open(source)),
+    }
+}
+
+/// Returns the error for a directory that cannot be created. It names the first missing directory of the path.
+fn create_error(flag: &'static str, directory: &Path, source: io::Error) -> CheckpointError {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.is_dir();
+    let path = directory.ancestors().take_while(missing).last().unwrap_or(directory).to_owned();
+    let found = if path.exists() { "a file" } else { "a broken symbolic link" };
+    match path.symlink_metadata() {
+        Ok(_) => CheckpointError::NotDirectory { flag, path, found },
+        Err(_) => CheckpointError::Access { flag, action: "create", path, source },
     }
 }
 
@@ -299,6 +328,48 @@ mod tests {
         assert_eq!(second.exit(), Exit::Busy);
         drop(first);
         Checkpoint::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link\n"));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink("nothing", &link).unwrap();
+        for (path, culprit, found) in [
+            (file.clone(), &file, "is a file, not a directory"),
+            (file.join("a/b"), &file, "is a file, not a directory"),
+            (link.join("a"), &link, "is a broken symbolic link, not a directory"),
+        ] {
+            let error = Checkpoint::open(&path).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "--state-dir: {culprit:?} {found}; name a directory that you can write with --state-dir DIR, or keep no \
+                     position with --no-state"
+                )
+            );
+            assert_eq!(error.exit(), Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn a_missing_right_names_the_directory_and_the_ways_out() {
+        // Below /proc nobody creates directories, not even root.
+        let error = lock("--spool", Path::new("/proc/katalog/a/b")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("--spool: cannot create \"/proc/katalog\": "), "{text}");
+        assert!(text.ends_with("; name a directory that you can write with --spool DIR"), "{text}");
+        for (kind, exit) in [
+            (io::ErrorKind::PermissionDenied, Exit::Permission),
+            (io::ErrorKind::ReadOnlyFilesystem, Exit::Permission),
+            (io::ErrorKind::StorageFull, Exit::Io),
+        ] {
+            let error = create_error(STATE_DIR, Path::new("/nowhere/a"), kind.into());
+            assert_eq!(error.exit(), exit, "{error}");
+            let error = CheckpointError::Save { path: "a".into(), source: kind.into() };
+            assert_eq!(error.exit(), exit, "{error}");
+        }
     }
 
     #[test]

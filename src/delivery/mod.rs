@@ -179,7 +179,7 @@ impl CheckpointSaver {
     fn save(&mut self) -> Option<Exit> {
         let Err(error) = self.checkpoint.save() else {
             if self.last_warning.take().is_some() {
-                diagnostics::report(format_args!("state-dir: the position is saved again"));
+                diagnostics::report(format_args!("--state-dir: the position is saved again"));
             }
             return None;
         };

@@ -78,10 +78,11 @@ impl Spool {
     /// If the directory cannot be used, another process uses it, or its files are for servers of another protocol.
     pub fn open(settings: SpoolSettings) -> Result<Spool, CheckpointError> {
         let directory = settings.directory.clone();
-        let lock = checkpoint::lock("spool", &directory)?;
+        let lock = checkpoint::lock("--spool", &directory)?;
         let used = Arc::new(AtomicU64::new(0));
         let mut left = Vec::new();
-        let failed = |source| CheckpointError::Open { key: "spool", path: directory.clone(), source };
+        let path = || directory.clone();
+        let failed = |source| CheckpointError::Access { flag: "--spool", action: "read", path: path(), source };
         for entry in fs::read_dir(&directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
@@ -127,11 +128,11 @@ impl Spool {
             if self.settings.full == WhenFull::Drop {
                 self.overflowed += records;
                 let dropped = self.overflowed;
-                self.warn(format_args!("its limit is reached, and records are dropped: {dropped} so far"));
+                self.warn(format_args!("records are dropped: {dropped} so far"));
                 out.clear(usize::MAX);
                 return Ok(None);
             }
-            self.warn(format_args!("its limit is reached, and reading waits"));
+            self.warn(format_args!("reading waits until servers take records"));
             if should_stop() {
                 break;
             }
@@ -144,9 +145,7 @@ impl Spool {
             File::create(&beside)?.write_all(&bytes)?;
             fs::rename(&beside, &path)
         };
-        write().map_err(|error| {
-            io::Error::new(error.kind(), format!("spool: cannot write \"{}\": {error}", path.display()))
-        })?;
+        write().map_err(|error| io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}")))?;
         self.next_number += 1;
         self.used.fetch_add(size, Ordering::Relaxed);
         out.clear(usize::MAX);
@@ -160,7 +159,10 @@ impl Spool {
     fn warn(&mut self, what: std::fmt::Arguments<'_>) {
         if self.last_warning.is_none_or(|warned| warned.elapsed() >= REPEAT_INTERVAL) {
             self.last_warning = Some(Instant::now());
-            diagnostics::report(format_args!("spool \"{}\": {what}", self.settings.directory.display()));
+            let directory = &self.settings.directory;
+            diagnostics::report(format_args!(
+                "--spool: {directory:?} has reached its limit (--spool-limit), and {what}"
+            ));
         }
     }
 }
@@ -176,8 +178,7 @@ impl SpoolFile {
         let read = fs::read(&self.path).and_then(|bytes| deserialized(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
         read.unwrap_or_else(|error| {
             let bad = self.path.with_extension("bad");
-            let path = self.path.display();
-            diagnostics::report(format_args!("cannot read \"{path}\": {error}; it stays as \"{}\"", bad.display()));
+            diagnostics::report(format_args!("--spool: cannot read {:?}: {error}; it is kept as {bad:?}", self.path));
             let _ = fs::rename(&self.path, bad);
             Encoded::default()
         })
@@ -188,7 +189,10 @@ impl SpoolFile {
         if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            diagnostics::report(format_args!("cannot delete \"{}\", which is delivered: {error}", self.path.display()));
+            let path = &self.path;
+            diagnostics::report(format_args!(
+                "--spool: cannot delete {path:?}, which is delivered: {error}; the next run delivers it again"
+            ));
         }
         self.used.fetch_sub(self.size, Ordering::Relaxed);
     }

@@ -1,6 +1,7 @@
 //! Runs that resume where another ended.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use crate::support::forward::{Reply, Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, State, file};
 use crate::support::katalog;
+use crate::support::skip::skip;
 
 /// Returns a command that reads once, with a state.
 fn once(folder: &Path, input: &Path) -> Command {
@@ -111,6 +113,57 @@ fn one_process_has_a_state() {
     running.kill();
     let (code, errors) = run(deliver_to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
     assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn a_file_is_no_state_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
+    let file = write_file(folder.path(), "state", "");
+    let (code, errors) = run(&mut once(folder.path(), &log));
+    assert_eq!(code, Some(64), "{errors}");
+    assert!(errors.starts_with(&format!("katalog: --state-dir: {file:?} is a file, not a directory")), "{errors}");
+}
+
+/// Returns a command that runs the program as a user who may not write in `folder`. Returns `None` if there is none.
+fn without_rights(folder: &Path) -> Option<Command> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let root = katalog();
+    if fs::write(folder.join("probe"), "").is_err() {
+        return Some(root);
+    }
+    fs::remove_file(folder.join("probe")).unwrap();
+    let as_nobody = || {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(root.get_program());
+        command
+    };
+    let runs = as_nobody().arg("--version").output().is_ok_and(|output| output.status.success());
+    runs.then(as_nobody)
+}
+
+#[test]
+fn a_user_without_rights_is_told_the_ways_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
+    let (there, missing) = (folder.path().join("there"), folder.path().join("missing"));
+    fs::create_dir(&there).unwrap();
+    fs::set_permissions(&there, fs::Permissions::from_mode(0o555)).unwrap();
+    for (state, says) in [
+        (&missing, format!("create {missing:?}")),
+        (&missing.join("deeper"), format!("create {missing:?}")),
+        (&there, format!("write {:?}", there.join("lock"))),
+    ] {
+        let Some(mut command) = without_rights(folder.path()) else {
+            skip("a state directory without rights", "setpriv cannot run katalog as another user");
+            return;
+        };
+        let (code, errors) = run(command.args(["--once", "--state-dir"]).arg(state).arg(&log));
+        assert_eq!(code, Some(77), "{errors}");
+        let advice = "name a directory that you can write with --state-dir DIR, or keep no position with --no-state";
+        assert_eq!(errors, format!("katalog: --state-dir: cannot {says}: Permission denied (os error 13); {advice}\n"));
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
