@@ -179,6 +179,7 @@ impl Run<'_> {
             Group::Archive(path) => return self.read_stream(&Input::File(path.clone()), Some(path)),
             Group::Files(paths) => (paths, "log files", source::open_files(paths, plan.source, follow, plan.files)),
             Group::Journal(paths) | Group::Machine(_, paths) => {
+                self.report_ignored_flags();
                 if let Some(read) = self.read_in_parallel(paths, &[], plan.journal) {
                     return read;
                 }
@@ -194,6 +195,17 @@ impl Run<'_> {
             diagnostics::report(format_args!("there are no {what} to read yet; waiting for them"));
         }
         self.read(source.as_mut()).map(|_| ())
+    }
+
+    /// Reports flags for another beginning than the saved position.
+    fn report_ignored_flags(&self) {
+        let flags = self.plan.journal.ignored_flags();
+        if let Some(directory) = self.plan.state_dir.filter(|_| !flags.is_empty()) {
+            let flags = flags.join(", ");
+            diagnostics::report(format_args!(
+                "{flags}: ignored, because {directory:?} has a position to continue from"
+            ));
+        }
     }
 
     /// Reads a journal on several threads. Returns `None` if the journal must be read on one thread.

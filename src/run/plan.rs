@@ -20,6 +20,8 @@ pub struct Plan<'p> {
     pub journal: &'p JournalSettings,
     /// The positions in log files that an earlier run has reached.
     pub files: &'p [FilePosition],
+    /// The directory of the positions; `None` if nothing is remembered.
+    pub state_dir: Option<&'p Path>,
     /// The rules that turn entries into records.
     pub rules: &'p Rules,
     /// The output format of records.
@@ -52,6 +54,7 @@ impl<'p> Plan<'p> {
             source: &config.source,
             journal: &config.journal,
             files: &config.files,
+            state_dir: config.state_dir.as_deref(),
             rules,
             encode: &config.records.encode,
             threads: config.threads.unwrap_or(1),

@@ -9,8 +9,8 @@ use super::{Running, append_file, complete, deliver_to, lines, run, wait_until, 
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, State, file};
-use crate::support::katalog;
 use crate::support::skip::skip;
+use crate::support::{katalog, stderr};
 
 /// Returns a command that reads once, with a state.
 fn once(folder: &Path, input: &Path) -> Command {
@@ -66,6 +66,37 @@ fn once_gives_what_is_new_in_a_journal() {
     // The saved cursor also works as a flag.
     let after = katalog().args(["--after-cursor", cursor]).arg(&path).output().unwrap();
     assert!(after.status.success() && after.stdout.is_empty());
+}
+
+/// A beginning would skip entries that came while katalog was not running.
+#[test]
+fn a_beginning_holds_only_without_a_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries: Vec<_> = (0..9).map(|number| service(number * 5, BOOT)).collect();
+    let journal = |count: usize| file(&Shape { state: State::Online, ..Shape::default() }, &entries[..count]);
+    let path = write_file(folder.path(), "system.journal", journal(4));
+    let once = |flags: &[&str]| {
+        let output = once(folder.path(), &path).args(flags).output().unwrap();
+        let errors = stderr(&output);
+        assert!(output.status.success(), "{errors}");
+        (output.stdout.iter().filter(|byte| **byte == b'\n').count(), errors)
+    };
+    let cursor = "s=00000000000000000000000000000001;i=ffff";
+    assert_eq!(once(&["--lines", "3"]), (3, String::new()));
+    let ignored = |flags: &str| {
+        let state = folder.path().join("state");
+        format!("katalog: {flags}: ignored, because {state:?} has a position to continue from\n")
+    };
+    for (count, flags, names) in [
+        (6, &["--since", "2100-01-01"][..], "--since"),
+        (8, &["--lines", "1", "--after-cursor", cursor], "--lines, --after-cursor"),
+    ] {
+        fs::write(&path, journal(count)).unwrap();
+        assert_eq!(once(flags), (2, ignored(names)), "{flags:?}");
+    }
+    // The end and the boot still hold.
+    fs::write(&path, journal(9)).unwrap();
+    assert_eq!(once(&["--until", "2001-01-01"]), (0, String::new()));
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub struct JournalSettings {
     pub lines: Option<usize>,
     /// Wait for new entries after the last one.
     pub follow: bool,
-    /// The position at which an earlier run ended. Entries before it are left out, and `lines` is ignored.
+    /// The position at which an earlier run ended. Entries before it are left out, and settings for another beginning
+    /// are ignored.
     pub resume: Option<JournalPosition>,
 }
 
@@ -68,16 +69,39 @@ impl JournalSettings {
         self.of_this_machine || self.follow || self.merge || self.namespace != Namespace::Default
     }
 
+    /// Returns the position from which to continue. Without any entry before it, it is no position.
+    fn position(&self) -> Option<&JournalPosition> {
+        self.resume.as_ref().filter(|position| !position.passed.is_empty())
+    }
+
+    /// Returns the flags for another beginning, which are ignored because of the position.
+    #[must_use]
+    pub fn ignored_flags(&self) -> Vec<&'static str> {
+        let set = [
+            ("--since", self.range.since.is_some()),
+            ("--lines", self.lines.is_some()),
+            ("--after-cursor", self.range.after.is_some()),
+        ];
+        let ignored = set.iter().filter(|(_, set)| *set && self.position().is_some());
+        ignored.map(|(flag, _)| *flag).collect()
+    }
+
     /// Returns these settings for the reader of journal files, with batches of `block` bytes.
     fn for_reader(&self, block: usize) -> journal_file::Settings {
+        let position = self.position();
+        // Another beginning would skip entries that came while katalog was not running.
+        let (range, lines) = match position {
+            Some(_) => (Range { since: None, after: None, ..self.range }, None),
+            None => (self.range, self.lines),
+        };
         journal_file::Settings {
             of_this_machine: self.of_this_machine,
             namespace: self.namespace.clone(),
             merge: self.merge,
-            range: self.range,
-            lines: self.lines,
+            range,
+            lines,
             follow: self.follow,
-            resume: self.resume.as_ref().map(journal_file::Position::from),
+            resume: position.map(journal_file::Position::from),
             block,
         }
     }
@@ -229,6 +253,26 @@ mod tests {
             error(2).to_string(),
             "failed to read \"/a/1.journal\" and 4 more: No such file or directory (os error 2)"
         );
+    }
+
+    #[test]
+    fn a_position_replaces_another_beginning() {
+        let after = "t=5".parse().ok();
+        let range = Range { since: Some(1), until: Some(9), boot: Some(Boot::Before(0)), after };
+        let mut settings = JournalSettings { range, lines: Some(3), ..JournalSettings::default() };
+        let empty = Some(JournalPosition::default());
+        for resume in [None, empty] {
+            settings.resume = resume;
+            let given = settings.for_reader(0);
+            assert_eq!((given.range, given.lines, given.resume), (range, Some(3), None), "there is no position");
+            assert_eq!(settings.ignored_flags(), [""; 0]);
+        }
+        settings.resume = Some(JournalPosition { cursor: None, passed: [("0".repeat(32), 1)].into() });
+        let given = settings.for_reader(0);
+        assert_eq!((given.range.since, given.range.after, given.lines), (None, None, None));
+        assert_eq!((given.range.until, given.range.boot), (range.until, range.boot));
+        assert!(given.resume.is_some() && after.is_some());
+        assert_eq!(settings.ignored_flags(), ["--since", "--lines", "--after-cursor"]);
     }
 
     #[test]
