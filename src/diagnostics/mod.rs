@@ -24,6 +24,9 @@ pub enum StatsFormat {
     Json,
 }
 
+/// The maximum number of inputs that a message names.
+const MAX_NAMES: usize = 10;
+
 /// Formats a number of bytes for people: `1.1 KiB`.
 fn size(bytes: u64) -> String {
     match scale(bytes, &["KiB", "MiB", "GiB", "TiB"]) {
@@ -56,6 +59,16 @@ pub fn notes(notes: &[u8]) {
     if !notes.is_empty() {
         let text = String::from_utf8_lossy(notes);
         print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {}", escape_control(line))));
+    }
+}
+
+/// Prints the inputs that an earlier run has read to their present ends, if there are any. Names are quoted already.
+pub fn nothing_new(inputs: &[String]) {
+    let first = inputs.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match inputs.len().saturating_sub(MAX_NAMES) {
+        _ if inputs.is_empty() => {}
+        0 => report(format_args!("nothing new since the last run: {first}")),
+        more => report(format_args!("nothing new since the last run: {first}, and {more} more")),
     }
 }
 

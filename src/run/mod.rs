@@ -5,6 +5,7 @@ mod plan;
 mod ordered_pool;
 mod parallel_journal;
 mod tally;
+mod unchanged;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::source::{self, Event, Fill, Filled, Group, Input, JournalSettings, Me
 use ordered_pool::OrderedPool;
 use parallel_journal::JournalProgress;
 use tally::Tally;
+use unchanged::unchanged_inputs;
 
 pub use plan::Plan;
 
@@ -99,6 +101,8 @@ struct Run<'r> {
     delivery: Box<dyn Delivery>,
     control: Control<'r>,
     tally: Tally,
+    /// The inputs that an earlier run has read to their present ends.
+    unchanged: Vec<String>,
 }
 
 /// Reads all inputs and delivers their records. Failures are reported as they occur. After a failure of one input the
@@ -115,6 +119,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
             format: plan.stats.unwrap_or(StatsFormat::Text),
         },
         tally: Tally::new(plan),
+        unchanged: Vec::new(),
     };
     let mut stop = None;
     for (group, name) in plan.groups.iter().zip(source::distinct_names(plan.groups)) {
@@ -123,10 +128,13 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
             break;
         }
     }
-    let Run { tally, delivery, .. } = run;
+    let Run { tally, delivery, unchanged, .. } = run;
     let ended = tally.end();
     status.reading_waits();
     let delivered = delivery.finish();
+    if !matches!(stop, Some(StopReason::Reload)) {
+        diagnostics::nothing_new(&unchanged);
+    }
     let mut stats = ended.stats;
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
@@ -194,7 +202,11 @@ impl Run<'_> {
         if follow && source.is_empty() && errors.is_empty() {
             diagnostics::report(format_args!("there are no {what} to read yet; waiting for them"));
         }
-        self.read(source.as_mut()).map(|_| ())
+        self.read(source.as_mut())?;
+        if plan.once {
+            self.unchanged.append(&mut unchanged_inputs(plan, group, source.as_ref(), &self.tally));
+        }
+        Ok(())
     }
 
     /// Reports flags for another beginning than the saved position.

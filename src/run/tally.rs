@@ -67,6 +67,11 @@ impl Tally {
         InputEnd { failure: own, records: stats.written(), flawed: stats.flawed() + stats.damaged() }
     }
 
+    /// Returns true if the current input had no entries and no failure.
+    pub(super) fn is_without_news(&self) -> bool {
+        self.current.entries() == 0 && self.inputs.last().is_none_or(|input| input.failures.is_empty())
+    }
+
     /// Returns the totals of the run. Clears the progress display.
     pub(super) fn end(self) -> Totals {
         let stats = self.counted();

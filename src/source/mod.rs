@@ -74,6 +74,11 @@ pub trait Source {
         false
     }
 
+    /// Returns the log files of which nothing was read, because an earlier run has read them to their present ends.
+    fn unchanged(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Returns roughly how many bytes of the input are read, for progress. `None` if the input has no end or unknown size.
     fn done(&self) -> Option<u64> {
         None

@@ -10,7 +10,7 @@ use crate::support::forward::{Reply, Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, State, file};
 use crate::support::skip::skip;
-use crate::support::{katalog, stderr};
+use crate::support::{expect_exit, katalog, stderr};
 
 /// Returns a command that reads once, with a state.
 fn once(folder: &Path, input: &Path) -> Command {
@@ -66,6 +66,62 @@ fn once_gives_what_is_new_in_a_journal() {
     // The saved cursor also works as a flag.
     let after = katalog().args(["--after-cursor", cursor]).arg(&path).output().unwrap();
     assert!(after.status.success() && after.stdout.is_empty());
+}
+
+/// Returns standard error of a run with `--once` over these files of the folder.
+#[track_caller]
+fn notice(folder: &Path, inputs: &[&str]) -> String {
+    let mut command = katalog();
+    command.current_dir(folder).args(["--once", "--state-dir", "state"]).args(inputs);
+    stderr(&expect_exit(&mut command, 0))
+}
+
+#[test]
+fn inputs_without_news_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let logs = ["a\n.log", "b.log", "empty.log"];
+    for (log, count) in logs.into_iter().zip([3, 3, 0]) {
+        write_file(folder, log, lines(0..count));
+    }
+    assert_eq!(notice(folder, &logs), "");
+    assert_eq!(notice(folder, &logs), "katalog: nothing new since the last run: \"a\\n.log\", \"b.log\"\n");
+    append_file(&folder.join("b.log"), lines(3..4));
+    assert_eq!(notice(folder, &logs), "katalog: nothing new since the last run: \"a\\n.log\"\n");
+    // The line is not complete, so there is no new entry. A log that was rotated is another one.
+    append_file(&folder.join("b.log"), "time=");
+    fs::rename(folder.join("a\n.log"), folder.join("a\n.log.1")).unwrap();
+    write_file(folder, "a\n.log", lines(5..6));
+    assert_eq!(notice(folder, &logs), "katalog: nothing new since the last run: \"b.log\"\n");
+    // The long paths of a pattern are those that it matches.
+    let all: Vec<String> = (0..13).map(|number| format!("c{number:02}.log")).collect();
+    all.iter().for_each(|log| drop(write_file(folder, log, lines(0..1))));
+    assert_eq!(notice(folder, &["c*.log"]), "");
+    let named: Vec<String> = all.iter().take(10).map(|log| format!("{:?}", folder.join(log))).collect();
+    let expected = format!("katalog: nothing new since the last run: {}, and 3 more\n", named.join(", "));
+    assert_eq!(notice(folder, &["c*.log"]), expected);
+}
+
+#[test]
+fn a_journal_without_news_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let journal = |count: u64| {
+        let entries: Vec<_> = (0..count).map(|number| service(number * 5, BOOT)).collect();
+        write_file(folder, "system.journal", file(&Shape { state: State::Online, ..Shape::default() }, &entries))
+    };
+    journal(0);
+    assert_eq!(["", ""], [(); 2].map(|()| notice(folder, &["system.journal"])), "nothing was delivered before");
+    journal(4);
+    assert_eq!(notice(folder, &["system.journal"]), "");
+    assert_eq!(notice(folder, &["system.journal"]), "katalog: nothing new since the last run: \"system.journal\"\n");
+    journal(7);
+    assert_eq!(notice(folder, &["system.journal"]), "");
+    // An input that cannot be read is no input without news.
+    write_file(folder, "system.journal", "LPKSHHRHnothing more");
+    let mut command = katalog();
+    command.current_dir(folder).args(["--once", "--state-dir", "state", "system.journal"]);
+    assert!(!stderr(&command.output().unwrap()).contains("nothing new"));
 }
 
 /// A beginning would skip entries that came while katalog was not running.

@@ -60,6 +60,8 @@ pub(super) struct Log {
     head: Vec<u8>,
     /// The position from an earlier run, until the file is found.
     saved: Option<FilePosition>,
+    /// The offset from an earlier run.
+    resumed_at: Option<u64>,
     /// The number of bytes that belong to entries returned whole.
     pub(super) offset: u64,
     /// The number of known first bytes at that offset.
@@ -91,6 +93,7 @@ impl Log {
             state,
             head: Vec::new(),
             saved: None,
+            resumed_at: None,
             offset: 0,
             known_len: 0,
             rotated_at: None,
@@ -118,6 +121,7 @@ impl Log {
             state: LogState::Lost(Lost::new(None)),
             head: Vec::new(),
             saved: Some(saved.clone()),
+            resumed_at: Some(saved.offset),
             offset: saved.offset,
             known_len: saved.head as usize,
             rotated_at: None,
@@ -190,6 +194,12 @@ impl Log {
     /// Returns whether the log has a file.
     pub(super) fn has_file(&self) -> bool {
         self.lost().is_none() && !self.is_rest()
+    }
+
+    /// Returns whether the log is readable and active, and had entries in an earlier run but none since.
+    pub(super) fn is_unchanged(&self) -> bool {
+        let readable = matches!(self.state, LogState::Open(_) | LogState::Closed(_)) && !self.reported;
+        readable && self.rotated_at.is_none() && self.offset > 0 && self.resumed_at == Some(self.offset)
     }
 
     /// Returns whether any first bytes are known.

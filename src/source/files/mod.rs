@@ -307,6 +307,10 @@ impl Source for FilesSource {
         !self.logs.iter().any(Log::has_file)
     }
 
+    fn unchanged(&self) -> Vec<PathBuf> {
+        self.logs.iter().filter(|log| log.is_unchanged()).map(|log| log.path.clone()).collect()
+    }
+
     fn restarts(&self) -> bool {
         true
     }

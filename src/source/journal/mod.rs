@@ -74,6 +74,12 @@ impl JournalSettings {
         self.resume.as_ref().filter(|position| !position.passed.is_empty())
     }
 
+    /// Returns whether reading continues from a position.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.position().is_some()
+    }
+
     /// Returns the flags for another beginning, which are ignored because of the position.
     #[must_use]
     pub fn ignored_flags(&self) -> Vec<&'static str> {
@@ -82,7 +88,7 @@ impl JournalSettings {
             ("--lines", self.lines.is_some()),
             ("--after-cursor", self.range.after.is_some()),
         ];
-        let ignored = set.iter().filter(|(_, set)| *set && self.position().is_some());
+        let ignored = set.iter().filter(|(_, set)| *set && self.is_resumed());
         ignored.map(|(flag, _)| *flag).collect()
     }
 
