@@ -5,6 +5,7 @@
 mod archives;
 mod cli;
 mod delivery;
+mod diagnostics;
 mod exec_inputs;
 mod golden;
 mod journal;

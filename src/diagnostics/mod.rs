@@ -11,7 +11,7 @@ use kata_records::Stats;
 
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode};
-pub use stats::write_stats;
+pub use stats::{named_counts, write_stats};
 
 /// The form of the counters at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -111,6 +111,12 @@ fn is_zero(count: &u64) -> bool {
 /// Named counters. Zeros are not shown.
 struct NamedCounts(Vec<(&'static str, u64)>);
 
+/// Returns the counters of a part of [`Stats::parts`] as a list, without zeros.
+#[must_use]
+pub fn named_counts(stats: &Stats, part: &str) -> String {
+    counts_of(stats, part).to_string()
+}
+
 /// Returns the counters of a part of [`Stats::parts`].
 fn counts_of(stats: &Stats, name: &str) -> NamedCounts {
     NamedCounts(stats.parts().into_iter().find(|(part, _)| *part == name).map(|(_, counts)| counts).unwrap_or_default())

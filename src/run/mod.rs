@@ -6,6 +6,7 @@ mod ordered_pool;
 mod parallel_journal;
 mod tally;
 mod unchanged;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use ordered_pool::OrderedPool;
 use parallel_journal::JournalProgress;
 use tally::Tally;
 use unchanged::unchanged_inputs;
+use verdict::complaints;
 
 pub use plan::Plan;
 
@@ -121,27 +123,16 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         tally: Tally::new(plan),
         unchanged: Vec::new(),
     };
-    let mut stop = None;
-    for (group, name) in plan.groups.iter().zip(source::distinct_names(plan.groups)) {
-        stop = run.read_input(group, &name).err();
-        if stop.is_some() {
-            break;
-        }
-    }
+    let stop = run.read_inputs().err();
     let Run { tally, delivery, unchanged, .. } = run;
     let ended = tally.end();
     status.reading_waits();
     let delivered = delivery.finish();
-    if !matches!(stop, Some(StopReason::Reload)) {
-        diagnostics::nothing_new(&unchanged);
-    }
     let mut stats = ended.stats;
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
-    let earlier = delivered.earlier;
-    let unsatisfied = plan.strict && earlier.flawed + stats.flawed() + stats.damaged() > 0
-        || plan.fail_if_empty && earlier.records + stats.written() == 0;
+    let complaints = complaints(plan, &stats, delivered.earlier);
     // The result of the delivery names the cause, so it precedes the refusal of a batch.
     let end = delivered.end.or(match stop {
         Some(StopReason::Delivery(end)) => Some(end),
@@ -150,21 +141,33 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     let exit = match (end, ended.failure) {
         (Some(DeliveryEnd::Closed), _) => Exit::Success,
         (Some(DeliveryEnd::Failed(exit)), None) | (_, Some(exit)) => exit,
-        (None, None) if unsatisfied => Exit::Unsatisfied,
-        (None, None) => Exit::Success,
+        (None, None) if complaints.is_empty() => Exit::Success,
+        (None, None) => Exit::Unsatisfied,
     };
+    let reload = matches!(stop, Some(StopReason::Reload));
+    if !reload {
+        diagnostics::nothing_new(&unchanged);
+        let explained = complaints.iter().filter(|_| plan.explain && exit == Exit::Unsatisfied);
+        explained.for_each(|complaint| diagnostics::report(format_args!("{complaint}")));
+    }
     Outcome {
         exit,
         stats,
         inputs: ended.inputs,
         progress: ended.progress,
         closed: end == Some(DeliveryEnd::Closed),
-        reload: matches!(stop, Some(StopReason::Reload)),
+        reload,
         checkpoint: delivered.checkpoint,
     }
 }
 
 impl Run<'_> {
+    /// Reads the inputs in order.
+    fn read_inputs(&mut self) -> Result<(), StopReason> {
+        let groups = self.plan.groups;
+        groups.iter().zip(source::distinct_names(groups)).try_for_each(|(group, name)| self.read_input(group, &name))
+    }
+
     /// Reads an input, or several inputs that are one source. Skips inputs that an earlier run has delivered.
     fn read_input(&mut self, group: &Group, name: &str) -> Result<(), StopReason> {
         if !self.delivery.begin_input(group) {

@@ -40,6 +40,8 @@ pub struct Plan<'p> {
     pub strict: bool,
     /// A run without records fails.
     pub fail_if_empty: bool,
+    /// Report why records make the run fail. The table of `--check` shows it anyway.
+    pub explain: bool,
     /// Report the inputs without new entries at the end.
     pub once: bool,
     /// Report the inputs that are read, and the damaged parts of them.
@@ -66,6 +68,7 @@ impl<'p> Plan<'p> {
             check: config.check && config.stats.is_some(),
             strict: config.strict,
             fail_if_empty: config.fail_if_empty,
+            explain: !config.check,
             once: config.once,
             verbose: config.records.verbose,
         }

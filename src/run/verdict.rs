@@ -1,0 +1,69 @@
+//! Explains why the records do not satisfy `--strict` or `--fail-if-empty`.
+
+use kata_records::Stats;
+
+use super::Plan;
+use crate::delivery::EarlierRuns;
+use crate::diagnostics::named_counts;
+
+/// Returns a message for each flag that the records do not satisfy.
+pub(super) fn complaints(plan: &Plan<'_>, stats: &Stats, earlier: EarlierRuns) -> Vec<String> {
+    let strict = plan.strict.then(|| flaws(stats, earlier.flawed)).flatten();
+    let empty = plan.fail_if_empty && earlier.records + stats.written() == 0;
+    strict.into_iter().chain(empty.then(|| no_records(stats))).collect()
+}
+
+/// Returns the message for `--strict`. Returns `None` if there are neither flaws nor damage. `earlier` is their number in
+/// the run that this one resumes.
+fn flaws(stats: &Stats, earlier: u64) -> Option<String> {
+    let (flawed, written) = (stats.flawed(), stats.written());
+    let have = if flawed == 1 { "has" } else { "have" };
+    let reasons = [
+        (flawed, format!("{flawed} of {written} records {have} flaws ({})", named_counts(stats, "flaws"))),
+        (stats.damaged(), format!("inputs are damaged ({})", named_counts(stats, "damage"))),
+        (earlier, format!("the run that is resumed here counted {earlier} flaws and damages")),
+    ];
+    let reasons: Vec<String> = reasons.into_iter().filter(|(count, _)| *count > 0).map(|(_, reason)| reason).collect();
+    (!reasons.is_empty()).then(|| format!("--strict: {}", reasons.join("; ")))
+}
+
+/// Returns the message for `--fail-if-empty`.
+fn no_records(stats: &Stats) -> String {
+    let [(_, dropped), ..] = stats.parts();
+    let unwanted = dropped.into_iter().find(|(reason, _)| *reason == "component").map_or(0, |(_, count)| count);
+    let from = match unwanted {
+        0 => "none from Kata components".to_owned(),
+        _ => format!("{unwanted} from Kata components that --component leaves out"),
+    };
+    let entries = match stats.entries() {
+        0 => "no entry was read".to_owned(),
+        1 => format!("1 entry read, {from}"),
+        entries => format!("{entries} entries read, {from}"),
+    };
+    format!("--fail-if-empty: no record was written ({entries})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flaws_and_damages_are_told_apart() {
+        let mut stats = Stats::default();
+        assert_eq!(flaws(&stats, 0), None);
+        stats.damage("bad-entry", 2);
+        assert_eq!(flaws(&stats, 0).unwrap(), "--strict: inputs are damaged (bad-entry 2)");
+        assert_eq!(
+            flaws(&stats, 7).unwrap(),
+            "--strict: inputs are damaged (bad-entry 2); the run that is resumed here counted 7 flaws and damages"
+        );
+    }
+
+    #[test]
+    fn entries_that_made_no_record_are_counted() {
+        let mut stats = Stats::default();
+        assert_eq!(no_records(&stats), "--fail-if-empty: no record was written (no entry was read)");
+        stats.skipped_others(1);
+        assert!(no_records(&stats).ends_with("(1 entry read, none from Kata components)"));
+    }
+}
