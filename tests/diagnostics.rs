@@ -1,8 +1,11 @@
 //! Messages on standard error about records: why they make a run fail, and where flawed ones are.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::journal::samples::{BOOT, service};
+use crate::support::journal::{Entry, Shape, file};
 use crate::support::{expect_exit, katalog, stderr, write_file};
 
 const SOUND: &str = "time=\"2031-01-01T00:00:00Z\" level=info msg=x source=runtime\n";
@@ -59,4 +62,67 @@ fn a_run_without_records_says_what_was_read() {
     // The reason of a failure comes first.
     let output = expect_exit(&mut katalog_in(folder.path(), &["--fail-if-empty", "missing.log"]), 66);
     assert!(!stderr(&output).contains("--fail-if-empty"), "{}", stderr(&output));
+}
+
+/// Returns the lines of standard error of a verbose run that name flaws.
+#[track_caller]
+fn notes(folder: &Path, arguments: &[&str]) -> Vec<String> {
+    let output = expect_exit(&mut katalog_in(folder, &[&["--verbose"], arguments].concat()), 0);
+    stderr(&output).lines().filter(|line| line.ends_with(": bad-time no-time")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_flawed_entry_is_found_by_its_file_and_offset() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = ([SOUND, FLAWED].concat(), [FLAWED, SOUND].concat());
+    let note = |name: &str, offset: usize| format!("katalog: {name}: byte {offset}: bad-time no-time");
+    write_file(folder.path(), "a\n.log", &first);
+    fs::create_dir(folder.path().join("bundle")).unwrap();
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, text) in [("c.log", &first), ("d.log", &second)] {
+        write_file(folder.path(), format!("bundle/{name}"), text);
+        archive.append_path_with_name(folder.path().join("bundle").join(name), format!("host/{name}")).unwrap();
+    }
+    write_file(folder.path(), "b.tar", archive.into_inner().unwrap());
+    for threads in ["1", "3"] {
+        let expected = [
+            note("\"a\\n.log\"", SOUND.len()),
+            note("\"b.tar:host/c.log\"", SOUND.len()),
+            note("\"b.tar:host/d.log\"", 0),
+            note("\"bundle/c.log\"", SOUND.len()),
+            note("\"bundle/d.log\"", 0),
+        ];
+        assert_eq!(notes(folder.path(), &["--threads", threads, "a\n.log", "b.tar", "bundle"]), expected);
+    }
+    let long = |name: &str| format!("{:?}", folder.path().join("bundle").join(name));
+    assert_eq!(
+        notes(folder.path(), &["--once", "--state-dir=state", "bundle/c.log", "bundle/d.log"]),
+        [note(&long("c.log"), SOUND.len()), note(&long("d.log"), 0)]
+    );
+    let mut command = katalog_in(folder.path(), &["--verbose", "-"]);
+    command.stdin(fs::File::open(folder.path().join("a\n.log")).unwrap());
+    let errors = stderr(&expect_exit(&mut command, 0));
+    assert_eq!(errors.lines().last(), Some(note("standard input", SOUND.len()).as_str()));
+}
+
+#[test]
+fn a_flawed_entry_of_a_journal_is_found_by_its_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut entries: Vec<_> = (0..10).map(|number| service(number * 5, BOOT)).collect();
+    let (realtime, monotonic) = (entries[5].realtime, entries[5].monotonic);
+    entries[5] = Entry::new(realtime, monotonic, BOOT)
+        .with("SYSLOG_IDENTIFIER", "kata")
+        .with("MESSAGE", "time=never level=info msg=x");
+    write_file(folder.path(), "system.journal", file(&Shape::default(), &entries));
+    for threads in ["1", "3"] {
+        let output = expect_exit(
+            &mut katalog_in(folder.path(), &["--verbose", "--threads", threads, "--drop=!__CURSOR", "system.journal"]),
+            0,
+        );
+        let errors = stderr(&output);
+        let record = String::from_utf8(output.stdout).unwrap();
+        let cursor = record.lines().nth(5).unwrap().split("\"__CURSOR\":\"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(errors.contains(&format!("katalog: \"system.journal\": cursor {cursor}: ")), "{errors}");
+        assert_eq!(errors.matches(": cursor ").count(), 1, "{errors}");
+    }
 }

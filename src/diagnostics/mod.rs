@@ -54,11 +54,11 @@ pub fn report(message: fmt::Arguments<'_>) {
     print(|out| writeln!(out, "katalog: {}", text.trim_end()));
 }
 
-/// Prints the messages of a worker, one a line.
-pub fn notes(notes: &[u8]) {
+/// Prints the notes of a worker about entries of an input, one a line. The name of the input is quoted already.
+pub fn notes(input: &str, notes: &[u8]) {
     if !notes.is_empty() {
         let text = String::from_utf8_lossy(notes);
-        print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {}", escape_control(line))));
+        print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {input}: {}", escape_control(line))));
     }
 }
 

@@ -174,7 +174,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.workers.slots.iter_mut().for_each(|slot| slot.worker.input(name));
-        let before = self.tally.begin_input(group.name());
+        let before = self.tally.begin_input(group);
         let read = self.read_group(group);
         let ended = self.tally.end_input(before);
         read?;
@@ -199,7 +199,7 @@ impl Run<'_> {
             }
         };
         if plan.verbose {
-            paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
+            paths.iter().for_each(|path| diagnostics::report(format_args!("reading {path:?}")));
         }
         errors.iter().for_each(|error| self.tally.input_failed(error));
         if follow && source.is_empty() && errors.is_empty() {
@@ -234,7 +234,7 @@ impl Run<'_> {
         let pool = self.workers.pool.as_ref().filter(|_| plan.encode.format.is_one_row())?;
         let opened = pool.install(|| source::open_slices(paths, members, settings, plan.source.block, plan.rules))?;
         if plan.verbose {
-            paths.iter().for_each(|path| diagnostics::report(format_args!("reading {}", path.display())));
+            paths.iter().for_each(|path| diagnostics::report(format_args!("reading {path:?}")));
         }
         let Opened { files, skipped, damages, errors } = opened;
         errors.iter().for_each(|error| self.tally.input_failed(error));
@@ -253,7 +253,7 @@ impl Run<'_> {
     /// Delivers records that are in the order of the journal.
     fn deliver_ordered(&mut self, ordered: &mut Chunk, progress: JournalProgress) -> Result<(), StopReason> {
         self.handle_signals(false)?;
-        self.tally.encoded(ordered);
+        self.tally.encoded(ordered, Path::new(""));
         self.tally.take_back(&progress.overcounted);
         self.delivery.deliver(&mut ordered.out, None).map_err(StopReason::Delivery)?;
         self.tally.progress(Some(progress.read));
@@ -268,7 +268,7 @@ impl Run<'_> {
     fn read_stream(&mut self, input: &Input, archive: Option<&Path>) -> Result<(), StopReason> {
         let plan = self.plan;
         if plan.verbose {
-            diagnostics::report(format_args!("reading {input}"));
+            diagnostics::report(format_args!("reading {}", input.quoted()));
         }
         let opened = match archive {
             Some(path) => source::open_archive(path, plan.output, !plan.rules.is_raw(), plan.source),
@@ -364,8 +364,8 @@ impl Run<'_> {
                 return Err(StopReason::Reload);
             }
             diagnostics::report(format_args!(
-                "the configuration stays: what comes through a pipe cannot be gone on with by another one; start katalog \
-                 anew for it"
+                "SIGHUP: the configuration is not reloaded, because a pipe cannot be read again; restart katalog to use a \
+                 new one"
             ));
         }
         Ok(())
@@ -379,7 +379,7 @@ impl Run<'_> {
         journals: &mut Vec<Member>,
     ) -> Result<(), StopReason> {
         self.control.status.reading_waits();
-        self.tally.encoded(&mut slot.chunk);
+        self.tally.encoded(&mut slot.chunk, &slot.batch.file);
         self.delivery.deliver(&mut slot.chunk.out, slot.position.take()).map_err(StopReason::Delivery)?;
         self.tally.progress(done);
         for event in slot.events.drain(..) {

@@ -1,12 +1,14 @@
 //! The counters of a run, the state of its inputs, and its progress.
 
+use std::path::Path;
+
 use kata_records::{Chunk, Stats};
 
 use super::Plan;
 use crate::delivery::InputEnd;
 use crate::diagnostics::{self, InputSummary, Progress};
 use crate::exit::Exit;
-use crate::source::{self, Damaged, Input, Skipped, SourceError};
+use crate::source::{self, Damaged, Group, Input, Skipped, SourceError};
 
 /// The counters of a run and the state of its inputs.
 pub(super) struct Tally {
@@ -16,6 +18,8 @@ pub(super) struct Tally {
     before: Stats,
     /// Summaries of the inputs so far, including the current one.
     inputs: Vec<InputSummary>,
+    /// The quoted name of the current input.
+    quoted: String,
     progress: Progress,
     /// The exit code of the first input that failed.
     failure: Option<Exit>,
@@ -40,6 +44,7 @@ impl Tally {
             current: Stats::default(),
             before: Stats::default(),
             inputs: Vec::new(),
+            quoted: String::new(),
             progress: Progress::new(plan.progress, sizes),
             failure: None,
             check: plan.check,
@@ -48,7 +53,9 @@ impl Tally {
     }
 
     /// Starts counting for an input. Returns the failure of earlier inputs, for [`Tally::end_input`].
-    pub(super) fn begin_input(&mut self, name: String) -> Option<Exit> {
+    pub(super) fn begin_input(&mut self, group: &Group) -> Option<Exit> {
+        let name = group.name();
+        self.quoted = group.quoted();
         self.progress.begin(&name);
         self.inputs.push(InputSummary::new(name));
         self.failure.take()
@@ -85,10 +92,14 @@ impl Tally {
         stats
     }
 
-    /// Adds the counters and prints the notes of records that are about to be delivered.
-    pub(super) fn encoded(&mut self, chunk: &mut Chunk) {
-        diagnostics::notes(&chunk.notes);
-        chunk.notes.clear();
+    /// Adds the counters and prints the notes of records that are about to be delivered. `file` is the file of their
+    /// entries, or empty.
+    pub(super) fn encoded(&mut self, chunk: &mut Chunk, file: &Path) {
+        if !chunk.notes.is_empty() {
+            let file = (!file.as_os_str().is_empty()).then(|| format!("{file:?}"));
+            diagnostics::notes(file.as_ref().unwrap_or(&self.quoted), &chunk.notes);
+            chunk.notes.clear();
+        }
         self.current.merge(&std::mem::take(&mut chunk.stats));
         self.current.encoded(chunk.out.len());
     }
@@ -111,7 +122,7 @@ impl Tally {
     pub(super) fn damaged(&mut self, Damaged { input, reason, count, offset }: Damaged) {
         self.current.damage(reason, count);
         if self.verbose {
-            diagnostics::report(format_args!("{input}: {reason}: {count}, first at byte {offset}"));
+            diagnostics::report(format_args!("{}: {reason}: {count}, first at byte {offset}", input.quoted()));
         }
     }
 
@@ -119,7 +130,7 @@ impl Tally {
     pub(super) fn passed_over(&mut self, input: &Input) {
         self.current.member_passed();
         if self.verbose {
-            diagnostics::report(format_args!("{input}: passed over"));
+            diagnostics::report(format_args!("{}: passed over", input.quoted()));
         }
     }
 

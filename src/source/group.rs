@@ -68,6 +68,21 @@ impl Group {
         }
     }
 
+    /// Returns the name for messages, with its paths quoted.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        match self {
+            Group::Stream(input) => input.quoted(),
+            Group::Archive(path) => format!("{path:?}"),
+            Group::Machine(id, _) => format!("journal of machine {id}"),
+            Group::Journal(paths) | Group::Files(paths) => match paths.as_slice() {
+                [] => "journal of this machine".to_owned(),
+                [path] => format!("{path:?}"),
+                [path, others @ ..] => format!("{path:?} and {} more", others.len()),
+            },
+        }
+    }
+
     /// Splits the group into one group per path, for runs in which the order of entries does not matter.
     #[must_use]
     pub fn one_per_path(self) -> Vec<Group> {

@@ -48,7 +48,8 @@ impl Input {
     }
 
     /// Returns the name for messages.
-    pub(super) fn quoted(&self) -> String {
+    #[must_use]
+    pub fn quoted(&self) -> String {
         match self {
             Input::Stdin => "standard input".to_owned(),
             Input::File(path) => format!("{path:?}"),

@@ -167,6 +167,9 @@ impl Stream {
             return Ok(archive.fill(batch));
         }
         batch.clear();
+        if let Input::File(path) = &self.input {
+            batch.file.clone_from(path);
+        }
         batch.trim(self.max_kept);
         match std::mem::replace(&mut self.state, State::Ended) {
             state @ (State::Open | State::Archive(_)) => self.state = state,

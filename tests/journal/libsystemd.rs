@@ -199,7 +199,7 @@ fn a_field_that_ends_an_entry_is_counted() {
         let output = run_with_timeout(command.args(arguments).arg(&path));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{backend}: {errors}");
-        assert!(errors.contains(&format!("system.journal: {reason}: 1,")), "{backend}: {errors}");
+        assert!(errors.contains(&format!("system.journal\": {reason}: 1,")), "{backend}: {errors}");
         let found = compare::entries(&output.stdout);
         assert_eq!(found.len(), 10, "{backend}");
         assert_eq!(compare::value(found[4], "LONG"), None, "{backend}");

@@ -3,6 +3,8 @@
 //! A [`Batch`] owns the bytes of its entries, so any thread can take it, and it can outlive its file. A source fills a
 //! batch again and again and keeps its buffers.
 
+use std::path::PathBuf;
+
 use journal_file::{Entry as JournalEntry, EntryBatch};
 
 /// The form of a framed entry.
@@ -90,6 +92,8 @@ pub struct Batch {
     pub journal: EntryBatch,
     /// A value that tells offsets of this input from equal offsets of another. Zeros mean that there is none.
     pub origin: [u8; 16],
+    /// The path of the file that has the entries, for messages. Empty if there are several or none.
+    pub file: PathBuf,
     /// The entries come from a file that may hold logs of other programs.
     pub unclaimed: bool,
 }
@@ -98,6 +102,7 @@ impl Batch {
     /// Removes all entries and keeps the buffers.
     pub fn clear(&mut self) {
         self.origin = [0; 16];
+        self.file.as_mut_os_string().clear();
         self.unclaimed = false;
         self.filled = 0;
         self.side.clear();

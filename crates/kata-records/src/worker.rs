@@ -6,7 +6,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 
 use bumpalo::Bump;
-use journal_file::Place;
+use journal_file::{Cursor, Place};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::batch::{Batch, Body, RawEntry};
@@ -30,7 +30,8 @@ use crate::time::{TimeFormat, UnixTime, UtcTimestamp};
 pub struct Chunk {
     /// The encoded records.
     pub out: Encoded,
-    /// Notes about flawed entries, one a line, if the settings ask for them.
+    /// Notes about flawed entries, one a line, if the settings ask for them. A note begins with the offset of its entry
+    /// or, in a journal, with its cursor.
     pub notes: Vec<u8>,
     /// The counters. A worker adds to them.
     pub stats: Stats,
@@ -439,7 +440,11 @@ fn suppressed(message: &[u8]) -> u64 {
 fn note(raw: RawEntry<'_>, record: &Record<'_>, notes: &mut Vec<u8>) {
     let Some(facts) = record.facts.as_ref().filter(|facts| !facts.flaws.is_empty()) else { return };
     // Writes to memory cannot fail.
-    _ = write!(notes, "byte {}:", raw.offset);
+    _ = match raw.body {
+        // A journal has many files, and gives their entries in another order than theirs.
+        Body::Journal(entry) => write!(notes, "cursor {}:", Cursor::from(*entry.place())),
+        Body::Line(_) | Body::Export(_) => write!(notes, "byte {}:", raw.offset),
+    };
     for flaw in facts.flaws.iter() {
         _ = write!(notes, " {}", flaw.name());
     }

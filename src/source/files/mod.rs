@@ -158,6 +158,7 @@ impl FilesSource {
                 log.reported = false;
                 log.update_offset();
                 batch.origin = log.origin(max_line, false);
+                batch.file.clone_from(&log.path);
                 true
             }
             ReadStep::Quiet => {
@@ -184,6 +185,7 @@ impl FilesSource {
         let rest = tail.is_rest();
         tail.finish(batch, damaged || rest);
         batch.origin = log.origin(max_line, true);
+        batch.file.clone_from(&log.path);
         log.close();
         if rest {
             log.mark_lost();
