@@ -122,7 +122,7 @@ fn is_ignored(signal: i32, status: &str) -> bool {
 fn exit_after_grace() {
     let end = || {
         std::thread::sleep(GRACE + EXIT_DELAY);
-        diagnostics::report(format_args!("what is in hand could not be delivered within {} s", GRACE.as_secs()));
+        diagnostics::report(format_args!("pending records could not be delivered within {} s", GRACE.as_secs()));
         #[expect(clippy::disallowed_methods, reason = "nothing else ends a write that waits for ever")]
         std::process::exit(Exit::Io.code().into());
     };
