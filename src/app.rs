@@ -231,6 +231,7 @@ impl Job {
         } else if !check_config && !named && io::stdin().is_terminal() {
             return Err(AppError::NoInput);
         }
+        source::refuse_urls(&inputs).map_err(AppError::Usage)?;
         config.check(&inputs).map_err(|source| AppError::Config { source, from_file })?;
         config.read_secrets().map_err(|source| AppError::Config { source, from_file: true })?;
         let rules = Rules::new(&config.records).map_err(|source| AppError::Rules { source, from_file })?;

@@ -8,6 +8,7 @@ mod delivery;
 mod diagnostics;
 mod exec_inputs;
 mod golden;
+mod inputs;
 mod journal;
 mod kubernetes;
 mod operator_files;

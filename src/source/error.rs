@@ -20,6 +20,22 @@ pub enum SourceError {
         /// The error from the system.
         cause: io::Error,
     },
+    /// The input is a URL.
+    #[error("cannot read {url:?}: it is a URL, and inputs are files; {advice}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What to do instead.
+        advice: String,
+    },
+    /// No file has this name, which is a pattern.
+    #[error("cannot read {}: no file has this name{}", .input.quoted(), pattern_advice(*.matches))]
+    Pattern {
+        /// The pattern.
+        input: Input,
+        /// Files match the pattern.
+        matches: bool,
+    },
     /// The directory holds no readable input.
     #[error(
         "failed to read {}: it is a directory, and there are no journals in it and no files that are logs by their names; \
@@ -198,9 +214,11 @@ impl SourceError {
         match self {
             Self::Open { cause, .. } | Self::Read { cause, .. } => exit_of(cause.kind()),
             Self::JournalAccess { kind, .. } => exit_of(*kind),
-            Self::NoMachineJournal => Exit::NoInput,
+            Self::NoMachineJournal | Self::Pattern { .. } => Exit::NoInput,
             Self::Unpack { .. } => Exit::Io,
-            Self::NotFollowed { .. } | Self::FollowedByLibsystemd | Self::ArchiveFollowed { .. } => Exit::Usage,
+            Self::Url { .. } | Self::NotFollowed { .. } | Self::FollowedByLibsystemd | Self::ArchiveFollowed { .. } => {
+                Exit::Usage
+            }
             Self::MissingLibsystemd { .. } => Exit::Unavailable,
             Self::Directory { .. }
             | Self::Journal { .. }
@@ -211,6 +229,15 @@ impl SourceError {
             | Self::Damaged { .. }
             | Self::MissingCodec { .. } => Exit::Data,
         }
+    }
+}
+
+/// Returns why a pattern is not read, and what to do.
+fn pattern_advice(matches: bool) -> &'static str {
+    if matches {
+        "; only `katalog print -f` and `katalog ship` expand patterns, so leave out the quotes and let the shell expand it"
+    } else {
+        ", and no file matches it as a pattern; check the path"
     }
 }
 

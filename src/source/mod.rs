@@ -17,6 +17,7 @@ mod journal;
 mod open;
 mod part_joiner;
 pub mod position;
+mod refuse;
 mod stream;
 mod temp_file;
 
@@ -36,10 +37,8 @@ pub use journal::{
     Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
     RunBound,
 };
-pub use open::{
-    check_followable, from_reader, open, open_archive, open_files, open_journals, open_members, open_slices,
-    refuse_archives, size_on_disk,
-};
+pub use open::{from_reader, open, open_archive, open_files, open_journals, open_members, open_slices, size_on_disk};
+pub use refuse::{check_followable, refuse_archives, refuse_urls};
 
 /// The reason why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

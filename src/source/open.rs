@@ -34,40 +34,6 @@ pub fn size_on_disk(group: &Group, settings: &JournalSettings) -> Option<u64> {
     }
 }
 
-/// Refuses archives, which can be neither followed nor resumed.
-///
-/// # Errors
-///
-/// Fails at the first archive.
-pub fn refuse_archives(groups: &[Group]) -> Result<(), SourceError> {
-    let archive = groups.iter().find_map(|group| if let Group::Archive(path) = group { Some(path) } else { None });
-    archive.map_or(Ok(()), |path| Err(SourceError::ArchiveFollowed { input: Input::File(path.clone()) }))
-}
-
-/// Checks that these groups can be followed: one journal, or log files, or one live input, but no combination. Missing
-/// inputs are reported when they are opened.
-///
-/// # Errors
-///
-/// Fails at the first input that cannot be followed, and if libsystemd would have to follow.
-pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
-    if settings.backend == Backend::Libsystemd {
-        return Err(SourceError::FollowedByLibsystemd);
-    }
-    // A followed group has no end, so nothing can come after it.
-    let endless = groups.iter().position(|group| !matches!(group, Group::Stream(_)));
-    let beside = groups.iter().enumerate().find(|(at, _)| endless.is_some_and(|endless| *at != endless));
-    match beside.map(|(_, group)| group) {
-        None => Ok(()),
-        Some(Group::Stream(input)) => Err(SourceError::NotFollowed { input: input.clone() }),
-        Some(Group::Archive(path)) => Err(SourceError::NotFollowed { input: Input::File(path.clone()) }),
-        Some(Group::Journal(paths) | Group::Machine(_, paths) | Group::Files(paths)) => {
-            let input = Input::File(paths.first().cloned().unwrap_or_default());
-            Err(SourceError::NotFollowed { input })
-        }
-    }
-}
-
 /// Opens the journals at these paths as one source. Also returns the errors.
 #[must_use]
 pub fn open_journals<'r>(
@@ -157,9 +123,13 @@ pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<d
         Input::Stdin => standard_input(),
         Input::File(path) => File::open(path),
     };
-    let (file, kind) = opened
-        .and_then(|file| file.metadata().map(|metadata| (file, metadata.file_type())))
-        .map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
+    let (file, kind) =
+        opened.and_then(|file| file.metadata().map(|metadata| (file, metadata.file_type()))).map_err(|cause| {
+            match files::matches_any(input.path()) {
+                Some(matches) => SourceError::Pattern { input: input.clone(), matches },
+                None => SourceError::Open { input: input.clone(), cause },
+            }
+        })?;
     if kind.is_dir() {
         return Err(SourceError::Directory { input: input.clone() });
     }

@@ -238,6 +238,12 @@ pub(in crate::source) fn is_pattern(path: &Path) -> bool {
     wild && fs::symlink_metadata(path).is_err()
 }
 
+/// Returns whether any path matches a pattern. Returns `None` for a path that is no pattern.
+pub(in crate::source) fn matches_any(path: &Path) -> Option<bool> {
+    let pattern = path.to_str().filter(|_| is_pattern(path))?;
+    Some(glob_with(pattern, OPTIONS).is_ok_and(|found| found.flatten().next().is_some()))
+}
+
 /// Returns the paths that match a pattern.
 fn glob_paths(pattern: &str, errors: &mut Vec<SourceError>) -> Vec<PathBuf> {
     let mut paths = Vec::new();

@@ -31,7 +31,7 @@ use kata_records::Batch;
 use listing::FileKey;
 #[cfg(test)]
 use listing::family;
-pub(super) use listing::is_pattern;
+pub(super) use listing::{is_pattern, matches_any};
 
 /// The longest time that filling a batch waits.
 const MAX_WAIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,77 @@
+//! Refuses inputs that do not go together with the options, before anything is read.
+
+use super::error::SourceError;
+use super::group::Group;
+use super::input::Input;
+use super::journal::{Backend, JournalSettings};
+
+/// The schemes of servers that receive records.
+const SERVER_SCHEMES: [&str; 3] = ["forward", "syslog", "unix"];
+
+/// Refuses URLs. A file with such a name is no URL.
+///
+/// # Errors
+///
+/// Fails at the first URL.
+pub fn refuse_urls(inputs: &[Input]) -> Result<(), SourceError> {
+    let url = inputs.iter().find_map(|input| match input {
+        Input::File(path) if path.symlink_metadata().is_err() => path.to_str().filter(|text| scheme(text).is_some()),
+        Input::File(_) | Input::Stdin => None,
+    });
+    url.map_or(Ok(()), |url| Err(SourceError::Url { url: url.to_owned(), advice: url_advice(url) }))
+}
+
+/// Returns the scheme of a URL, or `None` if the text is none.
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    (is_scheme && (rest.starts_with("//") || scheme == "unix" && rest.starts_with('/'))).then_some(scheme)
+}
+
+/// Returns what to do instead of reading a URL.
+fn url_advice(url: &str) -> String {
+    let scheme = scheme(url).unwrap_or_default();
+    match scheme {
+        "http" | "https" | "ftp" => format!("download it and pipe it in: `curl -fsSL {url:?} | katalog -`"),
+        "file" => format!("name the path: {:?}", url.trim_start_matches("file://")),
+        _ if SERVER_SCHEMES.iter().any(|server| scheme.starts_with(server)) => {
+            format!("to send records to a server, run `katalog ship --to {url:?}`")
+        }
+        _ => "download it, and name the file or pipe it into `katalog -`".to_owned(),
+    }
+}
+
+/// Refuses archives, which can be neither followed nor resumed.
+///
+/// # Errors
+///
+/// Fails at the first archive.
+pub fn refuse_archives(groups: &[Group]) -> Result<(), SourceError> {
+    let archive = groups.iter().find_map(|group| if let Group::Archive(path) = group { Some(path) } else { None });
+    archive.map_or(Ok(()), |path| Err(SourceError::ArchiveFollowed { input: Input::File(path.clone()) }))
+}
+
+/// Checks that these groups can be followed: one journal, or log files, or one live input, but no combination. Missing
+/// inputs are reported when they are opened.
+///
+/// # Errors
+///
+/// Fails at the first input that cannot be followed, and if libsystemd would have to follow.
+pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
+    if settings.backend == Backend::Libsystemd {
+        return Err(SourceError::FollowedByLibsystemd);
+    }
+    // A followed group has no end, so nothing can come after it.
+    let endless = groups.iter().position(|group| !matches!(group, Group::Stream(_)));
+    let beside = groups.iter().enumerate().find(|(at, _)| endless.is_some_and(|endless| *at != endless));
+    match beside.map(|(_, group)| group) {
+        None => Ok(()),
+        Some(Group::Stream(input)) => Err(SourceError::NotFollowed { input: input.clone() }),
+        Some(Group::Archive(path)) => Err(SourceError::NotFollowed { input: Input::File(path.clone()) }),
+        Some(Group::Journal(paths) | Group::Machine(_, paths) | Group::Files(paths)) => {
+            let input = Input::File(paths.first().cloned().unwrap_or_default());
+            Err(SourceError::NotFollowed { input })
+        }
+    }
+}
