@@ -1,9 +1,9 @@
 //! Inputs that cannot be read as the user expects: the messages that name them and say what to do.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
-use crate::support::{expect_exit, katalog, stderr, write_file};
+use crate::support::{expect_exit, katalog, stderr, wait_until, write_file};
 
 /// Runs the program in a folder. Returns standard error.
 fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
@@ -61,4 +61,52 @@ fn a_pattern_is_expanded_only_where_files_are_followed() {
     }
     write_file(folder.path(), "[x].log", "level=info msg=two name=kata-agent\n");
     assert!(refused(folder.path(), &["[x].log"], 0).is_empty(), "a file may have such a name");
+}
+
+/// Follows inputs in a folder until standard error has this many lines. Returns these and all that follow at the end.
+fn followed(folder: &Path, arguments: &[&str], lines: usize) -> Vec<String> {
+    let errors = folder.join("stderr");
+    let mut command = katalog();
+    command.current_dir(folder).arg("--follow").args(arguments).stdout(std::process::Stdio::null());
+    let mut child = command.stderr(File::create(&errors).unwrap()).spawn().unwrap();
+    let read = || fs::read_to_string(&errors).unwrap();
+    wait_until("the notices", || {
+        assert!(child.try_wait().unwrap().is_none(), "{arguments:?} ended: {}", read());
+        read().lines().count() >= lines
+    });
+    assert_eq!(std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap().code(), Some(0));
+    assert!(child.wait().unwrap().success());
+    read().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_waited_for_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path(), "here.log", "level=info msg=one name=kata-agent\n");
+    fs::create_dir(folder.path().join("journal")).unwrap();
+    for (inputs, expected) in [
+        (&["*.nope"][..], &["no file matches \"*.nope\" yet; katalog waits for one"][..]),
+        (&["here.log", "*.nope"], &["no file matches \"*.nope\" yet; katalog waits for one"]),
+        (
+            &["no/*/x.log", "no.log"],
+            &[
+                "no file matches \"no/*/x.log\" yet, and the directory \"no\" does not exist; katalog waits for both",
+                "the file \"no.log\" does not exist yet; katalog waits for it",
+            ],
+        ),
+        (
+            &["no/x/kata.log", "here.log"],
+            &["the file \"no/x/kata.log\" does not exist yet, nor does the directory \"no/x\"; katalog waits for both"],
+        ),
+        (&["journal"], &["\"journal\" holds no journal files yet; katalog waits for them"]),
+    ] {
+        let expected: Vec<String> = expected.iter().map(|notice| format!("katalog: {notice}")).collect();
+        assert_eq!(followed(folder.path(), inputs, expected.len()), expected, "{inputs:?}");
+    }
+    // A timer finds a pattern without files at each run. A file that is named is missing, as ever.
+    let once = ["--once", "--state-dir=state"];
+    let notice = refused(folder.path(), &[&once[..], &["*.nope", "h*.log"]].concat(), 0);
+    assert_eq!(notice, "katalog: no file matches \"*.nope\" yet; the next run looks for one\n");
+    let missing = refused(folder.path(), &[&once[..], &["no.log"]].concat(), 66);
+    assert_eq!(missing, "katalog: failed to open \"no.log\" for reading: No such file or directory (os error 2)\n");
 }

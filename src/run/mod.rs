@@ -185,26 +185,24 @@ impl Run<'_> {
     fn read_group(&mut self, group: &Group) -> Result<(), StopReason> {
         let plan = self.plan;
         let follow = plan.journal.follow;
-        let (paths, what, (mut source, errors)) = match group {
+        let (paths, (mut source, errors)) = match group {
             Group::Stream(input) => return self.read_stream(input, None),
             Group::Archive(path) => return self.read_stream(&Input::File(path.clone()), Some(path)),
-            Group::Files(paths) => (paths, "log files", source::open_files(paths, plan.source, follow, plan.files)),
+            Group::Files(paths) => (paths, source::open_files(paths, plan.source, follow, plan.files)),
             Group::Journal(paths) | Group::Machine(_, paths) => {
                 self.report_ignored_flags();
                 if let Some(read) = self.read_in_parallel(paths, &[], plan.journal) {
                     return read;
                 }
                 let opened = source::open_journals(paths, plan.journal, plan.source.block, plan.rules);
-                (paths, "journal files", opened)
+                (paths, opened)
             }
         };
         if plan.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {path:?}")));
         }
         errors.iter().for_each(|error| self.tally.input_failed(error));
-        if follow && source.is_empty() && errors.is_empty() {
-            diagnostics::report(format_args!("there are no {what} to read yet; waiting for them"));
-        }
+        source.awaited().iter().for_each(|awaited| diagnostics::report(format_args!("{awaited}")));
         self.read(source.as_mut())?;
         if plan.once {
             self.unchanged.append(&mut unchanged_inputs(plan, group, source.as_ref(), &self.tally));

@@ -5,6 +5,7 @@
 //! input.
 
 mod archive;
+mod awaited;
 mod codec;
 mod directory;
 mod error;
@@ -28,6 +29,7 @@ use kata_records::{Batch, InputFormat};
 
 use crate::source::position::Position;
 
+pub use awaited::Awaited;
 pub use codec::Codec;
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_machine, group_inputs};
@@ -63,9 +65,9 @@ pub trait Source {
         None
     }
 
-    /// Returns whether there is no file to read yet, so that the source waits for one.
-    fn is_empty(&self) -> bool {
-        false
+    /// Returns the inputs that did not exist when the source was opened.
+    fn awaited(&self) -> Vec<Awaited> {
+        Vec::new()
     }
 
     /// Returns whether the source can be opened again and resumes at its position without a gap.

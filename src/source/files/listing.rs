@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use glob::{MatchOptions, glob_with};
 
+use crate::source::awaited::AwaitedInput;
 use crate::source::codec::COMPRESSED_SUFFIXES;
 use crate::source::{Input, SourceError};
 
@@ -85,6 +86,8 @@ pub(super) struct Listing {
     pub(super) directories: Vec<PathBuf>,
     /// Paths that could not be examined, including named files that do not exist.
     pub(super) errors: Vec<SourceError>,
+    /// Paths and patterns that name no file.
+    pub(super) absent: Vec<AwaitedInput>,
 }
 
 impl Listing {
@@ -149,6 +152,8 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
     let mut seen = BTreeSet::new();
     for pattern in patterns {
         let wild = pattern.to_str().filter(|_| is_pattern(pattern));
+        let known_errors = found.errors.len();
+        let mut exists = false;
         let paths = match wild {
             Some(text) => {
                 watched_directories(text, &mut found.directories);
@@ -162,6 +167,7 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
         for path in paths {
             match resolve(&path) {
                 Ok((target, metadata)) if metadata.is_file() => {
+                    exists = true;
                     found.directories.push(nearest_existing(target.parent()));
                     if seen.insert(FileKey::of(&metadata)) {
                         let family = family(&target);
@@ -180,6 +186,13 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
                 Err(cause) if wild.is_some() && is_absent(&cause) => {}
                 Err(cause) => found.errors.push(SourceError::Open { input: Input::File(path), cause }),
             }
+        }
+        if !exists && found.errors.iter().skip(known_errors).all(is_missing) {
+            let directory = missing_directory(pattern);
+            found.absent.push(match wild {
+                Some(_) => AwaitedInput::Pattern(pattern.clone(), directory),
+                None => AwaitedInput::File(pattern.clone(), directory),
+            });
         }
     }
     found
@@ -287,6 +300,13 @@ fn watched_directories(pattern: &str, directories: &mut Vec<PathBuf>) {
     if !wild {
         directories.push(nearest_existing(Some(&prefix)));
     }
+}
+
+/// Returns the directory before the first wildcard, or before the file name, if it does not exist.
+fn missing_directory(pattern: &Path) -> Option<PathBuf> {
+    let parent = pattern.parent()?;
+    let directory: PathBuf = parent.iter().take_while(|part| !has_wildcards(Path::new(part))).collect();
+    (!directory.as_os_str().is_empty() && !directory.is_dir()).then_some(directory)
 }
 
 fn has_wildcards(part: &Path) -> bool {

@@ -22,6 +22,7 @@ use journal_file::DirectoryWatch;
 use log::{Log, LogState};
 use tail::{FileStamp, ReadStep, Tail};
 
+use super::awaited::{Awaited, AwaitedInput};
 use super::codec::Fault;
 use super::framer::block_within_limits;
 use super::{Damaged, Event, Fill, Filled, Input, Settings, Source, SourceError};
@@ -56,6 +57,8 @@ pub(super) struct FilesSource {
     /// The index of the log to read next.
     next_log: usize,
     watch: DirectoryWatch,
+    /// The paths and patterns that named no file at the last search.
+    absent: Vec<AwaitedInput>,
     /// Files that cannot be opened; they were already reported.
     refused: HashSet<PathBuf>,
     /// Files that cannot be decompressed, with their stamps and the time since which they have been so.
@@ -91,6 +94,7 @@ pub(super) fn open(
         logs: Vec::new(),
         next_log: 0,
         watch: DirectoryWatch::new(),
+        absent: Vec::new(),
         refused: HashSet::new(),
         undecodable: HashMap::new(),
         changed: false,
@@ -305,8 +309,9 @@ impl Source for FilesSource {
         self.position()
     }
 
-    fn is_empty(&self) -> bool {
-        !self.logs.iter().any(Log::has_file)
+    fn awaited(&self) -> Vec<Awaited> {
+        let absent = self.absent.iter().filter(|input| self.follow || matches!(input, AwaitedInput::Pattern(..)));
+        absent.map(|input| Awaited { input: input.clone(), follow: self.follow }).collect()
     }
 
     fn unchanged(&self) -> Vec<PathBuf> {

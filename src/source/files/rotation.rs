@@ -47,6 +47,7 @@ impl FilesSource {
         self.update_locations(&found);
         let held: HashSet<FileKey> = self.logs.iter().filter(|log| log.has_file()).map(|log| log.key).collect();
         let mut errors = found.errors;
+        self.absent = found.absent;
         let mut unclaimed = Vec::new();
         for candidate in found.files.iter().filter(|file| !held.contains(&file.key)) {
             match self.inspect(candidate) {

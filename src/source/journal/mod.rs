@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use journal_file::{Cursor, Error, JournalReader};
 use kata_records::Batch;
 
+use super::awaited::{Awaited, AwaitedInput};
 use super::{Damaged, Event, Fill, Filled, Input, Member, Skipped, Source, SourceError};
 use crate::source::position::{JournalPosition, Position};
 
@@ -114,7 +115,10 @@ impl JournalSettings {
 }
 
 /// A source that reads a journal of one or many files.
-pub(super) struct JournalSource<'r>(JournalReader<'r>);
+pub(super) struct JournalSource<'r> {
+    reader: JournalReader<'r>,
+    awaited: Vec<Awaited>,
+}
 
 /// Opens the files that the inputs name, and members of an archive. Returns the errors of those that cannot be read.
 pub(super) fn open<'r>(
@@ -126,7 +130,19 @@ pub(super) fn open<'r>(
 ) -> (JournalSource<'r>, Vec<SourceError>) {
     let members = members.into_iter().map(|Member { path, extent }| (path, extent)).collect();
     let (reader, errors) = JournalReader::open(inputs, members, &settings.for_reader(block), filter, &CompressedFiles);
-    (JournalSource(reader), errors.into_iter().map(SourceError::from).collect())
+    let awaited = if settings.follow && errors.is_empty() { awaited(inputs, settings, &reader) } else { Vec::new() };
+    (JournalSource { reader, awaited }, errors.into_iter().map(SourceError::from).collect())
+}
+
+/// Returns the followed inputs without files.
+fn awaited(inputs: &[PathBuf], settings: &JournalSettings, reader: &JournalReader<'_>) -> Vec<Awaited> {
+    let named = JournalSettings { of_this_machine: false, ..settings.clone() };
+    let is_empty = |inputs: &[PathBuf], settings| reader.is_empty() || paths(inputs, settings).0.is_empty();
+    let machine = settings.of_this_machine && is_empty(&[], settings);
+    let empty = inputs.iter().filter(|path| is_empty(std::slice::from_ref(path), &named));
+    let machine = machine.then_some(AwaitedInput::MachineJournal);
+    let all = machine.into_iter().chain(empty.cloned().map(AwaitedInput::Journal));
+    all.map(|input| Awaited { input, follow: true }).collect()
 }
 
 /// Returns whether a directory has journals of its own, or may have some that are not accessible.
@@ -204,21 +220,21 @@ impl From<&JournalPosition> for journal_file::Position {
 
 impl JournalSource<'_> {
     fn position(&mut self) -> Option<Position> {
-        Some(Position::Journal(self.0.position().into()))
+        Some(Position::Journal(self.reader.position().into()))
     }
 }
 
 impl Source for JournalSource<'_> {
     fn fill(&mut self, batch: &mut Batch) -> Filled {
         batch.clear();
-        let fill = match self.0.fill(&mut batch.journal) {
+        let fill = match self.reader.fill(&mut batch.journal) {
             journal_file::Fill::More => Fill::More,
             journal_file::Fill::Idle => Fill::Idle,
             journal_file::Fill::End => Fill::End,
         };
-        let skipped = Skipped::from(self.0.skipped());
+        let skipped = Skipped::from(self.reader.skipped());
         let mut events: Vec<Event> = skipped.into_event().into_iter().collect();
-        events.extend(self.0.damages().into_iter().map(Damaged::from).map(Event::Damaged));
+        events.extend(self.reader.damages().into_iter().map(Damaged::from).map(Event::Damaged));
         Filled { position: self.position(), ..Filled::new(Ok(fill), events) }
     }
 
@@ -226,8 +242,8 @@ impl Source for JournalSource<'_> {
         self.position()
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    fn awaited(&self) -> Vec<Awaited> {
+        self.awaited.clone()
     }
 
     fn restarts(&self) -> bool {
@@ -235,7 +251,7 @@ impl Source for JournalSource<'_> {
     }
 
     fn done(&self) -> Option<u64> {
-        self.0.done()
+        self.reader.done()
     }
 }
 
