@@ -110,3 +110,57 @@ fn what_is_waited_for_is_named() {
     let missing = refused(folder.path(), &[&once[..], &["no.log"]].concat(), 66);
     assert_eq!(missing, "katalog: failed to open \"no.log\" for reading: No such file or directory (os error 2)\n");
 }
+
+/// The first bytes of files in formats that katalog does not read, the format, and the command that unpacks such a file.
+const FOREIGN: [(&str, &[u8], &str, &str); 6] = [
+    ("x.zip", b"PK\x03\x04\x14\0\0\0\x08\0", "a zip archive", "unzip -p"),
+    ("x.bz2", b"BZh91AY&SY\x1c\x11", "compressed with bzip2", "bzip2 -dc"),
+    ("x1.bz2", b"BZh11AY&SY\x1c\x11", "compressed with bzip2", "bzip2 -dc"),
+    ("x.lz4", b"\x04\x22\x4d\x18\x64\x40", "compressed with lz4", "lz4 -dc"),
+    ("x.7z", b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive", "7z x -so"),
+    ("core", b"\x7fELF\x02\x01\x01\0", "an ELF file (a program or a core dump)", ""),
+];
+
+#[test]
+fn formats_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("bundle");
+    fs::create_dir(&inside).unwrap();
+    write_file(&inside, "a.log", "level=info msg=one name=kata-agent\n");
+    for (name, head, format, unpack) in FOREIGN {
+        let bytes = [head, &[0xa5; 3000]].concat();
+        write_file(folder.path(), name, &bytes);
+        let advice = |input: &str| match unpack {
+            "" => "; name a log or a journal".to_owned(),
+            _ => format!("; unpack it first, as in `{unpack} {input} | katalog -`"),
+        };
+        let quoted = format!("{name:?}");
+        let expected = format!(
+            "katalog: failed to read {quoted}: it is {format}, which katalog does not read{}\n",
+            advice(&quoted)
+        );
+        for arguments in [&[name][..], &["--output-dir=out", name]] {
+            assert_eq!(refused(folder.path(), arguments, 65), expected, "{arguments:?}");
+        }
+        let message = refused(folder.path(), &["--once", "--state-dir=state", name], 65);
+        assert!(message.contains(&format!("{name}\": it is {format}, ")), "{message}");
+        let output = expect_exit(katalog().arg("-").stdin(File::open(folder.path().join(name)).unwrap()), 65);
+        assert_eq!(
+            stderr(&output),
+            expected.replace(&advice(&quoted), &advice("FILE")).replace(&quoted, "standard input")
+        );
+        assert!(output.stdout.is_empty());
+        // The name of a file in a directory decides whether it was expected to be a log.
+        write_file(&inside, "other", &bytes);
+        assert!(refused(folder.path(), &["bundle"], 0).is_empty());
+        write_file(&inside, "b.log.1", &bytes);
+        assert!(refused(folder.path(), &["bundle"], 65).contains(&format!("\"bundle/b.log.1\": it is {format}")));
+        fs::remove_file(inside.join("b.log.1")).unwrap();
+    }
+    for text in ["PK\x03", "BZh", "BZh91AY", "7z", "\x7fEL"] {
+        write_file(folder.path(), "text.log", text);
+        assert!(refused(folder.path(), &["text.log"], 0).is_empty(), "{text:?}");
+    }
+    let program = env!("CARGO_BIN_EXE_katalog");
+    assert!(refused(folder.path(), &[program], 65).contains("an ELF file"));
+}

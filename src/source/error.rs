@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::codec::{Codec, Fault};
+use super::codec::{Codec, Fault, ForeignFormat};
 use super::input::Input;
 use crate::exit::Exit;
 
@@ -181,6 +181,14 @@ pub enum SourceError {
         /// The error from the decoder.
         cause: io::Error,
     },
+    /// The input has a format that katalog does not read.
+    #[error("failed to read {}: it is {format}, which katalog does not read; {}", .input.quoted(), unpack_advice(.input, *.format))]
+    Foreign {
+        /// The input.
+        input: Input,
+        /// The format.
+        format: ForeignFormat,
+    },
     /// The input is compressed with a codec that this build leaves out.
     #[error(
         "failed to read {}: it is compressed with {codec}, which this build leaves out; build katalog with the cargo \
@@ -204,6 +212,7 @@ impl SourceError {
             Fault::Damaged(codec, cause) => SourceError::Damaged { input, codec, offset, cause },
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Fault::MissingCodec(codec) => SourceError::MissingCodec { input, codec },
+            Fault::Foreign(format) => SourceError::Foreign { input, format },
             Fault::Holds(..) => SourceError::Journal { input },
         }
     }
@@ -227,6 +236,7 @@ impl SourceError {
             | Self::Archive { .. }
             | Self::Oversized { .. }
             | Self::Damaged { .. }
+            | Self::Foreign { .. }
             | Self::MissingCodec { .. } => Exit::Data,
         }
     }
@@ -238,6 +248,22 @@ fn pattern_advice(matches: bool) -> &'static str {
         "; only `katalog print -f` and `katalog ship` expand patterns, so leave out the quotes and let the shell expand it"
     } else {
         ", and no file matches it as a pattern; check the path"
+    }
+}
+
+/// Returns what to do with an input of a format that katalog does not read.
+fn unpack_advice(input: &Input, format: ForeignFormat) -> String {
+    match format.unpacker() {
+        Some(unpacker) => format!("unpack it first, as in `{unpacker} {} | katalog -`", shell_name(input)),
+        None => "name a log or a journal".to_owned(),
+    }
+}
+
+/// Returns the input for a command line, or `FILE` if it is no file by itself, such as a member of an archive.
+fn shell_name(input: &Input) -> String {
+    match input {
+        Input::File(path) if path.is_file() => input.quoted(),
+        Input::File(_) | Input::Stdin => "FILE".to_owned(),
     }
 }
 

@@ -30,7 +30,7 @@ use kata_records::{Batch, InputFormat};
 use crate::source::position::Position;
 
 pub use awaited::Awaited;
-pub use codec::Codec;
+pub use codec::{Codec, ForeignFormat};
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_machine, group_inputs};
 pub use input::Input;

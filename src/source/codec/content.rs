@@ -1,4 +1,7 @@
-//! Detects the content of an input from its first bytes: compressed data, a journal file, a tar archive, or a log.
+//! Detects the content of an input from its first bytes: compressed data, a journal file, a tar archive, a format that
+//! katalog does not read, or a log.
+
+use std::fmt;
 
 use super::Codec;
 
@@ -16,6 +19,47 @@ pub(in crate::source) enum Content {
 pub(super) enum Magic {
     Compressed(Codec),
     Journal,
+    Foreign(ForeignFormat),
+}
+
+/// A format that katalog recognizes but does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignFormat {
+    /// A zip archive.
+    Zip,
+    /// Data compressed with bzip2.
+    Bzip2,
+    /// An lz4 frame.
+    Lz4,
+    /// A 7z archive.
+    SevenZip,
+    /// A program, a library or a core dump.
+    Elf,
+}
+
+impl ForeignFormat {
+    /// Returns the command that unpacks such a file to standard output.
+    pub(in crate::source) fn unpacker(self) -> Option<&'static str> {
+        match self {
+            ForeignFormat::Zip => Some("unzip -p"),
+            ForeignFormat::Bzip2 => Some("bzip2 -dc"),
+            ForeignFormat::Lz4 => Some("lz4 -dc"),
+            ForeignFormat::SevenZip => Some("7z x -so"),
+            ForeignFormat::Elf => None,
+        }
+    }
+}
+
+impl fmt::Display for ForeignFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ForeignFormat::Zip => "a zip archive",
+            ForeignFormat::Bzip2 => "compressed with bzip2",
+            ForeignFormat::Lz4 => "compressed with lz4",
+            ForeignFormat::SevenZip => "a 7z archive",
+            ForeignFormat::Elf => "an ELF file (a program or a core dump)",
+        })
+    }
 }
 
 /// The first bytes of a journal file (systemd: `journal-def.h`).
@@ -24,11 +68,17 @@ pub(super) const JOURNAL_MAGIC: &[u8] = b"LPKSHHRH";
 /// The file name suffixes of compression programs.
 pub(in crate::source) const COMPRESSED_SUFFIXES: [&str; 4] = [".gz", ".xz", ".zst", ".zstd"];
 
-pub(super) const MAGICS: &[(&[u8], Magic)] = &[
+/// The magic numbers. `?` stands for any byte.
+const MAGICS: &[(&[u8], Magic)] = &[
     (b"\x1f\x8b", Magic::Compressed(Codec::Gzip)),
     (b"\x28\xb5\x2f\xfd", Magic::Compressed(Codec::Zstd)),
     (b"\xfd7zXZ\0", Magic::Compressed(Codec::Xz)),
     (JOURNAL_MAGIC, Magic::Journal),
+    (b"PK\x03\x04", Magic::Foreign(ForeignFormat::Zip)),
+    (b"BZh?1AY&", Magic::Foreign(ForeignFormat::Bzip2)),
+    (b"\x04\x22\x4d\x18", Magic::Foreign(ForeignFormat::Lz4)),
+    (b"7z\xbc\xaf\x27\x1c", Magic::Foreign(ForeignFormat::SevenZip)),
+    (b"\x7fELF", Magic::Foreign(ForeignFormat::Elf)),
 ];
 
 /// The bytes that a first read needs so that every magic number fits.
@@ -46,14 +96,24 @@ const TAR_MODE: std::ops::Range<usize> = 100..107;
 const TAR_CHECKSUM: std::ops::Range<usize> = 148..156;
 const TAR_MAGIC: usize = 257;
 
+/// Returns the meaning of the magic number with which content begins.
+pub(super) fn magic_of(head: &[u8]) -> Option<Magic> {
+    MAGICS.iter().find(|(magic, _)| head.len() >= magic.len() && agrees(head, magic)).map(|(_, meaning)| *meaning)
+}
+
 /// Returns whether these bytes are a proper prefix of a magic number.
 pub(in crate::source) fn is_unclear(head: &[u8]) -> bool {
-    MAGICS.iter().any(|(magic, _)| head.len() < magic.len() && magic.starts_with(head))
+    MAGICS.iter().any(|(magic, _)| head.len() < magic.len() && agrees(head, magic))
+}
+
+/// Returns whether the bytes equal those of a magic number, as far as both go.
+fn agrees(head: &[u8], magic: &[u8]) -> bool {
+    head.iter().zip(magic).all(|(byte, expected)| byte == expected || *expected == b'?')
 }
 
 /// Returns whether content that starts with these bytes is compressed.
 pub(in crate::source) fn is_compressed(head: &[u8]) -> bool {
-    MAGICS.iter().any(|(magic, what)| matches!(what, Magic::Compressed(_)) && head.starts_with(magic))
+    matches!(magic_of(head), Some(Magic::Compressed(_)))
 }
 
 /// Returns whether content that starts with these bytes is a tar archive, or `None` if more bytes are needed. One block

@@ -17,8 +17,9 @@ use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use content::{JOURNAL_MAGIC, MAGICS, Magic};
+use content::{JOURNAL_MAGIC, Magic, magic_of};
 
+pub use content::ForeignFormat;
 pub(super) use content::{
     COMPRESSED_SUFFIXES, Content, LONGEST_HEAD, LONGEST_MAGIC, TAR_BLOCK, detect_tar, has_tar_checksum, is_compressed,
     is_cut_tar, is_unclear,
@@ -80,6 +81,8 @@ pub(super) enum Fault {
     Damaged(Codec, io::Error),
     #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
     MissingCodec(Codec),
+    /// The input has a format that katalog does not read.
+    Foreign(ForeignFormat),
     /// The input is not a log. Holds its first decompressed bytes; the following ones can still be read.
     Holds(Content, Vec<u8>),
 }
@@ -242,19 +245,19 @@ impl Bytes {
                 }
             };
             let seen = &buffer[..held + more];
-            let magic = MAGICS.iter().find(|(magic, _)| seen.starts_with(magic));
-            match magic {
-                Some((_, Magic::Compressed(codec))) => {
-                    self.state = State::Opened(*codec, build_decoder(*codec, seen.to_vec(), reader)?);
+            match magic_of(seen) {
+                Some(Magic::Compressed(codec)) => {
+                    self.state = State::Opened(codec, build_decoder(codec, seen.to_vec(), reader)?);
                     return Ok(None);
                 }
-                Some((_, Magic::Journal)) => {
+                Some(Magic::Foreign(format)) => return Err(Fault::Foreign(format)),
+                Some(Magic::Journal) => {
                     self.state = State::Plain(reader);
                     return Err(Fault::Holds(Content::Journal, seen.to_vec()));
                 }
                 None => {
                     let verdict = self.detect_archive(seen);
-                    let unclear = verdict.is_none() || MAGICS.iter().any(|(magic, _)| magic.starts_with(seen));
+                    let unclear = verdict.is_none() || is_unclear(seen);
                     if more > 0 && seen.len() < buffer.len() && unclear {
                         head = seen.to_vec();
                         continue;

@@ -26,6 +26,7 @@ impl FilesSource {
             if let SourceError::Open { input: Input::File(path), .. }
             | SourceError::Read { input: Input::File(path), .. }
             | SourceError::Journal { input: Input::File(path) }
+            | SourceError::Foreign { input: Input::File(path), .. }
             | SourceError::Directory { input: Input::File(path) } = error
             {
                 self.refused.insert(path.clone());

@@ -116,6 +116,7 @@ impl FilesSource {
             Err(Fault::Io(cause)) => return Err(SourceError::Read { input, offset: 0, cause }),
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Err(Fault::MissingCodec(codec)) => SourceError::MissingCodec { input, codec },
+            Err(Fault::Foreign(format)) => SourceError::Foreign { input, format },
             Err(Fault::Holds(..)) => SourceError::Journal { input },
         };
         self.add(&candidate, LogState::Refused(tail::stamp(&file).ok()));
@@ -288,7 +289,8 @@ impl FilesSource {
                 SourceError::Open { input: Input::File(path), .. }
                 | SourceError::Read { input: Input::File(path), .. } => (path, "unreadable-file"),
                 SourceError::Directory { input: Input::File(path) }
-                | SourceError::Journal { input: Input::File(path) } => (path, "refused-file"),
+                | SourceError::Journal { input: Input::File(path) }
+                | SourceError::Foreign { input: Input::File(path), .. } => (path, "refused-file"),
                 #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
                 SourceError::MissingCodec { input: Input::File(path), .. } => (path, "refused-file"),
                 _ => continue,
