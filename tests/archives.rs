@@ -45,7 +45,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Returns an archive of files with these names.
-fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
+pub(crate) fn tar<'m>(members: impl IntoIterator<Item = (&'m str, &'m [u8])>) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in members {
         let mut header = tar::Header::new_gnu();
@@ -104,7 +104,7 @@ fn logs_in_an_archive_give_the_records_of_the_files() {
 }
 
 /// Returns a pipe that delivers these bytes.
-fn piped(bytes: &[u8]) -> Stdio {
+pub(crate) fn piped(bytes: &[u8]) -> Stdio {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let bytes = bytes.to_vec();
     std::thread::spawn(move || writer.write_all(&bytes).unwrap());

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use crate::archives::{piped, tar};
 use crate::support::{expect_exit, katalog, stderr, wait_until, write_file};
 
 /// Runs the program in a folder. Returns standard error.
@@ -163,4 +164,73 @@ fn formats_that_are_not_read_are_named() {
     }
     let program = env!("CARGO_BIN_EXE_katalog");
     assert!(refused(folder.path(), &[program], 65).contains("an ELF file"));
+}
+
+/// Returns bytes without an order that begin like no known format.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn an_input_that_looks_binary_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let notice = |name: &str| {
+        format!(
+            "{name} looks binary, not like a log: records of its lines have the component \"unknown\"; check whether \
+             this is the right file"
+        )
+    };
+    let alone = |name: &str| format!("katalog: {}\n", notice(name));
+    fs::create_dir_all(folder.path().join("d/kata")).unwrap();
+    for bytes in [noise(40), noise(9_000), noise(300_000), [b"head\0".as_slice(), &[0; 50]].concat()] {
+        write_file(folder.path(), "bin.dat", &bytes);
+        write_file(folder.path(), "d/kata/bin.log", &bytes);
+        write_file(folder.path(), "a.tar", tar([("kata/bin.log", bytes.as_slice())]));
+        for (input, name) in
+            [("bin.dat", "\"bin.dat\""), ("d", "\"d/kata/bin.log\""), ("a.tar", "\"a.tar:kata/bin.log\"")]
+        {
+            for threads in ["1", "3"] {
+                assert_eq!(refused(folder.path(), &["--threads", threads, input], 0), alone(name));
+            }
+            let checked = katalog().current_dir(folder.path()).args(["--check", input]).output().unwrap();
+            let checked = stderr(&checked);
+            assert_eq!(checked.matches(&notice(name)).count(), 1, "{checked}");
+            let checked =
+                katalog().current_dir(folder.path()).args(["--check", "--stats=json", input]).output().unwrap();
+            let line: serde_json::Value = serde_json::from_slice(&checked.stderr).unwrap();
+            assert_eq!(line["notices"][0], notice(name));
+        }
+        for stdin in [File::open(folder.path().join("bin.dat")).unwrap().into(), piped(&bytes)] {
+            assert_eq!(stderr(&expect_exit(katalog().arg("-").stdin(stdin), 0)), alone("standard input"));
+        }
+        let once = ["--once", "--state-dir=state", "bin.dat"];
+        assert!(refused(folder.path(), &once, 0).contains("/bin.dat\" looks binary"));
+        assert_eq!(refused(folder.path(), &once, 0), "", "a later run reads no more of it");
+        fs::remove_dir_all(folder.path().join("state")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_not_binary_is_not_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = "level=info msg=one name=kata-agent\n";
+    let core = [&5000_u64.to_le_bytes(), noise(5000).as_slice()].concat();
+    let export = [b"__REALTIME_TIMESTAMP=1700000000000000\nCOREDUMP\n", core.as_slice(), b"\nMESSAGE=x\n\n"].concat();
+    let logs: [(&str, Vec<u8>); 5] = [
+        ("empty.log", Vec::new()),
+        ("utf8.log", "日本語 \u{1b}[1mé\u{1b}[0m\r\n".repeat(100).into_bytes()),
+        ("latin1.log", b"level=info msg=\"d\xe9j\xe0 vu\" name=kata-agent\n".repeat(100)),
+        ("crash.log", [entry.repeat(300).as_bytes(), &[0; 5000]].concat()),
+        ("core.export", export),
+    ];
+    for (name, bytes) in logs {
+        write_file(folder.path(), name, &bytes);
+        assert_eq!(refused(folder.path(), &[name], 0), "", "{name}");
+        assert_eq!(refused(folder.path(), &["--once", "--state-dir", &format!("{name}.state"), name], 0), "", "{name}");
+    }
 }

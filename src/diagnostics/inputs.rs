@@ -27,13 +27,15 @@ pub struct InputSummary {
     pub failures: Vec<String>,
     /// The exit code for the first failure.
     pub exit: Option<Exit>,
+    /// Doubts about the input. They do not make it invalid.
+    pub notices: Vec<String>,
 }
 
 impl InputSummary {
     /// Returns the summary of an input that was not read yet.
     #[must_use]
     pub fn new(name: String) -> InputSummary {
-        InputSummary { name, stats: Stats::default(), failures: Vec::new(), exit: None }
+        InputSummary { name, stats: Stats::default(), failures: Vec::new(), exit: None, notices: Vec::new() }
     }
 
     /// Returns true if the whole input was read without flaws and damages.
@@ -107,6 +109,9 @@ pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Writ
         for failure in &input.failures {
             writeln!(out, "{name}: {}", escape_control(failure))?;
         }
+        for notice in &input.notices {
+            writeln!(out, "{}", escape_control(notice))?;
+        }
         for (label, count, rest) in stats::details(&input.stats) {
             if count > 0 && matches!(label, "flawed" | "damaged") {
                 write_folded(&format!("{name}: {label} {count}"), &rest, width, out)?;
@@ -127,6 +132,8 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
         failures: &'s [String],
         #[serde(skip_serializing_if = "Option::is_none")]
         exit: Option<u8>,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        notices: &'s [String],
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<&'s str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +147,7 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
             valid: input.is_valid(),
             failures: &input.failures,
             exit: input.exit.map(Exit::code),
+            notices: &input.notices,
             from: input.stats.first().map(UtcTimestamp::as_str),
             to: input.stats.last().map(UtcTimestamp::as_str),
             counters: stats::counters(&input.stats),

@@ -387,6 +387,7 @@ impl Run<'_> {
                 Event::Damaged(damaged) => self.tally.damaged(damaged),
                 Event::Failed(error) => self.tally.input_failed(&error),
                 Event::PassedOver(input) => self.tally.passed_over(&input),
+                Event::Binary(input) => self.tally.looks_binary(&input),
             }
         }
         slot.failure.take().iter().for_each(|error| self.tally.input_failed(error));

@@ -134,6 +134,21 @@ impl Tally {
         }
     }
 
+    /// Notes that a log is probably none.
+    pub(super) fn looks_binary(&mut self, input: &Input) {
+        let notice = format!(
+            "{} looks binary, not like a log: records of its lines have the component \"unknown\"; check whether this is \
+             the right file",
+            input.quoted()
+        );
+        if !self.check {
+            diagnostics::report(format_args!("{notice}"));
+        }
+        if let Some(input) = self.inputs.last_mut() {
+            input.notices.push(notice);
+        }
+    }
+
     /// Records a failure of the current input.
     pub(super) fn input_failed(&mut self, error: &SourceError) {
         if !self.check {

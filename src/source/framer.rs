@@ -6,6 +6,7 @@
 
 use memchr::{memchr, memchr_iter};
 
+use super::codec::looks_binary;
 use super::export_entry::{OpenEntry, Progress};
 use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
 use super::{InputFormat, Settings};
@@ -304,6 +305,11 @@ impl Framer {
             self.at -= gap;
             self.base = self.base.wrapping_add(gap as u64);
         }
+    }
+
+    /// Returns whether an input that begins with these bytes is no log. Export entries have binary fields.
+    pub(super) fn looks_binary(&self, head: &[u8]) -> bool {
+        !self.begins_export(head) && looks_binary(head)
     }
 
     fn begins_export(&self, line: &[u8]) -> bool {

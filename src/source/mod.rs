@@ -129,6 +129,8 @@ pub enum Event {
     Failed(SourceError),
     /// A member of an archive is neither a journal nor, by its name, a log.
     PassedOver(Input),
+    /// A log looks binary.
+    Binary(Input),
     /// A journal was found, in an archive or in a pipe. It can be read once the source ended.
     Journal(Member),
 }

@@ -45,6 +45,10 @@ pub(super) struct Stream {
     with_logs: bool,
     /// The journal found in the input.
     journal: Option<Member>,
+    /// Nothing was read yet.
+    is_new: bool,
+    /// The input looks binary, and nobody was told.
+    is_binary: bool,
     framer: Framer,
     /// The beginning of an unfinished entry.
     carry: Vec<u8>,
@@ -78,6 +82,8 @@ impl Stream {
             may_be_log: true,
             with_logs: true,
             journal: None,
+            is_new: true,
+            is_binary: false,
             max_unfinished: block + 8 * framer.max_line(),
             max_kept: 2 * block + framer.max_line(),
             framer,
@@ -188,7 +194,13 @@ impl Stream {
             // A live input is always asked for a whole block, so that a short read is meaningful. Other inputs are
             // asked for the rest of the block.
             let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
-            match self.bytes.read(batch.room(ask.max(self.bytes.min_read()))) {
+            let read_len = self.bytes.read(batch.room(ask.max(self.bytes.min_read())));
+            if let Ok(len) = read_len
+                && std::mem::take(&mut self.is_new)
+            {
+                self.is_binary = self.may_be_log && self.framer.looks_binary(&batch.arena[..batch.filled + len]);
+            }
+            match read_len {
                 Ok(_) if !self.may_be_log => {
                     self.state = State::Ended;
                     return Err(SourceError::NoJournal { input: self.input.clone() });
@@ -242,6 +254,7 @@ impl Stream {
     pub(super) fn take_events(&mut self) -> Vec<Event> {
         let mut events = self.archive().map(Archive::take_events).unwrap_or_default();
         events.extend(self.journal.take().map(Event::Journal));
+        events.extend(std::mem::take(&mut self.is_binary).then(|| Event::Binary(self.input.clone())));
         events
     }
 }

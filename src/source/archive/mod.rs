@@ -92,6 +92,7 @@ impl Archive {
             if let Some(log) = &mut self.log {
                 let filled = log.stream.fill_batch(batch);
                 (batch.origin, batch.unclaimed) = (log.origin, log.unclaimed);
+                self.events.append(&mut log.stream.take_events());
                 match filled {
                     Ok(Fill::More | Fill::Idle) => {}
                     Ok(Fill::End) => self.log = None,

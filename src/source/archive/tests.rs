@@ -37,6 +37,7 @@ fn all(mut source: Box<dyn Source + Send>) -> Read {
                 Event::PassedOver(input) => read.passed_over.push(input.to_string()),
                 Event::Damaged(damaged) => read.damages.push(format!("{} {}", damaged.reason, damaged.input)),
                 Event::Journal(member) => journals.push(member),
+                Event::Binary(_) => {}
                 Event::Skipped(skipped) => panic!("{skipped:?}"),
             }
         }

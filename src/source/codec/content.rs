@@ -87,6 +87,11 @@ pub(in crate::source) const LONGEST_MAGIC: usize = 8;
 /// The bytes that a first read needs to distinguish archives from logs.
 pub(in crate::source) const LONGEST_HEAD: usize = TAR_BLOCK;
 
+/// The number of bytes at which a binary input is detected.
+const BINARY_HEAD: usize = 8 << 10;
+/// The number of bytes that are not text below which an input is no binary one.
+const MIN_ODD: usize = 8;
+
 /// The block size of tar archives: headers and contents are aligned to it.
 pub(in crate::source) const TAR_BLOCK: usize = 512;
 
@@ -142,6 +147,15 @@ pub(in crate::source) fn detect_tar(head: &[u8]) -> Option<bool> {
 pub(in crate::source) fn is_cut_tar(head: &[u8]) -> bool {
     let named = head.get(..TAR_NAME).is_some_and(|name| name[0] != 0 && name.contains(&0));
     named && head.get(TAR_MODE).is_some_and(|mode| mode.iter().any(u8::is_ascii_digit))
+}
+
+/// Returns whether bytes from the beginning of a log are no text: more than [`MIN_ODD`] and a tenth of the first
+/// [`BINARY_HEAD`] bytes are control characters or not UTF-8. Text in other encodings has fewer.
+pub(in crate::source) fn looks_binary(head: &[u8]) -> bool {
+    let head = &head[..head.len().min(BINARY_HEAD)];
+    let is_odd = |byte: &u8| byte.is_ascii_control() && !matches!(byte, 0x08..=0x0d | 0x1b);
+    let odd = head.utf8_chunks().map(|chunk| chunk.valid().bytes().filter(is_odd).count() + chunk.invalid().len());
+    odd.sum::<usize>() > MIN_ODD.max(head.len() / 10)
 }
 
 /// Returns whether the checksum of a block is that of a tar header. Some old writers summed signed bytes.

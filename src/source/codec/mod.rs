@@ -22,7 +22,7 @@ use content::{JOURNAL_MAGIC, Magic, magic_of};
 pub use content::ForeignFormat;
 pub(super) use content::{
     COMPRESSED_SUFFIXES, Content, LONGEST_HEAD, LONGEST_MAGIC, TAR_BLOCK, detect_tar, has_tar_checksum, is_compressed,
-    is_cut_tar, is_unclear,
+    is_cut_tar, is_unclear, looks_binary,
 };
 
 /// A compression format.

@@ -69,6 +69,8 @@ pub(super) struct FilesSource {
     next_search: Instant,
     earliest_search: Instant,
     damages: Vec<Damaged>,
+    /// Logs that look binary.
+    binary: Vec<PathBuf>,
     /// Positions of vanished logs.
     gone_positions: Vec<FilePosition>,
     /// Entries were returned since the last [`Fill::Idle`].
@@ -101,6 +103,7 @@ pub(super) fn open(
         next_search: now + SEARCH_UNWATCHED,
         earliest_search: now,
         damages: Vec::new(),
+        binary: Vec::new(),
         gone_positions: Vec::new(),
         idle_due: false,
         ended: false,
@@ -155,8 +158,12 @@ impl FilesSource {
         let (follow, linger, max_line) = (self.follow, self.linger, self.settings.max_line);
         let Some(log) = self.logs.get_mut(index) else { return false };
         let LogState::Open(tail) = &mut log.state else { return false };
+        let is_new = tail.head().is_empty();
         match tail.step(batch) {
             ReadStep::Read => {
+                if is_new && tail.looks_binary() {
+                    self.binary.push(log.path.clone());
+                }
                 log.last_read = Instant::now();
                 log.at_end = false;
                 log.reported = false;
@@ -301,7 +308,8 @@ impl FilesSource {
 impl Source for FilesSource {
     fn fill(&mut self, batch: &mut Batch) -> Filled {
         let fill = self.fill_batch(batch);
-        let events = self.damages.drain(..).map(Event::Damaged).collect();
+        let binary = self.binary.drain(..).map(|path| Event::Binary(Input::File(path)));
+        let events = self.damages.drain(..).map(Event::Damaged).chain(binary).collect();
         Filled { position: self.position(), ..Filled::new(Ok(fill), events) }
     }
 

@@ -153,6 +153,11 @@ impl Tail {
         &self.head
     }
 
+    /// Returns whether the known first bytes are no text.
+    pub(super) fn looks_binary(&self) -> bool {
+        self.framer.looks_binary(&self.head)
+    }
+
     /// Returns the number of bytes read.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read

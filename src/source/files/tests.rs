@@ -110,7 +110,11 @@ impl Follower {
             }
         }
         for event in events {
-            let Event::Damaged(damaged) = event else { panic!("{event:?}") };
+            let damaged = match event {
+                Event::Damaged(damaged) => damaged,
+                Event::Binary(_) => continue,
+                other => panic!("{other:?}"),
+            };
             let path = PathBuf::from(damaged.input.to_string());
             self.damages.push((damaged.reason, path, damaged.offset));
         }
