@@ -332,8 +332,9 @@ impl Job {
 /// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed.
 fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) {
     let mut failure = None;
-    let mut groups = if config.output_dir.is_some() {
-        let (units, errors) = source::group_by_machine(inputs, &config.journal);
+    let groups = if config.output_dir.is_some() || config.check {
+        let group = if config.check { source::group_by_file } else { source::group_by_machine };
+        let (units, errors) = group(inputs, &config.journal);
         for error in errors {
             failure = failure.or(Some(error.exit()));
             report(format_args!("{error}"));
@@ -344,9 +345,6 @@ fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) 
     } else {
         source::group_inputs(inputs, &config.journal, config.is_live())
     };
-    if config.check && !config.journal.of_this_machine {
-        groups = groups.into_iter().flat_map(Group::one_per_path).collect();
-    }
     (groups, failure)
 }
 

@@ -273,6 +273,70 @@ fn what_cannot_be_read_of_a_directory_is_named() {
     assert!(errors.contains("bundle/bad.log.gz") && errors.contains("bundle/journal/cut.journal"), "{errors}");
 }
 
+/// Checks inputs in a folder. Returns the name of each row with its entries, records and flawed records, and the exit
+/// code.
+fn checked(folder: &Path, inputs: &[&str]) -> (Vec<String>, Option<i32>) {
+    let output = katalog().current_dir(folder).args(["--check", "--stats=json"]).args(inputs).output().unwrap();
+    let errors = stderr(&output);
+    let rows = errors.lines().map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let failed = if row["failures"] == serde_json::json!([]) { "" } else { " failed" };
+        let [name, read, written, flawed] = ["input", "read", "written", "flawed"].map(|key| row[key].clone());
+        format!("{} {read} {written} {flawed}{failed}", name.as_str().unwrap())
+    });
+    (rows.collect(), output.status.code())
+}
+
+#[test]
+fn a_check_has_a_row_for_each_file_of_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let [(_, first), (_, second)] = journals();
+    let kata = b"time=\"2024-05-06T07:08:09Z\" level=info msg=one name=containerd-shim-v2 source=virtcontainers\n";
+    let inner = tar([("kata/inner.log", kata.as_slice()), ("x.journal", &second)]);
+    let files: [(&str, &[u8]); 11] = [
+        ("bundle/etc/hosts", b"127.0.0.1 localhost\n"),
+        ("bundle/sos.tar", &inner),
+        ("bundle/var/log/journal/1/cut.journal", b"LPKSHHRH and no more"),
+        ("bundle/var/log/journal/1/system.journal", &second),
+        ("bundle/var/log/journal/1/system@1.journal", &first),
+        ("bundle/var/log/kata/agent", b"free text of Kata's\n"),
+        ("bundle/var/log/kata/empty.log", b""),
+        (
+            "bundle/var/log/messages",
+            b"no identifier\ntime=\"2024-05-06T07:08:09Z\" level=info msg=a name=containerd-shim-v2 source=x\n",
+        ),
+        ("bundle/var/log/out.ndjson", b"{\"kata_component\":\"agent\"}\n"),
+        ("j/system.journal", &second),
+        ("j/system@1.journal", &first),
+    ];
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::create_dir(folder.path().join("nothing")).unwrap();
+    let journals = ["j/system.journal 20 12 0", "j/system@1.journal 40 24 0"];
+    assert_eq!(checked(folder.path(), &["j"]), (journals.map(str::to_owned).to_vec(), Some(0)));
+    let bundle = [
+        "bundle/sos.tar 21 13 0",
+        "bundle/var/log/journal/1/cut.journal 0 0 0 failed",
+        "bundle/var/log/journal/1/system.journal 20 12 0",
+        "bundle/var/log/journal/1/system@1.journal 40 24 0",
+        "bundle/var/log/kata/agent 1 1 1",
+        "bundle/var/log/kata/empty.log 0 0 0",
+        "bundle/var/log/messages 2 1 0",
+    ];
+    assert_eq!(checked(folder.path(), &["bundle"]), (bundle.map(str::to_owned).to_vec(), Some(65)));
+    // Inputs stay in their order. A directory without a readable file is a row that says so.
+    let (rows, code) = checked(folder.path(), &["nothing", "bundle/var/log/messages", "j", "none"]);
+    let named =
+        ["nothing 0 0 0 failed", "bundle/var/log/messages 2 2 1", journals[0], journals[1], "none 0 0 0 failed"];
+    assert_eq!(rows, named);
+    assert_eq!(code, Some(65));
+    let output = katalog().current_dir(folder.path()).args(["--check", "--progress", "bundle"]).output().unwrap();
+    assert!(stderr(&output).contains("progress: 7 of 7 inputs, 100% of "), "{}", stderr(&output));
+}
+
 #[test]
 fn a_journal_may_come_through_a_pipe() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::service::unix_time;
 use crate::source::position::Position;
-use crate::source::{self, Event, Fill, Filled, Group, Input, JournalSettings, Member, Opened, Source, SourceError};
+use crate::source::{self, Event, Fill, Filled, Group, JournalSettings, Member, Opened, Source, SourceError};
 use ordered_pool::OrderedPool;
 use parallel_journal::JournalProgress;
 use tally::Tally;
@@ -184,10 +184,16 @@ impl Run<'_> {
     /// Opens and reads one source.
     fn read_group(&mut self, group: &Group) -> Result<(), StopReason> {
         let plan = self.plan;
-        let follow = plan.journal.follow;
+        let (follow, with_logs) = (plan.journal.follow, !plan.rules.is_raw());
         let (paths, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.read_stream(input, None),
-            Group::Archive(path) => return self.read_stream(&Input::File(path.clone()), Some(path)),
+            Group::Stream(input) => return self.read_stream(group, source::open(input, with_logs, plan.source)),
+            Group::Archive(path) => {
+                return self.read_stream(group, source::open_archive(path, plan.output, with_logs, plan.source));
+            }
+            Group::DirectoryFile(directory, path) => {
+                return self
+                    .read_stream(group, Ok(source::open_directory_file(directory, path, with_logs, plan.source)));
+            }
             Group::Files(paths) => (paths, source::open_files(paths, plan.source, follow, plan.files)),
             Group::Journal(paths) | Group::Machine(_, paths) => {
                 self.report_ignored_flags();
@@ -263,15 +269,15 @@ impl Run<'_> {
 
     /// Reads a stream, and then the journals in the stream if the stream is an archive. A pipe may carry an archive
     /// too.
-    fn read_stream(&mut self, input: &Input, archive: Option<&Path>) -> Result<(), StopReason> {
+    fn read_stream(
+        &mut self,
+        group: &Group,
+        opened: Result<Box<dyn Source + Send>, SourceError>,
+    ) -> Result<(), StopReason> {
         let plan = self.plan;
         if plan.verbose {
-            diagnostics::report(format_args!("reading {}", input.quoted()));
+            diagnostics::report(format_args!("reading {}", group.quoted()));
         }
-        let opened = match archive {
-            Some(path) => source::open_archive(path, plan.output, !plan.rules.is_raw(), plan.source),
-            None => source::open(input, !plan.rules.is_raw(), plan.source),
-        };
         let members = match opened {
             Ok(mut source) => self.read(source.as_mut())?,
             Err(error) => {

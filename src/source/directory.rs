@@ -12,6 +12,7 @@ use journal_file::FileRange;
 use memchr::memmem;
 
 use super::archive::{PathClass, member_origin};
+use super::codec;
 use super::stream::Stream;
 use super::{Event, Fill, Filled, Input, Settings, Source, SourceError};
 use kata_records::Batch;
@@ -45,10 +46,41 @@ struct OpenFile {
     stream: Stream,
 }
 
+/// Returns the files below a directory that are read, in reading order, and the directories that cannot be listed.
+pub(super) fn readable_files(root: &Path) -> Vec<PathBuf> {
+    let mut source = DirectorySource::new(root.to_owned(), Path::new(""), true, &Settings::default());
+    let mut found = Vec::new();
+    while let Some(path) = source.pending.pop() {
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {
+                source.events.clear();
+                source.list(&path);
+                if !source.events.is_empty() {
+                    found.push(path);
+                }
+            }
+            Ok(metadata) if metadata.is_file() && source.is_read(&path) => found.push(path),
+            _ => {}
+        }
+    }
+    found
+}
+
 impl DirectorySource {
+    /// Reads one file of a directory as if the directory were read.
+    pub(super) fn of_file(root: PathBuf, path: PathBuf, with_logs: bool, settings: &Settings) -> DirectorySource {
+        DirectorySource { pending: vec![path], ..DirectorySource::unlisted(root, Path::new(""), with_logs, settings) }
+    }
+
     /// Reads a directory except `output`. Without `with_logs`, only journals are read.
     pub(super) fn new(root: PathBuf, output: &Path, with_logs: bool, settings: &Settings) -> DirectorySource {
-        let mut source = DirectorySource {
+        let mut source = DirectorySource::unlisted(root, output, with_logs, settings);
+        source.list(&source.root.clone());
+        source
+    }
+
+    fn unlisted(root: PathBuf, output: &Path, with_logs: bool, settings: &Settings) -> DirectorySource {
+        DirectorySource {
             output: fs::metadata(output).ok().as_ref().map(device_and_inode),
             settings: *settings,
             with_logs,
@@ -57,9 +89,7 @@ impl DirectorySource {
             found_any: false,
             events: Vec::new(),
             root,
-        };
-        source.list(&source.root.clone());
-        source
+        }
     }
 
     /// Queues the entries of a directory to be visited next.
@@ -95,10 +125,25 @@ impl DirectorySource {
         true
     }
 
+    /// Returns the path of a file within the directory, which begins with the directory's name.
+    fn within(&self, path: &Path) -> PathBuf {
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        Path::new(self.root.file_name().unwrap_or_default()).join(below)
+    }
+
+    /// Returns whether a file is read: it is a log by its name, a journal or an archive.
+    fn is_read(&self, path: &Path) -> bool {
+        let class = PathClass::of(&self.within(path));
+        match File::open(path) {
+            Ok(file) if class.is_log => !holds_records(&FileRange::from(file)),
+            Ok(file) => class.is_journal || codec::detect_content(Box::new(file)).is_some(),
+            Err(_) => class.is_log || class.is_journal,
+        }
+    }
+
     /// Opens a file. Its content identifies journals and archives; its name identifies logs.
     fn open_file(&mut self, path: PathBuf, length: u64) {
-        let below = path.strip_prefix(&self.root).unwrap_or(&path);
-        let within = Path::new(self.root.file_name().unwrap_or_default()).join(below);
+        let within = self.within(&path);
         let class = PathClass::of(&within);
         self.found_any |= self.with_logs && class.is_log;
         if length == 0 {

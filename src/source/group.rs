@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SourceError;
 use super::codec::{self, Content};
+use super::directory;
 use super::input::{self, Input};
 use super::journal::{self, JournalSettings};
 
@@ -33,6 +34,9 @@ pub enum Group {
     /// A tar archive, or a directory without journals of its own. Its logs come one after the other, then its journals
     /// in one order.
     Archive(PathBuf),
+    /// A file of a directory without journals of its own: the directory, and the file. It is read as a part of the
+    /// directory.
+    DirectoryFile(PathBuf, PathBuf),
     /// Files and directories of journals, read in one order. Includes the journal of this machine if the settings ask
     /// for it.
     Journal(Vec<PathBuf>),
@@ -49,7 +53,9 @@ impl Group {
         match self {
             Group::Stream(Input::Stdin) => input::standard_input().is_ok_and(|file| input::is_file(&file)),
             Group::Stream(Input::File(path)) => path.metadata().is_ok_and(|metadata| metadata.is_file()),
-            Group::Archive(_) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => true,
+            Group::Archive(_) | Group::DirectoryFile(..) | Group::Journal(_) | Group::Machine(..) | Group::Files(_) => {
+                true
+            }
         }
     }
 
@@ -58,7 +64,7 @@ impl Group {
     pub fn name(&self) -> String {
         match self {
             Group::Stream(input) => input.to_string(),
-            Group::Archive(path) => path.display().to_string(),
+            Group::Archive(path) | Group::DirectoryFile(_, path) => path.display().to_string(),
             Group::Machine(id, _) => id.clone(),
             Group::Journal(paths) | Group::Files(paths) => match paths.as_slice() {
                 [] => "journal of this machine".to_owned(),
@@ -73,7 +79,7 @@ impl Group {
     pub fn quoted(&self) -> String {
         match self {
             Group::Stream(input) => input.quoted(),
-            Group::Archive(path) => format!("{path:?}"),
+            Group::Archive(path) | Group::DirectoryFile(_, path) => format!("{path:?}"),
             Group::Machine(id, _) => format!("journal of machine {id}"),
             Group::Journal(paths) | Group::Files(paths) => match paths.as_slice() {
                 [] => "journal of this machine".to_owned(),
@@ -83,26 +89,12 @@ impl Group {
         }
     }
 
-    /// Splits the group into one group per path, for runs in which the order of entries does not matter.
-    #[must_use]
-    pub fn one_per_path(self) -> Vec<Group> {
-        let each = |paths: Vec<PathBuf>, of: fn(Vec<PathBuf>) -> Group| match paths.len() {
-            0 => vec![of(paths)],
-            _ => paths.into_iter().map(|path| of(vec![path])).collect(),
-        };
-        match self {
-            Group::Stream(_) | Group::Archive(_) | Group::Machine(..) => vec![self],
-            Group::Journal(paths) => each(paths, Group::Journal),
-            Group::Files(paths) => each(paths, Group::Files),
-        }
-    }
-
     /// Returns the name for messages.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
             Group::Stream(Input::Stdin) => "stdin".to_owned(),
-            Group::Stream(Input::File(path)) | Group::Archive(path) => text(path),
+            Group::Stream(Input::File(path)) | Group::Archive(path) | Group::DirectoryFile(_, path) => text(path),
             Group::Machine(id, _) => id.clone(),
             Group::Journal(paths) | Group::Files(paths) => paths.first().map(|path| text(path)).unwrap_or_default(),
         }
@@ -113,7 +105,9 @@ impl Group {
     pub fn files(&self) -> &[PathBuf] {
         match self {
             Group::Stream(Input::Stdin) => &[],
-            Group::Stream(Input::File(path)) | Group::Archive(path) => std::slice::from_ref(path),
+            Group::Stream(Input::File(path)) | Group::Archive(path) | Group::DirectoryFile(_, path) => {
+                std::slice::from_ref(path)
+            }
             Group::Journal(paths) | Group::Files(paths) | Group::Machine(_, paths) => paths,
         }
     }
@@ -205,6 +199,40 @@ pub fn group_by_machine(inputs: &[Input], settings: &JournalSettings) -> (Vec<Gr
         }
     }
     (units, errors)
+}
+
+/// Groups inputs for a check, in their order: each file of a directory forms a group. Also returns the errors of the
+/// journal of this machine. A directory without readable files, or with journals that are not accessible, forms one
+/// group, so that reading it reports the errors.
+#[must_use]
+pub fn group_by_file(inputs: &[Input], settings: &JournalSettings) -> (Vec<Group>, Vec<SourceError>) {
+    let mut groups = Vec::new();
+    let mut errors = Vec::new();
+    let each = |paths: Vec<PathBuf>| paths.into_iter().map(|path| Group::Journal(vec![path]));
+    if settings.of_this_machine {
+        let (found, failed) = journal::paths(&[], settings);
+        groups.extend(each(found));
+        errors.extend(failed);
+    }
+    let others = JournalSettings { of_this_machine: false, ..settings.clone() };
+    for input in inputs {
+        let path = input.path();
+        match input::content_of(input) {
+            Some(Content::Journal) => match journal::paths(&[path.to_owned()], &others) {
+                (found, failed) if failed.is_empty() => groups.extend(each(found)),
+                _ => groups.push(Group::Journal(vec![path.to_owned()])),
+            },
+            Some(Content::Archive) => {
+                let files = if path.is_dir() { directory::readable_files(path) } else { Vec::new() };
+                if files.is_empty() {
+                    groups.push(Group::Archive(path.to_owned()));
+                }
+                groups.extend(files.into_iter().map(|file| Group::DirectoryFile(path.to_owned(), file)));
+            }
+            None => groups.push(Group::Stream(input.clone())),
+        }
+    }
+    (groups, errors)
 }
 
 /// Returns the machine id in a journal file's header (systemd: `docs/JOURNAL_FILE_FORMAT.md`).

@@ -32,14 +32,17 @@ use crate::source::position::Position;
 pub use awaited::Awaited;
 pub use codec::{Codec, ForeignFormat};
 pub use error::SourceError;
-pub use group::{FileIdentity, Group, distinct_names, group_by_machine, group_inputs};
+pub use group::{FileIdentity, Group, distinct_names, group_by_file, group_by_machine, group_inputs};
 pub use input::Input;
 pub(crate) use input::standard_input;
 pub use journal::{
     Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
     RunBound,
 };
-pub use open::{from_reader, open, open_archive, open_files, open_journals, open_members, open_slices, size_on_disk};
+pub use open::{
+    from_reader, open, open_archive, open_directory_file, open_files, open_journals, open_members, open_slices,
+    size_on_disk,
+};
 pub use refuse::{check_followable, refuse_archives, refuse_urls};
 
 /// The reason why a [`Source`] stopped filling a batch.

@@ -22,7 +22,7 @@ use kata_records::Batch;
 pub fn size_on_disk(group: &Group, settings: &JournalSettings) -> Option<u64> {
     let metadata = match group {
         Group::Stream(Input::Stdin) => standard_input().and_then(|file| file.metadata()),
-        Group::Stream(Input::File(path)) | Group::Archive(path) => path.metadata(),
+        Group::Stream(Input::File(path)) | Group::Archive(path) | Group::DirectoryFile(_, path) => path.metadata(),
         Group::Journal(paths) | Group::Machine(_, paths) => {
             return (!settings.follow).then(|| journal::size(paths, settings));
         }
@@ -156,6 +156,17 @@ pub fn open_archive(
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
     Ok(Box::new(Stream::of_file(FileRange::from(file), input, settings).with_logs(with_logs)))
+}
+
+/// Opens a file of a directory without journals of its own. Without `with_logs`, only journals are read.
+#[must_use]
+pub fn open_directory_file(
+    directory: &Path,
+    path: &Path,
+    with_logs: bool,
+    settings: &Settings,
+) -> Box<dyn Source + Send> {
+    Box::new(DirectorySource::of_file(directory.to_owned(), path.to_owned(), with_logs, settings))
 }
 
 /// Creates a source from a reader. `input` is the name in errors. With `live`, a short read means that the next one may

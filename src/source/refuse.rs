@@ -68,7 +68,9 @@ pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<
     match beside.map(|(_, group)| group) {
         None => Ok(()),
         Some(Group::Stream(input)) => Err(SourceError::NotFollowed { input: input.clone() }),
-        Some(Group::Archive(path)) => Err(SourceError::NotFollowed { input: Input::File(path.clone()) }),
+        Some(Group::Archive(path) | Group::DirectoryFile(_, path)) => {
+            Err(SourceError::NotFollowed { input: Input::File(path.clone()) })
+        }
         Some(Group::Journal(paths) | Group::Machine(_, paths) | Group::Files(paths)) => {
             let input = Input::File(paths.first().cloned().unwrap_or_default());
             Err(SourceError::NotFollowed { input })
