@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kata_records::Batch;
-use katalog::source::{self, EntryFilter, Fill, Input, JournalSettings, Settings, Source};
+use katalog::source::{self, EntryFilter, Fill, Input, JournalSettings, Logs, Settings, Source};
 use regex::Regex;
 
 use crate::support::katalog;
@@ -120,7 +120,7 @@ fn what_is_done_grows_up_to_the_size_of_the_input() {
     let log = fixtures("inputs/node.ndjson");
     let size = log.metadata().unwrap().len();
     let settings = Settings { block: 4096, ..Settings::default() };
-    read("log", source::open(&Input::File(log), true, &settings).unwrap().as_mut(), size);
+    read("log", source::open(&Input::File(log), Logs::Read, &settings).unwrap().as_mut(), size);
     let journals = [fixtures("fuzz/journal/regular"), fixtures("fuzz/journal/boots")];
     let size = journals.iter().map(|journal| journal.metadata().unwrap().len()).sum();
     let (mut journal, _) = source::open_journals(&journals, &JournalSettings::default(), 256, &All);

@@ -184,15 +184,15 @@ impl Run<'_> {
     /// Opens and reads one source.
     fn read_group(&mut self, group: &Group) -> Result<(), StopReason> {
         let plan = self.plan;
-        let (follow, with_logs) = (plan.journal.follow, !plan.rules.is_raw());
+        let follow = plan.journal.follow;
         let (paths, (mut source, errors)) = match group {
-            Group::Stream(input) => return self.read_stream(group, source::open(input, with_logs, plan.source)),
+            Group::Stream(input) => return self.read_stream(group, source::open(input, plan.logs, plan.source)),
             Group::Archive(path) => {
-                return self.read_stream(group, source::open_archive(path, plan.output, with_logs, plan.source));
+                return self.read_stream(group, source::open_archive(path, plan.output, plan.logs, plan.source));
             }
             Group::DirectoryFile(directory, path) => {
                 return self
-                    .read_stream(group, Ok(source::open_directory_file(directory, path, with_logs, plan.source)));
+                    .read_stream(group, Ok(source::open_directory_file(directory, path, plan.logs, plan.source)));
             }
             Group::Files(paths) => (paths, source::open_files(paths, plan.source, follow, plan.files)),
             Group::Journal(paths) | Group::Machine(_, paths) => {

@@ -7,7 +7,7 @@ use kata_records::{EncodeSettings, Rules};
 use crate::config::Config;
 use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::source::position::FilePosition;
-use crate::source::{self, Group, JournalSettings};
+use crate::source::{self, Group, JournalSettings, Logs};
 
 /// The inputs of a run, the settings for reading and encoding them, and the reports to make.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Plan<'p> {
     pub groups: &'p [Group],
     /// Settings for all sources.
     pub source: &'p source::Settings,
+    /// The treatment of logs.
+    pub logs: Logs,
     /// The selection of journals, and the range of entries.
     pub journal: &'p JournalSettings,
     /// The positions in log files that an earlier run has reached.
@@ -56,6 +58,7 @@ impl<'p> Plan<'p> {
         Plan {
             groups,
             source: &config.source,
+            logs: if rules.is_raw() { Logs::JournalsOnly } else { Logs::Read },
             journal: &config.journal,
             files: &config.files,
             state_dir: config.state_dir.as_deref(),

@@ -14,7 +14,7 @@ use memchr::memmem;
 use super::archive::{PathClass, member_origin};
 use super::codec;
 use super::stream::Stream;
-use super::{Event, Fill, Filled, Input, Settings, Source, SourceError};
+use super::{Event, Fill, Filled, Input, Logs, Settings, Source, SourceError};
 use kata_records::Batch;
 
 /// The limit of files without a log before control returns to the caller.
@@ -29,11 +29,13 @@ pub(super) struct DirectorySource {
     /// Device and inode of the output, which must not be read as input.
     output: Option<(u64, u64)>,
     settings: Settings,
-    with_logs: bool,
+    logs: Logs,
     /// The paths still to visit; the last is next.
     pending: Vec<PathBuf>,
     /// The file being read.
     open: Option<OpenFile>,
+    /// A log was reported as refused.
+    logs_refused: bool,
     /// Something readable was found.
     found_any: bool,
     events: Vec<Event>,
@@ -48,7 +50,7 @@ struct OpenFile {
 
 /// Returns the files below a directory that are read, in reading order, and the directories that cannot be listed.
 pub(super) fn readable_files(root: &Path) -> Vec<PathBuf> {
-    let mut source = DirectorySource::new(root.to_owned(), Path::new(""), true, &Settings::default());
+    let mut source = DirectorySource::new(root.to_owned(), Path::new(""), Logs::Read, &Settings::default());
     let mut found = Vec::new();
     while let Some(path) = source.pending.pop() {
         match fs::symlink_metadata(&path) {
@@ -68,24 +70,25 @@ pub(super) fn readable_files(root: &Path) -> Vec<PathBuf> {
 
 impl DirectorySource {
     /// Reads one file of a directory as if the directory were read.
-    pub(super) fn of_file(root: PathBuf, path: PathBuf, with_logs: bool, settings: &Settings) -> DirectorySource {
-        DirectorySource { pending: vec![path], ..DirectorySource::unlisted(root, Path::new(""), with_logs, settings) }
+    pub(super) fn of_file(root: PathBuf, path: PathBuf, logs: Logs, settings: &Settings) -> DirectorySource {
+        DirectorySource { pending: vec![path], ..DirectorySource::unlisted(root, Path::new(""), logs, settings) }
     }
 
-    /// Reads a directory except `output`. Without `with_logs`, only journals are read.
-    pub(super) fn new(root: PathBuf, output: &Path, with_logs: bool, settings: &Settings) -> DirectorySource {
-        let mut source = DirectorySource::unlisted(root, output, with_logs, settings);
+    /// Reads a directory except `output`.
+    pub(super) fn new(root: PathBuf, output: &Path, logs: Logs, settings: &Settings) -> DirectorySource {
+        let mut source = DirectorySource::unlisted(root, output, logs, settings);
         source.list(&source.root.clone());
         source
     }
 
-    fn unlisted(root: PathBuf, output: &Path, with_logs: bool, settings: &Settings) -> DirectorySource {
+    fn unlisted(root: PathBuf, output: &Path, logs: Logs, settings: &Settings) -> DirectorySource {
         DirectorySource {
             output: fs::metadata(output).ok().as_ref().map(device_and_inode),
             settings: *settings,
-            with_logs,
+            logs,
             pending: Vec::new(),
             open: None,
+            logs_refused: false,
             found_any: false,
             events: Vec::new(),
             root,
@@ -145,7 +148,7 @@ impl DirectorySource {
     fn open_file(&mut self, path: PathBuf, length: u64) {
         let within = self.within(&path);
         let class = PathClass::of(&within);
-        self.found_any |= self.with_logs && class.is_log;
+        self.found_any |= self.logs == Logs::Read && class.is_log;
         if length == 0 {
             return;
         }
@@ -157,20 +160,34 @@ impl DirectorySource {
                     return self.events.push(Event::PassedOver(input));
                 }
                 let stream = Stream::of_file(file, input.clone(), &self.settings);
-                let stream = stream.with_logs(self.with_logs).in_directory(within, class.is_log);
+                let stream = stream.with_logs(self.logs).in_directory(within, class.is_log);
                 self.open = Some(OpenFile { input, class, origin, stream });
             }
             Err(cause) => self.report_if_expected(&input, class, SourceError::Open { input: input.clone(), cause }),
         }
     }
 
-    /// Reports an unreadable file if its name marks a log or journal; otherwise the file is passed over.
+    /// Reports an unreadable file if its name marks a log or journal; otherwise the file is passed over. Of logs that a
+    /// flag refuses, only the first is reported.
     fn report_if_expected(&mut self, input: &Input, class: PathClass, error: SourceError) {
-        if (class.is_log || class.is_journal) && !matches!(error, SourceError::NoJournal { .. }) {
+        if let SourceError::LogRefused { input, flag, .. } = error {
+            self.report_refused(input, flag);
+        } else if (class.is_log || class.is_journal) && !matches!(error, SourceError::NoJournal { .. }) {
             self.report(error);
         } else {
             self.events.push(Event::PassedOver(input.clone()));
         }
+    }
+}
+
+impl DirectorySource {
+    /// Reports the first log that a flag refuses. The others are passed over.
+    fn report_refused(&mut self, input: Input, flag: &'static str) {
+        if std::mem::replace(&mut self.logs_refused, true) {
+            return self.events.push(Event::PassedOver(input));
+        }
+        let others_of = Some(Input::File(self.root.clone()));
+        self.report(SourceError::LogRefused { input, flag, others_of });
     }
 }
 

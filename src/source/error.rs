@@ -103,6 +103,19 @@ pub enum SourceError {
         /// The input.
         input: Input,
     },
+    /// A flag holds for journals only, and the input is none.
+    #[error(
+        "{flag}: {} is no journal file, and {flag} holds for journals only; {}",
+        .input.quoted(), refused_advice(flag, .others_of.as_ref())
+    )]
+    LogRefused {
+        /// The input.
+        input: Input,
+        /// The flag, as the user typed it.
+        flag: &'static str,
+        /// The archive or directory whose other logs are left out too.
+        others_of: Option<Input>,
+    },
     /// An input cannot be followed beside another one.
     #[error(
         "cannot follow {} beside the other inputs: what is followed has no end; journals, log files and pipes need a \
@@ -225,9 +238,11 @@ impl SourceError {
             Self::JournalAccess { kind, .. } => exit_of(*kind),
             Self::NoMachineJournal | Self::Pattern { .. } => Exit::NoInput,
             Self::Unpack { .. } => Exit::Io,
-            Self::Url { .. } | Self::NotFollowed { .. } | Self::FollowedByLibsystemd | Self::ArchiveFollowed { .. } => {
-                Exit::Usage
-            }
+            Self::LogRefused { .. }
+            | Self::Url { .. }
+            | Self::NotFollowed { .. }
+            | Self::FollowedByLibsystemd
+            | Self::ArchiveFollowed { .. } => Exit::Usage,
             Self::MissingLibsystemd { .. } => Exit::Unavailable,
             Self::Directory { .. }
             | Self::Journal { .. }
@@ -248,6 +263,14 @@ fn pattern_advice(matches: bool) -> &'static str {
         "; only `katalog print -f` and `katalog ship` expand patterns, so leave out the quotes and let the shell expand it"
     } else {
         ", and no file matches it as a pattern; check the path"
+    }
+}
+
+/// Returns what to do about a log for which a flag does not hold.
+fn refused_advice(flag: &str, others_of: Option<&Input>) -> String {
+    match others_of {
+        Some(input) => format!("all logs of {} are left out, unless you leave out {flag}", input.quoted()),
+        None => "leave it out".to_owned(),
     }
 }
 

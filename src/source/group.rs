@@ -59,6 +59,16 @@ impl Group {
         }
     }
 
+    /// Returns whether the inputs are or may hold journals, as far as is known before reading. Pipes may.
+    #[must_use]
+    pub fn may_hold_journals(&self) -> bool {
+        match self {
+            Group::Stream(_) => !self.ends(),
+            Group::Files(_) => false,
+            Group::Archive(_) | Group::DirectoryFile(..) | Group::Journal(_) | Group::Machine(..) => true,
+        }
+    }
+
     /// Returns the name for users.
     #[must_use]
     pub fn name(&self) -> String {

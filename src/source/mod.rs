@@ -43,7 +43,7 @@ pub use open::{
     from_reader, open, open_archive, open_directory_file, open_files, open_journals, open_members, open_slices,
     size_on_disk,
 };
-pub use refuse::{check_followable, refuse_archives, refuse_urls};
+pub use refuse::{check_followable, refuse_archives, refuse_logs, refuse_urls};
 
 /// The reason why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +184,17 @@ pub struct Settings {
     pub max_line: usize,
     /// The target size of a batch, in bytes.
     pub block: usize,
+}
+
+/// The treatment of logs among the inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logs {
+    /// Logs are read.
+    Read,
+    /// Only journals are read, because the output format shows only their entries.
+    JournalsOnly,
+    /// Only journals are read, because this flag holds for them alone. A log is an error.
+    RefusedBy(&'static str),
 }
 
 impl Default for Settings {

@@ -13,7 +13,7 @@ use super::group::Group;
 use super::input::{Input, standard_input};
 use super::journal::{self, Backend, EntryFilter, JournalSettings, Opened, libsystemd};
 use super::stream::Stream;
-use super::{Filled, Member, Settings, Source, SourceError};
+use super::{Filled, Logs, Member, Settings, Source, SourceError};
 use crate::source::position::FilePosition;
 use kata_records::Batch;
 
@@ -112,13 +112,12 @@ pub fn open_files(
     (Box::new(source), errors)
 }
 
-/// Opens an input. Nothing is read yet, so the content is detected with the first batch. Without `with_logs`, only
-/// journals are read.
+/// Opens an input. Nothing is read yet, so the content is detected with the first batch.
 ///
 /// # Errors
 ///
 /// Fails if the input does not exist, may not be read, or is a directory.
-pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
+pub fn open(input: &Input, logs: Logs, settings: &Settings) -> Result<Box<dyn Source + Send>, SourceError> {
     let opened = match input {
         Input::Stdin => standard_input(),
         Input::File(path) => File::open(path),
@@ -136,10 +135,10 @@ pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<d
     let live = !kind.is_file();
     // If the descriptor cannot be duplicated, reads block.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
-    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(with_logs)))
+    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(logs)))
 }
 
-/// Opens an archive, or a directory as one, except the `output` inside it. Without `with_logs`, only journals are read.
+/// Opens an archive, or a directory as one, except the `output` inside it.
 ///
 /// # Errors
 ///
@@ -147,26 +146,21 @@ pub fn open(input: &Input, with_logs: bool, settings: &Settings) -> Result<Box<d
 pub fn open_archive(
     path: &Path,
     output: &Path,
-    with_logs: bool,
+    logs: Logs,
     settings: &Settings,
 ) -> Result<Box<dyn Source + Send>, SourceError> {
     if path.is_dir() {
-        return Ok(Box::new(DirectorySource::new(path.to_owned(), output, with_logs, settings)));
+        return Ok(Box::new(DirectorySource::new(path.to_owned(), output, logs, settings)));
     }
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
-    Ok(Box::new(Stream::of_file(FileRange::from(file), input, settings).with_logs(with_logs)))
+    Ok(Box::new(Stream::of_file(FileRange::from(file), input, settings).with_logs(logs)))
 }
 
-/// Opens a file of a directory without journals of its own. Without `with_logs`, only journals are read.
+/// Opens a file of a directory without journals of its own.
 #[must_use]
-pub fn open_directory_file(
-    directory: &Path,
-    path: &Path,
-    with_logs: bool,
-    settings: &Settings,
-) -> Box<dyn Source + Send> {
-    Box::new(DirectorySource::of_file(directory.to_owned(), path.to_owned(), with_logs, settings))
+pub fn open_directory_file(directory: &Path, path: &Path, logs: Logs, settings: &Settings) -> Box<dyn Source + Send> {
+    Box::new(DirectorySource::of_file(directory.to_owned(), path.to_owned(), logs, settings))
 }
 
 /// Creates a source from a reader. `input` is the name in errors. With `live`, a short read means that the next one may

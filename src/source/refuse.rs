@@ -1,5 +1,7 @@
 //! Refuses inputs that do not go together with the options, before anything is read.
 
+use std::fs::File;
+
 use super::error::SourceError;
 use super::group::Group;
 use super::input::Input;
@@ -42,6 +44,25 @@ fn url_advice(url: &str) -> String {
     }
 }
 
+/// Refuses logs if flags were given that hold for journals only: `--since`, `--until`, `--boot`, `--after-cursor` and
+/// `--lines`. Pipes, archives and directories may hold journals, which obey these flags; for the logs in them, see
+/// [`Logs::RefusedBy`](super::Logs::RefusedBy).
+///
+/// # Errors
+///
+/// Fails at the first log, and names the first of the flags.
+pub fn refuse_logs(groups: &[Group], flags: &[&'static str]) -> Result<(), SourceError> {
+    let Some(flag) = flags.first() else { return Ok(()) };
+    let log = groups.iter().find_map(|group| match group {
+        // An input that cannot be opened has another error.
+        Group::Stream(Input::File(path)) if group.ends() && File::open(path).is_ok() => Some(Input::File(path.clone())),
+        Group::Stream(Input::Stdin) if group.ends() => Some(Input::Stdin),
+        Group::Files(paths) => paths.first().map(|path| Input::File(path.clone())),
+        _ => None,
+    });
+    log.map_or(Ok(()), |input| Err(SourceError::LogRefused { input, flag, others_of: None }))
+}
+
 /// Refuses archives, which can be neither followed nor resumed.
 ///
 /// # Errors
@@ -75,5 +96,55 @@ pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<
             let input = Input::File(paths.first().cloned().unwrap_or_default());
             Err(SourceError::NotFollowed { input })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test fails by it
+
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn log(directory: &tempfile::TempDir) -> PathBuf {
+        let path = directory.path().join("kata.log");
+        std::fs::write(&path, "one\n").unwrap();
+        path
+    }
+
+    #[test]
+    fn flags_that_hold_for_journals_only_refuse_logs() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(&directory);
+        let stream = |path: &str| Group::Stream(Input::from(PathBuf::from(path)));
+        let logs = [Group::Stream(Input::File(log.clone())), Group::Files(vec![log.clone(), "other.log".into()])];
+        for refused in &logs {
+            let groups = [Group::Journal(vec!["a.journal".into()]), refused.clone()];
+            assert!(refuse_logs(&groups, &[]).is_ok());
+            let error = refuse_logs(&groups, &["--since", "--lines"]).unwrap_err();
+            let expected =
+                format!("--since: {log:?} is no journal file, and --since holds for journals only; leave it out");
+            assert_eq!((error.to_string(), error.exit().code()), (expected, 64));
+        }
+        // A pipe, an archive and a directory may hold journals. A missing file has another error.
+        let others = [
+            stream("/dev/null"),
+            stream("none.log"),
+            Group::Archive("a.tar".into()),
+            Group::Machine("0123".to_owned(), vec!["a.journal".into()]),
+        ];
+        assert!(refuse_logs(&others, &["--since"]).is_ok());
+    }
+
+    #[test]
+    fn a_group_may_hold_journals_unless_it_is_of_logs() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(&directory);
+        assert!(!Group::Stream(Input::File(log.clone())).may_hold_journals());
+        assert!(!Group::Files(vec![log]).may_hold_journals());
+        assert!(Group::Stream(Input::File("/dev/null".into())).may_hold_journals());
+        assert!(Group::Journal(Vec::new()).may_hold_journals());
+        assert!(Group::Archive("a.tar".into()).may_hold_journals());
     }
 }

@@ -13,7 +13,7 @@ use super::archive::archive_bytes::ArchiveBytes;
 use super::codec::{Bytes, Content, Fault};
 use super::framer::{Framer, block_within_limits};
 use super::temp_file::TempFile;
-use super::{Event, Fill, Filled, Input, Member, Settings, Source, SourceError};
+use super::{Event, Fill, Filled, Input, Logs, Member, Settings, Source, SourceError};
 use kata_records::Batch;
 
 /// The time that a batch waits for input before control returns to the caller.
@@ -41,8 +41,8 @@ pub(super) struct Stream {
     within: PathBuf,
     /// The input may itself be a log.
     may_be_log: bool,
-    /// The logs of an archive are read too.
-    with_logs: bool,
+    /// The treatment of logs, also of those in an archive.
+    logs: Logs,
     /// The journal found in the input.
     journal: Option<Member>,
     /// Nothing was read yet.
@@ -80,7 +80,7 @@ impl Stream {
             file: None,
             within: PathBuf::new(),
             may_be_log: true,
-            with_logs: true,
+            logs: Logs::Read,
             journal: None,
             is_new: true,
             is_binary: false,
@@ -100,9 +100,9 @@ impl Stream {
         Self { file: Some(file), ..stream }
     }
 
-    /// Sets whether logs are read. If not, only journals are.
-    pub(super) fn with_logs(self, with_logs: bool) -> Self {
-        Self { may_be_log: with_logs, with_logs, ..self }
+    /// Sets the treatment of logs.
+    pub(super) fn with_logs(self, logs: Logs) -> Self {
+        Self { may_be_log: logs != Logs::JournalsOnly, logs, ..self }
     }
 
     /// Marks the input as found in a directory, at the path `within`. An input that is neither a log by name, nor a
@@ -125,7 +125,7 @@ impl Stream {
             Some(file) => ArchiveBytes::of_extent(file),
             None => ArchiveBytes::of_stream(head, bytes),
         };
-        Archive::new(archive_bytes, &self.input, self.within.clone(), self.with_logs, &self.settings)
+        Archive::new(archive_bytes, &self.input, self.within.clone(), self.logs, &self.settings)
     }
 
     /// Sets the input aside as a journal: the file itself, or unpacked.
@@ -164,6 +164,35 @@ impl Stream {
         }
     }
 
+    /// Looks at the first bytes of an input that is no journal and no archive.
+    ///
+    /// # Errors
+    /// If such an input is not to be read.
+    fn begin(&mut self, head: &[u8]) -> Result<(), SourceError> {
+        self.is_binary = self.framer.looks_binary(head);
+        let input = self.input.clone();
+        let refusal = match self.logs {
+            _ if !self.may_be_log => SourceError::NoJournal { input },
+            Logs::RefusedBy(flag) if !head.is_empty() => SourceError::LogRefused { input, flag, others_of: None },
+            _ => return Ok(()),
+        };
+        (self.is_binary, self.state) = (false, State::Ended);
+        Err(refusal)
+    }
+
+    /// Ends the input after a fault. Entries before it are returned first.
+    fn fail(&mut self, batch: &mut Batch, fault: Fault) -> Result<Fill, SourceError> {
+        let offset = self.framer.input_offset(batch);
+        self.framer.finish(batch, true);
+        let error = SourceError::of(fault, self.input.clone(), offset);
+        if batch.is_empty() {
+            self.state = State::Ended;
+            return Err(error);
+        }
+        self.state = State::Failed(error);
+        Ok(Fill::More)
+    }
+
     /// Fills a batch, as [`Source::fill`] does.
     ///
     /// # Errors
@@ -198,13 +227,9 @@ impl Stream {
             if let Ok(len) = read_len
                 && std::mem::take(&mut self.is_new)
             {
-                self.is_binary = self.may_be_log && self.framer.looks_binary(&batch.arena[..batch.filled + len]);
+                self.begin(&batch.arena[..batch.filled + len])?;
             }
             match read_len {
-                Ok(_) if !self.may_be_log => {
-                    self.state = State::Ended;
-                    return Err(SourceError::NoJournal { input: self.input.clone() });
-                }
                 Ok(0) => {
                     self.framer.finish(batch, false);
                     self.state = State::Ended;
@@ -235,17 +260,7 @@ impl Stream {
                     self.state = State::Archive(archive);
                     return Ok(filled);
                 }
-                Err(fault) => {
-                    let offset = self.framer.input_offset(batch);
-                    self.framer.finish(batch, true);
-                    let error = SourceError::of(fault, self.input.clone(), offset);
-                    if batch.is_empty() {
-                        self.state = State::Ended;
-                        return Err(error);
-                    }
-                    self.state = State::Failed(error);
-                    return Ok(Fill::More);
-                }
+                Err(fault) => return self.fail(batch, fault),
             }
         }
     }

@@ -16,7 +16,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use super::codec::{Bytes, Content, Fault, LONGEST_HEAD, TAR_BLOCK, has_tar_checksum};
 use super::stream::Stream;
 use super::temp_file::TempFile;
-use super::{Damaged, Event, Fill, Input, Member, Settings, SourceError};
+use super::{Damaged, Event, Fill, Input, Logs, Member, Settings, SourceError};
 use archive_bytes::{ArchiveBytes, ReadFailure};
 use kata_records::Batch;
 use tar_header::{MemberKind, TarHeader};
@@ -49,7 +49,9 @@ struct Level {
 /// A source of the members of an archive.
 pub(super) struct Archive {
     settings: Settings,
-    with_logs: bool,
+    logs: Logs,
+    /// A log was reported as refused.
+    logs_refused: bool,
     /// The outermost archive, then the nested one being read.
     levels: Vec<Level>,
     /// The log being read.
@@ -66,18 +68,18 @@ struct OpenLog {
 }
 
 impl Archive {
-    /// Opens an archive. `within` is its path inside the directory being read. Without `with_logs`, only journals are
-    /// read.
+    /// Opens an archive. `within` is its path inside the directory being read.
     pub(super) fn new(
         archive_bytes: ArchiveBytes,
         input: &Input,
         within: PathBuf,
-        with_logs: bool,
+        logs: Logs,
         settings: &Settings,
     ) -> Archive {
         Archive {
             settings: *settings,
-            with_logs,
+            logs,
+            logs_refused: false,
             levels: vec![Level::new(input.name(), within, archive_bytes)],
             log: None,
             temp_file: TempFile::new(),
@@ -171,12 +173,7 @@ impl Archive {
         match header.kind {
             MemberKind::File => {}
             MemberKind::Sparse if class.is_log || class.is_journal => {
-                return self.events.push(Event::Damaged(Damaged {
-                    input,
-                    reason: "sparse-member",
-                    count: 1,
-                    offset: header.offset,
-                }));
+                return self.damage(input, "sparse-member", header);
             }
             MemberKind::Sparse => return self.events.push(Event::PassedOver(input)),
             MemberKind::Other => return,
@@ -185,26 +182,25 @@ impl Archive {
         let mut bytes = Bytes::of_any(Box::new(archive_bytes.member_reader(header.offset, header.size)), false);
         let mut head = [0; LONGEST_HEAD];
         match bytes.read(&mut head) {
-            Ok(len) if self.with_logs && class.is_log => {
-                let within = level.within.join(&header.path);
-                let stream = Stream::of_log(head[..len].to_vec(), bytes, input, &self.settings);
-                self.log = Some(OpenLog {
-                    stream: Box::new(stream),
-                    origin: member_origin(&within),
-                    unclaimed: !class.is_kata,
-                });
-            }
+            Ok(len) if class.is_log => match self.logs {
+                Logs::Read => {
+                    let within = level.within.join(&header.path);
+                    let stream = Stream::of_log(head[..len].to_vec(), bytes, input, &self.settings);
+                    self.log = Some(OpenLog {
+                        stream: Box::new(stream),
+                        origin: member_origin(&within),
+                        unclaimed: !class.is_kata,
+                    });
+                }
+                Logs::RefusedBy(flag) if len > 0 => self.report_refused(input, flag),
+                Logs::RefusedBy(_) | Logs::JournalsOnly => self.events.push(Event::PassedOver(input)),
+            },
             Ok(_) => self.events.push(Event::PassedOver(input)),
             Err(Fault::Holds(Content::Journal, head)) => {
                 self.set_journal_aside(path, &archive_bytes, header, head, bytes)
             }
             Err(Fault::Holds(Content::Archive, _)) if self.levels.len() == MAX_DEPTH => {
-                self.events.push(Event::Damaged(Damaged {
-                    input,
-                    reason: "nested-archive",
-                    count: 1,
-                    offset: header.offset,
-                }));
+                self.damage(input, "nested-archive", header);
             }
             Err(Fault::Holds(Content::Archive, head)) => {
                 let within = level.within.join(&header.path);
@@ -242,6 +238,20 @@ impl Archive {
             }
             Err(error) => self.report(error),
         }
+    }
+
+    /// Reports a member that is left out.
+    fn damage(&mut self, input: Input, reason: &'static str, header: &TarHeader) {
+        self.events.push(Event::Damaged(Damaged { input, reason, count: 1, offset: header.offset }));
+    }
+
+    /// Reports the first log that a flag refuses. The others are passed over.
+    fn report_refused(&mut self, input: Input, flag: &'static str) {
+        if std::mem::replace(&mut self.logs_refused, true) {
+            return self.events.push(Event::PassedOver(input));
+        }
+        let others_of = self.levels.first().map(|level| Input::File(level.path.clone()));
+        self.events.push(Event::Failed(SourceError::LogRefused { input, flag, others_of }));
     }
 
     /// Reports a failed member, unless a broken archive is the cause.

@@ -64,7 +64,7 @@ fn filed(archive: &[u8]) -> Read {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.tar");
     fs::write(&path, archive).unwrap();
-    let mut read = all(open_archive(&path, Path::new("-"), true, &Settings::default()).unwrap());
+    let mut read = all(open_archive(&path, Path::new("-"), Logs::Read, &Settings::default()).unwrap());
     let strip = format!("{}/", directory.path().display());
     let Read { failures, passed_over, damages, journals, .. } = &mut read;
     for text in failures.iter_mut().chain(passed_over).chain(damages).chain(journals.iter_mut().map(|(name, _)| name)) {
@@ -403,7 +403,7 @@ fn without_logs_only_journals_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.tar");
     fs::write(&path, ended(&[file("kata.log", "one\n"), file("x", journal(b""))])).unwrap();
-    let read = all(open_archive(&path, Path::new("-"), false, &Settings::default()).unwrap());
+    let read = all(open_archive(&path, Path::new("-"), Logs::JournalsOnly, &Settings::default()).unwrap());
     assert_eq!((read.lines.len(), read.journals.len(), read.passed_over.len()), (0, 1, 1));
 }
 
@@ -448,5 +448,32 @@ proptest! {
         archive.truncate(TAR_BLOCK + 6 + cut.index(archive.len() - TAR_BLOCK - 5));
         let read = read(&archive);
         prop_assert_eq!(&read.lines[0], "first");
+    }
+}
+
+#[test]
+fn a_flag_that_holds_for_journals_only_leaves_the_logs_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let members =
+        [file("kata/a.log", "x\n"), file("b.journal", journal(b"")), file("kata/c.log", "y\n"), file("e.log", "")];
+    let archive = directory.path().join("a.tar");
+    fs::write(&archive, ended(&members)).unwrap();
+    let bundle = directory.path().join("bundle");
+    fs::create_dir_all(bundle.join("kata")).unwrap();
+    for (name, bytes) in
+        [("kata/a.log", &b"x\n"[..]), ("b.journal", b"LPKSHHRH"), ("kata/c.log", b"y\n"), ("e.log", b"")]
+    {
+        fs::write(bundle.join(name), bytes).unwrap();
+    }
+    for (input, separator) in [(&archive, ":"), (&bundle, "/")] {
+        let read = all(open_archive(input, Path::new("-"), Logs::RefusedBy("--lines"), &Settings::default()).unwrap());
+        let first = format!("{}{separator}kata/a.log", input.display());
+        let expected = format!(
+            "--lines: {first:?} is no journal file, and --lines holds for journals only; all logs of {input:?} are left \
+             out, unless you leave out --lines"
+        );
+        assert_eq!(read.failures, [expected]);
+        assert_eq!((read.journals.len(), read.lines.len()), (1, 0), "{read:?}");
+        assert!(read.passed_over.iter().any(|name| name.ends_with("kata/c.log")), "{read:?}");
     }
 }

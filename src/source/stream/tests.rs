@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use super::Stream;
 use crate::source::tests::{ChunkedReader, drain, take};
-use crate::source::{Fill, Input, Settings, Source, SourceError, from_reader, open};
+use crate::source::{Fill, Input, Logs, Settings, Source, SourceError, from_reader, open};
 use kata_records::Batch;
 
 fn live(reader: impl Read + Send + 'static) -> Box<dyn Source + Send> {
@@ -163,11 +164,11 @@ fn inputs_that_cannot_be_opened_say_why() {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().join("no such file");
     let settings = Settings::default();
-    let error = open(&name.clone().into(), true, &settings).err().unwrap();
+    let error = open(&name.clone().into(), Logs::Read, &settings).err().unwrap();
     assert_eq!(error.exit().code(), 66);
     assert!(error.to_string().starts_with(&format!("failed to open {name:?} for reading: No such file")), "{error}");
 
-    let error = open(&directory.path().to_owned().into(), true, &settings).err().unwrap();
+    let error = open(&directory.path().to_owned().into(), Logs::Read, &settings).err().unwrap();
     assert_eq!(error.exit().code(), 65);
     assert!(error.to_string().contains("is a directory"), "{error}");
     assert!(matches!(error, SourceError::Directory { .. }));
@@ -181,7 +182,7 @@ fn files_are_read_to_their_end() {
     let directory = tempfile::tempdir().unwrap();
     let name = directory.path().join("kata.log");
     fs::write(&name, "one\ntwo").unwrap();
-    let mut source = open(&name.into(), true, &Settings::default()).unwrap();
+    let mut source = open(&name.into(), Logs::Read, &Settings::default()).unwrap();
     let mut batch = Batch::default();
     assert_eq!(next(&mut *source, &mut batch), (Fill::End, strings(&["one", "two"])));
 }
@@ -193,4 +194,21 @@ fn a_dash_is_standard_input() {
     let file = Input::from(PathBuf::from("a/b"));
     assert_eq!((file.clone(), file.to_string()), (Input::File("a/b".into()), "a/b".to_owned()));
     assert_eq!("-".parse(), Ok(Input::Stdin));
+}
+
+#[test]
+fn a_flag_that_holds_for_journals_only_refuses_a_log_from_a_pipe() {
+    let read = |bytes: &'static [u8], logs| {
+        let stream = Stream::new(Box::new(bytes), None, Input::Stdin, true, &Settings::default());
+        drain(&mut stream.with_logs(logs))
+    };
+    let (entries, error) = read(b"\0\x01\x02 one\n", Logs::RefusedBy("--boot"));
+    assert!(entries.is_empty());
+    assert_eq!(
+        error.unwrap().to_string(),
+        "--boot: standard input is no journal file, and --boot holds for journals only; leave it out"
+    );
+    assert!(read(b"", Logs::RefusedBy("--boot")).1.is_none(), "nothing has no times");
+    assert!(read(b"LPKSHHRH", Logs::RefusedBy("--boot")).1.is_none(), "a journal obeys");
+    assert!(matches!(read(b"", Logs::JournalsOnly).1, Some(SourceError::NoJournal { .. })));
 }
