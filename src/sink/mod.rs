@@ -28,7 +28,7 @@ pub enum WriteOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The file cannot be opened for writing.
-    #[error("cannot write to \"{path}\": {source}", path = path.display())]
+    #[error("cannot open {path:?} for writing: {source}{}", open_advice(source))]
     Open {
         /// The file, as the user named it.
         path: PathBuf,
@@ -36,7 +36,9 @@ pub enum SinkError {
         source: io::Error,
     },
     /// The output is also an input. Reading it would never end, and truncating it would lose its content.
-    #[error("{output} is also an input, \"{input}\"; write to another file")]
+    #[error(
+        "cannot write to {output}: it is also the input {input:?}, which would change while it is read; write to another file"
+    )]
     SameFile {
         /// The output.
         output: String,
@@ -45,8 +47,8 @@ pub enum SinkError {
     },
     /// The build leaves out the compression.
     #[error(
-        "compress: this build leaves out {feature}; build katalog with the cargo feature `{feature}`, or compress with \
-         something else"
+        "--compress {feature}: this build leaves out {feature}; choose another compression, pipe the records through \
+         `{feature}`, or build katalog with the cargo feature `{feature}`"
     )]
     MissingCodec {
         /// The missing cargo feature.
@@ -60,6 +62,16 @@ pub enum SinkError {
         /// The error of the system.
         source: io::Error,
     },
+}
+
+/// Returns what to do if a file cannot be opened for writing.
+fn open_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; create its directory first",
+        io::ErrorKind::PermissionDenied => "; choose another file, or run katalog as a user who may write it",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose another file",
+        _ => "",
+    }
 }
 
 impl SinkError {

@@ -102,3 +102,26 @@ fn a_full_disk_is_named() {
     assert_eq!(error.exit(), crate::exit::Exit::Io);
     assert!(error.to_string().starts_with("cannot write to \"/dev/full\": "), "{error}");
 }
+
+#[test]
+fn errors_say_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("none/out");
+    let error = Output::open(Some(&path), false, &[]).unwrap_err();
+    let expected =
+        format!("cannot open {path:?} for writing: No such file or directory (os error 2); create its directory first");
+    assert_eq!(error.to_string(), expected);
+    let path = directory.path().join("kata.log");
+    std::fs::write(&path, "x").unwrap();
+    let error = Output::open(Some(&path), false, &[Input::File(path.clone())]).unwrap_err();
+    let expected = format!(
+        "cannot write to {path:?}: it is also the input {path:?}, which would change while it is read; write to another file"
+    );
+    assert_eq!(error.to_string(), expected);
+    let missing = SinkError::MissingCodec { feature: "zstd" };
+    assert_eq!(
+        missing.to_string(),
+        "--compress zstd: this build leaves out zstd; choose another compression, pipe the records through `zstd`, or \
+         build katalog with the cargo feature `zstd`"
+    );
+}
