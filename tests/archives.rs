@@ -256,7 +256,7 @@ fn what_cannot_be_read_of_a_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str], code| expect_exit(katalog().current_dir(folder.path()).args(arguments), code);
     fs::create_dir_all(folder.path().join("bundle/empty")).unwrap();
-    let none = "failed to read \"bundle\": it is a directory, and there are no journals in it";
+    let none = "failed to read \"bundle\": it is a directory without journals and without files that are logs";
     assert!(stderr(&run(&["bundle"], 65)).contains(none));
     fs::write(folder.path().join("bundle/x.bin"), "of no interest").unwrap();
     assert!(stderr(&run(&["bundle"], 65)).contains(none));
@@ -529,11 +529,7 @@ fn an_archive_is_neither_followed_nor_gone_on_with() {
     fs::write(folder.path().join("a.tar"), tar([("kata.log", b"x\n".as_slice())])).unwrap();
     for arguments in [&["--follow"][..], &["--once", "--state-dir", "state"]] {
         let output = expect_exit(katalog().current_dir(folder.path()).args(arguments).arg("a.tar"), 64);
-        assert!(
-            stderr(&output).contains("cannot follow or go on with \"a.tar\": it is an archive"),
-            "{}",
-            stderr(&output)
-        );
+        assert!(stderr(&output).contains("cannot follow or resume \"a.tar\": it is an archive"), "{}", stderr(&output));
         assert!(!folder.path().join("state").exists());
     }
 }
@@ -590,7 +586,7 @@ fn without_room_to_unpack_the_directory_is_named() {
         let output = expect_exit(command.current_dir(folder.path()).env("TMPDIR", "/no/such").arg(name), 74);
         let errors = stderr(&output);
         assert!(errors.contains(&format!("failed to unpack \"{input}\"")), "{errors}");
-        assert!(errors.contains("in /no/such, another directory can be named by TMPDIR"), "{errors}");
+        assert!(errors.contains("in \"/no/such\"; set TMPDIR to another directory"), "{errors}");
         assert_eq!(output.stdout.is_empty(), name == "x.journal.gz", "the log is read all the same");
 
         // The limit simulates a full disk.

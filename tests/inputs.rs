@@ -99,7 +99,11 @@ fn what_is_waited_for_is_named() {
             &["no/x/kata.log", "here.log"],
             &["the file \"no/x/kata.log\" does not exist yet, nor does the directory \"no/x\"; katalog waits for both"],
         ),
-        (&["journal"], &["\"journal\" holds no journal files yet; katalog waits for them"]),
+        (
+            &["journal"],
+            &["the directory \"journal\" holds no journal files yet; katalog waits for them; to follow log files in \
+                it, name a pattern, as in \"journal/*.log\""],
+        ),
     ] {
         let expected: Vec<String> = expected.iter().map(|notice| format!("katalog: {notice}")).collect();
         assert_eq!(followed(folder.path(), inputs, expected.len()), expected, "{inputs:?}");

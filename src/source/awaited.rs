@@ -27,32 +27,28 @@ pub(super) enum AwaitedInput {
 
 impl fmt::Display for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let object = match &self.input {
-            AwaitedInput::File(path, None) => {
-                write!(f, "the file {path:?} does not exist yet")?;
-                "it"
-            }
-            AwaitedInput::File(path, Some(directory)) => {
-                write!(f, "the file {path:?} does not exist yet, nor does the directory {directory:?}")?;
-                "both"
-            }
-            AwaitedInput::Pattern(pattern, None) => {
-                write!(f, "no file matches {pattern:?} yet")?;
-                "one"
-            }
-            AwaitedInput::Pattern(pattern, Some(directory)) => {
-                write!(f, "no file matches {pattern:?} yet, and the directory {directory:?} does not exist")?;
-                "both"
-            }
-            AwaitedInput::Journal(path) => {
-                write!(f, "{path:?} holds no journal files yet")?;
-                "them"
-            }
-            AwaitedInput::MachineJournal => {
-                f.write_str("/run/log/journal and /var/log/journal hold no journal files of this machine yet")?;
-                "them"
-            }
-        };
-        write!(f, "; {} {object}", if self.follow { "katalog waits for" } else { "the next run looks for" })
+        let waits_for = if self.follow { "katalog waits for" } else { "the next run looks for" };
+        match &self.input {
+            AwaitedInput::File(path, None) => write!(f, "the file {path:?} does not exist yet; {waits_for} it"),
+            AwaitedInput::File(path, Some(directory)) => write!(
+                f,
+                "the file {path:?} does not exist yet, nor does the directory {directory:?}; {waits_for} both"
+            ),
+            AwaitedInput::Pattern(pattern, None) => write!(f, "no file matches {pattern:?} yet; {waits_for} one"),
+            AwaitedInput::Pattern(pattern, Some(directory)) => write!(
+                f,
+                "no file matches {pattern:?} yet, and the directory {directory:?} does not exist; {waits_for} both"
+            ),
+            AwaitedInput::Journal(path) => write!(
+                f,
+                "the directory {path:?} holds no journal files yet; {waits_for} them; to follow log files in it, name a \
+                 pattern, as in {:?}",
+                path.join("*.log")
+            ),
+            AwaitedInput::MachineJournal => write!(
+                f,
+                "/run/log/journal and /var/log/journal hold no journal files of this machine yet; {waits_for} them"
+            ),
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 #[non_exhaustive]
 pub enum SourceError {
     /// The input could not be opened.
-    #[error("failed to open {} for reading: {cause}", .input.quoted())]
+    #[error("failed to open {} for reading: {cause}{}", .input.quoted(), access_advice(cause))]
     Open {
         /// The input.
         input: Input,
@@ -38,18 +38,18 @@ pub enum SourceError {
     },
     /// The directory holds no readable input.
     #[error(
-        "failed to read {}: it is a directory, and there are no journals in it and no files that are logs by their names; \
-         name the files that are to be read",
+        "failed to read {}: it is a directory without journals and without files that are logs by their names, such as \
+         kata.log or messages; name the files to read",
         .input.quoted()
     )]
     Directory {
         /// The input.
         input: Input,
     },
-    /// A file that is followed as a log is a journal file.
+    /// A followed log file turned out to be a journal file.
     #[error(
-        "failed to read {}: it holds a systemd journal file, and a pattern names only log files; name the file or its \
-         directory",
+        "failed to read {}: it is a systemd journal file, and here only log files are followed; name the journal, or its \
+         directory, as an input of its own",
         .input.quoted()
     )]
     Journal {
@@ -67,12 +67,15 @@ pub enum SourceError {
         kind: io::ErrorKind,
     },
     /// A journal cannot be followed through libsystemd.
-    #[error("--follow cannot be used with --journal-backend libsystemd: journals are followed natively")]
+    #[error(
+        "cannot follow with --journal-backend libsystemd: only katalog's own reader follows journals; leave out \
+         --journal-backend"
+    )]
     FollowedByLibsystemd,
     /// This machine has no journal.
     #[error(
-        "no journal files of this machine were found in /run/log/journal and /var/log/journal; name the files or \
-         directories that are to be read, or another --namespace"
+        "this machine has no journal files in /run/log/journal and /var/log/journal; in a container, mount these \
+         directories of the host; else name the files or directories to read, or another --namespace"
     )]
     NoMachineJournal,
     /// The file is not a readable journal.
@@ -85,8 +88,8 @@ pub enum SourceError {
     },
     /// A journal must be read through libsystemd, which this build leaves out.
     #[error(
-        "failed to read {}: it is to be read through libsystemd, which this build leaves out; build katalog with the cargo \
-         feature `libsystemd`, or leave out --journal-backend to have katalog itself read it",
+        "failed to read {}: --journal-backend libsystemd needs libsystemd, which this build leaves out; leave out \
+         --journal-backend, or build katalog with the cargo feature `libsystemd`",
         .input.quoted()
     )]
     MissingLibsystemd {
@@ -95,8 +98,8 @@ pub enum SourceError {
     },
     /// The input is not a journal, but the output format shows only journal entries.
     #[error(
-        "failed to read {}: it is no journal file, and --format export and journal-json only show those; leave --format \
-         out to have it read as a log",
+        "failed to read {}: it is no journal file, and --format export and journal-json show only entries of journal \
+         files; leave out --format to read it as a log",
         .input.quoted()
     )]
     NoJournal {
@@ -118,8 +121,8 @@ pub enum SourceError {
     },
     /// An input cannot be followed beside another one.
     #[error(
-        "cannot follow {} beside the other inputs: what is followed has no end; journals, log files and pipes need a \
-         katalog each",
+        "cannot follow {} beside the other inputs: a followed input has no end, so no other would ever be read; run one \
+         katalog for the journals, one for the log files, and one for each pipe",
         .input.quoted()
     )]
     NotFollowed {
@@ -128,7 +131,8 @@ pub enum SourceError {
     },
     /// An archive cannot be followed or resumed.
     #[error(
-        "cannot follow or go on with {}: it is an archive, which is read once, as a whole; leave out --follow and --once",
+        "cannot follow or resume {}: it is an archive, which is read once, as a whole; read it with `katalog print` or \
+         `katalog convert`, or deliver it with `katalog ship --once --no-state`",
         .input.quoted()
     )]
     ArchiveFollowed {
@@ -136,7 +140,11 @@ pub enum SourceError {
         input: Input,
     },
     /// An archive is damaged or incomplete.
-    #[error("failed to read {}: {cause} at offset {offset} of the archive; its other members were read", .input.quoted())]
+    #[error(
+        "failed to read {}: {cause} at offset {offset} of the archive; its other members were read; copy it again if the \
+         original is whole",
+        .input.quoted()
+    )]
     Archive {
         /// The archive.
         input: Input,
@@ -147,8 +155,8 @@ pub enum SourceError {
     },
     /// A journal could not be unpacked, because there is no space for it.
     #[error(
-        "failed to unpack {}: {cause}; compressed journals are unpacked in {}, another directory can be named by TMPDIR",
-        .input.quoted(), std::env::temp_dir().display()
+        "failed to unpack {}: {cause}; compressed journals are unpacked in {:?}; set TMPDIR to another directory",
+        .input.quoted(), std::env::temp_dir()
     )]
     Unpack {
         /// The input.
@@ -158,8 +166,8 @@ pub enum SourceError {
     },
     /// A compressed journal unpacks to more bytes than journald ever writes.
     #[error(
-        "failed to unpack {}: what is unpacked has more than {most} bytes, which is {} times what it was made of, or a \
-         GiB; if that is right, decompress it and name what comes out",
+        "failed to unpack {}: it unpacks to more than {most} bytes, the larger of 1 GiB and {} times the compressed size; \
+         if that is right, unpack it yourself and name the result",
         .input.quoted(), super::temp_file::MAX_RATIO
     )]
     Oversized {
@@ -169,7 +177,7 @@ pub enum SourceError {
         most: u64,
     },
     /// Reading failed.
-    #[error("failed to read {} at offset {offset}: {cause}", .input.quoted())]
+    #[error("failed to read {} at offset {offset}: {cause}; the entries before it were read", .input.quoted())]
     Read {
         /// The input.
         input: Input,
@@ -180,9 +188,9 @@ pub enum SourceError {
     },
     /// The compressed data is damaged or incomplete.
     #[error(
-        "failed to read {}: its {codec} data is damaged or cut off: {cause}; the {offset} bytes before the damage \
-         were read, and `{} -t` tells whether a fresh copy is sound",
-        .input.quoted(), .codec.tool()
+        "failed to read {}: its {codec} data is damaged or cut off: {cause}; the {offset} bytes before the damage were \
+         read; test it with `{} -t {}`, and copy it again if the original is whole",
+        .input.quoted(), .codec.tool(), shell_name(.input)
     )]
     Damaged {
         /// The input.
@@ -204,9 +212,9 @@ pub enum SourceError {
     },
     /// The input is compressed with a codec that this build leaves out.
     #[error(
-        "failed to read {}: it is compressed with {codec}, which this build leaves out; build katalog with the cargo \
-         feature `{}`, or run `{} -dc {} | katalog`",
-        .input.quoted(), .codec.feature(), .codec.tool(), .input
+        "failed to read {}: it is compressed with {codec}, which this build leaves out; run `{} -dc {} | katalog -`, or \
+         build katalog with the cargo feature `{}`",
+        .input.quoted(), .codec.tool(), shell_name(.input), .codec.feature()
     )]
     MissingCodec {
         /// The input.
@@ -257,6 +265,14 @@ impl SourceError {
     }
 }
 
+/// Returns what to do if an input may not be opened.
+fn access_advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => "; run katalog as root or as a user who may read it",
+        _ => "",
+    }
+}
+
 /// Returns why a pattern is not read, and what to do.
 fn pattern_advice(matches: bool) -> &'static str {
     if matches {
@@ -295,5 +311,56 @@ fn exit_of(kind: io::ErrorKind) -> Exit {
         io::ErrorKind::PermissionDenied => Exit::Permission,
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Exit::NoInput,
         _ => Exit::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input() -> Input {
+        Input::File("a b.log".into())
+    }
+
+    #[test]
+    fn messages_say_what_to_do() {
+        for (error, expected) in [
+            (
+                SourceError::Open { input: input(), cause: io::ErrorKind::PermissionDenied.into() },
+                "failed to open \"a b.log\" for reading: permission denied; run katalog as root or as a user who may read \
+                 it",
+            ),
+            (
+                SourceError::Directory { input: input() },
+                "failed to read \"a b.log\": it is a directory without journals and without files that are logs by their \
+                 names, such as kata.log or messages; name the files to read",
+            ),
+            (
+                SourceError::ArchiveFollowed { input: input() },
+                "cannot follow or resume \"a b.log\": it is an archive, which is read once, as a whole; read it with \
+                 `katalog print` or `katalog convert`, or deliver it with `katalog ship --once --no-state`",
+            ),
+            (
+                SourceError::Read { input: Input::Stdin, offset: 7, cause: io::ErrorKind::BrokenPipe.into() },
+                "failed to read standard input at offset 7: broken pipe; the entries before it were read",
+            ),
+            (
+                SourceError::Damaged {
+                    input: Input::Stdin,
+                    codec: Codec::Xz,
+                    offset: 3,
+                    cause: io::Error::other("bad sum"),
+                },
+                "failed to read standard input: its xz data is damaged or cut off: bad sum; the 3 bytes before the damage \
+                 were read; test it with `xz -t FILE`, and copy it again if the original is whole",
+            ),
+            (
+                SourceError::MissingCodec { input: Input::Stdin, codec: Codec::Zstd },
+                "failed to read standard input: it is compressed with zstd, which this build leaves out; run `zstd -dc \
+                 FILE | katalog -`, or build katalog with the cargo feature `zstd`",
+            ),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

@@ -85,7 +85,7 @@ pub fn open_members<'r>(
     let (source, mut errors) = journal::open(&[], members, settings, block, interest);
     errors.extend(refused.map(|member| SourceError::JournalRefused {
         input: Input::File(member.path),
-        cause: "libsystemd reads only what is a file by itself; leave out --journal-backend".to_owned(),
+        cause: "libsystemd reads journal files only, no archives and no pipes; leave out --journal-backend".to_owned(),
     }));
     (Box::new(WithoutPosition(source)), errors)
 }

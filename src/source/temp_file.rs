@@ -127,7 +127,7 @@ mod tests {
         let (rest, failure) = temp_file.unpack(&input, b"", &mut bytes(b"x"), |_| 0).unwrap();
         let failure = failure.unwrap();
         assert_eq!((text(&rest).len(), failure.exit().code()), (0, 65), "all that is unpacked counts");
-        assert!(failure.to_string().contains("\"bomb\": what is unpacked has more than 1000 bytes"), "{failure}");
+        assert!(failure.to_string().contains("\"bomb\": it unpacks to more than 1000 bytes"), "{failure}");
         let (_, failure) = temp_file.unpack(&input, b"", &mut bytes(&[1; 280]), |_| 20).unwrap();
         assert!(failure.is_none(), "20 bytes may become 1280");
     }

@@ -79,7 +79,7 @@ pub(in crate::source) fn open<'r>(
     let is_compressed =
         |path: &mut PathBuf| File::open(path).is_ok_and(|file| CompressedFiles.is_compressed(&FileRange::from(file)));
     for path in paths.extract_if(.., is_compressed) {
-        let cause = "it is compressed, and libsystemd reads none that is; leave out --journal-backend".to_owned();
+        let cause = "it is compressed, which libsystemd does not read; leave out --journal-backend".to_owned();
         errors.push(SourceError::JournalRefused { input: Input::File(path), cause });
     }
     let input = Input::File(common(&paths));
@@ -362,7 +362,10 @@ impl LibsystemdSource<'_> {
         self.journal = None;
         let input = self.input.clone();
         SourceError::JournalAccess {
-            message: format!("failed to read {} through libsystemd: {cause}", input.quoted()),
+            message: format!(
+                "failed to read {} through libsystemd: {cause}; leave out --journal-backend",
+                input.quoted()
+            ),
             kind: cause.kind(),
             input,
         }
