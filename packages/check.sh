@@ -18,12 +18,19 @@ files() { (cd "$root" && find . \( -type f -o -type l \) -not -path './var/lib/d
 dpkg --install "$deb"
 katalog=$root/usr/bin/katalog
 "$katalog" --version
-"$katalog" --check-config --config "$root/etc/katalog/katalog.toml" 2>/dev/null || fail "its configuration cannot be used"
-for file in usr/share/man/man1/katalog.1.gz usr/share/bash-completion/completions/katalog \
+"$katalog" config --check ship --config "$root/etc/katalog/katalog.toml" 2>/dev/null || fail "its configuration cannot be used"
+for file in usr/share/bash-completion/completions/katalog \
     usr/share/zsh/vendor-completions/_katalog usr/share/fish/vendor_completions.d/katalog.fish; do
     [ -s "$root/$file" ] || fail "$file is not there"
 done
-gzip -dc "$root/usr/share/man/man1/katalog.1.gz" | grep -q '^\.TH katalog' || fail "the man page is none"
+# Each page has the name of its file, and each command has a page.
+for page in "$root"/usr/share/man/man?/*.gz; do
+    name=$(basename "$page" .gz)
+    gzip -dc "$page" | grep -q "^\.TH ${name%.*} ${name##*.} " || fail "$name is no page of the manual"
+done
+for name in katalog.1 katalog.toml.5 $("$katalog" -h | sed -n 's/^  \([a-z]\{1,\}\)  .*/katalog-\1.1/p'); do
+    [ -s "$root/usr/share/man/man${name##*.}/$name.gz" ] || fail "$name is not there"
+done
 bash -n "$root/usr/share/bash-completion/completions/katalog"
 (cd "$root" && md5sum --check --quiet var/lib/dpkg/info/katalog.md5sums)
 if [ -e "$(dirname "$0")/../systemd/katalog.service" ]; then

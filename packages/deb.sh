@@ -24,12 +24,18 @@ made() { install -D --mode 644 /dev/stdin "$root/$1"; }
 
 put 755 "$program" usr/bin/katalog
 strip --strip-unneeded "$root/usr/bin/katalog"
-"$program" --generate man | gzip -9n | made usr/share/man/man1/katalog.1.gz
-"$program" --generate bash | made usr/share/bash-completion/completions/katalog
-"$program" --generate zsh | made usr/share/zsh/vendor-completions/_katalog
-"$program" --generate fish | made usr/share/fish/vendor_completions.d/katalog.fish
+page() { "$program" man "$1" | gzip -9n | made "usr/share/man/man${2##*.}/$2.gz"; }
+page katalog katalog.1
+page katalog.toml katalog.toml.5
+for command in print ship convert check schema config completions man; do
+    page "$command" "katalog-$command.1"
+done
+"$program" completions bash | made usr/share/bash-completion/completions/katalog
+"$program" completions zsh | made usr/share/zsh/vendor-completions/_katalog
+"$program" completions fish | made usr/share/fish/vendor_completions.d/katalog.fish
 gzip -9nc CHANGELOG.md | made usr/share/doc/katalog/changelog.gz
 put 644 README.md usr/share/doc/katalog/README.md
+put 644 docs/options.md usr/share/doc/katalog/docs/options.md
 made usr/share/doc/katalog/copyright <<COPYRIGHT
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
@@ -46,7 +52,7 @@ fi
 if [ -e systemd/katalog.toml ]; then
     put 644 systemd/katalog.toml etc/katalog/katalog.toml
 else
-    "$program" --print-config | made etc/katalog/katalog.toml
+    "$program" config --default | made etc/katalog/katalog.toml
 fi
 
 # Of the installed files, in KiB, as policy has it.

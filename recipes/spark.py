@@ -31,7 +31,7 @@ def convert(archive, output, katalog, options):
     if os.path.exists(final):
         return {"archive": archive, "state": "present", "output": final}
     part = os.path.join(output, f".{uuid.uuid4().hex}.part")
-    command = [katalog, *options, "--progress=never", "--stats=json", "--output", part, "--", archive]
+    command = [katalog, "print", *options, "--progress=never", "--stats=json", "--output", part, "--", archive]
     # Nobody is there to type anything.
     process = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
     messages = process.stderr.splitlines()

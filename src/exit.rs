@@ -53,6 +53,24 @@ impl Exit {
         self as u8
     }
 
+    /// Returns the meaning, for the help.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Exit::Success => "all records are delivered, or the reader of the output went away",
+            Exit::Unsatisfied => "`check` or --strict found flaws, or --fail-if-empty found no record",
+            Exit::Usage => "the command line, a variable or an argument cannot be used",
+            Exit::Data => "an input does not have the format that it claims",
+            Exit::NoInput => "an input does not exist",
+            Exit::Unavailable => "this build or this host lacks something, or the servers were given up",
+            Exit::Internal => "internal error (please report it)",
+            Exit::Io => "reading or writing failed",
+            Exit::Busy => "another katalog uses the state or output directory",
+            Exit::Permission => "permission denied",
+            Exit::Config => "the configuration file cannot be used",
+        }
+    }
+
     /// Returns the exit code with this number, if there is one.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Exit> {

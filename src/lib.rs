@@ -63,8 +63,10 @@
 //! # Where to add things
 //!
 //! A typed key, a flaw or a name in another schema is one line in a table of `kata-records`; a component has a line in
-//! each table of its `component.rs` that recognizes it. An option is a field of [`config::options::Options`], a line of
-//! `layers.rs` and of `default.toml`, and its use in [`config::Config::new`]. `README.md` says more under Contributing.
+//! each table of its `component.rs` that recognizes it. An option has three places: its [declaration](config::declaration)
+//! in the file of its group in `config`, its key in `default.toml`, and its use in the settings of the group. A command is
+//! a value of [`config::Command`], its texts in `cli/help.rs`, and its work in [`app`]. `README.md` says more under
+//! Contributing.
 //!
 //! The modules below are in reading order. A module imports only from modules above it.
 

@@ -201,7 +201,7 @@ fn a_directory_is_read_as_an_archive_of_it() {
     for arguments in [
         &["--stats", "json"][..],
         &["--threads", "3", "--record-id", "id"],
-        &["--others", "pass", "--lines", "7"],
+        &["--others", "pass"],
         &["--format", "export"],
     ] {
         let [expected, output] = ["bundle.tar", "bundle"]
@@ -213,7 +213,7 @@ fn a_directory_is_read_as_an_archive_of_it() {
     }
     let output = expect_exit(katalog().current_dir(folder.path()).args(["-v", "bundle"]), 0);
     assert!(stderr(&output).contains("bundle/var/log/zeros\": passed over"), "{}", stderr(&output));
-    expect_exit(katalog().current_dir(folder.path()).args(["bundle", "--output-dir", "out"]), 0);
+    expect_exit(katalog().current_dir(folder.path()).args(["convert", "bundle", "--output-dir", "out"]), 0);
     for component in ["agent", "runtime", "shimv2", "unknown"] {
         assert!(folder.path().join(format!("out/{component}.ndjson")).exists(), "{component}");
     }
@@ -231,7 +231,7 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     // A program that reads its own output would only end when the disk is full.
     let run = |arguments: &[&str], stdout: Stdio| {
         let mut command = katalog();
-        command.args(["--threads", "1", "bundle"]).args(arguments).current_dir(folder.path());
+        command.args(arguments).args(["--threads", "1", "bundle"]).current_dir(folder.path());
         assert!(with_limit("-f 100000", &command).stdout(stdout).status().unwrap().success(), "{arguments:?}");
     };
     let lines = |path: &str| fs::read_to_string(bundle.join(path)).unwrap().lines().count();
@@ -246,7 +246,7 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     assert_eq!(lines("c.ndjson"), 60_000 + archived);
     fs::remove_file(bundle.join("b.tar")).unwrap();
     for again in [&[][..], &["--force"]] {
-        run(&[&["--output-dir", "bundle/out"], again].concat(), Stdio::null());
+        run(&[&["convert", "--output-dir", "bundle/out"], again].concat(), Stdio::null());
         assert_eq!(lines("out/runtime.ndjson"), 60_000);
     }
 }
@@ -276,7 +276,7 @@ fn what_cannot_be_read_of_a_directory_is_named() {
 /// Checks inputs in a folder. Returns the name of each row with its entries, records and flawed records, and the exit
 /// code.
 fn checked(folder: &Path, inputs: &[&str]) -> (Vec<String>, Option<i32>) {
-    let output = katalog().current_dir(folder).args(["--check", "--stats=json"]).args(inputs).output().unwrap();
+    let output = katalog().current_dir(folder).args(["check", "--stats=json"]).args(inputs).output().unwrap();
     let errors = stderr(&output);
     let rows = errors.lines().map(|line| {
         let row: Value = serde_json::from_str(line).unwrap();
@@ -333,7 +333,7 @@ fn a_check_has_a_row_for_each_file_of_a_directory() {
         ["nothing 0 0 0 failed", "bundle/var/log/messages 2 2 1", journals[0], journals[1], "none 0 0 0 failed"];
     assert_eq!(rows, named);
     assert_eq!(code, Some(65));
-    let output = katalog().current_dir(folder.path()).args(["--check", "--progress", "bundle"]).output().unwrap();
+    let output = katalog().current_dir(folder.path()).args(["check", "--progress", "bundle"]).output().unwrap();
     assert!(stderr(&output).contains("progress: 7 of 7 inputs, 100% of "), "{}", stderr(&output));
 }
 
@@ -527,7 +527,7 @@ fn what_cannot_be_read_of_an_archive_is_named() {
 fn an_archive_is_neither_followed_nor_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.tar"), tar([("kata.log", b"x\n".as_slice())])).unwrap();
-    for arguments in [&["--follow"][..], &["--once", "--state-dir", "state"]] {
+    for arguments in [&["--follow"][..], &["ship", "--once", "--state-dir", "state"]] {
         let output = expect_exit(katalog().current_dir(folder.path()).args(arguments).arg("a.tar"), 64);
         assert!(stderr(&output).contains("cannot follow or resume \"a.tar\": it is an archive"), "{}", stderr(&output));
         assert!(!folder.path().join("state").exists());
@@ -539,7 +539,7 @@ fn an_archive_is_neither_followed_nor_gone_on_with() {
 fn a_compressed_journal_is_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("x.journal.zst"), zstd(&file(&Shape::default(), &services(5)))).unwrap();
-    let once = ["x.journal.zst", "--once", "--state-dir", "state"];
+    let once = ["ship", "x.journal.zst", "--once", "--state-dir", "state"];
     assert_eq!(stdout_of(folder.path(), &once).lines().count(), 3);
     let again = expect_exit(katalog().current_dir(folder.path()).args(once), 0);
     assert!(again.stdout.is_empty() && stderr(&again).contains("nothing new"), "{}", stderr(&again));

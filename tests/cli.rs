@@ -1,4 +1,8 @@
-//! The command line: flags, messages, exit codes, help.
+//! The command line: commands, options and their layers, exit codes, help.
+
+mod commands;
+mod help;
+mod settings;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -37,7 +41,7 @@ fn text(path: &Path) -> &str {
 fn wrong_flags_are_usage_errors() {
     refused(&["--no-such-flag"], 64, &["--no-such-flag"]);
     refused(&["--format", "xml"], 64, &["--format", "xml", "ndjson", "msgpack", "text"]);
-    refused(&["--max-line", "1"], 64, &["--max-line", "'1'", "1K to 64M"]);
+    refused(&["--max-line", "1"], 64, &["--max-line 1", "1K to 64M"]);
     refused(&["--identifier", "kata("], 64, &["--identifier", "kata(", "unclosed group"]);
     refused(&["--tag", "{host}"], 64, &["--tag", "{host}", "{component}", "{identifier}"]);
     refused(&["--component", "agent,boat"], 64, &["--component", "boat", "guest-kernel"]);
@@ -45,6 +49,27 @@ fn wrong_flags_are_usage_errors() {
     refused(&["--threads", "-1"], 64, &["-1"]);
     refused(&["--tag-key", "kata_tag"], 64, &["--tag-key", "kata_"]);
     refused(&["--strict=perhaps"], 64, &["--strict", "perhaps"]);
+}
+
+#[test]
+fn flags_without_effect_are_refused() {
+    for (arguments, named) in [
+        (&["--time-format=unix"][..], ["--time-format unix", "--time-key"]),
+        (&["--tag=kata"], ["--tag kata", "--tag-key"]),
+        (&["--compress=gzip"], ["--compress gzip", "--output FILE"]),
+        (&["--sort-memory=1M"], ["--sort-memory 1M", "--sort time"]),
+        (&["--color=always"], ["--color always", "--format text"]),
+        (&["--namespace=x", "kata.log"], ["--namespace x", "--journal"]),
+        (&["--tag-key=t", "--format=csv"], ["--tag-key t", "--format"]),
+        (&["ship", "--tls-insecure", "--to=forward://h"], ["--tls-insecure", "forward+tls://"]),
+        (&["ship", "--syslog-max=2K", "--to=forward://h"], ["--syslog-max 2K", "syslog+udp://"]),
+        (&["ship", "--ack-timeout=1s", "--to=syslog+udp://h"], ["--ack-timeout 1s", "forward://"]),
+        (&["ship", "--give-up-after=1s"], ["--give-up-after 1s", "--to URL"]),
+        (&["ship", "--spool=d", "--to=forward://h"], ["--spool d", "`-`"]),
+        (&["ship", "--spool-full=drop", "--to=forward://h", "-"], ["--spool-full drop", "--spool DIR"]),
+    ] {
+        refused(arguments, 64, &[named[0], "has no effect without", named[1]]);
+    }
 }
 
 #[cfg(not(feature = "libsystemd"))]
@@ -58,130 +83,6 @@ fn a_backend_that_was_left_out_is_named() {
     refused(&machine, 69, &["feature `libsystemd`", "/var/log/journal"]);
     // The message names the journal reader, and this input is no journal.
     expect_exit(&mut katalog(&[&backend[..], &["/dev/null"]].concat()), 0);
-}
-
-#[test]
-fn a_wrong_variable_is_named() {
-    let output = expect_exit(katalog(&[]).env("KATALOG_FORMAT", "xml"), 64);
-    assert!(stderr(&output).contains("KATALOG_FORMAT"), "{}", stderr(&output));
-    let output = expect_exit(katalog(&["--format", "yaml"]).env("KATALOG_FORMAT", "ndjson"), 64);
-    assert!(!stderr(&output).contains("KATALOG_FORMAT"), "{}", stderr(&output));
-}
-
-#[test]
-fn an_empty_variable_is_not_set() {
-    expect_exit(katalog(&["--check-config"]).env("KATALOG_FORMAT", "").env("KATALOG_CONFIG", ""), 0);
-}
-
-#[test]
-fn mistakes_in_the_file_are_configuration_errors() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("katalog.toml");
-    for (content, named) in [
-        ("fromat = \"text\"", &["\"fromat\"", "format"] as &[&str]),
-        ("format = \"xml\"", &["\"format\"", "\"xml\"", "ndjson, msgpack, csv, text"]),
-        ("identifier = [\"kata(\"]", &["\"identifier\"", "\"kata(\"", "unclosed group"]),
-        ("max-line = 3", &["\"max-line\"", "1K to 64M"]),
-        ("strict = 1", &["\"strict\"", "boolean"]),
-        ("[rename]\nA = \"kata_time\"", &["\"rename\"", "kata_"]),
-        ("format = ", &["line 1"]),
-    ] {
-        fs::write(&path, content).unwrap();
-        for also in [&[] as &[&str], &["--check-config"]] {
-            let arguments = [&["--config", text(&path)], also].concat();
-            refused(&arguments, 78, &[&["katalog.toml"], named].concat());
-        }
-    }
-    let missing = directory.path().join("missing.toml");
-    refused(&["--config", text(&missing)], 78, &["missing.toml"]);
-}
-
-#[test]
-fn check_config_names_the_file() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("katalog.toml");
-    fs::write(&path, "format = \"text\"\n").unwrap();
-    let output = expect_exit(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
-    assert!(stderr(&output).contains("katalog.toml"), "{}", stderr(&output));
-    let output = expect_exit(katalog(&["--check-config"]).env("KATALOG_CONFIG", &path), 0);
-    assert!(stderr(&output).contains("katalog.toml"), "{}", stderr(&output));
-    expect_exit(&mut katalog(&["--check-config"]), 0);
-}
-
-#[test]
-fn flags_stand_over_variables_and_variables_over_the_file() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("katalog.toml");
-    fs::write(&path, "fail-if-empty = true\n").unwrap();
-    let config = ["--config", text(&path)];
-    expect_exit(&mut katalog(&config), 1);
-    expect_exit(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false"), 0);
-    expect_exit(katalog(&config).env("KATALOG_FAIL_IF_EMPTY", "false").arg("--fail-if-empty"), 1);
-}
-
-#[test]
-fn the_printed_configuration_is_the_file_and_can_be_used() {
-    let output = expect_exit(&mut katalog(&["--print-config"]), 0);
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/default.toml");
-    assert_eq!(stdout(&output), fs::read_to_string(file).unwrap());
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("katalog.toml");
-    fs::write(&path, &output.stdout).unwrap();
-    expect_exit(&mut katalog(&["--check-config", "--config", text(&path)]), 0);
-}
-
-#[test]
-fn a_schema_is_described_with_the_names_that_the_user_gave() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "schema = \"ecs\"\nrecord-id = \"event.id\"\ntag-key = \"tag\"\n").unwrap();
-    let described = |arguments: &[&str]| -> serde_json::Value {
-        let output = expect_exit(&mut katalog(arguments), 0);
-        assert!(output.stderr.is_empty());
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
-    let config = ["--config", text(file.path()), "--print-schema"];
-    for store in ["elasticsearch", "opensearch"] {
-        let template = described(&[&config[..], &[store]].concat());
-        let properties = &template["template"]["mappings"]["properties"];
-        assert_eq!(properties["tag"]["type"], "keyword");
-        assert_eq!(properties["event"]["properties"]["id"]["type"], "keyword");
-        assert_eq!(properties["@timestamp"]["type"], "date_nanos");
-    }
-    let over = described(&[&config[..], &["json-schema", "--schema", "otel"]].concat());
-    assert!(over["properties"]["Body"].is_object() && over["properties"]["event.id"].is_object());
-    assert!(described(&["--print-schema", "json-schema"])["properties"]["kata_pid"].is_object());
-}
-
-#[test]
-fn what_does_not_go_with_a_schema_is_refused() {
-    for (arguments, named) in [
-        (&["--format", "export"][..], "--format"),
-        (&["--format", "journal-json"], "--format"),
-        (&["--rename", "A=b"], "rename"),
-        (&["--lowercase"], "lowercase"),
-        (&["--strip-underscores"], "strip-underscores"),
-        (&["--nested", "keep"], "nested"),
-        (&["--delta"], "delta"),
-        (&["--tag-key", "message"], "tag-key"),
-        (&["--record-id", "kata.id"], "record-id"),
-    ] {
-        for schema in ["ecs", "otel"] {
-            if (schema, arguments.last()) != ("otel", Some(&"message")) {
-                refused(&[&["--schema", schema, "-"], arguments].concat(), 64, &[named, "schema"]);
-                refused(&[&["--schema", schema, "--print-schema=json-schema"], arguments].concat(), 64, &[named]);
-            }
-        }
-        // Text for people ignores the schema; only other formats have another reason to refuse.
-        if !arguments.contains(&"--format") && named != "delta" {
-            let plain = [&["--check-config", "--schema", "ecs", "--format", "text"], arguments].concat();
-            expect_exit(&mut katalog(&plain), 0);
-        }
-        expect_exit(&mut katalog(&[&["--check-config", "--schema", "kata"], arguments].concat()), 0);
-    }
-    let lines = |schema| {
-        stdout(&expect_exit(&mut katalog(&["-F", "text", "--schema", schema, "fixtures/inputs/node.ndjson"]), 0))
-    };
-    assert_eq!(lines("ecs"), lines("kata"));
 }
 
 #[test]
@@ -293,49 +194,6 @@ fn text_for_people_has_no_colors_in_a_pipe() {
     let arguments = [text(&path), "--format", "text"];
     assert!(!stdout(&expect_exit(&mut katalog(&arguments), 0)).contains('\x1b'));
     assert!(stdout(&expect_exit(katalog(&arguments).arg("--color=always"), 0)).contains('\x1b'));
-    assert!(!stdout(&expect_exit(katalog(&[text(&path)]).arg("--color=always"), 0)).contains('\x1b'));
-}
-
-#[test]
-fn the_help_is_narrow_and_names_every_flag() {
-    for flag in ["-h", "--help"] {
-        let help = stdout(&expect_exit(&mut katalog(&[flag]), 0));
-        for line in help.lines() {
-            assert!(line.chars().count() <= 100, "{flag}: {line}");
-        }
-        for heading in ["Input:", "Selection:", "Fields:", "Output:", "Diagnostics:"] {
-            assert!(help.lines().any(|line| line == heading), "{flag} has no {heading}");
-        }
-        let configuration = stdout(&expect_exit(&mut katalog(&["--print-config"]), 0));
-        for key in configuration.lines().filter(|line| !line.starts_with(['#', ' '])) {
-            if let Some((key, _)) = key.split_once(" = ") {
-                assert!(help.contains(&format!("--{key}")), "{flag} has no --{key}");
-            }
-        }
-    }
-    let help = stdout(&expect_exit(&mut katalog(&["--help"]), 0));
-    assert!(help.contains("Exit codes:") && help.contains("Examples:"));
-}
-
-#[test]
-fn the_version_is_that_of_the_package() {
-    let expected = concat!("katalog ", env!("CARGO_PKG_VERSION"), "\n");
-    for flag in ["-V", "--version"] {
-        assert_eq!(stdout(&expect_exit(&mut katalog(&[flag]), 0)), expected);
-    }
-}
-
-#[test]
-fn help_does_not_depend_on_the_configuration() {
-    for flag in ["--help", "--version", "--print-config", "--generate=bash"] {
-        expect_exit(katalog(&[flag]).env("KATALOG_CONFIG", "/no/such/file"), 0);
-    }
-}
-
-#[test]
-fn completions_and_man_page_name_the_flags() {
-    for what in ["man", "bash", "zsh", "fish", "elvish", "powershell"] {
-        let text = stdout(&expect_exit(&mut katalog(&["--generate", what]), 0));
-        assert!(text.replace('\\', "").contains("fail-if-empty"), "{what}");
-    }
+    // Other formats have no colors, whatever a variable for all runs says.
+    assert!(!stdout(&expect_exit(katalog(&[text(&path)]).env("KATALOG_COLOR", "always"), 0)).contains('\x1b'));
 }

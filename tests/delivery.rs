@@ -7,6 +7,7 @@ mod faulty_servers;
 mod metrics;
 mod modes;
 mod notify;
+mod ship;
 mod signals;
 mod spool;
 mod state;
@@ -37,10 +38,24 @@ fn number(event: &Event) -> usize {
     event.text("kata_msg").and_then(|text| text.strip_prefix("line ")?.parse().ok()).unwrap()
 }
 
-/// Returns a command that delivers to a server with these flags.
+/// Returns a command that ships to a server with these flags.
 fn deliver_to(server: &Server, flags: &[&str]) -> Command {
     let mut command = katalog();
-    command.args(["--to", &server.url()]).args(flags);
+    command.args(["ship", "--to", &server.url()]).args(flags);
+    command
+}
+
+/// Returns a command that delivers whole inputs, with these flags.
+fn whole(flags: &[&str]) -> Command {
+    let mut command = katalog();
+    command.args(["ship", "--once", "--no-state"]).args(flags);
+    command
+}
+
+/// Returns a command that delivers whole inputs to a server, with these flags.
+fn whole_to(server: &Server, flags: &[&str]) -> Command {
+    let mut command = whole(&["--to", &server.url()]);
+    command.args(flags);
     command
 }
 

@@ -34,7 +34,7 @@ fn a_strict_run_says_what_is_flawed() {
     let output = fails(folder.path(), &["--strict", "--stats=json", "kata.log"]);
     assert!(stderr(&output).starts_with(says) && stderr(&output).ends_with("}\n"), "{}", stderr(&output));
     // The table of a check shows it.
-    let output = fails(folder.path(), &["--check", "kata.log"]);
+    let output = fails(folder.path(), &["check", "kata.log"]);
     assert!(stderr(&output).contains("no-time") && !stderr(&output).contains("--strict"), "{}", stderr(&output));
 }
 
@@ -67,7 +67,7 @@ fn a_run_without_records_says_what_was_read() {
 /// Returns the lines of standard error of a verbose run that name flaws.
 #[track_caller]
 fn notes(folder: &Path, arguments: &[&str]) -> Vec<String> {
-    let output = expect_exit(&mut katalog_in(folder, &[&["--verbose"], arguments].concat()), 0);
+    let output = expect_exit(&mut katalog_in(folder, &[arguments, &["--verbose"]].concat()), 0);
     stderr(&output).lines().filter(|line| line.ends_with(": bad-time no-time")).map(str::to_owned).collect()
 }
 
@@ -96,7 +96,7 @@ fn a_flawed_entry_is_found_by_its_file_and_offset() {
     }
     let long = |name: &str| format!("{:?}", folder.path().join("bundle").join(name));
     assert_eq!(
-        notes(folder.path(), &["--once", "--state-dir=state", "bundle/c.log", "bundle/d.log"]),
+        notes(folder.path(), &["ship", "--once", "--state-dir=state", "bundle/c.log", "bundle/d.log"]),
         [note(&long("c.log"), SOUND.len()), note(&long("d.log"), 0)]
     );
     let mut command = katalog_in(folder.path(), &["--verbose", "-"]);

@@ -78,7 +78,7 @@ fn fluentd_reads_msgpack_in_blocks() {
     let log = folder.path().join("kata.log");
     fs::write(&log, lines(0..6000)).unwrap();
     let state = folder.path().join("state");
-    let mut child = child(&format!("--for fluentd-exec --once --state-dir {}", state.display()), &log);
+    let mut child = child(&format!("ship --for fluentd-exec --once --state-dir {}", state.display()), &log);
     let output = blocks(child.stdout.as_mut().unwrap());
     assert!(child.wait().unwrap().success());
     let mut rest = &output[..];
@@ -136,7 +136,7 @@ fn lines_come_whole_and_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("kata.log");
     fs::write(&log, lines(0..1)).unwrap();
-    let mut child = child("--for fluent-bit-exec --follow", &log);
+    let mut child = child("ship --for fluent-bit-exec --no-state", &log);
     let stdout = child.stdout.take().unwrap();
     let (send, receive) = mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -171,7 +171,7 @@ fn what_is_told_to_end_goes_on_without_gap_and_without_duplicate() {
     let state = folder.path().join("state");
     let mut seen = Vec::new();
     for run in 0.. {
-        let flags = format!("--for fluent-bit-exec --once --batch-size 16K --state-dir {}", state.display());
+        let flags = format!("ship --for fluent-bit-exec --once --batch-size 16K --state-dir {}", state.display());
         let mut child = child(&flags, &log);
         let stdout = child.stdout.as_mut().unwrap();
         let mut output: Vec<u8> = (0..run * 7).flat_map(|read| block(stdout, read)).collect();
@@ -208,7 +208,7 @@ fn what_is_killed_goes_on_without_gap() {
     let mut seen = BTreeSet::new();
     let mut next = 0;
     for run in 0_usize.. {
-        let flags = format!("--for fluent-bit-exec --once --batch-size 16K --state-dir {}", state.display());
+        let flags = format!("ship --for fluent-bit-exec --once --batch-size 16K --state-dir {}", state.display());
         let mut child = child(&flags, &log);
         let stdout = child.stdout.as_mut().unwrap();
         let mut output: Vec<u8> = (0..1 + run * 5).flat_map(|read| block(stdout, read)).collect();
@@ -251,8 +251,17 @@ fn no_line_is_longer_than_fluent_bit_reads() {
     let whole = Setup::new(&[]);
     let mut shortened = 0;
     for schema in ["kata", "ecs", "otel"] {
-        let setup =
-            Setup::new(&["--for", "fluent-bit-exec", "--others", "pass", "--tag-key", "tag", "--schema", schema]);
+        let setup = Setup::new(&[
+            "ship",
+            "--for",
+            "fluent-bit-exec",
+            "--others",
+            "pass",
+            "--tag-key",
+            "tag",
+            "--schema",
+            schema,
+        ]);
         for entry in fs::read_dir(&inputs).unwrap() {
             let path = entry.unwrap().path();
             if !path.extension().is_some_and(|extension| extension == "log" || extension == "ndjson") {
@@ -262,7 +271,7 @@ fn no_line_is_longer_than_fluent_bit_reads() {
             File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
             is_read_by_fluent_bit(&setup.run(&bytes, &Cuts::whole()).bytes);
             if schema == "kata" {
-                let limited = Setup::new(&["--for", "fluent-bit-exec"]);
+                let limited = Setup::new(&["ship", "--for", "fluent-bit-exec"]);
                 let before = whole.run(&bytes, &Cuts::whole()).bytes;
                 let after = limited.run(&bytes, &Cuts::whole()).bytes;
                 let (mut before, mut after) =
@@ -282,7 +291,7 @@ fn no_line_is_longer_than_fluent_bit_reads() {
 /// Checks the order in which fields are shortened and dropped.
 #[test]
 fn a_long_record_is_shortened_where_it_says_least() {
-    let setup = Setup::new(&["--for", "fluent-bit-exec", "--tag-key", "tag"]);
+    let setup = Setup::new(&["ship", "--for", "fluent-bit-exec", "--tag-key", "tag"]);
     let journal = |message: &str| {
         let message = serde_json::to_string(message).unwrap();
         format!(
@@ -326,7 +335,7 @@ proptest! {
     #[test]
     fn any_record_fits(
         keys in prop::collection::vec(("[a-zA-Z.\\-]{1,200}", prop::collection::vec(any::<u8>(), 0..3000)), 0..60),
-        tag in "[a-z{}]{0,1}(\\{component\\}|\\{identifier\\}){0,20}[a-z]{1,40}",
+        tag in "[a-z{}]{0,1}(\\{component\\}|\\{identifier\\}){0,17}[a-z]{1,40}",
         schema in prop::sample::select(vec!["kata", "ecs", "otel"]),
         others in prop::sample::select(vec!["kata", "other"]),
     ) {
@@ -347,7 +356,7 @@ proptest! {
         }
         field("MESSAGE", &message);
         input.push(b'\n');
-        let flags = ["--for", "fluent-bit-exec", "--input-format", "export", "--others", "pass", "--tag", &tag, "--tag-key", "tag", "--time-key", "when",
+        let flags = ["ship", "--for", "fluent-bit-exec", "--input-format", "export", "--others", "pass", "--tag", &tag, "--tag-key", "tag", "--time-key", "when",
             "--record-id", "id", "--schema", schema];
         let output = Setup::new(&flags).run(&input, &Cuts::whole()).bytes;
         is_read_by_fluent_bit(&output);
@@ -356,7 +365,7 @@ proptest! {
         for own in ["tag", "when", "id"] {
             prop_assert!(records[0].get(own).is_some());
         }
-        let packed = Setup::new(&[&flags[2..], &["--format", "msgpack", "--max-record", "4000"]].concat());
+        let packed = Setup::new(&[&flags[3..], &["--format", "msgpack", "--max-record", "4000"]].concat());
         let packed = packed.run(&input, &Cuts::whole()).bytes;
         prop_assert!(packed.len() <= 4000 && matches!(rmpv::decode::read_value(&mut &packed[..]), Ok(Packed::Map(_))));
     }

@@ -2,19 +2,32 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::archives::{piped, tar};
-use crate::support::{expect_exit, katalog, stderr, wait_until, write_file};
+use crate::support::journal::samples::services;
+use crate::support::journal::{Shape, file};
+use crate::support::{expect_exit, katalog, stderr, wait_for_exit, wait_until, write_file};
+
+const ENTRY: &str = "level=info msg=one name=kata-agent\n";
 
 /// Runs the program in a folder. Returns standard error.
+#[track_caller]
 fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
-    stderr(&expect_exit(katalog().current_dir(folder).args(arguments), code))
+    let mut command = katalog();
+    command.current_dir(folder).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that follows does not end by itself.
+    wait_for_exit(&mut child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+    stderr(&output)
 }
 
 #[test]
 fn a_url_is_no_input() {
     let folder = tempfile::tempdir().unwrap();
-    write_file(folder.path(), "kata.log", "level=info msg=one name=kata-agent\n");
+    write_file(folder.path(), "kata.log", ENTRY);
     for (url, advice) in [
         ("http://a.example/kata.log", "`curl -fsSL \"http://a.example/kata.log\" | katalog -`"),
         ("https://a.example/x?y=1", "`curl -fsSL \"https://a.example/x?y=1\" | katalog -`"),
@@ -24,7 +37,9 @@ fn a_url_is_no_input() {
         ("syslog+udp://a.example", "`katalog ship --to \"syslog+udp://a.example\"`"),
         ("unix:/run/fluent.sock", "`katalog ship --to \"unix:/run/fluent.sock\"`"),
     ] {
-        for arguments in [&["kata.log", url][..], &["--follow", url], &["--check", url], &["--output-dir=out", url]] {
+        for arguments in
+            [&["kata.log", url][..], &["--follow", url], &["check", url], &["convert", "--output-dir=out", url]]
+        {
             let message = refused(folder.path(), arguments, 64);
             let expected = format!("katalog: cannot read \"{url}\": it is a URL, and inputs are files; ");
             assert!(message.starts_with(&expected) && message.contains(advice), "{arguments:?}: {message}");
@@ -47,8 +62,8 @@ fn a_url_is_no_input() {
 #[test]
 fn a_pattern_is_expanded_only_where_files_are_followed() {
     let folder = tempfile::tempdir().unwrap();
-    write_file(folder.path(), "kata.log", "level=info msg=one name=kata-agent\n");
-    for arguments in [&[][..], &["--output-dir=out"]] {
+    write_file(folder.path(), "kata.log", ENTRY);
+    for arguments in [&[][..], &["convert", "--output-dir=out"]] {
         let run = |pattern: &str| refused(folder.path(), &[arguments, &[pattern]].concat(), 66);
         assert_eq!(
             run("*.nope"),
@@ -68,7 +83,7 @@ fn a_pattern_is_expanded_only_where_files_are_followed() {
 fn followed(folder: &Path, arguments: &[&str], lines: usize) -> Vec<String> {
     let errors = folder.join("stderr");
     let mut command = katalog();
-    command.current_dir(folder).arg("--follow").args(arguments).stdout(std::process::Stdio::null());
+    command.current_dir(folder).arg("--follow").args(arguments).stdout(Stdio::null());
     let mut child = command.stderr(File::create(&errors).unwrap()).spawn().unwrap();
     let read = || fs::read_to_string(&errors).unwrap();
     wait_until("the notices", || {
@@ -83,7 +98,7 @@ fn followed(folder: &Path, arguments: &[&str], lines: usize) -> Vec<String> {
 #[test]
 fn what_is_waited_for_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    write_file(folder.path(), "here.log", "level=info msg=one name=kata-agent\n");
+    write_file(folder.path(), "here.log", ENTRY);
     fs::create_dir(folder.path().join("journal")).unwrap();
     for (inputs, expected) in [
         (&["*.nope"][..], &["no file matches \"*.nope\" yet; katalog waits for one"][..]),
@@ -109,7 +124,7 @@ fn what_is_waited_for_is_named() {
         assert_eq!(followed(folder.path(), inputs, expected.len()), expected, "{inputs:?}");
     }
     // A timer finds a pattern without files at each run. A file that is named is missing, as ever.
-    let once = ["--once", "--state-dir=state"];
+    let once = ["ship", "--once", "--state-dir=state"];
     let notice = refused(folder.path(), &[&once[..], &["*.nope", "h*.log"]].concat(), 0);
     assert_eq!(notice, "katalog: no file matches \"*.nope\" yet; the next run looks for one\n");
     let missing = refused(folder.path(), &[&once[..], &["no.log"]].concat(), 66);
@@ -131,7 +146,7 @@ fn formats_that_are_not_read_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("bundle");
     fs::create_dir(&inside).unwrap();
-    write_file(&inside, "a.log", "level=info msg=one name=kata-agent\n");
+    write_file(&inside, "a.log", ENTRY);
     for (name, head, format, unpack) in FOREIGN {
         let bytes = [head, &[0xa5; 3000]].concat();
         write_file(folder.path(), name, &bytes);
@@ -144,10 +159,10 @@ fn formats_that_are_not_read_are_named() {
             "katalog: failed to read {quoted}: it is {format}, which katalog does not read{}\n",
             advice(&quoted)
         );
-        for arguments in [&[name][..], &["--output-dir=out", name]] {
+        for arguments in [&[name][..], &["convert", "--output-dir=out", name]] {
             assert_eq!(refused(folder.path(), arguments, 65), expected, "{arguments:?}");
         }
-        let message = refused(folder.path(), &["--once", "--state-dir=state", name], 65);
+        let message = refused(folder.path(), &["ship", "--once", "--state-dir=state", name], 65);
         assert!(message.contains(&format!("{name}\": it is {format}, ")), "{message}");
         let output = expect_exit(katalog().arg("-").stdin(File::open(folder.path().join(name)).unwrap()), 65);
         assert_eq!(
@@ -201,20 +216,19 @@ fn an_input_that_looks_binary_is_named_once() {
             for threads in ["1", "3"] {
                 assert_eq!(refused(folder.path(), &["--threads", threads, input], 0), alone(name));
             }
-            let checked = katalog().current_dir(folder.path()).args(["--check", input]).output().unwrap();
+            let checked = katalog().current_dir(folder.path()).args(["check", input]).output().unwrap();
             let checked = stderr(&checked);
             assert_eq!(checked.matches(&notice(name)).count(), 1, "{checked}");
-            let checked =
-                katalog().current_dir(folder.path()).args(["--check", "--stats=json", input]).output().unwrap();
+            let checked = katalog().current_dir(folder.path()).args(["check", "--stats=json", input]).output().unwrap();
             let line: serde_json::Value = serde_json::from_slice(&checked.stderr).unwrap();
             assert_eq!(line["notices"][0], notice(name));
         }
         for stdin in [File::open(folder.path().join("bin.dat")).unwrap().into(), piped(&bytes)] {
             assert_eq!(stderr(&expect_exit(katalog().arg("-").stdin(stdin), 0)), alone("standard input"));
         }
-        let once = ["--once", "--state-dir=state", "bin.dat"];
+        let once = ["ship", "--once", "--state-dir=state", "bin.dat"];
         assert!(refused(folder.path(), &once, 0).contains("/bin.dat\" looks binary"));
-        assert_eq!(refused(folder.path(), &once, 0), "", "a later run reads no more of it");
+        assert!(!refused(folder.path(), &once, 0).contains("looks binary"), "a later run reads no more of it");
         fs::remove_dir_all(folder.path().join("state")).unwrap();
     }
 }
@@ -222,19 +236,174 @@ fn an_input_that_looks_binary_is_named_once() {
 #[test]
 fn what_is_not_binary_is_not_said_to_be() {
     let folder = tempfile::tempdir().unwrap();
-    let entry = "level=info msg=one name=kata-agent\n";
     let core = [&5000_u64.to_le_bytes(), noise(5000).as_slice()].concat();
     let export = [b"__REALTIME_TIMESTAMP=1700000000000000\nCOREDUMP\n", core.as_slice(), b"\nMESSAGE=x\n\n"].concat();
     let logs: [(&str, Vec<u8>); 5] = [
         ("empty.log", Vec::new()),
         ("utf8.log", "日本語 \u{1b}[1mé\u{1b}[0m\r\n".repeat(100).into_bytes()),
         ("latin1.log", b"level=info msg=\"d\xe9j\xe0 vu\" name=kata-agent\n".repeat(100)),
-        ("crash.log", [entry.repeat(300).as_bytes(), &[0; 5000]].concat()),
+        ("crash.log", [ENTRY.repeat(300).as_bytes(), &[0; 5000]].concat()),
         ("core.export", export),
     ];
     for (name, bytes) in logs {
         write_file(folder.path(), name, &bytes);
         assert_eq!(refused(folder.path(), &[name], 0), "", "{name}");
-        assert_eq!(refused(folder.path(), &["--once", "--state-dir", &format!("{name}.state"), name], 0), "", "{name}");
+        assert_eq!(
+            refused(folder.path(), &["ship", "--once", "--state-dir", &format!("{name}.state"), name], 0),
+            "",
+            "{name}"
+        );
     }
+}
+
+/// Writes a log and a journal of six records.
+fn log_and_journal(folder: &Path) {
+    write_file(folder, "kata.log", ENTRY);
+    write_file(folder, "x.journal", file(&Shape::default(), &services(10)));
+}
+
+/// The command lines that read files, without the files.
+const COMMANDS: [&[&str]; 6] = [
+    &[],
+    &["--follow"],
+    &["check"],
+    &["convert", "--output-dir=out"],
+    &["ship", "--once", "--state-dir=state"],
+    &["ship", "--output=records", "--no-state"],
+];
+
+/// Flags that hold for journals only, as typed and as messages name them.
+const RANGES: [(&[&str], &str); 7] = [
+    (&["--since=@5"], "--since"),
+    (&["--until", "yesterday"], "--until"),
+    (&["--boot=-1"], "--boot"),
+    (&["--after-cursor=s=000102030405060708090a0b0c0d0e0f;i=2"], "--after-cursor"),
+    (&["-n", "3"], "--lines"),
+    (&["--lines=all"], "--lines"),
+    (&["--lines=3", "--until=now", "--since=@5"], "--since"),
+];
+
+#[test]
+fn flags_of_journals_are_refused_with_log_files() {
+    let folder = tempfile::tempdir().unwrap();
+    log_and_journal(folder.path());
+    for (flags, flag) in RANGES {
+        let expected = format!(
+            "katalog: {flag}: \"kata.log\" is no journal file, and {flag} holds for journals only; leave out {flag}\n"
+        );
+        for command in COMMANDS {
+            let arguments = [command, flags, &["kata.log"]].concat();
+            assert_eq!(refused(folder.path(), &arguments, 64), expected, "{arguments:?}");
+        }
+        for beside in ["x.journal", "."] {
+            assert_eq!(refused(folder.path(), &[flags, &[beside, "kata.log"]].concat(), 64), expected, "{flags:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing was written");
+    let missing = refused(folder.path(), &["--since=@5", "no.log"], 66);
+    assert!(missing.contains("No such file"), "a missing file has another error: {missing}");
+}
+
+#[test]
+fn a_range_that_nobody_typed_leaves_logs_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    log_and_journal(folder.path());
+    write_file(folder.path(), "katalog.toml", "since = \"tomorrow\"\njournal-backend = \"native\"\n");
+    let records = |name: &str, value: &str, input: &str| {
+        let mut command = katalog();
+        let output = expect_exit(command.current_dir(folder.path()).env(name, value).arg(input), 0);
+        assert!(output.stderr.is_empty(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap().lines().count()
+    };
+    for (name, value, of_journal) in [
+        ("KATALOG_LINES", "2", 2),
+        ("KATALOG_SINCE", "tomorrow", 0),
+        ("KATALOG_JOURNAL_BACKEND", "native", 6),
+        ("KATALOG_CONFIG", "katalog.toml", 0),
+    ] {
+        assert_eq!(records(name, value, "kata.log"), 1, "{name}");
+        assert_eq!(records(name, value, "x.journal"), of_journal, "{name}");
+    }
+}
+
+#[test]
+fn a_log_from_standard_input_is_refused_under_flags_of_journals() {
+    let folder = tempfile::tempdir().unwrap();
+    log_and_journal(folder.path());
+    let open = |name: &str| File::open(folder.path().join(name)).unwrap().into();
+    let journal = fs::read(folder.path().join("x.journal")).unwrap();
+    for (flags, flag) in RANGES {
+        let expected = format!(
+            "katalog: {flag}: standard input is no journal file, and {flag} holds for journals only; leave out {flag}\n"
+        );
+        for (command, stdin) in [
+            (&[][..], open("kata.log")),
+            (&[], piped(ENTRY.as_bytes())),
+            (&["check"], open("kata.log")),
+            (&["convert", "--output-dir=out"], open("kata.log")),
+            (&["ship", "--output=records"], piped(ENTRY.as_bytes())),
+        ] {
+            let arguments = [command, flags, &["-"]].concat();
+            let output = expect_exit(katalog().current_dir(folder.path()).args(&arguments).stdin(stdin), 64);
+            assert_eq!(stderr(&output), expected, "{arguments:?}");
+            assert!(output.stdout.is_empty(), "{arguments:?}");
+        }
+        assert!(expect_exit(katalog().args(flags).stdin(piped(b"")), 0).stderr.is_empty(), "nothing is no log");
+    }
+    let output = expect_exit(katalog().args(["--lines=2"]).stdin(piped(&journal)), 0);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2, "a journal obeys");
+}
+
+#[test]
+fn logs_in_archives_are_left_out_under_flags_of_journals() {
+    let folder = tempfile::tempdir().unwrap();
+    log_and_journal(folder.path());
+    let journal = fs::read(folder.path().join("x.journal")).unwrap();
+    let members: [(&str, &[u8]); 3] =
+        [("kata/a.log", ENTRY.as_bytes()), ("kata/b.log", ENTRY.as_bytes()), ("kata/x.journal", &journal)];
+    write_file(folder.path(), "bundle.tar", tar(members));
+    fs::create_dir_all(folder.path().join("bundle/kata")).unwrap();
+    members.iter().for_each(|(name, bytes)| _ = write_file(&folder.path().join("bundle"), name, bytes));
+    for (input, first) in [("bundle.tar", "bundle.tar:kata/a.log"), ("bundle", "bundle/kata/a.log")] {
+        let message = |name: &str| {
+            format!(
+                "--lines: \"{name}\" is no journal file, and --lines holds for journals only; all logs of \"{input}\" are \
+                 left out, unless you leave out --lines"
+            )
+        };
+        let mut command = katalog();
+        let output = expect_exit(command.current_dir(folder.path()).args(["--lines=2", input]), 64);
+        assert_eq!(stderr(&output), format!("katalog: {}\n", message(first)), "one message for all logs");
+        let records = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(records.lines().count(), 2, "{records}");
+        assert!(!records.contains("kata-agent"), "{records}");
+        // The rows of a check name each log of a directory.
+        let rows = refused(folder.path(), &["check", "--lines=2", input], 64);
+        let named = ["kata/a.log", "kata/b.log"].map(|log| rows.contains(&message(&first.replace("kata/a.log", log))));
+        assert_eq!(named, [true, input == "bundle"], "{rows}");
+        let alone = refused(folder.path(), &["--lines=2", "--others=pass", "bundle/kata/x.journal"], 0);
+        assert!(alone.is_empty(), "{alone}");
+    }
+}
+
+#[test]
+fn a_reader_of_journals_needs_an_input_that_may_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    log_and_journal(folder.path());
+    fs::create_dir(folder.path().join("bundle")).unwrap();
+    write_file(&folder.path().join("bundle"), "kata.log", ENTRY);
+    let native = ["--journal-backend", "native"];
+    let expected = "katalog: --journal-backend native has no effect without a journal among the inputs\n";
+    for command in COMMANDS {
+        let arguments = [command, &native, &["kata.log"]].concat();
+        assert_eq!(refused(folder.path(), &arguments, 64), expected, "{arguments:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing was written");
+    let stdin = File::open(folder.path().join("kata.log")).unwrap();
+    assert_eq!(stderr(&expect_exit(katalog().args(native).stdin(stdin), 64)), expected);
+    for inputs in [&["x.journal"][..], &["x.journal", "kata.log"], &["bundle"]] {
+        assert!(refused(folder.path(), &[&native, inputs].concat(), 0).is_empty(), "{inputs:?}");
+    }
+    let output = expect_exit(katalog().args(native).stdin(piped(ENTRY.as_bytes())), 0);
+    assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "a pipe may hold a journal");
 }

@@ -50,7 +50,9 @@ fn is_taken(arguments: &[&str], configuration: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("katalog.toml");
     fs::write(&path, configuration).unwrap();
-    let output = katalog().arg("--check-config").arg("--config").arg(&path).args(arguments).output().unwrap();
+    let [command, flags @ ..] = arguments else { panic!("no command") };
+    let mut check = katalog();
+    let output = check.args(["config", "--check", command, "--config"]).arg(&path).args(flags).output().unwrap();
     assert!(output.status.success(), "{}\n{configuration}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -116,6 +118,7 @@ fn the_program_takes_arguments_and_configuration() {
     for argument in [&config, &listen, &format!("--state-dir={state}")] {
         assert!(arguments.contains(argument), "{argument}");
     }
+    assert_eq!(arguments[0], "ship");
     let ours = arguments.iter().filter(|argument| **argument != config);
     is_taken(&ours.map(String::as_str).collect::<Vec<_>>(), map["data"]["katalog.toml"].as_str().unwrap());
     for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
@@ -144,7 +147,7 @@ fn the_kustomization_of_the_readme_changes_what_is_there() {
             let path = change["path"].as_str().unwrap();
             assert!(target.pointer(path).is_some(), "there is no {path}");
             if path == "/data/katalog.toml" {
-                is_taken(&["--follow", "--state-dir", "/state"], change["value"].as_str().unwrap());
+                is_taken(&["ship", "--state-dir", "/state"], change["value"].as_str().unwrap());
                 configurations += 1;
             }
         }

@@ -74,7 +74,7 @@ fn stdout_of(flags: &[&str], inputs: &[PathBuf]) -> Vec<u8> {
 /// Returns a command that writes into a directory.
 fn command_into(folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> Command {
     let mut command = katalog();
-    command.arg("--output-dir").arg(folder).args(flags).args(inputs);
+    command.args(["convert", "--output-dir"]).arg(folder).args(flags).args(inputs);
     command
 }
 

@@ -1,7 +1,7 @@
 //! The claims of the documents: examples are run, command lines are checked, tables are compared with the program's
 //! own.
 //!
-//! `UPDATE=1 cargo test readme` rewrites tables and the output of examples; review the difference before you commit it.
+//! `make update` rewrites tables and the output of examples; review the difference before you commit it.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -27,7 +27,15 @@ fn read(name: &str) -> String {
 }
 
 /// The documents with examples.
-const DOCUMENTS: [&str; 3] = ["README.md", "fluentd/README.md", "recipes/README.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "docs/options.md",
+    "fluentd/README.md",
+    "kubernetes/README.md",
+    "observability/README.md",
+    "recipes/README.md",
+    "systemd/README.md",
+];
 
 #[test]
 fn the_readme_is_true() {
@@ -43,6 +51,7 @@ fn the_readme_is_true() {
             ("flaws", flaws()),
             ("drop", dropped()),
             ("schemas", schemas()),
+            ("options", katalog::cli::reference()),
         ] {
             made = with_region(&made, region, &content);
         }
@@ -63,7 +72,7 @@ fn same(name: &str, found: &str, expected: &str) {
     let number = found.lines().zip(expected.lines()).take_while(|(found, expected)| found == expected).count();
     let around = |text: &str| text.lines().skip(number).take(4).collect::<Vec<_>>().join("\n");
     panic!(
-        "{name}, line {}, says\n\n{}\n\nbut the program says\n\n{}\n\n`UPDATE=1 cargo test readme` writes it anew",
+        "{name}, line {}, says\n\n{}\n\nbut the program says\n\n{}\n\n`make update` rewrites it",
         number + 1,
         around(found),
         around(expected)
@@ -179,8 +188,7 @@ fn every_command_of_fluentd_can_be_used() {
     assert!(checked >= 6, "only {checked} commands were found");
 }
 
-/// Passes the flags of each invocation in a line of shell to the program for checking. Returns the number of
-/// invocations.
+/// Passes each invocation in a line of shell to `katalog config --check`. Returns the number of invocations.
 fn check_invocations(place: &str, line: &str) -> usize {
     let mut found = 0;
     for words in commands(line) {
@@ -193,17 +201,17 @@ fn check_invocations(place: &str, line: &str) -> usize {
         };
         found += 1;
         let mut command = katalog();
-        command.arg("--check-config");
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            match *argument {
-                "--check-config" => {}
-                // The configuration file is the reader's own.
-                "--config" => _ = arguments.next().unwrap(),
-                argument => _ = command.arg(argument),
-            }
-        }
-        let output = command.output().unwrap();
+        match arguments.first().and_then(|first| katalog::config::Command::of_name(first)) {
+            Some(known) if known.has_options() && known.name() != "config" => command.args(["config", "--check"]),
+            // These only print, so they can be run.
+            Some(_) => &mut command,
+            None => command.args(["config", "--check", "print"]),
+        };
+        // The configuration file is the reader's own.
+        let is_config = |at: usize| arguments.get(at) == Some(&"--config");
+        let is_value = |at: usize| at.checked_sub(1).is_some_and(is_config);
+        let own = (0..arguments.len()).filter(|at| !is_config(*at) && !is_value(*at));
+        let output = command.args(own.map(|at| arguments[at])).output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{place}: {line}\n{message}");
     }
@@ -257,28 +265,43 @@ fn lines_of_shell_are_cut_into_commands() {
 }
 
 #[test]
-fn every_flag_is_documented() {
-    let help = katalog().arg("--help").output().unwrap().stdout;
-    let help = String::from_utf8(help).unwrap();
-    let documents = read("README.md") + &read("src/config/default.toml");
-    let flags = help.lines().filter_map(|line| {
-        let (before, flag) = line.trim_start().split_once("--")?;
-        let flag = flag.split(|c: char| !c.is_ascii_lowercase() && c != '-').next()?;
-        (before.is_empty() || before.starts_with('-') && before.len() == 4).then_some(flag)
-    });
-    let flags: Vec<&str> = flags.filter(|flag| *flag != "help").collect();
-    assert!(flags.len() > 25, "{flags:?}");
-    for flag in flags {
-        let documented = documents.contains(&format!("--{flag}"))
-            || documents.lines().any(|line| line.starts_with(&format!("{flag} = ")));
-        assert!(documented, "--{flag} is neither in README.md nor in default.toml");
+fn every_command_and_flag_is_documented() {
+    let readme = read("README.md");
+    let documents = readme.clone() + &read("docs/options.md");
+    for command in katalog::config::Command::ALL {
+        let name = command.name();
+        assert!(readme.contains(&format!("`katalog {name}`")), "{name} is not in README.md");
+        let help = katalog().args([name, "--help"]).output().unwrap().stdout;
+        let help = String::from_utf8(help).unwrap();
+        let flags = help.lines().filter_map(|line| {
+            let (before, flag) = line.trim_start().split_once("--")?;
+            let flag = flag.split(|c: char| !c.is_ascii_lowercase() && c != '-').next()?;
+            (before.is_empty() || before.starts_with('-') && before.len() == 4).then_some(flag)
+        });
+        let flags: Vec<&str> = flags.collect();
+        assert!(flags.contains(&"help"), "{name}: {flags:?}");
+        for flag in flags {
+            assert!(documents.contains(&format!("--{flag}")), "{name} --{flag} is not in README.md or docs/options.md");
+        }
+    }
+}
+
+#[test]
+fn every_variable_of_the_documents_exists() {
+    for name in DOCUMENTS {
+        let text = read(name);
+        let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+        for variable in words.filter(|word| word.starts_with("KATALOG_")) {
+            let set = std::iter::once((OsString::from(variable), OsString::from("x")));
+            let (_, warnings) = katalog::config::read_environment(katalog::config::Command::Config, set);
+            assert!(warnings.is_empty(), "{name}: {warnings:?}");
+        }
     }
 }
 
 #[test]
 fn the_readme_names_what_the_program_has() {
     let text = read("README.md");
-    let help = String::from_utf8(katalog().arg("--help").output().unwrap().stdout).unwrap();
     for exit in Exit::ALL {
         assert!(text.contains(&format!("\n| {} | ", exit.code())), "exit code {}", exit.code());
     }
@@ -287,11 +310,6 @@ fn the_readme_names_what_the_program_has() {
     }
     for format in Reference::payload_formats() {
         assert!(text.contains(&format!("`{format}`")), "format {format}");
-    }
-    for variable in
-        text.split(|c: char| !c.is_ascii_uppercase() && c != '_').filter(|word| word.starts_with("KATALOG_"))
-    {
-        assert!(help.contains(variable), "there is no {variable}");
     }
     let package: toml::Table = read("Cargo.toml").parse().unwrap();
     let version = package["workspace"]["package"]["rust-version"].as_str().unwrap();
@@ -302,6 +320,7 @@ fn the_readme_names_what_the_program_has() {
 fn what_the_documents_point_to_exists() {
     for (name, folder) in [
         ("README.md", ""),
+        ("docs/options.md", "docs"),
         ("fluentd/README.md", "fluentd"),
         ("kubernetes/README.md", "kubernetes"),
         ("recipes/README.md", "recipes"),

@@ -27,7 +27,7 @@ fn archives(folder: &Path) {
 
 /// Returns katalog's own output for an archive.
 fn converted(path: &Path) -> Vec<u8> {
-    katalog().arg(path).output().unwrap().stdout
+    katalog().arg("print").arg(path).output().unwrap().stdout
 }
 
 /// Returns a command with katalog in its search path, and without variables that configure katalog.

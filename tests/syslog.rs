@@ -76,10 +76,17 @@ fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes[space + 1..].split_at_checked(length)
 }
 
-/// Returns a command that delivers to a server with these flags.
+/// Returns a command that ships to a server with these flags.
 fn deliver_to(url: &str, flags: &[&str]) -> Command {
     let mut command = katalog();
-    command.args(["--to", url, "--self-hostname", "here"]).args(flags);
+    command.args(["ship", "--to", url, "--self-hostname", "here"]).args(flags);
+    command
+}
+
+/// Returns a command that delivers whole inputs to a server, with these flags.
+fn whole_to(url: &str, flags: &[&str]) -> Command {
+    let mut command = deliver_to(url, &["--once", "--no-state"]);
+    command.args(flags);
     command
 }
 
@@ -93,8 +100,8 @@ fn run(command: &mut Command) -> String {
     errors
 }
 
-/// Runs an invalid command. Returns exit code and standard error.
+/// Runs an invalid delivery of whole inputs. Returns exit code and standard error.
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
-    let output = katalog().args(flags).output().unwrap();
+    let output = katalog().args(["ship", "--once", "--no-state"]).args(flags).output().unwrap();
     (output.status.code(), stderr(&output))
 }

@@ -1,20 +1,35 @@
-//! Builds the delivery settings from the options, refuses contradictory options, and reads secrets. Secrets never come
-//! from the command line.
+//! Options of the delivery: servers, positions, and the spool. Secrets never come from the command line.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use super::options::Options;
-use super::{Config, ConfigError};
-use crate::source::{Backend, Input};
-use kata_records::{Format, SyslogSettings};
+use kata_records::{Facility, Format, SyslogFormat, SyslogSettings};
 use log_clients::{
-    Address, ForwardClientSettings, Protocol, Receiver, Secret, ServerSettings, SyslogClientSettings, TlsSettings,
-    Transport,
+    Address, ForwardClientSettings, ForwardMode, Framing, Protocol, Receiver, Secret, ServerSettings, Spread,
+    SyslogClientSettings, TlsSettings, Transport,
 };
 
+use super::command::SHIP;
+use super::declaration::{AnyOption, Clash, List, Need, Single, choice, is, list, none, number, options, switch, text};
+use super::environment::variable;
+use super::layers::{Options, Origin};
+use super::{ConfigError, Mode, output, parse};
+use crate::delivery::{BatchLimits, SpoolSettings, WhenFull};
+use crate::source::Input;
+
 /// The environment variables that hold the secrets.
-const SHARED_KEY: &str = "KATALOG_SHARED_KEY";
-const PASSWORD: &str = "KATALOG_PASSWORD";
+pub(super) const SHARED_KEY: &str = "KATALOG_SHARED_KEY";
+pub(super) const PASSWORD: &str = "KATALOG_PASSWORD";
+
+/// The directories that systemd creates for a unit, separated by colons (systemd.exec(5)).
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+/// The state directory where nothing names another one.
+const DEFAULT_STATE_DIR: &str = "/var/lib/katalog";
+
+/// The name of the file for refused records, in the state directory.
+const REFUSED_FILE: &str = "refused.ndjson";
 
 /// The default length limits of syslog messages. rsyslog splits messages longer than about 8 KiB; datagrams should not
 /// be fragmented.
@@ -24,184 +39,377 @@ const DEFAULT_DATAGRAM: usize = 1024;
 /// The datagram size that every receiver has to accept (RFC 5426, section 3.2).
 const MAX_DATAGRAM: usize = 2048;
 
-/// The enterprise number for examples (RFC 5612).
-const EXAMPLE_ENTERPRISE: u32 = 32473;
+options! {
+    "Delivery";
 
-/// Returns the servers and their protocol, or `None` without servers. The first server's protocol counts;
-/// [`Config::check`] refuses mixed ones.
-pub(super) fn receiver(options: &mut Options) -> Option<Receiver> {
-    let servers = options.to.take().filter(|servers| !servers.is_empty())?;
-    let protocol = servers.first()?.protocol;
-    let path = |path: &mut Option<std::path::PathBuf>| super::path(path.take());
-    let non_empty = |text: &mut Option<String>| text.take().filter(|text| !text.is_empty());
-    let net = ServerSettings {
-        servers,
-        spread: options.spread.unwrap_or_default(),
-        tls: TlsSettings {
-            ca: path(&mut options.tls_ca),
-            cert: path(&mut options.tls_cert),
-            key: path(&mut options.tls_key),
-            insecure: options.tls_insecure.unwrap_or(false),
+    /// Send records to this server; repeatable
+    ///
+    /// Fluentd's forward protocol: `forward://HOST:PORT` (port 24224 by default), `forward+tls://HOST:PORT`, `unix:PATH`.
+    /// Syslog: `syslog+udp://HOST:PORT` and `syslog+tcp://HOST:PORT` (514), `syslog+tls://HOST:PORT` (6514). All servers
+    /// have one protocol. The first reachable server receives the records; `?standby`, `?weight=N` and --spread change
+    /// that. Settings of one server are parameters too, such as `?ca=FILE`. The position moves only when a server has
+    /// acknowledged the records before it. Syslog has no acknowledgements: there it moves with what was sent.
+    TO "to": List<Address> = list("URL", none, parse::from_str).split(parse::at_schemes).quotes_itself().of(SHIP).everyday().beside_records().clashes(&[
+        Clash {
+            with: "to",
+            when: |options| Ok(has(options, Protocol::Forward)? && has(options, Protocol::Syslog)?),
+            why: "forward and syslog servers do not go together; run one `katalog ship` for each protocol",
         },
-        give_up_after: options.give_up_after.and_then(|patience| patience.0),
-        // While a run follows, the user can fix an error without losing records.
-        one_shot: !options.follow.unwrap_or(false),
-        ..ServerSettings::default()
+    ]);
+
+    /// Choice among several servers
+    SPREAD "spread": Single<Spread> = choice("HOW", is!("failover")).of(SHIP).beside_records().needs(&[Need {
+        what: "several servers in --to",
+        met: |options| Ok(options.get(&TO)?.len() > 1),
+    }]);
+
+    /// Form of forward requests
+    FORWARD_MODE "forward-mode": Single<ForwardMode> = choice("MODE", is!("packed")).of(SHIP).beside_records().needs(&[FORWARD]);
+
+    /// Send times in whole seconds, for servers from before 2016
+    TIME_AS_INTEGER "time-as-integer": Single<bool> = switch().of(SHIP).beside_records().needs(&[FORWARD]);
+
+    /// Format of syslog messages
+    SYSLOG_FORMAT "syslog-format": Single<SyslogFormat> = choice("FORM", is!("rfc5424")).of(SHIP).beside_records().needs(&[SYSLOG]);
+
+    /// Framing of syslog messages in TCP and TLS
+    SYSLOG_FRAMING "syslog-framing": Single<Framing> = choice("HOW", is!("octet")).of(SHIP).beside_records().needs(&[Need {
+        what: "a syslog server behind TCP or TLS in --to (syslog+tcp://, syslog+tls://)",
+        met: |options| Ok(options.get(&TO)?.iter().any(|server| server.protocol == Protocol::Syslog && !is_udp(server))),
+    }]);
+
+    /// Facility of syslog messages
+    SYSLOG_FACILITY "syslog-facility": Single<Facility> = choice("NAME", is!("daemon")).of(SHIP).beside_records().needs(&[SYSLOG]);
+
+    /// Longest syslog message
+    ///
+    /// From 1K to 64K, by UDP to 2K. `auto` is 8000 bytes, the limit of rsyslog's default configuration, and 1024 if a
+    /// server uses UDP. In a longer message, values are cut first, then fields are left out, then the text is cut; the
+    /// record has the flaw `truncated`.
+    SYSLOG_MAX "syslog-max": Single<Option<usize>> = number("SIZE", is!("auto"), syslog_max).of(SHIP).beside_records()
+        .needs(&[SYSLOG]).clashes(&[Clash {
+            with: "to",
+            when: |options| Ok(options.get(&SYSLOG_MAX)?.is_some_and(|max| max > MAX_DATAGRAM) && has_udp(options)?),
+            why: "datagrams have at most 2048 bytes; use syslog+tcp:// or syslog+tls:// for longer messages",
+        }]);
+
+    /// Private enterprise number in the name of structured data
+    ///
+    /// The name is `kata@32473` by default; RFC 5612 reserves this number for examples. Give the number of your
+    /// organization, if it has one.
+    SYSLOG_ENTERPRISE "syslog-enterprise": Single<u32> =
+        number("N", is!("32473"), |text| parse::number(text, 1..=u32::MAX)).of(SHIP).beside_records().needs(&[SYSLOG])
+            .idle(&[RFC3164]);
+
+    /// Size of one delivery
+    ///
+    /// After a crash, at most one delivery arrives twice. From 1K to 5M.
+    BATCH_SIZE "batch-size": Single<usize> =
+        number("SIZE", is!("1M"), |text| parse::bytes(text, 1 << 10..=5 << 20)).of(SHIP).beside_records();
+
+    /// Longest wait for a full delivery
+    BATCH_AGE "batch-age": Single<Duration> = text("TIME", is!("1s"), parse::duration).of(SHIP).beside_records();
+
+    /// Longest wait for an acknowledgement, before sending again
+    ACK_TIMEOUT "ack-timeout": Single<Duration> = text("TIME", is!("60s"), parse::duration).of(SHIP).beside_records()
+        .needs(&[FORWARD]);
+
+    /// End if no server was reachable for this long
+    ///
+    /// For batch jobs. Without it, katalog tries without end, and reading waits.
+    GIVE_UP_AFTER "give-up-after": Single<Option<Duration>> =
+        text("TIME", none, |text| parse::optional(text, parse::duration)).of(SHIP).beside_records().needs(&[SERVERS]);
+
+    /// File with the key that the servers share
+    ///
+    /// Or set the variable KATALOG_SHARED_KEY to the key itself. The command line never holds it, because every user of the
+    /// host can read command lines.
+    SHARED_KEY_FILE "shared-key-file": Single<Option<PathBuf>> =
+        text("FILE", none, parse::optional_path).of(SHIP).beside_records().needs(&[FORWARD]);
+
+    /// User to log in as
+    USER "user": Single<Option<String>> =
+        text("NAME", none, |text| parse::optional(text, parse::any)).of(SHIP).beside_records().needs(&[FORWARD, Need {
+            what: "a password: --password-file FILE, or the variable KATALOG_PASSWORD",
+            met: |options| {
+                let in_address = |server: &Address| server.options.password_file.is_some();
+                let named = options.get(&PASSWORD_FILE)?.is_some() || variable(PASSWORD).is_some();
+                Ok(named || options.get(&TO)?.iter().any(in_address))
+            },
+        }]);
+
+    /// File with the password of the user
+    ///
+    /// Or set the variable KATALOG_PASSWORD to the password itself.
+    PASSWORD_FILE "password-file": Single<Option<PathBuf>> =
+        text("FILE", none, parse::optional_path).of(SHIP).beside_records().needs(&[FORWARD, Need {
+            what: "a user to log in as: --user NAME",
+            met: |options| {
+                let in_address = |server: &Address| server.options.user.is_some();
+                Ok(options.get(&USER)?.is_some() || options.get(&TO)?.iter().any(in_address))
+            },
+        }]);
+
+    /// Name of this host for the servers
+    ///
+    /// In the handshake of the forward protocol, where it must differ from the server's name, and in syslog messages of
+    /// entries without a host name. The default is the name of the host.
+    SELF_HOSTNAME "self-hostname": Single<Option<String>> =
+        text("NAME", none, |text| parse::optional(text, parse::any)).of(SHIP).beside_records().needs(&[SERVERS]);
+
+    /// Trust servers whose certificates are signed by these authorities
+    ///
+    /// A file of certificates in PEM. The default is the authorities that this host trusts.
+    TLS_CA "tls-ca": Single<Option<PathBuf>> =
+        text("FILE", none, parse::optional_path).of(SHIP).beside_records().needs(&[TLS]).idle(&[Clash {
+            with: "tls-insecure",
+            when: |options| options.get(&TLS_INSECURE),
+            why: "every server is trusted",
+        }]);
+
+    /// Certificate of this client, followed by intermediate certificates
+    TLS_CERT "tls-cert": Single<Option<PathBuf>> =
+        text("FILE", none, parse::optional_path).of(SHIP).beside_records().needs(&[TLS, Need {
+            what: "the key of the certificate: --tls-key FILE",
+            met: |options| Ok(options.get(&TLS_KEY)?.is_some()),
+        }]);
+
+    /// Key of the certificate of this client
+    TLS_KEY "tls-key": Single<Option<PathBuf>> =
+        text("FILE", none, parse::optional_path).of(SHIP).beside_records().needs(&[TLS, Need {
+            what: "the certificate of the key: --tls-cert FILE",
+            met: |options| Ok(options.get(&TLS_CERT)?.is_some()),
+        }]);
+
+    /// Trust every server, whatever its certificate; for tests only
+    TLS_INSECURE "tls-insecure": Single<bool> = switch().of(SHIP).beside_records().needs(&[TLS]);
+
+    /// File for records that no server accepts
+    ///
+    /// The default is `refused.ndjson` in the state directory.
+    REFUSED "refused": Single<Option<PathBuf>> =
+        text("FILE", none, parse::optional_path).of(SHIP).beside_records().needs(&[FORWARD]);
+
+    /// Directory that remembers the positions in the inputs
+    ///
+    /// The next run continues where this one ended, killed or not. One process at a time uses a directory. The default is
+    /// the variable STATE_DIRECTORY, which systemd sets, or else /var/lib/katalog.
+    STATE_DIR "state-dir": Single<Option<PathBuf>> =
+        text("DIR", none, parse::optional_path).of(SHIP).everyday().beside_records().clashes(&[
+            Clash {
+                with: "no-state",
+                // A flag may turn off what the file names.
+                when: |options| Ok(options.get(&NO_STATE)? && state_dir_origin(options) <= options.origin(NO_STATE.declaration())),
+                why: "no positions are kept",
+            },
+            Clash {
+                with: "-",
+                when: |options| Ok(options.inputs.contains(&Input::Stdin) && state_dir_origin(options) == Origin::Flag),
+                why: "standard input cannot be read again, so it has no position; see --spool",
+            },
+        ]);
+
+    /// Keep no positions
+    ///
+    /// Each run begins at the beginning, or where --since and --lines say. `-` implies it.
+    NO_STATE "no-state": Single<bool> = switch().of(SHIP).everyday().beside_records();
+
+    /// Read to the present end of each input, deliver, save the positions, and exit
+    ///
+    /// For timers, and for shippers that run a command every few seconds. With --no-state, it delivers inputs as a whole,
+    /// archives too.
+    ONCE "once": Single<bool> = switch().of(SHIP).everyday().beside_records();
+
+    /// Directory that keeps standard input until it is delivered
+    ///
+    /// A pipe cannot be read twice. The files outlive the process; the next run delivers them first.
+    SPOOL "spool": Single<Option<PathBuf>> =
+        text("DIR", none, parse::optional_path).of(SHIP).beside_records().needs(&[SERVERS, Need {
+            what: "standard input (`-`): journals and files are read again from their positions",
+            met: |options| Ok(options.inputs.contains(&Input::Stdin)),
+        }]);
+
+    /// Size limit of the spool
+    SPOOL_LIMIT "spool-limit": Single<usize> =
+        number("SIZE", is!("1G"), |text| parse::bytes(text, 1 << 10..=u64::MAX)).of(SHIP).beside_records().needs(&[SPOOLED]);
+
+    /// Treatment of records when the spool is full
+    SPOOL_FULL "spool-full": Single<WhenFull> = choice("WHAT", is!("wait")).of(SHIP).beside_records().needs(&[SPOOLED]);
+}
+
+const SERVERS: Need = Need { what: "a server: --to URL", met: has_servers };
+const FORWARD: Need = Need {
+    what: "a server of the forward protocol in --to (forward://, forward+tls://, unix:)",
+    met: |options| has(options, Protocol::Forward),
+};
+const SYSLOG: Need = Need {
+    what: "a syslog server in --to (syslog+udp://, syslog+tcp://, syslog+tls://)",
+    met: |options| has(options, Protocol::Syslog),
+};
+const TLS: Need = Need {
+    what: "a server behind TLS in --to (forward+tls://, syslog+tls://)",
+    met: |options| Ok(options.get(&TO)?.iter().any(|server| matches!(server.transport, Transport::Tls { .. }))),
+};
+/// Syslog messages without fields.
+pub(super) const RFC3164: Clash = Clash {
+    with: "syslog-format",
+    when: |options| Ok(has(options, Protocol::Syslog)? && options.get(&SYSLOG_FORMAT)? == SyslogFormat::Rfc3164),
+    why: "its messages have no fields",
+};
+const SPOOLED: Need = Need { what: "--spool DIR", met: |options| Ok(options.get(&SPOOL)?.is_some()) };
+
+/// The settings of the delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// Servers that receive the records instead of the output.
+    pub receiver: Option<Receiver>,
+    /// The limits of one delivery.
+    pub limits: BatchLimits,
+    /// The file for records that no server accepts.
+    pub refused: Option<PathBuf>,
+    /// The directory for the positions of the inputs.
+    pub state_dir: Option<PathBuf>,
+    /// The disk buffer for standard input.
+    pub spool: Option<SpoolSettings>,
+}
+
+/// Returns the settings of the delivery. Reads the secrets from files or the environment.
+pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings, ConfigError> {
+    let state_dir = state_dir(options, mode)?;
+    let mut receiver = receiver(options, mode)?;
+    if let Some(Receiver::Forward(forward)) = &mut receiver {
+        forward.shared_key = secret(options, &SHARED_KEY_FILE, SHARED_KEY)?;
+        forward.password = secret(options, &PASSWORD_FILE, PASSWORD)?;
+    }
+    let spool = match options.get(&SPOOL)? {
+        Some(directory) => Some(SpoolSettings {
+            directory,
+            limit: options.get(&SPOOL_LIMIT)? as u64,
+            full: options.get(&SPOOL_FULL)?,
+            messages: output::record_format(options)? == Format::Syslog,
+        }),
+        None => None,
     };
-    Some(match protocol {
-        Protocol::Forward => {
-            let defaults = ForwardClientSettings::default();
-            Receiver::Forward(ForwardClientSettings {
-                net,
-                mode: options.forward_mode.unwrap_or_default(),
-                time_as_integer: options.time_as_integer.unwrap_or(false),
-                user: non_empty(&mut options.user),
-                hostname: non_empty(&mut options.self_hostname),
-                ack_timeout: options.ack_timeout.map_or(defaults.ack_timeout, |span| span.0),
-                ..defaults
-            })
-        }
-        Protocol::Syslog => {
-            let framing = options.syslog_framing.unwrap_or_default();
-            // A receiver that stalls may be waiting for its disk, and its progress is unknown. To leave it early would
-            // send everything twice.
-            let write_timeout = net.write_timeout * 2;
-            Receiver::Syslog(SyslogClientSettings { net: ServerSettings { write_timeout, ..net }, framing })
-        }
+    Ok(DeliverySettings {
+        receiver,
+        limits: BatchLimits { size: options.get(&BATCH_SIZE)?, age: options.get(&BATCH_AGE)? },
+        refused: options.get(&REFUSED)?.or_else(|| Some(state_dir.as_ref()?.join(REFUSED_FILE))),
+        state_dir,
+        spool,
     })
 }
 
-/// Returns the settings of syslog messages.
-pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) -> SyslogSettings {
-    let (datagrams, lines) = match receiver {
-        Some(Receiver::Syslog(settings)) => (settings.net.servers.iter().any(is_udp), settings.needs_single_lines()),
-        _ => (false, false),
-    };
-    SyslogSettings {
-        format: options.syslog_format.unwrap_or_default(),
-        facility: options.syslog_facility.unwrap_or_default(),
-        max: options.syslog_max.and_then(|max| max.0).unwrap_or(if datagrams {
-            DEFAULT_DATAGRAM
-        } else {
-            DEFAULT_MESSAGE
-        }),
-        enterprise: options.syslog_enterprise.map_or(EXAMPLE_ENTERPRISE, |number| number.0),
-        lines,
-        hostname: options
-            .self_hostname
-            .clone()
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned()),
+/// Returns whether the command saves its positions.
+pub(super) fn keeps_positions(options: &Options) -> Result<bool, ConfigError> {
+    state_dir(options, super::mode(options)?).map(|directory| directory.is_some())
+}
+
+/// Returns the state directory; `None` for runs that keep no positions.
+pub(super) fn state_dir(options: &Options, mode: Mode) -> Result<Option<PathBuf>, ConfigError> {
+    if !options.command.keeps_positions() || mode == Mode::Bulk || options.get(&NO_STATE)? {
+        return Ok(None);
     }
+    let named = options.get(&STATE_DIR)?;
+    Ok(Some(named.or_else(of_the_unit).unwrap_or_else(|| PathBuf::from(DEFAULT_STATE_DIR))))
+}
+
+fn state_dir_origin(options: &Options) -> Origin {
+    options.origin(STATE_DIR.declaration())
+}
+
+/// Returns the first state directory of the systemd unit that runs katalog.
+fn of_the_unit() -> Option<PathBuf> {
+    let directories = variable(STATE_DIRECTORY)?;
+    std::env::split_paths(&directories).find(|directory| !directory.as_os_str().is_empty())
+}
+
+/// Returns the servers and their protocol, without secrets; `None` without servers. The first server decides the
+/// protocol; a rule refuses mixed ones.
+pub(super) fn receiver(options: &Options, mode: Mode) -> Result<Option<Receiver>, ConfigError> {
+    let servers = options.get(&TO)?;
+    let Some(protocol) = servers.first().map(|server| server.protocol) else { return Ok(None) };
+    let net = ServerSettings {
+        servers,
+        spread: options.get(&SPREAD)?,
+        tls: TlsSettings {
+            ca: options.get(&TLS_CA)?,
+            cert: options.get(&TLS_CERT)?,
+            key: options.get(&TLS_KEY)?,
+            insecure: options.get(&TLS_INSECURE)?,
+        },
+        give_up_after: options.get(&GIVE_UP_AFTER)?,
+        // While a run follows, the user can fix an error without losing records.
+        one_shot: mode != Mode::Follow,
+        ..ServerSettings::default()
+    };
+    Ok(Some(match protocol {
+        Protocol::Forward => Receiver::Forward(ForwardClientSettings {
+            net,
+            mode: options.get(&FORWARD_MODE)?,
+            time_as_integer: options.get(&TIME_AS_INTEGER)?,
+            user: options.get(&USER)?,
+            hostname: options.get(&SELF_HOSTNAME)?,
+            ack_timeout: options.get(&ACK_TIMEOUT)?,
+            ..ForwardClientSettings::default()
+        }),
+        Protocol::Syslog => {
+            // A receiver that stalls may be waiting for its disk, and its progress is unknown. To leave it early would
+            // send everything twice.
+            let write_timeout = net.write_timeout * 2;
+            let framing = options.get(&SYSLOG_FRAMING)?;
+            Receiver::Syslog(SyslogClientSettings { net: ServerSettings { write_timeout, ..net }, framing })
+        }
+    }))
+}
+
+/// Returns the settings of syslog messages.
+pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) -> Result<SyslogSettings, ConfigError> {
+    let default = if has_udp(options)? { DEFAULT_DATAGRAM } else { DEFAULT_MESSAGE };
+    let host = || String::from_utf8_lossy(rustix::system::uname().nodename().to_bytes()).into_owned();
+    Ok(SyslogSettings {
+        format: options.get(&SYSLOG_FORMAT)?,
+        facility: options.get(&SYSLOG_FACILITY)?,
+        max: options.get(&SYSLOG_MAX)?.unwrap_or(default),
+        enterprise: options.get(&SYSLOG_ENTERPRISE)?,
+        lines: matches!(receiver, Some(Receiver::Syslog(settings)) if settings.needs_single_lines()),
+        hostname: options.get(&SELF_HOSTNAME)?.unwrap_or_else(host),
+    })
+}
+
+/// Returns whether records go to servers.
+pub(super) fn has_servers(options: &Options) -> Result<bool, ConfigError> {
+    Ok(!options.get(&TO)?.is_empty())
+}
+
+fn has(options: &Options, protocol: Protocol) -> Result<bool, ConfigError> {
+    Ok(options.get(&TO)?.iter().any(|server| server.protocol == protocol))
+}
+
+fn has_udp(options: &Options) -> Result<bool, ConfigError> {
+    Ok(options.get(&TO)?.iter().any(is_udp))
 }
 
 fn is_udp(server: &Address) -> bool {
     matches!(server.transport, Transport::Udp { .. })
 }
 
-impl Config {
-    /// Reads the secrets from files or the environment.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file cannot be read.
-    pub fn read_secrets(&mut self) -> Result<(), ConfigError> {
-        let Some(Receiver::Forward(forward)) = &mut self.receiver else { return Ok(()) };
-        forward.shared_key = secret("shared-key-file", self.shared_key_file.as_deref(), SHARED_KEY)?;
-        forward.password = secret("password-file", self.password_file.as_deref(), PASSWORD)?;
-        Ok(())
+/// Parses the longest syslog message; `None` for `auto`.
+fn syslog_max(text: &std::ffi::OsStr) -> Result<Option<usize>, String> {
+    if text == "auto" {
+        return Ok(None);
     }
-
-    /// Returns whether inputs are followed, or read up to now with their positions remembered.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.journal.follow || self.once
-    }
-
-    /// Returns whether the run can be asked to stop and then has something to save or deliver.
-    #[must_use]
-    pub fn is_service(&self) -> bool {
-        self.is_live() || self.receiver.is_some()
-    }
-
-    /// Refuses settings that cannot be combined.
-    ///
-    /// # Errors
-    ///
-    /// Returns the first conflict, and what to do.
-    pub fn check(&self, inputs: &[Input]) -> Result<(), ConfigError> {
-        let live = self.is_live();
-        let servers: &[Address] = match &self.receiver {
-            Some(Receiver::Forward(settings)) => &settings.net.servers,
-            Some(Receiver::Syslog(settings)) => &settings.net.servers,
-            None => &[],
-        };
-        let sent = !servers.is_empty();
-        let protocols = |protocol| servers.iter().any(|server| server.protocol == protocol);
-        let stdin = inputs.contains(&Input::Stdin);
-        let conflict = if let Some(conflict) = self.schema_conflict() {
-            conflict
-        } else if let Some(conflict) = self.host_conflict() {
-            conflict
-        } else if self.records.record_id.is_some() && self.records.record_id == self.records.tag_key {
-            "record-id: it has the name of tag-key; choose another one"
-        } else if self.check
-            && (sent || self.output.is_some() || self.output_dir.is_some() || live || self.state_dir.is_some())
-        {
-            "check: it reads everything there is and writes nothing; leave out to, output, output-dir, follow, once and \
-             state-dir"
-        } else if self.journal.follow && self.once {
-            "once: it ends where follow goes on; choose one"
-        } else if self.state_dir.is_some() && !live {
-            "state-dir: only a run with --follow or --once goes on where another ended"
-        } else if self.once && self.state_dir.is_none() {
-            "once: it needs a --state-dir to remember the position in"
-        } else if live && self.state_dir.is_some() && self.journal.backend == Backend::Libsystemd {
-            "state-dir: positions are those of katalog's own reader; leave out --journal-backend libsystemd"
-        } else if live && self.state_dir.is_some() && stdin {
-            "state-dir: what is read from standard input is gone, so there is no position to go on from; see --spool"
-        } else if protocols(Protocol::Forward) && protocols(Protocol::Syslog) {
-            "to: servers of the forward protocol and of syslog do not get the same; name those of one, and run another \
-             katalog for the other"
-        } else if servers.iter().any(is_udp) && self.records.encode.syslog.max > MAX_DATAGRAM {
-            "syslog-max: datagrams have 2048 bytes at most; say so, or send longer messages by syslog+tcp:// or syslog+tls://"
-        } else if sent && !matches!(self.records.encode.format, Format::Event | Format::Syslog) {
-            "format: servers get records in the form of their protocol; leave it out, or --to"
-        } else if sent && self.output.is_some() {
-            "output: records go to servers; leave it out, or --to"
-        } else if self.sort.is_some() && self.journal.follow {
-            "sort: what is followed has no end, before which nothing could come; leave out --follow, or --sort"
-        } else if self.sort.is_some() && self.once {
-            "sort: with --once records go out as they are read; leave out --once, or --sort"
-        } else if self.sort.is_some() && sent {
-            "sort: servers get records as they are read; leave out --to, or --sort"
-        } else if self.sort.is_some() && !self.records.encode.format.is_sortable() {
-            "sort: records can be sorted in --format ndjson, msgpack and csv; name one of them, or leave out --sort"
-        } else if self.delta && !self.records.encode.format.has_delta() {
-            "delta: only --format ndjson has a place for it; leave out --delta, --format or --to"
-        } else if self.listen.is_some() && !self.journal.follow && !sent {
-            "listen: only a run with --follow or --to lasts long enough to be asked; leave it out"
-        } else if self.spool.is_some() && !sent {
-            "spool: it is for records on their way to servers; name one with --to"
-        } else if self.spool.is_some() && !stdin {
-            "spool: it is for standard input; files and journals are read again, with --state-dir"
-        } else {
-            return self.check_output_dir(live);
-        };
-        Err(ConfigError::Conflict(conflict))
-    }
+    parse::bytes(text, 1 << 10..=64 << 10).map(Some).map_err(|message| message + ", or auto")
 }
 
 /// Reads a secret from its file, without a trailing line end, or from its environment variable.
-fn secret(key: &'static str, file: Option<&Path>, variable: &str) -> Result<Option<Secret>, ConfigError> {
-    let Some(path) = file else {
-        let value = std::env::var_os(variable).filter(|value| !value.is_empty());
-        return Ok(value.map(|value| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value))));
+fn secret(options: &Options, file: &Single<Option<PathBuf>>, name: &str) -> Result<Option<Secret>, ConfigError> {
+    let Some(path) = options.get(file)? else {
+        return Ok(variable(name).map(|value: OsString| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value))));
     };
-    let mut bytes = std::fs::read(path).map_err(|source| ConfigError::Secret { key, path: path.to_owned(), source })?;
-    if bytes.ends_with(b"\n") {
-        bytes.pop();
-        bytes.pop_if(|byte| *byte == b'\r');
-    }
-    Ok(Some(Secret::new(bytes)))
+    let declaration = file.declaration();
+    let bytes = std::fs::read(&path).map_err(|error| ConfigError::Setting {
+        message: format!("{}: cannot read the file: {error}", options.shown(declaration)),
+        from_file: options.origin(declaration) == Origin::File,
+    })?;
+    Ok(Some(Secret::from_file_content(bytes)))
 }

@@ -1,8 +1,69 @@
-//! Settings for standard error: counters and progress.
+//! Options of the reports on standard error, of exit codes, and of the service.
 
-use super::Surroundings;
-use super::values::{ProgressChoice, StatsChoice};
+use std::net::SocketAddr;
+
+use super::command::{BULK, READERS, SHIP, WRITERS};
+use super::declaration::{Need, Single, choice, is, none, options, switch, text};
+use super::layers::Options;
+use super::output::ENTRIES;
+use super::words::{ProgressChoice, StatsChoice};
+use super::{Command, ConfigError, Mode, Surroundings, delivery, parse};
 use crate::diagnostics::{ProgressMode, StatsFormat};
+
+options! {
+    "Diagnostics";
+
+    /// Show the progress on standard error
+    ///
+    /// --progress alone is `always`. On a terminal, a bar that disappears at the end; elsewhere, a line every ten seconds
+    /// and after each input. `auto` shows the bar only if records go to a file, because the reader of a pipe may print on
+    /// the same terminal.
+    PROGRESS "progress": Single<ProgressChoice> = choice("WHEN", is!("auto")).bare("always").of(BULK).beside_records();
+
+    /// Serve metrics and health over HTTP at this address
+    ///
+    /// An IP address and a port, such as 127.0.0.1:9745: `/metrics` for Prometheus, `/healthz`, `/readyz`. Everyone who can
+    /// connect can read them, so choose a loopback address unless the host is isolated. Port 0 takes a free port and
+    /// reports it.
+    LISTEN "listen": Single<Option<SocketAddr>> =
+        text("ADDRESS:PORT", none, |text| parse::optional(text, address)).of(SHIP).beside_records().needs(&[Need {
+            what: "a run that lasts: leave out `-` and --no-state, or add --to URL",
+            met: |options| Ok(super::mode(options)? != Mode::Bulk || delivery::has_servers(options)?),
+        }]);
+
+    /// Show counters on standard error at the end
+    STATS "stats": Single<StatsChoice> = choice("FORM", is!("auto")).of(READERS).beside_records();
+
+    /// Exit with 1 if any record has flaws
+    ///
+    /// All records are written.
+    STRICT "strict": Single<bool> = switch().of(WRITERS).beside_records().idle(&[ENTRIES]);
+
+    /// Exit with 1 if no record was written
+    FAIL_IF_EMPTY "fail-if-empty": Single<bool> = switch().of(READERS).beside_records();
+
+    /// Report inputs and flawed entries on standard error
+    VERBOSE "verbose": Single<bool> = switch().of(READERS).everyday().short('v').beside_records();
+}
+
+/// The settings of reports, exit codes, and the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiagnosticsSettings {
+    /// The display of progress.
+    pub progress: ProgressMode,
+    /// The address for metrics and health requests.
+    pub listen: Option<SocketAddr>,
+    /// The format of the final counters.
+    pub stats: Option<StatsFormat>,
+    /// Show counters per input after a progress display.
+    pub stats_by_input: bool,
+    /// Flawed records make the run fail.
+    pub strict: bool,
+    /// A run without records fails.
+    pub fail_if_empty: bool,
+    /// Report the inputs that are read, and flawed entries.
+    pub verbose: bool,
+}
 
 /// The kind of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +77,32 @@ pub enum StandardOutput {
     Terminal,
 }
 
-/// Returns how progress is shown. `elsewhere` says that records do not go to standard output.
-pub(super) fn progress(choice: ProgressChoice, elsewhere: bool, surroundings: Surroundings) -> ProgressMode {
+/// Returns the settings of diagnostics. `elsewhere` says that records do not go to standard output.
+pub(super) fn settings(
+    options: &Options,
+    elsewhere: bool,
+    surroundings: Surroundings,
+) -> Result<DiagnosticsSettings, ConfigError> {
+    let check = options.command == Command::Check;
+    let (stats, stats_by_input) = stats(options.get(&STATS)?, check, surroundings);
+    Ok(DiagnosticsSettings {
+        progress: progress(options.get(&PROGRESS)?, elsewhere, surroundings),
+        listen: options.get(&LISTEN)?,
+        stats,
+        stats_by_input,
+        strict: check || options.get(&STRICT)?,
+        fail_if_empty: options.get(&FAIL_IF_EMPTY)?,
+        verbose: options.get(&VERBOSE)?,
+    })
+}
+
+fn address(text: &std::ffi::OsStr) -> Result<SocketAddr, String> {
+    let address = text.to_str().and_then(|text| text.parse().ok());
+    address.ok_or_else(|| "expected an IP address and a port, such as 127.0.0.1:9745 or [::1]:9745".to_owned())
+}
+
+/// Returns the display of progress.
+fn progress(choice: ProgressChoice, elsewhere: bool, surroundings: Surroundings) -> ProgressMode {
     let Surroundings { screen, output, .. } = surroundings;
     match choice {
         ProgressChoice::Never => ProgressMode::Off,
@@ -30,7 +115,7 @@ pub(super) fn progress(choice: ProgressChoice, elsewhere: bool, surroundings: Su
 }
 
 /// Returns the format of the counters, and whether they are shown per input after a progress display.
-pub(super) fn stats(choice: StatsChoice, check: bool, surroundings: Surroundings) -> (Option<StatsFormat>, bool) {
+fn stats(choice: StatsChoice, check: bool, surroundings: Surroundings) -> (Option<StatsFormat>, bool) {
     let auto = choice == StatsChoice::Auto;
     let format = match choice {
         StatsChoice::Auto if check => Some(StatsFormat::Table),

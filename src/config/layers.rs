@@ -1,97 +1,239 @@
-//! Merges layers of configuration: flags override environment variables, which override the file.
+//! The layers of the settings: flags override variables, which override the file, which overrides the defaults. The
+//! defaults of `--for` are right below the layer that names the host.
 
-use super::options::Options;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::ConfigError;
+use super::command::Command;
+use super::declaration::{AnyOption, Declaration, Kind, Typed};
+use super::{file, output};
+use crate::source::Input;
+
+/// The texts of options, by name.
+pub type Values = BTreeMap<&'static str, Vec<OsString>>;
+
+/// The place that sets an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Variable,
+    /// The configuration file.
+    File,
+    /// The defaults of `--for`.
+    Host,
+    /// The default of the option.
+    Default,
+}
+
+/// The options of a command, in layers.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// The flags.
+    pub flags: Values,
+    /// The variables.
+    pub variables: Values,
+    /// The keys of the file.
+    pub file: Values,
+    /// The path of the file.
+    pub path: Option<PathBuf>,
+}
+
+/// The settings of a command: its options, and the inputs that it reads.
+#[derive(Debug)]
+pub struct Options {
+    /// The command. Options of other commands have their defaults.
+    pub command: Command,
+    /// The inputs that the user names.
+    pub inputs: Vec<Input>,
+    path: Option<PathBuf>,
+    /// The layers, the strongest first.
+    layers: Vec<(Origin, Values)>,
+}
 
 impl Options {
-    /// Merges this layer over `below`. A list replaces the list below it.
+    /// Combines the layers.
+    ///
+    /// # Errors
+    /// If a value cannot be used.
+    pub fn new(command: Command, inputs: Vec<Input>, layers: Layers) -> Result<Options, ConfigError> {
+        let path = layers.path;
+        let layers =
+            vec![(Origin::Flag, layers.flags), (Origin::Variable, layers.variables), (Origin::File, layers.file)];
+        let mut options = Options { command, inputs, path, layers };
+        for option in super::all() {
+            options.check_values(option)?;
+        }
+        options.insert_host()?;
+        Ok(options)
+    }
+
+    /// Inserts the defaults of `--for` below the layer that names the host.
+    fn insert_host(&mut self) -> Result<(), ConfigError> {
+        let implied = output::host_defaults(self.get(&output::FOR)?);
+        if implied.is_empty() {
+            return Ok(());
+        }
+        let by_file = self.origin(output::FOR.declaration()) == Origin::File;
+        // An empty text counts as not set, so that the printed defaults do not hide those of the host.
+        for (_, values) in &mut self.layers {
+            values.retain(|name, texts| !implied.contains_key(name) || texts.iter().any(|text| !text.is_empty()));
+        }
+        let place = self.layers.len() - usize::from(!by_file);
+        self.layers.insert(place, (Origin::Host, implied));
+        Ok(())
+    }
+
+    /// Checks the values of an option in every layer, so that a message names the layer.
+    fn check_values(&self, option: &'static dyn AnyOption) -> Result<(), ConfigError> {
+        for (origin, values) in &self.layers {
+            let Some(texts) = values.get(option.declaration().name) else { continue };
+            for text in texts {
+                let refused = |message: String| self.error(*origin, option.declaration(), text, &message);
+                // A script with an unset variable would write to another place than it means.
+                let is_place = matches!(option.declaration().value, "FILE" | "DIR" | "URL");
+                if *origin == Origin::Flag && is_place && text.is_empty() {
+                    return Err(refused("the value is empty; leave the flag out for the default".to_owned()));
+                }
+                option.check(text).map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the value of an option.
+    ///
+    /// # Errors
+    /// If the value cannot be used.
+    pub fn get<O: Typed>(&self, option: &O) -> Result<O::Value, ConfigError> {
+        let declaration = option.declaration();
+        let texts = self.texts(declaration);
+        option
+            .parse(&texts)
+            .map_err(|(text, message)| self.error(self.origin(declaration), declaration, &text, &message))
+    }
+
+    /// Returns the path of the configuration file.
     #[must_use]
-    pub fn or(self, below: Options) -> Options {
-        Options {
-            input_format: self.input_format.or(below.input_format),
-            max_line: self.max_line.or(below.max_line),
-            journal: self.journal.or(below.journal),
-            namespace: self.namespace.or(below.namespace),
-            merge: self.merge.or(below.merge),
-            journal_backend: self.journal_backend.or(below.journal_backend),
-            since: self.since.or(below.since),
-            until: self.until.or(below.until),
-            boot: self.boot.or(below.boot),
-            after_cursor: self.after_cursor.or(below.after_cursor),
-            lines: self.lines.or(below.lines),
-            follow: self.follow.or(below.follow),
-            identifier: self.identifier.or(below.identifier),
-            manager: self.manager.or(below.manager),
-            default_identifier: self.default_identifier.or(below.default_identifier),
-            others: self.others.or(below.others),
-            component: self.component.or(below.component),
-            keep: self.keep.or(below.keep),
-            drop: self.drop.or(below.drop),
-            rename: self.rename.or(below.rename),
-            lowercase: self.lowercase.or(below.lowercase),
-            strip_underscores: self.strip_underscores.or(below.strip_underscores),
-            prune: self.prune.or(below.prune),
-            nested: self.nested.or(below.nested),
-            r#for: self.r#for.or(below.r#for),
-            format: self.format.or(below.format),
-            schema: self.schema.or(below.schema),
-            output: self.output.or(below.output),
-            output_dir: self.output_dir.or(below.output_dir),
-            split: self.split.or(below.split),
-            compress: self.compress.or(below.compress),
-            resume: self.resume.or(below.resume),
-            force: self.force.or(below.force),
-            color: self.color.or(below.color),
-            tag: self.tag.or(below.tag),
-            tag_key: self.tag_key.or(below.tag_key),
-            time_key: self.time_key.or(below.time_key),
-            time_format: self.time_format.or(below.time_format),
-            max_record: self.max_record.or(below.max_record),
-            threads: self.threads.or(below.threads),
-            sort: self.sort.or(below.sort),
-            sort_memory: self.sort_memory.or(below.sort_memory),
-            delta: self.delta.or(below.delta),
-            to: self.to.or(below.to),
-            spread: self.spread.or(below.spread),
-            forward_mode: self.forward_mode.or(below.forward_mode),
-            time_as_integer: self.time_as_integer.or(below.time_as_integer),
-            syslog_format: self.syslog_format.or(below.syslog_format),
-            syslog_framing: self.syslog_framing.or(below.syslog_framing),
-            syslog_facility: self.syslog_facility.or(below.syslog_facility),
-            syslog_max: self.syslog_max.or(below.syslog_max),
-            syslog_enterprise: self.syslog_enterprise.or(below.syslog_enterprise),
-            batch_size: self.batch_size.or(below.batch_size),
-            batch_age: self.batch_age.or(below.batch_age),
-            ack_timeout: self.ack_timeout.or(below.ack_timeout),
-            give_up_after: self.give_up_after.or(below.give_up_after),
-            shared_key_file: self.shared_key_file.or(below.shared_key_file),
-            user: self.user.or(below.user),
-            password_file: self.password_file.or(below.password_file),
-            self_hostname: self.self_hostname.or(below.self_hostname),
-            tls_ca: self.tls_ca.or(below.tls_ca),
-            tls_cert: self.tls_cert.or(below.tls_cert),
-            tls_key: self.tls_key.or(below.tls_key),
-            tls_insecure: self.tls_insecure.or(below.tls_insecure),
-            record_id: self.record_id.or(below.record_id),
-            refused: self.refused.or(below.refused),
-            state_dir: self.state_dir.or(below.state_dir),
-            once: self.once.or(below.once),
-            spool: self.spool.or(below.spool),
-            spool_limit: self.spool_limit.or(below.spool_limit),
-            spool_full: self.spool_full.or(below.spool_full),
-            check: self.check.or(below.check),
-            progress: self.progress.or(below.progress),
-            listen: self.listen.or(below.listen),
-            stats: self.stats.or(below.stats),
-            strict: self.strict.or(below.strict),
-            fail_if_empty: self.fail_if_empty.or(below.fail_if_empty),
-            verbose: self.verbose.or(below.verbose),
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns a flag as the user typed it; `None` if it was not typed, or its value is empty.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<String> {
+        let declaration = super::named(name)?.declaration();
+        let typed = self.origin(declaration) == Origin::Flag && self.is_set(declaration);
+        typed.then(|| self.shown(declaration))
+    }
+
+    /// Returns whether the command has the option.
+    #[must_use]
+    pub fn has(&self, declaration: &Declaration) -> bool {
+        self.command == Command::Config || declaration.commands.contains(&self.command)
+    }
+
+    /// Returns the place that sets an option.
+    #[must_use]
+    pub fn origin(&self, declaration: &Declaration) -> Origin {
+        self.strongest(declaration).map_or(Origin::Default, |(origin, _)| origin)
+    }
+
+    /// Returns whether the option is set. A flag is set unless it is `false` or empty; a variable and a key also have to
+    /// differ from the default, so that the printed defaults change nothing.
+    #[must_use]
+    pub fn is_set(&self, declaration: &Declaration) -> bool {
+        let Some((origin, texts)) = self.strongest(declaration) else { return false };
+        let canonical = |text: &str| (declaration.canonical)(text);
+        let texts: Vec<String> = texts.iter().map(|text| canonical(&text.to_string_lossy())).collect();
+        if texts.iter().all(|text| text.is_empty() || declaration.kind == Kind::Switch && text == "false") {
+            return false;
+        }
+        origin == Origin::Flag
+            || texts != (declaration.default)().iter().map(|text| canonical(text)).collect::<Vec<_>>()
+    }
+
+    fn strongest(&self, declaration: &Declaration) -> Option<(Origin, &[OsString])> {
+        let layers = self.layers.iter().filter(|_| self.has(declaration));
+        let mut set = layers.filter_map(|(origin, values)| Some((*origin, values.get(declaration.name)?.as_slice())));
+        set.next()
+    }
+
+    /// Returns the texts of the effective value.
+    #[must_use]
+    pub fn texts(&self, declaration: &Declaration) -> Vec<OsString> {
+        let default = || (declaration.default)().into_iter().map(OsString::from).collect();
+        match self.strongest(declaration) {
+            None => default(),
+            Some((origin, texts)) if declaration.kind == Kind::AddedList && origin < Origin::File => {
+                let file = self.layers.iter().find(|(origin, _)| *origin == Origin::File);
+                let base = file.and_then(|(_, values)| values.get(declaration.name).cloned());
+                base.unwrap_or_else(default).into_iter().chain(texts.iter().cloned()).collect()
+            }
+            Some((_, texts)) => texts.to_vec(),
         }
     }
 
-    /// Returns every key of the configuration file, in the order of the help.
+    /// Returns an option and its value as the user gave them, for messages.
     #[must_use]
-    pub fn keys() -> Vec<String> {
-        let command = <Options as clap::Args>::augment_args(clap::Command::new("keys"));
-        command.get_arguments().filter_map(|argument| argument.get_long().map(str::to_owned)).collect()
+    pub fn shown(&self, declaration: &Declaration) -> String {
+        let (origin, texts) = match self.strongest(declaration) {
+            Some((origin, texts)) => (origin, texts.to_vec()),
+            None => (Origin::Default, self.texts(declaration)),
+        };
+        self.shown_as(origin, declaration, &texts)
     }
+
+    /// Returns an option and a value as a layer writes them.
+    fn shown_as(&self, origin: Origin, declaration: &Declaration, texts: &[OsString]) -> String {
+        let name = declaration.name;
+        let text = &texts.join(OsStr::new(","));
+        let is_bare = declaration.kind == Kind::Switch && text == "true";
+        match origin {
+            Origin::Flag if is_bare => format!("--{name}"),
+            Origin::Flag => format!("--{name} {}", shell_word(text)),
+            Origin::Variable => format!("{}={}", declaration.variable(), shell_word(text)),
+            Origin::File => {
+                let path = self.path.as_deref().unwrap_or(Path::new(""));
+                format!("{name} = {} in {path:?}", file::written(declaration, texts))
+            }
+            Origin::Host => format!("--{name} {} (the default of --for)", shell_word(text)),
+            Origin::Default => format!("--{name} {} (the default)", shell_word(text)),
+        }
+    }
+
+    fn error(&self, origin: Origin, declaration: &Declaration, text: &OsStr, message: &str) -> ConfigError {
+        let name = declaration.name;
+        if origin == Origin::File {
+            let path = self.path.clone().unwrap_or_default();
+            let message = match declaration.quotes_itself {
+                true => message.to_owned(),
+                false => format!("{} cannot be used: {message}", file::written_text(declaration, text)),
+            };
+            return ConfigError::File { path, place: format!("key \"{name}\""), message };
+        }
+        let shown = match (declaration.quotes_itself, origin) {
+            (true, Origin::Variable) => declaration.variable(),
+            (true, _) => format!("--{name}"),
+            (false, _) => self.shown_as(origin, declaration, &[text.to_owned()]),
+        };
+        ConfigError::Setting { message: format!("{shown}: {message}"), from_file: false }
+    }
+}
+
+/// Returns a text as a word of a shell, with control characters escaped.
+#[must_use]
+pub(crate) fn shell_word(text: &OsStr) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+~!*?{}^".contains(&byte);
+    let shown = text.to_string_lossy();
+    if shown.is_empty() || shown.chars().any(char::is_control) {
+        return format!("{shown:?}");
+    }
+    if shown.bytes().all(|byte| plain(byte) || !byte.is_ascii()) && !shown.contains(['*', '?', '{', '!']) {
+        return shown.into_owned();
+    }
+    format!("'{}'", shown.replace('\'', "'\\''"))
 }

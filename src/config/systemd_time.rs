@@ -26,62 +26,39 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit, Zoned};
 use thiserror::Error;
 
-/// The reason why a text is not a time.
+/// The reason why a text is not a time. The message does not repeat the text.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TimeError {
     /// The text has none of the forms.
     #[error(
-        "invalid time {text:?}: expected a date and a time such as `2024-03-05 10:11:12`, `2024-03-05T10:11:12Z`, \
-         `10:11` or `yesterday`, a time before now such as `2h` or `2 hours ago`, or seconds since 1970 such as \
-         `@1709633472`"
+        "expected a time such as `2024-03-05 10:11`, `10:11`, `yesterday`, `2h` (ago), `@1709633472` (seconds since 1970) \
+         or RFC 3339"
     )]
-    Form {
-        /// The text.
-        text: String,
-    },
-    /// The text is a number without a unit.
-    #[error("invalid time {text:?}: a number needs a unit, as in `{text}min`, or an `@` if it is seconds since 1970")]
-    Number {
-        /// The text.
-        text: String,
-    },
+    Form,
+    /// The text looks like a time, but the calendar or the clock does not have it.
+    #[error("{0}")]
+    Value(String),
+    /// The text ends in a number without a unit.
+    #[error("a number needs a unit, as in `{0}min` (ago), or an `@` if it is seconds since 1970")]
+    Number(String),
     /// The text has an unknown unit of time.
     #[error(
-        "invalid time {text:?}: {unit:?} is no unit of time; expected one of `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M` \
-         (months) and `y`, as in `1h30m`"
+        "{0:?} is no unit of time; expected one of `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M` (months) and `y`, as in `1h30m`"
     )]
-    Unit {
-        /// The text.
-        text: String,
-        /// The unknown unit.
-        unit: String,
-    },
+    Unit(String),
     /// The text has an unknown time zone.
     #[error(
-        "invalid time {text:?}: the time zone {zone:?} is not known here; expected `UTC`, an offset such as `+02:00`, or a \
-         name such as `Europe/Berlin`, for which the system's time zone database must be installed"
+        "the time zone {0:?} is not known here; expected `UTC`, an offset such as `+02:00`, or a name such as \
+         `Europe/Berlin` if the database of time zones (tzdata) is installed"
     )]
-    Zone {
-        /// The text.
-        text: String,
-        /// The unknown zone.
-        zone: String,
-    },
-    /// The day of the week does not match the date.
-    #[error("invalid time {text:?}: that day is a {weekday:?}; correct the day of the week or leave it out")]
-    Weekday {
-        /// The text.
-        text: String,
-        /// The day on which the date falls.
-        weekday: Weekday,
-    },
+    Zone(String),
+    /// The day of the week does not match the date, which falls on this day.
+    #[error("that day is a {0:?}; correct the day of the week or leave it out")]
+    Weekday(Weekday),
     /// The time is before 1970 or after the year 9999.
-    #[error("invalid time {text:?}: it is out of range; expected a time from 1970 to 9999, such as `2024-03-05`")]
-    Range {
-        /// The text.
-        text: String,
-    },
+    #[error("expected a time from 1970 to 9999")]
+    Range,
 }
 
 /// Parses a time into microseconds since 1970. Relative times refer to `now`; times without a zone are in the zone of
@@ -96,32 +73,11 @@ pub fn parse(text: &str, now: &Zoned) -> Result<u64, TimeError> {
 
 /// Parses a time as [`parse`] does, with the named zones from `zones`.
 fn parse_with(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, TimeError> {
-    parse_any_form(text.trim(), now, zones).map_err(|flaw| {
-        let text = text.to_owned();
-        match flaw {
-            Problem::Form => TimeError::Form { text },
-            Problem::Number => TimeError::Number { text },
-            Problem::Unit(unit) => TimeError::Unit { text, unit },
-            Problem::Zone(zone) => TimeError::Zone { text, zone },
-            Problem::Weekday(weekday) => TimeError::Weekday { text, weekday },
-            Problem::Range => TimeError::Range { text },
-        }
-    })
-}
-
-/// A [`TimeError`] without the text.
-enum Problem {
-    Form,
-    Number,
-    Unit(String),
-    Zone(String),
-    Weekday(Weekday),
-    Range,
-}
-
-fn parse_any_form(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, Problem> {
+    let text = text.trim();
     let of_span = |c: char| c.is_alphanumeric() || c == '.' || c == ' ';
-    let present = u64::try_from(now.timestamp().as_microsecond()).map_err(|_| Problem::Range)?;
+    // Two dots between numbers are a date, as people write it in other countries.
+    let is_span = |text: &str| text.chars().all(of_span) && date_numbers(text, '.').is_none();
+    let present = u64::try_from(now.timestamp().as_microsecond()).map_err(|_| TimeError::Range)?;
     let micros = if text == "now" {
         Some(present)
     } else if let Some(seconds) = text.strip_prefix('@') {
@@ -129,17 +85,17 @@ fn parse_any_form(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZo
         let plain = seconds.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         if plain { Some(parse_span(seconds, SECOND)?) } else { None }
     } else if let Some(text) = text.strip_prefix('-').or(text.strip_suffix(" ago")) {
-        Some(present.checked_sub(parse_span(text, SECOND)?).ok_or(Problem::Range)?)
+        Some(present.checked_sub(parse_span(text, SECOND)?).ok_or(TimeError::Range)?)
     } else if let Some(text) = text.strip_prefix('+').or(text.strip_suffix(" left")) {
-        Some(present.checked_add(parse_span(text, SECOND)?).ok_or(Problem::Range)?)
-    } else if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(of_span) {
-        Some(present.checked_sub(parse_span(text, None)?).ok_or(Problem::Range)?)
+        Some(present.checked_add(parse_span(text, SECOND)?).ok_or(TimeError::Range)?)
+    } else if text.starts_with(|c: char| c.is_ascii_digit()) && is_span(text) {
+        Some(present.checked_sub(parse_span(text, None)?).ok_or(TimeError::Range)?)
     } else {
-        parse_calendar(text, now, zones)?
+        Some(parse_calendar(text, now, zones)?)
     };
-    let micros = micros.ok_or(Problem::Form)?;
+    let micros = micros.ok_or(TimeError::Form)?;
     let in_range = i64::try_from(micros).is_ok_and(|micros| Timestamp::from_microsecond(micros).is_ok());
-    if in_range { Ok(micros) } else { Err(Problem::Range) }
+    if in_range { Ok(micros) } else { Err(TimeError::Range) }
 }
 
 const SECOND: Option<u64> = Some(1_000_000);
@@ -167,11 +123,11 @@ pub fn parse_duration(text: &str) -> Option<u64> {
 }
 
 /// Parses a sum of numbers with units into microseconds. `default` is the unit of a number without one.
-fn parse_span(text: &str, default: Option<u64>) -> Result<u64, Problem> {
+fn parse_span(text: &str, default: Option<u64>) -> Result<u64, TimeError> {
     let mut rest = text.trim_start();
     let mut total = 0_u64;
     if rest.is_empty() {
-        return Err(Problem::Form);
+        return Err(TimeError::Form);
     }
     while !rest.is_empty() {
         let (whole, after) = split_while(rest, |c| c.is_ascii_digit());
@@ -180,21 +136,21 @@ fn parse_span(text: &str, default: Option<u64>) -> Result<u64, Problem> {
             None => ("0", after),
         };
         if fraction.is_empty() || whole.is_empty() && !rest.starts_with('.') {
-            return Err(Problem::Form);
+            return Err(TimeError::Form);
         }
         let (name, after) = split_while(after.trim_start(), char::is_alphabetic);
         let scale = match name {
-            "" => default.ok_or(Problem::Number)?,
-            name => unit_micros(name).ok_or_else(|| Problem::Unit(name.to_owned()))?,
+            "" => default.ok_or_else(|| TimeError::Number(text.to_owned()))?,
+            name => unit_micros(name).ok_or_else(|| TimeError::Unit(name.to_owned()))?,
         };
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| Problem::Range)? };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| TimeError::Range)? };
         let mut part = whole.checked_mul(scale);
         let mut scale = scale;
         for digit in fraction.bytes() {
             scale /= 10;
             part = part.and_then(|part| part.checked_add(scale * u64::from(digit - b'0')));
         }
-        total = part.and_then(|part| total.checked_add(part)).ok_or(Problem::Range)?;
+        total = part.and_then(|part| total.checked_add(part)).ok_or(TimeError::Range)?;
         rest = after.trim_start();
     }
     Ok(total)
@@ -205,8 +161,8 @@ fn split_while(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !fits(c)).unwrap_or(text.len()))
 }
 
-/// Parses a date, a time or both, with an optional zone. Returns `None` for anything else.
-fn parse_calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<Option<u64>, Problem> {
+/// Parses a date, a time or both, with an optional zone.
+fn parse_calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZone>) -> Result<u64, TimeError> {
     let (text, zone) = take_zone(text, now, zones)?;
     let today = now.with_time_zone(zone.clone()).date();
     let (weekday, text) = take_weekday(text);
@@ -216,22 +172,19 @@ fn parse_calendar(text: &str, now: &Zoned, zones: impl Fn(&str) -> Option<TimeZo
         _ => (text, None),
     };
     let day = match day {
-        "yesterday" => Some(today.yesterday().map_err(|_| Problem::Range)?),
+        "yesterday" => Some(today.yesterday().map_err(|_| TimeError::Range)?),
         "today" => Some(today),
-        "tomorrow" => Some(today.tomorrow().map_err(|_| Problem::Range)?),
+        "tomorrow" => Some(today.tomorrow().map_err(|_| TimeError::Range)?),
         _ => parse_date(day, today.year()),
     };
-    let time = time.map_or(Some(Time::midnight()), |time| {
-        let format = if time.matches(':').count() > 1 { "%H:%M:%S%.f" } else { "%H:%M" };
-        BrokenDownTime::parse(format, time).ok()?.to_time().ok()
-    });
-    let (Some(day), Some(time)) = (day, time) else { return Ok(None) };
+    let day = day.ok_or_else(|| date_error(text))?;
+    let time = time.map_or(Ok(Time::midnight()), parse_time)?;
     if weekday.is_some_and(|weekday| weekday != day.weekday()) {
-        return Err(Problem::Weekday(day.weekday()));
+        return Err(TimeError::Weekday(day.weekday()));
     }
     let micros = zone.to_timestamp(day.to_datetime(time)).and_then(|moment| moment.round(Unit::Microsecond));
-    let micros = micros.map_err(|_| Problem::Range)?.as_microsecond();
-    u64::try_from(micros).map(Some).map_err(|_| Problem::Range)
+    let micros = micros.map_err(|_| TimeError::Range)?.as_microsecond();
+    u64::try_from(micros).map_err(|_| TimeError::Range)
 }
 
 /// Parses a date; `year` is the default. Two-digit years stand for 1969 to 2068, as in systemd.
@@ -241,6 +194,51 @@ fn parse_date(text: &str, year: i16) -> Option<Date> {
         let parts = BrokenDownTime::parse("%b %d", text).ok()?;
         Date::new(year, parts.month()?, parts.day()?).ok()
     })
+}
+
+/// Parses a time of day.
+fn parse_time(text: &str) -> Result<Time, TimeError> {
+    let format = if text.matches(':').count() > 1 { "%H:%M:%S%.f" } else { "%H:%M" };
+    let time = || BrokenDownTime::parse(format, text).ok()?.to_time().ok();
+    time().ok_or_else(|| {
+        let mut parts = text.split(':').zip([("hour", 23), ("minute", 59), ("second", 60)]);
+        let beyond = |(part, (_, last)): &(&str, (&str, u32))| part.parse().is_ok_and(|number: u32| number > *last);
+        match parts.find(beyond) {
+            Some((number, (name, last))) => {
+                TimeError::Value(format!("there is no {name} {number}; the last is {last}"))
+            }
+            None => TimeError::Form,
+        }
+    })
+}
+
+/// Returns the three numbers of a date with this separator.
+fn date_numbers(text: &str, separator: char) -> Option<[u32; 3]> {
+    let numbers: Vec<u32> = text.split(separator).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}
+
+/// Returns the reason why a text is no date.
+fn date_error(text: &str) -> TimeError {
+    const WRITTEN: &str = "a date is written YEAR-MONTH-DAY, such as `2024-03-05`";
+    let day = text.split([' ', 'T']).next().unwrap_or_default();
+    if ['/', '.'].iter().any(|separator| date_numbers(day, *separator).is_some()) {
+        return TimeError::Value(WRITTEN.to_owned());
+    }
+    match date_numbers(day, '-') {
+        Some([year, ..]) if year > 9999 => TimeError::Range,
+        Some([_, month, _]) if !(1..=12).contains(&month) => {
+            TimeError::Value(format!("there is no month {month}; {WRITTEN}"))
+        }
+        Some([year, month, day]) if parse_date(&format!("{year}-{month}-{day}"), 0).is_none() => {
+            TimeError::Value(format!("there is no day {day} in month {month} of {year}"))
+        }
+        _ => {
+            let is_close = |word: &&&str| strsim::jaro_winkler(text, word) > 0.9;
+            let word = ["yesterday", "today", "tomorrow"].iter().find(is_close);
+            word.map_or(TimeError::Form, |word| TimeError::Value(format!("did you mean `{word}`?")))
+        }
+    }
 }
 
 /// Splits off a leading day of the week.
@@ -261,21 +259,21 @@ fn take_zone<'t>(
     text: &'t str,
     now: &Zoned,
     zones: impl Fn(&str) -> Option<TimeZone>,
-) -> Result<(&'t str, TimeZone), Problem> {
+) -> Result<(&'t str, TimeZone), TimeError> {
     if let Some((before, word)) = text.rsplit_once(' ')
         && let before = before.trim_end()
         && (before.contains(|c: char| c.is_ascii_digit()) || matches!(before, "yesterday" | "today" | "tomorrow"))
         && !word.starts_with(|c: char| c.is_ascii_digit())
     {
         let found = parse_offset(word).or_else(|| local_abbreviation(word, now)).or_else(|| zones(word));
-        return found.map(|zone| (before, zone)).ok_or_else(|| Problem::Zone(word.to_owned()));
+        return found.map(|zone| (before, zone)).ok_or_else(|| TimeError::Zone(word.to_owned()));
     }
     // An offset directly after the time, where no hyphen of a date can be.
     if let Some(colon) = text.find(':') {
         let (_, time) = text.split_at(colon);
         if let Some(at) = time.find(['+', '-', 'Z', 'z']) {
             let (before, word) = text.split_at(colon + at);
-            return parse_offset(word).map(|zone| (before, zone)).ok_or_else(|| Problem::Zone(word.to_owned()));
+            return parse_offset(word).map(|zone| (before, zone)).ok_or_else(|| TimeError::Zone(word.to_owned()));
         }
     }
     Ok((text, now.time_zone().clone()))

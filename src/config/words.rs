@@ -1,22 +1,15 @@
-//! Uses the names of enums as values of flags, variables and keys.
-//!
-//! The enums themselves derive nothing from clap or serde. Those of other crates list their names in `ALL` and `name()`; those
-//! of the program have them here.
+//! Enums whose values have names. The enums derive nothing from clap or serde: those of other crates list their names
+//! in `ALL` and `name()`, those of the program have them here.
 
-use std::fmt;
-use std::str::FromStr;
+use std::ffi::OsStr;
 
-use clap::ValueEnum;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use serde::Deserialize as _;
-use serde::de::{Deserializer, Error as _};
-
+use super::parse::utf8;
 use crate::delivery::WhenFull;
 use crate::sink::Compression;
 use crate::source::Backend;
 
 /// An enum whose values have names.
-pub(crate) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'static {
+pub(crate) trait Words: Copy + Send + Sync + 'static {
     /// Every value that a user can choose.
     const EVERY: &'static [Self];
 
@@ -25,6 +18,45 @@ pub(crate) trait Words: FromStr<Err: fmt::Display> + Copy + Send + Sync + 'stati
 
     /// Returns a line of help; empty if the name explains enough.
     fn help(self) -> &'static str;
+}
+
+/// Returns the value with a name.
+///
+/// # Errors
+/// Returns the names, and the closest one.
+pub(crate) fn parse<T: Words>(text: &OsStr) -> Result<T, String> {
+    let text = utf8(text)?;
+    let found = T::EVERY.iter().copied().find(|value| value.word() == text);
+    found.ok_or_else(|| expected(text, T::EVERY.iter().map(|value| value.word())))
+}
+
+/// Returns the names and their help.
+pub(crate) fn table<T: Words>() -> Vec<[&'static str; 2]> {
+    T::EVERY.iter().map(|value| [value.word(), value.help()]).collect()
+}
+
+/// Returns the message for a word that is not in the list: the closest word first, then the whole list.
+pub(crate) fn expected<'w>(text: &str, words: impl Iterator<Item = &'w str> + Clone) -> String {
+    let all = words.clone().collect::<Vec<_>>().join(", ");
+    match closest(text, words) {
+        Some(word) => format!("did you mean {word}? Expected one of {all}"),
+        None => format!("expected one of {all}"),
+    }
+}
+
+/// Returns the candidate that a misspelled word most likely means: a similar one, or one of its parts, as in `kata-agent`.
+pub(crate) fn closest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    /// Less similar words are a guess, which misleads.
+    const SIMILAR: f64 = 0.8;
+    let plain = |text: &str| text.to_ascii_lowercase().replace([' ', '_'], "-");
+    let word = plain(word);
+    let score = |candidate: &str| {
+        let candidate = plain(candidate);
+        let is_part = word.split(['-', ',']).any(|part| part == candidate);
+        strsim::jaro_winkler(&word, &candidate).max(if is_part { SIMILAR + 0.01 } else { 0.0 })
+    };
+    let scored = candidates.map(|candidate| (score(candidate), candidate)).filter(|(score, _)| *score > SIMILAR);
+    scored.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, candidate)| candidate)
 }
 
 macro_rules! words {
@@ -58,49 +90,150 @@ words!(
     log_clients::Framing,
 );
 
-/// Returns the parser of a flag whose values are the names of an enum.
-pub(crate) fn words<T: FromStr<Err: fmt::Display> + Words>() -> impl TypedValueParser<Value = T> {
-    let possible = T::EVERY.iter().map(|value| {
-        let possible = PossibleValue::new(value.word());
-        if value.help().is_empty() { possible } else { possible.help(value.help()) }
-    });
-    PossibleValuesParser::new(possible).try_map(|word| word.parse::<T>().map_err(|error| error.to_string()))
-}
-
-/// Reads a key whose values are the names of an enum.
-pub(super) fn word<'de, D: Deserializer<'de>, T: Words>(deserializer: D) -> Result<Option<T>, D::Error> {
-    String::deserialize(deserializer)?.parse().map(Some).map_err(|error: T::Err| D::Error::custom(error))
-}
-
 /// Gives the values of an enum of the program their names and lines of help.
-macro_rules! value_enum {
+macro_rules! word_enum {
     ($Enum:ident { $($Variant:ident => $name:literal, $help:literal;)+ }) => {
-        impl ValueEnum for $Enum {
-            fn value_variants<'a>() -> &'a [$Enum] {
-                &[$($Enum::$Variant),+]
+        impl Words for $Enum {
+            const EVERY: &'static [Self] = &[$($Enum::$Variant),+];
+
+            fn word(self) -> &'static str {
+                match self {
+                    $($Enum::$Variant => $name,)+
+                }
             }
 
-            fn to_possible_value(&self) -> Option<PossibleValue> {
-                Some(match self {
-                    $($Enum::$Variant => PossibleValue::new($name).help($help),)+
-                })
+            fn help(self) -> &'static str {
+                match self {
+                    $($Enum::$Variant => $help,)+
+                }
             }
         }
     };
 }
 
-value_enum!(Backend {
-    Native => "native", "katalog itself";
-    Libsystemd => "libsystemd", "systemd's library, where the build has the cargo feature `libsystemd`";
+word_enum!(Backend {
+    Native => "native", "katalog's own reader";
+    Libsystemd => "libsystemd", "systemd's library, in builds with the cargo feature `libsystemd`";
 });
 
-value_enum!(Compression {
-    None => "none", "Not at all";
+word_enum!(Compression {
+    None => "none", "No compression";
     Gzip => "gzip", "gzip, in members of about 1 MiB of records (RFC 1952)";
     Zstd => "zstd", "Zstandard, in frames of about 1 MiB of records (RFC 8878)";
 });
 
-value_enum!(WhenFull {
-    Wait => "wait", "Reading waits until there is room";
-    Drop => "drop", "They are dropped and counted";
+word_enum!(WhenFull {
+    Wait => "wait", "Stop reading until there is room";
+    Drop => "drop", "Drop records, and count them";
 });
+
+/// The use of colors in the text format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColorChoice {
+    /// On a terminal.
+    Auto,
+    /// Also in files and pipes.
+    Always,
+    /// Never.
+    Never,
+}
+
+word_enum!(ColorChoice {
+    Auto => "auto", "On a terminal";
+    Always => "always", "Also in files and pipes";
+    Never => "never", "";
+});
+
+/// The display of counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StatsChoice {
+    /// A table if progress was shown, else text if standard error is a terminal.
+    Auto,
+    /// Aligned lines.
+    Text,
+    /// A line for each input.
+    Table,
+    /// One JSON object on one line.
+    Json,
+    /// No counters.
+    None,
+}
+
+word_enum!(StatsChoice {
+    Auto => "auto", "A table if progress was shown, else text if standard error is a terminal";
+    Text => "text", "Aligned lines";
+    Table => "table", "A line for each input";
+    Json => "json", "One JSON object on one line";
+    None => "none", "";
+});
+
+/// The order of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// The order of the inputs.
+    None,
+    /// By time.
+    Time,
+}
+
+word_enum!(Sort {
+    None => "none", "The order of the inputs";
+    Time => "time", "By time";
+});
+
+/// The display of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProgressChoice {
+    /// On a terminal that shows nothing else, if the size of the inputs is known.
+    Auto,
+    /// Also for pipes and live inputs, and as lines without a terminal.
+    Always,
+    /// Never.
+    Never,
+}
+
+word_enum!(ProgressChoice {
+    Auto => "auto", "On a terminal that shows nothing else, if the size of the inputs is known";
+    Always => "always", "Also for pipes, and as lines without a terminal";
+    Never => "never", "";
+});
+
+/// The program that reads standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// No particular program.
+    None,
+    /// Fluentd's exec input.
+    FluentdExec,
+    /// Fluent Bit's exec input.
+    FluentBitExec,
+}
+
+word_enum!(Host {
+    None => "none", "No particular program";
+    FluentdExec => "fluentd-exec", "Fluentd's exec input: MessagePack, with `tag` and `event_time` in each record";
+    FluentBitExec => "fluent-bit-exec", "Fluent Bit's exec input: JSON lines that fit into its buffer of 4096 bytes";
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_word_is_suggested_and_no_guess() {
+        let components = ["runtime", "agent", "guest-kernel", "unknown"];
+        for (word, meant) in [
+            ("agents", Some("agent")),
+            ("Agent", Some("agent")),
+            ("kata-agent", Some("agent")),
+            ("guest_kernel", Some("guest-kernel")),
+            ("agent,shim", Some("agent")),
+            ("boat", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(word, components.into_iter()), meant, "{word}");
+        }
+        assert_eq!(expected("agents", components.into_iter()).split(' ').nth(3), Some("agent?"));
+    }
+}

@@ -64,8 +64,8 @@ pub enum CheckpointError {
     },
     /// The state file is damaged, or another program has written it.
     #[error(
-        "--state-dir: {path:?} is not a state of katalog ({cause}). To begin anew, move it away and name the beginning \
-         with --since or --lines; to continue, restore an intact copy"
+        "--state-dir: {path:?} is not a state of katalog ({cause}); to continue, restore an intact copy; to begin anew \
+         with all entries, or with those of --since or --lines, move it away"
     )]
     Damaged {
         /// The file.

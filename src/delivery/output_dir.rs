@@ -45,6 +45,9 @@ const WORK: &str = ".katalog";
 /// The manifest of a finished directory.
 const MANIFEST: &str = ".katalog.json";
 
+/// The key of katalog's version among the settings of a conversion. All other keys are names of options.
+pub const VERSION_KEY: &str = "the version of katalog";
+
 /// The directory of unnamed files in the work directory.
 const PARTS: &str = "parts";
 
@@ -68,7 +71,7 @@ pub struct OutputDirSettings {
     pub force: bool,
     /// Records arrive only after all inputs are read, so no input can be finished before.
     pub whole: bool,
-    /// The settings that determine the bytes of the output, by their keys.
+    /// The settings that determine the bytes of the output, by their keys, and the version by [`VERSION_KEY`].
     pub fingerprint: BTreeMap<String, String>,
 }
 
@@ -337,7 +340,7 @@ impl Delivery for OutputDir {
             end = end.or(remove(&self.work).err().map(|error| report_error(&error, error.exit())));
         } else if ConversionState::exists(&self.work) {
             diagnostics::report(format_args!(
-                "\"{}\" is not complete; --resume goes on with it",
+                "\"{}\" is not complete; continue with --resume",
                 self.settings.directory.display()
             ));
         }

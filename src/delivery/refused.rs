@@ -39,7 +39,7 @@ impl RefusedFile {
         };
         file.write_all(&line)?;
         file.sync_data()?;
-        Ok(format!("it is in \"{}\"", path.display()))
+        Ok(format!("it is in {path:?}"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kata_records::{EncodeSettings, Rules};
 
-use crate::config::Config;
+use crate::config::{Command, Config, Mode};
 use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::source::position::FilePosition;
 use crate::source::{self, Group, JournalSettings, Logs};
@@ -42,7 +42,7 @@ pub struct Plan<'p> {
     pub strict: bool,
     /// A run without records fails.
     pub fail_if_empty: bool,
-    /// Report why records make the run fail. The table of `--check` shows it anyway.
+    /// Report why records make the run fail. The table of `check` shows it anyway.
     pub explain: bool,
     /// Report the inputs without new entries at the end.
     pub once: bool,
@@ -51,29 +51,36 @@ pub struct Plan<'p> {
 }
 
 impl<'p> Plan<'p> {
-    /// Returns the plan for these inputs.
+    /// Returns the plan for these inputs, from the saved positions in log files.
     #[must_use]
-    pub fn new(config: &'p Config, rules: &'p Rules, groups: &'p [Group]) -> Plan<'p> {
-        let output = config.output_dir.as_deref().or(config.output.as_deref());
+    pub fn new(config: &'p Config, files: &'p [FilePosition], rules: &'p Rules, groups: &'p [Group]) -> Plan<'p> {
+        let directory = config.conversion.as_ref().map(|conversion| conversion.directory.as_path());
+        let output = directory.or(config.output.path.as_deref());
+        let diagnostics = &config.diagnostics;
+        let check = config.command == Command::Check;
         Plan {
             groups,
             source: &config.source,
-            logs: if rules.is_raw() { Logs::JournalsOnly } else { Logs::Read },
+            logs: match config.range_flags.first() {
+                _ if rules.is_raw() => Logs::JournalsOnly,
+                Some(flag) => Logs::RefusedBy(flag),
+                None => Logs::Read,
+            },
             journal: &config.journal,
-            files: &config.files,
-            state_dir: config.state_dir.as_deref(),
+            files,
+            state_dir: config.delivery.state_dir.as_deref(),
             rules,
             encode: &config.records.encode,
-            threads: config.threads.unwrap_or(1),
+            threads: config.output.threads.unwrap_or(1),
             output: output.unwrap_or(Path::new("/dev/stdout")),
-            progress: config.progress,
-            stats: config.stats,
-            check: config.check && config.stats.is_some(),
-            strict: config.strict,
-            fail_if_empty: config.fail_if_empty,
-            explain: !config.check,
-            once: config.once,
-            verbose: config.records.verbose,
+            progress: diagnostics.progress,
+            stats: diagnostics.stats,
+            check: check && diagnostics.stats.is_some(),
+            strict: diagnostics.strict,
+            fail_if_empty: diagnostics.fail_if_empty,
+            explain: !check,
+            once: config.mode == Mode::Once,
+            verbose: diagnostics.verbose,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Names the inputs in which a run with `--once` found nothing new.
+//! Names the inputs in which a run of `katalog ship --once` found nothing new.
 
 use std::fs;
 use std::path::Path;

@@ -195,7 +195,7 @@ impl Files {
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> SinkError {
-    let name = format!("\"{}\"", path.display());
+    let name = format!("{path:?}");
     |source| SinkError::Write { name, source }
 }
 

@@ -47,7 +47,7 @@ impl Output {
             }
             return Ok(Output::of(file, name));
         };
-        let name = format!("\"{}\"", path.display());
+        let name = format!("{path:?}");
         if let Some(input) = inputs.iter().find(|input| input.is_pattern_of(path)) {
             return Err(SinkError::SameFile { output: name, input: input.to_string() });
         }

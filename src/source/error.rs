@@ -286,7 +286,7 @@ fn pattern_advice(matches: bool) -> &'static str {
 fn refused_advice(flag: &str, others_of: Option<&Input>) -> String {
     match others_of {
         Some(input) => format!("all logs of {} are left out, unless you leave out {flag}", input.quoted()),
-        None => "leave it out".to_owned(),
+        None => format!("leave out {flag}"),
     }
 }
 

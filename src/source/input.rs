@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -84,6 +85,13 @@ impl FromStr for Input {
 /// the length of each read.
 pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Returns whether standard input is a pipe.
+#[must_use]
+pub fn stdin_is_pipe() -> bool {
+    let kind = standard_input().and_then(|file| file.metadata()).map(|metadata| metadata.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo())
 }
 
 pub(super) fn is_file(file: &File) -> bool {

@@ -33,8 +33,8 @@ pub use awaited::Awaited;
 pub use codec::{Codec, ForeignFormat};
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_file, group_by_machine, group_inputs};
-pub use input::Input;
 pub(crate) use input::standard_input;
+pub use input::{Input, stdin_is_pipe};
 pub use journal::{
     Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
     RunBound,

@@ -20,7 +20,22 @@ pub fn refuse_urls(inputs: &[Input]) -> Result<(), SourceError> {
         Input::File(path) if path.symlink_metadata().is_err() => path.to_str().filter(|text| scheme(text).is_some()),
         Input::File(_) | Input::Stdin => None,
     });
-    url.map_or(Ok(()), |url| Err(SourceError::Url { url: url.to_owned(), advice: url_advice(url) }))
+    url.map_or(Ok(()), |url| {
+        let url = without_secrets(url);
+        Err(SourceError::Url { advice: url_advice(&url), url })
+    })
+}
+
+/// Returns a URL without its user and password, and without a query that is signed or has a key.
+fn without_secrets(url: &str) -> String {
+    const SECRET: [&str; 6] = ["sig", "token", "key", "pass", "secret", "credential"];
+    let (url, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    let is_secret = SECRET.iter().any(|word| query.to_ascii_lowercase().contains(word));
+    let query = if is_secret { "?***" } else { query };
+    let Some((scheme, rest)) = url.split_once("//") else { return format!("{url}{query}") };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("***@{host}"));
+    format!("{scheme}//{host}{path}{query}")
 }
 
 /// Returns the scheme of a URL, or `None` if the text is none.
@@ -80,7 +95,7 @@ pub fn refuse_archives(groups: &[Group]) -> Result<(), SourceError> {
 ///
 /// Fails at the first input that cannot be followed, and if libsystemd would have to follow.
 pub fn check_followable(groups: &[Group], settings: &JournalSettings) -> Result<(), SourceError> {
-    if settings.backend == Backend::Libsystemd {
+    if settings.backend == Backend::Libsystemd && groups.iter().any(Group::may_hold_journals) {
         return Err(SourceError::FollowedByLibsystemd);
     }
     // A followed group has no end, so nothing can come after it.
@@ -135,6 +150,16 @@ mod tests {
             Group::Machine("0123".to_owned(), vec!["a.journal".into()]),
         ];
         assert!(refuse_logs(&others, &["--since"]).is_ok());
+    }
+
+    #[test]
+    fn libsystemd_follows_no_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log(&directory);
+        let settings = JournalSettings { backend: Backend::Libsystemd, ..JournalSettings::default() };
+        let error = check_followable(&[Group::Journal(Vec::new())], &settings).unwrap_err();
+        assert!(matches!(error, SourceError::FollowedByLibsystemd));
+        assert!(check_followable(&[Group::Files(vec![log])], &settings).is_ok(), "logs have no such reader");
     }
 
     #[test]

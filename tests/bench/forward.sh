@@ -24,13 +24,13 @@ make_journal "$corpus" "$entries" "$files"
 coproc sink { exec "$target/examples/forward-sink" 127.0.0.1:0 2> "$target/bench-corpus/sink"; }
 trap 'kill "$sink_PID"' EXIT
 read -r port <&"${sink[0]}"
-to=(--to "forward://127.0.0.1:$port")
+to=(ship --once --to "forward://127.0.0.1:$port")
 
 # CPU seconds of one run, of some in one shell, and peak KiB.
 cpu() {
     # shellcheck disable=SC2016 # the inner shell's words
     env time -f '%U %S %M' -o "$measure" bash -c 'for ((run = 0; run < $0; run++)); do rm -rf "$1"; "${@:2}"; done' \
-        "$repeats" "$state" "$katalog" --stats none "$@" "$corpus" > /dev/null
+        "$repeats" "$state" "$katalog" "$@" --stats none "$corpus" > /dev/null
     awk -v times="$repeats" '{ print ($1 + $2) / times, $3 }' "$measure"
 }
 
@@ -44,7 +44,7 @@ pair() {
 }
 
 records=$("$katalog" --stats none "$corpus" | wc -l)
-cpu "${to[@]}" > /dev/null
+cpu "${to[@]}" --no-state > /dev/null
 read -r _ _ _ events _ bytes < <(tail -n 1 "$target/bench-corpus/sink")
 if ((events != repeats * records)); then
     echo "of $repeats times $records records the server has $events" >&2
@@ -59,10 +59,11 @@ echo "The journal has $entries entries, and katalog makes $records records of it
 echo
 echo "| delivery, and what it is compared with | 1000 records/s/core | MessagePack to /dev/null, the same | as fast | peak MiB |"
 echo "|---|---|---|---|---|"
-pair "\`--to\`, packed"
-pair "\`--to --record-id id\`" --record-id id
-pair "\`--to --forward-mode gzip\`" --forward-mode gzip
-pair "\`--to --state-dir\`, each batch remembered" --once --state-dir "$state"
+pair "\`ship --to\`, packed" --no-state
+pair "\`ship --to --record-id id\`" --no-state --record-id id
+pair "\`ship --to --forward-mode gzip\`" --no-state --forward-mode gzip
+pair "\`ship --to --state-dir\`, each batch remembered" --state-dir "$state"
 echo
-env time -f '%M' -o "$measure" "$katalog" --stats none --to forward://127.0.0.1:1 --give-up-after 5s "$corpus" 2> /dev/null || true
+env time -f '%M' -o "$measure" "$katalog" ship --once --no-state --stats none --to forward://127.0.0.1:1 --give-up-after 5s \
+    "$corpus" 2> /dev/null || true
 echo "With a receiver that is gone, and all of the journal waiting, the peak is $(awk 'END { printf "%.1f", $1 / 1024 }' "$measure") MiB."

@@ -14,7 +14,7 @@ source tests/bench/shared.sh
 
 limit=${LIMIT:-2}
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release
-# The first arguments of every run.
+# The last arguments of every run.
 flags=(--threads 1 --stats none --fail-if-empty)
 
 # Label and further arguments of each run. The corpora lie in the current directory. Placeholders: OUT is a directory whose
@@ -55,14 +55,23 @@ runs=(
     'fields added                       | --record-id id --tag-key tag --time-key time --delta node.journal'
     '`--sort time`                      | --sort time logfmt-file runtime-json node-json'
     '`--sort time`, temporary files     | --sort time --sort-memory 1M logfmt-file runtime-json node-json'
-    '`--output-dir`                     | --output-dir OUT node.journal'
-    '`--output-dir --compress gzip`     | --output-dir OUT --compress gzip node.journal'
-    '`--output-dir --compress zstd`     | --output-dir OUT --compress zstd node.journal'
-    '`--for fluentd-exec`, log file     | --for fluentd-exec --once --state-dir STATE logfmt-file'
-    '`--for fluent-bit-exec`, journal   | --for fluent-bit-exec --once --state-dir STATE node.journal'
-    '`--to forward://`                  | --to FORWARD --record-id id --batch-age 1h --give-up-after 1m node.journal'
-    '`--to syslog+tcp://`               | --to SYSLOG --batch-age 1h --give-up-after 1m node.journal'
+    '`convert`                          | convert --output-dir OUT node.journal'
+    '`convert --compress gzip`          | convert --output-dir OUT --compress gzip node.journal'
+    '`convert --compress zstd`          | convert --output-dir OUT --compress zstd node.journal'
+    '`--for fluentd-exec`, log file     | ship --for fluentd-exec --once --state-dir STATE logfmt-file'
+    '`--for fluent-bit-exec`, journal   | ship --for fluent-bit-exec --once --state-dir STATE node.journal'
+    '`--to forward://`                  | ship --once --no-state --to FORWARD --record-id id --batch-age 1h --give-up-after 1m node.journal'
+    '`--to syslog+tcp://`               | ship --once --no-state --to SYSLOG --batch-age 1h --give-up-after 1m node.journal'
 )
+
+# Prints the arguments $1 of a run in the form of BASELINE. Version 0.1 has no commands.
+baseline_form() {
+    if "$baseline" -h | grep "^  ship " > /dev/null; then
+        echo "$1"
+    else
+        sed -E 's/^ *(ship --once --no-state|ship|convert) //' <<< "$1"
+    fi
+}
 
 # Converts the export stream on standard input into the journal file $1. The same stream gives the same bytes: hashes are
 # not keyed, and the number $2 replaces the random ids and the id of this machine.
@@ -133,8 +142,8 @@ count() (
     set -- "${@/#FORWARD/$address}"
     set -- "${@/#SYSLOG/$address}"
     if ! env -i PATH="$PATH" TZ=UTC valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$out.valgrind" \
-        "$program" "${flags[@]}" "$@" > "$out/output" 2> "$out.messages"; then
-        echo "$program ${flags[*]} $* failed:" >&2
+        "$program" "$@" "${flags[@]}" > "$out/output" 2> "$out.messages"; then
+        echo "$program $* ${flags[*]} failed:" >&2
         cat "$out.messages" >&2
         exit 1
     fi
@@ -171,8 +180,9 @@ failed=()
 for run in "${runs[@]}"; do
     IFS='|' read -r label arguments <<< "$run"
     read -r label <<< "$label"
+    read -ra old_arguments <<< "$(baseline_form "$arguments")"
     read -ra arguments <<< "$arguments"
-    count ./program.old old 5514 "${arguments[@]}" &
+    count ./program.old old 5514 "${old_arguments[@]}" &
     count ./program.new new 5515 "${arguments[@]}"
     wait $!
     { read -r before && read -r expected; } < old.result

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kata_records::{Batch, Chunk, Rules, Worker};
-use katalog::config::options::Options;
-use katalog::config::{Config, Surroundings};
+use katalog::config::{Command, Config, Layers, Options, Surroundings};
 use katalog::source::{self, Input};
 use siphasher::sip::SipHasher13;
 
@@ -47,7 +46,9 @@ fn baseline(criterion: &mut Criterion) {
 /// Runs everything from framed input to encoded records, with the defaults.
 fn whole(criterion: &mut Criterion) {
     let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
-    let config = Config::new(Options::default(), Options::default(), nowhere);
+    let config = Options::new(Command::Print, Vec::new(), Layers::default())
+        .and_then(|options| Config::new(&options, nowhere))
+        .unwrap_or_else(|error| panic!("{error}"));
     let rules = Rules::new(&config.records).unwrap_or_else(|error| panic!("{error}"));
     let mut group = criterion.benchmark_group("whole");
     for name in SAMPLES {

@@ -72,14 +72,15 @@ def in_namespace(root):
     assert version.returncode == 0 and version.stdout.startswith(b"katalog "), version
     records = katalog(root, "/kata.log")
     assert json.loads(records.stdout)["kata_msg"] == "found by name", records
+    ship = ["ship", "--once", "--no-state", "--to"]
     for name in [NAME, IN_HOSTS]:
         got.clear()
-        run = katalog(root, "--to", f"forward://{name}", "--give-up-after", "500ms", "/kata.log")
+        run = katalog(root, *ship, f"forward://{name}", "--give-up-after", "500ms", "/kata.log")
         assert any(b"found by name" in batch for batch in got), (name, run, asked)
         # Nothing was acknowledged.
         assert run.returncode == 69, run
     assert f"{NAME}.{SEARCH}" in asked and not any(IN_HOSTS == name for name in asked), asked
-    unknown = katalog(root, "--to", "forward://nowhere", "--give-up-after", "100ms", "/kata.log")
+    unknown = katalog(root, *ship, "forward://nowhere", "--give-up-after", "100ms", "/kata.log")
     assert unknown.returncode == 69 and b"name" in unknown.stderr, unknown
 
 

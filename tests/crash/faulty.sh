@@ -7,7 +7,7 @@ for argument; do
 done
 if [ "$FAULT" = loses ]; then
     rm -rf "${state:?}"/*
-    set -- "${@/#%all/0}"
+    set -- "$@" --lines 0
 elif [ -e "$state.first" ]; then
     rm -rf "$state" && cp -r "$state.first" "$state"
 elif [ "$(ls "$state")" ]; then

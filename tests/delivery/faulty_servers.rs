@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kata_records::Rules;
-use katalog::cli::Cli;
-use katalog::config::options::Options;
-use katalog::config::{Config, Surroundings};
 use katalog::delivery::checkpoint::Checkpoint;
 use katalog::delivery::{DeliveryMetrics, ServerDelivery, ServerDeliveryConfig};
 use katalog::diagnostics::StatsFormat;
@@ -17,11 +14,11 @@ use katalog::service::status::Status;
 use katalog::source::{self, Input};
 use log_clients::{Observer, Receiver};
 
-use super::{Running, complete, deliver_to, lines, run, write_file};
+use super::{Running, complete, lines, run, whole, whole_to, write_file};
 use crate::support::forward::handshake::{Greeting, HandshakeFault};
 use crate::support::forward::tls::{Authority, CertificateFlaw};
 use crate::support::forward::{ConnectionScript, CutPoint, Reply, Script, Server};
-use crate::support::katalog;
+use crate::support::pipeline::config;
 
 /// Flags that make chunks small and timeouts short.
 const SHORT: [&str; 4] = ["--batch-size", "4K", "--ack-timeout", "300ms"];
@@ -32,7 +29,7 @@ fn survives(name: &str, script: Script) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..300));
     let server = Server::start(script);
-    let (code, errors) = run(deliver_to(&server, &SHORT).arg(log));
+    let (code, errors) = run(whole_to(&server, &SHORT).arg(log));
     assert_eq!(code, Some(0), "{name}: {errors}");
     complete(&server.events(), 0..300);
     let mut chunks: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
@@ -137,7 +134,7 @@ fn handshakes_that_fail_say_why() {
     ] {
         let script = greeting.map_or_else(Script::default, |greeting| Script::default().greets(greeting));
         let server = Server::start(script);
-        let (code, errors) = run(deliver_to(&server, &flags).arg(&log));
+        let (code, errors) = run(whole_to(&server, &flags).arg(&log));
         assert_eq!(code, Some(78), "{name}: {errors}");
         assert!(errors.contains(says) && errors.contains(&server.url()), "{name}: {errors}");
         assert!(!errors.contains("s3cret"), "{name}: {errors}");
@@ -153,7 +150,7 @@ fn handshakes_that_succeed() {
     for keepalive in [Some(true), Some(false), None] {
         let greeting = Greeting { keepalive, ..Greeting::with_key("s3cret").with_user("kata", "pass") };
         let server = Server::start(Script::default().greets(greeting));
-        let mut command = deliver_to(&server, &SHORT);
+        let mut command = whole_to(&server, &SHORT);
         command.arg("--shared-key-file").arg(&key).args(["--user", "kata"]).env("KATALOG_PASSWORD", "pass").arg(&log);
         let (code, errors) = run(&mut command);
         assert_eq!(code, Some(0), "{keepalive:?}: {errors}");
@@ -193,7 +190,8 @@ fn certificates_are_checked() {
         let config = authority.server(flaw).serves(versions, clients);
         let server = Server::start(Script::default().tls(config));
         let url = format!("forward+tls://localhost:{}", server.port());
-        let (ended, errors) = run(katalog().args(["--to", &url, "--tls-ca"]).arg(ca).args(&flags).arg(&log));
+        // Beside --tls-insecure, the flag would be an error.
+        let (ended, errors) = run(whole(&["--to", &url]).env("KATALOG_TLS_CA", ca).args(&flags).arg(&log));
         match code {
             // A server may report it only after the handshake, or not at all.
             -1 => assert!(matches!(ended, Some(69 | 78)), "{name}: {errors}"),
@@ -209,28 +207,28 @@ fn a_record_that_no_server_takes_is_set_aside() {
     let log = write_file(folder.path(), "kata.log", lines(0..300));
     let refused = folder.path().join("refused.ndjson");
     let server = Server::start(Script::default().poison(b"line 123"));
-    let flags = ["katalog", "--to", &server.url(), "--batch-size", "64K", "--refused", refused.to_str().unwrap()];
-    let cli = Cli::read(flags.into_iter().map(Into::into)).unwrap();
-    let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
-    let config = Config::new(cli.options, Options::default(), nowhere);
+    let flags = ["--to", &server.url(), "--batch-size", "64K", "--refused", refused.to_str().unwrap()];
+    let config = config(&[&["ship", "--once", "--no-state"], &flags[..]].concat());
     let rules = Rules::new(&config.records).unwrap();
     // With the default pauses it takes minutes until a record counts as refused.
     let pause = Duration::from_millis(2);
-    let Some(Receiver::Forward(mut settings)) = config.receiver.clone() else { panic!("a forward server was named") };
+    let Some(Receiver::Forward(mut settings)) = config.delivery.receiver.clone() else {
+        panic!("a forward server was named")
+    };
     (settings.net.first_backoff, settings.net.last_backoff) = (pause, pause);
     let client = Receiver::Forward(settings).client(Observer::default()).unwrap();
     let server_config = ServerDeliveryConfig {
         metrics: DeliveryMetrics::new(&*client, Arc::default()),
         client,
-        limits: config.limits,
-        refused: config.refused.clone(),
+        limits: config.delivery.limits,
+        refused: config.delivery.refused.clone(),
         spool: None,
         shutdown: Arc::default(),
     };
     let delivery = Box::new(ServerDelivery::start(server_config, Checkpoint::forgetful()).unwrap());
     let groups = source::group_inputs(&[Input::File(log)], &config.journal, false);
     let outcome = katalog::run::run(
-        &katalog::run::Plan::new(&config, &rules, &groups),
+        &katalog::run::Plan::new(&config, &[], &rules, &groups),
         delivery,
         &Signals::default(),
         &Status::default(),
@@ -256,7 +254,7 @@ fn a_server_that_is_away_is_waited_for() {
     let log = write_file(folder.path(), "kata.log", lines(0..300));
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
-    let running = Running::start(katalog().args(["--to", &url]).args(SHORT).arg(&log));
+    let running = Running::start(whole(&["--to", &url]).args(SHORT).arg(&log));
     std::thread::sleep(Duration::from_millis(300));
     let server = Server::on(port, Script::default());
     let (status, errors) = running.end();
@@ -264,7 +262,7 @@ fn a_server_that_is_away_is_waited_for() {
     assert!(errors.contains("cannot connect") && errors.contains("takes records again"), "{errors}");
     assert_eq!(complete(&server.events(), 0..300), 0);
     drop(server);
-    let (code, errors) = run(katalog().args(["--to", &url, "--give-up-after", "200ms"]).arg(&log));
+    let (code, errors) = run(whole(&["--to", &url, "--give-up-after", "200ms"]).arg(&log));
     assert_eq!(code, Some(69), "{errors}");
     assert!(errors.contains("gave up"), "{errors}");
 }

@@ -107,7 +107,8 @@ fn the_metrics_are_those_of_the_statistics() {
     let more = "time=\"2031-01-01T00:00:00Z\" level=nonsense msg=\"a\" source=runtime x=\"open\n\n";
     let log = write_file(folder.path(), "kata.log", lines(0..50) + more);
     let server = Server::start(Script::default());
-    let (running, at) = listening(deliver_to(&server, &["--follow", "--batch-age", "50ms", "--stats=json"]).arg(&log));
+    let (running, at) =
+        listening(deliver_to(&server, &["--no-state", "--batch-age", "50ms", "--stats=json"]).arg(&log));
     wait_until("the last record", || {
         samples(&get(at, "/metrics").1).get("katalog_delivered_records_total").is_some_and(|count| *count >= 51.0)
     });
@@ -170,7 +171,7 @@ fn readiness_is_that_records_get_on() {
     let url = server.url();
     let port = server.stop();
     let mut command = katalog();
-    command.args(["--to", &url, "--follow", "--batch-age", "50ms"]).arg(&log);
+    command.args(["ship", "--no-state", "--to", &url, "--batch-age", "50ms"]).arg(&log);
     let (running, at) = listening(&mut command);
     let ready = |code| wait_until("/readyz", || get(at, "/readyz").0 == code);
     wait_until("the trouble", || get(at, "/readyz") == (503, "no server takes what waits\n".to_owned()));
@@ -199,7 +200,8 @@ fn readiness_is_that_records_get_on() {
 fn who_means_no_good_costs_little() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..1));
-    let (running, at) = listening(katalog().args(["--follow", "--output"]).arg(folder.path().join("out")).arg(&log));
+    let (running, at) =
+        listening(katalog().args(["ship", "--no-state", "--output"]).arg(folder.path().join("out")).arg(&log));
     // A client that sends a byte now and then does not block others, and is disconnected.
     let mut slow = connect(at);
     slow.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -245,19 +247,20 @@ fn where_to_listen() {
         let (status, errors) = Running::start(katalog().args(flags)).end();
         (status.code(), errors)
     };
-    let (code, text) = exit(&["--follow", "--listen", &address]);
-    assert!(code == Some(69) && text.contains("listen: cannot use") && text.contains(&address), "{text}");
-    let (code, text) = exit(&["--listen", "127.0.0.1:0"]);
-    assert!(code == Some(64) && text.contains("--follow or --to"), "{text}");
-    let (code, text) = exit(&["--follow", "--listen", "9745"]);
+    let (code, text) = exit(&["ship", "--no-state", "--listen", &address]);
+    assert!(code == Some(69) && text.contains(&format!("--listen {address}: cannot listen")), "{text}");
+    let (code, text) = exit(&["ship", "--no-state", "--listen", "9745"]);
     assert!(code == Some(64) && text.contains("such as 127.0.0.1:9745"), "{text}");
+    let (code, text) = exit(&["--follow", "--listen", "[::1]:9745", "kata.log"]);
+    assert!(code == Some(64) && text.ends_with("type: katalog ship --listen '[::1]:9745' kata.log\n"), "{text}");
 }
 
 #[test]
 fn what_dashboard_and_alerts_ask_for_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..1));
-    let (running, at) = listening(katalog().args(["--follow", "--output"]).arg(folder.path().join("out")).arg(&log));
+    let (running, at) =
+        listening(katalog().args(["ship", "--no-state", "--output"]).arg(folder.path().join("out")).arg(&log));
     let families = lint(&get(at, "/metrics").1);
     running.kill();
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();

@@ -7,13 +7,12 @@ use std::path::Path;
 use rmpv::Value as Packed;
 use serde_json::Value;
 
-use super::{deliver_to, node_journal, records, run, write_file};
+use super::{node_journal, records, run, whole, whole_to, write_file};
 use crate::support::forward::node::{Peer, PeerSettings, missing};
 use crate::support::forward::tls::{Authority, CertificateFlaw};
 use crate::support::forward::{Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, file};
-use crate::support::katalog;
 
 const MODES: [&str; 5] = ["packed", "forward", "message", "gzip", "zstd"];
 
@@ -58,7 +57,7 @@ fn every_mode_says_the_same() {
     assert!(expected.len() > 5);
     for mode in MODES {
         let server = Server::start(Script::default());
-        let (code, errors) = run(deliver_to(&server, &["--forward-mode", mode]).arg(&input));
+        let (code, errors) = run(whole_to(&server, &["--forward-mode", mode]).arg(&input));
         assert_eq!(code, Some(0), "{mode}: {errors}");
         let events = server.events();
         assert_eq!(server.faults(), [""; 0], "{mode}");
@@ -76,7 +75,7 @@ fn a_journal_comes_in_its_order_on_several_threads() {
     let entries: Vec<_> = (0..300).map(|number| service(number, BOOT)).collect();
     std::fs::write(&path, file(&Shape::default(), &entries)).unwrap();
     let server = Server::start(Script::default());
-    let (code, errors) = run(deliver_to(&server, &["--threads", "2"]).arg(&path));
+    let (code, errors) = run(whole_to(&server, &["--threads", "2"]).arg(&path));
     assert_eq!(code, Some(0), "{errors}");
     let plain = |event: &crate::support::forward::Event| {
         (event.tag.clone(), event.seconds.into(), event.nanos.into(), json(&event.record))
@@ -120,7 +119,7 @@ fn a_server_that_others_made_says_the_same() {
     for (name, demands, flags, scheme) in cases {
         let peer = Peer::start(&demands);
         let url = format!("{scheme}://127.0.0.1:{}", peer.port());
-        let (code, errors) = run(katalog().args(["--to", &url]).args(&flags).arg(&input));
+        let (code, errors) = run(whole(&["--to", &url]).args(&flags).arg(&input));
         assert_eq!(code, Some(0), "{name}: {errors}");
         let entries = peer.wait_for(count);
         let plain = entries.into_iter().map(|entry| (entry.tag, entry.seconds, entry.nanos, entry.record));
@@ -131,7 +130,7 @@ fn a_server_that_others_made_says_the_same() {
 #[test]
 fn times_in_whole_seconds() {
     let server = Server::start(Script::default());
-    let (code, _) = run(deliver_to(&server, &["--time-as-integer"]).arg(node_journal()));
+    let (code, _) = run(whole_to(&server, &["--time-as-integer"]).arg(node_journal()));
     assert_eq!(code, Some(0));
     assert!(server.events().iter().all(|event| event.nanos == 0 && event.seconds > 1_500_000_000));
 }
@@ -140,7 +139,7 @@ fn times_in_whole_seconds() {
 fn what_passes_has_its_own_tag_and_time() {
     let server = Server::start(Script::default());
     let (code, _) =
-        run(deliver_to(&server, &["--others", "pass", "--tag", "k8s.{component}.{identifier}"]).arg(node_journal()));
+        run(whole_to(&server, &["--others", "pass", "--tag", "k8s.{component}.{identifier}"]).arg(node_journal()));
     assert_eq!(code, Some(0));
     let events = server.events();
     assert!(events.iter().any(|event| event.tag == "k8s.shimv2.kata"));
@@ -156,12 +155,11 @@ fn a_unix_socket_and_a_standby() {
     let server = Server::unix(&socket, Script::default());
     let standby = Server::start(Script::default());
     let url = format!("unix:{}", socket.display());
-    let (code, errors) =
-        run(katalog().args(["--to", &format!("{}?standby", standby.url()), "--to", &url]).arg(node_journal()));
+    let (code, errors) = run(whole(&["--to", &format!("{}?standby", standby.url()), "--to", &url]).arg(node_journal()));
     assert_eq!(code, Some(0), "{errors}");
     assert_eq!((server.events().len(), standby.events().len()), (33, 0));
     drop(server);
-    let (code, errors) = run(katalog().args(["--to", &format!("{url},{}?standby", standby.url())]).arg(node_journal()));
+    let (code, errors) = run(whole(&["--to", &format!("{url},{}?standby", standby.url())]).arg(node_journal()));
     assert_eq!(code, Some(0), "{errors}");
     assert_eq!(standby.events().len(), 33);
 }

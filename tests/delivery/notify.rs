@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Running, TIMEOUT, append_file, deliver_to, lines, write_file};
 use crate::support::forward::{Script, Server};
+use crate::support::hearing_hangup;
 
 /// A service manager.
 struct Manager {
@@ -45,10 +46,10 @@ fn a_service_says_how_it_goes() {
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut manager = Manager { socket, received: Vec::new() };
     let server = Server::start(Script::default());
-    let mut command = deliver_to(&server, &["--follow", "--batch-age", "50ms", "--state-dir"]);
+    let mut command = deliver_to(&server, &["--batch-age", "50ms", "--state-dir"]);
     command.arg(folder.path().join("state")).arg(&log);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "8000000").env_remove("WATCHDOG_PID");
-    let running = Running::start(&mut command);
+    let running = Running::start(&mut hearing_hangup(&command));
     assert_eq!(manager.wait(""), "READY=1", "it comes first");
     manager.wait("WATCHDOG=1");
     let takes = format!("STATUS=50 records delivered, lag 0 s; {} takes them", server.url());
@@ -83,7 +84,7 @@ fn another_watchdog_is_not_ours() {
     let mut manager = Manager { socket, received: Vec::new() };
     let server = Server::start(Script::default());
     let log = write_file(folder.path(), "kata.log", lines(0..5));
-    let mut command = deliver_to(&server, &[]);
+    let mut command = deliver_to(&server, &["--once", "--no-state"]);
     command.arg(&log).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000").env("WATCHDOG_PID", "1");
     // A run that ends by itself sends its end as well.
     let (status, errors) = Running::start(&mut command).end();
@@ -91,7 +92,7 @@ fn another_watchdog_is_not_ours() {
     manager.wait("STOPPING=1");
     assert!(!manager.received.iter().any(|message| message.starts_with("WATCHDOG")), "{:?}", manager.received);
 
-    let mut command = deliver_to(&server, &[]);
+    let mut command = deliver_to(&server, &["--once", "--no-state"]);
     let (status, errors) = Running::start(command.arg(&log).env("NOTIFY_SOCKET", "nonsense")).end();
     assert_eq!(status.code(), Some(69), "{errors}");
     assert!(errors.contains("NOTIFY_SOCKET"), "{errors}");

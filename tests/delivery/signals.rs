@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::Seek as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{Running, append_file, complete, deliver_to, lines, wait_until, write_file};
 use crate::support::forward::{Reply, Script, Server};
-use crate::support::katalog;
+use crate::support::{hearing_hangup, ignoring_hangup, katalog};
 
 /// Time within which a signal takes effect.
 const SIGNAL_DELAY: Duration = Duration::from_millis(1500);
@@ -21,7 +21,7 @@ fn the_end_delivers_what_is_in_hand() {
         let server = Server::start(Script::default());
         // Without the signal the batch would wait for an hour.
         let state = folder.path().join(signal);
-        let mut command = deliver_to(&server, &["--follow", "--batch-age", "1h", "--state-dir"]);
+        let mut command = deliver_to(&server, &["--batch-age", "1h", "--state-dir"]);
         let running = Running::start(command.arg(&state).arg(&log));
         wait_until("the lock", || state.join("lock").exists());
         std::thread::sleep(Duration::from_millis(300));
@@ -61,7 +61,7 @@ fn a_silent_server_does_not_hold_the_end_up() {
     let log = write_file(folder.path(), "kata.log", lines(0..50));
     let state = folder.path().join("state");
     let server = Server::start(Script::default().replies(|_| Reply::Silence));
-    let flags = ["--follow", "--batch-age", "50ms", "--state-dir"];
+    let flags = ["--batch-age", "50ms", "--state-dir"];
     let running = Running::start(deliver_to(&server, &flags).arg(&state).arg(&log));
     let taken = server.wait_for_requests(1)[0].events;
     let start = Instant::now();
@@ -82,7 +82,7 @@ fn a_second_signal_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..50));
     let server = Server::start(Script::default().replies(|_| Reply::Silence));
-    let running = Running::start(deliver_to(&server, &["--follow", "--batch-age", "50ms"]).arg(&log));
+    let running = Running::start(deliver_to(&server, &["--no-state", "--batch-age", "50ms"]).arg(&log));
     server.wait_for_requests(1);
     let start = Instant::now();
     running.signal("TERM");
@@ -97,7 +97,8 @@ fn counters_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..50));
     let server = Server::start(Script::default());
-    let running = Running::start(deliver_to(&server, &["--follow", "--batch-age", "1h", "--stats", "json"]).arg(&log));
+    let running =
+        Running::start(deliver_to(&server, &["--no-state", "--batch-age", "1h", "--stats", "json"]).arg(&log));
     std::thread::sleep(Duration::from_millis(300));
     assert!(server.events().is_empty());
     running.signal("USR1");
@@ -116,7 +117,7 @@ fn another_configuration_holds_from_then_on() {
     let log = write_file(folder.path(), "kata.log", lines(0..5));
     let (first, second) = (Server::start(Script::default()), Server::start(Script::default()));
     let configure = |server: &Server, tag: &str| {
-        let text = format!("to = [\"{}\"]\ntag = \"{tag}\"\nfollow = true\nbatch-age = \"50ms\"\n", server.url());
+        let text = format!("to = [\"{}\"]\ntag = \"{tag}\"\nno-state = true\nbatch-age = \"50ms\"\n", server.url());
         write_file(folder.path(), "katalog.toml", text)
     };
     let config = configure(&first, "one");
@@ -128,7 +129,7 @@ fn another_configuration_holds_from_then_on() {
         std::io::Write::write_all(&mut fs::OpenOptions::new().append(true).open(&log).unwrap(), tail.as_bytes())
             .unwrap();
     };
-    let running = Running::start(katalog().arg("--config").arg(&config).arg(&log));
+    let running = Running::start(&mut hearing_hangup(katalog().args(["ship", "--config"]).arg(&config).arg(&log)));
     first.wait_for_events(5);
     // An invalid configuration changes nothing.
     fs::write(&config, "to = 7\n").unwrap();
@@ -145,30 +146,16 @@ fn another_configuration_holds_from_then_on() {
     running.signal("TERM");
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
-    assert!(errors.contains("key \"to\"") && errors.contains("the old configuration goes on"), "{errors}");
+    assert!(errors.contains("key \"to\"") && errors.contains("the configuration stays as it was"), "{errors}");
     let all: Vec<_> = first.events().into_iter().chain(second.events()).collect();
     assert_eq!(complete(&all, 0..10), 0, "nothing comes twice");
 }
 
-/// Returns a command that prints the lines of a log, and waits for more of them.
-fn follow(log: &Path, output: &Path) -> Command {
+/// Returns a command of these words that writes the lines of a log, and waits for more of them.
+fn follow(words: &[&str], log: &Path, output: &Path) -> Command {
     let mut command = katalog();
-    command.arg("--follow").arg("--output").arg(output).arg(log);
+    command.args(words).arg("--output").arg(output).arg(log);
     command
-}
-
-/// Returns the command as a child of a shell that ignores SIGHUP, as `nohup` does.
-fn ignoring_hangup(command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell.stdin(Stdio::null());
-    shell
 }
 
 #[track_caller]
@@ -181,7 +168,7 @@ fn a_hangup_ends_what_only_prints() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..5));
     let output = folder.path().join("records");
-    let running = Running::start(&mut follow(&log, &output));
+    let running = Running::start(&mut hearing_hangup(&follow(&["print", "--follow"], &log, &output)));
     wait_for_records(&output, 5);
     running.signal("HUP");
     let (status, errors) = running.end();
@@ -194,9 +181,9 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     let log = write_file(folder.path(), "kata.log", lines(0..5));
     let (output, state) = (folder.path().join("records"), folder.path().join("state"));
     let config = write_file(folder.path(), "katalog.toml", "batch-age = \"50ms\"\n");
-    let mut prints = follow(&log, &output);
+    let mut prints = follow(&["print", "--follow"], &log, &output);
     prints.arg("--config").arg(&config);
-    let mut ships = follow(&log, &output);
+    let mut ships = follow(&["ship"], &log, &output);
     ships.arg("--config").arg(&config).arg("--state-dir").arg(&state);
     for command in [prints, ships] {
         write_file(folder.path(), "kata.log", lines(0..5));

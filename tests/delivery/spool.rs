@@ -25,7 +25,10 @@ fn it_outlives_a_kill() {
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
     let command = |text: &str| {
-        start_with_input(katalog().args(["--to", &url, "--batch-size", "16K", "--spool"]).arg(&spool).arg("-"), text)
+        start_with_input(
+            katalog().args(["ship", "--to", &url, "--batch-size", "16K", "--spool"]).arg(&spool).arg("-"),
+            text,
+        )
     };
     let files =
         || fs::read_dir(&spool).map_or(0, |files| files.filter(|file| is_spooled(file.as_ref().unwrap())).count());
@@ -62,8 +65,9 @@ fn a_full_one_drops_and_counts_if_told_to() {
     let spool = folder.path().join("spool");
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
-    let flags = ["--to", &url, "--batch-size", "4K", "--spool-limit", "64K", "--spool-full", "drop", "--stats", "json"];
-    let running = start_with_input(katalog().args(flags).arg("--spool").arg(&spool).arg("-"), &lines(0..3000));
+    let flags = ["--batch-size", "4K", "--spool-limit", "64K", "--spool-full", "drop", "--stats", "json", "--spool"];
+    let running =
+        start_with_input(katalog().args(["ship", "--to", &url]).args(flags).arg(&spool).arg("-"), &lines(0..3000));
     std::thread::sleep(std::time::Duration::from_millis(700));
     let server = Server::on(port, Script::default());
     let (status, errors) = running.end();
@@ -78,7 +82,7 @@ fn a_full_one_drops_and_counts_if_told_to() {
 fn without_one_reading_waits() {
     let port = Server::start(Script::default()).stop();
     let url = format!("forward://127.0.0.1:{port}");
-    let running = start_with_input(katalog().args(["--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
+    let running = start_with_input(katalog().args(["ship", "--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
     std::thread::sleep(std::time::Duration::from_millis(300));
     let server = Server::on(port, Script::default());
     let (status, errors) = running.end();

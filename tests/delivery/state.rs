@@ -15,7 +15,7 @@ use crate::support::{expect_exit, katalog, stderr};
 /// Returns a command that reads once, with a state.
 fn once(folder: &Path, input: &Path) -> Command {
     let mut command = katalog();
-    command.args(["--once", "--drop", "*", "--state-dir"]).arg(folder.join("state")).arg(input);
+    command.args(["ship", "--once", "--drop", "*", "--state-dir"]).arg(folder.join("state")).arg(input);
     command
 }
 
@@ -72,7 +72,7 @@ fn once_gives_what_is_new_in_a_journal() {
 #[track_caller]
 fn notice(folder: &Path, inputs: &[&str]) -> String {
     let mut command = katalog();
-    command.current_dir(folder).args(["--once", "--state-dir", "state"]).args(inputs);
+    command.current_dir(folder).args(["ship", "--once", "--state-dir", "state"]).args(inputs);
     stderr(&expect_exit(&mut command, 0))
 }
 
@@ -120,7 +120,7 @@ fn a_journal_without_news_is_named() {
     // An input that cannot be read is no input without news.
     write_file(folder, "system.journal", "LPKSHHRHnothing more");
     let mut command = katalog();
-    command.current_dir(folder).args(["--once", "--state-dir", "state", "system.journal"]);
+    command.current_dir(folder).args(["ship", "--once", "--state-dir", "state", "system.journal"]);
     assert!(!stderr(&command.output().unwrap()).contains("nothing new"));
 }
 
@@ -160,7 +160,7 @@ fn what_was_not_acknowledged_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..400));
     let state = folder.path().join("state");
-    let flags = ["--follow", "--batch-size", "4K", "--tag", "kata", "--record-id", "id"];
+    let flags = ["--batch-size", "4K", "--tag", "kata", "--record-id", "id"];
     // The third chunk is accepted but never acknowledged.
     let server = Server::start(
         Script::default().replies(|request| if request.number < 2 { Reply::Ack } else { Reply::Silence }),
@@ -192,7 +192,7 @@ fn one_process_has_a_state() {
     let log = write_file(folder.path(), "kata.log", lines(0..3));
     let state = folder.path().join("state");
     let server = Server::start(Script::default());
-    let running = Running::start(deliver_to(&server, &["--follow", "--state-dir"]).arg(&state).arg(&log));
+    let running = Running::start(deliver_to(&server, &["--state-dir"]).arg(&state).arg(&log));
     server.wait_for_events(3);
     let (code, errors) = run(deliver_to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
     assert_eq!(code, Some(75), "{errors}");
@@ -245,7 +245,7 @@ fn a_user_without_rights_is_told_the_ways_out() {
             skip("a state directory without rights", "setpriv cannot run katalog as another user");
             return;
         };
-        let (code, errors) = run(command.args(["--once", "--state-dir"]).arg(state).arg(&log));
+        let (code, errors) = run(command.args(["ship", "--once", "--state-dir"]).arg(state).arg(&log));
         assert_eq!(code, Some(77), "{errors}");
         let advice = "name a directory that you can write with --state-dir DIR, or keep no position with --no-state";
         assert_eq!(errors, format!("katalog: --state-dir: cannot {says}: Permission denied (os error 13); {advice}\n"));
@@ -273,17 +273,18 @@ fn a_state_that_is_none_is_refused() {
 #[test]
 fn settings_that_do_not_go_together() {
     for (flags, says) in [
-        (&["--once", "x.log"][..], "state-dir"),
-        (&["--once", "--follow", "--state-dir", "s", "x.log"], "choose one"),
-        (&["--state-dir", "s", "x.log"], "--follow or --once"),
-        (&["--follow", "--state-dir", "s", "-"], "--spool"),
-        (&["--to", "forward://h", "--format", "text", "x.log"], "format"),
-        (&["--to", "forward://h", "--output", "o", "x.log"], "output"),
-        (&["--spool", "s", "-"], "--to"),
-        (&["--to", "forward://h", "--spool", "s", "x.log"], "standard input"),
-        (&["--to", "http://h", "x.log"], "http"),
-        (&["--to", "forward://h?colour=red", "x.log"], "colour"),
-        (&["--batch-size", "6M", "--to", "forward://h", "x.log"], "1K to 5M"),
+        (&["--once", "x.log"][..], "type: katalog ship --no-state --once x.log"),
+        (&["--state-dir", "s", "x.log"], "type: katalog ship --state-dir s x.log"),
+        (&["ship", "--once", "--follow", "x.log"], "`katalog ship` always follows"),
+        (&["ship", "--no-state", "--state-dir", "s", "x.log"], "--no-state: no positions are kept"),
+        (&["ship", "--state-dir", "s", "-"], "--spool"),
+        (&["ship", "--to", "forward://h", "--format", "text", "x.log"], "format"),
+        (&["ship", "--to", "forward://h", "--output", "o", "x.log"], "output"),
+        (&["ship", "--spool", "s", "-"], "--to"),
+        (&["ship", "--to", "forward://h", "--spool", "s", "x.log"], "standard input"),
+        (&["ship", "--to", "http://h", "x.log"], "http"),
+        (&["ship", "--to", "forward://h?colour=red", "x.log"], "colour"),
+        (&["ship", "--batch-size", "6M", "--to", "forward://h", "x.log"], "1K to 5M"),
     ] {
         let (code, errors) = run(katalog().args(flags));
         assert_eq!(code, Some(64), "{flags:?}: {errors}");

@@ -14,7 +14,7 @@ use crate::support::journal::remote::{self, JournalPath, WriterOptions};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, compare, file, stream};
 use crate::support::pipeline::records;
-use crate::support::{katalog, wait_until};
+use crate::support::{katalog, namespaces, wait_until};
 
 /// A program whose lines arrive as they are written.
 pub(super) struct Running {
@@ -146,33 +146,9 @@ fn an_entry_arrives_at_once() {
     writer.wait().unwrap();
 }
 
-/// Runs a bash script in namespaces where /run, /var/log/journal and /etc/systemd are empty and private. `$KATALOG` is
-/// the program, the working directory is `folder`. Returns false if this machine does not permit it.
+/// Runs a bash script in namespaces. Returns false if this machine does not permit it.
 fn in_namespaces(folder: &Path, script: &str) -> bool {
-    let ways: [&[&str]; 3] = [&["unshare", "-mn"], &["unshare", "-Urmn"], &["sudo", "-n", "-E", "unshare", "-mn"]];
-    let works = |way: &&&[&str]| {
-        let mut command = Command::new(way[0]);
-        let mount = "mount -t tmpfs none /run && mkdir -p /var/log/journal && mount -t tmpfs none /var/log/journal";
-        command.args(&way[1..]).args(["--propagation", "private", "sh", "-c", mount]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let Some(way) = ways.iter().find(works) else {
-        return !remote::skip_without("unshare makes no mount namespace here");
-    };
-    let script = format!(
-        "set -euo pipefail
-        mount -t tmpfs none /run
-        mount -t tmpfs none /var/log/journal
-        mount -t tmpfs none /etc/systemd
-        mkdir -p /run/systemd /run/log/journal
-        M=$(cat /etc/machine-id)
-        {script}"
-    );
-    let program = katalog().get_program().to_owned();
-    let mut command = Command::new(way[0]);
-    command.args(&way[1..]).args(["--propagation", "private", "bash", "-c", &script]).current_dir(folder);
-    command.env("KATALOG", program).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    let Some(mut command) = namespaces::in_namespaces(folder, script) else { return false };
     let output = run_with_timeout(&mut command);
     assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     true

@@ -4,9 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kata_records::{Batch, Chunk, Rules, Worker};
-use katalog::cli::Cli;
-use katalog::config::options::Options;
-use katalog::config::{Config, Surroundings};
 use katalog::source::position::{JournalPosition, Position};
 use katalog::source::{self, Fill};
 
@@ -14,6 +11,7 @@ use super::merge::{boots, copies, interleaved, machines};
 use super::write_file;
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Entry, Shape, State, Writer, file};
+use crate::support::pipeline::config;
 
 /// Returns the cursors of a run until it has filled this many batches, and its position then.
 fn run(
@@ -22,10 +20,10 @@ fn run(
     resume: Option<JournalPosition>,
     batches: usize,
 ) -> (Vec<String>, JournalPosition) {
-    let arguments = ["katalog", "--drop=!__CURSOR"].into_iter().chain(flags.iter().copied()).map(Into::into);
-    let cli = Cli::read(arguments).unwrap();
-    let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
-    let mut config = Config::new(cli.options, Options::default(), nowhere);
+    // Formats of entries always have the cursor.
+    let cursor: &[&str] =
+        if flags.iter().any(|flag| flag.starts_with("--format")) { &[] } else { &["--drop=!__CURSOR"] };
+    let mut config = config(&[cursor, flags].concat());
     config.journal.resume = resume;
     let rules = Rules::new(&config.records).unwrap();
     let (mut source, errors) = source::open_journals(paths, &config.journal, 2000, &rules);

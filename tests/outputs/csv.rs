@@ -126,7 +126,7 @@ fn a_file_that_is_gone_on_with_has_the_names_already() {
     let path = folder.path().join("out.csv");
     let run = || {
         let mut command = katalog();
-        command.args(["--format=csv", "--once", "--state-dir"]).arg(folder.path().join("state"));
+        command.args(["ship", "--format=csv", "--once", "--state-dir"]).arg(folder.path().join("state"));
         expect_exit(command.arg("--output").arg(&path).args(&inputs), 0);
         std::fs::read(&path).unwrap()
     };

@@ -40,7 +40,7 @@ fn assert_names(text: &str, names: &[&str]) {
 }
 
 fn done(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
-    assert_names(&resumed(out, flags, inputs, 0), &["everything is done"]);
+    assert_names(&resumed(out, flags, inputs, 0), &["nothing is left to do"]);
 }
 
 fn manifest(out: &Path) -> Value {
@@ -55,7 +55,7 @@ fn the_manifest_says_what_was_converted() {
     let files = finish(&out, &["--split", "day"], &inputs);
     let manifest = manifest(&out);
     assert!(manifest["katalog_conversion"].is_u64() && manifest["complete"] == true, "{manifest}");
-    assert_eq!(manifest["settings"]["format"], "Ndjson");
+    assert_eq!(manifest["settings"]["format"], "ndjson");
     for (input, path) in manifest["inputs"].as_array().unwrap().iter().zip(&inputs) {
         assert_eq!(input["name"], path.to_str().unwrap());
         assert_eq!(input["files"][0]["size"], path.metadata().unwrap().len());
@@ -74,17 +74,30 @@ fn other_options_are_refused() {
     let out = folder.path().join("out");
     finish(&out, &[], &inputs);
     let text = resumed(&out, &["--split", "day", "--nested", "drop"], &inputs, 64);
-    assert_names(&text, &["--resume: ", "finished", "--split was", "component", "day", "--force", "--output-dir"]);
-    assert_names(&text, &["--nested was String, is Drop"]);
+    assert_names(&text, &["--resume: ", "finished", "--force", "--output-dir"]);
+    assert_names(&text, &["the options differ: --nested drop (was string), --split {day} (was {component});"]);
     assert!(!text.contains("--compress") && !text.contains("inputs differ"), "{text}");
-    let text = resumed(&out, &["--since", "@5"], &inputs[..1], 64);
-    assert_names(&text, &["--since was not set, is @5.000000", "missing", "1.log"]);
+    let text = resumed(&out, &["--lowercase"], &inputs[..1], 64);
+    assert_names(&text, &["--lowercase (was not set); the inputs differ: missing", "1.log"]);
     // Of long values the part that differs is shown.
     let long = format!("{},x", "kata-runtime,".repeat(40));
     let text = resumed(&out, &["--identifier", &long], &inputs, 64);
-    assert_names(&text, &["--identifier was", "…"]);
+    assert_names(&text, &["--identifier kata-runtime,kata-", "… (was kata,kata-runtime,"]);
     assert!(text.len() < 1000, "{text}");
     done(&out, &[], &inputs);
+}
+
+#[test]
+fn another_range_of_a_journal_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = [journal(folder.path(), "a.journal", 1)];
+    let out = folder.path().join("out");
+    finish(&out, &["--since", "@5", "--lines=all"], &inputs);
+    // All texts of a time are equal.
+    done(&out, &["--since", "1970-01-01 00:00:05 UTC", "--lines=all"], &inputs);
+    assert_names(&resumed(&out, &["--lines=all"], &inputs, 64), &["differ: no --since (was @5.000000);"]);
+    let text = resumed(&out, &["--since", "@6", "--lines=2"], &inputs, 64);
+    assert_names(&text, &["differ: --lines 2 (was all), --since @6.000000 (was @5.000000);"]);
 }
 
 #[test]
@@ -186,7 +199,7 @@ fn a_directory_is_a_place_to_go_on_after() {
     let mut limited = with_limit("-f 200", &command_into(&out, &[], &inputs));
     expect_exit(&mut limited, 74);
     let text = stderr(&expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0));
-    assert_names(&text, &["going on after 1 of 2 inputs"]);
+    assert_names(&text, &["resuming after 1 of 2 inputs"]);
     assert_same_tree(&tree(&out), &converted(&[], &inputs));
 }
 
@@ -317,7 +330,7 @@ fn killed_before_and_after_the_manifest_got_its_name() {
         write_file(&out.join(".katalog"), "lock", "");
         let code = if flags.is_empty() { 0 } else { 64 };
         let text = stderr(&expect_exit(&mut command_into(&out, &[&["--resume"], flags].concat(), &inputs), code));
-        assert_names(&text, &[if flags.is_empty() { "everything is done" } else { "--split was" }]);
+        assert_names(&text, &[if flags.is_empty() { "nothing is left to do" } else { "--split {day}" }]);
         assert_eq!(out.join(".katalog").exists(), !flags.is_empty());
     }
     assert_eq!(fs::read(out.join(MANIFEST)).unwrap(), content);
@@ -430,7 +443,7 @@ fn another_version_of_katalog_has_finished_too() {
     let version = other["settings"].as_object_mut().unwrap().get_mut("the version of katalog").unwrap();
     *version = "0.0.7".into();
     write_file(&out, MANIFEST, other.to_string());
-    assert_names(&resumed(&out, &[], &inputs, 0), &["katalog 0.0.7", "--force", "everything is done"]);
+    assert_names(&resumed(&out, &[], &inputs, 0), &["katalog 0.0.7", "--force", "nothing is left to do"]);
 }
 
 #[test]

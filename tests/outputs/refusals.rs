@@ -5,29 +5,29 @@ use crate::support::katalog;
 
 #[test]
 fn what_does_not_go_together_is_named() {
-    for (flags, key, says) in [
-        (&["--split", "day"][..], "split", "--output-dir"),
-        (&["--resume"], "resume", "--output-dir"),
-        (&["--force"], "force", "--output-dir"),
-        (&["--compress", "gzip"], "compress", "--output"),
-        (&["--output-dir=d", "--resume", "--force"], "force", "--resume"),
-        (&["--output-dir=d", "--output=f"], "output", "--output-dir"),
-        (&["--output-dir=d", "--to=unix:/nowhere"], "to", "--output-dir"),
-        (&["--output-dir=d", "--follow"], "output-dir", "--follow"),
-        (&["--output-dir=d", "--once", "--state-dir=s"], "output-dir", "--once"),
-        (&["--output-dir=d", "--state-dir=s"], "state-dir", "--follow"),
-        (&["--output-dir=d", "--format=text"], "format", "ndjson"),
-        (&["--output-dir=d", "--format=export"], "format", "ndjson"),
-        (&["--output-dir=d", "--format=journal-json"], "format", "ndjson"),
-        (&["--to=unix:/nowhere", "--format=csv"], "format", "--to"),
-        (&["--output-dir=d", "--split=boat"], "--split", "the same for all records"),
-        (&["--output-dir=d", "--split={boat}"], "--split", "{boat}"),
-        (&["--output-dir=d", "--compress=xz"], "--compress", "zstd"),
+    for (flags, flag, says) in [
+        (&["convert"][..], "--output-dir", "directory"),
+        (&["convert", "--split=day"], "--output-dir", "directory"),
+        (&["--split", "day"], "--split", "katalog convert --split day"),
+        (&["ship", "--resume"], "--resume", "`katalog convert`"),
+        (&["--compress", "gzip"], "--compress gzip", "--output FILE"),
+        (&["convert", "--output-dir=d", "--resume", "--force"], "--force", "--resume"),
+        (&["convert", "--output-dir=d", "--output=f"], "--output", "`katalog convert`"),
+        (&["convert", "--output-dir=d", "--to=unix:/nowhere"], "--to", "`katalog ship`"),
+        (&["convert", "--output-dir=d", "--follow"], "--follow", "`katalog print`"),
+        (&["convert", "--output-dir=d", "--state-dir=s"], "--state-dir", "`katalog ship`"),
+        (&["convert", "--output-dir=d", "--format=text"], "--format text", "ndjson"),
+        (&["convert", "--output-dir=d", "--format=export"], "--format export", "ndjson"),
+        (&["convert", "--output-dir=d", "--format=journal-json"], "--format journal-json", "ndjson"),
+        (&["ship", "--no-state", "--to=unix:/nowhere", "--format=csv"], "--format csv", "--to"),
+        (&["convert", "--output-dir=d", "--split=boat"], "--split", "component"),
+        (&["convert", "--output-dir=d", "--split={boat}"], "--split", "{boat}"),
+        (&["convert", "--output-dir=d", "--compress=xz"], "--compress", "zstd"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let output = expect_exit(katalog().current_dir(folder.path()).args(flags).arg("in.log"), 64);
         let stderr = stderr(&output);
-        assert!(stderr.contains(key) && stderr.contains(says), "{flags:?}: {stderr}");
+        assert!(stderr.contains(flag) && stderr.contains(says), "{flags:?}: {stderr}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{flags:?}");
     }
 }
@@ -41,7 +41,9 @@ fn an_input_is_never_replaced() {
     for flags in [&["--force"][..], &[]] {
         let output = expect_exit(&mut command_into(folder.path(), flags, &[other.clone(), input.clone()]), 64);
         assert!(stderr(&output).contains("is also an input"), "{}", stderr(&output));
-        expect_exit(&mut command_into(folder.path(), &["--check-config"], &[]), 0);
+        let mut check = katalog();
+        check.args(["config", "--check", "convert", "--output-dir"]).arg(folder.path()).args(flags).arg(&other);
+        expect_exit(&mut check, 0);
         super::assert_same_tree(&tree(folder.path()), &before);
     }
 }

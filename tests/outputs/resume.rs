@@ -49,7 +49,7 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
         std::thread::sleep(Duration::from_micros(delay));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        gone_on += u64::from(stderr(&output).contains("going on after"));
+        gone_on += u64::from(stderr(&output).contains("resuming after"));
         if output.status.code() == Some(0) {
             break;
         }
@@ -65,7 +65,7 @@ fn killed(flags: &[&str], inputs: &[PathBuf], seed: u64) -> (u64, u64) {
     let [found, whole] = [&out, &folder.path().join("measured")].map(|folder| fs::read(folder.join(MANIFEST)).unwrap());
     assert!(found == whole, "the manifest of an interrupted run differs");
     let output = expect_exit(&mut command_into(&out, &[flags, &["--resume"]].concat(), inputs), 0);
-    assert!(stderr(&output).contains("everything is done"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nothing is left to do"), "{}", stderr(&output));
     assert!(!out.join(".katalog").exists());
     (kills, gone_on)
 }
@@ -112,9 +112,9 @@ fn a_full_disk() {
     interrupted(&out, &[], &inputs);
     // The disk may stay full.
     let output = expect_exit(&mut limited(200, &out, &["--resume"], &inputs), 74);
-    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("resuming after 1 of 3 inputs"), "{}", stderr(&output));
     let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
-    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("resuming after 1 of 3 inputs"), "{}", stderr(&output));
     assert_same_tree(&tree(&out), &expected);
 }
 
@@ -146,9 +146,13 @@ fn other_options_and_inputs_are_refused() {
         }
         assert_same_tree(&tree(&out), &left);
     };
-    refused(&["--split", "day"], &inputs, &["--split was", "component", "day", "--force"]);
-    refused(&["--nested", "drop", "--prune", "x"], &inputs, &["--nested was String, is Drop", "--prune was"]);
-    refused(&["--compress", "gzip"], &inputs, &["--compress was None, is Gzip"]);
+    refused(&["--split", "day"], &inputs, &["--split {day} (was {component})", "--force"]);
+    refused(&["--nested", "drop", "--prune", "x"], &inputs, &["--nested drop (was string), --prune …", ",x (was …"]);
+    refused(
+        &["--compress", "gzip", "--lowercase"],
+        &inputs,
+        &["--compress gzip (was none), --lowercase (was not set)"],
+    );
     refused(&[], &inputs[..2], &["missing", "2.log"]);
     refused(&[], &[inputs[1].clone(), inputs[0].clone(), inputs[2].clone()], &["another order", "input 1", "0.log"]);
     // Options that do not affect the output may change.
@@ -198,7 +202,7 @@ fn a_directory_that_is_complete() {
     let first = tree(&out);
     assert_same_tree(&first, &converted(&[], &inputs));
     let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
-    assert!(stderr(&output).contains("everything is done"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nothing is left to do"), "{}", stderr(&output));
     assert_same_tree(&tree(&out), &first);
     let output = expect_exit(&mut command_into(&out, &[], &inputs), 64);
     assert!(stderr(&output).contains("is there already") && stderr(&output).contains("--force"), "{}", stderr(&output));
@@ -222,7 +226,7 @@ fn names_that_are_taken_meanwhile() {
     assert_eq!(finished(&out).len(), 1, "nothing was renamed");
     fs::remove_file(out.join(name)).unwrap();
     let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
-    assert!(stderr(&output).contains("going on after 2 of 2 inputs"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("resuming after 2 of 2 inputs"), "{}", stderr(&output));
     assert_same_tree(&tree(&out), &expected);
 }
 
@@ -241,7 +245,7 @@ fn an_input_that_fails_fails_again() {
     let output = expect_exit(&mut limited(300, &out, &[], &inputs), 65);
     assert!(stderr(&output).contains("File too large"), "{}", stderr(&output));
     let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 65);
-    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("resuming after 1 of 3 inputs"), "{}", stderr(&output));
     assert_same_tree(&tree(&out), &tree(&whole));
 }
 
@@ -299,7 +303,7 @@ fn one_process_at_a_time_and_pipes_are_read_again() {
     fs::remove_file(&pipe).unwrap();
     write_file(folder.path(), "pipe", log(3, 700));
     let output = expect_exit(&mut command_into(&out, &["--resume"], &inputs), 0);
-    assert!(stderr(&output).contains("going on after 1 of 3 inputs"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("resuming after 1 of 3 inputs"), "{}", stderr(&output));
     assert_same_tree(&tree(&out), &converted(&[], &inputs));
 }
 

@@ -208,7 +208,15 @@ fn inputs_of_one_name_are_told_apart() {
     }
     let out = folder.path().join("out");
     let mut command = katalog();
-    command.current_dir(folder.path()).args(["--output-dir", "out", "--split", "input", "a/kata.log", "b/kata.log"]);
+    command.current_dir(folder.path()).args([
+        "convert",
+        "--output-dir",
+        "out",
+        "--split",
+        "input",
+        "a/kata.log",
+        "b/kata.log",
+    ]);
     expect_exit(&mut command, 0);
     assert!(tree(&out).keys().eq(["a%2Fkata.log.ndjson", "b%2Fkata.log.ndjson"]), "{:?}", tree(&out).keys());
 }

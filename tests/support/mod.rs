@@ -9,6 +9,7 @@ pub(crate) mod forward;
 pub(crate) mod journal;
 mod json;
 pub(crate) mod kubernetes;
+pub(crate) mod namespaces;
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 pub(crate) mod pipeline;
 pub(crate) mod python;
@@ -37,7 +38,7 @@ pub(crate) fn katalog() -> Command {
             command.env_remove(name);
         }
     }
-    for name in ["NO_COLOR", "TERM", "COLUMNS"] {
+    for name in ["NO_COLOR", "TERM", "COLUMNS", "STATE_DIRECTORY"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
@@ -64,19 +65,33 @@ pub(crate) fn node_journal() -> PathBuf {
 /// Returns the command below a limit of `ulimit`. A write above the limit on file size fails instead of ending the
 /// program by a signal.
 pub(crate) fn with_limit(limit: &str, command: &Command) -> Command {
-    let mut limited = Command::new("sh");
-    limited.args(["-c", &format!("trap '' XFSZ; ulimit {limit}; exec \"$@\""), "sh"]);
-    limited.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    through("sh", &["-c", &format!("trap '' XFSZ; ulimit {limit}; exec \"$@\""), "sh"], command)
+}
+
+/// Returns the command with the default action for SIGHUP, which `nohup` around the tests would ignore.
+pub(crate) fn hearing_hangup(command: &Command) -> Command {
+    through("env", &["--default-signal=HUP"], command)
+}
+
+/// Returns the command below SIGHUP ignored, as by `nohup`.
+pub(crate) fn ignoring_hangup(command: &Command) -> Command {
+    through("sh", &["-c", "trap '' HUP; exec \"$@\"", "sh"], command)
+}
+
+/// Returns the command that another program runs in its own process, without standard input.
+fn through(program: &str, arguments: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
         };
     }
     if let Some(directory) = command.get_current_dir() {
-        limited.current_dir(directory);
+        outer.current_dir(directory);
     }
-    limited
+    outer
 }
 
 /// Waits until the condition holds. Fails after [`TIMEOUT`] with a message that names the condition.

@@ -1,15 +1,15 @@
 //! The program as a function from bytes to records, with chosen read sizes. Tests and fuzz targets share this code.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use kata_records::{Batch, Chunk, Rules, Worker};
-use katalog::cli::Cli;
-use katalog::config::options::Options;
-use katalog::config::{Config, Surroundings};
+use katalog::cli::{self, Request};
+use katalog::config::{Config, Layers, Options, Surroundings};
 use katalog::delivery::FileDelivery;
 use katalog::delivery::checkpoint::Checkpoint;
 use katalog::run;
@@ -65,14 +65,22 @@ impl Outcome {
     }
 }
 
+/// Returns the configuration of these words after `katalog`, on one core and without environment and files.
+pub fn config(arguments: &[&str]) -> Config {
+    let words: Vec<OsString> = ["katalog"].iter().chain(arguments).map(OsString::from).collect();
+    let Ok(Request::Run(invocation)) = cli::read(&words) else { panic!("{arguments:?} cannot be run") };
+    let layers = Layers { flags: invocation.flags, ..Layers::default() };
+    let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
+    Options::new(invocation.command, invocation.inputs, layers)
+        .and_then(|options| Config::new(&options, nowhere))
+        .unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+}
+
 impl Setup {
-    /// Creates the configuration of these flags.
-    pub fn new(flags: &[&str]) -> Setup {
-        let arguments = ["katalog"].into_iter().chain(flags.iter().copied()).map(Into::into);
-        let cli = Cli::read(arguments).unwrap_or_else(|exit| panic!("{flags:?}: {exit:?}"));
-        let nowhere = Surroundings { cores: 1, ..Surroundings::default() };
-        let config = Config::new(cli.options, Options::default(), nowhere);
-        let rules = Rules::new(&config.records).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+    /// Creates the configuration of these words after `katalog`.
+    pub fn new(arguments: &[&str]) -> Setup {
+        let config = config(arguments);
+        let rules = Rules::new(&config.records).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
         Setup { config, rules }
     }
 
@@ -94,14 +102,14 @@ impl Setup {
     /// sets the number of entries in a file slice.
     pub fn run_journals(&self, paths: &[PathBuf], block: usize, threads: usize) -> Outcome {
         let mut config = self.config.clone();
-        (config.source.block, config.threads) = (block, Some(threads));
+        (config.source.block, config.output.threads) = (block, Some(threads));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let output = Output::open(Some(&path), false, &[]).unwrap();
-        let delivery = Box::new(FileDelivery::new(output, config.limits, Checkpoint::forgetful()));
+        let delivery = Box::new(FileDelivery::new(output, config.delivery.limits, Checkpoint::forgetful()));
         let groups = [Group::Journal(paths.to_vec())];
-        let outcome =
-            run::run(&run::Plan::new(&config, &self.rules, &groups), delivery, &Signals::default(), &Status::default());
+        let plan = run::Plan::new(&config, &[], &self.rules, &groups);
+        let outcome = run::run(&plan, delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
         katalog::diagnostics::write_stats(&outcome.stats, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
         Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap(), damaged: false }

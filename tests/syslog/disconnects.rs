@@ -50,7 +50,7 @@ fn connections_that_are_cut_lose_nothing() {
                 _ = stream.read_to_end(bytes);
             }
         });
-        run(deliver_to(&listener.url(), &["--batch-size", "16K", "--stats", "none"]).arg(&log));
+        run(whole_to(&listener.url(), &["--batch-size", "16K", "--stats", "none"]).arg(&log));
         let connections: Vec<Vec<u8>> = listener.received.try_iter().collect();
         let counts = counts(&connections, 3000);
         let missing: Vec<usize> = (0..3000).filter(|number| counts[*number] == 0).collect();
@@ -71,7 +71,7 @@ fn a_slow_reader_gets_each_line_once() {
             std::thread::sleep(Duration::from_millis(1));
         }
     });
-    run(deliver_to(&listener.url(), &["--batch-size", "64K"]).arg(&log));
+    run(whole_to(&listener.url(), &["--batch-size", "64K"]).arg(&log));
     assert_eq!(counts(&[listener.next()], 20_000), [1; 20_000]);
 }
 
@@ -87,7 +87,7 @@ fn a_server_that_is_away_is_waited_for_or_given_up() {
     assert!(errors.contains("gave up after") && errors.contains(&url), "{errors}");
     // The next server of the list takes over.
     let other = Listener::start();
-    let errors = run(deliver_to(&format!("{url},{}", other.url()), &[]).arg(&input));
+    let errors = run(whole_to(&format!("{url},{}", other.url()), &[]).arg(&input));
     assert!(errors.contains("cannot connect"), "{errors}");
     assert_eq!(counted(&other.next()).len(), 33);
 }
@@ -117,7 +117,7 @@ fn a_run_that_is_told_to_end_delivers_what_is_in_hand() {
     fs::write(&log, lines(0..100)).unwrap();
     let listener = Listener::start();
     let flags = ["--batch-age", "1h", "--state-dir", state.to_str().unwrap()];
-    let child = deliver_to(&listener.url(), &flags).arg("--follow").arg(&log).stderr(Stdio::piped()).spawn().unwrap();
+    let child = deliver_to(&listener.url(), &flags).arg(&log).stderr(Stdio::piped()).spawn().unwrap();
     // The start position is saved before reading begins, and later positions only after delivery.
     wait_until("the saved state", || state.join("state.json").exists());
     std::thread::sleep(Duration::from_millis(200));

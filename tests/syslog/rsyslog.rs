@@ -281,7 +281,7 @@ fn every_record_arrives_once_by_every_way() {
         ("tcp", &["--others", "pass"]),
     ] {
         let expected = records(&node_journal(), if flags.contains(&"pass") { flags } else { &[] });
-        run(deliver_to(&rsyslog.url(way), flags).arg(node_journal()));
+        run(whole_to(&rsyslog.url(way), flags).arg(node_journal()));
         let messages = rsyslog.next(before, expected.len());
         assert_eq!(messages.len(), expected.len(), "{way} {flags:?}");
         for (message, record) in messages.iter().zip(&expected) {
@@ -308,7 +308,7 @@ fn thousands_of_records_of_every_kind_arrive_once() {
     for (way, flags) in
         [("tcp", &["--syslog-max", "64K"][..]), ("tls", &["--syslog-max", "64K", "--tls-ca", ca.to_str().unwrap()])]
     {
-        run(deliver_to(&rsyslog.url(way), flags).args(&inputs));
+        run(whole_to(&rsyslog.url(way), flags).args(&inputs));
         let messages = rsyslog.next(before, expected.len());
         assert_eq!(messages.len(), expected.len(), "{way}");
         messages.iter().zip(&expected).for_each(|(message, record)| says_the_same(message, record, false));
@@ -323,7 +323,7 @@ fn the_old_form_is_understood() {
     }
     let rsyslog = Rsyslog::start();
     let expected = records(&node_journal(), &["--others", "pass"]);
-    run(deliver_to(&rsyslog.url("tcp"), &["--others", "pass", "--syslog-format", "rfc3164"]).arg(node_journal()));
+    run(whole_to(&rsyslog.url("tcp"), &["--others", "pass", "--syslog-format", "rfc3164"]).arg(node_journal()));
     let messages = rsyslog.next(0, expected.len());
     assert_eq!(messages.len(), expected.len());
     for (message, record) in messages.iter().zip(&expected) {
@@ -348,7 +348,7 @@ fn nothing_is_sent_to_one_that_is_not_trusted() {
     let (code, errors) = refused(&["--to", &url, "--tls-ca", strange.to_str().unwrap(), input.to_str().unwrap()]);
     assert_eq!(code, Some(78), "{errors}");
     assert!(errors.contains("TLS fails") && errors.contains(&url), "{errors}");
-    run(deliver_to(&url, &["--tls-insecure"]).arg(&input));
+    run(whole_to(&url, &["--tls-insecure"]).arg(&input));
     assert_eq!(rsyslog.next(0, 33).len(), 33);
 }
 
@@ -369,7 +369,7 @@ fn the_receiver_of_the_readme_works() {
     let configuration = format!("global(workDirectory=\"{}\")\n{configuration}", folder.path().display());
     let rsyslog = Rsyslog::run(folder, &configuration, 0);
     rsyslog.wait("its socket", || rsyslog.port("tcp").is_some());
-    run(deliver_to(&rsyslog.url("tcp"), &[]).arg(node_journal()));
+    run(whole_to(&rsyslog.url("tcp"), &[]).arg(node_journal()));
     let (messages, records) = (rsyslog.next(0, 33), records(&node_journal(), &[]));
     for (message, record) in messages.iter().zip(&records) {
         for (name, field) in [("sandbox", "kata_sandbox"), ("level", "kata_level"), ("host", "_HOSTNAME")] {

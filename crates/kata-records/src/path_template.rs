@@ -60,7 +60,7 @@ impl PathTemplate {
         };
         let values = |part: &TemplatePart| matches!(part, TemplatePart::Value(_));
         if !template.parts().iter().any(values) {
-            return refused("this one is the same for all records; see --output");
+            return refused("without a value in braces, the path is the same for all records");
         }
         if template.parts().windows(2).any(|two| two.iter().all(values)) {
             return refused("two placeholders need something between them");

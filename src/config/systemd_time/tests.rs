@@ -144,7 +144,7 @@ fn times_from_now() {
 }
 
 #[test]
-fn an_error_names_text_and_expectation() {
+fn an_error_names_the_reason_or_the_forms() {
     for text in [
         "",
         "foo",
@@ -186,26 +186,32 @@ fn an_error_names_text_and_expectation() {
         "1h ago ago",
     ] {
         let error = parse_at_now(text).unwrap_err();
-        let named = matches!(error, TimeError::Form { .. } | TimeError::Number { .. } | TimeError::Unit { .. });
-        assert!(named, "{error}");
-        assert!(error.to_string().starts_with(&format!("invalid time {:?}: ", text)), "{error}");
+        let named = matches!(error, TimeError::Form | TimeError::Number(_) | TimeError::Unit(_) | TimeError::Value(_));
+        assert!(named, "{text}: {error}");
     }
     let message = |text: &str| parse_at_now(text).unwrap_err().to_string();
-    assert_eq!(
-        message("foo"),
-        "invalid time \"foo\": expected a date and a time such as `2024-03-05 10:11:12`, `2024-03-05T10:11:12Z`, `10:11` or \
-         `yesterday`, a time before now such as `2h` or `2 hours ago`, or seconds since 1970 such as `@1709633472`"
-    );
+    for text in ["foo", "monday", "2024-03-05 10h"] {
+        assert!(message(text).starts_with("expected a time such as `2024-03-05 10:11`, "), "{text}");
+    }
+    for (text, reason) in [
+        ("2024-02-30", "there is no day 30 in month 2 of 2024"),
+        ("2024-13-01", "there is no month 13; a date is written YEAR-MONTH-DAY, such as `2024-03-05`"),
+        ("Tue 2024-13-01", "there is no month 13; a date is written YEAR-MONTH-DAY, such as `2024-03-05`"),
+        ("2024/03/05", "a date is written YEAR-MONTH-DAY, such as `2024-03-05`"),
+        ("05.03.2024 10:11", "a date is written YEAR-MONTH-DAY, such as `2024-03-05`"),
+        ("05.03.2024", "a date is written YEAR-MONTH-DAY, such as `2024-03-05`"),
+        ("2024-03-05 24:00:00", "there is no hour 24; the last is 23"),
+        ("10:60", "there is no minute 60; the last is 59"),
+        ("yesteday", "did you mean `yesterday`?"),
+        ("Mon 2024-02-30", "there is no day 30 in month 2 of 2024"),
+    ] {
+        assert_eq!(message(text), reason, "{text}");
+    }
     for text in ["5", "1700000000", "1h30"] {
-        assert_eq!(
-            message(text),
-            format!(
-                "invalid time {text:?}: a number needs a unit, as in `{text}min`, or an `@` if it is seconds since 1970"
-            )
-        );
+        assert_eq!(parse_at_now(text), Err(TimeError::Number(text.to_owned())));
     }
     for (text, unit) in [("-1 fortnight", "fortnight"), ("2 Hours", "Hours"), ("12 Mar 2024", "Mar")] {
-        assert_eq!(parse_at_now(text), Err(TimeError::Unit { text: text.to_owned(), unit: unit.to_owned() }));
+        assert_eq!(parse_at_now(text), Err(TimeError::Unit(unit.to_owned())));
     }
     assert!(message("2 Hours").contains("\"Hours\" is no unit of time; expected one of `us`, `ms`, `s`, `m`, `h`"));
     for (text, zone) in [
@@ -215,15 +221,12 @@ fn an_error_names_text_and_expectation() {
         ("2024-03-05 10:11:12Zulu", "Zulu"),
         ("2024-03-05 10:11:12+99:00", "+99:00"),
     ] {
-        assert_eq!(parse_at_now(text), Err(TimeError::Zone { text: text.to_owned(), zone: zone.to_owned() }));
+        assert_eq!(parse_at_now(text), Err(TimeError::Zone(zone.to_owned())));
     }
     assert!(
         message("2024-03-05 Mars/Phobos").contains("the time zone \"Mars/Phobos\" is not known here; expected `UTC`")
     );
-    assert_eq!(
-        message("Mon 2024-03-05"),
-        "invalid time \"Mon 2024-03-05\": that day is a Tuesday; correct the day of the week or leave it out"
-    );
+    assert_eq!(message("Mon 2024-03-05"), "that day is a Tuesday; correct the day of the week or leave it out");
     assert!(message("Fri 10:11").contains("a Saturday"), "the day is today");
     for text in [
         "1969-12-31 23:59:59 UTC",
@@ -238,7 +241,7 @@ fn an_error_names_text_and_expectation() {
         "-584542046091y",
         "@18446744073710",
     ] {
-        assert_eq!(parse_at_now(text), Err(TimeError::Range { text: text.to_owned() }));
+        assert_eq!(parse_at_now(text), Err(TimeError::Range));
     }
 }
 
@@ -246,15 +249,14 @@ fn an_error_names_text_and_expectation() {
 fn the_database_of_the_system_is_asked() {
     let now = Timestamp::from_microsecond(NOW as i64).unwrap().to_zoned(TimeZone::UTC);
     assert_eq!(parse("2024-03-05 00:00", &now), Ok(1_709_596_800_000_000));
-    assert!(matches!(parse("2024-03-05 Mars/Phobos", &now), Err(TimeError::Zone { .. })));
+    assert!(matches!(parse("2024-03-05 Mars/Phobos", &now), Err(TimeError::Zone(_))));
 }
 
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "([-+@.:0-9 TZ]|now|today|ago|left|UTC|Mar|Tue|[a-zA-Z]|.){0,24}") {
         if let Err(error) = parse_at_now(&text) {
-            let start = format!("invalid time {text:?}: ");
-            prop_assert!(error.to_string().starts_with(&start));
+            prop_assert!(!error.to_string().is_empty());
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use super::VERSION_KEY;
 use super::input_record::{self, InputRecord};
 use super::state::OutputFile;
 use crate::source::{FileIdentity, Group};
@@ -28,28 +29,41 @@ pub(super) enum Phase {
 
 /// Names each option that differs, with both values. Returns `None` if all are equal.
 pub(super) fn options(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
-    let mut keys: Vec<&String> = was.keys().chain(is.keys()).collect();
+    let mut keys: Vec<&String> = was.keys().chain(is.keys()).filter(|key| *key != VERSION_KEY).collect();
     keys.sort_unstable();
     keys.dedup();
     let values = |key: &String| [was, is].map(|all| all.get(key).map_or("", String::as_str));
     let differing = keys.into_iter().map(|key| (key, values(key))).filter(|(_, [was, is])| was != is);
-    let named: Vec<String> = differing
-        .map(|(key, [was, is])| {
-            // No option has a space in its key, but the version of katalog has.
-            let dashes = if key.contains(' ') { "" } else { "--" };
-            let equal = was.chars().zip(is.chars()).take_while(|(was, is)| was == is).count();
-            format!("{dashes}{key} was {}, is {}", shown(was, equal), shown(is, equal))
-        })
-        .collect();
-    (!named.is_empty()).then(|| format!("the options differ: {}", named.join("; ")))
+    let named: Vec<String> = differing.map(|(key, [was, is])| option(key, was, is)).collect();
+    (!named.is_empty()).then(|| format!("the options differ: {}", named.join(", ")))
+}
+
+/// Returns an option as the user types it, with its earlier value.
+fn option(key: &str, was: &str, is: &str) -> String {
+    let equal = was.chars().zip(is.chars()).take_while(|(was, is)| was == is).count();
+    let is = match is {
+        "" | "false" => format!("no --{key}"),
+        "true" => format!("--{key}"),
+        _ => format!("--{key} {}", shown(is, equal)),
+    };
+    let was = match was {
+        "" | "false" => "not set".to_owned(),
+        "true" => "set".to_owned(),
+        _ => shown(was, equal),
+    };
+    format!("{is} (was {was})")
+}
+
+/// Names both versions of katalog if they differ.
+pub(super) fn version(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Option<String> {
+    let [was, is] = [was, is].map(|settings| settings.get(VERSION_KEY).map_or("of unknown version", String::as_str));
+    (was != is).then(|| format!("katalog {was} began it, and this is katalog {is}"))
 }
 
 /// Returns a value for a message. Of a long value only the part around the first difference is shown.
 fn shown(value: &str, equal: usize) -> String {
     let count = value.chars().count();
-    if value.is_empty() {
-        return "not set".to_owned();
-    } else if count <= MAX_SHOWN_VALUE {
+    if count <= MAX_SHOWN_VALUE {
         return value.to_owned();
     }
     let start = equal.saturating_sub(CONTEXT).min(count - MAX_SHOWN_VALUE);
@@ -184,14 +198,33 @@ mod tests {
         let of = |value: &str| BTreeMap::from([("identifier".to_owned(), value.to_owned())]);
         let both = |was: &str, is: &str| options(&of(was), &of(is));
         assert_eq!(both("a", "a"), None);
-        assert_eq!(both("a", "").unwrap(), "the options differ: --identifier was a, is not set");
-        assert_eq!(options(&BTreeMap::new(), &of("ü")).unwrap(), "the options differ: --identifier was not set, is ü");
+        for (was, is, shown) in [
+            ("a", "b", "--identifier b (was a)"),
+            ("a", "", "no --identifier (was a)"),
+            ("", "a b", "--identifier a b (was not set)"),
+            ("true", "false", "no --identifier (was set)"),
+            ("false", "true", "--identifier (was not set)"),
+        ] {
+            assert_eq!(both(was, is).unwrap(), format!("the options differ: {shown}"));
+        }
+        let text = "the options differ: --format csv (was not set), --identifier a (was not set)";
+        let several =
+            BTreeMap::from([("format".to_owned(), "csv".to_owned()), ("identifier".to_owned(), "a".to_owned())]);
+        assert_eq!(options(&BTreeMap::new(), &several).unwrap(), text);
         let long = "ü".repeat(500);
         let text = both(&format!("{long}1{long}"), &format!("{long}2{long}")).unwrap();
         let (before, after) = ("ü".repeat(CONTEXT), "ü".repeat(MAX_SHOWN_VALUE - CONTEXT - 1));
-        assert_eq!(text, format!("the options differ: --identifier was …{before}1{after}…, is …{before}2{after}…"));
+        assert_eq!(text, format!("the options differ: --identifier …{before}2{after}… (was …{before}1{after}…)"));
         let text = both(&long, &format!("{long}x")).unwrap();
-        assert!(text.contains("ü, is …ü") && text.ends_with("üx"), "{text}");
+        assert!(text.contains("--identifier …ü") && text.contains("üx (was …ü"), "{text}");
+    }
+
+    #[test]
+    fn a_version_is_no_option() {
+        let of = |version: &str| BTreeMap::from([(VERSION_KEY.to_owned(), version.to_owned())]);
+        assert_eq!(options(&of("1"), &of("2")), None);
+        assert_eq!(version(&of("1"), &of("1")), None);
+        assert_eq!(version(&of("1"), &of("2")).unwrap(), "katalog 1 began it, and this is katalog 2");
     }
 
     #[test]

@@ -15,10 +15,7 @@ pub enum OutputDirError {
     #[error(transparent)]
     Lock(#[from] CheckpointError),
     /// Another process uses the directory.
-    #[error(
-        "--output-dir: \"{path}\" is in use by another katalog; wait until it ends, or name another directory",
-        path = path.display()
-    )]
+    #[error("--output-dir: {path:?} is in use by another katalog; wait until it ends, or name another directory")]
     InUse {
         /// The directory.
         path: PathBuf,
@@ -27,19 +24,13 @@ pub enum OutputDirError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// The directory is a file.
-    #[error(
-        "--output-dir: \"{path}\" is a file, not a directory; name a directory, or move the file away",
-        path = path.display()
-    )]
+    #[error("--output-dir: {path:?} is a file, not a directory; name a directory, or move the file away")]
     NotADirectory {
         /// The file.
         path: PathBuf,
     },
     /// The directory or the work directory in it cannot be created.
-    #[error(
-        "--output-dir: cannot create \"{path}\": {source}; name a directory that katalog can write to",
-        path = path.display()
-    )]
+    #[error("--output-dir: cannot create {path:?}: {source}; name a directory that katalog can write to")]
     Create {
         /// The directory.
         path: PathBuf,
@@ -47,7 +38,7 @@ pub enum OutputDirError {
         source: io::Error,
     },
     /// A file or directory cannot be read, written or renamed.
-    #[error("--output-dir: \"{path}\": {source}", path = path.display())]
+    #[error("--output-dir: {path:?}: {source}")]
     Work {
         /// The file or directory.
         path: PathBuf,
@@ -56,9 +47,8 @@ pub enum OutputDirError {
     },
     /// The directory holds an interrupted run.
     #[error(
-        "--output-dir: \"{path}\" holds an interrupted conversion; complete it with --resume, or begin anew with \
-         --force",
-        path = path.display()
+        "--output-dir: {path:?} holds an interrupted conversion; complete it with --resume, or begin anew with \
+         --force"
     )]
     Interrupted {
         /// The directory.
@@ -66,9 +56,8 @@ pub enum OutputDirError {
     },
     /// The interrupted run had other settings or inputs.
     #[error(
-        "--resume: \"{path}\" holds an interrupted conversion, but {what}; give the same options and inputs, or begin \
-         anew with --force",
-        path = path.display()
+        "--resume: {path:?} holds an interrupted conversion, but {what}; give the same options and inputs, or begin \
+         anew with --force"
     )]
     Differs {
         /// The directory.
@@ -78,9 +67,8 @@ pub enum OutputDirError {
     },
     /// The finished run had other settings or inputs, or its files have changed.
     #[error(
-        "--resume: \"{path}\" holds a finished conversion, but {what}; replace its files with --force, or name another \
-         --output-dir",
-        path = path.display()
+        "--resume: {path:?} holds a finished conversion, but {what}; replace its files with --force, or name another \
+         --output-dir"
     )]
     FinishedDiffers {
         /// The directory.
@@ -90,9 +78,8 @@ pub enum OutputDirError {
     },
     /// Inputs of the finished run failed, and nothing has changed since.
     #[error(
-        "--resume: \"{path}\" holds the finished conversion, but these inputs failed: {inputs}; to read all inputs \
-         again, use --force",
-        path = path.display()
+        "--resume: {path:?} holds the finished conversion, but these inputs failed: {inputs}; to read all inputs \
+         again, use --force"
     )]
     InputsFailed {
         /// The directory.
@@ -104,9 +91,8 @@ pub enum OutputDirError {
     },
     /// The directory has files, but katalog does not know whose.
     #[error(
-        "--resume: \"{path}\" has files, such as {file:?}, but there is no manifest ({MANIFEST}) that names their options \
-         and inputs; leave --resume out to add files, replace files with --force, or name another --output-dir",
-        path = path.display()
+        "--resume: {path:?} has files, such as {file:?}, but there is no manifest ({MANIFEST}) that names their options \
+         and inputs; leave --resume out to add files, replace files with --force, or name another --output-dir"
     )]
     NoManifest {
         /// The directory.
@@ -115,7 +101,7 @@ pub enum OutputDirError {
         file: String,
     },
     /// The state of a run, its manifest or one of its files is damaged, or of another version.
-    #[error("--output-dir: \"{path}\" cannot be used: {cause}; begin anew with --force", path = path.display())]
+    #[error("--output-dir: {path:?} cannot be used: {cause}; begin anew with --force")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -124,9 +110,8 @@ pub enum OutputDirError {
     },
     /// A file of this name exists.
     #[error(
-        "--output-dir: \"{path}\" is there already and is not replaced; move it away{go_on}, or begin anew with \
-         --force, which replaces it",
-        path = path.display(), go_on = if *.begun { " and go on with --resume" } else { "" }
+        "--output-dir: {path:?} is there already and is not replaced; move it away{go_on}, or begin anew with \
+         --force, which replaces it", go_on = if *.begun { " and continue with --resume" } else { "" }
     )]
     Exists {
         /// The file.
@@ -135,10 +120,7 @@ pub enum OutputDirError {
         begun: bool,
     },
     /// The file is also an input.
-    #[error(
-        "--output-dir: \"{path}\" is also an input, \"{input}\"; write into another directory",
-        path = path.display(), input = input.display()
-    )]
+    #[error("--output-dir: {path:?} is also an input, {input:?}; write into another directory")]
     SameFile {
         /// The file.
         path: PathBuf,

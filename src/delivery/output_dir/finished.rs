@@ -6,13 +6,10 @@ use std::path::Path;
 
 use super::differences::{self, Phase};
 use super::state::ConversionState;
-use super::{MANIFEST, OutputDirError, OutputDirSettings, WORK};
+use super::{MANIFEST, OutputDirError, OutputDirSettings, VERSION_KEY, WORK};
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::source::Group;
-
-/// The key of katalog's version among the settings. Another version has converted the same options and inputs.
-const VERSION_KEY: &str = "the version of katalog";
 
 /// The directory that is empty in every new ext4 file system.
 const LOST_AND_FOUND: &str = "lost+found";
@@ -64,12 +61,8 @@ pub(super) fn is_finished(settings: &OutputDirSettings, groups: &[Group]) -> Res
 
 /// Returns what differs between a finished run and the one that is asked for.
 fn difference(manifest: &ConversionState, settings: &OutputDirSettings, groups: &[Group]) -> Option<String> {
-    let mut was = manifest.settings.clone();
-    if let Some(version) = settings.fingerprint.get(VERSION_KEY) {
-        was.insert(VERSION_KEY.to_owned(), version.clone());
-    }
     let directory = &settings.directory;
-    let options = differences::options(&was, &settings.fingerprint);
+    let options = differences::options(&manifest.settings, &settings.fingerprint);
     let inputs = differences::inputs(&manifest.inputs, groups, directory, Phase::Finished);
     let both: Vec<String> = options.into_iter().chain(inputs).collect();
     if both.is_empty() { differences::files(directory, &manifest.files) } else { Some(both.join("; ")) }

@@ -112,10 +112,11 @@ impl ConversionState {
         groups: &[Group],
         output: &Path,
     ) -> Option<String> {
+        let version = differences::version(&self.settings, settings);
         let options = differences::options(&self.settings, settings);
         let inputs = differences::inputs(&self.inputs, groups, output, Phase::Interrupted);
-        let both: Vec<String> = options.into_iter().chain(inputs).collect();
-        (!both.is_empty()).then(|| both.join("; "))
+        let all: Vec<String> = version.into_iter().chain(options).chain(inputs).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 
@@ -143,6 +144,7 @@ fn parse(bytes: &[u8]) -> Result<ConversionState, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::output_dir::VERSION_KEY;
     use crate::source::Input;
 
     fn settings(format: &str) -> BTreeMap<String, String> {
@@ -166,7 +168,11 @@ mod tests {
         };
         let difference = |groups: &[Group]| found(&settings("csv"), groups).unwrap();
         assert_eq!(found(&settings("csv"), &groups), None);
-        assert_eq!(found(&settings("text"), &groups).unwrap(), "the options differ: --format was csv, is text");
+        assert_eq!(found(&settings("text"), &groups).unwrap(), "the options differ: --format text (was csv)");
+        let mut newer = settings("csv");
+        newer.insert(VERSION_KEY.to_owned(), "2".to_owned());
+        let version = "katalog of unknown version began it, and this is katalog 2";
+        assert_eq!(found(&newer, &groups).unwrap(), version);
         assert!(difference(&groups[..1]).contains("missing"));
         assert!(difference(&[groups[1].clone(), groups[0].clone()]).contains("another order, input 1"));
         fs::write(folder.path().join("b"), "not finished").unwrap();

@@ -128,10 +128,10 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
     Outcome { problems, table: test.table(settings.seed, &steps, written, feed.as_ref(), no_disk) }
 }
 
-/// Returns the command line. Without a saved position the program begins with the first line, so that a kill before the
+/// Returns the command line. Without a saved position `ship` begins with the first line, so that a kill before the
 /// first save loses nothing.
 fn arguments(followed: &Path, state: &Path, port: u16, more: &[OsString]) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = vec!["--follow".into(), followed.into(), "--lines".into(), "all".into()];
+    let mut arguments: Vec<OsString> = vec!["ship".into(), followed.into()];
     arguments.extend(["--to".into(), format!("forward://127.0.0.1:{port}").into()]);
     arguments.extend(["--state-dir".into(), state.into()]);
     arguments.extend(["--record-id", ID, "--batch-size", "16K", "--batch-age", "100ms"].map(OsString::from));

@@ -1,0 +1,217 @@
+//! A job: the checked configuration, the compiled rules and the inputs, and the delivery of its records.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use kata_records::Rules;
+use log_clients::{NetError, Observer};
+
+use super::error::AppError;
+use super::settings::{self, cores};
+use crate::cli::{self, Invocation};
+use crate::config::{Command, Config, Mode, Options};
+use crate::delivery::checkpoint::Checkpoint;
+use crate::delivery::{
+    Delivery, DeliveryMetrics, DeltaDelivery, FileDelivery, NoDelivery, OutputDir, ServerDelivery,
+    ServerDeliveryConfig, SortedDelivery, Spool,
+};
+use crate::diagnostics::report;
+use crate::exit::Exit;
+use crate::run::{self, Outcome, Plan};
+use crate::service::signals::Signals;
+use crate::service::status::Status;
+use crate::sink::Output;
+use crate::source::position::FilePosition;
+use crate::source::{self, Group, Input};
+
+/// The input of a run: the checked configuration, the compiled rules, and the inputs in groups.
+pub(super) struct Job {
+    pub(super) config: Config,
+    rules: Rules,
+    inputs: Vec<Input>,
+    groups: Vec<Group>,
+    /// The saved positions in log files.
+    files: Vec<FilePosition>,
+    /// The exit code of the first input that failed before the run.
+    pub(super) failure: Option<Exit>,
+}
+
+impl Job {
+    /// Checks everything that can be checked before a run.
+    ///
+    /// # Errors
+    /// If settings or inputs cannot be used, or something is missing.
+    pub(super) fn new(invocation: &Invocation) -> Result<Job, AppError> {
+        let options = settings::load(invocation)?;
+        let mut config = Config::new(&options, settings::surroundings())?;
+        let rules = Rules::new(&config.records)?;
+        let inputs = inputs(&mut config, &options.inputs)?;
+        check_output(&config)?;
+        source::refuse_urls(&inputs).map_err(AppError::Usage)?;
+        let (groups, failure) = grouped(&mut config, &inputs);
+        check_groups(&config, &options, &groups)?;
+        if config.output.threads.is_none() && !config.is_live() && groups.iter().all(Group::ends) {
+            config.output.threads = Some(cores());
+        }
+        Ok(Job { config, rules, inputs, groups, files: Vec::new(), failure })
+    }
+
+    /// Runs the job from a checkpoint. Without one, resumes from the state directory, if the command has one.
+    ///
+    /// # Errors
+    /// If the state directory or the receiver cannot be used.
+    pub(super) fn run(
+        &mut self,
+        checkpoint: Option<Checkpoint>,
+        signals: &Signals,
+        status: &Status,
+    ) -> Result<Outcome, AppError> {
+        let first = checkpoint.is_none();
+        let checkpoint = match (checkpoint, &self.config.delivery.state_dir) {
+            (Some(checkpoint), _) => checkpoint,
+            (None, Some(path)) => Checkpoint::open(path)?,
+            (None, None) => Checkpoint::forgetful(),
+        };
+        self.config.journal.resume = checkpoint.journal().cloned();
+        self.files = checkpoint.files().to_vec();
+        let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
+            return Ok(super::nothing_left());
+        };
+        let plan = Plan::new(&self.config, &self.files, &self.rules, &self.groups);
+        Ok(run::run(&plan, delivery, signals, status))
+    }
+
+    /// Opens the delivery to servers, a directory or an output. Returns `None` if an earlier run delivered everything.
+    fn delivery(
+        &mut self,
+        checkpoint: Checkpoint,
+        first: bool,
+        signals: &Signals,
+        status: &Status,
+    ) -> Result<Option<Box<dyn Delivery>>, AppError> {
+        let config = &self.config;
+        let delivery: Box<dyn Delivery> = if config.delivery.receiver.is_some() {
+            self.to_servers(checkpoint, signals, status)?
+        } else if config.command == Command::Check {
+            Box::new(NoDelivery(checkpoint))
+        } else if let Some(settings) = config.conversion.clone() {
+            let path = settings.directory.clone();
+            let Some(directory) = OutputDir::open(settings, &self.groups)? else {
+                report(format_args!("{path:?} is finished: nothing is left to do"));
+                return Ok(None);
+            };
+            if directory.finished() > 0 {
+                report(format_args!("resuming after {} of {} inputs", directory.finished(), self.groups.len()));
+            }
+            self.failure = directory.failure().or(self.failure);
+            Box::new(directory)
+        } else {
+            self.to_output(checkpoint, first)?
+        };
+        let output = &self.config.output;
+        let format = self.config.records.encode.format;
+        // A delta refers to the previous record in output order, so sorting comes before it.
+        let delivery: Box<dyn Delivery> =
+            if output.delta { Box::new(DeltaDelivery::new(delivery, format)) } else { delivery };
+        Ok(Some(match output.sort {
+            Some(memory) => Box::new(SortedDelivery::new(delivery, memory, self.config.diagnostics.verbose)),
+            None => delivery,
+        }))
+    }
+
+    fn to_output(&self, checkpoint: Checkpoint, first: bool) -> Result<Box<dyn Delivery>, AppError> {
+        let Config { output, records, delivery, command, .. } = &self.config;
+        // Checked before the file is emptied.
+        output.compress.check()?;
+        let append = !first || *command == Command::Ship;
+        let mut sink = Output::open(output.path.as_deref(), append, &self.inputs)?.compressed(output.compress)?;
+        // A run after a reload has written the header already.
+        sink.begin(if first { records.encode.format.header() } else { b"" })?;
+        Ok(Box::new(FileDelivery::new(sink, delivery.limits, checkpoint)))
+    }
+
+    fn to_servers(
+        &self,
+        checkpoint: Checkpoint,
+        signals: &Signals,
+        status: &Status,
+    ) -> Result<Box<dyn Delivery>, AppError> {
+        let settings = &self.config.delivery;
+        let receiver = settings.receiver.clone().ok_or(NetError::NoServers)?;
+        let client = receiver.client(Observer::new(|event| report(format_args!("{event}"))))?;
+        let spool = settings.spool.clone().map(Spool::open).transpose()?;
+        let (limits, refused, shutdown) = (settings.limits, settings.refused.clone(), signals.current_shutdown());
+        let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
+        status.watch_delivery(Arc::clone(&metrics));
+        let server_config = ServerDeliveryConfig { client, limits, refused, spool, shutdown, metrics };
+        let delivery = ServerDelivery::start(server_config, checkpoint)
+            .map_err(|error| AppError::Unavailable(error.to_string()))?;
+        Ok(Box::new(delivery))
+    }
+}
+
+/// Returns the inputs. Without any, it is the journal of this machine if the command or an option asks for it, else
+/// standard input.
+fn inputs(config: &mut Config, named: &[Input]) -> Result<Vec<Input>, AppError> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    if config.command == Command::Ship || config.journal.is_meant() {
+        let named = std::mem::replace(&mut config.journal.of_this_machine, true);
+        if config.command == Command::Ship && !named && source::stdin_is_pipe() {
+            report(format_args!(
+                "reading the journal of this machine, not the pipe on standard input; `katalog ship -` reads the pipe"
+            ));
+        }
+        return Ok(Vec::new());
+    }
+    if io::stdin().is_terminal() {
+        return Err(AppError::NoInput(config.command));
+    }
+    Ok(vec![Input::Stdin])
+}
+
+/// Refuses an output that is missing, or that nobody can read.
+fn check_output(config: &Config) -> Result<(), AppError> {
+    if config.command == Command::Convert && config.conversion.is_none() {
+        return Err(AppError::Incomplete(cli::no_directory()));
+    }
+    if config.command == Command::Ship && config.writes_stdout() && io::stdout().is_terminal() {
+        return Err(AppError::Incomplete(cli::no_receiver()));
+    }
+    Ok(())
+}
+
+/// Refuses inputs that do not go together with the command, and flags without an effect on them.
+fn check_groups(config: &Config, options: &Options, groups: &[Group]) -> Result<(), AppError> {
+    if config.is_live() {
+        source::refuse_archives(groups).map_err(AppError::Usage)?;
+    }
+    if config.mode == Mode::Follow {
+        source::check_followable(groups, &config.journal).map_err(AppError::Usage)?;
+    }
+    source::refuse_logs(groups, &config.range_flags).map_err(AppError::Usage)?;
+    let journals = config.journal.of_this_machine || groups.iter().any(Group::may_hold_journals);
+    match options.flag("journal-backend").filter(|_| !journals && !groups.is_empty()) {
+        Some(flag) => Err(AppError::Incomplete(format!("{flag} has no effect without a journal among the inputs"))),
+        None => Ok(()),
+    }
+}
+
+/// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed.
+fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) {
+    let mut failure = None;
+    let group = match config.command {
+        Command::Check => source::group_by_file,
+        Command::Convert => source::group_by_machine,
+        _ => return (source::group_inputs(inputs, &config.journal, config.is_live()), None),
+    };
+    let (groups, errors) = group(inputs, &config.journal);
+    for error in errors {
+        failure = failure.or(Some(error.exit()));
+        report(format_args!("{error}"));
+    }
+    // The files of this machine are among the groups.
+    config.journal.of_this_machine = false;
+    (groups, failure)
+}

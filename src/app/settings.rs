@@ -1,0 +1,72 @@
+//! Loads the settings of a command line, and prints or checks them.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::PathBuf;
+
+use kata_records::Rules;
+
+use super::error::AppError;
+use crate::cli::{self, Invocation};
+use crate::config::{self, Command, Config, Layers, Options, StandardOutput, Surroundings};
+use crate::diagnostics::report;
+use crate::exit::Exit;
+
+/// Loads the layers of the settings. Reports unknown variables.
+pub(super) fn load(invocation: &Invocation) -> Result<Options, AppError> {
+    let path = invocation.config.clone().or_else(|| config::variable("KATALOG_CONFIG").map(PathBuf::from));
+    let file = path.as_deref().map(config::read_file).transpose()?.unwrap_or_default();
+    let (variables, warnings) = config::read_environment(invocation.command, std::env::vars_os());
+    warnings.iter().for_each(|warning| report(format_args!("{warning}")));
+    let layers = Layers { flags: invocation.flags.clone(), variables, file, path };
+    Ok(Options::new(invocation.command, invocation.inputs.clone(), layers)?)
+}
+
+/// Prints the effective settings, or only checks them.
+pub(super) fn print_or_check(of: &Invocation, check: bool) -> Result<Exit, AppError> {
+    let options = load(of)?;
+    if of.command != Command::Config {
+        let config = Config::new(&options, surroundings())?;
+        Rules::new(&config.records)?;
+    }
+    if !check {
+        return Ok(cli::print(config::effective(&options)?.as_bytes()));
+    }
+    let what = match of.command {
+        Command::Config => "values are valid; `katalog config --check COMMAND` also checks how they combine".to_owned(),
+        command => format!("`katalog {}` can use them", command.name()),
+    };
+    match options.path() {
+        Some(path) => report(format_args!("settings of {path:?} and the environment: {what}")),
+        None => report(format_args!("settings of the environment, without a configuration file: {what}")),
+    }
+    Ok(Exit::Success)
+}
+
+/// Returns the environment of the program.
+pub(super) fn surroundings() -> Surroundings {
+    let set = |name| config::variable(name).is_some();
+    let dumb = config::variable("TERM").is_some_and(|term| term == OsStr::new("dumb"));
+    let kind =
+        io::stdout().as_fd().try_clone_to_owned().and_then(|output| Ok(File::from(output).metadata()?.file_type()));
+    let output = match kind {
+        _ if io::stdout().is_terminal() => StandardOutput::Terminal,
+        Ok(kind) if kind.is_file() || kind.is_char_device() => StandardOutput::File,
+        _ => StandardOutput::Pipe,
+    };
+    Surroundings {
+        colors: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+        error_terminal: io::stderr().is_terminal(),
+        screen: io::stderr().is_terminal() && set("TERM") && !dumb,
+        output,
+        cores: cores(),
+    }
+}
+
+/// Returns the number of threads that the host runs at once.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,131 @@
+//! Options of journals, and the settings of their reader.
+
+use journal_file::Cursor;
+
+use super::command::{Command, PRINT, READERS};
+use super::declaration::{Clash, Need, Single, choice, is, none, options, switch, text};
+use super::layers::Options;
+use super::parse::{self, Lines};
+use super::{ConfigError, delivery};
+use crate::config::Mode;
+use crate::source::{Backend, Boot, JournalSettings, Namespace, Range};
+
+/// The number of entries before the end of what `print -f` follows, as for `journalctl --follow`.
+const FOLLOW_LINES: usize = 10;
+
+options! {
+    "Journal";
+
+    /// Read the journal of this machine
+    ///
+    /// The files in /run/log/journal and /var/log/journal. Reading them needs root, or membership in the group
+    /// systemd-journal. Other journals are inputs: a file, or a directory of files or of machines.
+    JOURNAL "journal": Single<bool> = switch().of(READERS).everyday().beside_records();
+
+    /// Namespace of this machine's journal
+    ///
+    /// As for journalctl: `NAME`, `+NAME` for this namespace and the default one, `*` for all.
+    NAMESPACE "namespace": Single<Namespace> = text("NAME", none, parse::from_str).of(READERS).needs(&[OF_THIS_MACHINE]);
+
+    /// Also read the journals that this machine received from others
+    MERGE "merge": Single<bool> = switch().of(READERS).needs(&[OF_THIS_MACHINE]);
+
+    /// Reader of journals
+    ///
+    /// `libsystemd` needs a build with the cargo feature of that name. It is slower, and recovers less from damaged files.
+    JOURNAL_BACKEND "journal-backend": Single<Backend> = choice("BACKEND", is!("native")).of(READERS).clashes(&[Clash {
+        with: "state-dir",
+        when: |options| Ok(options.get(&JOURNAL_BACKEND)? == Backend::Libsystemd && delivery::keeps_positions(options)?),
+        why: "only katalog's own reader knows positions; leave out --journal-backend, or add --no-state",
+    }]);
+
+    /// Only journal entries from this time on
+    ///
+    /// `2026-11-21 14:30`, `14:30`, `yesterday`, `today`, `2h` or `-2h` for two hours ago, `@1700000000`, RFC 3339, and the
+    /// other forms of systemd.time(7). Times without a zone are local. `ship` uses it only until it has a position.
+    SINCE "since": Single<Option<u64>> =
+        text("TIME", none, |text| parse::optional(text, parse::moment)).of(READERS).everyday().hyphens()
+            .canonical(parse::canonical_moment);
+
+    /// Only journal entries up to this time
+    UNTIL "until": Single<Option<u64>> =
+        text("TIME", none, |text| parse::optional(text, parse::moment)).of(READERS).everyday().hyphens()
+            .canonical(parse::canonical_moment);
+
+    /// Only journal entries of this boot
+    ///
+    /// The id of a boot; or 0 for the last boot in the journals, -1 for the boot before it, and so on; or 1 for the first
+    /// boot, 2 for the second.
+    BOOT "boot": Single<Option<Boot>> = text("BOOT", none, |text| parse::optional(text, parse::boot)).of(READERS).hyphens();
+
+    /// Only journal entries after the entry with this cursor
+    ///
+    /// Cursors are those of journalctl. --drop '!__CURSOR' adds them to records.
+    AFTER_CURSOR "after-cursor": Single<Option<Cursor>> =
+        text("CURSOR", none, |text| parse::optional(text, parse::cursor)).of(READERS);
+
+    /// Only the last N journal entries
+    ///
+    /// `all` sets no limit, and neither does `auto`, except for `print -f`: without --since, --boot or --after-cursor it
+    /// begins with the last 10 entries, as journalctl does. `ship` uses --lines only until it has a position. Entries are
+    /// counted by identifier and text, so among the lines of a container manager one entry too many may be counted.
+    LINES "lines": Single<Lines> = text("N", is!("auto"), parse::lines).of(READERS).everyday().short('n');
+
+    /// Wait for new entries
+    ///
+    /// Without inputs, follows the journal of this machine. Journals are followed through rotation, vacuuming and restarts
+    /// of journald; new files are included. Log files, and patterns of their names, are followed from their beginning,
+    /// through rotation and truncation. A run follows either journals or log files.
+    FOLLOW "follow": Single<bool> = switch().of(PRINT).everyday().short('f').beside_records();
+}
+
+/// The journal of this machine as the input.
+const OF_THIS_MACHINE: Need = Need {
+    what: "the journal of this machine as an input; leave out the INPUT, or add --journal",
+    met: |options| Ok(options.inputs.is_empty() || options.get(&JOURNAL)?),
+};
+
+/// Returns the flags that the user typed and that hold for journals only.
+pub(super) fn range_flags(options: &Options) -> Vec<&'static str> {
+    let flags = ["--since", "--until", "--boot", "--after-cursor", "--lines"];
+    flags.into_iter().filter(|flag| options.flag(flag.trim_start_matches('-')).is_some()).collect()
+}
+
+/// Returns whether a command without an INPUT reads the journal of this machine.
+pub(super) fn is_only_input(options: &Options) -> Result<bool, ConfigError> {
+    Ok(match options.command {
+        Command::Ship => true,
+        _ => {
+            options.get(&JOURNAL)?
+                || options.get(&FOLLOW)?
+                || options.get(&MERGE)?
+                || options.get(&NAMESPACE)? != Namespace::Default
+        }
+    })
+}
+
+/// Returns the settings of the reader.
+pub(super) fn settings(options: &Options, mode: Mode) -> Result<JournalSettings, ConfigError> {
+    let range = Range {
+        since: options.get(&SINCE)?,
+        until: options.get(&UNTIL)?,
+        after: options.get(&AFTER_CURSOR)?,
+        boot: options.get(&BOOT)?,
+    };
+    let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
+    let follow = options.get(&FOLLOW)?;
+    Ok(JournalSettings {
+        of_this_machine: options.get(&JOURNAL)?,
+        namespace: options.get(&NAMESPACE)?,
+        merge: options.get(&MERGE)?,
+        backend: options.get(&JOURNAL_BACKEND)?,
+        range,
+        lines: match options.get(&LINES)? {
+            Lines::Auto => (follow && !begins).then_some(FOLLOW_LINES),
+            Lines::All => None,
+            Lines::Last(lines) => Some(lines),
+        },
+        follow: mode == Mode::Follow,
+        resume: None,
+    })
+}

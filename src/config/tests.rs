@@ -1,0 +1,280 @@
+use std::ffi::OsString;
+use std::path::Path;
+
+use kata_records::{FieldSettings, Format, TimeFormat};
+
+use super::*;
+
+const NOWHERE: Surroundings =
+    Surroundings { colors: false, error_terminal: false, screen: false, output: StandardOutput::File, cores: 4 };
+const TERMINAL: Surroundings =
+    Surroundings { colors: true, error_terminal: true, screen: true, output: StandardOutput::Terminal, cores: 4 };
+
+const COMMANDS: [Command; 5] = [Command::Print, Command::Ship, Command::Convert, Command::Check, Command::Schema];
+
+/// Returns the values of flags such as `format=text`; a list is separated by commas.
+fn flags(arguments: &[&str]) -> Values {
+    let flag = |argument: &&str| {
+        let (name, value) = argument.split_once('=').unwrap_or((argument, "true"));
+        let declaration = named(name).unwrap().declaration();
+        (declaration.name, declaration.split(&OsString::from(value)))
+    };
+    arguments.iter().map(flag).collect()
+}
+
+fn options(command: Command, arguments: &[&str], file: &str) -> Result<Options, ConfigError> {
+    let file = super::file::parse(file, Path::new("k.toml"))?;
+    let layers = Layers { flags: flags(arguments), variables: Values::new(), file, path: Some("k.toml".into()) };
+    Options::new(command, Vec::new(), layers)
+}
+
+fn config_in(command: Command, arguments: &[&str], file: &str, surroundings: Surroundings) -> Config {
+    Config::new(&options(command, arguments, file).unwrap(), surroundings).unwrap()
+}
+
+fn config(command: Command, arguments: &[&str], file: &str) -> Config {
+    config_in(command, arguments, file, NOWHERE)
+}
+
+fn refused(command: Command, arguments: &[&str], file: &str) -> String {
+    let refused = options(command, arguments, file).and_then(|options| Config::new(&options, NOWHERE));
+    refused.unwrap_err().to_string()
+}
+
+#[test]
+fn the_default_file_says_what_holds_without_it() {
+    for command in COMMANDS {
+        for surroundings in [NOWHERE, TERMINAL] {
+            let without = format!("{:?}", config_in(command, &[], "", surroundings));
+            assert_eq!(format!("{:?}", config_in(command, &[], DEFAULT, surroundings)), without, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn the_default_file_has_every_key_with_its_default_in_the_order_of_the_help() {
+    let lines = DEFAULT.lines().filter(|line| !line.starts_with([' ', '#', ']']));
+    let keys: Vec<&str> = lines.filter_map(|line| Some(line.split_once(" =")?.0)).collect();
+    assert_eq!(keys, all().map(|option| option.declaration().name).collect::<Vec<_>>());
+    let values = super::file::parse(DEFAULT, Path::new("")).unwrap();
+    for option in all() {
+        let declaration = option.declaration();
+        let texts = values[declaration.name].iter().filter(|text| !text.is_empty());
+        let default = (declaration.default)().into_iter().map(OsString::from).filter(|text| !text.is_empty());
+        assert_eq!(texts.cloned().collect::<Vec<_>>(), default.collect::<Vec<_>>(), "{}", declaration.name);
+    }
+}
+
+#[test]
+fn the_default_file_has_the_headings_of_the_help() {
+    let headings: Vec<&str> =
+        DEFAULT.lines().filter_map(|line| line.strip_prefix("# --- ")?.split(' ').next()).collect();
+    let mut groups: Vec<&str> = all().map(|option| option.declaration().group).collect();
+    groups.dedup();
+    assert_eq!(headings, groups);
+}
+
+#[test]
+fn the_default_file_names_every_component() {
+    let text = DEFAULT.replace("\n#", "");
+    let names: Vec<&str> = kata_records::Component::ALL.iter().map(|component| component.name()).collect();
+    assert!(text.contains(&format!("The names: {}.", names.join(", "))));
+}
+
+#[test]
+fn every_declaration_is_complete() {
+    for option in all() {
+        let declaration = option.declaration();
+        let (summary, _) = declaration.help();
+        assert!(!summary.is_empty() && !summary.ends_with('.'), "--{}: {summary}", declaration.name);
+        assert!(!declaration.commands.is_empty(), "--{}", declaration.name);
+        assert_eq!(all().filter(|other| other.declaration().name == declaration.name).count(), 1);
+        for text in (declaration.default)().iter().map(OsString::from) {
+            assert_eq!(option.check(&text), Ok(()), "--{}", declaration.name);
+        }
+        for [word, _] in declaration.words.map(|words| words()).unwrap_or_default() {
+            assert_eq!(option.check(word.as_ref()), Ok(()), "--{} {word}", declaration.name);
+        }
+        for clash in declaration.clashes {
+            assert!(named(clash.with).is_some() || clash.with == "-", "--{}: {}", declaration.name, clash.with);
+        }
+    }
+}
+
+#[test]
+fn flags_override_the_file() {
+    let text = "format = \"text\"\nstrict = true\nmax-line = 2048\nkeep = [\"A\"]\n[rename]\nA = \"b\"\n";
+    let config = config(Command::Print, &["strict=false", "max-line=64K"], text);
+    assert_eq!(config.records.encode.format, Format::Text);
+    assert!(!config.diagnostics.strict);
+    assert_eq!(config.source.max_line, 64 << 10);
+    assert_eq!(config.records.fields.keep, ["A"]);
+    assert_eq!(config.records.fields.rename, [("A".to_owned(), "b".to_owned())]);
+}
+
+#[test]
+fn lists_of_flags_replace_but_drop_and_prune_add() {
+    let text = "manager = [\"podman\"]\ndrop = [\"A\"]\nprune = [\"x\"]\nkeep = [\"K\"]\n";
+    let arguments = ["manager=docker,crio", "drop=B,!A", "prune=!x,y.*", "keep="];
+    let listed = config(Command::Print, &arguments, text);
+    assert_eq!(listed.records.select.managers, ["docker", "crio"]);
+    assert_eq!(listed.records.fields.drop, ["A", "B", "!A"]);
+    assert_eq!(listed.records.fields.prune, ["x", "!x", "y.*"]);
+    assert!(listed.records.fields.keep.is_empty());
+    let added = config(Command::Print, &["prune=extra"], "");
+    assert_eq!(added.records.fields.prune.len(), FieldSettings::default().prune.len() + 1);
+}
+
+#[test]
+fn keys_of_other_commands_are_ignored() {
+    let text = "to = [\"unix:/s\"]\noutput-dir = \"d\"\nfor = \"fluentd-exec\"\nresume = true\nsyslog-max = 9000\n";
+    let print = config(Command::Print, &[], text);
+    assert!(print.delivery.receiver.is_none() && print.conversion.is_none());
+    assert_eq!(print.records.encode.format, Format::Ndjson);
+    assert!(config(Command::Convert, &[], text).conversion.is_some());
+}
+
+#[test]
+fn a_host_is_below_the_options_beside_it_and_above_the_layers_below() {
+    let fluentd = config(Command::Ship, &["for=fluentd-exec"], "");
+    assert_eq!((fluentd.records.encode.format, fluentd.records.tag_key.as_deref()), (Format::Msgpack, Some("tag")));
+    assert_eq!(
+        (fluentd.records.time_key.as_deref(), fluentd.records.time_format),
+        (Some("event_time"), TimeFormat::Unix)
+    );
+    let json =
+        config(Command::Ship, &["for=fluentd-exec", "format=ndjson"], "format = \"msgpack\"\ntag-key = \"mark\"");
+    assert_eq!((json.records.encode.format, json.records.tag_key.as_deref()), (Format::Ndjson, Some("tag")));
+    let printed = config(Command::Ship, &["for=fluent-bit-exec"], DEFAULT);
+    assert_eq!((printed.records.encode.format, printed.records.encode.max_record), (Format::Ndjson, Some(4095)));
+    let in_file = config(Command::Ship, &[], "for = \"fluent-bit-exec\"\nmax-record = \"\"");
+    assert_eq!(in_file.records.encode.max_record, Some(4095));
+    let larger = config(Command::Ship, &[], "for = \"fluent-bit-exec\"\nmax-record = 32767");
+    assert_eq!(larger.records.encode.max_record, Some(32767));
+    assert_eq!(config(Command::Ship, &["tag-key="], "tag-key = \"mark\"").records.tag_key, None);
+}
+
+#[test]
+fn a_state_directory_gives_way_to_a_stronger_layer_only() {
+    let file = "state-dir = \"d\"\n";
+    assert_eq!(config(Command::Ship, &["once"], file).delivery.state_dir, Some("d".into()));
+    assert_eq!(config(Command::Ship, &["once", "no-state"], file).delivery.state_dir, None);
+    for (arguments, file) in [
+        (&["state-dir=d", "no-state"][..], ""),
+        (&["state-dir=d"], "no-state = true\n"),
+        (&[], "state-dir = \"d\"\nno-state = true\n"),
+    ] {
+        assert!(refused(Command::Ship, arguments, file).contains(" does not go with "), "{arguments:?}");
+    }
+}
+
+#[test]
+fn no_host_goes_with_servers_and_outputs() {
+    let servers = "for = \"fluentd-exec\"\nto = [\"unix:/s\"]\n";
+    assert!(config(Command::Ship, &["for=none"], servers).delivery.receiver.is_some());
+    assert!(refused(Command::Ship, &["for=fluentd-exec"], servers).contains("does not go with to = "));
+    assert!(config(Command::Ship, &["for=none", "output=o"], "").output.path.is_some());
+}
+
+#[test]
+fn colors_are_for_people() {
+    let color =
+        |arguments: &[&str], surroundings| config_in(Command::Print, arguments, "", surroundings).records.encode.color;
+    assert!(color(&["format=text"], TERMINAL));
+    assert!(!color(&["format=text"], NOWHERE));
+    assert!(!color(&["format=text", "output=x"], TERMINAL));
+    assert!(!color(&["format=text", "color=never"], TERMINAL));
+    assert!(color(&["format=text", "color=always"], NOWHERE));
+    assert!(!color(&[], TERMINAL));
+}
+
+#[test]
+fn print_follows_near_the_end_and_ship_from_the_beginning() {
+    let lines = |command, arguments: &[&str]| config(command, arguments, "").journal.lines;
+    assert_eq!(lines(Command::Print, &[]), None);
+    assert_eq!(lines(Command::Print, &["follow"]), Some(10));
+    assert_eq!(lines(Command::Print, &["follow", "until=tomorrow"]), Some(10));
+    assert_eq!(lines(Command::Print, &["follow", "lines=3"]), Some(3));
+    for begin in ["since=@1", "boot=0", "after-cursor=t=1", "lines=all"] {
+        assert_eq!(lines(Command::Print, &["follow", begin]), None, "{begin}");
+    }
+    assert_eq!(lines(Command::Ship, &[]), None);
+    assert_eq!(lines(Command::Ship, &["lines=3"]), Some(3));
+}
+
+#[test]
+fn threads() {
+    let threads = |arguments: &[&str]| config(Command::Print, arguments, "").output.threads;
+    assert_eq!(threads(&[]), None);
+    assert_eq!(threads(&["threads=auto"]), None);
+    assert_eq!(threads(&["threads=0"]), Some(4));
+    assert_eq!(threads(&["threads=3"]), Some(3));
+    assert_eq!(config(Command::Print, &["format=text"], "threads = 3").output.threads, Some(1));
+}
+
+#[test]
+fn messages_name_the_setting_where_it_was_set() {
+    assert_eq!(
+        refused(Command::Print, &["format=xml"], ""),
+        "--format xml: expected one of ndjson, msgpack, csv, text, export, journal-json"
+    );
+    assert_eq!(
+        refused(Command::Print, &[], "fromat = 1"),
+        "configuration file \"k.toml\", key \"fromat\": there is no such key; did you mean \"format\"?"
+    );
+    assert_eq!(
+        refused(Command::Print, &[], "format = ndjson"),
+        "configuration file \"k.toml\", line 1: texts need quotes: format = \"ndjson\""
+    );
+    assert_eq!(
+        refused(Command::Print, &[], "[output]\nformat = \"text\""),
+        "configuration file \"k.toml\", section [output]: keys have no sections; write its keys at the top of \
+         the file: format = \"text\""
+    );
+    assert_eq!(
+        refused(Command::Print, &["sort=time"], "follow = true"),
+        "--sort time does not go with follow = true in \"k.toml\": an input without an end cannot be sorted"
+    );
+    assert_eq!(
+        refused(Command::Print, &["time-format=unix"], ""),
+        "--time-format unix has no effect without --time-key NAME, which names the field"
+    );
+    assert!(options(Command::Print, &[], "time-format = \"unix\"").is_ok());
+    assert_eq!(
+        refused(Command::Ship, &["to=forward://h,syslog+tcp://h"], ""),
+        "--to forward://h,syslog+tcp://h: forward and syslog servers do not go together; run one `katalog ship` \
+         for each protocol"
+    );
+}
+
+#[test]
+fn the_fingerprint_has_what_the_bytes_depend_on() {
+    let print = |text: &str| super::conversion::fingerprint(&options(Command::Convert, &[], text).unwrap());
+    let base = print("");
+    for (key, value) in [
+        ("input-format", "\"text\""),
+        ("max-line", "\"2K\""),
+        ("since", "\"@1.5\""),
+        ("boot", "\"0\""),
+        ("lines", "\"7\""),
+        ("identifier", "[\"x\"]"),
+        ("component", "[\"agent\"]"),
+        ("keep", "[\"A\"]"),
+        ("rename", "{ A = \"b\" }"),
+        ("lowercase", "true"),
+        ("prune", "[]"),
+        ("format", "\"csv\""),
+        ("split", "\"host\""),
+        ("compress", "\"gzip\""),
+        ("tag-key", "\"x\""),
+        ("sort", "\"time\""),
+    ] {
+        let other = print(&format!("{key} = {value}"));
+        let changed: Vec<&String> = base.keys().filter(|key| base.get(*key) != other.get(*key)).collect();
+        assert_eq!(changed, [key]);
+    }
+    for same in ["max-line = \"1024K\"", "threads = 3", "force = true", "split = \"{component}\"", "lowercase = false"]
+    {
+        assert_eq!(print(same), base, "{same}");
+    }
+}
