@@ -64,9 +64,9 @@ bench:
 instructions: build
 	tests/bench/instructions.sh "$(BASELINE)" target/release/katalog
 
-# Write the expected outputs of the cases and the tables of the documents anew; read the difference before you keep it
+# Write the expected outputs of the cases, the help and the tables of the documents anew; read the difference before you keep it
 update:
-	UPDATE=1 cargo test --locked --test main -- golden readme
+	UPDATE=1 cargo test --locked --test main -- golden readme usage
 
 # Write fixtures/inputs anew
 fixtures:

@@ -21,3 +21,4 @@ mod sort;
 mod support;
 mod syslog;
 mod tidy;
+mod usage;
