@@ -281,7 +281,9 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings
         forward.shared_key = secret(options, &SHARED_KEY_FILE, SHARED_KEY)?;
         forward.password = secret(options, &PASSWORD_FILE, PASSWORD)?;
     }
-    let spool = match options.get(&SPOOL)? {
+    // Only standard input cannot be read again.
+    let spooled = receiver.is_some() && options.inputs.contains(&Input::Stdin);
+    let spool = match options.get(&SPOOL)?.filter(|_| spooled) {
         Some(directory) => Some(SpoolSettings {
             directory,
             limit: options.get(&SPOOL_LIMIT)? as u64,

@@ -71,23 +71,23 @@ options! {
     ///
     /// `ecs` and `otel` have dotted names, such as `host.name`. Fields without a name in the schema are kata.NAME, or
     /// journald.NAME for journal fields. `katalog schema` describes the records for stores.
-    SCHEMA "schema": Single<Schema> = choice("SCHEMA", is!("kata")).of(SHAPERS).clashes(&[
+    SCHEMA "schema": Single<Schema> = choice("SCHEMA", is!("kata")).of(SHAPERS).idle(&[
         Clash {
             with: "format",
-            when: |options| Ok(options.get(&SCHEMA)? != Schema::Kata
-                && matches!(record_format(options)?, Format::Csv | Format::Export | Format::JournalJson)),
+            when: |options| Ok(record_format(options)? == Format::Text),
+            why: "its lines are equal in every schema",
+        },
+        Clash {
+            with: "format",
+            when: |options| Ok(matches!(record_format(options)?, Format::Csv | Format::Export | Format::JournalJson)),
             why: "csv has columns of its own, export and journal-json have no records",
         },
         Clash {
             with: "to",
-            when: |options| Ok(options.get(&SCHEMA)? != Schema::Kata && record_format(options)? == Format::Syslog),
+            when: |options| Ok(record_format(options)? == Format::Syslog),
             why: "syslog messages have names of their own",
         },
-    ]).idle(&[Clash {
-        with: "format",
-        when: |options| Ok(record_format(options)? == Format::Text),
-        why: "its lines are equal in every schema",
-    }]);
+    ]);
 
     /// Write to this file instead of standard output
     ///
@@ -98,7 +98,7 @@ options! {
     /// Compression of the files
     COMPRESS "compress": Single<Compression> = choice("HOW", is!("none")).of(WRITERS).needs(&[Need {
         what: "--output FILE, which names the file to compress",
-        met: |options| Ok(options.command == Command::Convert || has_output(options)?),
+        met: has_file,
     }]);
 
     /// Colors of the text format
@@ -159,13 +159,14 @@ options! {
     /// For readers with a buffer of fixed size; from 4000 to 64M. A longer record loses its MESSAGE, which the kata_ fields
     /// repeat, then the ends of its longest texts, then its last fields, and has the flaw `truncated`.
     MAX_RECORD "max-record": Single<Option<usize>> =
-        number("SIZE", none, |text| parse::optional(text, |text| parse::bytes(text, 4000..=64 << 20))).of(WRITERS).clashes(&[
+        number("SIZE", none, |text| parse::optional(text, |text| parse::bytes(text, 4000..=64 << 20))).of(WRITERS).idle(&[
+            Clash { with: "to", when: delivery::has_servers, why: "servers have limits of their own" },
             Clash {
                 with: "format",
-                when: |options| Ok(!delivery::has_servers(options)? && !is_record(record_format(options)?)),
+                when: |options| Ok(!is_record(record_format(options)?)),
                 why: "only records of ndjson and msgpack can be shortened",
             },
-            Clash { with: "to", when: delivery::has_servers, why: "servers have limits of their own" },
+        ]).clashes(&[
             Clash {
                 with: "tag",
                 when: |options| Ok(options.get(&TAG)?.len() > MAX_TAG),
@@ -218,7 +219,7 @@ options! {
     /// Add the time since the previous record, as `kata_delta_ns`
     ///
     /// In nanoseconds; negative if the time goes back.
-    DELTA "delta": Single<bool> = switch().of(PRINT).clashes(&[
+    DELTA "delta": Single<bool> = switch().of(PRINT).idle(&[
         Clash {
             with: "format",
             when: |options| Ok(!record_format(options)?.has_delta()),
@@ -267,9 +268,9 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
     let sort = options.get(&SORT)? == Sort::Time;
     Ok(OutputSettings {
         path: output(options)?,
-        compress: options.get(&COMPRESS)?,
+        compress: if has_file(options)? { options.get(&COMPRESS)? } else { Compression::None },
         sort: if sort { Some(options.get(&SORT_MEMORY)?) } else { None },
-        delta: options.get(&DELTA)?,
+        delta: options.get(&DELTA)? && record_format(options)?.has_delta() && !has_other_schema(options)?,
         threads: match options.get(&THREADS)? {
             // Text lines show the time since the previous line, which needs one thread.
             _ if record_format(options)? == Format::Text => Some(1),
@@ -294,8 +295,8 @@ pub(super) fn encode_settings(
     Ok(EncodeSettings {
         format,
         color: color && format == Format::Text,
-        schema: options.get(&SCHEMA)?,
-        max_record: options.get(&MAX_RECORD)?,
+        schema: schema(options)?,
+        max_record: options.get(&MAX_RECORD)?.filter(|_| is_record(format)),
         zone: if matches!(format, Format::Text | Format::Syslog) { TimeZone::system() } else { TimeZone::UTC },
         syslog,
     })
@@ -327,6 +328,11 @@ fn output(options: &Options) -> Result<Option<PathBuf>, ConfigError> {
     Ok(if delivery::has_servers(options)? { None } else { path })
 }
 
+/// Returns whether records go to files, which can be compressed.
+fn has_file(options: &Options) -> Result<bool, ConfigError> {
+    Ok(options.command == Command::Convert || has_output(options)?)
+}
+
 fn has_host(options: &Options) -> Result<bool, ConfigError> {
     Ok(options.get(&FOR)? != Host::None)
 }
@@ -338,8 +344,13 @@ pub(super) fn has_output(options: &Options) -> Result<bool, ConfigError> {
 
 /// Returns whether the schema is not katalog's own, and names the fields of this format.
 pub(super) fn has_other_schema(options: &Options) -> Result<bool, ConfigError> {
-    // Text lines are equal in every schema.
-    Ok(options.get(&SCHEMA)? != Schema::Kata && record_format(options)? != Format::Text)
+    Ok(schema(options)? != Schema::Kata)
+}
+
+/// Returns the schema, which is katalog's own for formats whose fields have other names or none.
+fn schema(options: &Options) -> Result<Schema, ConfigError> {
+    let has_names = matches!(record_format(options)?, Format::Ndjson | Format::Msgpack | Format::Event);
+    if has_names { options.get(&SCHEMA) } else { Ok(Schema::Kata) }
 }
 
 fn is_reserved(options: &Options, name: Option<String>) -> Result<bool, ConfigError> {

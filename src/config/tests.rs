@@ -135,6 +135,25 @@ fn keys_of_other_commands_are_ignored() {
 }
 
 #[test]
+fn keys_without_an_effect_change_nothing() {
+    let plain = |command, arguments: &[&str]| format!("{:?}", config(command, arguments, ""));
+    let text = "schema = \"ecs\"\ndelta = true\nmax-record = 4095\ncompress = \"gzip\"\ntime-format = \"unix\"\n";
+    for arguments in [&["format=text"][..], &["format=csv"], &["format=export"]] {
+        let with_keys = Config {
+            records: config(Command::Print, arguments, "").records,
+            ..config(Command::Print, arguments, text)
+        };
+        assert_eq!(format!("{with_keys:?}"), plain(Command::Print, arguments), "{arguments:?}");
+        let records = config(Command::Print, arguments, text).records;
+        assert_eq!((records.encode.schema, records.encode.max_record), (kata_records::Schema::Kata, None));
+    }
+    let to = "to = [\"syslog+tcp://h\"]\nformat = \"text\"\noutput = \"o\"\nschema = \"ecs\"\nspool = \"d\"\nmax-record = 4095\n";
+    let ship = config(Command::Ship, &["no-state"], to);
+    assert_eq!((ship.records.encode.format, ship.output.path, ship.delivery.spool), (Format::Syslog, None, None));
+    assert_eq!((ship.records.encode.schema, ship.records.encode.max_record), (kata_records::Schema::Kata, None));
+}
+
+#[test]
 fn a_host_is_below_the_options_beside_it_and_above_the_layers_below() {
     let fluentd = config(Command::Ship, &["for=fluentd-exec"], "");
     assert_eq!((fluentd.records.encode.format, fluentd.records.tag_key.as_deref()), (Format::Msgpack, Some("tag")));
