@@ -158,9 +158,9 @@ fn inputs(config: &mut Config, named: &[Input]) -> Result<Vec<Input>, AppError> 
     }
     if config.command == Command::Ship || config.journal.is_meant() {
         let named = std::mem::replace(&mut config.journal.of_this_machine, true);
-        if config.command == Command::Ship && !named && source::stdin_is_pipe() {
+        if config.command == Command::Ship && !named && source::stdin_has_content() {
             report(format_args!(
-                "reading the journal of this machine, not the pipe on standard input; `katalog ship -` reads the pipe"
+                "reading the journal of this machine, not standard input; `katalog ship -` reads standard input"
             ));
         }
         return Ok(Vec::new());

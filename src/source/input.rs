@@ -87,11 +87,11 @@ pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Returns whether standard input is a pipe.
+/// Returns whether standard input is a pipe, or a file that is not empty.
 #[must_use]
-pub fn stdin_is_pipe() -> bool {
-    let kind = standard_input().and_then(|file| file.metadata()).map(|metadata| metadata.file_type());
-    kind.is_ok_and(|kind| kind.is_fifo())
+pub fn stdin_has_content() -> bool {
+    let metadata = standard_input().and_then(|file| file.metadata());
+    metadata.is_ok_and(|found| found.file_type().is_fifo() || found.is_file() && found.len() > 0)
 }
 
 pub(super) fn is_file(file: &File) -> bool {

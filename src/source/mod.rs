@@ -34,7 +34,7 @@ pub use codec::{Codec, ForeignFormat};
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_file, group_by_machine, group_inputs};
 pub(crate) use input::standard_input;
-pub use input::{Input, stdin_is_pipe};
+pub use input::{Input, stdin_has_content};
 pub use journal::{
     Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
     RunBound,

@@ -115,7 +115,9 @@ fn by_default_positions_are_in_var_lib_and_inputs_are_this_machine() {
     assert!(read("saved").contains("kata.log"));
     for name in ["journal.errors", "none.errors"] {
         let errors = read(name);
-        assert!(errors.contains("the journal of this machine, not the pipe") && errors.contains("`katalog ship -`"));
+        assert!(
+            errors.contains("the journal of this machine, not standard input") && errors.contains("`katalog ship -`")
+        );
     }
     assert_eq!(read("named.errors"), "", "who names the journal does not mean the pipe");
     let refused = read("refused.errors");
