@@ -192,16 +192,16 @@ impl Config {
 /// Returns how the command reads its inputs.
 fn mode(options: &Options) -> Result<Mode, ConfigError> {
     let stdin = options.inputs.contains(&Input::Stdin);
+    let whole = options.get(&delivery::ONCE)? && options.get(&delivery::NO_STATE)?;
+    if options.command == Command::Ship && stdin && options.inputs.len() > 1 && !whole {
+        let message = "ship: standard input ends, other inputs are followed; run one `katalog ship` for each, or deliver \
+                       all of them once with --once --no-state";
+        return Err(ConfigError::Setting { message: message.to_owned(), from_file: false });
+    }
     Ok(match options.command {
         Command::Print if options.get(&journal::FOLLOW)? => Mode::Follow,
-        Command::Ship if stdin => Mode::Bulk,
-        Command::Ship if options.get(&delivery::ONCE)? => {
-            if options.get(&delivery::NO_STATE)? {
-                Mode::Bulk
-            } else {
-                Mode::Once
-            }
-        }
+        Command::Ship if stdin || whole => Mode::Bulk,
+        Command::Ship if options.get(&delivery::ONCE)? => Mode::Once,
         Command::Ship => Mode::Follow,
         _ => Mode::Bulk,
     })
