@@ -139,7 +139,7 @@ mod tests {
             assert!(refuse_logs(&groups, &[]).is_ok());
             let error = refuse_logs(&groups, &["--since", "--lines"]).unwrap_err();
             let expected =
-                format!("--since: {log:?} is no journal file, and --since holds for journals only; leave it out");
+                format!("--since: {log:?} is no journal file, and --since holds for journals only; leave out --since");
             assert_eq!((error.to_string(), error.exit().code()), (expected, 64));
         }
         // A pipe, an archive and a directory may hold journals. A missing file has another error.

@@ -206,7 +206,7 @@ fn a_flag_that_holds_for_journals_only_refuses_a_log_from_a_pipe() {
     assert!(entries.is_empty());
     assert_eq!(
         error.unwrap().to_string(),
-        "--boot: standard input is no journal file, and --boot holds for journals only; leave it out"
+        "--boot: standard input is no journal file, and --boot holds for journals only; leave out --boot"
     );
     assert!(read(b"", Logs::RefusedBy("--boot")).1.is_none(), "nothing has no times");
     assert!(read(b"LPKSHHRH", Logs::RefusedBy("--boot")).1.is_none(), "a journal obeys");
