@@ -213,7 +213,9 @@ fn check_invocations(place: &str, line: &str) -> usize {
         let own = (0..arguments.len()).filter(|at| !is_config(*at) && !is_value(*at));
         let output = command.args(own.map(|at| arguments[at])).output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{place}: {line}\n{message}");
+        // Certificates and keys are the reader's own too.
+        let is_missing_file = message.contains("it has to be a PEM file that this user may read");
+        assert!(output.status.success() || is_missing_file, "{place}: {line}\n{message}");
     }
     found
 }

@@ -40,8 +40,8 @@ pub(super) enum AppError {
     #[error(transparent)]
     OutputDir(#[from] OutputDirError),
     /// The servers cannot be used.
-    #[error("{0}{setting}", setting = setting(.0))]
-    Net(#[from] NetError),
+    #[error("{error}{setting}", setting = setting(error))]
+    Net { error: NetError, from_file: bool },
     /// The host does not offer something.
     #[error("{0}")]
     Unavailable(String),
@@ -77,7 +77,11 @@ impl Exit {
             AppError::Checkpoint(error) => error.exit(),
             AppError::Sink(error) => error.exit(),
             AppError::OutputDir(error) => error.exit(),
-            AppError::Net(error) => Exit::from(error),
+            AppError::Net { error, from_file } => match Exit::from(error) {
+                // Without a file, only flags and variables can be wrong.
+                Exit::Config if !from_file => Exit::Usage,
+                exit => exit,
+            },
             AppError::Unavailable(_) => Exit::Unavailable,
         }
     }

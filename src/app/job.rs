@@ -30,6 +30,8 @@ pub(super) struct Job {
     rules: Rules,
     inputs: Vec<Input>,
     groups: Vec<Group>,
+    /// A configuration file is part of the settings.
+    has_file: bool,
     /// The saved positions in log files.
     files: Vec<FilePosition>,
     /// The exit code of the first input that failed before the run.
@@ -53,7 +55,7 @@ impl Job {
         if config.output.threads.is_none() && !config.is_live() && groups.iter().all(Group::ends) {
             config.output.threads = Some(cores());
         }
-        Ok(Job { config, rules, inputs, groups, files: Vec::new(), failure })
+        Ok(Job { config, rules, inputs, groups, has_file: options.path().is_some(), files: Vec::new(), failure })
     }
 
     /// Runs the job from a checkpoint. Without one, resumes from the state directory, if the command has one.
@@ -137,8 +139,9 @@ impl Job {
         status: &Status,
     ) -> Result<Box<dyn Delivery>, AppError> {
         let settings = &self.config.delivery;
-        let receiver = settings.receiver.clone().ok_or(NetError::NoServers)?;
-        let client = receiver.client(Observer::new(|event| report(format_args!("{event}"))))?;
+        let refused = |error| AppError::Net { error, from_file: self.has_file };
+        let receiver = settings.receiver.clone().ok_or(NetError::NoServers).map_err(refused)?;
+        let client = receiver.client(Observer::new(|event| report(format_args!("{event}")))).map_err(refused)?;
         let spool = settings.spool.clone().map(Spool::open).transpose()?;
         let (limits, refused, shutdown) = (settings.limits, settings.refused.clone(), signals.current_shutdown());
         let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
@@ -157,10 +160,11 @@ fn inputs(config: &mut Config, named: &[Input]) -> Result<Vec<Input>, AppError> 
         return Ok(named.to_vec());
     }
     if config.command == Command::Ship || config.journal.is_meant() {
-        let named = std::mem::replace(&mut config.journal.of_this_machine, true);
-        if config.command == Command::Ship && !named && source::stdin_has_content() {
+        let by_option = std::mem::replace(&mut config.journal.of_this_machine, true);
+        if !by_option && source::stdin_has_content() {
             report(format_args!(
-                "reading the journal of this machine, not standard input; `katalog ship -` reads standard input"
+                "reading the journal of this machine, not standard input; `katalog {} -` reads standard input",
+                config.command.name()
             ));
         }
         return Ok(Vec::new());
@@ -192,10 +196,18 @@ fn check_groups(config: &Config, options: &Options, groups: &[Group]) -> Result<
     }
     source::refuse_logs(groups, &config.range_flags).map_err(AppError::Usage)?;
     let journals = config.journal.of_this_machine || groups.iter().any(Group::may_hold_journals);
-    match options.flag("journal-backend").filter(|_| !journals && !groups.is_empty()) {
-        Some(flag) => Err(AppError::Incomplete(format!("{flag} has no effect without a journal among the inputs"))),
+    let no_effect = |flag: Option<String>, what: &str| match flag {
+        Some(flag) => Err(AppError::Incomplete(format!("{flag} has no effect without {what} among the inputs"))),
         None => Ok(()),
+    };
+    if !journals && !groups.is_empty() {
+        no_effect(options.flag("journal-backend"), "a journal")?;
     }
+    if !groups.is_empty() && groups.iter().all(|group| matches!(group, Group::Journal(_) | Group::Machine(..))) {
+        no_effect(options.flag("max-line"), "a log")?;
+        no_effect(options.flag("default-identifier"), "a log")?;
+    }
+    Ok(())
 }
 
 /// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed.

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 use kata_records::Rules;
+use log_clients::Observer;
 
 use super::error::AppError;
 use crate::cli::{self, Invocation};
@@ -31,6 +32,10 @@ pub(super) fn print_or_check(of: &Invocation, check: bool) -> Result<Exit, AppEr
     if of.command != Command::Config {
         let config = Config::new(&options, surroundings())?;
         Rules::new(&config.records)?;
+        // A client reads its files when it is made, and connects later.
+        let receiver = config.delivery.receiver.filter(|_| check);
+        let client = receiver.map(|receiver| receiver.client(Observer::default()));
+        client.transpose().map_err(|error| AppError::Net { error, from_file: options.path().is_some() })?;
     }
     if !check {
         return Ok(cli::print(config::effective(&options)?.as_bytes()));

@@ -158,7 +158,7 @@ fn ship_reads_the_journal_of_this_machine() {
     let (pipe, writer) = std::io::pipe().unwrap();
     drop(writer);
     let piped = expect_exit(katalog(&ship).stdin(pipe), 66);
-    assert!(stderr(&piped).contains("not the pipe") && stderr(&piped).contains("`katalog ship -`"));
+    assert!(stderr(&piped).contains("not standard input") && stderr(&piped).contains("`katalog ship -`"));
     let named = expect_exit(katalog(&["ship", "-"]).stdin(File::open(folder.path().join("kata.log")).unwrap()), 0);
     assert_eq!(stdout(&named).lines().count(), 1);
 }
