@@ -18,6 +18,11 @@ pub fn check(options: &Options) -> Result<(), ConfigError> {
             message: format!("{}{why}", options.shown(declaration)),
             from_file,
         };
+        for idle in declaration.idle.iter().filter(|_| origin == Origin::Flag) {
+            if (idle.when)(options)? {
+                return Err(refused(&format!(" has no effect with {}: {}", other(options, idle), idle.why), false));
+            }
+        }
         for need in declaration.needs.iter().filter(|_| origin == Origin::Flag) {
             if !(need.met)(options)? {
                 return Err(refused(&format!(" has no effect without {}", need.what), false));
@@ -29,11 +34,6 @@ pub fn check(options: &Options) -> Result<(), ConfigError> {
                 let other = super::named(clash.with).map(|other| options.origin(other.declaration()));
                 let from_file = origin == Origin::File && other.is_none_or(|other| other >= Origin::File);
                 return Err(refused(&contradiction(options, declaration, clash), from_file));
-            }
-        }
-        for idle in declaration.idle.iter().filter(|_| origin == Origin::Flag) {
-            if (idle.when)(options)? {
-                return Err(refused(&format!(" has no effect with {}: {}", other(options, idle), idle.why), false));
             }
         }
     }

@@ -196,6 +196,13 @@ impl Declaration {
         format!("KATALOG_{}", self.name.replace('-', "_").to_uppercase())
     }
 
+    /// Returns whether an empty list makes no sense, because the default has entries that a list replaces.
+    #[must_use]
+    pub fn needs_entries(&self) -> bool {
+        let has_default = (self.default)().iter().any(|text| !text.is_empty());
+        matches!(self.kind, Kind::List | Kind::CommaList) && has_default
+    }
+
     /// Returns the values in the text of a flag or a variable.
     #[must_use]
     pub fn split(&self, text: &OsStr) -> Vec<OsString> {

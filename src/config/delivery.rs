@@ -218,7 +218,11 @@ options! {
     ///
     /// For timers, and for shippers that run a command every few seconds. With --no-state, it delivers inputs as a whole,
     /// archives too.
-    ONCE "once": Single<bool> = switch().of(SHIP).everyday().beside_records();
+    ONCE "once": Single<bool> = switch().of(SHIP).everyday().beside_records().idle(&[Clash {
+        with: "-",
+        when: |options| Ok(options.inputs == [Input::Stdin]),
+        why: "standard input ends by itself",
+    }]);
 
     /// Directory that keeps standard input until it is delivered
     ///
@@ -409,9 +413,13 @@ fn secret(options: &Options, file: &Single<Option<PathBuf>>, name: &str) -> Resu
         return Ok(variable(name).map(|value: OsString| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value))));
     };
     let declaration = file.declaration();
-    let bytes = std::fs::read(&path).map_err(|error| ConfigError::Setting {
-        message: format!("{}: cannot read the file: {error}", options.shown(declaration)),
+    let refused = |why: String| ConfigError::Setting {
+        message: format!("{}: {why}", options.shown(declaration)),
         from_file: options.origin(declaration) == Origin::File,
-    })?;
+    };
+    let bytes = std::fs::read(&path).map_err(|error| refused(format!("cannot read the file: {error}")))?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(refused("the file is empty; write the secret into it".to_owned()));
+    }
     Ok(Some(Secret::from_file_content(bytes)))
 }

@@ -27,8 +27,8 @@ options! {
     /// reports it.
     LISTEN "listen": Single<Option<SocketAddr>> =
         text("ADDRESS:PORT", none, |text| parse::optional(text, address)).of(SHIP).beside_records().needs(&[Need {
-            what: "a run that lasts: leave out `-` and --no-state, or add --to URL",
-            met: |options| Ok(super::mode(options)? != Mode::Bulk || delivery::has_servers(options)?),
+            what: "a run that lasts: leave out --once and `-`, or add --to URL",
+            met: |options| Ok(super::mode(options)? == Mode::Follow || delivery::has_servers(options)?),
         }]);
 
     /// Show counters on standard error at the end

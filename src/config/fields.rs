@@ -29,7 +29,11 @@ options! {
     /// Rename a journal field; repeatable
     ///
     /// OLD is the name in the journal, NEW the name in the record. --lowercase and --strip-underscores do not change NEW.
-    RENAME "rename": List<Rename> = list("OLD=NEW", none, parse::rename).table().of(WRITERS).clashes(&[OTHER_SCHEMA])
+    RENAME "rename": List<Rename> = list("OLD=NEW", none, parse::rename).table().of(WRITERS).clashes(&[OTHER_SCHEMA, Clash {
+            with: "rename",
+            when: has_two_names,
+            why: "a journal field can have one new name",
+        }])
         .idle(UNUSED_NAMES);
 
     /// Write the names of journal fields in lower case
@@ -50,7 +54,7 @@ options! {
     /// text or number under the key stays. In logfmt, structures printed by Go count as nested. `!PATTERN` keeps what an
     /// earlier pattern removes; later patterns win. The flag adds to the list of the configuration file, or to the default
     /// list, which `katalog config --default` shows.
-    PRUNE "prune": List<String> = list("PATTERN", || FieldSettings::default().prune, parse::any).adds().of(WRITERS)
+    PRUNE "prune": List<String> = list("PATTERN", || FieldSettings::default().prune, parse::prune).adds().of(WRITERS)
         .idle(UNUSED_PAYLOAD);
 
     /// Treatment of nested values that are not pruned
@@ -90,6 +94,12 @@ const CSV: Clash = Clash {
     },
     why: "its columns have names of their own",
 };
+
+/// Returns whether a journal field has two new names.
+fn has_two_names(options: &Options) -> Result<bool, ConfigError> {
+    let renames = options.get(&RENAME)?;
+    Ok(renames.iter().enumerate().any(|(at, rename)| renames.iter().take(at).any(|other| other.old == rename.old)))
+}
 
 /// Returns the settings of fields.
 pub(super) fn settings(options: &Options) -> Result<FieldSettings, ConfigError> {

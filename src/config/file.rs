@@ -69,6 +69,7 @@ fn syntax_message(message: &str, line: &str) -> String {
         return pair.map_or(message, |(option, value)| format!("expected `=`, found `:`: {}", example(option, value)));
     };
     let Some(option) = option_of(key) else { return message };
+    let value = value.split(" #").next().unwrap_or_default();
     let value = value.split(',').map(str::trim).collect::<Vec<_>>().join(",");
     let value = value.as_str();
     let quotes = value.bytes().filter(|byte| *byte == b'"').count();

@@ -3,7 +3,7 @@
 use journal_file::Cursor;
 
 use super::command::{Command, PRINT, READERS};
-use super::declaration::{Clash, Need, Single, choice, is, none, options, switch, text};
+use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::Options;
 use super::parse::{self, Lines};
 use super::{ConfigError, delivery};
@@ -56,7 +56,7 @@ options! {
     ///
     /// The id of a boot; or 0 for the last boot in the journals, -1 for the boot before it, and so on; or 1 for the first
     /// boot, 2 for the second.
-    BOOT "boot": Single<Option<Boot>> = text("BOOT", none, |text| parse::optional(text, parse::boot)).of(READERS).hyphens();
+    BOOT "boot": Single<Option<Boot>> = number("BOOT", none, |text| parse::optional(text, parse::boot)).of(READERS).hyphens();
 
     /// Only journal entries after the entry with this cursor
     ///
@@ -69,7 +69,8 @@ options! {
     /// `all` sets no limit, and neither does `auto`, except for `print -f`: without --since, --boot or --after-cursor it
     /// begins with the last 10 entries, as journalctl does. `ship` uses --lines only until it has a position. Entries are
     /// counted by identifier and text, so among the lines of a container manager one entry too many may be counted.
-    LINES "lines": Single<Lines> = text("N", is!("auto"), parse::lines).of(READERS).everyday().short('n');
+    /// --component chooses among these entries.
+    LINES "lines": Single<Lines> = number("N", is!("auto"), parse::lines).of(READERS).everyday().short('n');
 
     /// Wait for new entries
     ///

@@ -98,6 +98,9 @@ impl Options {
                 if *origin == Origin::Flag && is_place && text.is_empty() {
                     return Err(refused("the value is empty; leave the flag out for the default".to_owned()));
                 }
+                if *origin == Origin::Flag && text.is_empty() && option.declaration().needs_entries() {
+                    return Err(refused("the value is empty, so nothing would be selected".to_owned()));
+                }
                 option.check(text).map_err(refused)?;
             }
         }
@@ -142,18 +145,16 @@ impl Options {
         self.strongest(declaration).map_or(Origin::Default, |(origin, _)| origin)
     }
 
-    /// Returns whether the option is set. A flag is set unless it is `false` or empty; a variable and a key also have to
-    /// differ from the default, so that the printed defaults change nothing.
+    /// Returns whether the option has another value than its default. A default that somebody writes down changes nothing,
+    /// so it needs nothing and contradicts nothing.
     #[must_use]
     pub fn is_set(&self, declaration: &Declaration) -> bool {
-        let Some((origin, texts)) = self.strongest(declaration) else { return false };
+        let Some((_, texts)) = self.strongest(declaration) else { return false };
         let canonical = |text: &str| (declaration.canonical)(text);
         let texts: Vec<String> = texts.iter().map(|text| canonical(&text.to_string_lossy())).collect();
-        if texts.iter().all(|text| text.is_empty() || declaration.kind == Kind::Switch && text == "false") {
-            return false;
-        }
-        origin == Origin::Flag
-            || texts != (declaration.default)().iter().map(|text| canonical(text)).collect::<Vec<_>>()
+        let default = (declaration.default)();
+        texts.iter().any(|text| !text.is_empty())
+            && texts != default.iter().map(|text| canonical(text)).collect::<Vec<_>>()
     }
 
     fn strongest(&self, declaration: &Declaration) -> Option<(Origin, &[OsString])> {
@@ -227,12 +228,12 @@ impl Options {
 /// Returns a text as a word of a shell, with control characters escaped.
 #[must_use]
 pub(crate) fn shell_word(text: &OsStr) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+~!*?{}^".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,@%+^".contains(&byte);
     let shown = text.to_string_lossy();
     if shown.is_empty() || shown.chars().any(char::is_control) {
         return format!("{shown:?}");
     }
-    if shown.bytes().all(|byte| plain(byte) || !byte.is_ascii()) && !shown.contains(['*', '?', '{', '!']) {
+    if shown.bytes().all(|byte| plain(byte) || !byte.is_ascii()) {
         return shown.into_owned();
     }
     format!("'{}'", shown.replace('\'', "'\\''"))

@@ -93,13 +93,13 @@ options! {
     ///
     /// `print` replaces the contents of the file, `ship` appends to them. `-` is standard output.
     OUTPUT "output": Single<PathBuf> = text("FILE", is!("-"), parse::output).of(STREAMERS).everyday().short('o')
-        .beside_records().idle(&[Clash { with: "to", when: delivery::has_servers, why: "records go to the servers" }]);
+        .beside_records().idle(&[SERVERS]);
 
     /// Compression of the files
     COMPRESS "compress": Single<Compression> = choice("HOW", is!("none")).of(WRITERS).needs(&[Need {
         what: "--output FILE, which names the file to compress",
         met: has_file,
-    }]);
+    }]).idle(&[SERVERS]);
 
     /// Colors of the text format
     ///
@@ -107,7 +107,7 @@ options! {
     COLOR "color": Single<ColorChoice> = choice("WHEN", is!("auto")).of(STREAMERS).beside_records().needs(&[Need {
         what: "--format text: other formats have no colors",
         met: |options| Ok(record_format(options)? == Format::Text),
-    }]);
+    }]).idle(&[SERVERS]);
 
     /// Tag of a record
     ///
@@ -232,6 +232,9 @@ options! {
 const RESERVED: &str = "the schema has this name, or names inside it; choose another name";
 const SAME_NAME: &str = "two fields cannot have one name; choose another name";
 const LONG_NAME: &str = "a name of more than 128 bytes leaves no room for the rest";
+
+/// Servers, which take neither files nor colors.
+const SERVERS: Clash = Clash { with: "to", when: delivery::has_servers, why: "records go to the servers" };
 
 /// A format that holds journal entries instead of records.
 pub(super) const ENTRIES: Clash = Clash {

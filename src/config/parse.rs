@@ -228,6 +228,8 @@ pub(super) fn lines(text: &OsStr) -> Result<Lines, String> {
     match utf8(text)? {
         "auto" => Ok(Lines::Auto),
         "all" => Ok(Lines::All),
+        // journalctl takes `+5` for the first five.
+        text if text.starts_with('+') => Err("expected a number of last entries, without a sign".to_owned()),
         text => text.parse().map(Lines::Last).map_err(|_| "expected a number of entries, all or auto".to_owned()),
     }
 }
@@ -283,6 +285,16 @@ fn check_field_name(text: &str) -> Result<(), String> {
         return Err("expected a name that does not begin with kata_: katalog gives those names".to_owned());
     }
     Ok(())
+}
+
+/// Parses a pattern of what is removed from the payload.
+pub(super) fn prune(text: &OsStr) -> Result<String, String> {
+    let text = utf8(text)?;
+    let path = text.strip_prefix('!').unwrap_or(text);
+    if path.split('.').any(str::is_empty) {
+        return Err("expected segments between dots, such as endpoint.*.Statistics".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Parses the template of a tag.

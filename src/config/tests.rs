@@ -154,6 +154,27 @@ fn keys_without_an_effect_change_nothing() {
 }
 
 #[test]
+fn flags_with_the_default_are_neutral() {
+    for flags in [
+        &["color=never", "format=text"][..],
+        &["compress=none"],
+        &["time-format=rfc3339"],
+        &["schema=kata", "format=csv"],
+    ] {
+        assert!(config(Command::Print, flags, "").conversion.is_none(), "{flags:?}");
+    }
+    let to = "to = [\"unix:/s\"]";
+    assert!(config(Command::Ship, &["format=ndjson", "output=-", "no-state"], to).delivery.receiver.is_some());
+}
+
+#[test]
+fn numbers_of_the_file_may_have_no_quotes() {
+    let config = config(Command::Print, &[], "lines = 10\nboot = 0\n");
+    assert_eq!(config.journal.lines, Some(10));
+    assert_eq!(config.journal.range.boot, Some(crate::source::Boot::Before(0)));
+}
+
+#[test]
 fn a_host_is_below_the_options_beside_it_and_above_the_layers_below() {
     let fluentd = config(Command::Ship, &["for=fluentd-exec"], "");
     assert_eq!((fluentd.records.encode.format, fluentd.records.tag_key.as_deref()), (Format::Msgpack, Some("tag")));

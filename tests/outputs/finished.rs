@@ -97,7 +97,7 @@ fn another_range_of_a_journal_is_refused() {
     done(&out, &["--since", "1970-01-01 00:00:05 UTC", "--lines=all"], &inputs);
     assert_names(&resumed(&out, &["--lines=all"], &inputs, 64), &["differ: no --since (was @5.000000);"]);
     let text = resumed(&out, &["--since", "@6", "--lines=2"], &inputs, 64);
-    assert_names(&text, &["differ: --lines 2 (was all), --since @6.000000 (was @5.000000);"]);
+    assert_names(&text, &["differ: --lines 2 (was all), --since @6.000000 (was @5.000000; give a fixed time);"]);
 }
 
 #[test]

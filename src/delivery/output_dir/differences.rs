@@ -40,6 +40,9 @@ pub(super) fn options(was: &BTreeMap<String, String>, is: &BTreeMap<String, Stri
 
 /// Returns an option as the user types it, with its earlier value.
 fn option(key: &str, was: &str, is: &str) -> String {
+    // A relative time, such as `2h`, is another time in each run.
+    let is_moment = matches!(key, "since" | "until") && !was.is_empty() && !is.is_empty();
+    let hint = if is_moment { "; give a fixed time" } else { "" };
     let equal = was.chars().zip(is.chars()).take_while(|(was, is)| was == is).count();
     let is = match is {
         "" | "false" => format!("no --{key}"),
@@ -51,7 +54,7 @@ fn option(key: &str, was: &str, is: &str) -> String {
         "true" => "set".to_owned(),
         _ => shown(was, equal),
     };
-    format!("{is} (was {was})")
+    format!("{is} (was {was}{hint})")
 }
 
 /// Names both versions of katalog if they differ.
