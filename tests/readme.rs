@@ -51,6 +51,7 @@ fn the_readme_is_true() {
             ("flaws", flaws()),
             ("drop", dropped()),
             ("schemas", schemas()),
+            ("exits", exits()),
             ("options", katalog::cli::reference()),
         ] {
             made = with_region(&made, region, &content);
@@ -304,8 +305,8 @@ fn every_variable_of_the_documents_exists() {
 #[test]
 fn the_readme_names_what_the_program_has() {
     let text = read("README.md");
-    for exit in Exit::ALL {
-        assert!(text.contains(&format!("\n| {} | ", exit.code())), "exit code {}", exit.code());
+    for region in ["keys", "aliases", "components", "flaws", "drop", "schemas", "exits"] {
+        assert!(text.contains(&format!("<!-- {region} -->")), "README.md has no table of {region}");
     }
     for name in Reference::levels() {
         assert!(text.contains(&format!("`{name}`")), "level {name}");
@@ -424,6 +425,20 @@ fn flaws() -> String {
     let mut table = "\n| flaw | meaning |\n|---|---|\n".to_owned();
     for [flaw, meaning] in Reference::flaws() {
         writeln!(table, "| {} | {meaning} |", code(flaw)).unwrap();
+    }
+    table
+}
+
+/// Returns the table of exit codes. Flags are plain in the help and code here.
+fn exits() -> String {
+    let mut table = "\n| exit | meaning |\n|---|---|\n".to_owned();
+    for exit in Exit::ALL {
+        let words = exit.meaning().split(' ').map(|word| match word.strip_suffix(',') {
+            Some(flag) if flag.starts_with("--") => code(flag) + ",",
+            None if word.starts_with("--") => code(word),
+            _ => word.to_owned(),
+        });
+        writeln!(table, "| {} | {} |", exit.code(), words.collect::<Vec<_>>().join(" ")).unwrap();
     }
     table
 }
