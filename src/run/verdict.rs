@@ -10,7 +10,7 @@ use crate::diagnostics::named_counts;
 pub(super) fn complaints(plan: &Plan<'_>, stats: &Stats, earlier: EarlierRuns) -> Vec<String> {
     let strict = plan.strict.then(|| flaws(stats, earlier.flawed)).flatten();
     let empty = plan.fail_if_empty && earlier.records + stats.written() == 0;
-    strict.into_iter().chain(empty.then(|| no_records(stats))).collect()
+    strict.into_iter().chain(empty.then(|| no_records(stats, plan.journal.is_limited()))).collect()
 }
 
 /// Returns the message for `--strict`. Returns `None` if there are neither flaws nor damage. `earlier` is their number in
@@ -27,11 +27,12 @@ fn flaws(stats: &Stats, earlier: u64) -> Option<String> {
     (!reasons.is_empty()).then(|| format!("--strict: {}", reasons.join("; ")))
 }
 
-/// Returns the message for `--fail-if-empty`.
-fn no_records(stats: &Stats) -> String {
+/// Returns the message for `--fail-if-empty`. `limited` says that entries outside a range are left out.
+fn no_records(stats: &Stats, limited: bool) -> String {
     let [(_, dropped), ..] = stats.parts();
     let unwanted = dropped.into_iter().find(|(reason, _)| *reason == "component").map_or(0, |(_, count)| count);
     let from = match unwanted {
+        0 if limited => "none from Kata components in the chosen range".to_owned(),
         0 => "none from Kata components".to_owned(),
         _ => format!("{unwanted} from Kata components that --component leaves out"),
     };
@@ -62,8 +63,9 @@ mod tests {
     #[test]
     fn entries_that_made_no_record_are_counted() {
         let mut stats = Stats::default();
-        assert_eq!(no_records(&stats), "--fail-if-empty: no record was written (no entry was read)");
+        assert_eq!(no_records(&stats, false), "--fail-if-empty: no record was written (no entry was read)");
         stats.skipped_others(1);
-        assert!(no_records(&stats).ends_with("(1 entry read, none from Kata components)"));
+        assert!(no_records(&stats, false).ends_with("(1 entry read, none from Kata components)"));
+        assert!(no_records(&stats, true).ends_with("in the chosen range)"));
     }
 }

@@ -64,6 +64,12 @@ impl JournalSettings {
         JournalSettings { of_this_machine: false, follow: false, resume: None, ..self.clone() }
     }
 
+    /// Returns whether entries outside a range are left out.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.range != Range::default() || self.lines.is_some()
+    }
+
     /// Returns whether they imply the journal of this machine if no input is named.
     #[must_use]
     pub fn is_meant(&self) -> bool {
