@@ -50,7 +50,11 @@ options! {
     /// Only journal entries up to this time
     UNTIL "until": Single<Option<u64>> =
         text("TIME", none, |text| parse::optional(text, parse::moment)).of(READERS).everyday().hyphens()
-            .canonical(parse::canonical_moment);
+            .canonical(parse::canonical_moment).clashes(&[Clash {
+                with: "since",
+                when: |options| Ok(matches!((options.get(&SINCE)?, options.get(&UNTIL)?), (Some(since), Some(until)) if since > until)),
+                why: "the range ends before it begins",
+            }]);
 
     /// Only journal entries of this boot
     ///
