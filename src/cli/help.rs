@@ -33,7 +33,7 @@ pub(super) fn summary(command: Command) -> &'static str {
 pub(super) fn examples(command: Command) -> &'static [[&'static str; 2]] {
     match command {
         Command::Print => &[
-            ["katalog --journal --since yesterday", "What Kata logged on this machine since yesterday"],
+            ["katalog --journal --since yesterday", "Kata's entries on this machine since yesterday"],
             ["katalog -f", "New entries of this machine's journal"],
             ["katalog sosreport.tar.xz", "The journals and logs of a support bundle"],
             ["katalog -F text --component agent kata.log", "The entries of the agents, for people"],
@@ -65,7 +65,7 @@ pub(super) fn examples(command: Command) -> &'static [[&'static str; 2]] {
         Command::Config => &[
             ["katalog config --default", "The default configuration file"],
             ["katalog config ship", "The settings of `katalog ship`, and where they come from"],
-            ["katalog config --check ship --config katalog.toml", "Whether `katalog ship` can use the file"],
+            ["katalog config --check ship --config katalog.toml", "Check the file for `katalog ship`"],
         ],
         Command::Completions => &[["katalog completions bash", "Completions, to be sourced by bash"]],
         Command::Man => &[["katalog man ship | man -l -", "The page of `katalog ship`"]],

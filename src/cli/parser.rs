@@ -206,11 +206,4 @@ mod tests {
         }
         of_all().debug_assert();
     }
-
-    #[test]
-    fn every_option_belongs_to_a_command() {
-        for option in config::all() {
-            assert!(!option.declaration().commands.is_empty(), "{}", option.declaration().name);
-        }
-    }
 }
