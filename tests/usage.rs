@@ -149,6 +149,30 @@ fn wrong_usages() {
     assert!(update || cases >= 150, "{cases} cases");
 }
 
+#[test]
+fn command_lines_in_messages_are_valid() {
+    if std::env::var_os("UPDATE").is_some() {
+        // The other test rewrites the files.
+        return;
+    }
+    let programs = Programs::new();
+    let end = Regex::new(r"type: katalog (.+?)(?: \(or \./|; |, or |$)").unwrap();
+    let blocks = themes().into_iter().flat_map(|theme| theme.blocks);
+    let advised = |block: String| -> Vec<String> {
+        let messages = block.lines().filter(|line| line.starts_with("katalog: "));
+        messages.filter_map(|line| end.captures(line)).map(|found| found[1].to_owned()).collect()
+    };
+    let lines: Vec<String> =
+        blocks.flat_map(advised).filter(|line| !line.contains("DIR") && !line.contains("URL")).collect();
+    assert!(lines.len() >= 40, "{} command lines", lines.len());
+    lines.par_iter().for_each(|line| {
+        let settings = ["print", "ship", "convert", "check", "schema"].contains(&line.split(' ').next().unwrap());
+        let check = if settings { "config --check " } else { "" };
+        let result = programs.run(&format!("$ katalog {check}{line}"));
+        assert!(!result.ends_with("exit 64"), "{line}: {result}");
+    });
+}
+
 /// Returns whether a block is a usage that ends with an error or a warning.
 fn is_wrong(block: &str) -> bool {
     command_line(block).is_some() && (block.contains("\nkatalog: ") || !block.ends_with("\nexit 0"))

@@ -20,7 +20,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
 /// Returns the words after `katalog` that do today what these arguments did in version 0.1; `None` if they are not of
 /// that version.
 pub(super) fn command(arguments: &[OsString]) -> Option<Vec<OsString>> {
-    let has = |flag: &str| arguments.iter().any(|argument| is(argument, flag));
+    let has = |flag: &str| place(arguments, flag).is_some();
     if has("--generate") {
         return Some(match value_of(arguments, "--generate") {
             Some(value) if value == "man" => vec!["man".into()],
@@ -57,10 +57,16 @@ fn is(argument: &OsString, flag: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
+/// Returns the place of a flag.
+fn place(arguments: &[OsString], flag: &str) -> Option<usize> {
+    precheck::places(arguments).into_iter().find(|place| is(&arguments[*place], flag))
+}
+
 /// Returns the words that ship as these arguments did. Version 0.1 read its inputs once, unless it was to follow them,
 /// and kept positions only with `--state-dir`.
 fn shipping(arguments: &[OsString]) -> Vec<OsString> {
-    let has = |flags: &[&str]| arguments.iter().any(|argument| flags.iter().any(|flag| is(argument, flag)));
+    let arguments = &precheck::letters_apart(arguments);
+    let has = |flags: &[&str]| flags.iter().any(|flag| place(arguments, flag).is_some());
     let follows = has(&["--follow", "-f"]);
     let reads_journal = has(&["--journal", "--namespace", "--merge"]);
     let begins = has(&["--lines", "-n", "--since", "--boot", "--after-cursor"]);
@@ -92,7 +98,8 @@ fn shipping(arguments: &[OsString]) -> Vec<OsString> {
 /// Returns the command `ship` with these arguments, except those that it implies: it follows, and begins with all there
 /// is.
 pub(super) fn ship(arguments: &[OsString]) -> Vec<OsString> {
-    let rest = without(&without(arguments, "--follow", false), "-f", false);
+    let rest = precheck::letters_apart(arguments);
+    let rest = without(&without(&rest, "--follow", false), "-f", false);
     let all = |flag| value_of(&rest, flag).is_some_and(|value| value == "all");
     let rest = match (all("--lines"), all("-n")) {
         (true, _) => without(&rest, "--lines", true),
@@ -104,32 +111,20 @@ pub(super) fn ship(arguments: &[OsString]) -> Vec<OsString> {
 
 /// Returns the value of a flag.
 fn value_of(arguments: &[OsString], flag: &str) -> Option<OsString> {
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        let text = word.to_str()?;
-        if text == flag {
-            return words.next().cloned();
-        }
-        if let Some(value) = text.strip_prefix(flag).and_then(|rest| rest.strip_prefix('=')) {
-            return Some(value.into());
-        }
+    let place = place(arguments, flag)?;
+    match arguments[place].to_str()?.split_once('=') {
+        Some((_, value)) => Some(value.into()),
+        None => arguments.get(place + 1).cloned(),
     }
-    None
 }
 
 /// Returns the arguments without a flag, and without its value if it has one.
 fn without(arguments: &[OsString], flag: &str, has_value: bool) -> Vec<OsString> {
-    let mut rest = Vec::new();
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match word.to_str() {
-            Some(text) if text == flag => {
-                if has_value {
-                    words.next();
-                }
-            }
-            Some(text) if text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')) => {}
-            _ => rest.push(word.clone()),
+    let mut rest = arguments.to_vec();
+    while let Some(place) = place(&rest, flag) {
+        let word = rest.remove(place);
+        if has_value && word == flag && place < rest.len() {
+            rest.remove(place);
         }
     }
     rest
@@ -144,6 +139,10 @@ mod tests {
         for (before, now) in [
             ("--follow --lines all --state-dir d --to forward://h", "ship --state-dir d --to forward://h"),
             ("-f --to=unix:/s", "ship --no-state --lines 10 --to=unix:/s"),
+            ("-fv --to unix:/s", "ship --no-state --lines 10 -v --to unix:/s"),
+            ("-f -n5 --to unix:/s", "ship --no-state -n 5 --to unix:/s"),
+            ("-f -nall --to unix:/s", "ship --no-state --to unix:/s"),
+            ("--to unix:/s --follow -o -f", "ship --no-state --lines 10 --to unix:/s -o -f"),
             ("--follow --lines all --to unix:/s a.log", "ship --no-state --to unix:/s a.log"),
             ("--once --for fluentd-exec", "ship --no-state --once --for fluentd-exec"),
             ("--state-dir d a.log", "ship --state-dir d a.log"),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{command_line, migration, precheck};
+use super::{migration, precheck, typed};
 use crate::config::{self, Command, closest, shell_word};
 
 /// Flags of other log tools, and what katalog has instead.
@@ -42,10 +42,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["--insecure", "--tls-verify", "--tls-skip-verify"], "--tls-insecure trusts every server, for tests"),
     (&["--dry-run"], "`katalog config --check COMMAND [OPTION]...` checks the settings of a command"),
     (&["--help-all"], "`katalog COMMAND --help` explains every option"),
-    (
-        &["--password", "--shared-key", "--token"],
-        "secrets come from files or variables: see --password-file and --shared-key-file",
-    ),
+    (typed::SECRETS, "secrets come from files or variables: see --password-file and --shared-key-file"),
 ];
 
 /// Options that a command does not have because it always does so.
@@ -88,16 +85,19 @@ pub(super) fn message(error: &clap::Error, named: Option<Command>, arguments: &[
 /// Returns the message for a flag or an argument that the command does not have.
 fn unknown(argument: &str, command: Command, named: Option<Command>, arguments: &[OsString]) -> String {
     let shown = argument.escape_debug();
+    let flag = argument.split('=').next().unwrap_or_default();
+    if typed::SECRETS.contains(&flag) {
+        return format!("{flag}: {}", elsewhere(flag).unwrap_or_default());
+    }
     if named.is_none()
         && let Some(now) = migration::command(arguments)
     {
-        return format!("{shown}: katalog has commands now; type: katalog {}", command_line(&now));
+        return format!("{shown}: katalog has commands now; {}", typed::advice(&now));
     }
     let name = command.name();
     if !argument.starts_with('-') {
         return format!("{shown}: `katalog {name}` takes one argument; leave this one out");
     }
-    let flag = argument.split('=').next().unwrap_or_default();
     if let Some((_, _, instead)) = ALWAYS.iter().find(|(owner, flags, _)| *owner == command && flags.contains(&flag)) {
         return format!("{shown}: {instead}");
     }
@@ -111,13 +111,19 @@ fn unknown(argument: &str, command: Command, named: Option<Command>, arguments: 
     if let Some(message) = refused_number(argument, arguments) {
         return message;
     }
-    if let Some((_, instead)) = ELSEWHERE.iter().find(|(flags, _)| flags.contains(&flag)) {
-        return format!("{shown}: there is no such option; {instead}");
+    if let Some(instead) = elsewhere(flag) {
+        return format!("{shown}: {instead}");
     }
     match suggestion(flag, command) {
         Some(known) => format!("{shown}: there is no such option; did you mean {known}?"),
         None => format!("{shown}: there is no such option; `katalog {name} -h` shows the options"),
     }
+}
+
+/// Returns what katalog has instead of a flag of another tool.
+fn elsewhere(flag: &str) -> Option<String> {
+    let (_, instead) = ELSEWHERE.iter().find(|(flags, _)| flags.contains(&flag))?;
+    Some(format!("there is no such option; {instead}"))
 }
 
 /// Returns the message for a negative number, which the parser takes for an option.
@@ -157,11 +163,11 @@ fn belongs_elsewhere(
 ) -> String {
     match (named, commands) {
         (None, [Command::Ship]) => {
-            format!("{flag} belongs to `katalog ship`; type: katalog {}", command_line(&migration::ship(arguments)))
+            format!("{flag} belongs to `katalog ship`; {}", typed::advice(&migration::ship(arguments)))
         }
         (None, [only]) => {
             let now = [&[OsString::from(only.name())], arguments].concat();
-            format!("{flag} belongs to {}; type: katalog {}", names(commands), command_line(&now))
+            format!("{flag} belongs to {}; {}", names(commands), typed::advice(&now))
         }
         _ => format!("{flag} belongs to {}, not to `katalog {}`", names(commands), command.name()),
     }
@@ -202,20 +208,38 @@ fn missing(command: Command, argument: &str) -> String {
     format!("{what}{}", file_of_the_name(command))
 }
 
-/// Returns the message for the words after `config` that name no command with settings.
-pub(super) fn no_settings(first: &str, rest: &[OsString]) -> String {
+/// Returns the message for a flag of `config` behind the command. `before` are the words before the command.
+pub(super) fn late_flag(before: &[OsString], rest: &[OsString]) -> Option<String> {
+    let late = |place: &usize| rest.get(*place).is_some_and(|word| word == "--check" || word == "--default");
+    let place = precheck::places(rest).into_iter().find(late)?;
+    let mut rest = rest.to_vec();
+    let flag = rest.remove(place);
+    let now = match flag.to_str() {
+        Some("--default") => vec!["config".into(), "--default".into()],
+        _ if before.contains(&flag) => [before, rest.as_slice()].concat(),
+        _ => [&before[..1], std::slice::from_ref(&flag), &before[1..], rest.as_slice()].concat(),
+    };
+    Some(format!("{} comes before the command; {}", flag.display(), typed::advice(&now)))
+}
+
+/// Returns the message for the words after `config` that name no command with settings. `before` are the words before
+/// them.
+pub(super) fn no_settings(first: &str, before: &[OsString], rest: &[OsString]) -> String {
     let commands = Command::ALL.iter().filter(|command| command.has_options() && **command != Command::Config);
     let expected = || config::expected(first, commands.map(|command| command.name()));
     let flag = first.split('=').next().unwrap_or_default();
     let Some(option) = precheck::option_of(flag.as_ref()) else {
         return match first.starts_with('-') {
-            true => format!("config {first}: there is no such option; `katalog config -h` shows the options"),
+            true => {
+                let instead = || "there is no such option; `katalog config -h` shows the options".to_owned();
+                format!("config {}: {}", flag.escape_debug(), elsewhere(flag).unwrap_or_else(instead))
+            }
             false => format!("config {}: {}", shell_word(first.as_ref()), expected()),
         };
     };
     let command = option.declaration().commands.first().copied().unwrap_or(Command::Print);
-    let now = command_line(&[&[OsString::from(command.name())], rest].concat());
-    format!("config {first}: the option of a command follows the command; type: katalog config [--check] {now}")
+    let now = [before, &[OsString::from(command.name())], rest].concat();
+    format!("config {flag}: the option of a command follows the command; {}", typed::advice(&now))
 }
 
 /// Returns a note for the case that the user meant a file that has the name of the command.

@@ -7,6 +7,7 @@ mod migration;
 mod mistakes;
 mod parser;
 mod precheck;
+mod typed;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -15,16 +16,15 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, ValueEnum as _};
 use kata_records::Definition;
-use log_clients::{Address, AddressError};
 
-use crate::config::{Command, RESERVED, Values, Words as _, shell_word};
+use crate::config::{Command, RESERVED, Values, Words as _};
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::source::Input;
 
 pub use documents::{completions, page, reference};
 
-/// What the command line asks for.
+/// A request of the command line.
 #[derive(Debug)]
 pub enum Request {
     /// Run a command on inputs, or print the schema of its records.
@@ -109,14 +109,21 @@ fn settings(matches: &ArgMatches) -> Result<Request, Exit> {
         let of = Invocation { config, ..invocation(Command::Config, matches) };
         return Ok(Request::Settings { of, check });
     };
+    // The words of `katalog config` before the command.
+    let mut before = vec![OsString::from("config")];
+    before.extend(check.then(|| "--check".into()));
+    before.extend(config.iter().flat_map(|path| ["--config".into(), path.clone().into_os_string()]));
     match first.to_str().and_then(Command::of_name) {
         Some(command) if command.has_options() && command != Command::Config => {
+            if let Some(message) = mistakes::late_flag(&before, &rest) {
+                return Err(refuse(&message));
+            }
             let matches = matched(command, Some(command), rest.get(1..).unwrap_or_default())?;
             let mut of = invocation(command, &matches);
             of.config = of.config.or(config);
             Ok(Request::Settings { of, check })
         }
-        _ => Err(refuse(&mistakes::no_settings(&first.to_string_lossy(), &rest))),
+        _ => Err(refuse(&mistakes::no_settings(&first.to_string_lossy(), &before, &rest))),
     }
 }
 
@@ -187,15 +194,6 @@ pub fn no_receiver() -> String {
 fn refuse(message: &str) -> Exit {
     diagnostics::report(format_args!("{message}"));
     Exit::Usage
-}
-
-/// Returns words as a shell takes them, without the addresses that hold secrets.
-fn command_line(words: &[OsString]) -> String {
-    let shown = |word: &OsString| {
-        let address = word.to_str().map(|word| word.strip_prefix("--to=").unwrap_or(word).parse::<Address>());
-        if matches!(address, Some(Err(AddressError::Secret { .. }))) { "URL".to_owned() } else { shell_word(word) }
-    };
-    words.iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
 /// Prints a document to standard output.

@@ -4,8 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::command_line;
 use super::parser::CONFIG;
+use super::typed;
 use crate::config::declaration::AnyOption;
 use crate::config::{self, Command, closest};
 
@@ -53,15 +53,49 @@ pub(super) fn message(named: Option<Command>, arguments: &[OsString]) -> Option<
 
 /// Returns whether some argument is an input other than standard input.
 pub(super) fn has_operand(arguments: &[OsString]) -> bool {
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match role(word) {
-            Role::Operand if word != "-" => return true,
-            Role::OptionBeforeValue => _ = words.next(),
-            _ => {}
+    let words = places(arguments).into_iter().filter_map(|place| arguments.get(place));
+    let mut operands = words.filter(|word| matches!(role(word), Role::Operand) && *word != "-");
+    operands.next().is_some() || arguments.iter().any(|word| word == "--")
+}
+
+/// Returns the places of the arguments that are no values of options, up to `--`.
+pub(super) fn places(arguments: &[OsString]) -> Vec<usize> {
+    let mut places = Vec::new();
+    let mut words = arguments.iter().take_while(|word| *word != "--").enumerate();
+    while let Some((at, word)) = words.next() {
+        places.push(at);
+        if matches!(role(word), Role::OptionBeforeValue) {
+            words.next();
         }
     }
-    false
+    places
+}
+
+/// Returns the arguments with an option in each word: `-vn5` becomes `-v`, `-n` and `5`.
+pub(super) fn letters_apart(arguments: &[OsString]) -> Vec<OsString> {
+    let places = places(arguments);
+    let words = arguments.iter().enumerate();
+    words.flat_map(|(at, word)| if places.contains(&at) { apart(word) } else { vec![word.clone()] }).collect()
+}
+
+fn apart(word: &OsString) -> Vec<OsString> {
+    let letters = word.to_str().and_then(|text| text.strip_prefix('-')).filter(|text| !text.starts_with('-'));
+    let Some(letters) = letters.filter(|letters| !letters.is_empty() && !matches!(role(word), Role::Unknown)) else {
+        return vec![word.clone()];
+    };
+    let mut words = Vec::new();
+    let mut letters = letters.chars();
+    while let Some(letter) = letters.next() {
+        let option = OsString::from(format!("-{letter}"));
+        let before_value = matches!(role(&option), Role::OptionBeforeValue);
+        words.push(option);
+        if before_value {
+            let value = letters.as_str();
+            words.extend((!value.is_empty()).then(|| value.strip_prefix('=').unwrap_or(value).into()));
+            break;
+        }
+    }
+    words
 }
 
 /// Returns the option that an argument names alone: `--lines`, `-n`, or a cluster that ends in `n`.
@@ -132,10 +166,11 @@ fn operand(at: usize, word: &OsStr, arguments: &[OsString]) -> Option<String> {
         let mut words = arguments.to_vec();
         let first = words.remove(at);
         words.insert(0, first);
-        let now = command_line(&words);
-        return Some(format!(
-            "{word}: a command comes before its options; type: katalog {now} (or ./{word} for a file of that name)"
-        ));
+        let mistake = format!("{word}: a command comes before its options");
+        return Some(match typed::refusal(&words) {
+            None => format!("{mistake}; {} (or ./{word} for a file of that name)", typed::advice(&words)),
+            Some(refusal) => format!("{mistake}, and {refusal}; write ./{word} for a file of that name"),
+        });
     }
     if word.contains(['/', '.', '*', '?', '[', ':']) || Path::new(word).exists() {
         return None;
@@ -184,8 +219,22 @@ mod tests {
             "- check",
         ] {
             let message = message(None, &words(line)).unwrap();
-            assert!(message.contains("katalog check "), "{line}: {message}");
+            assert!(message.starts_with("check: a command comes before its options"), "{line}: {message}");
         }
+    }
+
+    #[test]
+    fn letters_are_taken_apart_but_values_are_not() {
+        for (line, expected) in [
+            ("-fvn5 a", "-f -v -n 5 a"),
+            ("-n=5 -", "-n 5 -"),
+            ("-o -fv -fo out", "-o -fv -f -o out"),
+            ("-f? --follow -- -fv", "-f? --follow -- -fv"),
+        ] {
+            assert_eq!(letters_apart(&words(line)), words(expected), "{line}");
+        }
+        assert_eq!(places(&words("-v -n 5 a -- b")), [0, 1, 3]);
+        assert!(has_operand(&words("-f -- -")) && !has_operand(&words("-o a -")));
     }
 
     #[test]
