@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use super::command::{BULK, READERS, SHIP, WRITERS};
 use super::declaration::{Need, Single, choice, is, none, options, switch, text};
 use super::layers::Options;
-use super::output::ENTRIES;
 use super::words::{ProgressChoice, StatsChoice};
 use super::{Command, ConfigError, Mode, Surroundings, delivery, parse};
 use crate::diagnostics::{ProgressMode, StatsFormat};
@@ -37,7 +36,7 @@ options! {
     /// Exit with 1 if any record has flaws
     ///
     /// All records are written.
-    STRICT "strict": Single<bool> = switch().of(WRITERS).beside_records().idle(&[ENTRIES]);
+    STRICT "strict": Single<bool> = switch().of(WRITERS).beside_records();
 
     /// Exit with 1 if no record was written
     FAIL_IF_EMPTY "fail-if-empty": Single<bool> = switch().of(READERS).beside_records();

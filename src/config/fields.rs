@@ -78,7 +78,10 @@ const UNUSED_PAYLOAD: &[Clash] = &[ENTRIES, delivery::RFC3164];
 
 const TEXT: Clash = Clash {
     with: "format",
-    when: |options| Ok(output::record_format(options)? == Format::Text),
+    // Lines of other programs show the MESSAGE, which these options can leave out.
+    when: |options| {
+        Ok(output::record_format(options)? == Format::Text && options.get(&selection::OTHERS)? == Others::Drop)
+    },
     why: "its lines show no journal fields",
 };
 const SYSLOG: Clash = Clash {

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use kata_records::{EncodeSettings, Format, Schema, SyslogSettings, TimeFormat};
+use kata_records::{EncodeSettings, Format, Others, Schema, SyslogSettings, TimeFormat};
 use log_clients::Receiver;
 
 use super::command::{Command, FILERS, HOSTED, PRINT, READERS, SHAPERS, STREAMERS, WRITERS};
 use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::{Options, Values};
 use super::words::{ColorChoice, Host, Sort};
-use super::{ConfigError, Mode, Surroundings, delivery, journal, parse};
+use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, selection};
 use crate::sink::Compression;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
@@ -247,7 +247,10 @@ pub(super) const ENTRIES: Clash = Clash {
 const OWN_FIELDS: Need = Need {
     what: "a format with named fields: --format ndjson or msgpack, or a server",
     met: |options| {
-        Ok(options.command == Command::Schema || delivery::has_servers(options)? || is_record(record_format(options)?))
+        let format = record_format(options)?;
+        // In csv, entries of other programs are written with all of their fields, in the last column.
+        let passes = format == Format::Csv && options.get(&selection::OTHERS)? == Others::Pass;
+        Ok(options.command == Command::Schema || delivery::has_servers(options)? || is_record(format) || passes)
     },
 };
 

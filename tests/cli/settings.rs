@@ -258,3 +258,36 @@ fn what_does_not_go_with_a_schema_is_refused() {
         |schema| stdout(&expect_exit(katalog(&["-F", "text", text(&journal)]).env("KATALOG_SCHEMA", schema), 0));
     assert_eq!(lines("ecs"), lines("kata"));
 }
+
+/// Each of these is an error as a flag, so as a variable it must change nothing.
+#[test]
+fn settings_without_an_effect_change_no_byte() {
+    let journal = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/node.ndjson");
+    for (name, value, arguments) in [
+        ("schema", "ecs", &["--format=text"][..]),
+        ("schema", "ecs", &["--format=csv"]),
+        ("max-record", "4000", &["--format=csv"]),
+        ("delta", "true", &["--format=csv"]),
+        ("tag", "x", &["--format=msgpack"]),
+        ("tag-key", "x", &["--format=csv"]),
+        ("record-id", "x", &["--format=text"]),
+        ("time-key", "x", &["--format=text"]),
+        ("time-format", "unix", &[]),
+        ("keep", "MESSAGE", &["--format=text"]),
+        ("drop", "*", &["--format=text"]),
+        ("lowercase", "true", &["--format=csv"]),
+        ("rename", "_PID=x", &["--format=csv"]),
+        ("color", "always", &[]),
+        ("compress", "gzip", &[]),
+        ("threads", "4", &["--format=text"]),
+        ("sort-memory", "1M", &[]),
+    ] {
+        let arguments = [arguments, &[text(&journal)]].concat();
+        let plain = expect_exit(&mut katalog(&arguments), 0).stdout;
+        let variable = format!("KATALOG_{}", name.replace('-', "_").to_uppercase());
+        let with = expect_exit(katalog(&arguments).env(variable, value), 0).stdout;
+        assert!(plain == with, "{name} has an effect with {arguments:?}");
+        let flag = format!("--{name}={value}");
+        refused(&[&[flag.as_str()], arguments.as_slice()].concat(), 64, &["has no effect"]);
+    }
+}
