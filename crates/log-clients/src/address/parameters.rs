@@ -31,6 +31,18 @@ enum Scope {
     SyslogStream,
 }
 
+/// Returns the parameter for a field of the options of one server.
+macro_rules! option {
+    ($name:literal, $scope:ident, $field:ident, $parse:expr, $show:expr) => {
+        Parameter {
+            name: $name,
+            scope: Scope::$scope,
+            set: |to, value| $parse(value).map(|parsed| to.options.$field = Some(parsed)),
+            get: |of| of.options.$field.clone().map($show),
+        }
+    };
+}
+
 /// All parameters, in the order of the canonical form.
 const PARAMETERS: [Parameter; 13] = [
     Parameter {
@@ -60,66 +72,16 @@ const PARAMETERS: [Parameter; 13] = [
             _ => None,
         },
     },
-    Parameter {
-        name: "ca",
-        scope: Scope::Tls,
-        set: |to, value| path(value).map(|path| to.options.ca = Some(path)),
-        get: |of| of.options.ca.clone().map(OsString::from),
-    },
-    Parameter {
-        name: "cert",
-        scope: Scope::Tls,
-        set: |to, value| path(value).map(|path| to.options.cert = Some(path)),
-        get: |of| of.options.cert.clone().map(OsString::from),
-    },
-    Parameter {
-        name: "key",
-        scope: Scope::Tls,
-        set: |to, value| path(value).map(|path| to.options.key = Some(path)),
-        get: |of| of.options.key.clone().map(OsString::from),
-    },
-    Parameter {
-        name: "insecure",
-        scope: Scope::Tls,
-        set: |to, value| flag(value).map(|flag| to.options.insecure = Some(flag)),
-        get: |of| of.options.insecure.map(flag_text),
-    },
-    Parameter {
-        name: "mode",
-        scope: Scope::Forward,
-        set: |to, value| word(value).map(|mode| to.options.mode = Some(mode)),
-        get: |of| of.options.mode.map(|mode| mode.name().into()),
-    },
-    Parameter {
-        name: "time-as-integer",
-        scope: Scope::Forward,
-        set: |to, value| flag(value).map(|flag| to.options.time_as_integer = Some(flag)),
-        get: |of| of.options.time_as_integer.map(flag_text),
-    },
-    Parameter {
-        name: "user",
-        scope: Scope::Forward,
-        set: |to, value| text(value).map(|user| to.options.user = Some(user)),
-        get: |of| of.options.user.clone().map(OsString::from),
-    },
-    Parameter {
-        name: "shared-key-file",
-        scope: Scope::Forward,
-        set: |to, value| path(value).map(|path| to.options.shared_key_file = Some(path)),
-        get: |of| of.options.shared_key_file.clone().map(OsString::from),
-    },
-    Parameter {
-        name: "password-file",
-        scope: Scope::Forward,
-        set: |to, value| path(value).map(|path| to.options.password_file = Some(path)),
-        get: |of| of.options.password_file.clone().map(OsString::from),
-    },
-    Parameter {
-        name: "framing",
-        scope: Scope::SyslogStream,
-        set: |to, value| word(value).map(|framing| to.options.framing = Some(framing)),
-        get: |of| of.options.framing.map(|framing| framing.name().into()),
-    },
+    option!("ca", Tls, ca, path, OsString::from),
+    option!("cert", Tls, cert, path, OsString::from),
+    option!("key", Tls, key, path, OsString::from),
+    option!("insecure", Tls, insecure, flag, flag_text),
+    option!("mode", Forward, mode, word, |word| word.name().into()),
+    option!("time-as-integer", Forward, time_as_integer, flag, flag_text),
+    option!("user", Forward, user, text, OsString::from),
+    option!("shared-key-file", Forward, shared_key_file, path, OsString::from),
+    option!("password-file", Forward, password_file, path, OsString::from),
+    option!("framing", SyslogStream, framing, word, |word| word.name().into()),
 ];
 
 impl Scope {
