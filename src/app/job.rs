@@ -159,7 +159,7 @@ fn inputs(config: &mut Config, named: &[Input]) -> Result<Vec<Input>, AppError> 
     if !named.is_empty() {
         return Ok(named.to_vec());
     }
-    if config.command == Command::Ship || config.journal.is_meant() {
+    if config.defaults_to_journal {
         let by_option = std::mem::replace(&mut config.journal.of_this_machine, true);
         if !by_option && source::stdin_has_content() {
             report(format_args!(

@@ -93,6 +93,8 @@ pub struct Config {
     pub journal: JournalSettings,
     /// The flags that the user typed and that hold for journals only.
     pub range_flags: Vec<&'static str>,
+    /// Without inputs, the command reads the journal of this machine.
+    pub defaults_to_journal: bool,
     /// The rules that select entries and shape records.
     pub records: Settings,
     /// The output and the order of its records.
@@ -159,6 +161,7 @@ impl Config {
             source,
             journal: journal::settings(options, mode)?,
             range_flags: journal::range_flags(options),
+            defaults_to_journal: journal::is_only_input(options)?,
             records,
             output,
             conversion,

@@ -95,7 +95,7 @@ fn every_declaration_is_complete() {
         for [word, _] in declaration.words.map(|words| words()).unwrap_or_default() {
             assert_eq!(option.check(word.as_ref()), Ok(()), "--{} {word}", declaration.name);
         }
-        for clash in declaration.clashes {
+        for clash in declaration.clashes.iter().chain(declaration.idle) {
             assert!(named(clash.with).is_some() || clash.with == "-", "--{}: {}", declaration.name, clash.with);
         }
     }

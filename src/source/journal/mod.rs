@@ -70,12 +70,6 @@ impl JournalSettings {
         self.range != Range::default() || self.lines.is_some()
     }
 
-    /// Returns whether they imply the journal of this machine if no input is named.
-    #[must_use]
-    pub fn is_meant(&self) -> bool {
-        self.of_this_machine || self.follow || self.merge || self.namespace != Namespace::Default
-    }
-
     /// Returns the position from which to continue. Without any entry before it, it is no position.
     fn position(&self) -> Option<&JournalPosition> {
         self.resume.as_ref().filter(|position| !position.passed.is_empty())
