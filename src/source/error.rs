@@ -25,7 +25,7 @@ pub enum SourceError {
     Url {
         /// The URL.
         url: String,
-        /// What to do instead.
+        /// The advice to the user.
         advice: String,
     },
     /// No file has this name, which is a pattern.

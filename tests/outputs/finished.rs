@@ -377,14 +377,14 @@ fn inputs_that_failed_fail_again() {
         assert_names(&text, &["finished", "failed", name, "--force"]);
         assert!(!text.contains("0.log"), "{text}");
     }
-    // What could not be read would be missing.
+    // The files lack the inputs that could not be read.
     write_file(folder.path(), "absent.log", log(7, 10));
     let inputs = [good, absent.clone()];
     let out = folder.path().join("out66");
     assert_names(&resumed(&out, &[], &inputs, 64), &["absent.log", "readable now", "--force"]);
     expect_exit(&mut command_into(&out, &["--force"], &inputs), 0);
     done(&out, &[], &inputs);
-    // Where there are no files, nothing is lost by another attempt.
+    // Another attempt loses nothing, because there are no files.
     fs::remove_file(&absent).unwrap();
     let (out, inputs) = (folder.path().join("out"), [absent]);
     expect_exit(&mut command_into(&out, &["--resume"], &inputs), 66);
@@ -418,7 +418,7 @@ fn files_that_are_lost_are_named() {
     let text = resumed(&out, &["--split", "day,sandbox"], &inputs, 64);
     assert_names(&text, &["missing", names[0], "changed", names[1], "--force", "--output-dir"]);
     assert!(!text.contains(names[2]), "{text}");
-    // Where all of them were moved away, a job begins anew.
+    // A job begins anew after all files were moved away.
     for entry in fs::read_dir(&out).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
