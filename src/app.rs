@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use crate::cli::{self, Invocation, Request};
 use crate::config::{Command, Config};
-use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics::{self, StatsFormat, report};
 use crate::exit::Exit;
 use crate::run::Outcome;
@@ -37,7 +36,7 @@ fn start(request: Request, arguments: &[OsString]) -> Result<Exit, AppError> {
         Request::Run(invocation) if invocation.command == Command::Schema => print_schema(&invocation),
         Request::Run(invocation) => {
             let mut job = Job::new(&invocation)?;
-            let outcome = run_and_reload(&mut job, arguments)?;
+            let Some(outcome) = run_and_reload(&mut job, arguments)? else { return Ok(Exit::Success) };
             summarize(&job.config, &outcome);
             // The failure of an input that could not be opened precedes failures of the run.
             Ok(job.failure.unwrap_or(outcome.exit))
@@ -52,8 +51,9 @@ fn print_schema(invocation: &Invocation) -> Result<Exit, AppError> {
     Ok(cli::print(invocation.definition.of(&config.records).as_bytes()))
 }
 
-/// Runs the job, and runs it again after each reload of the configuration. Returns the outcome of all runs together.
-fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Outcome, AppError> {
+/// Runs the job, and runs it again after each reload of the configuration. Returns the outcome of all runs together;
+/// `None` if nothing is left to do.
+fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Option<Outcome>, AppError> {
     let signals = if job.config.is_service() {
         // A command that prints ends with its terminal.
         let on_hangup = if job.config.command == Command::Ship { OnHangup::Reload } else { OnHangup::Stop };
@@ -62,19 +62,20 @@ fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Outcome, AppE
         Arc::default()
     };
     let status = watched(&job.config, &signals)?;
-    let mut outcome = job.run(None, &signals, &status)?;
+    let Some(mut outcome) = job.run(None, &signals, &status)? else { return Ok(None) };
     while outcome.reload {
         reload(job, arguments);
         signals.renew();
         let (before, mut inputs) = (outcome.stats, outcome.inputs);
         status.begin(&before);
-        outcome = job.run(Some(outcome.checkpoint), &signals, &status)?;
+        let Some(next) = job.run(Some(outcome.checkpoint), &signals, &status)? else { return Ok(None) };
+        outcome = next;
         outcome.stats.merge(&before);
         inputs.append(&mut outcome.inputs);
         outcome.inputs = inputs;
     }
     status.stopping();
-    Ok(outcome)
+    Ok(Some(outcome))
 }
 
 /// Replaces the job with one for the reloaded configuration. Keeps the old job if the new configuration is unusable.
@@ -128,17 +129,4 @@ fn watched(config: &Config, signals: &Arc<Signals>) -> Result<Arc<Status>, AppEr
         }
     }
     Ok(status)
-}
-
-/// Returns the outcome of a run that has nothing left to do.
-fn nothing_left() -> Outcome {
-    Outcome {
-        inputs: Vec::new(),
-        progress: false,
-        exit: Exit::Success,
-        stats: kata_records::Stats::default(),
-        closed: true,
-        reload: false,
-        checkpoint: Checkpoint::forgetful(),
-    }
 }

@@ -59,6 +59,7 @@ impl Job {
     }
 
     /// Runs the job from a checkpoint. Without one, resumes from the state directory, if the command has one.
+    /// Returns `None` if an earlier run has delivered everything.
     ///
     /// # Errors
     /// If the state directory or the receiver cannot be used.
@@ -67,7 +68,7 @@ impl Job {
         checkpoint: Option<Checkpoint>,
         signals: &Signals,
         status: &Status,
-    ) -> Result<Outcome, AppError> {
+    ) -> Result<Option<Outcome>, AppError> {
         let first = checkpoint.is_none();
         let checkpoint = match (checkpoint, &self.config.delivery.state_dir) {
             (Some(checkpoint), _) => checkpoint,
@@ -77,10 +78,10 @@ impl Job {
         self.config.journal.resume = checkpoint.journal().cloned();
         self.files = checkpoint.files().to_vec();
         let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
-            return Ok(super::nothing_left());
+            return Ok(None);
         };
         let plan = Plan::new(&self.config, &self.files, &self.rules, &self.groups);
-        Ok(run::run(&plan, delivery, signals, status))
+        Ok(Some(run::run(&plan, delivery, signals, status)))
     }
 
     /// Opens the delivery to servers, a directory or an output. Returns `None` if an earlier run delivered everything.
