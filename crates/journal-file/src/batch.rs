@@ -35,6 +35,25 @@ pub struct EntryPrefix {
     pub len: u32,
 }
 
+/// The relation of an entry to the text before it in the stream of its writer (`_STREAM_ID`). Only entries of a stream
+/// can be anything but [`Continuation::Whole`].
+///
+/// The relation depends only on the files that are read, not on the order or the range of the entries, or on the slices
+/// of a file. A stream goes on in the next file after a rotation. In a file that a writer appends to, an entry has the
+/// relation that it has later in the closed file. If the index of a file is damaged, earlier entries of a stream are
+/// searched among the 256 entries before; without any, an entry is [`Continuation::Whole`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continuation {
+    /// Nothing says that the entry continues another one.
+    #[default]
+    Whole,
+    /// journald has cut a line, and the entry is the rest of it: the previous entry of the stream has a `_LINE_BREAK`.
+    Rest,
+    /// The entry may continue a text that must stay hidden, marked as its rest or not: see
+    /// [`EntryFilter::leaves_open`](crate::EntryFilter::leaves_open).
+    Withheld,
+}
+
 /// An entry of a journal file, lent by its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'b> {
@@ -43,6 +62,7 @@ pub struct Entry<'b> {
     prefix: EntryPrefix,
     offset: u64,
     length: usize,
+    continuation: Continuation,
     batch: &'b EntryBatch,
 }
 
@@ -102,6 +122,13 @@ impl<'b> Entry<'b> {
         self.length
     }
 
+    /// Returns the relation of the entry to the text before it in its stream.
+    #[inline]
+    #[must_use]
+    pub fn continuation(&self) -> Continuation {
+        self.continuation
+    }
+
     /// Returns the number of shared fields in the batch, which all of their numbers are below.
     #[inline]
     #[must_use]
@@ -129,6 +156,7 @@ pub(crate) struct StoredEntry {
     pub(crate) prefix: EntryPrefix,
     /// The length of all fields together, in bytes.
     pub(crate) length: usize,
+    pub(crate) continuation: Continuation,
 }
 
 /// Entries together with their fields.
@@ -173,8 +201,9 @@ impl EntryBatch {
     #[inline]
     fn lend<'b>(&'b self, stored: &'b StoredEntry) -> Entry<'b> {
         let ids = &self.items[stored.start as usize..stored.end as usize];
-        let StoredEntry { place, prefix, offset, length, .. } = stored;
-        Entry { place, ids, prefix: *prefix, offset: *offset, length: *length, batch: self }
+        let StoredEntry { place, prefix, offset, length, continuation, .. } = stored;
+        let (prefix, continuation) = (*prefix, *continuation);
+        Entry { place, ids, prefix, offset: *offset, length: *length, continuation, batch: self }
     }
 
     /// Returns the name and the value of a field.
@@ -227,7 +256,21 @@ impl EntryBatch {
         let datum = |item: &FieldId| self.field(*item);
         let length = items.iter().map(datum).map(|(name, value)| name.len() + 1 + value.len()).sum();
         let prefix = EntryPrefix { len: prefix.len.min(items.len() as u32), ..prefix };
-        self.stored.push(StoredEntry { place, offset: 0, start, end: self.items.len() as u32, prefix, length });
+        let (end, continuation) = (self.items.len() as u32, Continuation::Whole);
+        self.stored.push(StoredEntry { place, offset: 0, start, end, prefix, length, continuation });
+    }
+
+    /// Returns the value of the last field of this name in the last entry. Such a field is mostly new.
+    pub(crate) fn value_in_last(&self, name: &[u8]) -> Option<&[u8]> {
+        let last = self.entry(self.stored.len().checked_sub(1)?)?;
+        last.ids.iter().rev().map(|id| self.field(*id)).find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// Sets the relation of the last entry to the text before it.
+    pub fn set_continuation(&mut self, continuation: Continuation) {
+        if let Some(last) = self.stored.last_mut() {
+            last.continuation = continuation;
+        }
     }
 
     /// Releases the memory of the buffers beyond `limit` bytes. The batch has to be empty.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::batch::EntryPrefix;
 use crate::offset::Units;
+use crate::stream_fields::StreamMarks;
 
 /// Fewer fields are faster to read one by one.
 const SHORTEST: usize = 4;
@@ -22,6 +23,8 @@ pub(crate) struct KnownPrefix {
     pub(crate) items: Range<usize>,
     /// The length of its fields together, in bytes.
     pub(crate) length: usize,
+    /// The stream of the entries, as far as these fields name it.
+    pub(crate) marks: StreamMarks,
     file: usize,
     offsets: Range<usize>,
 }
@@ -59,9 +62,17 @@ impl PrefixTable {
         (known.file == file && are_equal(others, offsets)).then_some(known)
     }
 
-    /// Adds a prefix of these fields of a file, with the span of its ids in the batch and the length of its fields.
+    /// Adds a prefix of these fields of a file, with the span of its ids in the batch, the length of its fields, and
+    /// the stream that they name.
     #[inline]
-    pub(crate) fn add(&mut self, file: usize, offsets: &[Units], items: Range<usize>, length: usize) -> EntryPrefix {
+    pub(crate) fn add(
+        &mut self,
+        file: usize,
+        offsets: &[Units],
+        items: Range<usize>,
+        length: usize,
+        marks: StreamMarks,
+    ) -> EntryPrefix {
         let number = self.known.len() + 1;
         if offsets.len() < SHORTEST || number > usize::from(u16::MAX) {
             return EntryPrefix::default();
@@ -70,7 +81,7 @@ impl PrefixTable {
         let start = self.offsets.len();
         self.offsets.extend_from_slice(offsets);
         self.slots[slot(offsets)] = number as u16;
-        self.known.push(KnownPrefix { prefix, items, length, file, offsets: start..self.offsets.len() });
+        self.known.push(KnownPrefix { prefix, items, length, marks, file, offsets: start..self.offsets.len() });
         prefix
     }
 }
@@ -92,19 +103,22 @@ fn slot(offsets: &[Units]) -> usize {
 mod tests {
     use super::*;
 
+    const MARKS: StreamMarks = StreamMarks { stream: Some(Units(5)), breaks: false };
+
     #[test]
     fn a_stem_is_that_of_its_file() {
         let mut prefixes = PrefixTable::default();
         let offsets = [3, 5, 8, 13, 21].map(Units);
         assert!(prefixes.find(0, &offsets).is_none());
-        let prefix = prefixes.add(0, &offsets, 7..11, 100);
+        let prefix = prefixes.add(0, &offsets, 7..11, 100, MARKS);
         assert_eq!(prefix, EntryPrefix { number: 1, len: 4 });
         let known = prefixes.find(0, &offsets).unwrap();
         assert_eq!((known.prefix, known.items.clone(), known.length), (prefix, 7..11, 100));
+        assert_eq!(known.marks, MARKS);
         // The sum is equal, but the file or the fields differ.
         assert!(prefixes.find(1, &offsets).is_none());
         assert!(prefixes.find(0, &[3, 5, 8, 14, 20].map(Units)).is_none());
-        assert_eq!(prefixes.add(1, &offsets, 20..25, 100).number, 2);
+        assert_eq!(prefixes.add(1, &offsets, 20..25, 100, MARKS).number, 2);
         assert!(prefixes.find(1, &offsets).is_some());
         prefixes.clear();
         assert!(prefixes.find(0, &offsets).is_none() && prefixes.find(1, &offsets).is_none());
@@ -115,7 +129,7 @@ mod tests {
         let mut prefixes = PrefixTable::default();
         for count in 0..SHORTEST {
             let offsets = vec![Units(1); count];
-            assert_eq!(prefixes.add(0, &offsets, 0..count, 1), EntryPrefix::default());
+            assert_eq!(prefixes.add(0, &offsets, 0..count, 1, MARKS), EntryPrefix::default());
             assert!(prefixes.find(0, &offsets).is_none());
         }
     }
@@ -124,9 +138,9 @@ mod tests {
     fn there_are_no_more_than_have_numbers() {
         let mut prefixes = PrefixTable::default();
         for first in 0..u32::from(u16::MAX) {
-            assert_eq!(prefixes.add(0, &[first, 0, 0, 0].map(Units), 0..4, 1).number, first + 1);
+            assert_eq!(prefixes.add(0, &[first, 0, 0, 0].map(Units), 0..4, 1, MARKS).number, first + 1);
         }
-        assert_eq!(prefixes.add(0, &[1; 4].map(Units), 0..4, 1), EntryPrefix::default());
+        assert_eq!(prefixes.add(0, &[1; 4].map(Units), 0..4, 1, MARKS), EntryPrefix::default());
         assert!(prefixes.find(0, &[u32::from(u16::MAX) - 1, 0, 0, 0].map(Units)).is_some());
     }
 }

@@ -8,9 +8,22 @@ use crate::selection::{EntryFilter, Matches, Selection};
 
 /// The name of the field that identifies the writer of an entry.
 pub(crate) const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
+/// The name of the field of the text.
+pub(crate) const MESSAGE: &[u8] = b"MESSAGE";
 
 /// The largest number of fields whose verdicts are remembered.
 const VERDICTS: usize = 1 << 16;
+
+/// A verdict on a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// An identifier, wanted or not.
+    Identifier(bool),
+    /// A field that makes entries without an identifier wanted.
+    Substitute,
+    /// Any other field.
+    Other,
+}
 
 /// The conditions to check on each entry of a file, and the verdicts on fields seen before.
 #[derive(Debug, Default)]
@@ -19,8 +32,8 @@ pub(crate) struct EntryScan {
     pub(crate) identifiers: bool,
     /// Entries have to match.
     pub(crate) matches: bool,
-    /// By field, whether it is a wanted identifier. `None` for other fields.
-    verdicts: HashMap<Units, Option<bool>>,
+    /// By field, what it says about the identifier of its entries.
+    verdicts: HashMap<Units, Verdict>,
     /// By field, the numbers of the matches that it satisfies.
     satisfied: HashMap<Units, Vec<usize>>,
     /// The matches that hold for the current entry.
@@ -45,22 +58,22 @@ impl EntryScan {
             && (!self.matches || self.is_matched(file, items, &selection.matches))
     }
 
-    /// Returns whether a field is a wanted identifier. Of several identifiers, one suffices.
+    /// Returns whether an entry has a wanted identifier, or none and a field in place of it. Of several identifiers, one
+    /// suffices.
     fn is_wanted(&mut self, file: &mut JournalFile, items: &[Units], filter: &dyn EntryFilter) -> bool {
         let verdicts = &mut self.verdicts;
         if verdicts.len() > VERDICTS {
             verdicts.clear();
         }
-        let mut wanted = false;
+        let (mut wanted, mut has_identifier, mut has_substitute) = (false, false, false);
         for at in items {
-            let verdict = *verdicts.entry(*at).or_insert_with(|| {
-                let mut field = Vec::new();
-                let data = file.data(*at, &mut field, |name| name == IDENTIFIER).ok()?;
-                data.wanted.then(|| field.get(IDENTIFIER.len() + 1..).is_some_and(|value| filter.entries_of(value)))
-            });
-            wanted |= verdict == Some(true);
+            match *verdicts.entry(*at).or_insert_with(|| verdict(file, *at, filter)) {
+                Verdict::Identifier(is_wanted) => (wanted, has_identifier) = (wanted || is_wanted, true),
+                Verdict::Substitute => has_substitute = true,
+                Verdict::Other => {}
+            }
         }
-        wanted
+        wanted || has_substitute && !has_identifier
     }
 
     fn is_matched(&mut self, file: &mut JournalFile, items: &[Units], matches: &Matches) -> bool {
@@ -87,5 +100,22 @@ impl EntryScan {
             }
         }
         matches.hold(held)
+    }
+}
+
+/// Returns the verdict on a field.
+fn verdict(file: &mut JournalFile, at: Units, filter: &dyn EntryFilter) -> Verdict {
+    let substitutes = filter.entries_without_identifier();
+    let mut field = Vec::new();
+    let named = |name: &[u8]| name == IDENTIFIER || substitutes.iter().any(|(other, _)| name == other.as_bytes());
+    let Ok(data) = file.data(at, &mut field, named) else { return Verdict::Other };
+    let (name, value) = field.split_at(data.name_len.min(field.len()));
+    let value = value.get(1..).unwrap_or_default();
+    match name {
+        IDENTIFIER => Verdict::Identifier(filter.entries_of(value)),
+        _ if substitutes.iter().any(|(other, text)| (other.as_bytes(), text.as_bytes()) == (name, value)) => {
+            Verdict::Substitute
+        }
+        _ => Verdict::Other,
     }
 }

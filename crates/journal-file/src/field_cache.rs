@@ -50,7 +50,7 @@ const RECENT: usize = 1024;
 
 /// A hasher that spreads the bits of a key. Colliding offsets cost time, and no file has enough of them to cost much.
 #[derive(Default)]
-struct OffsetHasher(u64);
+pub(crate) struct OffsetHasher(u64);
 
 impl Hasher for OffsetHasher {
     fn finish(&self) -> u64 {
@@ -68,10 +68,13 @@ impl Hasher for OffsetHasher {
     }
 }
 
+/// A map of fields of all files of a reader, by [`key`].
+pub(crate) type ByKey<V> = HashMap<u64, V, BuildHasherDefault<OffsetHasher>>;
+
 /// The fields of all files of a reader, by [`key`].
 #[derive(Debug)]
 pub(crate) struct FieldCache {
-    fields: HashMap<u64, CachedBytes, BuildHasherDefault<OffsetHasher>>,
+    fields: ByKey<CachedBytes>,
     /// The fields of the current batch that were found last, each in the slot of its key.
     recent: Box<[(u64, InBatch); RECENT]>,
     bytes: Vec<u8>,

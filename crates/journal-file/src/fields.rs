@@ -6,6 +6,7 @@ use crate::file::JournalFile;
 use crate::offset::Units;
 use crate::payload;
 use crate::selection::EntryFilter;
+use crate::stream_fields::{StreamField, StreamFields};
 
 /// The fields of one entry.
 pub(crate) struct Fields<'s> {
@@ -18,6 +19,7 @@ pub(crate) struct Fields<'s> {
     /// linked yet.
     pub(crate) is_live: bool,
     pub(crate) cache: &'s mut FieldCache,
+    pub(crate) streams: &'s mut StreamFields,
     pub(crate) filter: &'s dyn EntryFilter,
     pub(crate) batch: &'s mut EntryBatch,
     /// The length of the fields together, in bytes.
@@ -59,7 +61,12 @@ impl Fields<'_> {
                 }
                 CachedField::Unread => {
                     let from = self.batch.arena.len();
-                    let Ok(datum) = self.file.data(*at, &mut self.batch.arena, |name| self.filter.field(name)) else {
+                    let mut noted = None;
+                    let want = |name: &[u8]| {
+                        noted = StreamField::of(name);
+                        self.filter.field(name)
+                    };
+                    let Ok(datum) = self.file.data(*at, &mut self.batch.arena, want) else {
                         sound = false;
                         if !self.is_live {
                             // Finding the damage may have been expensive.
@@ -67,6 +74,9 @@ impl Fields<'_> {
                         }
                         continue;
                     };
+                    if let Some(field) = noted {
+                        self.note(*at, field);
+                    }
                     if !datum.wanted {
                         self.cache.keep(key, b"", 0, 0);
                         continue;
@@ -83,5 +93,16 @@ impl Fields<'_> {
             self.length += length;
         }
         Ok(sound)
+    }
+
+    /// Notes a field that names a stream or marks a cut line.
+    #[cold]
+    fn note(&mut self, at: Units, field: StreamField) {
+        if self.streams.is_full() {
+            // Fields that the cache does not have are read again, and noted again.
+            self.streams.clear();
+            self.cache.forget();
+        }
+        self.streams.note(self.index, at, field);
     }
 }

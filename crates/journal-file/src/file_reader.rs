@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::batch::EntryBatch;
 use crate::cursor::{self, Place};
 use crate::damage::{Damage, Damaged};
-use crate::entry_scan::{EntryScan, IDENTIFIER};
+use crate::earlier_files::{EarlierFile, FileOrder};
+use crate::entry_scan::{EntryScan, IDENTIFIER, MESSAGE};
 use crate::error::Error;
 use crate::file::{JournalFile, Refreshed};
 use crate::file_range::FileRange;
@@ -15,8 +18,7 @@ use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Matches, Selection};
 use crate::seqnum_progress::SeqnumProgress;
-
-const MESSAGE: &[u8] = b"MESSAGE";
+use crate::stream_past::{StreamEntry, StreamPasts};
 
 /// The number of looks at a live file after which apparent damage is reported.
 const LOOKS: u8 = 3;
@@ -42,6 +44,7 @@ pub(crate) struct FileReader {
     pub(crate) batch: BatchBounds,
     pub(crate) progress: FileProgress,
     pub(crate) live: LiveState,
+    pub(crate) streams: StreamPasts,
 }
 
 /// The entries of a file that are left to read.
@@ -67,7 +70,7 @@ pub(crate) struct CurrentEntry {
 #[derive(Default)]
 pub(crate) struct BatchBounds {
     /// The current entry at the beginning of the batch.
-    first: Units,
+    pub(crate) first: Units,
     /// The furthest field that was read. All fields after it are unread.
     pub(crate) furthest: Units,
 }
@@ -140,6 +143,7 @@ impl FileReader {
             batch: BatchBounds::default(),
             progress: FileProgress::default(),
             live: LiveState { state: FileState::Finished, waits: false, doubts: 0, damaged: None },
+            streams: StreamPasts::default(),
         })
     }
 
@@ -148,6 +152,7 @@ impl FileReader {
         let mut slice = FileReader::new(self.path.clone(), self.file.range(), SLICE_WINDOWS)?;
         slice.list.entries = entries;
         slice.scan = self.scan.fresh();
+        slice.streams = self.streams.fresh();
         // The reader of the whole file has reported this already.
         slice.file.damages.truncated = false;
         Ok(slice)
@@ -228,6 +233,26 @@ impl FileReader {
         }
     }
 
+    /// Returns the file as one that others may continue.
+    pub(crate) fn as_earlier(&self) -> Arc<EarlierFile> {
+        EarlierFile::of(&self.file)
+    }
+
+    /// Lets the streams of the file continue those of the files before it.
+    pub(crate) fn continue_from(&mut self, order: &FileOrder) {
+        self.streams.follow(order.before(&self.file));
+    }
+
+    /// Finds out how the current entry, which is the last one of a batch, relates to those before it in its stream.
+    #[inline(never)]
+    pub(crate) fn judge(&mut self, stream: Units, breaks: bool, filter: &dyn EntryFilter, batch: &mut EntryBatch) {
+        let entry = StreamEntry { at: self.current.at, seqnum: self.progress.seqnum, stream, breaks };
+        let is_live = self.live.state != FileState::Finished;
+        let message = batch.value_in_last(MESSAGE);
+        let continuation = self.streams.judge(&mut self.file, is_live, filter, &entry, message);
+        batch.set_continuation(continuation);
+    }
+
     /// Reverses the order of the entries to read.
     pub(crate) fn reverse(&mut self) {
         self.list.entries.reverse();
@@ -248,10 +273,12 @@ impl FileReader {
         if sound { count } else { 0 }
     }
 
-    /// Lists the entries of the wanted identifiers by the index. Returns `None` if the index is damaged.
+    /// Lists the entries of the wanted identifiers by the index, and those without one that are wanted nevertheless.
+    /// Returns `None` if the index is damaged.
     fn of_identifiers(&mut self, filter: &dyn EntryFilter) -> Option<Vec<Units>> {
-        let mut wanted = Vec::new();
+        let (mut wanted, mut identifiers) = (Vec::new(), Vec::new());
         let note = |value: &[u8], at| {
+            identifiers.push(at);
             if filter.entries_of(value) {
                 wanted.push(at);
             }
@@ -259,7 +286,33 @@ impl FileReader {
         if !self.file.values(IDENTIFIER, note).ok()? {
             return None;
         }
-        self.postings(wanted)
+        let mut list = self.postings(wanted)?;
+        let others = self.without_identifier(filter, identifiers)?;
+        if !others.is_empty() {
+            list.extend(others);
+            list.sort();
+            list.dedup();
+        }
+        Some(list)
+    }
+
+    /// Lists the wanted entries that have none of these identifiers. Returns `None` if the index is damaged.
+    fn without_identifier(&mut self, filter: &dyn EntryFilter, mut identifiers: Vec<Units>) -> Option<Vec<Units>> {
+        let mut found = Vec::new();
+        for (name, value) in filter.entries_without_identifier() {
+            found.extend(self.file.find_data(name.as_bytes(), format!("{name}={value}").as_bytes()).ok()?);
+        }
+        let mut list = self.postings(found)?;
+        identifiers.sort();
+        let (file, items) = (&mut self.file, &mut self.current.items);
+        // An unreadable entry is counted when it is read.
+        list.retain(|at| {
+            items.clear();
+            let read = file.objects.entry(*at, items);
+            read.is_err() || !items.iter().any(|item| identifiers.binary_search(item).is_ok())
+        });
+        items.clear();
+        Some(list)
     }
 
     /// Lists the matching entries by the index. Returns `None` if the index is damaged.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::batch::EntryBatch;
 use crate::cursor::Place;
 use crate::damage::{Damage, Damaged};
+use crate::earlier_files::FileOrder;
 use crate::entry_range::Range;
 use crate::error::Error;
 use crate::file_range::FileRange;
@@ -26,7 +27,7 @@ const ENTRY: usize = 512;
 /// A file of a journal that yields slice after slice.
 ///
 /// Files are opened and started one by one, on any thread: [`FileSlices::open`] lists the entries of a file,
-/// [`FileSlices::resolve`] looks up boots in all of them, and [`FileSlices::start`] finds the first entry.
+/// [`FileSlices::resolve`] looks up boots in all of them and orders them, and [`FileSlices::start`] finds the first entry.
 pub struct FileSlices<'r> {
     reader: FileReader,
     entries: Vec<Units>,
@@ -88,9 +89,12 @@ impl<'r> FileSlices<'r> {
         }
     }
 
-    /// Returns the range with the boot's id in place of its number among the boots of all files.
+    /// Returns the range with the boot's id in place of its number among the boots of all files. Lets the streams of
+    /// each file continue those of the files before it.
     #[must_use]
     pub fn resolve(range: Range, files: &mut [FileSlices<'r>]) -> Range {
+        let order = FileOrder::new(files.iter().map(|file| file.reader.as_earlier()));
+        files.iter_mut().for_each(|file| file.reader.continue_from(&order));
         range.resolved(|| boots(files.iter_mut().map(|file| &mut file.reader)))
     }
 
@@ -99,6 +103,7 @@ impl<'r> FileSlices<'r> {
         self.selection.range = range;
         let Some(first) = self.reader.advance(&self.selection) else { return false };
         self.first = first;
+        self.reader.streams.prepare(&mut self.reader.file);
         self.entries = self.reader.take_unread();
         true
     }
@@ -191,3 +196,6 @@ impl FileSlice<'_> {
         self.0.damages()
     }
 }
+
+#[cfg(test)]
+mod tests;

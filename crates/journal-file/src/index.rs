@@ -15,6 +15,11 @@ use crate::recovery;
 
 /// The most objects of one bucket that are searched. systemd enlarges its tables long before.
 const CHAIN_MAX: u32 = 1 << 16;
+/// The most objects of one bucket that are searched for a stream, which is looked up often. systemd begins another file
+/// at a chain of 100.
+const STREAM_CHAIN_MAX: u32 = 1 << 10;
+/// The most names of fields that are counted to prove that one is absent. systemd's tables have 333 buckets.
+const FIELDS_MAX: u64 = 1 << 14;
 
 impl JournalFile {
     /// Lists all entries in the order of the file. If the arrays are damaged or end too early, recovery searches the
@@ -154,16 +159,8 @@ impl JournalFile {
     ///
     /// Fails if the index is damaged, or cannot prove that there is none.
     pub(crate) fn find_data(&mut self, name: &[u8], payload: &[u8]) -> Result<Option<Units>, Damage> {
-        let table = self.header.data_hash_table;
-        let hash = self.hash().of(payload);
-        let Self { objects, decoders, damages, .. } = self;
-        let mut scratch = Vec::new();
-        let found = objects.chained(table, hash, ObjectKind::Data, |objects, at| {
-            scratch.clear();
-            objects.data(decoders, at, &mut scratch, |found| found == name)?;
-            Ok(scratch == payload)
-        });
-        if let Some(at) = found.map_err(|(damage, at)| damages.note(damage, at))? {
+        let found = self.in_table(name, payload, CHAIN_MAX);
+        if let Some(at) = found.map_err(|(damage, at)| self.damages.note(damage, at))? {
             return Ok(Some(at));
         }
         // A lost bucket looks like an absent value, so the values of the field decide.
@@ -178,13 +175,8 @@ impl JournalFile {
 
     /// Returns the FIELD of a name, or `None` if the hash table has none.
     fn find_field(&mut self, name: &[u8]) -> Result<Option<Units>, Damage> {
-        let table = self.header.field_hash_table;
-        let hash = self.hash().of(name);
-        let found = self.objects.chained(table, hash, ObjectKind::Field, |objects, at| {
-            let object = objects.next(at, ObjectKind::Field)?;
-            Ok(object.size == (FIELD_HEADER + name.len()) as u64 && object.bytes.ends_with(name))
-        });
-        found.map_err(|(damage, at)| self.damages.note(damage, at))
+        let (table, hash) = (self.header.field_hash_table, self.hash().of(name));
+        self.objects.field(table, hash, name).map_err(|(damage, at)| self.damages.note(damage, at))
     }
 
     /// Returns whether the hash table lists as many names of fields as the header counts.
@@ -194,19 +186,46 @@ impl JournalFile {
         Ok(listed == count)
     }
 
+    /// Returns the DATA of exactly this `NAME=value`, if the hash table leads to it. Damage is not counted.
+    pub(crate) fn look_up(&mut self, name: &[u8], payload: &[u8]) -> Option<Units> {
+        self.in_table(name, payload, STREAM_CHAIN_MAX).ok().flatten()
+    }
+
+    /// Returns the DATA of exactly this `NAME=value` in the hash table. Searches up to `most` objects.
+    fn in_table(&mut self, name: &[u8], payload: &[u8], most: u32) -> Result<Option<Units>, (Damage, Units)> {
+        let (table, hash) = (self.header.data_hash_table, self.hash().of(payload));
+        let Self { objects, decoders, .. } = self;
+        let mut scratch = Vec::new();
+        objects.chained(table, hash, ObjectKind::Data, most, |objects, at| {
+            scratch.clear();
+            objects.data(decoders, at, &mut scratch, |found| found == name)?;
+            Ok(scratch == payload)
+        })
+    }
+
+    /// Returns whether the file may have fields of a name. Only a sound index proves that there are none. Damage is not
+    /// counted.
+    pub(crate) fn may_have(&mut self, name: &[u8]) -> bool {
+        let (table, hash) = (self.header.field_hash_table, self.hash().of(name));
+        let found = self.objects.field(table, hash, name);
+        let (Ok(None), Some(count)) = (found, self.header.n_fields) else { return true };
+        count > FIELDS_MAX || self.objects.chain_lengths(table, count) != Ok(count)
+    }
+
     fn hash(&self) -> JournalHash {
         if self.header.keyed_hash() { JournalHash::Sip(self.header.file_id) } else { JournalHash::Jenkins }
     }
 }
 
 impl Objects {
-    /// Returns the first object in a bucket that has the hash and satisfies `is_match`. On error, returns the offset of
-    /// the damage.
+    /// Returns the first object in a bucket that has the hash and satisfies `is_match`. Searches up to `most` objects.
+    /// On error, returns the offset of the damage.
     fn chained(
         &mut self,
         table: Table,
         hash: u64,
         kind: ObjectKind,
+        most: u32,
         mut is_match: impl FnMut(&mut Self, Units) -> Result<bool, Damage>,
     ) -> Result<Option<Units>, (Damage, Units)> {
         let table_at = table.offset.units();
@@ -218,7 +237,7 @@ impl Objects {
         };
         let mut damage = None;
         let mut last = Units::NONE;
-        for _ in 0..CHAIN_MAX {
+        for _ in 0..most {
             if next == Offset(0) {
                 return damage.map_or(Ok(None), Err);
             }
@@ -239,6 +258,14 @@ impl Objects {
             }
         }
         Err((Damage::Index, last))
+    }
+
+    /// Returns the FIELD of a name and its hash, or `None` if the hash table has none.
+    fn field(&mut self, table: Table, hash: u64, name: &[u8]) -> Result<Option<Units>, (Damage, Units)> {
+        self.chained(table, hash, ObjectKind::Field, CHAIN_MAX, |objects, at| {
+            let object = objects.next(at, ObjectKind::Field)?;
+            Ok(object.size == (FIELD_HEADER + name.len()) as u64 && object.bytes.ends_with(name))
+        })
     }
 
     /// Returns the number of FIELDs in all buckets of a hash table. Stops above `most`.

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::batch::{EntryBatch, EntryPrefix, StoredEntry};
+use crate::batch::{Continuation, EntryBatch, EntryPrefix, StoredEntry};
 use crate::cursor::{Cursor, Place};
 use crate::damage::{Damage, Damaged};
 use crate::directory;
+use crate::earlier_files::FileOrder;
 use crate::entry_prefix::PrefixTable;
 use crate::error::Error;
 use crate::field_cache::FieldCache;
@@ -20,6 +21,7 @@ use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::{Position, SeqnumProgress};
 use crate::settings::Settings;
+use crate::stream_fields::StreamFields;
 
 /// The reason for which a [`JournalReader`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +79,15 @@ struct OpenFiles {
     run: Option<(usize, RunBound)>,
     /// Entries are read from the last to the first.
     backwards: bool,
+    /// Closed files that files to come may continue. Kept only if entries are awaited after the last one.
+    closed: FileOrder,
 }
 
 /// The tables that keep fields and prefixes from being read twice.
 #[derive(Default)]
 struct FieldTables {
     cache: FieldCache,
+    streams: StreamFields,
     prefixes: PrefixTable,
 }
 
@@ -212,6 +217,9 @@ impl<'r> JournalReader<'r> {
             }
         }
         self.selection.range = self.selection.range.resolved(|| boots(readers.iter_mut()));
+        let order = FileOrder::new(readers.iter().map(FileReader::as_earlier));
+        readers.iter_mut().for_each(|reader| reader.continue_from(&order));
+        drop(order);
         let mut last = HashSet::new();
         if let Some(lines) = lines {
             readers.iter_mut().for_each(|reader| reader.keep_last(lines, &self.selection, &mut last));
@@ -266,6 +274,7 @@ impl<'r> JournalReader<'r> {
         if free.is_some() {
             // The tables hold fields of the file that had the index before.
             self.tables.cache.forget();
+            self.tables.streams.clear();
             self.tables.prefixes.clear();
         } else {
             files.readers.push(None);
@@ -343,30 +352,42 @@ impl<'r> JournalReader<'r> {
             index,
             furthest: &mut reader.batch.furthest,
             cache: &mut self.tables.cache,
+            streams: &mut self.tables.streams,
             filter: self.selection.filter,
             batch,
             length: 0,
         };
         let prefixes = &mut self.tables.prefixes;
-        let (prefix, whole) = match prefixes.find(index, old) {
+        let (prefix, whole, mut marks) = match prefixes.find(index, old) {
             Some(known) => {
                 fields.batch.items.extend_from_within(known.items.clone());
                 fields.length = known.length;
-                (known.prefix, true)
+                (known.prefix, true, known.marks)
             }
-            None => match fields.put(old) {
-                Ok(true) => (prefixes.add(index, old, start..fields.batch.items.len(), fields.length), true),
-                outcome => (EntryPrefix::default(), outcome.is_ok()),
-            },
+            None => {
+                let outcome = fields.put(old);
+                let marks = fields.streams.marks(index, old);
+                let (from, length) = (start..fields.batch.items.len(), fields.length);
+                let is_sound = matches!(outcome, Ok(true));
+                let prefix =
+                    if is_sound { prefixes.add(index, old, from, length, marks) } else { EntryPrefix::default() };
+                (prefix, outcome.is_ok(), marks)
+            }
         };
         if !whole || fields.put(new).is_err() {
             // No writer stores an entry of this size.
             fields.file.damages.note(Damage::Oversized, reader.current.at);
         }
+        if fields.streams.has_after(index, reader.batch.first) {
+            marks = marks.or(fields.streams.marks(index, new));
+        }
         let length = fields.length;
         let (start, end) = (start as u32, batch.items.len() as u32);
-        let offset = reader.current.at.offset().0;
-        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length });
+        let (offset, continuation) = (reader.current.at.offset().0, Continuation::Whole);
+        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length, continuation });
+        if let Some(stream) = marks.stream {
+            reader.judge(stream, marks.breaks, self.selection.filter, batch);
+        }
         self.progress.last = Some(place);
         reader.progress.output += length as u64;
         if reader.progress.output > reader.max_output() {
@@ -387,6 +408,9 @@ impl<'r> JournalReader<'r> {
     /// Notes the progress in a file that is closed, and the entries and bytes of it that were not returned.
     fn finish(&mut self, reader: &mut FileReader) {
         self.progress.closed.note(reader.file.header().seqnum_id, reader.progress.seqnum);
+        if self.follow.is_some() {
+            self.files.closed.add(reader.as_earlier());
+        }
         self.report.closed += reader.file.end();
         self.report.skipped.others += reader.progress.skipped;
         reader.damages(&mut self.report.damages);
@@ -511,7 +535,11 @@ impl JournalReader<'_> {
         let mut open = self.files.readers.iter_mut().flatten().collect::<Vec<_>>();
         let found = follow.search(self.limits.windows, &mut open);
         self.report.damages.extend(found.damages);
+        self.files.closed.prune();
+        let open = self.files.readers.iter().flatten().chain(&found.fresh);
+        let order = FileOrder::new(open.map(FileReader::as_earlier).chain(self.files.closed.files()));
         for mut reader in found.fresh {
+            reader.continue_from(&order);
             reader.choose(&self.selection, &self.progress.resumed);
             self.add(reader);
         }

@@ -7,15 +7,36 @@ pub trait EntryFilter: Sync {
     /// Returns whether all entries are wanted, whoever wrote them.
     fn everything(&self) -> bool;
 
-    /// Returns whether entries with this identifier (`SYSLOG_IDENTIFIER`) may be wanted. Entries without an identifier
-    /// are not.
+    /// Returns whether entries with this identifier (`SYSLOG_IDENTIFIER`) may be wanted.
     fn entries_of(&self, identifier: &[u8]) -> bool;
 
-    /// Returns whether an entry is wanted, judged by its identifier and its message.
+    /// Returns the fields, each as a name and a value, of which an entry without an identifier needs one to be wanted.
+    /// An entry with an identifier is judged by its identifier alone.
+    fn entries_without_identifier(&self) -> &[(&str, &str)] {
+        &[]
+    }
+
+    /// Returns whether an entry is wanted, judged by its identifier and its message. An entry without an identifier has
+    /// an empty one here.
     fn entry(&self, identifier: &[u8], message: &[u8]) -> bool;
 
     /// Returns whether fields of this name are wanted.
     fn field(&self, name: &[u8]) -> bool;
+
+    /// Returns whether a message ends within a text that must stay hidden. Such a text continues in the next entries of
+    /// the stream (`_STREAM_ID`), which are [`Continuation::Withheld`](crate::Continuation::Withheld) until one
+    /// [proves itself](EntryFilter::proves_itself) and does not follow a `_LINE_BREAK`. They end at the latest after
+    /// 1 MiB of withheld messages or 256 withheld entries. A message of more than 1 MiB is not passed to the filter: it
+    /// counts as open if an empty message does not prove itself.
+    fn leaves_open(&self, _message: &[u8]) -> bool {
+        false
+    }
+
+    /// Returns whether a message begins as only a whole line can. A message that does costs no look at the entries
+    /// before it, except in a file that has lines cut by journald.
+    fn proves_itself(&self, _message: &[u8]) -> bool {
+        true
+    }
 }
 
 /// The filter that admits every entry and every field.

@@ -15,6 +15,8 @@ pub(crate) struct Writer {
     pub(crate) bytes: Vec<u8>,
     compact: bool,
     hash: JournalHash,
+    /// The number of entries in the files before this one.
+    earlier: u64,
     data: BTreeMap<Vec<u8>, u64>,
     fields: BTreeMap<Vec<u8>, u64>,
 }
@@ -41,6 +43,7 @@ impl Writer {
         let mut writer = Self {
             bytes: vec![0; 272],
             compact,
+            earlier: 0,
             hash: if keyed { JournalHash::Sip(FILE_ID) } else { JournalHash::Jenkins },
             data: BTreeMap::new(),
             fields: BTreeMap::new(),
@@ -58,6 +61,17 @@ impl Writer {
             writer.put(at + 8, buckets * 16);
         }
         writer
+    }
+
+    /// Returns an empty file that continues this one.
+    pub(crate) fn rotated(&self) -> Self {
+        let mut next = Self::new(self.compact, self.hash != JournalHash::Jenkins);
+        next.earlier = self.earlier + self.get(152);
+        next.bytes[24] = self.bytes[24] + 1;
+        if next.hash != JournalHash::Jenkins {
+            next.hash = JournalHash::Sip(*next.bytes[24..].first_chunk().unwrap());
+        }
+        next
     }
 
     /// Returns a journal of entries that share some fields and have others of their own.
@@ -159,7 +173,11 @@ impl Writer {
     /// Writes an entry without linking it.
     pub(crate) fn unlinked(&mut self, mut items: Vec<u64>) -> u64 {
         items.sort_unstable();
-        let number = self.get(152) + 1;
+        let number = self.earlier + self.get(152) + 1;
+        if self.get(168) == 0 {
+            self.put(168, number);
+        }
+        self.put(160, number);
         let mut body = Vec::new();
         for value in [number, 1_700_000_000_000_000 + number, 5_000 + number] {
             body.extend_from_slice(&value.to_le_bytes());

@@ -47,6 +47,30 @@ fn the_index_knows_what_a_scan_finds() {
 }
 
 #[test]
+fn a_place_in_a_list_is_found_without_the_list() {
+    for (compact, keyed) in VARIANTS {
+        let mut journal = Writer::sample(compact, keyed, 700).open();
+        let all = journal.entries();
+        for payload in [&b"_HOSTNAME=node"[..], b"PRIORITY=1", b"MESSAGE=hello 600"] {
+            let data = found(&mut journal, payload).unwrap();
+            let mut postings = Vec::new();
+            journal.postings(data, &mut postings).unwrap();
+            let list = journal.objects.list_of(data).unwrap();
+            let mut block = Vec::new();
+            for at in all.iter().flat_map(|at| [*at, Units(at.0 + 1)]).chain([Units(1), Units(u32::MAX)]) {
+                let place = journal.objects.place_in(&list, at, &mut block).unwrap();
+                let index = postings.partition_point(|other| *other < at);
+                assert_eq!(place.before, index.checked_sub(1).map(|index| postings[index]));
+                assert_eq!(place.is_listed, postings.get(index) == Some(&at));
+            }
+        }
+        assert!(journal.may_have(b"PRIORITY") && !journal.may_have(b"_LINE_BREAK"));
+        assert_eq!(journal.look_up(b"PRIORITY", b"PRIORITY=3"), None);
+        assert_eq!(met(&journal).len(), 0);
+    }
+}
+
+#[test]
 fn a_posting_list_that_is_not_whole_is_refused() {
     for (compact, keyed) in VARIANTS {
         let sound = Writer::sample(compact, keyed, 60);
