@@ -53,6 +53,7 @@ mod named_enum;
 mod time;
 mod record;
 mod escapes;
+mod redact;
 mod json;
 mod batch;
 mod input_format;

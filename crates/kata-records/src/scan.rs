@@ -61,6 +61,14 @@ pub(crate) fn token_end(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x21) | eq(block, b'"') | eq(block, b'=') | eq(block, b'\\'))
 }
 
+/// Returns the next `(`, `<`, `[` or `{`, a zero, or a byte that is not ASCII.
+#[inline]
+#[must_use]
+pub(crate) fn bracket(bytes: &[u8], at: usize) -> usize {
+    // `[` and `{` differ in one bit.
+    find(bytes, at, |block| below(block, 1) | eq(block | Block::splat(0x20), b'{') | eq(block, b'(') | eq(block, b'<'))
+}
+
 /// Returns the next special byte of a quoted string: `"`, `\`, `%`, a control character, or a byte that is not ASCII.
 #[inline]
 #[must_use]
