@@ -145,6 +145,7 @@ impl Config {
             input_format: source.input_format,
             select: selection::settings(options)?,
             fields: fields::settings(options)?,
+            redact: Some(Vec::new()),
             encode,
             tag: options.get(&output::TAG)?,
             tag_key: options.get(&output::TAG_KEY)?,

@@ -60,5 +60,6 @@ pub(super) fn settings(options: &Options) -> Result<SelectSettings, ConfigError>
         default_identifier: options.get(&DEFAULT_IDENTIFIER)?,
         others: options.get(&OTHERS)?,
         components: options.get(&COMPONENT)?,
+        ..SelectSettings::default()
     })
 }

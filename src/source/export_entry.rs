@@ -6,6 +6,7 @@
 
 use memchr::memchr;
 
+use kata_records::origin::Continuation;
 use kata_records::{Frame, Framing};
 
 /// The longest field name, as in systemd.
@@ -98,6 +99,7 @@ impl OpenEntry {
             framing: Framing::Export,
             truncated: self.truncated,
             unfinished,
+            continuation: Continuation::Whole,
         }
     }
 

@@ -10,6 +10,7 @@ use super::codec::looks_binary;
 use super::export_entry::{OpenEntry, Progress};
 use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
 use super::{InputFormat, Settings};
+use kata_records::origin::Continuation;
 use kata_records::{Batch, Frame, Framing};
 
 /// The upper bound of all limits, so that positions in a batch fit 32 bits.
@@ -342,6 +343,7 @@ impl Framer {
             framing: Framing::Line,
             truncated,
             unfinished,
+            continuation: Continuation::Whole,
         });
     }
 

@@ -5,6 +5,7 @@
 
 use memchr::{memchr, memchr2};
 
+use kata_records::origin::Continuation;
 use kata_records::{Frame, Framing};
 
 /// The first bytes of a Docker line.
@@ -70,6 +71,7 @@ impl Pending {
             framing: Framing::JoinedLine,
             truncated: self.truncated,
             unfinished,
+            continuation: Continuation::Whole,
         });
         self.bytes.clear();
         self.rest.clear();

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use journal_file::{Entry as JournalEntry, EntryBatch};
 
+use crate::origin::{Continuation, Route};
+
 /// The form of a framed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -42,6 +44,10 @@ pub(crate) struct RawEntry<'b> {
     pub(crate) unfinished: bool,
     /// The entry comes from an unnamed file of a host. Without an identifier it is Kata's only if its text says so.
     pub(crate) unclaimed: bool,
+    /// The way to katalog.
+    pub(crate) route: Route,
+    /// The relation to the entry before it.
+    pub(crate) continuation: Continuation,
 }
 
 impl RawEntry<'_> {
@@ -70,6 +76,8 @@ pub struct Frame {
     pub truncated: bool,
     /// The input ended before the entry did.
     pub unfinished: bool,
+    /// The relation to the entry before it.
+    pub continuation: Continuation,
 }
 
 const _: () = assert!(size_of::<Frame>() <= 24, "frames are pushed once per line");
@@ -96,6 +104,8 @@ pub struct Batch {
     pub file: PathBuf,
     /// The entries come from a file that may hold logs of other programs.
     pub unclaimed: bool,
+    /// The way of the entries to katalog.
+    pub route: Route,
 }
 
 impl Batch {
@@ -104,6 +114,7 @@ impl Batch {
         self.origin = [0; 16];
         self.file.as_mut_os_string().clear();
         self.unclaimed = false;
+        self.route = Route::default();
         self.filled = 0;
         self.side.clear();
         self.frames.clear();
@@ -121,7 +132,15 @@ impl Batch {
         let offset = (self.filled + self.frames.len()) as u64;
         self.filled += line.len();
         let framing = Framing::Line;
-        self.frames.push(Frame { offset, start, end, framing, truncated: false, unfinished: false });
+        self.frames.push(Frame {
+            offset,
+            start,
+            end,
+            framing,
+            truncated: false,
+            unfinished: false,
+            continuation: Continuation::Whole,
+        });
         true
     }
 
@@ -145,6 +164,8 @@ impl Batch {
                 truncated: frame.truncated,
                 unfinished: frame.unfinished,
                 unclaimed: self.unclaimed,
+                route: self.route,
+                continuation: frame.continuation,
             }
         });
         let stored = self.journal.entries().map(|entry| RawEntry {
@@ -153,6 +174,8 @@ impl Batch {
             truncated: false,
             unfinished: false,
             unclaimed: false,
+            route: self.route,
+            continuation: entry.continuation(),
         });
         framed.chain(stored)
     }

@@ -48,6 +48,8 @@ components! {
 pub(crate) const IDENTIFIERS: &[(&str, Option<Component>)] = &[
     ("kata", None),
     ("kata-runtime", Some(Component::Runtime)),
+    ("kata-runtime-cc", Some(Component::Runtime)),
+    ("kata-hypervisor", Some(Component::Hypervisor)),
     ("kata-proxy", Some(Component::Proxy)),
     ("kata-shim", Some(Component::Shim)),
     ("kata-agent", Some(Component::Agent)),
@@ -90,3 +92,16 @@ pub(crate) const SOURCES: &[(&str, Component)] = &[
     ("throttler", Component::Throttler),
     ("throttler-trigger", Component::Throttler),
 ];
+
+/// Returns the component of a value of `name`.
+pub(crate) fn by_name(name: &[u8]) -> Option<Component> {
+    NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|row| row.1)
+}
+
+/// Returns the component of a value of `source`.
+pub(crate) fn by_source(source: &[u8]) -> Option<Component> {
+    if source.starts_with(b"virtcontainers/") {
+        return Some(Component::Shimv2);
+    }
+    SOURCES.iter().find(|(known, _)| known.as_bytes() == source).map(|row| row.1)
+}

@@ -170,6 +170,10 @@ pub(crate) const DICTIONARY: &[KnownKey] = &[
     row("fields_component", "fields_component", ValueKind::Text),
     row("format", "fields_format", ValueKind::Text),
     row("fields_format", "fields_format", ValueKind::Text),
+    row("origin", "fields_origin", ValueKind::Text),
+    row("fields_origin", "fields_origin", ValueKind::Text),
+    row("redacted", "fields_redacted", ValueKind::Text),
+    row("fields_redacted", "fields_redacted", ValueKind::Text),
     row("guest", "fields_guest", ValueKind::Text),
     row("fields_guest", "fields_guest", ValueKind::Text),
     row("flaws", "fields_flaws", ValueKind::Text),
@@ -282,6 +286,13 @@ impl KeyId {
         ALIASES[self.row() / 64] >> (self.row() % 64) & 1 != 0
     }
 
+    /// Returns whether the values of the key are ids, numbers, words or times, which hold no secrets.
+    #[inline]
+    #[must_use]
+    pub(crate) fn is_harmless(self) -> bool {
+        HARMLESS[self.0.get() as usize]
+    }
+
     /// Returns the row.
     #[inline]
     #[must_use]
@@ -343,6 +354,8 @@ impl TrackedKey {
     pub(crate) const SOURCE: TrackedKey = TrackedKey::of(KeyId::SOURCE);
     pub(crate) const SUBSYSTEM: TrackedKey = TrackedKey::of(KeyId::SUBSYSTEM);
     pub(crate) const VMCONSOLE: TrackedKey = TrackedKey::of(KeyId::VMCONSOLE);
+    pub(crate) const ID: TrackedKey = TrackedKey::of(KeyId::ID);
+    pub(crate) const ERROR: TrackedKey = TrackedKey::of(KeyId::ERROR);
     pub(crate) const STREAM: TrackedKey = TrackedKey::of(KeyId::STREAM);
     pub(crate) const REQ: TrackedKey = TrackedKey::of(KeyId::REQ);
     pub(crate) const RUNTIME: TrackedKey = TrackedKey::of(KeyId::RUNTIME);
@@ -359,6 +372,30 @@ impl PresentKeys {
         self.0 |= PresentKeys::bit(Some(key.0));
     }
 
+    /// Returns the set of a key, which is empty if the key is not tracked.
+    pub(crate) const fn of(id: Option<KeyId>) -> PresentKeys {
+        PresentKeys(PresentKeys::bit(id))
+    }
+
+    /// Adds the keys of another set.
+    #[inline]
+    pub(crate) fn merge(&mut self, other: PresentKeys) {
+        self.0 |= other.0;
+    }
+
+    /// Adds a key if it is tracked.
+    #[inline]
+    pub(crate) fn add(&mut self, id: Option<KeyId>) {
+        self.0 |= BITS[usize::from(KeyId::number(id))];
+    }
+
+    /// Returns whether keys were added that the dictionary does not know.
+    #[inline]
+    #[must_use]
+    pub(crate) fn has_unknown(self) -> bool {
+        self.0 & PresentKeys::bit(None) != 0
+    }
+
     /// Returns whether the set has the key.
     #[inline]
     #[must_use]
@@ -373,11 +410,41 @@ impl PresentKeys {
     }
 }
 
+/// The sets of single keys, by their numbers.
+static BITS: [u64; 256] = {
+    let mut bits = [0; 256];
+    let mut number = 0;
+    while number < 64 {
+        bits[number] = 1 << number;
+        number += 1;
+    }
+    bits
+};
+
 impl FromIterator<Option<KeyId>> for PresentKeys {
     fn from_iter<I: IntoIterator<Item = Option<KeyId>>>(ids: I) -> PresentKeys {
         PresentKeys(ids.into_iter().fold(0, |keys, id| keys | PresentKeys::bit(id)))
     }
 }
+
+/// The rows, by their numbers, whose values hold no secrets. The message and the command line of the journal have checks
+/// of their own, and SYSLOG_RAW repeats the message.
+static HARMLESS: [bool; 256] = {
+    let names = ["name", "sandbox", "container", "exec_id", "subsystem", "stream", "runtime", "version", "arch"];
+    let mut table = [false; 256];
+    let mut row = 0;
+    while row < DICTIONARY.len() {
+        let mut harmless = row >= KeyId::MESSAGE.row() || !matches!(DICTIONARY[row].kind, ValueKind::Text);
+        let mut at = 0;
+        while at < names.len() {
+            harmless |= same(DICTIONARY[row].name.as_bytes(), names[at].as_bytes());
+            at += 1;
+        }
+        table[row + 1] = harmless;
+        row += 1;
+    }
+    table
+};
 
 /// One bit for each row whose key is an alias.
 const ALIASES: [u64; 4] = {
@@ -397,6 +464,11 @@ impl KeyId {
     pub(crate) const TS: KeyId = KeyId::of("ts");
     pub(crate) const LEVEL: KeyId = KeyId::of("level");
     pub(crate) const MSG: KeyId = KeyId::of("msg");
+    pub(crate) const CONTAINER: KeyId = KeyId::of("container");
+    pub(crate) const ARCH: KeyId = KeyId::of("arch");
+    pub(crate) const COMMAND: KeyId = KeyId::of("command");
+    pub(crate) const CONSOLE_PROTOCOL: KeyId = KeyId::of("console-protocol");
+    pub(crate) const CONSOLE_URL: KeyId = KeyId::of("console-url");
     pub(crate) const NAME: KeyId = KeyId::of("name");
     pub(crate) const PID: KeyId = KeyId::of("pid");
     pub(crate) const SANDBOX: KeyId = KeyId::of("sandbox");
@@ -412,6 +484,11 @@ impl KeyId {
     pub(crate) const COMMAND_LINE: KeyId = KeyId::of("_CMDLINE");
     pub(crate) const PRIORITY: KeyId = KeyId::of("PRIORITY");
     pub(crate) const TRANSPORT: KeyId = KeyId::of("_TRANSPORT");
+    pub(crate) const USER_ID: KeyId = KeyId::of("_UID");
+    pub(crate) const PROCESS_ID: KeyId = KeyId::of("_PID");
+    pub(crate) const COMMAND_NAME: KeyId = KeyId::of("_COMM");
+    pub(crate) const ID: KeyId = KeyId::of("ID");
+    pub(crate) const ERROR: KeyId = KeyId::of("error");
     pub(crate) const LINE_BREAK: KeyId = KeyId::of("_LINE_BREAK");
     pub(crate) const SOURCE_REALTIME: KeyId = KeyId::of("_SOURCE_REALTIME_TIMESTAMP");
     pub(crate) const REALTIME: KeyId = KeyId::of("__REALTIME_TIMESTAMP");

@@ -21,6 +21,9 @@ pub enum SettingsError {
     /// A pattern of `prune` with an empty segment.
     #[error("prune: {0:?} has an empty segment; write segments between dots, such as \"endpoint.*.Statistics\"")]
     Prune(String),
+    /// A pattern of `redact` that is no valid regular expression.
+    #[error("redact: {0}")]
+    Redact(String),
     /// An invalid template of tags.
     #[error("tag: {0}")]
     Tag(String),
@@ -36,6 +39,7 @@ impl SettingsError {
         match self {
             SettingsError::Identifier(reason)
             | SettingsError::Name(reason)
+            | SettingsError::Redact(reason)
             | SettingsError::Tag(reason)
             | SettingsError::Split(reason) => reason.clone(),
             SettingsError::UnknownWord { .. } | SettingsError::Prune(_) => self.to_string(),

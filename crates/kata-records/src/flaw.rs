@@ -50,7 +50,7 @@ flaws! {
     GoFormatError = "go-format-error", "Go's `fmt` reported misuse in the text (`%!s(MISSING)`)";
     KernelTextInside = "kernel-text-inside", "A line of the guest kernel in the middle of a line of the guest agent; both parts are kept";
     BadAgentRecord = "bad-agent-record", "A guest agent's record that could not be read; it is kept as text";
-    UnprovenOrigin = "unproven-origin", "Text under a container manager's identifier, such as a panic or the rest of a line that was split: most likely the shim's, but nothing in the line proves it, so it counts as the guest's word";
+    UnprovenOrigin = "unproven-origin", "Nothing proves that a program of the host wrote the entry (`kata_origin` is `unproven`), such as a panic or the rest of a line that was split; this is information, not a defect";
 }
 
 /// A set of flaws.
@@ -71,6 +71,12 @@ impl Flaws {
     /// Adds all flaws of another set.
     pub(crate) fn merge(&mut self, other: Flaws) {
         self.0 |= other.0;
+    }
+
+    /// Returns the set without flaws that are only information.
+    #[must_use]
+    pub(crate) fn failures(self) -> Flaws {
+        Flaws(self.0 & !(1 << Flaw::UnprovenOrigin as u8))
     }
 
     /// Returns whether the set is empty.

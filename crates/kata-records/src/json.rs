@@ -5,9 +5,11 @@
 
 use bumpalo::Bump;
 
+use crate::dictionary;
 use crate::escapes::{go_format_error, json_escape, unescape};
 use crate::flaw::{Flaw, Flaws};
 use crate::record::{Escaping, Pair, Text, Value};
+use crate::redact;
 use crate::scan;
 
 /// The maximum number of members: journald's limit for the fields of an entry.
@@ -123,12 +125,21 @@ impl<'b> Scanner<'b> {
             return self.other_pair(key, first, pairs);
         }
         let start = self.at + 1;
-        let stop = scan::quoted_stop(self.text, start);
+        let id = dictionary::find(key);
+        let (stop, is_marked) = match id {
+            Some(id) if id.is_harmless() => (scan::quoted_stop(self.text, start), false),
+            _ => {
+                let (length, is_marked) = scan::quoted_stop_and_marks(self.text.get(start..)?);
+                (start + length, is_marked)
+            }
+        };
         if self.text.get(stop) != Some(&b'"') {
             return self.unclean_pair(key, start, stop, pairs);
         }
         self.at = stop + 1;
-        pairs.push(Pair::text(key, Text::clean(self.text.get(start..stop)?)));
+        let bytes = self.text.get(start..stop)?;
+        let is_plain = !(is_marked && redact::is_suspect(bytes));
+        pairs.push(Pair { key, id, number: 0, is_plain, value: Value::Text(Text::clean(bytes)) });
         Some(())
     }
 

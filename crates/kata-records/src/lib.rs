@@ -5,8 +5,8 @@
 //! ## Structure
 //!
 //! ```text
-//!  Batch ──► Worker [ envelope ─► select ─► parse ─► normalize ─► encode ] ──► Chunk
-//!                      Entry     Component  Payload   Record
+//!  Batch ──► Worker [ envelope ─► author [ select, parse, trust ] ─► normalize ─► redact ─► encode ] ──► Chunk
+//!                      Entry      Author              Payload         Record
 //! ```
 //!
 //! A [`Worker`] takes the entries of a [`Batch`] through the stages, and appends encoded records and their counters to a
@@ -17,6 +17,7 @@
 //! | `envelope::Entry` | the fields of the journal, of syslog or of a container runtime; identifier and message |
 //! | `parse::Payload` | the pairs of the message: those of the host's writer, and apart from them those of a writer inside, mostly the guest |
 //! | `component::Component` | the program of Kata that wrote the entry |
+//! | `origin::Origin` | whose word the entry is, as far as it is proven |
 //! | `record::Record` | the flat record: each name occurs once and has one type |
 //! | `flaw::Flaws` | defects of the content, which never cause an error |
 //!
@@ -31,13 +32,15 @@
 //! |---|---|
 //! | `envelope` | looks at no message |
 //! | `parse` | never fails and loses no byte: unreadable text stays text |
-//! | `select` | knows identifiers and marks, no formats; takes trust away, with a flaw, and never gives it |
-//! | `normalize` | takes nothing of the host's identity from the guest |
+//! | `select` | knows identifiers and marks, no formats |
+//! | `trust` | decides by route and structure, never by what a text says about itself |
+//! | `normalize` | takes the host's identity from the host's words only |
+//! | `redact` | hides secrets in every field, before any output; too much rather than too little |
 //! | `schema` | renames the fields of a finished record and decides nothing else |
 //! | `encode` | never fails; knows no receiver |
 //! | `path_template` | makes paths that stay in their directory, and no two alike |
 //!
-//! Tables are in `component.rs`, `dictionary.rs`, `flaw.rs` and `schema/`. Closed kinds are in `Format`, `InputFormat` and
+//! Tables are in `component.rs`, `dictionary.rs`, `flaw.rs`, `trust.rs`, `redact/table.rs` and `schema/`. Closed kinds are in `Format`, `InputFormat` and
 //! `record::PayloadFormat`.
 //!
 //! The modules below stand in reading order. A module imports only from modules above it.
@@ -45,6 +48,7 @@
 mod error;
 mod flaw;
 mod component;
+pub mod origin;
 mod digits;
 mod name_hash;
 mod dictionary;
@@ -60,7 +64,9 @@ mod input_format;
 mod envelope;
 mod parse;
 mod select;
+mod trust;
 mod normalize;
+mod redact_record;
 mod schema;
 mod encode;
 mod template;
@@ -69,6 +75,7 @@ mod stats;
 mod reference;
 mod settings;
 mod rules;
+mod author;
 mod worker;
 
 pub use batch::{Batch, Frame, Framing};

@@ -5,6 +5,7 @@
 use crate::component::Component;
 use crate::dictionary::{self, KeyId};
 use crate::flaw::Flaws;
+use crate::origin::Origin;
 use crate::time::UtcTimestamp;
 
 /// The escaping of a [`Text`]. It is verified when the text is made, so encoders never fail.
@@ -73,6 +74,8 @@ pub(crate) struct Pair<'b> {
     pub id: Option<KeyId>,
     /// See [`Field::number`].
     pub number: u32,
+    /// The key is one word, and the value holds no secret by its own form: neither holds another pair.
+    pub is_plain: bool,
     /// The value.
     pub value: Value<'b>,
 }
@@ -82,7 +85,7 @@ impl<'b> Pair<'b> {
     #[inline]
     #[must_use]
     pub(crate) fn new(key: &'b [u8], value: Value<'b>) -> Pair<'b> {
-        Pair { key, id: dictionary::find(key), number: 0, value }
+        Pair { key, id: dictionary::find(key), number: 0, is_plain: false, value }
     }
 
     /// Returns a pair with a text as its value.
@@ -231,8 +234,8 @@ pub(crate) struct Facts {
     pub component: Component,
     /// `kata_format`.
     pub format: PayloadFormat,
-    /// `kata_guest`: the message comes from the guest.
-    pub guest: bool,
+    /// `kata_origin`, and `kata_guest` for the guest.
+    pub origin: Origin,
     /// `kata_flaws`.
     pub flaws: Flaws,
 }
@@ -273,6 +276,8 @@ pub(crate) struct Record<'b> {
     pub payload: Vec<Field<'b>>,
     /// The names of fields that were not UTF-8. Their values hold `\xHH` for such a byte and `\\` for a backslash.
     pub escaped: Vec<Key<'b>>,
+    /// The names of fields in which a secret was replaced.
+    pub redacted: Vec<Key<'b>>,
 }
 
 impl Record<'_> {
@@ -288,6 +293,7 @@ impl Record<'_> {
         self.facts = None;
         self.payload.clear();
         self.escaped.clear();
+        self.redacted.clear();
     }
 }
 
@@ -299,6 +305,7 @@ impl Record<'_> {
             envelope: recycle(self.envelope),
             payload: recycle(self.payload),
             escaped: recycle(self.escaped),
+            redacted: recycle(self.redacted),
             ..Record::default()
         }
     }
@@ -323,14 +330,17 @@ impl OwnedKey {
     /// Returns the name, which must be ASCII without quotes.
     #[must_use]
     pub(crate) fn new(name: &str) -> OwnedKey {
-        let mut form = format!("\"{name}\":\"").into_bytes();
-        let length = form.len();
+        let length = name.len() + 4;
+        let mut form = Vec::with_capacity(length.max(Key::PADDED));
+        form.push(b'"');
+        form.extend_from_slice(name.as_bytes());
+        form.extend_from_slice(b"\":\"");
         form.resize(length.max(Key::PADDED), 0);
         OwnedKey { padded: form.into(), length }
     }
 
     /// Returns the key of a field.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub(crate) fn key(&self) -> Key<'_> {
         Key::new(&self.padded, self.length)

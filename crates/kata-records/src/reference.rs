@@ -3,8 +3,10 @@
 use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
 use crate::dictionary::{DICTIONARY, ValueKind};
 use crate::flaw::Flaw;
+use crate::origin::Origin;
 use crate::record::{Level, PayloadFormat};
 use crate::schema::{DERIVED, ENVELOPE, FieldType, PAYLOAD, SchemaRow};
+use crate::trust::WAYS;
 
 /// The reference of records. Each method returns the rows of a table.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,16 @@ impl Reference {
     /// Returns the flaws: name and description.
     pub fn flaws() -> impl Iterator<Item = [&'static str; 2]> {
         Flaw::ALL.iter().map(|flaw| [flaw.name(), flaw.meaning()])
+    }
+
+    /// Returns the origins: name and description.
+    pub fn origins() -> impl Iterator<Item = [&'static str; 2]> {
+        Origin::ALL.iter().map(|origin| [origin.name(), origin.meaning()])
+    }
+
+    /// Returns the ways of entries to katalog: the route, who can write its bytes, and what it proves.
+    pub fn ways() -> impl Iterator<Item = [&'static str; 3]> {
+        WAYS.iter().copied()
     }
 
     /// Returns the levels, least severe first.

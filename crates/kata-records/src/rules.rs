@@ -8,11 +8,13 @@ use crate::error::SettingsError;
 use crate::input_format::InputFormat;
 use crate::normalize::Normalize;
 use crate::path_template::PathTemplate;
+use crate::redact::Redactor;
 use crate::schema::Schema;
 use crate::select::{Others, Selector};
 use crate::settings::Settings;
 use crate::template::Template;
 use crate::time::TimeFormat;
+use crate::trust::Trust;
 
 /// The compiled settings.
 #[derive(Debug)]
@@ -25,6 +27,10 @@ pub struct Rules {
     pub(crate) synthetic: SyntheticFields,
     /// The selection of Kata's entries.
     pub(crate) select: Selector,
+    /// The decision about origins.
+    pub(crate) trust: Trust,
+    /// The redaction of secrets; `None` if nothing is redacted.
+    pub(crate) redactor: Option<Redactor>,
     /// The treatment of other entries.
     pub(crate) others: Others,
     /// The compiled settings of fields.
@@ -78,6 +84,8 @@ impl Rules {
             raw: settings.encode.format.is_of_entries(),
             input_format: settings.input_format,
             select: Selector::new(&settings.select)?,
+            redactor: settings.redact.as_deref().map(Redactor::new).transpose().map_err(SettingsError::Redact)?,
+            trust: Trust::new(&settings.select.trusted_uids, settings.select.untrusted),
             others: settings.select.others,
             normalize,
             tag: Template::of_tag(&settings.tag)?,

@@ -23,6 +23,14 @@ fn below(block: Block, limit: u8) -> Block {
 #[inline(always)]
 fn find(bytes: &[u8], at: usize, class: impl Fn(Block) -> Block) -> usize {
     let Some(mut rest) = bytes.get(at..) else { return bytes.len() };
+    // Most runs end in the first block.
+    if let Some((block, behind)) = rest.split_first_chunk::<WIDTH>() {
+        let mask = class(bytemuck::cast(*block)).to_bitmask();
+        if mask != 0 {
+            return at + mask.trailing_zeros() as usize;
+        }
+        rest = behind;
+    }
     while let Some((block, behind)) = rest.split_first_chunk::<WIDTH>() {
         let mask = class(bytemuck::cast(*block)).to_bitmask();
         if mask != 0 {
@@ -69,11 +77,49 @@ pub(crate) fn bracket(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 1) | eq(block | Block::splat(0x20), b'{') | eq(block, b'(') | eq(block, b'<'))
 }
 
+/// Returns the end of a bare value: what [`token_end`] returns, or the next `!`, which logrus does not leave bare either.
+#[inline]
+#[must_use]
+pub(crate) fn bare_end(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, |block| below(block, 0x23) | eq(block, b'=') | eq(block, b'\\'))
+}
+
 /// Returns the next special byte of a quoted string: `"`, `\`, `%`, a control character, or a byte that is not ASCII.
 #[inline]
 #[must_use]
 pub(crate) fn quoted_stop(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%'))
+}
+
+/// Returns the first special byte of a quoted string, as [`quoted_stop`] does, and whether the string before it has a byte
+/// that a secret in a text needs: `=`, `:`, a dash, or a capital of `Bearer`, `eyJ` and `AKIA`. Some other bytes count too.
+#[inline]
+#[must_use]
+pub(crate) fn quoted_stop_and_marks(bytes: &[u8]) -> (usize, bool) {
+    let mut rest = bytes;
+    let mut marked = 0;
+    while let Some((block, behind)) = rest.split_first_chunk::<WIDTH>() {
+        let (stops, marks) = stops_and_marks(bytemuck::cast(*block));
+        if stops != 0 {
+            let before = (stops & stops.wrapping_neg()).wrapping_sub(1);
+            return (bytes.len() - rest.len() + stops.trailing_zeros() as usize, (marked | marks & before) != 0);
+        }
+        marked |= marks;
+        rest = behind;
+    }
+    let (stops, marks) = stops_and_marks(bytemuck::cast(padded(rest)));
+    let before = (stops & stops.wrapping_neg()).wrapping_sub(1);
+    (bytes.len() - rest.len() + stops.trailing_zeros() as usize, (marked | marks & before) != 0)
+}
+
+/// Returns a bit for each special byte of a quoted string, and one for each byte that a secret needs.
+#[inline(always)]
+fn stops_and_marks(block: Block) -> (u32, u32) {
+    let stops = below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, b'%');
+    // From `:` to `=`; and `B` and `J`, which differ in one bit.
+    let separators = below(block + Block::splat(i8::MIN.wrapping_sub(b':' as i8)), 4 | 0x80);
+    let capitals = eq(block | Block::splat(0x08), b'J') | eq(block, b'K');
+    (stops.to_bitmask(), (separators | capitals | eq(block, b'-')).to_bitmask())
 }
 
 /// Returns the next byte that JSON text must escape: `"`, `\` or a control character.

@@ -1,16 +1,17 @@
 //! The selection of Kata's entries and the recognition of their components: first by the identifier, before any
 //! parsing, then by the payload.
 
+use std::sync::LazyLock;
+
 use bumpalo::Bump;
 use memchr::memmem::Finder;
 use memchr::{memchr, memmem};
 use regex::bytes::{Regex, RegexSet};
 
-use crate::component::{Component, IDENTIFIERS, NAMES, SOURCES};
+use crate::component::{Component, IDENTIFIERS, by_name, by_source};
 use crate::dictionary::{KeyId, TrackedKey};
 use crate::envelope::{Entry, Transport};
 use crate::error::SettingsError;
-use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
 use crate::parse::{Payload, content};
 use crate::record::{PayloadFormat, Value};
@@ -43,10 +44,25 @@ pub struct SelectSettings {
     pub others: Others,
     /// The components to keep; an empty list keeps all.
     pub components: Vec<Component>,
+    /// The users (`_UID`) whose journal entries count as the host's.
+    pub trusted_uids: Vec<u32>,
+    /// The journals are not trusted either, because somebody may have made them.
+    pub untrusted: bool,
 }
 
 /// `vc` is the trigger of the KSM throttler. Other programs may use that name too.
-const MANAGERS: &[&str] = &["containerd", "crio", "vc"];
+pub(crate) const MANAGERS: &[&str] = &[
+    "containerd",
+    "crio",
+    "k3s",
+    "rke2",
+    "k0s",
+    "k0scontroller",
+    "k0sworker",
+    "microk8s.daemon-containerd",
+    "microk8s.daemon-kubelite",
+    "vc",
+];
 
 impl Default for SelectSettings {
     fn default() -> SelectSettings {
@@ -56,6 +72,8 @@ impl Default for SelectSettings {
             default_identifier: "kata".to_owned(),
             others: Others::Drop,
             components: Vec::new(),
+            trusted_uids: vec![0],
+            untrusted: false,
         }
     }
 }
@@ -83,8 +101,8 @@ pub(crate) struct Selector {
     wanted: u32,
     drops_others: bool,
     identifier: Finder<'static>,
-    marks: Regex,
-    marks_in_json: Regex,
+    /// What the names of Kata's programs have in common.
+    names: [Finder<'static>; 2],
 }
 
 /// Marks of Kata's lines in a manager's output: names, keys, and heads of panics. Each such line has at least one.
@@ -93,6 +111,19 @@ const MARKS: &str =
 
 /// Forms that may hide a mark in a JSON entry of the journal: an escape, or a message as an array of bytes.
 const HIDDEN_MARKS: &str = r#"|\\u00[2-7]|"MESSAGE":\["#;
+
+/// Returns whether a message of a manager has a mark. Few inputs have such messages, so the expression is compiled for the
+/// first one.
+fn has_marks(message: &[u8]) -> bool {
+    static COMPILED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(MARKS).ok());
+    COMPILED.as_ref().is_none_or(|marks| marks.is_match(message))
+}
+
+/// Returns whether a journal entry of a manager in JSON has a mark, or may hide one.
+fn marks_in_json(line: &[u8]) -> bool {
+    static COMPILED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&[MARKS, HIDDEN_MARKS].concat()).ok());
+    COMPILED.as_ref().is_none_or(|marks| marks.is_match(line))
+}
 
 /// The start of a panic of runtime-rs in the kernel's messages.
 const KERNEL_PANIC: &[u8] = b"A panic occurred at ";
@@ -116,8 +147,7 @@ impl Selector {
             managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
             default_kind: IdentifierKind::Other,
             identifier: Finder::new(IDENTIFIER),
-            marks: Regex::new(MARKS).map_err(invalid)?,
-            marks_in_json: Regex::new(&[MARKS, HIDDEN_MARKS].concat()).map_err(invalid)?,
+            names: [Finder::new(b"kata"), Finder::new(b"containerd-shim-v2")],
             drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
         };
@@ -147,7 +177,7 @@ impl Selector {
             None => false,
             Some(identifier) if !self.may_want(identifier) => true,
             Some(identifier) => match self.identified(identifier) {
-                IdentifierKind::Manager => !self.marks_in_json.is_match(line),
+                IdentifierKind::Manager => !marks_in_json(line),
                 IdentifierKind::Own(_) | IdentifierKind::Unclaimed | IdentifierKind::Other => false,
             },
         }
@@ -165,7 +195,8 @@ impl Selector {
     pub(crate) fn likely(&self, identifier: &[u8], message: &[u8]) -> bool {
         match self.identified(identifier) {
             IdentifierKind::Own(_) => true,
-            IdentifierKind::Manager | IdentifierKind::Unclaimed => self.marks.is_match(message),
+            IdentifierKind::Manager | IdentifierKind::Unclaimed => has_marks(message),
+            IdentifierKind::Other if identifier.is_empty() => behind_host_name(message).is_some(),
             IdentifierKind::Other => identifier == b"kernel" && message.starts_with(KERNEL_PANIC),
         }
     }
@@ -175,9 +206,7 @@ impl Selector {
     pub(crate) fn is_others(&self, kind: IdentifierKind, message: Option<&[u8]>) -> bool {
         match kind {
             IdentifierKind::Own(_) => false,
-            IdentifierKind::Manager | IdentifierKind::Unclaimed => {
-                message.is_none_or(|message| !self.marks.is_match(message))
-            }
+            IdentifierKind::Manager | IdentifierKind::Unclaimed => message.is_none_or(|message| !has_marks(message)),
             IdentifierKind::Other => true,
         }
     }
@@ -186,10 +215,14 @@ impl Selector {
     #[must_use]
     pub(crate) fn kind(&self, entry: &Entry<'_>) -> IdentifierKind {
         match entry.identifier {
+            None if is_unnamed_virtiofsd(entry) => IdentifierKind::Own(Some(Component::Virtiofsd)),
             None if entry.from_journal => IdentifierKind::Other,
             None if entry.unclaimed => IdentifierKind::Unclaimed,
             None => self.default_kind,
-            Some(b"kernel") if entry.message.is_some_and(|text| text.starts_with(KERNEL_PANIC)) => {
+            Some(b"kernel")
+                if matches!(entry.transport, Transport::Kernel | Transport::Other)
+                    && entry.message.is_some_and(|text| text.starts_with(KERNEL_PANIC)) =>
+            {
                 // The panic hook of runtime-rs also writes to /dev/kmsg.
                 IdentifierKind::Own(Some(Component::RuntimeRs))
             }
@@ -214,7 +247,7 @@ impl Selector {
         &self,
         kind: IdentifierKind,
         entry: &Entry<'b>,
-        payload: &mut Payload<'b>,
+        payload: &Payload<'b>,
         bump: &'b Bump,
     ) -> Option<Component> {
         if let Some(writer) = payload.writer {
@@ -227,6 +260,7 @@ impl Selector {
             (Some(Component::Runtime), _) if payload.is_runtime_rs() => Some(Component::RuntimeRs),
             (Some(component), _) => Some(component),
             (None, IdentifierKind::Other | IdentifierKind::Unclaimed) => None,
+            (None, IdentifierKind::Manager) if payload.is_runtime_rs() => Some(Component::RuntimeRs),
             (None, IdentifierKind::Manager) => proven_otherwise(entry, payload, bump),
             (None, IdentifierKind::Own(None)) => Some(match (payload.format, entry.transport) {
                 // Under `kata`, runtime-rs writes no logfmt and does not use syslog.
@@ -237,22 +271,17 @@ impl Selector {
         }
     }
 
+    /// Returns whether a message names a program of Kata.
+    #[must_use]
+    pub(crate) fn names_kata(&self, message: &[u8]) -> bool {
+        self.names.iter().any(|name| name.find(message).is_some())
+    }
+
     /// Returns whether the settings keep a component.
     #[must_use]
     pub(crate) fn wants(&self, component: Component) -> bool {
         self.wanted == 0 || self.wanted & 1 << component as u8 != 0
     }
-}
-
-fn by_name(name: &[u8]) -> Option<Component> {
-    NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|row| row.1)
-}
-
-fn by_source(source: &[u8]) -> Option<Component> {
-    if source.starts_with(b"virtcontainers/") {
-        return Some(Component::Shimv2);
-    }
-    SOURCES.iter().find(|(known, _)| known.as_bytes() == source).map(|row| row.1)
 }
 
 /// Recognizes kata-monitor by `app`: its first entry has no other name.
@@ -262,32 +291,43 @@ fn by_app<'b>(payload: &Payload<'b>, bump: &'b Bump) -> Option<Component> {
 }
 
 /// Recognizes a manager's line that names neither a component nor a part of Kata.
-fn proven_otherwise<'b>(entry: &Entry<'b>, payload: &mut Payload<'b>, bump: &'b Bump) -> Option<Component> {
+fn proven_otherwise<'b>(entry: &Entry<'b>, payload: &Payload<'b>, bump: &'b Bump) -> Option<Component> {
     if let Some(runtime) = content(&payload.pairs, KeyId::RUNTIME, bump) {
         // containerd's shim library runs inside Kata's shim.
         return runtime.starts_with(b"io.containerd.kata").then_some(Component::Shimv2);
     }
     // The first part of a split line may have lost its identifying pairs.
-    if payload.format != PayloadFormat::Text && !entry.flaws.has(Flaw::SplitByJournald) {
+    if payload.format != PayloadFormat::Text && !entry.is_cut {
         return None;
     }
     let message = entry.message?;
     let marks = [b"kata-containers".as_slice(), b"containerd-shim-kata", b"io.containerd.kata"];
     // A manager ends when it panics, so these panics are a shim's, written through the manager's output.
     let heads = [b"panic: ".as_slice(), b"fatal error: ", b"[signal SIG", b"goroutine "];
-    let component = if marks.iter().any(|mark| memmem::find(message, mark).is_some())
+    if marks.iter().any(|mark| memmem::find(message, mark).is_some())
         || heads.iter().any(|head| message.starts_with(head))
     {
-        Component::Shimv2
-    } else if is_rest(message) {
-        Component::Unknown
+        Some(Component::Shimv2)
     } else {
-        return None;
-    };
-    // The text may be the rest of a line that was split inside guest text, so it counts as the guest's.
-    payload.guest = true;
-    payload.flaws.add(Flaw::UnprovenOrigin);
-    Some(component)
+        is_rest(message).then_some(Component::Unknown)
+    }
+}
+
+/// Returns whether an entry is virtiofsd's although it has no identifier: virtiofsd's `--syslog` puts the host's name
+/// before its own, and journald then finds no identifier.
+fn is_unnamed_virtiofsd(entry: &Entry<'_>) -> bool {
+    entry.transport == Transport::Syslog
+        && entry.command_name == Some(b"virtiofsd")
+        && entry.message.is_some_and(|message| behind_host_name(message).is_some())
+}
+
+/// Returns the text of virtiofsd behind the name of the host: `node1 virtiofsd[17898]: text`.
+pub(crate) fn behind_host_name(message: &[u8]) -> Option<&[u8]> {
+    let host = message.iter().take(256).position(|byte| *byte == b' ')?;
+    let rest = message.get(host + 1..)?.strip_prefix(b"virtiofsd[")?;
+    let digits = rest.iter().take(16).take_while(|byte| byte.is_ascii_digit()).count();
+    let text = rest.get(digits..)?.strip_prefix(b"]:")?;
+    Some(text.strip_prefix(b" ").unwrap_or(text))
 }
 
 /// Returns whether a message is the rest of a split line of Kata, by its last pairs.

@@ -19,6 +19,8 @@ pub struct Settings {
     pub select: SelectSettings,
     /// The fields of a record and their names.
     pub fields: FieldSettings,
+    /// The patterns of further secrets to redact (regular expressions); `None` redacts nothing.
+    pub redact: Option<Vec<String>>,
     /// The output format.
     pub encode: EncodeSettings,
     /// The template of the tag; see [`Settings::check_tag`].
@@ -46,6 +48,7 @@ impl Default for Settings {
             input_format: InputFormat::default(),
             select: SelectSettings::default(),
             fields: FieldSettings::default(),
+            redact: Some(Vec::new()),
             encode: EncodeSettings::default(),
             tag: "kata.{component}".to_owned(),
             tag_key: None,

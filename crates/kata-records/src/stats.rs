@@ -1,11 +1,15 @@
 //! Counters of entries and records.
 
+mod hints;
+
 use std::collections::BTreeMap;
 
 use crate::component::Component;
-use crate::flaw::Flaw;
+use crate::flaw::{Flaw, Flaws};
+use crate::origin::Origin;
 use crate::record::{Facts, Level};
 use crate::time::UtcTimestamp;
+use hints::Hints;
 
 /// The reason why an entry made no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +54,10 @@ pub struct Stats {
     pub written: u64,
     /// The number of records of other programs, which pass unchanged.
     pub passed: u64,
-    /// The number of records with flaws.
+    /// The number of records with flaws, other than those that only inform.
     pub flawed: u64,
+    /// The number of records in which something was redacted.
+    pub redacted: u64,
     /// The number of messages that journald reports as dropped.
     pub suppressed: u64,
     /// The number of records that no receiver accepted.
@@ -71,6 +77,9 @@ pub struct Stats {
     components: [u64; Component::ALL.len()],
     levels: [u64; Level::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
+    origins: [u64; Origin::ALL.len()],
+    /// Entries that an option would make the host's or Kata's.
+    pub hints: Hints,
     /// Damage of inputs by its reason.
     pub damage: BTreeMap<&'static str, u64>,
     /// The time of the last record that has one.
@@ -106,12 +115,24 @@ impl Stats {
         if let Some(level) = facts.level {
             self.levels[level as usize] += 1;
         }
+        self.origin(facts.origin);
         if !facts.flaws.is_empty() {
-            self.flawed += 1;
+            self.flawed += u64::from(!facts.flaws.failures().is_empty());
             for flaw in facts.flaws.iter() {
                 self.flaws[flaw as usize] += 1;
             }
         }
+    }
+
+    /// Counts the origin of a record.
+    #[inline]
+    fn origin(&mut self, origin: Origin) {
+        self.origins[origin as usize] += 1;
+    }
+
+    /// Counts a record in which something was redacted.
+    pub fn redacted(&mut self) {
+        self.redacted += 1;
     }
 
     /// Extends the range by a time.
@@ -225,12 +246,13 @@ impl Stats {
 
     /// Returns the plain counters with their names.
     #[must_use]
-    pub fn totals(&self) -> [(&'static str, u64); 9] {
+    pub fn totals(&self) -> [(&'static str, u64); 10] {
         [
             ("read", self.read),
             ("written", self.written),
             ("passed", self.passed),
             ("flawed", self.flawed),
+            ("redacted", self.redacted),
             ("suppressed", self.suppressed),
             ("refused", self.refused),
             ("overflowed", self.overflowed),
@@ -241,14 +263,23 @@ impl Stats {
 
     /// Returns the grouped counters: for each group its name, and the names and counts of its parts, zeros included.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 5] {
+    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 6] {
         [
             ("dropped", named(DropReason::ALL, DropReason::name, &self.dropped)),
             ("components", named(Component::ALL, Component::name, &self.components)),
             ("levels", named(Level::ALL, Level::name, &self.levels)),
             ("flaws", named(Flaw::ALL, Flaw::name, &self.flaws)),
+            ("origins", named(Origin::ALL, Origin::name, &self.origins)),
             ("damage", self.damage.iter().map(|(reason, count)| (*reason, *count)).collect()),
         ]
+    }
+
+    /// Returns the counters of the flaws that make a record flawed, with their names, zeros included.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(&'static str, u64)> {
+        let mut all = Flaws::default();
+        Flaw::ALL.iter().for_each(|flaw| all.add(*flaw));
+        all.failures().iter().map(|flaw| (flaw.name(), self.flaws[flaw as usize])).collect()
     }
 
     /// Adds the counters of another part of the run.
@@ -261,7 +292,7 @@ impl Stats {
         self.latest = other.latest.or(self.latest);
     }
 
-    /// Subtracts counters of entries that were counted twice. Times stay.
+    /// Subtracts counters of entries that were counted twice. Times stay, and so do the names of hints.
     pub fn take_back(&mut self, counted: &Stats) {
         self.combine(counted, u64::saturating_sub);
     }
@@ -272,6 +303,7 @@ impl Stats {
             written,
             passed,
             flawed,
+            redacted,
             suppressed,
             refused,
             overflowed,
@@ -284,6 +316,8 @@ impl Stats {
             components,
             levels,
             flaws,
+            origins,
+            hints,
             damage,
             latest: _,
         } = other;
@@ -292,6 +326,7 @@ impl Stats {
             (&mut self.written, written),
             (&mut self.passed, passed),
             (&mut self.flawed, flawed),
+            (&mut self.redacted, redacted),
             (&mut self.suppressed, suppressed),
             (&mut self.refused, refused),
             (&mut self.overflowed, overflowed),
@@ -302,11 +337,12 @@ impl Stats {
         ] {
             *count = with(*count, *other);
         }
-        let lists: [(&mut [u64], &[u64]); 4] = [
+        let lists: [(&mut [u64], &[u64]); 5] = [
             (&mut self.dropped, dropped),
             (&mut self.components, components),
             (&mut self.levels, levels),
             (&mut self.flaws, flaws),
+            (&mut self.origins, origins),
         ];
         for (count, other) in lists.into_iter().flat_map(|(counts, others)| counts.iter_mut().zip(others)) {
             *count = with(*count, *other);
@@ -315,6 +351,7 @@ impl Stats {
             let count = self.damage.entry(reason).or_default();
             *count = with(*count, *other);
         }
+        self.hints.combine(hints, with);
     }
 }
 
@@ -326,7 +363,6 @@ fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, counts: &[u64]) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flaw::Flaws;
     use crate::record::PayloadFormat;
 
     fn sample() -> Stats {
@@ -339,13 +375,15 @@ mod tests {
             level: Some(Level::Info),
             component: Component::Agent,
             format: PayloadFormat::Text,
-            guest: true,
+            origin: Origin::Guest,
             flaws: Flaws::default(),
         };
         (0..12).for_each(|_| stats.read(100));
         (0..7).for_each(|_| stats.wrote(Some(&clean)));
         stats.wrote(Some(&Facts { flaws, level: None, component: Component::Unknown, ..clean }));
         stats.wrote(None);
+        (0..3).for_each(|_| stats.redacted());
+        stats.hints.untrusted_uid(Some(1000));
         for reason in [DropReason::Others, DropReason::Others, DropReason::Marker] {
             stats.dropped(reason);
         }
@@ -369,6 +407,36 @@ mod tests {
         assert_eq!(dropped.1[..4], [("others", 4), ("component", 0), ("blank", 0), ("marker", 2)]);
         assert!(components.1.contains(&("agent", 14)) && components.1.contains(&("unknown", 2)));
         assert_eq!((sum.written(), sum.flawed()), (18, 2));
+        assert_eq!((sum.redacted, sum.hints.untrusted_uids), (6, 2));
+        let origins = sum.parts().into_iter().find(|(name, _)| *name == "origins").unwrap().1;
+        assert_eq!(origins.iter().map(|(_, count)| count).sum::<u64>(), sum.written - sum.passed);
+        assert!(origins.contains(&("guest", 16)));
+    }
+
+    #[test]
+    fn unproven_origins_are_no_failures() {
+        let facts = |flaws: &[Flaw]| {
+            let mut set = Flaws::default();
+            flaws.iter().for_each(|flaw| set.add(*flaw));
+            Facts {
+                time: None,
+                level: None,
+                component: Component::Unknown,
+                format: PayloadFormat::Text,
+                origin: Origin::Host,
+                flaws: set,
+            }
+        };
+        let mut stats = Stats::default();
+        stats.wrote(Some(&facts(&[Flaw::UnprovenOrigin])));
+        assert_eq!(stats.flawed(), 0);
+        stats.wrote(Some(&facts(&[Flaw::UnprovenOrigin, Flaw::NoTime])));
+        assert_eq!(stats.flawed(), 1);
+        assert!(stats.parts()[3].1.contains(&("unproven-origin", 2)));
+        let failures = stats.failures();
+        assert!(failures.contains(&("no-time", 1)));
+        assert!(failures.iter().all(|(name, _)| *name != "unproven-origin"), "{failures:?}");
+        assert_eq!(failures.len(), Flaw::ALL.len() - 1);
     }
 
     #[test]

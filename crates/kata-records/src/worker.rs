@@ -9,16 +9,18 @@ use bumpalo::Bump;
 use journal_file::{Cursor, Place};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
+use crate::author::{self, Finding};
 use crate::batch::{Batch, Body, RawEntry};
-use crate::component::Component;
 use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::envelope::{self, Entry};
 use crate::input_format::InputFormat;
-use crate::normalize::{self, field_name};
-use crate::parse::{self, Payload};
+use crate::normalize::{self, Author, field_name};
+use crate::origin::{Continuation, Origin};
+use crate::parse::Payload;
 use crate::path_template::PathTemplate;
-use crate::record::{Facts, Field, Pair, Record, Text, Value, recycle};
+use crate::record::{Facts, Field, Pair, PayloadFormat, Record, Text, Value, recycle};
+use crate::redact_record::{self, CleanLines};
 use crate::rules::Rules;
 use crate::select::Others;
 use crate::stats::{DropReason, Stats};
@@ -49,8 +51,33 @@ pub struct Trace {
     /// The end of the entry's record in the chunk. If there is no record, the end of the previous one.
     pub end: usize,
     outcome: Outcome,
+    hint: Hint,
     /// The number of messages that the entry reports as dropped.
     suppressed: u64,
+}
+
+/// A reason to advise the user about an option.
+#[derive(Clone, Copy, Debug, Default)]
+enum Hint {
+    #[default]
+    None,
+    /// The user of a journal entry is not trusted.
+    User(Option<u32>),
+    /// A container's line names a program of Kata.
+    Tenant,
+    /// Another program's entry names a program of Kata.
+    Other,
+}
+
+impl Hint {
+    fn count(self, identifier: Option<&[u8]>, stats: &mut Stats) {
+        match self {
+            Hint::None => {}
+            Hint::User(user) => stats.hints.untrusted_uid(user),
+            Hint::Tenant => stats.hints.tenant(),
+            Hint::Other => stats.hints.others(identifier),
+        }
+    }
 }
 
 /// The outcome of an entry.
@@ -88,6 +115,7 @@ impl Trace {
             Outcome::Dropped(reason) => stats.dropped(*reason),
         }
         stats.suppressed(self.suppressed);
+        self.hint.count(None, &mut stats);
         stats
     }
 }
@@ -116,6 +144,8 @@ struct Scratch<'b> {
     /// Shared fields that earlier entries of the batch had: as pairs, and as fields of records.
     cache: envelope::FieldCache<'b>,
     named: normalize::NamedFieldCache<'b>,
+    /// Command lines of the batch without secrets.
+    clean: CleanLines<'b>,
 }
 
 impl Scratch<'_> {
@@ -138,6 +168,7 @@ impl Scratch<'_> {
                 irrelevant: recycle(self.cache.irrelevant),
             },
             named: recycle(self.named),
+            clean: CleanLines::default(),
         }
     }
 }
@@ -183,16 +214,16 @@ fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
             view.encode(&entry, &mut chunk.out.bytes);
             chunk.stats.wrote(None);
         }
-        trace(raw, || Outcome::Passed, 0, chunk);
+        trace(raw, || Outcome::Passed, 0, Hint::None, chunk);
     }
 }
 
 /// Stores the outcome of a journal entry if traces are wanted.
 #[inline]
-fn trace(raw: RawEntry<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, chunk: &mut Chunk) {
+fn trace(raw: RawEntry<'_>, outcome: impl FnOnce() -> Outcome, suppressed: u64, hint: Hint, chunk: &mut Chunk) {
     if let (Some(traces), Body::Journal(entry)) = (&mut chunk.traces, raw.body) {
         let (length, end) = (raw.length(), chunk.out.bytes.len());
-        traces.push(Trace { place: *entry.place(), length, end, outcome: outcome(), suppressed });
+        traces.push(Trace { place: *entry.place(), length, end, outcome: outcome(), hint, suppressed });
     }
 }
 
@@ -209,8 +240,12 @@ fn entry<'b>(
     scratch.payload.clear();
     scratch.record.clear();
     chunk.stats.read(raw.length() + 1);
-    let dropped = record_of(rules, raw, origin, bump, scratch);
+    let mut hint = Hint::None;
+    let dropped = record_of(rules, raw, origin, bump, scratch, &mut hint);
     let Scratch { entry, record, .. } = scratch;
+    if !matches!(hint, Hint::None) {
+        hint.count(entry.identifier, &mut chunk.stats);
+    }
     match dropped {
         None => {
             if record.time_field.is_some() {
@@ -218,6 +253,9 @@ fn entry<'b>(
             }
             encoder.encode(record, &mut chunk.out);
             chunk.stats.wrote(record.facts.as_ref());
+            if !record.redacted.is_empty() {
+                chunk.stats.redacted();
+            }
             if rules.verbose {
                 note(raw, record, &mut chunk.notes);
             }
@@ -235,7 +273,7 @@ fn entry<'b>(
         let part = part.map_or(0, |path| chunk.out.part_number(path));
         chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
     }
-    trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, chunk);
+    trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, hint, chunk);
 }
 
 /// Returns the output path of a record. Entries of other programs have the component `others`.
@@ -277,6 +315,7 @@ fn record_of<'b>(
     input: &[u8; 16],
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
+    hint: &mut Hint,
 ) -> Option<DropReason> {
     let Scratch { entry, payload, cache, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
@@ -305,28 +344,38 @@ fn record_of<'b>(
             return Some(DropReason::Marker);
         }
     }
-    let kind = rules.select.kind(entry);
-    let component = if rules.select.is_others(kind, entry.message) {
-        None
-    } else {
-        parse::parse(entry, rules.input_format, bump, payload);
-        rules.select.component(kind, entry, payload, bump)
-    };
-    match component {
-        Some(component) if !rules.select.wants(component) => return Some(DropReason::Component),
-        None if rules.others == Others::Drop => return Some(DropReason::Others),
-        Some(_) | None => {}
+    let found = author::find(rules, raw, entry, payload, bump);
+    *hint = hint_of(rules, &found, entry);
+    match found {
+        Finding::Kata(author) if !rules.select.wants(author.component) => return Some(DropReason::Component),
+        Finding::Other(_) | Finding::Unnamed(_) if rules.others == Others::Drop => return Some(DropReason::Others),
+        Finding::Kata(_) | Finding::Other(_) | Finding::Unnamed(_) => {}
     }
     if let Some(name) = &rules.own.record_id {
         let id = id(input, raw, scratch.entry.from_journal);
         own_field(name, bump.alloc(id), bump, &mut scratch.record);
     }
+    let withheld = raw.continuation == Continuation::Withheld && rules.redactor.is_some();
+    if withheld {
+        redact_record::withhold(&mut scratch.entry, &mut scratch.payload);
+    }
     if rules.heads {
         scratch.record.head = scratch.entry.head(bump);
     }
-    match component {
-        Some(component) => kata(rules, component, bump, scratch),
-        None => other(rules, bump, scratch),
+    match found {
+        Finding::Kata(author) => kata(rules, author, bump, scratch),
+        Finding::Other(origin) | Finding::Unnamed(origin) => other(rules, origin, bump, scratch),
+    }
+    if let Some(redactor) = &rules.redactor {
+        let Scratch { entry, payload, record, clean, .. } = scratch;
+        // The rest of a line can begin with any key, so all fields are searched.
+        let is_rest = |facts: &Facts| facts.origin == Origin::Unproven && facts.format != PayloadFormat::Text;
+        if record.facts.as_ref().is_some_and(is_rest) || redact_record::is_suspect(redactor, entry, payload, clean) {
+            redact_record::redact(redactor, record, bump);
+        }
+        if withheld {
+            redact_record::list_withheld(record);
+        }
     }
     if let Some(columns) = &rules.columns {
         let record = &mut scratch.record;
@@ -339,10 +388,30 @@ fn record_of<'b>(
     None
 }
 
-fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mut Scratch<'b>) {
+/// Returns the hint that an entry gives.
+#[inline]
+fn hint_of(rules: &Rules, found: &Finding<'_>, entry: &Entry<'_>) -> Hint {
+    match found {
+        Finding::Kata(author) if author.origin == Origin::Unproven && entry.from_journal => {
+            if rules.trust.has_user(entry) {
+                return Hint::None;
+            }
+            Hint::User(entry.user.and_then(|user| std::str::from_utf8(user).ok()?.parse().ok()))
+        }
+        Finding::Kata(_) | Finding::Unnamed(_) => Hint::None,
+        // journald names units when it reports dropped messages.
+        Finding::Other(_) if entry.identifier == Some(b"systemd-journald") => Hint::None,
+        Finding::Other(origin) if entry.message.is_some_and(|message| rules.select.names_kata(message)) => {
+            if *origin == Origin::Tenant { Hint::Tenant } else { Hint::Other }
+        }
+        Finding::Other(_) => Hint::None,
+    }
+}
+
+fn kata<'b>(rules: &'b Rules, author: Author<'b>, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, payload, record, named, .. } = scratch;
     if rules.tags {
-        record.tag = rules.tag.render(component, entry.identifier, bump);
+        record.tag = rules.tag.render(author.component, entry.identifier, bump);
     }
     if let Some(name) = &rules.own.tag {
         own_field(name, record.tag, bump, record);
@@ -351,11 +420,11 @@ fn kata<'b>(rules: &'b Rules, component: Component, bump: &'b Bump, scratch: &mu
         time_field(name, bump, record);
     }
     rules.normalize.envelope(entry, bump, named, record);
-    rules.normalize.payload(entry, payload, component, bump, record);
+    rules.normalize.payload(entry, payload, author, bump, record);
 }
 
 /// Makes a record of another program's entry: the fields of its envelope, and its message if no field holds it.
-fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
+fn other<'b>(rules: &'b Rules, origin: Origin, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, record, named, .. } = scratch;
     record.tag = template::tag_of_others(entry.identifier, bump);
     if let Some(name) = &rules.own.tag {
@@ -373,6 +442,8 @@ fn other<'b>(rules: &'b Rules, bump: &'b Bump, scratch: &mut Scratch<'b>) {
         entry.fields.push(Pair::text(b"MESSAGE", Text::plain(message)));
     }
     rules.normalize.envelope(entry, bump, named, record);
+    let key = field_name::key("kata_", b"origin", 1, bump);
+    record.payload.push(Field::new(key, Value::Text(Text::clean(origin.name().as_bytes()))));
 }
 
 /// Returns the id of a record. The id is stable across runs, and unique to the entry.
@@ -438,7 +509,8 @@ fn suppressed(message: &[u8]) -> u64 {
 }
 
 fn note(raw: RawEntry<'_>, record: &Record<'_>, notes: &mut Vec<u8>) {
-    let Some(facts) = record.facts.as_ref().filter(|facts| !facts.flaws.is_empty()) else { return };
+    // Origins without proof are usual in some inputs, and no reason to look at an entry.
+    let Some(facts) = record.facts.as_ref().filter(|facts| !facts.flaws.failures().is_empty()) else { return };
     // Writes to memory cannot fail.
     _ = match raw.body {
         // A journal has many files, and gives their entries in another order than theirs.

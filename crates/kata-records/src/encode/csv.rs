@@ -6,12 +6,13 @@
 //! So removing one apostrophe restores the text.
 
 use super::ndjson;
+use crate::origin::Origin;
 use crate::record::{Field, Record, Value};
 
 /// The line with the names of the columns.
 pub(crate) const HEADER: &[u8] =
     b"kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,kata_source,\
-      kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields\r\n";
+      kata_subsystem,kata_pid,kata_origin,kata_guest,kata_format,kata_flaws,fields\r\n";
 
 /// The columns that come from the payload.
 const PAYLOAD: [&[u8]; 6] =
@@ -46,7 +47,8 @@ impl Csv {
                 ndjson::fields(std::slice::from_ref(field), &mut self.rest);
             }
         }
-        ndjson::escaped(&record.escaped, &mut self.rest);
+        ndjson::names("kata_escaped", &record.escaped, &mut self.rest);
+        ndjson::names("kata_redacted", &record.redacted, &mut self.rest);
         if self.rest.len() > 1 {
             self.rest.pop();
         }
@@ -63,7 +65,9 @@ impl Csv {
             self.value(value, out);
             out.push(b',');
         }
-        out.extend_from_slice(if facts.is_some_and(|facts| facts.guest) { b"true" } else { b"" });
+        out.extend_from_slice(facts.map_or("", |facts| facts.origin.name()).as_bytes());
+        out.push(b',');
+        out.extend_from_slice(if facts.is_some_and(|facts| facts.origin == Origin::Guest) { b"true" } else { b"" });
         out.push(b',');
         out.extend_from_slice(facts.map_or("", |facts| facts.format.name()).as_bytes());
         out.push(b',');
@@ -135,7 +139,7 @@ mod tests {
             level: Some(Level::Warning),
             component: Component::Agent,
             format: PayloadFormat::Slog,
-            guest: true,
+            origin: Origin::Guest,
             flaws,
             ..samples::facts("2024-03-05T04:01:54.175Z")
         }
@@ -158,11 +162,11 @@ mod tests {
         };
         assert_eq!(
             line(&record),
-            "2024-03-05T04:01:54.175000000Z,warning,agent,node,kata,,,\"two\nlines, \"\"quoted\"\"\",,,7,true,slog,\
+            "2024-03-05T04:01:54.175000000Z,warning,agent,node,kata,,,\"two\nlines, \"\"quoted\"\"\",,,7,guest,true,slog,\
              not-utf8 truncated,\"{\"\"kata_a\"\":\"\"=\\\"\"b\\\"\"\"\",\"\"kata_escaped\"\":[\"\"kata_a\"\"]}\"\r\n"
                 .replace("not-utf8 truncated", &facts().flaws.iter().map(Flaw::name).collect::<Vec<_>>().join(" "))
         );
-        assert_eq!(HEADER.split(|byte| *byte == b',').count(), 15);
+        assert_eq!(HEADER.split(|byte| *byte == b',').count(), 16);
     }
 
     #[test]
@@ -172,8 +176,8 @@ mod tests {
             envelope: vec![field("ident", "sshd"), field("MESSAGE", "hello")],
             ..Record::default()
         };
-        assert_eq!(line(&record), ",,,,sshd,,,,,,,,,,\"{\"\"MESSAGE\"\":\"\"hello\"\"}\"\r\n");
-        assert_eq!(line(&Record::default()), ",,,,,,,,,,,,,,\"{}\"\r\n");
+        assert_eq!(line(&record), ",,,,sshd,,,,,,,,,,,\"{\"\"MESSAGE\"\":\"\"hello\"\"}\"\r\n");
+        assert_eq!(line(&Record::default()), ",,,,,,,,,,,,,,,\"{}\"\r\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rmp::encode::{
 };
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
+use crate::origin::Origin;
 use crate::record::{Escaping, Field, Record, Text, Value};
 
 /// An encoder for `MessagePack`.
@@ -24,7 +25,7 @@ impl Msgpack {
         self.fields(&record.envelope, out);
         let Some(facts) = &record.facts else {
             self.fields(&record.payload, out);
-            escaped(record, out);
+            lists(record, out);
             return;
         };
         if let Some(time) = facts.time {
@@ -39,7 +40,9 @@ impl Msgpack {
         string(facts.component.name().as_bytes(), out);
         string(b"kata_format", out);
         string(facts.format.name().as_bytes(), out);
-        if facts.guest {
+        string(b"kata_origin", out);
+        string(facts.origin.name().as_bytes(), out);
+        if facts.origin == Origin::Guest {
             string(b"kata_guest", out);
             done(write_bool(out, true));
         }
@@ -51,7 +54,7 @@ impl Msgpack {
                 string(flaw.name().as_bytes(), out);
             }
         }
-        escaped(record, out);
+        lists(record, out);
     }
 
     fn fields(&mut self, fields: &[Field<'_>], out: &mut Vec<u8>) {
@@ -92,14 +95,17 @@ impl Msgpack {
     }
 }
 
-fn escaped(record: &Record<'_>, out: &mut Vec<u8>) {
-    if record.escaped.is_empty() {
-        return;
-    }
-    string(b"kata_escaped", out);
-    done(write_array_len(out, length(record.escaped.len())));
-    for key in &record.escaped {
-        string(key.name(), out);
+/// Appends the lists of the names of other fields.
+fn lists(record: &Record<'_>, out: &mut Vec<u8>) {
+    for (name, keys) in [("kata_escaped", &record.escaped), ("kata_redacted", &record.redacted)] {
+        if keys.is_empty() {
+            continue;
+        }
+        string(name.as_bytes(), out);
+        done(write_array_len(out, length(keys.len())));
+        for key in keys {
+            string(key.name(), out);
+        }
     }
 }
 
@@ -111,12 +117,13 @@ fn string(bytes: &[u8], out: &mut Vec<u8>) {
 /// Returns the number of a record's fields, which begins the map.
 fn count(record: &Record<'_>) -> usize {
     let facts = record.facts.as_ref().map_or(0, |facts| {
-        2 + usize::from(facts.time.is_some())
+        3 + usize::from(facts.time.is_some())
             + usize::from(facts.level.is_some())
-            + usize::from(facts.guest)
+            + usize::from(facts.origin == Origin::Guest)
             + usize::from(!facts.flaws.is_empty())
     });
-    record.envelope.len() + facts + record.payload.len() + usize::from(!record.escaped.is_empty())
+    let lists = usize::from(!record.escaped.is_empty()) + usize::from(!record.redacted.is_empty());
+    record.envelope.len() + facts + record.payload.len() + lists
 }
 
 /// Discards the result of a write to a vector, which cannot fail.
@@ -246,7 +253,12 @@ mod tests {
         let record = Record {
             tag: b"kata.agent",
             envelope: vec![field("_HOSTNAME", text("node", Escaping::Clean)), field("X", Value::List(&list))],
-            facts: Some(Facts { component: Component::Agent, guest: true, flaws, ..facts("2024-03-05T05:01:54.163Z") }),
+            facts: Some(Facts {
+                component: Component::Agent,
+                origin: Origin::Guest,
+                flaws,
+                ..facts("2024-03-05T05:01:54.163Z")
+            }),
             payload: vec![
                 field("kata_pid", Value::Int(-70_000)),
                 field("kata_ok", Value::Bool(false)),
@@ -257,7 +269,7 @@ mod tests {
         };
         check(
             &record,
-            r#"{"_HOSTNAME": "node", "X": ["a", "b"], "kata_time": "2024-03-05T05:01:54.163000000Z", "kata_level": "info", "kata_component": "agent", "kata_format": "logfmt", "kata_guest": true, "kata_pid": -70000, "kata_ok": false, "kata_guest_time": "2024-03-05T05:01:54.000000000Z", "kata_flaws": ["truncated"], "kata_escaped": ["X"]}"#,
+            r#"{"_HOSTNAME": "node", "X": ["a", "b"], "kata_time": "2024-03-05T05:01:54.163000000Z", "kata_level": "info", "kata_component": "agent", "kata_format": "logfmt", "kata_origin": "guest", "kata_guest": true, "kata_pid": -70000, "kata_ok": false, "kata_guest_time": "2024-03-05T05:01:54.000000000Z", "kata_flaws": ["truncated"], "kata_escaped": ["X"]}"#,
         );
     }
 
@@ -268,7 +280,7 @@ mod tests {
             facts: Some(Facts { level: None, component: Component::Unknown, format: PayloadFormat::Text, ..facts("") }),
             ..Record::default()
         };
-        check(&record, r#"{"kata_component": "unknown", "kata_format": "text"}"#);
+        check(&record, r#"{"kata_component": "unknown", "kata_format": "text", "kata_origin": "host"}"#);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::component::Component;
 use crate::digits::Digits8;
 use crate::escapes::{Escape, go_escape};
 use crate::flaw::Flaws;
+use crate::origin::Origin;
 use crate::record::{Escaping, Facts, Field, Key, Level, PayloadFormat, Record, Text, Value};
 use crate::scan;
 
@@ -34,7 +35,8 @@ impl Ndjson {
         if let Some(facts) = &record.facts {
             flaws(facts.flaws, out);
         }
-        escaped(&record.escaped, out);
+        names("kata_escaped", &record.escaped, out);
+        names("kata_redacted", &record.redacted, out);
         // Every field ends with a comma, so the last comma is removed.
         if out.last() == Some(&b',') {
             out.pop();
@@ -82,10 +84,7 @@ fn facts(facts: &Facts, out: &mut Vec<u8>) {
         LEVELS[level as usize].put(out);
     }
     COMPONENTS[facts.component as usize].put(out);
-    FORMATS[facts.format as usize].put(out);
-    if facts.guest {
-        out.extend_from_slice(b"\"kata_guest\":true,");
-    }
+    ORIGINS[facts.format as usize][facts.origin as usize].put(out);
 }
 
 /// A field with its value and a comma, copied at a fixed size.
@@ -97,13 +96,16 @@ struct StaticField {
 
 impl StaticField {
     const fn new(name: &str, value: &str) -> StaticField {
-        let parts = [b"\"", name.as_bytes(), b"\":\"", value.as_bytes(), b"\","];
+        StaticField::of(&["\"", name, "\":\"", value, "\","])
+    }
+
+    const fn of(parts: &[&str]) -> StaticField {
         let mut field = StaticField { text: [0; 64], length: 0 };
         let mut part = 0;
         while part < parts.len() {
             let mut at = 0;
             while at < parts[part].len() {
-                field.text[field.length] = parts[part][at];
+                field.text[field.length] = parts[part].as_bytes()[at];
                 field.length += 1;
                 at += 1;
             }
@@ -134,7 +136,29 @@ macro_rules! static_fields {
 
 static LEVELS: [StaticField; Level::ALL.len()] = static_fields!("kata_level", Level::ALL);
 static COMPONENTS: [StaticField; Component::ALL.len()] = static_fields!("kata_component", Component::ALL);
-static FORMATS: [StaticField; PayloadFormat::ALL.len()] = static_fields!("kata_format", PayloadFormat::ALL);
+
+/// Format and origin together, because every record has both. A guest's origin has `kata_guest` behind it.
+static ORIGINS: [[StaticField; Origin::ALL.len()]; PayloadFormat::ALL.len()] = {
+    let mut all = [[StaticField { text: [0; 64], length: 0 }; Origin::ALL.len()]; PayloadFormat::ALL.len()];
+    let mut format = 0;
+    while format < PayloadFormat::ALL.len() {
+        let mut origin = 0;
+        while origin < Origin::ALL.len() {
+            let is_guest = matches!(Origin::ALL[origin], Origin::Guest);
+            let parts = [
+                "\"kata_format\":\"",
+                PayloadFormat::ALL[format].name(),
+                "\",\"kata_origin\":\"",
+                Origin::ALL[origin].name(),
+                if is_guest { "\",\"kata_guest\":true," } else { "\"," },
+            ];
+            all[PayloadFormat::ALL[format] as usize][Origin::ALL[origin] as usize] = StaticField::of(&parts);
+            origin += 1;
+        }
+        format += 1;
+    }
+    all
+};
 
 fn flaws(flaws: Flaws, out: &mut Vec<u8>) {
     if flaws.is_empty() {
@@ -150,11 +174,14 @@ fn flaws(flaws: Flaws, out: &mut Vec<u8>) {
     out.extend_from_slice(b"],");
 }
 
-pub(super) fn escaped(keys: &[Key<'_>], out: &mut Vec<u8>) {
+/// Appends a field with a list of the names of other fields, unless the list is empty.
+pub(super) fn names(name: &str, keys: &[Key<'_>], out: &mut Vec<u8>) {
     if keys.is_empty() {
         return;
     }
-    out.extend_from_slice(b"\"kata_escaped\":[");
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":[");
     for key in keys {
         out.push(b'"');
         out.extend_from_slice(key.name());

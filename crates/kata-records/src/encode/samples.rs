@@ -2,6 +2,7 @@
 
 use crate::component::Component;
 use crate::flaw::Flaws;
+use crate::origin::Origin;
 use crate::record::{Escaping, Facts, Field, Level, OwnedKey, PayloadFormat, Text, Value};
 use crate::time::UtcTimestamp;
 
@@ -22,7 +23,7 @@ pub(super) fn facts(time: &str) -> Facts {
         level: Some(Level::Info),
         component: Component::Runtime,
         format: PayloadFormat::Logfmt,
-        guest: false,
+        origin: Origin::Host,
         flaws: Flaws::default(),
     }
 }

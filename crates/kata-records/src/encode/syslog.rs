@@ -12,6 +12,7 @@ use super::event::Events;
 use crate::flaw::Flaw;
 use crate::name_hash;
 use crate::named_enum::named_enum;
+use crate::origin::Origin;
 use crate::record::{Facts, Level, Record, Value};
 use crate::time::UnixTime;
 
@@ -357,7 +358,8 @@ impl Params<'_> {
         if let Some(level) = facts.level {
             self.add(b"level", level.name().as_bytes());
         }
-        if facts.guest {
+        self.add(b"origin", facts.origin.name().as_bytes());
+        if facts.origin == Origin::Guest {
             self.add(b"guest", b"true");
         }
         self.add(b"format", facts.format.name().as_bytes());

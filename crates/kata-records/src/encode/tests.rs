@@ -24,7 +24,7 @@ fn each_level_has_its_number() {
     for (level, number) in Level::ALL.iter().zip([1, 5, 9, 13, 17, 18]) {
         let record = Record { facts: Some(facts("1970-01-01T00:00:01.000000002Z", *level)), ..Record::default() };
         let expected = format!(
-            r#"{{"Timestamp":1000000002,"SeverityText":"{}","SeverityNumber":{number},"kata.component":"runtime","kata.format":"logfmt"}}"#,
+            r#"{{"Timestamp":1000000002,"SeverityText":"{}","SeverityNumber":{number},"kata.component":"runtime","kata.format":"logfmt","kata.origin":"host"}}"#,
             level.name()
         );
         assert_eq!(line(&mut translator, &record), expected);
@@ -112,7 +112,7 @@ fn fields_of_a_batch_are_written_once_under_their_names() {
     }
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        r#"{"@timestamp":"2020-01-01T00:00:00.000000000Z","log.level":"info","ecs.version":"8.17.0","journald._UID":"0","log.syslog.severity.code":6,"event.original":"m","kata.component":"runtime","kata.format":"logfmt"}
+        r#"{"@timestamp":"2020-01-01T00:00:00.000000000Z","log.level":"info","ecs.version":"8.17.0","journald._UID":"0","log.syslog.severity.code":6,"event.original":"m","kata.component":"runtime","kata.format":"logfmt","kata.origin":"host"}
 {"ecs.version":"8.17.0","journald._UID":"0","log.syslog.severity.code":6,"message":"m"}
 {"ecs.version":"8.17.0","journald._UID":"0","log.syslog.severity.code":6,"message":"m"}
 "#

@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::component::Component;
+use crate::origin::Origin;
 use crate::record::{Facts, Field, Level, Record, Value};
 use crate::time::UtcTimestamp;
 
@@ -70,8 +71,14 @@ impl TextView {
         self.decoded = decoded;
         // One space separates the last column from the message.
         out.truncate(out.len() - 1);
-        if facts.guest {
-            self.styled("guest|", MAGENTA, out);
+        let mark = match facts.origin {
+            Origin::Host | Origin::Vouched => "",
+            Origin::Guest => "guest|",
+            Origin::Tenant => "tenant|",
+            Origin::Unproven => "unproven|",
+        };
+        if !mark.is_empty() {
+            self.styled(mark, MAGENTA, out);
             out.push(b' ');
         }
         self.decode(find(b"kata_msg").map(|field| field.value));
@@ -357,7 +364,7 @@ mod tests {
         let mut second = facts("2024-03-05T04:01:54.175Z");
         second.component = Component::Agent;
         second.level = Some(Level::Warning);
-        second.guest = true;
+        second.origin = Origin::Guest;
         second.flaws.add(Flaw::Truncated);
         check(
             &[
@@ -403,7 +410,7 @@ mod tests {
         let mut out = Vec::new();
         let mut view = TextView::new(TimeZone::UTC, false);
         let mut hostile = facts("2024-03-05T04:01:54Z");
-        hostile.guest = true;
+        hostile.origin = Origin::Guest;
         view.encode(
             &record(
                 hostile,

@@ -22,11 +22,13 @@ pub(super) fn cri<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     entry.fields.push(Pair::text(b"stream", Text::clean(stream)));
     entry.time = Some(stamp);
     entry.message = Some(text);
+    entry.from_container = true;
     true
 }
 
 /// Takes the message and the time from the members of a json-file line (moby: `daemon/logger/jsonfilelog`).
 pub(super) fn docker<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
+    entry.from_container = true;
     let log = entry.fields.remove(0);
     let content = as_text(&log.value).map(|text| text.decode(bump)).unwrap_or_default();
     let content = content.strip_suffix(b"\n").unwrap_or(content);

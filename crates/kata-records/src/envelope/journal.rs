@@ -68,6 +68,20 @@ pub(super) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, en
         };
         place.get_or_insert(value);
     }
+    if entry.identifier.is_none() {
+        entry.transport = transport(stored.field("_TRANSPORT").unwrap_or_default());
+        entry.command_name = stored.field("_COMM");
+    }
+}
+
+fn transport(text: &[u8]) -> Transport {
+    match text {
+        b"syslog" => Transport::Syslog,
+        b"journal" => Transport::Journal,
+        b"stdout" => Transport::Stdout,
+        b"kernel" => Transport::Kernel,
+        _ => Transport::Other,
+    }
 }
 
 /// Returns a field of an entry. A shared field is read once for the batch.
@@ -134,6 +148,9 @@ pub(super) fn needs(name: &[u8]) -> bool {
                 | KeyId::COMMAND_LINE
                 | KeyId::PRIORITY
                 | KeyId::TRANSPORT
+                | KeyId::USER_ID
+                | KeyId::PROCESS_ID
+                | KeyId::COMMAND_NAME
                 | KeyId::LINE_BREAK
                 | KeyId::SOURCE_REALTIME
         )
@@ -166,15 +183,14 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
                     _ => None,
                 }
             }
-            KeyId::TRANSPORT => {
-                entry.transport = match text.bytes {
-                    b"syslog" => Transport::Syslog,
-                    b"journal" => Transport::Journal,
-                    b"stdout" => Transport::Stdout,
-                    _ => Transport::Other,
-                }
+            KeyId::TRANSPORT => entry.transport = transport(text.bytes),
+            KeyId::USER_ID => entry.user = Some(text.bytes),
+            KeyId::PROCESS_ID => entry.process = Some(text.bytes),
+            KeyId::COMMAND_NAME => entry.command_name = Some(text.bytes),
+            KeyId::LINE_BREAK => {
+                entry.is_cut = true;
+                entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald);
             }
-            KeyId::LINE_BREAK => entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald),
             KeyId::SOURCE_REALTIME => entry.micros[0] = Some(text.bytes),
             KeyId::REALTIME => entry.micros[1] = Some(text.bytes),
             _ => {}

@@ -10,11 +10,12 @@ use bumpalo::Bump;
 use journal_file::Entry as JournalEntry;
 
 use crate::batch::{Body, RawEntry};
-use crate::dictionary::{KeyId, PresentKeys};
+use crate::dictionary::KeyId;
 use crate::escapes::escape_bytes;
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
 use crate::json;
+use crate::origin::Route;
 use crate::record::{EnvelopeHead, Escaping, Pair, Text, Value};
 use crate::time::UtcTimestamp;
 
@@ -27,6 +28,8 @@ pub(crate) enum Transport {
     Journal,
     /// A standard output. PRIORITY is journald's default and means nothing.
     Stdout,
+    /// The kernel's ring buffer.
+    Kernel,
     /// Another transport, or no journal.
     #[default]
     Other,
@@ -55,14 +58,22 @@ pub(crate) struct Entry<'b> {
     pub message: Option<&'b [u8]>,
     /// The members of a JSON message that was parsed to rule out a journal entry and Docker's format.
     pub members: Vec<Pair<'b>>,
-    /// The tracked keys among `members`.
-    pub member_keys: PresentKeys,
     /// The flaws of `members`.
     pub member_flaws: Flaws,
     /// Without an identifier the entry is Kata's only if its text says so.
     pub unclaimed: bool,
     /// The envelope is that of the journal.
     pub from_journal: bool,
+    /// The envelope is that of a container runtime.
+    pub from_container: bool,
+    /// `_UID`, which journald takes from the socket.
+    pub user: Option<&'b [u8]>,
+    /// `_PID`, which journald takes from the socket.
+    pub process: Option<&'b [u8]>,
+    /// `_COMM`.
+    pub command_name: Option<&'b [u8]>,
+    /// journald ended the line before its writer did (`_LINE_BREAK`).
+    pub is_cut: bool,
     /// The route to journald.
     pub transport: Transport,
     /// PRIORITY, 0 to 7.
@@ -119,6 +130,11 @@ impl<'b> Entry<'b> {
         self.member_flaws = Flaws::default();
         self.unclaimed = false;
         self.from_journal = false;
+        self.from_container = false;
+        self.user = None;
+        self.process = None;
+        self.command_name = None;
+        self.is_cut = false;
         self.transport = Transport::default();
         self.priority = None;
         self.time = None;
@@ -163,6 +179,11 @@ pub(crate) fn open<'b>(
         Body::Line(bytes) => bytes,
     };
     let line = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if raw.route == Route::Manager {
+        // A manager's file has no envelopes. What looks like one is the rest of a line.
+        entry.message = Some(line);
+        return;
+    }
     let inner = framed(line);
     match format {
         InputFormat::Auto => match inner.first() {
@@ -218,7 +239,6 @@ fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<
         container::docker(bump, entry);
     } else {
         entry.message = Some(line);
-        entry.member_keys = entry.members.iter().map(|pair| pair.id).collect();
         entry.member_flaws = flaws;
     }
 }

@@ -30,12 +30,13 @@ pub(crate) fn parse(text: &[u8]) -> Option<Level> {
 }
 
 /// Returns the level for PRIORITY, on the scale of the writer. slog's drain for the journal differs by one step from
-/// `info` down. For lines of a standard output PRIORITY means nothing.
+/// `info` down. For lines of a standard output PRIORITY means something only if a prefix of the line set another than
+/// the default (`sd-daemon(3)`).
 #[must_use]
 pub(crate) fn of_priority(entry: &Entry<'_>, format: PayloadFormat) -> Option<Level> {
     let priority = entry.priority?;
     Some(match (format, entry.transport, priority) {
-        (_, Transport::Stdout, _) => return None,
+        (_, Transport::Stdout, 6) => return None,
         (_, _, 0..=2) => Level::Critical,
         (_, _, 3) => Level::Error,
         (_, _, 4) => Level::Warning,

@@ -17,6 +17,7 @@ use crate::envelope::Entry;
 use crate::error::SettingsError;
 use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
+use crate::origin::Origin;
 use crate::parse::Payload;
 use crate::record::{Facts, OwnedKey, Record};
 use payload_fields::{FieldBuilder, Speaker};
@@ -138,6 +139,21 @@ struct Rule {
     name: KeyId,
 }
 
+/// The author of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Author<'b> {
+    /// The program.
+    pub component: Component,
+    /// The author of the text.
+    pub origin: Origin,
+    /// The entry itself is the host's word, whoever wrote the text in it. Otherwise its pairs are claims.
+    pub wrapped_by_host: bool,
+    /// The time in the envelope counts, whatever the text says.
+    pub timed_by_runtime: bool,
+    /// The process that journald took from the socket, if it is the writer's own.
+    pub process: Option<&'b [u8]>,
+}
+
 /// The compiled settings.
 #[derive(Debug)]
 pub(crate) struct Normalize {
@@ -203,28 +219,33 @@ impl Normalize {
         &'b self,
         entry: &Entry<'b>,
         payload: &Payload<'b>,
-        component: Component,
+        author: Author<'b>,
         bump: &'b Bump,
         record: &mut Record<'b>,
     ) {
+        let Author { component, origin, .. } = author;
         let mut flaws = entry.flaws;
         flaws.merge(payload.flaws);
-        let facts = Facts { time: None, level: None, component, format: payload.format, guest: payload.guest, flaws };
+        flaws.add_if(origin == Origin::Unproven, Flaw::UnprovenOrigin);
+        let facts = Facts { time: None, level: None, component, format: payload.format, origin, flaws };
         let Record { facts: place, payload: fields, escaped, .. } = record;
         let facts = place.insert(facts);
-        let mut builder = FieldBuilder::new(self, payload, bump, facts, fields, escaped);
+        let mut builder = FieldBuilder::new(self, payload, author, bump, facts, fields, escaped);
         builder.pairs(&payload.inner, if payload.guest { Speaker::Guest } else { Speaker::Host });
         builder.uptime(payload.uptime);
         builder.host_follows(payload.writer.is_some());
-        builder.pairs(&payload.pairs, Speaker::Host);
-        builder.sandbox_of_shim(entry);
+        builder.pairs(&payload.pairs, if author.wrapped_by_host { Speaker::Host } else { Speaker::Guest });
+        if author.wrapped_by_host {
+            builder.sandbox_of_shim(entry);
+        }
+        let claims_time = builder.claims_time && !author.wrapped_by_host;
         if facts.level.is_none() {
             facts.level = level::of_priority(entry, payload.format);
         }
         if facts.time.is_none() {
             facts.time = entry.stamp();
         }
-        facts.flaws.add_if(facts.time.is_none(), Flaw::NoTime);
+        facts.flaws.add_if(facts.time.is_none() && !claims_time, Flaw::NoTime);
         facts.flaws.add_if(!escaped.is_empty(), Flaw::NotUtf8);
     }
 }

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use memchr::memmem;
 
-use super::{Nested, Normalize, Rule, coerce, field_name, level};
+use super::{Author, Nested, Normalize, Rule, coerce, field_name, level};
 use crate::dictionary::{self, KeyId, KeySet, TrackedKey, ValueKind};
 use crate::envelope::Entry;
 use crate::escapes::escape_bytes;
@@ -35,6 +35,7 @@ pub(super) fn escape_invalid<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, e
 pub(super) struct FieldBuilder<'r, 'b> {
     normalize: &'b Normalize,
     payload: &'r Payload<'b>,
+    author: Author<'b>,
     bump: &'b Bump,
     facts: &'r mut Facts,
     fields: &'r mut Vec<Field<'b>>,
@@ -45,6 +46,8 @@ pub(super) struct FieldBuilder<'r, 'b> {
     names: BloomFilter,
     /// A key that may come twice. Some loggers of the agent write `msg` twice on every entry, and the first counts.
     may_repeat: Option<KeyId>,
+    /// A time was claimed.
+    pub(super) claims_time: bool,
     /// The current pairs are the host's, and a writer inside the entry took their names.
     displaced: bool,
 }
@@ -53,6 +56,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     pub(super) fn new(
         normalize: &'b Normalize,
         payload: &'r Payload<'b>,
+        author: Author<'b>,
         bump: &'b Bump,
         facts: &'r mut Facts,
         fields: &'r mut Vec<Field<'b>>,
@@ -61,6 +65,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         FieldBuilder {
             normalize,
             payload,
+            author,
             bump,
             facts,
             fields,
@@ -68,6 +73,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             known: KeySet::default(),
             names: BloomFilter::default(),
             may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
+            claims_time: false,
             displaced: false,
         }
     }
@@ -129,6 +135,9 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         let name = || rule.name.known().name;
         if speaker == Speaker::Guest && rule.is_identity {
             return self.guest_identity(pair, name());
+        }
+        if rule.is_identity && rule.kind == ValueKind::Count && self.author.process.is_some() {
+            return self.process(pair, rule);
         }
         match rule.kind {
             ValueKind::Text => {
@@ -231,6 +240,9 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     }
 
     fn time(&mut self, pair: &Pair<'b>) {
+        if self.author.timed_by_runtime {
+            return self.guest_identity(pair, "time");
+        }
         let Some(text) = self.typed(pair) else { return };
         if self.facts.time.is_none() {
             // Most timestamps are copied once, directly to their place. A second copy would wait for the first.
@@ -251,13 +263,31 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         self.put_as_text(b"time_text", pair);
     }
 
+    /// Adds the process that journald took from the socket as `kata_pid`. A `pid` of the message that differs is that of
+    /// another process: a call has replaced the `pid` of its logger.
+    #[inline(never)]
+    fn process(&mut self, pair: &Pair<'b>, rule: &'b Rule) {
+        let Some(process) = self.author.process else { return };
+        match coerce::int(process).filter(|process| *process >= 0) {
+            Some(own) if !self.known.insert(rule.name) => self.push(rule.field.key(), Value::Int(own)),
+            _ => {}
+        }
+        if self.typed(pair) != Some(process) {
+            self.put_as_text(b"fields_pid", pair);
+        }
+    }
+
     fn level(&mut self, pair: &Pair<'b>) {
         let Some(text) = self.typed(pair) else { return };
         match level::parse(text) {
             Some(level) if self.facts.level.is_none() => self.facts.level = Some(level),
             Some(level) => {
                 self.facts.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
-                let name: &[u8] = if self.displaced { b"host_level" } else { b"level_2" };
+                let name: &[u8] = match (self.displaced, self.author.wrapped_by_host) {
+                    (true, true) => b"host_level",
+                    (true, false) => b"guest_level",
+                    (false, _) => b"level_2",
+                };
                 self.put_free(name, Value::Text(Text::clean(level.name().as_bytes())));
             }
             None => {
@@ -275,7 +305,10 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             // `ts` is slog's own timestamp; a `time` beside it is a key of the log call.
             "time" if pair.id == Some(KeyId::TIME) && has_ts() => self.put_as_text(b"guest_time_text", pair),
             "time" => match UtcTimestamp::parse(text) {
-                Some(stamp) => self.put_free(b"guest_time", Value::Time(self.bump.alloc(stamp))),
+                Some(stamp) => {
+                    self.claims_time = true;
+                    self.put_free(b"guest_time", Value::Time(self.bump.alloc(stamp)));
+                }
                 None => {
                     self.facts.flaws.add(Flaw::BadTime);
                     self.put_as_text(b"guest_time_text", pair);
@@ -288,14 +321,14 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                     self.put_as_text(b"guest_pid_text", pair);
                 }
             },
-            _ if self.payload.host(TrackedKey::SANDBOX, self.bump) == Some(text) => {}
+            _ if self.author.wrapped_by_host && self.payload.host(TrackedKey::SANDBOX, self.bump) == Some(text) => {}
             _ => self.put_as_text(b"guest_sandbox", pair),
         }
     }
 
     /// Adds a field under a name of the dictionary.
     // Passes numbers in registers: a value in memory would stall the next read.
-    #[inline]
+    #[inline(always)]
     fn put<V: Into<Value<'b>>>(&mut self, rule: &'b Rule, pair: &Pair<'b>, value: V) {
         if self.known.insert(rule.name) {
             self.put_taken(rule, pair, value.into());
@@ -376,7 +409,12 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if self.is_free(name, key) {
             return self.push(key, value);
         }
-        let prefix = if self.displaced { "kata_host_" } else { "kata_" };
+        let prefix = match (self.displaced, self.author.wrapped_by_host) {
+            (true, true) => "kata_host_",
+            // A claim of the text around, which may be a guest's too.
+            (true, false) if !name.starts_with(b"guest_") => "kata_guest_",
+            _ => "kata_",
+        };
         let stem = field_name::key(prefix, name, 1, self.bump).name();
         let like = self.fields.iter().filter(|field| field.key.name().starts_with(stem)).count();
         for number in like + 1.. {

@@ -6,36 +6,68 @@
 use bumpalo::Bump;
 use memchr::{memchr, memmem};
 
-use super::{Payload, content, logfmt};
-use crate::component::Component;
-use crate::dictionary::{KeyId, TrackedKey};
+use super::{Payload, begins_line, content, logfmt};
+use crate::component::{Component, by_name};
+use crate::dictionary::{KeyId, PresentKeys, TrackedKey};
+use crate::envelope::Entry;
 use crate::escapes::{rust_escape, unescape};
 use crate::flaw::Flaw;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
 
-/// Moves text of another writer from the host's pairs to `inner`.
-pub(super) fn unpack<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
+/// Texts of runtime-rs's own about its connection to the agent, at level info under the agent's subsystem (kata-containers:
+/// `src/runtime-rs/crates/agent`). An agent that prints one of them cannot be told apart.
+const OWN_TEXTS: [&[u8]; 11] = [
+    b"try to connect to agent-log",
+    b"try to connect to get agent log",
+    b"try to connect agent server through ",
+    b"connected to agent-log successfully",
+    b"abort log forwarder thread",
+    b"begin to connect agent",
+    b"get stream raw fd ",
+    b"connect success on ",
+    b"connect uds ",
+    b"vsock: connected to ",
+    b"hybrid vsock: connected to ",
+];
+
+/// Moves text of another writer from the host's pairs to `inner`. If the entry is not the host's word, only text that
+/// says that it is a guest's is moved.
+pub(crate) fn unpack<'b>(entry: &Entry<'b>, payload: &mut Payload<'b>, is_of_host: bool, bump: &'b Bump) {
     let name = payload.name;
     if name == Some(b"kata-agent") {
-        // The record of the agent is the whole entry.
-        std::mem::swap(&mut payload.inner, &mut payload.pairs);
-        payload.writer = Some(Component::Agent);
-        payload.guest = true;
-    } else if let Some(line) = payload.take(TrackedKey::VMCONSOLE, bump) {
-        console(line, bump, payload);
-    } else if payload.format == PayloadFormat::Logfmt
-        && matches!(name, None | Some(b"kata-proxy" | b"kata-shim"))
-        && matches!(payload.host(TrackedKey::SOURCE, bump), None | Some(b"agent"))
+        all_of_agent(payload);
+    } else if payload.keys.has(TrackedKey::VMCONSOLE)
+        && let Some(line) = payload.take(TrackedKey::VMCONSOLE, bump)
     {
-        proxied(name, bump, payload);
-    } else if payload.format == PayloadFormat::Text || payload.is_runtime_rs() {
-        runtime_rs(bump, payload);
+        console(line, bump, payload);
+    } else if payload.format == PayloadFormat::Logfmt {
+        if matches!(name, None | Some(b"kata-proxy" | b"kata-shim"))
+            && matches!(payload.host(TrackedKey::SOURCE, bump), None | Some(b"agent"))
+        {
+            proxied(name, bump, payload);
+        }
+    } else if is_of_host && payload.is_runtime_rs() {
+        runtime_rs(entry, bump, payload);
+    } else if payload.format == PayloadFormat::Text {
+        forwarded(is_of_host, bump, payload);
     }
+}
+
+/// Adds ids that other pairs hold.
+pub(crate) fn add_ids<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     if payload.keys.has(TrackedKey::REQ) || payload.inner.iter().any(|pair| pair.id == Some(KeyId::REQ)) {
         containers(payload, bump);
     }
     sandbox_of_bundle(payload, bump);
+}
+
+/// Marks the whole entry as the agent's.
+pub(crate) fn all_of_agent(payload: &mut Payload<'_>) {
+    std::mem::swap(&mut payload.inner, &mut payload.pairs);
+    payload.keys = PresentKeys::default();
+    payload.writer = Some(Component::Agent);
+    payload.guest = true;
 }
 
 impl<'b> Payload<'b> {
@@ -69,37 +101,86 @@ fn proxied<'b>(name: Option<&[u8]>, bump: &'b Bump, payload: &mut Payload<'b>) {
     }
 }
 
-/// Unpacks text that runtime-rs forwards, in Rust's debug form or plain, even if only the text of its entry remains.
-fn runtime_rs<'b>(bump: &'b Bump, payload: &mut Payload<'b>) {
+/// Unpacks the line of Kata's shim in containerd's own line about a shim that failed: its `error` begins with what the
+/// shim printed (containerd: `core/runtime/v2/binary.go`, `Delete`).
+pub(crate) fn unpack_error<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
+    if payload.name.is_some() || payload.writer.is_some() || !payload.keys.has(TrackedKey::ERROR) {
+        return;
+    }
+    let Some(error) = payload.host(TrackedKey::ERROR, bump).filter(|error| begins_line(error)) else { return };
+    let line = error.split(|byte| *byte == b'\n').next().unwrap_or(error);
+    logfmt::scan(line, bump, &mut payload.inner);
+    match content(&payload.inner, KeyId::NAME, bump).and_then(by_name) {
+        Some(writer) if writer != Component::Agent => payload.writer = Some(writer),
+        _ => payload.inner.clear(),
+    }
+}
+
+/// Unpacks text that runtime-rs forwards, by the subsystem that forwards it. What the text itself looks like decides
+/// only after that.
+fn runtime_rs<'b>(entry: &Entry<'b>, bump: &'b Bump, payload: &mut Payload<'b>) {
     let Some(message) = payload.host(TrackedKey::MSG, bump) else { return };
-    let host = payload.format != PayloadFormat::Text;
-    let subsystem = payload.host(TrackedKey::SUBSYSTEM, bump);
+    match payload.host(TrackedKey::SUBSYSTEM, bump) {
+        Some(b"dmesg") => {
+            payload.take(TrackedKey::MSG, bump);
+            console(message, bump, payload);
+        }
+        Some(b"agent") => of_agent(message, entry, bump, payload),
+        _ => forwarded(true, bump, payload),
+    }
+}
+
+/// Unpacks an entry under the agent's subsystem. runtime-rs forwards each line of the agent there: a JSON object at its
+/// own level, any other line at level info (kata-containers: `crates/agent/src/log_forwarder.rs`). So other text at
+/// another level is runtime-rs's own.
+fn of_agent<'b>(message: &'b [u8], entry: &Entry<'b>, bump: &'b Bump, payload: &mut Payload<'b>) {
+    let line = message.trim_ascii_start();
+    let is_info = match payload.host(TrackedKey::LEVEL, bump) {
+        Some(level) => level.eq_ignore_ascii_case(b"info"),
+        None => entry.priority.is_none_or(|priority| priority == 5),
+    };
+    if line.starts_with(b"{") {
+        payload.take(TrackedKey::MSG, bump);
+        console(line, bump, payload);
+        if payload.writer == Some(Component::GuestConsole) {
+            payload.writer = Some(Component::Agent);
+        }
+    } else if is_info && OWN_TEXTS.iter().any(|text| line.starts_with(text)) {
+        payload.is_ambiguous = true;
+    } else if is_info {
+        payload.take(TrackedKey::MSG, bump);
+        payload.text(Component::Agent, true, message);
+    }
+}
+
+/// Unpacks text of the console and of the hypervisor, in Rust's debug form, even if only the text of the entry remains.
+/// If the entry is not the host's word, only the console's text is unpacked, which is a guest's in any case.
+fn forwarded<'b>(is_of_host: bool, bump: &'b Bump, payload: &mut Payload<'b>) {
+    let Some(message) = payload.host(TrackedKey::MSG, bump) else { return };
     if let Some(quoted) = message.strip_prefix(b"vm console: ") {
         let line = debug_string(quoted, bump, payload);
         payload.take(TrackedKey::MSG, bump);
         console(line, bump, payload);
-    } else if let Some(quoted) = message.strip_prefix(b"qemu stderr: ").or(message.strip_prefix(b"fc stderr: ")) {
+        return;
+    }
+    if !is_of_host {
+        return;
+    }
+    if let Some(quoted) = message.strip_prefix(b"qemu stderr: ").or(message.strip_prefix(b"fc stderr: ")) {
         let line = debug_string(quoted, bump, payload);
         payload.take(TrackedKey::MSG, bump);
         payload.text(Component::Hypervisor, false, line);
     } else if message.starts_with(b"source: virtiofsd ") {
         payload.writer = Some(Component::Virtiofsd);
-    } else if host && (subsystem == Some(b"dmesg") || subsystem == Some(b"agent") && message.starts_with(b"{")) {
-        payload.take(TrackedKey::MSG, bump);
-        console(message, bump, payload);
-    } else if host && message.starts_with(b"\"") && payload.host(TrackedKey::STREAM, bump).is_some() {
+    } else if message.starts_with(b"\"") && payload.host(TrackedKey::STREAM, bump).is_some() {
         // Cloud Hypervisor prints the guest's console on its own output.
         let line = debug_string(message, bump, payload);
         payload.take(TrackedKey::MSG, bump);
         if kernel_line(line).is_some() {
             console(line, bump, payload);
         } else {
-            payload.text(Component::Hypervisor, true, line);
+            payload.text(Component::GuestConsole, true, line);
         }
-    } else if payload.format == PayloadFormat::Native && subsystem == Some(b"agent") {
-        // runtime-rs forwards the agent's socket line by line, so all of it is the guest's text.
-        payload.take(TrackedKey::MSG, bump);
-        payload.text(Component::Agent, true, message);
     }
 }
 
@@ -131,7 +212,7 @@ fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
             return interrupted(line, Component::Agent, payload);
         }
     } else if line.starts_with(b"time=") {
-        let flaws = logfmt::scan(line, bump, &mut payload.inner);
+        let flaws = logfmt::scan(line, bump, &mut payload.inner).flaws;
         if flaws.is_empty() || kernel_inside(line).is_none() {
             payload.writer = Some(Component::Agent);
             payload.flaws.merge(flaws);
@@ -143,8 +224,6 @@ fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     if let Some(uptime) = kernel_line(line) {
         payload.uptime = Some(uptime);
         payload.text(Component::GuestKernel, true, line);
-    } else if line.starts_with(b"cloud-hypervisor: ") {
-        payload.text(Component::Hypervisor, true, line);
     } else if line.starts_with(b"announce: name=\"kata-agent\"") {
         payload.text(Component::Agent, true, line);
     } else if line.ends_with(b"\"}") && memmem::find(line, b"\",\"").is_some() {

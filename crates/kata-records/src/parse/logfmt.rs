@@ -3,51 +3,74 @@
 //! Parsing never fails: damage becomes a flaw, and every byte of the line goes to a key or a value.
 
 use bumpalo::Bump;
+use wide::i8x16;
 
-use crate::dictionary::{self, KeyId};
+use crate::dictionary::{self, KeyId, PresentKeys};
 use crate::escapes::{Escape, go_escape, go_format_error, unescape};
 use crate::flaw::{Flaw, Flaws};
 use crate::record::{Escaping, Pair, Text, Value};
+use crate::redact;
 use crate::scan;
 
 /// The maximum number of pairs. The rest of a longer line becomes one text, so the cost of hostile lines is linear.
 pub(crate) const MAX_PAIRS: usize = 512;
 
+/// What a scan notes about a line and its pairs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scanned {
+    /// The flaws of the line.
+    pub flaws: Flaws,
+    /// The tracked keys of the pairs.
+    pub keys: PresentKeys,
+    /// A pair may hold a secret.
+    pub is_marked: bool,
+}
+
 /// Appends the pairs of a line. Words without a value belong to the next key (`StratoVirt Pid=42`); at the end of the
 /// line they become the value of `words`.
-pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
-    let mut flaws = Flaws::default();
+pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Scanned {
+    let (mut flaws, mut keys, mut is_marked) = (Flaws::default(), PresentKeys::default(), false);
     let limit = pairs.len() + MAX_PAIRS;
     let mut next = &LIKELY_FIRST;
     let mut rest = line;
     loop {
-        while let [b' ', behind @ ..] = rest {
-            rest = behind;
-        }
-        if rest.is_empty() {
-            return flaws;
-        }
-        if pairs.len() >= limit {
-            flaws.add(Flaw::TooManyPairs);
-            pairs.push(Pair::text(b"rest", Text::plain(rest)));
-            return flaws;
-        }
+        let mut is_plain = true;
         let (key, id, value) = match next.split(rest) {
-            Some(value) => (next.key, Some(next.id), value),
-            None => {
-                let Some((key, value)) = split_key(rest, &mut flaws) else {
+            Some(value) if pairs.len() < limit => {
+                keys.merge(next.keys);
+                (next.key, Some(next.id), value)
+            }
+            _ => {
+                while let [b' ', behind @ ..] = rest {
+                    rest = behind;
+                }
+                if rest.is_empty() {
+                    return Scanned { flaws, keys, is_marked };
+                }
+                if pairs.len() >= limit {
+                    flaws.add(Flaw::TooManyPairs);
+                    pairs.push(Pair::text(b"rest", Text::plain(rest)));
+                    return Scanned { flaws, keys, is_marked: true };
+                }
+                let Some((key, value)) = split_key(rest, &mut flaws, &mut is_plain) else {
                     flaws.add(Flaw::BareWords);
                     pairs.push(Pair::text(b"words", Text::plain(rest)));
-                    return flaws;
+                    return Scanned { flaws, keys, is_marked: true };
                 };
-                (key, dictionary::find(key), value)
+                let id = dictionary::find(key);
+                keys.add(id);
+                (key, id, value)
             }
         };
         let (bytes, escaping, behind) = match value {
-            [b'"', inside @ ..] => quoted(inside, bump, &mut flaws),
-            _ => bare(value, &mut flaws),
+            [b'"', inside @ ..] => quoted(inside, id, bump, &mut flaws, &mut is_plain),
+            _ => bare(value, &mut flaws, &mut is_plain),
         };
-        pairs.push(Pair { key, id, number: 0, value: Value::Text(Text { bytes, escaping }) });
+        is_marked |= !is_plain;
+        if id.is_none() {
+            is_marked |= redact::may_be_secret(key, bytes);
+        }
+        pairs.push(Pair { key, id, number: 0, is_plain, value: Value::Text(Text { bytes, escaping }) });
         next = &LIKELY_AFTER[usize::from(KeyId::number(id))];
         rest = behind;
     }
@@ -55,11 +78,14 @@ pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>
 
 /// Splits off a key, with the words before it and its `=`. Returns `None` if there is no `=`.
 #[inline]
-fn split_key<'b>(rest: &'b [u8], flaws: &mut Flaws) -> Option<(&'b [u8], &'b [u8])> {
+fn split_key<'b>(rest: &'b [u8], flaws: &mut Flaws, is_plain: &mut bool) -> Option<(&'b [u8], &'b [u8])> {
     let end = scan::token_end(rest, 0);
     match rest.split_at_checked(end) {
         Some((key @ [_, ..], [b'=', behind @ ..])) => Some((key, behind)),
-        _ => split_words(rest, end, flaws),
+        _ => {
+            *is_plain = false;
+            split_words(rest, end, flaws)
+        }
     }
 }
 
@@ -82,38 +108,33 @@ fn split_words<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> Option<
 #[repr(align(64))]
 #[derive(Clone, Copy)]
 struct LikelyKey {
-    /// The key and its `=` as numbers, and the mask of their bits.
-    text: [u64; 2],
-    mask: [u64; 2],
+    /// The key and its `=`, and the mask of their bits.
+    text: i8x16,
+    mask: i8x16,
     key: &'static [u8],
     id: KeyId,
+    keys: PresentKeys,
 }
 
 impl LikelyKey {
-    /// No key: the comparison never succeeds.
-    const NONE: LikelyKey = LikelyKey { text: [1, 0], mask: [0, 0], key: b"", id: KeyId::TIME };
-
     const fn new(id: KeyId) -> LikelyKey {
         let key = id.known().key.as_bytes();
         assert!(key.len() < 16, "a key and its `=` have to fit");
-        let mut next = LikelyKey { key, id, ..LikelyKey::NONE };
-        next.text = [0; 2];
+        let (mut text, mut mask) = ([0; 16], [0; 16]);
         let mut at = 0;
         while at <= key.len() {
-            let byte = if at < key.len() { key[at] } else { b'=' };
-            next.text[at / 8] |= (byte as u64) << (at % 8 * 8);
-            next.mask[at / 8] |= 0xff << (at % 8 * 8);
+            text[at] = if at < key.len() { key[at] as i8 } else { b'=' as i8 };
+            mask[at] = -1;
             at += 1;
         }
-        next
+        LikelyKey { text: i8x16::new(text), mask: i8x16::new(mask), key, id, keys: PresentKeys::of(Some(id)) }
     }
 
     /// Returns the text after the key and its `=`, or `None` if another key follows.
     #[inline]
     fn split<'b>(&self, rest: &'b [u8]) -> Option<&'b [u8]> {
-        let chunk = u128::from_le_bytes(*rest.first_chunk()?);
-        let [head, tail] = [chunk as u64, (chunk >> 64) as u64];
-        if (head & self.mask[0] ^ self.text[0]) | (tail & self.mask[1] ^ self.text[1]) != 0 {
+        let chunk: i8x16 = bytemuck::cast(*rest.first_chunk::<16>()?);
+        if !(chunk & self.mask).simd_eq(self.text).all() {
             return None;
         }
         rest.get(self.key.len() + 1..)
@@ -123,18 +144,23 @@ impl LikelyKey {
 /// The first key of logrus.
 static LIKELY_FIRST: LikelyKey = LikelyKey::new(KeyId::TIME);
 
-/// The most likely key after each key. logrus writes time, level and message first, and nearly every line of Kata has
-/// the others.
+/// The most likely key after each key. logrus writes time, level and message first, and sorts the others. Nearly every
+/// line of Kata has a name, which therefore follows whatever a call adds before it.
 static LIKELY_AFTER: [LikelyKey; 256] = {
     let pairs = [
         (KeyId::TIME, KeyId::LEVEL),
         (KeyId::LEVEL, KeyId::MSG),
+        (KeyId::MSG, KeyId::CONTAINER),
+        (KeyId::ARCH, KeyId::COMMAND),
+        (KeyId::COMMAND, KeyId::CONTAINER),
+        (KeyId::CONSOLE_PROTOCOL, KeyId::CONSOLE_URL),
         (KeyId::NAME, KeyId::PID),
         (KeyId::PID, KeyId::SANDBOX),
         (KeyId::SANDBOX, KeyId::SOURCE),
         (KeyId::SOURCE, KeyId::SUBSYSTEM),
+        (KeyId::SUBSYSTEM, KeyId::VMCONSOLE),
     ];
-    let mut following = [LikelyKey::NONE; 256];
+    let mut following = [LikelyKey::new(KeyId::NAME); 256];
     let mut at = 0;
     while at < pairs.len() {
         following[pairs[at].0.row() + 1] = LikelyKey::new(pairs[at].1);
@@ -143,15 +169,16 @@ static LIKELY_AFTER: [LikelyKey; 256] = {
     following
 };
 
-/// Parses a bare value up to the next space. Returns its bytes, its escaping and the rest.
+/// Parses a bare value up to the next space.
 // Returns parts instead of a [`Text`]: a text that a call writes to memory stalls the read of it.
 #[inline]
-fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8]) {
-    let end = scan::token_end(rest, 0);
+fn bare<'b>(rest: &'b [u8], flaws: &mut Flaws, is_plain: &mut bool) -> (&'b [u8], Escaping, &'b [u8]) {
+    let end = scan::bare_end(rest, 0);
     match rest.split_at_checked(end) {
         Some((value, [b' ', behind @ ..])) => (value, Escaping::Clean, behind),
         None | Some((_, [])) => (rest, Escaping::Clean, b""),
         _ => {
+            *is_plain = false;
             let (Text { bytes, escaping }, behind) = bare_irregular(rest, end, flaws);
             (bytes, escaping, behind)
         }
@@ -182,14 +209,28 @@ struct QuotedTraits {
     beyond_ascii: bool,
 }
 
-/// Parses a quoted value after its opening quote. Returns its bytes, its escaping and the rest.
+/// Parses a quoted value after its opening quote.
 #[inline]
-fn quoted<'b>(rest: &'b [u8], bump: &'b Bump, flaws: &mut Flaws) -> (&'b [u8], Escaping, &'b [u8]) {
-    let at = scan::quoted_stop(rest, 0);
+fn quoted<'b>(
+    rest: &'b [u8],
+    id: Option<KeyId>,
+    bump: &'b Bump,
+    flaws: &mut Flaws,
+    is_plain: &mut bool,
+) -> (&'b [u8], Escaping, &'b [u8]) {
+    // Every line has a time, which holds no secret.
+    let (at, is_marked) = match id {
+        Some(id) if id.is_harmless() => (scan::quoted_stop(rest, 0), false),
+        _ => scan::quoted_stop_and_marks(rest),
+    };
     match rest.split_at_checked(at) {
-        Some((inside, [b'"', behind @ ..])) if matches!(behind, [] | [b' ', ..]) => (inside, Escaping::Clean, behind),
+        Some((inside, [b'"', behind @ ..])) if matches!(behind, [] | [b' ', ..]) => {
+            *is_plain &= !(is_marked && redact::is_suspect(inside));
+            (inside, Escaping::Clean, behind)
+        }
         _ => {
             let (Text { bytes, escaping }, behind) = quoted_escapes(rest, at, bump, flaws);
+            *is_plain = false;
             (bytes, escaping, behind)
         }
     }

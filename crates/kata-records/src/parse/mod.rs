@@ -1,5 +1,6 @@
 //! The parser of messages, which makes pairs of keys and values. It never fails: unreadable text stays text.
 
+mod beginning;
 pub(crate) mod console;
 pub(crate) mod logfmt;
 mod native;
@@ -8,7 +9,7 @@ mod terminal;
 use bumpalo::Bump;
 use memchr::memchr;
 
-use crate::component::Component;
+use crate::component::{Component, by_name};
 use crate::dictionary::{KeyId, PresentKeys, TrackedKey};
 use crate::envelope::Entry;
 use crate::escapes::go_format_error;
@@ -16,6 +17,9 @@ use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
 use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
+use crate::redact;
+
+pub(crate) use beginning::{begins_line, is_date};
 
 /// The parsed message of an entry.
 #[derive(Debug)]
@@ -34,6 +38,10 @@ pub(crate) struct Payload<'b> {
     pub writer: Option<Component>,
     /// `inner` comes from the guest.
     pub guest: bool,
+    /// A pair may hold a secret, by its value or by its key.
+    pub is_marked: bool,
+    /// The text may be the guest's or the host's.
+    pub is_ambiguous: bool,
     /// The time since the start of the guest's kernel, in nanoseconds.
     pub uptime: Option<i64>,
     /// The flaws of the message.
@@ -50,6 +58,8 @@ impl Default for Payload<'_> {
             inner: Vec::new(),
             writer: None,
             guest: false,
+            is_marked: false,
+            is_ambiguous: false,
             uptime: None,
             flaws: Flaws::default(),
         }
@@ -66,8 +76,23 @@ impl<'b> Payload<'b> {
         self.inner.clear();
         self.writer = None;
         self.guest = false;
+        self.is_marked = false;
+        self.is_ambiguous = false;
         self.uptime = None;
         self.flaws = Flaws::default();
+    }
+
+    /// Notes the tracked keys and the marks of all pairs.
+    #[inline]
+    fn index(&mut self) {
+        let (mut keys, mut are_plain) = (PresentKeys::default(), true);
+        for pair in &self.pairs {
+            keys.add(pair.id);
+            are_plain &= pair.is_plain;
+        }
+        self.is_marked =
+            !are_plain || keys.has_unknown() && self.pairs.iter().any(|pair| pair.id.is_none() && may_be_secret(pair));
+        self.keys = keys;
     }
 
     /// Returns the content of the host's value under a key, if it is text.
@@ -76,10 +101,27 @@ impl<'b> Payload<'b> {
     }
 
     /// Returns whether the writer is runtime-rs, whose `source` is the sandbox.
+    /// A call may replace `name`, so other programs are excluded instead.
     #[must_use]
     pub(crate) fn is_runtime_rs(&self) -> bool {
-        matches!(self.format, PayloadFormat::Slog | PayloadFormat::Native) && self.name == Some(b"kata-runtime")
+        match self.format {
+            PayloadFormat::Logfmt | PayloadFormat::Json | PayloadFormat::Text => false,
+            PayloadFormat::Native => self.name != Some(b"kata-agent"),
+            PayloadFormat::Slog => self.name.is_some_and(|name| {
+                name == b"kata-runtime"
+                    || self.keys.has(TrackedKey::SUBSYSTEM)
+                        && self.keys.has(TrackedKey::SOURCE)
+                        && by_name(name).is_none()
+            }),
+        }
     }
+}
+
+/// Tests cheaply whether a pair with an unknown key may be a secret.
+#[inline]
+fn may_be_secret(pair: &Pair<'_>) -> bool {
+    let Value::Text(text) = pair.value else { return true };
+    redact::may_be_secret(pair.key, text.bytes)
 }
 
 /// Returns the content of the first text under a key.
@@ -96,26 +138,54 @@ pub(crate) fn needs(name: &[u8]) -> bool {
     !native::is_standard(name)
 }
 
-/// Parses the message of an entry. `payload` must be empty.
+/// Parses the message of an entry. `payload` must be empty. [`console::unpack`] follows if the host wrote the entry.
+#[inline(always)]
 pub(crate) fn parse<'b>(entry: &mut Entry<'b>, format: InputFormat, bump: &'b Bump, payload: &mut Payload<'b>) {
     if native::is(entry) {
         native::pairs(entry, bump, payload);
+        payload.index();
     } else if let Some(message) = entry.message {
         message_pairs(entry, message, format, bump, payload);
     }
-    if payload.format != PayloadFormat::Json && payload.format != PayloadFormat::Slog {
-        payload.keys = payload.pairs.iter().map(|pair| pair.id).collect();
-    }
     payload.name = payload.host(TrackedKey::NAME, bump);
-    if payload.is_runtime_rs() {
+    let is_agent = payload.format == PayloadFormat::Slog && payload.host(TrackedKey::SOURCE, bump) == Some(b"agent");
+    if is_agent && payload.is_runtime_rs() && payload.name != Some(b"kata-runtime") {
+        // A call replaced the name of the agent.
+        payload.name = Some(b"kata-agent");
+    } else if payload.is_runtime_rs() {
         payload.keys.insert(TrackedKey::SANDBOX);
         // runtime-rs writes the sandbox as its source.
         let sources = payload.pairs.iter_mut().filter(|pair| pair.id == Some(KeyId::SOURCE));
         sources.for_each(|pair| pair.id = Some(KeyId::SANDBOX));
     }
-    console::unpack(payload, bump);
+    if payload.keys.has(TrackedKey::ID) && payload.keys.has(TrackedKey::SANDBOX) {
+        forget_virtual_machine(payload, bump);
+    }
 }
 
+/// Removes a `sandbox` that repeats `vm`: a factory of 1.x logs the id of its virtual machine there, and the sandbox as
+/// `ID`.
+fn forget_virtual_machine<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
+    let machine = payload.pairs.iter().find(|pair| pair.key == b"vm");
+    if let Some(Value::Text(machine)) = machine.map(|pair| pair.value)
+        && payload.host(TrackedKey::SANDBOX, bump) == Some(machine.decode(bump))
+    {
+        payload.pairs.retain(|pair| pair.id != Some(KeyId::SANDBOX));
+    }
+}
+
+/// Returns the line that a supervisor of a container manager carries in its own line: k0s logs the output of containerd
+/// as `msg=`, with `component=` and `stream=`.
+pub(crate) fn supervised<'b>(payload: &Payload<'b>, bump: &'b Bump) -> Option<&'b [u8]> {
+    if payload.format != PayloadFormat::Logfmt || !payload.keys.has(TrackedKey::STREAM) {
+        return None;
+    }
+    let component = payload.pairs.iter().find(|pair| pair.key == b"component")?;
+    let Value::Text(component) = component.value else { return None };
+    (component.bytes == b"containerd").then(|| payload.host(TrackedKey::MSG, bump)).flatten()
+}
+
+#[inline(always)]
 fn message_pairs<'b>(
     entry: &mut Entry<'b>,
     message: &'b [u8],
@@ -129,10 +199,15 @@ fn message_pairs<'b>(
         _ if format != InputFormat::Logfmt && trimmed.first() == Some(&b'{') => object(entry, trimmed, bump, payload),
         _ if format == InputFormat::Logfmt || starts_logfmt(trimmed) => {
             payload.format = PayloadFormat::Logfmt;
-            payload.flaws.merge(logfmt::scan(trimmed, bump, &mut payload.pairs));
+            let scanned = logfmt::scan(trimmed, bump, &mut payload.pairs);
+            (payload.keys, payload.is_marked) = (scanned.keys, scanned.is_marked);
+            payload.flaws.merge(scanned.flaws);
             payload.flaws.add_if(is_cut(trimmed), Flaw::Truncated);
         }
-        _ => terminal::scan(trimmed, bump, payload),
+        _ => {
+            terminal::scan(trimmed, bump, payload);
+            payload.index();
+        }
     }
     if payload.pairs.is_empty() {
         payload.format = PayloadFormat::Text;
@@ -145,6 +220,7 @@ fn message_pairs<'b>(
             Flaw::GoFormatError,
         );
         payload.pairs.push(Pair::text(b"msg", Text::plain(message)));
+        payload.index();
     }
 }
 
@@ -171,14 +247,12 @@ fn is_cut(message: &[u8]) -> bool {
 /// Parses a JSON object of logrus or slog. Other objects stay text, such as those of QMP.
 fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let flaws = if entry.members.is_empty() {
-        let flaws = json::members(message, bump, &mut payload.pairs);
-        payload.keys = payload.pairs.iter().map(|pair| pair.id).collect();
-        flaws
+        json::members(message, bump, &mut payload.pairs)
     } else {
         std::mem::swap(&mut entry.members, &mut payload.pairs);
-        payload.keys = entry.member_keys;
         entry.member_flaws
     };
+    payload.index();
     let keys = payload.keys;
     let [ts, msg, level] = [TrackedKey::TS, TrackedKey::MSG, TrackedKey::LEVEL].map(|key| keys.has(key));
     payload.format = if ts && (msg || level) || message.starts_with(b"{\"msg\":") {

@@ -31,7 +31,7 @@ pub(super) fn scan<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>
     let at = pairs_start(rest);
     let message = rest.get(..at).unwrap_or(rest).trim_ascii_end();
     payload.pairs.push(Pair::text(b"msg", Text::plain(message)));
-    let flaws = rest.get(at..).map_or(Flaws::default(), |pairs| logfmt::scan(pairs, bump, &mut payload.pairs));
+    let flaws = rest.get(at..).map_or(Flaws::default(), |pairs| logfmt::scan(pairs, bump, &mut payload.pairs).flaws);
     payload.flaws.merge(flaws);
 }
 

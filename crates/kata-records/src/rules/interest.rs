@@ -1,11 +1,13 @@
 //! The entries and fields that the rules need, for the reader of journal files.
 
 use journal_file::EntryFilter;
+use memchr::memmem;
 
 use super::Rules;
 use crate::envelope;
 use crate::parse;
-use crate::select::Others;
+use crate::redact;
+use crate::select::{MANAGERS, Others};
 use crate::template::Placeholder;
 
 impl EntryFilter for Rules {
@@ -17,13 +19,49 @@ impl EntryFilter for Rules {
         self.select.may_want(identifier)
     }
 
+    fn entries_without_identifier(&self) -> &[(&str, &str)] {
+        // virtiofsd's `--syslog` may leave its identifier to journald, which finds none behind the host's name.
+        &[("_COMM", "virtiofsd")]
+    }
+
     fn entry(&self, identifier: &[u8], message: &[u8]) -> bool {
         self.everything() || self.select.likely(identifier, message)
+    }
+
+    fn leaves_open(&self, message: &[u8]) -> bool {
+        self.redactor.is_some() && redact::leaves_open(message)
+    }
+
+    fn proves_itself(&self, message: &[u8]) -> bool {
+        parse::begins_line(message)
     }
 
     fn field(&self, name: &[u8]) -> bool {
         let of_path = name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
         let of_head = self.heads && envelope::heads(name);
         self.raw || of_path || of_head || self.normalize.keeps(name) || envelope::needs(name) || parse::needs(name)
+    }
+}
+
+/// Rules for sources, which mark entries that continue others.
+impl Rules {
+    /// Returns whether a message begins as only a whole line of a program of the host can: `time="<time>" level=` of logrus, or a
+    /// JSON object with its first key. A message that continues another one cannot begin like this.
+    #[must_use]
+    pub fn begins_line(message: &[u8]) -> bool {
+        parse::begins_line(message)
+    }
+
+    /// Returns whether a message ends inside a print of secrets, so that what follows in its stream must not be shown.
+    #[must_use]
+    pub fn leaves_open(message: &[u8]) -> bool {
+        redact::leaves_open(message)
+    }
+
+    /// Returns whether an identifier (`SYSLOG_IDENTIFIER`) is that of a container manager, which copies lines of others and
+    /// may cut them.
+    #[must_use]
+    pub fn is_manager(identifier: &[u8]) -> bool {
+        MANAGERS.iter().any(|name| name.as_bytes() == identifier) || memmem::find(identifier, b"containerd").is_some()
     }
 }

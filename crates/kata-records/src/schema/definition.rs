@@ -6,6 +6,7 @@ use super::{FieldType, Schema};
 use crate::component::Component;
 use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
+use crate::origin::Origin;
 use crate::record::{Level, PayloadFormat};
 
 /// The kind of description.
@@ -118,6 +119,7 @@ impl Definition {
             | FieldType::Level
             | FieldType::Component
             | FieldType::Format
+            | FieldType::Origin
             | FieldType::Flaws
             | FieldType::List => keyword,
         }
@@ -187,6 +189,7 @@ fn value(kind: FieldType) -> Value {
         FieldType::Bool => json!({ "type": "boolean" }),
         FieldType::Level => word(Level::ALL.iter().map(|level| level.name()).collect()),
         FieldType::Component => word(Component::ALL.iter().map(|component| component.name()).collect()),
+        FieldType::Origin => word(Origin::ALL.iter().map(|origin| origin.name()).collect()),
         FieldType::Format => word(PayloadFormat::ALL.iter().map(|format| format.name()).collect()),
         FieldType::Flaws => {
             let names: Vec<&str> = Flaw::ALL.iter().map(|flaw| flaw.name()).collect();

@@ -60,6 +60,8 @@ pub(crate) enum FieldType {
     Component,
     /// The name of a [`crate::record::PayloadFormat`].
     Format,
+    /// An origin.
+    Origin,
     /// A list of names of [`crate::flaw::Flaw`]s.
     Flaws,
     /// A list of field names.
@@ -131,9 +133,11 @@ pub(crate) const DERIVED: [SchemaRow; 5] = [
 pub(crate) const STATED: &[(&str, FieldType)] = &[
     ("component", FieldType::Component),
     ("format", FieldType::Format),
+    ("origin", FieldType::Origin),
     ("guest", FieldType::Bool),
     ("flaws", FieldType::Flaws),
     ("escaped", FieldType::List),
+    ("redacted", FieldType::List),
     ("guest_time", FieldType::Time),
     ("guest_pid", FieldType::Count),
     ("guest_uptime_ns", FieldType::Int),

@@ -9,6 +9,7 @@ use super::{DERIVED, ECS_VERSION, ENVELOPE, FieldType, PAYLOAD, Schema, SchemaRo
 use crate::dictionary::{self, DICTIONARY, KeyId, KnownKey};
 use crate::name_hash::{self, BloomFilter};
 use crate::normalize::{coerce, field_name};
+use crate::origin::Origin;
 use crate::record::{Field, Key, Level, OwnedKey, Record, Text, Value};
 use crate::time::UtcTimestamp;
 
@@ -56,9 +57,11 @@ struct Tables {
     made: [Option<OwnedKey>; DERIVED.len()],
     component: OwnedKey,
     format: OwnedKey,
+    origin: OwnedKey,
     guest: OwnedKey,
     flaws: OwnedKey,
     escaped: OwnedKey,
+    redacted: OwnedKey,
 }
 
 impl Translator {
@@ -83,9 +86,11 @@ impl Translator {
             made: DERIVED.each_ref().map(|row| schema.field_name(row).map(OwnedKey::new)),
             component: own("component"),
             format: own("format"),
+            origin: own("origin"),
             guest: own("guest"),
             flaws: own("flaws"),
             escaped: own("escaped"),
+            redacted: own("redacted"),
         };
         Translator { tables, bump: Bump::new(), spare: Record::default() }
     }
@@ -99,6 +104,7 @@ impl Translator {
             out: mem::take(spare).recycle(),
             names: BloomFilter::default(),
             escaped: &record.escaped,
+            redacted: &record.redacted,
         };
         translation.fill(record);
         let mut out = translation.out;
@@ -136,6 +142,8 @@ struct Translation<'b, 'r> {
     names: BloomFilter,
     /// The original names of fields that were not UTF-8.
     escaped: &'r [Key<'b>],
+    /// The original names of fields in which a secret was replaced.
+    redacted: &'r [Key<'b>],
 }
 
 impl<'b> Translation<'b, '_> {
@@ -163,11 +171,12 @@ impl<'b> Translation<'b, '_> {
         if let Some(facts) = facts {
             self.tail(&tables.component, word(facts.component.name()));
             self.tail(&tables.format, word(facts.format.name()));
-            if facts.guest {
+            self.tail(&tables.origin, word(facts.origin.name()));
+            if facts.origin == Origin::Guest {
                 self.tail(&tables.guest, Value::Bool(true));
             }
         }
-        self.payload(&record.payload, facts.is_some_and(|facts| facts.guest));
+        self.payload(&record.payload, facts.is_some_and(|facts| facts.origin == Origin::Guest));
         if let Some(version) = version {
             self.head(version, word(ECS_VERSION));
         }
@@ -190,10 +199,11 @@ impl<'b> Translation<'b, '_> {
             let names = facts.flaws.iter().map(|flaw| Text::clean(flaw.name().as_bytes()));
             self.tail(&tables.flaws, Value::List(BumpVec::from_iter_in(names, bump).into_bump_slice()));
         }
-        if !self.out.escaped.is_empty() {
-            let names = self.out.escaped.drain(..).map(|key| Text::clean(key.name()));
-            let names = BumpVec::from_iter_in(names, bump).into_bump_slice();
-            self.tail(&tables.escaped, Value::List(names));
+        for (name, keys) in [(&tables.escaped, &mut self.out.escaped), (&tables.redacted, &mut self.out.redacted)] {
+            if !keys.is_empty() {
+                let names = BumpVec::from_iter_in(keys.drain(..).map(|key| Text::clean(key.name())), bump);
+                self.out.payload.push(Field::new(name.key(), Value::List(names.into_bump_slice())));
+            }
         }
     }
 
@@ -209,6 +219,9 @@ impl<'b> Translation<'b, '_> {
     fn note(&mut self, old: Key<'b>, new: Key<'b>) {
         if self.escaped.contains(&old) {
             self.out.escaped.push(new);
+        }
+        if self.redacted.contains(&old) {
+            self.out.redacted.push(new);
         }
     }
 
@@ -250,6 +263,9 @@ impl<'b> Translation<'b, '_> {
             out.extend_from_slice_copy(text.decode(self.bump));
             if self.escaped.contains(&field.key) && self.out.escaped.last() != Some(&name.key()) {
                 self.out.escaped.push(name.key());
+            }
+            if self.redacted.contains(&field.key) && self.out.redacted.last() != Some(&name.key()) {
+                self.out.redacted.push(name.key());
             }
         }
         if !out.is_empty() {

@@ -59,7 +59,7 @@ fn the_form_of_rfc_5424() {
     assert_eq!(
         message(settings(), &mut record),
         "<30>1 2025-12-05T11:55:10.812522Z node1 kata-runtime 3233634 sandbox [kata@32473 component=\"runtime\" \
-         level=\"info\" format=\"logfmt\" time=\"2025-12-05T11:55:10.812522759Z\" sandbox=\"s1\" container=\"c1\" \
+         level=\"info\" origin=\"host\" format=\"logfmt\" time=\"2025-12-05T11:55:10.812522759Z\" sandbox=\"s1\" container=\"c1\" \
          arch=\"amd64\" pid=\"3233634\" subsystem=\"sandbox\"] Stopping VM"
     );
 }
@@ -82,7 +82,7 @@ fn the_form_of_rfc_3164() {
 #[test]
 fn what_is_not_known_is_nil() {
     let mut record = Record { facts: Some(Facts { time: None, level: None, ..facts() }), ..Record::default() };
-    let data = "[kata@32473 component=\"runtime\" format=\"logfmt\"]";
+    let data = "[kata@32473 component=\"runtime\" origin=\"host\" format=\"logfmt\"]";
     assert_eq!(message(settings(), &mut record), format!("<30>1 - here kata-runtime - - {data}"));
     let mut nothing = Record::default();
     assert_eq!(message(settings(), &mut nothing), "<30>1 - here - - - -");
@@ -145,7 +145,7 @@ fn guests_and_flaws_are_told_of() {
     let mut record = record("m", &[("kata_guest_time", "x")]);
     let mut flaws = Flaws::default();
     [Flaw::BadTime, Flaw::NotUtf8].into_iter().for_each(|flaw| flaws.add(flaw));
-    record.facts = Some(Facts { component: Component::GuestKernel, guest: true, flaws, ..facts() });
+    record.facts = Some(Facts { component: Component::GuestKernel, origin: Origin::Guest, flaws, ..facts() });
     record.escaped = vec![OwnedKey::new("MESSAGE").leaked(), OwnedKey::new("kata_msg").leaked()];
     let message = message(settings(), &mut record);
     assert!(message.contains(" node1 kata-guest-kernel 77 - [kata@32473 flaws=\"bad-time,not-utf8\""), "{message}");
