@@ -45,5 +45,6 @@ pub(super) fn settings(options: &Options, delivery: Option<usize>) -> Result<sou
         max_line: options.get(&MAX_LINE)?,
         // The records of a batch should not greatly exceed one delivery.
         block: delivery.map_or(READ_SIZE, |size| (size / 4).clamp(4 << 10, READ_SIZE)),
+        ..source::Settings::default()
     })
 }

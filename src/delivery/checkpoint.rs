@@ -290,6 +290,7 @@ mod tests {
             offset,
             origin: name.to_owned(),
             prints: BTreeMap::new(),
+            open_streams: Vec::new(),
             over: false,
             gone: false,
         }

@@ -13,6 +13,7 @@ use memchr::memmem;
 
 use super::archive::{PathClass, member_origin};
 use super::codec;
+use super::route;
 use super::stream::Stream;
 use super::{Event, Fill, Filled, Input, Logs, Settings, Source, SourceError};
 use kata_records::Batch;
@@ -26,6 +27,8 @@ const HEAD: usize = 8 << 10;
 /// A source of the files below a directory.
 pub(super) struct DirectorySource {
     root: PathBuf,
+    /// The root without symbolic links.
+    resolved_root: PathBuf,
     /// Device and inode of the output, which must not be read as input.
     output: Option<(u64, u64)>,
     settings: Settings,
@@ -84,13 +87,14 @@ impl DirectorySource {
     fn unlisted(root: PathBuf, output: &Path, logs: Logs, settings: &Settings) -> DirectorySource {
         DirectorySource {
             output: fs::metadata(output).ok().as_ref().map(device_and_inode),
-            settings: *settings,
+            settings: settings.clone(),
             logs,
             pending: Vec::new(),
             open: None,
             logs_refused: false,
             found_any: false,
             events: Vec::new(),
+            resolved_root: route::resolved(&root),
             root,
         }
     }
@@ -160,7 +164,8 @@ impl DirectorySource {
                     return self.events.push(Event::PassedOver(input));
                 }
                 let stream = Stream::of_file(file, input.clone(), &self.settings);
-                let stream = stream.with_logs(self.logs).in_directory(within, class.is_log);
+                let whole = self.resolved_root.join(path.strip_prefix(&self.root).unwrap_or(&path));
+                let stream = stream.with_logs(self.logs).in_directory(within, whole, class);
                 self.open = Some(OpenFile { input, class, origin, stream });
             }
             Err(cause) => self.report_if_expected(&input, class, SourceError::Open { input: input.clone(), cause }),

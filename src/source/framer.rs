@@ -8,6 +8,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::codec::looks_binary;
 use super::export_entry::{OpenEntry, Progress};
+use super::journal_text;
 use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
 use super::{InputFormat, Settings};
 use kata_records::origin::Continuation;
@@ -48,6 +49,9 @@ pub(super) struct Framer {
     docker: bool,
     /// The first bytes of lines that may be more than plain lines. One lookup settles most lines.
     special: [bool; 256],
+    /// The first line was seen. Text that begins like an export entry further on is only text, because a guest may have
+    /// written it.
+    knows_first_line: bool,
     state: State,
     joiner: PartJoiner,
     /// The position of the first unframed byte in the arena.
@@ -84,6 +88,7 @@ impl Framer {
             cri,
             docker,
             special,
+            knows_first_line: exports != Exports::Recognized,
             state: State::Line,
             joiner: PartJoiner::new(max_line),
             at: 0,
@@ -95,6 +100,15 @@ impl Framer {
     /// Returns the length limit of a line.
     pub(super) fn max_line(&self) -> usize {
         self.max_line
+    }
+
+    /// Creates a framer for an input read from an offset on, of which `head` is the beginning.
+    pub(super) fn resumed(settings: &Settings, offset: u64, head: &[u8]) -> Self {
+        let mut framer = Framer::new(settings, offset);
+        if offset > 0 && !framer.knows_first_line {
+            framer.look_at_first_line(head, true);
+        }
+        framer
     }
 
     /// Frames everything complete in the unframed part of the arena.
@@ -121,6 +135,9 @@ impl Framer {
                 State::Line if self.at == batch.filled => break,
                 State::Line => {
                     let line = &batch.arena[self.at..batch.filled];
+                    if !self.knows_first_line {
+                        self.look_at_first_line(line, true);
+                    }
                     if self.begins_export(line) {
                         self.state = State::Export(OpenEntry::new(self.at, self.offset(self.at)));
                         continue;
@@ -215,6 +232,9 @@ impl Framer {
 
     /// Frames lines. Returns whether the state changed, so that there is more to do.
     fn lines(&mut self, batch: &mut Batch) -> bool {
+        if !self.knows_first_line {
+            self.look_at_first_line(&batch.arena[self.at..batch.filled], false);
+        }
         let from = self.at + self.searched;
         let mut start = self.at;
         // The iterator does not borrow the batch, because the rare special lines need all of it.
@@ -313,6 +333,22 @@ impl Framer {
         !self.begins_export(head) && looks_binary(head)
     }
 
+    /// Decides whether the input may have export entries: if its first line that is not blank is an entry of a journal.
+    /// `all` says that no more follows.
+    fn look_at_first_line(&mut self, text: &[u8], all: bool) {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let mut lines = text.split_inclusive(|byte| *byte == b'\n');
+        let Some(line) = lines.find(|line| !line.trim_ascii().is_empty()) else { return };
+        if !all && !line.ends_with(b"\n") && line.len() < MIN_RECOGNIZABLE {
+            return;
+        }
+        self.knows_first_line = true;
+        if !self.begins_export(line) && !journal_text::is_json_entry(line) {
+            self.exports = Exports::Never;
+            self.special[usize::from(b'_')] = false;
+        }
+    }
+
     fn begins_export(&self, line: &[u8]) -> bool {
         match self.exports {
             Exports::Never => false,
@@ -362,6 +398,11 @@ impl Framer {
             self.plain(&mut batch.frames, arena, start, end, unfinished);
         }
     }
+}
+
+/// Returns whether a line begins an entry of the Journal Export Format, in an input that may hold such entries.
+pub(super) fn is_export_start(line: &[u8], format: InputFormat) -> bool {
+    format == InputFormat::Export || EXPORT_STARTS.iter().any(|start| line.starts_with(start))
 }
 
 /// Returns the end of a line without its carriage return, cut at the limit, and whether the limit cut it.

@@ -1,12 +1,13 @@
 //! Opens inputs, decompresses them and cuts them into entries.
 //!
-//! A source only finds where entries begin and end. It looks at no message, and drops only journal entries that
-//! [`EntryFilter`] refuses and members of archives that are no logs. Its [`Settings`] bound its memory, whatever the
-//! input.
+//! A source finds where entries begin and end, by which route they came, and whether they continue others. It drops only
+//! journal entries that [`EntryFilter`] refuses and members of archives that are no logs. Its [`Settings`] bound its
+//! memory, whatever the input.
 
 mod archive;
 mod awaited;
 mod codec;
+mod continuation;
 mod directory;
 mod error;
 mod export_entry;
@@ -15,14 +16,18 @@ mod framer;
 mod group;
 mod input;
 mod journal;
+mod journal_text;
 mod open;
 mod part_joiner;
 pub mod position;
 mod refuse;
+mod route;
 mod stream;
 mod temp_file;
+mod trust;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use journal_file::FileRange;
 use kata_records::{Batch, InputFormat};
@@ -31,6 +36,7 @@ use crate::source::position::Position;
 
 pub use awaited::Awaited;
 pub use codec::{Codec, ForeignFormat};
+pub use continuation::Judge;
 pub use error::SourceError;
 pub use group::{FileIdentity, Group, distinct_names, group_by_file, group_by_machine, group_inputs};
 pub(crate) use input::standard_input;
@@ -44,6 +50,7 @@ pub use open::{
     size_on_disk,
 };
 pub use refuse::{check_followable, refuse_archives, refuse_logs, refuse_urls};
+pub use trust::{PodPattern, PodPatternError, Trust};
 
 /// The reason why a [`Source`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +182,7 @@ pub struct Damaged {
 }
 
 /// Settings for cutting an input into entries and batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The format of the input.
     pub input_format: InputFormat,
@@ -184,6 +191,10 @@ pub struct Settings {
     pub max_line: usize,
     /// The target size of a batch, in bytes.
     pub block: usize,
+    /// The inputs that count as the host's.
+    pub trust: Arc<Trust>,
+    /// The rules for entries that continue others.
+    pub judge: Judge,
 }
 
 /// The treatment of logs among the inputs.
@@ -199,7 +210,13 @@ pub enum Logs {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { input_format: InputFormat::Auto, max_line: 1 << 20, block: 256 << 10 }
+        Settings {
+            input_format: InputFormat::Auto,
+            max_line: 1 << 20,
+            block: 256 << 10,
+            trust: Arc::default(),
+            judge: Judge::default(),
+        }
     }
 }
 

@@ -135,7 +135,7 @@ pub fn open(input: &Input, logs: Logs, settings: &Settings) -> Result<Box<dyn So
     let live = !kind.is_file();
     // If the descriptor cannot be duplicated, reads block.
     let wait = if live { file.as_fd().try_clone_to_owned().ok() } else { None };
-    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).with_logs(logs)))
+    Ok(Box::new(Stream::new(Box::new(file), wait, input.clone(), live, settings).of_user().with_logs(logs)))
 }
 
 /// Opens an archive, or a directory as one, except the `output` inside it.
@@ -154,7 +154,7 @@ pub fn open_archive(
     }
     let input = Input::File(path.to_owned());
     let file = File::open(path).map_err(|cause| SourceError::Open { input: input.clone(), cause })?;
-    Ok(Box::new(Stream::of_file(FileRange::from(file), input, settings).with_logs(logs)))
+    Ok(Box::new(Stream::of_file(FileRange::from(file), input, settings).of_user().with_logs(logs)))
 }
 
 /// Opens a file of a directory without journals of its own.
@@ -172,5 +172,5 @@ pub fn from_reader(
     live: bool,
     settings: &Settings,
 ) -> Box<dyn Source + Send> {
-    Box::new(Stream::new(reader, None, input, live, settings))
+    Box::new(Stream::new(reader, None, input, live, settings).of_user())
 }

@@ -81,7 +81,7 @@ impl Pending {
 
 /// The output stream of a container. The closed list bounds the memory for pending parts.
 #[derive(Clone, Copy)]
-enum OutputStream {
+pub(super) enum OutputStream {
     Stdout,
     Stderr,
 }
@@ -183,19 +183,19 @@ impl PartJoiner {
 }
 
 /// The header of a CRI line.
-struct CriHeader {
-    stream: OutputStream,
+pub(super) struct CriHeader {
+    pub(super) stream: OutputStream,
     /// The position of the first tag.
-    tag: usize,
+    pub(super) tag: usize,
     /// The tag says that more parts follow.
     partial: bool,
     /// The position of the text.
-    text: usize,
+    pub(super) text: usize,
 }
 
 /// Parses `<RFC 3339> <stdout|stderr> <tag>[:<tag>…] <text>`. The space after the tags may be missing before an empty
 /// text, because editors remove trailing spaces.
-fn cri_header(line: &[u8]) -> Option<CriHeader> {
+pub(super) fn cri_header(line: &[u8]) -> Option<CriHeader> {
     let stamp = timestamp_length(line)?;
     let (name, stream) = match line.get(stamp..stamp + 8)? {
         name @ b" stdout " => (name, OutputStream::Stdout),
@@ -250,18 +250,18 @@ fn timestamp_length(line: &[u8]) -> Option<usize> {
 }
 
 /// A line of Docker's json-file driver.
-struct DockerObject<'a> {
+pub(super) struct DockerObject<'a> {
     /// The value of `log`, still escaped.
-    text: &'a [u8],
+    pub(super) text: &'a [u8],
     /// The text ends with a newline, so no further part follows.
     ends_line: bool,
-    stream: OutputStream,
+    pub(super) stream: OutputStream,
     /// The bytes from the closing quote of the text to the end.
     rest: &'a [u8],
 }
 
 /// Parses `{"log":"…","stream":"stdout"…}`, with the members in Docker's order.
-fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
+pub(super) fn docker_object(line: &[u8]) -> Option<DockerObject<'_>> {
     let body = line.strip_prefix(DOCKER_START)?;
     let mut at = 0;
     let mut ends_line = false;

@@ -49,6 +49,9 @@ pub struct FilePosition {
     pub offset: u64,
     /// The key of the position. A later position with the same key replaces it.
     pub origin: String,
+    /// The streams whose next entry may continue another one, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_streams: Vec<OpenStream>,
     /// No more entries are expected: the file was rotated and read to its end, is older than the followed files, or is
     /// gone. If it is not found again, nothing is reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -56,6 +59,42 @@ pub struct FilePosition {
     /// The file and its copies are gone, so the position can be forgotten. Never saved.
     #[serde(skip)]
     pub gone: bool,
+}
+
+/// A stream of entries whose next entry may continue another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenStream {
+    /// The number of the stream: a hash of its name.
+    pub stream: u64,
+    /// journald cut the last entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rest: bool,
+    /// The relation of the next entry to a print of secrets.
+    pub print: Print,
+}
+
+/// The relation of a stream's next entry to a print of secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Print {
+    /// There is none.
+    None,
+    /// The entry is the first of its stream in its file, so it may be the rest of a line in the file before.
+    First {
+        /// The number of lines of other streams before it.
+        lines: u32,
+    },
+    /// The last line ends inside a print.
+    Ended {
+        /// The number of lines of other streams since.
+        lines: u32,
+    },
+    /// The text of a print is withheld.
+    Withheld {
+        /// The number of bytes withheld so far.
+        bytes: u32,
+    },
 }
 
 /// The number of first bytes that identify a file.

@@ -8,13 +8,16 @@ use std::path::PathBuf;
 use journal_file::FileRange;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::archive::Archive;
 use super::archive::archive_bytes::ArchiveBytes;
+use super::archive::{Archive, ArchivePlace, PathClass};
 use super::codec::{Bytes, Content, Fault};
+use super::continuation::Continuations;
 use super::framer::{Framer, block_within_limits};
+use super::route::InputRoute;
 use super::temp_file::TempFile;
 use super::{Event, Fill, Filled, Input, Logs, Member, Settings, Source, SourceError};
-use kata_records::Batch;
+use kata_records::origin::Route;
+use kata_records::{Batch, Framing};
 
 /// The time that a batch waits for input before control returns to the caller.
 const MAX_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -39,6 +42,13 @@ pub(super) struct Stream {
     file: Option<FileRange>,
     /// The path inside the directory being read; empty for an input itself.
     within: PathBuf,
+    /// The path with that of the directory, without symbolic links. Empty for standard input.
+    whole: PathBuf,
+    /// The route by the path.
+    input_route: InputRoute,
+    /// The route, once the first line is known.
+    route: Option<Route>,
+    continuations: Continuations,
     /// The input may itself be a log.
     may_be_log: bool,
     /// The treatment of logs, also of those in an archive.
@@ -76,9 +86,13 @@ impl Stream {
             bytes: Bytes::of_any(reader, live),
             poll_fd,
             input,
-            settings: *settings,
+            settings: settings.clone(),
             file: None,
             within: PathBuf::new(),
+            whole: PathBuf::new(),
+            input_route: InputRoute::of_named(&[], &settings.trust),
+            route: None,
+            continuations: Continuations::new(settings.judge, Vec::new(), true),
             may_be_log: true,
             logs: Logs::Read,
             journal: None,
@@ -105,16 +119,23 @@ impl Stream {
         Self { may_be_log: logs != Logs::JournalsOnly, logs, ..self }
     }
 
-    /// Marks the input as found in a directory, at the path `within`. An input that is neither a log by name, nor a
-    /// journal or archive, is refused.
-    pub(super) fn in_directory(self, within: PathBuf, is_log: bool) -> Self {
-        Self { may_be_log: self.may_be_log && is_log, within, ..self }
+    /// Sets the route of an input that the user named.
+    pub(super) fn of_user(self) -> Self {
+        let (input_route, whole) = InputRoute::of_input(&self.input, &self.settings.trust);
+        Self { input_route, whole, ..self }
+    }
+
+    /// Marks the input as found in a directory, at the path `within`; `whole` includes the path of the directory.
+    /// An input that is neither a log by name, nor a journal or archive, is refused.
+    pub(super) fn in_directory(self, within: PathBuf, whole: PathBuf, class: PathClass) -> Self {
+        let input_route = InputRoute::of_found(&within, &whole, class, &self.settings.trust);
+        Self { may_be_log: self.may_be_log && class.is_log, within, whole, input_route, ..self }
     }
 
     /// Reads a log whose first bytes were already read.
-    pub(super) fn of_log(head: Vec<u8>, bytes: Bytes, input: Input, settings: &Settings) -> Self {
+    pub(super) fn of_log(head: Vec<u8>, bytes: Bytes, input: Input, route: InputRoute, settings: &Settings) -> Self {
         let stream = Self::new(Box::new(io::empty()), None, input, false, settings);
-        Self { bytes, carry: head, ..stream }
+        Self { bytes, carry: head, input_route: route, ..stream }
     }
 
     /// Opens the input as an archive.
@@ -125,7 +146,8 @@ impl Stream {
             Some(file) => ArchiveBytes::of_extent(file),
             None => ArchiveBytes::of_stream(head, bytes),
         };
-        Archive::new(archive_bytes, &self.input, self.within.clone(), self.logs, &self.settings)
+        let place = ArchivePlace { within: self.within.clone(), whole: self.whole.clone() };
+        Archive::new(archive_bytes, &self.input, place, self.logs, &self.settings)
     }
 
     /// Sets the input aside as a journal: the file itself, or unpacked.
@@ -198,6 +220,31 @@ impl Stream {
     /// # Errors
     /// Fails if the input cannot be read on. The batch is empty then, and the next call returns [`Fill::End`].
     pub(super) fn fill_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
+        let filled = self.read_batch(batch);
+        if !self.is_archive() {
+            batch.route = self.route_of(batch);
+            self.continuations.mark(batch);
+        }
+        filled
+    }
+
+    /// Returns the route of the input. The first line that is not blank decides, once it is read.
+    fn route_of(&mut self, batch: &Batch) -> Route {
+        if let Some(route) = self.route {
+            return route;
+        }
+        if !self.input_route.needs_first_line() {
+            return *self.route.insert(self.input_route.by_path());
+        }
+        let is_blank = |bytes: &[u8]| bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii().is_empty();
+        let first = batch.frames.iter().find(|frame| !is_blank(batch.bytes_of(frame)));
+        let Some(first) = first else { return self.input_route.by_path() };
+        let is_export = first.framing == Framing::Export;
+        let route = self.input_route.by_first_line(batch.bytes_of(first), is_export, self.settings.input_format);
+        *self.route.insert(route)
+    }
+
+    fn read_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         if let Some(archive) = self.archive() {
             return Ok(archive.fill(batch));
         }

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 
 use super::{Fill, Input, InputFormat, Settings, Source, SourceError, from_reader};
+use kata_records::origin::Continuation;
 use kata_records::{Batch, Framing};
 
 /// An entry that outlives its batch.
@@ -18,6 +19,7 @@ pub(super) struct Owned {
     pub(super) offset: u64,
     pub(super) truncated: bool,
     pub(super) unfinished: bool,
+    pub(super) continuation: Continuation,
 }
 
 /// A reader that returns chunks of the given sizes in rotation and may fail at the end.
@@ -59,6 +61,7 @@ pub(super) fn take(batch: &Batch, into: &mut Vec<Owned>) {
             offset: frame.offset,
             truncated: frame.truncated,
             unfinished: frame.unfinished,
+            continuation: frame.continuation,
         }
     }));
 }
@@ -101,7 +104,7 @@ pub(super) fn cut(data: &[u8], settings: &Settings, sizes: &[usize], live: bool)
 /// Returns the entries of an input read at once, after checking that single bytes give the same.
 pub(super) fn entries(data: impl AsRef<[u8]>, settings: &Settings) -> Vec<Owned> {
     let whole = cut(data.as_ref(), settings, &[usize::MAX], false);
-    let small = Settings { block: 1, ..*settings };
+    let small = Settings { block: 1, ..settings.clone() };
     assert_eq!(whole, cut(data.as_ref(), &small, &[1], true), "single bytes, live");
     assert_eq!(whole, cut(data.as_ref(), &small, &[1], false), "single bytes");
     whole
@@ -188,8 +191,8 @@ proptest! {
     ) {
         // The leading space keeps the input from beginning with a magic number.
         let data = [b" ".to_vec(), pieces.concat()].concat();
-        let settings = Settings { input_format, max_line, block };
-        let whole = cut(&data, &Settings { block: 1 << 20, ..settings }, &[usize::MAX], false);
+        let settings = Settings { input_format, max_line, block, ..Settings::default() };
+        let whole = cut(&data, &Settings { block: 1 << 20, ..settings.clone() }, &[usize::MAX], false);
         prop_assert_eq!(&whole, &cut(&data, &settings, &sizes, live));
         for entry in &whole {
             let limit = match entry.framing {

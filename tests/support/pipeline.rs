@@ -86,7 +86,7 @@ impl Setup {
 
     /// Runs the program over the bytes.
     pub fn run(&self, bytes: &[u8], cuts: &Cuts) -> Outcome {
-        let settings = source::Settings { block: cuts.block, ..self.config.source };
+        let settings = source::Settings { block: cuts.block, ..self.config.source.clone() };
         let reader = Box::new(Pieces { bytes: bytes.to_vec(), at: 0, reads: cuts.reads.clone(), turn: 0 });
         let mut source = source::from_reader(reader, Input::Stdin, cuts.live, &settings);
         self.drain(source.as_mut(), cuts)

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::codec::{Bytes, Content, Fault, LONGEST_HEAD, TAR_BLOCK, has_tar_checksum};
+use super::route::InputRoute;
 use super::stream::Stream;
 use super::temp_file::TempFile;
 use super::{Damaged, Event, Fill, Input, Logs, Member, Settings, SourceError};
@@ -35,6 +36,8 @@ struct Level {
     path: PathBuf,
     /// The path within the outermost archive or the directory being read.
     within: PathBuf,
+    /// The path with those of the outer archives and of the directory, without symbolic links.
+    whole: PathBuf,
     archive_bytes: ArchiveBytes,
     /// The offset of the next header.
     next: u64,
@@ -67,20 +70,28 @@ struct OpenLog {
     unclaimed: bool,
 }
 
+/// The location of an archive.
+pub(super) struct ArchivePlace {
+    /// The path inside the directory being read.
+    pub(super) within: PathBuf,
+    /// The path with that of the directory, without symbolic links.
+    pub(super) whole: PathBuf,
+}
+
 impl Archive {
-    /// Opens an archive. `within` is its path inside the directory being read.
+    /// Opens an archive.
     pub(super) fn new(
         archive_bytes: ArchiveBytes,
         input: &Input,
-        within: PathBuf,
+        place: ArchivePlace,
         logs: Logs,
         settings: &Settings,
     ) -> Archive {
         Archive {
-            settings: *settings,
+            settings: settings.clone(),
             logs,
             logs_refused: false,
-            levels: vec![Level::new(input.name(), within, archive_bytes)],
+            levels: vec![Level::new(input.name(), place, archive_bytes)],
             log: None,
             temp_file: TempFile::new(),
             events: Vec::new(),
@@ -185,7 +196,9 @@ impl Archive {
             Ok(len) if class.is_log => match self.logs {
                 Logs::Read => {
                     let within = level.within.join(&header.path);
-                    let stream = Stream::of_log(head[..len].to_vec(), bytes, input, &self.settings);
+                    let whole = level.whole.join(&header.path);
+                    let route = InputRoute::of_found(&within, &whole, class, &self.settings.trust);
+                    let stream = Stream::of_log(head[..len].to_vec(), bytes, input, route, &self.settings);
                     self.log = Some(OpenLog {
                         stream: Box::new(stream),
                         origin: member_origin(&within),
@@ -203,10 +216,11 @@ impl Archive {
                 self.damage(input, "nested-archive", header);
             }
             Err(Fault::Holds(Content::Archive, head)) => {
-                let within = level.within.join(&header.path);
+                let place =
+                    ArchivePlace { within: level.within.join(&header.path), whole: level.whole.join(&header.path) };
                 let part = archive_bytes.extent(header.offset, header.size).filter(|_| bytes.is_plain());
                 let archive_bytes = part.map_or_else(|| ArchiveBytes::of_stream(head, bytes), ArchiveBytes::of_extent);
-                self.levels.push(Level::new(path, within, archive_bytes));
+                self.levels.push(Level::new(path, place, archive_bytes));
             }
             Err(fault) if class.is_log || class.is_journal => self.report(SourceError::of(fault, input, 0)),
             Err(_) => {
@@ -296,8 +310,9 @@ impl Archive {
 }
 
 impl Level {
-    fn new(path: PathBuf, within: PathBuf, archive_bytes: ArchiveBytes) -> Level {
-        Level { path, within, archive_bytes, next: 0, end_seen: false, seeking_header: false, reported: false }
+    fn new(path: PathBuf, place: ArchivePlace, archive_bytes: ArchiveBytes) -> Level {
+        let ArchivePlace { within, whole } = place;
+        Level { path, within, whole, archive_bytes, next: 0, end_seen: false, seeking_header: false, reported: false }
     }
 }
 

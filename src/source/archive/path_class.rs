@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
 use crate::source::codec::COMPRESSED_SUFFIXES;
+use crate::source::route::is_of_container;
 
 /// The manifest that a conversion leaves in its output directory.
 const MANIFEST: &str = ".katalog.json";
@@ -27,6 +28,8 @@ pub(in crate::source) struct PathClass {
     pub(in crate::source) is_log: bool,
     /// The path names a Kata log: lines without an identifier count as Kata's.
     pub(in crate::source) is_kata: bool,
+    /// The path names a log of Kata or of the host's services, not of a container.
+    pub(in crate::source) is_of_host: bool,
     /// The path names a journal file. The content decides; the path counts only for unreadable files.
     pub(in crate::source) is_journal: bool,
 }
@@ -38,15 +41,19 @@ impl PathClass {
             .components()
             .filter_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })
             .collect();
-        let is_kata = parts.last() != Some(&MANIFEST) && is_kata(&parts);
+        // Tenants choose the names of pods, so `kata` in a path of theirs means nothing.
+        let is_tenant = is_of_container(path);
+        let is_kata = !is_tenant && parts.last() != Some(&MANIFEST) && is_kata(&parts);
         let name = path.file_name().map(|name| String::from_utf8_lossy(name.as_bytes())).unwrap_or_default();
         let name = COMPRESSED_SUFFIXES.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-        let is_log = LOG_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
+        let is_of_service = LOG_PREFIXES.iter().any(|beginning| name.starts_with(beginning));
+        let is_log = is_of_service
             || LOG_SUFFIXES.iter().any(|ending| name.ends_with(ending))
             || LOG_INFIXES.iter().any(|inside| name.contains(inside))
             || name == "log.json";
         let is_journal = name.ends_with(".journal") || name.ends_with(".journal~");
-        PathClass { is_log: (is_log || is_kata) && !is_journal, is_kata, is_journal }
+        let is_of_host = is_kata || is_of_service && !is_tenant;
+        PathClass { is_log: (is_log || is_kata) && !is_journal, is_kata, is_of_host, is_journal }
     }
 }
 
@@ -66,7 +73,7 @@ mod tests {
     #[test]
     fn names_tell_logs_from_the_rest() {
         let name = |path| {
-            let PathClass { is_log, is_kata, is_journal } = PathClass::of(Path::new(path));
+            let PathClass { is_log, is_kata, is_journal, .. } = PathClass::of(Path::new(path));
             match (is_log, is_kata, is_journal) {
                 (true, true, false) => "own",
                 (true, false, false) => "log",
@@ -80,7 +87,7 @@ mod tests {
             ("kata-logs/agent.txt", "own"),
             ("var/log/kata/agent.1", "own"),
             ("/var/log/kata/../agent", "own"),
-            ("var/log/pods/ns_kata-pod_1/c/0.log", "own"),
+            ("var/log/pods/ns_kata-pod_1/c/0.log", "log"),
             ("sosreport-kata-1/var/log/kata/x", "own"),
             ("sosreport-kata-1/var/log/messages", "log"),
             ("sosreport-kata-1/version.txt", "none"),

@@ -10,11 +10,13 @@ use crate::source::Filled;
 use crate::source::codec::{detect_tar, is_cut_tar};
 use crate::source::tests::{ChunkedReader, Owned, take};
 use crate::source::{Source, from_reader, open_archive};
+use kata_records::origin::Route;
 
 /// The result of reading an archive.
 #[derive(Debug, Default)]
 struct Read {
     lines: Vec<String>,
+    routes: Vec<Route>,
     /// Names and contents of journals.
     journals: Vec<(String, Vec<u8>)>,
     failures: Vec<String>,
@@ -30,6 +32,7 @@ fn all(mut source: Box<dyn Source + Send>) -> Read {
         assert!(failure.is_none(), "{failure:?}");
         let mut entries: Vec<Owned> = Vec::new();
         take(&batch, &mut entries);
+        read.routes.extend(entries.iter().map(|_| batch.route));
         read.lines.extend(entries.into_iter().map(|entry| entry.text));
         for event in events {
             match event {
@@ -476,4 +479,44 @@ fn a_flag_that_holds_for_journals_only_leaves_the_logs_out() {
         assert_eq!((read.journals.len(), read.lines.len()), (1, 0), "{read:?}");
         assert!(read.passed_over.iter().any(|name| name.ends_with("kata/c.log")), "{read:?}");
     }
+}
+
+#[test]
+fn each_log_has_the_route_of_its_path() {
+    let entry = "{\"__CURSOR\":\"s\"}\n";
+    let inner = ended(&[file("var/log/kata/a.log", "x\n")]);
+    let archive = ended(&[
+        file("a/var/log/messages", "x\n"),
+        file("a/var/log/pods/ns_kata-pod_1/c/0.log", "x\n"),
+        file("a/var/log/pods/kube-system_kata-monitor-1_1/c/0.log", "x\n"),
+        file("a/containerd.log", "x\n"),
+        file("a/srv/app.log", entry),
+        file("a/journalctl.json", entry),
+        file("a/kata/logs.tar", &inner),
+        file("var/lib/kubelet/pods/1/volumes/logs.tar", &inner),
+    ]);
+    let expected = [
+        Route::Named,
+        Route::Container,
+        Route::TrustedPod,
+        Route::Manager,
+        Route::Unlisted,
+        Route::Journal,
+        Route::Named,
+        Route::Container,
+    ];
+    assert_eq!(read(&archive).routes, expected);
+    // A directory is read like an archive of it.
+    let directory = tempfile::tempdir().unwrap();
+    tar::Archive::new(&archive[..]).unpack(directory.path()).unwrap();
+    let open = |path: &Path| open_archive(path, Path::new("-"), Logs::Read, &Settings::default()).unwrap();
+    let sorted = |routes: &[Route]| {
+        let mut names: Vec<String> = routes.iter().map(|route| format!("{route:?}")).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(sorted(&all(open(directory.path())).routes), sorted(&expected));
+    // The part of the path before the named directory counts too.
+    let pod = directory.path().join("a/var/log/pods/ns_kata-pod_1");
+    assert_eq!(all(open(&pod)).routes, [Route::Container]);
 }

@@ -16,10 +16,11 @@ fn seen(entries: &[Owned]) -> Vec<(&str, bool, bool)> {
 
 #[test]
 fn entries_run_to_their_blank_line() {
-    let found = auto("before\n__CURSOR=a\nX=1\n\n__REALTIME_TIMESTAMP=2\n\n\nafter\n");
+    let found = auto("__CURSOR=0\n\nbefore\n__CURSOR=a\nX=1\n\n__REALTIME_TIMESTAMP=2\n\n\nafter\n");
     assert_eq!(
         seen(&found),
         [
+            ("__CURSOR=0\n", false, false),
             ("before", false, false),
             ("__CURSOR=a\nX=1\n", false, false),
             ("__REALTIME_TIMESTAMP=2\n", false, false),
@@ -28,7 +29,10 @@ fn entries_run_to_their_blank_line() {
         ]
     );
     let framing: Vec<_> = found.iter().map(|entry| (entry.framing, entry.offset)).collect();
-    assert_eq!(framing, [(Line, 0), (Export, 7), (Export, 23), (Line, 47), (Line, 48)]);
+    assert_eq!(framing, [(Export, 0), (Line, 12), (Export, 19), (Export, 35), (Line, 59), (Line, 60)]);
+    // A guest may have written what looks like an entry in another input.
+    let found = auto("before\n__CURSOR=a\nX=1\n\n");
+    assert!(found.iter().all(|entry| entry.framing == Line) && found.len() == 4);
 }
 
 #[test]

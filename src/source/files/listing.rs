@@ -44,6 +44,8 @@ impl FileKey {
 pub(super) struct Candidate {
     /// The path without symbolic links.
     pub(super) path: PathBuf,
+    /// The path as a pattern names it, if symbolic links lead to the file.
+    pub(super) link: Option<PathBuf>,
     pub(super) key: FileKey,
     /// The modification time.
     pub(super) modified: SystemTime,
@@ -58,6 +60,7 @@ impl Candidate {
     fn new(path: PathBuf, metadata: &Metadata, family: PathBuf, matches_pattern: bool) -> Candidate {
         Candidate {
             path,
+            link: None,
             family,
             key: FileKey::of(metadata),
             modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
@@ -171,7 +174,8 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
                     found.directories.push(nearest_existing(target.parent()));
                     if seen.insert(FileKey::of(&metadata)) {
                         let family = family(&target);
-                        found.files.push(Candidate::new(target, &metadata, family, true));
+                        let link = (target != path).then(|| path.clone());
+                        found.files.push(Candidate { link, ..Candidate::new(target, &metadata, family, true) });
                     }
                 }
                 Ok(_) if wild.is_some() => {}

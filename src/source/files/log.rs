@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::identity::{self, Likeness, Origin};
 use super::listing::{Candidate, FileKey, family};
-use super::tail::{FileStamp, Tail, peek, stamp};
-use crate::source::position::{FilePosition, HEAD};
+use super::tail::{FileStamp, ReadFrom, Tail, peek, stamp};
+use crate::source::Settings;
+use crate::source::position::{FilePosition, HEAD, OpenStream};
+use crate::source::route::InputRoute;
+use kata_records::origin::Route;
 
 /// The state of a log.
 pub(super) enum LogState {
@@ -48,6 +51,11 @@ pub(super) struct Log {
     pub(super) active_path: PathBuf,
     /// The current path.
     pub(super) path: PathBuf,
+    /// The path as a pattern names it, if symbolic links lead to the file.
+    link: Option<PathBuf>,
+    /// The route by the paths, and the route once the first line is known.
+    input_route: Option<InputRoute>,
+    route: Option<Route>,
     /// The path that all files of the log share, without rotation suffixes.
     pub(super) family: PathBuf,
     pub(super) key: FileKey,
@@ -64,6 +72,8 @@ pub(super) struct Log {
     resumed_at: Option<u64>,
     /// The number of bytes that belong to entries returned whole.
     pub(super) offset: u64,
+    /// The streams whose next entry may continue one before that offset.
+    open_streams: Vec<OpenStream>,
     /// The number of known first bytes at that offset.
     known_len: usize,
     /// The time when the log was rotated.
@@ -86,6 +96,9 @@ impl Log {
         let mut log = Log {
             active_path: PathBuf::new(),
             path: PathBuf::new(),
+            link: None,
+            input_route: None,
+            route: None,
             family: candidate.family.clone(),
             key: candidate.key,
             name,
@@ -95,6 +108,7 @@ impl Log {
             saved: None,
             resumed_at: None,
             offset: 0,
+            open_streams: Vec::new(),
             known_len: 0,
             rotated_at: None,
             last_read: Instant::now(),
@@ -114,6 +128,9 @@ impl Log {
         Log {
             active_path: active_path_of(&saved.path),
             path: saved.path.clone(),
+            link: None,
+            input_route: None,
+            route: None,
             family: family(&saved.path),
             key,
             name: saved.origin.clone(),
@@ -123,6 +140,7 @@ impl Log {
             saved: Some(saved.clone()),
             resumed_at: Some(saved.offset),
             offset: saved.offset,
+            open_streams: saved.open_streams.clone(),
             known_len: saved.head as usize,
             rotated_at: None,
             last_read: Instant::now(),
@@ -136,6 +154,13 @@ impl Log {
     /// Records the log's current file.
     pub(super) fn set_location(&mut self, candidate: &Candidate) {
         self.dirty |= self.key != candidate.key || self.path != candidate.path;
+        if self.path != candidate.path || candidate.link.is_some() && self.link != candidate.link {
+            (self.input_route, self.route) = (None, None);
+        }
+        // A rotated file was written under the name of its log.
+        if candidate.link.is_some() {
+            self.link.clone_from(&candidate.link);
+        }
         self.key = candidate.key;
         self.path.clone_from(&candidate.path);
         if candidate.matches_pattern && self.path == self.active_path {
@@ -225,6 +250,21 @@ impl Log {
         self.origin.unwrap_or_default()
     }
 
+    /// Returns the route of the log. `all` says that nothing follows the known bytes.
+    pub(super) fn route(&mut self, settings: &Settings, all: bool) -> Route {
+        if let Some(route) = self.route {
+            return route;
+        }
+        let by_path = || {
+            let paths = std::iter::once(self.path.as_path()).chain(self.link.as_deref());
+            InputRoute::of_named(&paths.collect::<Vec<_>>(), &settings.trust)
+        };
+        let input_route = self.input_route.unwrap_or_else(by_path);
+        self.input_route = Some(input_route);
+        self.route = input_route.by_head(self.head(), all, settings.input_format);
+        self.route.unwrap_or(input_route.by_path())
+    }
+
     /// Updates the resume offset.
     pub(super) fn update_offset(&mut self) {
         let Some(tail) = self.tail() else { return };
@@ -232,6 +272,18 @@ impl Log {
         let (settled, known_len) = (tail.resume_offset(), tail.head().len());
         self.dirty |= (settled, known_len) != (self.offset, self.known_len);
         (self.offset, self.known_len) = (settled, known_len);
+        if let LogState::Open(tail) = &self.state
+            && tail.open_streams() != self.open_streams
+        {
+            self.dirty = true;
+            self.open_streams.clear();
+            self.open_streams.extend_from_slice(tail.open_streams());
+        }
+    }
+
+    /// Returns the place from which the log is read on.
+    pub(super) fn read_from(&self) -> ReadFrom {
+        ReadFrom { offset: self.offset, open_streams: self.open_streams.clone() }
     }
 
     /// Closes a file that was read to its end. The log stays known.
@@ -283,6 +335,7 @@ impl Log {
             hash,
             prints: prefix_hashes,
             offset: self.offset,
+            open_streams: self.open_streams.clone(),
             origin: self.name.clone(),
             over: self.finished,
             gone: false,

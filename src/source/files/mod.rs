@@ -91,7 +91,7 @@ pub(super) fn open(
     let now = Instant::now();
     let mut source = FilesSource {
         patterns: patterns.to_vec(),
-        settings: *settings,
+        settings: settings.clone(),
         follow,
         logs: Vec::new(),
         next_log: 0,
@@ -167,8 +167,12 @@ impl FilesSource {
                 log.last_read = Instant::now();
                 log.at_end = false;
                 log.reported = false;
-                log.update_offset();
                 batch.origin = log.origin(max_line, false);
+                batch.route = log.route(&self.settings, false);
+                if let Some(tail) = log.tail_mut() {
+                    tail.mark(batch);
+                }
+                log.update_offset();
                 batch.file.clone_from(&log.path);
                 true
             }
@@ -196,6 +200,10 @@ impl FilesSource {
         let rest = tail.is_rest();
         tail.finish(batch, damaged || rest);
         batch.origin = log.origin(max_line, true);
+        batch.route = log.route(&self.settings, true);
+        if let Some(tail) = log.tail_mut() {
+            tail.mark(batch);
+        }
         batch.file.clone_from(&log.path);
         log.close();
         if rest {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::identity::{self, Likeness};
 use super::listing::{self, Candidate, FileKey, Listing};
 use super::log::{self, Log, LogState, Lost, OpenError};
-use super::tail::{self, Peek, Tail};
+use super::tail::{self, Peek, ReadFrom, Tail};
 use super::{FilesSource, MAX_SEARCHES};
 use crate::source::codec::Fault;
 use crate::source::position::FilePosition;
@@ -155,7 +155,7 @@ impl FilesSource {
                     LogState::Open(Box::new(Tail::open(
                         Arc::clone(&unclaimed.file),
                         peek,
-                        log.offset,
+                        log.read_from(),
                         &self.settings,
                         until,
                     )))
@@ -212,7 +212,7 @@ impl FilesSource {
     /// Opens a file from its beginning.
     fn open_from_start(&self, candidate: &Candidate, file: Arc<std::fs::File>) -> LogState {
         let until = if self.follow { u64::MAX } else { candidate.length };
-        LogState::Open(Box::new(Tail::open(file, Peek::default(), 0, &self.settings, until)))
+        LogState::Open(Box::new(Tail::open(file, Peek::default(), ReadFrom::default(), &self.settings, until)))
     }
 
     fn add(&mut self, candidate: &Candidate, state: LogState) {
@@ -343,7 +343,7 @@ fn still_holds(log: &mut Log, file: &Candidate, settings: &Settings) -> bool {
     let grown = !peek.compressed && file.length > log.offset;
     let state = if grown {
         let head = peek.head.clone();
-        LogState::Open(Box::new(Tail::open(opened, Peek { head, ..peek }, log.offset, settings, u64::MAX)))
+        LogState::Open(Box::new(Tail::open(opened, Peek { head, ..peek }, log.read_from(), settings, u64::MAX)))
     } else {
         LogState::Closed(now)
     };

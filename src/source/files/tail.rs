@@ -9,8 +9,9 @@ use std::time::SystemTime;
 
 use crate::source::Settings;
 use crate::source::codec::{Bytes, Fault, is_unclear, retry_interrupted};
+use crate::source::continuation::Continuations;
 use crate::source::framer::{Framer, block_within_limits};
-use crate::source::position::HEAD;
+use crate::source::position::{HEAD, OpenStream};
 use kata_records::Batch;
 
 /// The memory that the buffer for unfinished entries keeps.
@@ -92,6 +93,14 @@ impl Read for FileReader {
     }
 }
 
+/// The place from which a file is read.
+#[derive(Default)]
+pub(super) struct ReadFrom {
+    pub(super) offset: u64,
+    /// The streams whose next entry may continue one before the offset.
+    pub(super) open_streams: Vec<OpenStream>,
+}
+
 enum Form {
     /// The file was empty.
     Unknown,
@@ -108,6 +117,7 @@ pub(super) struct Tail {
     form: Form,
     framer: Framer,
     settings: Settings,
+    continuations: Continuations,
     /// The known first bytes.
     head: Vec<u8>,
     /// The beginning of an unfinished entry.
@@ -122,18 +132,21 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Opens a file at an offset; `peek` holds its beginning.
-    pub(super) fn open(file: Arc<File>, peek: Peek, offset: u64, settings: &Settings, end: u64) -> Tail {
+    /// Opens a file at a place; `peek` holds its beginning.
+    pub(super) fn open(file: Arc<File>, peek: Peek, from: ReadFrom, settings: &Settings, end: u64) -> Tail {
+        let ReadFrom { offset, open_streams } = from;
         let Peek { head, compressed } = peek;
         let form = match (compressed, head.is_empty()) {
             (true, _) => decoder(&file),
             (false, true) => Form::Unknown,
             (false, false) => Form::Plain,
         };
-        let framer = Framer::new(settings, offset);
-        let settings = *settings;
+        let framer = Framer::resumed(settings, offset, &head);
+        let continuations = Continuations::new(settings.judge, open_streams, offset == 0);
+        let settings = settings.clone();
         let (carry, stamp, fault) = (Vec::new(), None, None);
-        let mut tail = Tail { file, form, framer, settings, head, carry, read: offset, end, stamp, fault };
+        let mut tail =
+            Tail { file, form, framer, settings, continuations, head, carry, read: offset, end, stamp, fault };
         tail.skip();
         tail
     }
@@ -166,6 +179,16 @@ impl Tail {
     /// Returns the offset up to which all bytes belong to entries already returned.
     pub(super) fn resume_offset(&self) -> u64 {
         self.framer.resume_offset()
+    }
+
+    /// Returns the streams whose next entry may continue another one.
+    pub(super) fn open_streams(&self) -> &[OpenStream] {
+        self.continuations.open_streams()
+    }
+
+    /// Marks the entries of a batch, whose route is known.
+    pub(super) fn mark(&mut self, batch: &mut Batch) {
+        self.continuations.mark(batch);
     }
 
     /// Returns the reason why the last read failed.
@@ -219,7 +242,7 @@ impl Tail {
             Form::Unknown => match peek(&self.file) {
                 Ok(found) => {
                     let file = Arc::clone(&self.file);
-                    *self = Tail::open(file, found, 0, &self.settings, self.end);
+                    *self = Tail::open(file, found, ReadFrom::default(), &self.settings, self.end);
                     if let Form::Unknown = self.form {
                         return ReadStep::Quiet;
                     }

@@ -14,8 +14,9 @@ use super::{FilesSource, family, is_pattern, open};
 use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
 use crate::source::{Event, Filled};
-use crate::source::{Fill, Settings, Source, SourceError};
+use crate::source::{Fill, Judge, Settings, Source, SourceError};
 use kata_records::Batch;
+use kata_records::origin::{Continuation, Route};
 
 mod history;
 mod rotated;
@@ -32,6 +33,8 @@ struct Follower {
     /// Origin, offset and text.
     entries: Vec<([u8; 16], u64, String)>,
     damages: Vec<(&'static str, PathBuf, u64)>,
+    /// The route and the continuation of each entry.
+    marks: Vec<(Route, Continuation)>,
 }
 
 impl Follower {
@@ -55,6 +58,7 @@ impl Follower {
             saved: BTreeMap::new(),
             entries: Vec::new(),
             damages: Vec::new(),
+            marks: Vec::new(),
         };
         follower.source.max_wait = Duration::ZERO;
         follower
@@ -99,6 +103,7 @@ impl Follower {
         assert!(failure.is_none(), "{failure:?}");
         let mut entries = Vec::new();
         take(&batch, &mut entries);
+        self.marks.extend(batch.frames.iter().map(|frame| (batch.route, frame.continuation)));
         self.entries.extend(entries.into_iter().map(|entry| (batch.origin, entry.offset, entry.text)));
         if let Some(position) = position {
             let Position::Files(files) = position else { panic!("{position:?}") };
@@ -439,4 +444,62 @@ fn a_pattern_is_what_does_not_exist() {
     let mut batch = Batch::default();
     assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
     assert_eq!(batch.len(), 1);
+}
+
+#[test]
+fn the_route_survives_restarts_and_rotation() {
+    let entry = "{\"__CURSOR\":\"s\",\"MESSAGE\":\"x\"}\n";
+    let mut follower = Follower::new(&["kata.log"], &[("kata.log", entry)]);
+    follower.drain();
+    follower.append("kata.log", "text\n");
+    follower.restart();
+    follower.drain();
+    follower.append("kata.log", "more\n");
+    follower.rename("kata.log", "kata.log.1");
+    follower.append("kata.log", "text\n");
+    follower.drain();
+    let routes: Vec<Route> = follower.marks.iter().map(|(route, _)| *route).collect();
+    assert_eq!(routes, [Route::Journal, Route::Journal, Route::Journal, Route::Named]);
+}
+
+#[test]
+fn the_route_follows_links_and_their_names() {
+    let mut follower = Follower::new(&["var/log/containers/*"], &[]);
+    for (name, pod, line) in [
+        ("app_ns_c-01.log", "log/pods/ns_app_1/c", "tenant\n"),
+        ("kata-monitor-x_kube-system_m-02.log", "lib/docker/containers/02", "trusted\n"),
+        ("kata-monitor-x_ns_m-03.log", "lib/docker/containers/03", "forged\n"),
+    ] {
+        let directory = follower.path("").join("var").join(pod);
+        fs::create_dir_all(&directory).unwrap();
+        fs::create_dir_all(follower.path("").join("var/log/containers")).unwrap();
+        fs::write(directory.join("0.log"), line).unwrap();
+        symlink(directory.join("0.log"), follower.path("").join("var/log/containers").join(name)).unwrap();
+    }
+    follower.restart();
+    follower.drain();
+    let mut found: Vec<_> = follower.entries.iter().map(|(.., text)| text.as_str()).zip(&follower.marks).collect();
+    found.sort_unstable_by_key(|(text, _)| *text);
+    let whole = Continuation::Whole;
+    let expected = [("forged", &(Route::Container, whole)), ("tenant", &(Route::Container, whole))];
+    assert_eq!(found[..2], expected);
+    assert_eq!(found[2].1.0, Route::TrustedPod);
+}
+
+#[test]
+fn a_cut_print_is_known_after_a_restart() {
+    let judge = Judge { leaves_open: |text| text.ends_with(b"env["), ..Judge::default() };
+    let mut follower = Follower::new(&["kata.log"], &[]);
+    follower.settings.judge = judge;
+    follower.restart();
+    follower.append("kata.log", "env[\n");
+    for text in ["secret\n", "more\n", "time=\"2024-03-05T05:01:54Z\" level=info\n", "text\n"] {
+        follower.drain();
+        follower.restart();
+        follower.append("kata.log", text);
+    }
+    follower.drain();
+    let marks: Vec<Continuation> = follower.marks.iter().map(|(_, mark)| *mark).collect();
+    let (whole, withheld) = (Continuation::Whole, Continuation::Withheld);
+    assert_eq!(marks, [whole, withheld, withheld, whole, whole]);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use journal_file::Place;
 use kata_records::Batch;
+use kata_records::origin::Route;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::compressed::CompressedFiles;
@@ -132,6 +133,7 @@ impl FileSlice<'_> {
     /// Clears a batch and fills it with the next entries. Returns `false` at the end of the slice.
     pub fn fill(&mut self, batch: &mut Batch) -> bool {
         batch.clear();
+        batch.route = Route::Journal;
         self.0.fill(&mut batch.journal)
     }
 

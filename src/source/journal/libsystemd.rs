@@ -8,6 +8,8 @@
 //! libsystemd drops a damaged file silently. It reports neither the file and the offset of an entry, nor the number of
 //! entries that a match excludes. It maps files: if one is cut while it is read, the process ends with SIGBUS.
 
+mod streams;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -16,11 +18,13 @@ use std::path::{Path, PathBuf};
 
 use journal_file::{Boot, Cursor, EntryBatch, EntryPrefix, FieldId, FileRange, OpenFile as _, Place, Range};
 use kata_records::Batch;
+use kata_records::origin::Route;
 use systemd::journal::{Journal, JournalRef, OpenFilesOptions};
 
 use super::compressed::CompressedFiles;
 use super::{EntryFilter, JournalSettings};
 use crate::source::{Damaged, Event, Fill, Filled, Input, Skipped, Source, SourceError};
+use streams::{StreamEntry, Streams};
 
 /// The name of the field that identifies the writer of an entry.
 const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
@@ -60,6 +64,9 @@ pub(in crate::source) struct LibsystemdSource<'r> {
     numbers: HashMap<u64, u32>,
     /// The fields of the current entry.
     items: Vec<FieldId>,
+    /// The streams before the current entry, and its part in one.
+    streams: Streams,
+    of_stream: StreamEntry,
     /// The directory of all files, or the only file. libsystemd does not report the file of an entry.
     input: Input,
     skipped: u64,
@@ -95,6 +102,8 @@ pub(in crate::source) fn open<'r>(
         output_left: MIN_OUTPUT.max(length.saturating_mul(OUTPUT_FACTOR)),
         numbers: HashMap::new(),
         items: Vec::new(),
+        streams: Streams::default(),
+        of_stream: StreamEntry::default(),
         input,
         skipped: 0,
         damages: Vec::new(),
@@ -184,25 +193,38 @@ fn restrict(journal: &mut JournalRef, filter: &dyn EntryFilter) -> systemd::Resu
     if !any || identifiers.len() > MATCHES {
         return Ok(None);
     }
-    let count = identifiers.len();
+    let without = filter.entries_without_identifier();
+    let count = identifiers.len() + without.len();
     for identifier in identifiers {
         if journal.match_add("SYSLOG_IDENTIFIER", identifier).is_err() {
             journal.match_flush()?;
             return Ok(None);
         }
     }
+    for (name, value) in without {
+        journal.match_or()?;
+        journal.match_add(name, *value)?;
+    }
     Ok(Some(count))
 }
 
-/// Returns whether the identifier of the current entry is wanted. Of several identifiers, one suffices.
+/// Returns whether the identifier of the current entry is wanted, or that it has none and another field that is wanted. Of
+/// several identifiers, one suffices.
 fn is_wanted(journal: &mut JournalRef, filter: &dyn EntryFilter) -> bool {
+    let (mut has_identifier, mut has_other) = (false, false);
     journal.restart_data();
     while let Ok(Some(field)) = journal.enumerate_data() {
-        if field.name() == IDENTIFIER && field.value().is_some_and(|value| filter.entries_of(value)) {
-            return true;
+        let Some(value) = field.value() else { continue };
+        if field.name() == IDENTIFIER {
+            if filter.entries_of(value) {
+                return true;
+            }
+            has_identifier = true;
         }
+        let is_field = |(name, wanted): &(&str, &str)| name.as_bytes() == field.name() && wanted.as_bytes() == value;
+        has_other |= filter.entries_without_identifier().iter().any(is_field);
     }
-    false
+    !has_identifier && has_other
 }
 
 /// Returns the length of the name of `NAME=value`, or `None` if no field can have the name (systemd:
@@ -301,6 +323,7 @@ impl LibsystemdSource<'_> {
     fn put(&mut self, place: Place, batch: &mut EntryBatch) {
         let Some(mut journal) = self.journal.take() else { return };
         self.items.clear();
+        self.of_stream.clear();
         let mut length = 0;
         journal.restart_data();
         // No writer stores an entry of this size.
@@ -318,6 +341,8 @@ impl LibsystemdSource<'_> {
             if bytes.len() > MAX_FIELD {
                 self.note("oversized-field");
             } else if let Some(name) = name_len(bytes) {
+                let (key, value) = (bytes.get(..name).unwrap_or_default(), bytes.get(name + 1..).unwrap_or_default());
+                self.of_stream.note(key, value);
                 if self.filter.field(bytes.get(..name).unwrap_or_default()) {
                     let item = self.item(bytes, name, batch);
                     self.items.push(item);
@@ -328,6 +353,7 @@ impl LibsystemdSource<'_> {
             }
         }
         batch.push(place, EntryPrefix::default(), &self.items);
+        batch.set_continuation(self.streams.judge(&self.of_stream, self.filter));
         self.output_left = self.output_left.saturating_sub(length as u64);
         self.journal = Some(journal);
     }
@@ -388,6 +414,7 @@ impl Source for LibsystemdSource<'_> {
 impl LibsystemdSource<'_> {
     fn fill_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         batch.clear();
+        batch.route = Route::Journal;
         let batch = &mut batch.journal;
         batch.trim(self.block * 4);
         self.numbers.clear();

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use journal_file::{Cursor, Error, JournalReader};
 use kata_records::Batch;
+use kata_records::origin::Route;
 
 use super::awaited::{Awaited, AwaitedInput};
 use super::{Damaged, Event, Fill, Filled, Input, Member, Skipped, Source, SourceError};
@@ -227,6 +228,7 @@ impl JournalSource<'_> {
 impl Source for JournalSource<'_> {
     fn fill(&mut self, batch: &mut Batch) -> Filled {
         batch.clear();
+        batch.route = Route::Journal;
         let fill = match self.reader.fill(&mut batch.journal) {
             journal_file::Fill::More => Fill::More,
             journal_file::Fill::Idle => Fill::Idle,

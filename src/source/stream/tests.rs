@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Stream;
 use crate::source::tests::{ChunkedReader, drain, take};
-use crate::source::{Fill, Input, Logs, Settings, Source, SourceError, from_reader, open};
+use crate::source::{Fill, Input, Logs, Settings, Source, SourceError, Trust, from_reader, open};
 use kata_records::Batch;
+use kata_records::origin::Route;
 
 fn live(reader: impl Read + Send + 'static) -> Box<dyn Source + Send> {
     from_reader(Box::new(reader), Input::Stdin, true, &Settings::default())
@@ -37,7 +39,7 @@ fn a_line_from_a_pipe_is_handed_on_at_once() {
     write!(writer, "done\nbegun").unwrap();
     assert_eq!(next(&mut *source, &mut batch), (Fill::Idle, strings(&["done"])));
     write!(writer, " ended\n__CURSOR=a\n\n").unwrap();
-    assert_eq!(next(&mut *source, &mut batch), (Fill::Idle, strings(&["begun ended", "__CURSOR=a\n"])));
+    assert_eq!(next(&mut *source, &mut batch), (Fill::Idle, strings(&["begun ended", "__CURSOR=a", ""])));
     drop(writer);
     assert_eq!(next(&mut *source, &mut batch), (Fill::End, vec![]));
 }
@@ -211,4 +213,38 @@ fn a_flag_that_holds_for_journals_only_refuses_a_log_from_a_pipe() {
     assert!(read(b"", Logs::RefusedBy("--boot")).1.is_none(), "nothing has no times");
     assert!(read(b"LPKSHHRH", Logs::RefusedBy("--boot")).1.is_none(), "a journal obeys");
     assert!(matches!(read(b"", Logs::JournalsOnly).1, Some(SourceError::NoJournal { .. })));
+}
+
+/// Returns the routes of the batches of an input in pieces.
+fn routes(input: &'static str, name: Input, settings: &Settings) -> Vec<Route> {
+    let mut source = from_reader(Box::new(ChunkedReader::new(input, &[3])), name, true, settings);
+    let (mut batch, mut routes) = (Batch::default(), Vec::new());
+    loop {
+        let fill = source.fill(&mut batch).into_result().unwrap();
+        routes.extend((!batch.is_empty()).then_some(batch.route));
+        if fill == Fill::End {
+            return routes;
+        }
+    }
+}
+
+#[test]
+fn the_first_line_and_the_path_decide_the_route() {
+    let pod = Input::File("/var/log/pods/ns_app_1/c/0.log".into());
+    let entry = "{\"__CURSOR\":\"s\"}\ntext\n";
+    let settings = Settings { block: 64, ..Settings::default() };
+    for (name, input, expected) in [
+        (Input::Stdin, "text\n{\"__CURSOR\":\"s\"}\n", Route::Named),
+        (Input::Stdin, entry, Route::Journal),
+        (Input::Stdin, "__CURSOR=1\nMESSAGE=x\n\ntext\n", Route::Journal),
+        (Input::Stdin, "INFO[0000] a\ntext\n", Route::Terminal),
+        (pod, entry, Route::Container),
+        (Input::File("containerd.log".into()), entry, Route::Manager),
+    ] {
+        let routes = routes(input, name, &settings);
+        assert!(!routes.is_empty() && routes.iter().all(|route| *route == expected), "{input}: {routes:?}");
+    }
+    let trust = Trust { untrusted: true, ..Trust::default() };
+    let settings = Settings { trust: Arc::new(trust), ..settings };
+    assert_eq!(routes(entry, Input::Stdin, &settings).first(), Some(&Route::Unlisted));
 }
