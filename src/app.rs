@@ -98,7 +98,8 @@ fn reload(job: &mut Job, arguments: &[OsString]) {
     }
 }
 
-/// Prints the counters in the configured format. Prints nothing if the reader of the output closed it early.
+/// Prints the counters in the configured format, or without one the hints of a run that wrote no record. Prints nothing if the
+/// reader of the output closed it early.
 fn summarize(config: &Config, outcome: &Outcome) {
     let by_input = config.diagnostics.stats_by_input && outcome.progress;
     let format = if by_input { Some(StatsFormat::Table) } else { config.diagnostics.stats };
@@ -107,6 +108,8 @@ fn summarize(config: &Config, outcome: &Outcome) {
             diagnostics::check_summary(&outcome.stats, &outcome.inputs, format);
         }
         Some(format) if !outcome.closed => diagnostics::summary(&outcome.stats, &outcome.inputs, format),
+        // A run without records needs an explanation.
+        None if !outcome.closed && outcome.stats.written() == 0 => diagnostics::hints(&outcome.stats),
         _ => {}
     }
 }

@@ -1,14 +1,16 @@
 //! Options of inputs, and the settings of their sources.
 
-use kata_records::InputFormat;
+use std::sync::Arc;
+
+use kata_records::{InputFormat, Rules};
 
 use super::ConfigError;
 use super::command::READERS;
 use super::declaration::{Need, Single, choice, is, number, options};
 use super::layers::Options;
 use super::output::ENTRIES;
-use super::{journal, parse};
-use crate::source;
+use super::{journal, parse, redaction, trust};
+use crate::source::{self, Judge};
 
 /// The read size of a source: large enough to amortize the cost of a batch, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
@@ -45,6 +47,11 @@ pub(super) fn settings(options: &Options, delivery: Option<usize>) -> Result<sou
         max_line: options.get(&MAX_LINE)?,
         // The records of a batch should not greatly exceed one delivery.
         block: delivery.map_or(READ_SIZE, |size| (size / 4).clamp(4 << 10, READ_SIZE)),
-        ..source::Settings::default()
+        trust: Arc::new(trust::settings(options)?),
+        judge: Judge {
+            leaves_open: if redaction::patterns(options)?.is_some() { Rules::leaves_open } else { |_| false },
+            proves_itself: Rules::begins_line,
+            is_manager: Rules::is_manager,
+        },
     })
 }

@@ -93,13 +93,13 @@ impl Options {
             let Some(texts) = values.get(option.declaration().name) else { continue };
             for text in texts {
                 let refused = |message: String| self.error(*origin, option.declaration(), text, &message);
-                // A script with an unset variable would write to another place than it means.
-                let is_place = matches!(option.declaration().value, "FILE" | "DIR" | "URL");
-                if *origin == Origin::Flag && is_place && text.is_empty() {
-                    return Err(refused("the value is empty; leave the flag out for the default".to_owned()));
-                }
                 if *origin == Origin::Flag && text.is_empty() && option.declaration().needs_entries() {
                     return Err(refused("the value is empty, so nothing would be selected".to_owned()));
+                }
+                // A script with an unset variable would write to another place, or redact less, than it means.
+                let needs_value = matches!(option.declaration().value, "FILE" | "DIR" | "URL" | "REGEX");
+                if *origin == Origin::Flag && needs_value && text.is_empty() {
+                    return Err(refused("the value is empty; leave the flag out for the default".to_owned()));
                 }
                 option.check(text).map_err(refused)?;
             }

@@ -23,8 +23,10 @@ mod journal;
 mod layers;
 mod output;
 mod parse;
+mod redaction;
 mod selection;
 pub mod systemd_time;
+mod trust;
 mod words;
 
 pub use checks::check;
@@ -54,6 +56,8 @@ pub fn all() -> impl Iterator<Item = &'static dyn AnyOption> + Clone {
         input::OPTIONS,
         journal::OPTIONS,
         selection::OPTIONS,
+        trust::OPTIONS,
+        redaction::OPTIONS,
         fields::OPTIONS,
         output::OPTIONS,
         conversion::OPTIONS,
@@ -145,7 +149,7 @@ impl Config {
             input_format: source.input_format,
             select: selection::settings(options)?,
             fields: fields::settings(options)?,
-            redact: Some(Vec::new()),
+            redact: redaction::patterns(options)?,
             encode,
             tag: options.get(&output::TAG)?,
             tag_key: options.get(&output::TAG_KEY)?,

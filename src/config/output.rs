@@ -12,7 +12,7 @@ use super::command::{Command, FILERS, HOSTED, PRINT, READERS, SHAPERS, STREAMERS
 use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::{Options, Values};
 use super::words::{ColorChoice, Host, Sort};
-use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, selection};
+use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, redaction, selection};
 use crate::sink::Compression;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
@@ -43,6 +43,8 @@ options! {
     ]);
 
     /// Format of the records
+    ///
+    /// `export` and `journal-json` hold secrets as they are: `ship` writes them only with --no-redact.
     FORMAT "format": Single<Format> = choice("FORMAT", is!("ndjson")).of(WRITERS).everyday().short('F').idle(&[Clash {
         with: "to",
         when: delivery::has_servers,
@@ -64,6 +66,14 @@ options! {
                 Ok(options.command == Command::Convert && (format == Format::Text || format.is_of_entries()))
             },
             why: "text, export and journal-json cannot be split into files; choose ndjson, msgpack or csv",
+        },
+        Clash {
+            with: "format",
+            when: |options| {
+                let is_raw = options.get(&FORMAT)?.is_of_entries() && !delivery::has_servers(options)?;
+                Ok(options.command == Command::Ship && is_raw && !options.get(&redaction::NO_REDACT)?)
+            },
+            why: "secrets are not redacted in this format; add --no-redact to ship them",
         },
     ]);
 

@@ -161,17 +161,36 @@ pub(super) fn any(text: &OsStr) -> Result<String, String> {
 /// Parses a regular expression, and returns its text.
 pub(super) fn regex(text: &OsStr) -> Result<String, String> {
     let text = utf8(text)?;
+    // A plain name needs no compiler. Each run reads the names of the default list.
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(text.to_owned());
+    }
     match regex::Regex::new(text) {
         Ok(_) if !text.is_empty() => Ok(text.to_owned()),
         Ok(_) => Err("expected a regular expression, not an empty text".to_owned()),
-        Err(error) => {
-            // The full message quotes the expression and marks a place in it, over several lines.
-            let error = error.to_string();
-            let cause = error.lines().last().unwrap_or_default().trim();
-            let cause = cause.strip_prefix("error: ").unwrap_or(cause);
-            Err(format!("expected a regular expression, such as kata.*: {cause}"))
-        }
+        Err(error) => Err(wrong_regex("kata.*", &error)),
     }
+}
+
+/// Parses a regular expression for the bytes of secrets, and returns its text.
+pub(super) fn redaction(text: &OsStr) -> Result<String, String> {
+    let text = utf8(text)?;
+    match regex::bytes::Regex::new(text) {
+        Ok(regex) if regex.is_match(b"") => {
+            Err("expected a regular expression that does not match an empty text".to_owned())
+        }
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(wrong_regex("tok_[0-9a-f]{16}", &error)),
+    }
+}
+
+/// Returns the message for a wrong regular expression.
+fn wrong_regex(example: &str, error: &regex::Error) -> String {
+    // The full message quotes the expression and marks a place in it, over several lines.
+    let error = error.to_string();
+    let cause = error.lines().last().unwrap_or_default().trim();
+    let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+    format!("expected a regular expression, such as {example}: {cause}")
 }
 
 /// Parses a point in time as microseconds since 1970. Relative times refer to now.
@@ -377,6 +396,11 @@ mod tests {
         assert!(regex(os("kata(-.*)?")).is_ok());
         assert_eq!(regex(os("kata(")).unwrap_err(), "expected a regular expression, such as kata.*: unclosed group");
         assert!(regex(os("")).is_err());
+        assert_eq!(redaction(os(r"(?-u:\xff)a{2,3}")).unwrap(), r"(?-u:\xff)a{2,3}");
+        assert!(redaction(os("a(")).unwrap_err().ends_with("such as tok_[0-9a-f]{16}: unclosed group"));
+        for text in ["", "a*", "x|", "^"] {
+            assert!(redaction(os(text)).unwrap_err().ends_with("an empty text"), "{text}");
+        }
     }
 
     #[test]

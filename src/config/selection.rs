@@ -7,7 +7,7 @@ use super::command::READERS;
 use super::declaration::{List, Single, choice, is, list, options, text};
 use super::layers::Options;
 use super::output::ENTRIES;
-use super::{input, parse};
+use super::{input, parse, trust};
 
 options! {
     "Selection";
@@ -60,6 +60,7 @@ pub(super) fn settings(options: &Options) -> Result<SelectSettings, ConfigError>
         default_identifier: options.get(&DEFAULT_IDENTIFIER)?,
         others: options.get(&OTHERS)?,
         components: options.get(&COMPONENT)?,
-        ..SelectSettings::default()
+        trusted_uids: trust::uids(options)?,
+        untrusted: trust::settings(options)?.untrusted,
     })
 }

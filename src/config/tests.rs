@@ -126,6 +126,64 @@ fn lists_of_flags_replace_but_drop_and_prune_add() {
 }
 
 #[test]
+fn trust_and_patterns_of_secrets_add_to_what_is_there() {
+    let plain = config(Command::Print, &[], "");
+    assert_eq!(plain.records.select.trusted_uids, [0]);
+    assert_eq!(plain.records.redact, Some(Vec::new()));
+    assert_eq!(plain.source.trust.pods.len(), 4);
+    assert!(!plain.source.trust.vouch && !plain.source.trust.untrusted);
+    let arguments = ["trusted-uids=1001,1000,0", "trusted-pods=ci/kata-*", "redact=a{1,2}", "vouch"];
+    let added = config(Command::Print, &arguments, "redact = [\"b\"]\n");
+    assert_eq!(added.records.select.trusted_uids, [0, 1000, 1001]);
+    assert_eq!(added.records.redact, Some(vec!["b".to_owned(), "a{1,2}".to_owned()]));
+    assert_eq!(added.source.trust.pods[..4], plain.source.trust.pods);
+    assert_eq!(added.source.trust.pods[4..], ["ci/kata-*".parse().unwrap()]);
+    assert!(added.source.trust.vouch);
+    let replaced = config(Command::Check, &["untrusted"], "trusted-uids = [\"7\"]\ntrusted-pods = []\n");
+    assert_eq!(replaced.records.select.trusted_uids, [7]);
+    assert!(replaced.source.trust.pods.is_empty() && replaced.source.trust.untrusted);
+}
+
+#[test]
+fn redaction_is_off_only_if_a_stronger_layer_says_so() {
+    let redact = |command, arguments: &[&str], file| config(command, arguments, file).records.redact;
+    assert_eq!(redact(Command::Print, &["no-redact"], ""), None);
+    assert_eq!(redact(Command::Print, &["no-redact"], "redact = [\"a\"]"), None);
+    assert_eq!(
+        redact(Command::Print, &["no-redact=false", "redact=a"], "no-redact = true"),
+        Some(vec!["a".to_owned()])
+    );
+    // `check` and `schema` write no records.
+    assert_eq!(redact(Command::Check, &[], "no-redact = true\nredact = [\"a\"]"), Some(Vec::new()));
+    for (arguments, file) in [
+        (&["no-redact", "redact=a"][..], ""),
+        (&["redact=a"], "no-redact = true"),
+        (&[], "no-redact = true\nredact = [\"a\"]"),
+    ] {
+        assert!(refused(Command::Ship, arguments, file).contains(": nothing is redacted"), "{arguments:?} {file}");
+    }
+}
+
+#[test]
+fn raw_entries_are_shipped_only_without_redaction() {
+    for format in ["export", "journal-json"] {
+        let flag: &str = &format!("format={format}");
+        let file: &str = &format!("format = \"{format}\"");
+        assert!(refused(Command::Ship, &[flag], "").contains("add --no-redact"));
+        assert!(refused(Command::Ship, &[], file).contains("add --no-redact"));
+        for (arguments, file) in [(&[flag, "no-redact"][..], ""), (&["no-redact"], file), (&[flag], "no-redact = true")]
+        {
+            assert!(config(Command::Ship, arguments, file).records.encode.format.is_of_entries(), "{arguments:?}");
+        }
+        // Servers receive records, whatever the file says.
+        assert_eq!(config(Command::Ship, &["to=unix:/s"], file).records.redact, Some(Vec::new()));
+        assert!(config(Command::Print, &[flag], "").records.encode.format.is_of_entries());
+        assert!(refused(Command::Print, &[flag, "no-redact"], "").contains("has no effect with --format"));
+        assert!(refused(Command::Ship, &[flag, "redact=a"], "").contains("has no effect with --format"));
+    }
+}
+
+#[test]
 fn keys_of_other_commands_are_ignored() {
     let text = "to = [\"unix:/s\"]\noutput-dir = \"d\"\nfor = \"fluentd-exec\"\nresume = true\nsyslog-max = 9000\n";
     let print = config(Command::Print, &[], text);
@@ -299,6 +357,12 @@ fn the_fingerprint_has_what_the_bytes_depend_on() {
         ("lines", "\"7\""),
         ("identifier", "[\"x\"]"),
         ("component", "[\"agent\"]"),
+        ("trusted-uids", "[\"1000\"]"),
+        ("trusted-pods", "[]"),
+        ("vouch", "true"),
+        ("untrusted", "true"),
+        ("redact", "[\"a\"]"),
+        ("no-redact", "true"),
         ("keep", "[\"A\"]"),
         ("rename", "{ A = \"b\" }"),
         ("lowercase", "true"),

@@ -1,5 +1,6 @@
 //! Writes to standard error: messages, counters and progress. No other module writes there.
 
+mod hints;
 mod inputs;
 mod progress;
 mod stats;
@@ -11,7 +12,7 @@ use kata_records::Stats;
 
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode};
-pub use stats::{named_counts, write_stats};
+pub use stats::{failures, named_counts, write_stats};
 
 /// The form of the counters at the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +79,16 @@ pub fn summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     print(|out| match format {
         StatsFormat::Table => {
             inputs::table(inputs, stats, width, out)?;
-            inputs::reasons(stats, width, out)
+            inputs::reasons(stats, width, out)?;
+            hints::write(stats, out)
         }
         StatsFormat::Text | StatsFormat::Json => write_stats(stats, format, out),
     });
+}
+
+/// Prints the messages about entries that an option would make the host's or Kata's.
+pub fn hints(stats: &Stats) {
+    print(|out| hints::write(stats, out));
 }
 
 /// Prints the summary of checked inputs on standard error.
@@ -91,7 +98,8 @@ pub fn check_summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat
         StatsFormat::Json => inputs::lines(inputs, out),
         StatsFormat::Text | StatsFormat::Table => {
             inputs::table(inputs, stats, width, out)?;
-            inputs::findings(inputs, width, out)
+            inputs::findings(inputs, width, out)?;
+            hints::write(stats, out)
         }
     });
 }

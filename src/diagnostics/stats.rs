@@ -8,7 +8,7 @@ use kata_records::Stats;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use super::{StatsFormat, size};
+use super::{StatsFormat, hints, size};
 
 /// Writes the counters in the given form.
 ///
@@ -44,15 +44,16 @@ fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{label:<11}{counts}")?;
         }
     }
-    Ok(())
+    hints::write(stats, out)
 }
 
 /// Returns the counters that the text shows below `read` and `written`: label, count and reasons.
-pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 7] {
+pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 8] {
     [
         ("passed", stats.passed, "of others, unchanged".to_owned()),
         ("dropped", counts_of(stats, "dropped").total(), counts_of(stats, "dropped").to_string()),
-        ("flawed", stats.flawed, counts_of(stats, "flaws").to_string()),
+        ("flawed", stats.flawed, failures(stats)),
+        ("redacted", stats.redacted, "with secrets left out".to_owned()),
         ("suppressed", stats.suppressed, "by journald, never readable".to_owned()),
         ("damaged", stats.damaged(), counts_of(stats, "damage").to_string()),
         ("refused", stats.refused, "by every server, set aside".to_owned()),
@@ -69,12 +70,17 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         passed: u64,
         dropped: NamedCounts,
         flawed: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        redacted: u64,
         suppressed: u64,
         bytes_in: u64,
         bytes_out: u64,
         components: NamedCounts,
         levels: NamedCounts,
         flaws: NamedCounts,
+        origins: NamedCounts,
+        #[serde(skip_serializing_if = "NamedCounts::is_empty")]
+        hints: NamedCounts,
         #[serde(skip_serializing_if = "is_zero")]
         refused: u64,
         #[serde(skip_serializing_if = "is_zero")]
@@ -90,12 +96,15 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         passed: stats.passed,
         dropped: counts_of(stats, "dropped"),
         flawed: stats.flawed,
+        redacted: stats.redacted,
         suppressed: stats.suppressed,
         bytes_in: stats.bytes_in,
         bytes_out: stats.bytes_out,
         components: counts_of(stats, "components"),
         levels: counts_of(stats, "levels"),
         flaws: counts_of(stats, "flaws"),
+        origins: counts_of(stats, "origins"),
+        hints: NamedCounts(stats.hints.counts().to_vec()),
         refused: stats.refused,
         overflowed: stats.overflowed,
         members: stats.members,
@@ -117,6 +126,12 @@ pub fn named_counts(stats: &Stats, part: &str) -> String {
     counts_of(stats, part).to_string()
 }
 
+/// Returns the counters of the flaws that make a record flawed as a list, without zeros.
+#[must_use]
+pub fn failures(stats: &Stats) -> String {
+    NamedCounts(stats.failures()).to_string()
+}
+
 /// Returns the counters of a part of [`Stats::parts`].
 fn counts_of(stats: &Stats, name: &str) -> NamedCounts {
     NamedCounts(stats.parts().into_iter().find(|(part, _)| *part == name).map(|(_, counts)| counts).unwrap_or_default())
@@ -125,6 +140,10 @@ fn counts_of(stats: &Stats, name: &str) -> NamedCounts {
 impl NamedCounts {
     fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| count).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.total() == 0
     }
 
     fn shown(&self) -> impl Iterator<Item = &(&'static str, u64)> {

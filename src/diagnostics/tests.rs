@@ -15,9 +15,9 @@ pub(super) fn counted(lines: &[&str], others: Others) -> Stats {
 }
 
 fn sample() -> Stats {
-    let clean = "time=2025-12-15T11:55:10Z level=info msg=hello name=kata-runtime pid=1";
+    let clean = "time=\"2025-12-15T11:55:10Z\" level=info msg=hello name=kata-runtime pid=1";
     let other = r#"{"SYSLOG_IDENTIFIER":"sshd","MESSAGE":"hello"}"#;
-    let journald = r#"{"SYSLOG_IDENTIFIER":"systemd-journald","MESSAGE":"Suppressed 40 messages from kata.service"}"#;
+    let journald = r#"{"SYSLOG_IDENTIFIER":"systemd-journald","MESSAGE":"Suppressed 40 messages from shim.service"}"#;
     let mut lines = vec![clean; 7];
     lines.extend(["msg=\"hello", other, journald, "-- Boot 1 --"]);
     let mut stats = counted(&lines, Others::Drop);
@@ -46,13 +46,26 @@ components runtime 7, unknown 1
 levels     info 7
 ";
     assert_eq!(shown(&sample(), StatsFormat::Text), expected);
+    let mut redacted = sample();
+    redacted.redacted();
+    redacted.hints.untrusted_uid(Some(1000));
+    let text = shown(&redacted, StatsFormat::Text);
+    assert!(text.contains("\nredacted    1  with secrets left out\n"), "{text}");
+    assert!(
+        text.ends_with("\nkatalog: 1 entry of uid 1000 is unproven: if this user runs Kata, add --trusted-uids 1000\n")
+    );
     assert_eq!(shown(&Stats::default(), StatsFormat::Text), "read       0  0 B\nwritten    0  0 B\n");
 }
 
 #[test]
 fn the_json_is_one_line() {
-    let expected = r#"{"read":12,"written":9,"passed":1,"dropped":{"others":2,"marker":1},"flawed":1,"suppressed":40,"bytes_in":1200,"bytes_out":2203000,"components":{"runtime":7,"unknown":1},"levels":{"info":7},"flaws":{"unterminated-quote":1,"no-time":1}}"#;
+    let expected = r#"{"read":12,"written":9,"passed":1,"dropped":{"others":2,"marker":1},"flawed":1,"suppressed":40,"bytes_in":1200,"bytes_out":2203000,"components":{"runtime":7,"unknown":1},"levels":{"info":7},"flaws":{"unterminated-quote":1,"no-time":1,"unproven-origin":1},"origins":{"vouched":7,"unproven":1}}"#;
     assert_eq!(shown(&sample(), StatsFormat::Json), format!("{expected}\n"));
+    let mut hinted = sample();
+    hinted.redacted();
+    hinted.hints.tenant();
+    let json = shown(&hinted, StatsFormat::Json);
+    assert!(json.contains(r#","redacted":1,"#) && json.contains(r#","hints":{"tenants":1}"#), "{json}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use kata_records::Stats;
 
 use super::Plan;
 use crate::delivery::EarlierRuns;
-use crate::diagnostics::named_counts;
+use crate::diagnostics::{failures, named_counts};
 
 /// Returns a message for each flag that the records do not satisfy.
 pub(super) fn complaints(plan: &Plan<'_>, stats: &Stats, earlier: EarlierRuns) -> Vec<String> {
@@ -19,7 +19,7 @@ fn flaws(stats: &Stats, earlier: u64) -> Option<String> {
     let (flawed, written) = (stats.flawed(), stats.written());
     let have = if flawed == 1 { "has" } else { "have" };
     let reasons = [
-        (flawed, format!("{flawed} of {written} records {have} flaws ({})", named_counts(stats, "flaws"))),
+        (flawed, format!("{flawed} of {written} records {have} flaws ({})", failures(stats))),
         (stats.damaged(), format!("inputs are damaged ({})", named_counts(stats, "damage"))),
         (earlier, format!("the run that is resumed here counted {earlier} flaws and damages")),
     ];

@@ -16,6 +16,7 @@ const TOTALS: &[(&str, &str, &str)] = &[
     ("bytes_in", "katalog_read_bytes_total", "Bytes of the entries that were read."),
     ("bytes_out", "katalog_delivered_bytes_total", "Bytes of records that the receiver has."),
     ("flawed", "katalog_flawed_records_total", "Records with flaws."),
+    ("redacted", "katalog_redacted_records_total", "Records in which something was redacted."),
     ("suppressed", "katalog_suppressed_messages_total", "Messages that journald threw away before they could be read."),
     ("refused", "katalog_refused_records_total", "Records that no server took and that were set aside."),
     ("overflowed", "katalog_overflowed_records_total", "Records that were lost because the spool was full."),
@@ -27,6 +28,12 @@ const LABELLED: &[(&str, &str, &str, &str)] = &[
     ("levels", "katalog_record_levels_total", "level", "Records that were written and have a level."),
     ("dropped", "katalog_dropped_total", "reason", "Entries that no record was written for."),
     ("flaws", "katalog_flaws_total", "flaw", "Flaws of records; a record may have several."),
+    (
+        "origins",
+        "katalog_record_origins_total",
+        "origin",
+        "Records of Kata that were written, by who is proven to speak.",
+    ),
     ("damage", "katalog_damage_total", "reason", "Fields, entries and files that could not be read."),
 ];
 

@@ -7,7 +7,7 @@ fn input(name: &str, entries: u64, times: &[&str], flawed: bool) -> InputSummary
     let mut input = InputSummary::new(name.to_owned());
     for time in times {
         let words = if flawed { " bare words" } else { "" };
-        let line = format!("time={time} level=info msg=hello name=kata-runtime pid=1{words}");
+        let line = format!("time=\"{time}\" level=info msg=hello name=kata-runtime pid=1{words}");
         input.stats.merge(&counted(&[&line], Others::Drop));
         input.stats.encoded(1500);
     }
