@@ -172,21 +172,25 @@ fn journals_in_an_archive_are_one_journal() {
 fn a_directory_is_read_as_an_archive_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let [(_, first), (_, second)] = journals();
-    let inner = tar([("kata/inner.log", b"level=info msg=inner name=kata-agent\n".as_slice())]);
+    let record = |message: &str, name: &str| {
+        format!("time=\"2024-05-06T07:08:09Z\" level=info msg={message} name={name} source=virtcontainers\n")
+            .into_bytes()
+    };
+    let inner = tar([("kata/inner.log", record("inner", "kata-agent").as_slice())]);
     let (_, pack) = COMPRESSIONS[COMPRESSIONS.len() - 1];
+    let named = record("named", "kata-agent");
     // In path order, as the directory is read.
-    let members: [(&str, &[u8]); 8] = [
+    let members: [(&str, &[u8]); 9] = [
         ("bundle/etc/kata.toml", b"[hypervisor.qemu]\n"),
         ("bundle/sos.tar", &inner),
         ("bundle/var/log/journal/0123/system.journal", &second),
         ("bundle/var/log/journal/0123/system@1.journal.packed", &pack(&first)),
         ("bundle/var/log/kata/agent", b"free text of Kata's\n"),
-        ("bundle/var/log/messages", b"no identifier\nlevel=info msg=named name=kata-agent\n"),
+        ("bundle/var/log/messages", &[b"no identifier\n", named.as_slice()].concat()),
+        ("bundle/var/log/syslog.1", &record("rotated", "containerd-shim-v2")),
         ("bundle/var/log/zeros", &[0; 600]),
-        (
-            "bundle/z.log",
-            b"time=\"2024-05-06T07:08:09Z\" level=info msg=last name=containerd-shim-v2 source=virtcontainers\n",
-        ),
+        // Anyone may have written a file at such a path.
+        ("bundle/z.log", &record("last", "kata-runtime")),
     ];
     for (name, bytes) in members {
         let path = folder.path().join(name);
@@ -217,6 +221,9 @@ fn a_directory_is_read_as_an_archive_of_it() {
     for component in ["agent", "runtime", "shimv2", "unknown"] {
         assert!(folder.path().join(format!("out/{component}.ndjson")).exists(), "{component}");
     }
+    let unknown = fs::read_to_string(folder.path().join("out/unknown.ndjson")).unwrap();
+    let last = unknown.lines().find(|line| line.contains("\"kata_msg\":\"last\"")).unwrap();
+    assert!(last.contains("\"kata_origin\":\"unproven\""), "{last}");
 }
 
 #[test]
@@ -247,7 +254,7 @@ fn what_is_written_into_a_directory_is_not_read_of_it() {
     fs::remove_file(bundle.join("b.tar")).unwrap();
     for again in [&[][..], &["--force"]] {
         run(&[&["convert", "--output-dir", "bundle/out"], again].concat(), Stdio::null());
-        assert_eq!(lines("out/runtime.ndjson"), 60_000);
+        assert_eq!(lines("out/unknown.ndjson"), 60_000);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::journal::{Entry, Shape, file};
 use crate::support::{expect_exit, katalog, stderr, write_file};
 
 const SOUND: &str = "time=\"2031-01-01T00:00:00Z\" level=info msg=x source=runtime\n";
-const FLAWED: &str = "time=never level=info msg=x source=runtime\n";
+const FLAWED: &str = "time=\"2031-02-30T00:00:00Z\" level=info msg=x source=runtime\n";
 
 /// Returns a command that runs in the folder.
 fn katalog_in(folder: &Path, arguments: &[&str]) -> Command {
@@ -77,26 +77,28 @@ fn a_flawed_entry_is_found_by_its_file_and_offset() {
     let (first, second) = ([SOUND, FLAWED].concat(), [FLAWED, SOUND].concat());
     let note = |name: &str, offset: usize| format!("katalog: {name}: byte {offset}: bad-time no-time");
     write_file(folder.path(), "a\n.log", &first);
-    fs::create_dir(folder.path().join("bundle")).unwrap();
+    fs::create_dir_all(folder.path().join("bundle/kata")).unwrap();
     let mut archive = tar::Builder::new(Vec::new());
     for (name, text) in [("c.log", &first), ("d.log", &second)] {
-        write_file(folder.path(), format!("bundle/{name}"), text);
-        archive.append_path_with_name(folder.path().join("bundle").join(name), format!("host/{name}")).unwrap();
+        write_file(folder.path(), format!("bundle/kata/{name}"), text);
+        archive
+            .append_path_with_name(folder.path().join("bundle/kata").join(name), format!("host/kata/{name}"))
+            .unwrap();
     }
     write_file(folder.path(), "b.tar", archive.into_inner().unwrap());
     for threads in ["1", "3"] {
         let expected = [
             note("\"a\\n.log\"", SOUND.len()),
-            note("\"b.tar:host/c.log\"", SOUND.len()),
-            note("\"b.tar:host/d.log\"", 0),
-            note("\"bundle/c.log\"", SOUND.len()),
-            note("\"bundle/d.log\"", 0),
+            note("\"b.tar:host/kata/c.log\"", SOUND.len()),
+            note("\"b.tar:host/kata/d.log\"", 0),
+            note("\"bundle/kata/c.log\"", SOUND.len()),
+            note("\"bundle/kata/d.log\"", 0),
         ];
         assert_eq!(notes(folder.path(), &["--threads", threads, "a\n.log", "b.tar", "bundle"]), expected);
     }
-    let long = |name: &str| format!("{:?}", folder.path().join("bundle").join(name));
+    let long = |name: &str| format!("{:?}", folder.path().join("bundle/kata").join(name));
     assert_eq!(
-        notes(folder.path(), &["ship", "--once", "--state-dir=state", "bundle/c.log", "bundle/d.log"]),
+        notes(folder.path(), &["ship", "--once", "--state-dir=state", "bundle/kata/c.log", "bundle/kata/d.log"]),
         [note(&long("c.log"), SOUND.len()), note(&long("d.log"), 0)]
     );
     let mut command = katalog_in(folder.path(), &["--verbose", "-"]);
@@ -112,6 +114,8 @@ fn a_flawed_entry_of_a_journal_is_found_by_its_cursor() {
     let (realtime, monotonic) = (entries[5].realtime, entries[5].monotonic);
     entries[5] = Entry::new(realtime, monotonic, BOOT)
         .with("SYSLOG_IDENTIFIER", "kata")
+        .with("_TRANSPORT", "syslog")
+        .with("_UID", "0")
         .with("MESSAGE", "time=never level=info msg=x");
     write_file(folder.path(), "system.journal", file(&Shape::default(), &entries));
     for threads in ["1", "3"] {

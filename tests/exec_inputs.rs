@@ -295,7 +295,7 @@ fn a_long_record_is_shortened_where_it_says_least() {
     let journal = |message: &str| {
         let message = serde_json::to_string(message).unwrap();
         format!(
-            "{{\"__REALTIME_TIMESTAMP\":\"1700000000000000\",\"SYSLOG_IDENTIFIER\":\"kata\",\"_BOOT_ID\":\
+            "{{\"__REALTIME_TIMESTAMP\":\"1700000000000000\",\"_TRANSPORT\":\"syslog\",\"_UID\":\"0\",\"SYSLOG_IDENTIFIER\":\"kata\",\"_BOOT_ID\":\
              \"590edceeef5545a784ec8c6181a10400\",\"MESSAGE\":{message}}}\n"
         )
     };

@@ -35,10 +35,10 @@ fn a_table_has_a_line_for_each_input() {
     let output = run("inputs", &[&["--stats=table"][..], &INPUTS].concat());
     let table = "\
 input           entries records from..to, UTC           flawed damaged   in  out
-node.ndjson         100      33 2025-12-15 11:55..11:55      0       0 117K  52K
+node.ndjson         100      33 2025-12-15 11:55..11:55      0       0 117K  53K
 missing.log           0       0 -                            0  failed    0    0
-runt…-json.json     150     150 2020-02-21 10:31..10:31      0       0  85K  74K
-total               250     183 2020-02-21..2025-12-15       0       0 202K 126K
+runt…-json.json     150     150 2020-02-21 10:31..10:31      0       0  85K  77K
+total               250     183 2020-02-21..2025-12-15       0       0 202K 131K
 dropped 67: others 67
 ";
     assert_eq!(stderr(&output), format!("{MISSING}{table}"));
@@ -228,9 +228,9 @@ fn check(folder: &str, arguments: &[&str]) -> (i32, String) {
 fn valid_inputs_are_said_to_be_valid() {
     let expected = "\
 input           entries records from..to, UTC           flawed damaged   in  out
-node.ndjson         100      33 2025-12-15 11:55..11:55      0       0 117K  52K
-runt…-json.json     150     150 2020-02-21 10:31..10:31      0       0  85K  74K
-total               250     183 2020-02-21..2025-12-15       0       0 202K 126K
+node.ndjson         100      33 2025-12-15 11:55..11:55      0       0 117K  53K
+runt…-json.json     150     150 2020-02-21 10:31..10:31      0       0  85K  77K
+total               250     183 2020-02-21..2025-12-15       0       0 202K 131K
 2 of 2 inputs are valid
 ";
     assert_eq!(check("inputs", &["node.ndjson", "runtime-json.json"]), (0, expected.to_owned()));
@@ -240,13 +240,14 @@ total               250     183 2020-02-21..2025-12-15       0       0 202K 126K
 fn what_is_wrong_with_an_input_is_said() {
     let expected = "\
 input      entries records from..to, UTC           flawed damaged   in  out
-regular         12       7 2023-11-14 22:13..22:13      0       0 1.5K 3.1K
-cut              9       5 2023-11-14 22:13..22:13      0       2 1.1K 2.2K
-odd-values      43      36 2023-11-14 22:13..22:13     10       0 3.0K  10K
-total           64      48 2023-11-14 22:13..22:13     10       2 5.7K  16K
+regular         12       7 2023-11-14 22:13..22:13      0       0 1.6K 3.3K
+cut              9       5 2023-11-14 22:13..22:13      0       2 1.1K 2.4K
+odd-values      43      36 2023-11-14 22:13..22:13     10       0 3.0K  12K
+total           64      48 2023-11-14 22:13..22:13     10       2 5.8K  18K
 cut: damaged 2: bad-array 1, truncated-file 1
 odd-values: flawed 10: not-utf8 10
 1 of 3 inputs is valid
+katalog: 36 entries without _UID are unproven: copy this field with the journal
 ";
     assert_eq!(check("fuzz/journal", &["regular", "cut", "odd-values"]), (1, expected.to_owned()));
 }
@@ -258,7 +259,8 @@ fn an_input_that_cannot_be_read_decides_how_the_check_ends() {
     assert!(
         errors.ends_with(
             "\nodd-values: flawed 10: not-utf8 10\nnone.log: failed to open \"none.log\" for reading: No such file or \
-             directory (os error 2)\n1 of 3 inputs is valid\n"
+             directory (os error 2)\n1 of 3 inputs is valid\nkatalog: 36 entries without _UID are unproven: copy this field \
+             with the journal\n"
         ),
         "{errors}"
     );

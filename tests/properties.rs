@@ -18,7 +18,7 @@ use crate::support::check::{for_people, same_when_cut};
 use crate::support::pipeline::{Cuts, Record, Setup};
 
 #[path = "../fixtures/generate/quote.rs"]
-mod quote;
+pub(crate) mod quote;
 
 static DEFAULT: LazyLock<Setup> = LazyLock::new(|| Setup::new(&[]));
 static PASSING: LazyLock<Setup> =

@@ -27,9 +27,10 @@ fn read(name: &str) -> String {
 }
 
 /// The documents with examples.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "docs/options.md",
+    "docs/trust.md",
     "fluentd/README.md",
     "kubernetes/README.md",
     "observability/README.md",
@@ -52,6 +53,8 @@ fn the_readme_is_true() {
             ("drop", dropped()),
             ("schemas", schemas()),
             ("exits", exits()),
+            ("origins", origins()),
+            ("ways", ways()),
             ("options", katalog::cli::reference()),
         ] {
             made = with_region(&made, region, &content);
@@ -324,6 +327,7 @@ fn what_the_documents_point_to_exists() {
     for (name, folder) in [
         ("README.md", ""),
         ("docs/options.md", "docs"),
+        ("docs/trust.md", "docs"),
         ("fluentd/README.md", "fluentd"),
         ("kubernetes/README.md", "kubernetes"),
         ("recipes/README.md", "recipes"),
@@ -425,6 +429,24 @@ fn flaws() -> String {
     let mut table = "\n| flaw | meaning |\n|---|---|\n".to_owned();
     for [flaw, meaning] in Reference::flaws() {
         writeln!(table, "| {} | {meaning} |", code(flaw)).unwrap();
+    }
+    table
+}
+
+/// Returns the table of origins.
+fn origins() -> String {
+    let mut table = "\n| `kata_origin` | meaning |\n|---|---|\n".to_owned();
+    for [origin, meaning] in Reference::origins() {
+        writeln!(table, "| {} | {meaning} |", code(origin)).unwrap();
+    }
+    table
+}
+
+/// Returns the table of the ways of entries to katalog.
+fn ways() -> String {
+    let mut table = "\n| route | who can write its bytes | what it proves |\n|---|---|---|\n".to_owned();
+    for [route, writers, proof] in Reference::ways() {
+        writeln!(table, "| {route} | {writers} | {proof} |").unwrap();
     }
     table
 }

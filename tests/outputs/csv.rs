@@ -13,7 +13,7 @@ use crate::support::pipeline::{Cuts, Setup};
 use crate::support::{cases, pipeline};
 
 const HEADER: &str = "kata_time,kata_level,kata_component,host,identifier,kata_sandbox,kata_container,kata_msg,\
-                      kata_source,kata_subsystem,kata_pid,kata_guest,kata_format,kata_flaws,fields";
+                      kata_source,kata_subsystem,kata_pid,kata_origin,kata_guest,kata_format,kata_flaws,fields";
 
 /// Strips the apostrophe that keeps a value from being a formula.
 fn text(value: &str) -> &str {

@@ -129,6 +129,8 @@ fn entries(host: &str, numbers: std::ops::Range<u64>) -> Vec<Entry> {
         let (micros, source) = (number * 1000, ["runtime", "agent", "proxy"][number as usize % 3]);
         Entry::new(START + micros, micros, BOOT)
             .with("_HOSTNAME", host)
+            .with("_TRANSPORT", "syslog")
+            .with("_UID", "0")
             .with("SYSLOG_IDENTIFIER", "kata-runtime")
             .with("MESSAGE", format!("level=info msg=\"{number} of {host}\" source={source}"))
     };
@@ -226,7 +228,8 @@ fn a_hostile_value_stays_in_the_directory() {
     let folder = tempfile::tempdir().unwrap();
     let long = "x".repeat(5000);
     let values = ["../../escape", "/etc/passwd", "..", ".", "a/b", "unknown", ".katalog", "a\\nb", &long, ""];
-    let text: String = values.iter().map(|value| format!("level=info msg=m sandbox=\"{value}\"\n")).collect();
+    const TIME: &str = "time=\"2031-01-01T00:00:00Z\"";
+    let text: String = values.iter().map(|value| format!("{TIME} level=info msg=m sandbox=\"{value}\"\n")).collect();
     let input = write_file(folder.path(), "kata.log", text);
     let found = converted(&["--split", "sandbox"], &[input]);
     assert_eq!(found.len(), values.len(), "{:?}", found.keys());

@@ -65,8 +65,21 @@ fn sample(option: &dyn AnyOption) -> String {
     if let Some(words) = declaration.words {
         return words().last().unwrap()[0].to_owned();
     }
-    let samples =
-        ["true", "7", "64K", "64M", "A=b", "today", "1s", "127.0.0.1:9745", "forward://h", "day", "s=1;i=2", "x"];
+    let samples = [
+        "true",
+        "7",
+        "64K",
+        "64M",
+        "A=b",
+        "today",
+        "1s",
+        "127.0.0.1:9745",
+        "forward://h",
+        "day",
+        "s=1;i=2",
+        "x",
+        "a/b",
+    ];
     let cursor = "s=9ef187f32a794a6ba5d5a7e2f1ca1f7d;i=1cd;b=4737ffc504774b3ba67020bc947f1bc0;m=42f2dd;t=4d905e4cd5a92;x=25b3f86ff2774ac4";
     let mut samples = samples.into_iter().chain([cursor]);
     let found = samples.find(|text| option.check(text.as_ref()).is_ok());

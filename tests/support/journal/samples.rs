@@ -28,6 +28,7 @@ pub(crate) fn service(number: u64, boot: u128) -> Entry {
         .with("_MACHINE_ID", "3dd49df65a1b467bac8d51f2eaa17e92")
         .with("_HOSTNAME", "node1")
         .with("_TRANSPORT", "syslog")
+        .with("_UID", "0")
         .with("PRIORITY", (number % 7).to_string())
         .with("SYSLOG_IDENTIFIER", identifier)
         .with("_PID", pid)
