@@ -1,46 +1,26 @@
 //! The components of Kata, and the tables that recognize them.
 
-macro_rules! components {
-    ($($name:ident = $text:literal, $meaning:literal;)+) => {
-        /// The program that wrote the payload of an entry. Its name is the value of `kata_component`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub enum Component { $(#[doc = concat!($meaning, ".")] $name,)+ }
+use crate::named_enum::described_enum;
 
-        impl Component {
-            /// All components, in the order of the statistics.
-            pub const ALL: &'static [Component] = &[$(Component::$name,)+];
-
-            /// Returns the name for `kata_component`, tags and `--component`.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Component::$name => $text,)+ }
-            }
-
-            /// Returns the description for documents.
-            #[must_use]
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Component::$name => $meaning,)+ }
-            }
-        }
-    };
-}
-
-components! {
-    Runtime = "runtime", "`kata-runtime`, the command";
-    Proxy = "proxy", "`kata-proxy` of 1.x";
-    Shim = "shim", "`kata-shim` of 1.x";
-    Shimv2 = "shimv2", "The Go `containerd-shim-kata-v2`";
-    RuntimeRs = "runtime-rs", "The Rust `containerd-shim-kata-v2`";
-    Agent = "agent", "`kata-agent`, in the guest";
-    GuestKernel = "guest-kernel", "The guest's kernel, through its console";
-    GuestConsole = "guest-console", "Anything else on the guest's console: its init system, panics, standard error of programs";
-    Hypervisor = "hypervisor", "QEMU, Cloud Hypervisor, Firecracker, Dragonball, `StratoVirt`: what they print";
-    Virtiofsd = "virtiofsd", "`virtiofsd`, of C or Rust";
-    Monitor = "monitor", "`kata-monitor`";
-    Netmon = "netmon", "`kata-netmon` of 1.x";
-    Throttler = "throttler", "`kata-ksm-throttler` of 1.x and its trigger";
-    Unknown = "unknown", "An entry taken as Kata's on the word of its identifier or of the user, with nothing in it that says whose it is";
+described_enum! {
+    /// The program that wrote the payload of an entry. Its name is the value of `kata_component`, and a word for tags and
+    /// `--component`.
+    pub enum Component {
+        Runtime = "runtime", "`kata-runtime`, the command";
+        Proxy = "proxy", "`kata-proxy` of 1.x";
+        Shim = "shim", "`kata-shim` of 1.x";
+        Shimv2 = "shimv2", "The Go `containerd-shim-kata-v2`";
+        RuntimeRs = "runtime-rs", "The Rust `containerd-shim-kata-v2`";
+        Agent = "agent", "`kata-agent`, in the guest";
+        GuestKernel = "guest-kernel", "The guest's kernel, through its console";
+        GuestConsole = "guest-console", "Anything else on the guest's console: its init system, panics, standard error of programs";
+        Hypervisor = "hypervisor", "QEMU, Cloud Hypervisor, Firecracker, Dragonball, `StratoVirt`: what they print";
+        Virtiofsd = "virtiofsd", "`virtiofsd`, of C or Rust";
+        Monitor = "monitor", "`kata-monitor`";
+        Netmon = "netmon", "`kata-netmon` of 1.x";
+        Throttler = "throttler", "`kata-ksm-throttler` of 1.x and its trigger";
+        Unknown = "unknown", "An entry taken as Kata's on the word of its identifier or of the user, with nothing in it that says whose it is";
+    }
 }
 
 /// Identifiers (SYSLOG_IDENTIFIER) of Kata, with the component to assume if the payload names none. Both shims write

@@ -1,56 +1,35 @@
 //! Flaws of entries: a closed list, stored as a set of bits.
 
-macro_rules! flaws {
-    ($($name:ident = $text:literal, $meaning:literal;)+) => {
-        /// A flaw of an entry. Its name is an element of `kata_flaws`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub(crate) enum Flaw { $(#[doc = concat!($meaning, ".")] $name,)+ }
+use crate::named_enum::described_enum;
 
-        impl Flaw {
-            /// All flaws, in the order of `kata_flaws`.
-            pub(crate) const ALL: &'static [Flaw] = &[$(Flaw::$name,)+];
-
-            /// Returns the name for `kata_flaws` and the statistics.
-            #[must_use]
-            pub(crate) const fn name(self) -> &'static str {
-                match self { $(Flaw::$name => $text,)+ }
-            }
-
-            /// Returns the description for documents.
-            #[must_use]
-            pub(crate) const fn meaning(self) -> &'static str {
-                match self { $(Flaw::$name => $meaning,)+ }
-            }
-        }
-    };
-}
-
-flaws! {
-    Truncated = "truncated", "The entry was longer than the limit, or a writer before us cut it; what is missing is lost";
-    Unfinished = "unfinished", "The input ended inside the entry";
-    SplitByJournald = "split-by-journald", "journald split the line at its length limit; the rest is in the entries that follow";
-    NotDelivered = "not-delivered", "`journalctl` printed null for a field: it was there but too long. Run it with `--all`";
-    BadEnvelope = "bad-carrier", "The carrier around the message (journal JSON, export, Docker) could not be read to its end";
-    BadJson = "bad-json", "JSON that could not be read to its end; the members before the damage are kept";
-    UnterminatedQuote = "unterminated-quote", "A quoted logfmt value without its closing quote";
-    StrayQuote = "stray-quote", "A quote inside a quoted value, as left by copies that lost their backslashes";
-    MissingSpace = "missing-space", "Two pairs without a space between them";
-    BadEscape = "bad-escape", "A backslash sequence that its writer cannot have written; it is kept as it stands";
-    BareValue = "bare-value", "A bare value with `=` or a quote in it: often two entries that ran together";
-    BareWords = "bare-words", "Words at the end of a line that belong to no key";
-    BadKey = "bad-key", "A key that is empty or has bytes that cannot be printed";
-    TooManyPairs = "too-many-pairs", "More pairs than any writer logs; the rest of the entry is kept as text in `kata_rest`";
-    DuplicateKey = "duplicate-key", "The same key twice in one entry; both values are kept";
-    NotANumber = "not-a-number", "A number was expected; the text is kept under the key with `_text` behind it";
-    BadLevel = "bad-level", "A level that no writer of Kata uses";
-    BadTime = "bad-time", "A time in none of the known layouts; the text is kept in `kata_time_text`";
-    NoTime = "no-time", "No usable time in the entry or around it";
-    NotUtf8 = "not-utf8", "Bytes that are not UTF-8; the field is listed in `kata_escaped`";
-    GoFormatError = "go-format-error", "Go's `fmt` reported misuse in the text (`%!s(MISSING)`)";
-    KernelTextInside = "kernel-text-inside", "A line of the guest kernel in the middle of a line of the guest agent; both parts are kept";
-    BadAgentRecord = "bad-agent-record", "A guest agent's record that could not be read; it is kept as text";
-    UnprovenOrigin = "unproven-origin", "Nothing proves that a program of the host wrote the entry (`kata_origin` is `unproven`), such as a panic or the rest of a line that was split; this is information, not a defect";
+described_enum! {
+    /// A flaw of an entry. Its name is an element of `kata_flaws`.
+    pub(crate) enum Flaw {
+        Truncated = "truncated", "The entry was longer than the limit, or a writer before us cut it; what is missing is lost";
+        Unfinished = "unfinished", "The input ended inside the entry";
+        SplitByJournald = "split-by-journald", "journald split the line at its length limit; the rest is in the entries that follow";
+        NotDelivered = "not-delivered", "`journalctl` printed null for a field: it was there but too long. Run it with `--all`";
+        BadEnvelope = "bad-carrier", "The carrier around the message (journal JSON, export, Docker) could not be read to its end";
+        BadJson = "bad-json", "JSON that could not be read to its end; the members before the damage are kept";
+        UnterminatedQuote = "unterminated-quote", "A quoted logfmt value without its closing quote";
+        StrayQuote = "stray-quote", "A quote inside a quoted value, as left by copies that lost their backslashes";
+        MissingSpace = "missing-space", "Two pairs without a space between them";
+        BadEscape = "bad-escape", "A backslash sequence that its writer cannot have written; it is kept as it stands";
+        BareValue = "bare-value", "A bare value with `=` or a quote in it: often two entries that ran together";
+        BareWords = "bare-words", "Words at the end of a line that belong to no key";
+        BadKey = "bad-key", "A key that is empty or has bytes that cannot be printed";
+        TooManyPairs = "too-many-pairs", "More pairs than any writer logs; the rest of the entry is kept as text in `kata_rest`";
+        DuplicateKey = "duplicate-key", "The same key twice in one entry; both values are kept";
+        NotANumber = "not-a-number", "A number was expected; the text is kept under the key with `_text` behind it";
+        BadLevel = "bad-level", "A level that no writer of Kata uses";
+        BadTime = "bad-time", "A time in none of the known layouts; the text is kept in `kata_time_text`";
+        NoTime = "no-time", "No usable time in the entry or around it";
+        NotUtf8 = "not-utf8", "Bytes that are not UTF-8; the field is listed in `kata_escaped`";
+        GoFormatError = "go-format-error", "Go's `fmt` reported misuse in the text (`%!s(MISSING)`)";
+        KernelTextInside = "kernel-text-inside", "A line of the guest kernel in the middle of a line of the guest agent; both parts are kept";
+        BadAgentRecord = "bad-agent-record", "A guest agent's record that could not be read; it is kept as text";
+        UnprovenOrigin = "unproven-origin", "Nothing proves that a program of the host wrote the entry (`kata_origin` is `unproven`), such as a panic or the rest of a line that was split; this is information, not a defect";
+    }
 }
 
 /// A set of flaws.

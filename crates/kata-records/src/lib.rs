@@ -46,6 +46,7 @@
 //! The modules below stand in reading order. A module imports only from modules above it.
 
 mod error;
+mod named_enum;
 mod flaw;
 mod component;
 pub mod origin;
@@ -53,7 +54,6 @@ mod digits;
 mod name_hash;
 mod dictionary;
 mod scan;
-mod named_enum;
 mod time;
 mod record;
 mod escapes;

@@ -1,4 +1,4 @@
-//! A macro for enums whose values users choose by words.
+//! Macros for enums whose values have words: those that users choose, and those that records and documents show.
 
 /// Implements `ALL`, `name()`, `summary()` and `FromStr`, so that each word is written once.
 macro_rules! named_enum {
@@ -42,3 +42,31 @@ macro_rules! named_enum {
     };
 }
 pub(crate) use named_enum;
+
+/// Declares an enum with `ALL`, `name()` and `meaning()`, so that each word and each description is written once.
+macro_rules! described_enum {
+    ($(#[$attribute:meta])* $vis:vis enum $Enum:ident { $($Variant:ident = $name:literal, $meaning:literal;)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        $vis enum $Enum { $(#[doc = concat!($meaning, ".")] $Variant,)+ }
+
+        impl $Enum {
+            /// All values, in the order of the statistics and of documents.
+            $vis const ALL: &'static [$Enum] = &[$($Enum::$Variant,)+];
+
+            /// Returns the name in records and statistics.
+            #[must_use]
+            $vis const fn name(self) -> &'static str {
+                match self { $($Enum::$Variant => $name,)+ }
+            }
+
+            /// Returns the description for documents.
+            #[must_use]
+            $vis const fn meaning(self) -> &'static str {
+                match self { $($Enum::$Variant => $meaning,)+ }
+            }
+        }
+    };
+}
+pub(crate) use described_enum;

@@ -1,39 +1,18 @@
 //! The origins of entries, and what a source knows about them: the route of its input, and lines that continue others.
 
+use crate::named_enum::described_enum;
+
 pub use journal_file::Continuation;
 
-macro_rules! origins {
-    ($($name:ident = $text:literal, $meaning:literal;)+) => {
-        /// The author of an entry, as far as it is proven. Its name is the value of `kata_origin`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub enum Origin { $(#[doc = concat!($meaning, ".")] $name,)+ }
-
-        impl Origin {
-            /// All origins, in the order of the statistics.
-            pub const ALL: &'static [Origin] = &[$(Origin::$name,)+];
-
-            /// Returns the name for `kata_origin`.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Origin::$name => $text,)+ }
-            }
-
-            /// Returns the description for documents.
-            #[must_use]
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Origin::$name => $meaning,)+ }
-            }
-        }
-    };
-}
-
-origins! {
-    Host = "host", "Fields that journald itself sets, or structure that no guest can produce, prove that a program of the host wrote the entry";
-    Vouched = "vouched", "The operator named the input or trusts the pod, and the structure of the entry fits a program of the host";
-    Guest = "guest", "The text came out of the guest";
-    Tenant = "tenant", "A container wrote the entry to its own output";
-    Unproven = "unproven", "The entry may be the host's, but nothing proves it";
+described_enum! {
+    /// The author of an entry, as far as it is proven. Its name is the value of `kata_origin`.
+    pub enum Origin {
+        Host = "host", "Fields that journald itself sets, or structure that no guest can produce, prove that a program of the host wrote the entry";
+        Vouched = "vouched", "The operator named the input or trusts the pod, and the structure of the entry fits a program of the host";
+        Guest = "guest", "The text came out of the guest";
+        Tenant = "tenant", "A container wrote the entry to its own output";
+        Unproven = "unproven", "The entry may be the host's, but nothing proves it";
+    }
 }
 
 impl Origin {

@@ -101,7 +101,7 @@ pub(crate) struct Selector {
     wanted: u32,
     drops_others: bool,
     identifier: Finder<'static>,
-    /// What the names of Kata's programs have in common.
+    /// The parts that the names of Kata's programs have in common.
     names: [Finder<'static>; 2],
 }
 

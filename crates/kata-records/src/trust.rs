@@ -95,7 +95,7 @@ ways! {
         "The container",
         "`tenant`: the entry is another program's";
     TrustedPod: Pod,
-        "The same, of a pod in `--trusted-pods` or with `--vouch`",
+        "The output of a container whose pod is in `--trusted-pods`, or with `--vouch`",
         "The container, whose pod the operator trusts by namespace and name",
         "`vouched`; the time is the runtime's";
     Unlisted: Nothing,

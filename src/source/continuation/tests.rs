@@ -222,7 +222,7 @@ proptest! {
             let mut batch = Batch::default();
             for line in lines {
                 assert!(batch.push_line(line.as_bytes()));
-                // Where sources read lines, the ends stand between them.
+                // A source that reads lines keeps their ends between them.
                 batch.frames.iter_mut().next_back().unwrap().end -= 1;
             }
             let mut marker = Continuations::new(JUDGE, open, is_new);

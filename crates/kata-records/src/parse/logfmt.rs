@@ -15,7 +15,7 @@ use crate::scan;
 /// The maximum number of pairs. The rest of a longer line becomes one text, so the cost of hostile lines is linear.
 pub(crate) const MAX_PAIRS: usize = 512;
 
-/// What a scan notes about a line and its pairs.
+/// The notes of a scan about a line and its pairs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scanned {
     /// The flaws of the line.

@@ -11,7 +11,7 @@ const MAX_WITHHELD: usize = 1 << 20;
 /// The number of streams whose state is kept.
 const MAX_STREAMS: usize = 1024;
 
-/// What the last entry of a stream left.
+/// The state of a stream after its last entry.
 #[derive(Clone, Copy, Default)]
 struct Past {
     /// The entry has a `_LINE_BREAK`.
