@@ -36,7 +36,7 @@ options! {
 
     /// Treatment of entries that are not Kata's
     ///
-    /// Entries that pass have the fields of the journal and no kata_ field. --keep, --drop and --rename apply to them too.
+    /// Entries that pass have the fields of the journal, and kata_origin and kata_redacted of the kata_ fields. --keep, --drop and --rename apply to them too.
     OTHERS "others": Single<Others> = choice("WHAT", is!("drop")).of(READERS).idle(&[ENTRIES]);
 
     /// Only records of this component; repeatable

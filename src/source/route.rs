@@ -79,6 +79,9 @@ const RULES: &[PathRule] = &[
     container("containers/*_*_*-*.log*", PodPlace::Link(1)),
     // `oc adm inspect`, and so must-gather.
     container("namespaces/*/pods/*/*/*/logs/*", PodPlace::Parts { namespace: 1, pod: 3 }),
+    container("current.log*", PodPlace::None),
+    container("previous.log*", PodPlace::None),
+    container("previous.insecure.log*", PodPlace::None),
     container("log/pods/**", PodPlace::None),
     container("kubelet/pods/**", PodPlace::None),
     container("log/containers/**", PodPlace::None),
@@ -88,9 +91,15 @@ const RULES: &[PathRule] = &[
     // The root directories and volumes of containers.
     container("io.containerd.runtime.*/*/*/rootfs/**", PodPlace::None),
     container("snapshots/*/fs/**", PodPlace::None),
+    container("lib/docker/**", PodPlace::None),
     container("docker/overlay2/**", PodPlace::None),
     container("docker/volumes/**", PodPlace::None),
+    container("io.containerd.snapshotter.*/**", PodPlace::None),
     container("storage/overlay/**", PodPlace::None),
+    container("storage/vfs/**", PodPlace::None),
+    container("storage/btrfs/**", PodPlace::None),
+    container("k3s/storage/**", PodPlace::None),
+    container("local-path-provisioner/**", PodPlace::None),
     container("storage/volumes/**", PodPlace::None),
     container("kata-containers/shared/**", PodPlace::None),
     // A part of a log directory, an old layout of it, and reports that copy the output of pods.
@@ -302,7 +311,7 @@ impl InputRoute {
         let is_whole = |line: &[u8]| line.ends_with(b"\n") || all || head.len() >= MAX_FIRST_LINE;
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let mut lines = text.split_inclusive(|byte| *byte == b'\n');
-        let Some(line) = lines.find(|line| !line.trim_ascii().is_empty()) else {
+        let Some(line) = lines.find(|line| !is_heading(line)) else {
             return (all || head.len() >= MAX_FIRST_LINE).then_some(self.route);
         };
         let exports = matches!(format, InputFormat::Auto | InputFormat::Export);
@@ -314,6 +323,12 @@ impl InputRoute {
 /// Returns the route of an input of the host. If the operator vouches, even lines of containers in it are the host's.
 fn named(trust: &Trust) -> Route {
     if trust.vouch { Route::TrustedPod } else { Route::Named }
+}
+
+/// Returns whether a line is blank, or was added to a paste: a header of journalctl or a shell's prompt.
+pub(super) fn is_heading(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    line.trim_ascii().is_empty() || [&b"-- "[..], b"$ ", b"# "].iter().any(|start| line.starts_with(start))
 }
 
 /// Returns the path of a named file without symbolic links, or a guess for a path that does not exist.

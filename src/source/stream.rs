@@ -13,7 +13,7 @@ use super::archive::{Archive, ArchivePlace, PathClass};
 use super::codec::{Bytes, Content, Fault};
 use super::continuation::Continuations;
 use super::framer::{Framer, block_within_limits};
-use super::route::InputRoute;
+use super::route::{InputRoute, is_heading};
 use super::temp_file::TempFile;
 use super::{Event, Fill, Filled, Input, Logs, Member, Settings, Source, SourceError};
 use kata_records::origin::Route;
@@ -228,7 +228,7 @@ impl Stream {
         filled
     }
 
-    /// Returns the route of the input. The first line that is not blank decides, once it is read.
+    /// Returns the route of the input. The first line that is no heading decides, once it is read.
     fn route_of(&mut self, batch: &Batch) -> Route {
         if let Some(route) = self.route {
             return route;
@@ -236,8 +236,7 @@ impl Stream {
         if !self.input_route.needs_first_line() {
             return *self.route.insert(self.input_route.by_path());
         }
-        let is_blank = |bytes: &[u8]| bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii().is_empty();
-        let first = batch.frames.iter().find(|frame| !is_blank(batch.bytes_of(frame)));
+        let first = batch.frames.iter().find(|frame| !is_heading(batch.bytes_of(frame)));
         let Some(first) = first else { return self.input_route.by_path() };
         let is_export = first.framing == Framing::Export;
         let route = self.input_route.by_first_line(batch.bytes_of(first), is_export, self.settings.input_format);

@@ -22,13 +22,13 @@ pub enum Others {
     /// Drop and count them.
     #[default]
     Drop,
-    /// Pass them on unchanged, under their own tag.
+    /// Pass them on with their own fields, under their own tag.
     Pass,
 }
 
 named_enum!(Others {
     Drop => "drop", "Drop and count them";
-    Pass => "pass", "Pass them on unchanged, under their own tag";
+    Pass => "pass", "Pass them on with their own fields, under their own tag";
 });
 
 /// Settings of the selection.

@@ -6,9 +6,10 @@
 use crate::component::Component;
 use crate::dictionary::KeyId;
 use crate::envelope::{Entry, Transport};
+use crate::flaw::Flaw;
 use crate::origin::{Origin, Route};
 use crate::parse::{Payload, begins_line, is_date};
-use crate::record::{Escaping, PayloadFormat, Value};
+use crate::record::{Escaping, Pair, PayloadFormat, Value};
 use crate::select::IdentifierKind;
 
 /// The condition under which an entry is the host's word.
@@ -62,6 +63,10 @@ ways! {
         "Journal: the standard output of a service (`_TRANSPORT` is `stdout`), such as containerd's, CRI-O's, k3s's",
         "The service, and the shims whose shared standard error it copies. Lines are cut at any byte, so a guest's text can begin an entry",
         "`host` if the user is trusted and the entry begins with `time=\"<time>\" level=` or `{\"<key>\":`, and does not follow an entry of its `_STREAM_ID` with a `_LINE_BREAK`; otherwise `unproven`. Text inside a line is quoted, so it cannot hold such a beginning";
+    ContainerDriver: Container,
+        "Journal: entries of the `journald` log drivers of Docker and Podman (`CONTAINER_ID_FULL`)",
+        "The container, through dockerd or conmon, which run as root",
+        "`tenant`: the entry is another program's";
     Kernel: Root,
         "Journal: the kernel's messages (`_TRANSPORT` is `kernel`)",
         "The kernel, and root through `/dev/kmsg`",
@@ -116,6 +121,11 @@ pub(crate) struct Trust {
 impl Trust {
     pub(crate) fn new(users: &[u32], untrusted: bool) -> Trust {
         Trust { users: users.iter().map(|user| user.to_string().into_bytes()).collect(), untrusted }
+    }
+
+    /// Returns whether not even journals prove anything.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        self.untrusted
     }
 
     /// Returns the way of an entry.
@@ -196,6 +206,7 @@ fn way(entry: &Entry<'_>, route: Route) -> Way {
             Transport::Kernel => Way::Kernel,
             // journald always sets the user, so somebody selected the fields of the output.
             _ if entry.user.is_none() => Way::Entries,
+            Transport::Journal if has_container(entry) => Way::ContainerDriver,
             Transport::Syslog | Transport::Journal => Way::Datagram,
             Transport::Stdout | Transport::Other => Way::Stream,
         },
@@ -221,9 +232,20 @@ fn begins(message: &[u8], payload: &Payload<'_>) -> bool {
                 && text.escaping == Escaping::Clean
                 && is_date(text.bytes)
         }
-        (PayloadFormat::Json | PayloadFormat::Slog, _) => begins_line(message),
+        (PayloadFormat::Json | PayloadFormat::Slog, pairs) => begins_line(message) && !is_followed(payload, pairs),
         _ => false,
     }
+}
+
+/// Returns whether text follows the object of a message. A line of a logger is an object alone; the print of a map inside
+/// another text is not.
+fn is_followed(payload: &Payload<'_>, pairs: &[Pair<'_>]) -> bool {
+    payload.flaws.has(Flaw::BadJson) && pairs.last().is_some_and(|pair| pair.key == b"rest")
+}
+
+/// Returns whether a log driver sent the entry for a container (moby: `daemon/logger/journald`; conmon).
+fn has_container(entry: &Entry<'_>) -> bool {
+    entry.fields.iter().any(|field| field.key == b"CONTAINER_ID_FULL")
 }
 
 /// Returns whether an identifier is of a program of Kata whose plain text is its own. The shims forward that of guests.

@@ -393,7 +393,7 @@ fn record_of<'b>(
 fn hint_of(rules: &Rules, found: &Finding<'_>, entry: &Entry<'_>) -> Hint {
     match found {
         Finding::Kata(author) if author.origin == Origin::Unproven && entry.from_journal => {
-            if rules.trust.has_user(entry) {
+            if rules.trust.has_user(entry) || rules.trust.is_untrusted() {
                 return Hint::None;
             }
             Hint::User(entry.user.and_then(|user| std::str::from_utf8(user).ok()?.parse().ok()))

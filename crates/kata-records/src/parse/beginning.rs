@@ -15,6 +15,17 @@ pub(crate) fn begins_line(message: &[u8]) -> bool {
         && time.get(end..).is_some_and(|rest| rest.starts_with(b"\" level="))
 }
 
+/// Returns whether a message begins as a whole line of a logger can, as [`begins_line`] does. An object must begin with a key
+/// that loggers write first, because the print of a map can follow a cut.
+#[must_use]
+pub(crate) fn begins_record(message: &[u8]) -> bool {
+    const KEYS: [&[u8]; 6] = [b"msg", b"level", b"time", b"ts", b"arch", b"error"];
+    match message.strip_prefix(b"{\"") {
+        Some(key) => KEYS.iter().any(|name| key.strip_prefix(*name).is_some_and(|rest| rest.starts_with(b"\":\""))),
+        None => begins_line(message),
+    }
+}
+
 /// Returns whether a text begins with a date and a time: `2024-05-06T07:08:14`, or with a space for the `T`.
 #[inline]
 pub(crate) fn is_date(text: &[u8]) -> bool {

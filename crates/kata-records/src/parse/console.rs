@@ -107,6 +107,10 @@ pub(crate) fn unpack_error<'b>(payload: &mut Payload<'b>, bump: &'b Bump) {
     if payload.name.is_some() || payload.writer.is_some() || !payload.keys.has(TrackedKey::ERROR) {
         return;
     }
+    // Other errors repeat what a guest's agent answers.
+    if payload.host(TrackedKey::MSG, bump) != Some(b"failed to clean up after shim disconnected") {
+        return;
+    }
     let Some(error) = payload.host(TrackedKey::ERROR, bump).filter(|error| begins_line(error)) else { return };
     let line = error.split(|byte| *byte == b'\n').next().unwrap_or(error);
     logfmt::scan(line, bump, &mut payload.inner);

@@ -19,7 +19,7 @@ use crate::json;
 use crate::record::{Pair, PayloadFormat, Text, Value};
 use crate::redact;
 
-pub(crate) use beginning::{begins_line, is_date};
+pub(crate) use beginning::{begins_line, begins_record, is_date};
 
 /// The parsed message of an entry.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ const WIDTH: usize = 16;
 /// Places at which a secret may begin: a bit for each byte, the first byte lowest.
 #[derive(Clone, Copy)]
 struct Places {
-    /// `=` and `:`.
+    /// `=`, `:` and `{`.
     separators: u32,
     /// A dash that may begin a flag, and a capital of `Bearer`, `eyJ` and `AKIA`.
     others: u32,
@@ -27,7 +27,7 @@ impl Places {
         // A dash inside a word or a number begins no flag.
         let boundary = before.simd_lt(i8x16::splat(b'0' as i8)) | eq(before, b'[');
         Places {
-            separators: (eq(block, b'=') | eq(block, b':')).to_bitmask(),
+            separators: (eq(block, b'=') | eq(block, b':') | eq(block, b'{')).to_bitmask(),
             others: (capitals | (eq(block, b'-') & boundary)).to_bitmask(),
         }
     }
@@ -124,6 +124,7 @@ fn begins(input: &Input<'_>, at: usize) -> bool {
             url.secret.is_some() || url.open
         }
         Some(b'=' | b':') => value::key_before(input, at).is_some(),
+        Some(b'{') => value::container_before(input, at).is_some(),
         Some(b'-') => input.starts(at, token::PEM_TAIL) || flag::flag_at(input, at).is_some(),
         Some(b'B') => token::bearer(input, at).is_some(),
         Some(_) => token::token_start(input, at).is_some(),

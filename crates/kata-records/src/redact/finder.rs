@@ -1,6 +1,7 @@
 //! The pass over a text that finds its secrets.
 
 use super::MARKER;
+use super::container::Mode;
 use super::input::Input;
 use super::quotes::{Levels, enclosing_end, quote_at};
 use super::{flag, table, token, value};
@@ -39,6 +40,7 @@ impl<'t, 'f> Finder<'t, 'f> {
                 b'"' | b'\\' => self.quote(),
                 b':' if self.input.starts(self.at, b"://") => self.url(),
                 b'=' | b':' => self.separator(),
+                b'{' => self.brace(),
                 b'-' => self.dash(),
                 b'B' => self.bearer(),
                 b'J' | b'K' => self.token(),
@@ -61,6 +63,14 @@ impl<'t, 'f> Finder<'t, 'f> {
     fn separator(&mut self) {
         match value::key_before(self.input, self.at) {
             Some(key) => self.value_of(&key),
+            None => self.at += 1,
+        }
+    }
+
+    fn brace(&mut self) {
+        match value::container_before(self.input, self.at) {
+            Some(table::Kind::Entries) => self.container(Mode::Entries, self.at, None),
+            Some(_) => self.container(Mode::Map, self.at, None),
             None => self.at += 1,
         }
     }

@@ -6,7 +6,7 @@ use super::quotes::{Closed, Levels, behind, quote_at, string_end};
 use super::table;
 
 /// Words before the bracket of a print, in lower case.
-const WORDS: [&[u8]; 14] = [
+const WORDS: [&[u8]; 19] = [
     b"spec",
     b"oci",
     b"process",
@@ -21,6 +21,11 @@ const WORDS: [&[u8]; 14] = [
     b"hooks",
     b"labels",
     b"storages",
+    b"podsandboxconfig",
+    b"runpodsandboxrequest",
+    b"sandboxconfig",
+    b"pullimagerequest",
+    b"authconfig",
 ];
 
 /// Words before the parenthesis of a print.

@@ -70,9 +70,11 @@ const ROWS: &[Row] = &[
     (b"agentpolicy", End, Value, "the policy names environments and commands of a workload"),
     (b"policy", Exact, Quoted, "`SetPolicyRequest`; a bare word is a cause of a refusal"),
     (b"setpolicy", Exact, Rest, "cloud-api-adaptor: `SetPolicy: policy:…`"),
-    (b"env", Exact, Entries, "environment of a process"),
+    (b"env", Word, Entries, "environment of a process"),
     (b"envs", Exact, Entries, "environment in CRI requests"),
-    (b"environ", Exact, Entries, "environment of a process"),
+    (b"environ", Word, Entries, "environment of a process; `COREDUMP_ENVIRON`"),
+    (b"envvars", End, Entries, "environment in logs of runtimes"),
+    (b"cookie", Exact, Rest, "HTTP header: a session"),
     (b"environment", Exact, Entries, "environment of a process or unit"),
     (b"annotations", End, Map, "annotations carry initdata, configuration and whole manifests"),
 ];

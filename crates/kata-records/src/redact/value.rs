@@ -149,6 +149,23 @@ pub(super) fn unwrapped(input: &Input<'_>, mut at: usize) -> usize {
     at
 }
 
+/// Returns whether a text is cut inside the name of Go's type before a container: `map[string]`, `[]*KeyValue`.
+fn ends_in_type(input: &Input<'_>, start: usize) -> bool {
+    let rest = input.slice(start, input.len());
+    let Some(name) = rest.strip_prefix(b"[]") else {
+        return rest.len() > 2 && b"map[string]string{".starts_with(rest);
+    };
+    name.len() < 64 && name.iter().all(|byte| is_key_byte(*byte) || matches!(byte, b'*' | b'&'))
+}
+
+/// Returns the treatment of the container that a brace at `at` opens right behind its name, as protobuf text does:
+/// `annotations {`.
+pub(super) fn container_before(input: &Input<'_>, at: usize) -> Option<Kind> {
+    let end = input.back(at, 1, |byte| byte == b' ');
+    let start = input.back(end, MAX_KEY, is_key_byte);
+    table::kind(input.slice(start, end)).filter(|kind| matches!(kind, Kind::Entries | Kind::Map))
+}
+
 impl Finder<'_, '_> {
     /// Hides the value behind a key, and moves behind it. `self.at` is at the separator.
     pub(super) fn value_of(&mut self, key: &Key) {
@@ -169,6 +186,11 @@ impl Finder<'_, '_> {
             return self.hide_rest(start);
         }
         let prose = colon && key.quoted.is_none() && start > self.at + 1;
+        if ends_in_type(self.input, start) {
+            self.open = true;
+            self.at = self.input.len();
+            return;
+        }
         let start = unwrapped(self.input, start);
         self.at = start;
         if start >= self.input.len() {

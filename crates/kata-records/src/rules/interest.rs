@@ -33,7 +33,7 @@ impl EntryFilter for Rules {
     }
 
     fn proves_itself(&self, message: &[u8]) -> bool {
-        parse::begins_line(message)
+        parse::begins_record(message)
     }
 
     fn field(&self, name: &[u8]) -> bool {
@@ -46,10 +46,10 @@ impl EntryFilter for Rules {
 /// Rules for sources, which mark entries that continue others.
 impl Rules {
     /// Returns whether a message begins as only a whole line of a program of the host can: `time="<time>" level=` of logrus, or a
-    /// JSON object with its first key. A message that continues another one cannot begin like this.
+    /// JSON object with a first key of its loggers. A message that continues another one cannot begin like this.
     #[must_use]
     pub fn begins_line(message: &[u8]) -> bool {
-        parse::begins_line(message)
+        parse::begins_record(message)
     }
 
     /// Returns whether a message ends inside a print of secrets, so that what follows in its stream must not be shown.
