@@ -100,9 +100,16 @@ impl Running {
 }
 
 impl Drop for Running {
+    /// Ends the program. Prints what it said if the test has failed.
     fn drop(&mut self) {
+        let status = self.child.try_wait();
         _ = self.child.kill();
         _ = self.child.wait();
+        if let Some(mut stderr) = self.child.stderr.take().filter(|_| std::thread::panicking()) {
+            let mut errors = String::new();
+            _ = stderr.read_to_string(&mut errors);
+            eprintln!("the program had ended: {status:?}; it said {errors:?}");
+        }
     }
 }
 

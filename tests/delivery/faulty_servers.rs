@@ -252,11 +252,11 @@ fn a_record_that_no_server_takes_is_set_aside() {
 fn a_server_that_is_away_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..300));
-    let port = Server::start(Script::default()).stop();
-    let url = format!("forward://127.0.0.1:{port}");
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
     let running = Running::start(whole(&["--to", &url]).args(SHORT).arg(&log));
     std::thread::sleep(Duration::from_millis(300));
-    let server = Server::on(port, Script::default());
+    let server = Server::on(address, Script::default());
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert!(errors.contains("cannot connect") && errors.contains("takes records again"), "{errors}");

@@ -167,9 +167,9 @@ fn the_metrics_are_those_of_the_statistics() {
 fn readiness_is_that_records_get_on() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..1));
-    let server = Server::start(Script::default());
+    let server = Server::apart(Script::default());
     let url = server.url();
-    let port = server.stop();
+    let address = server.stop();
     let mut command = katalog();
     command.args(["ship", "--no-state", "--to", &url, "--batch-age", "50ms"]).arg(&log);
     let (running, at) = listening(&mut command);
@@ -182,14 +182,14 @@ fn readiness_is_that_records_get_on() {
     );
     assert!(found["katalog_delivery_retries_total"] >= 1.0);
     assert_eq!(get(at, "/healthz").0, 200, "a server that is away is no fault of ours");
-    let server = Server::on(port, Script::default());
+    let server = Server::on(address, Script::default());
     ready(200);
     assert_eq!(server.events().len(), 1);
     drop(server);
     append_file(&log, lines(1..2));
     ready(503);
     wait_until("the lag", || samples(&get(at, "/metrics").1)["katalog_lag_seconds"] > 0.5);
-    let server = Server::on(port, Script::default());
+    let server = Server::on(address, Script::default());
     ready(200);
     server.wait_for_events(1);
     running.signal("TERM");

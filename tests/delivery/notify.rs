@@ -27,7 +27,8 @@ impl Manager {
         loop {
             assert!(start.elapsed() < TIMEOUT, "no such message: {:?}", self.received);
             let mut buffer = [0; 4096];
-            let length = self.socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no message: {:?}", self.received));
+            let length = self.socket.recv(&mut buffer);
+            let length = length.unwrap_or_else(|error| panic!("no message: {error}; earlier: {:?}", self.received));
             let message = String::from_utf8(buffer[..length].to_vec()).unwrap();
             self.received.push(message.clone());
             if holds(&message) {
@@ -45,7 +46,7 @@ fn a_service_says_how_it_goes() {
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut manager = Manager { socket, received: Vec::new() };
-    let server = Server::start(Script::default());
+    let server = Server::apart(Script::default());
     let mut command = deliver_to(&server, &["--batch-age", "50ms", "--state-dir"]);
     command.arg(folder.path().join("state")).arg(&log);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "8000000").env_remove("WATCHDOG_PID");

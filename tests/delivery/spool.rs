@@ -22,8 +22,8 @@ fn start_with_input(command: &mut Command, text: &str) -> Running {
 fn it_outlives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool");
-    let port = Server::start(Script::default()).stop();
-    let url = format!("forward://127.0.0.1:{port}");
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
     let command = |text: &str| {
         start_with_input(
             katalog().args(["ship", "--to", &url, "--batch-size", "16K", "--spool"]).arg(&spool).arg("-"),
@@ -48,7 +48,7 @@ fn it_outlives_a_kill() {
     });
     running.kill();
     assert!(files() > 0);
-    let server = Server::on(port, Script::default());
+    let server = Server::on(address, Script::default());
     let (status, errors) = command(&lines(2000..2010)).end();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..2010), 0);
@@ -63,13 +63,13 @@ fn is_spooled(file: &fs::DirEntry) -> bool {
 fn a_full_one_drops_and_counts_if_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool");
-    let port = Server::start(Script::default()).stop();
-    let url = format!("forward://127.0.0.1:{port}");
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
     let flags = ["--batch-size", "4K", "--spool-limit", "64K", "--spool-full", "drop", "--stats", "json", "--spool"];
     let running =
         start_with_input(katalog().args(["ship", "--to", &url]).args(flags).arg(&spool).arg("-"), &lines(0..3000));
     std::thread::sleep(std::time::Duration::from_millis(700));
-    let server = Server::on(port, Script::default());
+    let server = Server::on(address, Script::default());
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     let stats: serde_json::Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
@@ -80,11 +80,11 @@ fn a_full_one_drops_and_counts_if_told_to() {
 
 #[test]
 fn without_one_reading_waits() {
-    let port = Server::start(Script::default()).stop();
-    let url = format!("forward://127.0.0.1:{port}");
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
     let running = start_with_input(katalog().args(["ship", "--to", &url, "--batch-size", "4K", "-"]), &lines(0..5000));
     std::thread::sleep(std::time::Duration::from_millis(300));
-    let server = Server::on(port, Script::default());
+    let server = Server::on(address, Script::default());
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..5000), 0);

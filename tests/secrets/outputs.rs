@@ -163,7 +163,7 @@ fn a_syslog_server_gets_no_secret() {
 fn the_spool_hides_it() {
     let folder = tempfile::tempdir().unwrap();
     let content = fs::read(input(folder.path())).unwrap().repeat(20);
-    let url = format!("forward://127.0.0.1:{}", Server::start(Script::default()).stop());
+    let url = format!("forward://{}", Server::apart(Script::default()).stop());
     let spool = folder.path().join("spool");
     let mut child = katalog()
         .args(["ship", "--others=pass", "--to", &url, "--batch-size", "4K", "--spool"])

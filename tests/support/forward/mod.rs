@@ -9,8 +9,8 @@
 //! // … katalog --to server.url() …
 //! let events = server.wait_for_events(3);
 //! assert_eq!(server.requests()[0].bytes, server.requests()[1].bytes);
-//! let port = server.stop();
-//! let server = Server::on(port, Script::default());
+//! let address = server.stop();
+//! let server = Server::on(address, Script::default());
 //! ```
 
 mod connection;
@@ -32,6 +32,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -60,15 +61,20 @@ pub(crate) struct Server {
 impl Server {
     /// Listens on a free port.
     pub(crate) fn start(script: Script) -> Server {
-        Server::at(SocketAddr::from(([127, 0, 0, 1], 0)), script)
+        Server::on(SocketAddr::from(([127, 0, 0, 1], 0)), script)
     }
 
-    /// Listens on the port of an earlier server.
-    pub(crate) fn on(port: u16, script: Script) -> Server {
-        Server::at(SocketAddr::from(([127, 0, 0, 1], port)), script)
+    /// Listens on an address of the loopback device that no other server of any test has. While the server is stopped,
+    /// its port stays free, so a client does not get to another test.
+    pub(crate) fn apart(script: Script) -> Server {
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let number = COUNT.fetch_add(1, Ordering::Relaxed) % 250 + 2;
+        Server::on(SocketAddr::from(([127, number, high, low], 0)), script)
     }
 
-    fn at(address: SocketAddr, script: Script) -> Server {
+    /// Listens on the address of an earlier server.
+    pub(crate) fn on(address: SocketAddr, script: Script) -> Server {
         let listener = listen(address);
         let address = Address::Tcp(listener.local_addr().unwrap());
         Server::run(address, script, move || listener.accept().map(|(stream, _)| Socket::Tcp(stream)))
@@ -89,16 +95,20 @@ impl Server {
         Server { state, address, acceptor: Some(acceptor) }
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub(crate) fn address(&self) -> SocketAddr {
         match &self.address {
-            Address::Tcp(address) => address.port(),
+            Address::Tcp(address) => *address,
             Address::Unix(path) => panic!("{} has no port", path.display()),
         }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.address().port()
+    }
+
     /// Returns the value for `--to`.
     pub(crate) fn url(&self) -> String {
-        format!("forward://127.0.0.1:{}", self.port())
+        format!("forward://{}", self.address())
     }
 
     /// Replaces the script. Open connections keep their conduct and greeting.
@@ -149,13 +159,10 @@ impl Server {
         self.wait(&format!("request {count}"), |log| log.requests.len() >= count).requests
     }
 
-    /// Closes everything. Returns the port, on which nobody listens any more.
-    pub(crate) fn stop(mut self) -> u16 {
+    /// Closes everything. Returns the address, on which nobody listens any more.
+    pub(crate) fn stop(mut self) -> SocketAddr {
         self.end();
-        match &self.address {
-            Address::Tcp(address) => address.port(),
-            Address::Unix(_) => 0,
-        }
+        self.address()
     }
 
     fn end(&mut self) {

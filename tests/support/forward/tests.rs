@@ -113,7 +113,7 @@ struct Client(TcpStream);
 
 impl Client {
     fn new(server: &Server) -> Client {
-        let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
         Client(stream)
@@ -366,15 +366,15 @@ fn connections_are_cut_where_the_script_says() {
 
 #[test]
 fn a_server_comes_back_on_its_port() {
-    let server = Server::start(Script::default());
+    let server = Server::apart(Script::default());
     let mut client = Client::new(&server);
     client.send(&packed());
     client.gets(&hex(&[ACK]));
-    let port = server.stop();
+    let address = server.stop();
     client.is_closed();
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-    let server = Server::on(port, Script::default());
-    assert_eq!((server.port(), server.url()), (port, format!("forward://127.0.0.1:{port}")));
+    assert!(TcpStream::connect(address).is_err());
+    let server = Server::on(address, Script::default());
+    assert_eq!((server.port(), server.url()), (address.port(), format!("forward://{address}")));
     let mut client = Client::new(&server);
     client.send(&packed());
     client.gets(&hex(&[ACK]));
