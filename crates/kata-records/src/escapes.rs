@@ -41,8 +41,8 @@ impl<'b> Text<'b> {
     pub(crate) fn decode_into(self, out: &mut Vec<u8>) {
         match self.escaping {
             Escaping::Clean | Escaping::Utf8 | Escaping::Bytes => out.extend_from_slice(self.bytes),
-            Escaping::Go => _ = walk(self.bytes, go_escape, |piece| out.extend_from_slice(piece)),
-            Escaping::Json => _ = walk(self.bytes, json_escape, |piece| out.extend_from_slice(piece)),
+            Escaping::Go => unescape_into(self.bytes, go_escape, out),
+            Escaping::Json => unescape_into(self.bytes, json_escape, out),
         }
     }
 }
@@ -126,39 +126,50 @@ pub(crate) fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
     }
 }
 
-/// Passes the content to `put` in pieces, malformed escapes unchanged. Returns whether all escapes are well-formed.
-pub(crate) fn walk(bytes: &[u8], read: ReadEscape, mut put: impl FnMut(&[u8])) -> bool {
-    let mut rest = bytes;
-    let mut well_formed = true;
-    while let Some(at) = memchr(b'\\', rest) {
-        let (before, escape) = rest.split_at(at);
-        put(before);
-        let length = match read(escape) {
-            Some((length, Escape::Char(char))) => {
-                put(char.encode_utf8(&mut [0; 4]).as_bytes());
-                length
+/// Writes the content to the start of `out`, malformed escapes unchanged. Returns its length, and whether all escapes are
+/// well-formed. `out` needs [`scan::BLOCK`] bytes more than `bytes` has.
+fn write(bytes: &[u8], read: ReadEscape, out: &mut [u8]) -> (usize, bool) {
+    let (mut at, mut length, mut well_formed) = (0, 0, true);
+    loop {
+        let clean = scan::copy_to_backslash(bytes, at, &mut out[length..]);
+        (at, length) = (at + clean, length + clean);
+        let Some(escape) = bytes.get(at..).filter(|escape| !escape.is_empty()) else { return (length, well_formed) };
+        // All writers agree on these, which are nearly all.
+        let simple = match escape {
+            [_, byte @ (b'"' | b'\\'), ..] => Some(*byte),
+            [_, b'n', ..] => Some(b'\n'),
+            [_, b't', ..] => Some(b'\t'),
+            _ => None,
+        };
+        let (taken, written) = match simple.map(|byte| (2, Escape::Byte(byte))).or_else(|| read(escape)) {
+            Some((taken, Escape::Byte(byte))) => {
+                out[length] = byte;
+                (taken, 1)
             }
-            Some((length, Escape::Byte(byte))) => {
-                put(&[byte]);
-                length
-            }
+            Some((taken, Escape::Char(char))) => (taken, char.encode_utf8(&mut out[length..]).len()),
             None => {
-                put(b"\\");
+                out[length] = b'\\';
                 well_formed = false;
-                1
+                (1, 1)
             }
         };
-        rest = escape.get(length..).unwrap_or_default();
+        (at, length) = (at + taken, length + written);
     }
-    put(rest);
-    well_formed
 }
 
 /// Returns the content, and whether all escapes are well-formed. No escape is shorter than its content.
 pub(crate) fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8], bool) {
-    let mut out = BumpVec::with_capacity_in(bytes.len(), bump);
-    let well_formed = walk(bytes, read, |piece| out.extend_from_slice_copy(piece));
-    (out.into_bump_slice(), well_formed)
+    let out = bump.alloc_slice_fill_copy(bytes.len() + scan::BLOCK, 0);
+    let (length, well_formed) = write(bytes, read, out);
+    (&out[..length], well_formed)
+}
+
+/// Appends the content to a buffer.
+fn unescape_into(bytes: &[u8], read: ReadEscape, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + bytes.len() + scan::BLOCK, 0);
+    let (length, _) = write(bytes, read, &mut out[start..]);
+    out.truncate(start + length);
 }
 
 /// Escapes bytes that are not UTF-8 as `\xHH`, and each backslash as `\\`. The result can be decoded without loss.

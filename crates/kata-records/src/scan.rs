@@ -2,6 +2,9 @@
 
 use wide::i8x16;
 
+/// The number of bytes that are looked at together.
+pub(crate) const BLOCK: usize = WIDTH;
+
 const WIDTH: usize = 16;
 
 /// Sixteen bytes as signed numbers. Negative numbers are not ASCII.
@@ -147,6 +150,31 @@ pub(crate) fn unclean(bytes: &[u8], at: usize) -> usize {
 #[inline(always)]
 fn not_printed(block: Block) -> Block {
     below(block, 0x20) | eq(block, b'"') | eq(block, b'\\') | eq(block, 0x7f)
+}
+
+/// Copies the bytes from `at` on, up to the next `\`, to the start of `out`, and returns their number. `out` needs
+/// [`BLOCK`] bytes more than are left.
+#[inline]
+pub(crate) fn copy_to_backslash(bytes: &[u8], at: usize, out: &mut [u8]) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let mut copied = 0;
+    while let Some(block) = rest.get(copied..).and_then(<[u8]>::first_chunk)
+        && let Some(place) = out.get_mut(copied..).and_then(<[u8]>::first_chunk_mut::<WIDTH>)
+    {
+        *place = *block;
+        let stops = eq(bytemuck::cast(*block), b'\\').to_bitmask();
+        if stops != 0 {
+            return copied + stops.trailing_zeros() as usize;
+        }
+        copied += WIDTH;
+    }
+    while let Some((byte, place)) = rest.get(copied).zip(out.get_mut(copied))
+        && *byte != b'\\'
+    {
+        *place = *byte;
+        copied += 1;
+    }
+    copied
 }
 
 /// Appends bytes from `at` on, with a backslash before `"` and `\\`. Stops at a control character, delete, or a byte
