@@ -7,6 +7,7 @@ use crate::named_enum::named_enum;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
+use wide::i8x16;
 
 /// A timestamp as text: `2021-10-07T22:40:26.389357700Z`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,47 +76,59 @@ named_enum!(TimeFormat {
 });
 
 /// Parses two ASCII digits.
-fn two(bytes: [u8; 2]) -> Option<u8> {
-    let [a, b] = bytes.map(|byte| byte.wrapping_sub(b'0'));
+#[inline]
+fn two([a, b]: [u8; 2]) -> Option<u8> {
+    let (a, b) = (a.wrapping_sub(b'0'), b.wrapping_sub(b'0'));
     (a < 10 && b < 10).then(|| a * 10 + b)
 }
 
-/// A layout of eight bytes, which are checked at once: the places of digits, and the other bytes.
-struct Layout {
-    /// The mask of bytes that are digits.
-    digits: u64,
-    others: u64,
+/// Sixteen bytes of a timestamp: digits where the pattern has zeros, and the other bytes of the pattern.
+struct Form {
+    digits: i8x16,
+    others: i8x16,
 }
 
-impl Layout {
-    /// Returns the layout of a pattern, in which each zero stands for a digit.
-    const fn new(pattern: [u8; 8]) -> Layout {
-        let (mut digits, mut index) = (0, 0);
-        while index < 8 {
+impl Form {
+    const fn new(pattern: &[u8; 16]) -> Form {
+        let (mut digits, mut others) = ([0; 16], [0; 16]);
+        let mut index = 0;
+        while index < 16 {
             if pattern[index] == b'0' {
-                digits |= 0xff << (8 * index);
+                digits[index] = -1;
+            } else {
+                others[index] = pattern[index] as i8;
             }
             index += 1;
         }
-        Layout { digits, others: u64::from_le_bytes(pattern) & !digits }
+        Form { digits: i8x16::new(digits), others: i8x16::new(others) }
     }
 
-    /// Returns the two-digit number at each byte, or `None` if the bytes have another layout.
     #[inline]
-    fn pairs(&self, bytes: [u8; 8]) -> Option<[u8; 8]> {
-        let every = |byte: u8| u64::from_le_bytes([byte; 8]);
-        let bytes = u64::from_le_bytes(bytes);
-        // Digits are below ten now, so no byte carries into the next.
-        let values = (bytes ^ every(b'0')) & self.digits;
-        let beyond = (values | ((values & every(0x7f)) + every(0x80 - 10))) & every(0x80);
-        (beyond == 0 && bytes & !self.digits == self.others)
-            .then(|| (values.wrapping_mul(10).wrapping_add(values >> 8)).to_le_bytes())
+    fn fits(&self, bytes: [u8; 16]) -> bool {
+        let bytes: i8x16 = bytemuck::cast(bytes);
+        ((are_digits(bytes) & self.digits) | (bytes.simd_eq(self.others) & !self.digits)).all()
     }
 }
 
+/// Selects digits.
+#[inline]
+fn are_digits(bytes: i8x16) -> i8x16 {
+    bytes.simd_gt(i8x16::splat(b'0' as i8 - 1)) & bytes.simd_lt(i8x16::splat(b'9' as i8 + 1))
+}
+
 /// Formats a number below 100 as two digits.
+#[inline]
 fn digits(value: u8) -> [u8; 2] {
-    [b'0' + value / 10, b'0' + value % 10]
+    static DIGITS: [[u8; 2]; 256] = {
+        let mut digits = [[b'0'; 2]; 256];
+        let mut value = 0;
+        while value < 100 {
+            digits[value as usize] = [b'0' + value / 10, b'0' + value % 10];
+            value += 1;
+        }
+        digits
+    };
+    DIGITS[usize::from(value)]
 }
 
 /// Formats a number in as many digits as `out` holds.
@@ -148,29 +161,37 @@ struct CivilTime {
 impl CivilTime {
     #[inline]
     fn parse(text: &[u8; 19]) -> Option<CivilTime> {
-        let &[date @ .., d0, d1, b'T' | b't' | b' ', _, _, _, _, _, _, _, _] = text else { return None };
-        let [century, _, year, _, _, month, ..] = const { Layout::new(*b"0000-00-") }.pairs(date)?;
-        let [hour, _, _, minute, _, _, second, _] = const { Layout::new(*b"00:00:00") }.pairs(*text.last_chunk()?)?;
-        let (year, day) = (u16::from(century) * 100 + u16::from(year), two([d0, d1])?);
-        let is_date = (1..=12).contains(&month) && day > 0 && day <= days_in_month(year, month);
-        (is_date && hour <= 23 && minute <= 59 && second <= 60).then_some(CivilTime {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-        })
+        let &[mut head @ .., b':', s0, s1] = text else { return None };
+        if !matches!(head[10], b'T' | b't' | b' ') {
+            return None;
+        }
+        head[10] = b'T';
+        let second = two([s0, s1])?;
+        let moment = CivilTime::of(&head, second)?;
+        (second <= 60).then_some(moment)
+    }
+
+    /// Reads a date with hour and minute.
+    #[inline(always)]
+    fn of(head: &[u8; 16], second: u8) -> Option<CivilTime> {
+        static FORM: Form = Form::new(b"0000-00-00T00:00");
+        if !FORM.fits(*head) {
+            return None;
+        }
+        let number = |at: usize| (head[at] - b'0') * 10 + (head[at + 1] - b'0');
+        let year = u16::from(number(0)) * 100 + u16::from(number(2));
+        let (month, day, hour, minute) = (number(5), number(8), number(11), number(14));
+        let is_date = (1..=12).contains(&month) && day > 0 && (day <= 28 || day <= days_in_month(year, month));
+        (is_date && hour <= 23 && minute <= 59).then_some(CivilTime { year, month, day, hour, minute, second })
     }
 }
 
 /// Returns whether a text has exactly the form of a timestamp.
+#[inline(always)]
 fn is_stamp(text: &[u8; 30]) -> bool {
-    let Some((head, [b'.', fraction @ .., last, b'Z'])) = text.split_first_chunk() else { return false };
-    head[10] == b'T'
-        && CivilTime::parse(head).is_some_and(|moment| moment.second < 60)
-        && fraction.first_chunk().is_some_and(|digits| const { Layout::new(*b"00000000") }.pairs(*digits).is_some())
-        && last.is_ascii_digit()
+    static TAIL: Form = Form::new(b"00:00.000000000Z");
+    let (Some(head), Some(tail)) = (text.first_chunk(), text.last_chunk()) else { return false };
+    TAIL.fits(*tail) && text[17] < b'6' && CivilTime::of(head, 0).is_some()
 }
 
 impl UtcTimestamp {
@@ -206,7 +227,13 @@ impl UtcTimestamp {
         stamp[10] = b'T';
         let zone = match rest {
             [b'.', digits @ ..] => {
-                let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let count = match (text.last_chunk(), 16_usize.checked_sub(digits.len())) {
+                    // Most fractions end among the last bytes.
+                    (Some(end), Some(before)) => (are_digits(bytemuck::cast::<[u8; 16], _>(*end)).to_bitmask()
+                        >> before)
+                        .trailing_ones() as usize,
+                    _ => digits.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+                };
                 if count == 0 {
                     return None;
                 }
@@ -235,9 +262,16 @@ impl UtcTimestamp {
         if offset == 0 {
             return Some(UtcTimestamp(stamp));
         }
-        // An offset in minutes changes neither seconds nor fraction, and rarely the date.
+        // An offset in minutes changes neither seconds nor fraction, and rarely the month.
         let minutes = i64::from(hour) * 60 + i64::from(minute) - offset / 60;
-        if let Ok(minutes @ 0..1440) = u16::try_from(minutes) {
+        let (moved, minutes) = match minutes {
+            ..0 => (day - 1, minutes + 1440),
+            1440.. => (day + 1, minutes - 1440),
+            _ => (day, minutes),
+        };
+        if moved == day || (1..=days_in_month(year, month)).contains(&moved) {
+            let minutes = minutes as u16;
+            stamp[8..10].copy_from_slice(&digits(moved));
             stamp[11..13].copy_from_slice(&digits((minutes / 60) as u8));
             stamp[14..16].copy_from_slice(&digits((minutes % 60) as u8));
             return Some(UtcTimestamp(stamp));
