@@ -184,6 +184,7 @@ pub(crate) const DICTIONARY: &[KnownKey] = &[
     row("fields_delta_ns", "fields_delta_ns", ValueKind::Text),
     // Fields of the journal (`systemd.journal-fields(7)`), listed so that they have numbers too.
     text("MESSAGE"),
+    text("CONTAINER_ID_FULL"),
     text("PRIORITY"),
     text("SYSLOG_FACILITY"),
     text("SYSLOG_IDENTIFIER"),
@@ -257,7 +258,7 @@ impl KeyId {
     }
 
     /// Returns the id of a row.
-    const fn of_row(row: usize) -> KeyId {
+    pub(crate) const fn of_row(row: usize) -> KeyId {
         assert!(row < 255, "an id is one byte");
         KeyId(NonZeroU8::MIN.saturating_add(row as u8))
     }
@@ -482,6 +483,11 @@ impl KeyId {
     pub(crate) const MESSAGE: KeyId = KeyId::of("MESSAGE");
     pub(crate) const SYSLOG_IDENTIFIER: KeyId = KeyId::of("SYSLOG_IDENTIFIER");
     pub(crate) const COMMAND_LINE: KeyId = KeyId::of("_CMDLINE");
+    pub(crate) const SYSLOG_TIMESTAMP: KeyId = KeyId::of("SYSLOG_TIMESTAMP");
+    pub(crate) const SYSLOG_PID: KeyId = KeyId::of("SYSLOG_PID");
+    pub(crate) const SYSLOG_MSGID: KeyId = KeyId::of("SYSLOG_MSGID");
+    pub(crate) const SYSLOG_STRUCTURED_DATA: KeyId = KeyId::of("SYSLOG_STRUCTURED_DATA");
+    pub(crate) const HOSTNAME: KeyId = KeyId::of("_HOSTNAME");
     pub(crate) const PRIORITY: KeyId = KeyId::of("PRIORITY");
     pub(crate) const TRANSPORT: KeyId = KeyId::of("_TRANSPORT");
     pub(crate) const USER_ID: KeyId = KeyId::of("_UID");
@@ -489,6 +495,7 @@ impl KeyId {
     pub(crate) const COMMAND_NAME: KeyId = KeyId::of("_COMM");
     pub(crate) const ID: KeyId = KeyId::of("ID");
     pub(crate) const ERROR: KeyId = KeyId::of("error");
+    pub(crate) const CONTAINER_ID_FULL: KeyId = KeyId::of("CONTAINER_ID_FULL");
     pub(crate) const LINE_BREAK: KeyId = KeyId::of("_LINE_BREAK");
     pub(crate) const SOURCE_REALTIME: KeyId = KeyId::of("_SOURCE_REALTIME_TIMESTAMP");
     pub(crate) const REALTIME: KeyId = KeyId::of("__REALTIME_TIMESTAMP");

@@ -5,9 +5,10 @@
 
 use bumpalo::Bump;
 
-use crate::dictionary;
+use crate::dictionary::{self, DICTIONARY, KeyId};
 use crate::escapes::{go_format_error, json_escape, unescape};
 use crate::flaw::{Flaw, Flaws};
+use crate::likely_key::LikelyKey;
 use crate::record::{Escaping, Pair, Text, Value};
 use crate::redact;
 use crate::scan;
@@ -15,17 +16,44 @@ use crate::scan;
 /// The maximum number of members: journald's limit for the fields of an entry.
 pub(crate) const MAX_MEMBERS: usize = 1024;
 
+/// The key that followed each key last time. Writers repeat the order of their keys, so most need no lookup.
+#[derive(Debug)]
+pub(crate) struct KeyOrder([Option<KeyId>; 256]);
+
+impl Default for KeyOrder {
+    fn default() -> Self {
+        KeyOrder([None; 256])
+    }
+}
+
+impl KeyOrder {
+    /// The place of the first key, which no key has as its number.
+    const FIRST: usize = 255;
+}
+
+/// The known keys as objects have them, by their rows.
+static LIKELY: [LikelyKey; DICTIONARY.len()] = {
+    assert!(DICTIONARY.len() < KeyOrder::FIRST);
+    let mut keys = [LikelyKey::new("\"", KeyId::MSG, "\":"); DICTIONARY.len()];
+    let mut row = 0;
+    while row < DICTIONARY.len() {
+        keys[row] = LikelyKey::new("\"", KeyId::of_row(row), "\":");
+        row += 1;
+    }
+    keys
+};
+
 /// Appends the members of the object at the start of `text`, duplicates included. If the object is damaged or text
 /// follows it, the rest becomes the member `rest`, with [`Flaw::BadJson`]. Without any valid member nothing is
 /// appended.
-pub(crate) fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
-    let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
+pub(crate) fn members<'b>(text: &'b [u8], order: &mut KeyOrder, bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Flaws {
+    let mut scanner = Scanner { rest: text, bump, flaws: Flaws::default() };
     let limit = pairs.len() + MAX_MEMBERS;
-    let mut kept = 0;
-    if scanner.object(pairs, limit, &mut kept).is_none() {
+    let mut behind = text;
+    if scanner.object(order, pairs, limit, &mut behind).is_none() {
         scanner.flaws.add(Flaw::BadJson);
-        let rest = text.get(kept..).unwrap_or_default().trim_ascii();
-        if kept > 0 && !rest.is_empty() {
+        let rest = behind.trim_ascii();
+        if behind.len() < text.len() && !rest.is_empty() {
             pairs.push(Pair::text(b"rest", Text::plain(rest)));
         }
     }
@@ -34,15 +62,15 @@ pub(crate) fn members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'
 
 /// Passes the elements of an array to `put`. Returns `None` if the array is malformed.
 pub(crate) fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(Value<'b>)) -> Option<()> {
-    let mut scanner = Scanner { text, at: 0, bump, flaws: Flaws::default() };
+    let mut scanner = Scanner { rest: text, bump, flaws: Flaws::default() };
     scanner.take(b'[')?;
     if scanner.peek()? == b']' {
         return Some(());
     }
     loop {
         put(scanner.value()?);
-        match scanner.peek()? {
-            b',' => scanner.at += 1,
+        match scanner.next()? {
+            b',' => {}
             b']' => return Some(()),
             _ => return None,
         }
@@ -50,67 +78,100 @@ pub(crate) fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(V
 }
 
 struct Scanner<'b> {
-    text: &'b [u8],
-    at: usize,
+    /// The text that is left.
+    rest: &'b [u8],
     bump: &'b Bump,
     flaws: Flaws,
 }
 
 impl<'b> Scanner<'b> {
-    /// Returns the next byte that is not white space.
+    /// Passes white space, and returns the next byte.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         loop {
-            match self.text.get(self.at)? {
-                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
-                byte => return Some(*byte),
+            match self.rest {
+                [b' ' | b'\t' | b'\n' | b'\r', behind @ ..] => self.rest = behind,
+                rest => return rest.first().copied(),
             }
         }
+    }
+
+    /// Passes white space and the next byte, and returns that.
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.rest = self.rest.get(1..)?;
+        Some(byte)
     }
 
     #[inline]
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
+        (self.next()? == byte).then_some(())
     }
 
-    /// Parses an object. `kept` is the end of the part that `pairs` holds.
-    fn object(&mut self, pairs: &mut Vec<Pair<'b>>, limit: usize, kept: &mut usize) -> Option<()> {
+    /// Parses an object. `behind` becomes the text behind the part that `pairs` holds.
+    fn object(
+        &mut self,
+        order: &mut KeyOrder,
+        pairs: &mut Vec<Pair<'b>>,
+        limit: usize,
+        behind: &mut &'b [u8],
+    ) -> Option<()> {
         self.take(b'{')?;
-        let mut separator = (self.peek()? != b'}').then_some(b',');
-        while separator == Some(b',') {
+        if self.peek()? == b'}' {
+            self.next()?;
+            return self.peek().is_none().then_some(());
+        }
+        let mut place = KeyOrder::FIRST;
+        loop {
             if pairs.len() >= limit {
                 self.flaws.add(Flaw::TooManyPairs);
                 return None;
             }
-            self.peek()?;
-            let key = self.key()?;
-            self.pair(key, pairs)?;
-            *kept = self.at;
-            separator = Some(self.peek()?);
-            if matches!(separator, Some(b',' | b'}')) {
-                self.at += 1;
-                *kept = self.at;
-            } else {
-                return None;
+            let likely = order.0[place].map(|id| &LIKELY[id.row()]);
+            let (key, id) = match likely.and_then(|likely| Some((likely, likely.split(self.rest)?))) {
+                Some((likely, behind)) => {
+                    self.rest = behind;
+                    (likely.key, Some(likely.id))
+                }
+                None => {
+                    let key = self.key()?;
+                    let id = dictionary::find(key);
+                    order.0[place] = id;
+                    (key, id)
+                }
+            };
+            place = usize::from(KeyId::number(id));
+            self.pair(key, id, pairs)?;
+            *behind = self.rest;
+            match self.peek()? {
+                b',' => self.rest = self.rest.get(1..)?,
+                b'}' => break,
+                _ => return None,
             }
+            *behind = self.rest;
         }
-        if separator.is_none() {
-            self.at += 1;
-        }
+        self.rest = self.rest.get(1..)?;
+        *behind = self.rest;
         self.peek().is_none().then_some(())
     }
 
     /// Parses a key and its colon.
     #[inline]
     fn key(&mut self) -> Option<&'b [u8]> {
-        let start = self.at + 1;
-        let stop = scan::quoted_stop(self.text, start);
-        if let [b'"', b':', ..] = self.text.get(stop..)?
-            && self.text.get(self.at) == Some(&b'"')
+        if let [b'"', inside @ ..] = self.rest
+            && let Some((key, [b'"', b':', behind @ ..])) = inside.split_at_checked(scan::quoted_stop(inside, 0))
         {
-            self.at = stop + 2;
-            return self.text.get(start..stop);
+            self.rest = behind;
+            return Some(key);
         }
+        self.odd_key()
+    }
+
+    /// Parses a key with escapes, or with white space around.
+    #[cold]
+    fn odd_key(&mut self) -> Option<&'b [u8]> {
+        self.peek()?;
         let key = self.string()?.decode(self.bump);
         self.take(b':')?;
         Some(key)
@@ -119,41 +180,38 @@ impl<'b> Scanner<'b> {
     /// Parses the value of a key. A clean string becomes a pair directly in its place: a value that passes through
     /// memory in parts stalls the processor.
     #[inline]
-    fn pair(&mut self, key: &'b [u8], pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+    fn pair(&mut self, key: &'b [u8], id: Option<KeyId>, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
         let first = self.peek()?;
-        if first != b'"' {
-            return self.other_pair(key, first, pairs);
-        }
-        let start = self.at + 1;
-        let id = dictionary::find(key);
-        let (stop, is_marked) = match id {
-            Some(id) if id.is_harmless() => (scan::quoted_stop(self.text, start), false),
-            _ => {
-                let (length, is_marked) = scan::quoted_stop_and_marks(self.text.get(start..)?);
-                (start + length, is_marked)
-            }
+        let [b'"', inside @ ..] = self.rest else { return self.other_pair(key, id, first, pairs) };
+        let (stop, is_marked) = quoted_stop(inside, id);
+        let Some((bytes, [b'"', behind @ ..])) = inside.split_at_checked(stop) else {
+            return self.unclean_pair(key, id, inside, stop, pairs);
         };
-        if self.text.get(stop) != Some(&b'"') {
-            return self.unclean_pair(key, start, stop, pairs);
-        }
-        self.at = stop + 1;
-        let bytes = self.text.get(start..stop)?;
+        self.rest = behind;
         let is_plain = !(is_marked && redact::is_suspect(bytes));
         pairs.push(Pair { key, id, number: 0, is_plain, value: Value::Text(Text::clean(bytes)) });
         Some(())
     }
 
     #[inline(never)]
-    fn other_pair(&mut self, key: &'b [u8], first: u8, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+    fn other_pair(&mut self, key: &'b [u8], id: Option<KeyId>, first: u8, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
         let value = self.other_value(first)?;
-        pairs.push(Pair::new(key, value));
+        // A literal is no secret by its form.
+        pairs.push(Pair { key, id, number: 0, is_plain: !matches!(first, b'{' | b'['), value });
         Some(())
     }
 
     #[cold]
-    fn unclean_pair(&mut self, key: &'b [u8], start: usize, stop: usize, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
-        let text = self.unclean_string(start, stop)?;
-        pairs.push(Pair::text(key, text));
+    fn unclean_pair(
+        &mut self,
+        key: &'b [u8],
+        id: Option<KeyId>,
+        inside: &'b [u8],
+        stop: usize,
+        pairs: &mut Vec<Pair<'b>>,
+    ) -> Option<()> {
+        let text = self.unclean_string(inside, stop)?;
+        pairs.push(Pair { key, id, number: 0, is_plain: false, value: Value::Text(text) });
         Some(())
     }
 
@@ -169,15 +227,16 @@ impl<'b> Scanner<'b> {
     fn other_value(&mut self, first: u8) -> Option<Value<'b>> {
         match first {
             b'{' | b'[' => {
-                let start = self.at;
-                let Some(end) = scan::nested_end(self.text, start) else {
-                    // A value that is cut stays as text, because it is no JSON.
-                    self.flaws.add(Flaw::BadJson);
-                    self.at = self.text.len();
-                    return Some(Value::Text(Text::plain(self.text.get(start..)?)));
+                let (nested, behind) = match scan::nested_end(self.rest, 0) {
+                    Some(end) => self.rest.split_at_checked(end)?,
+                    None => {
+                        // A value that is cut stays as text, because it is no JSON.
+                        self.flaws.add(Flaw::BadJson);
+                        return Some(Value::Text(Text::plain(std::mem::take(&mut self.rest))));
+                    }
                 };
-                self.at = end;
-                Some(Value::Nested(self.text.get(start..end)?))
+                self.rest = behind;
+                Some(Value::Nested(nested))
             }
             _ => self.literal(),
         }
@@ -185,9 +244,14 @@ impl<'b> Scanner<'b> {
 
     /// Parses a number, `true`, `false` or `null`.
     fn literal(&mut self) -> Option<Value<'b>> {
-        let rest = self.text.get(self.at..)?;
-        let length = rest.iter().take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
-        let word = rest.get(..length.count())?;
+        // Nearly all are numbers without a sign or fraction.
+        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if let Some((number @ [b'1'..=b'9', ..], behind @ [b',' | b'}', ..])) = self.rest.split_at_checked(digits) {
+            self.rest = behind;
+            return Some(Value::Text(Text::clean(number)));
+        }
+        let is_inside = |byte: &&u8| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+        let (word, behind) = self.rest.split_at_checked(self.rest.iter().take_while(is_inside).count())?;
         let value = match word {
             b"true" => Value::Bool(true),
             b"false" => Value::Bool(false),
@@ -195,42 +259,38 @@ impl<'b> Scanner<'b> {
             _ if is_number(word) => Value::Text(Text::clean(word)),
             _ => return None,
         };
-        self.at += word.len();
+        self.rest = behind;
         Some(value)
     }
 
     /// Parses a string from its opening quote. A string that is cut is kept, with the flaw.
     #[inline]
     fn string(&mut self) -> Option<Text<'b>> {
-        if *self.text.get(self.at)? != b'"' {
-            return None;
+        let [b'"', inside @ ..] = self.rest else { return None };
+        let stop = scan::quoted_stop(inside, 0);
+        if let Some((bytes, [b'"', behind @ ..])) = inside.split_at_checked(stop) {
+            self.rest = behind;
+            return Some(Text::clean(bytes));
         }
-        let start = self.at + 1;
-        let stop = scan::quoted_stop(self.text, start);
-        if self.text.get(stop) == Some(&b'"') {
-            self.at = stop + 1;
-            return Some(Text::clean(self.text.get(start..stop)?));
-        }
-        self.unclean_string(start, stop)
+        self.unclean_string(inside, stop)
     }
 
-    /// Parses the rest of a string from its first special byte.
+    /// Parses the rest of a string from its first special byte, which is at `at`.
     #[cold]
-    fn unclean_string(&mut self, start: usize, stop: usize) -> Option<Text<'b>> {
-        self.at = stop;
+    fn unclean_string(&mut self, inside: &'b [u8], mut at: usize) -> Option<Text<'b>> {
         let (mut escapes, mut irregular, mut beyond_ascii) = (false, false, false);
         loop {
-            let Some(&byte) = self.text.get(self.at) else {
-                self.flaws.add(Flaw::BadJson);
-                break;
-            };
-            match byte {
-                b'"' => break,
-                b'\\' => {
+            let rest = inside.get(at..).unwrap_or_default();
+            at += match rest {
+                [] => {
+                    self.flaws.add(Flaw::BadJson);
+                    break;
+                }
+                [b'"', ..] => break,
+                [b'\\', next @ ..] => {
                     escapes = true;
-                    let rest = self.text.get(self.at..)?;
-                    self.at += match rest.get(1) {
-                        Some(b'"' | b'\\' | b'n') => 2,
+                    match next {
+                        [b'"' | b'\\' | b'n', ..] => 2,
                         _ => json_escape(rest).map_or_else(
                             || {
                                 irregular = true;
@@ -239,25 +299,25 @@ impl<'b> Scanner<'b> {
                             },
                             |(length, _)| length,
                         ),
-                    };
+                    }
                 }
-                b'%' => {
-                    self.flaws.add_if(go_format_error(self.text.get(self.at..)?), Flaw::GoFormatError);
-                    self.at += 1;
+                [b'%', ..] => {
+                    self.flaws.add_if(go_format_error(rest), Flaw::GoFormatError);
+                    1
                 }
-                0x80.. => {
+                [byte, ..] if !byte.is_ascii() => {
                     beyond_ascii = true;
-                    self.at += 1;
+                    1
                 }
                 _ => {
                     irregular = true;
-                    self.at += 1;
+                    1
                 }
-            }
-            self.at = scan::quoted_stop(self.text, self.at);
+            };
+            at = scan::quoted_stop(inside, at);
         }
-        let bytes = self.text.get(start..self.at)?;
-        self.at += 1;
+        let bytes = inside.get(..at)?;
+        self.rest = inside.get(at + 1..).unwrap_or_default();
         Some(if !escapes {
             if irregular || beyond_ascii { Text::plain(bytes) } else { Text::clean(bytes) }
         } else if irregular || (beyond_ascii && std::str::from_utf8(bytes).is_err()) {
@@ -265,6 +325,15 @@ impl<'b> Scanner<'b> {
         } else {
             Text { bytes, escaping: Escaping::Json }
         })
+    }
+}
+
+/// Returns the first special byte of a string, and whether it may hold a secret under its key.
+#[inline(always)]
+fn quoted_stop(inside: &[u8], id: Option<KeyId>) -> (usize, bool) {
+    match id {
+        Some(id) if id.is_harmless() => (scan::quoted_stop(inside, 0), false),
+        _ => scan::quoted_stop_and_marks(inside),
     }
 }
 

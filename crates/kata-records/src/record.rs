@@ -88,6 +88,14 @@ impl<'b> Pair<'b> {
         Pair { key, id: dictionary::find(key), number: 0, is_plain: false, value }
     }
 
+    /// Returns a pair with a key of the dictionary and a text as its value.
+    #[inline]
+    #[must_use]
+    pub(crate) fn known(id: KeyId, text: Text<'b>) -> Pair<'b> {
+        let key = id.known().key.as_bytes();
+        Pair { key, id: Some(id), number: 0, is_plain: false, value: Value::Text(text) }
+    }
+
     /// Returns a pair with a text as its value.
     #[inline]
     #[must_use]

@@ -206,7 +206,7 @@ fn way(entry: &Entry<'_>, route: Route) -> Way {
             Transport::Kernel => Way::Kernel,
             // journald always sets the user, so somebody selected the fields of the output.
             _ if entry.user.is_none() => Way::Entries,
-            Transport::Journal if has_container(entry) => Way::ContainerDriver,
+            Transport::Journal if entry.has_driver => Way::ContainerDriver,
             Transport::Syslog | Transport::Journal => Way::Datagram,
             Transport::Stdout | Transport::Other => Way::Stream,
         },
@@ -243,11 +243,6 @@ fn is_followed(payload: &Payload<'_>, pairs: &[Pair<'_>]) -> bool {
     payload.flaws.has(Flaw::BadJson) && pairs.last().is_some_and(|pair| pair.key == b"rest")
 }
 
-/// Returns whether a log driver sent the entry for a container (moby: `daemon/logger/journald`; conmon).
-fn has_container(entry: &Entry<'_>) -> bool {
-    entry.fields.iter().any(|field| field.key == b"CONTAINER_ID_FULL")
-}
-
 /// Returns whether an identifier is of a program of Kata whose plain text is its own. The shims forward that of guests.
 fn carries_no_guest(kind: IdentifierKind) -> bool {
     matches!(kind, IdentifierKind::Own(Some(component)) if !matches!(component, Component::Unknown | Component::Agent))
@@ -257,3 +252,6 @@ fn carries_no_guest(kind: IdentifierKind) -> bool {
 fn fits(entry: &Entry<'_>, payload: &Payload<'_>) -> bool {
     entry.message.is_none() || payload.format == PayloadFormat::Native
 }
+
+#[cfg(test)]
+mod tests;

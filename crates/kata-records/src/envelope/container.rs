@@ -11,6 +11,9 @@ use crate::time::UtcTimestamp;
 /// Reads `<RFC 3339 time> <stdout|stderr> <tags> <text>` (Kubernetes: `pkg/kubelet/kuberuntime/logs`). Returns false
 /// and changes nothing if the line has another form.
 pub(super) fn cri<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
+    if !matches!(line.get(10), Some(b'T' | b't')) {
+        return false;
+    }
     let Some((time, rest)) = word(line) else { return false };
     let Some((stream @ (b"stdout" | b"stderr"), rest)) = word(rest) else { return false };
     let (tags, text) = word(rest).unwrap_or((rest, b""));

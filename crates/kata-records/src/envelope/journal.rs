@@ -152,6 +152,7 @@ pub(super) fn needs(name: &[u8]) -> bool {
                 | KeyId::PROCESS_ID
                 | KeyId::COMMAND_NAME
                 | KeyId::LINE_BREAK
+                | KeyId::CONTAINER_ID_FULL
                 | KeyId::SOURCE_REALTIME
         )
     )
@@ -171,8 +172,9 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
         repeated(bump, &mut entry.fields);
     }
     for field in &entry.fields {
-        let Some(text) = as_text(&field.value) else { continue };
         let Some(id) = field.id else { continue };
+        entry.has_driver |= id == KeyId::CONTAINER_ID_FULL;
+        let Some(text) = as_text(&field.value) else { continue };
         match id {
             KeyId::MESSAGE => entry.message = Some(text.decode(bump)),
             KeyId::SYSLOG_IDENTIFIER => entry.identifier = Some(text.decode(bump)),

@@ -14,7 +14,7 @@ use crate::dictionary::KeyId;
 use crate::escapes::escape_bytes;
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
-use crate::json;
+use crate::json::{self, KeyOrder};
 use crate::origin::Route;
 use crate::record::{EnvelopeHead, Escaping, Pair, Text, Value};
 use crate::time::UtcTimestamp;
@@ -58,6 +58,8 @@ pub(crate) struct Entry<'b> {
     pub message: Option<&'b [u8]>,
     /// The members of a JSON message that was parsed to rule out a journal entry and Docker's format.
     pub members: Vec<Pair<'b>>,
+    /// The order of the keys of earlier entries.
+    pub order: KeyOrder,
     /// The flaws of `members`.
     pub member_flaws: Flaws,
     /// Without an identifier the entry is Kata's only if its text says so.
@@ -66,6 +68,8 @@ pub(crate) struct Entry<'b> {
     pub from_journal: bool,
     /// The envelope is that of a container runtime.
     pub from_container: bool,
+    /// A log driver sent the entry for a container (moby: `daemon/logger/journald`; conmon).
+    pub has_driver: bool,
     /// `_UID`, which journald takes from the socket.
     pub user: Option<&'b [u8]>,
     /// `_PID`, which journald takes from the socket.
@@ -131,6 +135,7 @@ impl<'b> Entry<'b> {
         self.unclaimed = false;
         self.from_journal = false;
         self.from_container = false;
+        self.has_driver = false;
         self.user = None;
         self.process = None;
         self.command_name = None;
@@ -223,9 +228,12 @@ fn framed(line: &[u8]) -> &[u8] {
 
 /// Reads a line with a JSON object: a journal entry, a line of Docker, or a message.
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
-    let flaws = json::members(text, bump, &mut entry.members);
+    let flaws = json::members(text, &mut entry.order, bump, &mut entry.members);
     let any = |is: fn(KeyId) -> bool| entry.members.iter().filter_map(|pair| pair.id).any(is);
-    if any(|id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER)) {
+    let first_of_journal = KeyId::number(Some(KeyId::MESSAGE));
+    if entry.members.iter().any(|pair| KeyId::number(pair.id) >= first_of_journal)
+        && any(|id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER))
+    {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadEnvelope);

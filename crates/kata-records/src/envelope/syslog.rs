@@ -5,6 +5,7 @@
 use memchr::{memchr, memchr2};
 
 use super::Entry;
+use crate::dictionary::KeyId;
 use crate::record::{Pair, Text};
 use crate::time::UtcTimestamp;
 
@@ -31,16 +32,16 @@ pub(super) fn line<'b>(line: &'b [u8], entry: &mut Entry<'b>) -> bool {
     };
     let Some((head, message)) = read else { return false };
     // systemd-netlogd uses the last two names.
-    for (name, value) in [
-        (b"SYSLOG_TIMESTAMP".as_slice(), head.time),
-        (b"_HOSTNAME", head.host),
-        (b"SYSLOG_IDENTIFIER", head.identifier),
-        (b"SYSLOG_PID", head.pid),
-        (b"SYSLOG_MSGID", head.id),
-        (b"SYSLOG_STRUCTURED_DATA", head.data),
+    for (id, value) in [
+        (KeyId::SYSLOG_TIMESTAMP, head.time),
+        (KeyId::HOSTNAME, head.host),
+        (KeyId::SYSLOG_IDENTIFIER, head.identifier),
+        (KeyId::SYSLOG_PID, head.pid),
+        (KeyId::SYSLOG_MSGID, head.id),
+        (KeyId::SYSLOG_STRUCTURED_DATA, head.data),
     ] {
         if let Some(value) = value {
-            entry.fields.push(Pair::text(name, Text::plain(value)));
+            entry.fields.push(Pair::known(id, Text::plain(value)));
         }
     }
     entry.identifier = head.identifier;

@@ -27,7 +27,7 @@ pub(crate) fn begins_record(message: &[u8]) -> bool {
 }
 
 /// Returns whether a text begins with a date and a time: `2024-05-06T07:08:14`, or with a space for the `T`.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_date(text: &[u8]) -> bool {
     let (Some(head), Some(mark)) = (text.first_chunk::<16>(), text.get(16)) else { return false };
     // The writer escapes quotes, so a few bytes tell a time from other text.
@@ -42,7 +42,7 @@ pub(crate) fn is_date(text: &[u8]) -> bool {
 
 /// Returns whether a message begins with `{"key":`.
 fn begins_object(message: &[u8]) -> bool {
-    if message.starts_with(b"{\"msg\":\"") {
+    if message.starts_with(b"{\"msg\":\"") || message.starts_with(b"{\"arch\":\"") {
         return true;
     }
     let Some(key) = message.strip_prefix(b"{\"") else { return false };

@@ -204,7 +204,7 @@ fn console<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.starts_with(b"{") {
-        let flaws = json::members(line, bump, &mut payload.inner);
+        let flaws = json::members(line, &mut payload.order, bump, &mut payload.inner);
         if !flaws.has(Flaw::BadJson) && content(&payload.inner, KeyId::MSG, bump).is_some() {
             payload.writer = Some(Component::Agent);
             payload.flaws.merge(flaws);

@@ -2,15 +2,14 @@
 //!
 //! Parsing never fails: damage becomes a flaw, and every byte of the line goes to a key or a value.
 
-use bumpalo::Bump;
-use wide::i8x16;
-
 use crate::dictionary::{self, KeyId, PresentKeys};
 use crate::escapes::{Escape, go_escape, go_format_error, unescape};
 use crate::flaw::{Flaw, Flaws};
+use crate::likely_key::LikelyKey;
 use crate::record::{Escaping, Pair, Text, Value};
 use crate::redact;
 use crate::scan;
+use bumpalo::Bump;
 
 /// The maximum number of pairs. The rest of a longer line becomes one text, so the cost of hostile lines is linear.
 pub(crate) const MAX_PAIRS: usize = 512;
@@ -22,7 +21,7 @@ pub(crate) struct Scanned {
     pub flaws: Flaws,
     /// The tracked keys of the pairs.
     pub keys: PresentKeys,
-    /// A pair may hold a secret.
+    /// The value of a pair may hold a secret, whatever its key is.
     pub is_marked: bool,
 }
 
@@ -67,9 +66,6 @@ pub(crate) fn scan<'b>(line: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>
             _ => bare(value, &mut flaws, &mut is_plain),
         };
         is_marked |= !is_plain;
-        if id.is_none() {
-            is_marked |= redact::may_be_secret(key, bytes);
-        }
         pairs.push(Pair { key, id, number: 0, is_plain, value: Value::Text(Text { bytes, escaping }) });
         next = &LIKELY_AFTER[usize::from(KeyId::number(id))];
         rest = behind;
@@ -103,46 +99,8 @@ fn split_words<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> Option<
     }
 }
 
-/// A likely next key. It is compared first, and needs no lookup.
-// The size of a cache line makes the index a shift instead of a multiplication.
-#[repr(align(64))]
-#[derive(Clone, Copy)]
-struct LikelyKey {
-    /// The key and its `=`, and the mask of their bits.
-    text: i8x16,
-    mask: i8x16,
-    key: &'static [u8],
-    id: KeyId,
-    keys: PresentKeys,
-}
-
-impl LikelyKey {
-    const fn new(id: KeyId) -> LikelyKey {
-        let key = id.known().key.as_bytes();
-        assert!(key.len() < 16, "a key and its `=` have to fit");
-        let (mut text, mut mask) = ([0; 16], [0; 16]);
-        let mut at = 0;
-        while at <= key.len() {
-            text[at] = if at < key.len() { key[at] as i8 } else { b'=' as i8 };
-            mask[at] = -1;
-            at += 1;
-        }
-        LikelyKey { text: i8x16::new(text), mask: i8x16::new(mask), key, id, keys: PresentKeys::of(Some(id)) }
-    }
-
-    /// Returns the text after the key and its `=`, or `None` if another key follows.
-    #[inline]
-    fn split<'b>(&self, rest: &'b [u8]) -> Option<&'b [u8]> {
-        let chunk: i8x16 = bytemuck::cast(*rest.first_chunk::<16>()?);
-        if !(chunk & self.mask).simd_eq(self.text).all() {
-            return None;
-        }
-        rest.get(self.key.len() + 1..)
-    }
-}
-
 /// The first key of logrus.
-static LIKELY_FIRST: LikelyKey = LikelyKey::new(KeyId::TIME);
+static LIKELY_FIRST: LikelyKey = LikelyKey::new("", KeyId::TIME, "=");
 
 /// The most likely key after each key. logrus writes time, level and message first, and sorts the others. Nearly every
 /// line of Kata has a name, which therefore follows whatever a call adds before it.
@@ -160,10 +118,10 @@ static LIKELY_AFTER: [LikelyKey; 256] = {
         (KeyId::SOURCE, KeyId::SUBSYSTEM),
         (KeyId::SUBSYSTEM, KeyId::VMCONSOLE),
     ];
-    let mut following = [LikelyKey::new(KeyId::NAME); 256];
+    let mut following = [LikelyKey::new("", KeyId::NAME, "="); 256];
     let mut at = 0;
     while at < pairs.len() {
-        following[pairs[at].0.row() + 1] = LikelyKey::new(pairs[at].1);
+        following[pairs[at].0.row() + 1] = LikelyKey::new("", pairs[at].1, "=");
         at += 1;
     }
     following

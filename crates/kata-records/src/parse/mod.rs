@@ -15,7 +15,7 @@ use crate::envelope::Entry;
 use crate::escapes::go_format_error;
 use crate::flaw::{Flaw, Flaws};
 use crate::input_format::InputFormat;
-use crate::json;
+use crate::json::{self, KeyOrder};
 use crate::record::{Pair, PayloadFormat, Text, Value};
 use crate::redact;
 
@@ -32,6 +32,8 @@ pub(crate) struct Payload<'b> {
     pub keys: PresentKeys,
     /// The value of `name`.
     pub name: Option<&'b [u8]>,
+    /// The order of the keys of earlier objects.
+    pub order: KeyOrder,
     /// The pairs inside the host's entry: of the guest, or of another program of the host.
     pub inner: Vec<Pair<'b>>,
     /// The writer of `inner`, or of a text without other marks.
@@ -55,6 +57,7 @@ impl Default for Payload<'_> {
             pairs: Vec::new(),
             keys: PresentKeys::default(),
             name: None,
+            order: KeyOrder::default(),
             inner: Vec::new(),
             writer: None,
             guest: false,
@@ -90,9 +93,16 @@ impl<'b> Payload<'b> {
             keys.add(pair.id);
             are_plain &= pair.is_plain;
         }
-        self.is_marked =
-            !are_plain || keys.has_unknown() && self.pairs.iter().any(|pair| pair.id.is_none() && may_be_secret(pair));
-        self.keys = keys;
+        (self.keys, self.is_marked) = (keys, !are_plain);
+        self.mark_unknown();
+    }
+
+    /// Marks the payload if a key that the dictionary lacks may be secret.
+    #[inline]
+    fn mark_unknown(&mut self) {
+        if self.keys.has_unknown() && !self.is_marked {
+            self.is_marked = self.pairs.iter().any(|pair| pair.id.is_none() && may_be_secret(pair));
+        }
     }
 
     /// Returns the content of the host's value under a key, if it is text.
@@ -201,6 +211,7 @@ fn message_pairs<'b>(
             payload.format = PayloadFormat::Logfmt;
             let scanned = logfmt::scan(trimmed, bump, &mut payload.pairs);
             (payload.keys, payload.is_marked) = (scanned.keys, scanned.is_marked);
+            payload.mark_unknown();
             payload.flaws.merge(scanned.flaws);
             payload.flaws.add_if(is_cut(trimmed), Flaw::Truncated);
         }
@@ -225,7 +236,7 @@ fn message_pairs<'b>(
 }
 
 /// Returns whether the first key is one that logrus writes first, or that begins a cut line of Kata.
-#[inline]
+#[inline(always)]
 fn starts_logfmt(message: &[u8]) -> bool {
     if message.starts_with(b"time=") {
         return true;
@@ -247,7 +258,7 @@ fn is_cut(message: &[u8]) -> bool {
 /// Parses a JSON object of logrus or slog. Other objects stay text, such as those of QMP.
 fn object<'b>(entry: &mut Entry<'b>, message: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>) {
     let flaws = if entry.members.is_empty() {
-        json::members(message, bump, &mut payload.pairs)
+        json::members(message, &mut payload.order, bump, &mut payload.pairs)
     } else {
         std::mem::swap(&mut entry.members, &mut payload.pairs);
         entry.member_flaws
