@@ -11,17 +11,21 @@ use crate::envelope::Entry;
 use crate::parse::Payload;
 use crate::record::{Escaping, Field, Pair, PayloadFormat, Record, Text, Value};
 use crate::redact::{self, MARKER, Redactor};
+use crate::rules::Rules;
 
 /// The results for command lines of the current batch, which most entries repeat.
 #[derive(Debug, Default)]
 pub(crate) struct CleanLines<'b> {
-    /// The last command line without a secret.
-    last: &'b [u8],
+    /// The last command lines without a secret.
+    lines: [&'b [u8]; 8],
+    /// The number of command lines that were kept.
+    kept: usize,
 }
 
 /// Returns whether an entry may hold a secret. `payload` is empty for an entry of another program.
 #[inline]
 pub(crate) fn is_suspect<'b>(
+    rules: &Rules,
     redactor: &Redactor,
     entry: &Entry<'b>,
     payload: &Payload<'b>,
@@ -33,16 +37,22 @@ pub(crate) fn is_suspect<'b>(
         && !payload.pairs.is_empty()
         && entry.fields.is_empty()
         && !redactor.has_patterns();
-    !is_clean && is_suspect_inside(redactor, entry, payload, lines)
+    !is_clean && is_suspect_inside(rules, redactor, entry, payload, lines)
 }
 
 fn is_suspect_inside<'b>(
+    rules: &Rules,
     redactor: &Redactor,
     entry: &Entry<'b>,
     payload: &Payload<'b>,
     lines: &mut CleanLines<'b>,
 ) -> bool {
-    let any = |pairs: &[Pair<'b>]| pairs.iter().any(|pair| is_suspect_pair(redactor, pair));
+    // A value that is left out matters only if the whole message is a field too.
+    let is_repeated = rules.heads || !entry.fields.is_empty();
+    let is_left_out = |pair: &Pair<'_>| {
+        !is_repeated && matches!(pair.value, Value::Nested(_)) && rules.normalize.removes_nested(pair)
+    };
+    let any = |pairs: &[Pair<'b>]| pairs.iter().any(|pair| !is_left_out(pair) && is_suspect_pair(redactor, pair));
     let is_parsed = !payload.pairs.is_empty() || !payload.inner.is_empty();
     // The fields of runtime-rs are pairs too.
     let has_own_fields = payload.format != PayloadFormat::Native;
@@ -55,12 +65,13 @@ fn is_suspect_inside<'b>(
 }
 
 fn is_suspect_line<'b>(redactor: &Redactor, line: &'b [u8], lines: &mut CleanLines<'b>) -> bool {
-    if lines.last == line {
+    if lines.lines.contains(&line) {
         return false;
     }
     let is_suspect = redactor.may_hold_secret(line);
     if !is_suspect {
-        lines.last = line;
+        lines.lines[lines.kept % lines.lines.len()] = line;
+        lines.kept += 1;
     }
     is_suspect
 }

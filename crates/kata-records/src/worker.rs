@@ -144,6 +144,7 @@ struct Scratch<'b> {
     /// Shared fields that earlier entries of the batch had: as pairs, and as fields of records.
     cache: envelope::FieldCache<'b>,
     named: normalize::NamedFieldCache<'b>,
+    keys: normalize::OwnKeys<'b>,
     /// Command lines of the batch without secrets.
     clean: CleanLines<'b>,
 }
@@ -168,6 +169,7 @@ impl Scratch<'_> {
                 irrelevant: recycle(self.cache.irrelevant),
             },
             named: recycle(self.named),
+            keys: normalize::OwnKeys::default(),
             clean: CleanLines::default(),
         }
     }
@@ -370,7 +372,9 @@ fn record_of<'b>(
         let Scratch { entry, payload, record, clean, .. } = scratch;
         // The rest of a line can begin with any key, so all fields are searched.
         let is_rest = |facts: &Facts| facts.origin == Origin::Unproven && facts.format != PayloadFormat::Text;
-        if record.facts.as_ref().is_some_and(is_rest) || redact_record::is_suspect(redactor, entry, payload, clean) {
+        if record.facts.as_ref().is_some_and(is_rest)
+            || redact_record::is_suspect(rules, redactor, entry, payload, clean)
+        {
             redact_record::redact(redactor, record, bump);
         }
         if withheld {
@@ -409,7 +413,7 @@ fn hint_of(rules: &Rules, found: &Finding<'_>, entry: &Entry<'_>) -> Hint {
 }
 
 fn kata<'b>(rules: &'b Rules, author: Author<'b>, bump: &'b Bump, scratch: &mut Scratch<'b>) {
-    let Scratch { entry, payload, record, named, .. } = scratch;
+    let Scratch { entry, payload, record, named, keys, .. } = scratch;
     if rules.tags {
         record.tag = rules.tag.render(author.component, entry.identifier, bump);
     }
@@ -420,7 +424,7 @@ fn kata<'b>(rules: &'b Rules, author: Author<'b>, bump: &'b Bump, scratch: &mut 
         time_field(name, bump, record);
     }
     rules.normalize.envelope(entry, bump, named, record);
-    rules.normalize.payload(entry, payload, author, bump, record);
+    rules.normalize.payload(entry, payload, author, bump, keys, record);
 }
 
 /// Makes a record of another program's entry: the fields of its envelope, and its message if no field holds it.

@@ -3,6 +3,7 @@
 use crate::digits;
 
 /// Parses an integer that fits a receiver's `long`, as JSON writes it. `+1` and `007` are none.
+#[inline]
 #[must_use]
 pub(crate) fn int(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);

@@ -19,13 +19,14 @@ use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
 use crate::origin::Origin;
 use crate::parse::Payload;
-use crate::record::{Facts, OwnedKey, Record};
+use crate::record::{Facts, OwnedKey, Pair, Record};
 use payload_fields::{FieldBuilder, Speaker};
 use prune::{Prune, PruneAction};
 
 use envelope_fields::EnvelopeFields;
 
 pub(crate) use envelope_fields::NamedFieldCache;
+pub(crate) use payload_fields::OwnKeys;
 
 /// The treatment of nested values that are not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +129,10 @@ impl Default for FieldSettings {
 struct Rule {
     /// The name of the field.
     field: OwnedKey,
+    /// Its name for the host's word, where a writer inside the entry has taken the other.
+    host: OwnedKey,
+    /// Its name for a claim of the guest.
+    guest: OwnedKey,
     kind: ValueKind,
     action: PruneAction,
     is_alias: bool,
@@ -172,6 +177,8 @@ impl Normalize {
         let prune = Prune::new(&settings.prune)?;
         let rule = |known: &dictionary::KnownKey| Rule {
             field: OwnedKey::new(&format!("kata_{}", known.name)),
+            host: OwnedKey::new(&format!("kata_host_{}", known.name)),
+            guest: OwnedKey::new(&format!("kata_guest_{}", known.name)),
             kind: known.kind,
             action: prune.action(known.key.as_bytes()),
             is_alias: known.key != known.name,
@@ -203,6 +210,13 @@ impl Normalize {
         &self.rules[id.row()]
     }
 
+    /// Returns whether records leave a pair out if its value is nested.
+    #[must_use]
+    pub(crate) fn removes_nested(&self, pair: &Pair<'_>) -> bool {
+        let action = pair.id.map_or_else(|| self.prune.action(pair.key), |id| self.rule(id).action);
+        matches!(action, PruneAction::Remove | PruneAction::RemoveIfNested)
+    }
+
     /// Adds the fields of the envelope to `record`, which holds only own fields.
     pub(crate) fn envelope<'b>(
         &'b self,
@@ -211,7 +225,9 @@ impl Normalize {
         cache: &mut NamedFieldCache<'b>,
         record: &mut Record<'b>,
     ) {
-        self.envelope.fields(&entry.fields, bump, cache, record);
+        if !entry.fields.is_empty() {
+            self.envelope.fields(&entry.fields, bump, cache, record);
+        }
     }
 
     /// Adds the facts and the fields of the payload to `record`.
@@ -221,6 +237,7 @@ impl Normalize {
         payload: &Payload<'b>,
         author: Author<'b>,
         bump: &'b Bump,
+        keys: &mut OwnKeys<'b>,
         record: &mut Record<'b>,
     ) {
         let Author { component, origin, .. } = author;
@@ -230,8 +247,10 @@ impl Normalize {
         let facts = Facts { time: None, level: None, component, format: payload.format, origin, flaws };
         let Record { facts: place, payload: fields, escaped, .. } = record;
         let facts = place.insert(facts);
-        let mut builder = FieldBuilder::new(self, payload, author, bump, facts, fields, escaped);
-        builder.pairs(&payload.inner, if payload.guest { Speaker::Guest } else { Speaker::Host });
+        let mut builder = FieldBuilder::new(self, keys, payload, author, bump, facts, fields, escaped);
+        if !payload.inner.is_empty() {
+            builder.pairs(&payload.inner, if payload.guest { Speaker::Guest } else { Speaker::Host });
+        }
         builder.uptime(payload.uptime);
         builder.host_follows(payload.writer.is_some());
         builder.pairs(&payload.pairs, if author.wrapped_by_host { Speaker::Host } else { Speaker::Guest });

@@ -32,8 +32,28 @@ pub(super) fn escape_invalid<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, e
     escape_bytes(text.bytes, bump)
 }
 
+/// Keys of the batch that the dictionary lacks and that make fields of their own name, with the keys of these fields.
+#[derive(Debug)]
+pub(crate) struct OwnKeys<'b>([Option<(&'b [u8], Key<'b>)>; OwnKeys::SLOTS]);
+
+impl Default for OwnKeys<'_> {
+    fn default() -> Self {
+        OwnKeys([None; OwnKeys::SLOTS])
+    }
+}
+
+impl<'b> OwnKeys<'b> {
+    const SLOTS: usize = 64;
+
+    /// Returns the place of a key, which may have another key.
+    fn place(&mut self, hash: u64) -> &mut Option<(&'b [u8], Key<'b>)> {
+        &mut self.0[hash as usize % OwnKeys::SLOTS]
+    }
+}
+
 pub(super) struct FieldBuilder<'r, 'b> {
     normalize: &'b Normalize,
+    own_keys: &'r mut OwnKeys<'b>,
     payload: &'r Payload<'b>,
     author: Author<'b>,
     bump: &'b Bump,
@@ -55,6 +75,7 @@ pub(super) struct FieldBuilder<'r, 'b> {
 impl<'r, 'b> FieldBuilder<'r, 'b> {
     pub(super) fn new(
         normalize: &'b Normalize,
+        own_keys: &'r mut OwnKeys<'b>,
         payload: &'r Payload<'b>,
         author: Author<'b>,
         bump: &'b Bump,
@@ -64,6 +85,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     ) -> FieldBuilder<'r, 'b> {
         FieldBuilder {
             normalize,
+            own_keys,
             payload,
             author,
             bump,
@@ -121,12 +143,19 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                 if let Some(id) = pair.id
                     && normalize.rule(id).is_alias
                 {
-                    self.pair(pair, normalize.rule(id), speaker);
+                    self.alias(pair, normalize.rule(id), speaker);
                 }
             }
         }
     }
 
+    #[inline(never)]
+    fn alias(&mut self, pair: &Pair<'b>, rule: &'b Rule, speaker: Speaker) {
+        self.pair(pair, rule, speaker);
+    }
+
+    // A call costs as much as most pairs.
+    #[inline(always)]
     fn pair(&mut self, pair: &Pair<'b>, rule: &'b Rule, speaker: Speaker) {
         let action = rule.action;
         if action == PruneAction::Remove {
@@ -307,7 +336,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             "time" => match UtcTimestamp::parse(text) {
                 Some(stamp) => {
                     self.claims_time = true;
-                    self.put_free(b"guest_time", Value::Time(self.bump.alloc(stamp)));
+                    self.put_claim(KeyId::TIME, Value::Time(self.bump.alloc(stamp)));
                 }
                 None => {
                     self.facts.flaws.add(Flaw::BadTime);
@@ -315,15 +344,24 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                 }
             },
             "pid" => match coerce::int(text).filter(|pid| *pid >= 0) {
-                Some(pid) => self.put_free(b"guest_pid", Value::Int(pid)),
+                Some(pid) => self.put_claim(KeyId::PID, Value::Int(pid)),
                 None => {
                     self.facts.flaws.add(Flaw::NotANumber);
                     self.put_as_text(b"guest_pid_text", pair);
                 }
             },
             _ if self.author.wrapped_by_host && self.payload.host(TrackedKey::SANDBOX, self.bump) == Some(text) => {}
-            _ => self.put_as_text(b"guest_sandbox", pair),
+            _ => {
+                if let Some(value) = self.plain(pair, PruneAction::Keep) {
+                    self.put_claim(KeyId::SANDBOX, value);
+                }
+            }
         }
+    }
+
+    /// Adds the guest's claim under the name `guest_` and that of a host fact.
+    fn put_claim(&mut self, id: KeyId, value: Value<'b>) {
+        self.put_unique(self.normalize.rule(id).guest.key(), None, value);
     }
 
     /// Adds a field under a name of the dictionary.
@@ -364,6 +402,17 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
 
     /// Adds a field under a key that the dictionary lacks.
     fn unknown(&mut self, pair: &Pair<'b>) {
+        let hash = name_hash::hash(pair.key);
+        if let Some((known, key)) = *self.own_keys.place(hash)
+            && known == pair.key
+        {
+            let is_new = !self.names.insert(hash) || !self.fields.iter().any(|field| field.key == key);
+            return match self.plain(pair, PruneAction::Keep) {
+                Some(value) if is_new => self.push(key, value),
+                Some(_) => self.put_repeated(known, pair),
+                None => {}
+            };
+        }
         let action = self.normalize.prune.action(pair.key);
         if action == PruneAction::Remove {
             return;
@@ -374,6 +423,9 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_") || is_typed(mapped);
         if !reserved && mapped == pair.key {
             let key = field_name::key("kata_", mapped, 1, self.bump);
+            if action == PruneAction::Keep {
+                *self.own_keys.place(hash) = Some((pair.key, key));
+            }
             return if self.is_free(mapped, key) { self.push(key, value) } else { self.put_repeated(mapped, pair) };
         }
         self.facts.flaws.add_if(pair.key.iter().any(u8::is_ascii_control), Flaw::BadKey);
@@ -405,22 +457,37 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
 
     /// Adds a field under this name. If the name is taken, the name for host values or a number makes it unique.
     fn put_free(&mut self, name: &[u8], value: Value<'b>) {
-        let key = field_name::key("kata_", name, 1, self.bump);
-        if self.is_free(name, key) {
+        let rule = dictionary::find(name).filter(|id| !id.is_alias()).map(|id| self.normalize.rule(id));
+        let key = rule.map_or_else(|| field_name::key("kata_", name, 1, self.bump), |rule| rule.field.key());
+        self.put_unique(key, rule, value);
+    }
+
+    /// Adds a field under a key, or under another one if it is taken. `rule` is that of the key's name.
+    fn put_unique(&mut self, key: Key<'b>, rule: Option<&'b Rule>, value: Value<'b>) {
+        let name = unprefixed(key);
+        let is_free = match rule {
+            Some(rule) => !self.known.insert(rule.name),
+            None => self.is_free(name, key),
+        };
+        if is_free {
             return self.push(key, value);
         }
-        let prefix = match (self.displaced, self.author.wrapped_by_host) {
-            (true, true) => "kata_host_",
+        let key = match (self.displaced, self.author.wrapped_by_host) {
+            (true, true) => {
+                rule.map_or_else(|| field_name::key("kata_host_", name, 1, self.bump), |rule| rule.host.key())
+            }
             // A claim of the text around, which may be a guest's too.
-            (true, false) if !name.starts_with(b"guest_") => "kata_guest_",
-            _ => "kata_",
+            (true, false) if !name.starts_with(b"guest_") => field_name::key("kata_guest_", name, 1, self.bump),
+            _ => key,
         };
-        let stem = field_name::key(prefix, name, 1, self.bump).name();
-        let like = self.fields.iter().filter(|field| field.key.name().starts_with(stem)).count();
-        for number in like + 1.. {
-            let key = field_name::key(prefix, name, number, self.bump);
-            let name = key.name().get("kata_".len()..).unwrap_or_default();
-            if self.is_free(name, key) {
+        let name = unprefixed(key);
+        if self.displaced && self.is_free(name, key) {
+            return self.push(key, value);
+        }
+        let like = self.fields.iter().filter(|field| field.key.name().starts_with(key.name())).count();
+        for number in like.max(1) + 1.. {
+            let key = field_name::key("kata_", name, number, self.bump);
+            if self.is_free(unprefixed(key), key) {
                 return self.push(key, value);
             }
         }
@@ -465,6 +532,12 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             self.push(key, Value::Text(Text::plain(id)));
         }
     }
+}
+
+/// Returns the name of a key without `kata_`.
+#[inline]
+fn unprefixed(key: Key<'_>) -> &[u8] {
+    key.name().get("kata_".len()..).unwrap_or_default()
 }
 
 /// Returns whether a typed field of records may have this name although the dictionary lacks the key: `stream.id` maps

@@ -92,13 +92,13 @@ fn any_begins(text: &[u8], at: usize, Places { mut separators, mut others }: Pla
 fn may_follow_key(text: &[u8], at: usize) -> bool {
     let window = at.checked_sub(5).and_then(|start| text.get(start..)?.first_chunk());
     let Some(&[first, second, third, fourth, last, _, next]) = window else { return true };
-    let end = match (fourth, last) {
+    let (before, end) = match (fourth, last) {
         (_, b'\'' | b' ') => return true,
-        (b'\\', b'"') => [first, second, third],
-        (_, b'"') => [second, third, fourth],
-        _ => [third, fourth, last],
+        (b'\\', b'"') => (b'_', [first, second, third]),
+        (_, b'"') => (first, [second, third, fourth]),
+        _ => (second, [third, fourth, last]),
     };
-    next == b'/' || table::may_end_in(end) || matches!(end[2], b'"' | b'\\')
+    next == b'/' || table::may_end_in(end) && table::may_precede(before, end) || matches!(end[2], b'"' | b'\\')
 }
 
 /// Tests the bytes around a dash or a capital, which settles most of them.

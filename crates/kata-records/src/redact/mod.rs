@@ -38,6 +38,8 @@ use finder::{Finder, Span};
 use input::Input;
 use pattern::Patterns;
 
+use crate::scan;
+
 /// The text that replaces a secret. It gives neither the value nor its length.
 pub(crate) const MARKER: &str = "[redacted]";
 
@@ -94,6 +96,10 @@ impl Redactor {
 /// the result is `true` after `password=x` too.
 #[must_use]
 pub(crate) fn leaves_open(text: &[u8]) -> bool {
+    if text.first() == Some(&b'{') && scan::nested_end(text, 0) == Some(text.len()) {
+        // A whole object is not cut.
+        return false;
+    }
     let input = Input::new(text);
     spec::ends_before(&input)
         || spec::holds_print(&input) && spec::ends_inside(&input)

@@ -40,6 +40,21 @@ const LEADS: [(&[u8], usize); 5] = [
     (b"CreateContainerRequest {", 15),
 ];
 
+/// The bytes of the leads.
+static IN_LEADS: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut lead = 0;
+    while lead < LEADS.len() {
+        let mut at = 0;
+        while at < LEADS[lead].0.len() {
+            bytes[LEADS[lead].0[at] as usize] = true;
+            at += 1;
+        }
+        lead += 1;
+    }
+    bytes
+};
+
 /// Tests a text cheaply for a print. `false` proves that [`ends_inside`] is false.
 pub(super) fn holds_print(input: &Input<'_>) -> bool {
     let mut at = 0;
@@ -138,18 +153,24 @@ fn print_end(input: &Input<'_>, mut at: usize, around: &Levels) -> Option<usize>
     }
 }
 
+/// Returns whether the text ends with the beginning of a lead. The name of a method of gRPC is no print.
+fn ends_with(input: &Input<'_>, beginning: &[u8]) -> bool {
+    let start = input.len().checked_sub(beginning.len());
+    start.is_some_and(|start| input.starts(start, beginning) && input.before(start) != Some(b'/'))
+}
+
 /// Returns whether the text ends before a print or a secret value: in the text that introduces a print, or with a key.
 pub(super) fn ends_before(input: &Input<'_>) -> bool {
     let mut end = input.len();
-    let leads = |(lead, least): &(&[u8], usize)| {
-        (*least..=lead.len()).any(|length| {
-            let start = end.checked_sub(length);
-            let tail = start.map(|start| input.slice(start, end));
-            // The name of a method of gRPC is no print.
-            lead.get(..length) == tail && start.and_then(|start| input.before(start)) != Some(b'/')
+    let leads = |last: u8| {
+        LEADS.iter().any(|(lead, least)| {
+            (*least..=lead.len()).any(|length| {
+                // The last byte settles most lengths.
+                lead.get(length - 1) == Some(&last) && ends_with(input, lead.get(..length).unwrap_or_default())
+            })
         })
     };
-    if LEADS.iter().any(leads) {
+    if input.before(end).is_some_and(|last| IN_LEADS[usize::from(last)] && leads(last)) {
         return true;
     }
     if input.before(end) == Some(b'\\') {

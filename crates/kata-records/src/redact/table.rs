@@ -114,6 +114,21 @@ static LAST: [u32; 1 << 10] = {
     thirds
 };
 
+/// The fourth last letters of the names, a bit for each, in the row of the last two. A joint can stand there too, and
+/// anything before names of three letters.
+static FOURTHS: [u32; 1 << 10] = {
+    let mut fourths = [1 << JOINT; 1 << 10];
+    let mut row = 0;
+    while row < ROWS.len() {
+        let name = ROWS[row].0;
+        let end = name.len();
+        let letters = if end > 3 { 1 << place(name[end - 4]) | 1 << JOINT } else { u32::MAX };
+        fourths[(place(name[end - 2]) as usize) << 5 | place(name[end - 1]) as usize] |= letters;
+        row += 1;
+    }
+    fourths
+};
+
 /// The rows whose names end in each letter, a bit for each.
 static BY_LAST: [u64; 26] = {
     assert!(ROWS.len() <= 64, "the rows are the bits of a number");
@@ -142,6 +157,15 @@ pub(super) fn may_end(key: &[u8]) -> bool {
 pub(super) fn may_end_in(end: [u8; 3]) -> bool {
     let [third, second, last] = end.map(|byte| LETTERS[usize::from(byte)]);
     LAST[usize::from(second & 31) << 5 | usize::from(last & 31)] >> (third & 31) & 1 != 0
+}
+
+/// Tests the byte before the last three letters of a key that [`may_end_in`] accepts.
+#[inline]
+pub(super) fn may_precede(fourth: u8, end: [u8; 3]) -> bool {
+    let [third, second, last] = end.map(|byte| LETTERS[usize::from(byte)]);
+    let fourths = FOURTHS[usize::from(second & 31) << 5 | usize::from(last & 31)];
+    // A joint among the last three moves the letters before it.
+    third == JOINT || fourths >> (LETTERS[usize::from(fourth)] & 31) & 1 != 0
 }
 
 /// Returns the treatment of the values of a key, or `None` if they are not secret.
@@ -183,12 +207,25 @@ fn matches((name, form, _, _): &Row, folded: &[u8], key: &[u8]) -> bool {
     }
 }
 
+/// The first letters of the keys of lists and maps, a bit for each by its last five bits.
+const CONTAINER_FIRST: u32 = {
+    let (mut letters, mut row) = (0, 0);
+    while row < ROWS.len() {
+        if matches!(ROWS[row].2, Entries | Map) {
+            letters |= 1 << (ROWS[row].0[0] & 31);
+        }
+        row += 1;
+    }
+    letters
+};
+
 /// Returns whether a word at the end of a text can be the beginning of a key of a list or map of secrets.
 pub(super) fn begins_container(word: &[u8]) -> bool {
     let begins = |row: &&Row| {
         row.0.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)) && matches!(row.2, Entries | Map)
     };
-    !word.is_empty() && ROWS.iter().any(|row| begins(&row))
+    let may_begin = word.first().is_some_and(|first| CONTAINER_FIRST >> (first.to_ascii_lowercase() & 31) & 1 != 0);
+    may_begin && ROWS.iter().any(|row| begins(&row))
 }
 
 #[cfg(test)]
