@@ -101,6 +101,7 @@ pub(crate) struct Selector {
     wanted: u32,
     drops_others: bool,
     identifier: Finder<'static>,
+    hidden: [Finder<'static>; 2],
     /// The parts that the names of Kata's programs have in common.
     names: [Finder<'static>; 2],
 }
@@ -109,20 +110,11 @@ pub(crate) struct Selector {
 const MARKS: &str =
     r"kata|containerd-shim-v2|source|vmconsole|vm console: |stderr: |panic: |fatal error: |\[signal SIG|goroutine ";
 
-/// Forms that may hide a mark in a JSON entry of the journal: an escape, or a message as an array of bytes.
-const HIDDEN_MARKS: &str = r#"|\\u00[2-7]|"MESSAGE":\["#;
-
 /// Returns whether a message of a manager has a mark. Few inputs have such messages, so the expression is compiled for the
 /// first one.
 fn has_marks(message: &[u8]) -> bool {
     static COMPILED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(MARKS).ok());
     COMPILED.as_ref().is_none_or(|marks| marks.is_match(message))
-}
-
-/// Returns whether a journal entry of a manager in JSON has a mark, or may hide one.
-fn marks_in_json(line: &[u8]) -> bool {
-    static COMPILED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&[MARKS, HIDDEN_MARKS].concat()).ok());
-    COMPILED.as_ref().is_none_or(|marks| marks.is_match(line))
 }
 
 /// The start of a panic of runtime-rs in the kernel's messages.
@@ -147,6 +139,7 @@ impl Selector {
             managers: settings.managers.iter().map(|name| name.as_bytes().to_vec()).collect(),
             default_kind: IdentifierKind::Other,
             identifier: Finder::new(IDENTIFIER),
+            hidden: [Finder::new(br"\u00"), Finder::new(b"\"MESSAGE\":[")],
             names: [Finder::new(b"kata"), Finder::new(b"containerd-shim-v2")],
             drops_others: settings.others == Others::Drop,
             wanted: settings.components.iter().fold(0, |wanted, component| wanted | 1 << *component as u8),
@@ -177,10 +170,17 @@ impl Selector {
             None => false,
             Some(identifier) if !self.may_want(identifier) => true,
             Some(identifier) => match self.identified(identifier) {
-                IdentifierKind::Manager => !marks_in_json(line),
+                IdentifierKind::Manager => !has_marks(line) && !self.may_hide_marks(line),
                 IdentifierKind::Own(_) | IdentifierKind::Unclaimed | IdentifierKind::Other => false,
             },
         }
+    }
+
+    /// Returns whether a journal entry in JSON may hide a mark: behind an escape, or in a message as an array of bytes.
+    fn may_hide_marks(&self, line: &[u8]) -> bool {
+        let [escape, array] = &self.hidden;
+        let is_mark = |at: usize| matches!(line.get(at + escape.needle().len()), Some(b'2'..=b'7'));
+        escape.find_iter(line).any(is_mark) || array.find(line).is_some()
     }
 
     /// Returns whether a journal entry with this identifier may be Kata's, or may say something of Kata.

@@ -1,14 +1,12 @@
 //! The entries and fields that the rules need, for the reader of journal files.
 
-use journal_file::EntryFilter;
-use memchr::memmem;
-
 use super::Rules;
 use crate::envelope;
 use crate::parse;
 use crate::redact;
 use crate::select::{MANAGERS, Others};
 use crate::template::Placeholder;
+use journal_file::EntryFilter;
 
 impl EntryFilter for Rules {
     fn everything(&self) -> bool {
@@ -62,6 +60,7 @@ impl Rules {
     /// may cut them.
     #[must_use]
     pub fn is_manager(identifier: &[u8]) -> bool {
-        MANAGERS.iter().any(|name| name.as_bytes() == identifier) || memmem::find(identifier, b"containerd").is_some()
+        MANAGERS.iter().any(|name| name.as_bytes() == identifier)
+            || identifier.windows(b"containerd".len()).any(|part| part == b"containerd")
     }
 }
