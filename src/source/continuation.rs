@@ -18,7 +18,7 @@ use super::journal_text::{self, FieldValue};
 use super::position::{OpenStream, Print};
 use entry::EntryFields;
 pub(super) use line::has_syslog_head;
-use line::{KnownHead, Line, begins_record, begins_whole};
+use line::{KnownHeads, Line, begins_record, begins_whole};
 
 /// The limit of text withheld after one print, in bytes. No print of a container's specification is longer.
 const MAX_WITHHELD: u32 = 1 << 20;
@@ -59,8 +59,8 @@ pub(super) struct Continuations {
     judge: Judge,
     /// The streams with a state, the least recently changed first.
     open: Vec<OpenStream>,
-    /// The head of the last line that proved itself behind one.
-    head: Option<KnownHead>,
+    /// The heads of recent lines.
+    heads: KnownHeads,
     /// No entry was marked yet.
     is_new: bool,
     /// The decoded text of an entry.
@@ -71,8 +71,6 @@ pub(super) struct Continuations {
 enum Kind<'b> {
     /// An entry of the journal.
     Entry,
-    /// A line of a program whose lines are not cut.
-    Foreign,
     /// A line.
     Line(Line<'b>),
 }
@@ -91,7 +89,7 @@ impl Continuations {
     /// Creates the marker for an input. `open` is the state after the entries before it, which `is_new` says there are
     /// none of.
     pub(super) fn new(judge: Judge, open: Vec<OpenStream>, is_new: bool) -> Continuations {
-        Continuations { judge, open, head: None, is_new, text: Vec::new() }
+        Continuations { judge, open, heads: KnownHeads::default(), is_new, text: Vec::new() }
     }
 
     /// Returns the state after the entries marked so far.
@@ -109,7 +107,7 @@ impl Continuations {
             self.begin(batch.route);
         }
         let is_journal = batch.route == Route::Journal;
-        let no_cuts = is_journal && self.open.is_empty() && !holds_line_break(&batch.arena[..batch.filled]);
+        let no_cuts = is_journal && !holds_line_break(&batch.arena[..batch.filled]);
         let mut next = 0;
         while next < batch.frames.len() {
             if self.open.is_empty() {
@@ -127,17 +125,26 @@ impl Continuations {
             let frame = &batch.frames[index];
             let bytes = batch.bytes_of(frame);
             if self.open.is_empty() {
-                let is_clean = begins_record(bytes) || self.head.is_some_and(|head| head.precedes_record(bytes));
+                let is_clean = begins_record(bytes) || self.heads.precede_record(bytes);
                 let is_entry = frame.framing == Framing::Export || matches!(bytes.first(), Some(b'{' | 0x1e));
-                let is_short = no_cuts && is_entry && bytes.len() < LONG_ENTRY && !frame.truncated;
+                let is_short = is_entry && bytes.len() < LONG_ENTRY && !frame.truncated;
+                let is_short = is_short && is_journal && (no_cuts || !holds_line_break(bytes));
                 if is_clean || is_short {
                     continue;
                 }
             }
             let mark = match self.classify(frame, bytes, is_journal) {
-                Kind::Foreign => continue,
                 Kind::Entry => self.entry(frame, bytes),
-                Kind::Line(line) => self.line(batch, index, &line),
+                Kind::Line(line) => {
+                    let is_record = matches!(line.text, FieldValue::Bytes(text) if begins_record(text));
+                    if is_record && let Some(head) = line.head {
+                        self.heads.add(head);
+                    }
+                    if is_record && self.open.is_empty() || self.is_foreign(&line) {
+                        continue;
+                    }
+                    self.line(batch, index, &line)
+                }
             };
             batch.frames[index].continuation = mark;
         }
@@ -164,7 +171,20 @@ impl Continuations {
         if is_entry {
             return Kind::Entry;
         }
-        Line::read(bytes, self.judge.is_manager).map_or(Kind::Foreign, Kind::Line)
+        Kind::Line(Line::read(bytes))
+    }
+
+    /// Returns whether a line is that of a program whose lines are not cut.
+    fn is_foreign(&self, line: &Line<'_>) -> bool {
+        line.stream.identifier().is_some_and(|identifier| !(self.judge.is_manager)(identifier))
+    }
+
+    /// Returns a frame as a line that another one can continue.
+    fn line_of<'b>(&self, batch: &'b Batch, frame: &Frame) -> Option<Line<'b>> {
+        match self.classify(frame, batch.bytes_of(frame), batch.route == Route::Journal) {
+            Kind::Line(line) if !self.is_foreign(&line) => Some(line),
+            Kind::Line(_) | Kind::Entry => None,
+        }
     }
 
     /// Returns the mark of a line.
@@ -177,7 +197,6 @@ impl Continuations {
         // Where no stream has a state, such a line passes without a look. So it ends a print wherever a batch ends.
         let passes = !matches!(print, Print::First { .. }) && self.ask(line.text, begins_record);
         if passes || self.ask(line.text, self.judge.proves_itself) {
-            self.head = line.head.or(self.head);
             if !self.open.is_empty() {
                 self.remove(line.stream.number());
                 // A line without a head would continue this one.
@@ -208,13 +227,10 @@ impl Continuations {
         let reach = if stream == PLAIN { 1 } else { LOOK_BACK };
         for back in 1..=reach {
             let Some(frame) = index.checked_sub(back as usize).and_then(|at| batch.frames.get(at)) else { break };
-            let is_journal = batch.route == Route::Journal;
-            match self.classify(frame, batch.bytes_of(frame), is_journal) {
-                // A line without a head continues any line.
-                Kind::Line(line) if stream == PLAIN || line.stream.number() == stream => {
-                    return self.ask(line.text, self.judge.leaves_open);
-                }
-                _ => {}
+            // A line without a head continues any line.
+            let reaches = |line: &Line<'_>| stream == PLAIN || line.stream.number() == stream;
+            if let Some(line) = self.line_of(batch, frame).filter(reaches) {
+                return self.ask(line.text, self.judge.leaves_open);
             }
         }
         match self.find(stream).map(|stream| stream.print) {
@@ -235,8 +251,7 @@ impl Continuations {
         });
         let mut seen = [PLAIN; LOOK_BACK as usize];
         for (lines, frame) in (0..LOOK_BACK).zip(batch.frames.iter().rev()) {
-            let is_journal = batch.route == Route::Journal;
-            let Kind::Line(line) = self.classify(frame, batch.bytes_of(frame), is_journal) else { continue };
+            let Some(line) = self.line_of(batch, frame) else { continue };
             let number = line.stream.number();
             let is_plain = number == PLAIN;
             if is_plain && lines > 0 || !is_plain && seen.contains(&number) {

@@ -28,7 +28,15 @@ pub(super) enum Stream<'b> {
     Tag(&'b [u8]),
 }
 
-impl Stream<'_> {
+impl<'b> Stream<'b> {
+    /// Returns the identifier of the program that wrote the line, if its head has one.
+    pub(super) fn identifier(self) -> Option<&'b [u8]> {
+        match self {
+            Stream::Numbered(_) => None,
+            Stream::Tag(tag) => tag.split(|byte| *byte == b'[').next(),
+        }
+    }
+
     /// Returns the number of the stream.
     pub(super) fn number(self) -> u64 {
         match self {
@@ -38,8 +46,8 @@ impl Stream<'_> {
     }
 }
 
-/// The form of the head before a text. Most lines of an input have heads of one form.
-#[derive(Clone, Copy, Debug)]
+/// The form of the head before a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KnownHead {
     /// The length without the tag.
     length: usize,
@@ -66,29 +74,58 @@ impl KnownHead {
     }
 }
 
-/// Returns whether sixteen bytes begin with the time of logrus, `time="2024-`, or the message of slog, `{"msg":"`. A line
-/// end among them cannot match.
+/// The forms of the heads of recent lines. Most lines of an input have heads of a few forms.
+#[derive(Debug, Default)]
+pub(super) struct KnownHeads {
+    heads: [Option<KnownHead>; 4],
+    added: usize,
+}
+
+impl KnownHeads {
+    pub(super) fn add(&mut self, head: KnownHead) {
+        if !self.heads.contains(&Some(head)) {
+            self.heads[self.added % self.heads.len()] = Some(head);
+            self.added += 1;
+        }
+    }
+
+    /// Returns whether a line has a known head, and a text behind it that begins like a whole one.
+    #[inline]
+    pub(super) fn precede_record(&self, line: &[u8]) -> bool {
+        self.heads.iter().map_while(Option::as_ref).any(|head| head.precedes_record(line))
+    }
+}
+
+/// Returns whether sixteen bytes begin with the time of logrus, `time="2024-`, or the first key of an object that a logger
+/// writes. A line end among them cannot match.
 #[inline]
 pub(super) fn begins_whole(bytes: &[u8; 16]) -> bool {
-    const TIME: u64 = u64::from_le_bytes(*b"time=\"\0\0");
-    let head = u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]);
-    head == u64::from_le_bytes(*b"{\"msg\":\"")
-        || head << 16 == TIME << 16 && bytes[6].is_ascii_digit() && bytes[10] == b'-'
+    match bytes {
+        [b't', b'i', b'm', b'e', b'=', b'"', year, _, _, _, b'-', ..] => year.is_ascii_digit(),
+        [b'{', b'"', b'm', b's', b'g', b'"', b':', b'"', ..] => true,
+        [b'{', b'"', b't', b's', b'"', b':', b'"', ..] => true,
+        [b'{', b'"', b'a', b'r', b'c', b'h', b'"', b':', b'"', ..]
+        | [b'{', b'"', b't', b'i', b'm', b'e', b'"', b':', b'"', ..]
+        | [b'{', b'"', b'l', b'e', b'v', b'e', b'l', b'"', b':', b'"', ..]
+        | [b'{', b'"', b'e', b'r', b'r', b'o', b'r', b'"', b':', b'"', ..] => true,
+        _ => false,
+    }
 }
 
 /// Returns whether a text begins like a whole line of logrus or of slog. Inside a quoted text, the quotes are escaped.
 #[inline]
 pub(super) fn begins_record(text: &[u8]) -> bool {
-    match text {
-        [b't', b'i', b'm', b'e', b'=', b'"', year, _, _, _, b'-', ..] => year.is_ascii_digit(),
-        [b'{', ..] => text.starts_with(br#"{"msg":""#) || text.starts_with(br#"{"log":"time=\""#),
-        _ => false,
-    }
+    let Some(head) = text.first_chunk() else {
+        let mut head = [0; 16];
+        head[..text.len()].copy_from_slice(text);
+        return begins_whole(&head);
+    };
+    begins_whole(head) || text.starts_with(br#"{"log":"time=\""#)
 }
 
 impl Line<'_> {
-    /// Reads a line. Returns `None` if its head names a program that is no manager.
-    pub(super) fn read(bytes: &[u8], is_manager: fn(&[u8]) -> bool) -> Option<Line<'_>> {
+    /// Reads a line.
+    pub(super) fn read(bytes: &[u8]) -> Line<'_> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         if let Some(b'0'..=b'9') = bytes.first()
             && let Some(header) = cri_header(bytes)
@@ -96,25 +133,23 @@ impl Line<'_> {
             let text = FieldValue::Bytes(bytes.get(header.text..).unwrap_or_default());
             let marks = [(4, b'-'), (10, b'T'), (header.tag, b'F')];
             let head = Some(KnownHead { length: header.text, marks, has_tag: false });
-            return Some(Line { stream: Stream::Numbered(CONTAINER.start + header.stream as u64), text, head });
+            let stream = Stream::Numbered(CONTAINER.start + header.stream as u64);
+            return Line { stream, text, head };
         }
         if let Some(object) = docker_object(bytes) {
             let stream = Stream::Numbered(CONTAINER.start + 2 + object.stream as u64);
-            return Some(Line { stream, text: FieldValue::Escaped(object.text), head: None });
+            return Line { stream, text: FieldValue::Escaped(object.text), head: None };
         }
         let Some((tag, length, clock)) = syslog_head(bytes) else {
-            return Some(Line { stream: Stream::Numbered(PLAIN), text: FieldValue::Bytes(bytes), head: None });
+            let (stream, text) = (Stream::Numbered(PLAIN), FieldValue::Bytes(bytes));
+            return Line { stream, text, head: None };
         };
-        let identifier = tag.split(|byte| *byte == b'[').next().unwrap_or(tag);
-        if !is_manager(identifier) {
-            return None;
-        }
         let head = clock.map(|clock| {
             let start = length - tag.len() - 2;
             KnownHead { length: start, marks: [(clock, b':'), (clock + 3, b':'), (start - 1, b' ')], has_tag: true }
         });
         let text = FieldValue::Bytes(bytes.get(length..).unwrap_or_default());
-        Some(Line { stream: Stream::Tag(tag), text, head })
+        Line { stream: Stream::Tag(tag), text, head }
     }
 }
 
@@ -169,7 +204,7 @@ mod tests {
 
     #[test]
     fn heads_are_split_off() {
-        let read = |line: &'static str| Line::read(line.as_bytes(), |name| name == b"containerd");
+        let read = |line: &'static str| Line::read(line.as_bytes());
         let text = r#"time="2024-03-05T05:01:54Z" level=info"#;
         let mut streams = Vec::new();
         for head in [
@@ -182,7 +217,7 @@ mod tests {
             "2024-03-05T05:01:54.123Z stdout F ",
             "2024-03-05T05:01:54Z stderr F ",
         ] {
-            let line = read(Box::leak(format!("{head}{text}").into_boxed_str())).unwrap();
+            let line = read(Box::leak(format!("{head}{text}").into_boxed_str()));
             assert_eq!(line.text, FieldValue::Bytes(text.as_bytes()), "{head}");
             streams.push(line.stream.number());
             let known = line.head.filter(|head| head.length > 0);
@@ -196,13 +231,12 @@ mod tests {
         streams.sort_unstable();
         streams.dedup();
         assert_eq!(streams.len(), 8);
-        assert_eq!(
-            read(r#"{"log":"a \"b\"\n","stream":"stdout"}"#).unwrap().text,
-            FieldValue::Escaped(br#"a \"b\"\n"#)
-        );
-        assert!(read("Mar  5 05:01:54 node1 kubelet[712]: text").is_none());
+        assert_eq!(read(r#"{"log":"a \"b\"\n","stream":"stdout"}"#).text, FieldValue::Escaped(br#"a \"b\"\n"#));
+        let identifier = |line| read(line).stream.identifier();
+        assert_eq!(identifier("Mar  5 05:01:54 node1 kubelet[712]: text"), Some(b"kubelet".as_slice()));
+        assert_eq!(identifier("plain"), None);
         for plain in ["spec: a: b", "12:3 x: y", "10:11:12", "05:01:54 \"x\": y", ""] {
-            assert_eq!(read(plain).unwrap().stream.number(), PLAIN, "{plain}");
+            assert_eq!(read(plain).stream.number(), PLAIN, "{plain}");
         }
     }
 }
