@@ -111,3 +111,39 @@ fn the_summary_counts_records() {
         assert_eq!((&stats["redacted"], &stats["written"]), (&count, &3.into()), "{stats}");
     }
 }
+
+/// A journal stores a field that entries share once, and records share its form.
+#[test]
+fn entries_that_share_a_field_list_it_by_themselves() {
+    let shown = |entries: &[Entry]| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("system.journal");
+        fs::write(&path, file(&Shape::default(), entries)).unwrap();
+        expect_exit(katalog().arg(&path), 0).stdout
+    };
+    let listed = |bytes: &[u8]| -> Vec<Option<Value>> {
+        records(bytes).iter().map(|record| record.get("kata_redacted").cloned()).collect()
+    };
+    let of_file = |number: usize, at: u64| {
+        let mut entry = entries().remove(number);
+        (entry.realtime, entry.monotonic) = (START + at, at);
+        entry
+    };
+    let bytes = shown(&[of_file(1, 0), of_file(2, 1), of_file(1, 2), of_file(1, 3)]);
+    assert_hidden(&bytes, "the records");
+    let of_line = Some(serde_json::json!(["_CMDLINE"]));
+    assert_eq!(listed(&bytes), [of_line.clone(), None, of_line.clone(), of_line]);
+
+    // All fields of the rest of a line are searched, but only its own record shows that.
+    let unit = "password=a.service";
+    let rest = Entry::new(START, 0, BOOT)
+        .with("_TRANSPORT", "stdout")
+        .with("_UID", "0")
+        .with("_PID", "712")
+        .with("SYSLOG_IDENTIFIER", "containerd")
+        .with("_SYSTEMD_UNIT", unit)
+        .with("MESSAGE", "level=info msg=x name=kata-proxy");
+    let bytes = shown(&[rest, of_file(2, 1).with("_SYSTEMD_UNIT", unit)]);
+    assert_eq!(listed(&bytes), [Some(serde_json::json!(["_SYSTEMD_UNIT"])), None]);
+    assert_eq!(records(&bytes)[1].text("_SYSTEMD_UNIT"), Some(unit));
+}
