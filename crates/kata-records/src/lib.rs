@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A [`Worker`] takes the entries of a [`Batch`] through the stages, and appends encoded records and their counters to a
-//! [`Chunk`]. Stages keep nothing between entries but empty buffers, so any worker may take any batch.
+//! [`Chunk`]. Between entries, stages keep only buffers and caches that no record shows, so any worker may take any batch.
 //!
 //! | type | content |
 //! |---|---|

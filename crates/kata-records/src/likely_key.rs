@@ -43,6 +43,7 @@ impl LikelyKey {
             part += 1;
         }
         assert!(length < 256);
+        assert!(length <= 16 || matches!(after.as_bytes(), b"\":"), "longer keys are those of objects");
         LikelyKey {
             text: i8x16::new(text),
             mask: i8x16::new(mask),
