@@ -89,6 +89,8 @@ fn a_cut_before_a_print_leaves_it_open() {
         "DB_PASSWORD=",
         "[\\\"--password\\\", \\",
         "{ policy: \\",
+        "loaded -----BEGIN EC PRIV",
+        "loaded -----BEGIN PRIVATE KEY---",
     ] {
         assert!(leaves_open(text.as_bytes()), "{text}");
     }
