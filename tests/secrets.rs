@@ -161,6 +161,25 @@ fn nested_values_hide_their_secrets() {
     }
 }
 
+/// Records leave some nested values out, but the whole message repeats them.
+#[test]
+fn nested_values_that_are_left_out_are_hidden_where_the_message_stands() {
+    let message = serde_json::json!({
+        "level": "info", "msg": "endpoint found", "name": "kata-runtime", "source": "virtcontainers",
+        "endpoint": {"Token": leak::CANARY}, "time": "2024-03-05T05:01:54.811777275Z",
+    });
+    let line = format!("{message}\n").into_bytes();
+    let of_journal = writers::journal_with("kata-runtime", message.to_string().into(), &[]);
+    for (flags, input, shown) in
+        [(&[][..], &of_journal, true), (&["--prune=!endpoint.*"], &line, true), (&[], &line, false)]
+    {
+        let outcome = Setup::new(flags).run(input, &Cuts::whole());
+        let output = String::from_utf8_lossy(&outcome.bytes);
+        assert_hidden(&outcome.bytes, &output);
+        assert_eq!(output.contains(MARKER), shown, "{flags:?}: {output}");
+    }
+}
+
 /// Many entries share a command line, so results for command lines are kept.
 #[test]
 fn command_lines_hide_their_secrets() {

@@ -132,7 +132,7 @@ fn a_forward_server_gets_no_secret() {
 }
 
 /// Returns what a syslog server receives.
-fn syslog(folder: &Path, flags: &[&str]) -> Vec<u8> {
+fn syslog(input: &Path, flags: &[&str]) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("syslog+tcp://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -141,7 +141,7 @@ fn syslog(folder: &Path, flags: &[&str]) -> Vec<u8> {
         stream.read_to_end(&mut bytes).unwrap();
         bytes
     });
-    run(katalog().args(["ship", "--once", "--no-state", "--others=pass", "--to", &url]).args(flags).arg(input(folder)));
+    run(katalog().args(["ship", "--once", "--no-state", "--others=pass", "--to", &url]).args(flags).arg(input));
     server.join().unwrap()
 }
 
@@ -150,12 +150,21 @@ fn a_syslog_server_gets_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     for form in ["rfc5424", "rfc3164"] {
         for framing in ["octet", "lf"] {
-            let messages = syslog(folder.path(), &["--syslog-format", form, "--syslog-framing", framing]);
+            let messages = syslog(&input(folder.path()), &["--syslog-format", form, "--syslog-framing", framing]);
             let text = String::from_utf8_lossy(&messages);
             assert_hidden(&messages, &text);
             assert!(text.contains("receive createcontainer") && text.contains("[redacted]"), "{form}: {text}");
         }
     }
+    // Where a record has no message, the whole line is the message, with what the record leaves out.
+    let line = format!(
+        "{{\"level\":\"info\",\"name\":\"kata-runtime\",\"endpoint\":{{\"Token\":\"{CANARY}\"}},\
+         \"time\":\"2024-03-05T05:01:54.811777275Z\"}}\n"
+    );
+    let messages = syslog(&write_file(folder.path(), "line.json", line), &[]);
+    let text = String::from_utf8_lossy(&messages);
+    assert_hidden(&messages, &text);
+    assert!(text.contains("[redacted]"), "{text}");
 }
 
 /// Records wait in the spool while the server is away.
