@@ -150,11 +150,15 @@ fn nested_values_hide_their_secrets() {
     };
     for flags in [&["--nested=keep"][..], &["--nested=string"], &[]] {
         let writer = Writer { name: "runtime-rs", flags, has_fields: true, is_kata: true, entry: |_, _| Vec::new() };
-        for (name, value) in
-            [("detail", &value), ("secret", &value), ("env", &value["env"]), ("password", &value["password"])]
-        {
+        for (name, value) in [
+            ("detail", &value),
+            ("error", &value),
+            ("secret", &value),
+            ("env", &value["env"]),
+            ("password", &value["password"]),
+        ] {
             let record = redacted(&writer, &Setup::new(flags), &slog(name, value)).unwrap();
-            if name == "detail" {
+            if matches!(name, "detail" | "error") {
                 assert!(format!("{record:?}").contains("attempt"), "{record:?}");
             }
         }
