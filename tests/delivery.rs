@@ -12,7 +12,7 @@ mod signals;
 mod spool;
 mod state;
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -108,7 +108,7 @@ impl Drop for Running {
         if let Some(mut stderr) = self.child.stderr.take().filter(|_| std::thread::panicking()) {
             let mut errors = String::new();
             _ = stderr.read_to_string(&mut errors);
-            eprintln!("the program had ended: {status:?}; it said {errors:?}");
+            _ = writeln!(std::io::stderr(), "the program had ended: {status:?}; it said {errors:?}");
         }
     }
 }

@@ -247,7 +247,7 @@ impl Normalize {
         let facts = Facts { time: None, level: None, component, format: payload.format, origin, flaws };
         let Record { facts: place, payload: fields, escaped, .. } = record;
         let facts = place.insert(facts);
-        let mut builder = FieldBuilder::new(self, keys, payload, author, bump, facts, fields, escaped);
+        let mut builder = FieldBuilder::new((self, keys), payload, author, bump, facts, fields, escaped);
         if !payload.inner.is_empty() {
             builder.pairs(&payload.inner, if payload.guest { Speaker::Guest } else { Speaker::Host });
         }

@@ -74,8 +74,7 @@ pub(super) struct FieldBuilder<'r, 'b> {
 
 impl<'r, 'b> FieldBuilder<'r, 'b> {
     pub(super) fn new(
-        normalize: &'b Normalize,
-        own_keys: &'r mut OwnKeys<'b>,
+        (normalize, own_keys): (&'b Normalize, &'r mut OwnKeys<'b>),
         payload: &'r Payload<'b>,
         author: Author<'b>,
         bump: &'b Bump,
