@@ -385,7 +385,7 @@ impl<'r> JournalReader<'r> {
         let (start, end) = (start as u32, batch.items.len() as u32);
         let (offset, continuation) = (reader.current.at.offset().0, Continuation::Whole);
         batch.stored.push(StoredEntry { place, offset, start, end, prefix, length, continuation });
-        if let Some(stream) = marks.stream {
+        if let Some(stream) = marks.stream.filter(|_| self.selection.filter.needs_continuations()) {
             reader.judge(stream, marks.breaks, self.selection.filter, batch);
         }
         self.progress.last = Some(place);

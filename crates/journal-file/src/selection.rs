@@ -23,6 +23,12 @@ pub trait EntryFilter: Sync {
     /// Returns whether fields of this name are wanted.
     fn field(&self, name: &[u8]) -> bool;
 
+    /// Returns whether entries need to know what they continue. Otherwise each one is
+    /// [`Continuation::Whole`](crate::Continuation::Whole).
+    fn needs_continuations(&self) -> bool {
+        true
+    }
+
     /// Returns whether a message ends within a text that must stay hidden. Such a text continues in the next entries of
     /// the stream (`_STREAM_ID`), which are [`Continuation::Withheld`](crate::Continuation::Withheld) until one
     /// [proves itself](EntryFilter::proves_itself) and does not follow a `_LINE_BREAK`. They end at the latest after

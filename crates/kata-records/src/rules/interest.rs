@@ -26,6 +26,10 @@ impl EntryFilter for Rules {
         self.everything() || self.select.likely(identifier, message)
     }
 
+    fn needs_continuations(&self) -> bool {
+        !self.raw
+    }
+
     fn leaves_open(&self, message: &[u8]) -> bool {
         self.redactor.is_some() && redact::leaves_open(message)
     }
