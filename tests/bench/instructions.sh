@@ -31,8 +31,8 @@ runs=(
     '`journalctl -o export` of a node   | node-export'
     '`journalctl -o short`              | manager'
     'syslog                             | syslog'
-    'CRI container file                 | cri'
-    'Docker container file              | docker'
+    'CRI container file                 | --vouch cri'
+    'Docker container file              | --vouch docker'
     'guest console                      | console'
     'plain text                         | --input-format text console'
     'terminal                           | terminal'
@@ -64,12 +64,15 @@ runs=(
     '`--to syslog+tcp://`               | ship --once --no-state --to SYSLOG --batch-age 1h --give-up-after 1m node.journal'
 )
 
-# Prints the arguments $1 of a run in the form of BASELINE. Version 0.1 has no commands.
+# Prints the arguments $1 of a run in the form of BASELINE. Version 0.1 has no commands, and before there were origins the
+# lines of all containers counted.
 baseline_form() {
+    local arguments=$1
+    "$baseline" --help | grep -e --vouch > /dev/null || arguments=${arguments//--vouch /}
     if "$baseline" -h | grep "^  ship " > /dev/null; then
-        echo "$1"
+        echo "$arguments"
     else
-        sed -E 's/^ *(ship --once --no-state|ship|convert) //' <<< "$1"
+        sed -E 's/^ *(ship --once --no-state|ship|convert) //' <<< "$arguments"
     fi
 }
 
