@@ -127,9 +127,8 @@ impl Continuations {
             if self.open.is_empty() {
                 let is_clean = begins_record(bytes) || self.heads.precede_record(bytes);
                 let is_entry = frame.framing == Framing::Export || matches!(bytes.first(), Some(b'{' | 0x1e));
-                let is_short = is_entry && bytes.len() < LONG_ENTRY && !frame.truncated;
-                let is_short = is_short && is_journal && (no_cuts || !holds_line_break(bytes));
-                if is_clean || is_short {
+                let is_short = is_journal && is_entry && bytes.len() < LONG_ENTRY && !frame.truncated;
+                if is_clean || is_short && (no_cuts || !holds_line_break(bytes)) {
                     continue;
                 }
             }

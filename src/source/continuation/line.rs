@@ -97,14 +97,14 @@ impl KnownHeads {
 }
 
 /// Returns whether sixteen bytes begin with the time of logrus, `time="2024-`, or the first key of an object that a logger
-/// writes. A line end among them cannot match.
+/// writes, which [`kata_records::Rules::begins_line`] accepts too. A line end among them cannot match.
 #[inline]
 pub(super) fn begins_whole(bytes: &[u8; 16]) -> bool {
     match bytes {
         [b't', b'i', b'm', b'e', b'=', b'"', year, _, _, _, b'-', ..] => year.is_ascii_digit(),
-        [b'{', b'"', b'm', b's', b'g', b'"', b':', b'"', ..] => true,
-        [b'{', b'"', b't', b's', b'"', b':', b'"', ..] => true,
-        [b'{', b'"', b'a', b'r', b'c', b'h', b'"', b':', b'"', ..]
+        [b'{', b'"', b'm', b's', b'g', b'"', b':', b'"', ..]
+        | [b'{', b'"', b't', b's', b'"', b':', b'"', ..]
+        | [b'{', b'"', b'a', b'r', b'c', b'h', b'"', b':', b'"', ..]
         | [b'{', b'"', b't', b'i', b'm', b'e', b'"', b':', b'"', ..]
         | [b'{', b'"', b'l', b'e', b'v', b'e', b'l', b'"', b':', b'"', ..]
         | [b'{', b'"', b'e', b'r', b'r', b'o', b'r', b'"', b':', b'"', ..] => true,
@@ -201,6 +201,18 @@ mod tests {
     #![allow(clippy::unwrap_used)] // a test fails by it
 
     use super::*;
+
+    #[test]
+    fn records_accept_what_passes_without_a_look() {
+        let time = r#"time="2024-03-05T05:01:54Z" level=info"#.to_owned();
+        let objects = ["msg", "ts", "arch", "time", "level", "error"].map(|key| format!("{{\"{key}\":\"a\"}}"));
+        for text in objects.into_iter().chain([time]) {
+            assert!(begins_record(text.as_bytes()) && kata_records::Rules::begins_line(text.as_bytes()), "{text}");
+        }
+        for text in [r#"{"args":"a"}"#, r#"{"env":["a"]}"#, r#"{"msg":1}"#, "time=2024-", ""] {
+            assert!(!begins_record(text.as_bytes()), "{text}");
+        }
+    }
 
     #[test]
     fn heads_are_split_off() {
