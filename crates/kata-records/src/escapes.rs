@@ -127,7 +127,7 @@ pub(crate) fn rust_escape(rest: &[u8]) -> Option<(usize, Escape)> {
 }
 
 /// Writes the content to the start of `out`, malformed escapes unchanged. Returns its length, and whether all escapes are
-/// well-formed. `out` needs [`scan::BLOCK`] bytes more than `bytes` has.
+/// well-formed. `out` needs [`scan::WIDTH`] bytes more than `bytes` has.
 fn write(bytes: &[u8], read: ReadEscape, out: &mut [u8]) -> (usize, bool) {
     let (mut at, mut length, mut well_formed) = (0, 0, true);
     loop {
@@ -159,7 +159,7 @@ fn write(bytes: &[u8], read: ReadEscape, out: &mut [u8]) -> (usize, bool) {
 
 /// Returns the content, and whether all escapes are well-formed. No escape is shorter than its content.
 pub(crate) fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&'b [u8], bool) {
-    let out = bump.alloc_slice_fill_copy(bytes.len() + scan::BLOCK, 0);
+    let out = bump.alloc_slice_fill_copy(bytes.len() + scan::WIDTH, 0);
     let (length, well_formed) = write(bytes, read, out);
     (&out[..length], well_formed)
 }
@@ -167,7 +167,7 @@ pub(crate) fn unescape<'b>(bytes: &[u8], bump: &'b Bump, read: ReadEscape) -> (&
 /// Appends the content to a buffer.
 fn unescape_into(bytes: &[u8], read: ReadEscape, out: &mut Vec<u8>) {
     let start = out.len();
-    out.resize(start + bytes.len() + scan::BLOCK, 0);
+    out.resize(start + bytes.len() + scan::WIDTH, 0);
     let (length, _) = write(bytes, read, &mut out[start..]);
     out.truncate(start + length);
 }

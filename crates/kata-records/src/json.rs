@@ -130,8 +130,8 @@ impl<'b> Scanner<'b> {
             }
             let likely = order.0[place].map(|id| &LIKELY[id.row()]);
             let (key, id) = match likely.and_then(|likely| Some((likely, likely.split(self.rest)?))) {
-                Some((likely, behind)) => {
-                    self.rest = behind;
+                Some((likely, rest)) => {
+                    self.rest = rest;
                     (likely.key, Some(likely.id))
                 }
                 None => {

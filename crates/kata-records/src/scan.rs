@@ -3,9 +3,7 @@
 use wide::i8x16;
 
 /// The number of bytes that are looked at together.
-pub(crate) const BLOCK: usize = WIDTH;
-
-const WIDTH: usize = 16;
+pub(crate) const WIDTH: usize = 16;
 
 /// Sixteen bytes as signed numbers. Negative numbers are not ASCII.
 type Block = i8x16;
@@ -153,7 +151,7 @@ fn not_printed(block: Block) -> Block {
 }
 
 /// Copies the bytes from `at` on, up to the next `\`, to the start of `out`, and returns their number. `out` needs
-/// [`BLOCK`] bytes more than are left.
+/// [`WIDTH`] bytes more than are left.
 #[inline]
 pub(crate) fn copy_to_backslash(bytes: &[u8], at: usize, out: &mut [u8]) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();

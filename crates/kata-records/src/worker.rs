@@ -144,7 +144,7 @@ struct Scratch<'b> {
     /// Shared fields that earlier entries of the batch had: as pairs, and as fields of records.
     cache: envelope::FieldCache<'b>,
     named: normalize::NamedFieldCache<'b>,
-    keys: normalize::OwnKeys<'b>,
+    keys: normalize::UnknownKeys<'b>,
     /// Command lines of the batch without secrets.
     clean: CleanLines<'b>,
 }
@@ -169,7 +169,7 @@ impl Scratch<'_> {
                 irrelevant: recycle(self.cache.irrelevant),
             },
             named: recycle(self.named),
-            keys: normalize::OwnKeys::default(),
+            keys: normalize::UnknownKeys::default(),
             clean: CleanLines::default(),
         }
     }

@@ -230,10 +230,7 @@ fn framed(line: &[u8]) -> &[u8] {
 fn object<'b>(text: &'b [u8], line: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
     let flaws = json::members(text, &mut entry.order, bump, &mut entry.members);
     let any = |is: fn(KeyId) -> bool| entry.members.iter().filter_map(|pair| pair.id).any(is);
-    let first_of_journal = KeyId::number(Some(KeyId::MESSAGE));
-    if entry.members.iter().any(|pair| KeyId::number(pair.id) >= first_of_journal)
-        && any(|id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER))
-    {
+    if any(|id| matches!(id, KeyId::MESSAGE | KeyId::REALTIME | KeyId::CURSOR | KeyId::SYSLOG_IDENTIFIER)) {
         std::mem::swap(&mut entry.fields, &mut entry.members);
         entry.flaws.merge(flaws);
         entry.flaws.add_if(flaws.has(Flaw::BadJson), Flaw::BadEnvelope);

@@ -26,7 +26,7 @@ use prune::{Prune, PruneAction};
 use envelope_fields::EnvelopeFields;
 
 pub(crate) use envelope_fields::NamedFieldCache;
-pub(crate) use payload_fields::OwnKeys;
+pub(crate) use payload_fields::UnknownKeys;
 
 /// The treatment of nested values that are not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -237,7 +237,7 @@ impl Normalize {
         payload: &Payload<'b>,
         author: Author<'b>,
         bump: &'b Bump,
-        keys: &mut OwnKeys<'b>,
+        keys: &mut UnknownKeys<'b>,
         record: &mut Record<'b>,
     ) {
         let Author { component, origin, .. } = author;

@@ -34,26 +34,26 @@ pub(super) fn escape_invalid<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, e
 
 /// Keys of the batch that the dictionary lacks and that make fields of their own name, with the keys of these fields.
 #[derive(Debug)]
-pub(crate) struct OwnKeys<'b>([Option<(&'b [u8], Key<'b>)>; OwnKeys::SLOTS]);
+pub(crate) struct UnknownKeys<'b>([Option<(&'b [u8], Key<'b>)>; UnknownKeys::SLOTS]);
 
-impl Default for OwnKeys<'_> {
+impl Default for UnknownKeys<'_> {
     fn default() -> Self {
-        OwnKeys([None; OwnKeys::SLOTS])
+        UnknownKeys([None; UnknownKeys::SLOTS])
     }
 }
 
-impl<'b> OwnKeys<'b> {
+impl<'b> UnknownKeys<'b> {
     const SLOTS: usize = 64;
 
     /// Returns the place of a key, which may have another key.
     fn place(&mut self, hash: u64) -> &mut Option<(&'b [u8], Key<'b>)> {
-        &mut self.0[hash as usize % OwnKeys::SLOTS]
+        &mut self.0[hash as usize % UnknownKeys::SLOTS]
     }
 }
 
 pub(super) struct FieldBuilder<'r, 'b> {
     normalize: &'b Normalize,
-    own_keys: &'r mut OwnKeys<'b>,
+    unknown_keys: &'r mut UnknownKeys<'b>,
     payload: &'r Payload<'b>,
     author: Author<'b>,
     bump: &'b Bump,
@@ -74,7 +74,7 @@ pub(super) struct FieldBuilder<'r, 'b> {
 
 impl<'r, 'b> FieldBuilder<'r, 'b> {
     pub(super) fn new(
-        (normalize, own_keys): (&'b Normalize, &'r mut OwnKeys<'b>),
+        (normalize, unknown_keys): (&'b Normalize, &'r mut UnknownKeys<'b>),
         payload: &'r Payload<'b>,
         author: Author<'b>,
         bump: &'b Bump,
@@ -84,7 +84,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     ) -> FieldBuilder<'r, 'b> {
         FieldBuilder {
             normalize,
-            own_keys,
+            unknown_keys,
             payload,
             author,
             bump,
@@ -148,6 +148,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
+    // Few pairs come late, so this copy of `pair` stays out of the loop.
     #[inline(never)]
     fn alias(&mut self, pair: &Pair<'b>, rule: &'b Rule, speaker: Speaker) {
         self.pair(pair, rule, speaker);
@@ -402,7 +403,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     /// Adds a field under a key that the dictionary lacks.
     fn unknown(&mut self, pair: &Pair<'b>) {
         let hash = name_hash::hash(pair.key);
-        if let Some((known, key)) = *self.own_keys.place(hash)
+        if let Some((known, key)) = *self.unknown_keys.place(hash)
             && known == pair.key
         {
             let is_new = !self.names.insert(hash) || !self.fields.iter().any(|field| field.key == key);
@@ -423,7 +424,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if !reserved && mapped == pair.key {
             let key = field_name::key("kata_", mapped, 1, self.bump);
             if action == PruneAction::Keep {
-                *self.own_keys.place(hash) = Some((pair.key, key));
+                *self.unknown_keys.place(hash) = Some((pair.key, key));
             }
             return if self.is_free(mapped, key) { self.push(key, value) } else { self.put_repeated(mapped, pair) };
         }

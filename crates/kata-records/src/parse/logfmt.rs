@@ -2,6 +2,8 @@
 //!
 //! Parsing never fails: damage becomes a flaw, and every byte of the line goes to a key or a value.
 
+use bumpalo::Bump;
+
 use crate::dictionary::{self, KeyId, PresentKeys};
 use crate::escapes::{Escape, go_escape, go_format_error, unescape};
 use crate::flaw::{Flaw, Flaws};
@@ -9,7 +11,6 @@ use crate::likely_key::LikelyKey;
 use crate::record::{Escaping, Pair, Text, Value};
 use crate::redact;
 use crate::scan;
-use bumpalo::Bump;
 
 /// The maximum number of pairs. The rest of a longer line becomes one text, so the cost of hostile lines is linear.
 pub(crate) const MAX_PAIRS: usize = 512;
