@@ -58,6 +58,7 @@ mod entry_prefix;
 mod fields;
 mod entry_scan;
 mod earlier_files;
+mod line_breaks;
 mod stream_past;
 mod file_reader;
 mod merge;

@@ -22,7 +22,8 @@ use crate::entry_array::EntryList;
 use crate::entry_scan::MESSAGE;
 use crate::field_cache::{ByKey, key};
 use crate::file::JournalFile;
-use crate::layout::{HeaderState, ObjectKind};
+use crate::layout::ObjectKind;
+use crate::line_breaks::LineBreaks;
 use crate::objects::MAX_ITEMS;
 use crate::offset::Units;
 use crate::payload::Decoders;
@@ -190,8 +191,8 @@ struct StreamState {
 #[derive(Default)]
 pub(crate) struct StreamPasts {
     states: ByKey<StreamState>,
-    /// The file may have lines cut by journald.
-    may_break: Option<bool>,
+    /// The lines cut by journald, if nobody writes the file.
+    breaks: Option<LineBreaks>,
     /// The files before this one, the last one first.
     earlier: Vec<Arc<EarlierFile>>,
     reader: EntryReader,
@@ -203,17 +204,14 @@ impl StreamPasts {
         self.earlier = earlier;
     }
 
-    /// Looks up whether a file that nobody writes has lines cut by journald.
+    /// Looks up the lines cut by journald in a file that nobody writes.
     pub(crate) fn prepare(&mut self, file: &mut JournalFile) {
-        self.may_break.get_or_insert_with(|| {
-            // A writer that died may have left its tables incomplete.
-            file.header().state == HeaderState::Online || file.damages().truncated || file.may_have(LINE_BREAK)
-        });
+        self.breaks.get_or_insert_with(|| LineBreaks::of(file));
     }
 
     /// Returns the pasts for another reader of the file.
     pub(crate) fn fresh(&self) -> StreamPasts {
-        StreamPasts { may_break: self.may_break, earlier: self.earlier.clone(), ..StreamPasts::default() }
+        StreamPasts { breaks: self.breaks.clone(), earlier: self.earlier.clone(), ..StreamPasts::default() }
     }
 
     /// Returns the relation of an entry to those before it in its stream. `message` is the text of the entry, if that
@@ -229,12 +227,12 @@ impl StreamPasts {
         if !is_live {
             self.prepare(file);
         }
-        let read = if message.is_none() { self.reader.read(file, entry.at, false, filter, false) } else { None };
+        let read = if message.is_none() { self.reader.read(file, entry.at, filter) } else { None };
         let proves = match message {
             Some(message) => message.len() <= LONGEST && filter.proves_itself(message),
             None => read.is_some_and(|(_, read)| read.proves),
         };
-        let may_break = is_live || self.may_break == Some(true);
+        let breaks = self.breaks.as_ref().filter(|_| !is_live).unwrap_or(&LineBreaks::Unlisted);
         let key = key(0, entry.stream);
         if self.states.len() >= STREAMS && !self.states.contains_key(&key) {
             self.states.clear();
@@ -245,10 +243,10 @@ impl StreamPasts {
         });
         // The DATA may be damaged, and name no entry.
         let is_first = state.first == entry.at || state.first == Units::NONE;
-        if proves && !may_break && (!is_first || self.earlier.is_empty()) {
+        if proves && breaks.is_empty() && (!is_first || self.earlier.is_empty()) {
             return Continuation::Whole;
         }
-        let mut walk = Walk { stream: entry.stream, is_live, may_break, filter, reader: &mut self.reader };
+        let mut walk = Walk { stream: entry.stream, is_live, breaks, filter, reader: &mut self.reader };
         let before = walk.before(file, entry.at, &mut state.block);
         let mut past = state.last.filter(|(last, _)| Some(*last) == before).map(|(_, past)| past);
         if past.is_none() && proves {
@@ -307,22 +305,19 @@ impl Default for EntryReader {
 }
 
 impl EntryReader {
-    /// Reads an entry: its sequence number, and what it says about the next one. With `only_breaks`, its message is
-    /// ignored. Returns `None` if the entry is unreadable.
-    fn read(
-        &mut self,
-        file: &mut JournalFile,
-        at: Units,
-        may_break: bool,
-        filter: &dyn EntryFilter,
-        only_breaks: bool,
-    ) -> Option<(u64, Observed)> {
+    /// Reads an entry: its sequence number, and what its message says about the next entry. Returns `None` if the entry
+    /// is unreadable.
+    fn read(&mut self, file: &mut JournalFile, at: Units, filter: &dyn EntryFilter) -> Option<(u64, Observed)> {
+        let seqnum = self.items(file, at)?;
+        Some((seqnum, self.message(file, filter)))
+    }
+
+    /// Reads which fields an entry has. Returns its sequence number.
+    fn items(&mut self, file: &mut JournalFile, at: Units) -> Option<u64> {
         self.items.clear();
         let head = file.objects.entry(at, &mut self.items).ok()?;
         self.items.truncate(MAX_ITEMS);
-        let mut observed = if only_breaks { Observed::default() } else { self.message(file, filter) };
-        observed.breaks = may_break && self.items.iter().any(|item| is_line_break(file, *item));
-        Some((head.seqnum, observed))
+        Some(head.seqnum)
     }
 
     /// Asks the filter about the message of the entry that was read.
@@ -365,7 +360,7 @@ struct Walk<'w> {
     /// The DATA of the `_STREAM_ID`.
     stream: Units,
     is_live: bool,
-    may_break: bool,
+    breaks: &'w LineBreaks,
     filter: &'w dyn EntryFilter,
     reader: &'w mut EntryReader,
 }
@@ -391,7 +386,8 @@ impl Walk<'_> {
         for _ in earlier {
             let found = earlier.iter().filter_map(|file| last_before(file, &payload, back.seqnum));
             let Some((mut file, stream, last, _)) = found.max_by_key(|(.., seqnum)| *seqnum) else { break };
-            let mut walk = Walk { stream, is_live: true, may_break: true, filter: self.filter, reader: self.reader };
+            let mut walk =
+                Walk { stream, is_live: true, breaks: &LineBreaks::Unlisted, filter: self.filter, reader: self.reader };
             if walk.take_all(&mut file, Some(last), &mut back) {
                 break;
             }
@@ -403,17 +399,28 @@ impl Walk<'_> {
     fn take_all(&mut self, file: &mut JournalFile, mut next: Option<Units>, back: &mut WalkBack) -> bool {
         let mut block = ListBlock::default();
         while let Some(at) = next {
-            let read = self.reader.read(file, at, self.may_break, self.filter, back.only_breaks);
-            let observed = read.map_or(Observed::default(), |(seqnum, observed)| {
-                back.seqnum = seqnum.min(back.seqnum);
-                observed
-            });
+            let observed = self.observe(file, at, back);
             if back.take(&observed) {
                 return true;
             }
             next = self.before(file, at, &mut block);
         }
         false
+    }
+
+    /// Reads an entry as far as the walk needs it.
+    fn observe(&mut self, file: &mut JournalFile, at: Units, back: &mut WalkBack) -> Observed {
+        let listed = self.breaks.has(at);
+        if back.only_breaks
+            && let Some(breaks) = listed
+        {
+            return Observed { breaks, ..Observed::default() };
+        }
+        let Some(seqnum) = self.reader.items(file, at) else { return Observed::default() };
+        back.seqnum = seqnum.min(back.seqnum);
+        let mut observed = if back.only_breaks { Observed::default() } else { self.reader.message(file, self.filter) };
+        observed.breaks = listed.unwrap_or_else(|| self.reader.items.iter().any(|item| is_line_break(file, *item)));
+        observed
     }
 
     /// Returns the entry of the stream before an entry in the file.
