@@ -16,6 +16,7 @@ use memchr::memchr_iter;
 
 use super::journal_text::{self, FieldValue};
 use super::position::{OpenStream, Print};
+use super::route::is_terminal_line;
 use entry::EntryFields;
 pub(super) use line::has_syslog_head;
 use line::{KnownHeads, Line, begins_record, begins_whole};
@@ -61,6 +62,8 @@ pub(super) struct Continuations {
     open: Vec<OpenStream>,
     /// The heads of recent lines.
     heads: KnownHeads,
+    /// Returns whether a text begins like a whole line of this input.
+    begins: fn(&[u8]) -> bool,
     /// No entry was marked yet.
     is_new: bool,
     /// The decoded text of an entry.
@@ -89,7 +92,7 @@ impl Continuations {
     /// Creates the marker for an input. `open` is the state after the entries before it, which `is_new` says there are
     /// none of.
     pub(super) fn new(judge: Judge, open: Vec<OpenStream>, is_new: bool) -> Continuations {
-        Continuations { judge, open, heads: KnownHeads::default(), is_new, text: Vec::new() }
+        Continuations { judge, open, heads: KnownHeads::default(), begins: begins_record, is_new, text: Vec::new() }
     }
 
     /// Returns the state after the entries marked so far.
@@ -106,6 +109,7 @@ impl Continuations {
         if std::mem::take(&mut self.is_new) {
             self.begin(batch.route);
         }
+        self.begins = if batch.route == Route::Terminal { begins_at_terminal } else { begins_record };
         let is_journal = batch.route == Route::Journal;
         let no_cuts = is_journal && !holds_line_break(&batch.arena[..batch.filled]);
         let mut next = 0;
@@ -125,7 +129,7 @@ impl Continuations {
             let frame = &batch.frames[index];
             let bytes = batch.bytes_of(frame);
             if self.open.is_empty() {
-                let is_clean = begins_record(bytes) || self.heads.precede_record(bytes);
+                let is_clean = (self.begins)(bytes) || self.heads.precede_record(bytes);
                 let is_entry = frame.framing == Framing::Export || matches!(bytes.first(), Some(b'{' | 0x1e));
                 let is_short = is_journal && is_entry && bytes.len() < LONG_ENTRY && !frame.truncated;
                 if is_clean || is_short && (no_cuts || !holds_line_break(bytes)) {
@@ -194,7 +198,7 @@ impl Continuations {
             self.find(line.stream.number()).map_or(Print::None, |stream| stream.print)
         };
         // Where no stream has a state, such a line passes without a look. So it ends a print wherever a batch ends.
-        let passes = !matches!(print, Print::First { .. }) && self.ask(line.text, begins_record);
+        let passes = !matches!(print, Print::First { .. }) && self.ask(line.text, self.begins);
         if passes || self.ask(line.text, self.judge.proves_itself) {
             if !self.open.is_empty() {
                 self.remove(line.stream.number());
@@ -341,6 +345,11 @@ impl Continuations {
         }
         self.open.push(OpenStream { stream, rest, print });
     }
+}
+
+/// Returns whether a text begins like a whole line on a terminal.
+fn begins_at_terminal(text: &[u8]) -> bool {
+    begins_record(text) || is_terminal_line(text)
 }
 
 /// Returns whether bytes may hold the field `_LINE_BREAK`. Few other bytes of entries are a `K`, so the search for this

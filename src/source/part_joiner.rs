@@ -222,19 +222,12 @@ pub(super) fn cri_header(line: &[u8]) -> Option<CriHeader> {
 
 /// Returns the length of the RFC 3339 timestamp at the beginning of a line.
 fn timestamp_length(line: &[u8]) -> Option<usize> {
-    const LAYOUT: &[u8; 19] = b"0000-00-00T00:00:00";
-    let fits = |bytes: &[u8], layout: &[u8]| {
-        bytes.iter().zip(layout).all(|(byte, place)| match place {
-            b'0' => byte.is_ascii_digit(),
-            mark => byte == mark,
-        })
-    };
-    let seconds = line.first_chunk::<{ LAYOUT.len() }>()?;
-    // The dash is tested first, because it rejects most other lines that begin with a digit.
-    if seconds[4] != b'-' || !fits(seconds, LAYOUT) {
+    let (minutes, rest) = line.split_first_chunk()?;
+    let zone = |bytes: &[u8]| matches!(bytes, [a, b, b':', c, d] if [a, b, c, d].into_iter().all(u8::is_ascii_digit));
+    if !fits(minutes, b"0000-00-00T00:00") || !matches!(rest, [b':', b'0'..=b'9', b'0'..=b'9', ..]) {
         return None;
     }
-    let mut end = LAYOUT.len();
+    let mut end = 19;
     if line.get(end) == Some(&b'.') {
         let digits = line[end + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits == 0 {
@@ -244,9 +237,21 @@ fn timestamp_length(line: &[u8]) -> Option<usize> {
     }
     match line.get(end)? {
         b'Z' => Some(end + 1),
-        b'+' | b'-' if fits(line.get(end + 1..end + 6)?, b"00:00") => Some(end + 6),
+        b'+' | b'-' if zone(line.get(end + 1..end + 6)?) => Some(end + 6),
         _ => None,
     }
+}
+
+/// Returns whether bytes have a digit for each zero of a layout, and its other bytes.
+fn fits(bytes: &[u8; 16], layout: &[u8; 16]) -> bool {
+    const HIGH: u128 = u128::from_ne_bytes([0xf0; 16]);
+    const SIX: u128 = u128::from_ne_bytes([6; 16]);
+    // Zero where the layout has a zero and the byte is a digit, or where the bytes are equal.
+    let difference = u128::from_ne_bytes(*bytes) ^ u128::from_ne_bytes(*layout);
+    let digits = u128::from_ne_bytes(layout.map(|place| if place == b'0' { 0x0f } else { 0 }));
+    let nibbles = difference & digits;
+    // A nibble above nine reaches the high one by six more.
+    difference & !digits == 0 && (nibbles + SIX) & HIGH == 0
 }
 
 /// A line of Docker's json-file driver.

@@ -344,7 +344,7 @@ fn is_exported(path: &Path) -> bool {
 }
 
 /// Returns whether a line has logrus's layout for terminals, colored or not: `INFO[0000] text`.
-fn is_terminal_line(line: &[u8]) -> bool {
+pub(super) fn is_terminal_line(line: &[u8]) -> bool {
     let mut rest = skip_color(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line));
     let Some((level, behind)) = rest.split_at_checked(4) else { return false };
     if !matches!(level, b"INFO" | b"WARN" | b"ERRO" | b"DEBU" | b"FATA" | b"PANI" | b"TRAC") {

@@ -60,7 +60,7 @@ fn is_suspect_inside<'b>(
         || payload.is_marked && any(&payload.pairs)
         || any(&payload.inner)
         || !is_parsed && entry.message.is_some_and(|message| redactor.may_hold_secret(message))
-        || entry.command_line.is_some_and(|line| is_suspect_line(redactor, line.bytes, lines))
+        || !entry.is_plain_line && entry.command_line.is_some_and(|line| is_suspect_line(redactor, line.bytes, lines))
         || has_own_fields && entry.fields.iter().any(|field| field.id.is_none() && is_suspect_pair(redactor, field))
 }
 

@@ -65,6 +65,13 @@ fn lines_after_a_cut_print_are_withheld_until_one_proves_itself() {
 }
 
 #[test]
+fn lines_on_a_terminal_prove_themselves_there() {
+    let text = format!("INFO[0000] env[A\nmore\n\u{1b}[33mWARN\u{1b}[0m[0001] x\nmore\n{RECORD}x\n");
+    assert_eq!(marks(&text), ".w...");
+    assert_eq!(marks(&format!("{RECORD}x\n{text}")), "..www.");
+}
+
+#[test]
 fn lines_of_syslog_are_told_apart_by_their_writer() {
     let head = |name: &str| format!("Mar  5 05:01:54 node1 {name}: ");
     let (one, two, other) = (head("containerd[1]"), head("containerd[2]"), head("kubelet[1]"));

@@ -13,6 +13,7 @@ use crate::flaw::Flaw;
 use crate::json::{self, MAX_MEMBERS};
 use crate::name_hash::{self, BloomFilter};
 use crate::record::{Pair, Text, Value};
+use crate::redact;
 
 /// Reads the fields of an entry in the export format.
 pub(super) fn export<'b>(mut rest: &'b [u8], bump: &'b Bump, entry: &mut Entry<'b>) {
@@ -95,7 +96,10 @@ fn pair<'b>(stored: &JournalEntry<'b>, id: FieldId, pairs: &mut Vec<Option<Pair<
     if let Some(Some(pair)) = pairs.get(number as usize) {
         return *pair;
     }
-    let pair = Pair { number: number + 1, ..read() };
+    let mut pair = Pair { number: number + 1, ..read() };
+    if let (Some(KeyId::COMMAND_LINE), Value::Text(line)) = (pair.id, pair.value) {
+        pair.is_plain = !redact::is_suspect(line.bytes);
+    }
     pairs.resize(stored.shared_by_batch(), None);
     if let Some(place) = pairs.get_mut(number as usize) {
         *place = Some(pair);
@@ -178,7 +182,7 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
         match id {
             KeyId::MESSAGE => entry.message = Some(text.decode(bump)),
             KeyId::SYSLOG_IDENTIFIER => entry.identifier = Some(text.decode(bump)),
-            KeyId::COMMAND_LINE => entry.command_line = Some(text),
+            KeyId::COMMAND_LINE => (entry.command_line, entry.is_plain_line) = (Some(text), field.is_plain),
             KeyId::PRIORITY => {
                 entry.priority = match text.bytes {
                     [digit @ b'0'..=b'7'] => Some(digit - b'0'),

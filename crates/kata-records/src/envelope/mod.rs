@@ -89,6 +89,8 @@ pub(crate) struct Entry<'b> {
     pub micros: [Option<&'b [u8]>; 2],
     /// `_CMDLINE`.
     pub command_line: Option<Text<'b>>,
+    /// The command line holds no secret. That is known only of a field that entries of a batch share.
+    pub is_plain_line: bool,
     /// The flaws of the envelope.
     pub flaws: Flaws,
 }
@@ -145,6 +147,7 @@ impl<'b> Entry<'b> {
         self.time = None;
         self.micros = [None; 2];
         self.command_line = None;
+        self.is_plain_line = false;
         self.flaws = Flaws::default();
     }
 }

@@ -37,8 +37,11 @@ pub(super) fn scan<'b>(line: &'b [u8], bump: &'b Bump, payload: &mut Payload<'b>
 
 /// Returns the end of the message: its padding, or the first key if the message is longer.
 fn pairs_start(rest: &[u8]) -> usize {
-    let column = std::str::from_utf8(rest)
-        .map_or(COLUMNS, |text| text.char_indices().nth(COLUMNS).map_or(rest.len(), |(at, _)| at));
+    let column = match rest.first_chunk::<COLUMNS>() {
+        Some(head) if head.is_ascii() => COLUMNS,
+        _ => std::str::from_utf8(rest)
+            .map_or(COLUMNS, |text| text.char_indices().nth(COLUMNS).map_or(rest.len(), |(at, _)| at)),
+    };
     if column >= rest.len() {
         return rest.len();
     }

@@ -7,113 +7,125 @@ use super::{flag, table, token, value};
 
 const WIDTH: usize = 16;
 
-/// Places at which a secret may begin: a bit for each byte, the first byte lowest.
-#[derive(Clone, Copy)]
-struct Places {
-    /// `=`, `:` and `{`.
-    separators: u32,
-    /// A dash that may begin a flag, and a capital of `Bearer`, `eyJ` and `AKIA`.
-    others: u32,
-}
+/// The number of bytes before a place that are looked at.
+const BEFORE: usize = 6;
 
-impl Places {
-    /// Returns the places in a block. `before` are the same bytes moved by one, so that the byte before each is known.
-    #[inline(always)]
-    fn of(bytes: [u8; WIDTH], before: [u8; WIDTH]) -> Places {
-        let (block, before): (i8x16, i8x16) = (bytemuck::cast(bytes), bytemuck::cast(before));
-        let eq = |block: i8x16, byte: u8| block.simd_eq(i8x16::splat(byte as i8));
-        // `B` and `J` differ in one bit.
-        let capitals = eq(block | i8x16::splat(0x08), b'J') | eq(block, b'K');
-        // A dash inside a word or a number begins no flag.
-        let boundary = before.simd_lt(i8x16::splat(b'0' as i8)) | eq(before, b'[');
-        Places {
-            separators: (eq(block, b'=') | eq(block, b':') | eq(block, b'{')).to_bitmask(),
-            others: (capitals | (eq(block, b'-') & boundary)).to_bitmask(),
-        }
-    }
+/// Returns a bit for each byte at which a secret may begin, the first byte lowest: `=`, `:` and `{`, the dash of a flag,
+/// and a capital of `Bearer`, `eyJ` and `AKIA`. Some other bytes count too.
+#[inline(always)]
+fn places(bytes: [u8; WIDTH]) -> u32 {
+    let block: i8x16 = bytemuck::cast(bytes);
+    let eq = |block: i8x16, byte: u8| block.simd_eq(i8x16::splat(byte as i8));
+    // From `:` to `=`.
+    let separators = (block + i8x16::splat(i8::MIN.wrapping_sub(b':' as i8))).simd_lt(i8x16::splat(i8::MIN + 4));
+    // `B`, `C`, `J` and `K` differ in two bits.
+    let capitals = eq(block | i8x16::splat(0x09), b'K');
+    (separators | capitals | eq(block, b'{') | eq(block, b'-')).to_bitmask()
 }
 
 /// Returns whether the finder can find a secret in the text, or the beginning of one at its end.
 pub(super) fn found(text: &[u8]) -> bool {
-    let Some(head) = text.first_chunk::<WIDTH>() else {
-        let mut padded = [0; WIDTH];
-        padded[..text.len()].copy_from_slice(text);
-        return any_begins(text, 0, Places::of(padded, moved(&padded)));
-    };
-    let (mut at, mut places) = (0, Places::of(*head, moved(head)));
-    loop {
-        if any_begins(text, at, places) {
+    let mut rest = text;
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        if any_begins(text, text.len() - rest.len(), places(*block)) {
             return true;
         }
-        if at + WIDTH >= text.len() {
-            return false;
+        rest = behind;
+    }
+    // The last bytes are read together with those before them.
+    let start = text.len() - rest.len();
+    match text.last_chunk::<WIDTH>() {
+        _ if rest.is_empty() => false,
+        Some(last) => any_begins(text, start, places(*last) >> (WIDTH - rest.len())),
+        None => {
+            let mut padded = [0; WIDTH];
+            padded[..rest.len()].copy_from_slice(rest);
+            any_begins(text, start, places(padded))
         }
-        // The last bytes are read together with those before them.
-        at = (at + WIDTH).min(text.len() - WIDTH);
-        let (Some(block), Some(before)) = (chunk(text, at), chunk(text, at - 1)) else { return false };
-        places = Places::of(block, before);
     }
 }
 
-/// Returns the bytes moved by one.
+/// Returns whether a secret may begin at one of the places, which count from `start`.
 #[inline(always)]
-fn moved(bytes: &[u8; WIDTH]) -> [u8; WIDTH] {
-    (u128::from_le_bytes(*bytes) << 8).to_le_bytes()
-}
-
-#[inline(always)]
-fn chunk(text: &[u8], at: usize) -> Option<[u8; WIDTH]> {
-    text.get(at..).and_then(<[u8]>::first_chunk).copied()
-}
-
-/// Returns whether a secret may begin at one of the places in the block at `at`.
-#[inline(always)]
-fn any_begins(text: &[u8], at: usize, Places { mut separators, mut others }: Places) -> bool {
-    while separators != 0 {
-        let place = at + separators.trailing_zeros() as usize;
-        if may_follow_key(text, place) && begins(&Input::new(text), place) {
+fn any_begins(text: &[u8], start: usize, mut places: u32) -> bool {
+    while places != 0 {
+        let at = start + places.trailing_zeros() as usize;
+        if may_begin(text, at) && begins(&Input::new(text), at) {
             return true;
         }
-        separators &= separators - 1;
-    }
-    while others != 0 {
-        let place = at + others.trailing_zeros() as usize;
-        if may_begin(text, place) && begins(&Input::new(text), place) {
-            return true;
-        }
-        others &= others - 1;
+        places &= places - 1;
     }
     false
 }
 
-/// Tests the bytes before a separator, and whether a URL follows. Most keys in quotes have at most one backslash before
-/// the closing quote.
-#[inline(always)]
-fn may_follow_key(text: &[u8], at: usize) -> bool {
-    let window = at.checked_sub(5).and_then(|start| text.get(start..)?.first_chunk());
-    let Some(&[first, second, third, fourth, last, _, next]) = window else { return true };
-    let (before, end) = match (fourth, last) {
-        (_, b'\'' | b' ') => return true,
-        (b'\\', b'"') => (b'_', [first, second, third]),
-        (_, b'"') => (first, [second, third, fourth]),
-        _ => (second, [third, fourth, last]),
-    };
-    next == b'/' || table::may_end_in(end) && table::may_precede(before, end) || matches!(end[2], b'"' | b'\\')
-}
+/// The kinds of places, a bit for each.
+const SEPARATOR: u8 = 1;
+const DASH: u8 = 2;
+const BEARER: u8 = 4;
+const JWT: u8 = 8;
+const AKIA: u8 = 16;
 
-/// Tests the bytes around a dash or a capital, which settles most of them.
+/// The kind of each byte as a place.
+static KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    (kinds[b'=' as usize], kinds[b':' as usize], kinds[b'{' as usize]) = (SEPARATOR, SEPARATOR, SEPARATOR);
+    (kinds[b'-' as usize], kinds[b'B' as usize]) = (DASH, BEARER);
+    (kinds[b'J' as usize], kinds[b'K' as usize]) = (JWT, AKIA);
+    kinds
+};
+
+/// The kinds of places that each byte can precede.
+static PRECEDES: [u8; 256] = {
+    let mut kinds = [BEARER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if table::may_be_last(byte as u8) || matches!(byte as u8, b'"' | b'\\' | b'\'' | b' ') {
+            kinds[byte] |= SEPARATOR;
+        }
+        // A dash inside a word or a number begins no flag.
+        if byte < b'0' as usize || byte == b'[' as usize || byte >= 0x80 {
+            kinds[byte] |= DASH;
+        }
+        byte += 1;
+    }
+    kinds[b'y' as usize] |= JWT;
+    kinds[b'A' as usize] |= AKIA;
+    kinds
+};
+
+/// Tests the bytes around a place, which settles most of them.
 #[inline(always)]
 fn may_begin(text: &[u8], at: usize) -> bool {
-    let next = text.get(at + 1).copied().unwrap_or_default();
-    let before = at.checked_sub(1).and_then(|before| text.get(before)).copied().unwrap_or_default();
-    match text.get(at) {
-        Some(b'-') if matches!(before, b'-' | b'.' | b'/') => next == b'B',
-        Some(b'-') => is_key_byte(next),
-        Some(b'B') => matches!(next, b'e' | b'E'),
-        Some(b'J') => before == b'y',
-        Some(_) => before == b'A',
-        None => false,
+    let around = at.checked_sub(1).and_then(|start| text.get(start..)?.first_chunk());
+    let Some(&[before, byte, next]) = around else { return true };
+    let kind = KINDS[usize::from(byte)];
+    if kind & PRECEDES[usize::from(before)] == 0 {
+        return byte == b':' && next == b'/';
     }
+    match kind {
+        SEPARATOR => next == b'/' || may_follow_key(text, at),
+        DASH if matches!(before, b'-' | b'.' | b'/') => next == b'B',
+        DASH => is_key_byte(next),
+        BEARER => matches!(next, b'e' | b'E'),
+        _ => true,
+    }
+}
+
+/// Tests the bytes before a separator. Most keys in quotes have at most one backslash before the closing quote.
+#[inline(always)]
+fn may_follow_key(text: &[u8], at: usize) -> bool {
+    let Some(window) = at.checked_sub(BEFORE).and_then(|start| text.get(start..)?.first_chunk()) else { return true };
+    let window = u64::from_le_bytes(*window);
+    let [.., last_but_one, last, _, _] = window.to_le_bytes();
+    let quotes = match (last_but_one, last) {
+        (_, b'\'' | b' ') => return true,
+        (b'\\', b'"') => 2,
+        (_, b'"') => 1,
+        _ => 0,
+    };
+    // The last byte of the key comes to where the byte before the separator was.
+    let key = (window << (8 * quotes) >> (8 * (BEFORE - 4))) as u32;
+    table::may_end_in(key) || matches!(key >> 24, 0x22 | 0x5c)
 }
 
 /// Returns whether a secret may begin at a place. The finder begins at these places only.

@@ -82,24 +82,8 @@ const ROWS: &[Row] = &[
 /// The longest part of a key that is compared.
 const LIMIT: usize = 64;
 
-/// The number of a joint in [`LETTERS`], and of a byte that no key has.
-const JOINT: u8 = 26;
-const OTHER: u8 = 31;
-
-/// The number of each byte as a letter, in any case.
-static LETTERS: [u8; 256] = {
-    let mut letters = [OTHER; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        if (byte as u8).is_ascii_alphabetic() {
-            letters[byte] = place(byte as u8);
-        } else if is_joint(byte as u8) {
-            letters[byte] = JOINT;
-        }
-        byte += 1;
-    }
-    letters
-};
+/// The joints, a bit for each by its last five bits.
+const JOINTS: u32 = 1 << fold(b'-') | 1 << fold(b'_') | 1 << fold(b'.');
 
 /// The last three letters of the names: a bit for the third last, in the row of the last two. A joint can stand before
 /// the last two letters of every name.
@@ -108,7 +92,7 @@ static LAST: [u32; 1 << 10] = {
     let mut row = 0;
     while row < ROWS.len() {
         let Some([third, second, last]) = ROWS[row].0.last_chunk() else { panic!("a name has three letters") };
-        thirds[(place(*second) as usize) << 5 | place(*last) as usize] |= 1 << place(*third) | 1 << JOINT;
+        thirds[fold(*second) << 5 | fold(*last)] |= 1 << fold(*third) | JOINTS;
         row += 1;
     }
     thirds
@@ -117,55 +101,55 @@ static LAST: [u32; 1 << 10] = {
 /// The fourth last letters of the names, a bit for each, in the row of the last two. A joint can stand there too, and
 /// anything before names of three letters.
 static FOURTHS: [u32; 1 << 10] = {
-    let mut fourths = [1 << JOINT; 1 << 10];
+    let mut fourths = [JOINTS; 1 << 10];
     let mut row = 0;
     while row < ROWS.len() {
         let name = ROWS[row].0;
         let end = name.len();
-        let letters = if end > 3 { 1 << place(name[end - 4]) | 1 << JOINT } else { u32::MAX };
-        fourths[(place(name[end - 2]) as usize) << 5 | place(name[end - 1]) as usize] |= letters;
+        let letters = if end > 3 { 1 << fold(name[end - 4]) } else { u32::MAX };
+        fourths[fold(name[end - 2]) << 5 | fold(name[end - 1])] |= letters;
         row += 1;
     }
     fourths
 };
 
 /// The rows whose names end in each letter, a bit for each.
-static BY_LAST: [u64; 26] = {
+static BY_LAST: [u64; 32] = {
     assert!(ROWS.len() <= 64, "the rows are the bits of a number");
-    let mut rows = [0; 26];
+    let mut rows = [0; 32];
     let mut row = 0;
     while row < ROWS.len() {
         let name = ROWS[row].0;
-        rows[(name[name.len() - 1] - b'a') as usize] |= 1 << row;
+        rows[fold(name[name.len() - 1])] |= 1 << row;
         row += 1;
     }
     rows
 };
 
-const fn place(byte: u8) -> u8 {
-    (byte | 0x20).wrapping_sub(b'a')
+/// Returns the last five bits of a byte, which are the same for a letter in any case. Some other bytes share them.
+const fn fold(byte: u8) -> usize {
+    (byte & 31) as usize
+}
+
+/// Returns whether a name ends in a byte.
+pub(super) const fn may_be_last(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() && BY_LAST[fold(byte)] != 0
 }
 
 /// Tests the last three letters of a key. `false` proves that the key is not in the list.
 #[inline]
 pub(super) fn may_end(key: &[u8]) -> bool {
-    key.last_chunk().is_some_and(|end| may_end_in(*end))
+    key.last_chunk()
+        .is_some_and(|[third, second, last]| LAST[fold(*second) << 5 | fold(*last)] >> fold(*third) & 1 != 0)
 }
 
-/// Tests the last three letters of a key. `false` proves that no key with them is in the list.
-#[inline]
-pub(super) fn may_end_in(end: [u8; 3]) -> bool {
-    let [third, second, last] = end.map(|byte| LETTERS[usize::from(byte)]);
-    LAST[usize::from(second & 31) << 5 | usize::from(last & 31)] >> (third & 31) & 1 != 0
-}
-
-/// Tests the byte before the last three letters of a key that [`may_end_in`] accepts.
-#[inline]
-pub(super) fn may_precede(fourth: u8, end: [u8; 3]) -> bool {
-    let [third, second, last] = end.map(|byte| LETTERS[usize::from(byte)]);
-    let fourths = FOURTHS[usize::from(second & 31) << 5 | usize::from(last & 31)];
+/// Tests the last four bytes of a key, the last one highest. `false` proves that no key with them is in the list.
+#[inline(always)]
+pub(super) fn may_end_in(end: u32) -> bool {
+    let [fourth, third, second, last] = end.to_le_bytes();
+    let row = fold(second) << 5 | fold(last);
     // A joint among the last three moves the letters before it.
-    third == JOINT || fourths >> (LETTERS[usize::from(fourth)] & 31) & 1 != 0
+    LAST[row] >> fold(third) & 1 != 0 && (FOURTHS[row] >> fold(fourth) & 1 != 0 || is_joint(third))
 }
 
 /// Returns the treatment of the values of a key, or `None` if they are not secret.
@@ -181,7 +165,7 @@ pub(super) fn kind(key: &[u8]) -> Option<Kind> {
         start -= 1;
     }
     let folded = folded.get(start..)?;
-    let mut rows = BY_LAST.get(usize::from(place(*folded.last()?)))?.to_owned();
+    let mut rows = BY_LAST[fold(*folded.last()?)];
     while rows != 0 {
         let row = ROWS.get(rows.trailing_zeros() as usize)?;
         if matches(row, folded, key) {
