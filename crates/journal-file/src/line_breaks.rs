@@ -42,6 +42,12 @@ impl LineBreaks {
         matches!(self, LineBreaks::Listed(entries) if entries.is_empty())
     }
 
+    /// Returns whether an entry may have one, from the entry at `start` to the one before `end`.
+    pub(crate) fn may_lie_in(&self, start: Units, end: Units) -> bool {
+        let LineBreaks::Listed(entries) = self else { return true };
+        entries.get(entries.partition_point(|at| *at < start)).is_some_and(|at| *at < end)
+    }
+
     /// Returns whether an entry has one, if the entries are listed.
     pub(crate) fn has(&self, at: Units) -> Option<bool> {
         match self {

@@ -11,6 +11,8 @@ pub(crate) const STREAM_ID: &[u8] = b"_STREAM_ID";
 /// The name of the field of an entry whose line continues in the next entry of its stream. Its value is the reason.
 pub(crate) const LINE_BREAK: &[u8] = b"_LINE_BREAK";
 
+/// The number of words of bits that settle most offsets.
+const WORDS: usize = 64;
 /// The largest number of fields that are noted.
 const FIELDS: usize = 1 << 16;
 
@@ -50,11 +52,26 @@ impl StreamMarks {
 }
 
 /// The noted fields of all files of a reader.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StreamFields {
     fields: ByKey<StreamField>,
+    /// A bit for each offset, by its hash. Most offsets are settled by it.
+    likely: [u64; WORDS],
     /// By file, the last noted field.
     newest: Vec<Units>,
+}
+
+impl Default for StreamFields {
+    fn default() -> StreamFields {
+        StreamFields { fields: ByKey::default(), likely: [0; WORDS], newest: Vec::new() }
+    }
+}
+
+/// Returns the word and the bit of an offset.
+#[inline]
+fn place(at: Units) -> (usize, u64) {
+    let hash = at.0.wrapping_mul(0x9e37_79b9) >> 20;
+    (hash as usize / 64 % WORDS, 1 << (hash % 64))
 }
 
 impl StreamFields {
@@ -66,12 +83,15 @@ impl StreamFields {
     /// Forgets all fields.
     pub(crate) fn clear(&mut self) {
         self.fields.clear();
+        self.likely.fill(0);
         self.newest.clear();
     }
 
     /// Notes a field of a file.
     pub(crate) fn note(&mut self, file: usize, at: Units, field: StreamField) {
         self.fields.insert(key(file, at), field);
+        let (word, bit) = place(at);
+        self.likely[word] |= bit;
         if self.newest.len() <= file {
             self.newest.resize(file + 1, Units::NONE);
         }
@@ -92,7 +112,11 @@ impl StreamFields {
         if self.fields.is_empty() {
             return marks;
         }
-        for at in items {
+        let may_be_noted = |at: &&Units| {
+            let (word, bit) = place(**at);
+            self.likely[word] & bit != 0
+        };
+        for at in items.iter().filter(may_be_noted) {
             match self.fields.get(&key(file, *at)) {
                 Some(StreamField::Stream) => marks.stream = marks.stream.or(Some(*at)),
                 Some(StreamField::LineBreak) => marks.breaks = true,

@@ -246,6 +246,12 @@ impl StreamPasts {
         if proves && breaks.is_empty() && (!is_first || self.earlier.is_empty()) {
             return Continuation::Whole;
         }
+        // No entry of any stream since the last one of this stream is cut, so that the one before need not be found.
+        let since = state.last.map(|(last, _)| last).filter(|last| *last < entry.at).unwrap_or(state.first);
+        if proves && !is_first && since < entry.at && !breaks.may_lie_in(since, entry.at) {
+            state.last = Some((entry.at, Past { breaks: entry.breaks, hidden: Hidden::Unasked }));
+            return Continuation::Whole;
+        }
         let mut walk = Walk { stream: entry.stream, is_live, breaks, filter, reader: &mut self.reader };
         let before = walk.before(file, entry.at, &mut state.block);
         let mut past = state.last.filter(|(last, _)| Some(*last) == before).map(|(_, past)| past);

@@ -9,7 +9,7 @@ use memchr::memchr2;
 use super::{Entry, FieldCache, SyntheticFields, Transport, as_text};
 use crate::dictionary::{self, KeyId, KeySet};
 use crate::digits;
-use crate::flaw::Flaw;
+use crate::flaw::{Flaw, Flaws};
 use crate::json::{self, MAX_MEMBERS};
 use crate::name_hash::{self, BloomFilter};
 use crate::record::{Pair, Text, Value};
@@ -170,45 +170,53 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
         Some(id) => keys.insert(id),
         None => names.insert(name_hash::hash(field.key)),
     };
-    let odd = |field: &Pair<'_>| !matches!(field.value, Value::Text(_)) || is_known(field);
-    if entry.fields.iter().any(odd) {
-        arrays(bump, entry);
-        repeated(bump, &mut entry.fields);
+    let mut fields = std::mem::take(&mut entry.fields);
+    let is_odd = fields.iter().any(|field| {
+        let is_odd = !matches!(field.value, Value::Text(_)) || is_known(field);
+        extract(field, bump, entry);
+        is_odd
+    });
+    if is_odd {
+        arrays(&mut fields, &mut entry.flaws, bump);
+        repeated(bump, &mut fields);
+        fields.iter().for_each(|field| extract(field, bump, entry));
     }
-    for field in &entry.fields {
-        let Some(id) = field.id else { continue };
-        entry.has_driver |= id == KeyId::CONTAINER_ID_FULL;
-        let Some(text) = as_text(&field.value) else { continue };
-        match id {
-            KeyId::MESSAGE => entry.message = Some(text.decode(bump)),
-            KeyId::SYSLOG_IDENTIFIER => entry.identifier = Some(text.decode(bump)),
-            KeyId::COMMAND_LINE => (entry.command_line, entry.is_plain_line) = (Some(text), field.is_plain),
-            KeyId::PRIORITY => {
-                entry.priority = match text.bytes {
-                    [digit @ b'0'..=b'7'] => Some(digit - b'0'),
-                    _ => None,
-                }
+    entry.fields = fields;
+}
+
+/// Extracts what later stages use from a field.
+#[inline(always)]
+fn extract<'b>(field: &Pair<'b>, bump: &'b Bump, entry: &mut Entry<'b>) {
+    let (Some(id), Some(text)) = (field.id, as_text(&field.value)) else { return };
+    match id {
+        KeyId::MESSAGE => entry.message = Some(text.decode(bump)),
+        KeyId::SYSLOG_IDENTIFIER => entry.identifier = Some(text.decode(bump)),
+        KeyId::COMMAND_LINE => (entry.command_line, entry.is_plain_line) = (Some(text), field.is_plain),
+        KeyId::PRIORITY => {
+            entry.priority = match text.bytes {
+                [digit @ b'0'..=b'7'] => Some(digit - b'0'),
+                _ => None,
             }
-            KeyId::TRANSPORT => entry.transport = transport(text.bytes),
-            KeyId::USER_ID => entry.user = Some(text.bytes),
-            KeyId::PROCESS_ID => entry.process = Some(text.bytes),
-            KeyId::COMMAND_NAME => entry.command_name = Some(text.bytes),
-            KeyId::LINE_BREAK => {
-                entry.is_cut = true;
-                entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald);
-            }
-            KeyId::SOURCE_REALTIME => entry.micros[0] = Some(text.bytes),
-            KeyId::REALTIME => entry.micros[1] = Some(text.bytes),
-            _ => {}
         }
+        KeyId::TRANSPORT => entry.transport = transport(text.bytes),
+        KeyId::USER_ID => entry.user = Some(text.bytes),
+        KeyId::PROCESS_ID => entry.process = Some(text.bytes),
+        KeyId::COMMAND_NAME => entry.command_name = Some(text.bytes),
+        KeyId::LINE_BREAK => {
+            entry.is_cut = true;
+            entry.flaws.add_if(text.bytes == b"line-max", Flaw::SplitByJournald);
+        }
+        KeyId::SOURCE_REALTIME => entry.micros[0] = Some(text.bytes),
+        KeyId::REALTIME => entry.micros[1] = Some(text.bytes),
+        KeyId::CONTAINER_ID_FULL => entry.has_driver = true,
+        _ => {}
     }
 }
 
 /// Converts the types of `journalctl -o json`. An array of numbers is one value of bytes, any other array is several
 /// values, and null is a value too long to print.
-fn arrays<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
-    let flaws = &mut entry.flaws;
-    entry.fields.retain_mut(|field| {
+fn arrays<'b>(fields: &mut Vec<Pair<'b>>, flaws: &mut Flaws, bump: &'b Bump) {
+    fields.retain_mut(|field| {
         match field.value {
             Value::Null => {
                 flaws.add(Flaw::NotDelivered);

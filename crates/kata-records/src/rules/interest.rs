@@ -39,9 +39,10 @@ impl EntryFilter for Rules {
     }
 
     fn field(&self, name: &[u8]) -> bool {
-        let of_path = name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
+        let of_path = || name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
         let of_head = self.heads && envelope::heads(name);
-        self.raw || of_path || of_head || self.normalize.keeps(name) || envelope::needs(name) || parse::needs(name)
+        // Most fields that are new in a file are texts and times, which are needed.
+        self.raw || envelope::needs(name) || of_path() || of_head || self.normalize.keeps(name) || parse::needs(name)
     }
 }
 
