@@ -191,7 +191,10 @@ fn extract<'b>(field: &Pair<'b>, bump: &'b Bump, entry: &mut Entry<'b>) {
     match id {
         KeyId::MESSAGE => entry.message = Some(text.decode(bump)),
         KeyId::SYSLOG_IDENTIFIER => entry.identifier = Some(text.decode(bump)),
-        KeyId::COMMAND_LINE => (entry.command_line, entry.is_plain_line) = (Some(text), field.is_plain),
+        KeyId::COMMAND_LINE => {
+            entry.command_line = Some(text);
+            entry.is_plain_line = field.is_plain && field.number > 0;
+        }
         KeyId::PRIORITY => {
             entry.priority = match text.bytes {
                 [digit @ b'0'..=b'7'] => Some(digit - b'0'),
