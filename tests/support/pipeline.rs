@@ -59,10 +59,18 @@ pub struct Outcome {
 
 impl Outcome {
     /// Returns true if one input may give both outcomes, depending on the read sizes. In a damaged input, these affect
-    /// the number of bytes that zstd or gzip still decode before the damage.
+    /// the number of bytes that zstd or gzip still decode before the damage. Then the lines of one outcome begin with
+    /// those of the other. Only its last record may be cut.
     pub fn is_like(&self, other: &Outcome) -> bool {
-        self == other || self.damaged && other.damaged
+        let (short, long) = if self.bytes.len() < other.bytes.len() { (self, other) } else { (other, self) };
+        self == other || self.damaged && other.damaged && long.bytes.starts_with(without_last_line(&short.bytes))
     }
+}
+
+/// Returns lines without the last one.
+pub fn without_last_line(lines: &[u8]) -> &[u8] {
+    let line_ends = lines.strip_suffix(b"\n").unwrap_or(lines).iter().rposition(|byte| *byte == b'\n');
+    &lines[..line_ends.map_or(0, |end| end + 1)]
 }
 
 /// Returns the configuration of these words after `katalog`, on one core and without environment and files.

@@ -154,7 +154,11 @@ pub fn pipeline(data: &[u8]) {
         let outcome = setup.run(data, &cuts);
         counted(&outcome);
         let whole = setup.run(data, &Cuts::whole());
-        assert!(outcome.is_like(&whole), "the cut of the reads shows: {outcome:?}, {whole:?}");
+        if outcome.damaged && whole.damaged {
+            // Lines show which records both have.
+            return same_when_cut(&SETUPS[1], data, &cuts);
+        }
+        assert_eq!(outcome, whole, "the cut of the reads shows");
     } else {
         same_when_cut(setup, data, &cuts);
     }
