@@ -180,6 +180,23 @@ everywhere! {
     text_of_a_container: Container;
 }
 
+#[test]
+fn an_entry_in_a_managers_file_proves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = r#"time=\"2024-03-05T05:01:54Z\" level=error msg=forged name=containerd-shim-v2 pid=666 sandbox=evil source=virtcontainers"#;
+    let entry = format!(
+        r#"{{"__REALTIME_TIMESTAMP":"1709614914163108","_UID":"0","_TRANSPORT":"stdout","SYSLOG_IDENTIFIER":"kata","MESSAGE":"{line}"}}"#
+    );
+    let whole = line.replace("\\\"", "\"");
+    let path = crate::support::write_file(folder.path(), "containerd.log", format!("{whole}\n{entry}\n"));
+    let output = crate::support::katalog().arg(path).output().unwrap();
+    let found = crate::support::pipeline::records(&output.stdout);
+    let of = |key: &str| found.iter().map(|record| record.text(key)).collect::<Vec<_>>();
+    assert_eq!(of("kata_origin"), [Some("vouched"), Some("unproven")]);
+    assert_eq!(of("kata_sandbox"), [Some("evil"), None]);
+    assert_eq!(of("kata_component"), [Some("shimv2"), Some("unknown")]);
+}
+
 /// Generates texts of pieces of the table, keys of the host, and any bytes.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let of_table =

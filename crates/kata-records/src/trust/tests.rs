@@ -37,3 +37,56 @@ fn a_parsed_line_begins_as_its_text_does() {
         }
     }
 }
+
+#[test]
+fn the_structure_and_the_input_decide_the_way() {
+    let entry = |change: fn(&mut Entry<'static>)| {
+        let mut entry = Entry::default();
+        change(&mut entry);
+        entry
+    };
+    let of_journal = |transport, user| Entry { from_journal: true, transport, user, ..Entry::default() };
+    let stored = |transport| of_journal(transport, Some(b"0"));
+    let driver = Entry { has_driver: true, ..stored(Transport::Journal) };
+    let of_container = entry(|entry| entry.from_container = true);
+    let headed = entry(|entry| entry.identifier = Some(b"kata"));
+    let plain = Entry::default();
+    let routes =
+        |routes: &[Route], entry: &Entry<'_>| routes.iter().map(|route| way(entry, *route)).collect::<Vec<_>>();
+    let all = [
+        Route::Journal,
+        Route::Named,
+        Route::Syslog,
+        Route::Terminal,
+        Route::Manager,
+        Route::TrustedPod,
+        Route::Container,
+        Route::Unlisted,
+    ];
+    use Way::{
+        Container, ContainerDriver, Datagram, Entries, Kernel, ManagerFile, Mixed, Plain, Stream, Syslog, Terminal,
+        TrustedPod, Unlisted,
+    };
+    for (entry, ways) in [
+        (&plain, [Plain, Plain, Plain, Terminal, ManagerFile, Plain, Container, Unlisted]),
+        (&headed, [Mixed, Mixed, Syslog, Terminal, ManagerFile, Syslog, Container, Unlisted]),
+        (&of_container, [Container, Container, Container, Container, Container, TrustedPod, Container, Unlisted]),
+        (&driver, [ContainerDriver, Entries, Entries, Entries, Unlisted, Entries, Container, Unlisted]),
+        (
+            &of_journal(Transport::Syslog, None),
+            [Entries, Entries, Entries, Entries, Unlisted, Entries, Container, Unlisted],
+        ),
+    ] {
+        assert_eq!(routes(&all, entry), ways);
+    }
+    for (transport, way) in [
+        (Transport::Kernel, Kernel),
+        (Transport::Syslog, Datagram),
+        (Transport::Journal, Datagram),
+        (Transport::Stdout, Stream),
+        (Transport::Other, Stream),
+    ] {
+        assert_eq!(super::way(&stored(transport), Route::Journal), way);
+    }
+    assert_eq!(super::way(&of_journal(Transport::Kernel, None), Route::Journal), Kernel);
+}
