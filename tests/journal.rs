@@ -5,6 +5,7 @@ mod filters;
 mod follow;
 #[cfg(feature = "libsystemd")]
 mod libsystemd;
+mod limits;
 mod live;
 mod merge;
 mod read;

@@ -205,7 +205,6 @@ fn check_groups(config: &Config, options: &Options, groups: &[Group]) -> Result<
         no_effect(options.flag("journal-backend"), "a journal")?;
     }
     if !groups.is_empty() && groups.iter().all(|group| matches!(group, Group::Journal(_) | Group::Machine(..))) {
-        no_effect(options.flag("max-line"), "a log")?;
         no_effect(options.flag("default-identifier"), "a log")?;
     }
     Ok(())

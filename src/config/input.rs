@@ -25,13 +25,13 @@ options! {
     /// recognizes the format of the message.
     INPUT_FORMAT "input-format": Single<InputFormat> = choice("FORMAT", is!("auto")).of(READERS).idle(&[ENTRIES]);
 
-    /// Longest line that is read whole
+    /// Longest line or field that is read whole
     ///
     /// Longer lines are cut there, and their records have the flaw `truncated`. From 1K to 64M; K and M are powers of 1024.
-    /// In an export stream the limit holds for each field, and an entry may be four times as long.
+    /// In journals and export streams the limit holds for each field, and an entry may be four times as long. Journals in
+    /// the formats `export` and `journal-json` keep fields of up to 64M.
     MAX_LINE "max-line": Single<usize> =
-        number("SIZE", is!("1M"), |text| parse::bytes(text, 1 << 10..=64 << 20)).of(READERS)
-            .needs(&[OF_LINES]).idle(&[ENTRIES]);
+        number("SIZE", is!("1M"), |text| parse::bytes(text, 1 << 10..=64 << 20)).of(READERS).idle(&[ENTRIES]);
 }
 
 /// An input that may have lines, other than the journal of this machine.

@@ -110,7 +110,11 @@ pub(super) fn is_only_input(options: &Options) -> Result<bool, ConfigError> {
 }
 
 /// Returns the settings of the reader.
-pub(super) fn settings(options: &Options, mode: Mode) -> Result<JournalSettings, ConfigError> {
+pub(super) fn settings(
+    options: &Options,
+    mode: Mode,
+    max_value: Option<usize>,
+) -> Result<JournalSettings, ConfigError> {
     let range = Range {
         since: options.get(&SINCE)?,
         until: options.get(&UNTIL)?,
@@ -132,5 +136,6 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<JournalSettings,
         },
         follow: mode == Mode::Follow,
         resume: None,
+        max_value,
     })
 }

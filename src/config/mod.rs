@@ -160,11 +160,13 @@ impl Config {
             rows: sorted || output.delta,
             verbose: diagnostics.verbose,
         };
+        // The raw views show entries whole.
+        let max_value = (!options.get(&output::FORMAT)?.is_of_entries()).then_some(source.max_line);
         Ok(Config {
             command: options.command,
             mode,
             source,
-            journal: journal::settings(options, mode)?,
+            journal: journal::settings(options, mode, max_value)?,
             range_flags: journal::range_flags(options),
             defaults_to_journal: journal::is_only_input(options)?,
             records,

@@ -26,7 +26,10 @@ pub(crate) struct Fields<'s> {
     pub(crate) length: usize,
 }
 
-/// The fields of an entry have more bytes than any writer stores.
+/// The number of values of the largest size that an entry may have together.
+const VALUES: usize = 4;
+
+/// The fields of an entry have more bytes than are read of one entry.
 pub(crate) struct EntryTooLarge;
 
 impl Fields<'_> {
@@ -35,12 +38,13 @@ impl Fields<'_> {
     ///
     /// # Errors
     ///
-    /// Stops before the entry becomes larger than any writer stores.
+    /// Stops if the entry is too large.
     #[inline]
     pub(crate) fn put(&mut self, offsets: &[Units]) -> Result<bool, EntryTooLarge> {
         let mut sound = true;
+        let most = self.file.decoders.limit.saturating_mul(VALUES).min(payload::MAX_FIELD);
         for at in offsets {
-            if self.length > payload::MAX_FIELD {
+            if self.length > most {
                 return Err(EntryTooLarge);
             }
             let key = key(self.index, *at);
@@ -83,6 +87,15 @@ impl Fields<'_> {
                     }
                     let item = self.batch.add_last(from, datum.name_len, datum.shared || self.is_live);
                     let bytes = self.batch.arena.get(from..).unwrap_or_default();
+                    if datum.is_cut {
+                        // The cache would forget that the value is cut, so each batch reads it again.
+                        let length = bytes.len();
+                        self.batch.mark_cut(item);
+                        self.batch.items.push(item);
+                        self.length += length;
+                        sound = false;
+                        continue;
+                    }
                     if let Some(number) = item.number() {
                         self.cache.keep(key, bytes, datum.name_len as u32, number);
                     }

@@ -18,7 +18,7 @@ use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Matches, Selection};
 use crate::seqnum_progress::SeqnumProgress;
-use crate::stream_past::{StreamEntry, StreamPasts};
+use crate::stream_past::{Message, StreamEntry, StreamPasts};
 
 /// The number of looks at a live file after which apparent damage is reported.
 const LOOKS: u8 = 3;
@@ -152,6 +152,7 @@ impl FileReader {
         let mut slice = FileReader::new(self.path.clone(), self.file.range(), SLICE_WINDOWS)?;
         slice.list.entries = entries;
         slice.scan = self.scan.fresh();
+        slice.file.decoders.limit = self.file.decoders.limit;
         slice.streams = self.streams.fresh();
         // The reader of the whole file has reported this already.
         slice.file.damages.truncated = false;
@@ -195,6 +196,7 @@ impl FileReader {
 
     /// Lists the entries to read, without those that an earlier run has read.
     pub(crate) fn choose(&mut self, selection: &Selection<'_>, progress: &SeqnumProgress) {
+        self.file.decoders.limit = selection.max_value;
         let header = self.file.header();
         self.progress.resumed_at = progress.by(&header.seqnum_id);
         self.progress.seqnum = self.progress.resumed_at;
@@ -249,6 +251,7 @@ impl FileReader {
         let entry = StreamEntry { at: self.current.at, seqnum: self.progress.seqnum, stream, breaks };
         let is_live = self.live.state != FileState::Finished;
         let message = batch.value_in_last(MESSAGE);
+        let message = message.map(|(text, is_cut)| Message { text, is_cut });
         let continuation = self.streams.judge(&mut self.file, is_live, filter, &entry, message);
         batch.set_continuation(continuation);
     }

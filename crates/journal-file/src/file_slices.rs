@@ -76,7 +76,7 @@ impl<'r> FileSlices<'r> {
     }
 
     fn of(mut reader: FileReader, settings: &Settings, filter: &'r dyn EntryFilter) -> FileSlices<'r> {
-        let selection = Selection::new(filter, settings.range);
+        let selection = Selection::new(filter, settings);
         reader.choose(&selection, &SeqnumProgress::default());
         FileSlices {
             reader,

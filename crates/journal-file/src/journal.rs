@@ -123,10 +123,10 @@ impl Journal {
     /// Opens the files and returns their entries in one order, each once.
     #[must_use]
     pub fn entries(&self) -> Entries {
-        let Settings { range, lines, follow, .. } = self.settings;
+        let Settings { lines, follow, .. } = self.settings;
         let backwards = self.reverse && !follow;
         let settings = Settings { lines: lines.filter(|_| !backwards), ..self.settings.clone() };
-        let selection = Selection { matches: self.matches.clone(), ..Selection::new(&Unfiltered, range) };
+        let selection = Selection { matches: self.matches.clone(), ..Selection::new(&Unfiltered, &self.settings) };
         let (reader, errors) =
             JournalReader::open_selection(&self.inputs, Vec::new(), &settings, selection, backwards, &PlainFiles);
         Entries {

@@ -18,6 +18,7 @@ use crate::file_reader::{FileReader, FileState};
 use crate::follow::Follow;
 use crate::merge::{Merge, MergeStep, RunBound};
 use crate::open_file::OpenFile;
+use crate::payload::MAX_FIELD;
 use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::{Position, SeqnumProgress};
 use crate::settings::Settings;
@@ -146,7 +147,7 @@ impl<'r> JournalReader<'r> {
         filter: &'r dyn EntryFilter,
         opener: &'r dyn OpenFile,
     ) -> (JournalReader<'r>, Vec<Error>) {
-        let selection = Selection::new(filter, settings.range);
+        let selection = Selection::new(filter, settings);
         JournalReader::open_selection(inputs, members, settings, selection, false, opener)
     }
 
@@ -374,7 +375,8 @@ impl<'r> JournalReader<'r> {
                 (prefix, outcome.is_ok(), marks)
             }
         };
-        if !whole || fields.put(new).is_err() {
+        let is_short_of_fields = !whole || fields.put(new).is_err();
+        if is_short_of_fields && self.selection.max_value >= MAX_FIELD {
             // No writer stores an entry of this size.
             fields.file.damages.note(Damage::Oversized, reader.current.at);
         }
@@ -384,7 +386,7 @@ impl<'r> JournalReader<'r> {
         let length = fields.length;
         let (start, end) = (start as u32, batch.items.len() as u32);
         let (offset, continuation) = (reader.current.at.offset().0, Continuation::Whole);
-        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length, continuation });
+        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length, continuation, is_short_of_fields });
         if let Some(stream) = marks.stream.filter(|_| self.selection.filter.needs_continuations()) {
             reader.judge(stream, marks.breaks, self.selection.filter, batch);
         }

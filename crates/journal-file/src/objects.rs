@@ -22,6 +22,8 @@ pub(crate) struct DataField {
     pub(crate) shared: bool,
     /// The caller wanted the field, so it was appended.
     pub(crate) wanted: bool,
+    /// The value was longer than the limit, and its rest was left out.
+    pub(crate) is_cut: bool,
 }
 
 /// An object of the requested type that lies within the file.
@@ -156,9 +158,9 @@ impl Objects {
         let shared = u64_at(object.bytes, 56) > 1;
         let codec = Codec::of(object.flags)?;
         let size = usize::try_from(object.size).unwrap_or(usize::MAX);
-        if size - payload > MAX_FIELD {
-            return Err(Damage::Oversized);
-        }
+        let most = if codec.is_some() { decoders.most_stored() } else { decoders.most() };
+        let size = size.min(payload + most);
+        let start = out.len();
         let (name_len, wanted) = match codec {
             None => {
                 let head = object.bytes.get(payload..).unwrap_or_default();
@@ -180,7 +182,14 @@ impl Objects {
                 decoders.decode(codec, stored, out, want)?
             }
         };
-        Ok(DataField { name_len, shared, wanted })
+        let end = start + name_len + 1 + decoders.limit;
+        let is_cut = out.len() > end;
+        out.truncate(end);
+        if is_cut && decoders.limit >= MAX_FIELD {
+            out.truncate(start);
+            return Err(Damage::Oversized);
+        }
+        Ok(DataField { name_len, shared, wanted, is_cut })
     }
 }
 

@@ -1,14 +1,17 @@
 //! Payloads of DATA: the end of the name, and decompression (systemd: `compress.c`). This module reads no file.
 //!
-//! A decoder never produces more than its limit, whatever size the payload states. Memory grows with the bytes that
-//! arrive, not with the size that is promised.
+//! A decoder never produces much more than its limit, whatever size the payload states, and leaves out the rest. Memory
+//! grows with the bytes that arrive, not with the size that is promised.
 
 use wide::i8x16;
 
 use crate::damage::Damage;
 
-/// The size of the largest readable field, in bytes with its name.
+/// The size of the largest field, in bytes with its name. At this limit, a larger one is damage instead of being cut.
 pub(crate) const MAX_FIELD: usize = 64 << 20;
+/// The largest payload that is decompressed at all. A frame of Zstandard needs memory of this size.
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+const MAX_CONTENT: usize = 128 << 20;
 /// The length of the longest name of a field.
 const NAME_MAX: usize = 64;
 /// The number of bytes of a payload that decide its name.
@@ -94,9 +97,8 @@ pub(crate) fn read_name(payload: &[u8], mut want: impl FnMut(&[u8]) -> bool) -> 
 
 /// The decoders of a file, created when they are first needed and reused.
 pub(crate) struct Decoders {
-    /// The most bytes that are decompressed of a payload.
-    #[cfg_attr(not(any(feature = "xz", feature = "lz4", feature = "zstd")), expect(dead_code, reason = "no codec"))]
-    limit: usize,
+    /// The number of bytes to which a value is cut.
+    pub(crate) limit: usize,
     /// The number of bytes that were decompressed before damage showed.
     wasted: u64,
     #[cfg(feature = "zstd")]
@@ -113,8 +115,18 @@ impl Decoders {
         }
     }
 
-    /// Appends the decompressed payload if `want` accepts its name. Otherwise decompression stops after the codec's
-    /// smallest step. Returns the result of [`read_name`]. Appends nothing on failure.
+    /// Returns the number of bytes that are produced of a payload. Any longer payload is one with a value beyond the limit.
+    pub(crate) fn most(&self) -> usize {
+        self.limit + NAME_ROOM + 1
+    }
+
+    /// Returns the number of compressed bytes that are needed for [`Decoders::most`] bytes of a sound payload.
+    pub(crate) fn most_stored(&self) -> usize {
+        self.most() + self.most() / 64 + (256 << 10)
+    }
+
+    /// Appends the decompressed payload up to [`Decoders::most`] if `want` accepts its name. Otherwise decompression stops
+    /// after the codec's smallest step. Returns the result of [`read_name`]. Appends nothing on failure.
     pub(crate) fn decode(
         &mut self,
         codec: Codec,
@@ -128,9 +140,9 @@ impl Decoders {
         let (start, wasted) = (out.len(), self.wasted);
         let outcome = match codec {
             #[cfg(feature = "xz")]
-            Codec::Xz => xz(stored, self.limit, out, want),
+            Codec::Xz => xz(stored, self.most(), out, want),
             #[cfg(feature = "lz4")]
-            Codec::Lz4 => lz4(stored, self.limit, out, want),
+            Codec::Lz4 => lz4(stored, self.most(), out, want),
             #[cfg(feature = "zstd")]
             Codec::Zstd => self.zstd(stored, out, want),
             #[cfg(not(all(feature = "xz", feature = "lz4", feature = "zstd")))]
@@ -143,9 +155,8 @@ impl Decoders {
             Ok(_) => self.wasted = wasted,
             Err(_) => self.wasted += (out.len() - start) as u64,
         }
-        if !matches!(outcome, Ok((_, true))) {
-            out.truncate(start);
-        }
+        let kept = if matches!(outcome, Ok((_, true))) { self.most() } else { 0 };
+        out.truncate(start + kept);
         outcome
     }
 
@@ -164,14 +175,15 @@ impl Decoders {
 
         // journald's frames all state their size, and libsystemd reads no others.
         let Ok(Some(size)) = zstd::zstd_safe::get_frame_content_size(stored) else { return Err(Damage::Undecodable) };
-        let size = usize::try_from(size).ok().filter(|size| *size <= self.limit).ok_or(Damage::Oversized)?;
+        let size = usize::try_from(size).ok().filter(|size| *size <= MAX_CONTENT).ok_or(Damage::Oversized)?;
+        let wanted_size = size.min(self.most());
         let decoder = match &mut self.zstd {
             Some(decoder) => decoder,
             none => none.insert(Decoder::new().map_err(broken)?),
         };
         decoder.reinit().map_err(broken)?;
         // The decoder does not report its progress on failure.
-        self.wasted += size as u64;
+        self.wasted += wanted_size as u64;
 
         let start = out.len();
         let mut input = InBuffer::around(stored);
@@ -195,10 +207,10 @@ impl Decoders {
         }
         loop {
             let made = out.len() - start;
-            if made >= size {
+            if made >= wanted_size {
                 break;
             }
-            out.reserve((size - made).min(made.max(FIRST_ROOM)));
+            out.reserve((wanted_size - made).min(made.max(FIRST_ROOM)));
             let consumed = input.pos();
             decoder.run(&mut input, &mut OutBuffer::around_pos(out, start + made)).map_err(broken)?;
             if input.pos() == consumed && out.len() - start == made {
@@ -215,12 +227,7 @@ impl Decoders {
 /// Decompresses xz. The library cannot reuse a decoder, so each field costs a new one. Only long fields of old files
 /// have this format.
 #[cfg(feature = "xz")]
-fn xz(
-    stored: &[u8],
-    limit: usize,
-    out: &mut Vec<u8>,
-    want: impl FnMut(&[u8]) -> bool,
-) -> Result<(usize, bool), Damage> {
+fn xz(stored: &[u8], most: usize, out: &mut Vec<u8>, want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
     use liblzma::stream::{Action, Status, Stream};
 
     /// The memory limit for a payload. journald's dictionaries have 1 MiB.
@@ -256,12 +263,9 @@ fn xz(
         return Ok((name_len, false));
     }
     out.extend_from_slice(head);
-    while !ended {
-        out.reserve(made.max(FIRST_ROOM).min(limit + 1 - made));
+    while !ended && made < most {
+        out.reserve(made.max(FIRST_ROOM).min(most - made));
         (made, ended) = step(Err(out))?;
-        if made > limit {
-            return Err(Damage::Oversized);
-        }
     }
     Ok((name_len, true))
 }
@@ -269,7 +273,7 @@ fn xz(
 #[cfg(feature = "lz4")]
 fn lz4(
     stored: &[u8],
-    limit: usize,
+    most: usize,
     out: &mut Vec<u8>,
     mut want: impl FnMut(&[u8]) -> bool,
 ) -> Result<(usize, bool), Damage> {
@@ -277,14 +281,14 @@ fn lz4(
     const RATIO: usize = 255;
 
     let (size, block) = stored.split_first_chunk().ok_or(Damage::Undecodable)?;
-    let size = usize::try_from(u64::from_le_bytes(*size)).ok().filter(|size| *size <= limit);
+    let size = usize::try_from(u64::from_le_bytes(*size)).ok().filter(|size| *size <= MAX_CONTENT);
     let size = size.ok_or(Damage::Oversized)?;
-    if size > block.len().saturating_mul(RATIO) {
+    if size.min(most) > block.len().saturating_mul(RATIO) {
         return Err(Damage::Undecodable);
     }
     // The name is mostly in the first literals, uncompressed.
     let mut found = None;
-    if let Some(literals) = first_literals(block)
+    if let Some((literals, _)) = literals_of(block)
         && name_len(literals).is_some()
     {
         let (name_len, wanted) = read_name(literals, &mut want)?;
@@ -294,6 +298,10 @@ fn lz4(
         found = Some((name_len, true));
     }
     let start = out.len();
+    if size > most {
+        lz4_beginning(block, most, out).ok_or(Damage::Undecodable)?;
+        return found.map_or_else(|| read_name(out.get(start..).unwrap_or_default(), want), Ok);
+    }
     out.resize(start + size, 0);
     match lz4_flex::block::decompress_into(block, out.get_mut(start..).unwrap_or_default()) {
         Ok(made) if made == size => {}
@@ -302,22 +310,66 @@ fn lz4(
     found.map_or_else(|| read_name(out.get(start..).unwrap_or_default(), want), Ok)
 }
 
-/// Returns the bytes of an LZ4 block before its first back reference.
+/// Appends the first `most` bytes of an LZ4 block, which has more (LZ4: `doc/lz4_Block_format.md`). The library only
+/// decompresses whole blocks. Returns `None` for a damaged block.
 #[cfg(feature = "lz4")]
-fn first_literals(block: &[u8]) -> Option<&[u8]> {
-    let (token, mut rest) = block.split_first()?;
-    let mut len = usize::from(token >> 4);
-    if len == 15 {
+fn lz4_beginning(mut block: &[u8], most: usize, out: &mut Vec<u8>) -> Option<()> {
+    /// The length of the shortest match.
+    const MIN_MATCH: usize = 4;
+
+    let start = out.len();
+    let end = start + most;
+    loop {
+        let token = *block.first()?;
+        let (literals, rest) = literals_of(block)?;
+        out.extend_from_slice(literals.get(..end - out.len()).unwrap_or(literals));
+        if out.len() == end {
+            return Some(());
+        }
+        let (offset, rest) = rest.split_first_chunk()?;
+        let offset = usize::from(u16::from_le_bytes(*offset));
+        let (length, rest) = length_of(token & 15, rest)?;
+        if offset == 0 || offset > out.len() - start {
+            return None;
+        }
+        // A match may repeat bytes that it makes itself.
+        let mut left = (length + MIN_MATCH).min(end - out.len());
+        while left > 0 {
+            let from = out.len() - offset;
+            let step = left.min(offset);
+            out.extend_from_within(from..from + step);
+            left -= step;
+        }
+        if out.len() == end {
+            return Some(());
+        }
+        block = rest;
+    }
+}
+
+/// Returns the literals of an LZ4 sequence, and the bytes after them.
+#[cfg(feature = "lz4")]
+fn literals_of(sequence: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (token, rest) = sequence.split_first()?;
+    let (length, rest) = length_of(token >> 4, rest)?;
+    rest.split_at_checked(length)
+}
+
+/// Returns a length that begins with four bits of a token, and the bytes after it.
+#[cfg(feature = "lz4")]
+fn length_of(bits: u8, mut rest: &[u8]) -> Option<(usize, &[u8])> {
+    let mut length = usize::from(bits);
+    if bits == 15 {
         loop {
             let (more, after) = rest.split_first()?;
             rest = after;
-            len += usize::from(*more);
+            length = length.checked_add(usize::from(*more))?;
             if *more != u8::MAX {
                 break;
             }
         }
     }
-    rest.get(..len)
+    Some((length, rest))
 }
 
 #[cfg(test)]

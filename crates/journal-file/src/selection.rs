@@ -1,6 +1,7 @@
 //! The choice of entries and fields: a program's filter, a range of entries, and matches on fields.
 
 use crate::entry_range::Range;
+use crate::settings::Settings;
 
 /// A filter for the entries and fields of a journal. It may admit too much, never too little.
 pub trait EntryFilter: Sync {
@@ -128,12 +129,14 @@ pub(crate) struct Selection<'r> {
     pub(crate) filter: &'r dyn EntryFilter,
     pub(crate) range: Range,
     pub(crate) matches: Matches,
+    /// The number of bytes to which a value is cut.
+    pub(crate) max_value: usize,
 }
 
 impl<'r> Selection<'r> {
-    /// Returns the selection of a filter within a range, without matches.
-    pub(crate) fn new(filter: &'r dyn EntryFilter, range: Range) -> Selection<'r> {
-        Selection { filter, range, matches: Matches::default() }
+    /// Returns the selection of a filter by these settings, without matches.
+    pub(crate) fn new(filter: &'r dyn EntryFilter, settings: &Settings) -> Selection<'r> {
+        Selection { filter, range: settings.range, matches: Matches::default(), max_value: settings.max_value }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::directory::{self, FoundFiles, Namespace};
 use crate::entry_range::Range;
 use crate::error::Error;
 use crate::open_file::OpenFile;
+use crate::payload::MAX_FIELD;
 use crate::seqnum_progress::Position;
 
 /// The journals to read, and the entries to read of them.
@@ -27,6 +28,10 @@ pub struct Settings {
     pub resume: Option<Position>,
     /// The number of bytes at which a batch is full.
     pub block: usize,
+    /// The number of bytes to which a value is cut. The fields of an entry may have four times as many together; further
+    /// ones are left out. The entry is then [truncated](crate::Entry::is_truncated). At 64 MiB or more nothing is cut:
+    /// a larger field is left out as damage.
+    pub max_value: usize,
 }
 
 impl Default for Settings {
@@ -40,6 +45,7 @@ impl Default for Settings {
             follow: false,
             resume: None,
             block: 256 << 10,
+            max_value: MAX_FIELD,
         }
     }
 }

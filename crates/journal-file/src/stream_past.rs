@@ -16,7 +16,6 @@
 use std::sync::Arc;
 
 use crate::batch::Continuation;
-use crate::damage::Damage;
 use crate::earlier_files::EarlierFile;
 use crate::entry_array::EntryList;
 use crate::entry_scan::MESSAGE;
@@ -49,6 +48,21 @@ pub(crate) struct StreamEntry {
     pub(crate) stream: Units,
     /// The entry has a `_LINE_BREAK`.
     pub(crate) breaks: bool,
+}
+
+/// The text of an entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Message<'m> {
+    pub(crate) text: &'m [u8],
+    /// The rest of it was not read.
+    pub(crate) is_cut: bool,
+}
+
+impl Message<'_> {
+    /// Returns whether the message is too long for the filter.
+    fn is_long(&self) -> bool {
+        self.is_cut || self.text.len() > LONGEST
+    }
 }
 
 /// The entry of a stream, as far as it decides about the next one.
@@ -222,14 +236,14 @@ impl StreamPasts {
         is_live: bool,
         filter: &dyn EntryFilter,
         entry: &StreamEntry,
-        message: Option<&[u8]>,
+        message: Option<Message<'_>>,
     ) -> Continuation {
         if !is_live {
             self.prepare(file);
         }
         let read = if message.is_none() { self.reader.read(file, entry.at, filter) } else { None };
         let proves = match message {
-            Some(message) => message.len() <= LONGEST && filter.proves_itself(message),
+            Some(message) => !message.is_long() && filter.proves_itself(message.text),
             None => read.is_some_and(|(_, read)| read.proves),
         };
         let breaks = self.breaks.as_ref().filter(|_| !is_live).unwrap_or(&LineBreaks::Unlisted);
@@ -280,17 +294,18 @@ impl StreamPasts {
 
 impl Observed {
     /// Asks the filter about a message.
-    fn of(message: &[u8], filter: &dyn EntryFilter) -> Observed {
-        if message.len() > LONGEST {
-            return Observed::too_long(message.len(), filter);
+    fn of(message: Message<'_>, filter: &dyn EntryFilter) -> Observed {
+        let text = message.text;
+        if message.is_long() {
+            return Observed::too_long(filter);
         }
-        let (proves, opens) = (filter.proves_itself(message), filter.leaves_open(message));
-        Observed { breaks: false, proves, opens, length: message.len() }
+        let (proves, opens) = (filter.proves_itself(text), filter.leaves_open(text));
+        Observed { breaks: false, proves, opens, length: text.len() }
     }
 
     /// Returns the answers for a message that is too long to ask about.
-    fn too_long(length: usize, filter: &dyn EntryFilter) -> Observed {
-        Observed { breaks: false, proves: false, opens: !filter.proves_itself(b""), length }
+    fn too_long(filter: &dyn EntryFilter) -> Observed {
+        Observed { breaks: false, proves: false, opens: !filter.proves_itself(b""), length: LONGEST }
     }
 }
 
@@ -305,8 +320,7 @@ struct EntryReader {
 
 impl Default for EntryReader {
     fn default() -> EntryReader {
-        let decoders = Decoders::new(LONGEST + MESSAGE.len() + 1);
-        EntryReader { decoders, items: Vec::new(), field: Vec::new() }
+        EntryReader { decoders: Decoders::new(LONGEST), items: Vec::new(), field: Vec::new() }
     }
 }
 
@@ -328,23 +342,15 @@ impl EntryReader {
 
     /// Asks the filter about the message of the entry that was read.
     fn message(&mut self, file: &mut JournalFile, filter: &dyn EntryFilter) -> Observed {
+        self.decoders.limit = LONGEST.min(file.decoders.limit);
         // The message is mostly the last field, because it is new.
         for item in self.items.iter().rev() {
             self.field.clear();
             let field = &mut self.field;
             match file.objects.data(&mut self.decoders, *item, field, |name| name == MESSAGE) {
                 Ok(data) if data.wanted => {
-                    return Observed::of(field.get(data.name_len + 1..).unwrap_or_default(), filter);
-                }
-                Err(Damage::Oversized) => {
-                    let mut is_message = false;
-                    let name = |name: &[u8]| {
-                        is_message = name == MESSAGE;
-                        false
-                    };
-                    if file.objects.data(&mut file.decoders, *item, field, name).is_ok() && is_message {
-                        return Observed::too_long(LONGEST, filter);
-                    }
+                    let text = field.get(data.name_len + 1..).unwrap_or_default();
+                    return Observed::of(Message { text, is_cut: data.is_cut }, filter);
                 }
                 _ => {}
             }

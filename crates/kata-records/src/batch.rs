@@ -171,7 +171,7 @@ impl Batch {
         let stored = self.journal.entries().map(|entry| RawEntry {
             offset: entry.offset(),
             body: Body::Journal(entry),
-            truncated: false,
+            truncated: entry.is_truncated(),
             unfinished: false,
             unclaimed: false,
             route: self.route,

@@ -31,6 +31,8 @@ const IDENTIFIER: &[u8] = b"SYSLOG_IDENTIFIER";
 
 /// The size of the largest readable field, in bytes with its name.
 const MAX_FIELD: usize = 64 << 20;
+/// The number of values of the largest size that an entry may have together.
+const VALUES_OF_ENTRY: usize = 4;
 /// The length of the longest name of a field.
 const MAX_NAME: usize = 64;
 
@@ -58,6 +60,8 @@ pub(in crate::source) struct LibsystemdSource<'r> {
     /// The identifier of each entry is compared, because there are no matches.
     scans: bool,
     block: usize,
+    /// The number of bytes to which a value is cut. At [`MAX_FIELD`] or more, a larger field is left out instead.
+    max_value: usize,
     /// The number of bytes that the files may still yield. An entry can name a large field any number of times.
     output_left: u64,
     /// The numbers of the batch's fields, by the hash of their bytes.
@@ -91,7 +95,8 @@ pub(in crate::source) fn open<'r>(
     }
     let input = Input::File(common(&paths));
     let length: u64 = paths.iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum();
-    let journal = opened(paths, &mut errors);
+    let max_value = settings.max_value.unwrap_or(MAX_FIELD);
+    let journal = opened(paths, max_value, &mut errors);
     let mut source = LibsystemdSource {
         filter,
         range: settings.range,
@@ -99,6 +104,7 @@ pub(in crate::source) fn open<'r>(
         is_pending: false,
         scans: false,
         block,
+        max_value,
         output_left: MIN_OUTPUT.max(length.saturating_mul(OUTPUT_FACTOR)),
         numbers: HashMap::new(),
         items: Vec::new(),
@@ -117,31 +123,31 @@ pub(in crate::source) fn open<'r>(
 
 /// Returns the journal of all files that libsystemd can open. A file that it refuses would prevent it from opening the
 /// others.
-fn opened(mut paths: Vec<PathBuf>, errors: &mut Vec<SourceError>) -> Option<Journal> {
+fn opened(mut paths: Vec<PathBuf>, max_value: usize, errors: &mut Vec<SourceError>) -> Option<Journal> {
     if paths.is_empty() {
         return None;
     }
-    let mut all = together(&paths);
+    let mut all = together(&paths, max_value);
     if all.is_err() {
         paths.retain(|path| {
             let input = || Input::File(path.clone());
-            let refused = together(std::slice::from_ref(path)).err();
+            let refused = together(std::slice::from_ref(path), max_value).err();
             errors.extend(
                 refused.iter().map(|error| SourceError::JournalRefused { input: input(), cause: error.to_string() }),
             );
             refused.is_none()
         });
-        all = together(&paths);
+        all = together(&paths, max_value);
     }
     all.ok().filter(|_| !paths.is_empty())
 }
 
-fn together(paths: &[PathBuf]) -> systemd::Result<Journal> {
+fn together(paths: &[PathBuf], max_value: usize) -> systemd::Result<Journal> {
     let absolute = paths.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let names = absolute.map(|path| path.as_os_str().as_bytes().to_vec());
     let mut journal = OpenFilesOptions::default().open_files(names)?;
-    // The default threshold cuts fields at 64 KiB. A field cut at this size is larger than any that is read.
-    journal.set_data_threshold(MAX_FIELD + 1)?;
+    // The default threshold cuts fields at 64 KiB. A value cut at this size is longer than any that is read whole.
+    journal.set_data_threshold(MAX_NAME + 1 + max_value + 1)?;
     Ok(journal)
 }
 
@@ -325,9 +331,10 @@ impl LibsystemdSource<'_> {
         self.items.clear();
         self.of_stream.clear();
         let mut length = 0;
+        let most = self.max_value.saturating_mul(VALUES_OF_ENTRY).min(MAX_FIELD);
+        let mut is_short_of_fields = false;
         journal.restart_data();
-        // No writer stores an entry of this size.
-        while length <= MAX_FIELD {
+        loop {
             let field = match journal.enumerate_data() {
                 Ok(Some(field)) => field,
                 Ok(None) => break,
@@ -337,22 +344,37 @@ impl LibsystemdSource<'_> {
                     break;
                 }
             };
+            if length > most {
+                is_short_of_fields = true;
+                break;
+            }
             let bytes = field.data();
-            if bytes.len() > MAX_FIELD {
-                self.note("oversized-field");
-            } else if let Some(name) = name_len(bytes) {
-                let (key, value) = (bytes.get(..name).unwrap_or_default(), bytes.get(name + 1..).unwrap_or_default());
-                self.of_stream.note(key, value);
-                if self.filter.field(bytes.get(..name).unwrap_or_default()) {
-                    let item = self.item(bytes, name, batch);
-                    self.items.push(item);
-                    length += bytes.len();
-                }
-            } else {
+            let Some(name) = name_len(bytes) else {
                 self.note("bad-name");
+                continue;
+            };
+            let whole = bytes.get(..name + 1 + self.max_value);
+            let is_cut = whole.is_some_and(|whole| whole.len() < bytes.len());
+            if is_cut && self.max_value >= MAX_FIELD {
+                self.note("oversized-field");
+                continue;
+            }
+            let bytes = whole.unwrap_or(bytes);
+            let (key, value) = (bytes.get(..name).unwrap_or_default(), bytes.get(name + 1..).unwrap_or_default());
+            self.of_stream.note(key, value);
+            if self.filter.field(key) {
+                let item = self.item(bytes, name, batch);
+                if is_cut {
+                    batch.mark_cut(item);
+                }
+                self.items.push(item);
+                length += bytes.len();
             }
         }
         batch.push(place, EntryPrefix::default(), &self.items);
+        if is_short_of_fields {
+            batch.mark_short_of_fields();
+        }
         batch.set_continuation(self.streams.judge(&self.of_stream, self.filter));
         self.output_left = self.output_left.saturating_sub(length as u64);
         self.journal = Some(journal);

@@ -56,6 +56,8 @@ pub struct JournalSettings {
     /// The position at which an earlier run ended. Entries before it are left out, and settings for another beginning
     /// are ignored.
     pub resume: Option<JournalPosition>,
+    /// The number of bytes to which a value is cut, if values are cut.
+    pub max_value: Option<usize>,
 }
 
 impl JournalSettings {
@@ -111,6 +113,7 @@ impl JournalSettings {
             follow: self.follow,
             resume: position.map(journal_file::Position::from),
             block,
+            max_value: self.max_value.unwrap_or(journal_file::Settings::default().max_value),
         }
     }
 }

@@ -1,0 +1,77 @@
+//! Values of any size: they are cut at a limit, and take no more memory than it.
+
+use std::process::Command;
+
+use super::write_file;
+use crate::support::journal::samples::services;
+use crate::support::journal::write::Codec;
+use crate::support::journal::{Shape, compare, file};
+
+const MIB: usize = 1 << 20;
+
+/// Runs the program with a limit on its memory, in MiB. Returns its output.
+fn limited(megabytes: usize, arguments: &[&str]) -> Vec<u8> {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--data={}", megabytes * MIB)).arg(env!("CARGO_BIN_EXE_katalog")).args(arguments);
+    let output = command.env("KATALOG_STATS", "none").output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn a_long_value_is_cut_and_takes_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, codec) in
+        [("plain", None), ("xz", Some(Codec::Xz)), ("lz4", Some(Codec::Lz4)), ("zstd", Some(Codec::Zstd))]
+    {
+        let long = |filler: &str| format!("long {}", filler.repeat(16 * MIB));
+        let mut entries = services(6);
+        entries[0] = entries[0].clone().with("LONG", long("\u{1}"));
+        entries[2].fields.pop();
+        entries[2] = entries[2].clone().with("MESSAGE", long("\u{1}")).with("LAST", "x");
+        let shape = Shape { compression: codec.map(|codec| (codec, 512)), ..Shape::default() };
+        let path = write_file(folder.path(), format!("{name}.journal"), file(&shape, &entries));
+        let path = path.to_str().unwrap();
+        for flags in [&["--threads=4"][..], &["--threads=1", "--max-line=2K"]] {
+            let limit = if flags.contains(&"--max-line=2K") { 2 << 10 } else { MIB };
+            // A frame of Zstandard takes as much as its content, although little of it is written.
+            let memory = if name == "zstd" { 112 } else { 96 };
+            let output = limited(memory, &[flags, &["--keep=*", path]].concat());
+            let found: Vec<serde_json::Value> = output
+                .split_inclusive(|byte| *byte == b'\n')
+                .map(|line| serde_json::from_slice(line).unwrap())
+                .collect();
+            assert_eq!(found.len(), 4, "{name} {flags:?}");
+            for (record, key, flaws) in
+                [(0, "LONG", true), (1, "MESSAGE", true), (1, "kata_msg", true), (2, "LONG", false)]
+            {
+                let record = &found[record];
+                assert_eq!(record["kata_flaws"].to_string().contains("truncated"), flaws, "{name} {flags:?} {key}");
+                let value = record[key].as_str().unwrap_or_default();
+                let expected = if flaws { long("\u{1}")[..limit].to_owned() } else { String::new() };
+                assert!(value == expected, "{name} {flags:?}: {key} has {} bytes", value.len());
+            }
+            assert_eq!(found[1]["LAST"], "x", "{name} {flags:?}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn the_fields_of_an_entry_have_a_limit_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut entries = services(3);
+    for number in 0..8 {
+        entries[0] = entries[0].clone().with(&format!("LARGE{number}"), "x".repeat(MIB / 2 + 1));
+    }
+    let path = write_file(folder.path(), "a.journal", file(&Shape::default(), &entries));
+    let path = path.to_str().unwrap();
+    let found = limited(128, &["--keep=*", "--max-line=512K", path]);
+    let first: serde_json::Value = serde_json::from_slice(found.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+    let large = |number: usize| first[format!("LARGE{number}")].as_str().map(str::len);
+    assert_eq!([0, 3, 4, 7].map(large), [Some(MIB / 2), Some(MIB / 2), None, None]);
+    assert!(first["kata_flaws"].to_string().contains("truncated"));
+    // The raw views show fields of up to 64 MiB whole.
+    let raw = limited(256, &["--format=export", path]);
+    assert_eq!(compare::value(compare::entries(&raw)[0], "LARGE7").map(str::len), Some(MIB / 2 + 1));
+}
