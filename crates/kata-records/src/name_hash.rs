@@ -1,6 +1,10 @@
-//! Hashes of names: a hash function, a filter of seen names, and a table of known names.
+//! Hashes of names: a hash function, sets of seen names, and a table of known names.
 
+use std::collections::HashSet;
+use std::hash::Hasher as _;
 use std::num::NonZeroU8;
+
+use siphasher::sip::SipHasher13;
 
 /// Returns the first and last eight bytes of a name. They cover a name of up to sixteen bytes; zeros fill shorter
 /// parts.
@@ -53,6 +57,45 @@ impl BloomFilter {
             *word |= bit;
         }
         known
+    }
+}
+
+/// The number of names that are told apart by a filter alone. Few records have more.
+const FEW: u16 = 64;
+
+/// A set of the names of a record's fields. Many names take linear time, whatever their hashes are.
+#[derive(Debug, Default)]
+pub(crate) struct NameSet {
+    few: BloomFilter,
+    count: u16,
+    /// Hashes of the whole names, once there are many.
+    many: Option<Box<HashSet<u64>>>,
+}
+
+impl NameSet {
+    /// Adds a name with its hash. Returns true if it was new. `names` are those that were added before, and others.
+    #[inline]
+    pub(crate) fn insert<'n>(&mut self, hash: u64, name: &[u8], names: impl Iterator<Item = &'n [u8]>) -> bool {
+        if self.many.is_none() && self.count < FEW && !self.few.insert(hash) {
+            self.count += 1;
+            return true;
+        }
+        self.insert_slowly(name, names)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn insert_slowly<'n>(&mut self, name: &[u8], mut names: impl Iterator<Item = &'n [u8]>) -> bool {
+        let whole = |name: &[u8]| {
+            let mut hasher = SipHasher13::new();
+            hasher.write(name);
+            hasher.finish()
+        };
+        if self.many.is_none() && self.count < FEW {
+            self.count += 1;
+            return !names.any(|known| known == name);
+        }
+        self.many.get_or_insert_with(|| Box::new(names.map(whole).collect())).insert(whole(name))
     }
 }
 
@@ -141,5 +184,29 @@ impl NameTable {
     #[cold]
     fn is_called(&self, number: NonZeroU8, name: &[u8]) -> bool {
         self.names[usize::from(number.get())].as_bytes() == name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_is_new_once() {
+        // The second half has equal hashes.
+        let of = |number: usize| match number {
+            0..300 => format!("key{number}"),
+            _ => format!("12345678{number}87654321"),
+        };
+        let mut set = NameSet::default();
+        let mut names: Vec<String> = Vec::new();
+        for number in (0..600).flat_map(|number| [number, number, number / 2]) {
+            let name = of(number);
+            let known = names.iter().map(|name| name.as_bytes());
+            assert_eq!(set.insert(hash(name.as_bytes()), name.as_bytes(), known), !names.contains(&name), "{name}");
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
     }
 }

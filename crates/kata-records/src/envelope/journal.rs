@@ -267,27 +267,25 @@ fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
 
 /// Merges the values of a repeated name into a list at its first occurrence.
 fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
-    let mut names = BloomFilter::default();
-    let mut kept = 0;
-    for index in 0..fields.len() {
-        let field = fields[index];
-        let same = names
-            .insert(name_hash::hash(field.key))
-            .then(|| fields[..kept].iter().position(|kept| kept.key == field.key));
-        if let Some(first) = same.flatten() {
-            let values = |value: &Value<'b>| match *value {
-                Value::List(list) => BumpVec::from_iter_in(list.iter().copied(), bump),
-                Value::Text(text) => BumpVec::from_iter_in([text], bump),
-                _ => BumpVec::new_in(bump),
-            };
-            let mut list = values(&fields[first].value);
-            list.extend(values(&field.value));
-            fields[first].value = Value::List(list.into_bump_slice());
-            fields[first].number = 0;
-        } else {
-            fields[kept] = field;
-            kept += 1;
+    // Equal names come together, the first occurrence first.
+    let keys: Vec<&[u8]> = fields.iter().map(|field| field.key).collect();
+    let mut order: Vec<usize> = (0..fields.len()).collect();
+    order.sort_by_key(|index| (keys[*index], *index));
+    let mut is_merged = vec![false; fields.len()];
+    for same in order.chunk_by(|one, other| keys[*one] == keys[*other]).filter(|same| same.len() > 1) {
+        let (first, others) = (same[0], &same[1..]);
+        let mut list = BumpVec::with_capacity_in(same.len(), bump);
+        for index in same {
+            match fields[*index].value {
+                Value::List(texts) => list.extend_from_slice_copy(texts),
+                Value::Text(text) => list.push(text),
+                _ => {}
+            }
         }
+        fields[first].value = Value::List(list.into_bump_slice());
+        fields[first].number = 0;
+        others.iter().for_each(|index| is_merged[*index] = true);
     }
-    fields.truncate(kept);
+    let mut merged = is_merged.into_iter();
+    fields.retain(|_| merged.next() != Some(true));
 }

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use super::field_name;
 use crate::dictionary::{DICTIONARY, KnownKey};
 use crate::error::SettingsError;
-use crate::name_hash::{self, BloomFilter};
+use crate::name_hash::{self, NameSet};
 use crate::record::{Field, Key, OwnedKey, Pair, Record, Text, Value};
 
 /// A pattern of names, with `*` for any bytes.
@@ -121,9 +121,10 @@ impl EnvelopeFields {
         record: &mut Record<'b>,
     ) {
         let Record { envelope: fields, escaped, .. } = record;
-        let mut names = BloomFilter::default();
-        for field in fields.iter() {
-            names.insert(name_hash::hash(field.key.name()));
+        let mut names = NameSet::default();
+        for (number, field) in fields.iter().enumerate() {
+            let name = field.key.name();
+            names.insert(name_hash::hash(name), name, fields.iter().take(number).map(|field| field.key.name()));
         }
         for pair in pairs {
             let number = pair.number as usize;
@@ -133,7 +134,9 @@ impl EnvelopeFields {
                 }
                 match cache.get(number) {
                     Some(CachedField::Dropped) => continue,
-                    Some(CachedField::Kept { field, hash }) if !names.insert(*hash) => {
+                    Some(CachedField::Kept { field, hash })
+                        if names.insert(*hash, field.key.name(), fields.iter().map(|field| field.key.name())) =>
+                    {
                         fields.push(*field);
                         continue;
                     }
@@ -154,16 +157,15 @@ impl EnvelopeFields {
                 }
             };
             let mut number = pair.number;
-            if names.insert(hash) {
+            let mut is_new =
+                |hash, key: Key<'_>| names.insert(hash, key.name(), fields.iter().map(|field| field.key.name()));
+            if !is_new(hash, key) {
                 let taken = key.name();
-                let mut copy = 2;
-                while fields.iter().any(|field| field.key == key) {
-                    key = field_name::key("", taken, copy, bump);
-                    copy += 1;
-                    // The result does not hold for other records.
-                    number = 0;
-                }
-                names.insert(name_hash::hash(key.name()));
+                let copies = (2..).map(|copy| field_name::key("", taken, copy, bump));
+                let mut free = copies.filter(|copy| is_new(name_hash::hash(copy.name()), *copy));
+                key = free.next().unwrap_or(key);
+                // The result does not hold for other records.
+                number = 0;
             }
             let known = escaped.len();
             let mut escape = |text| super::payload_fields::escape_invalid(text, key, bump, escaped);

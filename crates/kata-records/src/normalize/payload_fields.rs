@@ -1,14 +1,18 @@
 //! The payload's fields in a record: `kata_` names and types, with the guest's words apart from the host's.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
 use bumpalo::Bump;
 use memchr::memmem;
+use siphasher::sip::SipHasher13;
 
 use super::{Author, Nested, Normalize, Rule, coerce, field_name, level};
 use crate::dictionary::{self, KeyId, KeySet, TrackedKey, ValueKind};
 use crate::envelope::Entry;
 use crate::escapes::escape_bytes;
 use crate::flaw::Flaw;
-use crate::name_hash::{self, BloomFilter};
+use crate::name_hash::{self, NameSet};
 use crate::normalize::prune::PruneAction;
 use crate::parse::Payload;
 use crate::record::{Escaping, Facts, Field, Key, Pair, PayloadFormat, Text, Value};
@@ -63,7 +67,9 @@ pub(super) struct FieldBuilder<'r, 'b> {
     escaped: &'r mut Vec<Key<'b>>,
     /// The names in use: those of the dictionary, and others.
     known: KeySet,
-    names: BloomFilter,
+    names: NameSet,
+    /// By the hash of a name that was taken, the number of its last copy.
+    copies: HashMap<u64, usize, BuildHasherDefault<SipHasher13>>,
     /// A key that may come twice. Some loggers of the agent write `msg` twice on every entry, and the first counts.
     may_repeat: Option<KeyId>,
     /// A time was claimed.
@@ -92,7 +98,8 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             fields,
             escaped,
             known: KeySet::default(),
-            names: BloomFilter::default(),
+            names: NameSet::default(),
+            copies: HashMap::default(),
             may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             claims_time: false,
             displaced: false,
@@ -406,7 +413,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if let Some((known, key)) = *self.unknown_keys.place(hash)
             && known == pair.key
         {
-            let is_new = !self.names.insert(hash) || !self.fields.iter().any(|field| field.key == key);
+            let is_new = self.names.insert(hash, key.name(), self.fields.iter().map(|field| field.key.name()));
             return match self.plain(pair, PruneAction::Keep) {
                 Some(value) if is_new => self.push(key, value),
                 Some(_) => self.put_repeated(known, pair),
@@ -484,11 +491,14 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if self.displaced && self.is_free(name, key) {
             return self.push(key, value);
         }
-        let like = self.fields.iter().filter(|field| field.key.name().starts_with(key.name())).count();
-        for number in like.max(1) + 1.. {
-            let key = field_name::key("kata_", name, number, self.bump);
-            if self.is_free(unprefixed(key), key) {
-                return self.push(key, value);
+        let fields = &self.fields;
+        let like = || fields.iter().filter(|field| field.key.name().starts_with(key.name())).count().max(1);
+        let last = *self.copies.entry(name_hash::hash(name)).or_insert_with(like);
+        for number in last + 1.. {
+            let copy = field_name::key("kata_", name, number, self.bump);
+            if self.is_free(unprefixed(copy), copy) {
+                self.copies.insert(name_hash::hash(name), number);
+                return self.push(copy, value);
             }
         }
     }
@@ -497,7 +507,10 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
     fn is_free(&mut self, name: &[u8], key: Key<'b>) -> bool {
         match dictionary::find(name) {
             Some(id) if !id.is_alias() => !self.known.insert(id),
-            _ => !self.names.insert(name_hash::hash(name)) || !self.fields.iter().any(|field| field.key == key),
+            _ => {
+                let names = self.fields.iter().map(|field| field.key.name());
+                self.names.insert(name_hash::hash(name), key.name(), names)
+            }
         }
     }
 
