@@ -267,8 +267,9 @@ impl Stream {
                 return Ok(self.hand_on(batch, Fill::Idle));
             }
             // A live input is always asked for a whole block, so that a short read is meaningful. Other inputs are
-            // asked for the rest of the block.
-            let ask = if self.bytes.live() { self.block } else { self.block.saturating_sub(read).max(64) };
+            // asked for the rest of the block, and for whole blocks of an entry that is larger.
+            let rest = self.block.saturating_sub(read);
+            let ask = if self.bytes.live() || rest == 0 { self.block } else { rest.max(64) };
             let read_len = self.bytes.read(batch.room(ask.max(self.bytes.min_read())));
             if let Ok(len) = read_len
                 && std::mem::take(&mut self.is_new)

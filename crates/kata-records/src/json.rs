@@ -307,7 +307,7 @@ impl<'b> Scanner<'b> {
                 }
                 [byte, ..] if !byte.is_ascii() => {
                     beyond_ascii = true;
-                    1
+                    scan::ascii(rest, 0)
                 }
                 _ => {
                     irregular = true;

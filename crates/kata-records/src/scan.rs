@@ -126,14 +126,17 @@ fn stops_and_marks(block: Block) -> (u32, u32) {
 /// Returns the next byte that JSON text must escape: `"`, `\` or a control character.
 #[inline]
 #[must_use]
-pub(crate) fn json_special(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        at = unclean(bytes, at);
-        match bytes.get(at) {
-            Some(0x80..) => at += 1,
-            _ => return at,
-        }
-    }
+pub(crate) fn json_special(bytes: &[u8], at: usize) -> usize {
+    // Bytes that are not ASCII are the largest ones here, not negative numbers.
+    let control = |block: Block| below(block + Block::splat(i8::MIN), 0x20 ^ 0x80);
+    find(bytes, at, |block| control(block) | eq(block, b'"') | eq(block, b'\\'))
+}
+
+/// Returns the end of a run of bytes that are not ASCII: the next one that is.
+#[inline]
+#[must_use]
+pub(crate) fn ascii(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, |block| block.simd_gt(Block::splat(-1)))
 }
 
 /// Returns the next byte that is not clean: `"`, `\`, a control character, or a byte that is not ASCII.

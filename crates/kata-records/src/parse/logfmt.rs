@@ -153,7 +153,7 @@ fn bare_irregular<'b>(rest: &'b [u8], mut end: usize, flaws: &mut Flaws) -> (Tex
             None | Some((_, [])) => return (Text::plain(rest), b""),
             Some((_, [byte, ..])) => flaws.add_if(matches!(byte, b'=' | b'"'), Flaw::BareValue),
         }
-        end = scan::token_end(rest, end + 1);
+        end = scan::token_end(rest, scan::ascii(rest, end).max(end + 1));
     }
 }
 
@@ -241,7 +241,7 @@ fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut
             }
             0x80.. => {
                 traits.beyond_ascii = true;
-                1
+                scan::ascii(rest, at) - at
             }
             _ => {
                 traits.irregular = true;
