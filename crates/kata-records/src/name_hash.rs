@@ -1,7 +1,7 @@
 //! Hashes of names: a hash function, sets of seen names, and a table of known names.
 
 use std::collections::HashSet;
-use std::hash::Hasher as _;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU8;
 
 use siphasher::sip::SipHasher13;
@@ -60,6 +60,25 @@ impl BloomFilter {
     }
 }
 
+/// A hasher for numbers that are hashes already.
+#[derive(Debug, Default)]
+pub(crate) struct HashedBefore(u64);
+
+impl Hasher for HashedBefore {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 /// The number of names that are told apart by a filter alone. Few records have more.
 const FEW: u16 = 64;
 
@@ -69,7 +88,7 @@ pub(crate) struct NameSet {
     few: BloomFilter,
     count: u16,
     /// Hashes of the whole names, once there are many.
-    many: Option<Box<HashSet<u64>>>,
+    many: Option<Box<HashSet<u64, BuildHasherDefault<HashedBefore>>>>,
 }
 
 impl NameSet {

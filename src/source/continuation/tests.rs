@@ -80,6 +80,8 @@ fn lines_of_syslog_are_told_apart_by_their_writer() {
     assert_eq!(marks(&format!("{one}{RECORD}a\n{one}{RECORD}env[A\n{one}rest\n{two}rest\n")), "..w.");
     // Another program's lines are whole, and a line without a head continues any line.
     assert_eq!(marks(&format!("{other}env[A\n{other}x\n{one}env[A\n  x\n")), "...w");
+    // A whole line ends a print that the lines without a head continue.
+    assert_eq!(marks(&format!("env[A\n  x\n{one}{RECORD}a\n  y\n")), ".w..");
     // The previous line is searched for in a few lines only.
     let far = |lines: usize| format!("{one}env[A\n{}{one}z\n", format!("{other}y\n").repeat(lines));
     assert_eq!(marks(&far(7)), "........w");

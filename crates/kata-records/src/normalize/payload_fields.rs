@@ -5,14 +5,13 @@ use std::hash::BuildHasherDefault;
 
 use bumpalo::Bump;
 use memchr::memmem;
-use siphasher::sip::SipHasher13;
 
 use super::{Author, Nested, Normalize, Rule, coerce, field_name, level};
 use crate::dictionary::{self, KeyId, KeySet, TrackedKey, ValueKind};
 use crate::envelope::Entry;
 use crate::escapes::escape_bytes;
 use crate::flaw::Flaw;
-use crate::name_hash::{self, NameSet};
+use crate::name_hash::{self, HashedBefore, NameSet};
 use crate::normalize::prune::PruneAction;
 use crate::parse::Payload;
 use crate::record::{Escaping, Facts, Field, Key, Pair, PayloadFormat, Text, Value};
@@ -69,7 +68,7 @@ pub(super) struct FieldBuilder<'r, 'b> {
     known: KeySet,
     names: NameSet,
     /// By the hash of a name that was taken, the number of its last copy.
-    copies: HashMap<u64, usize, BuildHasherDefault<SipHasher13>>,
+    copies: HashMap<u64, usize, BuildHasherDefault<HashedBefore>>,
     /// A key that may come twice. Some loggers of the agent write `msg` twice on every entry, and the first counts.
     may_repeat: Option<KeyId>,
     /// A time was claimed.
@@ -493,14 +492,17 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
         let fields = &self.fields;
         let like = || fields.iter().filter(|field| field.key.name().starts_with(key.name())).count().max(1);
-        let last = *self.copies.entry(name_hash::hash(name)).or_insert_with(like);
-        for number in last + 1.. {
+        let hash = name_hash::hash(name);
+        let mut number = *self.copies.entry(hash).or_insert_with(like);
+        let copy = loop {
+            number += 1;
             let copy = field_name::key("kata_", name, number, self.bump);
             if self.is_free(unprefixed(copy), copy) {
-                self.copies.insert(name_hash::hash(name), number);
-                return self.push(copy, value);
+                break copy;
             }
-        }
+        };
+        self.copies.insert(hash, number);
+        self.push(copy, value);
     }
 
     /// Returns whether a name is free, and marks it as taken. `name` is the name of `key` without `kata_`.
