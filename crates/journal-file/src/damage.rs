@@ -22,7 +22,8 @@ pub enum Damage {
     Oversized,
     /// An entry array is broken. A search through the whole file finds the entries that it lost.
     Array,
-    /// A hash table or a chain of objects is broken. All entries are read instead.
+    /// A hash table or a chain of objects is broken: all entries are read instead. Or the header counts fewer bytes than
+    /// the file uses: these are read nevertheless.
     Index,
     /// The system failed to read a part of the file, or the file became shorter while it was read.
     Unreadable,

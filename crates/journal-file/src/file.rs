@@ -6,7 +6,10 @@ use crate::damage::{Damage, Damages};
 use crate::entry_array::Chain;
 use crate::error::Refusal;
 use crate::file_range::FileRange;
-use crate::layout::{EntryHead, HEADER_MAX, HEADER_MIN, JournalHeader, MAGIC, Widths, incompatible};
+use crate::layout::{
+    ARENA_SIZE, EntryHead, HEADER_MAX, HEADER_MIN, HeaderState, JournalHeader, MAGIC, ObjectHeader, Widths,
+    incompatible,
+};
 use crate::objects::{DataField, MAX_ITEMS, Objects};
 use crate::offset::{Offset, Units};
 use crate::payload::{Decoders, MAX_FIELD};
@@ -62,26 +65,41 @@ impl JournalFile {
             return Err(Refusal::UnknownFlags { flags: unknown });
         }
         let size = header.header_size;
-        if size < HEADER_MIN as u64 || !size.is_multiple_of(8) {
-            return Err(Refusal::HeaderSize { size });
-        }
+        let begin = Offset(size).aligned().filter(|_| size >= HEADER_MIN as u64);
+        let Some(begin) = begin else { return Err(Refusal::HeaderSize { size }) };
         if size > length {
             return Err(Refusal::TooShort { length });
         }
-        let (end, truncated) = valid_end(&header, length);
-        if end > LARGEST {
-            return Err(Refusal::TooLarge { size: end });
+        let used = promised_end(&header).min(length);
+        if used > LARGEST {
+            return Err(Refusal::TooLarge { size: used });
         }
+        let end = length.min(LARGEST);
         let windows = Windows::new(file, end, windows);
         let widths = Widths::of(header.compact());
-        Ok(Self {
+        let truncated = promised_end(&header) > length;
+        let mut opened = Self {
             raw,
-            objects: Objects::new(windows, Offset(size), Offset(end), widths),
+            objects: Objects::new(windows, begin, Offset(end), widths),
             header,
             decoders: Decoders::new(MAX_FIELD),
             damages: Damages::of(truncated),
             listed: Chain::default(),
-        })
+        };
+        opened.check_arena(length);
+        Ok(opened)
+    }
+
+    /// Counts a damage if the last object of a file without a writer ends behind the arena.
+    fn check_arena(&mut self, length: u64) {
+        let (tail, promised) = (self.header.tail_object_offset, promised_end(&self.header));
+        if promised >= length || self.header.state == HeaderState::Online || !tail.0.is_multiple_of(8) {
+            return;
+        }
+        let last = self.objects.bytes_at(tail, false).ok().flatten().map(ObjectHeader::decode);
+        if last.is_some_and(|last| tail.0.saturating_add(last.size) > promised) {
+            self.damages.note(Damage::Index, Offset(ARENA_SIZE).units());
+        }
     }
 
     /// Returns the header as it was read last.
@@ -121,10 +139,9 @@ impl JournalFile {
         if read < HEADER_MIN || !raw.starts_with(MAGIC) || identity(&header) != identity(&self.header) {
             return Ok(Refreshed::Gone);
         }
-        let (end, truncated) = valid_end(&header, length);
-        self.objects.end = Offset(end.min(LARGEST));
+        self.objects.end = Offset(length.min(LARGEST));
         self.objects.windows.reset(self.objects.end.0);
-        self.damages.truncated = truncated;
+        self.damages.truncated = promised_end(&header) > length;
         self.raw = raw;
         self.header = header;
         Ok(Refreshed::Changed)
@@ -199,10 +216,10 @@ fn read_header(file: &FileRange) -> io::Result<([u8; HEADER_MAX], usize)> {
     Ok((raw, read))
 }
 
-/// Returns the end of the readable part, and whether the header promises more.
-fn valid_end(header: &JournalHeader, length: u64) -> (u64, bool) {
-    let promised = header.header_size.saturating_add(header.arena_size);
-    (promised.min(length), promised > length)
+/// Returns the end of the part in use or preallocated, as the header states it. Objects behind this end are read
+/// nevertheless, as libsystemd does: the header may be damaged, or older than the objects.
+fn promised_end(header: &JournalHeader) -> u64 {
+    header.header_size.saturating_add(header.arena_size)
 }
 
 #[cfg(test)]

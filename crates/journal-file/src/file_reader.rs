@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::EntryBatch;
 use crate::cursor::{self, Place};
-use crate::damage::{Damage, Damaged};
+use crate::damage::{Damage, Damaged, Damages};
 use crate::earlier_files::{EarlierFile, FileOrder};
 use crate::entry_scan::{EntryScan, IDENTIFIER, MESSAGE};
 use crate::error::Error;
@@ -155,7 +155,7 @@ impl FileReader {
         slice.file.decoders.limit = self.file.decoders.limit;
         slice.streams = self.streams.fresh();
         // The reader of the whole file has reported this already.
-        slice.file.damages.truncated = false;
+        slice.file.damages = Damages::default();
         Ok(slice)
     }
 

@@ -11,6 +11,8 @@ pub(crate) const MAGIC: &[u8; 8] = b"LPKSHHRH";
 pub(crate) const HEADER_MIN: usize = 208;
 /// The length of the longest known header, in bytes: that of systemd 254. Additions of later versions are ignored.
 pub(crate) const HEADER_MAX: usize = 272;
+/// The offset of the arena's size in the header.
+pub(crate) const ARENA_SIZE: u64 = 96;
 /// The length of the header of each object: type, flags, size.
 pub(crate) const OBJECT_HEADER: usize = 16;
 /// The length of an ENTRY before its items.
@@ -143,7 +145,7 @@ impl JournalHeader {
             tail_entry_boot_id: id_at(bytes, 56),
             seqnum_id: id_at(bytes, 72),
             header_size,
-            arena_size: u64_at(bytes, 96),
+            arena_size: u64_at(bytes, ARENA_SIZE as usize),
             data_hash_table: Table { offset: Offset(u64_at(bytes, 104)), size: u64_at(bytes, 112) },
             field_hash_table: Table { offset: Offset(u64_at(bytes, 120)), size: u64_at(bytes, 128) },
             tail_object_offset: Offset(u64_at(bytes, 136)),

@@ -376,11 +376,15 @@ fn files_that_are_no_journals_are_refused_with_the_reason() {
     };
     assert_eq!(changed(8, 0x60 << 32), "it is of a newer format: the incompatible flags 0x60 are unknown");
     assert_eq!(changed(88, 200), "the length of its header is damaged: 200 bytes");
-    assert_eq!(changed(88, 273), "the length of its header is damaged: 273 bytes");
+    assert_eq!(changed(88, u64::MAX), "the length of its header is damaged: 18446744073709551615 bytes");
+    // libsystemd reads a file whose header has an odd length.
+    let mut odd = Writer::sample(true, true, 3);
+    odd.put(88, 269);
+    assert_eq!(read(&mut odd.open()).len(), 3);
 
     let large = file(&sound.bytes);
     large.set_len((32 << 30) + 8).unwrap();
-    assert_eq!(JournalFile::open(large, 2).unwrap().end(), sound.bytes.len() as u64, "what is unused does not count");
+    assert_eq!(read(&mut JournalFile::open(large, 2).unwrap()).len(), 3, "what is unused does not count");
     let mut promising = Writer::sample(true, true, 3);
     promising.put(96, u64::MAX);
     let large = file(&promising.bytes);

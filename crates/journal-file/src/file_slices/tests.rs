@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Continuation, EntryBatch};
 use crate::cursor::{Cursor, Place};
+use crate::damage::Damage;
 use crate::entry_range::Range;
 use crate::file::tests::{VARIANTS, Writer};
 use crate::file_range::FileRange;
@@ -479,4 +480,28 @@ fn an_entry_without_an_identifier_is_wanted_by_another_field() {
             );
         }
     }
+}
+
+#[test]
+fn damage_of_the_header_is_counted_once() {
+    let mut writer = Writer::sample(true, true, 100);
+    writer.put(96, 64);
+    let settings = Settings { block: 2048, ..Settings::default() };
+    let (path, range) = ranges(&[writer]).remove(0);
+    let mut file = FileSlices::open_member(path, range, 1, &settings, &ALL).unwrap();
+    assert!(file.start(Range::default()));
+    let mut damages = file.damages();
+    let (mut slices, mut relations) = (0, Relations::new());
+    while let Some(slice) = file.take() {
+        let (mut slice, mut batch) = (slice.unwrap(), EntryBatch::default());
+        while slice.fill(&mut batch) {
+            note(&batch, &mut relations);
+        }
+        note(&batch, &mut relations);
+        damages.extend(slice.damages());
+        slices += 1;
+    }
+    assert_eq!((relations.len(), slices > 3), (100, true));
+    let counts: Vec<_> = damages.iter().map(|damage| (damage.reason, damage.count, damage.offset)).collect();
+    assert_eq!(counts, [(Damage::Index, 1, 96)]);
 }

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
 use crate::damage::Damage;
-use crate::file::tests::{VARIANTS, Writer, found, open, read, times};
+use crate::file::JournalFile;
+use crate::file::tests::{VARIANTS, Writer, found, met, open, read, times};
 use crate::layout::Widths;
 
 /// Returns the numbers of the readable entries, and the count of those that no sound array had.
@@ -137,6 +138,43 @@ fn an_unknown_type_is_stepped_over() {
     writer.entry(&[b"MESSAGE=behind it"]);
     writer.put(176, 0);
     assert_eq!(numbers(&writer).0.len(), 21);
+}
+
+/// Returns the numbers of the sample's entries that are read with all of their fields.
+fn whole(journal: &mut JournalFile) -> Vec<u64> {
+    read(journal).iter().filter(|(_, fields)| fields.len() == 3).map(|(number, _)| *number).collect()
+}
+
+#[test]
+fn objects_behind_the_arena_are_read() {
+    let all: Vec<u64> = (1..=200).collect();
+    for (compact, keyed) in VARIANTS {
+        let sound = Writer::sample(compact, keyed, 200);
+        let arena = sound.get(96);
+        for short in [arena - 64, arena / 2, arena / 2 + 1, 0] {
+            let mut writer = Writer::sample(compact, keyed, 200);
+            writer.put(96, short);
+            let mut journal = writer.open();
+            assert_eq!(whole(&mut journal), all, "{short} of {arena}");
+            assert_eq!(journal.damages().recovered, 0, "{short} of {arena}: the arrays list all entries");
+            assert!(found(&mut journal, b"MESSAGE=hello 200").is_some());
+            let damages: Vec<(Damage, u64)> = met(&journal).iter().map(|tally| (tally.damage, tally.first)).collect();
+            assert_eq!(damages, [(Damage::Index, 96)], "{short} of {arena}");
+            // The search reads them as well.
+            writer.put(176, 0);
+            assert_eq!(whole(&mut writer.open()), all, "{short} of {arena}");
+        }
+        // An array behind the arena lists entries behind the arena.
+        let arrays = sound.arrays();
+        let mut writer = Writer::sample(compact, keyed, 200);
+        writer.put(96, arrays[2] - 272);
+        assert_eq!((whole(&mut writer.open()), writer.open().damages().recovered), (all.clone(), 0));
+        // Preallocated space behind the arena is no damage, and neither is other space there.
+        let mut writer = Writer::sample(compact, keyed, 200);
+        writer.bytes.extend_from_slice(&[0x33; 4096]);
+        let mut journal = writer.open();
+        assert_eq!((whole(&mut journal), met(&journal).len()), (all.clone(), 0));
+    }
 }
 
 /// Calls every function of a file.
