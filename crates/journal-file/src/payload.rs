@@ -34,10 +34,11 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    /// Returns the codec in the flags of a DATA, if it has one.
+    /// Returns the codec in the flags of a DATA, if it has one. Other flags have no meaning (systemd:
+    /// `_OBJECT_COMPRESSED_MASK`): a further codec would make the file incompatible.
     #[inline]
     pub(crate) fn of(flags: u8) -> Result<Option<Self>, Damage> {
-        match flags {
+        match flags & (1 | 2 | 4) {
             0 => Ok(None),
             1 => Ok(Some(Self::Xz)),
             2 => Ok(Some(Self::Lz4)),

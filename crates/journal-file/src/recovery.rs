@@ -1,8 +1,9 @@
 //! The search for entries, object by object, that entry arrays have lost. It follows systemd's `journal-verify.c`
 //! section by section, and reads no fields.
 //!
-//! After a broken object, the next one is searched for at every possible offset. The contents of a field may look like
-//! an object then. This happens only in damaged files, and yields only entries that name fields of this file.
+//! Where an object is due, only those bytes count that libsystemd looks at. After a broken object, the next one is
+//! searched for at every possible offset. The contents of a field may look like an object then. This happens only in
+//! damaged files, and yields only entries that name fields of this file.
 
 use crate::damage::Damage;
 use crate::layout::{ARRAY_HEADER, ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, u32_at, u64_at};
@@ -43,6 +44,17 @@ pub(crate) fn walk(objects: &mut Objects, tail: Offset, mut each: impl FnMut(Uni
     }
 }
 
+/// The reason to expect an object at an offset.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expectation {
+    /// The object before it ends there.
+    Due,
+    /// A possible object that the search has found ends there.
+    Behind,
+    /// There is no reason: the search looks everywhere.
+    None,
+}
+
 struct Walk<'o> {
     objects: &'o mut Objects,
     tail: Offset,
@@ -54,18 +66,18 @@ impl Walk<'_> {
     fn look(&mut self, at: Offset) -> Option<ObjectHeader> {
         let header = ObjectHeader::decode(self.objects.bytes_at(at, true).ok()??);
         if ObjectKind::of(header.kind).is_some() {
-            return self.credible(at, true).ok()?;
+            return self.credible(at, Expectation::Due).ok()?;
         }
         let sound = header.kind > 0 && header.size >= OBJECT_HEADER as u64 && self.within(at, header.size);
         let next = Offset(at.0.checked_add(header.size)?).aligned().filter(|_| sound)?;
-        self.credible(next, true).ok()?.is_some().then_some(header)
+        self.credible(next, Expectation::Due).ok()?.is_some().then_some(header)
     }
 
     /// Returns the next object from `at` on that another object follows.
     fn search(&mut self, mut at: Offset) -> Option<(Offset, ObjectHeader)> {
         let stop = self.tail.min(Offset(at.0.saturating_add(SEARCH)));
         while at <= stop {
-            match self.credible(at, true) {
+            match self.credible(at, Expectation::None) {
                 Ok(Some(header)) if self.followed(at, header)? => return Some((at, header)),
                 Ok(_) => at = at + 8,
                 Err(_) => at = Offset((at.0 / SKIP + 1) * SKIP),
@@ -81,7 +93,7 @@ impl Walk<'_> {
             return Some(true);
         }
         self.looks = self.looks.checked_sub(1)?;
-        Some(matches!(self.credible(next, false), Ok(Some(_))))
+        Some(matches!(self.credible(next, Expectation::Behind), Ok(Some(_))))
     }
 
     fn within(&self, at: Offset, size: u64) -> bool {
@@ -89,29 +101,32 @@ impl Walk<'_> {
     }
 
     /// Returns the object at an offset, if it has a known type and its contents agree with the type.
-    fn credible(&mut self, at: Offset, near: bool) -> Result<Option<ObjectHeader>, Damage> {
+    fn credible(&mut self, at: Offset, expectation: Expectation) -> Result<Option<ObjectHeader>, Damage> {
         let (widths, begin) = (self.objects.widths, self.objects.begin);
-        let Some(bytes) = self.objects.bytes_at(at, near)? else { return Ok(None) };
+        let Some(bytes) = self.objects.bytes_at(at, expectation != Expectation::Behind)? else { return Ok(None) };
         let header = ObjectHeader::decode(bytes);
         let Some(kind) = ObjectKind::of(header.kind) else { return Ok(None) };
-        let reserved = u64_at(bytes, 0) >> 16;
+        // Where no object is expected, types whose contents prove little must have zeros in the bytes without a meaning.
+        let is_expected = expectation != Expectation::None;
+        let is_plain = is_expected || u64_at(bytes, 0) >> 16 == 0;
         // Objects refer to earlier objects, except for the next one in a chain.
         let earlier = |at_first: usize, width: usize| {
             let first = if width == 4 { u64::from(u32_at(bytes, at_first)) } else { u64_at(bytes, at_first) };
             first.is_multiple_of(8) && first >= begin.0 && first < at.0
         };
         let agrees = match kind {
-            ObjectKind::Data if header.flags == 0 => {
-                bytes.get(widths.data..).is_some_and(|field| name_len(field).is_some())
-            }
-            ObjectKind::Data => Codec::of(header.flags).is_ok(),
+            ObjectKind::Data => match Codec::of(header.flags) {
+                Ok(None) => bytes.get(widths.data..).is_some_and(|field| name_len(field).is_some()),
+                Ok(Some(_)) => is_plain,
+                Err(_) => false,
+            },
             ObjectKind::Entry => EntryHead::decode(bytes).is_some() && earlier(ENTRY_HEADER, widths.item),
             ObjectKind::EntryArray => earlier(ARRAY_HEADER, widths.link),
             ObjectKind::Field | ObjectKind::DataHashTable | ObjectKind::FieldHashTable | ObjectKind::Tag => {
-                header.flags == 0
+                is_plain && (is_expected || header.flags == 0)
             }
         };
-        let sound = reserved == 0 && agrees && widths.allow(kind, header.size) && self.within(at, header.size);
+        let sound = agrees && widths.allow(kind, header.size) && self.within(at, header.size);
         Ok(sound.then_some(header))
     }
 }

@@ -177,6 +177,49 @@ fn objects_behind_the_arena_are_read() {
     }
 }
 
+#[test]
+fn bytes_that_have_no_meaning_are_not_looked_at() {
+    let all: Vec<u64> = (1..=200).collect();
+    for (compact, keyed) in VARIANTS {
+        // Unknown flags and the six bytes behind them, of all objects or of one in two.
+        for step in [1, 2] {
+            let mut writer = Writer::sample(compact, keyed, 200);
+            give_meaningless_bytes(&mut writer, step);
+            let mut journal = writer.open();
+            assert_eq!((whole(&mut journal), met(&journal).len()), (all.clone(), 0));
+            writer.put(176, 0);
+            assert_eq!(whole(&mut writer.open()), all);
+            // Behind a broken object as well.
+            let list = Writer::sample(compact, keyed, 200).open().entries();
+            writer.put(list[50].offset().0 + 8, 17);
+            assert_eq!(whole(&mut writer.open()).len(), 199);
+        }
+        // The contents of the object behind each entry prove nothing, because the object is compressed.
+        let mut writer = Writer::sample(compact, keyed, 0);
+        for number in 0..200 {
+            let packed = writer.stored(format!("PACKED={number}").as_bytes(), 4, b"compressed");
+            let host = writer.data(b"_HOSTNAME=node");
+            writer.entry_of(vec![host, packed]);
+        }
+        give_meaningless_bytes(&mut writer, 1);
+        writer.put(176, 0);
+        assert_eq!(numbers(&writer), (all.clone(), 200));
+    }
+}
+
+/// Fills the bytes without a meaning of one in `step` objects.
+fn give_meaningless_bytes(writer: &mut Writer, step: usize) {
+    let (mut at, mut number) = (272, 0);
+    while at < writer.bytes.len() {
+        if number % step == 0 {
+            writer.bytes[at + 1] |= 0x30;
+            writer.bytes[at + 2..at + 8].fill(0x5a);
+        }
+        at = (at + writer.get(at as u64 + 8) as usize).next_multiple_of(8);
+        number += 1;
+    }
+}
+
 /// Calls every function of a file.
 fn ask_all(bytes: &[u8]) -> usize {
     let Ok(mut journal) = open(bytes) else { return 0 };
