@@ -32,6 +32,11 @@ pub(crate) struct Chain {
 impl Chain {
     /// Follows the chain that begins at `first` until `limit` items of the chain were read, or the chain ends. `each`
     /// gets every item with its array and returns whether to accept the item. A rejected item ends the call.
+    ///
+    /// # Errors
+    ///
+    /// Fails at a broken array, and after as many items as the file has room for. Arrays that overlap are followed, as
+    /// libsystemd does: the header of an array is no item of another one, which shows the damage.
     pub(crate) fn follow(
         &mut self,
         objects: &mut Objects,
@@ -47,8 +52,9 @@ impl Chain {
             }
             self.array = first.units();
         }
+        let most = limit.min(objects.end.0 / width as u64);
         let mut fresh = true;
-        while self.total < limit {
+        while self.total < most {
             let array = match std::mem::take(&mut fresh) {
                 true => objects.fresh(self.array, ObjectKind::EntryArray)?,
                 false => objects.next(self.array, ObjectKind::EntryArray)?,
@@ -59,7 +65,7 @@ impl Chain {
                 return Err(Damage::Array);
             }
             let capacity = len / width as u64;
-            let stop = capacity.min(self.taken.saturating_add(limit - self.total));
+            let stop = capacity.min(self.taken.saturating_add(most - self.total));
             while self.taken < stop {
                 let count = (stop - self.taken).min(READ_SIZE / width as u64);
                 let from = self.array.offset() + (ARRAY_HEADER as u64 + self.taken * width as u64);
@@ -76,17 +82,15 @@ impl Chain {
                 }
             }
             if self.taken < capacity || next == Offset(0) {
-                return Ok(());
+                break;
             }
-            // Arrays do not overlap, so the file has room for all of their items.
-            let end = (self.array.offset() + size).aligned();
-            if next.units() == Units::NONE || end.is_none_or(|end| next < end) {
+            if next.units() == Units::NONE || next <= self.array.offset() {
                 return Err(Damage::Array);
             }
             self.array = next.units();
             self.taken = 0;
         }
-        Ok(())
+        if self.total == most && most < limit { Err(Damage::Array) } else { Ok(()) }
     }
 }
 

@@ -31,17 +31,42 @@ impl JournalFile {
         if self.more_entries(&mut list) && !self.goes_on() {
             return list;
         }
+        self.list_rest(&mut list);
         // Items of damaged arrays that are no entries were counted with the damage. In sound arrays they are counted
         // when they are read.
         list.sort_unstable();
         list.dedup();
         list.retain(|at| self.head(*at).is_ok());
         let listed = list.len();
-        recovery::walk(&mut self.objects, self.header.tail_object_offset, |at| list.push(at));
+        // The header may be older than the entries.
+        let tail = list
+            .last()
+            .map_or(self.header.tail_object_offset, |last| last.offset().max(self.header.tail_object_offset));
+        recovery::walk(&mut self.objects, tail, |at| list.push(at));
         list.sort_unstable();
         list.dedup();
         self.damages.recovered += (list.len() - listed) as u64;
         list
+    }
+
+    /// Appends the items of a damaged chain behind the number in the header. libsystemd reads such an entry in place of
+    /// a broken one.
+    fn list_rest(&mut self, list: &mut Vec<Units>) {
+        let (begin, end) = (self.objects.begin, self.objects.end);
+        let most = self.most_entries();
+        let (mut chain, first) = (self.listed, self.header.entry_array_offset);
+        // Damage of the chain is counted already.
+        let _ = chain.follow(&mut self.objects, first, u64::MAX, |item, _| {
+            if item.offset() >= begin && item.offset() < end && list.len() < most {
+                list.push(item);
+            }
+            true
+        });
+    }
+
+    /// Returns the number of entries that the file has room for.
+    fn most_entries(&self) -> usize {
+        (self.objects.end.0 / self.objects.widths.smallest(ObjectKind::Entry)) as usize
     }
 
     /// Returns whether a file without a writer has more entries than its header says, which is damage.
@@ -68,7 +93,7 @@ impl JournalFile {
         let online = self.header.state == HeaderState::Online;
         let smallest = self.objects.widths.smallest(ObjectKind::Entry);
         let (begin, end) = (self.objects.begin, self.objects.end);
-        let most = (end.0 / smallest) as usize;
+        let most = self.most_entries();
         let mut broken = None;
         let mut last = self.listed.last;
         let mut at = self.listed.total;

@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 use crate::damage::Damage;
 use crate::file::JournalFile;
 use crate::file::tests::{VARIANTS, Writer, found, met, open, read, times};
-use crate::layout::Widths;
+use crate::layout::{ObjectKind, Widths};
+use crate::offset::Offset;
 
 /// Returns the numbers of the readable entries, and the count of those that no sound array had.
 fn numbers(writer: &Writer) -> (Vec<u64>, u64) {
@@ -218,6 +219,83 @@ fn give_meaningless_bytes(writer: &mut Writer, step: usize) {
         at = (at + writer.get(at as u64 + 8) as usize).next_multiple_of(8);
         number += 1;
     }
+}
+
+#[test]
+fn a_header_may_be_older_than_the_entries() {
+    for (compact, keyed) in VARIANTS {
+        let width = Widths::of(compact).link;
+        let mut writer = Writer::sample(compact, keyed, 200);
+        let list = writer.open().entries();
+        let message = found(&mut writer.open(), b"MESSAGE=hello 51").unwrap().offset().0;
+        writer.put(136, 272);
+        // An array has lost an entry, which follows a broken object.
+        let lost = &list[50].offset().0.to_le_bytes()[..width];
+        let arrays = writer.arrays();
+        let item = (arrays[0] as usize..).find(|at| writer.bytes[*at..].starts_with(lost)).unwrap();
+        writer.bytes[item..item + width].fill(0);
+        writer.put(message + 8, 17);
+        let numbers = numbers(&writer);
+        assert_eq!(numbers, ((1..=200).collect(), 1));
+    }
+}
+
+#[test]
+fn arrays_that_overlap_are_followed() {
+    for (compact, keyed) in VARIANTS {
+        let width = Widths::of(compact).link as u64;
+        // A field looks like an array. No object begins there, so only the chain leads to it and to its entry.
+        let mut writer = Writer::sample(compact, keyed, 20);
+        let hidden = {
+            let own = writer.data(b"MESSAGE=hidden");
+            let entry = writer.unlinked(vec![own]);
+            writer.bytes[entry as usize..].to_vec()
+        };
+        let inside = writer.data(&[b"MESSAGE=", &vec![b' '; 400][..]].concat());
+        let (entry, array) = (inside + 128, inside + 256);
+        writer.bytes[entry as usize..][..hidden.len()].copy_from_slice(&hidden);
+        writer.put(array, ObjectKind::EntryArray as u64);
+        writer.put(array + 8, 24 + width);
+        writer.put(array + 16, 0);
+        writer.bytes[array as usize + 24..][..width as usize].copy_from_slice(&entry.to_le_bytes()[..width as usize]);
+        let first = writer.arrays();
+        let last = first[first.len() - 1];
+        // The last array seems to reach beyond the array after it, and has room for the items that are counted.
+        writer.put(last + 8, 24 + (array - last) / width * width);
+        writer.put(last + 16, array);
+        // If an entry is broken, libsystemd reads one behind the number in the header.
+        writer.bytes[first[0] as usize + 24..][..width as usize].fill(0);
+        for count in [20, u64::MAX] {
+            writer.put(152, count);
+            let mut journal = writer.open();
+            let list = journal.entries();
+            assert!(list.contains(&Offset(entry).units()), "{compact} {count}");
+            assert!(times(&journal, Damage::Array) > 0);
+            assert!(list.is_sorted_by(|one, other| one < other));
+        }
+    }
+}
+
+#[test]
+fn arrays_that_overlap_have_a_limit() {
+    // Each array holds the rest of the file, and the next one begins eight bytes later.
+    let mut writer = Writer::sample(true, true, 3);
+    let start = writer.bytes.len() as u64;
+    let end = start + (1 << 20);
+    writer.bytes.resize(end as usize, 0);
+    for at in (start..end - 64).step_by(24) {
+        writer.put(at, ObjectKind::EntryArray as u64);
+        writer.put(at + 8, (end - at) / 8 * 8);
+        writer.put(at + 16, at + 24);
+    }
+    writer.put(96, end - 272);
+    writer.put(152, u64::MAX);
+    writer.put(176, start);
+    let begin = Instant::now();
+    let mut journal = writer.open();
+    assert_eq!(whole(&mut journal), [1, 2, 3]);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(times(&journal, Damage::Array) > 0);
 }
 
 /// Calls every function of a file.
