@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)] // a test fails by it, and reports why it is skipped
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -229,4 +230,157 @@ fn files_that_cannot_be_read_are_reported() {
     assert!(Journal::open(folder.path().join("missing")).is_err());
     let empty = tempfile::tempdir().unwrap();
     assert!(Journal::open(PathBuf::from(empty.path())).is_err());
+}
+
+/// The number of damaged files that are compared. Each costs some 30 ms.
+const MUTATIONS: u64 = 300;
+
+/// A journal file as bytes, and its objects: offset, type and size.
+struct Sample {
+    bytes: Vec<u8>,
+    objects: Vec<(usize, u8, usize)>,
+}
+
+impl Sample {
+    /// Reads a file without the space behind its last object.
+    fn read(path: &Path) -> Sample {
+        let mut bytes = fs::read(path).unwrap();
+        let mut objects = Vec::new();
+        let mut at = number(&bytes, 88);
+        while at + 16 <= bytes.len() && bytes[at] != 0 {
+            objects.push((at, bytes[at], number(&bytes, at + 8)));
+            at = (at + number(&bytes, at + 8)).next_multiple_of(8);
+        }
+        bytes.truncate(at);
+        let arena = at - number(&bytes, 88);
+        put(&mut bytes, 96, arena as u64);
+        Sample { bytes, objects }
+    }
+
+    /// Returns a copy whose header is older than the objects: the arena has another size. libsystemd refuses an arena
+    /// that ends before the last object in the header, so there is none.
+    fn with_arena(&self, size: usize) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        put(&mut bytes, 96, size as u64);
+        put(&mut bytes, 136, 0);
+        bytes
+    }
+
+    /// Returns a copy with one to three kinds of damage.
+    fn damaged(&self, random: &mut Random) -> Vec<u8> {
+        let arena = number(&self.bytes, 96);
+        let mut bytes = match random.below(8) {
+            0 => self.with_arena([0, arena - 64, arena / 2, random.below(arena)][random.below(4)]),
+            _ => self.bytes.clone(),
+        };
+        for _ in 0..[1, 1, 1, 2, 3][random.below(5)] {
+            let at = self.place(random);
+            let (object, _, size) = self.objects[random.below(self.objects.len())];
+            let value = match random.below(7) {
+                0 => 0,
+                1 => u64::MAX,
+                2 => random.next(),
+                3 => object as u64,
+                4 => object as u64 + 8,
+                5 => size as u64,
+                _ => at as u64 & !7,
+            };
+            let words = [16, 88, 96, 104, 112, 120, 128, 136, 144, 152, 160, 168, 176, 184, 192, 256];
+            match random.below(7) {
+                0 => bytes[at] ^= 1 << random.below(8),
+                1 => bytes[at] = value as u8,
+                2 => put(&mut bytes, words[random.below(words.len())], value),
+                3 => put(&mut bytes, object + 8 * random.below(size.min(96) / 8), value),
+                4 => put(&mut bytes, at & !7, value),
+                5 => {
+                    let end = bytes.len().min(at + [8, 64, 512, 4096][random.below(4)]);
+                    bytes[at..end].fill(0);
+                }
+                _ => bytes[object + random.below(16)] = value as u8,
+            }
+        }
+        bytes
+    }
+
+    /// Returns an offset: mostly in an object other than a hash table, sometimes in the header.
+    fn place(&self, random: &mut Random) -> usize {
+        let objects: Vec<_> = self.objects.iter().filter(|(_, kind, _)| !matches!(kind, 4 | 5)).collect();
+        let (at, _, size) = objects[random.below(objects.len())];
+        if random.below(5) == 0 { random.below(264) } else { at + random.below(*size) }
+    }
+}
+
+/// A source of numbers (xorshift) that yields the same ones in each run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> usize {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize
+}
+
+fn put(bytes: &mut [u8], at: usize, value: u64) {
+    let end = bytes.len().min(at + 8);
+    bytes[at..end].copy_from_slice(&value.to_le_bytes()[..end - at]);
+}
+
+/// Returns the cursors that `journalctl` prints before it ends or gives up.
+fn their_cursors(path: &Path) -> Vec<String> {
+    let mut file = std::ffi::OsString::from("--file=");
+    file.push(path);
+    let mut command = Command::new("journalctl");
+    command.args(["--quiet", "--no-pager", "--output=export", "--all"]).arg(file);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.code().is_some(), "journalctl was killed: {}", output.status);
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    let cursors = lines.filter_map(|line| line.strip_prefix(b"__CURSOR="));
+    cursors.map(|cursor| String::from_utf8(cursor.to_vec()).unwrap()).collect()
+}
+
+/// Returns the cursors of the entries that are read.
+fn our_cursors(path: &Path) -> HashSet<String> {
+    let mut cursors = HashSet::new();
+    let mut entries = Journal::open(path).unwrap().entries();
+    while let Ok(Some(entry)) = entries.next() {
+        cursors.insert(Cursor::from(*entry.place()).to_string());
+    }
+    cursors
+}
+
+#[test]
+fn no_entry_of_a_damaged_file_is_lost_that_journalctl_reads() {
+    if missing() {
+        return;
+    }
+    let folder = journal(160);
+    let damaged = folder.path().join("damaged.journal");
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let sample = Sample::read(&folder.path().join("a.journal"));
+    let (head, arena) = (number(&sample.bytes, 88), number(&sample.bytes, 96));
+    let last_entry = sample.objects.iter().rev().find(|(_, kind, _)| *kind == 3).unwrap().0;
+    for short in [arena - 64, last_entry + 8 - head, arena / 2, 0] {
+        fs::write(&damaged, sample.with_arena(short)).unwrap();
+        assert_eq!((their_cursors(&damaged).len(), our_cursors(&damaged).len()), (80, 80), "{short} of {arena}");
+    }
+    let (mut theirs, mut ours) = (0, 0);
+    for mutation in 0..MUTATIONS {
+        fs::write(&damaged, sample.damaged(&mut random)).unwrap();
+        let (wanted, found) = (their_cursors(&damaged), our_cursors(&damaged));
+        let lost: Vec<_> = wanted.iter().filter(|cursor| !found.contains(*cursor)).collect();
+        assert!(lost.is_empty(), "mutation {mutation}: {lost:?} of {}", wanted.len());
+        theirs += wanted.len();
+        ours += found.len();
+    }
+    assert!(theirs > 80 * MUTATIONS as usize / 2 && ours >= theirs, "{theirs} {ours}: the damage is of no use");
 }
