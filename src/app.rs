@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::cli::{self, Invocation, Request};
 use crate::config::{Command, Config};
 use crate::diagnostics::{self, StatsFormat, report};
@@ -35,6 +37,7 @@ fn start(request: Request, arguments: &[OsString]) -> Result<Exit, AppError> {
         Request::Settings { of, check } => settings::print_or_check(&of, check),
         Request::Run(invocation) if invocation.command == Command::Schema => print_schema(&invocation),
         Request::Run(invocation) => {
+            allow_open_files();
             let mut job = Job::new(&invocation)?;
             let Some(outcome) = run_and_reload(&mut job, arguments)? else { return Ok(Exit::Success) };
             summarize(&job.config, &outcome);
@@ -42,6 +45,13 @@ fn start(request: Request, arguments: &[OsString]) -> Result<Exit, AppError> {
             Ok(job.failure.unwrap_or(outcome.exit))
         }
     }
+}
+
+/// Raises the soft limit on open files to the hard one, because each file of a journal stays open. The program starts no
+/// other one, so nothing inherits the limit. On failure the limit stays.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Prints the schema of the records that this configuration produces.

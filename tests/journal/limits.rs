@@ -75,3 +75,18 @@ fn the_fields_of_an_entry_have_a_limit_together() {
     let raw = limited(256, &["--format=export", path]);
     assert_eq!(compare::value(compare::entries(&raw)[0], "LARGE7").map(str::len), Some(MIB / 2 + 1));
 }
+
+#[test]
+fn more_files_are_read_than_the_soft_limit_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = 100;
+    for (number, entry) in (0..).zip(services(files)) {
+        let shape = Shape { seqnum_id: number, ..Shape::default() };
+        write_file(folder.path(), format!("{number}.journal"), file(&shape, &[entry]));
+    }
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=40:1000").arg(env!("CARGO_BIN_EXE_katalog")).args(["--format=export", "--stats=none"]);
+    let output = command.arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(compare::entries(&output.stdout).len(), files as usize);
+}
