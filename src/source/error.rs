@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::codec::{Codec, Fault, ForeignFormat};
+use super::codec::{Codec, Fault, ForeignFormat, MEMORY_LIMIT};
 use super::input::Input;
 use crate::exit::Exit;
 
@@ -202,6 +202,17 @@ pub enum SourceError {
         /// The error from the decoder.
         cause: io::Error,
     },
+    /// Decompression needs too much memory.
+    #[error(
+        "failed to read {}: its {codec} data needs more than {} MiB of memory to decompress; run `{} {} | katalog -`",
+        .input.quoted(), MEMORY_LIMIT >> 20, .codec.decompressor(), shell_name(.input)
+    )]
+    TooLarge {
+        /// The input.
+        input: Input,
+        /// The compression format.
+        codec: Codec,
+    },
     /// The input has a format that katalog does not read.
     #[error("failed to read {}: it is {format}, which katalog does not read; {}", .input.quoted(), unpack_advice(.input, *.format))]
     Foreign {
@@ -231,6 +242,7 @@ impl SourceError {
             Fault::Io(cause) if cause.kind() == io::ErrorKind::IsADirectory => SourceError::Directory { input },
             Fault::Io(cause) => SourceError::Read { input, offset, cause },
             Fault::Damaged(codec, cause) => SourceError::Damaged { input, codec, offset, cause },
+            Fault::TooLarge(codec) => SourceError::TooLarge { input, codec },
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Fault::MissingCodec(codec) => SourceError::MissingCodec { input, codec },
             Fault::Foreign(format) => SourceError::Foreign { input, format },
@@ -259,6 +271,7 @@ impl SourceError {
             | Self::Archive { .. }
             | Self::Oversized { .. }
             | Self::Damaged { .. }
+            | Self::TooLarge { .. }
             | Self::Foreign { .. }
             | Self::MissingCodec { .. } => Exit::Data,
         }
@@ -353,6 +366,11 @@ mod tests {
                 },
                 "failed to read standard input: its xz data is damaged or cut off: bad sum; the 3 bytes before the damage \
                  were read; test it with `xz -t FILE`, and copy it again if the original is whole",
+            ),
+            (
+                SourceError::TooLarge { input: Input::Stdin, codec: Codec::Zstd },
+                "failed to read standard input: its zstd data needs more than 128 MiB of memory to decompress; run `zstd -dc \
+                 --long=31 FILE | katalog -`",
             ),
             (
                 SourceError::MissingCodec { input: Input::Stdin, codec: Codec::Zstd },

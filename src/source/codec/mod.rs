@@ -50,6 +50,15 @@ impl Codec {
     pub(super) fn tool(self) -> &'static str {
         self.feature()
     }
+
+    /// Returns the command that decompresses the format, whatever memory it needs.
+    pub(super) fn decompressor(self) -> &'static str {
+        match self {
+            Codec::Gzip => "gzip -dc",
+            Codec::Xz => "xz -dc",
+            Codec::Zstd => "zstd -dc --long=31",
+        }
+    }
 }
 
 impl fmt::Display for Codec {
@@ -74,11 +83,16 @@ pub(super) fn journal_head(file: Reader) -> Option<Vec<u8>> {
     }
 }
 
+/// The memory limit of a decoder: the window of `zstd`, and more than the 65 MiB of the strongest preset of `xz`.
+pub(super) const MEMORY_LIMIT: usize = 128 << 20;
+
 /// The reason why reading stopped.
 #[derive(Debug)]
 pub(super) enum Fault {
     Io(io::Error),
     Damaged(Codec, io::Error),
+    /// Decompression needs more than [`MEMORY_LIMIT`].
+    TooLarge(Codec),
     #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
     MissingCodec(Codec),
     /// The input has a format that katalog does not read.
@@ -295,6 +309,7 @@ fn build_decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fa
 fn read_decoder(codec: Codec, reader: &mut Reader, buffer: &mut [u8]) -> Result<usize, Fault> {
     retry_interrupted(|| reader.read(buffer)).map_err(|cause| match cause.raw_os_error() {
         Some(_) => Fault::Io(cause),
+        None if cause.kind() == io::ErrorKind::OutOfMemory => Fault::TooLarge(codec),
         None => Fault::Damaged(codec, cause),
     })
 }

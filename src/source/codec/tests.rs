@@ -94,6 +94,24 @@ fn a_cut_input_gives_what_it_holds_and_then_an_error() {
     }
 }
 
+#[cfg(all(feature = "xz", feature = "zstd"))]
+#[test]
+fn a_window_that_is_too_large_is_no_damage() {
+    let mut lzma = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+    let mut filters = liblzma::stream::Filters::new();
+    filters.lzma2(lzma.dict_size(512 << 20));
+    let stream = liblzma::stream::Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).unwrap();
+    let mut xz = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+    xz.write_all(&text(100)).unwrap();
+    // A frame whose window has 2^28 bytes, with one block that is not compressed.
+    let zstd = [&b"\x28\xb5\x2f\xfd\x00\x90"[..], b"\x11\x00\x00", b"a\n"].concat();
+    for (codec, input) in [(Codec::Xz, xz.finish().unwrap()), (Codec::Zstd, zstd)] {
+        let (entries, error) = read(&input, &[usize::MAX]);
+        assert!(entries.is_empty(), "{codec}");
+        assert!(matches!(error, Some(SourceError::TooLarge { .. })), "{codec}: {error:?}");
+    }
+}
+
 #[test]
 fn everything_before_damage_is_delivered() {
     for codec in CODECS {

@@ -2,12 +2,9 @@
 
 use std::io::{self, BufRead, Read};
 
-use liblzma::stream::{Action, CONCATENATED, Status, Stream};
+use liblzma::stream::{Action, CONCATENATED, Error, Status, Stream};
 
-use super::fill_buffer;
-
-/// The memory limit of a decoder. The strongest preset of the `xz` program needs 65 MiB.
-const MEMORY_LIMIT: u64 = 128 << 20;
+use super::{MEMORY_LIMIT, fill_buffer};
 
 /// A reader of decompressed bytes.
 pub(super) struct Decoder<R> {
@@ -19,7 +16,7 @@ pub(super) struct Decoder<R> {
 
 impl<R: BufRead> Decoder<R> {
     pub(super) fn new(input: R) -> io::Result<Self> {
-        Ok(Self { input, stream: Stream::new_stream_decoder(MEMORY_LIMIT, CONCATENATED)?, outcome: None })
+        Ok(Self { input, stream: Stream::new_stream_decoder(MEMORY_LIMIT as u64, CONCATENATED)?, outcome: None })
     }
 }
 
@@ -38,6 +35,7 @@ impl<R: BufRead> Read for Decoder<R> {
             self.input.consume(consumed);
             match status {
                 Ok(Status::StreamEnd) => self.outcome = Some(Ok(())),
+                Err(Error::MemLimit) => self.outcome = Some(Err(io::ErrorKind::OutOfMemory.into())),
                 Err(cause) => self.outcome = Some(Err(cause.into())),
                 Ok(_) if consumed == 0 && produced == 0 => {
                     self.outcome = Some(Err(io::ErrorKind::UnexpectedEof.into()));

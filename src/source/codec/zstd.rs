@@ -3,11 +3,12 @@
 use std::io::{self, BufRead, Read};
 
 use zstd::stream::raw::{DParameter, Decoder as Raw, InBuffer, Operation, OutBuffer};
+use zstd::zstd_safe::get_error_name;
 
-use super::fill_buffer;
+use super::{MEMORY_LIMIT, fill_buffer};
 
-/// The largest accepted window: 128 MiB, as in the `zstd` program.
-const WINDOW_LOG_MAX: u32 = 27;
+/// The error code of a window that is too large (zstd: `ZSTD_error_frameParameter_windowTooLarge`).
+const WINDOW_TOO_LARGE: isize = -16;
 
 /// A reader of decompressed bytes.
 pub(super) struct Decoder<R> {
@@ -23,7 +24,7 @@ pub(super) struct Decoder<R> {
 impl<R: BufRead> Decoder<R> {
     pub(super) fn new(input: R) -> io::Result<Self> {
         let mut raw = Raw::new()?;
-        raw.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+        raw.set_parameter(DParameter::WindowLogMax(MEMORY_LIMIT.ilog2()))?;
         Ok(Self { input, raw, wanted: 0, flushing: false })
     }
 }
@@ -49,7 +50,7 @@ impl<R: BufRead> Read for Decoder<R> {
             };
             let mut source = InBuffer::around(&compressed[..step.min(compressed.len())]);
             let mut target = OutBuffer::around(&mut *buffer);
-            let wanted = self.raw.run(&mut source, &mut target)?;
+            let wanted = self.raw.run(&mut source, &mut target).map_err(out_of_memory)?;
             let (consumed, produced) = (source.pos(), target.pos());
             self.input.consume(consumed);
             self.wanted = wanted;
@@ -65,4 +66,10 @@ impl<R: BufRead> Read for Decoder<R> {
             }
         }
     }
+}
+
+/// Returns an error of its own kind for a window that is too large. The library returns only the text of the error.
+fn out_of_memory(cause: io::Error) -> io::Error {
+    let is_window = cause.to_string() == get_error_name(WINDOW_TOO_LARGE.cast_unsigned());
+    if is_window { io::ErrorKind::OutOfMemory.into() } else { cause }
 }

@@ -116,6 +116,7 @@ impl FilesSource {
             Err(Fault::Io(cause)) => return Err(SourceError::Read { input, offset: 0, cause }),
             #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
             Err(Fault::MissingCodec(codec)) => SourceError::MissingCodec { input, codec },
+            Err(Fault::TooLarge(codec)) => SourceError::TooLarge { input, codec },
             Err(Fault::Foreign(format)) => SourceError::Foreign { input, format },
             Err(Fault::Holds(..)) => SourceError::Journal { input },
         };
