@@ -163,7 +163,7 @@ fn ranges(writers: &[Writer]) -> Vec<(PathBuf, FileRange)> {
 
 /// Reads files by one reader.
 fn read(writers: &[Writer], settings: &Settings, filter: &dyn EntryFilter, backwards: bool) -> Relations {
-    let selection = Selection::new(filter, &settings);
+    let selection = Selection::new(filter, settings);
     let (mut reader, errors) =
         JournalReader::open_selection(&[], ranges(writers), settings, selection, backwards, &PlainFiles);
     assert!(errors.is_empty());
