@@ -88,7 +88,7 @@ pub(crate) struct NameSet {
     few: BloomFilter,
     count: u16,
     /// Hashes of the whole names, once there are many.
-    many: Option<Box<HashSet<u64, BuildHasherDefault<HashedBefore>>>>,
+    many: Option<HashSet<u64, BuildHasherDefault<HashedBefore>>>,
 }
 
 impl NameSet {
@@ -114,7 +114,7 @@ impl NameSet {
             self.count += 1;
             return !names.any(|known| known == name);
         }
-        self.many.get_or_insert_with(|| Box::new(names.map(whole).collect())).insert(whole(name))
+        self.many.get_or_insert_with(|| names.map(whole).collect()).insert(whole(name))
     }
 }
 
