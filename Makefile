@@ -48,7 +48,7 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-# Look for inputs that break it; TARGET is logfmt, json, export, journal or pipeline, SECONDS how long (needs cargo-fuzz)
+# Look for inputs that break it; TARGET is logfmt, json, export, codec, archive, journal or pipeline, SECONDS how long (needs cargo-fuzz)
 fuzz:
 	mkdir -p $(CORPUS)/$(TARGET)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $(TARGET) $(CORPUS)/$(TARGET) fixtures/fuzz/$(TARGET) -- \

@@ -143,10 +143,12 @@ fn a_key_has_one_type() {
 fn saved_inputs_run_through_the_checks_of_the_fuzz_targets() {
     use crate::support::check;
     type Check = fn(&[u8]);
-    let targets: [(&str, Check); 5] = [
+    let targets: [(&str, Check); 7] = [
         ("logfmt", check::logfmt),
         ("json", check::json),
         ("export", check::export),
+        ("codec", check::codec),
+        ("archive", check::archive),
         ("journal", check::journal),
         ("pipeline", check::pipeline),
     ];

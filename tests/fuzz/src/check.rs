@@ -71,6 +71,34 @@ pub fn export(data: &[u8]) {
     same_when_cut(&EXPORT, data, &cuts(*cut, *cut));
 }
 
+/// Checks bytes as compressed data: what lies before damage is read however it is cut. The first byte chooses the format
+/// and the sizes of the reads; the rest follows the magic number of the format.
+pub fn codec(data: &[u8]) {
+    const MAGICS: [&[u8]; 3] = [b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+    let [choice, data @ ..] = data else { return };
+    let magic = MAGICS[usize::from(*choice) % MAGICS.len()];
+    same_when_cut(&SETUPS[1], &[magic, data].concat(), &cuts(*choice, *choice / 3));
+}
+
+/// Checks bytes as an archive, whose first header is sound. The first byte chooses the sizes of the reads, and 99 more are
+/// the name of the first member.
+pub fn archive(data: &[u8]) {
+    const NAME: usize = 100;
+    let Some((cut, name)) = data.split_first().filter(|(_, rest)| rest.len() >= NAME) else { return };
+    let (name, content) = name.split_at(NAME);
+    let mut header = [0; 512];
+    header[..NAME].copy_from_slice(name);
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
+    header[148..156].fill(b' ');
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let padding = vec![0; content.len().next_multiple_of(512) - content.len() + 1024];
+    same_when_cut(&SETUPS[1], &[&header, content, &padding].concat(), &cuts(*cut, *cut));
+}
+
 /// Checks bytes as a journal file.
 pub fn journal(data: &[u8]) {
     let (_file, path) = unnamed(data);
