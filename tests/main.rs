@@ -21,6 +21,7 @@ mod secrets;
 mod sort;
 mod support;
 mod syslog;
+mod terminal;
 mod tidy;
 mod trust;
 mod usage;

@@ -7,7 +7,7 @@ use crate::cli;
 use crate::config::{Command, ConfigError};
 use crate::delivery::OutputDirError;
 use crate::delivery::checkpoint::CheckpointError;
-use crate::diagnostics::report;
+use crate::diagnostics::{report, report_with_examples};
 use crate::exit::Exit;
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -59,7 +59,10 @@ fn setting(error: &NetError) -> &'static str {
 impl AppError {
     /// Prints the error and returns its exit code.
     pub(super) fn report(&self) -> Exit {
-        report(format_args!("{self}"));
+        match self {
+            AppError::NoInput(command) => report_with_examples(format_args!("{self}"), &cli::input_examples(*command)),
+            _ => report(format_args!("{self}")),
+        }
         Exit::of(self)
     }
 }

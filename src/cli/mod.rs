@@ -158,10 +158,10 @@ fn matched(command: Command, named: Option<Command>, arguments: &[OsString]) -> 
     })
 }
 
-/// Returns the message for a command without an input, with examples.
+/// Returns examples of inputs for a command without one.
 #[must_use]
-pub fn no_input(command: Command) -> String {
-    let examples = match command {
+pub fn input_examples(command: Command) -> [&'static str; 3] {
+    match command {
         Command::Check => ["katalog check bundle.tar.xz", "katalog check --journal", "katalog check - < kata.log"],
         Command::Convert => [
             "katalog convert --output-dir DIR bundle.tar.xz",
@@ -169,9 +169,14 @@ pub fn no_input(command: Command) -> String {
             "katalog convert --output-dir DIR - < kata.log",
         ],
         _ => ["katalog kata.log", "katalog --journal --since today", "journalctl -o json --all | katalog"],
-    };
+    }
+}
+
+/// Returns the message for a command without an input, above its examples.
+#[must_use]
+pub fn no_input(command: Command) -> String {
     let file = mistakes::file_of_the_name(command);
-    format!("no input, and standard input is a terminal{file}; for example:\n    {}", examples.join("\n    "))
+    format!("no input, and standard input is a terminal{file}; for example:")
 }
 
 /// Returns the message for a conversion without a directory.

@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use kata_records::Stats;
+use kata_records::visible::escape;
 
 /// Writes a message for each kind of these entries.
 pub(super) fn write(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
     let messages = [untrusted_uids(stats), missing_uids(stats), tenants(stats), others(stats)];
-    messages.into_iter().flatten().try_for_each(|message| writeln!(out, "katalog: {message}"))
+    messages.into_iter().flatten().try_for_each(|message| writeln!(out, "katalog: {}", escape(message.as_bytes())))
 }
 
 fn untrusted_uids(stats: &Stats) -> Option<String> {
@@ -112,8 +113,8 @@ katalog: 1 entry of other programs names programs of Kata, such as those of \"my
     #[test]
     fn identifiers_do_not_drive_the_terminal() {
         let mut stats = Stats::default();
-        stats.hints.others(Some(b"\x1b[2J\n\"\xff\xe2\x80\xae"));
-        assert!(shown(&stats).contains(r#"those of "\u{1b}[2J\n\"�\u{202e}":"#), "{}", shown(&stats));
+        stats.hints.others(Some("\x1b[2J\n\"\u{202e}\u{3164}".as_bytes()));
+        assert!(shown(&stats).contains(r#"those of "\u{1b}[2J\n\"\u{202e}\u{3164}":"#), "{}", shown(&stats));
         stats = Stats::default();
         stats.hints.others(None);
         assert!(shown(&stats).contains("programs of Kata: to keep"));

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use kata_records::visible::{escape, escape_json};
 use kata_records::{Stats, UtcTimestamp};
 
-use super::{escape_control, scale, stats};
+use super::{scale, stats};
 use crate::exit::Exit;
 
 /// The width of the table outside of terminals.
@@ -50,7 +51,7 @@ impl InputSummary {
         let Stats { read, written, passed, flawed, bytes_in, encoded, .. } = self.stats;
         let damaged = if self.failures.is_empty() { count(self.stats.damaged()) } else { "failed".to_owned() };
         [
-            escape_control(&self.name).replace('\n', "\\n"),
+            escape(self.name.as_bytes()).into_owned(),
             count(read),
             count(written - passed),
             times.map_or_else(|| "-".to_owned(), |(from, to)| span(from.as_str(), to.as_str())),
@@ -105,12 +106,12 @@ pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::R
 /// Writes the defects of each invalid input, and the number of valid inputs.
 pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Write) -> io::Result<()> {
     for input in inputs {
-        let name = escape_control(&input.name);
+        let name = escape(input.name.as_bytes());
         for failure in &input.failures {
-            writeln!(out, "{name}: {}", escape_control(failure))?;
+            writeln!(out, "{name}: {}", escape(failure.as_bytes()))?;
         }
         for notice in &input.notices {
-            writeln!(out, "{}", escape_control(notice))?;
+            writeln!(out, "{}", escape(notice.as_bytes()))?;
         }
         for (label, count, rest) in stats::details(&input.stats) {
             if count > 0 && matches!(label, "flawed" | "damaged") {
@@ -152,9 +153,10 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
             to: input.stats.last().map(UtcTimestamp::as_str),
             counters: stats::counters(&input.stats),
         };
-        let mut line = serde_json::to_vec(&line).map_err(io::Error::other)?;
-        line.push(b'\n');
-        out.write_all(&line)?;
+        let mut shown = Vec::new();
+        escape_json(&serde_json::to_vec(&line).map_err(io::Error::other)?, &mut shown);
+        shown.push(b'\n');
+        out.write_all(&shown)?;
     }
     Ok(())
 }

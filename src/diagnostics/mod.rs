@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use kata_records::Stats;
+use kata_records::visible::escape;
 
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode};
@@ -49,17 +50,27 @@ fn scale(bytes: u64, units: &[&'static str]) -> Option<(u64, u64, &'static str)>
     Some((whole, rest * 10 / 1024, *unit?))
 }
 
-/// Prints a message on standard error. Ignores failures, because there is no other place to report them.
+/// Prints a message on standard error, in one line. A message may quote file names, values and answers of servers, so
+/// all of it is escaped. Ignores failures, because there is no other place to report them.
 pub fn report(message: fmt::Arguments<'_>) {
-    let text = escape_control(&message.to_string());
-    print(|out| writeln!(out, "katalog: {}", text.trim_end()));
+    report_with_examples(message, &[]);
+}
+
+/// Prints a message, and below it examples of what to type, which are katalog's own words.
+pub fn report_with_examples(message: fmt::Arguments<'_>, examples: &[&str]) {
+    let text = message.to_string();
+    print(|out| {
+        writeln!(out, "katalog: {}", escape(text.trim_end().as_bytes()))?;
+        examples.iter().try_for_each(|example| writeln!(out, "    {example}"))
+    });
 }
 
 /// Prints the notes of a worker about entries of an input, one a line. The name of the input is quoted already.
 pub fn notes(input: &str, notes: &[u8]) {
     if !notes.is_empty() {
-        let text = String::from_utf8_lossy(notes);
-        print(|out| text.lines().try_for_each(|line| writeln!(out, "katalog: {input}: {}", escape_control(line))));
+        let input = escape(input.as_bytes());
+        let lines = || notes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        print(|out| lines().try_for_each(|line| writeln!(out, "katalog: {input}: {}", escape(line))));
     }
 }
 
@@ -110,19 +121,6 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     // Writing to memory does not fail.
     let _ = write(&mut text);
     progress::suspend_bar(|| _ = io::stderr().lock().write_all(&text));
-}
-
-/// Escapes control characters. A message may quote file names or logs, which must not control the terminal.
-fn escape_control(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::style::ProgressTracker;
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use kata_records::visible::escape;
 
 use super::inputs::{DEFAULT_WIDTH, InputSummary, shortened};
-use super::{escape_control, report, size};
+use super::{report, size};
 
 /// The display of progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Progress {
     /// Begins an input.
     pub fn begin(&mut self, name: &str) {
         let Some(active) = &mut self.active else { return };
-        active.name = escape_control(name).replace('\n', "\\n");
+        active.name = escape(name.as_bytes()).into_owned();
         if active.last_line.is_none() {
             let place = match active.sizes.len() {
                 0 | 1 => String::new(),
@@ -259,7 +260,7 @@ mod tests {
         progress.begin("b\x1b\n");
         assert_eq!(
             line(&progress),
-            "progress: 75% of 4.0 MiB, 1500 entries, 1.5 MiB/s, 00:01:02 left; reading b\\u{1b}\\n"
+            "progress: 75% of 4.0 MiB, 1500 entries, 1.5 MiB/s, 00:01:02 left; reading b\\x1b\\n"
         );
         // The input has grown since the start.
         progress.update(Some(5 << 20), 7);

@@ -67,8 +67,3 @@ fn the_json_is_one_line() {
     let json = shown(&hinted, StatsFormat::Json);
     assert!(json.contains(r#","redacted":1,"#) && json.contains(r#","hints":{"tenants":1}"#), "{json}");
 }
-
-#[test]
-fn messages_do_not_drive_the_terminal() {
-    assert_eq!(escape_control("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
-}

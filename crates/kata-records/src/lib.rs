@@ -55,6 +55,7 @@ mod name_hash;
 mod dictionary;
 mod likely_key;
 mod scan;
+pub mod visible;
 mod time;
 mod record;
 mod escapes;

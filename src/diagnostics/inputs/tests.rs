@@ -82,7 +82,7 @@ fn findings_say_what_is_wrong_with_which_input() {
     let expected = "\
 a.log: flawed 3: bare-words 3, bad-time 1, no-time 1
 system.journal: damaged 3: bad-entry 3
-/archive/2025/node-17/kata-runtime.log.1.gz: failed to read it: gone\\u{1b}
+/archive/2025/node-17/kata-runtime.log.1.gz: failed to read it: gone\\x1b
 0 of 3 inputs are valid
 ";
     assert_eq!(written(|out| findings(&inputs(), 80, out)), expected);

@@ -13,17 +13,19 @@ use std::io::Write as _;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::component::Component;
 use crate::origin::Origin;
 use crate::record::{Facts, Field, Level, Record, Value};
 use crate::time::UtcTimestamp;
+use crate::visible;
 
 /// The number of characters of a sandbox id that container tools show.
 const SHORT_ID: usize = 12;
 
-/// The indentation of further lines of a message.
-const INDENT: &[u8] = b"    | ";
+/// The beginning of further lines of a message.
+const MARK: &[u8] = b"    | ";
 
 const DIM: &str = "\x1b[2m";
 const CYAN: &str = "\x1b[36m";
@@ -66,8 +68,8 @@ impl TextView {
         let sandbox = find(b"kata_sandbox");
         self.decode(sandbox.map(|field| field.value));
         let decoded = std::mem::take(&mut self.decoded);
-        let id: Vec<u8> = decoded.iter().copied().take(SHORT_ID).collect();
-        self.column(if id.is_empty() { b"-" } else { &id }, SHORT_ID, DIM, out);
+        let id: String = String::from_utf8_lossy(&decoded).chars().take(SHORT_ID).collect();
+        self.column(if id.is_empty() { b"-" } else { id.as_bytes() }, SHORT_ID, DIM, out);
         self.decoded = decoded;
         // One space separates the last column from the message.
         out.truncate(out.len() - 1);
@@ -83,9 +85,7 @@ impl TextView {
         }
         self.decode(find(b"kata_msg").map(|field| field.value));
         let message = std::mem::take(&mut self.decoded);
-        let text = String::from_utf8_lossy(&message);
-        let text = text.trim_end_matches(['\n', '\r']);
-        let (first, more) = split_line(text);
+        let (first, more) = split_line(trim_line_ends(&message));
         plain(first, out);
         let mut gap: &[u8] = if first.is_empty() { b"" } else { b"  " };
         for field in &record.payload {
@@ -129,8 +129,7 @@ impl TextView {
         self.column(b"-", SHORT_ID, DIM, out);
         out.truncate(out.len() - 1);
         self.decode(find("MESSAGE").map(|field| field.value));
-        let text = String::from_utf8_lossy(&self.decoded);
-        let (first, more) = split_line(text.trim_end_matches(['\n', '\r']));
+        let (first, more) = split_line(trim_line_ends(&self.decoded));
         plain(first, out);
         end_line(out);
         further_lines(more, out);
@@ -163,10 +162,8 @@ impl TextView {
     fn column(&self, bytes: &[u8], width: usize, style: &str, out: &mut Vec<u8>) {
         self.begin(style, out);
         let start = out.len();
-        let text = String::from_utf8_lossy(bytes);
-        // A line end inside a column would start a forged line.
-        escaped(&text, |_| false, out);
-        let shown = String::from_utf8_lossy(&out[start..]).chars().count();
+        plain(bytes, out);
+        let shown = String::from_utf8_lossy(&out[start..]).width();
         self.end(style, out);
         out.resize(out.len() + width.saturating_sub(shown) + 2, b' ');
     }
@@ -175,8 +172,7 @@ impl TextView {
     fn pair(&mut self, field: &Field<'_>, out: &mut Vec<u8>) {
         self.begin(DIM, out);
         let name = field.key.name();
-        let name = String::from_utf8_lossy(name.strip_prefix(b"kata_").unwrap_or(name));
-        escaped(&name, |_| false, out);
+        plain(name.strip_prefix(b"kata_").unwrap_or(name), out);
         out.push(b'=');
         if let Value::List(texts) = field.value {
             out.push(b'[');
@@ -185,17 +181,16 @@ impl TextView {
                     out.push(b',');
                 }
                 self.decode(Some(Value::Text(*text)));
-                value(&String::from_utf8_lossy(&self.decoded), out);
+                value(&self.decoded, out);
             }
             out.push(b']');
         } else {
             self.decode(Some(field.value));
-            let text = String::from_utf8_lossy(&self.decoded);
             if matches!(field.value, Value::Nested(_)) {
                 // Quotes around JSON would escape all of its quotes.
-                escaped(&text, |_| false, out);
+                plain(&self.decoded, out);
             } else {
-                value(&text, out);
+                value(&self.decoded, out);
             }
         }
         self.end(DIM, out);
@@ -275,67 +270,43 @@ fn end_line(out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-fn split_line(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('\n') {
-        Some((first, more)) => (first.trim_end_matches('\r'), Some(more)),
+fn trim_line_ends(mut text: &[u8]) -> &[u8] {
+    while let [head @ .., b'\n' | b'\r'] = text {
+        text = head;
+    }
+    text
+}
+
+fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'\n', text).and_then(|at| text.split_at_checked(at)) {
+        Some((first, more)) => (trim_line_ends(first), more.get(1..)),
         None => (text, None),
     }
 }
 
-fn further_lines(more: Option<&str>, out: &mut Vec<u8>) {
-    for line in more.into_iter().flat_map(|more| more.split('\n')) {
-        out.extend_from_slice(INDENT);
-        plain(line.trim_end_matches('\r'), out);
+fn further_lines(more: Option<&[u8]>, out: &mut Vec<u8>) {
+    for line in more.into_iter().flat_map(|more| more.split(|byte| *byte == b'\n')) {
+        out.extend_from_slice(MARK);
+        plain(trim_line_ends(line), out);
         end_line(out);
     }
 }
 
-/// Appends text without quotes.
-fn plain(text: &str, out: &mut Vec<u8>) {
-    escaped(text, |_| false, out);
-}
-
 /// Appends a value, in quotes if its end would be ambiguous.
-fn value(text: &str, out: &mut Vec<u8>) {
-    let bare =
-        !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || matches!(c, '"' | '=') || unsafe_to_show(c));
-    if bare {
-        out.extend_from_slice(text.as_bytes());
+fn value(text: &[u8], out: &mut Vec<u8>) {
+    let is_bare = |c: char| !c.is_whitespace() && !matches!(c, '"' | '=') && !visible::is_hidden(c);
+    if !text.is_empty() && std::str::from_utf8(text).is_ok_and(|text| text.chars().all(is_bare)) {
+        out.extend_from_slice(text);
         return;
     }
     out.push(b'"');
-    escaped(text, |c| matches!(c, '"' | '\\'), out);
+    visible::escape_into(text, |c| matches!(c, '"' | '\\'), out);
     out.push(b'"');
 }
 
-/// Appends text with all characters escaped that a terminal could act on or hide, and a backslash before those that
-/// `guard` selects.
-fn escaped(text: &str, guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        match c {
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '\0'..'\u{80}' if c.is_control() => out.extend_from_slice(format!("\\x{:02x}", u32::from(c)).as_bytes()),
-            _ if unsafe_to_show(c) => out.extend_from_slice(format!("\\u{{{:x}}}", u32::from(c)).as_bytes()),
-            _ => {
-                if guard(c) {
-                    out.push(b'\\');
-                }
-                out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
-            }
-        }
-    }
-}
-
-/// Returns whether a character can disguise text: control characters, line separators, invisible characters and marks
-/// of direction.
-fn unsafe_to_show(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// Appends text without quotes.
+fn plain(text: &[u8], out: &mut Vec<u8>) {
+    visible::escape_into(text, |_| false, out);
 }
 
 #[cfg(test)]
@@ -424,11 +395,29 @@ mod tests {
             &mut out,
         );
         let text = String::from_utf8(out).unwrap();
-        assert!(text.chars().all(|c| c == '\n' || !unsafe_to_show(c)), "{text}");
+        assert!(text.chars().all(|c| c == '\n' || !visible::is_hidden(c)), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].contains("guest| \\x1b[2J\\x07\\u{9b}31m\\u{202e}x  error=\"\\x1b[2J"), "{text}");
         assert_eq!(lines[1], "    | 2024-03-05 host line\\tend");
+    }
+
+    #[test]
+    fn nothing_is_hidden_from_people() {
+        let hidden = "\u{ad}\u{3164}\u{115f}\u{2800}\u{fe0f}\u{34f}\u{e0100}\u{200b}\u{2066}";
+        let shown = r"\u{ad}\u{3164}\u{115f}\u{2800}\u{fe0f}\u{34f}\u{e0100}\u{200b}\u{2066}";
+        let payload = vec![
+            field("kata_msg", format!("a{hidden}").leak() as &str),
+            field("kata_error", hidden),
+            field("kata_sandbox", "日本日本日本日本日本日本日本"),
+        ];
+        check(
+            &[record(facts("2024-03-05T04:01:54.163Z"), payload)],
+            false,
+            &format!(
+                "2024-03-05 05:01:54.163          runtime        INFO   日本日本日本日本日本日本 a{shown}  error=\"{shown}\"\n"
+            ),
+        );
     }
 
     #[test]

@@ -1,0 +1,223 @@
+//! Text from outside in a form that people see as it is. It moves no cursor, changes no direction, and hides nothing.
+//!
+//! [`escape`] is for messages and tables, [`escape_json`] for JSON. [`fold`] breaks lines before the terminal does.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// Returns whether a terminal acts on a character, or shows nothing or only a blank for it.
+///
+/// These are the control characters, U+2028 and U+2029, the noncharacters, the format characters of Egyptian, what
+/// Unicode 16 lists as `Default_Ignorable_Code_Point` (such as marks of direction and variation selectors), and three
+/// symbols without ink. Spaces are not among them, because they look like what they are.
+#[must_use]
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{13430}'..='\u{1343f}' | '\u{16fe4}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+/// Returns text with `\n`, `\x1b`, `\u{202e}` and so on for hidden characters, and with `\xff` for each byte that is not
+/// UTF-8.
+#[must_use]
+pub fn escape(text: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.contains(is_hidden) => Cow::Borrowed(text),
+        _ => {
+            let mut out = Vec::with_capacity(text.len() + 16);
+            escape_into(text, |_| false, &mut out);
+            Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+        }
+    }
+}
+
+/// Appends escaped text, as [`escape`] does, with a backslash before the characters that `guard` selects.
+pub(crate) fn escape_into(text: &[u8], guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' => out.extend_from_slice(b"\\n"),
+                '\r' => out.extend_from_slice(b"\\r"),
+                '\t' => out.extend_from_slice(b"\\t"),
+                _ if is_hidden(c) && c.is_ascii() => push_byte(c as u8, out),
+                _ if is_hidden(c) => out.extend_from_slice(format!("\\u{{{:x}}}", u32::from(c)).as_bytes()),
+                _ => {
+                    if guard(c) {
+                        out.push(b'\\');
+                    }
+                    push_char(c, out);
+                }
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| push_byte(*byte, out));
+    }
+}
+
+/// Appends JSON texts of one line each, with `\u202e` and so on for hidden characters. Programs read equal values.
+pub fn escape_json(json: &[u8], out: &mut Vec<u8>) {
+    for chunk in json.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                // Strings have no control characters of ASCII below DEL, so these are blanks between values.
+                '\n' => out.push(b'\n'),
+                '\0'..=' ' => out.push(b' '),
+                _ => push_json_char(c, out),
+            }
+        }
+        // No encoder writes such bytes.
+        chunk.invalid().iter().for_each(|_| push_unit(0xfffd, out));
+    }
+}
+
+/// Appends a character, and a hidden one as an escape of JSON.
+pub(crate) fn push_json_char(c: char, out: &mut Vec<u8>) {
+    match c {
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        _ if is_hidden(c) => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| push_unit(*unit, out)),
+        _ => push_char(c, out),
+    }
+}
+
+fn push_char(c: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Appends `\xff`.
+fn push_byte(byte: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+}
+
+/// Appends `\u202e`, the escape of JSON for a unit of UTF-16.
+fn push_unit(unit: u16, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+}
+
+/// Appends a line without its end, broken into lines of at most `columns` columns. The second and further ones begin
+/// with `indent` blanks, so that none can pass for a line of its own. The line is escaped, except for colors.
+pub fn fold(line: &str, columns: usize, indent: usize, out: &mut Vec<u8>) {
+    // A wide character needs two columns.
+    let columns = columns.max(2);
+    let indent = indent.min(columns - 2);
+    let mut used = 0;
+    // The last blank on the line: its end in `out`, and the columns up to there.
+    let mut blank = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        push_char(c, out);
+        if c == '\x1b' {
+            for c in chars.by_ref() {
+                push_char(c, out);
+                if c == 'm' {
+                    break;
+                }
+            }
+            continue;
+        }
+        let width = c.width().unwrap_or(0);
+        used += width;
+        if used > columns {
+            let (at, before) = blank.take().unwrap_or((out.len() - c.len_utf8(), used - width));
+            out.splice(at..at, std::iter::once(b'\n').chain(std::iter::repeat_n(b' ', indent)));
+            used = indent + used - before;
+        }
+        // Behind an earlier blank, a wide character might not fit into the new line either.
+        if c == ' ' && used > indent + 1 {
+            blank = Some((out.len(), used));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(line: &str, columns: usize, indent: usize) -> String {
+        let mut out = Vec::new();
+        fold(line, columns, indent, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_a_terminal_acts_on_or_hides_is_escaped() {
+        for (text, expected) in [
+            ("", ""),
+            ("plain, ünïcödé, 日本語, e\u{301}, \u{a0}\u{3000}", "plain, ünïcödé, 日本語, e\u{301}, \u{a0}\u{3000}"),
+            ("a\n\r\t\0\x1b[2J\x07\x7f", "a\\n\\r\\t\\x00\\x1b[2J\\x07\\x7f"),
+            ("\u{80}\u{9b}31m\u{85}", "\\u{80}\\u{9b}31m\\u{85}"),
+            (
+                "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{61c}",
+                "\\u{202a}\\u{202e}\\u{2066}\\u{2069}\\u{200e}\\u{61c}",
+            ),
+            ("\u{200b}\u{200d}\u{2060}\u{feff}\u{34f}", "\\u{200b}\\u{200d}\\u{2060}\\u{feff}\\u{34f}"),
+            ("\u{ad}\u{3164}\u{115f}\u{1160}\u{2800}\u{ffa0}", "\\u{ad}\\u{3164}\\u{115f}\\u{1160}\\u{2800}\\u{ffa0}"),
+            ("\u{fe00}\u{fe0f}\u{180b}\u{e0100}\u{e0041}", "\\u{fe00}\\u{fe0f}\\u{180b}\\u{e0100}\\u{e0041}"),
+            ("\u{2028}\u{2029}\u{fff9}\u{1d173}\u{1ffff}", "\\u{2028}\\u{2029}\\u{fff9}\\u{1d173}\\u{1ffff}"),
+        ] {
+            assert_eq!(escape(text.as_bytes()), expected);
+        }
+        assert_eq!(escape(b"a\xff\xe2\x80b"), "a\\xff\\xe2\\x80b");
+    }
+
+    #[test]
+    fn json_keeps_its_values() {
+        let texts = ["plain ü", "\u{7f}\u{9b}\u{202e}\u{ad}", "\u{e0041}\u{1d173}\u{3164}", "\n\r\t\u{1b}\"\\"];
+        let json = serde_json::to_vec(&texts).unwrap();
+        let mut out = Vec::new();
+        escape_json(&[&json[..], b"\n{\t\"a\":\r1}\n"].concat(), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.chars().all(|c| c == '\n' || !is_hidden(c)), "{text:?}");
+        let (first, second) = text.split_once('\n').unwrap();
+        assert_eq!(serde_json::from_str::<Vec<String>>(first).unwrap(), texts);
+        assert_eq!(second, "{ \"a\": 1}\n");
+        assert!(first.contains(r"\u202e") && first.contains(r"\udb40\udc41") && first.contains('ü'), "{first}");
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_if_there_are_any() {
+        for (line, columns, expected) in [
+            ("", 10, ""),
+            ("short", 10, "short"),
+            ("exactly 10", 10, "exactly 10"),
+            ("one two three", 10, "one two \n  three"),
+            ("abcdefghijklmnopqrs", 10, "abcdefghij\n  klmnopqr\n  s"),
+            ("a bcdefghijklmnop", 10, "a bcdefghi\n  jklmnop"),
+            ("日本語日本語", 7, "日本語\n  日本\n  語"),
+            ("\x1b[32mgreen\x1b[0m and \x1b[2mdim\x1b[0m", 10, "\x1b[32mgreen\x1b[0m and \n  \x1b[2mdim\x1b[0m"),
+            ("e\u{301}e\u{301}", 2, "e\u{301}e\u{301}"),
+            ("日本", 0, "日\n本"),
+            ("a   b", 3, "a  \n  b"),
+        ] {
+            assert_eq!(folded(line, columns, 2), expected, "{line:?} in {columns}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let words = "a bb \u{65e5}\u{672c} cccccccc d\u{301} \x1b[2m eeeeeeeeeeeeeee\x1b[0m  f ".repeat(30);
+        for columns in 2..60 {
+            let folded = folded(&words, columns, 6);
+            let mut colors = false;
+            for (number, line) in folded.lines().enumerate() {
+                let shown = |c: &char| {
+                    colors = colors || *c == '\x1b';
+                    let shown = !colors;
+                    colors = colors && *c != 'm';
+                    shown
+                };
+                let width: usize = line.chars().filter(shown).filter_map(|c| c.width()).sum();
+                assert!(width <= columns, "{columns}: {line:?}");
+                assert!(number == 0 || line.starts_with(&" ".repeat(6.min(columns - 2))), "{columns}: {line:?}");
+            }
+            let all = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            assert_eq!(all(&folded), all(&words));
+        }
+    }
+}

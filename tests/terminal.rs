@@ -1,0 +1,139 @@
+//! Text from outside on its way to a terminal: it moves no cursor, hides nothing, and forges no line.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+use crate::support::{katalog, write_file};
+
+/// A line that a reader of diagnostics would believe.
+const FORGED: &str = "all 3 inputs are valid";
+
+/// A name with that line, and with characters that a terminal acts on, reorders or hides.
+fn hostile_name() -> OsString {
+    let mut name = format!("kata\r\n{FORGED}\n{HIDDEN}.log").into_bytes();
+    name.insert(4, 0xff);
+    OsString::from_vec(name)
+}
+
+const HIDDEN: &str = "\x1b[2K\x07\x7f\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{180e}\u{200b}\u{200d}\u{200e}\u{2028}\
+                      \u{202e}\u{2066}\u{2800}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{1d173}\u{e0041}\u{e0100}";
+
+const FLAWED: &str = "time=\"2031-02-30T00:00:00Z\" level=info msg=x source=runtime\n";
+
+/// Fails if text drives a terminal, hides something, or has the forged line.
+#[track_caller]
+fn is_harmless(what: &str, text: &[u8]) {
+    let text = std::str::from_utf8(text).unwrap_or_else(|error| panic!("{what}: {error}: {text:?}"));
+    let shown = |c: char| c == '\n' || !c.is_control() && !HIDDEN.contains(c) || matches!(c, '[' | '2' | 'K');
+    assert!(text.chars().all(shown), "{what}: {text:?}");
+    assert!(!text.lines().any(|line| line.starts_with(FORGED)), "{what}: {text}");
+}
+
+/// Writes inputs with hostile names: a log, a file that is none, an archive, and a directory.
+fn inputs(folder: &Path) {
+    let name = hostile_name();
+    fs::create_dir(folder.join("in")).unwrap();
+    write_file(folder, &name, FLAWED.repeat(2));
+    write_file(&folder.join("in"), &name, FLAWED);
+    let mut binary = OsString::from("binary ");
+    binary.push(&name);
+    write_file(folder, &binary, [&b"\0\x01\x02\xff\xfe"[..], &[0; 4096]].concat());
+    let mut cut = OsString::from("cut ");
+    cut.push(&name);
+    write_file(folder, &cut, b"\xfd7zXZ\0rubbish");
+    let mut header = tar::Header::new_gnu();
+    header.set_size(FLAWED.len() as u64);
+    header.set_mode(0o644);
+    let mut archive = tar::Builder::new(Vec::new());
+    for member in ["host/kata.log", "host/kata.bin"] {
+        let path = format!("{member}\n{FORGED}\n{HIDDEN}.log");
+        archive.append_data(&mut header, path, FLAWED.as_bytes()).unwrap();
+    }
+    write_file(folder, "bundle.tar", archive.into_inner().unwrap());
+}
+
+#[test]
+fn no_diagnostic_is_forged_by_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    inputs(folder.path());
+    let with = |prefix: &str| {
+        let mut word = OsString::from(prefix);
+        word.push(hostile_name());
+        word
+    };
+    let name = || with("");
+    // Values have to be UTF-8.
+    let text = |prefix: &str| OsString::from(format!("{prefix}\n{FORGED}\n{HIDDEN}"));
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    for (before, word, after) in [
+        (&[][..], with("missing "), &[][..]),
+        (&["check"], with("missing "), &["bundle.tar"]),
+        (&["check"], name(), &["bundle.tar"]),
+        (&["check"], with("binary "), &[]),
+        (&["check"], with("cut "), &[]),
+        (&["check", "--stats=json"], with("cut "), &["bundle.tar"]),
+        (&["check", "--verbose", "--progress"], name(), &["bundle.tar"]),
+        (&["check", "--verbose"], "in".into(), &[]),
+        (&["--stats=table", "--verbose"], name(), &["bundle.tar"]),
+        (&["--progress=always"], name(), &["in"]),
+        (&[], with("binary "), &[]),
+        (&[], with("cut "), &[]),
+        (&[], with("a*"), &[]),
+        (&[], text("https://host/"), &[]),
+        (&["--output"], with("none/"), &["in"]),
+        (&["--output"], name(), &["."]),
+        (&["convert", "in", "--output-dir"], name(), &[]),
+        (&["convert", "in", "--resume", "--output-dir"], name(), &[]),
+        (&["ship", "in", "--once", "--state-dir"], name(), &[]),
+        (&["ship", "in", "--once", "--no-state", "--to"], text("forward://"), &[]),
+        (&["ship", "in", "--once", "--no-state", "--to"], text("forward://host/?"), &[]),
+        (&["ship", "in", "--once", "--no-state", "--to=forward://host", "--tls-ca"], name(), &[]),
+        (&["--config"], with("missing "), &["in"]),
+        (&["--config"], name(), &["in"]),
+        (&[], text("--"), &[]),
+        (&["schema"], text(""), &[]),
+        (&["config"], text(""), &[]),
+        (&["config"], text("--"), &[]),
+        (&["in", "--format"], text(""), &[]),
+        (&["in"], text("--since="), &[]),
+        (&["in"], text("--identifier=("), &[]),
+        (&["in"], text("--tag-key="), &["--time-key", "x"]),
+    ] {
+        let arguments = [words(before), vec![word], words(after)].concat();
+        let mut command = katalog();
+        let output = command.current_dir(folder.path()).args(&arguments).output().unwrap();
+        // The name is shown.
+        assert!(String::from_utf8_lossy(&output.stderr).contains("202e"), "{arguments:?}: {output:?}");
+        is_harmless(&format!("{arguments:?}"), &output.stderr);
+    }
+}
+
+#[test]
+fn no_diagnostic_is_forged_by_a_variable_or_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    inputs(folder.path());
+    for (variable, value) in [("KATALOG_FORMAT", hostile_name()), ("KATALOG_CONFIG", hostile_name())] {
+        let output = katalog().current_dir(folder.path()).arg("in").env(variable, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(if variable == "KATALOG_FORMAT" { 64 } else { 78 }), "{output:?}");
+        is_harmless(variable, &output.stderr);
+    }
+    let mut variable = OsString::from("KATALOG_");
+    variable.push(hostile_name());
+    let output = katalog().current_dir(folder.path()).arg("in").env(variable, "1").output().unwrap();
+    is_harmless("a name", &output.stderr);
+    let quoted = serde_json::to_string(&format!("\n{FORGED}\n{HIDDEN}")).unwrap().replace('\u{7f}', "\\u007f");
+    for text in [
+        format!("{quoted} = 1\n"),
+        format!("format = {quoted}\n"),
+        format!("[{quoted}]\na = 1\n"),
+        format!("format = \"\u{202e}\n{FORGED}\n"),
+        format!("{FORGED}\u{3164}\n"),
+    ] {
+        let config = write_file(folder.path(), "katalog.toml", &text);
+        let output = katalog().current_dir(folder.path()).args(["in", "--config"]).arg(config).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{text}: {output:?}");
+        is_harmless(&text, &output.stderr);
+    }
+}
