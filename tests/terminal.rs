@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
+use crate::progress::terminal;
+use crate::support::journal::samples::BOOT;
+use crate::support::journal::{Entry, Shape, file};
 use crate::support::{katalog, write_file};
 
 /// A line that a reader of diagnostics would believe.
@@ -135,5 +138,77 @@ fn no_diagnostic_is_forged_by_a_variable_or_a_key() {
         let output = katalog().current_dir(folder.path()).args(["in", "--config"]).arg(config).output().unwrap();
         assert_eq!(output.status.code(), Some(78), "{text}: {output:?}");
         is_harmless(&text, &output.stderr);
+    }
+}
+
+/// A line of JSON whose fields hold everything that a terminal acts on or hides.
+fn hostile_entry() -> String {
+    let message = format!("time=\"2031-01-01T00:00:00Z\" level=info msg=\"{FORGED}{HIDDEN}\" source=runtime");
+    let fields = [("SYSLOG_IDENTIFIER", "kata"), ("_HOSTNAME", "node\u{202e}\u{3164}\u{7f}"), ("MESSAGE", &message)];
+    let fields: serde_json::Map<_, _> =
+        fields.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+    format!("{}\n", serde_json::to_string(&fields).unwrap())
+}
+
+#[test]
+fn records_on_a_terminal_are_escaped_and_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path(), "in.json", hostile_entry());
+    let lines = "time=\"2031-01-01T00:00:00Z\" level=info msg=\"one\\n=two;\\r\\n\\u202e three\" source=runtime\n";
+    write_file(folder.path(), "kata.log", lines.repeat(2));
+    for arguments in [
+        "in.json",
+        "in.json kata.log --sort time --delta",
+        "in.json --schema ecs --max-record 4000",
+        "in.json --format text --color never",
+        "in.json kata.log --format csv",
+    ] {
+        let command = format!("\"$PROGRAM\" {arguments} --stats none");
+        let Some(output) = terminal(300, &[], &command, folder.path()) else { return };
+        assert!(output.status.success(), "{arguments}: {output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap().replace("\r\r\n", "\n").replace("\r\n", "\n");
+        is_harmless(arguments, shown.as_bytes());
+        let mut piped = katalog();
+        let piped = piped.current_dir(folder.path()).args(arguments.split(' ')).output().unwrap().stdout;
+        let piped = String::from_utf8(piped).unwrap();
+        if arguments.ends_with("csv") {
+            // Each row is one line, and reads as JSON would escape it.
+            assert_eq!(shown.lines().count(), 4, "{shown}");
+            assert!(shown.contains(r"one\n") && shown.contains(r"\r\n\u202e three"), "{shown}");
+            assert!(piped.contains("one\n") && piped.contains("\r\n\u{202e} three"), "{piped}");
+        } else if !arguments.contains("text") {
+            assert!(piped.contains("\u{202e}\u{3164}\u{7f}"), "a pipe gets the text as it is: {piped}");
+            let read = |text: &str| -> Vec<serde_json::Value> {
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+            };
+            assert_eq!(read(&shown), read(&piped), "{arguments}");
+        }
+    }
+}
+
+#[test]
+fn entries_on_a_terminal_are_escaped_and_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = Entry::new(1, 1, BOOT).with("MESSAGE", "a\u{202e}\u{3164}b").with("_HOSTNAME", "n");
+    write_file(folder.path(), "system.journal", file(&Shape::default(), &[entry.clone(), entry]));
+    let command = "\"$PROGRAM\" system.journal --format journal-json --stats none";
+    let Some(output) = terminal(300, &[], command, folder.path()) else { return };
+    is_harmless("journal-json", &output.stdout.split(|byte| *byte == b'\r').collect::<Vec<_>>().concat());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let entries: Vec<serde_json::Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(entries.len(), 2, "{shown}");
+    assert_eq!(entries[1]["MESSAGE"], "a\u{202e}\u{3164}b");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_not_written_to_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path(), "kata.log", FLAWED);
+    for arguments in ["--format msgpack", "--format export", "--output /dev/tty --format msgpack"] {
+        let command = format!("\"$PROGRAM\" kata.log {arguments}");
+        let Some(output) = terminal(100, &[], &command, folder.path()) else { return };
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{arguments}: {shown}");
+        assert!(shown.contains("no text") && shown.contains("--output FILE"), "{arguments}: {shown}");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
-use kata_records::Rules;
+use kata_records::{Format, Rules};
 use log_clients::{NetError, Observer};
 
 use super::error::AppError;
@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::run::{self, Outcome, Plan};
 use crate::service::signals::Signals;
 use crate::service::status::Status;
-use crate::sink::Output;
+use crate::sink::{Compression, Output};
 use crate::source::position::FilePosition;
 use crate::source::{self, Group, Input};
 
@@ -127,10 +127,15 @@ impl Job {
         // Checked before the file is emptied.
         output.compress.check()?;
         let append = !first || *command == Command::Ship;
-        let mut sink = Output::open(output.path.as_deref(), append, &self.inputs)?.compressed(output.compress)?;
+        let format = records.encode.format;
+        let sink = Output::open(output.path.as_deref(), append, &self.inputs)?;
+        if sink.is_terminal() && (output.compress != Compression::None || !format.is_text()) {
+            return Err(AppError::Incomplete(no_text(format)));
+        }
+        let mut sink = sink.compressed(output.compress)?;
         // A run after a reload has written the header already.
-        sink.begin(if first { records.encode.format.header() } else { b"" })?;
-        Ok(Box::new(FileDelivery::new(sink, delivery.limits, checkpoint)))
+        sink.begin(if first { format.header() } else { b"" })?;
+        Ok(Box::new(FileDelivery::new(sink, format, delivery.limits, checkpoint)))
     }
 
     fn to_servers(
@@ -152,6 +157,15 @@ impl Job {
             .map_err(|error| AppError::Unavailable(error.to_string()))?;
         Ok(Box::new(delivery))
     }
+}
+
+/// Returns the message for records that a terminal would take for commands.
+fn no_text(format: Format) -> String {
+    format!(
+        "--format {}: these records are no text, and a terminal would act on them; write them to a file with --output FILE \
+         or to a pipe, or choose ndjson, csv, text or journal-json without --compress",
+        format.name()
+    )
 }
 
 /// Returns the inputs. Without any, it is the journal of this machine if the command or an option asks for it, else

@@ -87,7 +87,7 @@ mod tests {
     fn deltas() -> DeltaDelivery {
         let output = Output::open(Some("/dev/null".as_ref()), false, &[]).unwrap();
         let limits = BatchLimits { size: 1 << 20, age: std::time::Duration::from_secs(1) };
-        let file = FileDelivery::new(output, limits, Checkpoint::forgetful());
+        let file = FileDelivery::new(output, Format::Ndjson, limits, Checkpoint::forgetful());
         DeltaDelivery::new(Box::new(file), Format::Ndjson)
     }
 

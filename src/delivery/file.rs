@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kata_records::Encoded;
+use kata_records::{Encoded, Format};
 
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
 use crate::delivery::checkpoint::Checkpoint;
@@ -13,6 +13,10 @@ use crate::source::position::Position;
 #[derive(Debug)]
 pub struct FileDelivery {
     output: Output,
+    /// The format of the records if the output is a terminal.
+    on_terminal: Option<Format>,
+    /// Records escaped for the terminal.
+    escaped: Vec<u8>,
     limits: BatchLimits,
     saver: CheckpointSaver,
     bytes: u64,
@@ -23,11 +27,21 @@ pub struct FileDelivery {
 }
 
 impl FileDelivery {
-    /// Returns a delivery to this output. It saves the position each time the limits of a batch are reached.
+    /// Returns a delivery of records in this format to this output. It saves the position each time the limits of a batch
+    /// are reached.
     #[must_use]
-    pub fn new(output: Output, limits: BatchLimits, checkpoint: Checkpoint) -> FileDelivery {
-        let saver = CheckpointSaver::new(checkpoint);
-        FileDelivery { output, limits, saver, bytes: 0, unsaved_bytes: 0, last_save: Instant::now(), failed: None }
+    pub fn new(output: Output, format: Format, limits: BatchLimits, checkpoint: Checkpoint) -> FileDelivery {
+        FileDelivery {
+            on_terminal: output.is_terminal().then_some(format),
+            output,
+            escaped: Vec::new(),
+            limits,
+            saver: CheckpointSaver::new(checkpoint),
+            bytes: 0,
+            unsaved_bytes: 0,
+            last_save: Instant::now(),
+            failed: None,
+        }
     }
 
     fn save_if_due(&mut self) {
@@ -50,6 +64,11 @@ impl FileDelivery {
 impl Delivery for FileDelivery {
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         if !out.bytes.is_empty() {
+            if let Some(format) = self.on_terminal {
+                self.escaped.clear();
+                format.escape_for_terminal(&out.bytes, &mut self.escaped);
+                std::mem::swap(&mut self.escaped, &mut out.bytes);
+            }
             match self.output.deliver(&out.bytes) {
                 Ok(WriteOutcome::Written) => {}
                 Ok(WriteOutcome::Closed) => return Err(DeliveryEnd::Closed),

@@ -1,7 +1,7 @@
 //! Writes to standard output, or to a file instead. Uncompressed chunks are written directly, without a buffer.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -63,6 +63,12 @@ impl Output {
 
     fn of(file: File, name: String) -> Output {
         Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new() }
+    }
+
+    /// Returns whether the output is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.file.is_terminal()
     }
 
     /// Returns the output with compression. It writes independent blocks, so flushed records can be read at once.

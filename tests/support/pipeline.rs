@@ -114,7 +114,12 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let output = Output::open(Some(&path), false, &[]).unwrap();
-        let delivery = Box::new(FileDelivery::new(output, config.delivery.limits, Checkpoint::forgetful()));
+        let delivery = Box::new(FileDelivery::new(
+            output,
+            config.records.encode.format,
+            config.delivery.limits,
+            Checkpoint::forgetful(),
+        ));
         let groups = [Group::Journal(paths.to_vec())];
         let plan = run::Plan::new(&config, &[], &self.rules, &groups);
         let outcome = run::run(&plan, delivery, &Signals::default(), &Status::default());

@@ -8,6 +8,7 @@
 use super::ndjson;
 use crate::origin::Origin;
 use crate::record::{Field, Record, Value};
+use crate::visible;
 
 /// The line with the names of the columns.
 pub(crate) const HEADER: &[u8] =
@@ -115,6 +116,25 @@ fn quoted(text: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Appends whole rows with a line each. Line breaks in cells and characters that a terminal acts on or hides are written
+/// as in JSON, so the last column keeps its values.
+pub(crate) fn escape_for_terminal(rows: &[u8], out: &mut Vec<u8>) {
+    let mut is_quoted = false;
+    for chunk in rows.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            // Doubled quotes inside a cell change this twice.
+            is_quoted ^= c == '"';
+            if matches!(c, '\r' | '\n') && !is_quoted {
+                out.push(c as u8);
+            } else {
+                visible::push_json_char(c, out);
+            }
+        }
+        // Records are UTF-8.
+        chunk.invalid().iter().for_each(|_| visible::push_json_char('\u{fffd}', out));
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::named_enum::named_enum;
 use crate::record::Record;
 use crate::schema::{Schema, Translator};
 use crate::time::{UnixTime, UtcTimestamp};
+use crate::visible;
 
 pub(crate) use csv::Csv;
 pub(crate) use event::EventEncoder;
@@ -105,6 +106,28 @@ impl Format {
         match self {
             Format::Ndjson => ndjson::with_delta(record, delta, out),
             _ => out.extend_from_slice(record),
+        }
+    }
+
+    /// Returns whether records of this format are text, which a terminal can show.
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        match self {
+            Format::Ndjson | Format::Csv | Format::Text | Format::JournalJson => true,
+            Format::Msgpack | Format::Event | Format::Syslog | Format::Export => false,
+        }
+    }
+
+    /// Appends whole records of a text format in a form for terminals: nothing in them moves the cursor or hides. JSON
+    /// keeps its values.
+    pub fn escape_for_terminal(self, records: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Format::Ndjson | Format::JournalJson => visible::escape_json(records, out),
+            Format::Csv => csv::escape_for_terminal(records, out),
+            // The encoder of text escapes for every reader, and no other format is text.
+            Format::Text | Format::Msgpack | Format::Event | Format::Syslog | Format::Export => {
+                out.extend_from_slice(records);
+            }
         }
     }
 
