@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::progress::terminal;
 use crate::support::journal::samples::BOOT;
 use crate::support::journal::{Entry, Shape, file};
+use crate::support::screen::Screen;
 use crate::support::{katalog, write_file};
 
 /// A line that a reader of diagnostics would believe.
@@ -210,5 +211,31 @@ fn bytes_that_are_no_text_are_not_written_to_a_terminal() {
         let shown = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(64), "{arguments}: {shown}");
         assert!(shown.contains("no text") && shown.contains("--output FILE"), "{arguments}: {shown}");
+    }
+}
+
+#[test]
+fn no_message_begins_a_row_of_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let forged = "2031-01-01 00:00:00.000          runtime        INFO   -            all is well";
+    let line = |padding: usize| {
+        let text = format!("{}{forged}", "x".repeat(padding));
+        format!("time=\"2031-01-01T00:00:00Z\" level=info msg=\"{text}\" source=runtime\n")
+    };
+    write_file(folder.path(), "kata.log", (0..100).map(line).collect::<String>());
+    let arguments = ["kata.log", "--format=text", "--stats=none", "--color=never"];
+    let unfolded = katalog().current_dir(folder.path()).args(arguments).output().unwrap().stdout;
+    let unfolded = String::from_utf8(unfolded).unwrap();
+    assert_eq!(unfolded.lines().count(), 100, "nothing is folded in a pipe");
+    for columns in [40, 80, 133] {
+        let command = format!("\"$PROGRAM\" {}", arguments.join(" "));
+        let Some(output) = terminal(columns, &[], &command, folder.path()) else { return };
+        let mut screen = Screen::new(columns);
+        screen.feed(&String::from_utf8(output.stdout).unwrap());
+        let (rows, others): (Vec<_>, Vec<_>) = screen.lines().into_iter().partition(|row| row.starts_with("2031"));
+        assert_eq!(rows.len(), 100, "{columns}");
+        assert!(others.iter().all(|row| row.starts_with("      ")), "{columns}: {others:?}");
+        let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+        assert_eq!(letters(&unfolded), letters(&[rows, others].concat().concat()), "{columns}");
     }
 }

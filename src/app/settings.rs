@@ -13,7 +13,7 @@ use log_clients::Observer;
 use super::error::AppError;
 use crate::cli::{self, Invocation};
 use crate::config::{self, Command, Config, Layers, Options, StandardOutput, Surroundings};
-use crate::diagnostics::report;
+use crate::diagnostics::{self, report};
 use crate::exit::Exit;
 
 /// Loads the layers of the settings. Reports unknown variables.
@@ -67,6 +67,7 @@ pub(super) fn surroundings() -> Surroundings {
         error_terminal: io::stderr().is_terminal(),
         screen: io::stderr().is_terminal() && set("TERM") && !dumb,
         output,
+        columns: (output == StandardOutput::Terminal).then(|| diagnostics::columns(io::stdout())),
         cores: cores(),
     }
 }

@@ -122,6 +122,8 @@ pub struct Surroundings {
     pub screen: bool,
     /// The kind of standard output.
     pub output: StandardOutput,
+    /// The width of standard output; `None` if it is no terminal.
+    pub columns: Option<usize>,
     /// The number of threads that the host runs at once.
     pub cores: usize,
 }

@@ -311,6 +311,7 @@ pub(super) fn encode_settings(
     Ok(EncodeSettings {
         format,
         color: color && format == Format::Text,
+        columns: if has_output(options)? { None } else { surroundings.columns },
         schema: schema(options)?,
         max_record: options.get(&MAX_RECORD)?.filter(|_| is_record(format)),
         zone: if matches!(format, Format::Text | Format::Syslog) { TimeZone::system() } else { TimeZone::UTC },

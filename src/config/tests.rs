@@ -5,10 +5,22 @@ use kata_records::{FieldSettings, Format, TimeFormat};
 
 use super::*;
 
-const NOWHERE: Surroundings =
-    Surroundings { colors: false, error_terminal: false, screen: false, output: StandardOutput::File, cores: 4 };
-const TERMINAL: Surroundings =
-    Surroundings { colors: true, error_terminal: true, screen: true, output: StandardOutput::Terminal, cores: 4 };
+const NOWHERE: Surroundings = Surroundings {
+    colors: false,
+    error_terminal: false,
+    screen: false,
+    output: StandardOutput::File,
+    columns: None,
+    cores: 4,
+};
+const TERMINAL: Surroundings = Surroundings {
+    colors: true,
+    error_terminal: true,
+    screen: true,
+    output: StandardOutput::Terminal,
+    columns: Some(80),
+    cores: 4,
+};
 
 const COMMANDS: [Command; 5] = [Command::Print, Command::Ship, Command::Convert, Command::Check, Command::Schema];
 

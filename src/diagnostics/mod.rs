@@ -12,7 +12,7 @@ use kata_records::Stats;
 use kata_records::visible::escape;
 
 pub use inputs::InputSummary;
-pub use progress::{Progress, ProgressMode};
+pub use progress::{Progress, ProgressMode, columns};
 pub use stats::{failures, named_counts, write_stats};
 
 /// The form of the counters at the end of a run.

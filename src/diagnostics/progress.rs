@@ -1,7 +1,7 @@
 //! Shows the progress of a run on standard error: a bar on a terminal, lines elsewhere. The run does not depend on it.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,10 +47,18 @@ pub(super) fn suspend_bar(print: impl FnOnce()) {
     }
 }
 
-/// Returns the number of columns of standard error.
+/// Returns the number of columns of standard error, for tables.
 pub(super) fn width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stderr().as_fd());
-    size.map_or(0, |size| size.ws_col.into()).max(DEFAULT_WIDTH)
+    columns(io::stderr()).max(DEFAULT_WIDTH)
+}
+
+/// Returns the number of columns of a terminal, and a usual number if they are not known.
+#[must_use]
+pub fn columns(terminal: impl AsFd) -> usize {
+    match rustix::termios::tcgetwinsize(terminal) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => DEFAULT_WIDTH,
+    }
 }
 
 /// The progress of a run.

@@ -158,6 +158,8 @@ pub struct EncodeSettings {
     pub format: Format,
     /// Use colors. Only the text format has them.
     pub color: bool,
+    /// The width of the terminal, at which lines of the text format are folded; `None` outside of terminals.
+    pub columns: Option<usize>,
     /// The schema, which names the fields. The text format ignores it.
     pub schema: Schema,
     /// The settings of syslog messages.
@@ -173,6 +175,7 @@ impl Default for EncodeSettings {
         EncodeSettings {
             format: Format::Ndjson,
             color: false,
+            columns: None,
             schema: Schema::default(),
             syslog: SyslogSettings::default(),
             max_record: None,
@@ -307,7 +310,9 @@ impl Encoder {
             Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
             Format::Csv => return Encoder::Csv(Csv::default()),
-            Format::Text => return Encoder::Text(TextView::new(settings.zone.clone(), settings.color)),
+            Format::Text => {
+                return Encoder::Text(TextView::new(settings.zone.clone(), settings.color, settings.columns));
+            }
             Format::Export => return Encoder::Journal(JournalView::new(JournalFormat::Export)),
             Format::JournalJson => return Encoder::Journal(JournalView::new(JournalFormat::Json)),
             Format::Event => return Encoder::Event(EventEncoder::new(translator)),

@@ -27,31 +27,55 @@ const SHORT_ID: usize = 12;
 /// The beginning of further lines of a message.
 const MARK: &[u8] = b"    | ";
 
+/// The capacity that the buffer of a row keeps. Only giant records exceed it.
+const MAX_KEPT: usize = 64 << 10;
+
 const DIM: &str = "\x1b[2m";
 const CYAN: &str = "\x1b[36m";
 const YELLOW: &str = "\x1b[33m";
 const MAGENTA: &str = "\x1b[35m";
 const RESET: &[u8] = b"\x1b[0m";
 
+/// The number of blanks before the continuation of a line that is wider than the terminal. It ends below the mark.
+const HANGING_INDENT: usize = MARK.len();
+
 /// An encoder for lines. It remembers the time of the previous record, so all records of a run go through one encoder.
 #[derive(Debug)]
 pub(crate) struct TextView {
     zone: TimeZone,
     color: bool,
+    /// The width of the terminal. Without it, no line is folded.
+    columns: Option<usize>,
     previous: Option<Timestamp>,
+    /// The unfolded lines of a record.
+    row: Vec<u8>,
     /// The decoded text of a value.
     decoded: Vec<u8>,
 }
 
 impl TextView {
-    /// Returns an encoder that shows times in `zone`, with or without colors.
+    /// Returns an encoder that shows times in `zone`, with or without colors, and folds lines at a number of columns.
     #[must_use]
-    pub(crate) fn new(zone: TimeZone, color: bool) -> TextView {
-        TextView { zone, color, previous: None, decoded: Vec::new() }
+    pub(crate) fn new(zone: TimeZone, color: bool, columns: Option<usize>) -> TextView {
+        TextView { zone, color, columns, previous: None, row: Vec::new(), decoded: Vec::new() }
     }
 
-    /// Appends a record: one line, and one more for each further line of its message.
+    /// Appends a record: one line, and one more for each further line of its message. Lines that are wider than the
+    /// terminal are folded, because the terminal would begin the next row with any text of a guest.
     pub(crate) fn encode(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        let Some(columns) = self.columns else { return self.unfolded(record, out) };
+        let mut row = std::mem::take(&mut self.row);
+        row.clear();
+        self.unfolded(record, &mut row);
+        for line in String::from_utf8_lossy(&row).lines() {
+            visible::fold(line, columns, HANGING_INDENT, out);
+            out.push(b'\n');
+        }
+        row.shrink_to(MAX_KEPT);
+        self.row = row;
+    }
+
+    fn unfolded(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         match &record.facts {
             Some(facts) => self.kata(record, facts, out),
             None => self.other(record, out),
@@ -320,7 +344,7 @@ mod tests {
     }
 
     fn check(records: &[Record<'_>], color: bool, expected: &str) {
-        let mut view = TextView::new(TimeZone::fixed(jiff::tz::offset(1)), color);
+        let mut view = TextView::new(TimeZone::fixed(jiff::tz::offset(1)), color, None);
         let mut out = Vec::new();
         for record in records {
             view.encode(record, &mut out);
@@ -379,7 +403,7 @@ mod tests {
     fn nothing_that_a_guest_wrote_drives_the_terminal() {
         let evil = "\x1b[2J\x07\u{9b}31m\u{202e}x\r\n2024-03-05 host line\tend\n";
         let mut out = Vec::new();
-        let mut view = TextView::new(TimeZone::UTC, false);
+        let mut view = TextView::new(TimeZone::UTC, false, None);
         let mut hostile = facts("2024-03-05T04:01:54Z");
         hostile.origin = Origin::Guest;
         view.encode(
@@ -421,14 +445,37 @@ mod tests {
     }
 
     #[test]
+    fn no_guest_begins_a_row_of_the_terminal() {
+        let forged = "2024-03-05 05:01:54.163          runtime        INFO   5fbd3e1bd231 all is well";
+        for (columns, color) in [(2, false), (20, false), (40, true), (80, false), (100, true)] {
+            for padding in 0..columns {
+                let text = format!("{}{forged}\n{}{forged}", "x".repeat(padding), "\u{65e5}".repeat(padding));
+                let mut out = Vec::new();
+                let record = record(
+                    facts("2024-03-05T04:01:54Z"),
+                    vec![field("kata_msg", text.as_str()), field("kata_error", text.as_str())],
+                );
+                TextView::new(TimeZone::UTC, color, Some(columns)).encode(&record, &mut out);
+                let text = String::from_utf8(out).unwrap();
+                let indent = HANGING_INDENT.min(columns - 2);
+                for (number, line) in text.lines().enumerate() {
+                    let begins = line.starts_with(&" ".repeat(indent)) || line.starts_with("    | ");
+                    assert!(number == 0 || begins || columns < 8, "{columns}: {text}");
+                    assert!(color || line.width() <= columns, "{columns}: {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn colors_only_where_asked_for() {
         let entry = || record(facts("2024-03-05T04:01:54Z"), vec![field("kata_msg", "m"), field("kata_a", "b")]);
         let mut out = Vec::new();
-        TextView::new(TimeZone::UTC, true).encode(&entry(), &mut out);
+        TextView::new(TimeZone::UTC, true, None).encode(&entry(), &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("\x1b[32mINFO\x1b[0m") && text.contains("\x1b[2ma=b\x1b[0m"), "{text:?}");
         let mut out = Vec::new();
-        TextView::new(TimeZone::UTC, false).encode(&entry(), &mut out);
+        TextView::new(TimeZone::UTC, false, None).encode(&entry(), &mut out);
         assert!(!out.contains(&0x1b));
     }
 
