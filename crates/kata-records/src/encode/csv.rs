@@ -1,9 +1,12 @@
 //! Comma-separated values (RFC 4180) for spreadsheets. A line of names precedes the records; each record is a line with
 //! the same columns and CRLF at its end. The last column holds all fields without a column, as a JSON object.
 //!
-//! Spreadsheets run text that begins with `=`, `+`, `-`, `@`, tab or CR as a formula, and guests write such text. An
-//! apostrophe before the text prevents that. Text with only apostrophes before one of these characters gets one more.
-//! So removing one apostrophe restores the text.
+//! Spreadsheets run text that begins with `=`, `+`, `-` or `@`, also in their wide forms, as a formula, and guests write
+//! such text. Where lists are separated by `;`, spreadsheets split rows there, and do not know the quotes of a cell. So
+//! text begins at the start of a cell, and behind each `;`, tab and line break. If only blanks and quotes are before one
+//! of these characters, an apostrophe goes before them. A tab or line break at the start of a cell gets one too. So
+//! removing one apostrophe at each of these places restores the text. In the last column, JSON escapes the character
+//! instead.
 
 use super::ndjson;
 use crate::origin::Origin;
@@ -26,6 +29,8 @@ pub(crate) struct Csv {
     text: Vec<u8>,
     /// The content of the last column.
     rest: Vec<u8>,
+    /// The content of a cell without its quotes.
+    cell: Vec<u8>,
 }
 
 impl Csv {
@@ -77,7 +82,10 @@ impl Csv {
             out.extend_from_slice(flaw.name().as_bytes());
         }
         out.push(b',');
-        quoted(&self.rest, out);
+        self.cell.clear();
+        // Outside of strings, JSON may have blanks and negative numbers, but no semicolons.
+        guard_formulas(&self.rest, |c| c == ';', |_, at, out| escape_last(at, out), &mut self.cell);
+        quoted(&self.cell, out);
         out.extend_from_slice(b"\r\n");
     }
 
@@ -92,16 +100,73 @@ impl Csv {
             Some(Value::Nested(json)) => self.text.extend_from_slice(json),
             Some(Value::List(texts)) => ndjson::list(texts, &mut self.text),
         }
-        let first = self.text.iter().find(|byte| **byte != b'\'');
-        if matches!(first, Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) {
-            self.text.insert(0, b'\'');
-        }
-        if memchr::memchr3(b',', b'"', b'\n', &self.text).is_some() || self.text.contains(&b'\r') {
-            quoted(&self.text, out);
+        let needs_quotes = |byte: &u8| matches!(byte, b',' | b'"') || is_separator(char::from(*byte));
+        let is_quoted = self.text.iter().any(needs_quotes);
+        self.cell.clear();
+        guard_formulas(&self.text, is_separator, |begin, _, out| out.insert(begin, b'\''), &mut self.cell);
+        if is_quoted {
+            quoted(&self.cell, out);
         } else {
-            out.extend_from_slice(&self.text);
+            out.extend_from_slice(&self.cell);
         }
     }
+}
+
+/// Returns whether a spreadsheet may begin a cell behind this character, whatever the quotes.
+fn is_separator(c: char) -> bool {
+    matches!(c, ';' | '\t' | '\n' | '\r')
+}
+
+/// Returns whether a spreadsheet takes a text that begins with this character for a formula. Some read the wide and the
+/// small forms like those of ASCII.
+fn begins_formula(c: char) -> bool {
+    matches!(
+        c,
+        '=' | '+'
+            | '-'
+            | '@'
+            | '\u{ff1d}'
+            | '\u{ff0b}'
+            | '\u{ff0d}'
+            | '\u{ff20}'
+            | '\u{fe66}'
+            | '\u{fe62}'
+            | '\u{fe63}'
+            | '\u{fe6b}'
+            | '\u{2212}'
+    )
+}
+
+/// Appends text, and calls `guard` for each beginning of a formula with the place in `out` where its cell would begin,
+/// and with the place of the character that makes it a formula, which is the last one.
+fn guard_formulas(
+    text: &[u8],
+    separates: impl Fn(char) -> bool,
+    guard: impl Fn(usize, usize, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    // The place in `out` of a beginning that has only blanks and quotes so far.
+    let start = out.len();
+    let mut begin = Some(start);
+    for c in String::from_utf8_lossy(text).chars() {
+        let at = out.len();
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        let separates = separates(c);
+        let is_blank = matches!(c, '\'' | '"') || c.is_whitespace() || visible::is_hidden(c);
+        if let Some(begin) = begin
+            && (begins_formula(c) || separates && c != ';' && begin == start)
+        {
+            guard(begin, at, out);
+        }
+        begin = if separates { Some(out.len()) } else { begin.filter(|_| is_blank) };
+    }
+}
+
+/// Writes the last character, which is in a string of JSON, as an escape.
+fn escape_last(at: usize, out: &mut Vec<u8>) {
+    let c = out.get(at..).and_then(|bytes| std::str::from_utf8(bytes).ok()).and_then(|text| text.chars().next());
+    out.truncate(at);
+    out.extend(c.into_iter().flat_map(|c| format!("\\u{:04x}", u32::from(c)).into_bytes()));
 }
 
 /// Appends text in quotes, with doubled quotes inside.
@@ -201,17 +266,48 @@ mod tests {
     }
 
     #[test]
+    fn no_text_of_the_last_column_is_a_formula() {
+        let nested = b"[\t-1,{\"c;\" : -1}]";
+        let record = Record {
+            facts: Some(facts()),
+            payload: vec![
+                field("kata_a", "a;=1+1;\u{ff1d}2; -3"),
+                Field { value: Value::Nested(nested), ..field("kata_b", "") },
+            ],
+            ..Record::default()
+        };
+        let line = line(&record);
+        let row = ::csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes()).into_records().next();
+        let fields: serde_json::Value = serde_json::from_str(&row.unwrap().unwrap()[15]).unwrap();
+        assert_eq!(fields["kata_a"], "a;=1+1;\u{ff1d}2; -3");
+        assert_eq!(fields["kata_b"][1]["c;"], -1);
+        assert!(!line.contains(";=") && !line.contains("; -") && !line.contains('\u{ff1d}'), "{line}");
+    }
+
+    #[test]
     fn no_text_is_a_formula() {
         for (text, expected) in [
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("-1", "'-1"),
             ("@a", "'@a"),
-            ("\tb", "'\tb"),
+            ("\tb", "\"'\tb\""),
             ("\rb", "\"'\rb\""),
+            ("\n=1", "\"'\n'=1\""),
+            ("'\n", "\"''\n\""),
+            ("a\n\tb\n- c", "\"a\n\tb\n'- c\""),
+            ("\r\n\t=1", "\"'\r\n\t'=1\""),
+            (" =1", "' =1"),
+            ("\u{a0}\u{200b}@a", "'\u{a0}\u{200b}@a"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("\u{ff0b}1\u{ff0d}1", "'\u{ff0b}1\u{ff0d}1"),
+            ("\u{ff20}\u{2212}", "'\u{ff20}\u{2212}"),
+            ("a;=1", "\"a;'=1\""),
+            ("a; \"=1\";-2;b", "\"a;' \"\"=1\"\";'-2;b\""),
             ("'=1", "''=1"),
             ("'quoted'", "'quoted'"),
-            ("a=1", "a=1"),
+            ("a=1-2", "a=1-2"),
+            ("a;b", "\"a;b\""),
             ("", ""),
         ] {
             let mut out = Vec::new();
