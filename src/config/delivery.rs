@@ -73,6 +73,9 @@ options! {
     SYSLOG_FORMAT "syslog-format": Single<SyslogFormat> = choice("FORM", is!("rfc5424")).of(SHIP).beside_records().needs(&[SYSLOG]);
 
     /// Framing of syslog messages in TCP and TLS
+    ///
+    /// With `octet`, messages keep all bytes of a text, also line ends and control characters of a guest. A receiver that
+    /// writes lines or shows texts has to escape them.
     SYSLOG_FRAMING "syslog-framing": Single<Framing> = choice("HOW", is!("octet")).of(SHIP).beside_records().needs(&[Need {
         what: "a syslog server behind TCP or TLS in --to (syslog+tcp://, syslog+tls://)",
         met: |options| Ok(options.get(&TO)?.iter().any(|server| server.protocol == Protocol::Syslog && !is_udp(server))),
