@@ -280,3 +280,28 @@ fn each_goal_of_the_makefile_has_a_line_of_help() {
         }
     }
 }
+
+/// Nothing from a registry may run in CI unless its hash is known, and no crate may come with a license or from a place
+/// that nobody decided on.
+#[test]
+fn ci_runs_only_what_is_known() {
+    let run = read(".ci/run");
+    for (number, line) in run.lines().enumerate() {
+        let installs = line.contains("/pip install");
+        assert!(!installs || line.contains("--require-hashes"), ".ci/run:{}: {line}", number + 1);
+    }
+    assert!(run.contains("pip install") && run.contains("check --hide-inclusion-graph bans licenses sources"));
+    let pinned = Regex::new(r"^[A-Za-z0-9_.-]+==[\w.]+( ; [^\\]+)? \\$").unwrap();
+    let hash = Regex::new(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$").unwrap();
+    for list in [".ci/requirements.txt", "tests/support/requirements.txt"] {
+        let text = read(list);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(pinned.is_match(lines[0]), "{list}: {}", lines[0]);
+        for pair in lines.windows(2) {
+            let is_last = hash.is_match(pair[0]) && !pair[0].ends_with('\\');
+            let next = if is_last { &pinned } else { &hash };
+            assert!(next.is_match(pair[1]), "{list}: {}", pair[1]);
+        }
+        assert!(lines.last().is_some_and(|line| hash.is_match(line) && !line.ends_with('\\')), "{list} ends early");
+    }
+}

@@ -15,8 +15,8 @@ pub(crate) fn with(module: &str, tests: &str) -> Option<PathBuf> {
     let found = [ours, PathBuf::from("python3")].into_iter().find(has);
     if found.is_none() {
         let reason = format!(
-            "Python has no module {module}: python3 -m venv target/python && target/python/bin/pip install -r \
-             tests/support/requirements.txt"
+            "Python has no module {module}: python3 -m venv target/python && target/python/bin/pip install \
+             --require-hashes -r tests/support/requirements.txt"
         );
         skip(tests, &reason);
     }
