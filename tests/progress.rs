@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kata_records::Batch;
+use kata_records::{Batch, visible};
 use katalog::source::{self, EntryFilter, Fill, Input, JournalSettings, Logs, Settings, Source};
 use regex::Regex;
 
@@ -180,7 +180,12 @@ fn progress_on_a_terminal_is_drawn_and_gone_at_the_end() {
             assert!(lines.len() <= 4 && lines.iter().filter(|line| line.contains('%')).count() == 1, "{lines:?}");
         }
         let mut expected = Screen::new(columns);
-        expected.feed(&String::from_utf8(plain.stderr.clone()).unwrap().replace('\n', "\r\n"));
+        let mut messages = Vec::new();
+        for line in stderr(&plain).lines() {
+            visible::fold(line, columns, 4, &mut messages);
+            messages.push(b'\n');
+        }
+        expected.feed(&String::from_utf8(messages).unwrap().replace('\n', "\r\n"));
         assert_eq!(screen.lines(), expected.lines());
         assert_eq!(fs::read(folder.path().join("out")).unwrap(), plain.stdout);
     }

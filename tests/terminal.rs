@@ -239,3 +239,25 @@ fn no_message_begins_a_row_of_the_terminal() {
         assert_eq!(letters(&unfolded), letters(&[rows, others].concat().concat()), "{columns}");
     }
 }
+
+#[test]
+fn no_name_begins_a_row_of_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..80).map(|padding| format!("'{}{FORGED}'", "x".repeat(padding))).collect();
+    for arguments in ["check --verbose", "check --stats=json", "--stats=table"] {
+        let command = format!("\"$PROGRAM\" {arguments} {}", names.join(" "));
+        let Some(output) = terminal(80, &[], &command, folder.path()) else { return };
+        let shown = String::from_utf8(output.stdout).unwrap();
+        if arguments.ends_with("json") {
+            let inputs = shown.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            assert_eq!(inputs.count(), 80, "JSON stays in lines: {shown}");
+            continue;
+        }
+        let mut screen = Screen::new(80);
+        screen.feed(&shown);
+        let forged: Vec<String> = screen.lines().into_iter().filter(|row| row.starts_with(FORGED)).collect();
+        // The name without padding has a row of its own in the table.
+        let honest = |row: &String| row.contains("   ") || row.contains(": failed");
+        assert!(forged.iter().all(honest), "{arguments}: {forged:?}");
+    }
+}

@@ -6,10 +6,10 @@ mod progress;
 mod stats;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use kata_records::Stats;
-use kata_records::visible::escape;
+use kata_records::visible::{escape, fold};
 
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode, columns};
@@ -25,6 +25,9 @@ pub enum StatsFormat {
     /// One JSON object on one line.
     Json,
 }
+
+/// The number of blanks before the continuation of a line that is wider than the terminal.
+const HANGING_INDENT: usize = 4;
 
 /// The maximum number of inputs that a message names.
 const MAX_NAMES: usize = 10;
@@ -87,14 +90,15 @@ pub fn nothing_new(inputs: &[String]) {
 /// Prints the summary of a run on standard error.
 pub fn summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     let width = progress::width();
-    print(|out| match format {
-        StatsFormat::Table => {
+    match format {
+        StatsFormat::Table => print(|out| {
             inputs::table(inputs, stats, width, out)?;
             inputs::reasons(stats, width, out)?;
             hints::write(stats, out)
-        }
-        StatsFormat::Text | StatsFormat::Json => write_stats(stats, format, out),
-    });
+        }),
+        StatsFormat::Text => print(|out| write_stats(stats, format, out)),
+        StatsFormat::Json => print_unfolded(|out| write_stats(stats, format, out)),
+    }
 }
 
 /// Prints the messages about entries that an option would make the host's or Kata's.
@@ -105,20 +109,36 @@ pub fn hints(stats: &Stats) {
 /// Prints the summary of checked inputs on standard error.
 pub fn check_summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
     let width = progress::width();
-    print(|out| match format {
-        StatsFormat::Json => inputs::lines(inputs, out),
-        StatsFormat::Text | StatsFormat::Table => {
+    match format {
+        StatsFormat::Json => print_unfolded(|out| inputs::lines(inputs, out)),
+        StatsFormat::Text | StatsFormat::Table => print(|out| {
             inputs::table(inputs, stats, width, out)?;
             inputs::findings(inputs, width, out)?;
             hints::write(stats, out)
-        }
-    });
+        }),
+    }
+}
+
+/// Prints lines. Folds them on a terminal, which would begin its next row with any part of a name.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    if !io::stderr().is_terminal() {
+        return print_unfolded(write);
+    }
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    let _ = write(&mut text);
+    let columns = columns(io::stderr());
+    let mut folded = Vec::with_capacity(text.len());
+    for line in String::from_utf8_lossy(&text).lines() {
+        fold(line, columns, HANGING_INDENT, &mut folded);
+        folded.push(b'\n');
+    }
+    print_unfolded(|out| out.write_all(&folded));
 }
 
 /// Prints in one write, so that the progress bar does not interfere.
-fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+fn print_unfolded(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     let mut text = Vec::new();
-    // Writing to memory does not fail.
     let _ = write(&mut text);
     progress::suspend_bar(|| _ = io::stderr().lock().write_all(&text));
 }

@@ -107,7 +107,7 @@ pub fn fold(line: &str, columns: usize, indent: usize, out: &mut Vec<u8>) {
     let columns = columns.max(2);
     let indent = indent.min(columns - 2);
     let mut used = 0;
-    // The last blank on the line: its end in `out`, and the columns up to there.
+    // The last blank on the line: its place in `out`, and the columns up to its end.
     let mut blank = None;
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
@@ -124,13 +124,15 @@ pub fn fold(line: &str, columns: usize, indent: usize, out: &mut Vec<u8>) {
         let width = c.width().unwrap_or(0);
         used += width;
         if used > columns {
-            let (at, before) = blank.take().unwrap_or((out.len() - c.len_utf8(), used - width));
-            out.splice(at..at, std::iter::once(b'\n').chain(std::iter::repeat_n(b' ', indent)));
+            let last = out.len() - c.len_utf8();
+            // The line break replaces the blank.
+            let (place, before) = blank.take().map_or((last..last, used - width), |(at, used)| (at..at + 1, used));
+            out.splice(place, std::iter::once(b'\n').chain(std::iter::repeat_n(b' ', indent)));
             used = indent + used - before;
         }
         // Behind an earlier blank, a wide character might not fit into the new line either.
         if c == ' ' && used > indent + 1 {
-            blank = Some((out.len(), used));
+            blank = Some((out.len() - 1, used));
         }
     }
 }
@@ -186,14 +188,14 @@ mod tests {
             ("", 10, ""),
             ("short", 10, "short"),
             ("exactly 10", 10, "exactly 10"),
-            ("one two three", 10, "one two \n  three"),
+            ("one two three", 10, "one two\n  three"),
             ("abcdefghijklmnopqrs", 10, "abcdefghij\n  klmnopqr\n  s"),
             ("a bcdefghijklmnop", 10, "a bcdefghi\n  jklmnop"),
             ("日本語日本語", 7, "日本語\n  日本\n  語"),
-            ("\x1b[32mgreen\x1b[0m and \x1b[2mdim\x1b[0m", 10, "\x1b[32mgreen\x1b[0m and \n  \x1b[2mdim\x1b[0m"),
+            ("\x1b[32mgreen\x1b[0m and \x1b[2mdim\x1b[0m", 10, "\x1b[32mgreen\x1b[0m and\n  \x1b[2mdim\x1b[0m"),
             ("e\u{301}e\u{301}", 2, "e\u{301}e\u{301}"),
             ("日本", 0, "日\n本"),
-            ("a   b", 3, "a  \n  b"),
+            ("a   b", 3, "a \n  b"),
         ] {
             assert_eq!(folded(line, columns, 2), expected, "{line:?} in {columns}");
         }
