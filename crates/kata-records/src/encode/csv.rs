@@ -84,7 +84,7 @@ impl Csv {
         out.push(b',');
         self.cell.clear();
         // Outside of strings, JSON may have blanks and negative numbers, but no semicolons.
-        guard_formulas(&self.rest, |c| c == ';', |_, at, out| escape_last(at, out), &mut self.cell);
+        guard_formulas(&self.rest, |byte| byte == b';', |_, at, out| escape_last(at, out), &mut self.cell);
         quoted(&self.cell, out);
         out.extend_from_slice(b"\r\n");
     }
@@ -100,7 +100,7 @@ impl Csv {
             Some(Value::Nested(json)) => self.text.extend_from_slice(json),
             Some(Value::List(texts)) => ndjson::list(texts, &mut self.text),
         }
-        let needs_quotes = |byte: &u8| matches!(byte, b',' | b'"') || is_separator(char::from(*byte));
+        let needs_quotes = |byte: &u8| matches!(byte, b',' | b'"') || is_separator(*byte);
         let is_quoted = self.text.iter().any(needs_quotes);
         self.cell.clear();
         guard_formulas(&self.text, is_separator, |begin, _, out| out.insert(begin, b'\''), &mut self.cell);
@@ -113,8 +113,8 @@ impl Csv {
 }
 
 /// Returns whether a spreadsheet may begin a cell behind this character, whatever the quotes.
-fn is_separator(c: char) -> bool {
-    matches!(c, ';' | '\t' | '\n' | '\r')
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b';' | b'\t' | b'\n' | b'\r')
 }
 
 /// Returns whether a spreadsheet takes a text that begins with this character for a formula. Some read the wide and the
@@ -137,28 +137,31 @@ fn begins_formula(c: char) -> bool {
     )
 }
 
-/// Appends text, and calls `guard` for each beginning of a formula with the place in `out` where its cell would begin,
+/// Appends text, and calls `guard` for each beginning of a formula: with the place in `out` where its cell would begin,
 /// and with the place of the character that makes it a formula, which is the last one.
 fn guard_formulas(
     text: &[u8],
-    separates: impl Fn(char) -> bool,
+    separates: impl Fn(u8) -> bool,
     guard: impl Fn(usize, usize, &mut Vec<u8>),
     out: &mut Vec<u8>,
 ) {
-    // The place in `out` of a beginning that has only blanks and quotes so far.
-    let start = out.len();
-    let mut begin = Some(start);
-    for c in String::from_utf8_lossy(text).chars() {
-        let at = out.len();
-        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        let separates = separates(c);
-        let is_blank = matches!(c, '\'' | '"') || c.is_whitespace() || visible::is_hidden(c);
-        if let Some(begin) = begin
-            && (begins_formula(c) || separates && c != ';' && begin == start)
-        {
-            guard(begin, at, out);
-        }
-        begin = if separates { Some(out.len()) } else { begin.filter(|_| is_blank) };
+    let is_blank = |c: char| {
+        let may_be_skipped = matches!(c, '\'' | '"') || c.is_whitespace() || visible::is_hidden(c);
+        may_be_skipped && !(c.is_ascii() && separates(c as u8))
+    };
+    for (index, part) in text.split_inclusive(|byte| separates(*byte)).enumerate() {
+        let part = String::from_utf8_lossy(part);
+        let rest = part.trim_start_matches(is_blank);
+        let is_guarded = |c: &char| begins_formula(*c) || index == 0 && matches!(c, '\t' | '\n' | '\r');
+        let Some(c) = rest.chars().next().filter(is_guarded) else {
+            out.extend_from_slice(part.as_bytes());
+            continue;
+        };
+        let begin = out.len();
+        let (head, tail) = part.split_at(part.len() - rest.len() + c.len_utf8());
+        out.extend_from_slice(head.as_bytes());
+        guard(begin, out.len() - c.len_utf8(), out);
+        out.extend_from_slice(tail.as_bytes());
     }
 }
 
