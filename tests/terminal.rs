@@ -261,3 +261,16 @@ fn no_name_begins_a_row_of_the_terminal() {
         assert!(forged.iter().all(honest), "{arguments}: {forged:?}");
     }
 }
+
+#[test]
+fn settings_on_a_terminal_are_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path(), "katalog.toml", "tag = \"a\u{202e}\u{3164}\"\n");
+    let command = "\"$PROGRAM\" config --config katalog.toml";
+    let Some(output) = terminal(300, &[], command, folder.path()) else { return };
+    let shown = String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n");
+    is_harmless("config", shown.as_bytes());
+    assert!(shown.contains(r"a\u{202e}\u{3164}"), "{shown}");
+    let piped = katalog().current_dir(folder.path()).args(["config", "--config", "katalog.toml"]).output().unwrap();
+    assert!(String::from_utf8(piped.stdout).unwrap().contains("a\u{202e}\u{3164}"));
+}

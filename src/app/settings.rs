@@ -8,6 +8,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 use kata_records::Rules;
+use kata_records::visible::escape;
 use log_clients::Observer;
 
 use super::error::AppError;
@@ -38,7 +39,10 @@ pub(super) fn print_or_check(of: &Invocation, check: bool) -> Result<Exit, AppEr
         client.transpose().map_err(|error| AppError::Net { error, from_file: options.path().is_some() })?;
     }
     if !check {
-        return Ok(cli::print(config::effective(&options)?.as_bytes()));
+        let text = config::effective(&options)?;
+        // Values of the environment and the file are shown as they are, except on a terminal.
+        let shown = if io::stdout().is_terminal() { visible_lines(&text) } else { text };
+        return Ok(cli::print(shown.as_bytes()));
     }
     let what = match of.command {
         Command::Config => "values are valid; `katalog config --check COMMAND` also checks how they combine".to_owned(),
@@ -49,6 +53,11 @@ pub(super) fn print_or_check(of: &Invocation, check: bool) -> Result<Exit, AppEr
         None => report(format_args!("settings of the environment, without a configuration file: {what}")),
     }
     Ok(Exit::Success)
+}
+
+/// Returns lines in which nothing moves the cursor of a terminal or hides.
+fn visible_lines(text: &str) -> String {
+    text.lines().flat_map(|line| [escape(line.as_bytes()), "\n".into()]).collect()
 }
 
 /// Returns the environment of the program.
