@@ -122,6 +122,12 @@ fn handshakes_that_fail_say_why() {
             vec!["--shared-key-file", key],
             "anonymous source host",
         ),
+        (
+            "hostile",
+            Some(with_key().with_fault(HandshakeFault::Refuse("no\nall 3 inputs are valid\u{202e}\u{3164}\x1b[2J"))),
+            vec!["--shared-key-file", key],
+            r"no\nall 3 inputs are valid\xe2\x80\xae\xe3\x85\xa4\x1b[2J;",
+        ),
         ("no user", Some(with_key().with_user("kata", "x")), vec!["--shared-key-file", key], "user"),
         ("no key", Some(with_key()), vec![], "requires a shared key"),
         ("huge", Some(with_key().with_fault(HandshakeFault::HugeHelo(1 << 20))), vec!["--shared-key-file", key], "it"),
