@@ -13,12 +13,13 @@ use crate::entry_range::Range;
 use crate::error::Error;
 use crate::file_range::FileRange;
 use crate::file_reader::FileReader;
-use crate::journal_reader::{Fill, JournalReader, Skipped, boots, windows};
+use crate::journal_reader::{Fill, JournalReader, Skipped, boots};
 use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::SeqnumProgress;
 use crate::settings::Settings;
+use crate::window::windows;
 
 /// The assumed size of an entry. A batch of 256 KiB leads to slices of 512 entries: long enough to make the start of a
 /// slice cheap, and short enough to keep its output in the processor cache until the merge.

@@ -23,6 +23,7 @@ use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::{Position, SeqnumProgress};
 use crate::settings::Settings;
 use crate::stream_fields::StreamFields;
+use crate::window::windows;
 
 /// The reason for which a [`JournalReader`] stopped filling a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +48,6 @@ pub struct Skipped {
 
 /// The time for which a batch waits for entries before the caller may decide to stop.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// The number of windows of all files together. Each takes 68 KiB.
-const WINDOWS: usize = 256;
 
 /// The limit on the fields of all entries of a batch, as a multiple of its size. Output grows with the fields of each
 /// entry, even where entries share large ones. The last entry may exceed the limit.
@@ -130,11 +128,6 @@ pub(crate) fn boots<'f>(readers: impl Iterator<Item = &'f mut FileReader>) -> Ve
     boots.sort_unstable();
     let mut seen = HashSet::new();
     boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
-}
-
-/// Returns the number of windows for each of `files` files.
-pub(crate) fn windows(files: usize) -> usize {
-    (WINDOWS / files.max(1)).clamp(2, 16)
 }
 
 impl<'r> JournalReader<'r> {

@@ -19,8 +19,16 @@ const NEAR: u64 = 1 << 20;
 /// The size to which the buffer of a huge object is cut.
 const KEPT_SIZE: usize = 1 << 20;
 
+/// The number of windows of all files together. Each takes 68 KiB.
+const WINDOWS: usize = 256;
+
 /// The least number of bytes in a view, unless the file ends before.
 pub(crate) const VIEW_MIN: usize = 256;
+
+/// Returns the number of windows for each of `files` files.
+pub(crate) fn windows(files: usize) -> usize {
+    (WINDOWS / files.max(1)).clamp(2, 16)
+}
 
 /// A part of the file in memory.
 #[derive(Default)]

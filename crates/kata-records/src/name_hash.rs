@@ -80,13 +80,13 @@ impl Hasher for HashedBefore {
 }
 
 /// The number of names that are told apart by a filter alone. Few records have more.
-const FEW: u16 = 64;
+const FEW: u32 = 64;
 
 /// A set of the names of a record's fields. Many names take linear time, whatever their hashes are.
 #[derive(Debug, Default)]
 pub(crate) struct NameSet {
     few: BloomFilter,
-    count: u16,
+    count: u32,
     /// Hashes of the whole names, once there are many.
     many: Option<HashSet<u64, BuildHasherDefault<HashedBefore>>>,
 }
@@ -94,12 +94,17 @@ pub(crate) struct NameSet {
 impl NameSet {
     /// Adds a name with its hash. Returns true if it was new. `names` are those that were added before, and others.
     #[inline]
-    pub(crate) fn insert<'n>(&mut self, hash: u64, name: &[u8], names: impl Iterator<Item = &'n [u8]>) -> bool {
-        if self.many.is_none() && self.count < FEW && !self.few.insert(hash) {
-            self.count += 1;
+    pub(crate) fn insert<'n>(
+        &mut self,
+        hash: u64,
+        name: impl FnOnce() -> &'n [u8],
+        names: impl Iterator<Item = &'n [u8]>,
+    ) -> bool {
+        self.count += 1;
+        if self.count < FEW && !self.few.insert(hash) {
             return true;
         }
-        self.insert_slowly(name, names)
+        self.insert_slowly(name(), names)
     }
 
     #[cold]
@@ -110,8 +115,7 @@ impl NameSet {
             hasher.write(name);
             hasher.finish()
         };
-        if self.many.is_none() && self.count < FEW {
-            self.count += 1;
+        if self.count < FEW {
             return !names.any(|known| known == name);
         }
         self.many.get_or_insert_with(|| names.map(whole).collect()).insert(whole(name))
@@ -222,7 +226,7 @@ mod tests {
         for number in (0..600).flat_map(|number| [number, number, number / 2]) {
             let name = of(number);
             let known = names.iter().map(|name| name.as_bytes());
-            assert_eq!(set.insert(hash(name.as_bytes()), name.as_bytes(), known), !names.contains(&name), "{name}");
+            assert_eq!(set.insert(hash(name.as_bytes()), || name.as_bytes(), known), !names.contains(&name), "{name}");
             if !names.contains(&name) {
                 names.push(name);
             }

@@ -124,7 +124,7 @@ impl EnvelopeFields {
         let mut names = NameSet::default();
         for (number, field) in fields.iter().enumerate() {
             let name = field.key.name();
-            names.insert(name_hash::hash(name), name, fields.iter().take(number).map(|field| field.key.name()));
+            names.insert(name_hash::hash(name), || name, fields.iter().take(number).map(|field| field.key.name()));
         }
         for pair in pairs {
             let number = pair.number as usize;
@@ -135,7 +135,7 @@ impl EnvelopeFields {
                 match cache.get(number) {
                     Some(CachedField::Dropped) => continue,
                     Some(CachedField::Kept { field, hash })
-                        if names.insert(*hash, field.key.name(), fields.iter().map(|field| field.key.name())) =>
+                        if names.insert(*hash, || field.key.name(), fields.iter().map(|field| field.key.name())) =>
                     {
                         fields.push(*field);
                         continue;
@@ -158,7 +158,7 @@ impl EnvelopeFields {
             };
             let mut number = pair.number;
             let mut is_new =
-                |hash, key: Key<'_>| names.insert(hash, key.name(), fields.iter().map(|field| field.key.name()));
+                |hash, key: Key<'_>| names.insert(hash, || key.name(), fields.iter().map(|field| field.key.name()));
             if !is_new(hash, key) {
                 let taken = key.name();
                 let copies = (2..).map(|copy| field_name::key("", taken, copy, bump));

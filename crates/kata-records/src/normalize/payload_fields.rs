@@ -412,7 +412,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if let Some((known, key)) = *self.unknown_keys.place(hash)
             && known == pair.key
         {
-            let is_new = self.names.insert(hash, key.name(), self.fields.iter().map(|field| field.key.name()));
+            let is_new = self.names.insert(hash, || key.name(), self.fields.iter().map(|field| field.key.name()));
             return match self.plain(pair, PruneAction::Keep) {
                 Some(value) if is_new => self.push(key, value),
                 Some(_) => self.put_repeated(known, pair),
@@ -511,7 +511,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             Some(id) if !id.is_alias() => !self.known.insert(id),
             _ => {
                 let names = self.fields.iter().map(|field| field.key.name());
-                self.names.insert(name_hash::hash(name), key.name(), names)
+                self.names.insert(name_hash::hash(name), || key.name(), names)
             }
         }
     }
