@@ -2,6 +2,7 @@
 
 mod csv;
 mod finished;
+mod hostile;
 mod refusals;
 mod resume;
 mod split;

@@ -224,7 +224,7 @@ impl OutputDir {
         // The name is checked early. The end of the run checks it again.
         let begun = self.last_save.is_some() || self.finished() > 0;
         if let Err(error) =
-            rename::check_target(&self.settings.directory.join(&path), self.state.force, begun, &self.inputs)
+            rename::check_target(&self.settings.directory.join(&path), self.settings.force, begun, &self.inputs)
         {
             // An input in the way cannot be resumed either.
             self.discard_work = !begun || matches!(error, OutputDirError::SameFile { .. });
@@ -263,7 +263,7 @@ impl OutputDir {
             self.state.complete = true;
             self.save()?;
         }
-        let (directory, force, inputs) = (&self.settings.directory, self.state.force, &self.inputs);
+        let (directory, force, inputs) = (&self.settings.directory, self.settings.force, &self.inputs);
         let check = |path: &Path| rename::check_target(path, force, true, inputs);
         let numbered = self.state.files.iter().enumerate();
         let files: Vec<(PathBuf, PathBuf)> =
@@ -376,7 +376,7 @@ fn begin_or_resume(
     let parts = work.join(PARTS);
     remove(&parts)?;
     fs::create_dir(&parts).map_err(failed(&parts))?;
-    let state = ConversionState::new(settings.fingerprint.clone(), groups, settings.force);
+    let state = ConversionState::new(settings.fingerprint.clone(), groups);
     state.save(work)?;
     Ok(Some(state))
 }

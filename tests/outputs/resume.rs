@@ -95,7 +95,7 @@ fn limited(blocks: usize, folder: &Path, flags: &[&str], inputs: &[PathBuf]) -> 
 }
 
 /// Leaves an interrupted run: the first input is finished, the second was too large.
-fn interrupted(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
+pub(super) fn interrupted(out: &Path, flags: &[&str], inputs: &[PathBuf]) {
     let output = expect_exit(&mut limited(200, out, flags, inputs), 74);
     assert!(stderr(&output).contains("File too large") && stderr(&output).contains("--resume"), "{}", stderr(&output));
     assert!(finished(out).is_empty());

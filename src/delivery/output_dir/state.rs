@@ -1,11 +1,12 @@
 //! The state of a conversion, for a run that resumes it. It is one file, which is replaced as a whole. When all files
 //! have their names, the state is renamed to the manifest of the directory. So one rename ends the conversion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::differences::{self, Phase};
@@ -22,7 +23,7 @@ const VERSION: u32 = 1;
 const STATE: &str = "state.json";
 
 /// The content of the state file, and of the manifest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConversionState {
     /// The version of the layout. The key also tells which program the file belongs to.
@@ -35,8 +36,9 @@ pub(super) struct ConversionState {
     pub(super) finished: usize,
     /// The files of the output, by number.
     pub(super) files: Vec<OutputFile>,
-    /// Existing files may be replaced.
-    pub(super) force: bool,
+    /// katalog 0.1 saved its flag `--force` here. Only the command line decides whether files are replaced.
+    #[serde(default, rename = "force", skip_serializing)]
+    _force: IgnoredAny,
     /// All inputs are read, and files get their final names or have them.
     pub(super) complete: bool,
     /// The number of records of the finished inputs, and the number of flaws and damages.
@@ -55,9 +57,9 @@ pub(super) struct OutputFile {
 }
 
 impl ConversionState {
-    pub(super) fn new(settings: BTreeMap<String, String>, groups: &[Group], force: bool) -> ConversionState {
+    pub(super) fn new(settings: BTreeMap<String, String>, groups: &[Group]) -> ConversionState {
         let inputs = groups.iter().map(InputRecord::unread).collect();
-        ConversionState { katalog_conversion: VERSION, settings, inputs, force, ..ConversionState::default() }
+        ConversionState { katalog_conversion: VERSION, settings, inputs, ..ConversionState::default() }
     }
 
     /// Reads the state of an interrupted run. Returns `None` without one.
@@ -138,7 +140,37 @@ fn parse(bytes: &[u8]) -> Result<ConversionState, String> {
     if head.katalog_conversion != VERSION {
         return Err(format!("it has version {}, and this katalog knows only {VERSION}", head.katalog_conversion));
     }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    let state: ConversionState = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    check_paths(&state.files)?;
+    Ok(state)
+}
+
+/// Checks that each path is below the directory, has no name of katalog's own, and is the only one for its file. Whoever
+/// can write to the directory can also change the state.
+fn check_paths(files: &[OutputFile]) -> Result<(), String> {
+    let mut paths = BTreeSet::new();
+    let mut folders = BTreeSet::new();
+    for OutputFile { path, .. } in files {
+        if !is_output(path) {
+            return Err(format!("it names the path {path:?}, which no conversion writes"));
+        }
+        if !paths.insert(Path::new(path)) {
+            return Err(format!("it names the path {path:?} twice"));
+        }
+        folders.extend(Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()));
+    }
+    match paths.intersection(&folders).next() {
+        Some(path) => Err(format!("it names the path {path:?} for a file and for a directory")),
+        None => Ok(()),
+    }
+}
+
+/// Returns true if the path can be that of an output file, as `--split` and its values make them: names that are not
+/// empty, do not begin with a dot and have no control characters.
+fn is_output(path: &str) -> bool {
+    let plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.chars().any(char::is_control);
+    let normal = Path::new(path).components().all(|component| matches!(component, Component::Normal(_)));
+    normal && path.split('/').all(plain)
 }
 
 #[cfg(test)]
@@ -160,7 +192,7 @@ mod tests {
             Group::Stream(Input::File(path))
         };
         let groups = [group("a"), group("b")];
-        let mut state = ConversionState::new(settings("csv"), &groups, false);
+        let mut state = ConversionState::new(settings("csv"), &groups);
         state.finished = 1;
         state.inputs[0].files = groups[0].identity();
         let found = |settings: &BTreeMap<String, String>, groups: &[Group]| {
@@ -199,7 +231,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(ConversionState::read(folder.path()).unwrap(), None);
-        let state = ConversionState::new(settings("csv"), &[Group::Files(vec!["a".into()])], true);
+        let state = ConversionState::new(settings("csv"), &[Group::Files(vec!["a".into()])]);
         state.save(folder.path()).unwrap();
         assert_eq!(ConversionState::read(folder.path()).unwrap(), Some(state));
     }
