@@ -7,6 +7,7 @@ mod faulty_servers;
 mod metrics;
 mod modes;
 mod notify;
+mod private;
 mod ship;
 mod signals;
 mod spool;

@@ -15,7 +15,7 @@ use super::declaration::{AnyOption, Clash, List, Need, Single, choice, is, list,
 use super::environment::variable;
 use super::layers::{Options, Origin};
 use super::{ConfigError, Mode, output, parse};
-use crate::delivery::{BatchLimits, SpoolSettings, WhenFull};
+use crate::delivery::{BatchLimits, RefusedPlace, SpoolSettings, WhenFull};
 use crate::source::Input;
 
 /// The environment variables that hold the secrets.
@@ -27,9 +27,6 @@ const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 
 /// The state directory where nothing names another one.
 const DEFAULT_STATE_DIR: &str = "/var/lib/katalog";
-
-/// The name of the file for refused records, in the state directory.
-const REFUSED_FILE: &str = "refused.ndjson";
 
 /// The default length limits of syslog messages. rsyslog splits messages longer than about 8 KiB; datagrams should not
 /// be fragmented.
@@ -273,7 +270,7 @@ pub struct DeliverySettings {
     /// The limits of one delivery.
     pub limits: BatchLimits,
     /// The file for records that no server accepts.
-    pub refused: Option<PathBuf>,
+    pub refused: Option<RefusedPlace>,
     /// The directory for the positions of the inputs.
     pub state_dir: Option<PathBuf>,
     /// The disk buffer for standard input.
@@ -302,7 +299,10 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings
     Ok(DeliverySettings {
         receiver,
         limits: BatchLimits { size: options.get(&BATCH_SIZE)?, age: options.get(&BATCH_AGE)? },
-        refused: options.get(&REFUSED)?.or_else(|| Some(state_dir.as_ref()?.join(REFUSED_FILE))),
+        refused: match options.get(&REFUSED)? {
+            Some(path) => Some(RefusedPlace::Named(path)),
+            None => state_dir.clone().map(RefusedPlace::InState),
+        },
         state_dir,
         spool,
     })

@@ -4,13 +4,15 @@
 //! and renamed, and then the directory is synced. So a crash leaves the old file or the new one. A lock keeps a second
 //! process out.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostics;
 use crate::exit::Exit;
+use crate::sink::{Directory, Privacy};
 use crate::source::position::{FilePosition, JournalPosition, Position};
 
 /// The version of the layout. Files of another version are refused.
@@ -19,6 +21,9 @@ const VERSION: u32 = 1;
 /// The names of the state file and of the lock file.
 const STATE: &str = "state.json";
 const LOCK: &str = "lock";
+
+/// The maximum size of a state file. Each of its log files needs a few hundred bytes, and more for open streams.
+const MAX_STATE: u64 = 64 << 20;
 
 /// The maximum number of remembered log files. Beyond it the files that were read least recently are forgotten.
 const MAX_FILES: usize = 4096;
@@ -130,8 +135,7 @@ struct SavedState {
 #[derive(Debug)]
 pub struct Checkpoint {
     state: SavedState,
-    /// The directory and its lock, which is held until the checkpoint is dropped.
-    directory: Option<(PathBuf, File)>,
+    directory: Option<LockedDirectory>,
     saved: bool,
 }
 
@@ -148,16 +152,16 @@ impl Checkpoint {
     /// If the directory cannot be used, another process holds the lock, or the state file is damaged or of another
     /// version.
     pub fn open(directory: &Path) -> Result<Checkpoint, CheckpointError> {
-        let lock = lock(STATE_DIR, directory)?;
-        let path = directory.join(STATE);
-        let state = match fs::read(&path) {
+        let directory = lock(STATE_DIR, directory)?;
+        let path = directory.path().join(STATE);
+        let state = match directory.read(STATE, MAX_STATE) {
             Ok(bytes) => read(&bytes).map_err(|cause| CheckpointError::Damaged { path, cause })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 SavedState { katalog: VERSION, ..SavedState::default() }
             }
             Err(source) => return Err(CheckpointError::Access { flag: STATE_DIR, action: "read", path, source }),
         };
-        Ok(Checkpoint { state, directory: Some((directory.to_owned(), lock)), saved: true })
+        Ok(Checkpoint { state, directory: Some(directory), saved: true })
     }
 
     /// Returns true if positions are saved on disk.
@@ -208,44 +212,59 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be written. The file that was saved before remains.
     pub fn save(&mut self) -> Result<(), CheckpointError> {
-        let Some((directory, _)) = self.directory.as_ref().filter(|_| !self.saved) else { return Ok(()) };
-        let path = directory.join(STATE);
+        let Some(directory) = self.directory.as_ref().filter(|_| !self.saved) else { return Ok(()) };
         let write = || {
             let mut text = serde_json::to_vec_pretty(&self.state)?;
             text.push(b'\n');
-            replace(directory, STATE, &text)
+            directory.replace(STATE, &text, Privacy::Owner)
         };
-        write().map_err(|source| CheckpointError::Save { path: path.clone(), source })?;
+        write().map_err(|source| CheckpointError::Save { path: directory.path().join(STATE), source })?;
         self.saved = true;
         Ok(())
     }
 }
 
-/// Replaces a file atomically: a crash leaves the old file or the new one.
-///
-/// # Errors
-/// If the file cannot be written. The old file remains.
-pub fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let beside = directory.join(format!("{name}.new"));
-    let mut file = File::create(&beside)?;
-    file.write_all(content)?;
-    file.sync_data()?;
-    fs::rename(&beside, directory.join(name))?;
-    File::open(directory)?.sync_all()
+/// A directory that no other process uses until the value is dropped.
+#[derive(Debug)]
+pub struct LockedDirectory {
+    directory: Directory,
+    _lock: File,
 }
 
-/// Locks a directory for this process, creating it if needed. `flag` is the one that names the directory.
+impl std::ops::Deref for LockedDirectory {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+/// Locks a directory for this process. Creates it if needed, for its owner alone. `flag` is the one that names the
+/// directory.
 ///
 /// # Errors
 /// If the directory cannot be used, or another process holds the lock.
-pub fn lock(flag: &'static str, directory: &Path) -> Result<File, CheckpointError> {
-    fs::create_dir_all(directory).map_err(|source| create_error(flag, directory, source))?;
-    let path = directory.join(LOCK);
-    let open = |source| CheckpointError::Access { flag, action: "write", path: path.clone(), source };
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(open)?;
+pub fn lock(flag: &'static str, directory: &Path) -> Result<LockedDirectory, CheckpointError> {
+    let opened = Directory::create_private(directory).map_err(|source| create_error(flag, directory, source))?;
+    lock_opened(flag, opened)
+}
+
+/// Locks an open directory for this process.
+///
+/// # Errors
+/// As for [`lock`].
+pub fn lock_opened(flag: &'static str, directory: Directory) -> Result<LockedDirectory, CheckpointError> {
+    let path = directory.path();
+    if let Some(mode) = directory.writable_by_others() {
+        diagnostics::report(format_args!(
+            "{flag}: others can write to {path:?} (mode {mode:o}), and can replace files in it; use chmod go-w"
+        ));
+    }
+    let open = |source| CheckpointError::Access { flag, action: "write", path: path.join(LOCK), source };
+    let lock = directory.lock_file(LOCK).map_err(open)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse { flag, path: directory.to_owned() }),
+        Ok(()) => Ok(LockedDirectory { directory, _lock: lock }),
+        Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse { flag, path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(open(source)),
     }
 }
@@ -277,6 +296,7 @@ fn read(bytes: &[u8]) -> Result<SavedState, String> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use super::*;
 

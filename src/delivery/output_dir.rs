@@ -22,16 +22,17 @@ mod rename;
 mod state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Delivered, Delivery, DeliveryEnd, EarlierRuns, InputEnd, report_error};
-use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError, LockedDirectory};
 use crate::diagnostics;
 use crate::exit::Exit;
-use crate::sink::{Compression, Files};
+use crate::sink::{Compression, Directory, Files, Privacy};
 use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::Encoded;
@@ -79,9 +80,8 @@ pub struct OutputDirSettings {
 #[derive(Debug)]
 pub struct OutputDir {
     settings: OutputDirSettings,
-    work: PathBuf,
-    /// The lock, held until the directory is dropped.
-    _lock: File,
+    output: Directory,
+    work: LockedDirectory,
     state: ConversionState,
     files: Files,
     /// The numbers of files by their paths without extension.
@@ -116,18 +116,19 @@ impl OutputDir {
             return Err(OutputDirError::NotADirectory { path: settings.directory });
         }
         rename::check_target(&settings.directory.join(MANIFEST), true, false, &inputs)?;
-        let work = settings.directory.join(WORK);
         // A finished directory need not be writable.
-        if settings.directory.is_dir() && !work.exists() && finished::is_finished(&settings, groups)? {
+        let in_work = settings.directory.join(WORK).symlink_metadata().is_ok();
+        if settings.directory.is_dir() && !in_work && finished::is_finished(&settings, groups)? {
             return Ok(None);
         }
-        let lock = lock(&settings.directory, &work)?;
-        let Some(state) = begin_or_resume(&settings, &work, groups)? else { return Ok(None) };
+        let (output, work) = lock(&settings.directory)?;
+        let Some(state) = begin_or_resume(&settings, &output, &work, groups)? else { return Ok(None) };
+        let parts = work.folder(Path::new(PARTS)).map_err(failed(&work.path().join(PARTS)))?;
         let mut directory = OutputDir {
-            files: Files::new(work.join(PARTS), settings.header, settings.compression),
+            files: Files::new(parts, settings.header, settings.compression),
             settings,
+            output,
             work,
-            _lock: lock,
             state,
             numbers: HashMap::new(),
             batch_numbers: Vec::new(),
@@ -160,13 +161,11 @@ impl OutputDir {
             let name = written.path.strip_suffix(&self.settings.extension).unwrap_or(&written.path);
             self.numbers.insert(name.as_bytes().into(), number);
         }
-        let kept: HashSet<PathBuf> = (0..self.state.files.len()).map(|number| self.files.path(number)).collect();
-        let folder = self.work.join(PARTS);
-        let entries = fs::read_dir(&folder).map_err(failed(&folder))?;
-        for entry in entries {
-            let path = entry.map_err(failed(&folder))?.path();
-            if !kept.contains(&path) {
-                fs::remove_file(&path).map_err(failed(&path))?;
+        let kept: HashSet<OsString> = (0..self.state.files.len()).map(|number| Files::name(number).into()).collect();
+        let parts = self.files.folder();
+        for name in parts.entries().map_err(failed(parts.path()))? {
+            if !kept.contains(&name) {
+                parts.remove_all(&name).map_err(failed(&parts.path().join(&name)))?;
             }
         }
         Ok(())
@@ -263,27 +262,42 @@ impl OutputDir {
             self.state.complete = true;
             self.save()?;
         }
-        let (directory, force, inputs) = (&self.settings.directory, self.settings.force, &self.inputs);
-        let check = |path: &Path| rename::check_target(path, force, true, inputs);
-        let numbered = self.state.files.iter().enumerate();
-        let files: Vec<(PathBuf, PathBuf)> =
-            numbered.map(|(number, written)| (self.files.path(number), directory.join(&written.path))).collect();
+        let (output, force, inputs) = (&self.output, self.settings.force, &self.inputs);
+        let check = |below: &Path| rename::check_target(&output.path().join(below), force, true, inputs);
+        let files: Vec<(String, &Path)> = self
+            .state
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, written)| (Files::name(number), Path::new(&written.path)))
+            .collect();
         for ((from, to), written) in files.iter().zip(&self.state.files) {
-            let found = if from.exists() { from } else { to };
-            let length = found.metadata().map_err(failed(found))?.len();
-            if length != written.length {
-                let cause = format!("it has {length} bytes and should have {}", written.length);
-                return Err(OutputDirError::Damaged { path: found.clone(), cause });
-            }
+            self.check_length(from, to, written.length)?;
         }
         if force {
             // The old manifest does not describe a mixture of old and new files.
-            remove_file(&directory.join(MANIFEST))?;
+            output.remove_file(MANIFEST).map_err(failed(&output.path().join(MANIFEST)))?;
         }
-        rename::rename_all(directory, &files, check)?;
-        ConversionState::publish(&self.work, directory)?;
-        remove_rest(&self.work);
+        rename::rename_all(self.files.folder(), output, &files, check)?;
+        ConversionState::publish(&self.work, output)?;
+        remove_rest(output);
         Ok(())
+    }
+
+    /// Checks the length of a complete file, which has its final name if an earlier run has renamed it.
+    fn check_length(&self, part: &str, below: &Path, expected: u64) -> Result<(), OutputDirError> {
+        let parts = self.files.folder();
+        let (part, path) = (Path::new(part), self.output.path().join(below));
+        let in_parts = parts.length(part).map_err(failed(&parts.path().join(part)))?;
+        let (path, length) = match in_parts {
+            Some(length) => (parts.path().join(part), Some(length)),
+            None => (path.clone(), self.output.length(below).map_err(failed(&path))?),
+        };
+        let Some(length) = length else { return Err(failed(&path)(io::ErrorKind::NotFound.into())) };
+        if length == expected {
+            return Ok(());
+        }
+        Err(OutputDirError::Damaged { path, cause: format!("it has {length} bytes and should have {expected}") })
     }
 }
 
@@ -337,7 +351,7 @@ impl Delivery for OutputDir {
         }
         if self.discard_work {
             // Existing files of the directory stay as they are.
-            end = end.or(remove(&self.work).err().map(|error| report_error(&error, error.exit())));
+            end = end.or(remove(&self.output, WORK).err().map(|error| report_error(&error, error.exit())));
         } else if ConversionState::exists(&self.work) {
             diagnostics::report(format_args!(
                 "\"{}\" is not complete; continue with --resume",
@@ -351,12 +365,13 @@ impl Delivery for OutputDir {
 /// Returns the state of the run that begins or is resumed, or `None` if nothing is left to do.
 fn begin_or_resume(
     settings: &OutputDirSettings,
-    work: &Path,
+    output: &Directory,
+    work: &Directory,
     groups: &[Group],
 ) -> Result<Option<ConversionState>, OutputDirError> {
     if settings.force && ConversionState::exists(work) {
         // The state goes first, so that a crash leaves nothing that looks resumable.
-        ConversionState::remove(work).map_err(failed(work))?;
+        ConversionState::remove(work).map_err(failed(work.path()))?;
     }
     let path = settings.directory.clone();
     if let Some(state) = ConversionState::read(work)? {
@@ -369,47 +384,41 @@ fn begin_or_resume(
         };
     }
     if finished::is_finished(settings, groups)? {
-        remove_rest(work);
+        remove_rest(output);
         return Ok(None);
     }
     // Without a state, no finished input depends on these files.
-    let parts = work.join(PARTS);
-    remove(&parts)?;
-    fs::create_dir(&parts).map_err(failed(&parts))?;
+    remove(work, PARTS)?;
+    work.create_folder(Path::new(PARTS), Privacy::Owner).map_err(failed(&work.path().join(PARTS)))?;
     let state = ConversionState::new(settings.fingerprint.clone(), groups);
     state.save(work)?;
     Ok(Some(state))
 }
 
 /// Removes the work directory of a finished run. Without a state in it, what cannot be removed means nothing.
-fn remove_rest(work: &Path) {
-    _ = fs::remove_dir_all(work);
+fn remove_rest(output: &Directory) {
+    _ = remove(output, WORK);
 }
 
 /// Removes a directory and its content, if it exists.
-fn remove(path: &Path) -> Result<(), OutputDirError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn remove_file(path: &Path) -> Result<(), OutputDirError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        _ => Ok(()),
-    }
+fn remove(from: &Directory, name: &str) -> Result<(), OutputDirError> {
+    from.remove_all(OsStr::new(name)).map_err(failed(&from.path().join(name)))
 }
 
 /// Creates the directory and its work directory, and locks them for this process.
-fn lock(directory: &Path, work: &Path) -> Result<File, OutputDirError> {
-    for path in [directory, work] {
-        fs::create_dir_all(path).map_err(|source| OutputDirError::Create { path: path.to_owned(), source })?;
-    }
-    checkpoint::lock("--output-dir", work).map_err(|error| match error {
+fn lock(directory: &Path) -> Result<(Directory, LockedDirectory), OutputDirError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| OutputDirError::Create { path, source }
+    };
+    fs::create_dir_all(directory).map_err(failed(directory))?;
+    let output = Directory::open(directory).map_err(failed(directory))?;
+    let work = output.create_folder(Path::new(WORK), Privacy::Owner).map_err(failed(&directory.join(WORK)))?;
+    let locked = checkpoint::lock_opened("--output-dir", work).map_err(|error| match error {
         CheckpointError::InUse { .. } => OutputDirError::InUse { path: directory.to_owned() },
         error => OutputDirError::Lock(error),
-    })
+    })?;
+    Ok((output, locked))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> OutputDirError {

@@ -2,26 +2,58 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use crate::sink::{Directory, Privacy};
+
+/// The name of the file in a state directory.
+const IN_STATE: &str = "refused.ndjson";
+
+/// The place of the file for refused records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusedPlace {
+    /// A file that the operator has named. It may be a link or a device.
+    Named(PathBuf),
+    /// A file in this state directory.
+    InState(PathBuf),
+}
+
+impl RefusedPlace {
+    fn path(&self) -> PathBuf {
+        match self {
+            RefusedPlace::Named(path) => path.clone(),
+            RefusedPlace::InState(directory) => directory.join(IN_STATE),
+        }
+    }
+
+    /// Opens the file for appending. A new file is for its owner alone.
+    fn open(&self) -> io::Result<File> {
+        match self {
+            RefusedPlace::Named(path) => OpenOptions::new().create(true).append(true).mode(0o600).open(path),
+            RefusedPlace::InState(directory) => Directory::open(directory)?.append(IN_STATE, Privacy::Owner),
+        }
+    }
+}
+
 /// The file of refused records, which is created with the first one.
 #[derive(Debug)]
 pub(super) struct RefusedFile {
-    path: Option<PathBuf>,
+    place: Option<RefusedPlace>,
     file: Option<File>,
 }
 
 impl RefusedFile {
-    /// Remembers the path. No file is opened yet.
-    pub(super) fn new(path: Option<PathBuf>) -> RefusedFile {
-        RefusedFile { path, file: None }
+    /// Remembers the place. No file is opened yet.
+    pub(super) fn new(place: Option<RefusedPlace>) -> RefusedFile {
+        RefusedFile { place, file: None }
     }
 
     /// Appends a record and waits until it is on disk. Returns the end of a message that names the file.
     pub(super) fn add(&mut self, tag: &[u8], event: &[u8], server: &str, reason: &str) -> io::Result<String> {
-        let Some(path) = &self.path else {
+        let Some(place) = &self.place else {
             return Ok("it is dropped; --refused FILE or --state-dir DIR would keep it".to_owned());
         };
         let (time, record) = to_json(event)?;
@@ -35,11 +67,11 @@ impl RefusedFile {
         line.push(b'\n');
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(OpenOptions::new().create(true).append(true).open(path)?),
+            none => none.insert(place.open()?),
         };
         file.write_all(&line)?;
         file.sync_data()?;
-        Ok(format!("it is in {path:?}"))
+        Ok(format!("it is in {:?}", place.path()))
     }
 }
 
@@ -85,6 +117,8 @@ fn json(value: rmpv::Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -92,12 +126,33 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("refused.ndjson");
         let event = b"\x92\xd7\x00\x5e\x4f\xb1\x7f\x30\x53\x8b\xcf\x82\xa1a\x92\x01\xff\xa1b\xa4\xf0\x9f\x98\x80";
-        let mut aside = RefusedFile::new(Some(path.clone()));
+        let mut aside = RefusedFile::new(Some(RefusedPlace::Named(path.clone())));
         for _ in 0..2 {
             assert!(aside.add(b"kata.agent", event, "a:24224", "closed").unwrap().contains("refused.ndjson"));
         }
         let expected = r#"{"reason":"closed","server":"a:24224","tag":"kata.agent","time":"1582281087.810781647","record":{"a":[1,-1],"b":"😀"}}"#;
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{expected}\n{expected}\n"));
         assert!(RefusedFile::new(None).add(b"t", event, "s", "r").unwrap().contains("--refused"));
+    }
+    #[test]
+    fn the_file_is_private_and_no_planted_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(IN_STATE);
+        let event = b"\x92\x00\x80";
+        let add = |place: RefusedPlace| RefusedFile::new(Some(place)).add(b"t", event, "s", "r");
+        let in_state = || RefusedPlace::InState(directory.path().to_owned());
+        for place in [RefusedPlace::Named(path.clone()), in_state()] {
+            add(place).unwrap();
+            assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
+            std::fs::remove_file(&path).unwrap();
+        }
+        let victim = directory.path().join("victim");
+        std::fs::write(&victim, "").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(add(in_state()).unwrap_err().to_string().contains("symbolic link"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::hard_link(&victim, &path).unwrap();
+        assert!(add(in_state()).unwrap_err().to_string().contains("hard links"));
+        assert_eq!(std::fs::read(&victim).unwrap(), b"");
     }
 }

@@ -4,7 +4,6 @@
 //! one position stands for the whole batch.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
@@ -15,7 +14,7 @@ use log_clients::{Chunk, Client, NetError};
 
 use super::heartbeat::uptime_millis;
 use super::metrics::{self, DeliveryMetrics};
-use super::refused::RefusedFile;
+use super::refused::{RefusedFile, RefusedPlace};
 use super::shutdown::ShutdownSignal;
 use super::spool::{Spool, SpoolFile};
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL};
@@ -42,7 +41,7 @@ pub struct ServerDeliveryConfig {
     /// The limits of a batch.
     pub limits: BatchLimits,
     /// The file for records that no server accepts.
-    pub refused: Option<PathBuf>,
+    pub refused: Option<RefusedPlace>,
     /// The buffer on disk, for inputs that cannot be read again.
     pub spool: Option<Spool>,
     /// The shutdown signal of the run.

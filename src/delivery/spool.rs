@@ -3,7 +3,7 @@
 //! The files survive the end of the process, also by a kill. They are not synced, so a crash of the host may lose the
 //! records of the last seconds.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::REPEAT_INTERVAL;
-use crate::delivery::checkpoint::{self, CheckpointError};
+use crate::delivery::checkpoint::{self, CheckpointError, LockedDirectory};
 use crate::diagnostics;
+use crate::sink::Privacy;
 use kata_records::{Encoded, Events};
 
 /// The first bytes of a spool file.
@@ -21,6 +22,9 @@ const MAGIC: &[u8; 8] = b"katspl1\n";
 /// The extensions of files with events of the forward protocol, and with syslog messages.
 const EVENTS: &str = "spool";
 const MESSAGES: &str = "syslog";
+
+/// The maximum size of a file that is read. Batches are far smaller, and a larger file is not a spool's.
+const MAX_FILE: u64 = 1 << 30;
 
 /// The time between two checks for free space.
 const SPACE_POLL: Duration = Duration::from_millis(20);
@@ -52,19 +56,19 @@ pub struct SpoolSettings {
 #[derive(Debug)]
 pub struct Spool {
     settings: SpoolSettings,
+    directory: Arc<LockedDirectory>,
     used: Arc<AtomicU64>,
     next_number: u64,
     leftovers: Vec<SpoolFile>,
     overflowed: u64,
     last_warning: Option<Instant>,
-    /// The lock, held until the spool is dropped.
-    _lock: File,
 }
 
 /// The records of one batch, on disk.
 #[derive(Debug)]
 pub(super) struct SpoolFile {
-    path: PathBuf,
+    directory: Arc<LockedDirectory>,
+    name: String,
     size: u64,
     /// The number of records; 0 if an earlier run wrote the file.
     records: u64,
@@ -77,30 +81,31 @@ impl Spool {
     /// # Errors
     /// If the directory cannot be used, another process uses it, or its files are for servers of another protocol.
     pub fn open(settings: SpoolSettings) -> Result<Spool, CheckpointError> {
-        let directory = settings.directory.clone();
-        let lock = checkpoint::lock("--spool", &directory)?;
+        let directory = Arc::new(checkpoint::lock("--spool", &settings.directory)?);
         let used = Arc::new(AtomicU64::new(0));
         let mut left = Vec::new();
-        let path = || directory.clone();
-        let failed = |source| CheckpointError::Access { flag: "--spool", action: "read", path: path(), source };
-        for entry in fs::read_dir(&directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            let (ours, others) = if settings.messages { (MESSAGES, EVENTS) } else { (EVENTS, MESSAGES) };
-            if number(&path, others).is_some() {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| CheckpointError::Access { flag: "--spool", action: "read", path, source }
+        };
+        let (ours, others) = if settings.messages { (MESSAGES, EVENTS) } else { (EVENTS, MESSAGES) };
+        for name in directory.entries().map_err(failed(directory.path()))? {
+            let path = directory.path().join(&name);
+            if number(&name, others).is_some() {
                 return Err(CheckpointError::OtherProtocol { path });
             }
-            if number(&path, ours).is_some() {
-                let size = entry.metadata().map_err(failed)?.len();
+            if let (Some(_), Some(text)) = (number(&name, ours), name.to_str()) {
+                // What is no file has no size, and reading it fails with the reason.
+                let size = directory.length(Path::new(&name)).ok().flatten().unwrap_or(0);
                 used.fetch_add(size, Ordering::Relaxed);
-                left.push(SpoolFile { path, size, records: 0, used: Arc::clone(&used) });
+                let (directory, used) = (Arc::clone(&directory), Arc::clone(&used));
+                left.push(SpoolFile { directory, name: text.to_owned(), size, records: 0, used });
             }
         }
-        let number =
-            |spooled: &SpoolFile| [EVENTS, MESSAGES].iter().find_map(|extension| number(&spooled.path, extension));
+        let number = |spooled: &SpoolFile| number(OsStr::new(&spooled.name), ours);
         left.sort_by_key(number);
         let next_number = left.last().and_then(number).map_or(0, |last| last + 1);
-        Ok(Spool { settings, used, next_number, leftovers: left, overflowed: 0, last_warning: None, _lock: lock })
+        Ok(Spool { settings, directory, used, next_number, leftovers: left, overflowed: 0, last_warning: None })
     }
 
     /// Returns the files of an earlier run, in order.
@@ -139,17 +144,21 @@ impl Spool {
             std::thread::sleep(SPACE_POLL);
         }
         let extension = if self.settings.messages { MESSAGES } else { EVENTS };
-        let path = self.settings.directory.join(format!("{:016x}.{extension}", self.next_number));
-        let beside = path.with_extension("new");
+        let number = format!("{:016x}", self.next_number);
+        let (name, beside) = (format!("{number}.{extension}"), format!("{number}.new"));
         let write = || {
-            File::create(&beside)?.write_all(&bytes)?;
-            fs::rename(&beside, &path)
+            self.directory.create(&beside, Privacy::Owner)?.write_all(&bytes)?;
+            self.directory.rename(&beside, &self.directory, OsStr::new(&name))
         };
-        write().map_err(|error| io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}")))?;
+        write().map_err(|error| {
+            let path = self.directory.path().join(&name);
+            io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}"))
+        })?;
         self.next_number += 1;
         self.used.fetch_add(size, Ordering::Relaxed);
         out.clear(usize::MAX);
-        Ok(Some(SpoolFile { path, size, records, used: Arc::clone(&self.used) }))
+        let (directory, used) = (Arc::clone(&self.directory), Arc::clone(&self.used));
+        Ok(Some(SpoolFile { directory, name, size, records, used }))
     }
 
     fn is_empty(&self) -> bool {
@@ -168,6 +177,10 @@ impl Spool {
 }
 
 impl SpoolFile {
+    fn path(&self) -> PathBuf {
+        self.directory.path().join(&self.name)
+    }
+
     /// Returns the number of records, as far as it is known.
     pub(super) fn records(&self) -> u64 {
         self.records
@@ -175,21 +188,21 @@ impl SpoolFile {
 
     /// Reads the records. An unreadable file is reported, and renamed instead of deleted.
     pub(super) fn read(&self) -> Encoded {
-        let read = fs::read(&self.path).and_then(|bytes| deserialized(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
+        let read = self.directory.read(&self.name, MAX_FILE);
+        let read = read.and_then(|bytes| deserialized(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
         read.unwrap_or_else(|error| {
-            let bad = self.path.with_extension("bad");
-            diagnostics::report(format_args!("--spool: cannot read {:?}: {error}; it is kept as {bad:?}", self.path));
-            let _ = fs::rename(&self.path, bad);
+            let path = self.path();
+            let bad = path.with_extension("bad");
+            diagnostics::report(format_args!("--spool: cannot read {path:?}: {error}; it is kept as {bad:?}"));
+            let _ = bad.file_name().map(|bad| self.directory.rename(&self.name, &self.directory, bad));
             Encoded::default()
         })
     }
 
     /// Deletes the file, because its records are delivered.
     pub(super) fn delete(self) {
-        if let Err(error) = fs::remove_file(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            let path = &self.path;
+        if let Err(error) = self.directory.remove_file(&self.name) {
+            let path = self.path();
             diagnostics::report(format_args!(
                 "--spool: cannot delete {path:?}, which is delivered: {error}; the next run delivers it again"
             ));
@@ -199,7 +212,8 @@ impl SpoolFile {
 }
 
 /// Returns the number in a file name.
-fn number(path: &Path, extension: &str) -> Option<u64> {
+fn number(name: &OsStr, extension: &str) -> Option<u64> {
+    let path = Path::new(name);
     let name = path.file_stem()?.to_str()?;
     let ours = path.extension().is_some_and(|own| own == extension) && name.len() == 16;
     u64::from_str_radix(name, 16).ok().filter(|_| ours)
@@ -241,6 +255,8 @@ fn deserialized(bytes: &[u8]) -> Option<Encoded> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn out(tag: &str, events: &[&str]) -> Encoded {
@@ -315,7 +331,7 @@ mod tests {
             assert!(deserialized(&whole[..cut]).is_none_or(|out| out.events.is_empty()), "{cut}");
         }
         let spooled = spool.add(&mut out("tag", &["one"]), || false).unwrap().unwrap();
-        fs::write(&spooled.path, "katspl1\nrubbish that is no spool").unwrap();
+        fs::write(spooled.path(), "katspl1\nrubbish that is no spool").unwrap();
         assert!(spooled.read().is_empty());
         spooled.delete();
         assert!(directory.path().join("0000000000000000.bad").exists());

@@ -3,12 +3,12 @@
 //! The content of a file depends only on the records that were appended to all files since [`Files::write_all`]. It
 //! does not depend on time, on the split of records into calls, or on which files were open.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::SinkError;
 use super::compress::{BLOCK_SIZE, BlockCompressor, Compression};
+use super::{Directory, Privacy, SinkError};
 
 /// The maximum size of all buffers. Beyond it the largest buffers are written, until half of it remains.
 const MAX_BUFFERED: usize = 64 << 20;
@@ -22,7 +22,7 @@ const MAX_KEPT_BUFFERS: usize = 32;
 /// Files without names, by number.
 #[derive(Debug)]
 pub struct Files {
-    folder: PathBuf,
+    folder: Directory,
     header: &'static [u8],
     compressor: BlockCompressor,
     files: Vec<NumberedFile>,
@@ -46,7 +46,7 @@ struct NumberedFile {
 impl Files {
     /// Returns a set of files in this folder. Each file will begin with the header.
     #[must_use]
-    pub fn new(folder: PathBuf, header: &'static [u8], compression: Compression) -> Files {
+    pub fn new(folder: Directory, header: &'static [u8], compression: Compression) -> Files {
         let compressor = BlockCompressor::new(compression);
         Files {
             folder,
@@ -60,10 +60,22 @@ impl Files {
         }
     }
 
-    /// Returns the path of a file.
+    /// Returns the folder of the files.
+    #[must_use]
+    pub fn folder(&self) -> &Directory {
+        &self.folder
+    }
+
+    /// Returns the name of a file in the folder.
+    #[must_use]
+    pub fn name(number: usize) -> String {
+        format!("{number:08}")
+    }
+
+    /// Returns the path of a file, for messages.
     #[must_use]
     pub fn path(&self, number: usize) -> PathBuf {
-        self.folder.join(format!("{number:08}"))
+        self.folder.path().join(Files::name(number))
     }
 
     /// Returns the size of a file in bytes.
@@ -82,9 +94,9 @@ impl Files {
     /// Adds a file of an earlier run with the next number, and cuts it to `length` bytes.
     ///
     /// # Errors
-    /// If the file does not exist, or is shorter.
+    /// If the file does not exist, is shorter, or is a link.
     pub fn restore(&mut self, length: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.path(self.files.len()))?;
+        let file = self.folder.write_existing(&Files::name(self.files.len()))?;
         if file.metadata()?.len() < length {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was"));
         }
@@ -138,7 +150,7 @@ impl Files {
                 }
             }
         }
-        sync_directory(&self.folder).map_err(failed(&self.folder))
+        self.folder.sync().map_err(failed(self.folder.path()))
     }
 
     /// Writes the buffer of a file.
@@ -170,7 +182,7 @@ impl Files {
     /// Returns the file, open for appending. Closes the file that was unused for longest at the limit.
     fn open_file(&mut self, number: usize) -> io::Result<&mut File> {
         self.clock += 1;
-        let (clock, path) = (self.clock, self.path(number));
+        let clock = self.clock;
         if self.files.get(number).is_some_and(|file| file.handle.is_none()) {
             if self.open_count >= MAX_OPEN {
                 let open = self.files.iter_mut().filter(|file| file.handle.is_some());
@@ -179,7 +191,7 @@ impl Files {
                     self.open_count -= 1;
                 }
             }
-            let handle = OpenOptions::new().create(true).append(true).open(path)?;
+            let handle = self.folder.append(&Files::name(number), Privacy::Umask)?;
             if let Some(file) = self.files.get_mut(number) {
                 file.handle = Some(handle);
                 self.open_count += 1;
@@ -199,20 +211,14 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> SinkError {
     |source| SinkError::Write { name, source }
 }
 
-/// Syncs the entries of a directory.
-///
-/// # Errors
-/// If the directory cannot be synced.
-pub fn sync_directory(path: &Path) -> io::Result<()> {
-    fs::File::open(path)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn files(folder: &Path) -> Files {
-        Files::new(folder.to_owned(), b"head\n", Compression::None)
+        Files::new(Directory::open(folder).unwrap(), b"head\n", Compression::None)
     }
 
     #[test]
@@ -255,7 +261,8 @@ mod tests {
         second.write_all().unwrap();
         assert_eq!(fs::read(second.path(0)).unwrap(), b"head\none\nthree\n");
         assert_eq!(files(folder.path()).restore(100).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        assert!(files(&folder.path().join("none")).restore(0).is_err());
+        let none = tempfile::tempdir().unwrap();
+        assert!(files(none.path()).restore(0).is_err());
     }
 
     #[test]
@@ -266,7 +273,8 @@ mod tests {
             }
             let written = |max_buffered: usize| {
                 let folder = tempfile::tempdir().unwrap();
-                let mut files = Files { max_buffered, ..Files::new(folder.path().to_owned(), b"", compression) };
+                let mut files =
+                    Files { max_buffered, ..Files::new(Directory::open(folder.path()).unwrap(), b"", compression) };
                 files.add();
                 files.add();
                 for number in 0..40_000 {

@@ -1,6 +1,7 @@
 //! The outputs of bytes. A sink knows nothing of records: it takes a whole chunk, or returns the reason against it.
 
 pub mod compress;
+pub mod directory;
 pub mod files;
 pub mod output;
 
@@ -12,6 +13,7 @@ use log_clients::NetError;
 use crate::exit::Exit;
 
 pub use compress::Compression;
+pub use directory::{Directory, Privacy};
 pub use files::Files;
 pub use output::Output;
 

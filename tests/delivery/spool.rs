@@ -9,7 +9,7 @@ use crate::support::forward::{Script, Server};
 use crate::support::katalog;
 
 /// Starts the program and writes into its standard input.
-fn start_with_input(command: &mut Command, text: &str) -> Running {
+pub(super) fn start_with_input(command: &mut Command, text: &str) -> Running {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let text = text.to_owned();

@@ -68,6 +68,11 @@ pub(crate) fn with_limit(limit: &str, command: &Command) -> Command {
     through("sh", &["-c", &format!("trap '' XFSZ; ulimit {limit}; exec \"$@\""), "sh"], command)
 }
 
+/// Returns the command with this umask.
+pub(crate) fn with_umask(umask: &str, command: &Command) -> Command {
+    through("sh", &["-c", &format!("umask {umask}; exec \"$@\""), "sh"], command)
+}
+
 /// Returns the command with the default action for SIGHUP, which `nohup` around the tests would ignore.
 pub(crate) fn hearing_hangup(command: &Command) -> Command {
     through("env", &["--default-signal=HUP"], command)

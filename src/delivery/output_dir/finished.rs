@@ -9,6 +9,7 @@ use super::state::ConversionState;
 use super::{MANIFEST, OutputDirError, OutputDirSettings, VERSION_KEY, WORK};
 use crate::diagnostics;
 use crate::exit::Exit;
+use crate::sink::Directory;
 use crate::source::Group;
 
 /// The directory that is empty in every new ext4 file system.
@@ -22,7 +23,9 @@ const LOST_AND_FOUND: &str = "lost+found";
 /// cannot be read and would be replaced without `force`.
 pub(super) fn is_finished(settings: &OutputDirSettings, groups: &[Group]) -> Result<bool, OutputDirError> {
     let directory = &settings.directory;
-    let manifest = match ConversionState::read_manifest(directory) {
+    let failed = |source| OutputDirError::Work { path: directory.clone(), source };
+    let opened = Directory::open(directory).map_err(failed)?;
+    let manifest = match ConversionState::read_manifest(&opened) {
         Err(OutputDirError::Damaged { .. }) if settings.force => None,
         read => read?,
     };

@@ -2,13 +2,13 @@
 //! the first rename.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::OutputDirError;
-use crate::sink::files::sync_directory;
+use crate::sink::{Directory, Privacy};
 
 /// Checks a final name: no file has it, or the file may be replaced and is no input.
 pub(super) fn check_target(path: &Path, force: bool, begun: bool, inputs: &[PathBuf]) -> Result<(), OutputDirError> {
@@ -30,50 +30,59 @@ pub(super) fn check_target(path: &Path, force: bool, begun: bool, inputs: &[Path
     if force { Ok(()) } else { Err(OutputDirError::Exists { path: path.to_owned(), begun }) }
 }
 
-/// Renames files below `directory`. A file that is missing was renamed by an earlier run.
+/// Renames files of `parts` to paths below `output`. A file that is missing was renamed by an earlier run.
 pub(super) fn rename_all(
-    directory: &Path,
-    files: &[(PathBuf, PathBuf)],
+    parts: &Directory,
+    output: &Directory,
+    files: &[(String, &Path)],
     check: impl Fn(&Path) -> Result<(), OutputDirError>,
 ) -> Result<(), OutputDirError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
+    let failed = |below: &Path| {
+        let path = output.path().join(below);
         move |source| OutputDirError::Work { path, source }
     };
-    let device = directory.metadata().map_err(failed(directory))?.dev();
-    let left: Vec<&(PathBuf, PathBuf)> = files.iter().filter(|(from, _)| from.exists()).collect();
-    let mut folders = BTreeSet::from([directory]);
+    let mut left = Vec::new();
+    for (from, to) in files {
+        if parts.length(Path::new(from)).map_err(failed(to))?.is_some() {
+            left.push((from, *to));
+        }
+    }
+    let device = output.device().map_err(failed(Path::new("")))?;
+    let mut folders = BTreeSet::new();
     for (_, to) in &left {
         check(to)?;
-        let above = || to.ancestors().skip(1).take_while(|folder| folder.starts_with(directory));
-        folders.extend(above());
-        // New directories are created in the nearest directory that exists.
-        let there = above().find_map(|folder| Some((folder, folder.metadata().ok()?)));
-        match there {
-            Some((folder, metadata)) if !metadata.is_dir() => {
-                return Err(failed(folder)(io::ErrorKind::NotADirectory.into()));
-            }
-            Some((folder, metadata)) if metadata.dev() != device => {
-                return Err(failed(folder)(io::ErrorKind::CrossesDevices.into()));
-            }
-            _ => {}
-        }
+        let above = to.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        folders.extend(above);
     }
     // The set is sorted, so each directory comes before its subdirectories.
     for folder in &folders {
-        match fs::create_dir(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(folder)(error)),
+        match output.folder(folder) {
+            Ok(found) if found.device().map_err(failed(folder))? != device => {
+                return Err(failed(folder)(io::ErrorKind::CrossesDevices.into()));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(folder)(error)),
             _ => {}
         }
     }
-    for (from, to) in left {
-        fs::rename(from, to).map_err(failed(to))?;
+    for folder in &folders {
+        output.create_folder(folder, Privacy::Umask).map_err(failed(folder))?;
     }
-    folders.iter().rev().try_for_each(|folder| sync_directory(folder).map_err(failed(folder)))
+    for (from, to) in left {
+        let above = to.parent().filter(|above| !above.as_os_str().is_empty());
+        let folder = above.map(|above| output.folder(above)).transpose().map_err(failed(to))?;
+        let name = to.file_name().unwrap_or_default();
+        parts.rename(from, folder.as_ref().unwrap_or(output), name).map_err(failed(to))?;
+    }
+    for folder in folders.iter().rev() {
+        output.folder(folder).and_then(|folder| folder.sync()).map_err(failed(folder))?;
+    }
+    output.sync().map_err(failed(Path::new("")))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -81,9 +90,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let make = |name: &str| fs::write(path(name), name).unwrap();
-        let files = [(path("0"), path("a/x")), (path("1"), path("b")), (path("2"), path("a/y/z"))];
+        let files = [("0", "a/x"), ("1", "b"), ("2", "a/y/z")].map(|(from, to)| (from.to_owned(), Path::new(to)));
+        let directory = Directory::open(folder.path()).unwrap();
         ["0", "1", "2", "b"].into_iter().for_each(make);
-        let rename = |force| rename_all(folder.path(), &files, |path| check_target(path, force, true, &[]));
+        let rename = |force| {
+            rename_all(&directory, &directory, &files, |below| {
+                check_target(&folder.path().join(below), force, true, &[])
+            })
+        };
         assert!(matches!(rename(false), Err(OutputDirError::Exists { path, .. }) if path.ends_with("b")));
         assert!(path("0").exists() && !path("a").exists());
         make("a");

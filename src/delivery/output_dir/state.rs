@@ -2,9 +2,9 @@
 //! have their names, the state is renamed to the manifest of the directory. So one rename ends the conversion.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::differences::{self, Phase};
 use super::input_record::InputRecord;
 use super::{MANIFEST, OutputDirError};
-use crate::delivery::checkpoint;
-use crate::sink::files::sync_directory;
+use crate::sink::{Directory, Privacy};
 use crate::source::Group;
 
 /// The version of the layout. Files of another version are refused.
 const VERSION: u32 = 1;
+
+/// The maximum size of a state. Each input file and each output file needs a few hundred bytes.
+const MAX_STATE: u64 = 1 << 30;
 
 /// The name of the state file.
 const STATE: &str = "state.json";
@@ -63,15 +65,15 @@ impl ConversionState {
     }
 
     /// Reads the state of an interrupted run. Returns `None` without one.
-    pub(super) fn read(work: &Path) -> Result<Option<ConversionState>, OutputDirError> {
-        read(work.join(STATE))
+    pub(super) fn read(work: &Directory) -> Result<Option<ConversionState>, OutputDirError> {
+        read(work, STATE)
     }
 
     /// Reads the manifest of a finished run. Returns `None` without one.
-    pub(super) fn read_manifest(directory: &Path) -> Result<Option<ConversionState>, OutputDirError> {
-        let path = directory.join(MANIFEST);
-        match read(path.clone())? {
+    pub(super) fn read_manifest(directory: &Directory) -> Result<Option<ConversionState>, OutputDirError> {
+        match read(directory, MANIFEST)? {
             Some(manifest) if !manifest.complete => {
+                let path = directory.path().join(MANIFEST);
                 Err(OutputDirError::Damaged { path, cause: "it is not of a finished conversion".to_owned() })
             }
             manifest => Ok(manifest),
@@ -79,27 +81,27 @@ impl ConversionState {
     }
 
     /// Returns true if there is a state file, readable or not.
-    pub(super) fn exists(work: &Path) -> bool {
-        work.join(STATE).symlink_metadata().is_ok()
+    pub(super) fn exists(work: &Directory) -> bool {
+        !matches!(work.length(Path::new(STATE)), Ok(None))
     }
 
-    pub(super) fn remove(work: &Path) -> io::Result<()> {
-        fs::remove_file(work.join(STATE))
+    pub(super) fn remove(work: &Directory) -> io::Result<()> {
+        work.remove_file(STATE)
     }
 
-    /// Replaces the state file.
-    pub(super) fn save(&self, work: &Path) -> Result<(), OutputDirError> {
+    /// Replaces the state file. The last state becomes the manifest, which whoever can read the output may read.
+    pub(super) fn save(&self, work: &Directory) -> Result<(), OutputDirError> {
+        let privacy = if self.complete { Privacy::Umask } else { Privacy::Owner };
         let text = serde_json::to_vec(self).map_err(io::Error::from);
-        text.and_then(|text| checkpoint::replace(work, STATE, &text))
-            .map_err(|source| OutputDirError::Work { path: work.join(STATE), source })
+        text.and_then(|text| work.replace(STATE, &text, privacy))
+            .map_err(|source| OutputDirError::Work { path: work.path().join(STATE), source })
     }
 
     /// Ends the run: makes the state file the manifest of the directory.
-    pub(super) fn publish(work: &Path, directory: &Path) -> Result<(), OutputDirError> {
-        let path = directory.join(MANIFEST);
-        fs::rename(work.join(STATE), &path)
-            .and_then(|()| sync_directory(directory))
-            .map_err(|source| OutputDirError::Work { path, source })
+    pub(super) fn publish(work: &Directory, directory: &Directory) -> Result<(), OutputDirError> {
+        work.rename(STATE, directory, OsStr::new(MANIFEST))
+            .and_then(|()| directory.sync())
+            .map_err(|source| OutputDirError::Work { path: directory.path().join(MANIFEST), source })
     }
 
     /// Returns the exit code of the first input that failed.
@@ -122,8 +124,9 @@ impl ConversionState {
     }
 }
 
-fn read(path: PathBuf) -> Result<Option<ConversionState>, OutputDirError> {
-    match fs::read(&path) {
+fn read(directory: &Directory, name: &str) -> Result<Option<ConversionState>, OutputDirError> {
+    let path = directory.path().join(name);
+    match directory.read(name, MAX_STATE) {
         Ok(bytes) => parse(&bytes).map(Some).map_err(|cause| OutputDirError::Damaged { path, cause }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(OutputDirError::Work { path, source }),
@@ -175,6 +178,8 @@ fn is_output(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::delivery::output_dir::VERSION_KEY;
     use crate::source::Input;
@@ -217,6 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_no_state_is_named() {
+        let open = |path: &Path| Directory::open(path).unwrap();
         for (content, says) in [
             ("", "EOF"),
             ("{}", "missing field `katalog_conversion`"),
@@ -226,13 +232,13 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(STATE), content).unwrap();
-            let error = ConversionState::read(folder.path()).unwrap_err().to_string();
+            let error = ConversionState::read(&open(folder.path())).unwrap_err().to_string();
             assert!(error.contains(says) && error.contains("--force"), "{error}");
         }
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(ConversionState::read(folder.path()).unwrap(), None);
+        assert_eq!(ConversionState::read(&open(folder.path())).unwrap(), None);
         let state = ConversionState::new(settings("csv"), &[Group::Files(vec!["a".into()])]);
-        state.save(folder.path()).unwrap();
-        assert_eq!(ConversionState::read(folder.path()).unwrap(), Some(state));
+        state.save(&open(folder.path())).unwrap();
+        assert_eq!(ConversionState::read(&open(folder.path())).unwrap(), Some(state));
     }
 }
