@@ -181,24 +181,45 @@ fn headers_of_every_age_are_recognized() {
         let mut header = header;
         header.set_path("kata.log").unwrap();
         let archive = ended(&[framed(header, b"line\n")]);
-        assert_eq!(detect_tar(&archive), Some(true));
+        assert_eq!(detect_tar(&archive, true), Some(true));
         assert_eq!(read(&archive).lines, ["line"]);
         for length in 1..TAR_BLOCK {
-            assert_eq!(detect_tar(&archive[..length]), None, "{length}");
+            assert_eq!(detect_tar(&archive[..length], true), None, "{length}");
         }
     }
-    assert_eq!(detect_tar(b""), None);
+    assert_eq!(detect_tar(b"", true), None);
     for text in ["\n", "a line\n", "{\"MESSAGE\":", &"x".repeat(101), &["x".repeat(99), "\0x".to_owned()].concat()] {
-        let verdict = detect_tar(text.as_bytes());
+        let verdict = detect_tar(text.as_bytes(), true);
         assert_eq!(verdict, if text.starts_with('{') { None } else { Some(false) }, "{text:?}");
     }
     assert!(is_cut_tar(&file("kata.log", "")[..107]) && !is_cut_tar(&file("kata.log", "")[..106]));
     let padded = [b"text".as_slice(), &[0; 200]].concat();
-    assert!(detect_tar(&padded).is_none() && !is_cut_tar(&padded), "a log with room for more");
-    assert_eq!(detect_tar("x".repeat(600).as_bytes()), Some(false));
+    assert!(detect_tar(&padded, true).is_none() && !is_cut_tar(&padded), "a log with room for more");
+    assert_eq!(detect_tar("x".repeat(600).as_bytes(), true), Some(false));
     for magic in ["ustar\0", "ustar  \0"] {
         let text = ["x".repeat(257), magic.to_owned(), "x".repeat(600)].concat();
-        assert_eq!(detect_tar(text.as_bytes()), Some(false), "a text that has the magic where a header has it");
+        assert_eq!(detect_tar(text.as_bytes(), true), Some(false), "a text that has the magic where a header has it");
+    }
+}
+
+#[test]
+fn a_line_break_in_the_first_name_does_not_hide_an_archive() {
+    for header in [tar::Header::new_old(), tar::Header::new_ustar(), tar::Header::new_gnu()] {
+        for name in ["\nkata.log", "a\n/kata.log", "\u{1}\tkata.log", "kata.log\n"] {
+            let mut header = header.clone();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            let second = file("second.log", "two\n");
+            let mut archive = ended(&[framed(header, b"one\n"), second]);
+            let pipe = piped(&archive, &[usize::MAX]);
+            for read in [filed(&archive), pipe] {
+                assert_eq!(read.lines, ["one", "two"], "{name:?}");
+            }
+            assert_eq!(detect_tar(&archive[..TAR_BLOCK - 1], false), None, "{name:?}");
+            assert_eq!(detect_tar(&archive[..20], true), Some(false), "a pipe does not wait for more, {name:?}");
+            // Without a valid checksum it is a text.
+            archive[0] ^= 1;
+            assert_eq!(detect_tar(&archive, false), Some(false), "{name:?}");
+        }
     }
 }
 

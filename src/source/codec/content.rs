@@ -122,16 +122,19 @@ pub(in crate::source) fn is_compressed(head: &[u8]) -> bool {
 }
 
 /// Returns whether content that starts with these bytes is a tar archive, or `None` if more bytes are needed. One block
-/// always decides. A decision on a prefix holds for every longer prefix.
+/// always decides. A decision on a prefix holds for every longer prefix, with one exception: a `live` input whose first
+/// bytes have a line break or another control character is text unless a whole block is there. A terminal or a pipe
+/// with a short line must not wait for more.
 ///
 /// In a header, zeros pad the name, which no text contains. The oldest archives have no magic number, so the checksum
-/// decides there.
-pub(in crate::source) fn detect_tar(head: &[u8]) -> Option<bool> {
+/// decides there. The checksum also decides if the name has control characters, which any file name may have.
+pub(in crate::source) fn detect_tar(head: &[u8], live: bool) -> Option<bool> {
     let name = &head[..head.len().min(TAR_NAME)];
     let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     let (name, padding) = name.split_at(end);
     let mode = head.get(TAR_MODE.start..head.len().clamp(TAR_MODE.start, TAR_MODE.end)).unwrap_or_default();
-    let may_be = name.iter().all(|byte| !byte.is_ascii_control())
+    let is_plain = name.iter().all(|byte| !byte.is_ascii_control());
+    let may_be = (is_plain || !live || head.len() >= TAR_BLOCK)
         && padding.iter().all(|byte| *byte == 0)
         && mode.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ' | 0));
     if !may_be {
@@ -140,7 +143,7 @@ pub(in crate::source) fn detect_tar(head: &[u8]) -> Option<bool> {
     let block = head.get(..TAR_BLOCK)?;
     let magic = &block[TAR_MAGIC..];
     let is_known = magic.starts_with(b"ustar\0") || magic.starts_with(b"ustar  \0");
-    Some(is_known || block[0] != 0 && has_tar_checksum(block))
+    Some(is_plain && is_known || block[0] != 0 && has_tar_checksum(block))
 }
 
 /// Returns whether a complete input is a truncated header, after [`detect_tar`] returned `None` for it.

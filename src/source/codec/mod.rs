@@ -173,7 +173,7 @@ impl Bytes {
 
     /// Returns whether content that starts with these bytes is an archive, or `None` if more bytes are needed.
     fn detect_archive(&self, head: &[u8]) -> Option<bool> {
-        if self.archives { detect_tar(head) } else { Some(false) }
+        if self.archives { detect_tar(head, self.live) } else { Some(false) }
     }
 
     /// Returns whether a short read means that the next one may block. Decoders return short reads at any time.

@@ -58,8 +58,8 @@ fn an_idle_answer_follows_where_the_caller_was_told_to_go_on() {
 
 #[test]
 fn files_fill_whole_batches_and_end() {
-    let settings = Settings { block: 100, ..Settings::default() };
-    let input = "0123456789\n".repeat(50);
+    let settings = Settings { block: 1000, ..Settings::default() };
+    let input = "0123456789\n".repeat(500);
     let mut source = from_reader(Box::new(ChunkedReader::new(input, &[7])), Input::Stdin, false, &settings);
     let mut batch = Batch::default();
     let mut fills = Vec::new();
@@ -68,7 +68,7 @@ fn files_fill_whole_batches_and_end() {
         fills.push(source.fill(&mut batch).into_result().unwrap());
         take(&batch, &mut entries);
     }
-    assert_eq!(entries.len(), 50);
+    assert_eq!(entries.len(), 500);
     assert!(!fills.contains(&Fill::Idle));
     assert!((4..8).contains(&fills.len()), "{fills:?}");
 }
