@@ -408,3 +408,33 @@ fn a_reader_of_journals_needs_an_input_that_may_be_one() {
     let output = expect_exit(katalog().args(native).stdin(piped(ENTRY.as_bytes())), 0);
     assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "a pipe may hold a journal");
 }
+
+/// Returns a directory with a log, a pipe and a socket, all of them named like logs.
+fn with_special_files() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path(), "kata.log", "time=\"2031-01-01T00:00:00Z\" level=info msg=one source=runtime\n");
+    expect_exit(std::process::Command::new("mkfifo").arg(folder.path().join("kata-pipe.log")), 0);
+    std::os::unix::net::UnixListener::bind(folder.path().join("kata-socket.log")).unwrap();
+    folder
+}
+
+/// Runs the program, which has to write one record. Returns the number of members that it passed over.
+#[track_caller]
+fn passed_over(command: &mut std::process::Command) -> serde_json::Value {
+    let output = expect_exit(command.args(["--stats", "json", "--verbose"]), 0);
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    let errors = stderr(&output);
+    assert!(errors.contains("kata-pipe.log\": passed over"), "{errors}");
+    let stats = errors.lines().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).unwrap();
+    stats["members"].clone()
+}
+
+#[test]
+fn pipes_and_sockets_in_a_directory_or_under_a_pattern_are_passed_over() {
+    let folder = with_special_files();
+    assert_eq!(passed_over(katalog().arg(folder.path())), 2, "a directory");
+    let state = tempfile::tempdir().unwrap();
+    let mut command = katalog();
+    command.args(["ship", "--once", "--state-dir"]).arg(state.path()).arg(folder.path().join("*.log"));
+    assert_eq!(passed_over(&mut command), 2, "a pattern");
+}

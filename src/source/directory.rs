@@ -3,7 +3,7 @@
 //!
 //! Symbolic links are not followed, so nothing is read twice and nothing outside is read.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use memchr::memmem;
 
 use super::archive::{PathClass, member_origin};
 use super::codec;
+use super::input;
 use super::route;
 use super::stream::Stream;
 use super::{Event, Fill, Filled, Input, Logs, Settings, Source, SourceError};
@@ -124,7 +125,9 @@ impl DirectorySource {
             Ok(metadata) if self.output == Some(device_and_inode(&metadata)) => {}
             Ok(metadata) if metadata.is_dir() => self.list(&path),
             Ok(metadata) if metadata.is_file() => self.open_file(path, metadata.len()),
-            Ok(_) => {}
+            Ok(metadata) if metadata.is_symlink() => {}
+            // A pipe would wait for a writer, and a device may have no end.
+            Ok(_) => self.events.push(Event::PassedOver(Input::File(path))),
             // The file was deleted meanwhile.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => self.report(SourceError::Open { input: Input::File(path), cause }),
@@ -141,7 +144,7 @@ impl DirectorySource {
     /// Returns whether a file is read: it is a log by its name, a journal or an archive.
     fn is_read(&self, path: &Path) -> bool {
         let class = PathClass::of(&self.within(path));
-        match File::open(path) {
+        match input::open_found(path) {
             Ok(file) if class.is_log => !holds_records(&FileRange::from(file)),
             Ok(file) => class.is_journal || codec::detect_content(Box::new(file)).is_some(),
             Err(_) => class.is_log || class.is_journal,
@@ -157,7 +160,7 @@ impl DirectorySource {
             return;
         }
         let input = Input::File(path.clone());
-        match File::open(&path) {
+        match input::open_found(&path) {
             Ok(file) => {
                 let (origin, file) = (member_origin(&within), FileRange::from(file));
                 if class.is_log && holds_records(&file) {

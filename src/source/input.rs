@@ -9,6 +9,9 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 use super::codec::{self, Content};
 use super::files;
 use super::journal;
@@ -92,6 +95,18 @@ pub(crate) fn standard_input() -> io::Result<File> {
 pub fn stdin_has_content() -> bool {
     let metadata = standard_input().and_then(|file| file.metadata());
     metadata.is_ok_and(|found| found.file_type().is_fifo() || found.is_file() && found.len() > 0)
+}
+
+/// Opens a regular file that a directory or a pattern named. If something else has taken its
+/// place meanwhile, the file is gone.
+pub(super) fn open_found(path: &Path) -> io::Result<File> {
+    let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::RDONLY;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(io::ErrorKind::NotFound.into()),
+        Err(error) => return Err(error.into()),
+    };
+    if is_file(&file) { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 pub(super) fn is_file(file: &File) -> bool {

@@ -137,7 +137,8 @@ pub enum Event {
     Damaged(Damaged),
     /// A member of an archive cannot be read, or reading the archive stopped.
     Failed(SourceError),
-    /// A member of an archive is neither a journal nor, by its name, a log.
+    /// A member of an archive is neither a journal nor, by its name, a log. Or a directory or a pattern named a pipe, a
+    /// socket or a device.
     PassedOver(Input),
     /// A log looks binary.
     Binary(Input),

@@ -186,7 +186,7 @@ impl Archive {
             MemberKind::Sparse if class.is_log || class.is_journal => {
                 return self.damage(input, "sparse-member", header);
             }
-            MemberKind::Sparse => return self.events.push(Event::PassedOver(input)),
+            MemberKind::Sparse | MemberKind::Special => return self.events.push(Event::PassedOver(input)),
             MemberKind::Other => return,
         }
         let archive_bytes = level.archive_bytes.clone();

@@ -31,7 +31,9 @@ pub(super) enum MemberKind {
     File,
     /// A sparse file: its data and a map of its holes.
     Sparse,
-    /// A directory, link, device or extension record.
+    /// A pipe or a device.
+    Special,
+    /// A directory, link or extension record.
     Other,
 }
 
@@ -65,6 +67,7 @@ fn parse_member(block: &[u8; TAR_BLOCK], rest: &mut RecordingReader) -> io::Resu
         // The oldest archives mark directories by a trailing slash.
         kind if kind.is_file() && path.ends_with(b"/") => MemberKind::Other,
         kind if kind.is_file() || kind.is_contiguous() => MemberKind::File,
+        kind if kind.is_fifo() || kind.is_character_special() || kind.is_block_special() => MemberKind::Special,
         _ => MemberKind::Other,
     };
     let size = if kind == MemberKind::Sparse { entry.header().entry_size()? } else { entry.size() };

@@ -87,6 +87,8 @@ pub(super) struct Listing {
     pub(super) files: Vec<Candidate>,
     /// The directories in which further files would appear.
     pub(super) directories: Vec<PathBuf>,
+    /// Pipes, sockets and devices that match patterns.
+    pub(super) special: Vec<PathBuf>,
     /// Paths that could not be examined, including named files that do not exist.
     pub(super) errors: Vec<SourceError>,
     /// Paths and patterns that name no file.
@@ -178,7 +180,11 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
                         found.files.push(Candidate { link, ..Candidate::new(target, &metadata, family, true) });
                     }
                 }
-                Ok(_) if wild.is_some() => {}
+                Ok((_, metadata)) if wild.is_some() => {
+                    if !metadata.is_dir() {
+                        found.special.push(path);
+                    }
+                }
                 Ok((_, metadata)) if metadata.is_dir() => {
                     found.errors.push(SourceError::Directory { input: Input::File(path) });
                 }

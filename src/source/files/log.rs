@@ -1,7 +1,7 @@
 //! A log: the content written to a file since its creation or truncation. Tracks its current file and how far it was
 //! read.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::identity::{self, Likeness, Origin};
 use super::listing::{Candidate, FileKey, family};
 use super::tail::{FileStamp, ReadFrom, Tail, peek, stamp};
 use crate::source::Settings;
+use crate::source::input;
 use crate::source::position::{FilePosition, HEAD, OpenStream};
 use crate::source::route::InputRoute;
 use kata_records::origin::Route;
@@ -363,11 +364,7 @@ pub(super) fn open(path: &Path, key: FileKey) -> Result<Arc<File>, OpenError> {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::Gone,
         _ => OpenError::Denied(cause),
     };
-    // Opening a pipe in its place would block.
-    if !fs::metadata(path).map_err(refusal)?.is_file() {
-        return Err(OpenError::Gone);
-    }
-    let file = File::open(path).map_err(refusal)?;
+    let file = input::open_found(path).map_err(refusal)?;
     let metadata = file.metadata().map_err(refusal)?;
     if FileKey::of(&metadata) == key { Ok(Arc::new(file)) } else { Err(OpenError::Gone) }
 }

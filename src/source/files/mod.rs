@@ -14,7 +14,7 @@ mod resume;
 mod rotation;
 mod tail;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,9 @@ pub(super) struct FilesSource {
     watch: DirectoryWatch,
     /// The paths and patterns that named no file at the last search.
     absent: Vec<AwaitedInput>,
+    /// Pipes, sockets and devices that matched patterns at the last search, and those that nobody was told of yet.
+    special: BTreeSet<PathBuf>,
+    passed_over: Vec<PathBuf>,
     /// Files that cannot be opened; they were already reported.
     refused: HashSet<PathBuf>,
     /// Files that cannot be decompressed, with their stamps and the time since which they have been so.
@@ -97,6 +100,8 @@ pub(super) fn open(
         next_log: 0,
         watch: DirectoryWatch::new(),
         absent: Vec::new(),
+        special: BTreeSet::new(),
+        passed_over: Vec::new(),
         refused: HashSet::new(),
         undecodable: HashMap::new(),
         changed: false,
@@ -317,7 +322,8 @@ impl Source for FilesSource {
     fn fill(&mut self, batch: &mut Batch) -> Filled {
         let fill = self.fill_batch(batch);
         let binary = self.binary.drain(..).map(|path| Event::Binary(Input::File(path)));
-        let events = self.damages.drain(..).map(Event::Damaged).chain(binary).collect();
+        let passed_over = self.passed_over.drain(..).map(|path| Event::PassedOver(Input::File(path)));
+        let events = self.damages.drain(..).map(Event::Damaged).chain(binary).chain(passed_over).collect();
         Filled { position: self.position(), ..Filled::new(Ok(fill), events) }
     }
 

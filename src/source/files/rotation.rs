@@ -48,6 +48,9 @@ impl FilesSource {
         let held: HashSet<FileKey> = self.logs.iter().filter(|log| log.has_file()).map(|log| log.key).collect();
         let mut errors = found.errors;
         self.absent = found.absent;
+        let special: BTreeSet<PathBuf> = found.special.into_iter().collect();
+        self.passed_over.extend(special.difference(&self.special).cloned());
+        self.special = special;
         let mut unclaimed = Vec::new();
         for candidate in found.files.iter().filter(|file| !held.contains(&file.key)) {
             match self.inspect(candidate) {
