@@ -139,6 +139,8 @@ pub struct Delivered {
     pub bytes: u64,
     /// Records that no server accepted, and that were written to the file for refused records.
     pub refused: u64,
+    /// Records that damage of the spool has cost.
+    pub damaged: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
     /// The counters of earlier runs on the inputs.
@@ -159,7 +161,15 @@ pub struct EarlierRuns {
 impl Delivered {
     /// Returns the result of a delivery that reached its end without losses.
     fn new(checkpoint: Checkpoint, bytes: u64) -> Delivered {
-        Delivered { checkpoint, bytes, refused: 0, overflowed: 0, earlier: EarlierRuns::default(), end: None }
+        Delivered {
+            checkpoint,
+            bytes,
+            refused: 0,
+            damaged: 0,
+            overflowed: 0,
+            earlier: EarlierRuns::default(),
+            end: None,
+        }
     }
 }
 

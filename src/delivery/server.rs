@@ -128,6 +128,7 @@ impl ServerDelivery {
             bytes: Arc::clone(&bytes),
             metrics: Arc::clone(&metrics),
             refused: 0,
+            damaged: 0,
             undelivered: 0,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
@@ -204,6 +205,8 @@ struct BatchSender {
     bytes: Arc<AtomicU64>,
     metrics: Arc<DeliveryMetrics>,
     refused: u64,
+    /// The number of records that damage of the spool has cost.
+    damaged: u64,
     /// The number of records in chunks that could not be delivered.
     undelivered: usize,
 }
@@ -231,9 +234,9 @@ impl BatchSender {
         };
         let failed = self.saver.save();
         let end = end.map(|error| self.report_end(&error)).or(failed).map(DeliveryEnd::Failed);
-        let BatchSender { saver, bytes, refused, .. } = self;
+        let BatchSender { saver, bytes, refused, damaged, .. } = self;
         let bytes = bytes.load(Ordering::Relaxed);
-        Delivered { refused, end, ..Delivered::new(saver.checkpoint, bytes) }
+        Delivered { refused, damaged, end, ..Delivered::new(saver.checkpoint, bytes) }
     }
 
     /// Returns the time until the batch is due, or until the client has to check its connections. Returns `None` if
@@ -270,9 +273,13 @@ impl BatchSender {
         if self.size >= self.limits.size { self.send() } else { Ok(()) }
     }
 
-    fn add_from_disk(&mut self, spooled: SpoolFile) -> Result<(), NetError> {
-        let out = spooled.read();
-        self.metrics.begin_waiting(metrics::record_count(&out).saturating_sub(spooled.records()));
+    fn add_from_disk(&mut self, mut spooled: SpoolFile) -> Result<(), NetError> {
+        let (out, lost) = spooled.read();
+        self.damaged += lost;
+        let records = metrics::record_count(&out);
+        self.metrics.begin_waiting(records.saturating_sub(spooled.records()));
+        // Lost records wait no longer; the others still do.
+        self.metrics.end_waiting(spooled.records().saturating_sub(records), 0);
         if self.size > 0 && self.size + out.len() > self.limits.size {
             self.send()?;
         }

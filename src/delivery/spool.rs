@@ -3,6 +3,8 @@
 //! The files survive the end of the process, also by a kill. They are not synced, so a crash of the host may lose the
 //! records of the last seconds.
 
+mod blocks;
+
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,10 +16,7 @@ use super::REPEAT_INTERVAL;
 use crate::delivery::checkpoint::{self, CheckpointError, LockedDirectory};
 use crate::diagnostics;
 use crate::sink::Privacy;
-use kata_records::{Encoded, Events};
-
-/// The first bytes of a spool file.
-const MAGIC: &[u8; 8] = b"katspl1\n";
+use kata_records::Encoded;
 
 /// The extensions of files with events of the forward protocol, and with syslog messages.
 const EVENTS: &str = "spool";
@@ -72,6 +71,8 @@ pub(super) struct SpoolFile {
     size: u64,
     /// The number of records; 0 if an earlier run wrote the file.
     records: u64,
+    /// The file is kept for a person to look at, because a part of it is damaged.
+    damaged: bool,
     used: Arc<AtomicU64>,
 }
 
@@ -99,7 +100,7 @@ impl Spool {
                 let size = directory.length(Path::new(&name)).ok().flatten().unwrap_or(0);
                 used.fetch_add(size, Ordering::Relaxed);
                 let (directory, used) = (Arc::clone(&directory), Arc::clone(&used));
-                left.push(SpoolFile { directory, name: text.to_owned(), size, records: 0, used });
+                left.push(SpoolFile { directory, name: text.to_owned(), size, records: 0, damaged: false, used });
             }
         }
         let number = |spooled: &SpoolFile| number(OsStr::new(&spooled.name), ours);
@@ -126,7 +127,7 @@ impl Spool {
     /// Writes the records of a batch to a file, and leaves `out` empty. Returns `None` if the records were dropped for
     /// lack of room. If `should_stop` returns true, stops waiting for room.
     pub(super) fn add(&mut self, out: &mut Encoded, should_stop: impl Fn() -> bool) -> io::Result<Option<SpoolFile>> {
-        let bytes = serialized(out);
+        let bytes = blocks::serialized(out);
         let (size, records) = (bytes.len() as u64, super::metrics::record_count(out));
         // A batch larger than the limit is written when the spool is empty.
         while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
@@ -158,7 +159,7 @@ impl Spool {
         self.used.fetch_add(size, Ordering::Relaxed);
         out.clear(usize::MAX);
         let (directory, used) = (Arc::clone(&self.directory), Arc::clone(&self.used));
-        Ok(Some(SpoolFile { directory, name, size, records, used }))
+        Ok(Some(SpoolFile { directory, name, size, records, damaged: false, used }))
     }
 
     fn is_empty(&self) -> bool {
@@ -186,22 +187,42 @@ impl SpoolFile {
         self.records
     }
 
-    /// Reads the records. An unreadable file is reported, and renamed instead of deleted.
-    pub(super) fn read(&self) -> Encoded {
-        let read = self.directory.read(&self.name, MAX_FILE);
-        let read = read.and_then(|bytes| deserialized(&bytes).ok_or(io::ErrorKind::InvalidData.into()));
-        read.unwrap_or_else(|error| {
-            let path = self.path();
-            let bad = path.with_extension("bad");
-            diagnostics::report(format_args!("--spool: cannot read {path:?}: {error}; it is kept as {bad:?}"));
-            let _ = bad.file_name().map(|bad| self.directory.rename(&self.name, &self.directory, bad));
-            Encoded::default()
-        })
+    /// Reads the records. Also returns the number of records that damage has cost, which is reported.
+    pub(super) fn read(&mut self) -> (Encoded, u64) {
+        let read = self.directory.read(&self.name, MAX_FILE).and_then(|bytes| {
+            let no_spool = || io::Error::new(io::ErrorKind::InvalidData, "it is no spool file that this katalog knows");
+            blocks::deserialized(&bytes, self.records).ok_or_else(no_spool)
+        });
+        let (path, bad) = (self.path(), self.path().with_file_name(self.bad()));
+        let (events, lost) = match read {
+            Ok(blocks::Read { events, lost: 0 }) => (events, 0),
+            Ok(blocks::Read { events, lost }) => {
+                diagnostics::report(format_args!(
+                    "--spool: {path:?} is damaged, and {lost} of its records are lost; it is kept as {bad:?}"
+                ));
+                (events, lost)
+            }
+            Err(error) => {
+                diagnostics::report(format_args!("--spool: cannot read {path:?}: {error}; it is kept as {bad:?}"));
+                (Vec::new(), self.records.max(1))
+            }
+        };
+        self.damaged = lost > 0;
+        let mut out = Encoded::default();
+        out.events = events;
+        (out, lost)
     }
 
-    /// Deletes the file, because its records are delivered.
+    /// Returns the name of the file if it is kept because of damage.
+    fn bad(&self) -> String {
+        format!("{}.bad", Path::new(&self.name).file_stem().unwrap_or_default().to_string_lossy())
+    }
+
+    /// Deletes the file, because its records are delivered. A damaged file is renamed instead.
     pub(super) fn delete(self) {
-        if let Err(error) = self.directory.remove_file(&self.name) {
+        if self.damaged {
+            _ = self.directory.rename(&self.name, &self.directory, OsStr::new(&self.bad()));
+        } else if let Err(error) = self.directory.remove_file(&self.name) {
             let path = self.path();
             diagnostics::report(format_args!(
                 "--spool: cannot delete {path:?}, which is delivered: {error}; the next run delivers it again"
@@ -219,43 +240,11 @@ fn number(name: &OsStr, extension: &str) -> Option<u64> {
     u64::from_str_radix(name, 16).ok().filter(|_| ours)
 }
 
-/// Serializes records by tag: the lengths of tag and events, the number of events, then tag, ends and events.
-fn serialized(out: &Encoded) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    for events in out.events.iter().filter(|events| !events.is_empty()) {
-        for length in [events.tag.len(), events.bytes.len(), events.ends.len()] {
-            bytes.extend((length as u64).to_le_bytes());
-        }
-        bytes.extend(&events.tag);
-        events.ends.iter().for_each(|end| bytes.extend((*end as u64).to_le_bytes()));
-        bytes.extend(&events.bytes);
-    }
-    bytes
-}
-
-fn deserialized(bytes: &[u8]) -> Option<Encoded> {
-    let mut rest = bytes.strip_prefix(MAGIC)?;
-    let mut take = |length: usize| {
-        let (head, tail) = rest.split_at_checked(length)?;
-        rest = tail;
-        Some(head)
-    };
-    let number = |bytes: &[u8]| usize::try_from(u64::from_le_bytes(bytes.try_into().ok()?)).ok();
-    let mut out = Encoded::default();
-    while let Some(head) = take(24) {
-        let [tag, length, count] = [0, 8, 16].map(|at| head.get(at..at + 8).and_then(number));
-        let tag = take(tag?)?.to_vec();
-        let ends = take(count?.checked_mul(8)?)?.chunks_exact(8).map(number).collect::<Option<Vec<usize>>>()?;
-        let events = take(length?)?.to_vec();
-        let sound = ends.is_sorted() && ends.last() == Some(&events.len());
-        out.events.push(sound.then_some(Events { tag, bytes: events, ends })?);
-    }
-    rest.is_empty().then_some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use kata_records::Events;
 
     use super::*;
 
@@ -288,9 +277,10 @@ mod tests {
         drop(spool);
         let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
         spool.add(&mut out("c", &["four"]), || false).unwrap().unwrap();
-        let left = spool.take_leftovers();
+        let mut left = spool.take_leftovers();
         assert_eq!(left.len(), 1);
-        assert_eq!(left[0].read().events, out("b", &["three"]).events);
+        let (read, lost) = left[0].read();
+        assert_eq!((read.events, lost), (out("b", &["three"]).events, 0));
         left.into_iter().for_each(SpoolFile::delete);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "the last one and the lock");
     }
@@ -325,15 +315,15 @@ mod tests {
     fn what_is_damaged_is_kept_apart() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
-        let whole = serialized(&out("tag", &["one", "two"]));
-        assert!(deserialized(&whole).is_some());
-        for cut in 1..whole.len() - 8 {
-            assert!(deserialized(&whole[..cut]).is_none_or(|out| out.events.is_empty()), "{cut}");
+        for (content, lost) in [(b"katspl2\nrubbish that is no block".as_slice(), 2), (b"katspl9\n", 2), (b"", 2)] {
+            let mut spooled = spool.add(&mut out("tag", &["one", "two"]), || false).unwrap().unwrap();
+            let bad = spooled.path().with_extension("bad");
+            fs::write(spooled.path(), content).unwrap();
+            let (records, count) = spooled.read();
+            assert!(records.is_empty() && count == lost, "{content:?}: {count}");
+            assert!(spooled.path().exists(), "a killed run reads it again");
+            spooled.delete();
+            assert_eq!(fs::read(bad).unwrap(), content);
         }
-        let spooled = spool.add(&mut out("tag", &["one"]), || false).unwrap().unwrap();
-        fs::write(spooled.path(), "katspl1\nrubbish that is no spool").unwrap();
-        assert!(spooled.read().is_empty());
-        spooled.delete();
-        assert!(directory.path().join("0000000000000000.bad").exists());
     }
 }

@@ -132,6 +132,9 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
+    if delivered.damaged > 0 {
+        stats.damage("damaged-spool", delivered.damaged);
+    }
     let complaints = complaints(plan, &stats, delivered.earlier);
     // The result of the delivery names the cause, so it precedes the refusal of a batch.
     let end = delivered.end.or(match stop {

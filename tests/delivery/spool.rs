@@ -55,6 +55,44 @@ fn it_outlives_a_kill() {
     assert_eq!(files(), 0);
 }
 
+#[test]
+fn a_flipped_byte_costs_a_block_that_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool");
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
+    let start = |text: &str| {
+        let mut command = katalog();
+        command.args(["ship", "--to", &url, "--stats", "json", "--spool"]).arg(&spool).arg("-");
+        start_with_input(&mut command, text)
+    };
+    let running = start(&lines(0..3000));
+    let files = || -> Vec<_> {
+        let entries = fs::read_dir(&spool).into_iter().flatten().map(Result::unwrap).filter(is_spooled);
+        entries.map(|file| (file.metadata().map_or(0, |found| found.len()), file.path())).collect()
+    };
+    let size = || files().iter().map(|(size, _)| size).sum::<u64>();
+    wait_until("the spool", || {
+        let before = size();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        before > 3000 * 150 && size() == before
+    });
+    running.kill();
+    let (_, largest) = files().into_iter().max().unwrap();
+    let mut bytes = fs::read(&largest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&largest, bytes).unwrap();
+    let server = Server::on(address, Script::default());
+    let (status, errors) = start(&lines(3000..3010)).end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    let stats: serde_json::Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let lost = stats["damage"]["damaged-spool"].as_u64().unwrap();
+    assert!((1..500).contains(&lost) && errors.contains("is damaged"), "{lost}: {errors}");
+    assert_eq!(server.events().len() as u64 + lost, 3010);
+    assert!(largest.with_extension("bad").exists() && files().is_empty());
+}
+
 fn is_spooled(file: &fs::DirEntry) -> bool {
     file.path().extension().is_some_and(|extension| extension == "spool")
 }
