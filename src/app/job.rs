@@ -1,6 +1,8 @@
 //! A job: the checked configuration, the compiled rules and the inputs, and the delivery of its records.
 
 use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use kata_records::{Format, Rules};
@@ -148,6 +150,7 @@ impl Job {
         let refused = |error| AppError::Net { error, from_file: self.has_file };
         let receiver = settings.receiver.clone().ok_or(NetError::NoServers).map_err(refused)?;
         let client = receiver.client(Observer::new(|event| report(format_args!("{event}")))).map_err(refused)?;
+        settings.secret_files.iter().for_each(|(named_by, path)| warn_if_public(named_by, path));
         let spool = settings.spool.clone().map(Spool::open).transpose()?;
         let (limits, refused, shutdown) = (settings.limits, settings.refused.clone(), signals.current_shutdown());
         let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
@@ -166,6 +169,14 @@ fn no_text(format: Format) -> String {
          or to a pipe, or choose ndjson, csv, text or journal-json without --compress",
         format.name()
     )
+}
+
+/// Warns of a file with a secret that every user can read or replace.
+fn warn_if_public(named_by: &str, path: &Path) {
+    let mode = path.metadata().map_or(0, |found| found.permissions().mode() & 0o7777);
+    if mode & 0o006 != 0 {
+        report(format_args!("{named_by}: every user can read or change {path:?} (mode {mode:o}); use chmod o-rwx"));
+    }
 }
 
 /// Returns the inputs. Without any, it is the journal of this machine if the command or an option asks for it, else

@@ -269,6 +269,8 @@ pub struct DeliverySettings {
     pub receiver: Option<Receiver>,
     /// The limits of one delivery.
     pub limits: BatchLimits,
+    /// The files with secrets, each with the option that names it.
+    pub secret_files: Vec<(&'static str, PathBuf)>,
     /// The file for records that no server accepts.
     pub refused: Option<RefusedPlace>,
     /// The directory for the positions of the inputs.
@@ -299,6 +301,7 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings
     Ok(DeliverySettings {
         receiver,
         limits: BatchLimits { size: options.get(&BATCH_SIZE)?, age: options.get(&BATCH_AGE)? },
+        secret_files: secret_files(options)?,
         refused: match options.get(&REFUSED)? {
             Some(path) => Some(RefusedPlace::Named(path)),
             None => state_dir.clone().map(RefusedPlace::InState),
@@ -408,6 +411,22 @@ fn syslog_max(text: &std::ffi::OsStr) -> Result<Option<usize>, String> {
         return Ok(None);
     }
     parse::bytes(text, 1 << 10..=64 << 10).map(Some).map_err(|message| message + ", or auto")
+}
+
+/// Returns the files with secrets of options and of the addresses of servers.
+fn secret_files(options: &Options) -> Result<Vec<(&'static str, PathBuf)>, ConfigError> {
+    let mut files = Vec::new();
+    for (flag, option) in
+        [("--shared-key-file", &SHARED_KEY_FILE), ("--password-file", &PASSWORD_FILE), ("--tls-key", &TLS_KEY)]
+    {
+        files.extend(options.get(option)?.map(|path| (flag, path)));
+    }
+    for server in options.get(&TO)? {
+        let own = server.options;
+        let named = [("shared-key-file", own.shared_key_file), ("password-file", own.password_file), ("key", own.key)];
+        files.extend(named.into_iter().filter_map(|(parameter, path)| Some((parameter, path?))));
+    }
+    Ok(files)
 }
 
 /// Reads a secret from its file, without a trailing line end, or from its environment variable.

@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use super::spool::start_with_input;
-use super::{deliver_to, lines, wait_until, write_file};
+use super::{deliver_to, lines, run, wait_until, write_file};
+use crate::support::forward::handshake::Greeting;
 use crate::support::forward::{Script, Server};
 use crate::support::{expect_exit, katalog, stderr, with_umask};
 
@@ -112,4 +113,25 @@ fn a_spool_is_private_and_follows_no_links() {
     let (_, errors) = start_with_input(command.arg(&spool).arg("-"), &input).end();
     assert!(errors.contains("0000000000000000.spool") && errors.contains("symbolic link"), "{errors}");
     assert_eq!(server.events().len(), 50);
+}
+
+#[test]
+fn a_key_that_everyone_can_read_gets_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..3));
+    let [key, own] = ["key", "own"].map(|name| write_file(folder.path(), name, "secret"));
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o640)).unwrap();
+    for (mode, warned) in [(0o644, true), (0o642, true), (0o600, false), (0o640, false)] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let server = Server::start(Script::default().greets(Greeting::with_key("secret")));
+        let flags = ["--once", "--no-state", "--shared-key-file"];
+        let (code, errors) = run(deliver_to(&server, &flags).arg(&key).arg(&log));
+        assert_eq!(code, Some(0), "{errors}");
+        let says = errors.contains("--shared-key-file: every user") && errors.contains(&format!("mode {mode:o}"));
+        assert_eq!(says, warned, "{mode:o}: {errors}");
+        let mut command = katalog();
+        let url = format!("{}?shared-key-file={}", server.url(), key.display());
+        let (_, errors) = run(command.args(["ship", "--to", &url]).args(flags).arg(&own).arg(&log));
+        assert_eq!(errors.contains("shared-key-file: every user"), warned, "{mode:o}: {errors}");
+    }
 }
