@@ -1,16 +1,17 @@
 //! Options of inputs, and the settings of their sources.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use kata_records::{InputFormat, Rules};
 
 use super::ConfigError;
-use super::command::READERS;
-use super::declaration::{Need, Single, choice, is, number, options};
+use super::command::{Command, READERS, STREAMERS};
+use super::declaration::{Need, Single, choice, is, number, options, switch};
 use super::layers::Options;
 use super::output::ENTRIES;
 use super::{journal, parse, redaction, trust};
-use crate::source::{self, Judge};
+use crate::source::{self, Input, Judge};
 
 /// The read size of a source: large enough to amortize the cost of a batch, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
@@ -32,7 +33,25 @@ options! {
     /// the formats `export` and `journal-json` keep fields of up to 64M.
     MAX_LINE "max-line": Single<usize> =
         number("SIZE", is!("1M"), |text| parse::bytes(text, 1 << 10..=64 << 20)).of(READERS).idle(&[ENTRIES]);
+
+    /// Follow every link that matches a pattern
+    ///
+    /// By default a followed pattern, such as `/var/log/containers/*.log`, follows links to files below /var/log/pods and
+    /// /var/lib/docker only, because whoever can create a link could have any file read. Other links are counted and
+    /// passed over. A link that is named without a pattern is always followed.
+    FOLLOW_LINKS "follow-links": Single<bool> = switch().of(STREAMERS).needs(&[OF_PATTERNS]).idle(&[ENTRIES]);
 }
+
+/// A pattern of log files to follow.
+const OF_PATTERNS: Need = Need {
+    what: "a pattern of files to follow, such as '/var/log/app/*.log'",
+    met: |options| {
+        let wild = |path: &Path| path.to_string_lossy().contains(['*', '?', '[']);
+        let is_pattern = |input: &Input| matches!(input, Input::File(path) if wild(path));
+        let follows = options.command == Command::Ship || options.get(&journal::FOLLOW)?;
+        Ok(follows && options.inputs.iter().any(is_pattern))
+    },
+};
 
 /// An input that may have lines, other than the journal of this machine.
 pub(super) const OF_LINES: Need = Need {
@@ -53,5 +72,6 @@ pub(super) fn settings(options: &Options, delivery: Option<usize>) -> Result<sou
             proves_itself: Rules::begins_line,
             is_manager: Rules::is_manager,
         },
+        follow_links: options.get(&FOLLOW_LINKS)?,
     })
 }

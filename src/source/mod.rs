@@ -138,7 +138,7 @@ pub enum Event {
     /// A member of an archive cannot be read, or reading the archive stopped.
     Failed(SourceError),
     /// A member of an archive is neither a journal nor, by its name, a log. Or a directory or a pattern named a pipe, a
-    /// socket or a device.
+    /// socket, a device or a link.
     PassedOver(Input),
     /// A log looks binary.
     Binary(Input),
@@ -196,6 +196,8 @@ pub struct Settings {
     pub trust: Arc<Trust>,
     /// The rules for entries that continue others.
     pub judge: Judge,
+    /// Patterns follow every link, not only those to logs of containers.
+    pub follow_links: bool,
 }
 
 /// The treatment of logs among the inputs.
@@ -217,6 +219,7 @@ impl Default for Settings {
             block: 256 << 10,
             trust: Arc::default(),
             judge: Judge::default(),
+            follow_links: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use glob::{MatchOptions, glob_with};
@@ -16,6 +16,10 @@ use crate::source::{Input, SourceError};
 /// Shell-like wildcards: they exclude hidden files and do not cross directories.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+/// The directories of the logs of containers: those of kubelet, and Docker's. A pattern such as
+/// `/var/log/containers/*.log` follows links to their files.
+const LINK_TARGETS: [&str; 2] = ["/var/log/pods", "/var/lib/docker"];
+
 /// The number of attempts to list files that are being rotated.
 const ATTEMPTS: usize = 3;
 
@@ -87,8 +91,8 @@ pub(super) struct Listing {
     pub(super) files: Vec<Candidate>,
     /// The directories in which further files would appear.
     pub(super) directories: Vec<PathBuf>,
-    /// Pipes, sockets and devices that match patterns.
-    pub(super) special: Vec<PathBuf>,
+    /// Pipes, sockets, devices and links that match patterns and are not read.
+    pub(super) passed_over: Vec<PathBuf>,
     /// Paths that could not be examined, including named files that do not exist.
     pub(super) errors: Vec<SourceError>,
     /// Paths and patterns that name no file.
@@ -130,10 +134,10 @@ pub(super) fn family(path: &Path) -> PathBuf {
 }
 
 /// Lists the files that patterns name, and all files of their families and of `families`.
-pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> Listing {
+pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>, follow_links: bool) -> Listing {
     let mut attempt = 1;
     loop {
-        let mut found = list_named(patterns);
+        let mut found = list_named(patterns, follow_links);
         let mut all = families.clone();
         all.extend(found.files.iter().map(|file| family(&file.path)));
         let (mut beside, torn) = list_siblings(&all, &mut found);
@@ -152,13 +156,19 @@ pub(super) fn list_files(patterns: &[PathBuf], families: &BTreeSet<PathBuf>) -> 
 }
 
 /// Lists the files that patterns name.
-fn list_named(patterns: &[PathBuf]) -> Listing {
+fn list_named(patterns: &[PathBuf], follow_links: bool) -> Listing {
     let mut found = Listing::default();
+    let roots: Vec<PathBuf> = LINK_TARGETS.iter().filter_map(|root| fs::canonicalize(root).ok()).collect();
     let mut seen = BTreeSet::new();
     for pattern in patterns {
         let wild = pattern.to_str().filter(|_| is_pattern(pattern));
         let known_errors = found.errors.len();
         let mut exists = false;
+        let fixed = wild.map(|_| fixed_part(pattern));
+        let is_refused = |path: &Path, target: &Path| {
+            let fixed = fixed.as_deref().filter(|_| !follow_links);
+            fixed.is_some_and(|fixed| is_link(fixed, path) && !roots.iter().any(|root| target.starts_with(root)))
+        };
         let paths = match wild {
             Some(text) => {
                 watched_directories(text, &mut found.directories);
@@ -171,6 +181,9 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
         };
         for path in paths {
             match resolve(&path) {
+                Ok((target, metadata)) if metadata.is_file() && is_refused(&path, &target) => {
+                    found.passed_over.push(path);
+                }
                 Ok((target, metadata)) if metadata.is_file() => {
                     exists = true;
                     found.directories.push(nearest_existing(target.parent()));
@@ -182,7 +195,7 @@ fn list_named(patterns: &[PathBuf]) -> Listing {
                 }
                 Ok((_, metadata)) if wild.is_some() => {
                     if !metadata.is_dir() {
-                        found.special.push(path);
+                        found.passed_over.push(path);
                     }
                 }
                 Ok((_, metadata)) if metadata.is_dir() => {
@@ -312,10 +325,21 @@ fn watched_directories(pattern: &str, directories: &mut Vec<PathBuf>) {
     }
 }
 
+/// Returns the directory before the first wildcard, or before the file name.
+fn fixed_part(pattern: &Path) -> PathBuf {
+    let parent = pattern.parent().unwrap_or(Path::new(""));
+    parent.iter().take_while(|part| !has_wildcards(Path::new(part))).collect()
+}
+
+/// Returns whether a path has a link behind the fixed part of its pattern. The operator has named that part.
+fn is_link(fixed: &Path, path: &Path) -> bool {
+    let depth = |path: &Path| path.components().filter(|part| *part != Component::CurDir).count();
+    path.ancestors().take(depth(path).saturating_sub(depth(fixed))).any(Path::is_symlink)
+}
+
 /// Returns the directory before the first wildcard, or before the file name, if it does not exist.
 fn missing_directory(pattern: &Path) -> Option<PathBuf> {
-    let parent = pattern.parent()?;
-    let directory: PathBuf = parent.iter().take_while(|part| !has_wildcards(Path::new(part))).collect();
+    let directory = fixed_part(pattern);
     (!directory.as_os_str().is_empty() && !directory.is_dir()).then_some(directory)
 }
 

@@ -59,8 +59,9 @@ pub(super) struct FilesSource {
     watch: DirectoryWatch,
     /// The paths and patterns that named no file at the last search.
     absent: Vec<AwaitedInput>,
-    /// Pipes, sockets and devices that matched patterns at the last search, and those that nobody was told of yet.
-    special: BTreeSet<PathBuf>,
+    /// Pipes, sockets, devices and links that matched patterns at the last search and are not read, and those of them
+    /// that are not counted yet.
+    unread: BTreeSet<PathBuf>,
     passed_over: Vec<PathBuf>,
     /// Files that cannot be opened; they were already reported.
     refused: HashSet<PathBuf>,
@@ -100,7 +101,7 @@ pub(super) fn open(
         next_log: 0,
         watch: DirectoryWatch::new(),
         absent: Vec::new(),
-        special: BTreeSet::new(),
+        unread: BTreeSet::new(),
         passed_over: Vec::new(),
         refused: HashSet::new(),
         undecodable: HashMap::new(),

@@ -32,10 +32,11 @@ struct UnclaimedFile {
 impl FilesSource {
     /// Lists the files of these families and those that patterns name.
     fn list(&mut self, families: &BTreeSet<PathBuf>) -> Listing {
-        let found = listing::list_files(&self.patterns, families);
+        let follow_links = self.settings.follow_links;
+        let found = listing::list_files(&self.patterns, families, follow_links);
         if self.follow && self.watch.add(&found.directories) {
             // A file may have appeared before the directory was watched.
-            return listing::list_files(&self.patterns, families);
+            return listing::list_files(&self.patterns, families, follow_links);
         }
         found
     }
@@ -48,9 +49,9 @@ impl FilesSource {
         let held: HashSet<FileKey> = self.logs.iter().filter(|log| log.has_file()).map(|log| log.key).collect();
         let mut errors = found.errors;
         self.absent = found.absent;
-        let special: BTreeSet<PathBuf> = found.special.into_iter().collect();
-        self.passed_over.extend(special.difference(&self.special).cloned());
-        self.special = special;
+        let unread: BTreeSet<PathBuf> = found.passed_over.into_iter().collect();
+        self.passed_over.extend(unread.difference(&self.unread).cloned());
+        self.unread = unread;
         let mut unclaimed = Vec::new();
         for candidate in found.files.iter().filter(|file| !held.contains(&file.key)) {
             match self.inspect(candidate) {

@@ -33,6 +33,7 @@ struct Follower {
     /// Origin, offset and text.
     entries: Vec<([u8; 16], u64, String)>,
     damages: Vec<(&'static str, PathBuf, u64)>,
+    passed_over: Vec<PathBuf>,
     /// The route and the continuation of each entry.
     marks: Vec<(Route, Continuation)>,
 }
@@ -58,6 +59,7 @@ impl Follower {
             saved: BTreeMap::new(),
             entries: Vec::new(),
             damages: Vec::new(),
+            passed_over: Vec::new(),
             marks: Vec::new(),
         };
         follower.source.max_wait = Duration::ZERO;
@@ -118,6 +120,10 @@ impl Follower {
             let damaged = match event {
                 Event::Damaged(damaged) => damaged,
                 Event::Binary(_) => continue,
+                Event::PassedOver(input) => {
+                    self.passed_over.push(PathBuf::from(input.to_string()));
+                    continue;
+                }
                 other => panic!("{other:?}"),
             };
             let path = PathBuf::from(damaged.input.to_string());
@@ -476,6 +482,7 @@ fn the_route_follows_links_and_their_names() {
         fs::write(directory.join("0.log"), line).unwrap();
         symlink(directory.join("0.log"), follower.path("").join("var/log/containers").join(name)).unwrap();
     }
+    follower.settings.follow_links = true;
     follower.restart();
     follower.drain();
     let mut found: Vec<_> = follower.entries.iter().map(|(.., text)| text.as_str()).zip(&follower.marks).collect();
@@ -484,6 +491,34 @@ fn the_route_follows_links_and_their_names() {
     let expected = [("forged", &(Route::Container, whole)), ("tenant", &(Route::Container, whole))];
     assert_eq!(found[..2], expected);
     assert_eq!(found[2].1.0, Route::TrustedPod);
+}
+
+#[test]
+fn a_pattern_follows_no_links_unasked() {
+    let mut follower = Follower::new(&["logs/*.log", "logs/*/x.log"], &[("secret", "secret\n"), ("named", "named\n")]);
+    fs::create_dir_all(follower.path("logs")).unwrap();
+    fs::create_dir_all(follower.path("away")).unwrap();
+    follower.append("logs/own.log", "own\n");
+    follower.append("away/x.log", "away\n");
+    symlink("../secret", follower.path("logs/link.log")).unwrap();
+    symlink("../away", follower.path("logs/link")).unwrap();
+    // Links that the operator has named: a file, and a directory before the wildcard.
+    symlink("named", follower.path("alias")).unwrap();
+    symlink("logs", follower.path("other")).unwrap();
+    follower.patterns.extend([follower.path("alias"), follower.path("other/o*.log")]);
+    follower.restart();
+    let mut news = follower.news();
+    news.sort();
+    assert_eq!(news, ["named", "own"]);
+    follower.append("logs/own.log", "more\n");
+    assert_eq!(follower.news_later(), ["more"]);
+    let links = ["logs/link/x.log", "logs/link.log"].map(|name| follower.path(name));
+    assert_eq!(follower.passed_over, links, "each once");
+    follower.settings.follow_links = true;
+    follower.restart();
+    let mut news = follower.news();
+    news.sort();
+    assert_eq!(news, ["away", "secret"]);
 }
 
 #[test]

@@ -335,6 +335,8 @@ fn a_compressed_file_is_read_whole_even_while_it_is_being_written() {
 #[test]
 fn a_link_that_is_pointed_elsewhere_is_a_rotation() {
     let mut follower = Follower::new(&["containers/*kata*.log"], &[]);
+    follower.settings.follow_links = true;
+    follower.restart();
     fs::create_dir_all(follower.path("pods/one")).unwrap();
     fs::create_dir_all(follower.path("docker")).unwrap();
     follower.append("docker/a.log", "one\n");
