@@ -41,8 +41,15 @@ impl EntryFilter for Rules {
     fn field(&self, name: &[u8]) -> bool {
         let of_path = || name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
         let of_head = self.heads && envelope::heads(name);
-        // Most fields that are new in a file are texts and times, which are needed.
-        self.raw || envelope::needs(name) || of_path() || of_head || self.normalize.keeps(name) || parse::needs(name)
+        // Most fields that are new in a file are these.
+        let is_new = matches!(name, b"MESSAGE" | b"_SOURCE_REALTIME_TIMESTAMP");
+        self.raw
+            || is_new
+            || envelope::needs(name)
+            || of_path()
+            || of_head
+            || self.normalize.keeps(name)
+            || parse::needs(name)
     }
 }
 
