@@ -107,11 +107,14 @@ impl Finder<'_, '_> {
 
     fn hide_rest_entry(&mut self, start: usize) {
         let (end, closed) = super::quotes::enclosing_end(self.input, start, &self.levels);
+        self.open |= !closed;
         if is_entry(self.input.slice(start, end)) {
             self.hide_entry(start, end);
+            self.at = end;
+        } else {
+            // The quote before the key closed a string, so further keys may follow.
+            self.at = start;
         }
-        self.open |= !closed;
-        self.at = end;
     }
 
     /// Hides the values of the container whose bracket is at `start`, and moves behind it. `quoted` is the level of

@@ -55,6 +55,14 @@ fn redact(text: &[u8]) -> Vec<u8> {
     redacted.unwrap_or(text).to_vec()
 }
 
+#[test]
+fn a_key_behind_a_closed_string_hides_nothing_after_it() {
+    for text in [format!("\"\"env=A \"env\":[\"A={USE}\"]"), format!("\"a\"environ=x password={USE}")] {
+        let redacted = String::from_utf8(redact(text.as_bytes())).unwrap();
+        assert!(!redacted.contains(USE), "{text}\n{redacted}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
