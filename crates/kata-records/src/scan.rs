@@ -132,6 +132,20 @@ pub(crate) fn json_special(bytes: &[u8], at: usize) -> usize {
     find(bytes, at, |block| control(block) | eq(block, b'"') | eq(block, b'\\'))
 }
 
+/// Returns the next semicolon or control character of ASCII below delete, or a zero.
+#[inline]
+#[must_use]
+pub(crate) fn semicolon_or_control(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, |block| below(block + Block::splat(i8::MIN), 0x20 ^ 0x80) | eq(block, b';'))
+}
+
+/// Returns the next byte that is not printable ASCII, or is `"` or `\`.
+#[inline]
+#[must_use]
+pub(crate) fn unprinted(bytes: &[u8], at: usize) -> usize {
+    find(bytes, at, not_printed)
+}
+
 /// Returns the end of a run of bytes that are not ASCII: the next one that is.
 #[inline]
 #[must_use]

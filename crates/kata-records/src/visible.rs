@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::scan;
+
 /// Returns whether a terminal acts on a character, or shows nothing or only a blank for it.
 ///
 /// These are the control characters, U+2028 and U+2029, the noncharacters, the format characters of Egyptian, what
@@ -37,8 +39,23 @@ pub fn escape(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Appends escaped text, as [`escape`] does, with a backslash before the characters that `guard` selects.
+/// Appends escaped text, as [`escape`] does, with a backslash before the characters that `guard` selects: quotes,
+/// backslashes, or none.
 pub(crate) fn escape_into(text: &[u8], guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
+    let mut at = 0;
+    loop {
+        let end = scan::unprinted(text, at);
+        out.extend_from_slice(text.get(at..end).unwrap_or_default());
+        if end >= text.len() {
+            return;
+        }
+        at = scan::ascii(text, end).max(end + 1);
+        escape_chars(text.get(end..at).unwrap_or_default(), &guard, out);
+    }
+}
+
+/// Appends text that may need escapes at each character.
+fn escape_chars(text: &[u8], guard: impl Fn(char) -> bool, out: &mut Vec<u8>) {
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {

@@ -11,6 +11,7 @@
 use super::ndjson;
 use crate::origin::Origin;
 use crate::record::{Field, Record, Value};
+use crate::scan;
 use crate::visible;
 
 /// The line with the names of the columns.
@@ -100,11 +101,10 @@ impl Csv {
             Some(Value::Nested(json)) => self.text.extend_from_slice(json),
             Some(Value::List(texts)) => ndjson::list(texts, &mut self.text),
         }
-        let needs_quotes = |byte: &u8| matches!(byte, b',' | b'"') || is_separator(*byte);
-        let is_quoted = self.text.iter().any(needs_quotes);
         self.cell.clear();
-        guard_formulas(&self.text, is_separator, |begin, _, out| out.insert(begin, b'\''), &mut self.cell);
-        if is_quoted {
+        let guard = |begin, _, out: &mut Vec<u8>| out.insert(begin, b'\'');
+        let has_separators = guard_formulas(&self.text, is_separator, guard, &mut self.cell);
+        if has_separators || memchr::memchr2(b',', b'"', &self.text).is_some() {
             quoted(&self.cell, out);
         } else {
             out.extend_from_slice(&self.cell);
@@ -138,18 +138,38 @@ fn begins_formula(c: char) -> bool {
 }
 
 /// Appends text, and calls `guard` for each beginning of a formula: with the place in `out` where its cell would begin,
-/// and with the place of the character that makes it a formula, which is the last one.
+/// and with the place of the character that makes it a formula, which is the last one. Returns whether the text has a
+/// separator.
 fn guard_formulas(
     text: &[u8],
     separates: impl Fn(u8) -> bool,
     guard: impl Fn(usize, usize, &mut Vec<u8>),
     out: &mut Vec<u8>,
-) {
+) -> bool {
     let is_blank = |c: char| {
         let may_be_skipped = matches!(c, '\'' | '"') || c.is_whitespace() || visible::is_hidden(c);
         may_be_skipped && !(c.is_ascii() && separates(c as u8))
     };
-    for (index, part) in text.split_inclusive(|byte| separates(*byte)).enumerate() {
+    let end_of_part = |from: usize| {
+        let mut at = scan::semicolon_or_control(text, from);
+        while text.get(at).is_some_and(|byte| !separates(*byte)) {
+            at = scan::semicolon_or_control(text, at + 1);
+        }
+        text.len().min(at + 1)
+    };
+    let mut end = 0;
+    for index in 0.. {
+        let start = end;
+        end = end_of_part(start);
+        let part = text.get(start..end).unwrap_or_default();
+        if part.is_empty() {
+            break;
+        }
+        // Nearly all parts begin like this, which neither is a formula nor can stand before one.
+        if matches!(part, [b'{' | b'/' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z', ..]) {
+            out.extend_from_slice(part);
+            continue;
+        }
         let part = String::from_utf8_lossy(part);
         let rest = part.trim_start_matches(is_blank);
         let is_guarded = |c: &char| begins_formula(*c) || index == 0 && matches!(c, '\t' | '\n' | '\r');
@@ -163,6 +183,7 @@ fn guard_formulas(
         guard(begin, out.len() - c.len_utf8(), out);
         out.extend_from_slice(tail.as_bytes());
     }
+    text.iter().rev().take(1).any(|byte| separates(*byte)) || end_of_part(0) < text.len()
 }
 
 /// Writes the last character, which is in a string of JSON, as an escape.

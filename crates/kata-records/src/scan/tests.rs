@@ -39,6 +39,8 @@ proptest! {
         prop_assert_eq!(quoted_stop(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"%\\".contains(&b)));
         prop_assert_eq!(unclean(&bytes, at), naive(&bytes, at, |b| !(b' '..0x80).contains(&b) || b"\"\\".contains(&b)));
         prop_assert_eq!(json_special(&bytes, at), naive(&bytes, at, |b| b < b' ' || b"\"\\".contains(&b)));
+        prop_assert_eq!(semicolon_or_control(&bytes, at), naive(&bytes, at, |b| b < b' ' || b == b';'));
+        prop_assert_eq!(unprinted(&bytes, at), naive(&bytes, at, |b| !(b' '..0x7f).contains(&b) || b"\"\\".contains(&b)));
         prop_assert_eq!(ascii(&bytes, at), naive(&bytes, at, |b| b < 0x80));
         let mut out = b"before".to_vec();
         let end = copy_escaped(&bytes, at, &mut out);
