@@ -158,8 +158,7 @@ impl Objects {
         let shared = u64_at(object.bytes, 56) > 1;
         let codec = Codec::of(object.flags)?;
         let size = usize::try_from(object.size).unwrap_or(usize::MAX);
-        let most = if codec.is_some() { decoders.most_stored() } else { decoders.most() };
-        let size = size.min(payload + most);
+        let size = if size - payload <= decoders.limit { size } else { size.min(payload + decoders.most_of(codec)) };
         let start = out.len();
         let (name_len, wanted) = match codec {
             None => {
@@ -182,15 +181,21 @@ impl Objects {
                 decoders.decode(codec, stored, out, want)?
             }
         };
-        let end = start + name_len + 1 + decoders.limit;
-        let is_cut = out.len() > end;
-        out.truncate(end);
+        let is_cut = out.len() - start > decoders.limit && cut(out, start + name_len + 1 + decoders.limit);
         if is_cut && decoders.limit >= MAX_FIELD {
             out.truncate(start);
             return Err(Damage::Oversized);
         }
         Ok(DataField { name_len, shared, wanted, is_cut })
     }
+}
+
+/// Cuts bytes off behind `end`. Returns whether there were any.
+#[cold]
+fn cut(out: &mut Vec<u8>, end: usize) -> bool {
+    let is_longer = out.len() > end;
+    out.truncate(end);
+    is_longer
 }
 
 /// Returns the damage of a file in which an object of this kind is missing.

@@ -121,9 +121,10 @@ impl Decoders {
         self.limit + NAME_ROOM + 1
     }
 
-    /// Returns the number of compressed bytes that are needed for [`Decoders::most`] bytes of a sound payload.
-    pub(crate) fn most_stored(&self) -> usize {
-        self.most() + self.most() / 64 + (256 << 10)
+    /// Returns the number of stored bytes that are needed for [`Decoders::most`] bytes of a sound payload.
+    #[cold]
+    pub(crate) fn most_of(&self, codec: Option<Codec>) -> usize {
+        self.most() + if codec.is_some() { self.most() / 64 + (256 << 10) } else { 0 }
     }
 
     /// Appends the decompressed payload up to [`Decoders::most`] if `want` accepts its name. Otherwise decompression stops

@@ -22,16 +22,18 @@ pub(crate) enum Finding<'b> {
     Unnamed(Origin),
 }
 
-/// Finds the author of an entry, and fills `payload`, which must be empty.
+/// Finds the author of an entry, and fills `payload`, which must be empty. `known_kind` is the meaning of the identifier,
+/// if a look at the entry has found it.
 #[inline(always)]
 pub(crate) fn find<'b>(
     rules: &Rules,
     raw: RawEntry<'b>,
+    known_kind: Option<IdentifierKind>,
     entry: &mut Entry<'b>,
     payload: &mut Payload<'b>,
     bump: &'b Bump,
 ) -> Finding<'b> {
-    let kind = rules.select.kind(entry);
+    let kind = known_kind.unwrap_or_else(|| rules.select.kind(entry));
     let is_whole = raw.continuation == Continuation::Whole;
     if rules.select.is_others(kind, entry.message) {
         let origin = origin_of_others(rules, raw, kind, entry);

@@ -327,6 +327,7 @@ fn record_of<'b>(
     {
         return Some(DropReason::Others);
     }
+    let mut known_kind = None;
     if let Body::Journal(stored) = raw.body {
         // The message shows that most entries of a manager are not Kata's, so other fields need not be read.
         envelope::look(&stored, cache, entry);
@@ -334,6 +335,8 @@ fn record_of<'b>(
         if rules.others == Others::Drop && rules.select.is_others(kind, entry.message) {
             return Some(DropReason::Others);
         }
+        // Other fields matter only to an entry of the kernel, or without an identifier.
+        known_kind = entry.identifier.filter(|identifier| *identifier != b"kernel").map(|_| kind);
     }
     envelope::open(raw, rules.input_format, rules.synthetic, bump, cache, entry);
     if entry.fields.is_empty()
@@ -346,7 +349,7 @@ fn record_of<'b>(
             return Some(DropReason::Marker);
         }
     }
-    let found = author::find(rules, raw, entry, payload, bump);
+    let found = author::find(rules, raw, known_kind, entry, payload, bump);
     *hint = hint_of(rules, &found, entry);
     match found {
         Finding::Kata(author) if !rules.select.wants(author.component) => return Some(DropReason::Component),
