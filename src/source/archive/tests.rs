@@ -193,6 +193,7 @@ fn headers_of_every_age_are_recognized() {
         let verdict = detect_tar(text.as_bytes(), true);
         assert_eq!(verdict, if text.starts_with('{') { None } else { Some(false) }, "{text:?}");
     }
+    assert!(!is_cut_tar(&file("a\x1b[36m.log", "")[..107]), "text with zeros");
     assert!(is_cut_tar(&file("kata.log", "")[..107]) && !is_cut_tar(&file("kata.log", "")[..106]));
     let padded = [b"text".as_slice(), &[0; 200]].concat();
     assert!(detect_tar(&padded, true).is_none() && !is_cut_tar(&padded), "a log with room for more");

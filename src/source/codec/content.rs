@@ -148,7 +148,12 @@ pub(in crate::source) fn detect_tar(head: &[u8], live: bool) -> Option<bool> {
 
 /// Returns whether a complete input is a truncated header, after [`detect_tar`] returned `None` for it.
 pub(in crate::source) fn is_cut_tar(head: &[u8]) -> bool {
-    let named = head.get(..TAR_NAME).is_some_and(|name| name[0] != 0 && name.contains(&0));
+    // Without a checksum, a name with control characters is text.
+    let is_name = |name: &[u8]| {
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or_default();
+        end > 0 && !name.iter().take(end).any(u8::is_ascii_control)
+    };
+    let named = head.get(..TAR_NAME).is_some_and(is_name);
     named && head.get(TAR_MODE).is_some_and(|mode| mode.iter().any(u8::is_ascii_digit))
 }
 
