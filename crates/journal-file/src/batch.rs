@@ -63,7 +63,7 @@ pub struct Entry<'b> {
     offset: u64,
     length: usize,
     continuation: Continuation,
-    is_short_of_fields: bool,
+    is_truncated: bool,
     batch: &'b EntryBatch,
 }
 
@@ -134,7 +134,7 @@ impl<'b> Entry<'b> {
     #[inline]
     #[must_use]
     pub fn is_truncated(&self) -> bool {
-        self.is_short_of_fields || !self.batch.cut.is_empty() && self.ids.iter().any(|id| self.batch.cut.contains(id))
+        self.is_truncated
     }
 
     /// Returns the number of shared fields in the batch, which all of their numbers are below.
@@ -165,8 +165,8 @@ pub(crate) struct StoredEntry {
     /// The length of all fields together, in bytes.
     pub(crate) length: usize,
     pub(crate) continuation: Continuation,
-    /// Fields were left out because the entry has too many bytes.
-    pub(crate) is_short_of_fields: bool,
+    /// A value was cut, or fields were left out, because the entry was too large.
+    pub(crate) is_truncated: bool,
 }
 
 /// Entries together with their fields.
@@ -183,8 +183,6 @@ pub struct EntryBatch {
     own: Vec<FieldSpan>,
     /// The ids of the fields of all entries.
     pub(crate) items: Vec<FieldId>,
-    /// The fields whose values were cut.
-    pub(crate) cut: Vec<FieldId>,
     /// The entries in order.
     pub(crate) stored: Vec<StoredEntry>,
 }
@@ -196,7 +194,6 @@ impl EntryBatch {
         self.shared.clear();
         self.own.clear();
         self.items.clear();
-        self.cut.clear();
         self.stored.clear();
     }
 
@@ -214,9 +211,9 @@ impl EntryBatch {
     #[inline]
     fn lend<'b>(&'b self, stored: &'b StoredEntry) -> Entry<'b> {
         let ids = &self.items[stored.start as usize..stored.end as usize];
-        let StoredEntry { place, prefix, offset, length, continuation, is_short_of_fields, .. } = stored;
-        let (prefix, continuation, is_short_of_fields) = (*prefix, *continuation, *is_short_of_fields);
-        Entry { place, ids, prefix, offset: *offset, length: *length, continuation, is_short_of_fields, batch: self }
+        let StoredEntry { place, prefix, offset, length, continuation, is_truncated, .. } = stored;
+        let (prefix, continuation, is_truncated) = (*prefix, *continuation, *is_truncated);
+        Entry { place, ids, prefix, offset: *offset, length: *length, continuation, is_truncated, batch: self }
     }
 
     /// Returns the name and the value of a field.
@@ -269,26 +266,14 @@ impl EntryBatch {
         let datum = |item: &FieldId| self.field(*item);
         let length = items.iter().map(datum).map(|(name, value)| name.len() + 1 + value.len()).sum();
         let prefix = EntryPrefix { len: prefix.len.min(items.len() as u32), ..prefix };
-        let (end, continuation) = (self.items.len() as u32, Continuation::Whole);
-        let is_short_of_fields = false;
-        self.stored.push(StoredEntry {
-            place,
-            offset: 0,
-            start,
-            end,
-            prefix,
-            length,
-            continuation,
-            is_short_of_fields,
-        });
+        let (end, continuation, is_truncated) = (self.items.len() as u32, Continuation::Whole, false);
+        self.stored.push(StoredEntry { place, offset: 0, start, end, prefix, length, continuation, is_truncated });
     }
 
-    /// Returns the value of the last field of this name in the last entry, and whether it was cut. Such a field is mostly
-    /// new.
-    pub(crate) fn value_in_last(&self, name: &[u8]) -> Option<(&[u8], bool)> {
+    /// Returns the value of the last field of this name in the last entry. Such a field is mostly new.
+    pub(crate) fn value_in_last(&self, name: &[u8]) -> Option<&[u8]> {
         let last = self.entry(self.stored.len().checked_sub(1)?)?;
-        let id = last.ids.iter().rev().find(|id| self.field(**id).0 == name)?;
-        Some((self.field(*id).1, !self.cut.is_empty() && self.cut.contains(id)))
+        last.ids.iter().rev().map(|id| self.field(*id)).find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
     /// Sets the relation of the last entry to the text before it.
@@ -298,15 +283,10 @@ impl EntryBatch {
         }
     }
 
-    /// Marks a field as one whose value was cut.
-    pub fn mark_cut(&mut self, field: FieldId) {
-        self.cut.push(field);
-    }
-
-    /// Marks the last entry as one without some of its fields, because it has too many bytes.
-    pub fn mark_short_of_fields(&mut self) {
+    /// Marks the last entry as truncated: a value was cut, or fields were left out.
+    pub fn mark_truncated(&mut self) {
         if let Some(last) = self.stored.last_mut() {
-            last.is_short_of_fields = true;
+            last.is_truncated = true;
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Fields<'s> {
     pub(crate) batch: &'s mut EntryBatch,
     /// The length of the fields together, in bytes.
     pub(crate) length: usize,
+    /// A value was cut.
+    pub(crate) is_truncated: bool,
 }
 
 /// The number of values of the largest size that an entry may have together.
@@ -88,15 +90,10 @@ impl Fields<'_> {
                     let item = self.batch.add_last(from, datum.name_len, datum.shared || self.is_live);
                     let bytes = self.batch.arena.get(from..).unwrap_or_default();
                     if datum.is_cut {
-                        // The cache would forget that the value is cut, so each batch reads it again.
-                        let length = bytes.len();
-                        self.batch.mark_cut(item);
-                        self.batch.items.push(item);
-                        self.length += length;
+                        // The cache does not know that the value is cut, so each entry reads it again.
+                        self.is_truncated = true;
                         sound = false;
-                        continue;
-                    }
-                    if let Some(number) = item.number() {
+                    } else if let Some(number) = item.number() {
                         self.cache.keep(key, bytes, datum.name_len as u32, number);
                     }
                     (item, bytes.len())

@@ -18,7 +18,7 @@ use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Matches, Selection};
 use crate::seqnum_progress::SeqnumProgress;
-use crate::stream_past::{Message, StreamEntry, StreamPasts};
+use crate::stream_past::{StreamEntry, StreamPasts};
 
 /// The number of looks at a live file after which apparent damage is reported.
 const LOOKS: u8 = 3;
@@ -251,7 +251,6 @@ impl FileReader {
         let entry = StreamEntry { at: self.current.at, seqnum: self.progress.seqnum, stream, breaks };
         let is_live = self.live.state != FileState::Finished;
         let message = batch.value_in_last(MESSAGE);
-        let message = message.map(|(text, is_cut)| Message { text, is_cut });
         let continuation = self.streams.judge(&mut self.file, is_live, filter, &entry, message);
         batch.set_continuation(continuation);
     }

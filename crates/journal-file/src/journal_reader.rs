@@ -350,6 +350,7 @@ impl<'r> JournalReader<'r> {
             filter: self.selection.filter,
             batch,
             length: 0,
+            is_truncated: false,
         };
         let prefixes = &mut self.tables.prefixes;
         let (prefix, whole, mut marks) = match prefixes.find(index, old) {
@@ -368,18 +369,18 @@ impl<'r> JournalReader<'r> {
                 (prefix, outcome.is_ok(), marks)
             }
         };
-        let is_short_of_fields = !whole || fields.put(new).is_err();
-        if is_short_of_fields && self.selection.max_value >= MAX_FIELD {
+        let is_too_large = !whole || fields.put(new).is_err();
+        if is_too_large && self.selection.max_value >= MAX_FIELD {
             // No writer stores an entry of this size.
             fields.file.damages.note(Damage::Oversized, reader.current.at);
         }
         if fields.streams.has_after(index, reader.batch.first) {
             marks = marks.or(fields.streams.marks(index, new));
         }
-        let length = fields.length;
+        let (length, is_truncated) = (fields.length, fields.is_truncated || is_too_large);
         let (start, end) = (start as u32, batch.items.len() as u32);
         let (offset, continuation) = (reader.current.at.offset().0, Continuation::Whole);
-        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length, continuation, is_short_of_fields });
+        batch.stored.push(StoredEntry { place, offset, start, end, prefix, length, continuation, is_truncated });
         if let Some(stream) = marks.stream.filter(|_| self.selection.filter.needs_continuations()) {
             reader.judge(stream, marks.breaks, self.selection.filter, batch);
         }

@@ -33,7 +33,7 @@ pub trait EntryFilter: Sync {
     /// Returns whether a message ends within a text that must stay hidden. Such a text continues in the next entries of
     /// the stream (`_STREAM_ID`), which are [`Continuation::Withheld`](crate::Continuation::Withheld) until one
     /// [proves itself](EntryFilter::proves_itself) and does not follow a `_LINE_BREAK`. They end at the latest after
-    /// 1 MiB of withheld messages or 256 withheld entries. A message of more than 1 MiB is not passed to the filter: it
+    /// 1 MiB of withheld messages or 256 withheld entries. A message of more than 1 MiB, or one that may be cut, is not passed to the filter: it
     /// counts as open if an empty message does not prove itself.
     fn leaves_open(&self, _message: &[u8]) -> bool {
         false

@@ -50,21 +50,6 @@ pub(crate) struct StreamEntry {
     pub(crate) breaks: bool,
 }
 
-/// The text of an entry.
-#[derive(Clone, Copy)]
-pub(crate) struct Message<'m> {
-    pub(crate) text: &'m [u8],
-    /// The rest of it was not read.
-    pub(crate) is_cut: bool,
-}
-
-impl Message<'_> {
-    /// Returns whether the message is too long for the filter.
-    fn is_long(&self) -> bool {
-        self.is_cut || self.text.len() > LONGEST
-    }
-}
-
 /// The entry of a stream, as far as it decides about the next one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Observed {
@@ -236,14 +221,14 @@ impl StreamPasts {
         is_live: bool,
         filter: &dyn EntryFilter,
         entry: &StreamEntry,
-        message: Option<Message<'_>>,
+        message: Option<&[u8]>,
     ) -> Continuation {
         if !is_live {
             self.prepare(file);
         }
         let read = if message.is_none() { self.reader.read(file, entry.at, filter) } else { None };
         let proves = match message {
-            Some(message) => !message.is_long() && filter.proves_itself(message.text),
+            Some(message) => message.len() < longest(file) && filter.proves_itself(message),
             None => read.is_some_and(|(_, read)| read.proves),
         };
         let breaks = self.breaks.as_ref().filter(|_| !is_live).unwrap_or(&LineBreaks::Unlisted);
@@ -281,7 +266,7 @@ impl StreamPasts {
             Continuation::Whole
         } else {
             let mut observed = match message {
-                Some(message) => Observed::of(message, filter),
+                Some(message) => Observed::of(message, longest(file), filter),
                 None => read.map(|(_, read)| read).unwrap_or_default(),
             };
             observed.breaks = entry.breaks;
@@ -293,14 +278,13 @@ impl StreamPasts {
 }
 
 impl Observed {
-    /// Asks the filter about a message.
-    fn of(message: Message<'_>, filter: &dyn EntryFilter) -> Observed {
-        let text = message.text;
-        if message.is_long() {
+    /// Asks the filter about a message, unless it has at least `longest` bytes: such a message may be cut.
+    fn of(message: &[u8], longest: usize, filter: &dyn EntryFilter) -> Observed {
+        if message.len() >= longest {
             return Observed::too_long(filter);
         }
-        let (proves, opens) = (filter.proves_itself(text), filter.leaves_open(text));
-        Observed { breaks: false, proves, opens, length: text.len() }
+        let (proves, opens) = (filter.proves_itself(message), filter.leaves_open(message));
+        Observed { breaks: false, proves, opens, length: message.len() }
     }
 
     /// Returns the answers for a message that is too long to ask about.
@@ -342,7 +326,8 @@ impl EntryReader {
 
     /// Asks the filter about the message of the entry that was read.
     fn message(&mut self, file: &mut JournalFile, filter: &dyn EntryFilter) -> Observed {
-        self.decoders.limit = LONGEST.min(file.decoders.limit);
+        let longest = longest(file);
+        self.decoders.limit = longest;
         // The message is mostly the last field, because it is new.
         for item in self.items.iter().rev() {
             self.field.clear();
@@ -350,13 +335,18 @@ impl EntryReader {
             match file.objects.data(&mut self.decoders, *item, field, |name| name == MESSAGE) {
                 Ok(data) if data.wanted => {
                     let text = field.get(data.name_len + 1..).unwrap_or_default();
-                    return Observed::of(Message { text, is_cut: data.is_cut }, filter);
+                    return Observed::of(text, longest, filter);
                 }
                 _ => {}
             }
         }
         Observed::default()
     }
+}
+
+/// Returns the length from which a message of a file is too long for the filter.
+fn longest(file: &JournalFile) -> usize {
+    file.decoders.limit.min(LONGEST + 1)
 }
 
 /// Returns whether a DATA is a `_LINE_BREAK`. Its values are too short to be compressed.

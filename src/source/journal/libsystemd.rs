@@ -332,7 +332,7 @@ impl LibsystemdSource<'_> {
         self.of_stream.clear();
         let mut length = 0;
         let most = self.max_value.saturating_mul(VALUES_OF_ENTRY).min(MAX_FIELD);
-        let mut is_short_of_fields = false;
+        let mut is_truncated = false;
         journal.restart_data();
         loop {
             let field = match journal.enumerate_data() {
@@ -345,7 +345,7 @@ impl LibsystemdSource<'_> {
                 }
             };
             if length > most {
-                is_short_of_fields = true;
+                is_truncated = true;
                 break;
             }
             let bytes = field.data();
@@ -361,19 +361,17 @@ impl LibsystemdSource<'_> {
             }
             let bytes = whole.unwrap_or(bytes);
             let (key, value) = (bytes.get(..name).unwrap_or_default(), bytes.get(name + 1..).unwrap_or_default());
-            self.of_stream.note(key, value);
+            is_truncated |= is_cut;
+            self.of_stream.note(key, value, is_cut);
             if self.filter.field(key) {
                 let item = self.item(bytes, name, batch);
-                if is_cut {
-                    batch.mark_cut(item);
-                }
                 self.items.push(item);
                 length += bytes.len();
             }
         }
         batch.push(place, EntryPrefix::default(), &self.items);
-        if is_short_of_fields {
-            batch.mark_short_of_fields();
+        if is_truncated {
+            batch.mark_truncated();
         }
         batch.set_continuation(self.streams.judge(&self.of_stream, self.filter));
         self.output_left = self.output_left.saturating_sub(length as u64);

@@ -42,9 +42,9 @@ impl EntryFilter for Rules {
         let of_path = || name == b"_HOSTNAME" && self.split.as_ref().is_some_and(|split| split.uses(Placeholder::Host));
         let of_head = self.heads && envelope::heads(name);
         // Most fields that are new in a file are these.
-        let is_new = matches!(name, b"MESSAGE" | b"_SOURCE_REALTIME_TIMESTAMP");
+        let is_common = matches!(name, b"MESSAGE" | b"_SOURCE_REALTIME_TIMESTAMP");
         self.raw
-            || is_new
+            || is_common
             || envelope::needs(name)
             || of_path()
             || of_head

@@ -32,17 +32,19 @@ pub(super) struct StreamEntry {
     stream: Option<u64>,
     is_cut: bool,
     message: Vec<u8>,
+    /// The rest of the message was not read, so nobody knows how it ends.
+    is_unfinished: bool,
 }
 
 impl StreamEntry {
     /// Forgets the last entry.
     pub(super) fn clear(&mut self) {
-        (self.stream, self.is_cut) = (None, false);
+        (self.stream, self.is_cut, self.is_unfinished) = (None, false, false);
         self.message.clear();
     }
 
-    /// Notes a field.
-    pub(super) fn note(&mut self, name: &[u8], value: &[u8]) {
+    /// Notes a field. `is_unfinished` says that its value goes on.
+    pub(super) fn note(&mut self, name: &[u8], value: &[u8], is_unfinished: bool) {
         match name {
             b"_STREAM_ID" => {
                 let mut hasher = DefaultHasher::new();
@@ -50,7 +52,10 @@ impl StreamEntry {
                 self.stream = Some(hasher.finish());
             }
             b"_LINE_BREAK" => self.is_cut = true,
-            b"MESSAGE" if self.message.is_empty() => self.message.extend_from_slice(value),
+            b"MESSAGE" if self.message.is_empty() => {
+                self.message.extend_from_slice(value);
+                self.is_unfinished = is_unfinished;
+            }
             _ => {}
         }
     }
@@ -61,10 +66,13 @@ impl Streams {
     pub(super) fn judge(&mut self, entry: &StreamEntry, filter: &dyn EntryFilter) -> Continuation {
         let Some(stream) = entry.stream else { return Continuation::Whole };
         let past = self.past.get(&stream).copied().unwrap_or_default();
-        let is_proven = !past.is_cut && filter.proves_itself(&entry.message);
+        let is_proven = !past.is_cut && !entry.is_unfinished && filter.proves_itself(&entry.message);
         let withheld = past.withheld.filter(|_| !is_proven).map(|bytes| bytes + entry.message.len());
         let still = withheld.filter(|bytes| *bytes < MAX_WITHHELD);
-        let next = if filter.leaves_open(&entry.message) { Some(0) } else { still };
+        // A filter for which even an empty message proves itself hides nothing.
+        let may_hide = !filter.proves_itself(b"");
+        let leaves_open = if entry.is_unfinished { may_hide } else { filter.leaves_open(&entry.message) };
+        let next = if leaves_open { Some(0) } else { still };
         if self.past.len() >= MAX_STREAMS {
             self.past.clear();
         }
