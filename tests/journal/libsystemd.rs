@@ -45,6 +45,33 @@ fn every_shape() {
 }
 
 #[test]
+fn values_are_cut_at_the_same_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |message: &str| {
+        let mut entry = services(1).remove(0);
+        entry.fields.retain(|(name, _)| name != "MESSAGE" && name != "_TRANSPORT");
+        entry.with("_TRANSPORT", "stdout").with("_STREAM_ID", "7").with("MESSAGE", message)
+    };
+    let line = |text: &str| format!("time=\"2024-03-05T05:01:54Z\" level=info msg=\"{text}\" source=runtime");
+    let long = |last: &str| line(&format!("{}{last}", "x".repeat(3000)));
+    let messages = [long(""), "a rest".to_owned(), line("whole"), long("env: ["), "A=b".to_owned(), line("end")];
+    let mut entries: Vec<Entry> = messages.iter().map(|message| entry(message)).collect();
+    for (number, entry) in (0..).zip(&mut entries) {
+        (entry.realtime, entry.monotonic) = (entry.realtime + number, entry.monotonic + number);
+    }
+    for compression in [None, Some((Codec::Zstd, 512))] {
+        let shape = Shape { compression, ..Shape::default() };
+        let place = JournalPath::file(write_file(folder.path(), "system.journal", file(&shape, &entries)));
+        for arguments in [&["--max-line", "2K"][..], &["--max-line", "2K", "--keep", "*"], &["--max-line", "1M"]] {
+            let native = katalog_output(&place, arguments);
+            assert_eq!(String::from_utf8_lossy(&native), String::from_utf8_lossy(&theirs(&place, arguments)));
+            let cut = native.windows(11).filter(|part| part == b"\"truncated\"").count();
+            assert_eq!(cut, if arguments.contains(&"2K") { 2 } else { 0 });
+        }
+    }
+}
+
+#[test]
 fn several_files() {
     let [two_boots, one_boot] = merge::boots();
     let mut folders = vec![
