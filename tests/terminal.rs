@@ -205,12 +205,17 @@ fn entries_on_a_terminal_are_escaped_and_equal() {
 fn bytes_that_are_no_text_are_not_written_to_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     write_file(folder.path(), "kata.log", FLAWED);
-    for arguments in ["--format msgpack", "--format export", "--output /dev/tty --format msgpack"] {
+    for (arguments, flag) in [
+        ("--format msgpack", "--format msgpack:"),
+        ("--format export", "--format export:"),
+        ("--output /dev/tty --format msgpack", "--format msgpack:"),
+        ("--output /dev/tty --compress gzip", "--compress:"),
+    ] {
         let command = format!("\"$PROGRAM\" kata.log {arguments}");
         let Some(output) = terminal(100, &[], &command, folder.path()) else { return };
         let shown = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(64), "{arguments}: {shown}");
-        assert!(shown.contains("no text") && shown.contains("--output FILE"), "{arguments}: {shown}");
+        assert!(shown.contains(flag) && shown.contains("--output FILE"), "{arguments}: {shown}");
     }
 }
 

@@ -132,7 +132,7 @@ impl Job {
         let format = records.encode.format;
         let sink = Output::open(output.path.as_deref(), append, &self.inputs)?;
         if sink.is_terminal() && (output.compress != Compression::None || !format.is_text()) {
-            return Err(AppError::Incomplete(no_text(format)));
+            return Err(AppError::Incomplete(no_text(format, output.compress)));
         }
         let mut sink = sink.compressed(output.compress)?;
         // A run after a reload has written the header already.
@@ -163,11 +163,14 @@ impl Job {
 }
 
 /// Returns the message for records that a terminal would take for commands.
-fn no_text(format: Format) -> String {
+fn no_text(format: Format, compression: Compression) -> String {
+    let (flag, instead) = match compression {
+        Compression::None => (format!("--format {}", format.name()), "choose ndjson, csv, text or journal-json"),
+        Compression::Gzip | Compression::Zstd => ("--compress".to_owned(), "leave out --compress"),
+    };
     format!(
-        "--format {}: these records are no text, and a terminal would act on them; write them to a file with --output FILE \
-         or to a pipe, or choose ndjson, csv, text or journal-json without --compress",
-        format.name()
+        "{flag}: these records are no text, and a terminal would act on them; write them to a file with --output FILE or to \
+         a pipe, or {instead}"
     )
 }
 
