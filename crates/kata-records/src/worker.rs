@@ -14,6 +14,7 @@ use crate::batch::{Batch, Body, RawEntry};
 use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::envelope::{self, Entry};
+use crate::flaw::Flaw;
 use crate::input_format::InputFormat;
 use crate::normalize::{self, Author, field_name};
 use crate::origin::{Continuation, Origin};
@@ -451,6 +452,11 @@ fn other<'b>(rules: &'b Rules, origin: Origin, bump: &'b Bump, scratch: &mut Scr
     rules.normalize.envelope(entry, bump, named, record);
     let key = field_name::key("kata_", b"origin", 1, bump);
     record.payload.push(Field::new(key, Value::Text(Text::clean(origin.name().as_bytes()))));
+    if entry.flaws.has(Flaw::Truncated) {
+        let key = field_name::key("kata_", b"flaws", 1, bump);
+        let names = bump.alloc_slice_copy(&[Text::clean(Flaw::Truncated.name().as_bytes())]);
+        record.payload.push(Field::new(key, Value::List(names)));
+    }
 }
 
 /// Returns the id of a record. The id is stable across runs, and unique to the entry.
