@@ -96,7 +96,7 @@ impl Spool {
                 return Err(CheckpointError::OtherProtocol { path });
             }
             if let (Some(_), Some(text)) = (number(&name, ours), name.to_str()) {
-                // What is no file has no size, and reading it fails with the reason.
+                // Reading a name that is no file fails with the reason.
                 let size = directory.length(Path::new(&name)).ok().flatten().unwrap_or(0);
                 used.fetch_add(size, Ordering::Relaxed);
                 let (directory, used) = (Arc::clone(&directory), Arc::clone(&used));

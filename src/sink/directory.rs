@@ -25,7 +25,7 @@ const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NON
 /// The maximum depth of directories that are removed. Each open one needs a handle.
 const MAX_DEPTH: usize = 32;
 
-/// Who may read a new file or directory.
+/// The users who may read a new file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privacy {
     /// Only the owner, whatever the umask.

@@ -1,4 +1,4 @@
-//! Who else can read or redirect the files of a delivery: modes, links, and names that are planted.
+//! No other user can read or redirect the files of a delivery: modes, links, and planted names.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,8 +1,8 @@
 //! The search for entries, object by object, that entry arrays have lost. It follows systemd's `journal-verify.c`
 //! section by section, and reads no fields.
 //!
-//! Where an object is due, only those bytes count that libsystemd looks at. After a broken object, the next one is
-//! searched for at every possible offset. The contents of a field may look like an object then. This happens only in
+//! The search checks only the bytes of a due object that libsystemd looks at. After a broken object, it looks for the next
+//! one at every possible offset. The contents of a field may look like an object then. This happens only in
 //! damaged files, and yields only entries that name fields of this file.
 
 use crate::damage::Damage;
@@ -106,7 +106,7 @@ impl Walk<'_> {
         let Some(bytes) = self.objects.bytes_at(at, expectation != Expectation::Behind)? else { return Ok(None) };
         let header = ObjectHeader::decode(bytes);
         let Some(kind) = ObjectKind::of(header.kind) else { return Ok(None) };
-        // Where no object is expected, types whose contents prove little must have zeros in the bytes without a meaning.
+        // The contents of some types prove little, so one that is not expected needs zeros in the bytes without a meaning.
         let is_expected = expectation != Expectation::None;
         let is_plain = is_expected || u64_at(bytes, 0) >> 16 == 0;
         // Objects refer to earlier objects, except for the next one in a chain.

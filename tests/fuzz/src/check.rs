@@ -96,7 +96,7 @@ pub fn archive(data: &[u8]) {
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     let padding = vec![0; content.len().next_multiple_of(512) - content.len() + 1024];
-    // What a live pipe begins with is text until a header is whole.
+    // A live pipe is text until a whole header is there.
     let cuts = Cuts { live: false, ..cuts(*cut, *cut) };
     same_when_cut(&SETUPS[1], &[&header, content, &padding].concat(), &cuts);
 }
