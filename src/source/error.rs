@@ -204,7 +204,8 @@ pub enum SourceError {
     },
     /// Decompression needs too much memory.
     #[error(
-        "failed to read {}: its {codec} data needs more than {} MiB of memory to decompress; run `{} {} | katalog -`",
+        "failed to read {}: its {codec} data and the archives around it need more than {} MiB of memory to decompress; run \
+         `{} {} | katalog -`",
         .input.quoted(), MEMORY_LIMIT >> 20, .codec.decompressor(), shell_name(.input)
     )]
     TooLarge {
@@ -369,8 +370,8 @@ mod tests {
             ),
             (
                 SourceError::TooLarge { input: Input::Stdin, codec: Codec::Zstd },
-                "failed to read standard input: its zstd data needs more than 128 MiB of memory to decompress; run `zstd -dc \
-                 --long=31 FILE | katalog -`",
+                "failed to read standard input: its zstd data and the archives around it need more than 128 MiB of \
+                 memory to decompress; run `zstd -dc --long=31 FILE | katalog -`",
             ),
             (
                 SourceError::MissingCodec { input: Input::Stdin, codec: Codec::Zstd },

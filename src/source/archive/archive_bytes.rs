@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::source::codec::{Bytes, Fault, retry_interrupted};
+use crate::source::codec::{Bytes, Fault, MemoryBudget, retry_interrupted};
 use journal_file::FileRange;
 
 /// The bytes skipped in one read.
@@ -102,6 +102,14 @@ impl ArchiveBytes {
         match &self.lock().backing {
             Backing::Extent(extent) => extent.length().unwrap_or_default(),
             Backing::Stream(_, bytes) => bytes.consumed(),
+        }
+    }
+
+    /// Returns the memory left for the decoders of members. A file in which the archive lies as it is needs none.
+    pub(super) fn memory(&self) -> MemoryBudget {
+        match &self.lock().backing {
+            Backing::Extent(_) => MemoryBudget::default(),
+            Backing::Stream(_, bytes) => bytes.memory().clone(),
         }
     }
 

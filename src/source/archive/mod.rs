@@ -190,7 +190,8 @@ impl Archive {
             MemberKind::Other => return,
         }
         let archive_bytes = level.archive_bytes.clone();
-        let mut bytes = Bytes::of_any(Box::new(archive_bytes.member_reader(header.offset, header.size)), false);
+        let reader = archive_bytes.member_reader(header.offset, header.size);
+        let mut bytes = Bytes::of_member(Box::new(reader), archive_bytes.memory());
         let mut head = [0; LONGEST_HEAD];
         match bytes.read(&mut head) {
             Ok(len) if class.is_log => match self.logs {
@@ -222,7 +223,10 @@ impl Archive {
                 let archive_bytes = part.map_or_else(|| ArchiveBytes::of_stream(head, bytes), ArchiveBytes::of_extent);
                 self.levels.push(Level::new(path, place, archive_bytes));
             }
-            Err(fault) if class.is_log || class.is_journal => self.report(SourceError::of(fault, input, 0)),
+            // Too large a window hides the content, which may be an archive.
+            Err(fault) if class.is_log || class.is_journal || matches!(fault, Fault::TooLarge(_)) => {
+                self.report(SourceError::of(fault, input, 0))
+            }
             Err(_) => {
                 if !self.report_failure() {
                     self.events.push(Event::PassedOver(input));

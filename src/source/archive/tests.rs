@@ -333,6 +333,40 @@ fn compressed_members_are_unpacked() {
 }
 
 #[cfg(feature = "gzip")]
+#[cfg(all(feature = "xz", feature = "zstd"))]
+#[test]
+fn the_decoders_of_nested_archives_share_their_memory() {
+    use std::io::Write as _;
+
+    let zstd = |window: u32, bytes: &[u8]| {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window).unwrap();
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let xz = |dictionary: u32, bytes: &[u8]| {
+        let mut lzma = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(lzma.dict_size(dictionary << 20));
+        let stream = liblzma::stream::Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).unwrap();
+        let mut encoder = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    // The decoders need 64 MiB, 33 to 96 MiB, and 16 MiB.
+    let log = |name: &str| file(name, zstd(24, b"text\n"));
+    let nested = |dictionary| file("in.tar.xz", xz(dictionary, &ended(&[log("kata.log"), log("kata-2.log")])));
+    let archive = |dictionary| zstd(26, &ended(&[nested(dictionary), file("kata.log", "after\n")]));
+    let fits = read(&archive(32));
+    assert_eq!((fits.lines, fits.failures), (vec!["text".into(), "text".into(), "after".into()], vec![]));
+    for dictionary in [56, 96] {
+        let refused = read(&archive(dictionary));
+        assert_eq!(refused.lines, ["after"], "{dictionary}");
+        let failures = refused.failures.join(" ");
+        assert!(failures.contains("more than 128 MiB of memory"), "{failures}");
+    }
+}
+
 #[test]
 fn a_damaged_archive_is_blamed_once() {
     let packed = gzipped(ended(&[

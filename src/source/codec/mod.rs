@@ -7,6 +7,11 @@
 mod content;
 #[cfg(feature = "gzip")]
 mod gzip;
+#[cfg_attr(
+    not(any(feature = "xz", feature = "zstd")),
+    expect(dead_code, reason = "gzip needs too little memory to count it")
+)]
+mod memory;
 #[cfg(feature = "xz")]
 mod xz;
 #[cfg(feature = "zstd")]
@@ -24,6 +29,7 @@ pub(super) use content::{
     COMPRESSED_SUFFIXES, Content, LONGEST_HEAD, LONGEST_MAGIC, TAR_BLOCK, detect_tar, has_tar_checksum, is_compressed,
     is_cut_tar, is_unclear, looks_binary,
 };
+pub(super) use memory::{MEMORY_LIMIT, MemoryBudget};
 
 /// A compression format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,15 +89,12 @@ pub(super) fn journal_head(file: Reader) -> Option<Vec<u8>> {
     }
 }
 
-/// The memory limit of a decoder: the window of `zstd`, and more than the 65 MiB of the strongest preset of `xz`.
-pub(super) const MEMORY_LIMIT: usize = 128 << 20;
-
 /// The reason why reading stopped.
 #[derive(Debug)]
 pub(super) enum Fault {
     Io(io::Error),
     Damaged(Codec, io::Error),
-    /// Decompression needs more than [`MEMORY_LIMIT`].
+    /// Decompression needs more memory than the budget has left.
     TooLarge(Codec),
     #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
     MissingCodec(Codec),
@@ -140,6 +143,7 @@ pub(super) struct Bytes {
     /// Archives are detected as well as journals.
     archives: bool,
     consumed: Arc<AtomicU64>,
+    memory: MemoryBudget,
 }
 
 impl Bytes {
@@ -147,12 +151,23 @@ impl Bytes {
     pub(super) fn new(reader: Reader, live: bool) -> Self {
         let consumed = Arc::default();
         let reader = Box::new(CountingReader { reader, consumed: Arc::clone(&consumed) });
-        Self { state: State::Start { reader, head: Vec::new() }, live, archives: false, consumed }
+        let state = State::Start { reader, head: Vec::new() };
+        Self { state, live, archives: false, consumed, memory: MemoryBudget::default() }
     }
 
     /// Reads a log or an archive. Until the content is known, [`Bytes::read`] needs a buffer of [`LONGEST_HEAD`] bytes.
     pub(super) fn of_any(reader: Reader, live: bool) -> Self {
         Self { archives: true, ..Self::new(reader, live) }
+    }
+
+    /// Reads a member of an archive, with the memory that the decoders of the archive have left.
+    pub(super) fn of_member(reader: Reader, memory: MemoryBudget) -> Self {
+        Self { memory, ..Self::of_any(reader, false) }
+    }
+
+    /// Returns the memory that this input shares with the members of its archive.
+    pub(super) fn memory(&self) -> &MemoryBudget {
+        &self.memory
     }
 
     /// Returns the number of input bytes read, before decompression.
@@ -261,7 +276,7 @@ impl Bytes {
             let seen = &buffer[..held + more];
             match magic_of(seen) {
                 Some(Magic::Compressed(codec)) => {
-                    self.state = State::Opened(codec, build_decoder(codec, seen.to_vec(), reader)?);
+                    self.state = State::Opened(codec, build_decoder(codec, seen.to_vec(), reader, &self.memory)?);
                     return Ok(None);
                 }
                 Some(Magic::Foreign(format)) => return Err(Fault::Foreign(format)),
@@ -288,18 +303,18 @@ impl Bytes {
 }
 
 /// Builds the decoder for an input whose first bytes were already read.
-fn build_decoder(codec: Codec, head: Vec<u8>, rest: Reader) -> Result<Reader, Fault> {
+fn build_decoder(codec: Codec, head: Vec<u8>, rest: Reader, memory: &MemoryBudget) -> Result<Reader, Fault> {
     let input = io::BufReader::with_capacity(64 << 10, Cursor::new(head).chain(rest));
     match codec {
         #[cfg(feature = "gzip")]
         Codec::Gzip => Ok(Box::new(gzip::Decoder::new(input))),
         #[cfg(feature = "xz")]
-        Codec::Xz => Ok(Box::new(xz::Decoder::new(input).map_err(Fault::Io)?)),
+        Codec::Xz => Ok(Box::new(xz::Decoder::new(input, memory).map_err(Fault::Io)?)),
         #[cfg(feature = "zstd")]
-        Codec::Zstd => Ok(Box::new(zstd::Decoder::new(input).map_err(Fault::Io)?)),
+        Codec::Zstd => Ok(Box::new(zstd::Decoder::new(input, memory).map_err(Fault::Io)?)),
         #[cfg(not(all(feature = "gzip", feature = "xz", feature = "zstd")))]
         missing => {
-            drop(input);
+            drop((input, memory));
             Err(Fault::MissingCodec(missing))
         }
     }

@@ -4,19 +4,35 @@ use std::io::{self, BufRead, Read};
 
 use liblzma::stream::{Action, CONCATENATED, Error, Status, Stream};
 
-use super::{MEMORY_LIMIT, fill_buffer};
+use super::fill_buffer;
+use super::memory::{MemoryBudget, Reservation, UNIT};
 
 /// A reader of decompressed bytes.
 pub(super) struct Decoder<R> {
     input: R,
     stream: Stream,
+    memory: Reservation,
     /// The outcome, set at the end of the input or at damage.
     outcome: Option<io::Result<()>>,
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(input: R) -> io::Result<Self> {
-        Ok(Self { input, stream: Stream::new_stream_decoder(MEMORY_LIMIT as u64, CONCATENATED)?, outcome: None })
+    pub(super) fn new(input: R, budget: &MemoryBudget) -> io::Result<Self> {
+        let stream = Stream::new_stream_decoder(UNIT as u64, CONCATENATED)?;
+        Ok(Self { input, stream, memory: Reservation::of(budget), outcome: None })
+    }
+
+    /// Raises the memory limit to the memory that the decoder needs. The library does not tell how much that is.
+    fn grow(&mut self) -> io::Result<()> {
+        let mut limit = self.stream.memlimit();
+        loop {
+            limit += UNIT as u64;
+            self.memory.resize(limit as usize)?;
+            match self.stream.set_memlimit(limit) {
+                Err(Error::MemLimit) => {}
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 }
 
@@ -35,7 +51,7 @@ impl<R: BufRead> Read for Decoder<R> {
             self.input.consume(consumed);
             match status {
                 Ok(Status::StreamEnd) => self.outcome = Some(Ok(())),
-                Err(Error::MemLimit) => self.outcome = Some(Err(io::ErrorKind::OutOfMemory.into())),
+                Err(Error::MemLimit) => self.outcome = self.grow().err().map(Err),
                 Err(cause) => self.outcome = Some(Err(cause.into())),
                 Ok(_) if consumed == 0 && produced == 0 => {
                     self.outcome = Some(Err(io::ErrorKind::UnexpectedEof.into()));

@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
-use zstd::stream::raw::{DParameter, Decoder as Raw, InBuffer, Operation, OutBuffer};
-use zstd::zstd_safe::get_error_name;
+use zstd::zstd_safe::{DCtx, DParameter, ErrorCode, InBuffer, OutBuffer, get_error_name};
 
-use super::{MEMORY_LIMIT, fill_buffer};
+use super::fill_buffer;
+use super::memory::{MemoryBudget, Reservation, UNIT};
 
 /// The error code of a window that is too large (zstd: `ZSTD_error_frameParameter_windowTooLarge`).
 const WINDOW_TOO_LARGE: isize = -16;
@@ -13,7 +13,8 @@ const WINDOW_TOO_LARGE: isize = -16;
 /// A reader of decompressed bytes.
 pub(super) struct Decoder<R> {
     input: R,
-    raw: Raw<'static>,
+    context: DCtx<'static>,
+    memory: Reservation,
     /// The most bytes that the decoder uses before it produces output: one block and the next header. Zero between
     /// frames.
     wanted: usize,
@@ -22,10 +23,15 @@ pub(super) struct Decoder<R> {
 }
 
 impl<R: BufRead> Decoder<R> {
-    pub(super) fn new(input: R) -> io::Result<Self> {
-        let mut raw = Raw::new()?;
-        raw.set_parameter(DParameter::WindowLogMax(MEMORY_LIMIT.ilog2()))?;
-        Ok(Self { input, raw, wanted: 0, flushing: false })
+    pub(super) fn new(input: R, budget: &MemoryBudget) -> io::Result<Self> {
+        let context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { input, context, memory: Reservation::of(budget), wanted: 0, flushing: false })
+    }
+
+    /// Sets the largest window of the next frame.
+    fn limit_window(&mut self) -> io::Result<()> {
+        let most = self.memory.most().max(UNIT);
+        self.context.set_parameter(DParameter::WindowLogMax(most.ilog2())).map(drop).map_err(error)
     }
 }
 
@@ -35,6 +41,9 @@ impl<R: BufRead> Read for Decoder<R> {
         const FRAME_START: usize = 5;
         const BLOCK_HEADER: usize = 3;
         loop {
+            if self.wanted == 0 && !self.flushing {
+                self.limit_window()?;
+            }
             let compressed = fill_buffer(&mut self.input)?;
             let over = compressed.is_empty();
             if over && self.wanted == 0 {
@@ -50,7 +59,8 @@ impl<R: BufRead> Read for Decoder<R> {
             };
             let mut source = InBuffer::around(&compressed[..step.min(compressed.len())]);
             let mut target = OutBuffer::around(&mut *buffer);
-            let wanted = self.raw.run(&mut source, &mut target).map_err(out_of_memory)?;
+            let wanted = self.context.decompress_stream(&mut target, &mut source).map_err(error)?;
+            self.memory.resize(self.context.sizeof())?;
             let (consumed, produced) = (source.pos(), target.pos());
             self.input.consume(consumed);
             self.wanted = wanted;
@@ -68,8 +78,10 @@ impl<R: BufRead> Read for Decoder<R> {
     }
 }
 
-/// Returns an error of its own kind for a window that is too large. The library returns only the text of the error.
-fn out_of_memory(cause: io::Error) -> io::Error {
-    let is_window = cause.to_string() == get_error_name(WINDOW_TOO_LARGE.cast_unsigned());
-    if is_window { io::ErrorKind::OutOfMemory.into() } else { cause }
+/// Converts an error of the library. A window that is too large has a kind of its own.
+fn error(code: ErrorCode) -> io::Error {
+    if code.cast_signed() == WINDOW_TOO_LARGE {
+        return io::ErrorKind::OutOfMemory.into();
+    }
+    io::Error::other(get_error_name(code))
 }
