@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::archives::{piped, tar};
 use crate::support::journal::samples::services;
 use crate::support::journal::{Shape, file};
-use crate::support::{expect_exit, katalog, stderr, wait_for_exit, wait_until, write_file};
+use crate::support::{expect_exit, katalog, namespaces, stderr, wait_for_exit, wait_until, write_file};
 
 const ENTRY: &str = "level=info msg=one name=kata-agent\n";
 
@@ -71,8 +71,8 @@ fn a_pattern_is_expanded_only_where_files_are_followed() {
         );
         assert_eq!(
             run("*.log"),
-            "katalog: cannot read \"*.log\": no file has this name; only `katalog print -f` and `katalog ship` expand \
-             patterns, so leave out the quotes and let the shell expand it\n"
+            "katalog: cannot read \"*.log\": no file has this name; only `katalog print -f` and `katalog ship` \
+             without `--once --no-state` expand patterns, so leave out the quotes\n"
         );
     }
     write_file(folder.path(), "[x].log", "level=info msg=two name=kata-agent\n");
@@ -437,4 +437,39 @@ fn pipes_and_sockets_in_a_directory_or_under_a_pattern_are_passed_over() {
     let mut command = katalog();
     command.args(["ship", "--once", "--state-dir"]).arg(state.path()).arg(folder.path().join("*.log"));
     assert_eq!(passed_over(&mut command), 2, "a pattern");
+}
+
+#[test]
+fn links_into_the_directories_of_pods_are_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_file(folder, "away.log", ENTRY.replace("one", "away"));
+    write_file(folder, "pod.log", ENTRY);
+    write_file(folder, "docker.log", ENTRY.replace("one", "two"));
+    let command = namespaces::in_namespaces(
+        folder,
+        r#"
+        mount -t tmpfs none /var/log
+        mount -t tmpfs none /var/lib
+        mkdir -p /var/log/containers /var/log/pods/ns_pod_uid/c /var/lib/docker/containers/1
+        cp pod.log /var/log/pods/ns_pod_uid/c/0.log
+        cp docker.log /var/lib/docker/containers/1/1-json.log
+        ln -s /var/lib/docker/containers/1/1-json.log /var/log/pods/ns_pod_uid/c/1.log
+        for FILE in /var/log/pods/ns_pod_uid/c/*.log $PWD/away.log; do
+            ln -s $FILE /var/log/containers/${FILE##*/}
+        done
+        for FLAG in "" --follow-links; do
+            "$KATALOG" ship --once --state-dir state$FLAG --vouch $FLAG "/var/log/containers/*.log" > out$FLAG 2> errors$FLAG
+        done
+        "#,
+    );
+    let Some(mut command) = command else { return };
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    for (flag, expected) in [("", 2), ("--follow-links", 3)] {
+        let found = read(&format!("out{flag}"));
+        assert_eq!(found.lines().count(), expected, "{flag}: {found}{}", read(&format!("errors{flag}")));
+        assert_eq!(found.contains("away"), !flag.is_empty());
+    }
 }

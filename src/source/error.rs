@@ -290,7 +290,7 @@ fn access_advice(cause: &io::Error) -> &'static str {
 /// Returns why a pattern is not read, and what to do.
 fn pattern_advice(matches: bool) -> &'static str {
     if matches {
-        "; only `katalog print -f` and `katalog ship` expand patterns, so leave out the quotes and let the shell expand it"
+        "; only `katalog print -f` and `katalog ship` without `--once --no-state` expand patterns, so leave out the quotes"
     } else {
         ", and no file matches it as a pattern; check the path"
     }
