@@ -1,5 +1,7 @@
 //! Test support that the harness shares with the tests.
 
+#[path = "../support/disk.rs"]
+pub(crate) mod disk;
 #[allow(dead_code, unused_imports, reason = "the tests use all of it")]
 #[path = "../support/forward/mod.rs"]
 pub(crate) mod forward;

@@ -4,6 +4,7 @@
 #[allow(unreachable_pub, reason = "the fuzz targets use it from outside")]
 #[path = "../fuzz/src/check.rs"]
 pub(crate) mod check;
+pub(crate) mod disk;
 #[allow(dead_code, reason = "a script can say more than the tests of the day make use of")]
 pub(crate) mod forward;
 pub(crate) mod journal;

@@ -1,7 +1,6 @@
 //! Kills the program again and again while it reads a growing input, cuts its connections and stops its receiver. Then
 //! checks that every line arrived.
 
-mod disk;
 mod feed;
 mod journal;
 mod ledger;
@@ -19,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use disk::Disk;
 use feed::{Feed, Writer};
 use journal::Journal;
 use ledger::{Cause, ID, Ledger};
@@ -28,6 +26,8 @@ use plan::{Fault, Step, plan};
 use program::Program;
 use receiver::Receiver;
 use rng::Rng;
+
+use crate::support::disk::Disk;
 
 /// The kind of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A small disk for the program's state, which can be filled.
+//! A small disk for files of the program, which can be filled.
 
 use std::fs::{self, File};
 use std::io::Write as _;
