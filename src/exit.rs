@@ -25,6 +25,8 @@ pub enum Exit {
     Io = 74,
     /// Another process uses the directory. A later attempt may succeed.
     Busy = 75,
+    /// The run was ended while it had records that nothing holds and that cannot be read again.
+    Lost = 76,
     /// The user may not open an input or output.
     Permission = 77,
     /// The configuration file cannot be used.
@@ -43,6 +45,7 @@ impl Exit {
         Exit::Internal,
         Exit::Io,
         Exit::Busy,
+        Exit::Lost,
         Exit::Permission,
         Exit::Config,
     ];
@@ -66,6 +69,7 @@ impl Exit {
             Exit::Internal => "internal error (please report it)",
             Exit::Io => "reading or writing failed",
             Exit::Busy => "another katalog uses the state or output directory",
+            Exit::Lost => "stopped with records that are not delivered and cannot be read again",
             Exit::Permission => "permission denied",
             Exit::Config => "the configuration file cannot be used",
         }
@@ -100,7 +104,7 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_sysexits() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 64, 65, 66, 69, 70, 74, 75, 77, 78]);
+        assert_eq!(codes, [0, 1, 64, 65, 66, 69, 70, 74, 75, 76, 77, 78]);
     }
 
     #[test]

@@ -238,6 +238,8 @@ options! {
         number("SIZE", is!("1G"), |text| parse::bytes(text, 1 << 10..=u64::MAX)).of(SHIP).beside_records().needs(&[SPOOLED]);
 
     /// Treatment of records when the spool is full
+    ///
+    /// The spool is full at --spool-limit, and while its disk has no room.
     SPOOL_FULL "spool-full": Single<WhenFull> = choice("WHAT", is!("wait")).of(SHIP).beside_records().needs(&[SPOOLED]);
 }
 

@@ -98,6 +98,9 @@ pub trait Delivery: fmt::Debug + Send {
     /// If the delivery takes no more records.
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd>;
 
+    /// Reports records that were read after the delivery took its last ones.
+    fn abandon(&mut self, _out: &Encoded) {}
+
     /// Reports that the input has no more entries at the moment.
     fn idle(&mut self) {}
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ use super::heartbeat::uptime_millis;
 use super::metrics::{self, DeliveryMetrics};
 use super::refused::{RefusedFile, RefusedPlace};
 use super::shutdown::ShutdownSignal;
-use super::spool::{Spool, SpoolFile};
-use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL};
+use super::spool::{Spool, SpoolFile, Spooled};
+use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::exit::Exit;
@@ -56,6 +56,8 @@ enum Message {
     Batch(Encoded, Option<Position>),
     /// The records of a pipeline batch, in a file of the spool.
     OnDisk(SpoolFile),
+    /// The records of a pipeline batch for which the spool's disk has no room.
+    BesideSpool(Encoded),
     /// A request to send pending records.
     Flush,
 }
@@ -70,6 +72,10 @@ pub struct ServerDelivery {
     bytes: Arc<AtomicU64>,
     metrics: Arc<DeliveryMetrics>,
     thread: JoinHandle<Delivered>,
+    /// The number of records that came after the end of the thread.
+    unsent: u64,
+    /// The input has positions, so that it can be read again.
+    repeatable: bool,
 }
 
 /// A bounded queue, or an unbounded one if the spool has the limit.
@@ -130,40 +136,54 @@ impl ServerDelivery {
             refused: 0,
             damaged: 0,
             undelivered: 0,
+            beside_spool: 0,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
-        Ok(ServerDelivery { queue: Some(queue), spare, spool, bytes, metrics, thread })
+        Ok(ServerDelivery { queue: Some(queue), spare, spool, bytes, metrics, thread, unsent: 0, repeatable: false })
     }
 }
 
 impl Delivery for ServerDelivery {
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
-        let queue = self.queue.as_ref().ok_or(DeliveryEnd::Closed)?;
-        // The reason of the end is reported by `finish`.
-        let sent = |sent: bool| if sent { Ok(()) } else { Err(DeliveryEnd::Closed) };
-        match &mut self.spool {
-            Some(_) if out.is_empty() => Ok(()),
-            Some(spool) => match spool.add(out, || self.thread.is_finished()) {
-                Ok(Some(spooled)) => {
-                    self.metrics.begin_waiting(spooled.records());
-                    sent(queue.send(Message::OnDisk(spooled)))
+        self.repeatable |= position.is_some();
+        let records = metrics::record_count(out);
+        let message = match &mut self.spool {
+            Some(_) if out.is_empty() => return Ok(()),
+            Some(spool) => {
+                let records_wait = || self.metrics.snapshot().waiting > 0;
+                match spool.add(out, records_wait, || self.thread.is_finished()) {
+                    Ok(Spooled::File(file)) => Message::OnDisk(file),
+                    Ok(Spooled::InMemory) => Message::BesideSpool(std::mem::take(out)),
+                    Ok(Spooled::Dropped) => {
+                        self.metrics.set_overflowed(spool.overflowed());
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        self.unsent += records;
+                        return Err(report_error(&error, Exit::Io));
+                    }
                 }
-                Ok(None) => {
-                    self.metrics.set_overflowed(spool.overflowed());
-                    Ok(())
-                }
-                Err(error) => {
-                    diagnostics::report(format_args!("{error}"));
-                    Err(DeliveryEnd::Failed(Exit::Io))
-                }
-            },
-            None if out.is_empty() && position.is_none() => Ok(()),
-            None => {
-                let spare = self.spare.try_recv().unwrap_or_default();
-                self.metrics.begin_waiting(metrics::record_count(out));
-                sent(queue.send(Message::Batch(std::mem::replace(out, spare), position)))
             }
+            None if out.is_empty() && position.is_none() => return Ok(()),
+            None => Message::Batch(std::mem::replace(out, self.spare.try_recv().unwrap_or_default()), position),
+        };
+        // Records beside the spool keep all others waiting.
+        let (is_on_disk, is_urgent) =
+            (matches!(message, Message::OnDisk(_)), matches!(message, Message::BesideSpool(_)));
+        self.metrics.begin_waiting(records);
+        if !self.queue.as_ref().is_some_and(|queue| queue.send(message)) {
+            // The thread has reported the reason of its end.
+            self.unsent += if is_on_disk { 0 } else { records };
+            return Err(DeliveryEnd::Closed);
         }
+        if is_urgent {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self, out: &Encoded) {
+        self.unsent += metrics::record_count(out);
     }
 
     fn flush(&mut self) {
@@ -179,10 +199,18 @@ impl Delivery for ServerDelivery {
     fn finish(mut self: Box<Self>) -> Delivered {
         self.queue = None;
         let overflowed = self.spool.as_ref().map_or(0, Spool::overflowed);
-        match self.thread.join() {
-            Ok(delivered) => Delivered { overflowed, ..delivered },
+        let delivered = match self.thread.join() {
+            Ok(delivered) => delivered,
             Err(panic) => std::panic::resume_unwind(panic),
+        };
+        let mut end = delivered.end;
+        if self.unsent > 0 && !(self.repeatable && delivered.checkpoint.is_kept()) {
+            diagnostics::report(format_args!("{} more records in hand are lost", self.unsent));
+            if matches!(end, None | Some(DeliveryEnd::Failed(Exit::Success))) {
+                end = Some(DeliveryEnd::Failed(Exit::Lost));
+            }
         }
+        Delivered { overflowed, end, ..delivered }
     }
 }
 
@@ -209,6 +237,8 @@ struct BatchSender {
     damaged: u64,
     /// The number of records in chunks that could not be delivered.
     undelivered: usize,
+    /// The number of records of the batch that only memory has, although there is a spool.
+    beside_spool: u64,
 }
 
 impl BatchSender {
@@ -223,6 +253,10 @@ impl BatchSender {
             let done = match message {
                 Ok(Message::Batch(out, position)) => self.add(out, position),
                 Ok(Message::OnDisk(spooled)) => self.add_from_disk(spooled),
+                Ok(Message::BesideSpool(out)) => {
+                    self.beside_spool += metrics::record_count(&out);
+                    self.add(out, None)
+                }
                 Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
                 Err(RecvTimeoutError::Disconnected) => {
                     break self.send().and_then(|()| self.client.finish(&*self.shutdown)).err();
@@ -305,6 +339,7 @@ impl BatchSender {
             self.saver.save();
         }
         self.spool_files.drain(..).for_each(SpoolFile::delete);
+        self.beside_spool = 0;
         Ok(())
     }
 
@@ -335,32 +370,43 @@ impl BatchSender {
 
     /// Reports undelivered records. Returns the exit code.
     fn report_end(&mut self, error: &NetError) -> Exit {
-        let mut records = self.undelivered + self.batch.iter().map(|events| events.ends.len()).sum::<usize>();
+        let mut records =
+            self.undelivered as u64 + self.batch.iter().map(|events| events.ends.len() as u64).sum::<u64>();
         let (mut again, mut on_disk) = (self.position.is_some(), !self.spool_files.is_empty());
-        loop {
-            match self.messages.try_recv() {
-                Ok(Message::Batch(out, position)) => {
-                    records += out.events.iter().map(|events| events.ends.len()).sum::<usize>();
+        while let Ok(message) = self.messages.try_recv() {
+            match message {
+                Message::Batch(out, position) => {
+                    records += metrics::record_count(&out);
                     again |= position.is_some();
                 }
-                Ok(Message::OnDisk(_)) => on_disk = true,
-                Ok(Message::Flush) => {}
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                Message::OnDisk(file) => {
+                    records += file.records();
+                    on_disk = true;
+                }
+                Message::BesideSpool(out) => {
+                    records += metrics::record_count(&out);
+                    self.beside_spool += metrics::record_count(&out);
+                }
+                Message::Flush => {}
             }
         }
-        if records == 0 && matches!(error, NetError::Stopped) {
+        if records == 0 && !on_disk && matches!(error, NetError::Stopped) {
             return Exit::Success;
         }
         let kept = on_disk || again && self.saver.checkpoint.is_kept();
-        let fate = if kept {
-            "the next run delivers them"
-        } else {
-            "nothing remembers how far the input was read; a file can be read again, what came through a pipe is lost"
+        let fate = match (kept, self.beside_spool) {
+            (true, 0) => "the next run delivers them".to_owned(),
+            (true, lost) => format!("the next run delivers those in the spool; {lost} had no room there and are lost"),
+            (false, _) => {
+                "nothing remembers how far the input was read; a file can be read again, what came through a pipe \
+                           is lost"
+                    .to_owned()
+            }
         };
         diagnostics::report(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
         match error {
-            NetError::Stopped if kept => Exit::Success,
-            NetError::Stopped => Exit::Io,
+            NetError::Stopped if kept && self.beside_spool == 0 => Exit::Success,
+            NetError::Stopped => Exit::Lost,
             error => Exit::from(error),
         }
     }

@@ -22,11 +22,15 @@ use kata_records::Encoded;
 const EVENTS: &str = "spool";
 const MESSAGES: &str = "syslog";
 
+/// The extension of a file that is being written.
+const UNFINISHED: &str = "new";
+
 /// The maximum size of a file that is read. Batches are far smaller, and a larger file is not a spool's.
 const MAX_FILE: u64 = 1 << 30;
 
-/// The time between two checks for free space.
-const SPACE_POLL: Duration = Duration::from_millis(20);
+/// The time between two checks whether the spool is below its limit, and between two attempts to write to a full disk.
+const LIMIT_POLL: Duration = Duration::from_millis(20);
+const DISK_POLL: Duration = Duration::from_millis(100);
 
 /// The handling of records that find no room in the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +80,17 @@ pub(super) struct SpoolFile {
     used: Arc<AtomicU64>,
 }
 
+/// The place of the records of a batch.
+#[derive(Debug)]
+pub(super) enum Spooled {
+    /// A file has them.
+    File(SpoolFile),
+    /// The disk is full. The records are left in memory, because nothing else waits that would make room.
+    InMemory,
+    /// They were dropped for lack of room.
+    Dropped,
+}
+
 impl Spool {
     /// Locks the directory, creating it if needed.
     ///
@@ -94,6 +109,10 @@ impl Spool {
             let path = directory.path().join(&name);
             if number(&name, others).is_some() {
                 return Err(CheckpointError::OtherProtocol { path });
+            }
+            if number(&name, UNFINISHED).is_some() {
+                // An earlier run was killed while it wrote the file.
+                directory.remove_file(&name.to_string_lossy()).map_err(failed(&path))?;
             }
             if let (Some(_), Some(text)) = (number(&name, ours), name.to_str()) {
                 // Reading a name that is no file fails with the reason.
@@ -124,42 +143,70 @@ impl Spool {
         self.overflowed
     }
 
-    /// Writes the records of a batch to a file, and leaves `out` empty. Returns `None` if the records were dropped for
-    /// lack of room. If `should_stop` returns true, stops waiting for room.
-    pub(super) fn add(&mut self, out: &mut Encoded, should_stop: impl Fn() -> bool) -> io::Result<Option<SpoolFile>> {
+    /// Writes the records of a batch to a file, and leaves `out` empty unless they stay in memory. Waits for room while
+    /// records wait for delivery, and as long as `ended` returns false.
+    ///
+    /// # Errors
+    /// If the file cannot be written for another reason than a full disk.
+    pub(super) fn add(
+        &mut self,
+        out: &mut Encoded,
+        records_wait: impl Fn() -> bool,
+        ended: impl Fn() -> bool,
+    ) -> io::Result<Spooled> {
         let bytes = blocks::serialized(out);
         let (size, records) = (bytes.len() as u64, super::metrics::record_count(out));
-        // A batch larger than the limit is written when the spool is empty.
-        while self.used.load(Ordering::Relaxed) > self.settings.limit.saturating_sub(size) && !self.is_empty() {
+        loop {
+            // A batch larger than the limit is written when the spool is empty.
+            let fits = self.used.load(Ordering::Relaxed) <= self.settings.limit.saturating_sub(size);
+            let is_limited = !fits && !self.is_empty() && !ended();
+            if !is_limited {
+                match self.write(&bytes, records) {
+                    Ok(file) => {
+                        out.clear(usize::MAX);
+                        return Ok(Spooled::File(file));
+                    }
+                    Err(error) if !is_full(&error) => return Err(error),
+                    Err(_) => {}
+                }
+            }
+            let (obstacle, pause) = if is_limited {
+                ("it has reached its limit (--spool-limit)", LIMIT_POLL)
+            } else {
+                ("its disk is full", DISK_POLL)
+            };
             if self.settings.full == WhenFull::Drop {
                 self.overflowed += records;
                 let dropped = self.overflowed;
-                self.warn(format_args!("records are dropped: {dropped} so far"));
+                self.warn(format_args!("{obstacle}, and records are dropped: {dropped} so far"));
                 out.clear(usize::MAX);
-                return Ok(None);
+                return Ok(Spooled::Dropped);
             }
-            self.warn(format_args!("reading waits until servers take records"));
-            if should_stop() {
-                break;
+            self.warn(format_args!("{obstacle}, and reading waits until servers take records"));
+            if !is_limited && (ended() || !records_wait()) {
+                return Ok(Spooled::InMemory);
             }
-            std::thread::sleep(SPACE_POLL);
+            std::thread::sleep(pause);
         }
+    }
+
+    /// Writes a file. A file that is not whole is removed, so that it takes no room.
+    fn write(&mut self, bytes: &[u8], records: u64) -> io::Result<SpoolFile> {
         let extension = if self.settings.messages { MESSAGES } else { EVENTS };
         let number = format!("{:016x}", self.next_number);
-        let (name, beside) = (format!("{number}.{extension}"), format!("{number}.new"));
-        let write = || {
-            self.directory.create(&beside, Privacy::Owner)?.write_all(&bytes)?;
-            self.directory.rename(&beside, &self.directory, OsStr::new(&name))
-        };
-        write().map_err(|error| {
+        let (name, beside) = (format!("{number}.{extension}"), format!("{number}.{UNFINISHED}"));
+        let written = self.directory.create(&beside, Privacy::Owner).and_then(|mut file| file.write_all(bytes));
+        let renamed = written.and_then(|()| self.directory.rename(&beside, &self.directory, OsStr::new(&name)));
+        if let Err(error) = renamed {
+            _ = self.directory.remove_file(&beside);
             let path = self.directory.path().join(&name);
-            io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}"))
-        })?;
+            return Err(io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}")));
+        }
         self.next_number += 1;
+        let size = bytes.len() as u64;
         self.used.fetch_add(size, Ordering::Relaxed);
-        out.clear(usize::MAX);
         let (directory, used) = (Arc::clone(&self.directory), Arc::clone(&self.used));
-        Ok(Some(SpoolFile { directory, name, size, records, damaged: false, used }))
+        Ok(SpoolFile { directory, name, size, records, damaged: false, used })
     }
 
     fn is_empty(&self) -> bool {
@@ -170,9 +217,7 @@ impl Spool {
         if self.last_warning.is_none_or(|warned| warned.elapsed() >= REPEAT_INTERVAL) {
             self.last_warning = Some(Instant::now());
             let directory = &self.settings.directory;
-            diagnostics::report(format_args!(
-                "--spool: {directory:?} has reached its limit (--spool-limit), and {what}"
-            ));
+            diagnostics::report(format_args!("--spool: {directory:?}: {what}"));
         }
     }
 }
@@ -232,6 +277,11 @@ impl SpoolFile {
     }
 }
 
+/// Returns whether a write failed because there is no room for the file.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Returns the number in a file name.
 fn number(name: &OsStr, extension: &str) -> Option<u64> {
     let path = Path::new(name);
@@ -259,6 +309,15 @@ mod tests {
         out
     }
 
+    /// Adds records while others wait.
+    fn add(spool: &mut Spool, mut out: Encoded) -> Option<SpoolFile> {
+        match spool.add(&mut out, || true, || false).unwrap() {
+            Spooled::File(file) => Some(file),
+            Spooled::Dropped => None,
+            Spooled::InMemory => panic!("the disk is not full"),
+        }
+    }
+
     fn settings(directory: &Path, limit: u64, full: WhenFull) -> SpoolSettings {
         SpoolSettings { directory: directory.to_owned(), limit, full, messages: false }
     }
@@ -267,8 +326,8 @@ mod tests {
     fn it_outlives_the_run() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
-        let first = spool.add(&mut out("a", &["one", "two"]), || false).unwrap().unwrap();
-        spool.add(&mut out("b", &["three"]), || false).unwrap().unwrap();
+        let first = add(&mut spool, out("a", &["one", "two"])).unwrap();
+        add(&mut spool, out("b", &["three"])).unwrap();
         assert!(matches!(
             Spool::open(settings(directory.path(), 1, WhenFull::Wait)),
             Err(CheckpointError::InUse { .. })
@@ -276,7 +335,7 @@ mod tests {
         first.delete();
         drop(spool);
         let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
-        spool.add(&mut out("c", &["four"]), || false).unwrap().unwrap();
+        add(&mut spool, out("c", &["four"])).unwrap();
         let mut left = spool.take_leftovers();
         assert_eq!(left.len(), 1);
         let (read, lost) = left[0].read();
@@ -289,13 +348,14 @@ mod tests {
     fn what_does_not_fit_is_dropped_and_counted_or_waited_for() {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(settings(directory.path(), 100, WhenFull::Drop)).unwrap();
-        let first = spool.add(&mut out("a", &["0123456789"; 20]), || false).unwrap().expect("it is alone");
-        assert!(spool.add(&mut out("a", &["x", "y"]), || false).unwrap().is_none());
+        let first = add(&mut spool, out("a", &["0123456789"; 20])).expect("it is alone");
+        assert!(add(&mut spool, out("a", &["x", "y"])).is_none());
         assert_eq!(spool.overflowed(), 2);
         first.delete();
-        assert!(spool.add(&mut out("a", &["x", "y"]), || false).unwrap().is_some());
+        assert!(add(&mut spool, out("a", &["x", "y"])).is_some());
         spool.settings.full = WhenFull::Wait;
-        assert!(spool.add(&mut out("a", &["z"; 10]), || true).unwrap().is_some(), "nobody empties it any more");
+        let added = spool.add(&mut out("a", &["z"; 10]), || true, || true).unwrap();
+        assert!(matches!(added, Spooled::File(_)), "nobody empties it any more");
         assert_eq!(spool.overflowed(), 2);
     }
 
@@ -304,7 +364,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let messages = || SpoolSettings { messages: true, ..settings(directory.path(), 1 << 20, WhenFull::Wait) };
         let mut spool = Spool::open(messages()).unwrap();
-        spool.add(&mut out("", &["<30>1 one"]), || false).unwrap().unwrap();
+        add(&mut spool, out("", &["<30>1 one"])).unwrap();
         drop(spool);
         let error = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap_err();
         assert!(matches!(error, CheckpointError::OtherProtocol { .. }), "{error}");
@@ -316,7 +376,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(settings(directory.path(), 1 << 20, WhenFull::Wait)).unwrap();
         for (content, lost) in [(b"katspl2\nrubbish that is no block".as_slice(), 2), (b"katspl9\n", 2), (b"", 2)] {
-            let mut spooled = spool.add(&mut out("tag", &["one", "two"]), || false).unwrap().unwrap();
+            let mut spooled = add(&mut spool, out("tag", &["one", "two"])).unwrap();
             let bad = spooled.path().with_extension("bad");
             fs::write(spooled.path(), content).unwrap();
             let (records, count) = spooled.read();

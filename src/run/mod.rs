@@ -325,8 +325,12 @@ impl Run<'_> {
         let mut journals = Vec::new();
         loop {
             while let Some(mut slot) = ordered.take_first() {
-                self.deliver(source.done(), &mut slot, &mut journals)?;
+                let delivered = self.deliver(source.done(), &mut slot, &mut journals);
                 free.push(slot);
+                if delivered.is_err() {
+                    self.abandon(ordered, free);
+                    return delivered.map(|()| journals);
+                }
             }
             if fill == Fill::More
                 && let Some(mut slot) = free.pop()
@@ -346,6 +350,20 @@ impl Run<'_> {
                 self.delivery.idle();
                 self.publish(true);
                 fill = Fill::More;
+            }
+        }
+    }
+
+    /// Finishes the slots that cannot be delivered any more, and reports their records.
+    fn abandon<'r>(&mut self, ordered: &OrderedPool<Slot<'r>>, free: &mut Vec<Slot<'r>>) {
+        loop {
+            while let Some(mut slot) = ordered.take_first() {
+                self.delivery.abandon(&slot.chunk.out);
+                slot.chunk.out.clear(usize::MAX);
+                free.push(slot);
+            }
+            if !ordered.help_or_wait(Slot::work) {
+                return;
             }
         }
     }

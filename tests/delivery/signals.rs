@@ -78,6 +78,30 @@ fn a_silent_server_does_not_hold_the_end_up() {
 }
 
 #[test]
+fn an_end_counts_what_cannot_be_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..50));
+    let state = folder.path().join("state").display().to_string();
+    let name = log.display().to_string();
+    let run = |arguments: &[&str], code: i32| {
+        let server = Server::start(Script::default().replies(|_| Reply::Silence));
+        let mut command = deliver_to(&server, &["--batch-age", "50ms"]);
+        let running = Running::start(command.args(arguments).stdin(fs::File::open(&log).unwrap()));
+        server.wait_for_requests(1);
+        running.signal("TERM");
+        let (status, errors) = running.end();
+        assert_eq!(status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains("50 records in hand are not delivered"), "{arguments:?}: {errors}");
+    };
+    // Each waits for the server as long as a supervisor waits for katalog.
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(&["--state-dir", &state, &name], 0));
+        scope.spawn(|| run(&["--no-state", &name], 76));
+        scope.spawn(|| run(&["-"], 76));
+    });
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..50));

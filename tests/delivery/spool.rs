@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::{Running, complete, deliver_to, lines, run, wait_until};
+use crate::support::disk::Disk;
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
+use crate::support::skip::skip;
 
 /// Starts the program and writes into its standard input.
 pub(super) fn start_with_input(command: &mut Command, text: &str) -> Running {
@@ -114,6 +116,82 @@ fn a_full_one_drops_and_counts_if_told_to() {
     let dropped = stats["overflowed"].as_u64().unwrap();
     assert!(dropped > 0 && errors.contains("records are dropped"), "{errors}");
     assert_eq!(server.events().len() as u64 + dropped, 3000);
+}
+
+/// Starts the program with a spool on a small disk and these lines, for a receiver that is away.
+fn start_on_disk(folder: &std::path::Path, url: &str, flags: &[&str], lines: &str) -> Running {
+    let mut command = katalog();
+    command.args(["ship", "--to", url, "--batch-size", "16K", "--stats", "json", "--spool"]);
+    start_with_input(command.arg(folder.join("spool")).args(flags).arg("-"), lines)
+}
+
+/// Mounts a small disk, or says that the tests need one.
+fn small_disk(folder: &std::path::Path) -> Option<Disk> {
+    let disk = Disk::mount(folder);
+    if disk.is_none() {
+        skip("tests of full disks", "no small disk can be mounted here");
+    }
+    disk
+}
+
+#[test]
+fn a_full_disk_stops_the_reading_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = small_disk(folder.path()) else { return };
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
+    let running = start_on_disk(folder.path(), &url, &[], &lines(0..3000));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let server = Server::on(address, Script::default());
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(errors.contains("its disk is full, and reading waits"), "{errors}");
+    assert_eq!(complete(&server.events(), 0..3000), 0);
+    // Others have filled the disk, so the spool stays empty and records pass through memory.
+    disk.fill();
+    let (status, errors) = start_on_disk(folder.path(), &url, &[], &lines(3000..6000)).end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert_eq!(server.events().len(), 6000);
+}
+
+#[test]
+fn a_full_disk_drops_and_counts_if_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_disk) = small_disk(folder.path()) else { return };
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
+    let running = start_on_disk(folder.path(), &url, &["--spool-full", "drop"], &lines(0..3000));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let server = Server::on(address, Script::default());
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    let stats: serde_json::Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let dropped = stats["overflowed"].as_u64().unwrap();
+    assert!(dropped > 0 && errors.contains("records are dropped"), "{errors}");
+    assert_eq!(server.events().len() as u64 + dropped, 3000);
+}
+
+#[test]
+fn an_end_with_a_full_disk_counts_the_records_in_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_disk) = small_disk(folder.path()) else { return };
+    let address = Server::apart(Script::default()).stop();
+    let url = format!("forward://{address}");
+    let running = start_on_disk(folder.path(), &url, &[], &lines(0..3000));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    running.signal("TERM");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(76), "{errors}");
+    let lost = errors.split_once(" more records in hand are lost").unwrap().0;
+    let lost: usize = lost.rsplit([' ', '\n']).next().unwrap().parse().unwrap();
+    assert!(lost > 0, "{errors}");
+    // The spool holds all records before them.
+    let server = Server::on(address, Script::default());
+    let (status, errors) = start_on_disk(folder.path(), &url, &[], "").end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    let events = server.events();
+    assert!(!events.is_empty() && events.len() + lost <= 3000);
+    assert_eq!(complete(&events, 0..events.len()), 0);
 }
 
 #[test]
