@@ -370,3 +370,49 @@ proptest! {
         prop_assert!(packed.len() <= 4000 && matches!(rmpv::decode::read_value(&mut &packed[..]), Ok(Packed::Map(_))));
     }
 }
+
+/// Returns the values of a directive of Fluentd's configuration, such as `<match` or `command`.
+fn values<'c>(conf: &'c str, directive: &str) -> Vec<&'c str> {
+    let lines = conf.lines().map(str::trim);
+    lines
+        .filter_map(|line| line.strip_prefix(directive)?.strip_prefix(' '))
+        .map(|value| value.trim_end_matches('>'))
+        .collect()
+}
+
+#[test]
+fn records_of_the_filter_do_not_come_back_to_it() {
+    let conf = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fluentd/exec-filter.conf")).unwrap();
+    let (before, inside) = conf.split_once("<label @KATA>").unwrap();
+    assert_eq!(values(before, "@label"), ["@KATA"], "records come back inside the label");
+    let patterns: Vec<&str> =
+        values(inside, "<match").iter().map(|match_| match_.strip_suffix("**").unwrap()).collect();
+    let entry = |identifier: &str, message: &str| {
+        let entry = serde_json::json!({
+            "__REALTIME_TIMESTAMP": "1709614914163108", "_TRANSPORT": "syslog", "_UID": "1000",
+            "SYSLOG_IDENTIFIER": identifier, "MESSAGE": message,
+        });
+        format!("{entry}\n")
+    };
+    let identifiers = ["journal.loop", "containerd", "kata.runtime", "others.x"];
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input");
+    let own = entry("kata", "time=\"2024-03-05T05:01:54Z\" level=info msg=x name=kata-runtime pid=1 source=runtime")
+        .replace("\"1000\"", "\"0\"");
+    fs::write(&input, identifiers.map(|identifier| entry(identifier, "text")).concat() + &own).unwrap();
+    let command = values(before, "command")[0].strip_prefix("katalog ").unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec \"$KATALOG\" {command}")]).env("KATALOG", env!("CARGO_BIN_EXE_katalog"));
+    let output = shell.stdin(File::open(&input).unwrap()).output().unwrap();
+    let mut rest = output.stdout.as_slice();
+    let mut tags = Vec::new();
+    while !rest.is_empty() {
+        let record = rmpv::decode::read_value(&mut rest).unwrap();
+        let tag = record.as_map().unwrap().iter().find(|(key, _)| key.as_str() == Some("tag")).unwrap().1.clone();
+        let tag = tag.as_str().unwrap().to_owned();
+        assert_eq!(patterns.iter().filter(|pattern| tag.starts_with(**pattern)).count(), 1, "{tag} has one output");
+        tags.push(tag);
+    }
+    let others = identifiers.map(|identifier| format!("others.{identifier}"));
+    assert_eq!(tags, [&others[..], &["kata.runtime".to_owned()]].concat());
+}

@@ -154,6 +154,7 @@ impl Config {
             redact: redaction::patterns(options)?,
             encode,
             tag: options.get(&output::TAG)?,
+            others_tag: options.get(&output::OTHERS_TAG)?,
             tag_key: options.get(&output::TAG_KEY)?,
             time_key: options.get(&output::TIME_KEY)?,
             time_format: options.get(&output::TIME_FORMAT)?,

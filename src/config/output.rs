@@ -121,12 +121,18 @@ options! {
 
     /// Tag of a record
     ///
-    /// {component} and {identifier} stand for the values of the record. Entries that are not Kata's have their identifier
-    /// as the tag.
-    TAG "tag": Single<String> = text("TEMPLATE", is!("kata.{component}"), parse::tag).of(WRITERS).needs(&[Need {
-        what: "a place for tags: --tag-key NAME, or a forward server in `ship --to`",
-        met: |options| Ok(options.get(&TAG_KEY)?.is_some() || record_format(options)? == Format::Event),
-    }]);
+    /// {component} and {identifier} stand for the values of the record.
+    TAG "tag": Single<String> = text("TEMPLATE", is!("kata.{component}"), parse::tag).of(WRITERS).needs(&[TAGGED]);
+
+    /// Tag of another program's record
+    ///
+    /// {identifier} stands for the identifier of the record. Any program can choose one, so a tag without a prefix may be
+    /// that of Kata.
+    OTHERS_TAG "others-tag": Single<String> =
+        text("TEMPLATE", is!("others.{identifier}"), parse::others_tag).of(WRITERS).needs(&[TAGGED, Need {
+            what: "--others pass, which writes these records",
+            met: |options| Ok(options.get(&selection::OTHERS)? == Others::Pass),
+        }]);
 
     /// Field for the tag, in each record
     ///
@@ -177,11 +183,8 @@ options! {
                 why: "only records of ndjson and msgpack can be shortened",
             },
         ]).clashes(&[
-            Clash {
-                with: "tag",
-                when: |options| Ok(options.get(&TAG)?.len() > MAX_TAG),
-                why: "a template of more than 256 bytes leaves no room for the rest",
-            },
+            Clash { with: "tag", when: |options| Ok(options.get(&TAG)?.len() > MAX_TAG), why: LONG_TAG },
+            Clash { with: "others-tag", when: |options| Ok(options.get(&OTHERS_TAG)?.len() > MAX_TAG), why: LONG_TAG },
             Clash { with: "tag-key", when: |options| is_long(options.get(&TAG_KEY)?), why: LONG_NAME },
             Clash { with: "time-key", when: |options| is_long(options.get(&TIME_KEY)?), why: LONG_NAME },
             Clash { with: "record-id", when: |options| is_long(options.get(&RECORD_ID)?), why: LONG_NAME },
@@ -254,6 +257,11 @@ pub(super) const ENTRIES: Clash = Clash {
 };
 
 /// A format with fields of katalog's own.
+const TAGGED: Need = Need {
+    what: "a place for tags: --tag-key NAME, or a forward server in `ship --to`",
+    met: |options| Ok(options.get(&TAG_KEY)?.is_some() || record_format(options)? == Format::Event),
+};
+const LONG_TAG: &str = "a template of more than 256 bytes leaves no room for the rest";
 const OWN_FIELDS: Need = Need {
     what: "a format with named fields: --format ndjson or msgpack, or a server",
     met: |options| {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use journal_file::Cursor;
-use kata_records::{Component, Settings};
+use kata_records::{Component, Settings, SettingsError};
 
 use super::systemd_time;
 use crate::source::Boot;
@@ -318,12 +318,20 @@ pub(super) fn prune(text: &OsStr) -> Result<String, String> {
 
 /// Parses the template of a tag.
 pub(super) fn tag(text: &OsStr) -> Result<String, String> {
-    const EXPECTED: &str = "expected text with {component} and {identifier} in it";
+    template(text, "expected text with {component} and {identifier} in it", Settings::check_tag)
+}
+
+/// Parses the template of a tag of other programs' records.
+pub(super) fn others_tag(text: &OsStr) -> Result<String, String> {
+    template(text, "expected text with {identifier} in it", Settings::check_others_tag)
+}
+
+fn template(text: &OsStr, expected: &str, check: impl Fn(&str) -> Result<(), SettingsError>) -> Result<String, String> {
     let text = utf8(text)?;
     if text.is_empty() {
-        return Err(EXPECTED.to_owned());
+        return Err(expected.to_owned());
     }
-    Settings::check_tag(text).map_err(|error| format!("{EXPECTED}; {}", error.reason()))?;
+    check(text).map_err(|error| format!("{expected}; {}", error.reason()))?;
     Ok(text.to_owned())
 }
 
@@ -375,6 +383,8 @@ mod tests {
         for text in ["kata", "kata.{component}", "{identifier}.{component}.x"] {
             assert_eq!(tag(os(text)).unwrap(), text);
         }
+        assert_eq!(others_tag(os("{identifier}")).unwrap(), "{identifier}");
+        assert!(others_tag(os("x.{component}")).unwrap_err().ends_with("there is no \"{component}\""));
         assert!(tag(os("kata.{host}")).unwrap_err().ends_with("there is no \"{host}\""));
         for text in ["", "{", "{component", "}", "a}b{component}", "{component}}", "{{component}}"] {
             assert!(tag(os(text)).is_err(), "{text}");

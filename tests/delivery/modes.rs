@@ -143,9 +143,13 @@ fn what_passes_has_its_own_tag_and_time() {
     assert_eq!(code, Some(0));
     let events = server.events();
     assert!(events.iter().any(|event| event.tag == "k8s.shimv2.kata"));
-    let other = events.iter().find(|event| event.tag == "sshd" || event.tag == "kubelet").unwrap();
+    let other = events.iter().find(|event| event.tag == "others.sshd" || event.tag == "others.kubelet").unwrap();
     let micros: u64 = other.text("__REALTIME_TIMESTAMP").unwrap().parse().unwrap();
     assert_eq!(u64::from(other.seconds), micros / 1_000_000);
+    let server = Server::start(Script::default());
+    let flags = ["--others", "pass", "--others-tag", "{identifier}.x"];
+    assert_eq!(run(whole_to(&server, &flags).arg(node_journal())).0, Some(0));
+    assert!(server.events().iter().any(|event| event.tag == "kubelet.x" || event.tag == "sshd.x"));
 }
 
 #[test]

@@ -35,8 +35,9 @@ pub struct Rules {
     pub(crate) others: Others,
     /// The compiled settings of fields.
     pub(crate) normalize: Normalize,
-    /// The template of tags.
+    /// The templates of tags.
     pub(crate) tag: Template,
+    pub(crate) others_tag: Template,
     /// The names of fields of katalog's own.
     pub(crate) own: OwnNames,
     /// The format of the time field.
@@ -89,6 +90,7 @@ impl Rules {
             others: settings.select.others,
             normalize,
             tag: Template::of_tag(&settings.tag)?,
+            others_tag: Template::of_others_tag(&settings.others_tag)?,
             tags: settings.tag_key.is_some() || settings.encode.format == Format::Event,
             times: settings.encode.schema != Schema::Kata
                 || !settings.encode.format.is_one_row()

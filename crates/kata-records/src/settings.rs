@@ -25,6 +25,8 @@ pub struct Settings {
     pub encode: EncodeSettings,
     /// The template of the tag; see [`Settings::check_tag`].
     pub tag: String,
+    /// The template of the tag of other programs' records; see [`Settings::check_others_tag`].
+    pub others_tag: String,
     /// The name of the field for the tag; `None` leaves it out.
     pub tag_key: Option<String>,
     /// The name of the field for the time; `None` leaves it out.
@@ -51,6 +53,7 @@ impl Default for Settings {
             redact: Some(Vec::new()),
             encode: EncodeSettings::default(),
             tag: "kata.{component}".to_owned(),
+            others_tag: "others.{identifier}".to_owned(),
             tag_key: None,
             time_key: None,
             time_format: TimeFormat::default(),
@@ -76,6 +79,14 @@ impl Settings {
     /// [`SettingsError::Tag`] if a placeholder is unknown, or a brace is alone.
     pub fn check_tag(text: &str) -> Result<(), SettingsError> {
         Template::of_tag(text).map(|_| ())
+    }
+
+    /// Checks the template of a tag of other programs' records.
+    ///
+    /// # Errors
+    /// [`SettingsError::Tag`] if a placeholder is unknown, or a brace is unmatched.
+    pub fn check_others_tag(text: &str) -> Result<(), SettingsError> {
+        Template::of_others_tag(text).map(|_| ())
     }
 
     /// Returns the canonical template of a path for [`Settings::split`]. `host,day` stands for `{host}/{day}`.

@@ -1,5 +1,5 @@
-//! Templates with placeholders, and tags. A tag routes a record in Fluentd: a template makes the tag of a Kata record,
-//! and the identifier that of any other.
+//! Templates with placeholders, and tags. A tag routes a record in Fluentd: one template makes the tags of Kata records,
+//! and another one those of all others.
 
 use std::fmt;
 
@@ -41,8 +41,9 @@ impl Placeholder {
     }
 }
 
-/// The placeholders of tags.
+/// The placeholders of tags of Kata records, and of others.
 const OF_TAGS: &[Placeholder] = &[Placeholder::Component, Placeholder::Identifier];
+const OF_OTHERS: &[Placeholder] = &[Placeholder::Identifier];
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,13 +90,21 @@ impl Template {
         Template::new(text, OF_TAGS).map_err(SettingsError::Tag)
     }
 
+    /// Parses the template of a tag of another program's records.
+    ///
+    /// # Errors
+    /// [`SettingsError::Tag`] if a placeholder is unknown, or a brace is unmatched.
+    pub(crate) fn of_others_tag(text: &str) -> Result<Template, SettingsError> {
+        Template::new(text, OF_OTHERS).map_err(SettingsError::Tag)
+    }
+
     /// Returns the parts in their order.
     #[must_use]
     pub(crate) fn parts(&self) -> &[TemplatePart] {
         &self.0
     }
 
-    /// Returns the tag of a Kata record.
+    /// Returns the tag of a record.
     pub(crate) fn render<'b>(&self, component: Component, identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
         let mut out = BumpVec::with_capacity_in(48, bump);
         for part in &self.0 {
@@ -118,11 +127,6 @@ impl fmt::Display for Template {
             TemplatePart::Value(placeholder) => write!(f, "{{{}}}", placeholder.name()),
         })
     }
-}
-
-/// Returns the tag of a record of another program.
-pub(crate) fn tag_of_others<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
-    BumpVec::from_iter_in(of(identifier), bump).into_bump_slice()
 }
 
 /// Maps an identifier to a part of a tag: bytes other than letters, digits, `-`, `_` and `.` become `_`.

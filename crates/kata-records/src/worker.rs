@@ -11,6 +11,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::author::{self, Finding};
 use crate::batch::{Batch, Body, RawEntry};
+use crate::component::Component;
 use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::envelope::{self, Entry};
@@ -25,7 +26,7 @@ use crate::redact_record::{self, CleanLines};
 use crate::rules::Rules;
 use crate::select::Others;
 use crate::stats::{DropReason, Stats};
-use crate::template::{self, Placeholder};
+use crate::template::Placeholder;
 use crate::time::{TimeFormat, UnixTime, UtcTimestamp};
 
 /// The output for batches: encoded records, notes and counters.
@@ -434,7 +435,7 @@ fn kata<'b>(rules: &'b Rules, author: Author<'b>, bump: &'b Bump, scratch: &mut 
 /// Makes a record of another program's entry: the fields of its envelope, and its message if no field holds it.
 fn other<'b>(rules: &'b Rules, origin: Origin, bump: &'b Bump, scratch: &mut Scratch<'b>) {
     let Scratch { entry, record, named, .. } = scratch;
-    record.tag = template::tag_of_others(entry.identifier, bump);
+    record.tag = rules.others_tag.render(Component::Unknown, entry.identifier, bump);
     if let Some(name) = &rules.own.tag {
         own_field(name, record.tag, bump, record);
     }
