@@ -146,21 +146,27 @@ impl Checkpoint {
         Checkpoint { state: SavedState { katalog: VERSION, ..SavedState::default() }, directory: None, saved: true }
     }
 
-    /// Locks the directory, creating it if needed, and reads the state of an earlier run.
+    /// Locks the directory, creating it if needed, and reads the state of an earlier run. Writes the state once, so that
+    /// a full disk is known before the first record.
     ///
     /// # Errors
-    /// If the directory cannot be used, another process holds the lock, or the state file is damaged or of another
-    /// version.
+    /// If the directory cannot be used, another process holds the lock, the state file is damaged or of another version,
+    /// or a state cannot be saved.
     pub fn open(directory: &Path) -> Result<Checkpoint, CheckpointError> {
         let directory = lock(STATE_DIR, directory)?;
         let path = directory.path().join(STATE);
+        let access = |action| {
+            let path = path.clone();
+            move |source| CheckpointError::Access { flag: STATE_DIR, action, path, source }
+        };
         let state = match directory.read(STATE, MAX_STATE) {
-            Ok(bytes) => read(&bytes).map_err(|cause| CheckpointError::Damaged { path, cause })?,
+            Ok(bytes) => read(&bytes).map_err(|cause| CheckpointError::Damaged { path: path.clone(), cause })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 SavedState { katalog: VERSION, ..SavedState::default() }
             }
-            Err(source) => return Err(CheckpointError::Access { flag: STATE_DIR, action: "read", path, source }),
+            Err(source) => return Err(access("read")(source)),
         };
+        write(&directory, &state).map_err(access("write"))?;
         Ok(Checkpoint { state, directory: Some(directory), saved: true })
     }
 
@@ -213,12 +219,8 @@ impl Checkpoint {
     /// If the file cannot be written. The file that was saved before remains.
     pub fn save(&mut self) -> Result<(), CheckpointError> {
         let Some(directory) = self.directory.as_ref().filter(|_| !self.saved) else { return Ok(()) };
-        let write = || {
-            let mut text = serde_json::to_vec_pretty(&self.state)?;
-            text.push(b'\n');
-            directory.replace(STATE, &text, Privacy::Owner)
-        };
-        write().map_err(|source| CheckpointError::Save { path: directory.path().join(STATE), source })?;
+        write(directory, &self.state)
+            .map_err(|source| CheckpointError::Save { path: directory.path().join(STATE), source })?;
         self.saved = true;
         Ok(())
     }
@@ -278,6 +280,12 @@ fn create_error(flag: &'static str, directory: &Path, source: io::Error) -> Chec
         Ok(_) => CheckpointError::NotDirectory { flag, path, found },
         Err(_) => CheckpointError::Access { flag, action: "create", path, source },
     }
+}
+
+fn write(directory: &Directory, state: &SavedState) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(state)?;
+    text.push(b'\n');
+    directory.replace(STATE, &text, Privacy::Owner)
 }
 
 fn read(bytes: &[u8]) -> Result<SavedState, String> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Running, append_file, complete, deliver_to, lines, run, wait_until, write_file};
+use crate::support::disk::Disk;
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::journal::samples::{BOOT, service};
 use crate::support::journal::{Shape, State, file};
@@ -304,4 +305,28 @@ fn an_output_file_is_appended_to() {
         assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), count);
         append_file(&log, lines(3..5));
     }
+}
+
+#[test]
+fn a_full_disk_is_known_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..5));
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let Some(disk) = Disk::mount(&state) else {
+        skip("tests of full disks", "no small disk can be mounted here");
+        return;
+    };
+    disk.fill();
+    let server = Server::start(Script::default());
+    let start = || run(deliver_to(&server, &["--once", "--state-dir"]).arg(&state).arg(&log));
+    let (code, errors) = start();
+    assert_eq!(code, Some(74), "{errors}");
+    assert!(
+        errors.contains("--state-dir: cannot write ") && errors.contains("--no-state") && server.events().is_empty(),
+        "{errors}"
+    );
+    disk.free();
+    assert_eq!(start().0, Some(0));
+    assert_eq!(complete(&server.events(), 0..5), 0);
 }
