@@ -137,3 +137,36 @@ fn a_single_file_can_be_compressed() {
         assert!(how == "none" || content.len() < expected.len() / 3);
     }
 }
+
+#[test]
+fn a_full_disk_leaves_no_half_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "time=\"2031-01-01T00:00:00Z\" level=info msg=\"a line\" source=runtime pid=7\n";
+    let log = write_file(folder.path(), "kata.log", line.repeat(3000));
+    let out = folder.path().join("out");
+    let state = folder.path().join("state");
+    for append in [false, true] {
+        // `ship` appends to the file, behind records of an earlier run.
+        let before = if append { "{\"earlier\":true}\n" } else { "" };
+        fs::write(&out, before).unwrap();
+        for to_stdout in [false, true] {
+            let mut command = katalog();
+            if append {
+                command.args(["ship", "--once", "--state-dir"]).arg(&state);
+            }
+            if !to_stdout {
+                command.arg("--output").arg(&out);
+            }
+            let mut limited = with_limit("-f 100", command.arg(&log));
+            if to_stdout {
+                let mut options = File::options();
+                let options = if append { options.append(true) } else { options.write(true).truncate(true) };
+                limited.stdout(options.open(&out).unwrap());
+            }
+            let output = expect_exit(&mut limited, 74);
+            assert!(!stderr(&output).contains("is cut off"), "{}", stderr(&output));
+            let text = fs::read_to_string(&out).unwrap();
+            assert!(text.starts_with(before) && (text.is_empty() || text.ends_with("}\n")), "{append} {to_stdout}");
+        }
+    }
+}

@@ -208,7 +208,7 @@ impl Files {
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> SinkError {
     let name = format!("{path:?}");
-    |source| SinkError::Write { name, source }
+    |source| SinkError::Write { name, source, cut: None }
 }
 
 #[cfg(test)]

@@ -57,13 +57,22 @@ pub enum SinkError {
         feature: &'static str,
     },
     /// A write failed.
-    #[error("cannot write to {name}: {source}")]
+    #[error("cannot write to {name}: {source}{}", cut_advice(*cut))]
     Write {
         /// The output.
         name: String,
         /// The error of the system.
         source: io::Error,
+        /// The number of bytes of this run in the output, if the last record is not whole.
+        cut: Option<u64>,
     },
+}
+
+/// Returns where the output is cut.
+fn cut_advice(cut: Option<u64>) -> String {
+    cut.map_or_else(String::new, |bytes| {
+        format!("; its last record is cut off {bytes} bytes after the beginning of this run")
+    })
 }
 
 /// Returns what to do if a file cannot be opened for writing.

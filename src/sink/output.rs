@@ -1,7 +1,7 @@
 //! Writes to standard output, or to a file instead. Uncompressed chunks are written directly, without a buffer.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Seek as _, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -25,6 +25,8 @@ pub struct Output {
     compressor: BlockCompressor,
     /// Bytes that wait for compression.
     buffer: Vec<u8>,
+    /// The number of bytes of whole chunks that this run has written.
+    written: u64,
 }
 
 impl Output {
@@ -40,7 +42,7 @@ impl Output {
             let name = STANDARD_OUTPUT.to_owned();
             let file = match io::stdout().as_fd().try_clone_to_owned() {
                 Ok(descriptor) => File::from(descriptor),
-                Err(source) => return Err(SinkError::Write { name, source }),
+                Err(source) => return Err(SinkError::Write { name, source, cut: None }),
             };
             if let Ok(metadata) = file.metadata() {
                 refuse_inputs(&name, &metadata, inputs)?;
@@ -62,7 +64,7 @@ impl Output {
     }
 
     fn of(file: File, name: String) -> Output {
-        Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new() }
+        Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new(), written: 0 }
     }
 
     /// Returns whether the output is a terminal.
@@ -113,7 +115,8 @@ impl Output {
         let mut compressor = std::mem::take(&mut self.compressor);
         let buffer = std::mem::take(&mut self.buffer);
         let name = || self.name.clone();
-        let block = compressor.compress(&buffer).map_err(|source| SinkError::Write { name: name(), source })?;
+        let block =
+            compressor.compress(&buffer).map_err(|source| SinkError::Write { name: name(), source, cut: None })?;
         let outcome = self.write(block)?;
         (self.compressor, self.buffer) = (compressor, buffer);
         self.buffer.clear();
@@ -121,28 +124,50 @@ impl Output {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<WriteOutcome, SinkError> {
-        match write_fully(&mut self.file, bytes) {
-            Ok(()) => Ok(WriteOutcome::Written),
+        let (written, outcome) = write_fully(&mut self.file, bytes);
+        match outcome {
+            Ok(()) => {
+                self.written += written as u64;
+                Ok(WriteOutcome::Written)
+            }
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(WriteOutcome::Closed),
-            Err(source) => Err(SinkError::Write { name: self.name.clone(), source }),
+            Err(source) => {
+                let is_whole = written == 0 || self.take_back(written as u64).unwrap_or(false);
+                let cut = (!is_whole).then_some(self.written + written as u64);
+                Err(SinkError::Write { name: self.name.clone(), source, cut })
+            }
         }
+    }
+
+    /// Removes the last bytes of the file, so that it ends with a whole record. Returns false if this is no file, or
+    /// another program has written to it since.
+    fn take_back(&mut self, bytes: u64) -> io::Result<bool> {
+        let metadata = self.file.metadata()?;
+        if !metadata.is_file() || self.file.stream_position()? != metadata.len() {
+            return Ok(false);
+        }
+        let Some(end) = metadata.len().checked_sub(bytes) else { return Ok(false) };
+        self.file.set_len(end)?;
+        self.file.seek(io::SeekFrom::Start(end))?;
+        Ok(true)
     }
 }
 
-/// Writes all bytes. Unlike `write_all`, waits for a full non-blocking pipe: the mode belongs to the pipe, so another
+/// Writes all bytes, and returns their number, also if an error keeps the rest back. Unlike `write_all`, waits for a full non-blocking pipe: the mode belongs to the pipe, so another
 /// process that shares the pipe may have set it.
 #[expect(clippy::disallowed_methods, reason = "this is the loop that `write_all` is")]
-fn write_fully(file: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match file.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+fn write_fully(file: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match file.write(rest) {
+            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(RETRY),
-            Err(error) => return Err(error),
+            Err(error) => return (written, Err(error)),
         }
     }
-    Ok(())
+    (written, Ok(()))
 }
 
 /// Refuses a regular file that is also an input. Terminals and `/dev/null` may be both.

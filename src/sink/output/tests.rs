@@ -91,7 +91,8 @@ fn a_full_pipe_is_waited_for() {
         }
     }
     let mut writer = Hesitant(Vec::new(), 0);
-    write_fully(&mut writer, b"hello").unwrap();
+    let (written, outcome) = write_fully(&mut writer, b"hello");
+    assert!(written == 5 && outcome.is_ok());
     assert_eq!(writer.0, b"hello");
 }
 
