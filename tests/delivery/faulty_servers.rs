@@ -1,6 +1,8 @@
 //! Servers that violate the protocol: nothing is lost, and retries are identical byte for byte.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use katalog::source::{self, Input};
 use log_clients::{Observer, Receiver};
 
 use super::{Running, complete, lines, run, whole, whole_to, write_file};
-use crate::support::forward::handshake::{Greeting, HandshakeFault};
+use crate::support::forward::handshake::{Form, Greeting, HandshakeFault, digest};
 use crate::support::forward::tls::{Authority, CertificateFlaw};
 use crate::support::forward::{ConnectionScript, CutPoint, Reply, Script, Server};
 use crate::support::pipeline::config;
@@ -128,7 +130,12 @@ fn handshakes_that_fail_say_why() {
             vec!["--shared-key-file", key],
             r"no\nall 3 inputs are valid\xe2\x80\xae\xe3\x85\xa4\x1b[2J;",
         ),
-        ("no user", Some(with_key().with_user("kata", "x")), vec!["--shared-key-file", key], "user"),
+        (
+            "no user",
+            Some(with_key().with_user("kata", "x")),
+            vec!["--shared-key-file", key],
+            "username/password mismatch; check shared key, user and password",
+        ),
         ("no key", Some(with_key()), vec![], "requires a shared key"),
         ("huge", Some(with_key().with_fault(HandshakeFault::HugeHelo(1 << 20))), vec!["--shared-key-file", key], "it"),
         (
@@ -163,6 +170,51 @@ fn handshakes_that_succeed() {
         assert_eq!(complete(&server.events(), 0..300), 0, "{keepalive:?}");
         assert_eq!(server.connections() > 1, keepalive == Some(false), "{keepalive:?}");
         assert_eq!(server.faults(), [""; 0], "{keepalive:?}");
+    }
+}
+
+/// Returns the word that follows a key in an example of a configuration, in a comment or not.
+fn printed_setting(path: &str, key: &str) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let words = |line: &str| line.trim_start_matches(['#', ' ']).split_whitespace().map(str::to_owned).collect();
+    let lines = text.lines().map(words).find(|words: &Vec<String>| words.first().is_some_and(|word| word == key));
+    lines.and_then(|words| words.get(1).cloned()).unwrap_or_else(|| panic!("{path} has no {key}"))
+}
+
+/// Writes a file that only its owner can read.
+fn write_secret(path: &Path, secret: &str) {
+    std::fs::write(path, format!("{secret}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_shared_key_needs_no_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..300));
+    // Each greeting is of a server with the configuration that the file shows: Fluentd's, and Fluent Bit's.
+    let fluentd = Greeting {
+        hostname: printed_setting("fluentd/forward.conf", "self_hostname"),
+        ..Greeting::with_key(&printed_setting("fluentd/forward.conf", "shared_key"))
+    };
+    let fluent_bit = Greeting {
+        hostname: printed_setting("fluentd/fluent-bit.conf", "Self_Hostname"),
+        form: Form::Text,
+        keepalive: None,
+        ..Greeting::with_key(&printed_setting("fluentd/fluent-bit.conf", "Shared_Key"))
+    };
+    let no_salt = Greeting::with_key("another").without_salt();
+    for greeting in [fluentd, fluent_bit, no_salt] {
+        let key = folder.path().join("key");
+        write_secret(&key, &greeting.key);
+        let server = Server::start(Script::default().greets(greeting.clone()));
+        let (code, errors) = run(whole_to(&server, &SHORT).arg("--shared-key-file").arg(key).arg(&log));
+        assert_eq!(code, Some(0), "{greeting:?}: {errors}");
+        assert_eq!((complete(&server.events(), 0..300), errors.as_str()), (0, ""), "{greeting:?}");
+        assert_eq!(server.faults(), [""; 0], "{greeting:?}");
+        // The servers' own clients answer a salt with the password digest of an empty user.
+        let password = if greeting.auth.is_empty() { String::new() } else { digest(&[&greeting.auth]) };
+        let ping = &server.pings()[0];
+        assert_eq!((ping.username.as_str(), &ping.password), ("", &password), "{greeting:?}");
     }
 }
 

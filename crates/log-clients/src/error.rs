@@ -159,9 +159,6 @@ pub enum Cause {
          forward+tls://"
     )]
     NoHelo(Duration),
-    /// The server requires a user and a password.
-    #[error("it requires a user and a password; give both")]
-    UserRequired,
     /// The server refused the handshake.
     #[error(
         "it refused the handshake: {}; check shared key, user and password, and that the host names are not \
@@ -197,7 +194,6 @@ impl Cause {
                 | Cause::TlsRefused(_)
                 | Cause::KeyRequired
                 | Cause::NoHelo(_)
-                | Cause::UserRequired
                 | Cause::Denied(_)
                 | Cause::ClosedInHandshake
                 | Cause::WrongDigest

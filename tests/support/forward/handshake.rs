@@ -49,7 +49,7 @@ pub(crate) struct Greeting {
     /// Names and passwords. If empty, no user is required.
     pub(crate) users: Vec<(String, String)>,
     pub(crate) nonce: Vec<u8>,
-    /// The salt of passwords.
+    /// The salt of passwords. Fluentd and Fluent Bit send it even if no user is required.
     pub(crate) auth: Vec<u8>,
     pub(crate) form: Form,
     /// The keepalive option of the HELO. If false, the connection closes with the first ack.
@@ -58,7 +58,7 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
-    /// Requires this key, as Fluentd does.
+    /// Requires this key and no user, as Fluentd does.
     pub(crate) fn with_key(key: &str) -> Greeting {
         Greeting {
             key: key.to_owned(),
@@ -75,6 +75,12 @@ impl Greeting {
     /// Requires a user as well.
     pub(crate) fn with_user(mut self, name: &str, password: &str) -> Greeting {
         self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Sends no salt for passwords, as some servers without users do.
+    pub(crate) fn without_salt(mut self) -> Greeting {
+        self.auth.clear();
         self
     }
 
@@ -100,9 +106,10 @@ impl Greeting {
         text(b"nonce", &mut bytes);
         string(&nonce, &mut bytes);
         text(b"auth", &mut bytes);
-        match self.users.is_empty() {
-            true => text(b"", &mut bytes),
-            false => string(&self.auth, &mut bytes),
+        if self.auth.is_empty() {
+            text(b"", &mut bytes);
+        } else {
+            string(&self.auth, &mut bytes);
         }
         if let Some(keepalive) = self.keepalive {
             text(b"keepalive", &mut bytes);

@@ -86,9 +86,6 @@ pub(super) fn perform(
     let Some((helo, raw)) = connection.next_reply(&deadline)? else { return Err(Cause::NoHelo(time)) };
     let Some(Value::Map(_)) = helo.message("HELO").and_then(<[_]>::first) else { return Err(Cause::Garbage(raw)) };
     let helo = Helo::new(&helo);
-    if !helo.auth.is_empty() && identity.user.is_none() {
-        return Err(Cause::UserRequired);
-    }
     connection.send(&ping(identity, &helo, salt), time, shutdown).map_err(closed_in_handshake)?;
     let Some((pong, raw)) = connection.next_reply(&deadline).map_err(closed_in_handshake)? else {
         return Err(Cause::HandshakeTimeout(time));
@@ -116,7 +113,7 @@ pub(super) fn perform(
 /// The challenge of a server.
 struct Helo {
     nonce: Vec<u8>,
-    /// The salt for the password; empty if the server requires no user.
+    /// The salt for the password. Fluentd and Fluent Bit send one even if they require no user.
     auth: Vec<u8>,
     keepalive: bool,
 }
@@ -131,14 +128,18 @@ impl Helo {
 }
 
 /// Encodes the answer to HELO. Servers expect every element as `str`.
+///
+/// A salt does not prove that the server requires a user, so a client without one answers with an empty user and
+/// password. A server with users refuses that answer.
 fn ping(identity: &ClientIdentity, helo: &Helo, salt: &str) -> Vec<u8> {
     let hostname = identity.hostname.as_bytes();
     let digest = hex_digest(&[salt.as_bytes(), hostname, &helo.nonce, identity.key.reveal()]);
-    let (user, password) = match &identity.user {
-        Some((user, password)) if !helo.auth.is_empty() => {
-            (user.as_str(), hex_digest(&[&helo.auth, user.as_bytes(), password.reveal()]))
-        }
-        _ => ("", String::new()),
+    let (user, password) = if helo.auth.is_empty() {
+        ("", String::new())
+    } else {
+        let user = identity.user.as_ref();
+        let (user, password) = user.map_or(("", &[][..]), |(user, password)| (user.as_str(), password.reveal()));
+        (user, hex_digest(&[&helo.auth, user.as_bytes(), password]))
     };
     let mut message = vec![0x96];
     for element in [b"PING", hostname, salt.as_bytes(), digest.as_bytes(), user.as_bytes(), password.as_bytes()] {

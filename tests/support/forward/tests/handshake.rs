@@ -3,7 +3,7 @@
 use super::*;
 
 fn greeting() -> Greeting {
-    Greeting::with_key("secret")
+    Greeting::with_key("secret").without_salt()
 }
 
 fn pong() -> Vec<u8> {
@@ -12,9 +12,10 @@ fn pong() -> Vec<u8> {
 
 #[test]
 fn the_handshake_byte_for_byte() {
-    let user = greeting().with_user("kata", "s3cret");
+    let salted = Greeting::with_key("secret");
+    let user = salted.clone().with_user("kata", "s3cret");
     let text = Greeting { form: Form::Text, keepalive: None, ..user.clone() };
-    let cases = [(user, HELO, true), (text, HELO_STR, true), (greeting(), HELO_NOAUTH, false)];
+    let cases = [(user, HELO, true), (text, HELO_STR, true), (salted, HELO, false), (greeting(), HELO_NOAUTH, false)];
     for (greeting, helo, user) in cases {
         let server = Server::start(Script::default().greets(greeting));
         let mut client = Client::new(&server);

@@ -15,8 +15,13 @@ fn text(value: &rmpv::Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// Sends a challenge, checks the answer, and replies with a proof by `key`.
+/// Sends a challenge, checks the answer of user `kata`, and replies with a proof by `key`.
 pub(super) fn handshake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) -> Option<()> {
+    handshake_as(peer, helo, ("kata", "s3cret"), hostname, key)
+}
+
+/// Sends a challenge, checks the answer of a user with a password, and replies with a proof by `key`.
+fn handshake_as(peer: &mut Peer, helo: &str, (user, password): (&str, &str), hostname: &str, key: &str) -> Option<()> {
     peer.send(&hex(helo));
     let ping = peer.value()?;
     let salt = text(&ping[2]).as_bytes();
@@ -26,7 +31,8 @@ pub(super) fn handshake(peer: &mut Peer, helo: &str, hostname: &str, key: &str) 
         assert_eq!((text(&ping[4]), text(&ping[5])), ("", ""));
     } else {
         let auth: Vec<u8> = (0x10..0x20).collect();
-        assert_eq!((text(&ping[4]), text(&ping[5])), ("kata", digest(&[&auth, b"kata", b"s3cret"]).as_str()));
+        let expected = digest(&[&auth, user.as_bytes(), password.as_bytes()]);
+        assert_eq!((text(&ping[4]), text(&ping[5])), (user, expected.as_str()));
     }
     let proof = digest(&[salt, hostname.as_bytes(), &NONCE, key.as_bytes()]);
     pong(peer, true, "", hostname, &proof);
@@ -49,6 +55,10 @@ fn secured(servers: &[&Server]) -> ForwardClientSettings {
     }
 }
 
+fn without_user(settings: ForwardClientSettings) -> ForwardClientSettings {
+    ForwardClientSettings { user: None, password: None, ..settings }
+}
+
 #[test]
 fn both_sides_prove_that_they_know_the_key() {
     for helo in [HELO, HELO_STR, HELO_NO_AUTH] {
@@ -62,6 +72,31 @@ fn both_sides_prove_that_they_know_the_key() {
         }
         assert_eq!((server.texts().len(), server.connections()), (2, 1));
     }
+}
+
+#[test]
+fn a_client_without_a_user_answers_a_salt_with_an_empty_user() {
+    for helo in [HELO, HELO_STR, HELO_NO_AUTH] {
+        let server = Server::start(move |peer| {
+            handshake_as(peer, helo, ("", ""), "server.example", "secret");
+            peer.serve();
+        });
+        let mut client = new_client(without_user(secured(&[&server]))).unwrap();
+        assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
+        assert_eq!((server.texts().len(), client.counters().retries), (1, 0));
+    }
+}
+
+#[test]
+fn a_server_with_users_refuses_a_client_without_one() {
+    let server = Server::start(|peer| {
+        peer.send(&hex(HELO));
+        peer.value();
+        pong(peer, false, "username/password mismatch", "", "");
+        peer.ignore();
+    });
+    let cause = refusal(without_user(secured(&[&server])));
+    assert!(matches!(cause, Cause::Denied(_)) && cause.to_string().contains("username/password mismatch"), "{cause}");
 }
 
 #[test]
@@ -150,14 +185,12 @@ fn garbage_instead_of_a_handshake_is_shown() {
 }
 
 #[test]
-fn missing_credentials_are_reported() {
+fn a_missing_key_is_reported() {
     let server = Server::start(|peer| {
         peer.send(&hex(HELO));
         peer.ignore();
     });
     assert!(matches!(refusal(settings(&[&server])), Cause::KeyRequired));
-    let without_user = ForwardClientSettings { user: None, password: None, ..secured(&[&server]) };
-    assert!(matches!(refusal(without_user), Cause::UserRequired));
     // The cause is found even if the server reads nothing, so that a large request cannot be written.
     let deaf = Server::start(|peer| {
         peer.send(&hex(HELO));
