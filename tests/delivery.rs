@@ -10,6 +10,7 @@ mod notify;
 mod private;
 mod ship;
 mod signals;
+mod slow_servers;
 mod spool;
 mod state;
 

@@ -203,9 +203,13 @@ impl Cause {
 
     /// Returns whether the server may have rejected the chunk itself. Meaningful only after a part of the chunk was
     /// sent.
-    #[must_use]
     pub(crate) fn may_be_chunk(&self) -> bool {
         matches!(self, Cause::Closed | Cause::Broken(_) | Cause::Nack)
+    }
+
+    /// Returns whether the server neither took nor rejected the chunk in time.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Cause::AckTimeout(_) | Cause::WriteTimeout(_))
     }
 }
 

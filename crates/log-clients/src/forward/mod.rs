@@ -15,6 +15,7 @@ mod handshake;
 mod pending;
 mod reply;
 mod request;
+mod request_limit;
 mod server;
 mod settings;
 

@@ -1,6 +1,7 @@
 //! Tests of the forward client, against servers that keep to the protocol and servers that do not.
 
 mod acks;
+mod batches;
 mod handshakes;
 mod health;
 mod options;

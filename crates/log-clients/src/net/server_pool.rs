@@ -85,11 +85,22 @@ impl<C> ServerPool<C> {
     /// If the shutdown deadline passes, or nothing was delivered for longer than the settings allow.
     pub(crate) fn next(&mut self, shutdown: &dyn Shutdown) -> Result<usize, NetError> {
         loop {
-            self.check_give_up()?;
-            match self.selector.choose(Instant::now()) {
-                Choice::Use(index) => return Ok(index),
-                Choice::Wait(until) => self.wait_until(until, shutdown)?,
+            if let Some(index) = self.next_or_wait(shutdown)? {
+                return Ok(index);
             }
+        }
+    }
+
+    /// Returns the index of the server for the next attempt. While all servers are down, waits for a fraction of a
+    /// second and returns `None`.
+    ///
+    /// # Errors
+    /// As for [`next`](ServerPool::next).
+    pub(crate) fn next_or_wait(&mut self, shutdown: &dyn Shutdown) -> Result<Option<usize>, NetError> {
+        self.check_give_up()?;
+        match self.selector.choose(Instant::now()) {
+            Choice::Use(index) => Ok(Some(index)),
+            Choice::Wait(until) => self.wait_until(until, shutdown).map(|()| None),
         }
     }
 
@@ -160,11 +171,11 @@ impl<C> ServerPool<C> {
         (0..all).filter(move |other| *other != index)
     }
 
-    /// Records a failure.
+    /// Records a failure. If the next request is `smaller`, the backoff does not grow.
     ///
     /// # Errors
     /// If the failure ends the delivery.
-    pub(crate) fn failed(&mut self, index: usize, cause: Cause) -> Result<(), NetError> {
+    pub(crate) fn failed(&mut self, index: usize, cause: Cause, smaller: bool) -> Result<(), NetError> {
         if matches!(cause, Cause::Stopped) {
             return Err(NetError::Stopped);
         }
@@ -174,7 +185,7 @@ impl<C> ServerPool<C> {
         }
         self.counters.retries += 1;
         self.status.publish(self.counters, index, false);
-        let (down, report) = self.selector.failed(index, cause.is_configuration(), Instant::now());
+        let (down, report) = self.selector.failed(index, cause.is_configuration(), smaller, Instant::now());
         if report {
             self.observe(&Event::Unavailable { server: &server, cause: &cause, retry_in: down });
         }
@@ -192,13 +203,13 @@ impl<C> ServerPool<C> {
         }
     }
 
-    /// Waits until a server may be tried again, or until the delivery gives up.
+    /// Waits until a server may be tried again or the delivery gives up, but at most a fraction of a second.
     fn wait_until(&self, until: Instant, shutdown: &dyn Shutdown) -> Result<(), NetError> {
         let give_up_at =
             self.failures.as_ref().zip(self.settings.give_up_after).map(|(failures, after)| failures.since + after);
         let until = give_up_at.map_or(until, |give_up_at| give_up_at.min(until));
         let limit = Deadline::new(until.saturating_duration_since(Instant::now()), shutdown);
-        while let Some(slice) = limit.next_wait().map_err(|_| NetError::Stopped)? {
+        if let Some(slice) = limit.next_wait().map_err(|_| NetError::Stopped)? {
             std::thread::sleep(slice);
         }
         Ok(())

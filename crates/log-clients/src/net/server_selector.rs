@@ -147,15 +147,22 @@ impl ServerSelector {
         std::mem::take(&mut server.reported_down)
     }
 
-    /// Marks a server as down. Returns the duration of the backoff, and whether to report the failure.
-    pub(crate) fn failed(&mut self, index: usize, configuration: bool, now: Instant) -> (Duration, bool) {
+    /// Marks a server as down. Returns the duration of the backoff, and whether to report the failure. If the next
+    /// request is `smaller`, the backoff does not grow: the server may take that request.
+    pub(crate) fn failed(
+        &mut self,
+        index: usize,
+        configuration: bool,
+        smaller: bool,
+        now: Instant,
+    ) -> (Duration, bool) {
         let Some(server) = self.servers.get_mut(index) else { return (Duration::ZERO, false) };
         let doubled = 2u32.checked_pow(server.failures).unwrap_or(u32::MAX);
         let most = self.first_backoff.saturating_mul(doubled).min(self.last_backoff);
         // A configuration is not corrected within seconds.
         let share = MIN_BACKOFF_SHARE + (1.0 - MIN_BACKOFF_SHARE) * self.random.f64();
         let down = if configuration { self.last_backoff } else { most.mul_f64(share) };
-        server.failures = server.failures.saturating_add(1);
+        server.failures = server.failures.saturating_add(u32::from(!smaller));
         server.down_until = Some(now + down);
         let report = server.reported_at.is_none_or(|reported_at| reported_at + REPORT_INTERVAL <= now);
         if report {
@@ -184,10 +191,10 @@ mod tests {
         let mut servers = servers(&["unix:/a", "unix:/b"], Spread::Failover);
         let now = Instant::now();
         assert_eq!(servers.choose(now), Choice::Use(0));
-        let (first, report) = servers.failed(0, true, now);
+        let (first, report) = servers.failed(0, true, false, now);
         assert!(report && first == second(60));
         assert_eq!(servers.choose(now), Choice::Use(1));
-        let (other, _) = servers.failed(1, false, now);
+        let (other, _) = servers.failed(1, false, false, now);
         assert!(other <= second(1));
         assert_eq!(servers.choose(now), Choice::Wait(now + other));
         assert_eq!(servers.choose(now + second(2)), Choice::Use(1));
@@ -197,7 +204,7 @@ mod tests {
         assert_eq!(servers.choose(now + second(61)), Choice::Use(0));
         assert!(servers.is_return_attempt(0, now + second(61)));
         // The first server is still down, and is not tried with each chunk.
-        let (down, report) = servers.failed(0, false, now + second(61));
+        let (down, report) = servers.failed(0, false, false, now + second(61));
         assert!(report && down <= second(2));
         assert_eq!(servers.choose(now + second(64)), Choice::Use(1));
         assert_eq!(servers.choose(now + second(92)), Choice::Use(0));
@@ -213,7 +220,7 @@ mod tests {
         let now = Instant::now();
         let mut reports = 0;
         for failure in 0..100u32 {
-            let (down, report) = servers.failed(0, false, now + second(u64::from(failure)));
+            let (down, report) = servers.failed(0, false, false, now + second(u64::from(failure)));
             assert!(down <= second(60) && down <= second(1 << failure.min(6)), "{failure}: {down:?}");
             reports += u32::from(report);
         }
@@ -226,9 +233,9 @@ mod tests {
             let mut servers = servers(&["unix:/a?standby", "unix:/b", "unix:/c"], spread);
             let now = Instant::now();
             assert_eq!(servers.choose(now), Choice::Use(1));
-            servers.failed(1, true, now);
+            servers.failed(1, true, false, now);
             assert_eq!(servers.choose(now), Choice::Use(2));
-            servers.failed(2, true, now);
+            servers.failed(2, true, false, now);
             assert_eq!(servers.choose(now), Choice::Use(0));
             servers.succeeded(0);
             assert_ne!(servers.choose(now + second(100)), Choice::Use(0));

@@ -123,7 +123,7 @@ impl SyslogClient {
                     if let Some(connection) = connection {
                         self.requeue(connection);
                     }
-                    self.pool.failed(index, cause)?;
+                    self.pool.failed(index, cause, false)?;
                 }
             }
         }

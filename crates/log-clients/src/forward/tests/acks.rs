@@ -5,20 +5,14 @@ use std::time::Instant;
 use super::server::ack;
 use super::*;
 
-/// Delivers one chunk to a server that runs a script on its first connection, and serves the second. Checks that both
-/// requests are identical, and returns the counters.
-fn delivers_on_second_attempt(
-    settings: impl Fn(ForwardClientSettings) -> ForwardClientSettings,
-    script: fn(&mut server::Peer),
-) -> Counters {
+/// Delivers one chunk to a server that runs a script on its first connection, and serves the second. Returns the texts
+/// of each request, and the counters.
+fn requests_after(script: fn(&mut server::Peer)) -> (Vec<Vec<String>>, Counters) {
     let server = Server::start(move |peer| if peer.number == 0 { script(peer) } else { peer.serve() });
-    let mut client = new_client(settings(super::settings(&[&server]))).unwrap();
+    let mut client = new_client(settings(&[&server])).unwrap();
     assert_eq!(client.deliver(&texts(&["a", "b"]), &far_deadline()).unwrap(), []);
-    let seen = server.seen();
-    assert_eq!((seen.len(), &seen[0]), (2, &seen[1]));
     assert_eq!(server.connections(), 2);
-    assert_eq!((client.counters().acks, client.counters().retries, client.counters().resent), (1, 1, 1));
-    *client.counters()
+    (server.seen().into_iter().map(|request| request.texts).collect(), *client.counters())
 }
 
 #[test]
@@ -78,32 +72,36 @@ fn an_acknowledgement_may_be_binary_and_in_pieces() {
 }
 
 #[test]
-fn an_unacknowledged_chunk_is_sent_again() {
-    let same = |settings| settings;
-    // The server closes before and after reading, answers without an acknowledgement, or acknowledges another request.
-    delivers_on_second_attempt(same, |peer| drop(peer.request()));
-    delivers_on_second_attempt(same, |peer| {
+fn an_unacknowledged_chunk_is_sent_again_in_halves() {
+    let halves = [vec!["a", "b"], vec!["a"], vec!["b"]];
+    // The server closes before and after reading, or answers without an acknowledgement.
+    let (requests, counters) = requests_after(|peer| drop(peer.request()));
+    assert_eq!(requests, halves);
+    assert_eq!((counters.acks, counters.retries, counters.resent), (2, 1, 2));
+    let (requests, _) = requests_after(|peer| {
         peer.request();
         peer.stream.finish();
         peer.ignore();
     });
-    let nacked = delivers_on_second_attempt(same, |peer| {
+    assert_eq!(requests, halves);
+    let (requests, counters) = requests_after(|peer| {
         peer.request();
         peer.send(b"\x80");
         peer.ignore();
     });
-    assert_eq!((nacked.nacks, nacked.connections, nacked.reconnects), (1, 2, 1));
-    delivers_on_second_attempt(same, |peer| {
+    assert_eq!(requests, halves);
+    assert_eq!((counters.nacks, counters.connections, counters.reconnects), (1, 2, 1));
+}
+
+#[test]
+fn a_chunk_is_sent_again_after_the_acknowledgement_of_an_unknown_request() {
+    let (requests, counters) = requests_after(|peer| {
         let id = peer.request().unwrap().id;
         peer.ack(&format!("{id}\n"));
         peer.ignore();
     });
-    // No acknowledgement arrives in time.
-    let short = |settings| ForwardClientSettings { ack_timeout: Duration::from_millis(50), ..settings };
-    let server = Server::start(|peer| if peer.number == 0 { peer.ignore() } else { peer.serve() });
-    let mut client = new_client(short(super::settings(&[&server]))).unwrap();
-    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
-    assert!(client.counters().retries > 0);
+    assert_eq!(requests, [["a", "b"], ["a", "b"]]);
+    assert_eq!((counters.acks, counters.retries, counters.resent), (1, 1, 1));
 }
 
 #[test]

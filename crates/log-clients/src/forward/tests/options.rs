@@ -54,6 +54,7 @@ fn shape_of(mode: &str) -> usize {
 fn a_chunk_keeps_its_id_at_a_server_of_another_mode() {
     let first = Server::start(|peer| {
         peer.request();
+        peer.ack("another");
     });
     let second = Server::start(server::Peer::serve);
     let urls = [first.address().to_owned() + "?time-as-integer", second.address().to_owned() + "?mode=forward"];
