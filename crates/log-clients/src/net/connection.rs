@@ -20,6 +20,11 @@ use crate::shutdown::Shutdown;
 /// unnoticed for a quarter of an hour.
 pub(crate) const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The bytes that a TCP socket may hold unsent. Without this limit, a socket takes megabytes at once, and a server that
+/// reads slowly seems to be silent. With it, the write makes progress as the server reads.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 128 << 10;
+
 /// The longest wait between two checks of the deadlines.
 const MAX_POLL: Duration = Duration::from_millis(200);
 
@@ -298,7 +303,10 @@ fn connect(to: &SockAddr, kind: Type, deadline: &Deadline<'_>) -> Result<Option<
         let _ = socket.set_tcp_nodelay(true);
         let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_TIME));
         #[cfg(target_os = "linux")]
-        let _ = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
+        {
+            let _ = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
+            let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
+        }
     }
     while let Err(error) = socket.connect(to) {
         if error.kind() == ErrorKind::WouldBlock {
@@ -322,4 +330,26 @@ fn connect(to: &SockAddr, kind: Type, deadline: &Deadline<'_>) -> Result<Option<
         }
     }
     Ok(Some(socket))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_takes_little_more_than_the_server_reads() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("forward://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let far = Instant::now() + Duration::from_secs(30);
+        let mut connection = Connection::open(&address, None, Duration::from_secs(30), &far).unwrap();
+        let buffer = vec![0; 16 << 20];
+        let mut rest = buffer.as_slice();
+        // The system moves the first bytes to the server, whose buffer is limited too.
+        for _ in 0..10 {
+            while connection.write_some(&mut rest).unwrap() {}
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let taken = buffer.len() - rest.len();
+        assert!(taken < 1 << 20, "{taken}");
+    }
 }
