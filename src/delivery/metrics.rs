@@ -20,6 +20,8 @@ pub struct DeliveryMetrics {
     /// The number of records that were read and not delivered, and the time since which the oldest of them waits.
     waiting: AtomicU64,
     waiting_since: AtomicU64,
+    /// The time since which a batch is sent; 0 for none.
+    sending_since: AtomicU64,
     /// The time of the last delivery; 0 for none.
     last_delivery: AtomicU64,
     spool_bytes: OnceLock<Arc<AtomicU64>>,
@@ -40,6 +42,8 @@ pub struct DeliverySnapshot {
     pub waiting: u64,
     /// The time since which the oldest of these records waits. `None` if no record waits.
     pub waiting_since: Option<u64>,
+    /// The time since which a batch is sent. `None` while none is sent.
+    pub sending_since: Option<u64>,
     /// The time of the last delivery.
     pub last_delivery: Option<u64>,
     /// The size of the spool in bytes, if there is a spool.
@@ -59,6 +63,7 @@ impl DeliveryMetrics {
             overflowed: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             waiting_since: AtomicU64::new(0),
+            sending_since: AtomicU64::new(0),
             last_delivery: AtomicU64::new(0),
             spool_bytes: OnceLock::new(),
         })
@@ -88,6 +93,7 @@ impl DeliveryMetrics {
             overflowed: get(&self.overflowed),
             waiting,
             waiting_since: (waiting > 0).then(|| get(&self.waiting_since)),
+            sending_since: Some(get(&self.sending_since)).filter(|since| *since > 0),
             last_delivery: Some(get(&self.last_delivery)).filter(|last| *last > 0),
             spool_bytes: self.spool_bytes.get().map(|used| get(used)),
         }
@@ -102,6 +108,16 @@ impl DeliveryMetrics {
         if records > 0 && self.waiting.fetch_add(records, Ordering::Relaxed) == 0 {
             self.waiting_since.store(uptime_millis(), Ordering::Relaxed);
         }
+    }
+
+    /// Records that a batch is sent from now on.
+    pub(super) fn begin_sending(&self) {
+        self.sending_since.store(uptime_millis().max(1), Ordering::Relaxed);
+    }
+
+    /// Records that the batch is delivered.
+    pub(super) fn end_sending(&self) {
+        self.sending_since.store(0, Ordering::Relaxed);
     }
 
     /// Sets the number of records that found no room in the spool.

@@ -326,10 +326,14 @@ impl BatchSender {
         let began = uptime_millis();
         let mut batch = std::mem::take(&mut self.batch);
         let records = batch.iter().map(|events| events.ends.len() as u64).sum();
+        if records > 0 {
+            self.metrics.begin_sending();
+        }
         let sent = batch.iter_mut().try_for_each(|events| self.send_tag(events));
         self.batch = batch;
         sent?;
         self.client.settle(&*self.shutdown)?;
+        self.metrics.end_sending();
         self.metrics.end_waiting(records, began);
         // Programs that write to the journal can invent identifiers, and tags with them.
         self.batch.truncate(MAX_KEPT_TAGS);
@@ -452,6 +456,65 @@ fn split_into_chunks(events: &mut Events, largest: usize) -> Vec<Chunk> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A client that delivers once the other side of its channel is gone.
+    #[derive(Debug)]
+    struct Blocked {
+        released: Receiver<()>,
+        inner: Box<dyn Client>,
+    }
+
+    impl Client for Blocked {
+        fn deliver(
+            &mut self,
+            _chunk: &Chunk,
+            _shutdown: &dyn log_clients::Shutdown,
+        ) -> Result<Vec<log_clients::Refused>, NetError> {
+            let _ = self.released.recv();
+            Ok(Vec::new())
+        }
+
+        fn status(&self) -> log_clients::StatusHandle {
+            self.inner.status()
+        }
+
+        fn counters(&self) -> &log_clients::Counters {
+            self.inner.counters()
+        }
+    }
+
+    #[test]
+    fn the_metrics_say_since_when_a_batch_is_sent() {
+        let (release, released) = channel();
+        let net = log_clients::ServerSettings::new(["forward://127.0.0.1:1".parse().unwrap()]);
+        let settings = log_clients::ForwardClientSettings { net, ..log_clients::ForwardClientSettings::default() };
+        let inner = log_clients::Receiver::Forward(settings).client(log_clients::Observer::default()).unwrap();
+        let client = Box::new(Blocked { released, inner });
+        let metrics = DeliveryMetrics::new(&*client, Arc::default());
+        let config = ServerDeliveryConfig {
+            client,
+            limits: BatchLimits { size: 1 << 20, age: Duration::from_secs(3600) },
+            refused: None,
+            spool: None,
+            shutdown: Arc::default(),
+            metrics: Arc::clone(&metrics),
+        };
+        let mut delivery = ServerDelivery::start(config, Checkpoint::forgetful()).unwrap();
+        let events = Events { tag: b"t".to_vec(), bytes: b"x".to_vec(), ends: vec![1] };
+        let mut out = Encoded::default();
+        out.events.push(events);
+        delivery.deliver(&mut out, None).unwrap();
+        assert_eq!(metrics.snapshot().sending_since, None, "the batch is not due");
+        delivery.flush();
+        let flushed = Instant::now();
+        while metrics.snapshot().sending_since.is_none() {
+            assert!(flushed.elapsed() < Duration::from_secs(30), "nothing is sent");
+            std::thread::yield_now();
+        }
+        drop(release);
+        assert!(Box::new(delivery).finish().end.is_none());
+        assert_eq!(metrics.snapshot().sending_since, None);
+    }
 
     #[test]
     fn a_tag_with_more_than_receivers_take_is_several_chunks() {

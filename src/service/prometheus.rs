@@ -6,6 +6,7 @@
 use std::fmt::{self, Display, Write as _};
 
 use crate::service::status::StatusSnapshot;
+use log_clients::RetryReason;
 
 /// The value of `Content-Type`.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -67,11 +68,6 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
             "Connections to servers that had one before.",
             snapshot.client.counters.reconnects,
         ),
-        (
-            "katalog_delivery_retries_total",
-            "Attempts that failed and were followed by another one.",
-            snapshot.client.counters.retries,
-        ),
         ("katalog_delivery_acks_total", "Requests that servers acknowledged.", snapshot.client.counters.acks),
         ("katalog_delivery_nacks_total", "Requests that servers could not take.", snapshot.client.counters.nacks),
         (
@@ -82,10 +78,23 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
     ] {
         page.one(name, "counter", help, count);
     }
+    let (retries, help) = ("katalog_delivery_retries_total", "Attempts that failed and were followed by another one.");
+    page.family(retries, "counter", help);
+    for reason in RetryReason::ALL {
+        page.sample(retries, &[("reason", reason.name())], snapshot.client.counters.retries.get(*reason));
+    }
     page.family("katalog_server_up", "gauge", "Whether a server took what it was last sent; not there before.");
     for server in &snapshot.client.servers {
         if let Some(up) = server.is_up {
             page.sample("katalog_server_up", &[("server", &server.name)], u8::from(up));
+        }
+    }
+    let (limit, help) =
+        ("katalog_server_request_limit_bytes", "Size of requests; there if a server takes no larger ones.");
+    page.family(limit, "gauge", help);
+    for server in &snapshot.client.servers {
+        if let Some(bytes) = server.request_limit {
+            page.sample(limit, &[("server", &server.name)], bytes);
         }
     }
     page.one(

@@ -17,6 +17,9 @@ use log_clients::{ClientStatus, Counters};
 /// A loop without a heartbeat for this time hangs, unless it waits for another party. Idle loops beat once a second.
 pub const HUNG_AFTER: Duration = Duration::from_secs(60);
 
+/// A server that acknowledges nothing of a batch for this time takes no records.
+const SILENT_AFTER: Duration = Duration::from_secs(30);
+
 /// The time between two notifications of the service manager.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -93,7 +96,8 @@ impl Status {
         let mut published = self.published();
         let (delivery, client) = published.delivery();
         published.past = past.clone();
-        published.past_delivery = DeliverySnapshot { waiting: 0, waiting_since: None, spool_bytes: None, ..delivery };
+        published.past_delivery =
+            DeliverySnapshot { waiting: 0, waiting_since: None, sending_since: None, spool_bytes: None, ..delivery };
         published.past_counters = client.counters;
         (published.stats, published.metrics, published.idle) = (Stats::default(), None, false);
     }
@@ -160,7 +164,7 @@ impl Status {
             return Some("no input is open yet");
         }
         let (delivery, client) = self.published().delivery();
-        (client.failing && delivery.waiting > 0).then_some("no server takes what waits")
+        stuck_reason(&delivery, &client, heartbeat::uptime_millis())
     }
 
     /// Returns the current status.
@@ -213,6 +217,16 @@ impl Published {
         let counters = self.past_counters.plus(&client.counters);
         (total, ClientStatus { counters, ..client })
     }
+}
+
+/// Returns the reason why waiting records do not reach a server at this uptime, or `None`.
+fn stuck_reason(delivery: &DeliverySnapshot, client: &ClientStatus, now: u64) -> Option<&'static str> {
+    if client.failing && delivery.waiting > 0 {
+        return Some("no server takes what waits");
+    }
+    let sending = Duration::from_millis(now.saturating_sub(delivery.sending_since?));
+    let silent = client.last_success.map_or(sending, |last| last.elapsed().min(sending));
+    (silent >= SILENT_AFTER).then_some("no server has acknowledged anything for 30 s")
 }
 
 /// Writes the line that `systemctl status` shows.
@@ -305,6 +319,22 @@ mod tests {
         status.reading_continues(true);
         later();
         assert!(status.is_alive(now), "a pipe may say nothing for as long as it wants");
+    }
+
+    #[test]
+    fn a_silent_server_is_noticed_before_its_timeout() {
+        let client = |failing, last_success| ClientStatus { failing, last_success, ..ClientStatus::default() };
+        let delivery = DeliverySnapshot { waiting: 1, sending_since: Some(1000), ..DeliverySnapshot::default() };
+        let now = std::time::Instant::now();
+        assert_eq!(stuck_reason(&delivery, &client(false, None), 30_999), None);
+        assert_eq!(
+            stuck_reason(&delivery, &client(false, None), 31_000),
+            Some("no server has acknowledged anything for 30 s")
+        );
+        assert_eq!(stuck_reason(&delivery, &client(false, Some(now)), 31_000), None, "a slow server acknowledges");
+        assert_eq!(stuck_reason(&delivery, &client(true, Some(now)), 1000), Some("no server takes what waits"));
+        let idle = DeliverySnapshot { sending_since: None, ..delivery };
+        assert_eq!(stuck_reason(&idle, &client(false, None), 1_000_000), None, "records wait for a full batch");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::{Running, TIMEOUT, append_file, deliver_to, lines, wait_until, write_file};
-use crate::support::forward::{Script, Server};
+use crate::support::forward::{Reply, Script, Server};
 use crate::support::katalog;
 
 /// Starts the program with `--listen`. Returns its address.
@@ -156,7 +156,7 @@ fn the_metrics_are_those_of_the_statistics() {
     }
     assert!(compared > 5, "{stats}");
     assert_eq!(found[&format!("katalog_server_up{{server=\"{}\"}}", server.url())], 1.0);
-    assert_eq!((found["katalog_waiting_records"], found["katalog_delivery_retries_total"]), (0.0, 0.0));
+    assert_eq!((found["katalog_waiting_records"], sum("katalog_delivery_retries_total{")), (0.0, 0.0));
     assert!(found["katalog_delivered_chunks_total"] >= 1.0 && found["katalog_delivery_acks_total"] >= 1.0);
     let started = found["process_start_time_seconds"];
     assert!(started > 1.6e9 && found["katalog_last_delivery_timestamp_seconds"] >= started);
@@ -180,7 +180,7 @@ fn readiness_is_that_records_get_on() {
         (found["katalog_waiting_records"], found[&format!("katalog_server_up{{server=\"{url}\"}}")]),
         (1.0, 0.0)
     );
-    assert!(found["katalog_delivery_retries_total"] >= 1.0);
+    assert!(found["katalog_delivery_retries_total{reason=\"unreachable\"}"] >= 1.0);
     assert_eq!(get(at, "/healthz").0, 200, "a server that is away is no fault of ours");
     let server = Server::on(address, Script::default());
     ready(200);
@@ -192,6 +192,28 @@ fn readiness_is_that_records_get_on() {
     let server = Server::on(address, Script::default());
     ready(200);
     server.wait_for_events(1);
+    running.signal("TERM");
+    assert!(running.end().0.success());
+}
+
+#[test]
+fn a_server_that_never_acknowledges_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..100));
+    let server = Server::start(Script::default().replies(|_| Reply::Silence));
+    let (running, at) = listening(deliver_to(&server, &["--no-state", "--ack-timeout", "50ms"]).arg(&log));
+    let limit = format!("katalog_server_request_limit_bytes{{server=\"{}\"}}", server.url());
+    wait_until("a limit of one record", || {
+        samples(&get(at, "/metrics").1).get(&limit).is_some_and(|bytes| *bytes < 400.0)
+    });
+    assert_eq!(get(at, "/readyz"), (503, "no server takes what waits\n".to_owned()));
+    let (_, page) = get(at, "/metrics");
+    lint(&page);
+    let found = samples(&page);
+    assert!(found["katalog_delivery_retries_total{reason=\"timeout\"}"] >= 3.0, "{page}");
+    assert_eq!(found["katalog_delivery_retries_total{reason=\"closed\"}"], 0.0);
+    server.script(Script::default());
+    wait_until("/readyz", || get(at, "/readyz").0 == 200);
     running.signal("TERM");
     assert!(running.end().0.success());
 }

@@ -83,5 +83,5 @@ pub use receiver::Receiver;
 pub use server_options::{ForwardMode, Framing, ServerOptions};
 pub use settings::{ServerSettings, Spread, TlsSettings};
 pub use shutdown::Shutdown;
-pub use status::{ClientStatus, Counters, ServerStatus, StatusHandle};
+pub use status::{ClientStatus, Counters, Retries, RetryReason, ServerStatus, StatusHandle};
 pub use syslog::SyslogClientSettings;

@@ -124,6 +124,7 @@ impl ForwardClient {
         }
         if let Some(limit) = self.limits.get_mut(index).filter(|_| in_time == 0) {
             limit.succeeded(bytes);
+            self.pool.status.set_request_limit(index, limit.get());
         }
         Ok(())
     }
@@ -234,11 +235,14 @@ impl ForwardClient {
         let (silence, rejection) = (failure.cause.is_silence(), failure.cause.may_be_chunk());
         let limit = self.limits.get_mut(index).filter(|_| silence || rejection)?;
         limit.failed(bytes);
-        if silence {
+        let refused = if silence {
             parts.timed_out(index);
-            return None;
-        }
-        parts.rejected(index).inspect(|_| *limit = RequestLimit::none())
+            None
+        } else {
+            parts.rejected(index).inspect(|_| *limit = RequestLimit::none())
+        };
+        self.pool.status.set_request_limit(index, limit.get());
+        refused
     }
 
     /// Takes the open connection to a server, or opens one if there is none, it is unusable, or `new` is set.

@@ -20,7 +20,7 @@ use crate::error::{Cause, NetError};
 use crate::event::Observer;
 use crate::server_options::ForwardMode;
 use crate::settings::{ServerSettings, Spread, TlsSettings};
-use crate::status::Counters;
+use crate::status::{Counters, RetryReason};
 use server::Server;
 
 /// A challenge with nonce 00…0f and auth 10…1f. Its answer has key `secret`, client `client.example`, user `kata` and

@@ -10,7 +10,7 @@ use crate::error::{Cause, NetError};
 use crate::event::{Event, Observer};
 use crate::settings::{ServerSettings, Spread, TlsSettings};
 use crate::shutdown::Shutdown;
-use crate::status::{Counters, StatusHandle};
+use crate::status::{Counters, RetryReason, StatusHandle};
 
 /// The timeout for checking a preferred server while another server is up.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -183,7 +183,7 @@ impl<C> ServerPool<C> {
         if self.settings.one_shot && cause.is_configuration() {
             return Err(NetError::Refused { server, cause });
         }
-        self.counters.retries += 1;
+        self.counters.retries.add(RetryReason::from(&cause));
         self.status.publish(self.counters, index, false);
         let (down, report) = self.selector.failed(index, cause.is_configuration(), smaller, Instant::now());
         if report {
