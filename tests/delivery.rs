@@ -8,6 +8,7 @@ mod metrics;
 mod modes;
 mod notify;
 mod private;
+mod rotation;
 mod ship;
 mod signals;
 mod slow_servers;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use journal_file::FileRange;
 
 use super::directory::DirectorySource;
-use super::files;
+use super::files::{self, ScannedFiles};
 use super::group::Group;
 use super::input::{Input, standard_input};
 use super::journal::{self, Backend, EntryFilter, JournalSettings, Opened, libsystemd};
@@ -109,7 +109,8 @@ pub fn open_files(
     saved: &[FilePosition],
 ) -> (Box<dyn Source>, Vec<SourceError>) {
     let (source, errors) = files::open(patterns, settings, follow, saved);
-    (Box::new(source), errors)
+    let source: Box<dyn Source> = if follow { Box::new(ScannedFiles::start(source)) } else { Box::new(source) };
+    (source, errors)
 }
 
 /// Opens an input. Nothing is read yet, so the content is detected with the first batch.

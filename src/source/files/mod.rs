@@ -3,7 +3,7 @@
 //!
 //! A log is identified by its first bytes ([`identity`]). A path is only a place to look: rotation renames files,
 //! reuses names, and copies content. [`listing`] lists the files, [`rotation`] assigns logs to them, [`resume`]
-//! restores positions, and [`tail`] reads a file.
+//! restores positions, [`scanner`] searches while the reader waits, and [`tail`] reads a file.
 //!
 //! Data is lost only if it was written and truncated, or written and deleted, between two searches.
 
@@ -12,6 +12,7 @@ mod identity;
 mod log;
 mod resume;
 mod rotation;
+mod scanner;
 mod tail;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -33,6 +34,7 @@ use listing::FileKey;
 #[cfg(test)]
 use listing::family;
 pub(super) use listing::{is_pattern, matches_any};
+pub(super) use scanner::ScannedFiles;
 
 /// The longest time that filling a batch waits.
 const MAX_WAIT: Duration = Duration::from_secs(1);
