@@ -6,12 +6,12 @@ use std::sync::Arc;
 use kata_records::{InputFormat, Rules};
 
 use super::ConfigError;
-use super::command::{Command, READERS, STREAMERS};
+use super::command::{Command, READERS, SHIP, STREAMERS};
 use super::declaration::{Need, Single, choice, is, number, options, switch};
 use super::layers::Options;
 use super::output::ENTRIES;
-use super::{journal, parse, redaction, trust};
-use crate::source::{self, Input, Judge};
+use super::{delivery, journal, parse, redaction, trust};
+use crate::source::{self, HeldLimits, Input, Judge};
 
 /// The read size of a source: large enough to amortize the cost of a batch, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
@@ -40,7 +40,29 @@ options! {
     /// /var/lib/docker only, because whoever can create a link could have any file read. Other links are counted and
     /// passed over. A link that is named without a pattern is always followed.
     FOLLOW_LINKS "follow-links": Single<bool> = switch().of(STREAMERS).needs(&[OF_PATTERNS]).idle(&[ENTRIES]);
+
+    /// Most deleted files that stay open until they are read
+    ///
+    /// While the receiver is away, rotation may delete followed log files. katalog opens each file before, and reads it
+    /// later. Beyond this number, the oldest files are given up, counted and named.
+    HELD_FILES "held-files": Single<usize> =
+        number("N", is!("512"), |text| parse::number(text, 0..=1 << 20)).of(SHIP).needs(&[OF_FILES]);
+
+    /// Largest size of these files together
+    ///
+    /// Their space on disk is not free before they are read.
+    HELD_SIZE "held-size": Single<usize> =
+        number("SIZE", is!("1G"), |text| parse::bytes(text, 1 << 10..=u64::MAX)).of(SHIP).needs(&[OF_FILES]);
 }
+
+/// Log files to follow.
+const OF_FILES: Need = Need {
+    what: "a log file to follow",
+    met: |options| {
+        let is_file = |input: &Input| matches!(input, Input::File(_));
+        Ok(!options.get(&delivery::ONCE)? && options.inputs.iter().any(is_file))
+    },
+};
 
 /// A pattern of log files to follow.
 const OF_PATTERNS: Need = Need {
@@ -73,5 +95,6 @@ pub(super) fn settings(options: &Options, delivery: Option<usize>) -> Result<sou
             is_manager: Rules::is_manager,
         },
         follow_links: options.get(&FOLLOW_LINKS)?,
+        held: HeldLimits { files: options.get(&HELD_FILES)?, bytes: options.get(&HELD_SIZE)? as u64 },
     })
 }

@@ -48,7 +48,7 @@ fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Returns the counters that the text shows below `read` and `written`: label, count and reasons.
-pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 8] {
+pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 9] {
     [
         ("passed", stats.passed, "of others, unchanged".to_owned()),
         ("dropped", counts_of(stats, "dropped").total(), counts_of(stats, "dropped").to_string()),
@@ -58,6 +58,11 @@ pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 8] {
         ("damaged", stats.damaged(), counts_of(stats, "damage").to_string()),
         ("refused", stats.refused, "by every server, set aside".to_owned()),
         ("overflowed", stats.overflowed, "the spool was full, lost".to_owned()),
+        (
+            "vanished",
+            stats.vanished_files,
+            format!("log files before they were read, {} lost", size(stats.vanished_bytes)),
+        ),
     ]
 }
 
@@ -86,6 +91,10 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         #[serde(skip_serializing_if = "is_zero")]
         overflowed: u64,
         #[serde(skip_serializing_if = "is_zero")]
+        vanished_files: u64,
+        #[serde(skip_serializing_if = "is_zero")]
+        vanished_bytes: u64,
+        #[serde(skip_serializing_if = "is_zero")]
         members: u64,
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         damage: &'s BTreeMap<&'static str, u64>,
@@ -107,6 +116,8 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         hints: NamedCounts(stats.hints.counts().to_vec()),
         refused: stats.refused,
         overflowed: stats.overflowed,
+        vanished_files: stats.vanished_files,
+        vanished_bytes: stats.vanished_bytes,
         members: stats.members,
         damage: &stats.damage,
     }

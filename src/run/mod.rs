@@ -1,6 +1,7 @@
 //! The loop of a run: fill batches, process them, deliver their records. Inputs are read one after the other. Records
 //! leave in the order of the inputs, on any number of threads.
 
+mod file_reports;
 mod plan;
 mod ordered_pool;
 mod parallel_journal;
@@ -20,11 +21,13 @@ use crate::delivery::shutdown::ShutdownSignal;
 use crate::delivery::{Delivery, DeliveryEnd};
 use crate::diagnostics::{self, InputSummary, StatsFormat};
 use crate::exit::Exit;
+use crate::service::file_metrics::FileMetrics;
 use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::service::unix_time;
 use crate::source::position::Position;
 use crate::source::{self, Event, Fill, Filled, Group, JournalSettings, Member, Opened, Source, SourceError};
+use file_reports::FileReports;
 use ordered_pool::OrderedPool;
 use parallel_journal::JournalProgress;
 use tally::Tally;
@@ -92,6 +95,7 @@ struct Workers<'r> {
 struct Control<'r> {
     signals: &'r Signals,
     status: &'r Status,
+    files: Arc<FileMetrics>,
     shutdown: Arc<ShutdownSignal>,
     /// The form of the counters that SIGUSR1 prints.
     format: StatsFormat,
@@ -117,6 +121,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         control: Control {
             signals,
             status,
+            files: status.files(),
             shutdown: signals.current_shutdown(),
             format: plan.stats.unwrap_or(StatsFormat::Text),
         },
@@ -124,7 +129,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         unchanged: Vec::new(),
     };
     let stop = run.read_inputs().err();
-    let Run { tally, delivery, unchanged, .. } = run;
+    let Run { tally, delivery, unchanged, control, .. } = run;
     let ended = tally.end();
     status.reading_waits();
     let delivered = delivery.finish();
@@ -132,6 +137,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
+    control.files.add_to(&mut stats);
     if delivered.damaged > 0 {
         stats.damage("damaged-spool", delivered.damaged);
     }
@@ -197,7 +203,10 @@ impl Run<'_> {
                 return self
                     .read_stream(group, Ok(source::open_directory_file(directory, path, plan.logs, plan.source)));
             }
-            Group::Files(paths) => (paths, source::open_files(paths, plan.source, follow, plan.files)),
+            Group::Files(paths) => {
+                let observer = FileReports { metrics: Arc::clone(&self.control.files) };
+                (paths, source::open_files(paths, plan.source, follow, plan.files, Box::new(observer)))
+            }
             Group::Journal(paths) | Group::Machine(_, paths) => {
                 self.report_ignored_flags();
                 if let Some(read) = self.read_in_parallel(paths, &[], plan.journal) {
@@ -370,12 +379,13 @@ impl Run<'_> {
 
     /// Serves the signals that came in. Ignores a reload if the source cannot be opened again.
     fn handle_signals(&mut self, restarts: bool) -> Result<(), StopReason> {
-        let Control { signals, status, shutdown, format } = &self.control;
+        let Control { signals, status, shutdown, format, files } = &self.control;
         status.reading_continues(!restarts);
         if signals.take_flush() {
             self.delivery.flush();
             let mut stats = self.tally.counted();
             stats.delivered(self.delivery.bytes());
+            files.add_to(&mut stats);
             diagnostics::summary(&stats, &[], *format);
         }
         if shutdown.is_requested() {

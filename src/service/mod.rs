@@ -1,5 +1,6 @@
 //! The program as a service: signals from the host, and status for the service manager and HTTP clients.
 
+pub mod file_metrics;
 pub mod http;
 pub mod notify;
 pub mod prometheus;

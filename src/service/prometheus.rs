@@ -21,6 +21,8 @@ const TOTALS: &[(&str, &str, &str)] = &[
     ("suppressed", "katalog_suppressed_messages_total", "Messages that journald threw away before they could be read."),
     ("refused", "katalog_refused_records_total", "Records that no server took and that were set aside."),
     ("overflowed", "katalog_overflowed_records_total", "Records that were lost because the spool was full."),
+    ("vanished_files", "katalog_vanished_files_total", "Log files that were deleted or emptied before they were read."),
+    ("vanished_bytes", "katalog_vanished_bytes_total", "Known bytes of these files that were not read."),
 ];
 
 /// Counters with labels: the name in the statistics, the metric, the label, and the help.
@@ -103,6 +105,13 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
         "Records on their way to servers that are not there yet.",
         snapshot.delivery.waiting,
     );
+    page.one(
+        "katalog_held_files",
+        "gauge",
+        "Deleted log files that are open until they are read.",
+        snapshot.held_files,
+    );
+    page.one("katalog_held_bytes", "gauge", "Bytes of these files.", snapshot.held_bytes);
     page.one(
         "katalog_lag_seconds",
         "gauge",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::delivery::heartbeat::{self, Heartbeat};
 use crate::delivery::{DeliveryMetrics, DeliverySnapshot};
+use crate::service::file_metrics::FileMetrics;
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
 use crate::service::unix_time;
@@ -45,6 +46,7 @@ struct Published {
     /// The counters of this run.
     stats: Stats,
     metrics: Option<Arc<DeliveryMetrics>>,
+    files: Arc<FileMetrics>,
     /// The input has no more entries at the moment.
     idle: bool,
 }
@@ -68,6 +70,10 @@ pub struct StatusSnapshot {
     /// The lag in seconds: the larger one of the time that the oldest pending record waits and, while there is more to
     /// read, the age of the last record. 0 when all is read and delivered.
     pub lag: f64,
+    /// The number of the deleted files that are open.
+    pub held_files: u64,
+    /// The size of these files in bytes.
+    pub held_bytes: u64,
 }
 
 impl Default for Status {
@@ -100,6 +106,13 @@ impl Status {
             DeliverySnapshot { waiting: 0, waiting_since: None, sending_since: None, spool_bytes: None, ..delivery };
         published.past_counters = client.counters;
         (published.stats, published.metrics, published.idle) = (Stats::default(), None, false);
+        published.files = Arc::default();
+    }
+
+    /// Returns the metrics of the followed files of this run.
+    #[must_use]
+    pub fn files(&self) -> Arc<FileMetrics> {
+        Arc::clone(&self.published().files)
     }
 
     /// Adds the metrics of a delivery to servers.
@@ -177,7 +190,8 @@ impl Status {
         // The counters of earlier runs include these already.
         stats.refused(delivery.refused - published.past_delivery.refused);
         stats.overflowed(delivery.overflowed - published.past_delivery.overflowed);
-        let idle = published.idle;
+        published.files.add_to(&mut stats);
+        let ((held_files, held_bytes), idle) = (published.files.held(), published.idle);
         drop(published);
         let wall = |millis| (self.started + Duration::from_millis(millis)).as_secs_f64();
         let latest = stats.latest().and_then(|stamp| stamp.unix());
@@ -186,7 +200,7 @@ impl Status {
         let waiting = delivery.waiting_since.map_or(0, |since| heartbeat::uptime_millis().saturating_sub(since));
         let lag = age.max(Duration::from_millis(waiting).as_secs_f64());
         let (started, delivered) = (self.started.as_secs_f64(), delivery.last_delivery.map(wall));
-        StatusSnapshot { stats, delivery, client, started, delivered, latest, lag }
+        StatusSnapshot { stats, delivery, client, started, delivered, latest, lag, held_files, held_bytes }
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {

@@ -38,6 +38,7 @@ pub use awaited::Awaited;
 pub use codec::{Codec, ForeignFormat};
 pub use continuation::Judge;
 pub use error::SourceError;
+pub use files::{FileObserver, HeldLimits, LossReason};
 pub use group::{FileIdentity, Group, distinct_names, group_by_file, group_by_machine, group_inputs};
 pub(crate) use input::standard_input;
 pub use input::{Input, stdin_has_content};
@@ -198,6 +199,8 @@ pub struct Settings {
     pub judge: Judge,
     /// Patterns follow every link, not only those to logs of containers.
     pub follow_links: bool,
+    /// The limits of deleted files that stay open until they are read.
+    pub held: HeldLimits,
 }
 
 /// The treatment of logs among the inputs.
@@ -220,6 +223,7 @@ impl Default for Settings {
             trust: Arc::default(),
             judge: Judge::default(),
             follow_links: false,
+            held: HeldLimits::default(),
         }
     }
 }

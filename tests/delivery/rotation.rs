@@ -1,11 +1,14 @@
 //! Log files that are rotated while the server is away.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Running, append_file, complete, lines, number, wait_until, write_file};
-use crate::support::forward::{Script, Server};
+use serde_json::Value;
+
+use super::{Running, append_file, complete, lines, wait_until, write_file};
+use crate::support::forward::{Event, Script, Server};
 use crate::support::katalog;
 
 /// The number of rotations, and the lines of each file.
@@ -53,30 +56,49 @@ fn write_and_rotate(folder: &Path, rotate: Rotate) -> usize {
     written + 1
 }
 
-/// Ships a rotated log to a server that comes after the last rotation. Returns standard error.
-fn ship_late(rotate: Rotate) -> String {
+/// Ships a rotated log to a server that comes after the last rotation. Returns the events and standard error.
+fn ship_late(rotate: Rotate, flags: &[&str]) -> (Vec<Event>, String) {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", "");
     let address = Server::apart(Script::default()).stop();
     let mut command = katalog();
-    command.args(["ship", "--to", &format!("forward://{address}"), "--batch-size", "4K", "--state-dir"]);
-    let running = Running::start(command.arg(folder.path().join("state")).arg(log));
+    command.args(["ship", "--to", &format!("forward://{address}"), "--batch-size", "4K"]).args(flags);
+    let running = Running::start(command.arg("--state-dir").arg(folder.path().join("state")).arg(log));
     let written = write_and_rotate(folder.path(), rotate);
     let server = Server::on(address, Script::default());
-    wait_until("the last line", || server.events().iter().any(|event| number(event) == written - 1));
+    let is_last = |event: &Event| event.text("kata_msg") == Some(&format!("line {}", written - 1));
+    wait_until("the last line", || server.events().iter().any(is_last));
     running.signal("TERM");
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
-    assert_eq!(complete(&server.events(), 0..written), 0);
-    errors
+    (server.events(), errors)
 }
 
 #[test]
 fn deleted_files_are_delivered() {
-    ship_late(rename);
+    let (events, errors) = ship_late(rename, &[]);
+    assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
 }
 
 #[test]
 fn deleted_copies_are_delivered() {
-    ship_late(copy_truncate);
+    let (events, errors) = ship_late(copy_truncate, &[]);
+    assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
+}
+
+#[test]
+fn files_beyond_the_limit_are_counted_and_named() {
+    let (events, errors) = ship_late(rename, &["--held-files", "4", "--stats", "json"]);
+    let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    // The file that was being read ends with a part of a line.
+    let came: BTreeSet<_> = events.iter().filter_map(|event| event.text("kata_msg")).collect();
+    let is_missing = |number: &usize| !came.contains(format!("line {number}").as_str());
+    let missing: Vec<_> = (0..ROTATIONS * LINES + 1).filter(is_missing).collect();
+    let bytes: usize = missing.iter().map(|number| lines(*number..number + 1).len()).sum();
+    let counted = stats["vanished_bytes"].as_u64().unwrap() as usize;
+    assert!((bytes - 100..=bytes).contains(&counted), "{counted} of {bytes} bytes: {errors}");
+    let named = errors.lines().filter(|line| line.contains("reached the limits of --held-files")).count();
+    assert_eq!(stats["vanished_files"], named);
+    assert_eq!(stats["damage"]["lost-file"], named);
+    assert!(missing.len() >= (ROTATIONS - 10) * LINES, "{}", missing.len());
 }

@@ -64,6 +64,10 @@ pub struct Stats {
     pub refused: u64,
     /// The number of records that exceeded the limit of the spool.
     pub overflowed: u64,
+    /// The number of log files that were deleted or emptied before they were read.
+    pub vanished_files: u64,
+    /// The known number of their unread bytes.
+    pub vanished_bytes: u64,
     /// The number of archive members that are no logs.
     pub members: u64,
     /// The number of bytes of entries.
@@ -215,6 +219,12 @@ impl Stats {
         self.overflowed += records;
     }
 
+    /// Counts log files that were deleted or emptied before they were read, and their known unread bytes.
+    pub fn vanished(&mut self, files: u64, bytes: u64) {
+        self.vanished_files += files;
+        self.vanished_bytes += bytes;
+    }
+
     /// Counts an archive member that is no log.
     pub fn member_passed(&mut self) {
         self.members += 1;
@@ -246,7 +256,7 @@ impl Stats {
 
     /// Returns the plain counters with their names.
     #[must_use]
-    pub fn totals(&self) -> [(&'static str, u64); 10] {
+    pub fn totals(&self) -> [(&'static str, u64); 12] {
         [
             ("read", self.read),
             ("written", self.written),
@@ -256,6 +266,8 @@ impl Stats {
             ("suppressed", self.suppressed),
             ("refused", self.refused),
             ("overflowed", self.overflowed),
+            ("vanished_files", self.vanished_files),
+            ("vanished_bytes", self.vanished_bytes),
             ("bytes_in", self.bytes_in),
             ("bytes_out", self.bytes_out),
         ]
@@ -307,6 +319,8 @@ impl Stats {
             suppressed,
             refused,
             overflowed,
+            vanished_files,
+            vanished_bytes,
             members,
             bytes_in,
             bytes_out,
@@ -330,6 +344,8 @@ impl Stats {
             (&mut self.suppressed, suppressed),
             (&mut self.refused, refused),
             (&mut self.overflowed, overflowed),
+            (&mut self.vanished_files, vanished_files),
+            (&mut self.vanished_bytes, vanished_bytes),
             (&mut self.members, members),
             (&mut self.bytes_in, bytes_in),
             (&mut self.bytes_out, bytes_out),

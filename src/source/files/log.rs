@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::identity::{self, Likeness, Origin};
 use super::listing::{Candidate, FileKey, family};
-use super::tail::{FileStamp, ReadFrom, Tail, peek, stamp};
+use super::tail::{FileStamp, ReadFrom, Tail, peek};
 use crate::source::Settings;
 use crate::source::input;
 use crate::source::position::{FilePosition, HEAD, OpenStream};
@@ -38,11 +38,13 @@ pub(super) struct Lost {
     pub(super) since: Instant,
     /// Incomplete files exist that may become copies of the log.
     pub(super) waits: bool,
+    /// The deleted file was closed, because deleted files reached their limits.
+    pub(super) given_up: bool,
 }
 
 impl Lost {
     pub(super) fn new(rest: Option<Box<Tail>>) -> Lost {
-        Lost { rest, searches: 0, since: Instant::now(), waits: false }
+        Lost { rest, searches: 0, since: Instant::now(), waits: false, given_up: false }
     }
 }
 
@@ -73,6 +75,10 @@ pub(super) struct Log {
     resumed_at: Option<u64>,
     /// The number of bytes that belong to entries returned whole.
     pub(super) offset: u64,
+    /// The length of the file when it was last seen.
+    pub(super) length: u64,
+    /// The file has no name any more, or has one that no listing shows.
+    pub(super) is_deleted: bool,
     /// The streams whose next entry may continue one before that offset.
     open_streams: Vec<OpenStream>,
     /// The number of known first bytes at that offset.
@@ -109,6 +115,8 @@ impl Log {
             saved: None,
             resumed_at: None,
             offset: 0,
+            length: 0,
+            is_deleted: false,
             open_streams: Vec::new(),
             known_len: 0,
             rotated_at: None,
@@ -141,6 +149,8 @@ impl Log {
             saved: Some(saved.clone()),
             resumed_at: Some(saved.offset),
             offset: saved.offset,
+            length: saved.offset,
+            is_deleted: false,
             open_streams: saved.open_streams.clone(),
             known_len: saved.head as usize,
             rotated_at: None,
@@ -164,6 +174,7 @@ impl Log {
         }
         self.key = candidate.key;
         self.path.clone_from(&candidate.path);
+        (self.length, self.is_deleted) = (candidate.length.max(self.offset), false);
         if candidate.matches_pattern && self.path == self.active_path {
             self.rotated_at = None;
         } else if self.rotated_at.is_none() {
@@ -194,10 +205,20 @@ impl Log {
         self.head = self.head().to_vec();
         let closed = std::mem::replace(&mut self.state, LogState::Closed(None));
         let rest = match closed {
-            LogState::Open(tail) => Some(Box::new((*tail).into_rest())),
+            LogState::Open(tail) => (*tail).into_rest().map(Box::new),
             LogState::Closed(_) | LogState::Lost(_) | LogState::Refused(_) => None,
         };
         self.state = LogState::Lost(Lost::new(rest));
+    }
+
+    /// Closes a deleted file before its end. A copy may still hold the content.
+    pub(super) fn give_up(&mut self) {
+        let head = self.current_head();
+        self.mark_lost();
+        self.head = head;
+        if let LogState::Lost(lost) = &mut self.state {
+            lost.given_up = true;
+        }
     }
 
     pub(super) fn tail(&self) -> Option<&Tail> {
@@ -266,13 +287,30 @@ impl Log {
         self.route.unwrap_or(input_route.by_path())
     }
 
+    /// Marks the log as deleted. An open file remains readable.
+    pub(super) fn mark_deleted(&mut self) {
+        self.is_deleted = true;
+        self.length = self.tail().map_or(self.length, Tail::length);
+        if self.rotated_at.is_none() {
+            self.mark_rotated();
+        }
+    }
+
+    /// Returns the known number of bytes that were not read.
+    pub(super) fn unread(&self) -> u64 {
+        let rest = self.lost().and_then(|lost| lost.rest.as_deref());
+        self.length.saturating_sub(rest.or(self.tail()).map_or(self.offset, Tail::read_bytes))
+    }
+
     /// Updates the resume offset.
     pub(super) fn update_offset(&mut self) {
         let Some(tail) = self.tail() else { return };
+        let length = tail.length();
         // The first bytes count too, because the file may have to be found by them.
         let (settled, known_len) = (tail.resume_offset(), tail.head().len());
         self.dirty |= (settled, known_len) != (self.offset, self.known_len);
         (self.offset, self.known_len) = (settled, known_len);
+        self.length = self.length.max(length);
         if let LogState::Open(tail) = &self.state
             && tail.open_streams() != self.open_streams
         {
@@ -291,7 +329,7 @@ impl Log {
     pub(super) fn close(&mut self) {
         self.update_offset();
         let Some(tail) = self.tail() else { return };
-        let stamp = stamp(tail.file()).ok();
+        let stamp = tail.stamp().ok();
         self.head = tail.head().to_vec();
         self.state = LogState::Closed(stamp);
         self.finished = true;
@@ -310,8 +348,7 @@ impl Log {
             return identity::likeness_to_saved(saved, head);
         }
         let known = self.head();
-        let now = self.tail().filter(|tail| !tail.is_rest()).and_then(|tail| peek(tail.file()).ok());
-        let now = now.map(|peek| peek.head).filter(|now| now.starts_with(known));
+        let now = self.file_head().filter(|now| now.starts_with(known));
         let whole = now.is_some() || matches!(self.state, LogState::Closed(_));
         let known = now.as_deref().unwrap_or(known);
         match identity::likeness(known, head) {
@@ -319,6 +356,17 @@ impl Log {
             Likeness::Whole if whole && known.len() < HEAD && head.len() > known.len() => Likeness::None,
             likeness => likeness,
         }
+    }
+
+    /// Returns the first bytes of the log's open file.
+    fn file_head(&self) -> Option<Vec<u8>> {
+        Some(peek(self.tail()?.file().ok()?).ok()?.head)
+    }
+
+    /// Returns the known first bytes, or those of the file if it is unread.
+    fn current_head(&self) -> Vec<u8> {
+        let unread = || self.file_head().unwrap_or_default();
+        if self.is_known() { self.head().to_vec() } else { unread() }
     }
 
     /// Returns the position from which a later run resumes.

@@ -7,6 +7,7 @@
 //!
 //! Data is lost only if it was written and truncated, or written and deleted, between two searches.
 
+mod held;
 mod listing;
 mod identity;
 mod log;
@@ -30,6 +31,7 @@ use super::{Damaged, Event, Fill, Filled, Input, Settings, Source, SourceError};
 use crate::source::position::{FilePosition, Position};
 use kata_records::Batch;
 
+pub use held::{FileObserver, HeldLimits, LossReason};
 use listing::FileKey;
 #[cfg(test)]
 use listing::family;
@@ -74,6 +76,7 @@ pub(super) struct FilesSource {
     /// The time of the next search without a notification, and the earliest time of any search.
     next_search: Instant,
     earliest_search: Instant,
+    observer: Box<dyn FileObserver>,
     damages: Vec<Damaged>,
     /// Logs that look binary.
     binary: Vec<PathBuf>,
@@ -93,6 +96,7 @@ pub(super) fn open(
     settings: &Settings,
     follow: bool,
     saved: &[FilePosition],
+    observer: Box<dyn FileObserver>,
 ) -> (FilesSource, Vec<SourceError>) {
     let now = Instant::now();
     let mut source = FilesSource {
@@ -110,6 +114,7 @@ pub(super) fn open(
         changed: false,
         next_search: now + SEARCH_UNWATCHED,
         earliest_search: now,
+        observer,
         damages: Vec::new(),
         binary: Vec::new(),
         gone_positions: Vec::new(),
@@ -243,7 +248,7 @@ impl FilesSource {
             "damaged-file" => self.finish(index, batch, true),
             "refused-file" => {
                 if let Some(log) = self.logs.get_mut(index) {
-                    log.state = LogState::Refused(log.tail().and_then(|tail| tail::stamp(tail.file()).ok()));
+                    log.state = LogState::Refused(log.tail().and_then(|tail| tail.stamp().ok()));
                 }
                 true
             }

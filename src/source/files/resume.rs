@@ -34,7 +34,7 @@ impl FilesSource {
         }
         // Older content comes first.
         self.logs.sort_by_cached_key(|log| {
-            let modified = log.tail().and_then(|tail| tail.file().metadata().ok()?.modified().ok());
+            let modified = log.tail().and_then(|tail| tail.stamp().ok()?.1);
             let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
             // A partially read log is older than an unread one.
             (log.rotated_at.is_none(), log.offset == 0, modified, log.path.clone())

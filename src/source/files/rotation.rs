@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::held::LossReason;
 use super::identity::{self, Likeness};
 use super::listing::{self, Candidate, FileKey, Listing};
 use super::log::{self, Log, LogState, Lost, OpenError};
@@ -76,6 +77,7 @@ impl FilesSource {
             let known = families.contains(&file.candidate.family);
             self.admit(file, known);
         }
+        self.bound_held();
         self.drop_lost(&found.files);
         errors
     }
@@ -88,12 +90,7 @@ impl FilesSource {
                 Some(file) if still_holds(log, file, &self.settings) => log.set_location(file),
                 Some(_) => log.mark_lost(),
                 None if !found.is_complete() => {}
-                // An open file remains readable after deletion.
-                None if log.tail().is_some() => {
-                    if log.rotated_at.is_none() {
-                        log.mark_rotated();
-                    }
-                }
+                None if log.tail().is_some() => log.mark_deleted(),
                 None => log.mark_lost(),
             }
         }
@@ -247,7 +244,7 @@ impl FilesSource {
         for index in 0..self.logs.len() {
             let (follow, linger) = (self.follow, self.linger);
             let Some(log) = self.logs.get_mut(index) else { continue };
-            let (finished, is_known) = (log.finished, log.is_known());
+            let (finished, is_known, unread) = (log.finished, log.is_known(), log.unread());
             let LogState::Lost(lost) = &mut log.state else { continue };
             if lost.waits && (finished || !follow || lost.since.elapsed() < linger) {
                 lost.searches = 0;
@@ -259,11 +256,11 @@ impl FilesSource {
                 self.changed = true;
                 continue;
             }
-            if finished || !is_known {
+            if finished || !is_known && unread == 0 {
                 forgotten.push(index);
                 continue;
             }
-            let rest = lost.rest.take();
+            let (rest, given_up) = (lost.rest.take(), lost.given_up);
             let read = rest.as_ref().map_or(log.offset, |rest| rest.read_bytes());
             let here = files.iter().any(|file| file.key.is_same_inode(&log.key) && file.path == log.path);
             let path = log.path.clone();
@@ -271,6 +268,17 @@ impl FilesSource {
             if let Some(rest) = rest {
                 log.state = LogState::Open(rest);
                 log.mark_rotated();
+            }
+            if unread > 0 {
+                self.observer.vanished(
+                    &path,
+                    unread,
+                    match here {
+                        true => LossReason::Emptied,
+                        false if given_up => LossReason::GivenUp,
+                        false => LossReason::Deleted,
+                    },
+                );
             }
             self.damage(path, if here { "truncated-log" } else { "lost-file" }, read);
         }

@@ -107,13 +107,12 @@ enum Form {
     Plain,
     /// Bytes already decoded, and the decoder for the rest.
     Compressed(Vec<u8>, Bytes),
-    /// Only the unfinished entry of a vanished file.
-    Gone,
 }
 
 /// An open log file.
 pub(super) struct Tail {
-    file: Arc<File>,
+    /// `None` if only the unfinished entry of a vanished file is left.
+    file: Option<Arc<File>>,
     form: Form,
     framer: Framer,
     settings: Settings,
@@ -144,21 +143,40 @@ impl Tail {
         let framer = Framer::resumed(settings, offset, &head);
         let continuations = Continuations::new(settings.judge, open_streams, offset == 0);
         let settings = settings.clone();
-        let (carry, stamp, fault) = (Vec::new(), None, None);
+        let (file, carry, stamp, fault) = (Some(file), Vec::new(), None, None);
         let mut tail =
             Tail { file, form, framer, settings, continuations, head, carry, read: offset, end, stamp, fault };
         tail.skip();
         tail
     }
 
-    /// Keeps only the unfinished entry, after the content is gone.
-    pub(super) fn into_rest(mut self) -> Tail {
-        self.form = Form::Gone;
-        self
+    /// Closes the file and keeps the unfinished entry, after the content is gone. Returns `None` if there is none.
+    pub(super) fn into_rest(self) -> Option<Tail> {
+        // A decoder has the file too.
+        (!self.carry.is_empty()).then_some(Tail { file: None, form: Form::Unknown, ..self })
     }
 
-    pub(super) fn file(&self) -> &Arc<File> {
-        &self.file
+    /// Returns the file.
+    ///
+    /// # Errors
+    /// If only an unfinished entry is left.
+    pub(super) fn file(&self) -> io::Result<&Arc<File>> {
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Returns the size and the modification time of the file.
+    pub(super) fn stamp(&self) -> io::Result<FileStamp> {
+        stamp(self.file()?)
+    }
+
+    /// Returns the length of the file. For a compressed file, returns at least the compressed length.
+    pub(super) fn length(&self) -> u64 {
+        self.stamp().map_or(0, |now| now.0).max(self.read)
+    }
+
+    /// Returns whether all data of the file belongs to entries already returned.
+    pub(super) fn is_settled(&self) -> bool {
+        self.carry.is_empty() && self.length() == self.read
     }
 
     /// Returns the known first bytes.
@@ -204,15 +222,16 @@ impl Tail {
 
     /// Returns whether only the unfinished entry of a vanished file is left.
     pub(super) fn is_rest(&self) -> bool {
-        matches!(self.form, Form::Gone)
+        self.file.is_none()
     }
 
     /// Returns whether the file still begins with the known bytes.
     pub(super) fn is_same(&self) -> io::Result<bool> {
+        let file = self.file()?;
         let mut buffer = [0; HEAD];
         let mut held = 0;
         while held < self.head.len() {
-            match self.file.read_at(&mut buffer[held..self.head.len()], held as u64) {
+            match file.read_at(&mut buffer[held..self.head.len()], held as u64) {
                 Ok(0) => break,
                 Ok(len) => held += len,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
@@ -224,24 +243,23 @@ impl Tail {
 
     /// Returns whether the file no longer holds the data read before.
     pub(super) fn is_truncated(&self) -> bool {
-        let short = || stamp(&self.file).is_ok_and(|now| now.0 < self.read);
+        let short = || self.stamp().is_ok_and(|now| now.0 < self.read);
         matches!(self.form, Form::Plain) && (short() || self.is_same().is_ok_and(|same| !same))
     }
 
     /// Reads at most one batch into an empty one.
     pub(super) fn step(&mut self, batch: &mut Batch) -> ReadStep {
-        let now = match stamp(&self.file) {
+        let Some(file) = self.file.clone() else { return ReadStep::Over };
+        let now = match stamp(&file) {
             Ok(now) => now,
             Err(cause) => return self.fail(Fault::Io(cause)),
         };
         match self.form {
-            Form::Gone => return ReadStep::Over,
             Form::Unknown if now.0 == 0 => return ReadStep::Quiet,
             Form::Plain if self.stamp == Some(now) => return ReadStep::Quiet,
             _ if self.stamp == Some(now) => return ReadStep::Stuck,
-            Form::Unknown => match peek(&self.file) {
+            Form::Unknown => match peek(&file) {
                 Ok(found) => {
-                    let file = Arc::clone(&self.file);
                     *self = Tail::open(file, found, ReadFrom::default(), &self.settings, self.end);
                     if let Form::Unknown = self.form {
                         return ReadStep::Quiet;
@@ -261,7 +279,7 @@ impl Tail {
             Form::Plain => {}
             // The file was still being written when reading failed.
             Form::Compressed(..) if self.stamp.is_some() => {
-                self.form = decoder(&self.file);
+                self.form = decoder(&file);
                 self.skip();
             }
             Form::Compressed(..) => {}
@@ -326,14 +344,15 @@ impl Tail {
             Form::Compressed(_, bytes) => bytes.read(batch.room(ask))?,
             Form::Plain => {
                 let left = usize::try_from(self.end.saturating_sub(self.read)).unwrap_or(usize::MAX);
+                let file = self.file().map_err(Fault::Io)?;
                 let room = batch.room(ask.min(left));
-                let len = retry_interrupted(|| self.file.read_at(room, self.read)).map_err(Fault::Io)?;
+                let len = retry_interrupted(|| file.read_at(room, self.read)).map_err(Fault::Io)?;
                 if len > 0 && !self.is_same().map_err(Fault::Io)? {
                     return Ok(None);
                 }
                 len
             }
-            Form::Unknown | Form::Gone => 0,
+            Form::Unknown => 0,
         };
         if self.head.len() < HEAD {
             // Some of the bytes may be known already, but there is no gap.
@@ -377,7 +396,7 @@ impl Tail {
 
     fn fail(&mut self, fault: Fault) -> ReadStep {
         // System errors are retried at each read, other faults after the file changed.
-        self.stamp = if let Fault::Io(_) = fault { None } else { stamp(&self.file).ok() };
+        self.stamp = if let Fault::Io(_) = fault { None } else { self.stamp().ok() };
         self.fault = Some(fault);
         ReadStep::Stuck
     }

@@ -5,12 +5,13 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use journal_file::DirectoryWatch;
 use tempfile::TempDir;
 
-use super::{FilesSource, family, is_pattern, open};
+use super::{FileObserver, FilesSource, HeldLimits, LossReason, family, is_pattern, open};
 use crate::source::position::{FilePosition, Position};
 use crate::source::tests::take;
 use crate::source::{Event, Filled};
@@ -18,8 +19,28 @@ use crate::source::{Fill, Judge, Settings, Source, SourceError};
 use kata_records::Batch;
 use kata_records::origin::{Continuation, Route};
 
+mod held;
 mod history;
 mod rotated;
+
+/// An observer that keeps what it is told.
+#[derive(Clone, Default)]
+struct Observed {
+    held: Arc<Mutex<(u64, u64)>>,
+    /// The name of each file, its lost bytes, and the reason.
+    vanished: Arc<Mutex<Vec<(String, u64, LossReason)>>>,
+}
+
+impl FileObserver for Observed {
+    fn held(&self, files: u64, bytes: u64) {
+        *self.held.lock().unwrap() = (files, bytes);
+    }
+
+    fn vanished(&self, path: &Path, bytes: u64, reason: LossReason) {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        self.vanished.lock().unwrap().push((name, bytes, reason));
+    }
+}
 
 /// A directory of logs, a source that follows them, and the results.
 struct Follower {
@@ -34,6 +55,7 @@ struct Follower {
     entries: Vec<([u8; 16], u64, String)>,
     damages: Vec<(&'static str, PathBuf, u64)>,
     passed_over: Vec<PathBuf>,
+    observed: Observed,
     /// The route and the continuation of each entry.
     marks: Vec<(Route, Continuation)>,
 }
@@ -49,7 +71,8 @@ impl Follower {
         let root = directory.path().canonicalize().unwrap();
         let patterns: Vec<PathBuf> = patterns.iter().map(|pattern| root.join(pattern)).collect();
         let settings = Settings::default();
-        let (source, errors) = open(&patterns, &settings, true, &[]);
+        let observed = Observed::default();
+        let (source, errors) = open(&patterns, &settings, true, &[], Box::new(observed.clone()));
         let mut follower = Follower {
             directory,
             patterns,
@@ -60,6 +83,7 @@ impl Follower {
             entries: Vec::new(),
             damages: Vec::new(),
             passed_over: Vec::new(),
+            observed,
             marks: Vec::new(),
         };
         follower.source.max_wait = Duration::ZERO;
@@ -176,7 +200,8 @@ impl Follower {
         let saved: Vec<FilePosition> = self.saved.values().cloned().collect();
         // Positions are saved as text.
         let saved: Vec<FilePosition> = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
-        (self.source, self.errors) = open(&self.patterns, &self.settings, follow, &saved);
+        (self.source, self.errors) =
+            open(&self.patterns, &self.settings, follow, &saved, Box::new(self.observed.clone()));
         self.source.max_wait = Duration::ZERO;
     }
 
@@ -445,7 +470,7 @@ fn a_pattern_is_what_does_not_exist() {
     assert!(!is_pattern(Path::new("/none/a")));
     fs::write(&path, "one\n").unwrap();
     assert!(!is_pattern(&path));
-    let (mut source, errors) = open(&[path], &Settings::default(), false, &[]);
+    let (mut source, errors) = open(&[path], &Settings::default(), false, &[], Box::new(Observed::default()));
     assert!(errors.is_empty());
     let mut batch = Batch::default();
     assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);

@@ -1,0 +1,65 @@
+//! Bounds the deleted files that stay open until they are read, and reports what is lost of files.
+
+use std::path::Path;
+
+use super::FilesSource;
+use super::log::Log;
+
+/// The limits of deleted files that stay open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldLimits {
+    /// The maximum number of files.
+    pub files: usize,
+    /// The maximum size of all files in bytes. Their space on disk is not free before they are closed.
+    pub bytes: u64,
+}
+
+impl Default for HeldLimits {
+    fn default() -> HeldLimits {
+        HeldLimits { files: 512, bytes: 1 << 30 }
+    }
+}
+
+/// The reason why a part of a log is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossReason {
+    /// The file was deleted before it was opened, or while katalog did not run.
+    Deleted,
+    /// The file was deleted, and closed because deleted files reached their limits.
+    GivenUp,
+    /// The file was emptied, and no copy was found.
+    Emptied,
+}
+
+/// A receiver of reports about followed files. Reports come at once, even while the reader waits for the delivery.
+pub trait FileObserver: Send {
+    /// Reports the deleted files that are open: their number and their size in bytes.
+    fn held(&self, files: u64, bytes: u64);
+
+    /// Reports that the last bytes of a log are lost. `bytes` is their number, as far as it is known.
+    fn vanished(&self, path: &Path, bytes: u64, reason: LossReason);
+}
+
+impl FilesSource {
+    /// Closes deleted files beyond the limits: first those that are read to their ends, then the oldest.
+    pub(super) fn bound_held(&mut self) {
+        let limits = self.settings.held;
+        let is_held = |log: &Log| log.is_deleted && log.tail().is_some_and(|tail| !tail.is_rest());
+        let mut held: Vec<usize> = (0..self.logs.len()).filter(|index| is_held(&self.logs[*index])).collect();
+        let size = |log: &Log| log.tail().and_then(|tail| tail.stamp().ok()).map_or(0, |stamp| stamp.0);
+        let mut bytes: u64 = held.iter().map(|index| size(&self.logs[*index])).sum();
+        while held.len() > limits.files || bytes > limits.bytes {
+            let is_read = |index: &usize| self.logs[*index].tail().is_some_and(|tail| tail.is_settled());
+            let index = held.remove(held.iter().position(is_read).unwrap_or(0));
+            let Some(log) = self.logs.get_mut(index) else { continue };
+            bytes = bytes.saturating_sub(size(log));
+            if log.tail().is_some_and(|tail| tail.is_settled()) {
+                log.close();
+            } else {
+                log.give_up();
+                self.changed = true;
+            }
+        }
+        self.observer.held(held.len() as u64, bytes);
+    }
+}
