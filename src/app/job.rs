@@ -77,12 +77,13 @@ impl Job {
             (None, Some(path)) => Checkpoint::open(path)?,
             (None, None) => Checkpoint::forgetful(),
         };
-        self.config.journal.resume = checkpoint.journal().cloned();
-        self.files = checkpoint.files().to_vec();
+        self.config.journal.resume = checkpoint.journal();
+        self.files = checkpoint.files();
+        let noted = Some(checkpoint.clone());
         let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
             return Ok(None);
         };
-        let plan = Plan::new(&self.config, &self.files, &self.rules, &self.groups);
+        let plan = Plan { checkpoint: noted, ..Plan::new(&self.config, &self.files, &self.rules, &self.groups) };
         Ok(Some(run::run(&plan, delivery, signals, status)))
     }
 

@@ -7,6 +7,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -131,11 +132,30 @@ struct SavedState {
     files: Vec<FilePosition>,
 }
 
-/// The positions of a run, in memory and, if the run has a directory, on disk.
-#[derive(Debug)]
+impl SavedState {
+    /// Takes out the position with this origin.
+    fn take_file(&mut self, origin: &str) -> Option<FilePosition> {
+        let index = self.files.iter().position(|known| known.origin == origin)?;
+        Some(self.files.remove(index))
+    }
+
+    fn forget_oldest(&mut self) {
+        let spare = self.files.len().saturating_sub(MAX_FILES);
+        self.files.drain(..spare);
+    }
+}
+
+/// The positions of a run, in memory and, if the run has a directory, on disk. Clones share them.
+#[derive(Clone, Debug)]
 pub struct Checkpoint {
+    positions: Arc<Mutex<Positions>>,
+    directory: Option<Arc<LockedDirectory>>,
+}
+
+#[derive(Debug)]
+struct Positions {
     state: SavedState,
-    directory: Option<LockedDirectory>,
+    /// The file on disk has them.
     saved: bool,
 }
 
@@ -143,7 +163,7 @@ impl Checkpoint {
     /// Returns a checkpoint that keeps positions in memory only.
     #[must_use]
     pub fn forgetful() -> Checkpoint {
-        Checkpoint { state: SavedState { katalog: VERSION, ..SavedState::default() }, directory: None, saved: true }
+        Checkpoint::new(SavedState { katalog: VERSION, ..SavedState::default() }, None)
     }
 
     /// Locks the directory, creating it if needed, and reads the state of an earlier run. Writes the state once, so that
@@ -167,7 +187,15 @@ impl Checkpoint {
             Err(source) => return Err(access("read")(source)),
         };
         write(&directory, &state).map_err(access("write"))?;
-        Ok(Checkpoint { state, directory: Some(directory), saved: true })
+        Ok(Checkpoint::new(state, Some(Arc::new(directory))))
+    }
+
+    fn new(state: SavedState, directory: Option<Arc<LockedDirectory>>) -> Checkpoint {
+        Checkpoint { positions: Arc::new(Mutex::new(Positions { state, saved: true })), directory }
+    }
+
+    fn positions(&self) -> MutexGuard<'_, Positions> {
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns true if positions are saved on disk.
@@ -178,39 +206,64 @@ impl Checkpoint {
 
     /// Returns the position in journals. Returns `None` if no run has read a journal.
     #[must_use]
-    pub fn journal(&self) -> Option<&JournalPosition> {
-        self.state.journal.as_ref()
+    pub fn journal(&self) -> Option<JournalPosition> {
+        self.positions().state.journal.clone()
     }
 
     /// Returns the positions in log files.
     #[must_use]
-    pub fn files(&self) -> &[FilePosition] {
-        &self.state.files
+    pub fn files(&self) -> Vec<FilePosition> {
+        self.positions().state.files.clone()
     }
 
     /// Moves on to a position. All records before the position must be delivered.
     pub fn advance(&mut self, position: Position) {
+        let mut positions = self.positions();
+        let Positions { state, saved } = &mut *positions;
         match position {
             Position::Journal(position) => {
-                if self.state.journal.as_ref() != Some(&position) {
-                    self.state.journal = Some(position);
-                    self.saved = false;
+                if state.journal.as_ref() != Some(&position) {
+                    state.journal = Some(position);
+                    *saved = false;
                 }
             }
-            Position::Files(positions) => {
-                for position in positions {
+            Position::Files(files) => {
+                for mut position in files {
                     // The origin identifies a file under any name. Files are sorted by the time when they were read
                     // last.
-                    self.state.files.retain(|known| known.origin != position.origin);
-                    if !position.gone {
-                        self.state.files.push(position);
+                    if let Some(known) = state.take_file(&position.origin) {
+                        // The file may have grown since the batch was read.
+                        position.length = if known.length > position.offset {
+                            known.length.max(position.length)
+                        } else {
+                            position.length
+                        };
                     }
-                    self.saved = false;
+                    if !position.gone {
+                        state.files.push(position);
+                    }
+                    *saved = false;
                 }
-                let spare = self.state.files.len().saturating_sub(MAX_FILES);
-                self.state.files.drain(..spare);
+                state.forget_oldest();
             }
         }
+    }
+
+    /// Notes files before anything more of them is delivered, and saves them. Their offsets do not move. Failures are
+    /// reported by the next save of the delivery.
+    pub fn note_files(&self, files: Vec<FilePosition>) {
+        let mut positions = self.positions();
+        for file in files {
+            let known = positions.state.take_file(&file.origin);
+            let (offset, open_streams, over) = match known {
+                Some(known) => (known.offset, known.open_streams, known.over),
+                None => (0, Vec::new(), false),
+            };
+            positions.state.files.push(FilePosition { offset, open_streams, over, ..file });
+        }
+        positions.state.forget_oldest();
+        positions.saved = false;
+        let _ = self.write(&mut positions);
     }
 
     /// Saves the positions, if they have changed and there is a directory.
@@ -218,10 +271,14 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be written. The file that was saved before remains.
     pub fn save(&mut self) -> Result<(), CheckpointError> {
-        let Some(directory) = self.directory.as_ref().filter(|_| !self.saved) else { return Ok(()) };
-        write(directory, &self.state)
+        self.write(&mut self.positions())
+    }
+
+    fn write(&self, positions: &mut Positions) -> Result<(), CheckpointError> {
+        let Some(directory) = self.directory.as_ref().filter(|_| !positions.saved) else { return Ok(()) };
+        write(directory, &positions.state)
             .map_err(|source| CheckpointError::Save { path: directory.path().join(STATE), source })?;
-        self.saved = true;
+        positions.saved = true;
         Ok(())
     }
 }
@@ -316,6 +373,7 @@ mod tests {
             head: 3,
             hash: "00ff".to_owned(),
             offset,
+            length: 0,
             origin: name.to_owned(),
             prints: BTreeMap::new(),
             open_streams: Vec::new(),
@@ -340,12 +398,29 @@ mod tests {
         checkpoint.advance(Position::Files(vec![file("a", 3), file("c", 4)]));
         checkpoint.advance(Position::Files(vec![FilePosition { gone: true, ..file("c", 4) }]));
         checkpoint.save().unwrap();
-        let state = checkpoint.state.clone();
+        let state = checkpoint.positions().state.clone();
         drop(checkpoint);
         let checkpoint = Checkpoint::open(&path).unwrap();
-        assert_eq!(checkpoint.state, state);
+        assert_eq!(checkpoint.positions().state, state);
         assert_eq!(checkpoint.files(), [file("b", 2), file("a", 3)]);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "the state and the lock");
+    }
+
+    #[test]
+    fn a_noted_file_moves_no_position() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
+        checkpoint.advance(Position::Files(vec![file("a", 5)]));
+        checkpoint
+            .note_files(vec![FilePosition { length: 9, ..file("a", 8) }, FilePosition { length: 3, ..file("b", 3) }]);
+        drop(checkpoint);
+        let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
+        let known = |checkpoint: &Checkpoint| -> Vec<_> {
+            checkpoint.files().into_iter().map(|file| (file.origin, file.offset, file.length)).collect()
+        };
+        assert_eq!(known(&checkpoint), [("a".to_owned(), 5, 9), ("b".to_owned(), 0, 3)]);
+        checkpoint.advance(Position::Files(vec![file("a", 8), file("b", 3)]));
+        assert_eq!(known(&checkpoint), [("a".to_owned(), 8, 9), ("b".to_owned(), 3, 0)]);
     }
 
     #[test]

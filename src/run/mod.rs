@@ -204,7 +204,8 @@ impl Run<'_> {
                     .read_stream(group, Ok(source::open_directory_file(directory, path, plan.logs, plan.source)));
             }
             Group::Files(paths) => {
-                let observer = FileReports { metrics: Arc::clone(&self.control.files) };
+                let observer =
+                    FileReports { metrics: Arc::clone(&self.control.files), checkpoint: plan.checkpoint.clone() };
                 (paths, source::open_files(paths, plan.source, follow, plan.files, Box::new(observer)))
             }
             Group::Journal(paths) | Group::Machine(_, paths) => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use kata_records::{EncodeSettings, Rules};
 
 use crate::config::{Command, Config, Mode};
+use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::source::position::FilePosition;
 use crate::source::{self, Group, JournalSettings, Logs};
@@ -22,6 +23,8 @@ pub struct Plan<'p> {
     pub journal: &'p JournalSettings,
     /// The positions in log files that an earlier run has reached.
     pub files: &'p [FilePosition],
+    /// The checkpoint, for files of which the next run must know before anything of them is delivered.
+    pub checkpoint: Option<Checkpoint>,
     /// The directory of the positions; `None` if nothing is remembered.
     pub state_dir: Option<&'p Path>,
     /// The rules that turn entries into records.
@@ -68,6 +71,7 @@ impl<'p> Plan<'p> {
             },
             journal: &config.journal,
             files,
+            checkpoint: None,
             state_dir: config.delivery.state_dir.as_deref(),
             rules,
             encode: &config.records.encode,

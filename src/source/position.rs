@@ -47,6 +47,10 @@ pub struct FilePosition {
     pub prints: BTreeMap<u32, String>,
     /// The number of decompressed bytes that belong to entries returned whole.
     pub offset: u64,
+    /// The length of the file when it was last seen, if it was longer than the offset. For a compressed file, at least its
+    /// compressed length.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub length: u64,
     /// The key of the position. A later position with the same key replaces it.
     pub origin: String,
     /// The streams whose next entry may continue another one, in their order.
@@ -59,6 +63,19 @@ pub struct FilePosition {
     /// The file and its copies are gone, so the position can be forgotten. Never saved.
     #[serde(skip)]
     pub gone: bool,
+}
+
+impl FilePosition {
+    /// Returns the known number of bytes behind the position.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.length.saturating_sub(self.offset)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(length: &u64) -> bool {
+    *length == 0
 }
 
 /// A stream of entries whose next entry may continue another one.

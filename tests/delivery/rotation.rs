@@ -56,15 +56,24 @@ fn write_and_rotate(folder: &Path, rotate: Rotate) -> usize {
     written + 1
 }
 
-/// Ships a rotated log to a server that comes after the last rotation. Returns the events and standard error.
-fn ship_late(rotate: Rotate, flags: &[&str]) -> (Vec<Event>, String) {
+/// Ships a rotated log to a server that comes after the last rotation. With `kill`, another process ships the rest.
+/// Returns the events and standard error.
+fn ship_late(rotate: Rotate, flags: &[&str], kill: bool) -> (Vec<Event>, String) {
     let folder = tempfile::tempdir().unwrap();
-    let log = write_file(folder.path(), "kata.log", "");
+    write_file(folder.path(), "kata.log", "");
     let address = Server::apart(Script::default()).stop();
-    let mut command = katalog();
-    command.args(["ship", "--to", &format!("forward://{address}"), "--batch-size", "4K"]).args(flags);
-    let running = Running::start(command.arg("--state-dir").arg(folder.path().join("state")).arg(log));
+    let start = || {
+        let mut command = katalog();
+        command.args(["ship", "--to", &format!("forward://{address}"), "--batch-size", "4K"]).args(flags);
+        command.arg("--state-dir").arg(folder.path().join("state")).arg(folder.path().join("kata.log"));
+        Running::start(&mut command)
+    };
+    let mut running = start();
     let written = write_and_rotate(folder.path(), rotate);
+    if kill {
+        running.kill();
+        running = start();
+    }
     let server = Server::on(address, Script::default());
     let is_last = |event: &Event| event.text("kata_msg") == Some(&format!("line {}", written - 1));
     wait_until("the last line", || server.events().iter().any(is_last));
@@ -74,31 +83,46 @@ fn ship_late(rotate: Rotate, flags: &[&str]) -> (Vec<Event>, String) {
     (server.events(), errors)
 }
 
+/// Returns the number of the lines that did not come, and their bytes.
+fn missing(events: &[Event]) -> (usize, usize) {
+    let came: BTreeSet<_> = events.iter().filter_map(|event| event.text("kata_msg")).collect();
+    let is_missing = |number: &usize| !came.contains(format!("line {number}").as_str());
+    let missing: Vec<_> = (0..ROTATIONS * LINES + 1).filter(is_missing).collect();
+    (missing.len(), missing.iter().map(|number| lines(*number..number + 1).len()).sum())
+}
+
 #[test]
 fn deleted_files_are_delivered() {
-    let (events, errors) = ship_late(rename, &[]);
+    let (events, errors) = ship_late(rename, &[], false);
     assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
 }
 
 #[test]
 fn deleted_copies_are_delivered() {
-    let (events, errors) = ship_late(copy_truncate, &[]);
+    let (events, errors) = ship_late(copy_truncate, &[], false);
     assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
 }
 
 #[test]
 fn files_beyond_the_limit_are_counted_and_named() {
-    let (events, errors) = ship_late(rename, &["--held-files", "4", "--stats", "json"]);
+    let (events, errors) = ship_late(rename, &["--held-files", "4", "--stats", "json"], false);
     let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let (missing, bytes) = missing(&events);
     // The file that was being read ends with a part of a line.
-    let came: BTreeSet<_> = events.iter().filter_map(|event| event.text("kata_msg")).collect();
-    let is_missing = |number: &usize| !came.contains(format!("line {number}").as_str());
-    let missing: Vec<_> = (0..ROTATIONS * LINES + 1).filter(is_missing).collect();
-    let bytes: usize = missing.iter().map(|number| lines(*number..number + 1).len()).sum();
     let counted = stats["vanished_bytes"].as_u64().unwrap() as usize;
     assert!((bytes - 100..=bytes).contains(&counted), "{counted} of {bytes} bytes: {errors}");
     let named = errors.lines().filter(|line| line.contains("reached the limits of --held-files")).count();
     assert_eq!(stats["vanished_files"], named);
     assert_eq!(stats["damage"]["lost-file"], named);
-    assert!(missing.len() >= (ROTATIONS - 10) * LINES, "{}", missing.len());
+    assert!(missing >= (ROTATIONS - 10) * LINES, "{missing}");
+}
+
+#[test]
+fn deleted_files_of_a_killed_process_are_counted_by_the_next() {
+    let (events, errors) = ship_late(rename, &["--stats", "json"], true);
+    let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let (lines, bytes) = missing(&events);
+    assert!(lines >= (ROTATIONS - 3) * LINES && events.len() + lines == ROTATIONS * LINES + 1, "{lines}");
+    assert_eq!(stats["vanished_bytes"], bytes, "{errors}");
+    assert_eq!(stats["vanished_files"], lines / LINES, "{errors}");
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::FilesSource;
 use super::log::Log;
+use crate::source::position::FilePosition;
 
 /// The limits of deleted files that stay open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,21 @@ pub trait FileObserver: Send {
 
     /// Reports that the last bytes of a log are lost. `bytes` is their number, as far as it is known.
     fn vanished(&self, path: &Path, bytes: u64, reason: LossReason);
+
+    /// Notes files of which a later run must know, although nothing of them was delivered since.
+    fn noted(&self, files: Vec<FilePosition>);
 }
 
 impl FilesSource {
+    /// Notes new files, and deleted files with unread bytes. A checkpoint moves only with deliveries, so a run that is
+    /// killed meanwhile would leave no trace of them.
+    pub(super) fn note_files(&mut self) {
+        let noted: Vec<_> = self.logs.iter_mut().filter_map(Log::unnoted_position).collect();
+        if !noted.is_empty() {
+            self.observer.noted(noted);
+        }
+    }
+
     /// Closes deleted files beyond the limits: first those that are read to their ends, then the oldest.
     pub(super) fn bound_held(&mut self) {
         let limits = self.settings.held;

@@ -46,7 +46,7 @@ pub(super) fn entry_origin(head: &[u8], most: usize, all: bool) -> Option<Origin
 
 /// Returns the key of a log's positions. Inodes are reused and a file may hold one log after another, so `generation`
 /// distinguishes keys of one inode.
-pub(super) fn position_name(key: FileKey, generation: u32) -> String {
+pub(super) fn position_name(key: FileKey, generation: u64) -> String {
     let mut hasher = SipHasher13Long::new();
     hasher.write(&key.device.to_le_bytes());
     hasher.write(&key.inode.to_le_bytes());

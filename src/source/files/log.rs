@@ -77,6 +77,8 @@ pub(super) struct Log {
     pub(super) offset: u64,
     /// The length of the file when it was last seen.
     pub(super) length: u64,
+    /// The length in the last position that was noted outside of a batch.
+    pub(super) noted: Option<u64>,
     /// The file has no name any more, or has one that no listing shows.
     pub(super) is_deleted: bool,
     /// The streams whose next entry may continue one before that offset.
@@ -116,6 +118,7 @@ impl Log {
             resumed_at: None,
             offset: 0,
             length: 0,
+            noted: None,
             is_deleted: false,
             open_streams: Vec::new(),
             known_len: 0,
@@ -149,7 +152,8 @@ impl Log {
             saved: Some(saved.clone()),
             resumed_at: Some(saved.offset),
             offset: saved.offset,
-            length: saved.offset,
+            length: saved.length,
+            noted: Some(saved.length),
             is_deleted: false,
             open_streams: saved.open_streams.clone(),
             known_len: saved.head as usize,
@@ -174,7 +178,8 @@ impl Log {
         }
         self.key = candidate.key;
         self.path.clone_from(&candidate.path);
-        (self.length, self.is_deleted) = (candidate.length.max(self.offset), false);
+        self.length = self.tail().map_or(candidate.length, Tail::length).max(self.offset);
+        self.is_deleted = false;
         if candidate.matches_pattern && self.path == self.active_path {
             self.rotated_at = None;
         } else if self.rotated_at.is_none() {
@@ -213,9 +218,7 @@ impl Log {
 
     /// Closes a deleted file before its end. A copy may still hold the content.
     pub(super) fn give_up(&mut self) {
-        let head = self.current_head();
         self.mark_lost();
-        self.head = head;
         if let LogState::Lost(lost) = &mut self.state {
             lost.given_up = true;
         }
@@ -287,6 +290,14 @@ impl Log {
         self.route.unwrap_or(input_route.by_path())
     }
 
+    /// Reads the first bytes of an open file that was empty before.
+    pub(super) fn identify(&mut self) {
+        if let Some(tail) = self.tail_mut() {
+            // The reader meets the fault again, and reports it.
+            let _ = tail.identify();
+        }
+    }
+
     /// Marks the log as deleted. An open file remains readable.
     pub(super) fn mark_deleted(&mut self) {
         self.is_deleted = true;
@@ -348,7 +359,8 @@ impl Log {
             return identity::likeness_to_saved(saved, head);
         }
         let known = self.head();
-        let now = self.file_head().filter(|now| now.starts_with(known));
+        let now = self.tail().and_then(|tail| peek(tail.file().ok()?).ok());
+        let now = now.map(|peek| peek.head).filter(|now| now.starts_with(known));
         let whole = now.is_some() || matches!(self.state, LogState::Closed(_));
         let known = now.as_deref().unwrap_or(known);
         match identity::likeness(known, head) {
@@ -358,32 +370,34 @@ impl Log {
         }
     }
 
-    /// Returns the first bytes of the log's open file.
-    fn file_head(&self) -> Option<Vec<u8>> {
-        Some(peek(self.tail()?.file().ok()?).ok()?.head)
-    }
-
-    /// Returns the known first bytes, or those of the file if it is unread.
-    fn current_head(&self) -> Vec<u8> {
-        let unread = || self.file_head().unwrap_or_default();
-        if self.is_known() { self.head().to_vec() } else { unread() }
+    /// Returns the position if no checkpoint can know it yet: the log is new, or it was deleted with unread bytes.
+    pub(super) fn unnoted_position(&mut self) -> Option<FilePosition> {
+        let is_new = self.noted.is_none() && self.tail().is_some() && self.is_known();
+        let is_due = is_new || self.is_deleted && self.noted != Some(self.length) && self.unread() > 0;
+        is_due.then(|| {
+            self.noted = Some(self.length);
+            self.position()
+        })
     }
 
     /// Returns the position from which a later run resumes.
     pub(super) fn position(&self) -> FilePosition {
-        let head = self.head();
-        let (length, hash, prefix_hashes) = match &self.saved {
+        let (head, hash, prefix_hashes) = match &self.saved {
             Some(saved) => (saved.head, saved.hash.clone(), saved.prints.clone()),
-            None => (head.len() as u32, identity::head_hash(head), identity::prefix_hashes(head)),
+            None => {
+                let head = self.head();
+                (head.len() as u32, identity::head_hash(head), identity::prefix_hashes(head))
+            }
         };
         FilePosition {
             path: self.path.clone(),
             device: self.key.device,
             inode: self.key.inode,
-            head: length,
+            head,
             hash,
             prints: prefix_hashes,
             offset: self.offset,
+            length: if self.length > self.offset { self.length } else { 0 },
             open_streams: self.open_streams.clone(),
             origin: self.name.clone(),
             over: self.finished,

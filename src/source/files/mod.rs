@@ -58,6 +58,9 @@ pub(super) struct FilesSource {
     follow: bool,
     /// All known logs. Within a family, older content comes first.
     logs: Vec<Log>,
+    /// The keys of the positions of earlier runs, and the number of keys that were given since.
+    saved_names: HashSet<String>,
+    generation: u64,
     /// The index of the log to read next.
     next_log: usize,
     watch: DirectoryWatch,
@@ -104,6 +107,8 @@ pub(super) fn open(
         settings: settings.clone(),
         follow,
         logs: Vec::new(),
+        saved_names: saved.iter().map(|saved| saved.origin.clone()).collect(),
+        generation: 0,
         next_log: 0,
         watch: DirectoryWatch::new(),
         absent: Vec::new(),
@@ -171,7 +176,7 @@ impl FilesSource {
         let (follow, linger, max_line) = (self.follow, self.linger, self.settings.max_line);
         let Some(log) = self.logs.get_mut(index) else { return false };
         let LogState::Open(tail) = &mut log.state else { return false };
-        let is_new = tail.head().is_empty();
+        let is_new = tail.read_bytes() == 0;
         match tail.step(batch) {
             ReadStep::Read => {
                 if is_new && tail.looks_binary() {

@@ -79,6 +79,7 @@ impl FilesSource {
         }
         self.bound_held();
         self.drop_lost(&found.files);
+        self.note_files();
         errors
     }
 
@@ -86,6 +87,7 @@ impl FilesSource {
     fn update_locations(&mut self, found: &Listing) {
         let here: HashMap<FileKey, &Candidate> = found.files.iter().map(|file| (file.key, file)).collect();
         for log in self.logs.iter_mut().filter(|log| log.has_file()) {
+            log.identify();
             match here.get(&log.key) {
                 Some(file) if still_holds(log, file, &self.settings) => log.set_location(file),
                 Some(_) => log.mark_lost(),
@@ -186,7 +188,7 @@ impl FilesSource {
                 return;
             }
             let state = if candidate.matches_pattern {
-                self.open_from_start(&candidate, file)
+                self.open_from_start(&candidate, file, Peek::default())
             } else {
                 LogState::Refused(tail::stamp(&file).ok())
             };
@@ -201,20 +203,21 @@ impl FilesSource {
             }
         }
         if known || candidate.matches_pattern {
-            let state = self.open_from_start(&candidate, file);
+            let state = self.open_from_start(&candidate, file, peek);
             self.add(&candidate, state);
             return;
         }
-        let mut log = Log::new(&candidate, self.name(candidate.key), LogState::Closed(None));
+        let name = self.name(candidate.key);
+        let mut log = Log::new(&candidate, name, LogState::Closed(None));
         log.offset = if peek.compressed { WHOLE_FILE } else { candidate.length };
         log.reattach(&candidate, peek.head, LogState::Closed(tail::stamp(&file).ok()));
         self.logs.push(log);
     }
 
     /// Opens a file from its beginning.
-    fn open_from_start(&self, candidate: &Candidate, file: Arc<std::fs::File>) -> LogState {
+    fn open_from_start(&self, candidate: &Candidate, file: Arc<std::fs::File>, peek: Peek) -> LogState {
         let until = if self.follow { u64::MAX } else { candidate.length };
-        LogState::Open(Box::new(Tail::open(file, Peek::default(), ReadFrom::default(), &self.settings, until)))
+        LogState::Open(Box::new(Tail::open(file, peek, ReadFrom::default(), &self.settings, until)))
     }
 
     fn add(&mut self, candidate: &Candidate, state: LogState) {
@@ -222,10 +225,16 @@ impl FilesSource {
         self.logs.push(Log::new(candidate, name, state));
     }
 
-    /// Returns an unused key for a log's positions.
-    fn name(&self, key: FileKey) -> String {
-        let mut names = (0..).map(|generation| identity::position_name(key, generation));
-        names.find(|name| self.logs.iter().all(|log| log.name != *name)).unwrap_or_default()
+    /// Returns a new key for a log's positions. A key never comes back within a run, because positions of a log that was
+    /// forgotten may still wait for the delivery.
+    fn name(&mut self, key: FileKey) -> String {
+        loop {
+            let name = identity::position_name(key, self.generation);
+            self.generation += 1;
+            if !self.saved_names.contains(&name) {
+                return name;
+            }
+        }
     }
 
     /// Returns whether an undecodable file may still be being written.

@@ -169,9 +169,11 @@ impl Tail {
         stamp(self.file()?)
     }
 
-    /// Returns the length of the file. For a compressed file, returns at least the compressed length.
+    /// Returns the length of the file. For a compressed file with content, returns at least the compressed length.
     pub(super) fn length(&self) -> u64 {
-        self.stamp().map_or(0, |now| now.0).max(self.read)
+        let is_empty = self.head.is_empty() && matches!(self.form, Form::Compressed(..));
+        let length = if is_empty { 0 } else { self.stamp().map_or(0, |now| now.0) };
+        length.max(self.read)
     }
 
     /// Returns whether all data of the file belongs to entries already returned.
@@ -247,6 +249,15 @@ impl Tail {
         matches!(self.form, Form::Plain) && (short() || self.is_same().is_ok_and(|same| !same))
     }
 
+    /// Reads the first bytes, if the file was empty before.
+    pub(super) fn identify(&mut self) -> Result<(), Fault> {
+        if let (Some(file), Form::Unknown) = (&self.file, &self.form) {
+            let found = peek(file)?;
+            *self = Tail::open(Arc::clone(file), found, ReadFrom::default(), &self.settings, self.end);
+        }
+        Ok(())
+    }
+
     /// Reads at most one batch into an empty one.
     pub(super) fn step(&mut self, batch: &mut Batch) -> ReadStep {
         let Some(file) = self.file.clone() else { return ReadStep::Over };
@@ -258,15 +269,14 @@ impl Tail {
             Form::Unknown if now.0 == 0 => return ReadStep::Quiet,
             Form::Plain if self.stamp == Some(now) => return ReadStep::Quiet,
             _ if self.stamp == Some(now) => return ReadStep::Stuck,
-            Form::Unknown => match peek(&file) {
-                Ok(found) => {
-                    *self = Tail::open(file, found, ReadFrom::default(), &self.settings, self.end);
-                    if let Form::Unknown = self.form {
-                        return ReadStep::Quiet;
-                    }
+            Form::Unknown => {
+                if let Err(fault) = self.identify() {
+                    return self.fail(fault);
                 }
-                Err(fault) => return self.fail(fault),
-            },
+                if let Form::Unknown = self.form {
+                    return ReadStep::Quiet;
+                }
+            }
             Form::Plain if now.0 < self.read => return ReadStep::Truncated,
             Form::Plain if now.0 == self.read => match self.is_same() {
                 Ok(true) => {

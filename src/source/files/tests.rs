@@ -29,6 +29,7 @@ struct Observed {
     held: Arc<Mutex<(u64, u64)>>,
     /// The name of each file, its lost bytes, and the reason.
     vanished: Arc<Mutex<Vec<(String, u64, LossReason)>>>,
+    noted: Arc<Mutex<Vec<FilePosition>>>,
 }
 
 impl FileObserver for Observed {
@@ -39,6 +40,10 @@ impl FileObserver for Observed {
     fn vanished(&self, path: &Path, bytes: u64, reason: LossReason) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         self.vanished.lock().unwrap().push((name, bytes, reason));
+    }
+
+    fn noted(&self, files: Vec<FilePosition>) {
+        self.noted.lock().unwrap().extend(files);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Deleted files that stay open, and the limits of them.
 
+use std::collections::BTreeSet;
+
 use super::{Follower, HeldLimits, LossReason, long};
+use crate::source::position::FilePosition;
 
 /// Returns a follower of `kata.log` with these limits of deleted files.
 fn follower(files: usize, bytes: u64) -> Follower {
@@ -106,4 +109,76 @@ fn a_file_that_is_given_up_is_read_from_its_copy() {
         assert_eq!(follower.entries.len(), 200, "{read}");
         assert!(follower.vanished().is_empty() && follower.damages.is_empty(), "{:?}", follower.damages);
     }
+}
+
+impl Follower {
+    /// Restarts from the saved positions and the noted files, as after a kill.
+    fn restart_killed(&mut self) {
+        for file in self.observed.noted.lock().unwrap().drain(..) {
+            let known = self.saved.remove(&file.origin);
+            let offset = known.map_or(0, |known| known.offset);
+            self.saved.insert(file.origin.clone(), FilePosition { offset, ..file });
+        }
+        self.restart();
+    }
+}
+
+#[test]
+fn deleted_files_are_counted_after_a_kill() {
+    let mut follower = follower(512, 1 << 30);
+    follower.append("kata.log", "one\n");
+    follower.drain();
+    follower.write_and_delete("two\n");
+    follower.write_and_delete("three\n");
+    follower.append("kata.log", "four\n");
+    follower.restart_killed();
+    assert_eq!(follower.news(), ["four"]);
+    let deleted = |bytes| ("kata.log".to_owned(), bytes, LossReason::Deleted);
+    let mut vanished = follower.vanished();
+    vanished.sort_by_key(|(_, bytes, _)| *bytes);
+    assert_eq!(vanished, [deleted(4), deleted(6)]);
+    follower.restart_killed();
+    assert!(follower.news().is_empty());
+    assert_eq!(follower.vanished().len(), 2, "they are counted once");
+}
+
+#[test]
+fn a_file_that_was_empty_when_it_was_found_is_counted_after_a_kill() {
+    let mut follower = follower(512, 1 << 30);
+    follower.append("kata.log", "one\n");
+    follower.remove("kata.log");
+    follower.search_only();
+    follower.restart_killed();
+    assert!(follower.news().is_empty());
+    assert_eq!(follower.vanished(), [("kata.log".to_owned(), 4, LossReason::Deleted)]);
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_deleted_file_is_read_from_its_copy_after_a_kill() {
+    let mut follower = follower(512, 1 << 30);
+    let text = long("a");
+    follower.append("kata.log", &text);
+    follower.search_only();
+    follower.rename("kata.log", "kata.log.1");
+    follower.compress("kata.log.1");
+    follower.append("kata.log", "new\n");
+    follower.search_only();
+    follower.restart_killed();
+    assert_eq!(follower.news().len(), 101);
+    assert!(follower.vanished().is_empty() && follower.damages.is_empty(), "{:?}", follower.damages);
+}
+
+#[test]
+fn a_key_of_positions_never_comes_back_within_a_run() {
+    let mut follower = follower(512, 1 << 30);
+    let mut keys = BTreeSet::new();
+    for number in 0..4 {
+        follower.append("kata.log", format!("{number} line\n"));
+        follower.drain();
+        keys.extend(follower.saved.keys().cloned());
+        follower.truncate("kata.log");
+        follower.drain();
+    }
+    assert_eq!(keys.len(), 4);
 }
