@@ -80,6 +80,7 @@ impl Job {
         self.config.journal.resume = checkpoint.journal();
         self.files = checkpoint.files();
         let noted = Some(checkpoint.clone());
+        status.watch_saves(checkpoint.metrics());
         let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
             return Ok(None);
         };

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::SaveMetrics;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::sink::{Directory, Privacy};
@@ -150,6 +151,7 @@ impl SavedState {
 pub struct Checkpoint {
     positions: Arc<Mutex<Positions>>,
     directory: Option<Arc<LockedDirectory>>,
+    metrics: Arc<SaveMetrics>,
 }
 
 #[derive(Debug)]
@@ -191,11 +193,18 @@ impl Checkpoint {
     }
 
     fn new(state: SavedState, directory: Option<Arc<LockedDirectory>>) -> Checkpoint {
-        Checkpoint { positions: Arc::new(Mutex::new(Positions { state, saved: true })), directory }
+        let positions = Arc::new(Mutex::new(Positions { state, saved: true }));
+        Checkpoint { positions, directory, metrics: Arc::default() }
     }
 
     fn positions(&self) -> MutexGuard<'_, Positions> {
         self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the metrics of the saves.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<SaveMetrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Returns true if positions are saved on disk.
@@ -276,10 +285,10 @@ impl Checkpoint {
 
     fn write(&self, positions: &mut Positions) -> Result<(), CheckpointError> {
         let Some(directory) = self.directory.as_ref().filter(|_| !positions.saved) else { return Ok(()) };
-        write(directory, &positions.state)
-            .map_err(|source| CheckpointError::Save { path: directory.path().join(STATE), source })?;
-        positions.saved = true;
-        Ok(())
+        let written = write(directory, &positions.state);
+        positions.saved = written.is_ok();
+        self.metrics.count(positions.saved);
+        written.map_err(|source| CheckpointError::Save { path: directory.path().join(STATE), source })
     }
 }
 

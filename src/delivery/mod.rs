@@ -17,6 +17,7 @@ pub mod external_sort;
 mod sorted_delivery;
 mod spool;
 mod output_dir;
+mod save_metrics;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ pub use file::FileDelivery;
 pub use metrics::{DeliveryMetrics, DeliverySnapshot};
 pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings, VERSION_KEY};
 pub use refused::RefusedPlace;
+pub use save_metrics::{SaveMetrics, SaveSnapshot};
 pub use server::{ServerDelivery, ServerDeliveryConfig};
 pub use sorted_delivery::SortedDelivery;
 pub use spool::{Spool, SpoolSettings, WhenFull};

@@ -70,6 +70,8 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
             "Connections to servers that had one before.",
             snapshot.client.counters.reconnects,
         ),
+        ("katalog_state_saves_total", "Saves of the positions in the state directory.", snapshot.saves.saves),
+        ("katalog_state_save_failures_total", "Saves of the positions that failed.", snapshot.saves.failures),
         ("katalog_delivery_acks_total", "Requests that servers acknowledged.", snapshot.client.counters.acks),
         ("katalog_delivery_nacks_total", "Requests that servers could not take.", snapshot.client.counters.nacks),
         (
@@ -125,6 +127,12 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
             "When servers last took something, since 1970.",
             snapshot.delivered,
         ),
+        (
+            "katalog_waiting_since_timestamp_seconds",
+            "When the oldest waiting record was read, since 1970.",
+            snapshot.waiting_since,
+        ),
+        ("katalog_state_saved_timestamp_seconds", "When the positions were last saved, since 1970.", snapshot.saved),
         ("katalog_last_record_timestamp_seconds", "The time of the last record, since 1970.", snapshot.latest),
     ] {
         page.family(name, "gauge", help);

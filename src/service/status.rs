@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::delivery::heartbeat::{self, Heartbeat};
-use crate::delivery::{DeliveryMetrics, DeliverySnapshot};
+use crate::delivery::{DeliveryMetrics, DeliverySnapshot, SaveMetrics, SaveSnapshot};
 use crate::service::file_metrics::FileMetrics;
 use crate::service::notify::Notifier;
 use crate::service::signals::Signals;
@@ -46,6 +46,7 @@ struct Published {
     /// The counters of this run.
     stats: Stats,
     metrics: Option<Arc<DeliveryMetrics>>,
+    saves: Arc<SaveMetrics>,
     files: Arc<FileMetrics>,
     /// The input has no more entries at the moment.
     idle: bool,
@@ -61,10 +62,16 @@ pub struct StatusSnapshot {
     pub delivery: DeliverySnapshot,
     /// The counters of the client and the state of its servers; empty without servers.
     pub client: ClientStatus,
+    /// The metrics of the state file.
+    pub saves: SaveSnapshot,
     /// The start of the process, in seconds since 1970.
     pub started: f64,
+    /// The time of the last save of the state file, in seconds since 1970. `None` before the first.
+    pub saved: Option<f64>,
     /// The time of the last delivery to a server, in seconds since 1970. `None` before the first.
     pub delivered: Option<f64>,
+    /// The time since which the oldest record waits for delivery, in seconds since 1970. `None` if no record waits.
+    pub waiting_since: Option<f64>,
     /// The time of the last record, in seconds since 1970.
     pub latest: Option<f64>,
     /// The lag in seconds: the larger one of the time that the oldest pending record waits and, while there is more to
@@ -118,6 +125,11 @@ impl Status {
     /// Adds the metrics of a delivery to servers.
     pub fn watch_delivery(&self, metrics: Arc<DeliveryMetrics>) {
         self.published().metrics = Some(metrics);
+    }
+
+    /// Adds the metrics of the state file.
+    pub fn watch_saves(&self, metrics: Arc<SaveMetrics>) {
+        self.published().saves = metrics;
     }
 
     /// Reports progress of the reading loop, with its input open. If `may_wait` is set, the next read may block for any
@@ -176,7 +188,11 @@ impl Status {
         if !self.ready.load(Ordering::Acquire) {
             return Some("no input is open yet");
         }
-        let (delivery, client) = self.published().delivery();
+        let published = self.published();
+        if published.saves.snapshot().failing {
+            return Some("the position cannot be saved in --state-dir");
+        }
+        let (delivery, client) = published.delivery();
         stuck_reason(&delivery, &client, heartbeat::uptime_millis())
     }
 
@@ -192,6 +208,7 @@ impl Status {
         stats.overflowed(delivery.overflowed - published.past_delivery.overflowed);
         published.files.add_to(&mut stats);
         let ((held_files, held_bytes), idle) = (published.files.held(), published.idle);
+        let saves = published.saves.snapshot();
         drop(published);
         let wall = |millis| (self.started + Duration::from_millis(millis)).as_secs_f64();
         let latest = stats.latest().and_then(|stamp| stamp.unix());
@@ -200,7 +217,21 @@ impl Status {
         let waiting = delivery.waiting_since.map_or(0, |since| heartbeat::uptime_millis().saturating_sub(since));
         let lag = age.max(Duration::from_millis(waiting).as_secs_f64());
         let (started, delivered) = (self.started.as_secs_f64(), delivery.last_delivery.map(wall));
-        StatusSnapshot { stats, delivery, client, started, delivered, latest, lag, held_files, held_bytes }
+        let (saved, waiting_since) = (saves.last.map(wall), delivery.waiting_since.map(wall));
+        StatusSnapshot {
+            stats,
+            delivery,
+            client,
+            saves,
+            started,
+            saved,
+            delivered,
+            waiting_since,
+            latest,
+            lag,
+            held_files,
+            held_bytes,
+        }
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {

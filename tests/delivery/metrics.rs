@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Running, TIMEOUT, append_file, deliver_to, lines, wait_until, write_file};
+use super::{Running, TIMEOUT, append_file, complete, deliver_to, lines, wait_until, write_file};
+use crate::support::disk::Disk;
 use crate::support::forward::{Reply, Script, Server};
 use crate::support::katalog;
+use crate::support::skip::skip;
 
 /// Starts the program with `--listen`. Returns its address.
 fn listening(command: &mut Command) -> (Running, SocketAddr) {
@@ -214,6 +216,39 @@ fn a_server_that_never_acknowledges_shows() {
     assert_eq!(found["katalog_delivery_retries_total{reason=\"closed\"}"], 0.0);
     server.script(Script::default());
     wait_until("/readyz", || get(at, "/readyz").0 == 200);
+    running.signal("TERM");
+    assert!(running.end().0.success());
+}
+
+#[test]
+fn positions_that_cannot_be_saved_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..1));
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let Some(disk) = Disk::mount(&state) else {
+        skip("tests of full disks", "no small disk can be mounted here");
+        return;
+    };
+    let server = Server::start(Script::default());
+    let (running, at) = listening(deliver_to(&server, &["--batch-age", "50ms", "--state-dir"]).arg(&state).arg(&log));
+    let metric = |name: &str| samples(&get(at, "/metrics").1).get(name).copied();
+    wait_until("a save", || metric("katalog_state_saves_total") >= Some(1.0));
+    let saved = metric("katalog_state_saved_timestamp_seconds").unwrap();
+    assert_eq!(metric("katalog_state_save_failures_total"), Some(0.0));
+    disk.fill();
+    let mut written = 1;
+    wait_until("a failure", || {
+        append_file(&log, lines(written..written + 1));
+        written += 1;
+        metric("katalog_state_save_failures_total") >= Some(1.0)
+    });
+    assert_eq!(get(at, "/readyz"), (503, "the position cannot be saved in --state-dir\n".to_owned()));
+    disk.free();
+    append_file(&log, lines(written..written + 1));
+    wait_until("/readyz", || get(at, "/readyz").0 == 200);
+    assert!(metric("katalog_state_saved_timestamp_seconds").unwrap() > saved);
+    assert_eq!(complete(&server.events(), 0..written + 1), 0);
     running.signal("TERM");
     assert!(running.end().0.success());
 }
