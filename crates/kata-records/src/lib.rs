@@ -52,6 +52,7 @@ mod component;
 pub mod origin;
 mod digits;
 mod name_hash;
+mod name_map;
 mod dictionary;
 mod likely_key;
 mod scan;

@@ -1,10 +1,6 @@
-//! Hashes of names: a hash function, sets of seen names, and a table of known names.
+//! Hashes of names: a hash function, and a table of the names that are known at compile time.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU8;
-
-use siphasher::sip::SipHasher13;
 
 /// Returns the first and last eight bytes of a name. They cover a name of up to sixteen bytes; zeros fill shorter
 /// parts.
@@ -38,88 +34,6 @@ const fn mix(head: u64, tail: u64, length: usize) -> u64 {
 pub(crate) const fn hash(name: &[u8]) -> u64 {
     let (head, tail) = ends(name);
     mix(head, tail, name.len())
-}
-
-/// A Bloom filter of names. It proves that a name is new without a comparison.
-#[derive(Debug, Default)]
-pub(crate) struct BloomFilter([u64; 16]);
-
-impl BloomFilter {
-    /// Adds a hash. Returns true if the filter may have had the name.
-    #[inline]
-    pub(crate) fn insert(&mut self, hash: u64) -> bool {
-        // Two bits make collisions within an entry rare. A collision costs a comparison with all names.
-        let mut known = true;
-        for part in [hash, hash >> 10] {
-            let word = &mut self.0[(part >> 6 & 15) as usize];
-            let bit = 1 << (part & 63);
-            known &= *word & bit != 0;
-            *word |= bit;
-        }
-        known
-    }
-}
-
-/// A hasher for numbers that are hashes already.
-#[derive(Debug, Default)]
-pub(crate) struct HashedBefore(u64);
-
-impl Hasher for HashedBefore {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-/// The number of names that are told apart by a filter alone. Few records have more.
-const FEW: u32 = 64;
-
-/// A set of the names of a record's fields. Many names take linear time, whatever their hashes are.
-#[derive(Debug, Default)]
-pub(crate) struct NameSet {
-    few: BloomFilter,
-    count: u32,
-    /// Hashes of the whole names, once there are many.
-    many: Option<HashSet<u64, BuildHasherDefault<HashedBefore>>>,
-}
-
-impl NameSet {
-    /// Adds a name with its hash. Returns true if it was new. `names` are those that were added before, and others.
-    #[inline]
-    pub(crate) fn insert<'n>(
-        &mut self,
-        hash: u64,
-        name: impl FnOnce() -> &'n [u8],
-        names: impl Iterator<Item = &'n [u8]>,
-    ) -> bool {
-        self.count += 1;
-        if self.count < FEW && !self.few.insert(hash) {
-            return true;
-        }
-        self.insert_slowly(name(), names)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn insert_slowly<'n>(&mut self, name: &[u8], mut names: impl Iterator<Item = &'n [u8]>) -> bool {
-        let whole = |name: &[u8]| {
-            let mut hasher = SipHasher13::new();
-            hasher.write(name);
-            hasher.finish()
-        };
-        if self.count < FEW {
-            return !names.any(|known| known == name);
-        }
-        self.many.get_or_insert_with(|| names.map(whole).collect()).insert(whole(name))
-    }
 }
 
 /// A set of bytes.
@@ -207,29 +121,5 @@ impl NameTable {
     #[cold]
     fn is_called(&self, number: NonZeroU8, name: &[u8]) -> bool {
         self.names[usize::from(number.get())].as_bytes() == name
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_name_is_new_once() {
-        // The second half has equal hashes.
-        let of = |number: usize| match number {
-            0..300 => format!("key{number}"),
-            _ => format!("12345678{number}87654321"),
-        };
-        let mut set = NameSet::default();
-        let mut names: Vec<String> = Vec::new();
-        for number in (0..600).flat_map(|number| [number, number, number / 2]) {
-            let name = of(number);
-            let known = names.iter().map(|name| name.as_bytes());
-            assert_eq!(set.insert(hash(name.as_bytes()), || name.as_bytes(), known), !names.contains(&name), "{name}");
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
     }
 }

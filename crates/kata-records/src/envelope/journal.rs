@@ -11,7 +11,8 @@ use crate::dictionary::{self, KeyId, KeySet};
 use crate::digits;
 use crate::flaw::{Flaw, Flaws};
 use crate::json::{self, MAX_MEMBERS};
-use crate::name_hash::{self, BloomFilter};
+use crate::name_hash;
+use crate::name_map::{NameMap, NameSet};
 use crate::record::{Pair, Text, Value};
 use crate::redact;
 
@@ -165,14 +166,17 @@ pub(super) fn needs(name: &[u8]) -> bool {
 /// Merges repeated names and extracts the fields that later stages use.
 pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.from_journal = true;
-    let (mut keys, mut names) = (KeySet::default(), BloomFilter::default());
-    let mut is_known = |field: &Pair<'_>| match field.id {
-        Some(id) => keys.insert(id),
-        None => names.insert(name_hash::hash(field.key)),
-    };
+    let (mut keys, mut names) = (KeySet::default(), NameSet::default());
     let mut fields = std::mem::take(&mut entry.fields);
-    let is_odd = fields.iter().any(|field| {
-        let is_odd = !matches!(field.value, Value::Text(_)) || is_known(field);
+    let mut is_known = |place: usize, field: &Pair<'b>| match field.id {
+        Some(id) => keys.insert(id),
+        None => {
+            let before = fields.iter().take(place).map(|field| field.key);
+            !names.insert(name_hash::hash(field.key), || field.key, before)
+        }
+    };
+    let is_odd = fields.iter().enumerate().any(|(place, field)| {
+        let is_odd = !matches!(field.value, Value::Text(_)) || is_known(place, field);
         extract(field, bump, entry);
         is_odd
     });
@@ -267,24 +271,32 @@ fn list<'b>(raw: &'b [u8], bump: &'b Bump) -> Option<Value<'b>> {
 
 /// Merges the values of a repeated name into a list at its first occurrence.
 fn repeated<'b>(bump: &'b Bump, fields: &mut Vec<Pair<'b>>) {
-    // Equal names come together, the first occurrence first.
-    let keys: Vec<&[u8]> = fields.iter().map(|field| field.key).collect();
-    let mut order: Vec<usize> = (0..fields.len()).collect();
-    order.sort_by_key(|index| (keys[*index], *index));
+    let mut places = NameMap::with_capacity(fields.len());
+    let mut lists: Vec<Option<BumpVec<'b, Text<'b>>>> = vec![None; fields.len()];
     let mut is_merged = vec![false; fields.len()];
-    for same in order.chunk_by(|one, other| keys[*one] == keys[*other]).filter(|same| same.len() > 1) {
-        let (first, others) = (same[0], &same[1..]);
-        let mut list = BumpVec::with_capacity_in(same.len(), bump);
-        for index in same {
-            match fields[*index].value {
-                Value::List(texts) => list.extend_from_slice_copy(texts),
-                Value::Text(text) => list.push(text),
-                _ => {}
-            }
+    let add = |list: &mut BumpVec<'b, Text<'b>>, value| match value {
+        Value::List(texts) => list.extend_from_slice_copy(texts),
+        Value::Text(text) => list.push(text),
+        _ => {}
+    };
+    for (place, field) in fields.iter().enumerate() {
+        let first = *places.entry(name_hash::hash(field.key), field.key, place);
+        if first == place {
+            continue;
         }
-        fields[first].value = Value::List(list.into_bump_slice());
-        fields[first].number = 0;
-        others.iter().for_each(|index| is_merged[*index] = true);
+        is_merged[place] = true;
+        let list = lists[first].get_or_insert_with(|| {
+            let mut list = BumpVec::new_in(bump);
+            add(&mut list, fields[first].value);
+            list
+        });
+        add(list, field.value);
+    }
+    for (field, list) in fields.iter_mut().zip(lists) {
+        if let Some(list) = list {
+            field.value = Value::List(list.into_bump_slice());
+            field.number = 0;
+        }
     }
     let mut merged = is_merged.into_iter();
     fields.retain(|_| merged.next() != Some(true));

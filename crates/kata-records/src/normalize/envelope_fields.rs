@@ -7,8 +7,20 @@ use regex::bytes::Regex;
 use super::field_name;
 use crate::dictionary::{DICTIONARY, KnownKey};
 use crate::error::SettingsError;
-use crate::name_hash::{self, NameSet};
+use crate::name_hash::{self, ByteSet};
+use crate::name_map::{CopyNumbers, NameSet};
 use crate::record::{Field, Key, OwnedKey, Pair, Record, Text, Value};
+
+/// The bytes that names of fields keep: printable ASCII except for space, `"` and `\\`.
+static PRINTED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        table[byte as usize] = !matches!(byte, b'"' | b'\\');
+        byte += 1;
+    }
+    table
+};
 
 /// A pattern of names, with `*` for any bytes.
 #[derive(Debug)]
@@ -28,6 +40,14 @@ impl Glob {
                 Glob::Pattern(Regex::new(&pattern).map_err(|error| SettingsError::Name(error.to_string()))?)
             }
         })
+    }
+
+    /// Returns the byte with which all matching names begin, or `None` if there is no such byte.
+    fn head(&self) -> Option<u8> {
+        match self {
+            Glob::Exact(text) | Glob::Prefix(text) => text.as_bytes().first().copied(),
+            Glob::Pattern(_) => None,
+        }
     }
 
     fn matches(&self, name: &[u8]) -> bool {
@@ -64,6 +84,8 @@ pub(crate) enum CachedField<'b> {
 pub(crate) struct EnvelopeFields {
     keep: Vec<Glob>,
     drop: Vec<(Glob, bool)>,
+    /// The bytes with which names begin that a pattern of `drop` can match.
+    dropped_heads: ByteSet,
     rename: Vec<(String, String)>,
     lowercase: bool,
     strip_underscores: bool,
@@ -81,9 +103,16 @@ impl EnvelopeFields {
             let (name, dropped) = text.strip_prefix('!').map_or((text.as_str(), true), |name| (name, false));
             Ok((Glob::new(name)?, dropped))
         };
+        let drop: Vec<(Glob, bool)> = settings.drop.iter().map(drop).collect::<Result<_, SettingsError>>()?;
+        let mut dropped_heads = ByteSet::default();
+        for (glob, _) in &drop {
+            let heads = glob.head().map_or(0..=u8::MAX, |head| head..=head);
+            heads.for_each(|head| _ = dropped_heads.insert(head));
+        }
         let mut envelope = EnvelopeFields {
             keep: settings.keep.iter().map(|text| Glob::new(text)).collect::<Result<_, _>>()?,
-            drop: settings.drop.iter().map(drop).collect::<Result<_, SettingsError>>()?,
+            drop,
+            dropped_heads,
             rename: settings.rename.clone(),
             lowercase: settings.lowercase,
             strip_underscores: settings.strip_underscores,
@@ -108,8 +137,10 @@ impl EnvelopeFields {
     }
 
     pub(super) fn drops(&self, name: &[u8]) -> bool {
+        let may_drop = name.first().is_none_or(|head| self.dropped_heads.has(*head));
         (!self.keep.is_empty() && !self.keep.iter().any(|glob| glob.matches(name)))
-            || self.drop.iter().rev().find(|(glob, _)| glob.matches(name)).is_some_and(|(_, dropped)| *dropped)
+            || may_drop
+                && self.drop.iter().rev().find(|(glob, _)| glob.matches(name)).is_some_and(|(_, dropped)| *dropped)
     }
 
     /// Appends the fields of the record, each with a unique name. Names of fields that were not UTF-8 go to `escaped`.
@@ -121,7 +152,7 @@ impl EnvelopeFields {
         record: &mut Record<'b>,
     ) {
         let Record { envelope: fields, escaped, .. } = record;
-        let mut names = NameSet::default();
+        let (mut names, mut copies) = (NameSet::default(), CopyNumbers::default());
         for (number, field) in fields.iter().enumerate() {
             let name = field.key.name();
             names.insert(name_hash::hash(name), || name, fields.iter().take(number).map(|field| field.key.name()));
@@ -158,12 +189,16 @@ impl EnvelopeFields {
             };
             let mut number = pair.number;
             let mut is_new =
-                |hash, key: Key<'_>| names.insert(hash, || key.name(), fields.iter().map(|field| field.key.name()));
+                |hash, key: Key<'b>| names.insert(hash, || key.name(), fields.iter().map(|field| field.key.name()));
             if !is_new(hash, key) {
-                let taken = key.name();
-                let copies = (2..).map(|copy| field_name::key("", taken, copy, bump));
-                let mut free = copies.filter(|copy| is_new(name_hash::hash(copy.name()), *copy));
-                key = free.next().unwrap_or(key);
+                let last = copies.last(key.name());
+                key = loop {
+                    *last += 1;
+                    let copy = field_name::key("", key.name(), *last, bump);
+                    if is_new(name_hash::hash(copy.name()), copy) {
+                        break copy;
+                    }
+                };
                 // The result does not hold for other records.
                 number = 0;
             }
@@ -203,7 +238,7 @@ impl EnvelopeFields {
             lower.make_ascii_lowercase();
             name = lower;
         }
-        if name.iter().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~')) && !name.is_empty() {
+        if name.iter().all(|byte| PRINTED[usize::from(*byte)]) && !name.is_empty() {
             name
         } else {
             field_name::mapped(name, bump)

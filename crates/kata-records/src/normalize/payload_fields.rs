@@ -1,7 +1,6 @@
 //! The payload's fields in a record: `kata_` names and types, with the guest's words apart from the host's.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::mem;
 
 use bumpalo::Bump;
 use memchr::memmem;
@@ -11,7 +10,8 @@ use crate::dictionary::{self, KeyId, KeySet, TrackedKey, ValueKind};
 use crate::envelope::Entry;
 use crate::escapes::escape_bytes;
 use crate::flaw::Flaw;
-use crate::name_hash::{self, HashedBefore, NameSet};
+use crate::name_hash;
+use crate::name_map::{CopyNumbers, NameSet};
 use crate::normalize::prune::PruneAction;
 use crate::parse::Payload;
 use crate::record::{Escaping, Facts, Field, Key, Pair, PayloadFormat, Text, Value};
@@ -66,9 +66,8 @@ pub(super) struct FieldBuilder<'r, 'b> {
     escaped: &'r mut Vec<Key<'b>>,
     /// The names in use: those of the dictionary, and others.
     known: KeySet,
-    names: NameSet,
-    /// By the hash of a name that was taken, the number of its last copy.
-    copies: HashMap<u64, usize, BuildHasherDefault<HashedBefore>>,
+    names: NameSet<'b>,
+    copies: CopyNumbers<'b>,
     /// A key that may come twice. Some loggers of the agent write `msg` twice on every entry, and the first counts.
     may_repeat: Option<KeyId>,
     /// A time was claimed.
@@ -98,7 +97,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             escaped,
             known: KeySet::default(),
             names: NameSet::default(),
-            copies: HashMap::default(),
+            copies: CopyNumbers::default(),
             may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             claims_time: false,
             displaced: false,
@@ -208,7 +207,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                 if let Some(nanos) = nanos {
                     let name = field_name::joined(name(), b"_ns", self.bump);
                     let key = field_name::key("kata_", name, 1, self.bump);
-                    if self.is_free(name, key) {
+                    if self.is_free(key) {
                         self.push(key, Value::Int(nanos));
                     }
                 }
@@ -412,27 +411,35 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if let Some((known, key)) = *self.unknown_keys.place(hash)
             && known == pair.key
         {
-            let is_new = self.names.insert(hash, || key.name(), self.fields.iter().map(|field| field.key.name()));
+            let is_new = self.is_new(hash, key);
             return match self.plain(pair, PruneAction::Keep) {
                 Some(value) if is_new => self.push(key, value),
-                Some(_) => self.put_repeated(known, pair),
+                Some(value) => self.put_second(key, value),
                 None => {}
             };
         }
-        let action = self.normalize.prune.action(pair.key);
+        let is_plain = field_name::is_plain(pair.key);
+        let prune = &self.normalize.prune;
+        let action = if is_plain { prune.action_of_segment(hash, pair.key) } else { prune.action(pair.key) };
         if action == PruneAction::Remove {
             return;
         }
         let Some(value) = self.plain(pair, action) else { return };
-        let mapped = field_name::mapped(pair.key, self.bump);
+        let mapped = if is_plain { pair.key } else { field_name::mapped(pair.key, self.bump) };
         // Writers must not obtain names that rules reserve.
-        let reserved = mapped.starts_with(b"host_") || mapped.starts_with(b"guest_") || is_typed(mapped);
-        if !reserved && mapped == pair.key {
+        let is_typed = is_typed_duration(mapped) || !is_plain && is_typed(mapped);
+        let reserved = is_typed || mapped.starts_with(b"host_") || mapped.starts_with(b"guest_");
+        if is_plain && !reserved {
             let key = field_name::key("kata_", mapped, 1, self.bump);
             if action == PruneAction::Keep {
                 *self.unknown_keys.place(hash) = Some((pair.key, key));
             }
-            return if self.is_free(mapped, key) { self.push(key, value) } else { self.put_repeated(mapped, pair) };
+            if self.is_new(hash, key) {
+                self.push(key, value);
+            } else if let Some(value) = self.plain(pair, PruneAction::Keep) {
+                self.put_second(key, value);
+            }
+            return;
         }
         self.facts.flaws.add_if(pair.key.iter().any(u8::is_ascii_control), Flaw::BadKey);
         self.facts.flaws.add_if(memmem::find(pair.key, b"%!").is_some(), Flaw::GoFormatError);
@@ -444,6 +451,12 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             return self.put_free(field_name::joined("fields_", mapped, self.bump), value);
         }
         self.put_free(mapped, value);
+    }
+
+    /// Adds a repeated key that the dictionary lacks.
+    fn put_second(&mut self, key: Key<'b>, value: Value<'b>) {
+        self.facts.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
+        self.put_copy(key, None, value);
     }
 
     /// Adds a repeated key, and a flaw unless repetition is expected.
@@ -470,14 +483,16 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
 
     /// Adds a field under a key, or under another one if it is taken. `rule` is that of the key's name.
     fn put_unique(&mut self, key: Key<'b>, rule: Option<&'b Rule>, value: Value<'b>) {
-        let name = unprefixed(key);
         let is_free = match rule {
             Some(rule) => !self.known.insert(rule.name),
-            None => self.is_free(name, key),
+            None => self.is_free(key),
         };
-        if is_free {
-            return self.push(key, value);
-        }
+        if is_free { self.push(key, value) } else { self.put_copy(key, rule, value) }
+    }
+
+    /// Adds a field whose key is taken under another one.
+    fn put_copy(&mut self, key: Key<'b>, rule: Option<&'b Rule>, value: Value<'b>) {
+        let name = unprefixed(key);
         let key = match (self.displaced, self.author.wrapped_by_host) {
             (true, true) => {
                 rule.map_or_else(|| field_name::key("kata_host_", name, 1, self.bump), |rule| rule.host.key())
@@ -486,34 +501,38 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             (true, false) if !name.starts_with(b"guest_") => field_name::key("kata_guest_", name, 1, self.bump),
             _ => key,
         };
-        let name = unprefixed(key);
-        if self.displaced && self.is_free(name, key) {
+        if self.displaced && self.is_free(key) {
             return self.push(key, value);
         }
-        let fields = &self.fields;
-        let like = || fields.iter().filter(|field| field.key.name().starts_with(key.name())).count().max(1);
-        let hash = name_hash::hash(name);
-        let mut number = *self.copies.entry(hash).or_insert_with(like);
+        let name = unprefixed(key);
+        let mut copies = mem::take(&mut self.copies);
+        let last = copies.last(name);
         let copy = loop {
-            number += 1;
-            let copy = field_name::key("kata_", name, number, self.bump);
-            if self.is_free(unprefixed(copy), copy) {
+            *last += 1;
+            let copy = field_name::key("kata_", name, *last, self.bump);
+            // No key of the dictionary ends in a number as copies do.
+            if self.is_new(name_hash::hash(unprefixed(copy)), copy) {
                 break copy;
             }
         };
-        self.copies.insert(hash, number);
+        self.copies = copies;
         self.push(copy, value);
     }
 
-    /// Returns whether a name is free, and marks it as taken. `name` is the name of `key` without `kata_`.
-    fn is_free(&mut self, name: &[u8], key: Key<'b>) -> bool {
+    /// Returns whether the name of a key is free, and marks it as taken.
+    fn is_free(&mut self, key: Key<'b>) -> bool {
+        let name = unprefixed(key);
         match dictionary::find(name) {
             Some(id) if !id.is_alias() => !self.known.insert(id),
-            _ => {
-                let names = self.fields.iter().map(|field| field.key.name());
-                self.names.insert(name_hash::hash(name), || key.name(), names)
-            }
+            _ => self.is_new(name_hash::hash(name), key),
         }
+    }
+
+    /// Returns whether a name that the dictionary lacks is free, and marks it as taken. `hash` is that of the name without
+    /// `kata_`.
+    #[inline]
+    fn is_new(&mut self, hash: u64, key: Key<'b>) -> bool {
+        self.names.insert(hash, || unprefixed(key), self.fields.iter().map(|field| unprefixed(field.key)))
     }
 
     #[inline]
@@ -556,9 +575,14 @@ fn unprefixed(key: Key<'_>) -> &[u8] {
 }
 
 /// Returns whether a typed field of records may have this name although the dictionary lacks the key: `stream.id` maps
-/// to such a name, and durations have a field in nanoseconds.
+/// to such a name.
 fn is_typed(mapped: &[u8]) -> bool {
-    let kind = |name: &[u8]| dictionary::find(name).map(|id| (id.known().kind, id.is_alias()));
-    matches!(kind(mapped), Some((kind, alias)) if kind != ValueKind::Text || alias)
-        || mapped.strip_suffix(b"_ns").and_then(kind).is_some_and(|(kind, _)| kind == ValueKind::Duration)
+    dictionary::find(mapped).is_some_and(|id| id.known().kind != ValueKind::Text || id.is_alias())
+}
+
+/// Returns whether a duration may have this name for its field in nanoseconds.
+#[inline]
+fn is_typed_duration(mapped: &[u8]) -> bool {
+    let key = mapped.strip_suffix(b"_ns").and_then(dictionary::find);
+    key.is_some_and(|id| id.known().kind == ValueKind::Duration)
 }

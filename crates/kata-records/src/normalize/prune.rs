@@ -46,6 +46,8 @@ pub(crate) struct Prune {
     patterns: Vec<Pattern>,
     /// First segments with their hashes and actions, so that most keys need one lookup.
     first: Vec<(u64, String, PruneAction)>,
+    /// A bit for each hash in `first`, by the lowest bits.
+    hashes: [u64; 16],
     any: bool,
 }
 
@@ -55,7 +57,7 @@ impl Prune {
     /// # Errors
     /// [`SettingsError::Prune`] if a pattern has an empty segment.
     pub(crate) fn new(patterns: &[String]) -> Result<Prune, SettingsError> {
-        let mut prune = Prune { patterns: Vec::new(), first: Vec::new(), any: false };
+        let mut prune = Prune { patterns: Vec::new(), first: Vec::new(), hashes: [0; 16], any: false };
         for text in patterns {
             let (keep, path) = text.strip_prefix('!').map_or((false, text.as_str()), |path| (true, path));
             let segments: Vec<_> =
@@ -65,7 +67,9 @@ impl Prune {
             }
             match segments.first() {
                 Some(Some(first)) => {
-                    prune.first.push((name_hash::hash(first.as_bytes()), first.clone(), PruneAction::Keep))
+                    let hash = name_hash::hash(first.as_bytes());
+                    prune.hashes[hash as usize / 64 % 16] |= 1 << (hash % 64);
+                    prune.first.push((hash, first.clone(), PruneAction::Keep));
                 }
                 _ => prune.any = true,
             }
@@ -77,6 +81,14 @@ impl Prune {
             row.2 = action;
         }
         Ok(prune)
+    }
+
+    /// Returns the action for a key of one segment with its hash.
+    #[inline]
+    #[must_use]
+    pub(crate) fn action_of_segment(&self, hash: u64, key: &[u8]) -> PruneAction {
+        let is_first = self.hashes[hash as usize / 64 % 16] >> (hash % 64) & 1 != 0;
+        if is_first || self.any { self.action(key) } else { PruneAction::Keep }
     }
 
     /// Returns the action for a key.

@@ -7,7 +7,8 @@ use bumpalo::collections::Vec as BumpVec;
 
 use super::{DERIVED, ECS_VERSION, ENVELOPE, FieldType, PAYLOAD, Schema, SchemaRow};
 use crate::dictionary::{self, DICTIONARY, KeyId, KnownKey};
-use crate::name_hash::{self, BloomFilter};
+use crate::name_hash;
+use crate::name_map::{CopyNumbers, NameMap, NameSet};
 use crate::normalize::{coerce, field_name};
 use crate::origin::Origin;
 use crate::record::{Field, Key, Level, OwnedKey, Record, Text, Value};
@@ -102,9 +103,10 @@ impl Translator {
             tables,
             bump,
             out: mem::take(spare).recycle(),
-            names: BloomFilter::default(),
-            escaped: &record.escaped,
-            redacted: &record.redacted,
+            names: NameSet::default(),
+            copies: CopyNumbers::default(),
+            escaped: NameList::new(&record.escaped),
+            redacted: NameList::new(&record.redacted),
         };
         translation.fill(record);
         let mut out = translation.out;
@@ -139,11 +141,40 @@ struct Translation<'b, 'r> {
     bump: &'b Bump,
     out: Record<'b>,
     /// The names that envelope fields use.
-    names: BloomFilter,
+    names: NameSet<'b>,
+    copies: CopyNumbers<'b>,
     /// The original names of fields that were not UTF-8.
-    escaped: &'r [Key<'b>],
+    escaped: NameList<'b, 'r>,
     /// The original names of fields in which a secret was replaced.
-    redacted: &'r [Key<'b>],
+    redacted: NameList<'b, 'r>,
+}
+
+/// A list of names that is searched for each field.
+struct NameList<'b, 'r> {
+    keys: &'r [Key<'b>],
+    /// The names, if there are too many for a comparison with each.
+    many: Option<NameMap<'b, ()>>,
+}
+
+impl<'b, 'r> NameList<'b, 'r> {
+    /// The number of names up to which each is compared. Few records have more.
+    const FEW: usize = 8;
+
+    fn new(keys: &'r [Key<'b>]) -> NameList<'b, 'r> {
+        let map = || {
+            let mut map = NameMap::with_capacity(keys.len());
+            keys.iter().for_each(|key| *map.entry(name_hash::hash(key.name()), key.name(), ()) = ());
+            map
+        };
+        NameList { keys, many: (keys.len() > NameList::FEW).then(map) }
+    }
+
+    fn contains(&self, key: Key<'b>) -> bool {
+        match &self.many {
+            Some(many) => many.get(name_hash::hash(key.name()), key.name()).is_some(),
+            None => self.keys.contains(&key),
+        }
+    }
 }
 
 impl<'b> Translation<'b, '_> {
@@ -217,10 +248,10 @@ impl<'b> Translation<'b, '_> {
 
     /// Adds the new name of a field that was not UTF-8.
     fn note(&mut self, old: Key<'b>, new: Key<'b>) {
-        if self.escaped.contains(&old) {
+        if self.escaped.contains(old) {
             self.out.escaped.push(new);
         }
-        if self.redacted.contains(&old) {
+        if self.redacted.contains(old) {
             self.out.redacted.push(new);
         }
     }
@@ -261,10 +292,10 @@ impl<'b> Translation<'b, '_> {
                 out.push(b'.');
             }
             out.extend_from_slice_copy(text.decode(self.bump));
-            if self.escaped.contains(&field.key) && self.out.escaped.last() != Some(&name.key()) {
+            if self.escaped.contains(field.key) && self.out.escaped.last() != Some(&name.key()) {
                 self.out.escaped.push(name.key());
             }
-            if self.redacted.contains(&field.key) && self.out.redacted.last() != Some(&name.key()) {
+            if self.redacted.contains(field.key) && self.out.redacted.last() != Some(&name.key()) {
                 self.out.redacted.push(name.key());
             }
         }
@@ -291,11 +322,12 @@ impl<'b> Translation<'b, '_> {
         let mut number = if id == Some(KeyId::MESSAGE) { 0 } else { field.number };
         if self.is_taken(key) {
             number = 0;
-            for copy in 1.. {
-                key = field_name::key(prefix, field_name::mapped(name, self.bump), copy, self.bump);
-                if !self.is_taken(key) {
-                    break;
-                }
+            let own = field_name::mapped(name, self.bump);
+            key = field_name::key(prefix, own, 1, self.bump);
+            while self.is_taken(key) {
+                let last = self.copies.last(own);
+                *last += 1;
+                key = field_name::key(prefix, own, *last, self.bump);
             }
             // The value is unchanged, because the name implies no type.
             self.note(field.key, key);
@@ -307,7 +339,8 @@ impl<'b> Translation<'b, '_> {
 
     /// Returns whether a name is taken, and marks it as taken.
     fn is_taken(&mut self, key: Key<'b>) -> bool {
-        self.names.insert(name_hash::hash(key.name())) && self.out.envelope.iter().any(|field| field.key == key)
+        let names = self.out.envelope.iter().map(|field| field.key.name());
+        !self.names.insert(name_hash::hash(key.name()), || key.name(), names)
     }
 
     /// Converts a value of the envelope to its type. Returns `None` if the value has another type.
