@@ -314,7 +314,10 @@ impl<'b> Scanner<'b> {
                     1
                 }
             };
-            at = scan::quoted_stop(inside, at);
+            // Escapes often come in runs.
+            if inside.get(at) != Some(&b'\\') {
+                at = scan::quoted_stop(inside, at);
+            }
         }
         let bytes = inside.get(..at)?;
         self.rest = inside.get(at + 1..).unwrap_or_default();

@@ -303,26 +303,31 @@ fn ascii(byte: u8, out: &mut Vec<u8>) {
 
 /// Appends the inside of a Go string. Most of Go's escapes equal those of JSON.
 fn go(bytes: &[u8], out: &mut Vec<u8>) {
-    let mut rest = bytes;
-    while let Some(at) = memchr(b'\\', rest) {
-        let (before, escape) = rest.split_at(at);
-        let length = match escape.get(1) {
-            Some(b'"' | b'\\' | b'n' | b't' | b'r' | b'b' | b'f') => {
-                out.extend_from_slice(rest.get(..at + 2).unwrap_or_default());
-                2
+    // Escapes that stay are copied with the text around them.
+    let (mut copied, mut at) = (0, 0);
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        // Escapes often come in runs.
+        if rest.first() != Some(&b'\\') {
+            match memchr(b'\\', rest) {
+                Some(next) => at += next,
+                None => break,
             }
-            _ => {
-                out.extend_from_slice(before);
-                let Some((length, escape)) = go_escape(escape) else { return };
-                match escape {
-                    Escape::Char(char) if char.is_ascii() => ascii(char as u8, out),
-                    Escape::Char(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-                    Escape::Byte(byte) => ascii(byte, out),
-                }
-                length
-            }
-        };
-        rest = escape.get(length..).unwrap_or_default();
+        }
+        let escape = bytes.get(at..).unwrap_or_default();
+        if let Some(b'"' | b'\\' | b'n' | b't' | b'r' | b'b' | b'f') = escape.get(1) {
+            at += 2;
+            continue;
+        }
+        out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+        let Some((length, escape)) = go_escape(escape) else { return };
+        match escape {
+            Escape::Char(char) if char.is_ascii() => ascii(char as u8, out),
+            Escape::Char(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            Escape::Byte(byte) => ascii(byte, out),
+        }
+        at += length;
+        copied = at;
     }
-    out.extend_from_slice(rest);
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
 }

@@ -248,7 +248,10 @@ fn quoted_escapes<'b>(rest: &'b [u8], mut at: usize, bump: &'b Bump, flaws: &mut
                 1
             }
         };
-        at = scan::quoted_stop(rest, at);
+        // Escapes often come in runs.
+        if rest.get(at) != Some(&b'\\') {
+            at = scan::quoted_stop(rest, at);
+        }
     };
     (classify(inside, &traits, bump), behind)
 }
