@@ -15,6 +15,17 @@ pub(super) struct Span {
     pub(super) wrap: Option<usize>,
 }
 
+/// The bytes at which no secret begins.
+static PROSE: [bool; 256] = {
+    let (mut table, others) = ([true; 256], *b"\"\\=:{-BJK");
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = false;
+        at += 1;
+    }
+    table
+};
+
 /// The state of a pass. Each shape of a secret moves `at` behind itself, so each byte is looked at a constant number of
 /// times.
 pub(super) struct Finder<'t, 'f> {
@@ -44,7 +55,7 @@ impl<'t, 'f> Finder<'t, 'f> {
                 b'-' => self.dash(),
                 b'B' => self.bearer(),
                 b'J' | b'K' => self.token(),
-                _ => self.at += 1,
+                _ => self.at = self.input.skip(self.at + 1, |byte| PROSE[usize::from(byte)]),
             }
         }
         self.open

@@ -17,6 +17,17 @@ pub(super) enum Names {
     None,
 }
 
+/// The bytes that neither end an item of a list nor open or close anything.
+static WORD: [bool; 256] = {
+    let (mut table, others) = ([true; 256], *b"\"\\[]{} ,");
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = false;
+        at += 1;
+    }
+    table
+};
+
 impl Finder<'_, '_> {
     /// Hides the values of a list without quotes from `start` to its bracket, and moves to the bracket. Returns whether the
     /// list is cut.
@@ -33,10 +44,13 @@ impl Finder<'_, '_> {
             }
             // One item: up to the next space or comma.
             loop {
-                if self.input.starts(at, MARKER.as_bytes()) {
+                at = self.input.skip(at, |byte| WORD[usize::from(byte)]);
+                let mut next = self.input.get(at);
+                if next == Some(b'[') && self.input.starts(at, MARKER.as_bytes()) {
                     at += MARKER.len();
+                    next = self.input.get(at);
                 }
-                let Some(byte) = self.input.get(at) else {
+                let Some(byte) = next else {
                     self.hide(from, at);
                     self.open = true;
                     self.at = at;
