@@ -105,6 +105,7 @@ impl Translator {
             out: mem::take(spare).recycle(),
             names: NameSet::default(),
             copies: CopyNumbers::default(),
+            has_lists: !record.escaped.is_empty() || !record.redacted.is_empty(),
             escaped: NameList::new(&record.escaped),
             redacted: NameList::new(&record.redacted),
         };
@@ -143,6 +144,8 @@ struct Translation<'b, 'r> {
     /// The names that envelope fields use.
     names: NameSet<'b>,
     copies: CopyNumbers<'b>,
+    /// A list below names a field.
+    has_lists: bool,
     /// The original names of fields that were not UTF-8.
     escaped: NameList<'b, 'r>,
     /// The original names of fields in which a secret was replaced.
@@ -246,8 +249,16 @@ impl<'b> Translation<'b, '_> {
         self.out.payload.push(Field::new(name.key(), value));
     }
 
-    /// Adds the new name of a field that was not UTF-8.
+    /// Adds the new name of a field to the lists that name the field. Few records have any.
+    #[inline]
     fn note(&mut self, old: Key<'b>, new: Key<'b>) {
+        if self.has_lists {
+            self.note_listed(old, new);
+        }
+    }
+
+    #[cold]
+    fn note_listed(&mut self, old: Key<'b>, new: Key<'b>) {
         if self.escaped.contains(old) {
             self.out.escaped.push(new);
         }
