@@ -87,8 +87,13 @@ impl Prune {
     #[inline]
     #[must_use]
     pub(crate) fn action_of_segment(&self, hash: u64, key: &[u8]) -> PruneAction {
-        let is_first = self.hashes[hash as usize / 64 % 16] >> (hash % 64) & 1 != 0;
-        if is_first || self.any { self.action(key) } else { PruneAction::Keep }
+        if self.may_act(hash) { self.action(key) } else { PruneAction::Keep }
+    }
+
+    /// Tests the hash of a first segment. `false` proves that no pattern has the segment.
+    #[inline]
+    fn may_act(&self, hash: u64) -> bool {
+        self.any || self.hashes[hash as usize / 64 % 16] >> (hash % 64) & 1 != 0
     }
 
     /// Returns the action for a key.
@@ -96,6 +101,9 @@ impl Prune {
     pub(crate) fn action(&self, key: &[u8]) -> PruneAction {
         let first = memchr(b'.', key).and_then(|at| key.get(..at)).unwrap_or(key);
         let hash = name_hash::hash(first);
+        if !self.may_act(hash) {
+            return PruneAction::Keep;
+        }
         match self.first.iter().find(|(known, name, _)| *known == hash && name.as_bytes() == first) {
             Some((_, _, action)) if !self.any && first.len() == key.len() => *action,
             None if !self.any => PruneAction::Keep,
