@@ -3,16 +3,10 @@
 use rmp::encode::write_array_len;
 
 use super::msgpack::{Msgpack, done};
-use crate::flaw::Flaw;
-use crate::record::{Escaping, Record, Text, Value};
+use super::size_limit::Shortener;
+use crate::record::Record;
 use crate::schema::Translator;
 use crate::time::UnixTime;
-
-/// The lengths to which an oversized event cuts its texts, in bytes. Each is tried if the previous one was not enough.
-const SHORTER: [usize; 3] = [64 << 10, 4 << 10, 256];
-
-/// The number of fields that remain of the envelope and of the payload if cutting texts was not enough.
-const FEWER: usize = 1000;
 
 /// The events of one tag, in the order of their records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,106 +20,56 @@ pub struct Events {
 }
 
 /// An encoder for events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct EventEncoder {
     records: Msgpack,
     translator: Option<Box<Translator>>,
+    shortener: Shortener,
 }
 
 impl EventEncoder {
-    /// Returns an encoder. A translator gives fields the names of another schema.
+    /// Returns an encoder for records with `own` own fields. A translator gives fields the names of another schema.
     #[must_use]
-    pub(crate) fn new(translator: Option<Box<Translator>>) -> EventEncoder {
-        EventEncoder { records: Msgpack::default(), translator }
+    pub(crate) fn new(translator: Option<Box<Translator>>, own: usize) -> EventEncoder {
+        EventEncoder { records: Msgpack::default(), translator, shortener: Shortener::new(Events::LARGEST, own) }
     }
 
     /// Appends a record. `received` is the time of records without one.
     pub(crate) fn encode(&mut self, record: &mut Record<'_>, received: UnixTime, events: &mut Events) {
+        let EventEncoder { records, translator, shortener } = self;
         let start = events.bytes.len();
-        self.event(record, received, &mut events.bytes);
-        for longest in SHORTER {
-            if events.bytes.len() - start <= Events::LARGEST {
-                break;
-            }
+        shortener.fit(record, |record| {
             events.bytes.truncate(start);
-            shorten(record, 0, longest);
-            self.event(record, received, &mut events.bytes);
-        }
-        if events.bytes.len() - start > Events::LARGEST {
-            events.bytes.truncate(start);
-            record.envelope.truncate(FEWER);
-            record.payload.truncate(FEWER);
-            record.escaped.truncate(FEWER);
-            self.event(record, received, &mut events.bytes);
-        }
+            encode_event(record, received, records, translator.as_deref_mut(), &mut events.bytes);
+            events.bytes.len() - start
+        });
         events.ends.push(events.bytes.len());
     }
-
-    fn event(&mut self, record: &Record<'_>, received: UnixTime, out: &mut Vec<u8>) {
-        let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
-        // For Fluentd, zero means no time, and Fluentd uses its own clock.
-        let time = time.and_then(|time| time.unix()).filter(|time| time.seconds > 0);
-        let (seconds, nanos) = match time {
-            // Fluent Bit reserves the last two seconds for marks of its own.
-            Some(time) => (time.seconds_u32().min(u32::MAX - 2), time.nanos),
-            None => (received.seconds_u32(), received.nanos),
-        };
-        done(write_array_len(out, 2));
-        out.extend_from_slice(&[0xd7, 0x00]);
-        out.extend_from_slice(&seconds.to_be_bytes());
-        out.extend_from_slice(&nanos.to_be_bytes());
-        let EventEncoder { records, translator } = self;
-        match translator {
-            None => records.encode(record, out),
-            Some(translator) => translator.translate(record, |record| records.encode(record, out)),
-        }
-    }
 }
 
-/// Cuts the texts of a record to `longest` bytes, except in the first `own` fields, and adds the flaw.
-pub(super) fn shorten(record: &mut Record<'_>, own: usize, longest: usize) {
-    for field in record.envelope.iter_mut().skip(own).chain(&mut record.payload) {
-        field.number = 0;
-        match &mut field.value {
-            Value::Text(text) => cut(text, longest),
-            // A list keeps as many bytes as a text may have. Its elements cannot be cut in place.
-            Value::List(texts) => {
-                let mut length = 0;
-                let fits = |text: &&Text<'_>| {
-                    length += text.bytes.len();
-                    length <= longest
-                };
-                *texts = texts.get(..texts.iter().take_while(fits).count()).unwrap_or_default();
-            }
-            Value::Nested(json) if json.len() > longest => {
-                let mut text = Text { bytes: json, escaping: Escaping::Utf8 };
-                cut(&mut text, longest);
-                field.value = Value::Text(text);
-            }
-            _ => {}
-        }
+fn encode_event(
+    record: &Record<'_>,
+    received: UnixTime,
+    records: &mut Msgpack,
+    translator: Option<&mut Translator>,
+    out: &mut Vec<u8>,
+) {
+    let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
+    // For Fluentd, zero means no time, and Fluentd uses its own clock.
+    let time = time.and_then(|time| time.unix()).filter(|time| time.seconds > 0);
+    let (seconds, nanos) = match time {
+        // Fluent Bit reserves the last two seconds for marks of its own.
+        Some(time) => (time.seconds_u32().min(u32::MAX - 2), time.nanos),
+        None => (received.seconds_u32(), received.nanos),
+    };
+    done(write_array_len(out, 2));
+    out.extend_from_slice(&[0xd7, 0x00]);
+    out.extend_from_slice(&seconds.to_be_bytes());
+    out.extend_from_slice(&nanos.to_be_bytes());
+    match translator {
+        None => records.encode(record, out),
+        Some(translator) => translator.translate(record, |record| records.encode(record, out)),
     }
-    if let Some(facts) = &mut record.facts {
-        facts.flaws.add(Flaw::Truncated);
-    }
-}
-
-fn cut(text: &mut Text<'_>, longest: usize) {
-    if text.bytes.len() <= longest {
-        return;
-    }
-    let mut end = longest;
-    // Neither a character nor an escape is cut in two. The longest escape is `\U0010ffff`.
-    while end > 0 && text.bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
-        end -= 1;
-    }
-    if let Some(at) = text.bytes.get(end.saturating_sub(12)..end).and_then(|tail| memchr::memrchr(b'\\', tail)) {
-        end = end.saturating_sub(12) + at;
-        while end > 0 && text.bytes.get(end - 1) == Some(&b'\\') {
-            end -= 1;
-        }
-    }
-    text.bytes = text.bytes.get(..end).unwrap_or_default();
 }
 
 impl Events {

@@ -315,7 +315,7 @@ impl Encoder {
             }
             Format::Export => return Encoder::Journal(JournalView::new(JournalFormat::Export)),
             Format::JournalJson => return Encoder::Journal(JournalView::new(JournalFormat::Json)),
-            Format::Event => return Encoder::Event(EventEncoder::new(translator)),
+            Format::Event => return Encoder::Event(EventEncoder::new(translator, own.all().len())),
             Format::Syslog => return Encoder::Syslog(Syslog::new(settings.syslog.clone(), own, settings.zone.clone())),
         };
         let encoder = match translator {

@@ -1,10 +1,9 @@
 //! Records of limited length, for readers with a fixed buffer. A longer record first loses its duplicate message, then
 //! the ends of its longest texts, then its last fields.
 
-use super::event::shorten;
 use super::{Encoded, Encoder};
 use crate::flaw::Flaw;
-use crate::record::{Field, Record, Value};
+use crate::record::{Escaping, Field, Record, Text, Value};
 
 /// The length to which texts may be cut while fields remain to be removed. Ids stay whole.
 const WHOLE: usize = 64;
@@ -16,18 +15,14 @@ const ATTEMPTS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct SizeLimited {
     encoder: Encoder,
-    limit: usize,
-    /// The number of own fields, which begin a record and are never cut.
-    own: usize,
-    /// The lengths of a record's texts.
-    lengths: Vec<usize>,
+    shortener: Shortener,
 }
 
 impl SizeLimited {
     /// Returns the encoder with a limit in bytes, for records with `own` own fields.
     #[must_use]
     pub(crate) fn new(encoder: Encoder, limit: usize, own: usize) -> SizeLimited {
-        SizeLimited { encoder, limit, own, lengths: Vec::new() }
+        SizeLimited { encoder, shortener: Shortener::new(limit, own) }
     }
 
     /// Starts a new batch.
@@ -38,8 +33,34 @@ impl SizeLimited {
     /// Appends a record. A record that is too long is shortened and, if it is Kata's, gets a flaw.
     pub(crate) fn encode(&mut self, record: &mut Record<'_>, out: &mut Encoded) {
         let start = out.bytes.len();
-        self.encoder.encode(record, out);
-        if out.bytes.len() - start <= self.limit {
+        self.shortener.fit(record, |record| {
+            out.bytes.truncate(start);
+            self.encoder.encode(record, out);
+            out.bytes.len() - start
+        });
+    }
+}
+
+/// Shortens records until they fit into a limit.
+#[derive(Debug)]
+pub(super) struct Shortener {
+    limit: usize,
+    /// The number of own fields, which begin a record and are never cut.
+    own: usize,
+    /// The lengths of a record's texts.
+    lengths: Vec<usize>,
+}
+
+impl Shortener {
+    /// Returns a shortener with a limit in bytes, for records with `own` own fields.
+    pub(super) fn new(limit: usize, own: usize) -> Shortener {
+        Shortener { limit, own, lengths: Vec::new() }
+    }
+
+    /// Encodes a record, and shortens it until its length fits. `encode` replaces the bytes of its last call, and
+    /// returns their length.
+    pub(super) fn fit(&mut self, record: &mut Record<'_>, mut encode: impl FnMut(&mut Record<'_>) -> usize) {
+        if encode(record) <= self.limit {
             return;
         }
         if let Some(facts) = &mut record.facts {
@@ -49,19 +70,31 @@ impl SizeLimited {
                 record.envelope.remove(self.own + at);
             }
         }
+        let mut before: Option<(usize, usize)> = None;
         for attempt in 0.. {
-            out.bytes.truncate(start);
-            self.encoder.encode(record, out);
-            let Some(excess) = (out.bytes.len() - start).checked_sub(self.limit).filter(|excess| *excess > 0) else {
-                return;
+            let encoded = encode(record);
+            let Some(excess) = encoded.checked_sub(self.limit).filter(|excess| *excess > 0) else { return };
+            let texts = self.texts(record);
+            // Escapes are longer or shorter when encoded, so the last cut shows what the next one gains.
+            let (cut, gained) = match before {
+                Some((texts_before, encoded_before)) if texts < texts_before && encoded < encoded_before => {
+                    (texts_before - texts, encoded_before - encoded)
+                }
+                _ => (texts, encoded),
             };
-            let level = self.level(record, excess).filter(|_| attempt < ATTEMPTS);
-            match level {
+            before = Some((texts, encoded));
+            let needed = (excess as u128 * cut as u128).div_ceil(gained.max(1) as u128) as usize;
+            match self.level(record, needed).filter(|_| attempt < ATTEMPTS) {
                 Some(level) => shorten(record, self.own, level),
                 None if self.leave_out(record, excess) => {}
                 None => return,
             }
         }
+    }
+
+    /// Returns the length of all texts in the input.
+    fn texts(&self, record: &Record<'_>) -> usize {
+        record.envelope.iter().skip(self.own).chain(&record.payload).map(length).sum()
     }
 
     /// Returns the length to which texts must be cut to lose `excess` bytes, or as many as possible. Returns `None` if
@@ -96,6 +129,52 @@ impl SizeLimited {
         escaped.retain(|key| envelope.iter().chain(payload.iter()).any(|field| field.key == *key));
         freed > 0
     }
+}
+
+/// Cuts the texts of a record to `longest` bytes, except in the first `own` fields, and adds the flaw.
+fn shorten(record: &mut Record<'_>, own: usize, longest: usize) {
+    for field in record.envelope.iter_mut().skip(own).chain(&mut record.payload) {
+        field.number = 0;
+        match &mut field.value {
+            Value::Text(text) => cut(text, longest),
+            // A list keeps as many bytes as a text may have. Its elements cannot be cut in place.
+            Value::List(texts) => {
+                let mut length = 0;
+                let fits = |text: &&Text<'_>| {
+                    length += text.bytes.len();
+                    length <= longest
+                };
+                *texts = texts.get(..texts.iter().take_while(fits).count()).unwrap_or_default();
+            }
+            Value::Nested(json) if json.len() > longest => {
+                let mut text = Text { bytes: json, escaping: Escaping::Utf8 };
+                cut(&mut text, longest);
+                field.value = Value::Text(text);
+            }
+            _ => {}
+        }
+    }
+    if let Some(facts) = &mut record.facts {
+        facts.flaws.add(Flaw::Truncated);
+    }
+}
+
+fn cut(text: &mut Text<'_>, longest: usize) {
+    if text.bytes.len() <= longest {
+        return;
+    }
+    let mut end = longest;
+    // Neither a character nor an escape is cut in two. The longest escape is `\U0010ffff`.
+    while end > 0 && text.bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    if let Some(at) = text.bytes.get(end.saturating_sub(12)..end).and_then(|tail| memchr::memrchr(b'\\', tail)) {
+        end = end.saturating_sub(12) + at;
+        while end > 0 && text.bytes.get(end - 1) == Some(&b'\\') {
+            end -= 1;
+        }
+    }
+    text.bytes = text.bytes.get(..end).unwrap_or_default();
 }
 
 /// Returns the length of a value in the input, in bytes.
