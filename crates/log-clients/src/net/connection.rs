@@ -255,7 +255,13 @@ fn is_retryable(error: &io::Error) -> bool {
 
 /// Connects to the first address of a host that answers; `None` once the deadline has passed.
 fn connect_any(host: &str, port: u16, kind: Type, deadline: &Deadline<'_>) -> Result<Option<Socket>, Cause> {
-    let Some(addresses) = resolve(host, port, deadline)? else { return Ok(None) };
+    match resolve(host, port, deadline)? {
+        Some(addresses) => connect_first(&addresses, kind, deadline),
+        None => Ok(None),
+    }
+}
+
+fn connect_first(addresses: &[SocketAddr], kind: Type, deadline: &Deadline<'_>) -> Result<Option<Socket>, Cause> {
     let mut last = Cause::Resolve(io::Error::new(ErrorKind::NotFound, "it has no address"));
     let mut in_time = true;
     for (index, address) in addresses.iter().enumerate() {
@@ -332,14 +338,59 @@ fn connect(to: &SockAddr, kind: Type, deadline: &Deadline<'_>) -> Result<Option<
     Ok(Some(socket))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// Returns the address of the connected server, or the failure.
+    fn connected(addresses: &[SocketAddr], time: Duration) -> Result<Option<SocketAddr>, Cause> {
+        let far = Instant::now() + Duration::from_secs(30);
+        let socket = connect_first(addresses, Type::STREAM, &Deadline::new(time, &far))?;
+        Ok(socket.map(|socket| socket.peer_addr().unwrap().as_socket().unwrap()))
+    }
+
+    #[test]
+    fn the_first_address_that_answers_is_used() {
+        let (_listening, good) = listener();
+        // The address of a listener that is gone refuses connections.
+        let (gone, closed) = listener();
+        drop(gone);
+        let far = Duration::from_secs(30);
+        assert_eq!(connected(&[closed, good], far).unwrap(), Some(good));
+        assert!(matches!(connected(&[closed, closed], far), Err(Cause::Connect(_))));
+        assert!(matches!(connected(&[], far), Err(Cause::Resolve(_))));
+        if let Ok(other) = TcpListener::bind("[::1]:0") {
+            let other = other.local_addr().unwrap();
+            assert_eq!(connected(&[closed, other, good], far).unwrap(), Some(other));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let (_listening, good) = listener();
+        // The system answers no connection to a listener whose backlog is full.
+        let (silent, full) = listener();
+        socket2::SockRef::from(&silent).listen(0).unwrap();
+        let _waiting: Vec<_> =
+            (0..2).map(|_| std::net::TcpStream::connect_timeout(&full, Duration::from_millis(100))).collect();
+        assert_eq!(connected(&[full, good], Duration::from_millis(600)).unwrap(), Some(good));
+        assert_eq!(connected(&[full, full], Duration::from_millis(100)).unwrap(), None);
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_socket_takes_little_more_than_the_server_reads() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("forward://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let (_listening, address) = listener();
+        let address = format!("forward://{address}").parse().unwrap();
         let far = Instant::now() + Duration::from_secs(30);
         let mut connection = Connection::open(&address, None, Duration::from_secs(30), &far).unwrap();
         let buffer = vec![0; 16 << 20];

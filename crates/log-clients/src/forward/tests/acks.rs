@@ -195,3 +195,32 @@ fn unix_sockets_work() {
     assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
     assert_eq!(server.texts(), ["a"]);
 }
+
+#[test]
+fn ipv6_addresses_work() {
+    let Some(server) = Server::ipv6("forward", |stream| Some(Box::new(stream))) else { return };
+    assert!(server.address().starts_with("forward://[::1]:"));
+    let mut client = new_client(settings(&[&server])).unwrap();
+    assert_eq!(client.deliver(&texts(&["a"]), &far_deadline()).unwrap(), []);
+    assert_eq!(server.texts(), ["a"]);
+}
+
+#[test]
+fn a_server_whose_address_changes_is_found_after_the_backoff() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let (current, second) = (path("current.sock"), path("second.sock"));
+    let other = Server::unix(&second, server::Peer::serve);
+    // The first server moves its address to the second one, and closes.
+    let link = current.clone();
+    let _first = Server::unix(&path("first.sock"), move |peer| {
+        peer.request();
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(&second, &link).unwrap();
+    });
+    std::os::unix::fs::symlink(path("first.sock"), &current).unwrap();
+    let servers = vec![format!("unix:{}", current.display()).parse().unwrap()];
+    let mut client = new_client(with(settings(&[]), |net| net.servers = servers)).unwrap();
+    assert_eq!(client.deliver(&texts(&["a", "b"]), &far_deadline()).unwrap(), []);
+    assert_eq!(other.texts(), ["a", "b"]);
+}

@@ -66,6 +66,15 @@ fn write_files(directory: &Path, name: &str, cert: &str, key: &str) -> KeyFiles 
 
 /// Starts a server with a certificate. It may require client certificates of an authority.
 fn server(identity: &KeyFiles, clients: Option<&Authority>, versions: &[&'static SupportedProtocolVersion]) -> Server {
+    Server::wrapped("forward+tls", session(identity, clients, versions), server::Peer::serve)
+}
+
+/// Returns the function that begins TLS on a stream.
+fn session(
+    identity: &KeyFiles,
+    clients: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> impl Fn(TcpStream) -> Option<Box<dyn server::Stream>> + Send + 'static {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(versions)
         .unwrap();
@@ -83,11 +92,10 @@ fn server(identity: &KeyFiles, clients: Option<&Authority>, versions: &[&'static
     let chain = vec![CertificateDer::from_pem_file(&identity.cert).unwrap()];
     let config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(&identity.key).unwrap()).unwrap();
     let config = Arc::new(config);
-    let wrap = move |stream| -> Option<Box<dyn server::Stream>> {
+    move |stream| {
         let session = ServerConnection::new(Arc::clone(&config)).ok()?;
         Some(Box::new(StreamOwned::new(session, stream)))
-    };
-    Server::wrapped("forward+tls", wrap, server::Peer::serve)
+    }
 }
 
 fn trusting(server: &Server, ca: PathBuf) -> ForwardClientSettings {
@@ -138,6 +146,21 @@ fn the_identity_of_servers_is_verified() {
     settings.net.servers = vec![format!("{}?server-name=log.example", named.address()).parse().unwrap()];
     delivers(settings);
     delivers(with(super::settings(&[&expired]), |net| net.tls.insecure = true));
+}
+
+#[test]
+fn an_ipv6_address_is_verified() {
+    let authority = Authority::new("one");
+    for (name, trusted) in [("::1", true), ("::2", false)] {
+        let session = session(&authority.identity(name, 4000), None, rustls::ALL_VERSIONS);
+        let Some(server) = Server::ipv6("forward+tls", session) else { return };
+        let settings = trusting(&server, authority.ca());
+        if trusted {
+            delivers(settings);
+        } else {
+            assert!(matches!(refusal(settings), Cause::TlsRefused(_)));
+        }
+    }
 }
 
 #[test]

@@ -125,6 +125,25 @@ impl Server {
     ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+        Server::listening(listener, address, wrap, script)
+    }
+
+    /// Starts a server on the loopback address of IPv6; `None` on a host without one.
+    pub(super) fn ipv6(
+        scheme: &str,
+        wrap: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + 'static,
+    ) -> Option<Server> {
+        let listener = TcpListener::bind("[::1]:0").ok()?;
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
+        Some(Server::listening(listener, address, wrap, Peer::serve))
+    }
+
+    fn listening(
+        listener: TcpListener,
+        address: String,
+        wrap: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + 'static,
+        script: impl Fn(&mut Peer) + Send + Sync + 'static,
+    ) -> Server {
         let next = move || {
             let (stream, _) = listener.accept().unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
