@@ -224,13 +224,15 @@ options! {
         why: "standard input ends by itself",
     }]);
 
-    /// Directory that keeps standard input until it is delivered
+    /// Directory that keeps records until they are delivered
     ///
-    /// A pipe cannot be read twice. The files outlive the process; the next run delivers them first.
+    /// A pipe cannot be read twice, and rotation may delete log files before the receiver takes their records. The
+    /// spool outlives the process; the next run delivers it first. The position in a log file moves when the spool has
+    /// the records before it.
     SPOOL "spool": Single<Option<PathBuf>> =
         text("DIR", none, parse::optional_path).of(SHIP).beside_records().needs(&[SERVERS, Need {
-            what: "standard input (`-`): journals and files are read again from their positions",
-            met: |options| Ok(options.inputs.contains(&Input::Stdin)),
+            what: "standard input (`-`) or log files: the journal of this machine is read again from its position",
+            met: |options| Ok(!options.inputs.is_empty()),
         }]);
 
     /// Size limit of the spool
@@ -277,7 +279,7 @@ pub struct DeliverySettings {
     pub refused: Option<RefusedPlace>,
     /// The directory for the positions of the inputs.
     pub state_dir: Option<PathBuf>,
-    /// The disk buffer for standard input.
+    /// The disk buffer for standard input and log files.
     pub spool: Option<SpoolSettings>,
 }
 
@@ -289,8 +291,7 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings
         forward.shared_key = secret(options, &SHARED_KEY_FILE, SHARED_KEY)?;
         forward.password = secret(options, &PASSWORD_FILE, PASSWORD)?;
     }
-    // Only standard input cannot be read again.
-    let spooled = receiver.is_some() && options.inputs.contains(&Input::Stdin);
+    let spooled = receiver.is_some() && !options.inputs.is_empty();
     let spool = match options.get(&SPOOL)?.filter(|_| spooled) {
         Some(directory) => Some(SpoolSettings {
             directory,

@@ -42,7 +42,7 @@ pub struct ServerDeliveryConfig {
     pub limits: BatchLimits,
     /// The file for records that no server accepts.
     pub refused: Option<RefusedPlace>,
-    /// The buffer on disk, for inputs that cannot be read again.
+    /// The buffer on disk, for inputs that cannot be read again or may be deleted before.
     pub spool: Option<Spool>,
     /// The shutdown signal of the run.
     pub shutdown: Arc<ShutdownSignal>,
@@ -56,8 +56,8 @@ enum Message {
     Batch(Encoded, Option<Position>),
     /// The records of a pipeline batch, in a file of the spool.
     OnDisk(SpoolFile),
-    /// The records of a pipeline batch for which the spool's disk has no room.
-    BesideSpool(Encoded),
+    /// The records of a pipeline batch for which the spool's disk has no room, and true if they can be read again.
+    BesideSpool(Encoded, bool),
     /// A request to send pending records.
     Flush,
 }
@@ -69,6 +69,9 @@ pub struct ServerDelivery {
     /// Buffers that can be filled again.
     spare: Receiver<Encoded>,
     spool: Option<Spool>,
+    spooled: SpooledPosition,
+    /// The number of records that only memory has, although there is a spool.
+    beside_spool: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
     metrics: Arc<DeliveryMetrics>,
     thread: JoinHandle<Delivered>,
@@ -76,6 +79,43 @@ pub struct ServerDelivery {
     unsent: u64,
     /// The input has positions, so that it can be read again.
     repeatable: bool,
+}
+
+/// The position of an input whose records are in the spool. It moves when the limits of a batch are reached.
+#[derive(Debug)]
+struct SpooledPosition {
+    saver: CheckpointSaver,
+    limits: BatchLimits,
+    position: Option<Position>,
+    /// The number of bytes since the position moved, and the time of that move.
+    bytes: usize,
+    moved: Instant,
+}
+
+impl SpooledPosition {
+    fn add(&mut self, bytes: usize, position: Option<Position>) {
+        self.bytes += bytes;
+        if let Some(position) = position {
+            self.position = Some(merge_positions(self.position.take(), position));
+        }
+    }
+
+    /// Moves the position if it is due, or at once with `now`.
+    fn save(&mut self, spool: &mut Spool, now: bool) {
+        let age = if self.bytes > 0 { self.limits.age } else { IDLE_SAVE_INTERVAL };
+        let due = now || self.bytes >= self.limits.size || self.moved.elapsed() >= age;
+        if !due || self.position.is_none() {
+            return;
+        }
+        match spool.sync() {
+            Ok(()) => {
+                self.position.take().into_iter().for_each(|position| self.saver.checkpoint.advance(position));
+                self.saver.save();
+            }
+            Err(error) => diagnostics::report(format_args!("--spool: cannot sync the files: {error}")),
+        }
+        (self.bytes, self.moved) = (0, Instant::now());
+    }
 }
 
 /// A bounded queue, or an unbounded one if the spool has the limit.
@@ -116,8 +156,10 @@ impl ServerDelivery {
         for left in spool.as_mut().map(Spool::take_leftovers).unwrap_or_default() {
             queue.send(Message::OnDisk(left));
         }
+        let saver = CheckpointSaver::new(checkpoint.clone());
+        let spooled = SpooledPosition { saver, limits, position: None, bytes: 0, moved: Instant::now() };
         let (returned, spare) = channel();
-        let bytes = Arc::new(AtomicU64::new(0));
+        let (bytes, beside_spool) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let sender = BatchSender {
             messages,
             spare: returned,
@@ -136,57 +178,103 @@ impl ServerDelivery {
             refused: 0,
             damaged: 0,
             undelivered: 0,
-            beside_spool: 0,
+            beside_spool: Arc::clone(&beside_spool),
+            beside_in_batch: 0,
+            repeatable: false,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
-        Ok(ServerDelivery { queue: Some(queue), spare, spool, bytes, metrics, thread, unsent: 0, repeatable: false })
+        Ok(ServerDelivery {
+            queue: Some(queue),
+            spare,
+            spool,
+            spooled,
+            beside_spool,
+            bytes,
+            metrics,
+            thread,
+            unsent: 0,
+            repeatable: false,
+        })
+    }
+}
+
+impl ServerDelivery {
+    fn deliver_to_spool(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
+        let Some(spool) = &mut self.spool else { return Ok(()) };
+        if position.is_some() {
+            spool.keep_positions();
+        }
+        let (bytes, records) = (out.len(), metrics::record_count(out));
+        if bytes > 0 {
+            let records_wait = || self.metrics.snapshot().waiting > 0;
+            match spool.add(out, records_wait, || self.thread.is_finished()) {
+                Ok(Spooled::File(file)) => self.send(Message::OnDisk(file), records)?,
+                Ok(Spooled::InMemory) => {
+                    self.beside_spool.fetch_add(records, Ordering::Relaxed);
+                    let message = Message::BesideSpool(std::mem::take(out), self.repeatable);
+                    self.send(message, records).inspect_err(|_| {
+                        self.beside_spool.fetch_sub(records, Ordering::Relaxed);
+                    })?;
+                    // They keep all others waiting.
+                    self.flush();
+                }
+                Ok(Spooled::Dropped) => self.metrics.set_overflowed(spool.overflowed()),
+                Err(error) => {
+                    self.unsent += records;
+                    return Err(report_error(&error, Exit::Io));
+                }
+            }
+        }
+        self.spooled.add(bytes, position);
+        self.save_position(false);
+        Ok(())
+    }
+
+    /// Moves the position of an input whose records are in the spool. It stays while only memory has some of them.
+    fn save_position(&mut self, now: bool) {
+        if let Some(spool) = &mut self.spool
+            && self.beside_spool.load(Ordering::Relaxed) == 0
+        {
+            self.spooled.save(spool, now);
+        }
+    }
+
+    /// Sends a message with records to the delivering thread.
+    fn send(&mut self, message: Message, records: u64) -> Result<(), DeliveryEnd> {
+        let is_in_memory = !matches!(message, Message::OnDisk(_));
+        self.metrics.begin_waiting(records);
+        if self.queue.as_ref().is_some_and(|queue| queue.send(message)) {
+            return Ok(());
+        }
+        // The thread has reported the reason of its end.
+        self.unsent += if is_in_memory { records } else { 0 };
+        Err(DeliveryEnd::Closed)
     }
 }
 
 impl Delivery for ServerDelivery {
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         self.repeatable |= position.is_some();
-        let records = metrics::record_count(out);
-        let message = match &mut self.spool {
-            Some(_) if out.is_empty() => return Ok(()),
-            Some(spool) => {
-                let records_wait = || self.metrics.snapshot().waiting > 0;
-                match spool.add(out, records_wait, || self.thread.is_finished()) {
-                    Ok(Spooled::File(file)) => Message::OnDisk(file),
-                    Ok(Spooled::InMemory) => Message::BesideSpool(std::mem::take(out)),
-                    Ok(Spooled::Dropped) => {
-                        self.metrics.set_overflowed(spool.overflowed());
-                        return Ok(());
-                    }
-                    Err(error) => {
-                        self.unsent += records;
-                        return Err(report_error(&error, Exit::Io));
-                    }
-                }
-            }
-            None if out.is_empty() && position.is_none() => return Ok(()),
-            None => Message::Batch(std::mem::replace(out, self.spare.try_recv().unwrap_or_default()), position),
-        };
-        // Records beside the spool keep all others waiting.
-        let (is_on_disk, is_urgent) =
-            (matches!(message, Message::OnDisk(_)), matches!(message, Message::BesideSpool(_)));
-        self.metrics.begin_waiting(records);
-        if !self.queue.as_ref().is_some_and(|queue| queue.send(message)) {
-            // The thread has reported the reason of its end.
-            self.unsent += if is_on_disk { 0 } else { records };
-            return Err(DeliveryEnd::Closed);
+        if self.spool.is_some() {
+            return self.deliver_to_spool(out, position);
         }
-        if is_urgent {
-            self.flush();
+        if out.is_empty() && position.is_none() {
+            return Ok(());
         }
-        Ok(())
+        let (records, spare) = (metrics::record_count(out), self.spare.try_recv().unwrap_or_default());
+        self.send(Message::Batch(std::mem::replace(out, spare), position), records)
     }
 
     fn abandon(&mut self, out: &Encoded) {
         self.unsent += metrics::record_count(out);
     }
 
+    fn idle(&mut self) {
+        self.save_position(false);
+    }
+
     fn flush(&mut self) {
+        self.save_position(true);
         if let Some(queue) = &self.queue {
             queue.send(Message::Flush);
         }
@@ -203,9 +291,14 @@ impl Delivery for ServerDelivery {
             Ok(delivered) => delivered,
             Err(panic) => std::panic::resume_unwind(panic),
         };
+        let beside = self.beside_spool.load(Ordering::Relaxed);
+        if let Some(spool) = self.spool.as_mut().filter(|_| beside == 0) {
+            self.spooled.save(spool, true);
+        }
+        let lost = self.unsent + beside;
         let mut end = delivered.end;
-        if self.unsent > 0 && !(self.repeatable && delivered.checkpoint.is_kept()) {
-            diagnostics::report(format_args!("{} more records in hand are lost", self.unsent));
+        if lost > 0 && !(self.repeatable && delivered.checkpoint.is_kept()) {
+            diagnostics::report(format_args!("{lost} records in hand are lost"));
             if matches!(end, None | Some(DeliveryEnd::Failed(Exit::Success))) {
                 end = Some(DeliveryEnd::Failed(Exit::Lost));
             }
@@ -237,8 +330,11 @@ struct BatchSender {
     damaged: u64,
     /// The number of records in chunks that could not be delivered.
     undelivered: usize,
-    /// The number of records of the batch that only memory has, although there is a spool.
-    beside_spool: u64,
+    /// The number of records that only memory has, although there is a spool, and of those in the batch.
+    beside_spool: Arc<AtomicU64>,
+    beside_in_batch: u64,
+    /// These records can be read again.
+    repeatable: bool,
 }
 
 impl BatchSender {
@@ -253,8 +349,9 @@ impl BatchSender {
             let done = match message {
                 Ok(Message::Batch(out, position)) => self.add(out, position),
                 Ok(Message::OnDisk(spooled)) => self.add_from_disk(spooled),
-                Ok(Message::BesideSpool(out)) => {
-                    self.beside_spool += metrics::record_count(&out);
+                Ok(Message::BesideSpool(out, repeatable)) => {
+                    self.beside_in_batch += metrics::record_count(&out);
+                    self.repeatable = repeatable;
                     self.add(out, None)
                 }
                 Ok(Message::Flush) | Err(RecvTimeoutError::Timeout) => self.send(),
@@ -343,7 +440,7 @@ impl BatchSender {
             self.saver.save();
         }
         self.spool_files.drain(..).for_each(SpoolFile::delete);
-        self.beside_spool = 0;
+        self.beside_spool.fetch_sub(std::mem::take(&mut self.beside_in_batch), Ordering::Relaxed);
         Ok(())
     }
 
@@ -376,7 +473,7 @@ impl BatchSender {
     fn report_end(&mut self, error: &NetError) -> Exit {
         let mut records =
             self.undelivered as u64 + self.batch.iter().map(|events| events.ends.len() as u64).sum::<u64>();
-        let (mut again, mut on_disk) = (self.position.is_some(), !self.spool_files.is_empty());
+        let (mut again, mut on_disk) = (self.position.is_some() || self.repeatable, !self.spool_files.is_empty());
         while let Ok(message) = self.messages.try_recv() {
             match message {
                 Message::Batch(out, position) => {
@@ -387,9 +484,9 @@ impl BatchSender {
                     records += file.records();
                     on_disk = true;
                 }
-                Message::BesideSpool(out) => {
+                Message::BesideSpool(out, repeatable) => {
                     records += metrics::record_count(&out);
-                    self.beside_spool += metrics::record_count(&out);
+                    again |= repeatable;
                 }
                 Message::Flush => {}
             }
@@ -398,18 +495,14 @@ impl BatchSender {
             return Exit::Success;
         }
         let kept = on_disk || again && self.saver.checkpoint.is_kept();
-        let fate = match (kept, self.beside_spool) {
-            (true, 0) => "the next run delivers them".to_owned(),
-            (true, lost) => format!("the next run delivers those in the spool; {lost} had no room there and are lost"),
-            (false, _) => {
-                "nothing remembers how far the input was read; a file can be read again, what came through a pipe \
-                           is lost"
-                    .to_owned()
-            }
+        let fate = if kept {
+            "the next run delivers them"
+        } else {
+            "nothing remembers how far the input was read; a file can be read again, what came through a pipe is lost"
         };
         diagnostics::report(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
         match error {
-            NetError::Stopped if kept && self.beside_spool == 0 => Exit::Success,
+            NetError::Stopped if kept => Exit::Success,
             NetError::Stopped => Exit::Lost,
             error => Exit::from(error),
         }

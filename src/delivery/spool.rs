@@ -1,7 +1,8 @@
-//! A buffer on disk for inputs that cannot be read again. Each batch is a file until it is delivered.
+//! A buffer on disk for inputs that cannot be read again, or that may be deleted before. Each batch is a file until it is
+//! delivered.
 //!
-//! The files survive the end of the process, also by a kill. They are not synced, so a crash of the host may lose the
-//! records of the last seconds.
+//! The files survive the end of the process, also by a kill. For inputs with positions they are synced before a position
+//! moves. Those of pipes are not synced, so a crash of the host may lose the records of the last seconds.
 
 mod blocks;
 
@@ -64,6 +65,8 @@ pub struct Spool {
     next_number: u64,
     leftovers: Vec<SpoolFile>,
     overflowed: u64,
+    /// The files since the last sync, if the input has positions.
+    unsynced: Option<Vec<String>>,
     last_warning: Option<Instant>,
 }
 
@@ -125,7 +128,39 @@ impl Spool {
         let number = |spooled: &SpoolFile| number(OsStr::new(&spooled.name), ours);
         left.sort_by_key(number);
         let next_number = left.last().and_then(number).map_or(0, |last| last + 1);
-        Ok(Spool { settings, directory, used, next_number, leftovers: left, overflowed: 0, last_warning: None })
+        Ok(Spool {
+            settings,
+            directory,
+            used,
+            next_number,
+            leftovers: left,
+            overflowed: 0,
+            unsynced: None,
+            last_warning: None,
+        })
+    }
+
+    /// Prepares for an input with positions: notes files from now on, to sync them.
+    pub(super) fn keep_positions(&mut self) {
+        self.unsynced.get_or_insert_default();
+    }
+
+    /// Writes all files to the disk. A position may move past their records then.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        for name in self.unsynced.iter().flatten() {
+            match self.directory.write_existing(name) {
+                Ok(file) => file.sync_data()?,
+                // It is delivered.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.directory.sync()?;
+        self.unsynced.iter_mut().for_each(Vec::clear);
+        Ok(())
     }
 
     /// Returns the files of an earlier run, in order.
@@ -203,6 +238,7 @@ impl Spool {
             return Err(io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}")));
         }
         self.next_number += 1;
+        self.unsynced.iter_mut().for_each(|names| names.push(name.clone()));
         let size = bytes.len() as u64;
         self.used.fetch_add(size, Ordering::Relaxed);
         let (directory, used) = (Arc::clone(&self.directory), Arc::clone(&self.used));

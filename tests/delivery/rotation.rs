@@ -126,3 +126,13 @@ fn deleted_files_of_a_killed_process_are_counted_by_the_next() {
     assert_eq!(stats["vanished_bytes"], bytes, "{errors}");
     assert_eq!(stats["vanished_files"], lines / LINES, "{errors}");
 }
+
+#[test]
+fn a_spool_keeps_deleted_files_across_a_kill() {
+    let spool = tempfile::tempdir().unwrap();
+    let flags = ["--spool", spool.path().to_str().unwrap(), "--stats", "json"];
+    let (events, errors) = ship_late(rename, &flags, true);
+    let repeated = complete(&events, 0..ROTATIONS * LINES + 1);
+    assert!(repeated <= LINES, "{repeated} lines came twice: {errors}");
+    assert!(!errors.contains("vanished"), "{errors}");
+}

@@ -282,7 +282,7 @@ fn settings_that_do_not_go_together() {
         (&["ship", "--to", "forward://h", "--format", "text", "x.log"], "format"),
         (&["ship", "--to", "forward://h", "--output", "o", "x.log"], "output"),
         (&["ship", "--spool", "s", "-"], "--to"),
-        (&["ship", "--to", "forward://h", "--spool", "s", "x.log"], "standard input"),
+        (&["ship", "--to", "forward://h", "--spool", "s"], "standard input"),
         (&["ship", "--to", "http://h", "x.log"], "http"),
         (&["ship", "--to", "forward://h?colour=red", "x.log"], "colour"),
         (&["ship", "--batch-size", "6M", "--to", "forward://h", "x.log"], "1K to 5M"),
