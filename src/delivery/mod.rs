@@ -6,6 +6,7 @@
 //! stops the reading, and the journal or the file is the buffer.
 
 pub mod checkpoint;
+mod batch_sender;
 mod deltas;
 mod file;
 pub mod heartbeat;
