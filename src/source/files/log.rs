@@ -300,7 +300,7 @@ impl Log {
 
     /// Marks the log as deleted. An open file remains readable.
     pub(super) fn mark_deleted(&mut self) {
-        self.is_deleted = true;
+        self.dirty |= !std::mem::replace(&mut self.is_deleted, true);
         self.length = self.tail().map_or(self.length, Tail::length);
         if self.rotated_at.is_none() {
             self.mark_rotated();
@@ -400,7 +400,8 @@ impl Log {
             length: if self.length > self.offset { self.length } else { 0 },
             open_streams: self.open_streams.clone(),
             origin: self.name.clone(),
-            over: self.finished,
+            // Nothing of a deleted file is missing once it was read to its end.
+            over: self.finished || self.is_deleted && self.length <= self.offset,
             gone: false,
         }
     }

@@ -275,6 +275,7 @@ impl FilesSource {
         }
         self.changed = false;
         let errors = self.search();
+        self.note_files();
         self.report_errors(errors);
         let over = Instant::now();
         // With many files a search takes long, so it is not repeated for every change.

@@ -32,6 +32,8 @@ impl FilesSource {
                 self.refused.insert(path.clone());
             }
         }
+        // The position at the start has all logs. A part of it would make the others look like newer ones.
+        self.logs.iter_mut().for_each(|log| log.noted = Some(log.length));
         // Older content comes first.
         self.logs.sort_by_cached_key(|log| {
             let modified = log.tail().and_then(|tail| tail.stamp().ok()?.1);

@@ -79,7 +79,6 @@ impl FilesSource {
         }
         self.bound_held();
         self.drop_lost(&found.files);
-        self.note_files();
         errors
     }
 

@@ -136,6 +136,7 @@ impl Follower {
         take(&batch, &mut entries);
         self.marks.extend(batch.frames.iter().map(|frame| (batch.route, frame.continuation)));
         self.entries.extend(entries.into_iter().map(|entry| (batch.origin, entry.offset, entry.text)));
+        self.keep_notes();
         if let Some(position) = position {
             let Position::Files(files) = position else { panic!("{position:?}") };
             for file in files {
@@ -159,6 +160,15 @@ impl Follower {
             self.damages.push((damaged.reason, path, damaged.offset));
         }
         fill
+    }
+
+    /// Adds noted files to the positions, as a checkpoint does.
+    fn keep_notes(&mut self) {
+        for file in self.observed.noted.lock().unwrap().drain(..) {
+            let known = self.saved.remove(&file.origin);
+            let (offset, over) = known.map_or((0, false), |known| (known.offset, known.over));
+            self.saved.insert(file.origin.clone(), FilePosition { offset, over, ..file });
+        }
     }
 
     /// Makes the source search at the next fill, even without a notification.
@@ -202,6 +212,7 @@ impl Follower {
     }
 
     fn restart_as(&mut self, follow: bool) {
+        self.keep_notes();
         let saved: Vec<FilePosition> = self.saved.values().cloned().collect();
         // Positions are saved as text.
         let saved: Vec<FilePosition> = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::{Follower, HeldLimits, LossReason, long};
-use crate::source::position::FilePosition;
 
 /// Returns a follower of `kata.log` with these limits of deleted files.
 fn follower(files: usize, bytes: u64) -> Follower {
@@ -21,6 +20,7 @@ impl Follower {
             self.look_soon();
             self.source.search_if_due();
         }
+        self.keep_notes();
     }
 
     /// Writes a text to `kata.log`, and deletes the file after it was seen.
@@ -111,18 +111,6 @@ fn a_file_that_is_given_up_is_read_from_its_copy() {
     }
 }
 
-impl Follower {
-    /// Restarts from the saved positions and the noted files, as after a kill.
-    fn restart_killed(&mut self) {
-        for file in self.observed.noted.lock().unwrap().drain(..) {
-            let known = self.saved.remove(&file.origin);
-            let offset = known.map_or(0, |known| known.offset);
-            self.saved.insert(file.origin.clone(), FilePosition { offset, ..file });
-        }
-        self.restart();
-    }
-}
-
 #[test]
 fn deleted_files_are_counted_after_a_kill() {
     let mut follower = follower(512, 1 << 30);
@@ -131,13 +119,13 @@ fn deleted_files_are_counted_after_a_kill() {
     follower.write_and_delete("two\n");
     follower.write_and_delete("three\n");
     follower.append("kata.log", "four\n");
-    follower.restart_killed();
+    follower.restart();
     assert_eq!(follower.news(), ["four"]);
     let deleted = |bytes| ("kata.log".to_owned(), bytes, LossReason::Deleted);
     let mut vanished = follower.vanished();
     vanished.sort_by_key(|(_, bytes, _)| *bytes);
     assert_eq!(vanished, [deleted(4), deleted(6)]);
-    follower.restart_killed();
+    follower.restart();
     assert!(follower.news().is_empty());
     assert_eq!(follower.vanished().len(), 2, "they are counted once");
 }
@@ -148,7 +136,7 @@ fn a_file_that_was_empty_when_it_was_found_is_counted_after_a_kill() {
     follower.append("kata.log", "one\n");
     follower.remove("kata.log");
     follower.search_only();
-    follower.restart_killed();
+    follower.restart();
     assert!(follower.news().is_empty());
     assert_eq!(follower.vanished(), [("kata.log".to_owned(), 4, LossReason::Deleted)]);
 }
@@ -164,7 +152,7 @@ fn a_deleted_file_is_read_from_its_copy_after_a_kill() {
     follower.compress("kata.log.1");
     follower.append("kata.log", "new\n");
     follower.search_only();
-    follower.restart_killed();
+    follower.restart();
     assert_eq!(follower.news().len(), 101);
     assert!(follower.vanished().is_empty() && follower.damages.is_empty(), "{:?}", follower.damages);
 }
@@ -181,4 +169,16 @@ fn a_key_of_positions_never_comes_back_within_a_run() {
         follower.drain();
     }
     assert_eq!(keys.len(), 4);
+}
+
+#[test]
+fn a_deleted_file_that_was_read_is_not_missed_after_a_kill() {
+    let mut follower = follower(512, 1 << 30);
+    follower.append("kata.log", "one\n");
+    follower.drain();
+    follower.remove("kata.log");
+    follower.drain();
+    follower.restart();
+    assert!(follower.news().is_empty() && follower.news().is_empty());
+    assert!(follower.vanished().is_empty() && follower.damages.is_empty(), "{:?}", follower.damages);
 }
