@@ -69,6 +69,21 @@ fn once_gives_what_is_new_in_a_journal() {
     assert!(after.status.success() && after.stdout.is_empty());
 }
 
+#[test]
+fn a_file_that_replaces_a_deleted_one_is_read_from_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..10));
+    let new = || {
+        let output = expect_exit(&mut once(folder.path(), &log), 0);
+        output.stdout.iter().filter(|byte| **byte == b'\n').count()
+    };
+    assert_eq!((new(), new()), (10, 0));
+    // Most file systems give a new file the inode that was freed last.
+    fs::remove_file(&log).unwrap();
+    fs::write(&log, lines(10..40)).unwrap();
+    assert_eq!((new(), new()), (30, 0));
+}
+
 /// Returns standard error of a run with `--once` over these files of the folder.
 #[track_caller]
 fn notice(folder: &Path, inputs: &[&str]) -> String {

@@ -71,8 +71,12 @@ impl FilesSource {
         for same in [true, false] {
             unclaimed.retain(|file| !self.claim(file, same));
         }
-        // Copies can be recognized only after the active file is known.
-        unclaimed.sort_by_key(|file| !file.candidate.has_active_name());
+        // Copies can be recognized only after the active file is known. Files that are not read come last, because a
+        // copy that a pattern names is read in their place.
+        unclaimed.sort_by_key(|UnclaimedFile { candidate, .. }| {
+            let is_read = candidate.matches_pattern || families.contains(&candidate.family);
+            (!is_read, !candidate.has_active_name())
+        });
         for file in unclaimed {
             let known = families.contains(&file.candidate.family);
             self.admit(file, known);

@@ -427,3 +427,23 @@ fn what_was_there_before_is_not_read_after_a_restart_either() {
     assert!(follower.saved.values().all(|saved| !saved.path.ends_with("kata.log.2")), "it is forgotten");
     assert!(follower.damages.is_empty(), "{:?}", follower.damages);
 }
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_copy_that_is_named_is_read_beside_its_unread_original() {
+    for follow in [false, true] {
+        let text = long("a");
+        let mut follower = Follower::new(&["kata.log.zst"], &[("kata.log", &text)]);
+        follower.compress("kata.log");
+        follower.append("kata.log", &text);
+        follower.restart_as(follow);
+        assert_eq!(follower.news(), lines(&text), "{follow}");
+        follower.restart_as(follow);
+        assert!(follower.news().is_empty());
+        // With both names, the content comes once.
+        follower.patterns.push(follower.path("kata.log"));
+        follower.saved.clear();
+        follower.restart_as(follow);
+        assert_eq!(follower.news(), lines(&text), "{follow}");
+    }
+}
