@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
+use super::address_order::AddressOrder;
 use super::tls::{TlsContext, TlsSession};
 use crate::address::{Address, Transport};
 use crate::error::Cause;
@@ -71,20 +72,23 @@ impl Connection {
     pub(crate) fn open(
         address: &Address,
         trust: Option<&TlsContext>,
+        order: &mut AddressOrder,
         time: Duration,
         shutdown: &dyn Shutdown,
     ) -> Result<Self, Cause> {
         let deadline = Deadline::new(time, shutdown);
+        order.connected(None);
         let socket = match &address.transport {
             Transport::Unix { path } => {
                 connect(&SockAddr::unix(path).map_err(Cause::Connect)?, Type::STREAM, &deadline)?
             }
             Transport::Tcp { host, port } | Transport::Tls { host, port, .. } => {
-                connect_any(host, *port, Type::STREAM, &deadline)?
+                connect_any(host, *port, Type::STREAM, order, &deadline)?
             }
-            Transport::Udp { host, port } => connect_any(host, *port, Type::DGRAM, &deadline)?,
+            Transport::Udp { host, port } => connect_any(host, *port, Type::DGRAM, order, &deadline)?,
         };
         let Some(socket) = socket else { return Err(Cause::ConnectTimeout(time)) };
+        order.connected(socket.peer_addr().ok().and_then(|peer| peer.as_socket()));
         let mut connection = Connection { socket, tls: None, input: Vec::new(), used: Instant::now() };
         if let (Transport::Tls { host, server_name, .. }, Some(trust)) = (&address.transport, trust) {
             connection.tls = Some(Box::new(TlsSession::new(trust, server_name.as_deref().unwrap_or(host))?));
@@ -254,11 +258,16 @@ fn is_retryable(error: &io::Error) -> bool {
 }
 
 /// Connects to the first address of a host that answers; `None` once the deadline has passed.
-fn connect_any(host: &str, port: u16, kind: Type, deadline: &Deadline<'_>) -> Result<Option<Socket>, Cause> {
-    match resolve(host, port, deadline)? {
-        Some(addresses) => connect_first(&addresses, kind, deadline),
-        None => Ok(None),
-    }
+fn connect_any(
+    host: &str,
+    port: u16,
+    kind: Type,
+    order: &AddressOrder,
+    deadline: &Deadline<'_>,
+) -> Result<Option<Socket>, Cause> {
+    let Some(mut addresses) = resolve(host, port, deadline)? else { return Ok(None) };
+    order.sort(&mut addresses);
+    connect_first(&addresses, kind, deadline)
 }
 
 fn connect_first(addresses: &[SocketAddr], kind: Type, deadline: &Deadline<'_>) -> Result<Option<Socket>, Cause> {
@@ -392,7 +401,8 @@ mod tests {
         let (_listening, address) = listener();
         let address = format!("forward://{address}").parse().unwrap();
         let far = Instant::now() + Duration::from_secs(30);
-        let mut connection = Connection::open(&address, None, Duration::from_secs(30), &far).unwrap();
+        let mut connection =
+            Connection::open(&address, None, &mut AddressOrder::default(), Duration::from_secs(30), &far).unwrap();
         let buffer = vec![0; 16 << 20];
         let mut rest = buffer.as_slice();
         // The system moves the first bytes to the server, whose buffer is limited too.

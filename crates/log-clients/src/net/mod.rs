@@ -4,6 +4,7 @@
 //!  settings ─► ServerPool (ServerSelector): server, backoff ─► Connection (TLS) ─► bytes out, bytes in
 //! ```
 
+mod address_order;
 pub(crate) mod connection;
 pub(crate) mod server_pool;
 mod server_selector;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::address_order::AddressOrder;
 use super::connection::{Connection, Deadline};
 use super::server_selector::{Choice, ServerSelector};
 use super::tls::TlsContext;
@@ -35,6 +36,8 @@ struct PooledServer<C> {
     trust: Option<TlsContext>,
     connection: Option<C>,
     connected_before: bool,
+    /// The order of the addresses of its name.
+    order: AddressOrder,
 }
 
 /// The failures since the last success.
@@ -142,10 +145,10 @@ impl<C> ServerPool<C> {
     }
 
     /// Connects to a server.
-    pub(crate) fn open(&self, index: usize, most: Duration, shutdown: &dyn Shutdown) -> Result<Connection, Cause> {
-        let Some(server) = self.servers.get(index) else { return Err(Cause::Closed) };
+    pub(crate) fn open(&mut self, index: usize, most: Duration, shutdown: &dyn Shutdown) -> Result<Connection, Cause> {
+        let Some(server) = self.servers.get_mut(index) else { return Err(Cause::Closed) };
         let time = self.settings.connect_timeout.min(most);
-        Connection::open(&server.address, server.trust.as_ref(), time, shutdown)
+        Connection::open(&server.address, server.trust.as_ref(), &mut server.order, time, shutdown)
     }
 
     /// Counts a connection that is ready for use.
@@ -159,6 +162,9 @@ impl<C> ServerPool<C> {
     /// Records a success.
     pub(crate) fn succeeded(&mut self, index: usize) {
         self.failures = None;
+        if let Some(server) = self.servers.get_mut(index) {
+            server.order.succeeded();
+        }
         self.status.publish(self.counters, index, true);
         if self.selector.succeeded(index) {
             self.observe(&Event::Recovered { server: &self.name(index) });
@@ -184,6 +190,9 @@ impl<C> ServerPool<C> {
             return Err(NetError::Refused { server, cause });
         }
         self.counters.retries.add(RetryReason::from(&cause));
+        if let Some(server) = self.servers.get_mut(index) {
+            server.order.failed();
+        }
         self.status.publish(self.counters, index, false);
         let (down, report) = self.selector.failed(index, cause.is_configuration(), smaller, Instant::now());
         if report {
@@ -249,7 +258,13 @@ fn pooled_servers<C>(settings: &ServerSettings, observer: &Observer) -> Result<V
                 trust = Some(context);
             }
         }
-        servers.push(PooledServer { address: address.clone(), trust, connection: None, connected_before: false });
+        servers.push(PooledServer {
+            address: address.clone(),
+            trust,
+            connection: None,
+            connected_before: false,
+            order: AddressOrder::default(),
+        });
     }
     Ok(servers)
 }

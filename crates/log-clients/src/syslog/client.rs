@@ -135,7 +135,8 @@ impl SyslogClient {
         if let Some(connection) = self.pool.take(index) {
             return Ok(connection);
         }
-        let inner = self.pool.open(index, self.pool.attempt_timeout(index), shutdown)?;
+        let most = self.pool.attempt_timeout(index);
+        let inner = self.pool.open(index, most, shutdown)?;
         self.pool.count_connection(index);
         Ok(SyslogConnection { inner, sent: VecDeque::new() })
     }
