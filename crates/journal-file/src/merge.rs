@@ -27,6 +27,7 @@
 //! times. This merge does not.
 
 use std::cmp::Ordering;
+use std::collections::{HashMap, VecDeque};
 
 use crate::cursor::Place;
 
@@ -84,8 +85,13 @@ impl RunBound {
 #[derive(Debug, Default)]
 pub struct Merge {
     groups: Vec<Group>,
-    /// The groups that have offers, sorted backwards by their first offers.
-    order: Vec<usize>,
+    /// The groups by their `seqnum_id`.
+    by_id: HashMap<[u8; 16], usize>,
+    /// Groups that had no offers when they were added.
+    free: Vec<usize>,
+    /// The groups that have offers, sorted backwards by their first offers. Both ends are cheap to change: the entry
+    /// that follows the first one may precede all others, or follow them if many files alternate.
+    order: VecDeque<usize>,
     /// The group of the last step.
     taken: usize,
     /// The entry taken last, if another source has a copy.
@@ -96,8 +102,10 @@ pub struct Merge {
 #[derive(Debug)]
 struct Group {
     seqnum_id: [u8; 16],
-    /// The offers, sorted backwards: the first offer is last, where taking and putting it back is cheap.
-    offers: Vec<Offer>,
+    /// The offers, sorted backwards: the first offer is last.
+    offers: VecDeque<Offer>,
+    /// The group is in the list of free ones.
+    is_free: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,18 +126,8 @@ impl Merge {
     /// the `seqnum_id` of its file. Allocates only for a new source.
     pub fn offer(&mut self, source: usize, place: Place) {
         let is_of = |group: &Group| group.seqnum_id == place.seqnum_id;
-        let index = if self.groups.get(self.taken).is_some_and(is_of) {
-            self.taken
-        } else if let Some(index) = self.groups.iter().position(is_of) {
-            index
-        } else if let Some(index) = self.groups.iter().position(|group| group.offers.is_empty()) {
-            // The group has no offers, so it can become the group of another source.
-            self.groups[index].seqnum_id = place.seqnum_id;
-            index
-        } else {
-            self.groups.push(Group { seqnum_id: place.seqnum_id, offers: Vec::new() });
-            self.groups.len() - 1
-        };
+        let index =
+            if self.groups.get(self.taken).is_some_and(is_of) { self.taken } else { self.group(place.seqnum_id) };
         let offers = &mut self.groups[index].offers;
         let offer = Offer { place, source };
         let at = insert(offers, offer, |other| offer.precedes(other));
@@ -142,19 +140,43 @@ impl Merge {
         }
     }
 
+    /// Returns the group of a source of sequence numbers. A group without offers can become that of another source.
+    fn group(&mut self, seqnum_id: [u8; 16]) -> usize {
+        if let Some(index) = self.by_id.get(&seqnum_id) {
+            return *index;
+        }
+        while let Some(index) = self.free.pop() {
+            let group = &mut self.groups[index];
+            group.is_free = false;
+            if group.offers.is_empty() {
+                self.by_id.remove(&group.seqnum_id);
+                group.seqnum_id = seqnum_id;
+                self.by_id.insert(seqnum_id, index);
+                return index;
+            }
+        }
+        self.groups.push(Group { seqnum_id, offers: VecDeque::new(), is_free: false });
+        self.by_id.insert(seqnum_id, self.groups.len() - 1);
+        self.groups.len() - 1
+    }
+
     /// Returns the next step, or `None` if nothing is offered.
     pub fn next_step(&mut self) -> Option<MergeStep> {
-        let index = self.order.pop()?;
-        let Offer { place, source } = self.groups[index].offers.pop()?;
+        let index = self.order.pop_back()?;
+        let Offer { place, source } = self.groups[index].offers.pop_back()?;
         self.taken = index;
         self.list(index);
+        let group = &mut self.groups[index];
+        if group.offers.is_empty() && !std::mem::replace(&mut group.is_free, true) {
+            self.free.push(index);
+        }
         if let Some(copied) = &self.copied {
             if compare(&place, copied).is_eq() {
                 return Some(MergeStep::Skip(source));
             }
             self.copied = None;
         }
-        let first = |group: &usize| self.groups[*group].offers.last().map(|offer| offer.place);
+        let first = |group: &usize| self.groups[*group].offers.back().map(|offer| offer.place);
         let other = self.order.iter().rev().find(|&&group| group != index);
         let rivals = [first(&index), other.and_then(first)];
         let copied = rivals.iter().flatten().any(|rival| compare(rival, &place).is_eq());
@@ -164,7 +186,7 @@ impl Merge {
 
     /// Lists an unlisted group by its first offer, if it has one.
     fn list(&mut self, index: usize) {
-        let first = |group: usize| self.groups[group].offers.last();
+        let first = |group: usize| self.groups[group].offers.back();
         if let Some(offer) = first(index) {
             insert(&mut self.order, index, |&group| first(group).is_none_or(|other| offer.precedes(other)));
         }
@@ -174,8 +196,8 @@ impl Merge {
 /// Inserts an item into a list sorted backwards, and returns its index. `precedes` returns whether the item precedes
 /// another. The end is tried first: it is mostly right, and if the relation has cycles, a [`RunBound`] looks at the
 /// end as well.
-fn insert<T>(list: &mut Vec<T>, item: T, precedes: impl Fn(&T) -> bool) -> usize {
-    let at = if list.last().is_none_or(&precedes) { list.len() } else { list.partition_point(precedes) };
+fn insert<T>(list: &mut VecDeque<T>, item: T, precedes: impl Fn(&T) -> bool) -> usize {
+    let at = if list.back().is_none_or(&precedes) { list.len() } else { list.partition_point(precedes) };
     list.insert(at, item);
     at
 }
