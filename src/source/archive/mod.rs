@@ -27,6 +27,11 @@ pub(super) use path_class::PathClass;
 /// The nesting depth of archives: an archive may contain archives, but those may not.
 const MAX_DEPTH: usize = 2;
 
+/// The limit of the memory for the journals of an archive, and the memory that one takes until its turn besides its path.
+/// Few bytes of a compressed archive can hold any number of journals.
+const MAX_JOURNALS_MEMORY: usize = 64 << 20;
+const JOURNAL_MEMORY: usize = 2 << 10;
+
 /// The limit of blocks without a log before control returns to the caller.
 const MAX_STEPS: usize = 1024;
 
@@ -60,6 +65,8 @@ pub(super) struct Archive {
     /// The log being read.
     log: Option<OpenLog>,
     temp_file: TempFile,
+    /// The memory that is left for journals.
+    memory_left: usize,
     events: Vec<Event>,
 }
 
@@ -94,6 +101,7 @@ impl Archive {
             levels: vec![Level::new(input.name(), place, archive_bytes)],
             log: None,
             temp_file: TempFile::new(),
+            memory_left: MAX_JOURNALS_MEMORY,
             events: Vec::new(),
         }
     }
@@ -244,6 +252,10 @@ impl Archive {
         head: Vec<u8>,
         mut bytes: Bytes,
     ) {
+        match self.memory_left.checked_sub(JOURNAL_MEMORY + path.as_os_str().len()) {
+            Some(left) => self.memory_left = left,
+            None => return self.damage(Input::File(path), "too-many-journals", header),
+        }
         if let Some(extent) = archive_bytes.extent(header.offset, header.size).filter(|_| bytes.is_plain()) {
             return self.events.push(Event::Journal(Member { path, extent }));
         }

@@ -304,6 +304,23 @@ fn archives_in_archives_are_read_one_level_down() {
     assert!(read.failures[0].starts_with("failed to read \"a.tar:cut.tar\": it is cut off"), "{read:?}");
 }
 
+#[test]
+fn the_journals_of_an_archive_have_a_limit_together() {
+    let members = ["1.journal", "2.journal", "deep/3.journal", "4.journal"].map(|name| file(name, journal(b"1")));
+    let bytes = ArchiveBytes::of_stream(ended(&members), Bytes::of_any(Box::new(std::io::empty()), false));
+    let place = ArchivePlace { within: PathBuf::new(), whole: PathBuf::new() };
+    let mut archive = Archive::new(bytes, &Input::File("a.tar".into()), place, Logs::Read, &Settings::default());
+    archive.memory_left = 3 * (JOURNAL_MEMORY + "a.tar:1.journal".len());
+    while archive.fill(&mut Batch::default()) != Fill::End {}
+    let events = archive.take_events().into_iter().map(|event| match event {
+        Event::Journal(member) => member.path.to_str().unwrap().to_owned(),
+        Event::Damaged(damaged) => format!("{} {}", damaged.reason, damaged.input),
+        event => panic!("{event:?}"),
+    });
+    let left_out = "too-many-journals a.tar:deep/3.journal";
+    assert_eq!(events.collect::<Vec<_>>(), ["a.tar:1.journal", "a.tar:2.journal", left_out, "a.tar:4.journal"]);
+}
+
 #[cfg(feature = "gzip")]
 #[test]
 fn compressed_members_are_unpacked() {
