@@ -55,7 +55,7 @@ pub fn open_journals<'r>(
 }
 
 /// Opens journals and archive members for several threads. Returns `None` if one thread must read them: to follow, to
-/// resume, to show only the end, or through libsystemd.
+/// resume, to show only the end, through libsystemd, or because they are too many.
 #[must_use]
 pub fn open_slices<'r>(
     paths: &[PathBuf],
@@ -66,7 +66,7 @@ pub fn open_slices<'r>(
 ) -> Option<Opened<'r>> {
     let whole = settings.follow || settings.lines.is_some() || settings.resume.is_some();
     let pieces = !whole && settings.backend == Backend::Native;
-    pieces.then(|| journal::open_slices(paths, members, settings, block, interest))
+    pieces.then(|| journal::open_slices(paths, members, settings, block, interest)).flatten()
 }
 
 /// Opens the journals of an archive, or one from a pipe, as one source. Also returns the errors. Such a source has no

@@ -1,9 +1,10 @@
 //! Values of any size: they are cut at a limit, and take no more memory than it.
 
+use std::fs::File;
 use std::process::Command;
 
 use super::write_file;
-use crate::support::journal::samples::services;
+use crate::support::journal::samples::{BOOT, service, services};
 use crate::support::journal::write::Codec;
 use crate::support::journal::{Shape, compare, file};
 
@@ -89,4 +90,64 @@ fn more_files_are_read_than_the_soft_limit_allows() {
     let output = command.arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(compare::entries(&output.stdout).len(), files as usize);
+}
+
+/// Returns journals of machines of their own, whose entries alternate: each journal has one entry of each round.
+fn alternating(count: u64, rounds: u64, padding: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
+    (0..count).map(move |number| {
+        let id = u128::from(number) << 64;
+        // Windows of the full size are filled from each file.
+        let shape = Shape { seqnum_id: id, file_id: id, spare: 96 << 10, compression: None, ..Shape::default() };
+        let padding = "\u{1}".repeat(padding);
+        let entry = |round| service(5 * (number + round * count), BOOT).with("PADDING", format!("{round}{padding}"));
+        (format!("{number}.journal"), file(&shape, &(0..rounds).map(entry).collect::<Vec<_>>()))
+    })
+}
+
+/// Asserts that the output has the entries of alternating journals in their order.
+fn assert_alternating(output: &[u8], count: u64, case: &str) {
+    let key = b"\"kata_msg\":\"entry ";
+    let mut numbers = memchr::memmem::find_iter(output, key).map(|at| {
+        let digits = output[at + key.len()..].split(|byte| *byte == b' ').next().unwrap();
+        str::from_utf8(digits).unwrap().parse::<u64>().unwrap()
+    });
+    for number in 0..count {
+        assert_eq!(numbers.next(), Some(5 * number), "{case}");
+    }
+    assert_eq!(numbers.next(), None, "{case}");
+}
+
+#[test]
+fn any_number_of_journals_takes_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (directory, archive) = (folder.path().join("journals"), folder.path().join("journals.tar.zst"));
+    std::fs::create_dir(&directory).unwrap();
+    let encoder = zstd::Encoder::new(File::create(&archive).unwrap(), 1).unwrap();
+    let mut builder = tar::Builder::new(encoder.auto_finish());
+    let (files, rounds) = (1500, 2);
+    for (name, bytes) in alternating(files, rounds, 0) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, &name, &bytes[..]).unwrap();
+        // The unused space becomes a hole.
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        let path = write_file(&directory, name, &bytes[..used]);
+        File::options().write(true).open(path).unwrap().set_len(bytes.len() as u64).unwrap();
+    }
+    drop(builder.into_inner().unwrap());
+    for (input, threads) in [(&directory, "--threads=1"), (&archive, "--threads=4")] {
+        let output = limited(96, &[threads, input.to_str().unwrap()]);
+        assert_alternating(&output, files * rounds, threads);
+    }
+}
+
+#[test]
+fn journals_that_alternate_wait_for_each_other_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, rounds) = (250, 4);
+    for (name, bytes) in alternating(files, rounds, 8 << 10) {
+        write_file(folder.path(), name, bytes);
+    }
+    let output = limited(96, &["--threads=4", "--keep=*", folder.path().to_str().unwrap()]);
+    assert_alternating(&output, files * rounds, "--threads=4");
 }

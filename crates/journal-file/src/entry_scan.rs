@@ -52,6 +52,17 @@ impl EntryScan {
         EntryScan { identifiers: self.identifiers, matches: self.matches, ..EntryScan::default() }
     }
 
+    /// Returns the approximate number of bytes that the verdicts take.
+    pub(crate) fn held(&self) -> usize {
+        self.verdicts.capacity() * size_of::<(Units, Verdict)>()
+            + self.satisfied.capacity() * size_of::<(Units, Vec<usize>)>()
+    }
+
+    /// Frees the memory of the verdicts.
+    pub(crate) fn release(&mut self) {
+        (self.verdicts, self.satisfied) = (HashMap::new(), HashMap::new());
+    }
+
     /// Returns whether an entry with these fields satisfies the conditions.
     pub(crate) fn admits(&mut self, file: &mut JournalFile, items: &[Units], selection: &Selection<'_>) -> bool {
         (!self.identifiers || self.is_wanted(file, items, selection.filter))

@@ -7,7 +7,7 @@ use crate::entry_array::Chain;
 use crate::error::Refusal;
 use crate::file_range::FileRange;
 use crate::layout::{
-    ARENA_SIZE, EntryHead, HEADER_MAX, HEADER_MIN, HeaderState, JournalHeader, MAGIC, ObjectHeader, Widths,
+    ARENA_SIZE, EntryHead, HEADER_MAX, HEADER_MIN, HeaderState, JournalHeader, MAGIC, ObjectHeader, ObjectKind, Widths,
     incompatible,
 };
 use crate::objects::{DataField, MAX_ITEMS, Objects};
@@ -97,6 +97,7 @@ impl JournalFile {
             return;
         }
         let last = self.objects.bytes_at(tail, false).ok().flatten().map(ObjectHeader::decode);
+        self.objects.windows.release();
         if last.is_some_and(|last| tail.0.saturating_add(last.size) > promised) {
             self.damages.note(Damage::Index, Offset(ARENA_SIZE).units());
         }
@@ -110,6 +111,17 @@ impl JournalFile {
     /// Returns the range of bytes that the file is read from.
     pub(crate) fn range(&self) -> FileRange {
         self.objects.windows.file().clone()
+    }
+
+    /// Returns the number of bytes that buffers take.
+    pub(crate) fn held(&self) -> usize {
+        self.objects.windows.held() + self.decoders.held()
+    }
+
+    /// Frees the memory of the buffers. They are filled again when they are needed.
+    pub(crate) fn release(&mut self) {
+        self.objects.windows.release();
+        self.decoders.release();
     }
 
     /// Returns the end of the readable part, in bytes.
@@ -182,6 +194,12 @@ impl JournalFile {
     #[inline]
     pub(crate) fn head(&mut self, at: Units) -> Result<EntryHead, Damage> {
         self.objects.head(at).map_err(|damage| self.damages.note(damage, at))
+    }
+
+    /// Reads an entry without its items, past the windows. No other bytes are kept for it.
+    pub(crate) fn distant_head(&mut self, at: Units) -> Result<EntryHead, Damage> {
+        let object = self.objects.fresh(at, ObjectKind::Entry)?;
+        EntryHead::decode(object.bytes).ok_or(Damage::Entry)
     }
 
     /// Reads a DATA and appends its `NAME=value` to `out` if `want` accepts the name. Otherwise nothing is appended,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::EntryBatch;
+use crate::current_entry::CurrentEntry;
 use crate::cursor::{self, Place};
 use crate::damage::{Damage, Damaged, Damages};
 use crate::earlier_files::{EarlierFile, FileOrder};
@@ -45,7 +46,13 @@ pub(crate) struct FileReader {
     pub(crate) progress: FileProgress,
     pub(crate) live: LiveState,
     pub(crate) streams: StreamPasts,
+    /// The number of bytes of the buffers when they were counted last.
+    pub(crate) counted: usize,
 }
+
+/// Readers of many files.
+#[allow(clippy::vec_box, reason = "a list of boxes reserves little room for further readers")]
+pub(crate) type FileReaders = Vec<Box<FileReader>>;
 
 /// The entries of a file that are left to read.
 #[derive(Default)]
@@ -58,18 +65,12 @@ struct EntryList {
     newest: Units,
 }
 
-/// The entry of a file that was read last.
-#[derive(Default)]
-pub(crate) struct CurrentEntry {
-    pub(crate) at: Units,
-    /// The offsets of its fields in the order of the file.
-    pub(crate) items: Vec<Units>,
-}
-
 /// The bounds between fields that a batch may have and those that it cannot have.
 #[derive(Default)]
 pub(crate) struct BatchBounds {
-    /// The current entry at the beginning of the batch.
+    /// The number of the batch.
+    number: u64,
+    /// The first entry of the file in the batch.
     pub(crate) first: Units,
     /// The furthest field that was read. All fields after it are unread.
     pub(crate) furthest: Units,
@@ -125,16 +126,16 @@ impl FileReader {
         path: PathBuf,
         opener: &dyn OpenFile,
         windows: usize,
-    ) -> Result<(FileReader, Option<Error>), Error> {
+    ) -> Result<(Box<FileReader>, Option<Error>), Error> {
         let (range, failure) = opener.open(&path)?;
         let failure = failure.map(|cause| Error::Incomplete { path: path.clone(), cause });
         Ok((FileReader::new(path, range, windows)?, failure))
     }
 
     /// Opens the bytes that belong to a path.
-    pub(crate) fn new(path: PathBuf, range: FileRange, windows: usize) -> Result<FileReader, Error> {
+    pub(crate) fn new(path: PathBuf, range: FileRange, windows: usize) -> Result<Box<FileReader>, Error> {
         let file = JournalFile::open(range, windows).map_err(|refusal| refusal.at(&path))?;
-        Ok(FileReader {
+        Ok(Box::new(FileReader {
             path,
             file,
             scan: EntryScan::default(),
@@ -144,11 +145,12 @@ impl FileReader {
             progress: FileProgress::default(),
             live: LiveState { state: FileState::Finished, waits: false, doubts: 0, damaged: None },
             streams: StreamPasts::default(),
-        })
+            counted: 0,
+        }))
     }
 
     /// Opens another reader of the file for some of its entries.
-    pub(crate) fn slice(&self, entries: Vec<Units>) -> Result<FileReader, Error> {
+    pub(crate) fn slice(&self, entries: Vec<Units>) -> Result<Box<FileReader>, Error> {
         let mut slice = FileReader::new(self.path.clone(), self.file.range(), SLICE_WINDOWS)?;
         slice.list.entries = entries;
         slice.scan = self.scan.fresh();
@@ -163,6 +165,19 @@ impl FileReader {
     pub(crate) fn take_unread(&mut self) -> Vec<Units> {
         self.list.entries.drain(..self.list.next.saturating_sub(1));
         std::mem::take(&mut self.list.entries)
+    }
+
+    /// Returns the number of bytes that buffers take.
+    pub(crate) fn held(&self) -> usize {
+        self.file.held() + self.scan.held() + self.streams.held() + self.current.held()
+    }
+
+    /// Frees the memory of the buffers. They are filled again when they are needed.
+    pub(crate) fn release(&mut self) {
+        self.file.release();
+        self.scan.release();
+        self.streams.release();
+        self.current.release();
     }
 
     /// Returns the limit on the bytes of all entries together.
@@ -227,6 +242,7 @@ impl FileReader {
             }
             None => self.file.entries(),
         };
+        self.list.entries.shrink_to_fit();
         self.list.newest = self.list.entries.last().copied().unwrap_or_default();
         if resumed_at > 0 {
             self.list.next = self.count_up_to(resumed_at);
@@ -364,9 +380,14 @@ impl FileReader {
         None
     }
 
-    /// Begins a batch with the current entry.
-    pub(crate) fn begin(&mut self) {
-        self.batch.first = self.current.at;
+    /// Makes the current entry ready for the batch of this number.
+    #[inline]
+    pub(crate) fn begin(&mut self, batch: u64) {
+        if self.batch.number != batch {
+            self.batch.number = batch;
+            self.batch.first = self.current.at;
+        }
+        self.current.restore(&mut self.file);
     }
 
     /// Returns the number of fields of the current entry that precede those written after the batch began.
@@ -386,16 +407,7 @@ impl FileReader {
     /// Reads an entry if it is readable and wanted.
     #[inline]
     fn read(&mut self, at: Units, selection: &Selection<'_>) -> Option<Place> {
-        self.current.at = at;
-        let head = self.file.entry(at, &mut self.current.items).ok()?;
-        let place = Place {
-            seqnum_id: self.file.header().seqnum_id,
-            seqnum: head.seqnum,
-            boot_id: head.boot_id,
-            monotonic: head.monotonic,
-            realtime: head.realtime,
-            xor_hash: head.xor_hash,
-        };
+        let place = self.current.read(&mut self.file, at).ok()?;
         self.progress.seqnum = place.seqnum;
         if place.seqnum <= self.progress.resumed_at {
             return None;

@@ -30,14 +30,12 @@ const ENTRY: usize = 512;
 /// Files are opened and started one by one, on any thread: [`FileSlices::open`] lists the entries of a file,
 /// [`FileSlices::resolve`] looks up boots in all of them and orders them, and [`FileSlices::start`] finds the first entry.
 pub struct FileSlices<'r> {
-    reader: FileReader,
+    reader: Box<FileReader>,
     entries: Vec<Units>,
     next: usize,
     selection: Selection<'r>,
     block: usize,
     first: Place,
-    /// Slices that were read to their ends, with their knowledge of the file's fields.
-    spare: Vec<FileSlice<'r>>,
 }
 
 /// A run of consecutive entries of a file.
@@ -76,18 +74,11 @@ impl<'r> FileSlices<'r> {
         Ok(FileSlices::of(FileReader::new(path, range, windows(files))?, settings, filter))
     }
 
-    fn of(mut reader: FileReader, settings: &Settings, filter: &'r dyn EntryFilter) -> FileSlices<'r> {
+    fn of(mut reader: Box<FileReader>, settings: &Settings, filter: &'r dyn EntryFilter) -> FileSlices<'r> {
         let selection = Selection::new(filter, settings);
         reader.choose(&selection, &SeqnumProgress::default());
-        FileSlices {
-            reader,
-            entries: Vec::new(),
-            next: 0,
-            selection,
-            block: settings.block,
-            first: Place::default(),
-            spare: Vec::new(),
-        }
+        reader.release();
+        FileSlices { reader, entries: Vec::new(), next: 0, selection, block: settings.block, first: Place::default() }
     }
 
     /// Returns the range with the boot's id in place of its number among the boots of all files. Lets the streams of
@@ -106,6 +97,7 @@ impl<'r> FileSlices<'r> {
         self.first = first;
         self.reader.streams.prepare(&mut self.reader.file);
         self.entries = self.reader.take_unread();
+        self.reader.release();
         true
     }
 
@@ -120,7 +112,7 @@ impl<'r> FileSlices<'r> {
     #[must_use]
     pub fn time(&mut self) -> Option<u64> {
         let at = *self.entries.get(self.next)?;
-        Some(self.reader.file.head(at).map_or(0, |head| head.realtime))
+        Some(self.reader.file.distant_head(at).map_or(0, |head| head.realtime))
     }
 
     /// Estimates the number of bytes of the file in the slices that were returned.
@@ -130,13 +122,14 @@ impl<'r> FileSlices<'r> {
         (u128::from(self.reader.file.end()) * taken / all) as u64
     }
 
-    /// Takes the next slice.
+    /// Takes the next slice, of up to `length` bytes if its entries have the usual size. A slice of the file that was
+    /// read to its end lends its buffers and its knowledge of the file's fields.
     ///
     /// # Errors
     ///
     /// Fails if the file can no longer be read.
-    pub fn take(&mut self) -> Option<Result<FileSlice<'r>, Error>> {
-        let end = self.entries.len().min(self.next + (self.block / ENTRY).max(1));
+    pub fn take(&mut self, length: usize, known: Option<FileSlice<'r>>) -> Option<Result<FileSlice<'r>, Error>> {
+        let end = self.entries.len().min(self.next + (length.min(self.block) / ENTRY).max(1));
         let entries = self.entries.get(self.next..end).filter(|entries| !entries.is_empty())?.to_vec();
         self.next = end;
         let reader = match self.reader.slice(entries) {
@@ -144,14 +137,9 @@ impl<'r> FileSlices<'r> {
             Err(error) => return Some(Err(error)),
         };
         let new = || FileSlice(Box::new(JournalReader::new(self.selection.clone(), self.block)));
-        let mut slice = self.spare.pop().unwrap_or_else(new);
+        let mut slice = known.unwrap_or_else(new);
         slice.0.restart(reader);
         Some(Ok(slice))
-    }
-
-    /// Returns a slice that was read to its end, for its knowledge of the file's fields.
-    pub fn put_back(&mut self, slice: FileSlice<'r>) {
-        self.spare.push(slice);
     }
 
     /// Returns the limit on the bytes of all entries together.
@@ -182,9 +170,15 @@ impl<'r> FileSlices<'r> {
 }
 
 impl FileSlice<'_> {
-    /// Clears a batch and fills it with the next entries. Returns `false` at the end of the slice.
-    pub fn fill(&mut self, batch: &mut EntryBatch) -> bool {
-        self.0.fill(batch) == Fill::More
+    /// Clears a batch and fills it with the next entries: with about `size` bytes, and no more than usual. Returns
+    /// `false` at the end of the slice.
+    pub fn fill(&mut self, batch: &mut EntryBatch, size: usize) -> bool {
+        self.0.fill_up_to(batch, size) == Fill::More
+    }
+
+    /// Frees the memory of buffers. They are filled again when they are needed.
+    pub fn release(&mut self) {
+        self.0.release();
     }
 
     /// Returns the numbers of entries that were skipped since the last call.

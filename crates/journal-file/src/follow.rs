@@ -17,7 +17,7 @@ use crate::damage::{Damage, Damaged};
 use crate::directory::{self, Candidate, FoundFiles, Stage};
 use crate::directory_watch::DirectoryWatch;
 use crate::error::Error;
-use crate::file_reader::{FileReader, FileState};
+use crate::file_reader::{FileReader, FileReaders, FileState};
 use crate::open_file::OpenFile;
 use crate::settings::Settings;
 
@@ -78,7 +78,7 @@ pub(crate) struct Follow<'r> {
 #[derive(Default)]
 pub(crate) struct SearchResult {
     /// The readers of files that did not exist before.
-    pub(crate) fresh: Vec<FileReader>,
+    pub(crate) fresh: FileReaders,
     /// The files that cannot be opened.
     pub(crate) damages: Vec<Damaged>,
 }
@@ -101,7 +101,7 @@ impl<'r> Follow<'r> {
     }
 
     /// Adds the files that have appeared since the first search, until no more appear.
-    pub(crate) fn begin(&mut self, windows: usize, readers: &mut Vec<FileReader>) {
+    pub(crate) fn begin(&mut self, windows: usize, readers: &mut FileReaders) {
         for _ in 0..FIRST_SEARCHES {
             let found = self.search(windows, &mut readers.iter_mut().collect::<Vec<_>>());
             if found.fresh.is_empty() {
@@ -157,7 +157,7 @@ impl<'r> Follow<'r> {
     }
 
     /// Finds the current files, opens new ones, and updates the paths and states of open ones.
-    pub(crate) fn search(&mut self, windows: usize, open: &mut [&mut FileReader]) -> SearchResult {
+    pub(crate) fn search(&mut self, windows: usize, open: &mut [&mut Box<FileReader>]) -> SearchResult {
         let (mut found, mut complete) = self.find();
         if self.watch.add(&found.directories) {
             // A file may have appeared in a directory before the watch began.
@@ -171,7 +171,7 @@ impl<'r> Follow<'r> {
                 continue;
             }
             let same = before.get(&candidate.path).filter(|known| known.is(&candidate)).copied();
-            let of = |id: [u8; 16]| move |reader: &&mut &mut FileReader| reader.file.header().file_id == id;
+            let of = |id: [u8; 16]| move |reader: &&mut &mut Box<FileReader>| reader.file.header().file_id == id;
             if let Some(known) = same {
                 let reader = open.iter_mut().find(of(known.file_id));
                 // The inode of a closed file may belong to another file, but an archived file keeps its name.

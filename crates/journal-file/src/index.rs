@@ -22,12 +22,13 @@ const STREAM_CHAIN_MAX: u32 = 1 << 10;
 const FIELDS_MAX: u64 = 1 << 14;
 
 impl JournalFile {
-    /// Lists all entries in the order of the file. If the arrays are damaged or end too early, recovery searches the
+    /// Lists all entries in the order of the file, in four bytes for each. An entry takes 72 bytes or more of the file,
+    /// so the list is at most an eighteenth of its length. If the arrays are damaged or end too early, recovery searches the
     /// whole file. The list may then have entries of a dead writer that no array names.
     pub(crate) fn entries(&mut self) -> Vec<Units> {
         self.listed = Chain::default();
         let promised = self.header.n_entries;
-        let mut list = Vec::with_capacity(promised.min(1 << 16) as usize);
+        let mut list = Vec::with_capacity(promised.min(1 << 16).min(self.most_entries() as u64) as usize);
         if self.more_entries(&mut list) && !self.goes_on() {
             return list;
         }

@@ -14,9 +14,10 @@ use crate::error::Error;
 use crate::field_cache::FieldCache;
 use crate::fields::Fields;
 use crate::file_range::FileRange;
-use crate::file_reader::{FileReader, FileState};
+use crate::file_reader::{FileReader, FileReaders, FileState};
 use crate::follow::Follow;
-use crate::merge::{Merge, MergeStep, RunBound};
+use crate::merge::MergeStep;
+use crate::merged_files::MergedFiles;
 use crate::open_file::OpenFile;
 use crate::payload::MAX_FIELD;
 use crate::selection::{EntryFilter, Selection};
@@ -56,7 +57,7 @@ const SHARED: usize = 16;
 /// A reader of a journal of one or many files.
 pub struct JournalReader<'r> {
     selection: Selection<'r>,
-    files: OpenFiles,
+    files: MergedFiles,
     tables: FieldTables,
     limits: Limits,
     report: Report,
@@ -65,21 +66,8 @@ pub struct JournalReader<'r> {
     follow: Option<Follow<'r>>,
     /// A full batch was returned after the last [`Fill::Idle`].
     in_hand: bool,
-}
-
-/// The open files and the order of their entries.
-#[derive(Default)]
-struct OpenFiles {
-    readers: Vec<Option<FileReader>>,
-    /// The keys of the current entries, by file: their places, mirrored if the order is backwards.
-    keys: Vec<Place>,
-    merge: Merge,
-    /// The file whose entries come next, and the bound up to which they do.
-    run: Option<(usize, RunBound)>,
-    /// Entries are read from the last to the first.
-    backwards: bool,
-    /// Closed files that files to come may continue. Kept only if entries are awaited after the last one.
-    closed: FileOrder,
+    /// The number of the current batch.
+    batch: u64,
 }
 
 /// The tables that keep fields and prefixes from being read twice.
@@ -94,8 +82,9 @@ struct FieldTables {
 struct Limits {
     /// The most windows of a file.
     windows: usize,
-    /// The number of bytes at which a batch is full.
+    /// The number of bytes at which a batch is full, and at which the current one is.
     block: usize,
+    batch: usize,
 }
 
 /// The entries and bytes that were not returned, and the size of finished files.
@@ -123,8 +112,12 @@ struct Progress {
 }
 
 /// Returns the boots in the files in the order of their first entries.
-pub(crate) fn boots<'f>(readers: impl Iterator<Item = &'f mut FileReader>) -> Vec<[u8; 16]> {
-    let mut boots: Vec<(u64, [u8; 16])> = readers.flat_map(FileReader::boots).collect();
+pub(crate) fn boots<'f>(readers: impl Iterator<Item = &'f mut Box<FileReader>>) -> Vec<[u8; 16]> {
+    let mut boots: Vec<(u64, [u8; 16])> = Vec::new();
+    for reader in readers {
+        boots.append(&mut reader.boots());
+        reader.release();
+    }
     boots.sort_unstable();
     let mut seen = HashSet::new();
     boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
@@ -199,24 +192,29 @@ impl<'r> JournalReader<'r> {
     }
 
     /// Adds the files that there are at the beginning, of whose entries only the last `lines` are read.
-    fn begin(&mut self, mut readers: Vec<FileReader>, lines: Option<usize>) {
+    fn begin(&mut self, mut readers: FileReaders, lines: Option<usize>) {
         self.report.opened = readers.len();
         for reader in &mut readers {
             reader.choose(&self.selection, &self.progress.resumed);
+            reader.release();
         }
         if self.follow.is_some() {
             for reader in &mut readers {
                 // When a file was created, all entries of the others existed already.
                 reader.look();
+                reader.release();
             }
         }
         self.selection.range = self.selection.range.resolved(|| boots(readers.iter_mut()));
-        let order = FileOrder::new(readers.iter().map(FileReader::as_earlier));
+        let order = FileOrder::new(readers.iter().map(|reader| reader.as_earlier()));
         readers.iter_mut().for_each(|reader| reader.continue_from(&order));
         drop(order);
         let mut last = HashSet::new();
         if let Some(lines) = lines {
-            readers.iter_mut().for_each(|reader| reader.keep_last(lines, &self.selection, &mut last));
+            for reader in &mut readers {
+                reader.keep_last(lines, &self.selection, &mut last);
+                reader.release();
+            }
         }
         for mut reader in readers {
             if self.files.backwards {
@@ -237,25 +235,31 @@ impl<'r> JournalReader<'r> {
     pub(crate) fn new(selection: Selection<'r>, block: usize) -> JournalReader<'r> {
         JournalReader {
             selection,
-            files: OpenFiles::default(),
+            files: MergedFiles::default(),
             tables: FieldTables::default(),
-            limits: Limits { windows: 2, block },
+            limits: Limits { windows: 2, block, batch: block },
             report: Report::default(),
             progress: Progress::default(),
             follow: None,
             in_hand: false,
+            batch: 0,
         }
     }
 
     /// Replaces all files by one. Its fields may be known from before.
-    pub(crate) fn restart(&mut self, reader: FileReader) {
-        self.files.readers.clear();
-        self.files.keys.clear();
+    pub(crate) fn restart(&mut self, reader: Box<FileReader>) {
+        self.files.clear();
         self.add(reader);
     }
 
+    /// Frees the memory of buffers and tables. They are filled again when they are needed.
+    pub(crate) fn release(&mut self) {
+        self.files.readers.iter_mut().flatten().for_each(|reader| reader.release());
+        self.tables = FieldTables::default();
+    }
+
     /// Adds a file, which keeps its index while it is open.
-    fn add(&mut self, mut reader: FileReader) {
+    fn add(&mut self, mut reader: Box<FileReader>) {
         let place = reader.advance(&self.selection);
         reader.live.waits = place.is_none();
         if reader.live.waits && reader.live.state == FileState::Finished {
@@ -279,6 +283,7 @@ impl<'r> JournalReader<'r> {
             files.keys[index] = files.key(place);
             files.merge.offer(index, files.keys[index]);
         }
+        files.count_buffers(index);
     }
 
     /// Continues with a file that has waited for entries.
@@ -289,6 +294,7 @@ impl<'r> JournalReader<'r> {
         if self.advance(index) {
             self.files.merge.offer(index, self.files.keys[index]);
         }
+        self.files.count_buffers(index);
     }
 
     /// Returns the file whose current entry comes next.
@@ -310,6 +316,7 @@ impl<'r> JournalReader<'r> {
                     if self.advance(index) {
                         self.files.merge.offer(index, self.files.keys[index]);
                     }
+                    self.files.count_buffers(index);
                 }
             }
         }
@@ -338,6 +345,7 @@ impl<'r> JournalReader<'r> {
     fn put(&mut self, index: usize, batch: &mut EntryBatch) -> usize {
         let place = self.files.place(index);
         let Some(reader) = self.files.readers.get_mut(index).and_then(Option::as_mut) else { return 0 };
+        reader.begin(self.batch);
         let start = batch.items.len();
         let (old, new) = reader.current.items.split_at(reader.prefix_len());
         let mut fields = Fields {
@@ -395,8 +403,7 @@ impl<'r> JournalReader<'r> {
 
     /// Closes a file and ends its run.
     fn close(&mut self, index: usize) {
-        self.files.run.take_if(|(at, _)| *at == index);
-        if let Some(mut reader) = self.files.readers.get_mut(index).and_then(Option::take) {
+        if let Some(mut reader) = self.files.remove(index) {
             self.finish(&mut reader);
         }
     }
@@ -413,27 +420,6 @@ impl<'r> JournalReader<'r> {
     }
 }
 
-impl OpenFiles {
-    /// Returns the place by which the merge orders an entry.
-    #[inline]
-    fn key(&self, place: Place) -> Place {
-        if self.backwards { place.mirrored() } else { place }
-    }
-
-    /// Returns the place of a file's current entry.
-    #[inline]
-    fn place(&self, index: usize) -> Place {
-        self.key(self.keys[index])
-    }
-
-    /// Ends the current run: offers the next entry of its file to the merge.
-    fn put_back(&mut self) {
-        if let Some((index, _)) = self.run.take() {
-            self.merge.offer(index, self.keys[index]);
-        }
-    }
-}
-
 impl JournalReader<'_> {
     /// Returns whether a directory has journals of its own, or may have some that are not accessible.
     pub fn is_at(directory: &Path, opener: &dyn OpenFile) -> bool {
@@ -446,6 +432,12 @@ impl JournalReader<'_> {
         self.fill_until(batch, None)
     }
 
+    /// Clears a batch and fills it with the next entries until it has `size` bytes, or is full.
+    pub(crate) fn fill_up_to(&mut self, batch: &mut EntryBatch, size: usize) -> Fill {
+        self.limits.batch = size.min(self.limits.block);
+        self.fill_until(batch, None)
+    }
+
     /// Clears a batch and fills it with the next entries. If there are none yet, it waits for them for a while, but not
     /// beyond the deadline.
     pub(crate) fn fill_until(&mut self, batch: &mut EntryBatch, deadline: Option<Instant>) -> Fill {
@@ -453,7 +445,7 @@ impl JournalReader<'_> {
         batch.trim(self.limits.block * 4);
         self.tables.cache.begin();
         self.tables.prefixes.clear();
-        self.files.readers.iter_mut().flatten().for_each(FileReader::begin);
+        self.batch += 1;
         self.look_if_due();
         let mut length = 0;
         let mut waited = Duration::ZERO;
@@ -461,7 +453,7 @@ impl JournalReader<'_> {
             while let Some(index) = self.next() {
                 length += self.put(index, batch);
                 self.advance(index);
-                if batch.size() >= self.limits.block || length >= self.limits.block * SHARED {
+                if batch.size() >= self.limits.batch || length >= self.limits.batch * SHARED {
                     self.in_hand = true;
                     return Fill::More;
                 }
@@ -533,10 +525,11 @@ impl JournalReader<'_> {
         self.report.damages.extend(found.damages);
         self.files.closed.prune();
         let open = self.files.readers.iter().flatten().chain(&found.fresh);
-        let order = FileOrder::new(open.map(FileReader::as_earlier).chain(self.files.closed.files()));
+        let order = FileOrder::new(open.map(|reader| reader.as_earlier()).chain(self.files.closed.files()));
         for mut reader in found.fresh {
             reader.continue_from(&order);
             reader.choose(&self.selection, &self.progress.resumed);
+            reader.release();
             self.add(reader);
         }
     }
@@ -571,7 +564,7 @@ impl JournalReader<'_> {
     /// Estimates the number of bytes of the files on the disk that were read. Returns `None` if entries are awaited
     /// after the last one.
     pub fn done(&self) -> Option<u64> {
-        let open: u64 = self.files.readers.iter().flatten().map(FileReader::done).sum();
+        let open: u64 = self.files.readers.iter().flatten().map(|reader| reader.done()).sum();
         self.follow.is_none().then_some(self.report.closed + open)
     }
 

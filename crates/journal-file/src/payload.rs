@@ -102,9 +102,16 @@ pub(crate) struct Decoders {
     pub(crate) limit: usize,
     /// The number of bytes that were decompressed before damage showed.
     wasted: u64,
+    /// The size of the largest content that was decompressed.
+    #[cfg(feature = "zstd")]
+    largest: usize,
     #[cfg(feature = "zstd")]
     zstd: Option<zstd::stream::raw::Decoder<'static>>,
 }
+
+/// The approximate number of bytes that a decoder of Zstandard takes besides the content.
+#[cfg(feature = "zstd")]
+const DECODER: usize = 256 << 10;
 
 impl Decoders {
     pub(crate) fn new(limit: usize) -> Self {
@@ -112,7 +119,26 @@ impl Decoders {
             limit,
             wasted: 0,
             #[cfg(feature = "zstd")]
+            largest: 0,
+            #[cfg(feature = "zstd")]
             zstd: None,
+        }
+    }
+
+    /// Returns the number of bytes that the decoders take.
+    pub(crate) fn held(&self) -> usize {
+        #[cfg(feature = "zstd")]
+        if self.zstd.is_some() {
+            return DECODER + self.largest;
+        }
+        0
+    }
+
+    /// Frees the memory of the decoders.
+    pub(crate) fn release(&mut self) {
+        #[cfg(feature = "zstd")]
+        {
+            (self.zstd, self.largest) = (None, 0);
         }
     }
 
@@ -184,6 +210,7 @@ impl Decoders {
             none => none.insert(Decoder::new().map_err(broken)?),
         };
         decoder.reinit().map_err(broken)?;
+        self.largest = size.max(self.largest);
         // The decoder does not report its progress on failure.
         self.wasted += wanted_size as u64;
 

@@ -38,6 +38,8 @@ const LONGEST: usize = 1 << 20;
 const SCANNED: usize = 256;
 /// The largest number of streams whose pasts are remembered.
 const STREAMS: usize = 4096;
+/// The approximate number of bytes that the past of a stream takes at most: the state, and the items around an entry.
+const STATE: usize = 2 << 10;
 
 /// An entry of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -208,6 +210,17 @@ impl StreamPasts {
         self.breaks.get_or_insert_with(|| LineBreaks::of(file));
     }
 
+    /// Returns the approximate number of bytes that the pasts take.
+    pub(crate) fn held(&self) -> usize {
+        self.states.len() * STATE + self.reader.held()
+    }
+
+    /// Frees the memory of the pasts. They are found again by the index.
+    pub(crate) fn release(&mut self) {
+        self.states = ByKey::default();
+        self.reader = EntryReader::default();
+    }
+
     /// Returns the pasts for another reader of the file.
     pub(crate) fn fresh(&self) -> StreamPasts {
         StreamPasts { breaks: self.breaks.clone(), earlier: self.earlier.clone(), ..StreamPasts::default() }
@@ -309,6 +322,10 @@ impl Default for EntryReader {
 }
 
 impl EntryReader {
+    fn held(&self) -> usize {
+        self.decoders.held() + self.items.capacity() * size_of::<Units>() + self.field.capacity()
+    }
+
     /// Reads an entry: its sequence number, and what its message says about the next entry. Returns `None` if the entry
     /// is unreadable.
     fn read(&mut self, file: &mut JournalFile, at: Units, filter: &dyn EntryFilter) -> Option<(u64, Observed)> {

@@ -119,6 +119,17 @@ impl Windows {
         self.spare.forget();
     }
 
+    /// Returns the number of bytes that the windows take.
+    pub(crate) fn held(&self) -> usize {
+        self.slots.iter().map(|window| window.buffer.capacity()).sum::<usize>() + self.spare.buffer.capacity()
+    }
+
+    /// Frees the memory of all windows. They are filled again when they are needed.
+    pub(crate) fn release(&mut self) {
+        self.slots.fill_with(Window::default);
+        self.spare = Window::default();
+    }
+
     /// Finds an offset below the end. A miss close to `here` fills a window, and other misses cause a small read.
     #[inline]
     pub(crate) fn find(&mut self, offset: u64, here: u64) -> io::Result<WindowSlot> {

@@ -6,7 +6,7 @@ use journal_file::Place;
 
 use super::{JournalProgress, OUTPUT_BYTES};
 use crate::source::{Damaged, FileSlices, Merge, MergeStep, RunBound, Skipped, SourceError};
-use kata_records::{Chunk, Row, Stats};
+use kata_records::{Chunk, Row, Stats, Trace};
 
 /// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
@@ -31,8 +31,8 @@ pub(super) struct OrderedMerge {
     notes: Vec<u8>,
     damages: BTreeMap<(usize, &'static str), Damaged>,
     errors: Vec<SourceError>,
-    /// Empty chunks for further jobs, with the number of the file that each was read from.
-    pub(super) released: Vec<(usize, Chunk)>,
+    /// Empty chunks for further jobs, each with the number of its file, and with the bytes that it took while it waited.
+    pub(super) released: Vec<(usize, usize, Chunk)>,
     /// Files that exceed their output limit. The remaining entries of these files are skipped.
     pub(super) abandoned: Vec<usize>,
 }
@@ -330,9 +330,16 @@ impl OrderedMerge {
 
     /// Clears a chunk and makes its buffers available to the next job.
     fn release(&mut self, index: usize, mut chunk: Chunk) {
+        let bytes = buffered(&chunk);
         chunk.out.clear(MAX_KEPT_BYTES);
         chunk.stats = Stats::default();
         chunk.notes.clear();
-        self.released.push((index, chunk));
+        self.released.push((index, bytes, chunk));
     }
+}
+
+/// Returns the number of bytes that a chunk takes while it waits for the merge, which does not change them.
+pub(super) fn buffered(chunk: &Chunk) -> usize {
+    let traces = chunk.traces.as_ref().map_or(0, Vec::capacity) * size_of::<Trace>();
+    chunk.out.bytes.capacity() + chunk.out.rows.capacity() * size_of::<Row>() + traces
 }

@@ -29,18 +29,24 @@ pub struct Opened<'r> {
     pub errors: Vec<SourceError>,
 }
 
+/// The most files that several threads read. The output of each file waits for that of the others.
+const MAX_FILES: usize = 512;
+
 /// Opens the files that the inputs name, and members of an archive, and lists their entries. On a thread of a pool, its
-/// threads share the work.
+/// threads share the work. Returns `None` if there are too many files for several threads.
 pub(in crate::source) fn open<'r>(
     inputs: &[PathBuf],
     members: &[Member],
     settings: &JournalSettings,
     block: usize,
     filter: &'r dyn EntryFilter,
-) -> Opened<'r> {
+) -> Option<Opened<'r>> {
     let settings = settings.for_reader(block);
     let (paths, mut errors) = settings.files(inputs, &CompressedFiles);
     let count = paths.len() + members.len();
+    if count > MAX_FILES {
+        return None;
+    }
     let open = |path| journal_file::FileSlices::open(path, count, &settings, filter, &CompressedFiles);
     let open_member = |Member { path, extent }: Member| {
         let opened = journal_file::FileSlices::open_member(path, extent, count, &settings, filter);
@@ -75,7 +81,7 @@ pub(in crate::source) fn open<'r>(
             all.files.push(FileSlices(file));
         }
     }
-    all
+    Some(all)
 }
 
 fn converted(damages: Vec<journal_file::Damaged>) -> Vec<Damaged> {
@@ -102,18 +108,15 @@ impl<'r> FileSlices<'r> {
         self.0.done()
     }
 
-    /// Takes the next slice.
+    /// Takes the next slice, of up to `length` bytes if its entries have the usual size. A slice of the file that was
+    /// read to its end lends its buffers and its knowledge of the file's fields.
     ///
     /// # Errors
     ///
     /// Fails if the file can no longer be read.
-    pub fn take(&mut self) -> Option<Result<FileSlice<'r>, SourceError>> {
-        Some(self.0.take()?.map(FileSlice).map_err(SourceError::from))
-    }
-
-    /// Returns a slice that was read to its end, for its knowledge of the file's fields.
-    pub fn put_back(&mut self, slice: FileSlice<'r>) {
-        self.0.put_back(slice.0);
+    pub fn take(&mut self, length: usize, known: Option<FileSlice<'r>>) -> Option<Result<FileSlice<'r>, SourceError>> {
+        let known = known.map(|slice| slice.0);
+        Some(self.0.take(length, known)?.map(FileSlice).map_err(SourceError::from))
     }
 
     /// Returns the limit on the bytes of all entries together.
@@ -130,11 +133,17 @@ impl<'r> FileSlices<'r> {
 }
 
 impl FileSlice<'_> {
-    /// Clears a batch and fills it with the next entries. Returns `false` at the end of the slice.
-    pub fn fill(&mut self, batch: &mut Batch) -> bool {
+    /// Clears a batch and fills it with the next entries: with about `size` bytes, and no more than usual. Returns
+    /// `false` at the end of the slice.
+    pub fn fill(&mut self, batch: &mut Batch, size: usize) -> bool {
         batch.clear();
         batch.route = Route::Journal;
-        self.0.fill(&mut batch.journal)
+        self.0.fill(&mut batch.journal, size)
+    }
+
+    /// Frees the memory of buffers. They are filled again when they are needed.
+    pub fn release(&mut self) {
+        self.0.release();
     }
 
     /// Returns the numbers of entries that were skipped since the last call.

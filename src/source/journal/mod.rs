@@ -121,6 +121,8 @@ impl JournalSettings {
 /// A source that reads a journal of one or many files.
 pub(super) struct JournalSource<'r> {
     reader: JournalReader<'r>,
+    /// A later run can resume here. Archives have no positions.
+    has_position: bool,
     awaited: Vec<Awaited>,
 }
 
@@ -132,10 +134,11 @@ pub(super) fn open<'r>(
     block: usize,
     filter: &'r dyn EntryFilter,
 ) -> (JournalSource<'r>, Vec<SourceError>) {
+    let has_position = members.is_empty();
     let members = members.into_iter().map(|Member { path, extent }| (path, extent)).collect();
     let (reader, errors) = JournalReader::open(inputs, members, &settings.for_reader(block), filter, &CompressedFiles);
     let awaited = if settings.follow && errors.is_empty() { awaited(inputs, settings, &reader) } else { Vec::new() };
-    (JournalSource { reader, awaited }, errors.into_iter().map(SourceError::from).collect())
+    (JournalSource { reader, has_position, awaited }, errors.into_iter().map(SourceError::from).collect())
 }
 
 /// Returns the followed inputs without files.
@@ -224,7 +227,7 @@ impl From<&JournalPosition> for journal_file::Position {
 
 impl JournalSource<'_> {
     fn position(&mut self) -> Option<Position> {
-        Some(Position::Journal(self.reader.position().into()))
+        self.has_position.then(|| Position::Journal(self.reader.position().into()))
     }
 }
 

@@ -188,11 +188,11 @@ fn read_slices(writers: &[Writer], settings: &Settings, filter: &dyn EntryFilter
             continue;
         }
         let mut slices = Vec::new();
-        while let Some(slice) = file.take() {
+        while let Some(slice) = file.take(usize::MAX, None) {
             slices.push(slice.unwrap());
         }
         for mut slice in slices.into_iter().rev() {
-            while slice.fill(&mut batch) {
+            while slice.fill(&mut batch, usize::MAX) {
                 note(&batch, &mut relations);
             }
             note(&batch, &mut relations);
@@ -492,9 +492,9 @@ fn damage_of_the_header_is_counted_once() {
     assert!(file.start(Range::default()));
     let mut damages = file.damages();
     let (mut slices, mut relations) = (0, Relations::new());
-    while let Some(slice) = file.take() {
+    while let Some(slice) = file.take(usize::MAX, None) {
         let (mut slice, mut batch) = (slice.unwrap(), EntryBatch::default());
-        while slice.fill(&mut batch) {
+        while slice.fill(&mut batch, usize::MAX) {
             note(&batch, &mut relations);
         }
         note(&batch, &mut relations);
