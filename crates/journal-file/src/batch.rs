@@ -5,9 +5,10 @@
 //! fields. Batches are filled again and keep their buffers.
 
 use crate::cursor::Place;
+use crate::large_field::LargeField;
 
 /// The id of a field in its batch. Several entries of the batch may share the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FieldId(u32);
 
 impl FieldId {
@@ -137,6 +138,13 @@ impl<'b> Entry<'b> {
         self.is_truncated
     }
 
+    /// Returns the value of a field that is too large for the batch. Its value in the batch is empty.
+    #[must_use]
+    pub fn large(&self, id: FieldId) -> Option<&'b LargeField> {
+        let large = &self.batch.large;
+        large.binary_search_by_key(&id, |(id, _)| *id).ok().and_then(|at| large.get(at)).map(|(_, field)| field)
+    }
+
     /// Returns the number of shared fields in the batch, which all of their numbers are below.
     #[inline]
     #[must_use]
@@ -185,6 +193,8 @@ pub struct EntryBatch {
     pub(crate) items: Vec<FieldId>,
     /// The entries in order.
     pub(crate) stored: Vec<StoredEntry>,
+    /// The fields whose values stay in their files, by their ids in ascending order. They have no value here.
+    large: Vec<(FieldId, LargeField)>,
 }
 
 impl EntryBatch {
@@ -195,6 +205,7 @@ impl EntryBatch {
         self.own.clear();
         self.items.clear();
         self.stored.clear();
+        self.large = Vec::new();
     }
 
     /// Returns the entries in their order.
@@ -226,6 +237,12 @@ impl EntryBatch {
         (name, value.get(1..).unwrap_or_default())
     }
 
+    /// Returns whether a field is too large for the batch.
+    #[must_use]
+    pub fn has_large(&self) -> bool {
+        !self.large.is_empty()
+    }
+
     /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -242,7 +259,8 @@ impl EntryBatch {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let fields = self.shared.iter().chain(&self.own);
-        fields.map(|datum| u64::from(datum.end - datum.start)).sum()
+        let large = self.large.iter().map(|(_, field)| field.length());
+        fields.map(|datum| u64::from(datum.end - datum.start)).chain(large).sum()
     }
 
     /// Returns the size of the entries, in bytes. Costs nothing.
@@ -294,6 +312,14 @@ impl EntryBatch {
     pub fn trim(&mut self, limit: usize) {
         debug_assert!(self.is_empty(), "the entries would lose their bytes");
         self.arena.shrink_to(limit);
+    }
+
+    /// Adds a field, of which the last bytes of the arena from `start` on are `NAME=`.
+    pub(crate) fn add_large(&mut self, start: usize, field: LargeField) -> FieldId {
+        let name = (self.arena.len() - start).saturating_sub(1);
+        let id = self.add_last(start, name, false);
+        self.large.push((id, field));
+        id
     }
 
     /// Adds the bytes of the arena from `start` on as a field with a name of this length.

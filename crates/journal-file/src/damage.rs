@@ -17,8 +17,8 @@ pub enum Damage {
     Undecodable,
     /// A field has no valid name: the field is missing.
     Name,
-    /// A field is larger than 64 MiB, or an entry or a file yields more bytes than any writer stores: the rest is
-    /// missing.
+    /// A field is larger than 64 MiB in memory or 128 MiB compressed, or an entry or a file yields more bytes than any
+    /// writer stores: the rest is missing.
     Oversized,
     /// An entry array is broken. A search through the whole file finds the entries that it lost.
     Array,

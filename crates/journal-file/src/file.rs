@@ -6,6 +6,7 @@ use crate::damage::{Damage, Damages};
 use crate::entry_array::Chain;
 use crate::error::Refusal;
 use crate::file_range::FileRange;
+use crate::large_field::LargeField;
 use crate::layout::{
     ARENA_SIZE, EntryHead, HEADER_MAX, HEADER_MIN, HeaderState, JournalHeader, MAGIC, ObjectHeader, ObjectKind, Widths,
     incompatible,
@@ -216,6 +217,18 @@ impl JournalFile {
         want: impl FnMut(&[u8]) -> bool,
     ) -> Result<DataField, Damage> {
         self.objects.data(&mut self.decoders, at, out, want).map_err(|damage| self.damages.note(damage, at))
+    }
+}
+
+impl JournalFile {
+    /// Returns the field of a DATA, whose value stays in the file: see [`Objects::large`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if the value cannot be read to its end, or is larger than `most`.
+    pub(crate) fn large(&mut self, at: Units, before: usize, most: u64) -> Result<LargeField, Damage> {
+        let field = self.objects.large(&mut self.decoders, at, before, most);
+        field.map_err(|damage| self.damages.note(damage, at))
     }
 }
 

@@ -50,10 +50,6 @@ pub struct Skipped {
 /// The time for which a batch waits for entries before the caller may decide to stop.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The limit on the fields of all entries of a batch, as a multiple of its size. Output grows with the fields of each
-/// entry, even where entries share large ones. The last entry may exceed the limit.
-const SHARED: usize = 16;
-
 /// A reader of a journal of one or many files.
 pub struct JournalReader<'r> {
     selection: Selection<'r>,
@@ -347,6 +343,7 @@ impl<'r> JournalReader<'r> {
         let Some(reader) = self.files.readers.get_mut(index).and_then(Option::as_mut) else { return 0 };
         reader.begin(self.batch);
         let start = batch.items.len();
+        let left = reader.max_output().saturating_sub(reader.progress.output);
         let (old, new) = reader.current.items.split_at(reader.prefix_len());
         let mut fields = Fields {
             file: &mut reader.file,
@@ -359,6 +356,7 @@ impl<'r> JournalReader<'r> {
             batch,
             length: 0,
             is_truncated: false,
+            most: self.selection.keeps_large.then_some(left),
         };
         let prefixes = &mut self.tables.prefixes;
         let (prefix, whole, mut marks) = match prefixes.find(index, old) {
@@ -378,7 +376,7 @@ impl<'r> JournalReader<'r> {
             }
         };
         let is_too_large = !whole || fields.put(new).is_err();
-        if is_too_large && self.selection.max_value >= MAX_FIELD {
+        if is_too_large && (self.selection.max_value >= MAX_FIELD || self.selection.keeps_large) {
             // No writer stores an entry of this size.
             fields.file.damages.note(Damage::Oversized, reader.current.at);
         }
@@ -453,7 +451,7 @@ impl JournalReader<'_> {
             while let Some(index) = self.next() {
                 length += self.put(index, batch);
                 self.advance(index);
-                if batch.size() >= self.limits.batch || length >= self.limits.batch * SHARED {
+                if batch.size() >= self.limits.batch || length >= self.limits.batch * self.selection.shared() {
                     self.in_hand = true;
                     return Fill::More;
                 }

@@ -4,6 +4,7 @@
 //! the file, or the access fails with a [`Damage`]. Counts and references in the file serve only as limits.
 
 use crate::damage::Damage;
+use crate::large_field::LargeField;
 use crate::layout::{ENTRY_HEADER, EntryHead, OBJECT_HEADER, ObjectHeader, ObjectKind, Widths, push_offsets, u64_at};
 use crate::offset::{Offset, Units};
 use crate::payload::{Codec, Decoders, MAX_FIELD, read_name};
@@ -187,6 +188,33 @@ impl Objects {
             return Err(Damage::Oversized);
         }
         Ok(DataField { name_len, shared, wanted, is_cut })
+    }
+}
+
+impl Objects {
+    /// Returns the field of a DATA, whose value stays in the file. The value follows the first `before` bytes of the
+    /// payload, and has at most `most` bytes.
+    pub(crate) fn large(
+        &mut self,
+        decoders: &mut Decoders,
+        at: Units,
+        before: usize,
+        most: u64,
+    ) -> Result<LargeField, Damage> {
+        decoders.waste(0)?;
+        let header = self.widths.data as u64;
+        let Object { flags, size, .. } = self.object(at, ObjectKind::Data)?;
+        let (codec, size) = (Codec::of(flags)?, size - header);
+        let stored = self.windows.file().part(at.offset().0 + header, size);
+        let mut field = LargeField::new(stored, codec, before);
+        let read = field.read(most);
+        if read.is_err() && codec.is_some() {
+            decoders.waste(field.length())?;
+        }
+        read?;
+        // Bytes without compression show no end of their own.
+        let is_whole = codec.is_some() || field.length() + before as u64 == size;
+        if is_whole { Ok(field) } else { Err(Damage::Unreadable) }
     }
 }
 

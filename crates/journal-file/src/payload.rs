@@ -22,6 +22,10 @@ const WASTE: u64 = 1 << 30;
 #[cfg(feature = "zstd")]
 const FIRST_ROOM: usize = 1 << 20;
 
+/// The memory limit for a payload in xz. journald's dictionaries have 1 MiB.
+#[cfg(feature = "xz")]
+pub(crate) const XZ_MEMORY: u64 = 64 << 20;
+
 /// The compression of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
@@ -147,6 +151,12 @@ impl Decoders {
         self.limit + NAME_ROOM + 1
     }
 
+    /// Counts bytes that were decompressed before damage showed. Returns an error after too many of them.
+    pub(crate) fn waste(&mut self, bytes: u64) -> Result<(), Damage> {
+        self.wasted = self.wasted.saturating_add(bytes);
+        if self.wasted > WASTE { Err(Damage::Undecodable) } else { Ok(()) }
+    }
+
     /// Returns the number of stored bytes that are needed for [`Decoders::most`] bytes of a sound payload.
     #[cold]
     pub(crate) fn most_of(&self, codec: Option<Codec>) -> usize {
@@ -259,11 +269,9 @@ impl Decoders {
 fn xz(stored: &[u8], most: usize, out: &mut Vec<u8>, want: impl FnMut(&[u8]) -> bool) -> Result<(usize, bool), Damage> {
     use liblzma::stream::{Action, Status, Stream};
 
-    /// The memory limit for a payload. journald's dictionaries have 1 MiB.
-    const MEMORY: u64 = 64 << 20;
     const FIRST_ROOM: usize = 4 << 10;
 
-    let mut stream = Stream::new_stream_decoder(MEMORY, 0).map_err(|_| Damage::Undecodable)?;
+    let mut stream = Stream::new_stream_decoder(XZ_MEMORY, 0).map_err(|_| Damage::Undecodable)?;
     // Takes one step, into the head or to the end of `out`. Returns whether it was the last.
     let mut step = |room: Result<&mut [u8], &mut Vec<u8>>| {
         let (consumed, made) = (stream.total_in(), stream.total_out());
@@ -402,4 +410,4 @@ fn length_of(bits: u8, mut rest: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -131,12 +131,22 @@ pub(crate) struct Selection<'r> {
     pub(crate) matches: Matches,
     /// The number of bytes to which a value is cut.
     pub(crate) max_value: usize,
+    /// Larger values stay in their files instead.
+    pub(crate) keeps_large: bool,
 }
 
 impl<'r> Selection<'r> {
     /// Returns the selection of a filter by these settings, without matches.
     pub(crate) fn new(filter: &'r dyn EntryFilter, settings: &Settings) -> Selection<'r> {
-        Selection { filter, range: settings.range, matches: Matches::default(), max_value: settings.max_value }
+        let Settings { range, max_value, keeps_large, .. } = *settings;
+        Selection { filter, range, matches: Matches::default(), max_value, keeps_large }
+    }
+
+    /// Returns the limit on the fields of all entries of a batch, as a multiple of its size. Output grows with the fields
+    /// of each entry, even where entries share large ones. The last entry may exceed the limit.
+    pub(crate) fn shared(&self) -> usize {
+        // Values that are shown whole may take four bytes for one.
+        if self.keeps_large { 4 } else { 16 }
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Settings {
     /// ones are left out. The entry is then [truncated](crate::Entry::is_truncated). At 64 MiB or more nothing is cut:
     /// a larger field is left out as damage.
     pub max_value: usize,
+    /// Larger values are neither cut nor left out. They stay in their files, and batches refer to them: see
+    /// [`Entry::large`](crate::Entry::large). So do the last fields of an entry whose fields together are larger than
+    /// four such values.
+    pub keeps_large: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +50,7 @@ impl Default for Settings {
             resume: None,
             block: 256 << 10,
             max_value: MAX_FIELD,
+            keeps_large: false,
         }
     }
 }

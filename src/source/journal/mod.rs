@@ -114,6 +114,7 @@ impl JournalSettings {
             resume: position.map(journal_file::Position::from),
             block,
             max_value: self.max_value.unwrap_or(journal_file::Settings::default().max_value),
+            keeps_large: false,
         }
     }
 }

@@ -3,10 +3,10 @@ use proptest::prelude::*;
 use super::{Codec, Damage, Decoders, MAX_CONTENT, MAX_FIELD, name_end, name_len};
 
 /// Returns a payload as a codec stores it.
-type Pack = fn(&[u8]) -> Vec<u8>;
+pub(crate) type Pack = fn(&[u8]) -> Vec<u8>;
 
 /// All codecs of this build.
-fn codecs() -> Vec<(Codec, Pack)> {
+pub(crate) fn codecs() -> Vec<(Codec, Pack)> {
     vec![
         #[cfg(feature = "xz")]
         (Codec::Xz, |payload| {
