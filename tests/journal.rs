@@ -5,6 +5,7 @@ mod filters;
 mod follow;
 #[cfg(feature = "libsystemd")]
 mod libsystemd;
+mod large_values;
 mod limits;
 mod live;
 mod merge;

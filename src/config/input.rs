@@ -30,7 +30,7 @@ options! {
     ///
     /// Longer lines are cut there, and their records have the flaw `truncated`. From 1K to 64M; K and M are powers of 1024.
     /// In journals and export streams the limit holds for each field, and an entry may be four times as long. Journals in
-    /// the formats `export` and `journal-json` keep fields of up to 64M.
+    /// the formats `export` and `journal-json` keep fields whole.
     MAX_LINE "max-line": Single<usize> =
         number("SIZE", is!("1M"), |text| parse::bytes(text, 1 << 10..=64 << 20)).of(READERS).idle(&[ENTRIES]);
 

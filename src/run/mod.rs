@@ -3,6 +3,7 @@
 
 mod file_reports;
 mod plan;
+mod large_values;
 mod ordered_pool;
 mod parallel_journal;
 mod tally;
@@ -272,7 +273,7 @@ impl Run<'_> {
         self.handle_signals(false)?;
         self.tally.encoded(ordered, Path::new(""));
         self.tally.take_back(&progress.overcounted);
-        self.delivery.deliver(&mut ordered.out, None).map_err(StopReason::Delivery)?;
+        self.deliver_records(&mut ordered.out, None)?;
         self.tally.progress(Some(progress.read));
         self.publish(false);
         progress.damages.into_iter().for_each(|damaged| self.tally.damaged(damaged));
@@ -416,7 +417,7 @@ impl Run<'_> {
     ) -> Result<(), StopReason> {
         self.control.status.reading_waits();
         self.tally.encoded(&mut slot.chunk, &slot.batch.file);
-        self.delivery.deliver(&mut slot.chunk.out, slot.position.take()).map_err(StopReason::Delivery)?;
+        self.deliver_records(&mut slot.chunk.out, slot.position.take())?;
         self.tally.progress(done);
         for event in slot.events.drain(..) {
             match event {
@@ -430,6 +431,13 @@ impl Run<'_> {
         }
         slot.failure.take().iter().for_each(|error| self.tally.input_failed(error));
         self.publish(false);
+        Ok(())
+    }
+
+    /// Delivers records, and reads the values that are too large for them.
+    fn deliver_records(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), StopReason> {
+        let read = large_values::deliver(self.delivery.as_mut(), out, position).map_err(StopReason::Delivery)?;
+        self.tally.large_values(&read);
         Ok(())
     }
 

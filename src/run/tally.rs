@@ -5,6 +5,7 @@ use std::path::Path;
 use kata_records::{Chunk, Stats};
 
 use super::Plan;
+use super::large_values::LargeValues;
 use crate::delivery::InputEnd;
 use crate::diagnostics::{self, InputSummary, Progress};
 use crate::exit::Exit;
@@ -102,6 +103,17 @@ impl Tally {
         }
         self.current.merge(&std::mem::take(&mut chunk.stats));
         self.current.encoded(chunk.out.len());
+    }
+
+    /// Adds the bytes of values that were read for the delivery, and the damage found in them.
+    pub(super) fn large_values(&mut self, read: &LargeValues) {
+        self.current.encoded(read.bytes as usize);
+        for damage in &read.damages {
+            self.current.damage(damage.name(), 1);
+            if self.verbose {
+                diagnostics::report(format_args!("{}: {}: a value that was read before", self.quoted, damage.name()));
+            }
+        }
     }
 
     /// Subtracts the counters of entries that were counted when they were read, and skipped later.

@@ -215,7 +215,11 @@ fn copy_entries(view: &mut JournalView, batch: &Batch, chunk: &mut Chunk) {
     for raw in batch.entries() {
         chunk.stats.read(raw.length() + 1);
         if let Body::Journal(entry) = raw.body {
-            view.encode(&entry, &mut chunk.out.bytes);
+            if batch.journal.has_large() {
+                view.encode_large(&entry, &mut chunk.out);
+            } else {
+                view.encode(&entry, &mut chunk.out.bytes);
+            }
             chunk.stats.wrote(None);
         }
         trace(raw, || Outcome::Passed, 0, Hint::None, chunk);

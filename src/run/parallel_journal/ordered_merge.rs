@@ -6,7 +6,7 @@ use journal_file::Place;
 
 use super::{JournalProgress, OUTPUT_BYTES};
 use crate::source::{Damaged, FileSlices, Merge, MergeStep, RunBound, Skipped, SourceError};
-use kata_records::{Chunk, Row, Stats, Trace};
+use kata_records::{Chunk, LargeOutput, Row, Stats, Trace};
 
 /// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
@@ -66,6 +66,15 @@ struct PendingChunk {
     traces: usize,
     rows: usize,
     bytes: usize,
+}
+
+impl PendingChunk {
+    /// Takes the large values of the records up to a number of bytes.
+    fn take_large(&mut self, end: usize) -> impl Iterator<Item = LargeOutput> + '_ {
+        let large = &mut self.chunk.out.large;
+        let count = large.partition_point(|value| value.at < end);
+        large.drain(..count)
+    }
 }
 
 /// The result of a job: the records of a part of a slice.
@@ -268,6 +277,10 @@ impl OrderedMerge {
             }
         }
         out.out.bytes.extend_from_slice(pending.chunk.out.bytes.get(from..end).unwrap_or_default());
+        for mut value in pending.take_large(end) {
+            value.at = value.at - from + to;
+            out.out.large.push(value);
+        }
         pending.bytes = end;
         if !within_limit {
             self.abandon(index);
@@ -281,8 +294,10 @@ impl OrderedMerge {
         let Some(trace) = pending.chunk.traces.iter().flatten().nth(pending.traces) else { return };
         pending.traces += 1;
         pending.rows += usize::from(trace.is_written());
+        let stats = trace.stats();
         pending.bytes = trace.end;
-        self.overcounted.merge(&trace.stats());
+        drop(pending.take_large(pending.bytes));
+        self.overcounted.merge(&stats);
         self.stats.skipped_copies(1);
     }
 

@@ -36,6 +36,9 @@ pub enum Backend {
     Libsystemd,
 }
 
+/// The size of a value, in bytes, from which on it is shown in pieces if values are shown whole.
+const LARGE: usize = 64 << 10;
+
 /// The journals to read, and the entries to read of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalSettings {
@@ -56,7 +59,7 @@ pub struct JournalSettings {
     /// The position at which an earlier run ended. Entries before it are left out, and settings for another beginning
     /// are ignored.
     pub resume: Option<JournalPosition>,
-    /// The number of bytes to which a value is cut, if values are cut.
+    /// The number of bytes to which a value is cut. Without it, values are shown whole, and large ones in pieces.
     pub max_value: Option<usize>,
 }
 
@@ -113,8 +116,8 @@ impl JournalSettings {
             follow: self.follow,
             resume: position.map(journal_file::Position::from),
             block,
-            max_value: self.max_value.unwrap_or(journal_file::Settings::default().max_value),
-            keeps_large: false,
+            max_value: self.max_value.unwrap_or(LARGE),
+            keeps_large: self.max_value.is_none(),
         }
     }
 }

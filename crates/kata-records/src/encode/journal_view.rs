@@ -4,15 +4,19 @@
 //! Entries share most of their fields, so each shared field is encoded once for a batch and then copied.
 
 mod entry_head;
+mod large_output;
 mod name_numbers;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use entry_head::HeadWriter;
-use journal_file::{Entry as JournalEntry, EntryPrefix, FieldId};
+use journal_file::{Entry as JournalEntry, EntryPrefix, FieldId, is_printable, is_text};
 use name_numbers::NameNumbers;
 
+pub use large_output::LargeOutput;
+
+use super::Encoded;
 use super::shared_fields::{PendingCopy, SharedFields};
 use crate::name_hash::ByteSet;
 use crate::scan;
@@ -82,7 +86,7 @@ impl JournalView {
         if !prefix_is_sound || !self.fields(entry, rest, &mut names, out) {
             out.truncate(start);
             self.heads.write(entry.place(), out);
-            grouped(entry, &mut self.numbers, out);
+            grouped(entry, &mut self.numbers, out, &mut Vec::new());
         } else if !is_known {
             self.keep(entry.prefix(), written);
         }
@@ -90,6 +94,22 @@ impl JournalView {
             JournalFormat::Export => b"\n",
             JournalFormat::Json => b"}\n",
         });
+    }
+
+    /// Appends an entry of a batch that has large fields. `out` refers to those that the entry has.
+    pub(crate) fn encode_large(&mut self, entry: &JournalEntry<'_>, out: &mut Encoded) {
+        let Encoded { bytes, large, .. } = out;
+        self.heads.write(entry.place(), bytes);
+        match self.format {
+            JournalFormat::Export => {
+                entry.ids().iter().for_each(|id| any_export_field(entry, *id, bytes, large));
+                bytes.push(b'\n');
+            }
+            JournalFormat::Json => {
+                grouped(entry, &mut self.numbers, bytes, large);
+                bytes.extend_from_slice(b"}\n");
+            }
+        }
     }
 
     /// Copies a prefix from an earlier entry. Returns false if none has it.
@@ -153,16 +173,38 @@ fn is_in_head(name: &[u8]) -> bool {
     matches!(name, b"_BOOT_ID" | b"__CURSOR" | b"__REALTIME_TIMESTAMP" | b"__MONOTONIC_TIMESTAMP")
 }
 
+// One of the callers is hot.
+#[inline(always)]
 fn export_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    export_name(name, is_printable(value) && !value.contains(&b'\n'), value.len() as u64, out);
+    out.extend_from_slice(value);
+    out.push(b'\n');
+}
+
+/// Appends a name, and the length of a value that is not a line of text.
+#[inline(always)]
+fn export_name(name: &[u8], is_line: bool, length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
-    if is_printable(value) && !value.contains(&b'\n') {
+    if is_line {
         out.push(b'=');
     } else {
         out.push(b'\n');
-        out.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        out.extend_from_slice(&length.to_le_bytes());
     }
-    out.extend_from_slice(value);
-    out.push(b'\n');
+}
+
+/// Appends a field of any size.
+fn any_export_field(entry: &JournalEntry<'_>, id: FieldId, out: &mut Vec<u8>, large: &mut Vec<LargeOutput>) {
+    let (name, value) = entry.field_of(id);
+    match entry.large(id) {
+        _ if is_in_head(name) => {}
+        None => export_field(name, value, out),
+        Some(field) => {
+            export_name(name, field.is_printable() && field.is_line(), field.length(), out);
+            large.push(LargeOutput::raw(field, out.len()));
+            out.push(b'\n');
+        }
+    }
 }
 
 fn json_key(name: &[u8], out: &mut Vec<u8>) {
@@ -175,11 +217,24 @@ fn json_key(name: &[u8], out: &mut Vec<u8>) {
 fn json_value(value: &[u8], out: &mut Vec<u8>) {
     let before = out.len();
     out.push(b'"');
+    if json_text(value, out) {
+        out.push(b'"');
+    } else {
+        out.truncate(before);
+        out.push(b'[');
+        json_bytes(value, true, out);
+        out.push(b']');
+    }
+}
+
+/// Appends text as the inside of a string. Returns false if the value is not text.
+#[inline(always)]
+fn json_text(value: &[u8], out: &mut Vec<u8>) -> bool {
     let mut at = 0;
     loop {
         at = scan::copy_escaped(value, at, out);
         match value.get(at) {
-            None => break,
+            None => return true,
             Some(b'\n') => out.extend_from_slice(b"\\n"),
             Some(b'\t') => out.extend_from_slice(b"\\t"),
             Some(_) => {
@@ -187,8 +242,7 @@ fn json_value(value: &[u8], out: &mut Vec<u8>) {
                 let run = rest.get(..rest.iter().position(u8::is_ascii).unwrap_or(rest.len())).unwrap_or_default();
                 // A control character begins an empty run.
                 if run.is_empty() || !is_text(run) {
-                    out.truncate(before);
-                    return json_bytes(value, out);
+                    return false;
                 }
                 out.extend_from_slice(run);
                 at += run.len();
@@ -197,72 +251,64 @@ fn json_value(value: &[u8], out: &mut Vec<u8>) {
         }
         at += 1;
     }
-    out.push(b'"');
 }
 
-fn json_bytes(value: &[u8], out: &mut Vec<u8>) {
-    let mut comma = b'[';
-    for byte in value {
-        out.push(comma);
+/// Appends bytes as the inside of an array, or of the rest of one.
+fn json_bytes(value: &[u8], is_first: bool, out: &mut Vec<u8>) {
+    for (index, byte) in value.iter().enumerate() {
+        if !is_first || index > 0 {
+            out.push(b',');
+        }
         out.extend_from_slice(itoa::Buffer::new().format(*byte).as_bytes());
-        comma = b',';
     }
-    out.push(b']');
 }
 
 /// Appends the fields of an entry with repeated names. An array at the first occurrence holds all values of a name.
-fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8>) {
-    let fields = || entry.ids().iter().map(|id| entry.field_of(*id)).filter(|(name, _)| !is_in_head(name));
+fn grouped(entry: &JournalEntry<'_>, numbers: &mut NameNumbers, out: &mut Vec<u8>, large: &mut Vec<LargeOutput>) {
+    let fields = || {
+        let named = entry.ids().iter().map(|id| (entry.field_of(*id).0, *id));
+        named.filter(|(name, _)| !is_in_head(name))
+    };
     let (mut once, mut again) = (ByteSet::default(), ByteSet::default());
     for number in fields().map(|(name, _)| numbers.of(name)) {
         if once.insert(number) {
             again.insert(number);
         }
     }
-    let mut values: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
-    for (name, value) in fields().filter(|(name, _)| again.has(numbers.of(name))) {
-        values.entry(name).or_default().push(value);
+    let mut values: HashMap<&[u8], Vec<FieldId>> = HashMap::new();
+    for (name, id) in fields().filter(|(name, _)| again.has(numbers.of(name))) {
+        values.entry(name).or_default().push(id);
     }
-    for (name, value) in fields() {
+    for (name, id) in fields() {
         if !again.has(numbers.of(name)) {
             json_key(name, out);
-            json_value(value, out);
-        } else if let Some(values) = values.remove(name) {
+            any_json_value(entry, id, out, large);
+        } else if let Some(ids) = values.remove(name) {
             json_key(name, out);
-            json_values(&values, out);
+            json_values(entry, &ids, out, large);
         }
     }
 }
 
 /// Appends one value as it is, and several as an array.
-fn json_values(values: &[&[u8]], out: &mut Vec<u8>) {
-    if let [value] = values {
-        return json_value(value, out);
+fn json_values(entry: &JournalEntry<'_>, ids: &[FieldId], out: &mut Vec<u8>, large: &mut Vec<LargeOutput>) {
+    if let [id] = ids {
+        return any_json_value(entry, *id, out, large);
     }
-    for (index, value) in values.iter().enumerate() {
+    for (index, id) in ids.iter().enumerate() {
         out.push(if index == 0 { b'[' } else { b',' });
-        json_value(value, out);
+        any_json_value(entry, *id, out, large);
     }
     out.push(b']');
 }
 
-/// Returns whether journalctl treats a value as text: UTF-8 without noncharacters and without control characters except
-/// tab and line feed (systemd: `src/basic/utf8.c`).
-fn is_printable(value: &[u8]) -> bool {
-    let (mut plain, mut ascii) = (true, true);
-    for byte in value {
-        plain &= matches!(byte, b' '..=b'~' | b'\t' | b'\n' | 0x80..);
-        ascii &= byte.is_ascii();
-    }
-    plain && (ascii || is_text(value))
-}
-
-/// Returns whether a value without ASCII control characters is text.
-fn is_text(value: &[u8]) -> bool {
-    let is_no_character = |c: char| {
-        matches!(c, '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}') || matches!(c as u32 & 0xffff, 0xfffe | 0xffff)
-    };
-    std::str::from_utf8(value).is_ok_and(|text| !text.contains(is_no_character))
+/// Appends a value of any size.
+fn any_json_value(entry: &JournalEntry<'_>, id: FieldId, out: &mut Vec<u8>, large: &mut Vec<LargeOutput>) {
+    let Some(field) = entry.large(id) else { return json_value(entry.field_of(id).1, out) };
+    let [open, close] = if field.is_printable() { [b'"'; 2] } else { [b'[', b']'] };
+    out.push(open);
+    large.push(LargeOutput::json(field, out.len()));
+    out.push(close);
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::visible;
 pub(crate) use csv::Csv;
 pub(crate) use event::EventEncoder;
 pub use event::Events;
+pub use journal_view::LargeOutput;
 pub(crate) use journal_view::{JournalFormat, JournalView};
 pub(crate) use msgpack::Msgpack;
 pub(crate) use ndjson::Ndjson;
@@ -224,6 +225,9 @@ pub struct Encoded {
     pub rows: Vec<Row>,
     /// The names of the output parts.
     part_names: PartNames,
+    /// The values that are too large for `bytes`, in the order of their places there. Only formats of journal entries
+    /// have them.
+    pub large: Vec<LargeOutput>,
     /// Events by their tags. Syslog messages have an empty tag.
     pub events: Vec<Events>,
     /// The time of receipt, for records without a time.
@@ -269,6 +273,7 @@ impl Encoded {
         self.bytes.clear();
         self.bytes.shrink_to(kept);
         self.rows.clear();
+        self.large = Vec::new();
         self.part_names.clear();
         // Anyone who writes to the journal can invent identifiers, and thereby tags.
         self.events.truncate(TAGS);
