@@ -72,13 +72,13 @@ fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Option<Outcom
         Arc::default()
     };
     let status = watched(&job.config, &signals)?;
-    let Some(mut outcome) = job.run(None, &signals, &status)? else { return Ok(None) };
+    let Some(mut outcome) = job.run(None, Vec::new(), &signals, &status)? else { return Ok(None) };
     while outcome.reload {
         reload(job, arguments);
         signals.renew();
         let (before, mut inputs) = (outcome.stats, outcome.inputs);
         status.begin(&before);
-        let Some(next) = job.run(Some(outcome.checkpoint), &signals, &status)? else { return Ok(None) };
+        let Some(next) = job.run(Some(outcome.checkpoint), outcome.held, &signals, &status)? else { return Ok(None) };
         outcome = next;
         outcome.stats.merge(&before);
         inputs.append(&mut outcome.inputs);

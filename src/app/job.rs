@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use kata_records::{Format, Rules};
 use log_clients::{NetError, Observer};
@@ -24,7 +24,7 @@ use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::sink::{Compression, Output};
 use crate::source::position::FilePosition;
-use crate::source::{self, Group, Input};
+use crate::source::{self, Group, HeldFile, Input};
 
 /// The input of a run: the checked configuration, the compiled rules, and the inputs in groups.
 pub(super) struct Job {
@@ -60,7 +60,7 @@ impl Job {
         Ok(Job { config, rules, inputs, groups, has_file: options.path().is_some(), files: Vec::new(), failure })
     }
 
-    /// Runs the job from a checkpoint. Without one, resumes from the state directory, if the command has one.
+    /// Runs the job from a checkpoint, with the deleted files that the run before held open. Without a checkpoint, resumes from the state directory, if the command has one.
     /// Returns `None` if an earlier run has delivered everything.
     ///
     /// # Errors
@@ -68,6 +68,7 @@ impl Job {
     pub(super) fn run(
         &mut self,
         checkpoint: Option<Checkpoint>,
+        held: Vec<HeldFile>,
         signals: &Signals,
         status: &Status,
     ) -> Result<Option<Outcome>, AppError> {
@@ -84,7 +85,11 @@ impl Job {
         let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
             return Ok(None);
         };
-        let plan = Plan { checkpoint: noted, ..Plan::new(&self.config, &self.files, &self.rules, &self.groups) };
+        let plan = Plan {
+            checkpoint: noted,
+            held: Mutex::new(held),
+            ..Plan::new(&self.config, &self.files, &self.rules, &self.groups)
+        };
         Ok(Some(run::run(&plan, delivery, signals, status)))
     }
 

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use kata_records::Stats;
+
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics;
 use crate::service::file_metrics::FileMetrics;
 use crate::source::position::FilePosition;
-use crate::source::{FileObserver, LossReason};
+use crate::source::{FileObserver, HeldFile, LossReason};
 
 /// The observer of the followed files of a run.
 pub(super) struct FileReports {
@@ -37,4 +39,28 @@ impl FileObserver for FileReports {
             checkpoint.note_files(files);
         }
     }
+}
+
+/// Reports deleted files that end with the run, and whose last records are not delivered. Without saved positions, counts
+/// them. Returns whether there are any.
+pub(super) fn lost_at_end(held: &[HeldFile], checkpoint: &Checkpoint, stats: &mut Stats) -> bool {
+    let delivered = checkpoint.files();
+    let lost = held.iter().map(|HeldFile { position, .. }| {
+        let known = delivered.iter().find(|known| known.origin == position.origin);
+        position.length.max(position.offset).saturating_sub(known.map_or(0, |known| known.offset))
+    });
+    let lost: Vec<u64> = lost.filter(|bytes| *bytes > 0).collect();
+    let (files, bytes) = (lost.len() as u64, lost.iter().sum());
+    if files == 0 {
+        return false;
+    }
+    let next = if checkpoint.is_kept() { "; the next run counts them" } else { "" };
+    diagnostics::report(format_args!(
+        "{bytes} bytes of {files} deleted files are not delivered and are lost, because nothing can open the files again\
+         {next}"
+    ));
+    if !checkpoint.is_kept() {
+        stats.vanished(files, bytes);
+    }
+    true
 }

@@ -11,7 +11,7 @@ mod unchanged;
 mod verdict;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kata_records::{Batch, Chunk, Encoded, Stats, UnixTime, Worker};
@@ -27,7 +27,7 @@ use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::service::unix_time;
 use crate::source::position::Position;
-use crate::source::{self, Event, Fill, Filled, Group, JournalSettings, Member, Opened, Source, SourceError};
+use crate::source::{self, Event, Fill, Filled, Group, HeldFile, JournalSettings, Member, Opened, Source, SourceError};
 use file_reports::FileReports;
 use ordered_pool::OrderedPool;
 use parallel_journal::JournalProgress;
@@ -54,6 +54,8 @@ pub struct Outcome {
     pub reload: bool,
     /// The positions that the delivery has reached.
     pub checkpoint: Checkpoint,
+    /// The deleted files that the run held open, for a run after a reload.
+    pub held: Vec<HeldFile>,
 }
 
 /// The number of batches per thread. Processing times vary, so an idle thread needs another batch that waits.
@@ -110,6 +112,8 @@ struct Run<'r> {
     tally: Tally,
     /// The inputs that an earlier run has read to their present ends.
     unchanged: Vec<String>,
+    /// The deleted files that the inputs held open at their ends.
+    held: Vec<HeldFile>,
 }
 
 /// Reads all inputs and delivers their records. Failures are reported as they occur. After a failure of one input the
@@ -128,9 +132,10 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         },
         tally: Tally::new(plan),
         unchanged: Vec::new(),
+        held: Vec::new(),
     };
     let stop = run.read_inputs().err();
-    let Run { tally, delivery, unchanged, control, .. } = run;
+    let Run { tally, delivery, unchanged, held, control, .. } = run;
     let ended = tally.end();
     status.reading_waits();
     let delivered = delivery.finish();
@@ -148,13 +153,15 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         Some(StopReason::Delivery(end)) => Some(end),
         _ => None,
     });
+    let reload = matches!(stop, Some(StopReason::Reload));
+    let lost = !reload && file_reports::lost_at_end(&held, &delivered.checkpoint, &mut stats);
     let exit = match (end, ended.failure) {
         (Some(DeliveryEnd::Closed), _) => Exit::Success,
         (Some(DeliveryEnd::Failed(exit)), None) | (_, Some(exit)) => exit,
+        (None, None) if lost => Exit::Lost,
         (None, None) if complaints.is_empty() => Exit::Success,
         (None, None) => Exit::Unsatisfied,
     };
-    let reload = matches!(stop, Some(StopReason::Reload));
     if !reload {
         diagnostics::nothing_new(&unchanged);
         let explained = complaints.iter().filter(|_| plan.explain && exit == Exit::Unsatisfied);
@@ -168,6 +175,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         closed: end == Some(DeliveryEnd::Closed),
         reload,
         checkpoint: delivered.checkpoint,
+        held,
     }
 }
 
@@ -205,9 +213,10 @@ impl Run<'_> {
                     .read_stream(group, Ok(source::open_directory_file(directory, path, plan.logs, plan.source)));
             }
             Group::Files(paths) => {
+                let held = std::mem::take(&mut *plan.held.lock().unwrap_or_else(PoisonError::into_inner));
                 let observer =
                     FileReports { metrics: Arc::clone(&self.control.files), checkpoint: plan.checkpoint.clone() };
-                (paths, source::open_files(paths, plan.source, follow, plan.files, Box::new(observer)))
+                (paths, source::open_files(paths, plan.source, follow, plan.files, &held, Box::new(observer)))
             }
             Group::Journal(paths) | Group::Machine(_, paths) => {
                 self.report_ignored_flags();
@@ -223,7 +232,9 @@ impl Run<'_> {
         }
         errors.iter().for_each(|error| self.tally.input_failed(error));
         source.awaited().iter().for_each(|awaited| diagnostics::report(format_args!("{awaited}")));
-        self.read(source.as_mut())?;
+        let read = self.read(source.as_mut());
+        self.held.append(&mut source.held_files());
+        read?;
         if plan.once {
             self.unchanged.append(&mut unchanged_inputs(plan, group, source.as_ref(), &self.tally));
         }

@@ -1,6 +1,7 @@
 //! The settings that a run needs.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use kata_records::{EncodeSettings, Rules};
 
@@ -8,7 +9,7 @@ use crate::config::{Command, Config, Mode};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::diagnostics::{ProgressMode, StatsFormat};
 use crate::source::position::FilePosition;
-use crate::source::{self, Group, JournalSettings, Logs};
+use crate::source::{self, Group, HeldFile, JournalSettings, Logs};
 
 /// The inputs of a run, the settings for reading and encoding them, and the reports to make.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Plan<'p> {
     pub files: &'p [FilePosition],
     /// The checkpoint, for files of which the next run must know before anything of them is delivered.
     pub checkpoint: Option<Checkpoint>,
+    /// The deleted files that the run before held open. The run takes them.
+    pub held: Mutex<Vec<HeldFile>>,
     /// The directory of the positions; `None` if nothing is remembered.
     pub state_dir: Option<&'p Path>,
     /// The rules that turn entries into records.
@@ -72,6 +75,7 @@ impl<'p> Plan<'p> {
             journal: &config.journal,
             files,
             checkpoint: None,
+            held: Mutex::default(),
             state_dir: config.delivery.state_dir.as_deref(),
             rules,
             encode: &config.records.encode,

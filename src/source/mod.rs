@@ -38,7 +38,7 @@ pub use awaited::Awaited;
 pub use codec::{Codec, ForeignFormat};
 pub use continuation::Judge;
 pub use error::SourceError;
-pub use files::{FileObserver, HeldLimits, LossReason};
+pub use files::{FileObserver, HeldFile, HeldLimits, LossReason};
 pub use group::{FileIdentity, Group, distinct_names, group_by_file, group_by_machine, group_inputs};
 pub(crate) use input::standard_input;
 pub use input::{Input, stdin_has_content};
@@ -84,6 +84,11 @@ pub trait Source {
     /// Returns whether the source can be opened again and resumes at its position without a gap.
     fn restarts(&self) -> bool {
         false
+    }
+
+    /// Returns the deleted files that are open. They end with the source, unless another one gets them.
+    fn held_files(&self) -> Vec<HeldFile> {
+        Vec::new()
     }
 
     /// Returns the log files of which nothing was read, because an earlier run has read them to their present ends.

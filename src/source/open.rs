@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use journal_file::FileRange;
 
 use super::directory::DirectorySource;
-use super::files::{self, FileObserver, ScannedFiles};
+use super::files::{self, FileObserver, HeldFile, ScannedFiles};
 use super::group::Group;
 use super::input::{Input, standard_input};
 use super::journal::{self, Backend, EntryFilter, JournalSettings, Opened, libsystemd};
@@ -107,9 +107,10 @@ pub fn open_files(
     settings: &Settings,
     follow: bool,
     saved: &[FilePosition],
+    held: &[HeldFile],
     observer: Box<dyn FileObserver>,
 ) -> (Box<dyn Source>, Vec<SourceError>) {
-    let (source, errors) = files::open(patterns, settings, follow, saved, observer);
+    let (source, errors) = files::open(patterns, settings, follow, saved, held, observer);
     let source: Box<dyn Source> = if follow { Box::new(ScannedFiles::start(source)) } else { Box::new(source) };
     (source, errors)
 }

@@ -56,9 +56,16 @@ fn write_and_rotate(folder: &Path, rotate: Rotate) -> usize {
     written + 1
 }
 
-/// Ships a rotated log to a server that comes after the last rotation. With `kill`, another process ships the rest.
-/// Returns the events and standard error.
-fn ship_late(rotate: Rotate, flags: &[&str], kill: bool) -> (Vec<Event>, String) {
+/// The event after the last rotation.
+enum Interruption {
+    None,
+    /// The program is killed, and another process ships the rest.
+    Kill,
+    Reload,
+}
+
+/// Ships a rotated log to a server that comes after the last rotation. Returns the events and standard error.
+fn ship_late(rotate: Rotate, flags: &[&str], interruption: Interruption) -> (Vec<Event>, String) {
     let folder = tempfile::tempdir().unwrap();
     write_file(folder.path(), "kata.log", "");
     let address = Server::apart(Script::default()).stop();
@@ -70,9 +77,13 @@ fn ship_late(rotate: Rotate, flags: &[&str], kill: bool) -> (Vec<Event>, String)
     };
     let mut running = start();
     let written = write_and_rotate(folder.path(), rotate);
-    if kill {
-        running.kill();
-        running = start();
+    match interruption {
+        Interruption::None => {}
+        Interruption::Kill => {
+            running.kill();
+            running = start();
+        }
+        Interruption::Reload => running.signal("HUP"),
     }
     let server = Server::on(address, Script::default());
     let is_last = |event: &Event| event.text("kata_msg") == Some(&format!("line {}", written - 1));
@@ -93,19 +104,19 @@ fn missing(events: &[Event]) -> (usize, usize) {
 
 #[test]
 fn deleted_files_are_delivered() {
-    let (events, errors) = ship_late(rename, &[], false);
+    let (events, errors) = ship_late(rename, &[], Interruption::None);
     assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
 }
 
 #[test]
 fn deleted_copies_are_delivered() {
-    let (events, errors) = ship_late(copy_truncate, &[], false);
+    let (events, errors) = ship_late(copy_truncate, &[], Interruption::None);
     assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
 }
 
 #[test]
 fn files_beyond_the_limit_are_counted_and_named() {
-    let (events, errors) = ship_late(rename, &["--held-files", "4", "--stats", "json"], false);
+    let (events, errors) = ship_late(rename, &["--held-files", "4", "--stats", "json"], Interruption::None);
     let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
     let (missing, bytes) = missing(&events);
     // The file that was being read ends with a part of a line.
@@ -119,7 +130,7 @@ fn files_beyond_the_limit_are_counted_and_named() {
 
 #[test]
 fn deleted_files_of_a_killed_process_are_counted_by_the_next() {
-    let (events, errors) = ship_late(rename, &["--stats", "json"], true);
+    let (events, errors) = ship_late(rename, &["--stats", "json"], Interruption::Kill);
     let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
     let (lines, bytes) = missing(&events);
     assert!(lines >= (ROTATIONS - 3) * LINES && events.len() + lines == ROTATIONS * LINES + 1, "{lines}");
@@ -131,11 +142,38 @@ fn deleted_files_of_a_killed_process_are_counted_by_the_next() {
 fn a_spool_keeps_deleted_files_across_a_kill() {
     let spool = tempfile::tempdir().unwrap();
     let flags = ["--spool", spool.path().to_str().unwrap(), "--stats", "json"];
-    let (events, errors) = ship_late(rename, &flags, true);
+    let (events, errors) = ship_late(rename, &flags, Interruption::Kill);
     let repeated = complete(&events, 0..ROTATIONS * LINES + 1);
     assert!(repeated <= LINES, "{repeated} lines came twice: {errors}");
     // The position moves at the limits of a batch, so the tail of a file may be in the spool and counted as lost.
     let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
     assert!(stats["vanished_bytes"].as_u64().is_none_or(|bytes| bytes <= 2 * 4096), "{errors}");
     assert!(stats["damage"]["lost-file"].as_u64().is_none_or(|files| files <= 2), "{errors}");
+}
+
+#[test]
+fn deleted_files_survive_a_reload() {
+    let (events, errors) = ship_late(rename, &["--stats", "json"], Interruption::Reload);
+    assert_eq!(complete(&events, 0..ROTATIONS * LINES + 1), 0, "{errors}");
+    assert!(!errors.contains("vanished"), "{errors}");
+}
+
+#[test]
+fn deleted_files_that_are_not_delivered_at_the_end_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", "");
+    let address = Server::apart(Script::default()).stop();
+    let mut command = katalog();
+    command.args(["ship", "--no-state", "--to", &format!("forward://{address}"), "--batch-size", "4K"]);
+    let running = Running::start(command.args(["--stats", "json"]).arg(log));
+    write_and_rotate(folder.path(), rename);
+    running.signal("TERM");
+    let (status, errors) = running.end();
+    assert_eq!(status.code(), Some(76), "{errors}");
+    let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    // The last two files have a name.
+    let deleted = ROTATIONS - 2;
+    assert_eq!(stats["vanished_files"], deleted, "{errors}");
+    assert_eq!(stats["vanished_bytes"], lines(0..deleted * LINES).len(), "{errors}");
+    assert!(errors.contains(&format!("bytes of {deleted} deleted files are not delivered")), "{errors}");
 }

@@ -1,6 +1,8 @@
 //! Bounds the deleted files that stay open until they are read, and reports what is lost of files.
 
+use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::FilesSource;
 use super::log::Log;
@@ -32,6 +34,14 @@ pub enum LossReason {
     Emptied,
 }
 
+/// A deleted file that is open. Nothing else can open it again.
+#[derive(Clone, Debug)]
+pub struct HeldFile {
+    /// The position up to which the file was read.
+    pub position: FilePosition,
+    pub(super) file: Arc<File>,
+}
+
 /// A receiver of reports about followed files. Reports come at once, even while the reader waits for the delivery.
 pub trait FileObserver: Send {
     /// Reports the deleted files that are open: their number and their size in bytes.
@@ -45,6 +55,13 @@ pub trait FileObserver: Send {
 }
 
 impl FilesSource {
+    /// Returns the deleted files that are open.
+    pub(super) fn held_files(&self) -> Vec<HeldFile> {
+        let held = self.logs.iter().filter(|log| log.is_deleted);
+        held.filter_map(|log| Some(HeldFile { position: log.position(), file: Arc::clone(log.tail()?.file().ok()?) }))
+            .collect()
+    }
+
     /// Notes new files, and deleted files with unread bytes. A checkpoint moves only with deliveries, so a run that is
     /// killed meanwhile would leave no trace of them.
     pub(super) fn note_files(&mut self) {

@@ -61,7 +61,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    fn new(path: PathBuf, metadata: &Metadata, family: PathBuf, matches_pattern: bool) -> Candidate {
+    pub(super) fn new(path: PathBuf, metadata: &Metadata, family: PathBuf, matches_pattern: bool) -> Candidate {
         Candidate {
             path,
             link: None,

@@ -298,6 +298,11 @@ impl Log {
         }
     }
 
+    /// Returns whether the log is read from this open file.
+    pub(super) fn holds(&self, file: &Arc<File>) -> bool {
+        self.tail().and_then(|tail| tail.file().ok()).is_some_and(|own| Arc::ptr_eq(own, file))
+    }
+
     /// Marks the log as deleted. An open file remains readable.
     pub(super) fn mark_deleted(&mut self) {
         self.dirty |= !std::mem::replace(&mut self.is_deleted, true);

@@ -31,7 +31,7 @@ use super::{Damaged, Event, Fill, Filled, Input, Settings, Source, SourceError};
 use crate::source::position::{FilePosition, Position};
 use kata_records::Batch;
 
-pub use held::{FileObserver, HeldLimits, LossReason};
+pub use held::{FileObserver, HeldFile, HeldLimits, LossReason};
 use listing::FileKey;
 #[cfg(test)]
 use listing::family;
@@ -92,13 +92,14 @@ pub(super) struct FilesSource {
     linger: Duration,
 }
 
-/// Opens the files that paths and patterns name, resumed from saved positions. Also returns the errors. Without
-/// `follow`, the files are read to their current ends.
+/// Opens the files that paths and patterns name, resumed from saved positions. `held` has deleted files that another
+/// source held open. Also returns the errors. Without `follow`, the files are read to their current ends.
 pub(super) fn open(
     patterns: &[PathBuf],
     settings: &Settings,
     follow: bool,
     saved: &[FilePosition],
+    held: &[HeldFile],
     observer: Box<dyn FileObserver>,
 ) -> (FilesSource, Vec<SourceError>) {
     let now = Instant::now();
@@ -128,7 +129,7 @@ pub(super) fn open(
         max_wait: MAX_WAIT,
         linger: LINGER,
     };
-    let errors = source.resume(saved);
+    let errors = source.resume(saved, held);
     (source, errors)
 }
 
@@ -356,6 +357,10 @@ impl Source for FilesSource {
 
     fn restarts(&self) -> bool {
         true
+    }
+
+    fn held_files(&self) -> Vec<HeldFile> {
+        FilesSource::held_files(self)
     }
 }
 

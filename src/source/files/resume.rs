@@ -5,15 +5,15 @@ use std::time::SystemTime;
 
 use super::listing;
 use super::log::Log;
-use super::{FilesSource, MAX_SEARCHES};
+use super::{FilesSource, HeldFile, MAX_SEARCHES};
 use crate::source::position::FilePosition;
 use crate::source::{Input, SourceError};
 
 impl FilesSource {
-    /// Opens the logs. Returns the errors.
-    pub(super) fn resume(&mut self, saved: &[FilePosition]) -> Vec<SourceError> {
+    /// Opens the logs, also those of files that another source held. Returns the errors.
+    pub(super) fn resume(&mut self, saved: &[FilePosition], held: &[HeldFile]) -> Vec<SourceError> {
         self.logs = furthest(saved).into_iter().map(Log::saved).collect();
-        let mut errors = self.search();
+        let mut errors = self.search_with(held);
         if self.follow {
             errors.retain(|error| !listing::is_missing(error));
         } else {

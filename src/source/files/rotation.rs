@@ -14,7 +14,7 @@ use super::identity::{self, Likeness};
 use super::listing::{self, Candidate, FileKey, Listing};
 use super::log::{self, Log, LogState, Lost, OpenError};
 use super::tail::{self, Peek, ReadFrom, Tail};
-use super::{FilesSource, MAX_SEARCHES};
+use super::{FilesSource, HeldFile, MAX_SEARCHES};
 use crate::source::codec::Fault;
 use crate::source::position::FilePosition;
 use crate::source::{Input, Settings, SourceError};
@@ -28,6 +28,16 @@ struct UnclaimedFile {
     file: Arc<std::fs::File>,
     /// The beginning of the file, or `None` if it cannot be decompressed, perhaps because it is incomplete.
     peek: Option<Peek>,
+}
+
+impl UnclaimedFile {
+    /// Returns a deleted file that another source held. Returns `None` if the system cannot examine it.
+    fn held(held: &HeldFile) -> Option<UnclaimedFile> {
+        let (path, file) = (&held.position.path, Arc::clone(&held.file));
+        let candidate = Candidate::new(path.clone(), &file.metadata().ok()?, listing::family(path), true);
+        let peek = tail::peek(&file).ok();
+        Some(UnclaimedFile { candidate, file, peek })
+    }
 }
 
 impl FilesSource {
@@ -44,6 +54,11 @@ impl FilesSource {
 
     /// Searches for files, resumes logs whose files are gone, and adds new ones. Returns the errors.
     pub(super) fn search(&mut self) -> Vec<SourceError> {
+        self.search_with(&[])
+    }
+
+    /// Searches for files among those that exist and those that another source held.
+    pub(super) fn search_with(&mut self, held_over: &[HeldFile]) -> Vec<SourceError> {
         let families: BTreeSet<_> = self.logs.iter().map(|log| log.family.clone()).collect();
         let found = self.list(&families);
         self.update_locations(&found);
@@ -53,7 +68,7 @@ impl FilesSource {
         let unread: BTreeSet<PathBuf> = found.passed_over.into_iter().collect();
         self.passed_over.extend(unread.difference(&self.unread).cloned());
         self.unread = unread;
-        let mut unclaimed = Vec::new();
+        let mut unclaimed: Vec<_> = held_over.iter().filter_map(UnclaimedFile::held).collect();
         for candidate in found.files.iter().filter(|file| !held.contains(&file.key)) {
             match self.inspect(candidate) {
                 Ok(file) => unclaimed.extend(file),
@@ -80,6 +95,9 @@ impl FilesSource {
         for file in unclaimed {
             let known = families.contains(&file.candidate.family);
             self.admit(file, known);
+        }
+        for log in self.logs.iter_mut().filter(|log| held_over.iter().any(|held| log.holds(&held.file))) {
+            log.mark_deleted();
         }
         self.bound_held();
         self.drop_lost(&found.files);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kata_records::Batch;
 
-use super::FilesSource;
+use super::{FilesSource, HeldFile};
 use crate::source::awaited::Awaited;
 use crate::source::position::Position;
 use crate::source::{Filled, Source};
@@ -68,6 +68,10 @@ impl Source for ScannedFiles {
 
     fn restarts(&self) -> bool {
         lock(&self.files).restarts()
+    }
+
+    fn held_files(&self) -> Vec<HeldFile> {
+        lock(&self.files).held_files()
     }
 }
 

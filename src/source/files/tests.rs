@@ -77,7 +77,7 @@ impl Follower {
         let patterns: Vec<PathBuf> = patterns.iter().map(|pattern| root.join(pattern)).collect();
         let settings = Settings::default();
         let observed = Observed::default();
-        let (source, errors) = open(&patterns, &settings, true, &[], Box::new(observed.clone()));
+        let (source, errors) = open(&patterns, &settings, true, &[], &[], Box::new(observed.clone()));
         let mut follower = Follower {
             directory,
             patterns,
@@ -217,7 +217,7 @@ impl Follower {
         // Positions are saved as text.
         let saved: Vec<FilePosition> = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
         (self.source, self.errors) =
-            open(&self.patterns, &self.settings, follow, &saved, Box::new(self.observed.clone()));
+            open(&self.patterns, &self.settings, follow, &saved, &[], Box::new(self.observed.clone()));
         self.source.max_wait = Duration::ZERO;
     }
 
@@ -486,7 +486,7 @@ fn a_pattern_is_what_does_not_exist() {
     assert!(!is_pattern(Path::new("/none/a")));
     fs::write(&path, "one\n").unwrap();
     assert!(!is_pattern(&path));
-    let (mut source, errors) = open(&[path], &Settings::default(), false, &[], Box::new(Observed::default()));
+    let (mut source, errors) = open(&[path], &Settings::default(), false, &[], &[], Box::new(Observed::default()));
     assert!(errors.is_empty());
     let mut batch = Batch::default();
     assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
