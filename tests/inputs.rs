@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::archives::{piped, tar};
 use crate::support::journal::samples::services;
@@ -471,5 +471,26 @@ fn links_into_the_directories_of_pods_are_followed() {
         let found = read(&format!("out{flag}"));
         assert_eq!(found.lines().count(), expected, "{flag}: {found}{}", read(&format!("errors{flag}")));
         assert_eq!(found.contains("away"), !flag.is_empty());
+    }
+}
+
+#[test]
+fn a_long_value_is_decoded_once_for_all_keys_that_it_is_compared_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = r"\n".repeat(400_000);
+    let start = r#"time="2024-03-05T05:01:54.811777275Z" level=debug"#;
+    let end = "name=containerd-shim-v2 source=virtcontainers";
+    let aliases: String = (0..500).map(|number| format!("cri-name={number} ")).collect();
+    let claims: Vec<String> = (0..900).map(|number| format!(r#"\"sandbox\":\"{number}\""#)).collect();
+    let guest = format!(r#"{{\"msg\":\"x\",\"level\":\"INFO\",\"ts\":\"2024-03-05T05:01:54Z\",{}}}"#, claims.join(","));
+    for (name, line) in [
+        ("aliases", format!("{start} msg=x cri-name=\"{long}\" {aliases}{end}\n")),
+        ("claims", format!("{start} msg=\"reading guest console\" sandbox=\"{long}\" vmconsole=\"{guest}\" {end}\n")),
+    ] {
+        write_file(folder.path(), name, &line);
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--data={}", 96 << 20)).arg(env!("CARGO_BIN_EXE_katalog")).args(["--threads=1", name]);
+        let mut child = command.current_dir(folder.path()).stdout(Stdio::null()).spawn().unwrap();
+        assert!(wait_for_exit(&mut child).success(), "{name}");
     }
 }

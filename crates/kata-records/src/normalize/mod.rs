@@ -5,6 +5,7 @@
 pub(crate) mod envelope_fields;
 pub(crate) mod coerce;
 pub(crate) mod payload_fields;
+mod unknown_keys;
 pub(crate) mod level;
 pub(crate) mod field_name;
 pub(crate) mod prune;
@@ -26,7 +27,7 @@ use prune::{Prune, PruneAction};
 use envelope_fields::EnvelopeFields;
 
 pub(crate) use envelope_fields::NamedFieldCache;
-pub(crate) use payload_fields::UnknownKeys;
+pub(crate) use unknown_keys::UnknownKeys;
 
 /// The treatment of nested values that are not pruned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

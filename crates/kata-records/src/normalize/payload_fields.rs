@@ -1,17 +1,19 @@
 //! The payload's fields in a record: `kata_` names and types, with the guest's words apart from the host's.
 
+use std::cell::OnceCell;
 use std::mem;
 
 use bumpalo::Bump;
 use memchr::memmem;
 
+use super::unknown_keys::UnknownKeys;
 use super::{Author, Nested, Normalize, Rule, coerce, field_name, level};
 use crate::dictionary::{self, KeyId, KeySet, TrackedKey, ValueKind};
 use crate::envelope::Entry;
 use crate::escapes::escape_bytes;
 use crate::flaw::Flaw;
 use crate::name_hash;
-use crate::name_map::{CopyNumbers, NameSet};
+use crate::name_map::{CopyNumbers, NameMap, NameSet};
 use crate::normalize::prune::PruneAction;
 use crate::parse::Payload;
 use crate::record::{Escaping, Facts, Field, Key, Pair, PayloadFormat, Text, Value};
@@ -35,25 +37,6 @@ pub(super) fn escape_invalid<'b>(text: Text<'b>, key: Key<'b>, bump: &'b Bump, e
     escape_bytes(text.bytes, bump)
 }
 
-/// Keys of the batch that the dictionary lacks and that make fields of their own name, with the keys of these fields.
-#[derive(Debug)]
-pub(crate) struct UnknownKeys<'b>([Option<(&'b [u8], Key<'b>)>; UnknownKeys::SLOTS]);
-
-impl Default for UnknownKeys<'_> {
-    fn default() -> Self {
-        UnknownKeys([None; UnknownKeys::SLOTS])
-    }
-}
-
-impl<'b> UnknownKeys<'b> {
-    const SLOTS: usize = 64;
-
-    /// Returns the place of a key, which may have another key.
-    fn place(&mut self, hash: u64) -> &mut Option<(&'b [u8], Key<'b>)> {
-        &mut self.0[hash as usize % UnknownKeys::SLOTS]
-    }
-}
-
 pub(super) struct FieldBuilder<'r, 'b> {
     normalize: &'b Normalize,
     unknown_keys: &'r mut UnknownKeys<'b>,
@@ -68,6 +51,9 @@ pub(super) struct FieldBuilder<'r, 'b> {
     known: KeySet,
     names: NameSet<'b>,
     copies: CopyNumbers<'b>,
+    /// The first values of the names that aliases came for, decoded once. Aliases may come hundreds of times.
+    first_values: Option<NameMap<'b, Option<Value<'b>>>>,
+    host_sandbox: OnceCell<Option<&'b [u8]>>,
     /// A key that may come twice. Some loggers of the agent write `msg` twice on every entry, and the first counts.
     may_repeat: Option<KeyId>,
     /// A time was claimed.
@@ -98,6 +84,8 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
             known: KeySet::default(),
             names: NameSet::default(),
             copies: CopyNumbers::default(),
+            first_values: None,
+            host_sandbox: OnceCell::new(),
             may_repeat: (payload.guest || payload.format == PayloadFormat::Slog).then_some(KeyId::MSG),
             claims_time: false,
             displaced: false,
@@ -355,13 +343,18 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
                     self.put_as_text(b"guest_pid_text", pair);
                 }
             },
-            _ if self.author.wrapped_by_host && self.payload.host(TrackedKey::SANDBOX, self.bump) == Some(text) => {}
+            _ if self.author.wrapped_by_host && self.host_sandbox() == Some(text) => {}
             _ => {
                 if let Some(value) = self.plain(pair, PruneAction::Keep) {
                     self.put_claim(KeyId::SANDBOX, value);
                 }
             }
         }
+    }
+
+    /// Returns the sandbox that the host states, decoded once. The guest may claim a sandbox hundreds of times.
+    fn host_sandbox(&self) -> Option<&'b [u8]> {
+        *self.host_sandbox.get_or_init(|| self.payload.host(TrackedKey::SANDBOX, self.bump))
     }
 
     /// Adds the guest's claim under the name `guest_` and that of a host fact.
@@ -386,9 +379,7 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         if !rule.is_alias {
             return self.put_repeated(rule.name.known().name.as_bytes(), pair);
         }
-        let key = rule.field.key();
-        let taken = self.fields.iter().find(|field| field.key == key);
-        if !taken.is_some_and(|field| self.is_equal(field.value, value)) {
+        if !self.is_equal(rule.field.key(), value) {
             // The name's type belongs to its first field, so this one is a string. A repeated key does not regain a
             // name of katalog's own.
             let known = rule.name.known().name;
@@ -397,10 +388,19 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
     }
 
-    fn is_equal(&self, taken: Value<'b>, value: Value<'b>) -> bool {
-        match (taken, value) {
-            (Value::Text(a), Value::Text(b)) => a.decode(self.bump) == b.decode(self.bump),
-            (Value::Int(a), Value::Int(b)) => a == b,
+    /// Returns whether the first field of this key has the value.
+    fn is_equal(&mut self, key: Key<'b>, value: Value<'b>) -> bool {
+        let FieldBuilder { fields, first_values, bump, .. } = self;
+        let first_values = first_values.get_or_insert_with(|| NameMap::with_capacity(1));
+        let first = first_values.entry(name_hash::hash(key.name()), key.name(), None);
+        let first = first.get_or_insert_with(|| match fields.iter().find(|field| field.key == key) {
+            Some(Field { value: Value::Text(text), .. }) => Value::Text(Text::plain(text.decode(bump))),
+            Some(field) => field.value,
+            None => Value::Null,
+        });
+        match (first, value) {
+            (Value::Text(first), Value::Text(text)) => first.bytes == text.decode(bump),
+            (Value::Int(first), Value::Int(int)) => *first == int,
             _ => false,
         }
     }
