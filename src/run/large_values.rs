@@ -1,7 +1,8 @@
 //! Delivers the values that are too large for a batch. They are read here, in pieces, so none is in memory as a whole.
 
 use journal_file::Damage;
-use kata_records::{Encoded, LargeOutput};
+use journal_file::large_field::LargeField;
+use kata_records::Encoded;
 
 use crate::delivery::{Delivery, DeliveryEnd};
 use crate::source::position::Position;
@@ -37,7 +38,8 @@ pub(super) fn deliver(
     for value in &large {
         piece.bytes.extend_from_slice(out.bytes.get(start..value.at).unwrap_or_default());
         start = value.at;
-        read.deliver(value, &mut piece, delivery)?;
+        let encode = |bytes: &[u8], is_first, out: &mut Vec<u8>| value.encode(bytes, is_first, out);
+        read.deliver(&value.field, encode, &mut piece, delivery)?;
     }
     piece.bytes.extend_from_slice(out.bytes.get(start..).unwrap_or_default());
     delivery.deliver(&mut piece, position)?;
@@ -49,20 +51,21 @@ impl LargeValues {
     /// Appends a value to `piece`, which is delivered whenever it is full.
     fn deliver(
         &mut self,
-        value: &LargeOutput,
+        field: &LargeField,
+        encode: impl Fn(&[u8], bool, &mut Vec<u8>),
         piece: &mut Encoded,
         delivery: &mut dyn Delivery,
     ) -> Result<(), DeliveryEnd> {
-        let mut left = value.field.length();
+        let mut left = field.length();
         let mut put = |bytes: &[u8], left: &mut u64| {
             let bytes = bytes.get(..usize::try_from(*left).unwrap_or(usize::MAX)).unwrap_or(bytes);
             let before = piece.bytes.len();
-            value.encode(bytes, *left == value.field.length(), &mut piece.bytes);
+            encode(bytes, *left == field.length(), &mut piece.bytes);
             self.bytes += (piece.bytes.len() - before) as u64;
             *left -= bytes.len() as u64;
             if piece.bytes.len() >= PIECES { delivery.deliver(piece, None) } else { Ok(()) }
         };
-        let mut pieces = value.field.pieces();
+        let mut pieces = field.pieces();
         let mut damage = None;
         while left > 0 && damage.is_none() {
             match pieces.as_mut().map_err(|damage| *damage).and_then(|pieces| pieces.next_piece()) {

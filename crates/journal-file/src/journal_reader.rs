@@ -343,7 +343,8 @@ impl<'r> JournalReader<'r> {
         let Some(reader) = self.files.readers.get_mut(index).and_then(Option::as_mut) else { return 0 };
         reader.begin(self.batch);
         let start = batch.items.len();
-        let left = reader.max_output().saturating_sub(reader.progress.output);
+        // The limit of each entry is that of the file: a slice does not know the entries before it.
+        let most = self.selection.keeps_large.then(|| reader.max_output());
         let (old, new) = reader.current.items.split_at(reader.prefix_len());
         let mut fields = Fields {
             file: &mut reader.file,
@@ -356,7 +357,7 @@ impl<'r> JournalReader<'r> {
             batch,
             length: 0,
             is_truncated: false,
-            most: self.selection.keeps_large.then_some(left),
+            most,
         };
         let prefixes = &mut self.tables.prefixes;
         let (prefix, whole, mut marks) = match prefixes.find(index, old) {

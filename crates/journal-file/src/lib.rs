@@ -38,10 +38,10 @@ mod cursor;
 mod layout;
 mod damage;
 mod hash;
-mod text;
+pub mod text;
 mod payload;
 mod payload_reader;
-mod large_field;
+pub mod large_field;
 mod window;
 mod objects;
 mod entry_array;
@@ -84,13 +84,11 @@ pub use file_range::FileRange;
 pub use file_slices::{FileSlice, FileSlices};
 pub use journal::{Entries, Journal};
 pub use journal_reader::{Fill, JournalReader, Skipped};
-pub use large_field::{LargeField, Pieces};
 pub use merge::{Merge, MergeStep, RunBound};
 pub use open_file::OpenFile;
 pub use selection::EntryFilter;
 pub use seqnum_progress::Position;
 pub use settings::Settings;
-pub use text::{is_printable, is_text};
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -83,7 +83,7 @@ mod worker;
 
 pub use batch::{Batch, Frame, Framing};
 pub use component::Component;
-pub use encode::{EncodeSettings, Encoded, Events, Facility, Format, LargeOutput, Row, SyslogFormat, SyslogSettings};
+pub use encode::{EncodeSettings, Encoded, Events, Facility, Format, Row, SyslogFormat, SyslogSettings};
 pub use error::SettingsError;
 pub use input_format::InputFormat;
 pub use normalize::{FieldSettings, Nested};

@@ -6,7 +6,7 @@ use journal_file::Place;
 
 use super::{JournalProgress, OUTPUT_BYTES};
 use crate::source::{Damaged, FileSlices, Merge, MergeStep, RunBound, Skipped, SourceError};
-use kata_records::{Chunk, LargeOutput, Row, Stats, Trace};
+use kata_records::{Chunk, Row, Stats, Trace};
 
 /// The largest buffer for records that is kept for the next job.
 const MAX_KEPT_BYTES: usize = 2 << 20;
@@ -66,15 +66,6 @@ struct PendingChunk {
     traces: usize,
     rows: usize,
     bytes: usize,
-}
-
-impl PendingChunk {
-    /// Takes the large values of the records up to a number of bytes.
-    fn take_large(&mut self, end: usize) -> impl Iterator<Item = LargeOutput> + '_ {
-        let large = &mut self.chunk.out.large;
-        let count = large.partition_point(|value| value.at < end);
-        large.drain(..count)
-    }
 }
 
 /// The result of a job: the records of a part of a slice.
@@ -179,7 +170,10 @@ impl OrderedMerge {
             if self.blocked_on.is_some() {
                 break GatherEnd::Blocked;
             }
-            let Some(step) = self.next_step.take().or_else(|| self.choose_step()) else { break GatherEnd::Finished };
+            let Some(step) = self.next_step.take().or_else(|| self.choose_step()) else {
+                // The damage of abandoned files is not known before the next exchange.
+                break if self.abandoned.is_empty() { GatherEnd::Finished } else { GatherEnd::Full };
+            };
             let (MergeStep::Take(index, _) | MergeStep::Skip(index)) = step;
             let Some(file) = self.files.get(index) else { continue };
             if file.finished {
@@ -277,10 +271,7 @@ impl OrderedMerge {
             }
         }
         out.out.bytes.extend_from_slice(pending.chunk.out.bytes.get(from..end).unwrap_or_default());
-        for mut value in pending.take_large(end) {
-            value.at = value.at - from + to;
-            out.out.large.push(value);
-        }
+        out.out.large.extend(pending.chunk.out.take_large(end).map(|value| value.moved(from, to)));
         pending.bytes = end;
         if !within_limit {
             self.abandon(index);
@@ -296,7 +287,7 @@ impl OrderedMerge {
         pending.rows += usize::from(trace.is_written());
         let stats = trace.stats();
         pending.bytes = trace.end;
-        drop(pending.take_large(pending.bytes));
+        drop(pending.chunk.out.take_large(pending.bytes));
         self.overcounted.merge(&stats);
         self.stats.skipped_copies(1);
     }

@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use entry_head::HeadWriter;
-use journal_file::{Entry as JournalEntry, EntryPrefix, FieldId, is_printable, is_text};
+use journal_file::text::{is_printable, is_text};
+use journal_file::{Entry as JournalEntry, EntryPrefix, FieldId};
 use name_numbers::NameNumbers;
 
-pub use large_output::LargeOutput;
+pub(crate) use large_output::LargeOutput;
 
 use super::Encoded;
 use super::shared_fields::{PendingCopy, SharedFields};

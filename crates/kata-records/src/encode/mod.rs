@@ -24,8 +24,7 @@ use crate::visible;
 pub(crate) use csv::Csv;
 pub(crate) use event::EventEncoder;
 pub use event::Events;
-pub use journal_view::LargeOutput;
-pub(crate) use journal_view::{JournalFormat, JournalView};
+pub(crate) use journal_view::{JournalFormat, JournalView, LargeOutput};
 pub(crate) use msgpack::Msgpack;
 pub(crate) use ndjson::Ndjson;
 pub(crate) use part_names::PartNames;
@@ -266,6 +265,12 @@ impl Encoded {
     /// Returns the number of the part with this name, and adds the name if it is new.
     pub fn part_number(&mut self, name: &[u8]) -> u32 {
         self.part_names.number(name)
+    }
+
+    /// Takes the large values before a number of encoded bytes.
+    pub fn take_large(&mut self, end: usize) -> impl Iterator<Item = LargeOutput> + '_ {
+        let count = self.large.partition_point(|value| value.at < end);
+        self.large.drain(..count)
     }
 
     /// Removes the records. Keeps at most `kept` bytes of each buffer.

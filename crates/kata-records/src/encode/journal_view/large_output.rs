@@ -1,6 +1,6 @@
 //! Values of journal fields that are written in pieces.
 
-use journal_file::LargeField;
+use journal_file::large_field::LargeField;
 
 use super::{json_bytes, json_text};
 
@@ -33,6 +33,12 @@ impl LargeOutput {
     pub(super) fn json(field: &LargeField, at: usize) -> LargeOutput {
         let form = if field.is_printable() { Form::JsonText } else { Form::JsonBytes };
         LargeOutput { field: field.clone(), at, form }
+    }
+
+    /// Returns the value for a copy of the encoded bytes that begins at `to` instead of `from`.
+    #[must_use]
+    pub fn moved(self, from: usize, to: usize) -> LargeOutput {
+        LargeOutput { at: self.at - from + to, ..self }
     }
 
     /// Appends a piece of the value. A piece of text consists of whole characters.
