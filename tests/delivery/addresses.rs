@@ -7,7 +7,7 @@ use log_clients::{
     Chunk, Event, ForwardClientSettings, ForwardMode, NetError, Observer, Receiver, Secret, ServerSettings, Spread,
 };
 
-use super::write_file;
+use super::{Running, append_file, complete, lines, number, run, wait_until, whole, write_file};
 use crate::support::forward::handshake::Greeting;
 use crate::support::forward::tls::{Authority, CertificateFlaw};
 use crate::support::forward::wire::Mode;
@@ -123,4 +123,42 @@ fn each_server_gets_the_user_of_its_address() {
         assert_eq!((server.events().len(), server.pings().len(), server.faults().len()), (2, 1, 0));
         assert_eq!(server.pings()[0].username, user);
     }
+}
+
+#[test]
+fn an_ipv6_address_is_delivered_to() {
+    let at = std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
+    if std::net::TcpListener::bind(at).is_err() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..30));
+    let server = Server::on(at, Script::default());
+    assert!(server.url().starts_with("forward://[::1]:"));
+    let (code, errors) = run(whole(&["--to", &server.url()]).arg(log));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(complete(&server.events(), 0..30), 0);
+}
+
+#[test]
+fn a_unix_socket_that_is_replaced_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..30));
+    let socket = folder.path().join("fluent.sock");
+    let url = format!("unix:{}", socket.display());
+    let first = Server::unix(&socket, Script::default());
+    let running = Running::start(
+        crate::support::katalog().args(["ship", "--no-state", "--to", &url, "--batch-age", "50ms"]).arg(&log),
+    );
+    first.wait_for_events(30);
+    drop(first);
+    append_file(&log, lines(30..60));
+    let second = Server::unix(&socket, Script::default());
+    // The end of the first server may have cost acknowledgements.
+    let new = || second.events().iter().filter(|event| number(event) >= 30).count();
+    wait_until("the second server", || new() >= 30);
+    running.signal("TERM");
+    assert!(running.end().0.success());
+    complete(&second.events(), 30..60);
+    assert_eq!(new(), 30);
 }
