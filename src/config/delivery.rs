@@ -111,6 +111,8 @@ options! {
     BATCH_AGE "batch-age": Single<Duration> = text("TIME", is!("1s"), parse::duration).of(SHIP).beside_records();
 
     /// Longest wait for an acknowledgement, before sending again
+    ///
+    /// Half of the records are sent then. The connection stays open, and a late acknowledgement counts.
     ACK_TIMEOUT "ack-timeout": Single<Duration> = text("TIME", is!("60s"), parse::duration).of(SHIP).beside_records()
         .needs(&[FORWARD]);
 
