@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Running, complete, deliver_to, lines, run, wait_until};
@@ -118,30 +119,44 @@ fn a_full_one_drops_and_counts_if_told_to() {
     assert_eq!(server.events().len() as u64 + dropped, 3000);
 }
 
-/// Starts the program with a spool on a small disk and these lines, for a receiver that is away.
-fn start_on_disk(folder: &std::path::Path, url: &str, flags: &[&str], lines: &str) -> Running {
-    let mut command = katalog();
-    command.args(["ship", "--to", url, "--batch-size", "16K", "--stats", "json", "--spool"]);
-    start_with_input(command.arg(folder.join("spool")).args(flags).arg("-"), lines)
+/// A program whose spool has filled a small disk, because no server takes its records. It reads 3,000 lines.
+struct FullDisk {
+    running: Running,
+    address: std::net::SocketAddr,
+    disk: Disk,
+    folder: tempfile::TempDir,
 }
 
-/// Mounts a small disk, or says that the tests need one.
-fn small_disk(folder: &std::path::Path) -> Option<Disk> {
-    let disk = Disk::mount(folder);
-    if disk.is_none() {
-        skip("tests of full disks", "no small disk can be mounted here");
+impl FullDisk {
+    /// Returns `None`, with a notice, if no small disk can be mounted.
+    fn start(flags: &[&str]) -> Option<FullDisk> {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(disk) = Disk::mount(folder.path()) else {
+            skip("tests of full disks", "no small disk can be mounted here");
+            return None;
+        };
+        let address = Server::apart(Script::default()).stop();
+        let running = FullDisk::program(folder.path(), address, flags, &lines(0..3000));
+        let spool = folder.path().join("spool");
+        let size = || -> u64 {
+            let files = fs::read_dir(&spool).into_iter().flatten();
+            files.map(|file| file.and_then(|file| file.metadata()).map_or(0, |metadata| metadata.len())).sum()
+        };
+        wait_until("a full disk", || size() > 180 << 10);
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        Some(FullDisk { running, address, disk, folder })
     }
-    disk
+
+    fn program(folder: &Path, address: std::net::SocketAddr, flags: &[&str], lines: &str) -> Running {
+        let mut command = katalog();
+        command.args(["ship", "--to", &format!("forward://{address}"), "--batch-size", "16K", "--stats", "json"]);
+        start_with_input(command.arg("--spool").arg(folder.join("spool")).args(flags).arg("-"), lines)
+    }
 }
 
 #[test]
 fn a_full_disk_stops_the_reading_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = small_disk(folder.path()) else { return };
-    let address = Server::apart(Script::default()).stop();
-    let url = format!("forward://{address}");
-    let running = start_on_disk(folder.path(), &url, &[], &lines(0..3000));
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let Some(FullDisk { running, address, disk, folder }) = FullDisk::start(&[]) else { return };
     let server = Server::on(address, Script::default());
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
@@ -149,21 +164,16 @@ fn a_full_disk_stops_the_reading_and_loses_nothing() {
     assert_eq!(complete(&server.events(), 0..3000), 0);
     // Others have filled the disk, so the spool stays empty and records pass through memory.
     disk.fill();
-    let (status, errors) = start_on_disk(folder.path(), &url, &[], &lines(3000..6000)).end();
+    let (status, errors) = FullDisk::program(folder.path(), address, &[], &lines(3000..6000)).end();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(server.events().len(), 6000);
 }
 
 #[test]
 fn a_full_disk_drops_and_counts_if_told_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(_disk) = small_disk(folder.path()) else { return };
-    let address = Server::apart(Script::default()).stop();
-    let url = format!("forward://{address}");
-    let running = start_on_disk(folder.path(), &url, &["--spool-full", "drop"], &lines(0..3000));
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let server = Server::on(address, Script::default());
-    let (status, errors) = running.end();
+    let Some(full) = FullDisk::start(&["--spool-full", "drop"]) else { return };
+    let server = Server::on(full.address, Script::default());
+    let (status, errors) = full.running.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     let stats: serde_json::Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
     let dropped = stats["overflowed"].as_u64().unwrap();
@@ -173,12 +183,7 @@ fn a_full_disk_drops_and_counts_if_told_to() {
 
 #[test]
 fn an_end_with_a_full_disk_counts_the_records_in_hand() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(_disk) = small_disk(folder.path()) else { return };
-    let address = Server::apart(Script::default()).stop();
-    let url = format!("forward://{address}");
-    let running = start_on_disk(folder.path(), &url, &[], &lines(0..3000));
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let Some(FullDisk { running, address, folder, disk: _disk }) = FullDisk::start(&[]) else { return };
     running.signal("TERM");
     let (status, errors) = running.end();
     assert_eq!(status.code(), Some(76), "{errors}");
@@ -187,7 +192,7 @@ fn an_end_with_a_full_disk_counts_the_records_in_hand() {
     assert!(lost > 0, "{errors}");
     // The spool holds all records before them.
     let server = Server::on(address, Script::default());
-    let (status, errors) = start_on_disk(folder.path(), &url, &[], "").end();
+    let (status, errors) = FullDisk::program(folder.path(), address, &[], "").end();
     assert_eq!(status.code(), Some(0), "{errors}");
     let events = server.events();
     assert!(!events.is_empty() && events.len() + lost <= 3000);
