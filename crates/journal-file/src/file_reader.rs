@@ -161,6 +161,14 @@ impl FileReader {
         Ok(slice)
     }
 
+    /// Continues with other entries of the file. What is known of the file stays: its buffers, its fields, its streams.
+    pub(crate) fn continue_with(&mut self, entries: Vec<Units>) {
+        self.list = EntryList { entries, ..EntryList::default() };
+        self.progress = FileProgress::default();
+        self.file.damages = Damages::default();
+        self.counted = 0;
+    }
+
     /// Takes the list of entries, beginning with the current one.
     pub(crate) fn take_unread(&mut self) -> Vec<Units> {
         self.list.entries.drain(..self.list.next.saturating_sub(1));
@@ -570,6 +578,18 @@ impl FileReader {
         }
         boots
     }
+}
+
+/// Returns the boots in the files in the order of their first entries.
+pub(crate) fn boots<'f>(readers: impl Iterator<Item = &'f mut Box<FileReader>>) -> Vec<[u8; 16]> {
+    let mut boots: Vec<(u64, [u8; 16])> = Vec::new();
+    for reader in readers {
+        boots.append(&mut reader.boots());
+        reader.release();
+    }
+    boots.sort_unstable();
+    let mut seen = HashSet::new();
+    boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
 }
 
 /// Returns the entries that are in both sorted lists.

@@ -12,8 +12,8 @@ use crate::earlier_files::FileOrder;
 use crate::entry_range::Range;
 use crate::error::Error;
 use crate::file_range::FileRange;
-use crate::file_reader::FileReader;
-use crate::journal_reader::{Fill, JournalReader, Skipped, boots};
+use crate::file_reader::{FileReader, boots};
+use crate::journal_reader::{Fill, JournalReader, Skipped};
 use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Selection};
@@ -132,12 +132,18 @@ impl<'r> FileSlices<'r> {
         let end = self.entries.len().min(self.next + (length.min(self.block) / ENTRY).max(1));
         let entries = self.entries.get(self.next..end).filter(|entries| !entries.is_empty())?.to_vec();
         self.next = end;
-        let reader = match self.reader.slice(entries) {
-            Ok(reader) => reader,
-            Err(error) => return Some(Err(error)),
-        };
-        let new = || FileSlice(Box::new(JournalReader::new(self.selection.clone(), self.block)));
+        let new = || FileSlice(Box::new(JournalReader::of_slices(self.selection.clone(), self.block)));
         let mut slice = known.unwrap_or_else(new);
+        let reader = match slice.0.take_closed() {
+            Some(mut reader) => {
+                reader.continue_with(entries);
+                reader
+            }
+            None => match self.reader.slice(entries) {
+                Ok(reader) => reader,
+                Err(error) => return Some(Err(error)),
+            },
+        };
         slice.0.restart(reader);
         Some(Ok(slice))
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::field_cache::FieldCache;
 use crate::fields::Fields;
 use crate::file_range::FileRange;
-use crate::file_reader::{FileReader, FileReaders, FileState};
+use crate::file_reader::{FileReader, FileReaders, FileState, boots};
 use crate::follow::Follow;
 use crate::merge::MergeStep;
 use crate::merged_files::MergedFiles;
@@ -64,6 +64,9 @@ pub struct JournalReader<'r> {
     in_hand: bool,
     /// The number of the current batch.
     batch: u64,
+    /// The reader of the file that was closed last, if readers are used again.
+    last_closed: Option<Box<FileReader>>,
+    reuses: bool,
 }
 
 /// The tables that keep fields and prefixes from being read twice.
@@ -105,18 +108,6 @@ struct Progress {
     last: Option<Place>,
     /// The cursor of the last entry of an earlier run.
     cursor: Option<String>,
-}
-
-/// Returns the boots in the files in the order of their first entries.
-pub(crate) fn boots<'f>(readers: impl Iterator<Item = &'f mut Box<FileReader>>) -> Vec<[u8; 16]> {
-    let mut boots: Vec<(u64, [u8; 16])> = Vec::new();
-    for reader in readers {
-        boots.append(&mut reader.boots());
-        reader.release();
-    }
-    boots.sort_unstable();
-    let mut seen = HashSet::new();
-    boots.into_iter().map(|(_, boot)| boot).filter(|boot| seen.insert(*boot)).collect()
 }
 
 impl<'r> JournalReader<'r> {
@@ -239,7 +230,20 @@ impl<'r> JournalReader<'r> {
             follow: None,
             in_hand: false,
             batch: 0,
+            last_closed: None,
+            reuses: false,
         }
+    }
+
+    /// Returns a reader of one file after another, which keeps the reader of a closed file for
+    /// [`JournalReader::take_closed`].
+    pub(crate) fn of_slices(selection: Selection<'r>, block: usize) -> JournalReader<'r> {
+        JournalReader { reuses: true, ..JournalReader::new(selection, block) }
+    }
+
+    /// Takes the reader of the file that was closed last.
+    pub(crate) fn take_closed(&mut self) -> Option<Box<FileReader>> {
+        self.last_closed.take()
     }
 
     /// Replaces all files by one. Its fields may be known from before.
@@ -250,7 +254,8 @@ impl<'r> JournalReader<'r> {
 
     /// Frees the memory of buffers and tables. They are filled again when they are needed.
     pub(crate) fn release(&mut self) {
-        self.files.readers.iter_mut().flatten().for_each(|reader| reader.release());
+        let open = self.files.readers.iter_mut().flatten();
+        open.chain(&mut self.last_closed).for_each(|reader| reader.release());
         self.tables = FieldTables::default();
     }
 
@@ -259,7 +264,7 @@ impl<'r> JournalReader<'r> {
         let place = reader.advance(&self.selection);
         reader.live.waits = place.is_none();
         if reader.live.waits && reader.live.state == FileState::Finished {
-            self.finish(&mut reader);
+            self.finish(reader);
             return;
         }
         let files = &mut self.files;
@@ -402,13 +407,13 @@ impl<'r> JournalReader<'r> {
 
     /// Closes a file and ends its run.
     fn close(&mut self, index: usize) {
-        if let Some(mut reader) = self.files.remove(index) {
-            self.finish(&mut reader);
+        if let Some(reader) = self.files.remove(index) {
+            self.finish(reader);
         }
     }
 
     /// Notes the progress in a file that is closed, and the entries and bytes of it that were not returned.
-    fn finish(&mut self, reader: &mut FileReader) {
+    fn finish(&mut self, mut reader: Box<FileReader>) {
         self.progress.closed.note(reader.file.header().seqnum_id, reader.progress.seqnum);
         if self.follow.is_some() {
             self.files.closed.add(reader.as_earlier());
@@ -416,6 +421,7 @@ impl<'r> JournalReader<'r> {
         self.report.closed += reader.file.end();
         self.report.skipped.others += reader.progress.skipped;
         reader.damages(&mut self.report.damages);
+        self.last_closed = Some(reader).filter(|_| self.reuses);
     }
 }
 

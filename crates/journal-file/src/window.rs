@@ -14,8 +14,6 @@ const CHUNK: u64 = 1 << CHUNK_BITS;
 const OVERLAP: u64 = 4 << 10;
 /// The size of a small read.
 const SMALL_READ: usize = 4 << 10;
-/// The distance from the current entry within which a read fills a window.
-const NEAR: u64 = 1 << 20;
 /// The size to which the buffer of a huge object is cut.
 const KEPT_SIZE: usize = 1 << 20;
 
@@ -142,7 +140,8 @@ impl Windows {
 
     #[cold]
     fn read(&mut self, offset: u64, slot: usize, here: u64) -> io::Result<WindowSlot> {
-        let far = offset.abs_diff(here) > NEAR;
+        // A window that is further away evicts one that is closer.
+        let far = offset.abs_diff(here) > CHUNK * self.slots.len() as u64;
         let Some(window) = self.slots.get_mut(slot).filter(|_| !far) else { return self.next(offset) };
         let start = offset & !(CHUNK - 1);
         let len = self.end.saturating_sub(start).min(CHUNK + OVERLAP);

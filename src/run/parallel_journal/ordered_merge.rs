@@ -66,6 +66,8 @@ struct PendingChunk {
     traces: usize,
     rows: usize,
     bytes: usize,
+    /// The number of bytes that the chunk took when it came.
+    buffered: usize,
 }
 
 /// The result of a job: the records of a part of a slice.
@@ -134,7 +136,7 @@ impl OrderedMerge {
         let Some(file) = self.files.get_mut(index) else { return };
         let Some(at) = number.checked_sub(file.first_slice).filter(|_| !file.finished) else {
             // The file was abandoned, so its remaining entries are skipped.
-            self.release(index, chunk);
+            self.release(index, PendingChunk::from(chunk));
             return;
         };
         self.stats.merge(&std::mem::take(&mut chunk.stats));
@@ -145,7 +147,7 @@ impl OrderedMerge {
             file.slices.resize_with(at + 1, SliceOutput::default);
         }
         if let Some(slice) = file.slices.get_mut(at) {
-            slice.chunks.push_back(PendingChunk { chunk, traces: 0, rows: 0, bytes: 0 });
+            slice.chunks.push_back(PendingChunk::from(chunk));
             (slice.finished, slice.is_last) = (finished, is_last);
         }
         self.add_damages(index, damages);
@@ -270,7 +272,13 @@ impl OrderedMerge {
                 break;
             }
         }
-        out.out.bytes.extend_from_slice(pending.chunk.out.bytes.get(from..end).unwrap_or_default());
+        let records = &mut pending.chunk.out.bytes;
+        // A whole chunk is passed on without a copy.
+        if out.out.bytes.is_empty() && end - from == records.len() {
+            std::mem::swap(&mut out.out.bytes, records);
+        } else {
+            out.out.bytes.extend_from_slice(records.get(from..end).unwrap_or_default());
+        }
         out.out.large.extend(pending.chunk.out.take_large(end).map(|value| value.moved(from, to)));
         pending.bytes = end;
         if !within_limit {
@@ -301,7 +309,7 @@ impl OrderedMerge {
             for trace in pending.chunk.traces.iter().flatten().skip(pending.traces) {
                 self.overcounted.merge(&trace.stats());
             }
-            self.release(index, pending.chunk);
+            self.release(index, pending);
         }
     }
 
@@ -317,7 +325,7 @@ impl OrderedMerge {
                     return;
                 }
                 let pending = slice.chunks.pop_front();
-                pending.into_iter().for_each(|pending| self.release(index, pending.chunk));
+                pending.into_iter().for_each(|pending| self.release(index, pending));
             } else if slice.finished {
                 file.finished = slice.is_last;
                 file.slices.pop_front();
@@ -335,16 +343,21 @@ impl OrderedMerge {
     }
 
     /// Clears a chunk and makes its buffers available to the next job.
-    fn release(&mut self, index: usize, mut chunk: Chunk) {
-        let bytes = buffered(&chunk);
+    fn release(&mut self, index: usize, PendingChunk { mut chunk, buffered, .. }: PendingChunk) {
         chunk.out.clear(MAX_KEPT_BYTES);
         chunk.stats = Stats::default();
         chunk.notes.clear();
-        self.released.push((index, bytes, chunk));
+        self.released.push((index, buffered, chunk));
     }
 }
 
-/// Returns the number of bytes that a chunk takes while it waits for the merge, which does not change them.
+impl From<Chunk> for PendingChunk {
+    fn from(chunk: Chunk) -> PendingChunk {
+        PendingChunk { traces: 0, rows: 0, bytes: 0, buffered: buffered(&chunk), chunk }
+    }
+}
+
+/// Returns the number of bytes that a chunk takes while it waits for the merge.
 pub(super) fn buffered(chunk: &Chunk) -> usize {
     let traces = chunk.traces.as_ref().map_or(0, Vec::capacity) * size_of::<Trace>();
     chunk.out.bytes.capacity() + chunk.out.rows.capacity() * size_of::<Row>() + traces

@@ -157,10 +157,10 @@ impl<'r> Schedule<'r> {
         let state = match source {
             Ok(mut piece) => {
                 (output.skipped, output.damages) = (piece.skipped(), piece.damages());
+                if self.waiting > MAX_WAITING_BYTES / 2 {
+                    piece.release();
+                }
                 if !finished {
-                    if self.waiting > MAX_WAITING_BYTES / 2 {
-                        piece.release();
-                    }
                     SliceState::Open(piece)
                 } else {
                     if file.next_time.is_some() {
