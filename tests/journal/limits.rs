@@ -148,6 +148,6 @@ fn journals_that_alternate_wait_for_each_other_in_little_memory() {
     for (name, bytes) in alternating(files, rounds, 8 << 10) {
         write_file(folder.path(), name, bytes);
     }
-    let output = limited(96, &["--threads=4", "--keep=*", folder.path().to_str().unwrap()]);
+    let output = limited(72, &["--threads=4", "--keep=*", folder.path().to_str().unwrap()]);
     assert_alternating(&output, files * rounds, "--threads=4");
 }
