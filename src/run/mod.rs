@@ -220,7 +220,10 @@ impl Run<'_> {
             }
             Group::Journal(paths) | Group::Machine(_, paths) => {
                 self.report_ignored_flags();
-                if let Some(read) = self.read_in_parallel(paths, &[], plan.journal) {
+                // Slices of files have no positions.
+                if plan.state_dir.is_none()
+                    && let Some(read) = self.read_in_parallel(paths, &[], plan.journal)
+                {
                     return read;
                 }
                 let opened = source::open_journals(paths, plan.journal, plan.source.block, plan.rules);

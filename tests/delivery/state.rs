@@ -54,7 +54,7 @@ fn once_gives_what_is_new_in_a_journal() {
     };
     let path = write_file(folder.path(), "system.journal", journal(4));
     let new = || {
-        let output = once(folder.path(), &path).output().unwrap();
+        let output = once(folder.path(), &path).args(["--threads", "2"]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout.iter().filter(|byte| **byte == b'\n').count()
     };
