@@ -216,7 +216,7 @@ impl Run<'_> {
                 let held = std::mem::take(&mut *plan.held.lock().unwrap_or_else(PoisonError::into_inner));
                 let observer =
                     FileReports { metrics: Arc::clone(&self.control.files), checkpoint: plan.checkpoint.clone() };
-                (paths, source::open_files(paths, plan.source, follow, plan.files, &held, Box::new(observer)))
+                (paths, source::open_files(paths, plan.source, follow, plan.files, &held, Arc::new(observer)))
             }
             Group::Journal(paths) | Group::Machine(_, paths) => {
                 self.report_ignored_flags();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use journal_file::FileRange;
 
@@ -108,7 +109,7 @@ pub fn open_files(
     follow: bool,
     saved: &[FilePosition],
     held: &[HeldFile],
-    observer: Box<dyn FileObserver>,
+    observer: Arc<dyn FileObserver>,
 ) -> (Box<dyn Source>, Vec<SourceError>) {
     let (source, errors) = files::open(patterns, settings, follow, saved, held, observer);
     let source: Box<dyn Source> = if follow { Box::new(ScannedFiles::start(source)) } else { Box::new(source) };

@@ -43,7 +43,7 @@ pub struct HeldFile {
 }
 
 /// A receiver of reports about followed files. Reports come at once, even while the reader waits for the delivery.
-pub trait FileObserver: Send {
+pub trait FileObserver: Send + Sync {
     /// Reports the deleted files that are open: their number and their size in bytes.
     fn held(&self, files: u64, bytes: u64);
 
@@ -65,10 +65,7 @@ impl FilesSource {
     /// Notes new files, and deleted files with unread bytes. A checkpoint moves only with deliveries, so a run that is
     /// killed meanwhile would leave no trace of them.
     pub(super) fn note_files(&mut self) {
-        let noted: Vec<_> = self.logs.iter_mut().filter_map(Log::unnoted_position).collect();
-        if !noted.is_empty() {
-            self.observer.noted(noted);
-        }
+        self.notes.extend(self.logs.iter_mut().filter_map(Log::unnoted_position));
     }
 
     /// Closes deleted files beyond the limits: first those that are read to their ends, then the oldest.

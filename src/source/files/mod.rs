@@ -18,6 +18,7 @@ mod tail;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal_file::DirectoryWatch;
@@ -79,7 +80,9 @@ pub(super) struct FilesSource {
     /// The time of the next search without a notification, and the earliest time of any search.
     next_search: Instant,
     earliest_search: Instant,
-    observer: Box<dyn FileObserver>,
+    observer: Arc<dyn FileObserver>,
+    /// Files that the observer is to note. Saving them takes time, and nobody waits for it.
+    notes: Vec<FilePosition>,
     damages: Vec<Damaged>,
     /// Logs that look binary.
     binary: Vec<PathBuf>,
@@ -100,7 +103,7 @@ pub(super) fn open(
     follow: bool,
     saved: &[FilePosition],
     held: &[HeldFile],
-    observer: Box<dyn FileObserver>,
+    observer: Arc<dyn FileObserver>,
 ) -> (FilesSource, Vec<SourceError>) {
     let now = Instant::now();
     let mut source = FilesSource {
@@ -121,6 +124,7 @@ pub(super) fn open(
         next_search: now + SEARCH_UNWATCHED,
         earliest_search: now,
         observer,
+        notes: Vec::new(),
         damages: Vec::new(),
         binary: Vec::new(),
         gone_positions: Vec::new(),

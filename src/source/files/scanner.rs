@@ -36,7 +36,10 @@ impl ScannedFiles {
             // While the reader waits for new data it has the lock, and searches itself.
             while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
                 lock(&searched).search_if_due();
+                note(&searched);
             }
+            // The last search of the reader may have found something.
+            note(&searched);
         };
         let thread = std::thread::Builder::new().name("files".to_owned()).spawn(scan);
         ScannedFiles { files, scanner: thread.ok().map(|thread| (stop, thread)) }
@@ -72,6 +75,16 @@ impl Source for ScannedFiles {
 
     fn held_files(&self) -> Vec<HeldFile> {
         lock(&self.files).held_files()
+    }
+}
+
+/// Notes the files that searches found. The lock is free meanwhile, so the reader does not wait for the disk.
+fn note(files: &Mutex<FilesSource>) {
+    let mut locked = lock(files);
+    let (notes, observer) = (std::mem::take(&mut locked.notes), Arc::clone(&locked.observer));
+    drop(locked);
+    if !notes.is_empty() {
+        observer.noted(notes);
     }
 }
 

@@ -29,7 +29,6 @@ struct Observed {
     held: Arc<Mutex<(u64, u64)>>,
     /// The name of each file, its lost bytes, and the reason.
     vanished: Arc<Mutex<Vec<(String, u64, LossReason)>>>,
-    noted: Arc<Mutex<Vec<FilePosition>>>,
 }
 
 impl FileObserver for Observed {
@@ -42,9 +41,7 @@ impl FileObserver for Observed {
         self.vanished.lock().unwrap().push((name, bytes, reason));
     }
 
-    fn noted(&self, files: Vec<FilePosition>) {
-        self.noted.lock().unwrap().extend(files);
-    }
+    fn noted(&self, _files: Vec<FilePosition>) {}
 }
 
 /// A directory of logs, a source that follows them, and the results.
@@ -77,7 +74,7 @@ impl Follower {
         let patterns: Vec<PathBuf> = patterns.iter().map(|pattern| root.join(pattern)).collect();
         let settings = Settings::default();
         let observed = Observed::default();
-        let (source, errors) = open(&patterns, &settings, true, &[], &[], Box::new(observed.clone()));
+        let (source, errors) = open(&patterns, &settings, true, &[], &[], Arc::new(observed.clone()));
         let mut follower = Follower {
             directory,
             patterns,
@@ -164,7 +161,7 @@ impl Follower {
 
     /// Adds noted files to the positions, as a checkpoint does.
     fn keep_notes(&mut self) {
-        for file in self.observed.noted.lock().unwrap().drain(..) {
+        for file in std::mem::take(&mut self.source.notes) {
             let known = self.saved.remove(&file.origin);
             let (offset, over) = known.map_or((0, false), |known| (known.offset, known.over));
             self.saved.insert(file.origin.clone(), FilePosition { offset, over, ..file });
@@ -217,7 +214,7 @@ impl Follower {
         // Positions are saved as text.
         let saved: Vec<FilePosition> = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
         (self.source, self.errors) =
-            open(&self.patterns, &self.settings, follow, &saved, &[], Box::new(self.observed.clone()));
+            open(&self.patterns, &self.settings, follow, &saved, &[], Arc::new(self.observed.clone()));
         self.source.max_wait = Duration::ZERO;
     }
 
@@ -486,7 +483,7 @@ fn a_pattern_is_what_does_not_exist() {
     assert!(!is_pattern(Path::new("/none/a")));
     fs::write(&path, "one\n").unwrap();
     assert!(!is_pattern(&path));
-    let (mut source, errors) = open(&[path], &Settings::default(), false, &[], &[], Box::new(Observed::default()));
+    let (mut source, errors) = open(&[path], &Settings::default(), false, &[], &[], Arc::new(Observed::default()));
     assert!(errors.is_empty());
     let mut batch = Batch::default();
     assert_eq!(source.fill(&mut batch).into_result().unwrap(), Fill::More);
