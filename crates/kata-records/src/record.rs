@@ -253,6 +253,8 @@ pub(crate) struct Facts {
 pub(crate) struct EnvelopeHead<'b> {
     /// The host of the writer.
     pub host: Option<&'b [u8]>,
+    /// The program, if the record is of another program.
+    pub program: Option<&'b [u8]>,
     /// The process id of the writer.
     pub pid: Option<&'b [u8]>,
     /// PRIORITY, 0 to 7.

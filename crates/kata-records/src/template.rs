@@ -129,6 +129,11 @@ impl fmt::Display for Template {
     }
 }
 
+/// Returns an identifier as a part of a tag.
+pub(crate) fn identifier_part<'b>(identifier: Option<&[u8]>, bump: &'b Bump) -> &'b [u8] {
+    BumpVec::from_iter_in(of(identifier), bump).into_bump_slice()
+}
+
 /// Maps an identifier to a part of a tag: bytes other than letters, digits, `-`, `_` and `.` become `_`.
 fn of(identifier: Option<&[u8]>) -> impl Iterator<Item = u8> {
     let identifier = identifier.filter(|identifier| !identifier.is_empty()).unwrap_or(b"unknown");

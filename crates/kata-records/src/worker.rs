@@ -21,12 +21,12 @@ use crate::normalize::{self, Author, field_name};
 use crate::origin::{Continuation, Origin};
 use crate::parse::Payload;
 use crate::path_template::PathTemplate;
-use crate::record::{Facts, Field, Pair, PayloadFormat, Record, Text, Value, recycle};
+use crate::record::{EnvelopeHead, Facts, Field, Pair, PayloadFormat, Record, Text, Value, recycle};
 use crate::redact_record::{self, CleanLines};
 use crate::rules::Rules;
 use crate::select::Others;
 use crate::stats::{DropReason, Stats};
-use crate::template::Placeholder;
+use crate::template::{self, Placeholder};
 use crate::time::{TimeFormat, UnixTime, UtcTimestamp};
 
 /// The output for batches: encoded records, notes and counters.
@@ -371,7 +371,8 @@ fn record_of<'b>(
         redact_record::withhold(&mut scratch.entry, &mut scratch.payload);
     }
     if rules.heads {
-        scratch.record.head = scratch.entry.head(bump);
+        let program = Some(template::identifier_part(scratch.entry.identifier, bump));
+        scratch.record.head = EnvelopeHead { program, ..scratch.entry.head(bump) };
     }
     match found {
         Finding::Kata(author) => kata(rules, author, bump, scratch),

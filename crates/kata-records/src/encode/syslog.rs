@@ -451,11 +451,11 @@ fn word(parts: &[&[u8]], most: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Returns the program: the component, or the tag for entries of other programs.
+/// Returns the program: the component, or that of another program.
 fn program<'r>(record: &'r Record<'_>) -> [&'r [u8]; 2] {
     match &record.facts {
         Some(facts) => [b"kata-", facts.component.name().as_bytes()],
-        None => [b"", record.tag],
+        None => [b"", record.head.program.unwrap_or_default()],
     }
 }
 

@@ -117,7 +117,7 @@ impl<'b> Entry<'b> {
             text => text,
         });
         let pid = field(b"_PID").or_else(|| field(b"SYSLOG_PID"));
-        EnvelopeHead { host: field(b"_HOSTNAME"), pid, priority: self.priority, message }
+        EnvelopeHead { host: field(b"_HOSTNAME"), program: None, pid, priority: self.priority, message }
     }
 
     /// Returns the time in the envelope.

@@ -22,7 +22,7 @@ fn record<'b>(message: &'b str, fields: &[(&str, &'b str)]) -> Record<'b> {
     let mut payload = vec![field("kata_msg", message)];
     payload.extend(fields.iter().map(|(name, value)| field(name, *value)));
     Record {
-        head: EnvelopeHead { host: Some(b"node1"), pid: Some(b"77"), priority: Some(4), message: None },
+        head: EnvelopeHead { host: Some(b"node1"), pid: Some(b"77"), priority: Some(4), ..EnvelopeHead::default() },
         facts: Some(facts()),
         payload,
         ..Record::default()
@@ -75,7 +75,8 @@ fn the_form_of_rfc_3164() {
     assert_eq!(message(old(), &mut plain), "<30>Dec  5 11:55:10 192.0.2.1 kata-runtime: Stopping VM");
     // RFC 3164 requires a time.
     plain.facts = None;
-    (plain.tag, plain.head.priority) = (b"sshd", Some(3));
+    plain.head.program = Some(b"sshd");
+    plain.head.priority = Some(3);
     assert_eq!(message(old(), &mut plain), "<27>Nov 14 22:13:20 192.0.2.1 sshd: Stopping VM");
 }
 
@@ -94,10 +95,10 @@ fn what_is_not_known_is_nil() {
 #[test]
 fn entries_of_others() {
     let mut other = Record {
-        tag: b"sshd",
         time: UtcTimestamp::parse(b"2025-12-15T11:55:10Z"),
         head: EnvelopeHead {
             host: Some(b"node1"),
+            program: Some(b"sshd"),
             pid: Some(b"9"),
             priority: Some(5),
             message: Some(Text::plain(b"closed")),
