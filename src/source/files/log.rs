@@ -298,6 +298,11 @@ impl Log {
         }
     }
 
+    /// Returns whether an earlier run has read from the log.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed_at.is_some()
+    }
+
     /// Returns whether the log is read from this open file.
     pub(super) fn holds(&self, file: &Arc<File>) -> bool {
         self.tail().and_then(|tail| tail.file().ok()).is_some_and(|own| Arc::ptr_eq(own, file))

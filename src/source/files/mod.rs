@@ -180,8 +180,9 @@ impl FilesSource {
     fn read_log(&mut self, index: usize, batch: &mut Batch) -> bool {
         let (follow, linger, max_line) = (self.follow, self.linger, self.settings.max_line);
         let Some(log) = self.logs.get_mut(index) else { return false };
+        let is_resumed = log.is_resumed();
         let LogState::Open(tail) = &mut log.state else { return false };
-        let is_new = tail.read_bytes() == 0;
+        let is_new = !is_resumed && tail.read_bytes() == 0;
         match tail.step(batch) {
             ReadStep::Read => {
                 if is_new && tail.looks_binary() {
