@@ -48,6 +48,8 @@ struct LedgerState {
     ids: HashMap<Box<[u8]>, u64>,
     chunks: HashSet<Box<[u8]>>,
     connections: Vec<Connection>,
+    /// Positions were not saved before a kill, so duplicates come until a new line does.
+    unsaved: bool,
     requests: usize,
     /// Requests with the id of an earlier one.
     resent: usize,
@@ -77,8 +79,14 @@ impl Ledger {
     /// Registers a connection. Returns its number.
     pub(crate) fn add_connection(&self, cause: Cause) -> usize {
         let mut state = self.state.lock().unwrap();
+        let cause = if state.unsaved { Cause::KillUnsaved } else { cause };
         state.connections.push(Connection { cause, duplicates: 0 });
         state.connections.len() - 1
+    }
+
+    /// Expects any number of duplicates before the next new line.
+    pub(crate) fn expect_duplicates(&self) {
+        self.state.lock().unwrap().unsaved = true;
     }
 
     /// Registers the records of a request.
@@ -188,6 +196,7 @@ impl LedgerState {
             }
             return;
         }
+        self.unsaved = false;
         if let Some(other) = self.ids.insert(id.into(), number) {
             self.problem(format!("lines {other} and {number} have one id"));
         }

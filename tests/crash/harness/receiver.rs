@@ -59,6 +59,9 @@ impl Receiver {
 
     /// Sets the cause that later connections are attributed to.
     pub(crate) fn after(&self, cause: Cause) {
+        if cause == Cause::KillUnsaved {
+            self.shared.ledger.expect_duplicates();
+        }
         *self.shared.cause.lock().unwrap() = cause;
     }
 
