@@ -311,7 +311,7 @@ impl InputRoute {
         let is_whole = |line: &[u8]| line.ends_with(b"\n") || all || head.len() >= MAX_FIRST_LINE;
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let mut lines = text.split_inclusive(|byte| *byte == b'\n');
-        let Some(line) = lines.find(|line| !is_heading(line)) else {
+        let Some(line) = lines.find(|line| format == InputFormat::Export || !is_heading(line)) else {
             return (all || head.len() >= MAX_FIRST_LINE).then_some(self.route);
         };
         let exports = matches!(format, InputFormat::Auto | InputFormat::Export);

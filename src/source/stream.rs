@@ -17,7 +17,7 @@ use super::route::{InputRoute, is_heading};
 use super::temp_file::TempFile;
 use super::{Event, Fill, Filled, Input, Logs, Member, Settings, Source, SourceError};
 use kata_records::origin::Route;
-use kata_records::{Batch, Framing};
+use kata_records::{Batch, Frame, Framing};
 
 /// The time that a batch waits for input before control returns to the caller.
 const MAX_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -236,7 +236,9 @@ impl Stream {
         if !self.input_route.needs_first_line() {
             return *self.route.insert(self.input_route.by_path());
         }
-        let first = batch.frames.iter().find(|frame| !is_heading(batch.bytes_of(frame)));
+        // An entry of an export stream may begin as a heading does, and is none.
+        let is_first = |frame: &&Frame| frame.framing == Framing::Export || !is_heading(batch.bytes_of(frame));
+        let first = batch.frames.iter().find(is_first);
         let Some(first) = first else { return self.input_route.by_path() };
         let is_export = first.framing == Framing::Export;
         let route = self.input_route.by_first_line(batch.bytes_of(first), is_export, self.settings.input_format);
