@@ -16,7 +16,7 @@ const ROTATIONS: usize = 15;
 const LINES: usize = 300;
 
 /// The time between two rotations. Every file keeps a name for three of them.
-const PERIOD: Duration = Duration::from_millis(150);
+const PERIOD: Duration = Duration::from_millis(300);
 
 /// A rotation of `kata.log` in a directory.
 type Rotate = fn(&Path);
@@ -76,6 +76,9 @@ fn ship_late(rotate: Rotate, flags: &[&str], interruption: Interruption) -> (Vec
         Running::start(&mut command)
     };
     let mut running = start();
+    let state = folder.path().join("state/state.json");
+    // Nobody counts a file that is gone before the program is up.
+    wait_until("the start", || fs::read_to_string(&state).is_ok_and(|state| state.contains("kata.log")));
     let written = write_and_rotate(folder.path(), rotate);
     match interruption {
         Interruption::None => {}
