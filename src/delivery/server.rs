@@ -175,6 +175,7 @@ impl ServerDelivery {
         })
     }
 
+    /// Writes records to the spool. If its disk is full and nothing else waits, passes them through memory.
     fn deliver_to_spool(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         let Some(spool) = &mut self.spool else { return Ok(()) };
         if position.is_some() {
@@ -191,7 +192,7 @@ impl ServerDelivery {
                     self.send(message, records).inspect_err(|_| {
                         self.beside_spool.fetch_sub(records, Ordering::Relaxed);
                     })?;
-                    // They keep all others waiting.
+                    // Records beside the spool keep all others waiting.
                     self.flush();
                 }
                 Ok(Spooled::Dropped) => self.metrics.set_overflowed(spool.overflowed()),
