@@ -46,6 +46,7 @@ use crate::delivery::OutputDirSettings;
 use crate::source::{self, Input, JournalSettings};
 use declaration::AnyOption;
 use kata_records::Settings;
+use kata_records::filter::FilterSettings;
 
 /// The default configuration as a file, with a comment on every key.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -151,6 +152,7 @@ impl Config {
             input_format: source.input_format,
             select: selection::settings(options)?,
             fields: fields::settings(options)?,
+            filter: FilterSettings::default(),
             redact: redaction::patterns(options)?,
             encode,
             tag: options.get(&output::TAG)?,

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use kata_records::filter::FilterState;
 use kata_records::{Batch, Chunk, Encoded, Stats, UnixTime, Worker};
 use rayon::ThreadPool;
 
@@ -114,6 +115,8 @@ struct Run<'r> {
     unchanged: Vec<String>,
     /// The deleted files that the inputs held open at their ends.
     held: Vec<HeldFile>,
+    /// The last decisions of the filters in the current input.
+    filter: FilterState,
 }
 
 /// Reads all inputs and delivers their records. Failures are reported as they occur. After a failure of one input the
@@ -133,6 +136,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
         tally: Tally::new(plan),
         unchanged: Vec::new(),
         held: Vec::new(),
+        filter: FilterState::default(),
     };
     let stop = run.read_inputs().err();
     let Run { tally, delivery, unchanged, held, control, .. } = run;
@@ -192,6 +196,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.workers.slots.iter_mut().for_each(|slot| slot.worker.input(name));
+        self.filter = FilterState::default();
         let before = self.tally.begin_input(group);
         let read = self.read_group(group);
         let ended = self.tally.end_input(before);
@@ -263,7 +268,9 @@ impl Run<'_> {
         settings: &JournalSettings,
     ) -> Option<Result<(), StopReason>> {
         let plan = self.plan;
-        let pool = self.workers.pool.as_ref().filter(|_| plan.encode.format.is_one_row())?;
+        // A record without a level follows the record before it, which slices do not have.
+        let is_free = plan.encode.format.is_one_row() && !plan.rules.follows_records();
+        let pool = self.workers.pool.as_ref().filter(|_| is_free)?;
         let opened = pool.install(|| source::open_slices(paths, members, settings, plan.source.block, plan.rules))?;
         if plan.verbose {
             paths.iter().for_each(|path| diagnostics::report(format_args!("reading {path:?}")));
@@ -430,6 +437,9 @@ impl Run<'_> {
         journals: &mut Vec<Member>,
     ) -> Result<(), StopReason> {
         self.control.status.reading_waits();
+        if self.plan.rules.follows_records() {
+            slot.chunk.resolve(&mut self.filter, &slot.batch.file);
+        }
         self.tally.encoded(&mut slot.chunk, &slot.batch.file);
         self.deliver_records(&mut slot.chunk.out, slot.position.take())?;
         self.tally.progress(done);

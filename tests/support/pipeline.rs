@@ -7,7 +7,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use kata_records::{Batch, Chunk, Rules, Worker};
+use kata_records::filter::FilterState;
+use kata_records::{Batch, Chunk, Rules, Stats, Worker};
 use katalog::cli::{self, Request};
 use katalog::config::{Config, Layers, Options, Surroundings};
 use katalog::delivery::FileDelivery;
@@ -132,21 +133,26 @@ impl Setup {
         let worker = |_| Worker::new(&self.rules);
         let mut workers: Vec<_> = (0..cuts.workers.max(1)).map(worker).collect();
         let mut batch = Batch::default();
-        let mut chunk = Chunk::default();
+        let (mut bytes, mut counted) = (Vec::new(), Stats::default());
+        let mut state = FilterState::default();
         let mut damaged = false;
         for turn in 0.. {
             let fill = source.fill(&mut batch).into_result();
             damaged |= matches!(fill, Err(SourceError::Damaged { .. }));
             let worker = turn % workers.len();
+            let mut chunk = Chunk::default();
             workers[worker].run(&batch, &mut chunk);
+            chunk.resolve(&mut state, &batch.file);
+            bytes.append(&mut chunk.out.bytes);
+            counted.merge(&chunk.stats);
             // Undecodable data ends the input; the output before it counts.
             if !matches!(fill, Ok(Fill::More | Fill::Idle)) {
                 break;
             }
         }
         let mut stats = Vec::new();
-        katalog::diagnostics::write_stats(&chunk.stats, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
-        Outcome { bytes: chunk.out.bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
+        katalog::diagnostics::write_stats(&counted, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
+        Outcome { bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
     }
 
     /// Returns the records of an input that is read at once.

@@ -24,6 +24,12 @@ pub enum SettingsError {
     /// A pattern of `redact` that is no valid regular expression.
     #[error("redact: {0}")]
     Redact(String),
+    /// A pattern of a filter that is no valid regular expression.
+    #[error("{0}")]
+    Pattern(String),
+    /// A condition that is not `FIELD OP VALUE`.
+    #[error("{0}")]
+    Condition(String),
     /// An invalid template of tags.
     #[error("tag: {0}")]
     Tag(String),
@@ -40,6 +46,8 @@ impl SettingsError {
             SettingsError::Identifier(reason)
             | SettingsError::Name(reason)
             | SettingsError::Redact(reason)
+            | SettingsError::Pattern(reason)
+            | SettingsError::Condition(reason)
             | SettingsError::Tag(reason)
             | SettingsError::Split(reason) => reason.clone(),
             SettingsError::UnknownWord { .. } | SettingsError::Prune(_) => self.to_string(),

@@ -5,7 +5,7 @@
 //! ## Structure
 //!
 //! ```text
-//!  Batch ──► Worker [ envelope ─► author [ select, parse, trust ] ─► normalize ─► redact ─► encode ] ──► Chunk
+//!  Batch ──► Worker [ envelope ─► author [ select, parse, trust ] ─► normalize ─► redact ─► filter ─► encode ] ──► Chunk
 //!                      Entry      Author              Payload         Record
 //! ```
 //!
@@ -36,6 +36,7 @@
 //! | `trust` | decides by route and structure, never by what a text says about itself |
 //! | `normalize` | takes the host's identity from the host's words only |
 //! | `redact` | hides secrets in every field, before any output; too much rather than too little |
+//! | `filter` | decides on redacted records; may skip an entry early only if no finished record of it could pass |
 //! | `schema` | renames the fields of a finished record and decides nothing else |
 //! | `encode` | never fails; knows no receiver |
 //! | `path_template` | makes paths that stay in their directory, and no two alike |
@@ -74,6 +75,7 @@ mod encode;
 mod template;
 mod path_template;
 mod stats;
+pub mod filter;
 mod reference;
 mod settings;
 mod rules;

@@ -5,6 +5,7 @@ mod interest;
 use crate::encode::{EncodeSettings, Encoder, Format, OwnNames};
 use crate::envelope::SyntheticFields;
 use crate::error::SettingsError;
+use crate::filter::Filter;
 use crate::input_format::InputFormat;
 use crate::normalize::Normalize;
 use crate::path_template::PathTemplate;
@@ -35,6 +36,8 @@ pub struct Rules {
     pub(crate) others: Others,
     /// The compiled settings of fields.
     pub(crate) normalize: Normalize,
+    /// The filters of finished records; `None` if all records pass.
+    pub(crate) filter: Option<Filter>,
     /// The templates of tags.
     pub(crate) tag: Template,
     pub(crate) others_tag: Template,
@@ -89,12 +92,14 @@ impl Rules {
             trust: Trust::new(&settings.select.trusted_uids, settings.select.untrusted),
             others: settings.select.others,
             normalize,
+            filter: Filter::new(&settings.filter),
             tag: Template::of_tag(&settings.tag)?,
             others_tag: Template::of_others_tag(&settings.others_tag)?,
             tags: settings.tag_key.is_some() || settings.encode.format == Format::Event,
             times: settings.encode.schema != Schema::Kata
                 || !settings.encode.format.is_one_row()
-                || settings.time_key.is_some(),
+                || settings.time_key.is_some()
+                || settings.filter.has_range(),
             heads: settings.encode.format == Format::Syslog,
             own: OwnNames {
                 record_id: settings.record_id.clone(),
@@ -121,6 +126,13 @@ impl Rules {
     #[must_use]
     pub fn is_raw(&self) -> bool {
         self.raw
+    }
+
+    /// Returns whether a decision about a record may depend on the record before, so that chunks have to be resolved in
+    /// the order of the input; see [`crate::Chunk::resolve`].
+    #[must_use]
+    pub fn follows_records(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::follows)
     }
 
     /// Returns whether chunks list their records in [`crate::Encoded::rows`].

@@ -2,6 +2,7 @@
 
 use crate::encode::EncodeSettings;
 use crate::error::SettingsError;
+use crate::filter::FilterSettings;
 use crate::input_format::InputFormat;
 use crate::normalize::FieldSettings;
 use crate::path_template::PathTemplate;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub select: SelectSettings,
     /// The fields of a record and their names.
     pub fields: FieldSettings,
+    /// The filters of finished records.
+    pub filter: FilterSettings,
     /// The patterns of further secrets to redact (regular expressions); `None` redacts nothing.
     pub redact: Option<Vec<String>>,
     /// The output format.
@@ -50,6 +53,7 @@ impl Default for Settings {
             input_format: InputFormat::default(),
             select: SelectSettings::default(),
             fields: FieldSettings::default(),
+            filter: FilterSettings::default(),
             redact: Some(Vec::new()),
             encode: EncodeSettings::default(),
             tag: "kata.{component}".to_owned(),

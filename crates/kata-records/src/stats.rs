@@ -19,6 +19,8 @@ pub(crate) enum DropReason {
     Others,
     /// The component was not selected.
     Component,
+    /// A filter left the record out.
+    Filter,
     /// The line is blank.
     Blank,
     /// `journalctl` printed the line between entries, for example at the start of a boot.
@@ -29,8 +31,14 @@ pub(crate) enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the statistics.
-    pub(crate) const ALL: &'static [DropReason] =
-        &[DropReason::Others, DropReason::Component, DropReason::Blank, DropReason::Marker, DropReason::Repeated];
+    pub(crate) const ALL: &'static [DropReason] = &[
+        DropReason::Others,
+        DropReason::Component,
+        DropReason::Filter,
+        DropReason::Blank,
+        DropReason::Marker,
+        DropReason::Repeated,
+    ];
 
     /// Returns the name for the statistics.
     #[must_use]
@@ -38,6 +46,7 @@ impl DropReason {
         match self {
             DropReason::Others => "others",
             DropReason::Component => "component",
+            DropReason::Filter => "filter",
             DropReason::Blank => "blank",
             DropReason::Marker => "marker",
             DropReason::Repeated => "repeated",
@@ -166,6 +175,11 @@ impl Stats {
     /// Counts an entry that made no record.
     pub(crate) fn dropped(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
+    }
+
+    /// Counts records that a filter dropped after their entries were counted.
+    pub(crate) fn filtered(&mut self, records: u64) {
+        self.dropped[DropReason::Filter as usize] += records;
     }
 
     /// Counts entries of other programs that were skipped without reading them.
@@ -420,7 +434,7 @@ mod tests {
         let doubled = |stats: &Stats| stats.totals().map(|(name, count)| (name, 2 * count));
         assert_eq!(sum.totals(), doubled(&sample()));
         let [dropped, components, ..] = sum.parts();
-        assert_eq!(dropped.1[..4], [("others", 4), ("component", 0), ("blank", 0), ("marker", 2)]);
+        assert_eq!(dropped.1[..5], [("others", 4), ("component", 0), ("filter", 0), ("blank", 0), ("marker", 2)]);
         assert!(components.1.contains(&("agent", 14)) && components.1.contains(&("unknown", 2)));
         assert_eq!((sum.written(), sum.flawed()), (18, 2));
         assert_eq!((sum.redacted, sum.hints.untrusted_uids), (6, 2));

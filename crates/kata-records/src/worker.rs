@@ -4,6 +4,7 @@
 
 use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
+use std::path::Path;
 
 use bumpalo::Bump;
 use journal_file::{Cursor, Place};
@@ -15,6 +16,7 @@ use crate::component::Component;
 use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::envelope::{self, Entry};
+use crate::filter::{Carry, FilterState, Leading, Verdict};
 use crate::flaw::Flaw;
 use crate::input_format::InputFormat;
 use crate::normalize::{self, Author, field_name};
@@ -41,6 +43,16 @@ pub struct Chunk {
     pub stats: Stats,
     /// The outcomes of journal entries, if they are needed to merge several files.
     pub traces: Option<Vec<Trace>>,
+    /// The records whose filters depend on the batch before.
+    carry: Carry,
+}
+
+impl Chunk {
+    /// Completes the filters of a batch. Call it in the order of the input, when the chunk has the records of this batch
+    /// alone. It does nothing unless [`Rules::follows_records`] returns true. `file` is that of the batch.
+    pub fn resolve(&mut self, state: &mut FilterState, file: &Path) {
+        state.resolve(&mut self.carry, file, (&mut self.out, &mut self.notes, &mut self.stats));
+    }
 }
 
 /// The outcome of a journal entry.
@@ -198,6 +210,7 @@ impl<'r> Worker<'r> {
         if let Encoder::Journal(view) = encoder {
             return copy_entries(view, batch, chunk);
         }
+        chunk.carry.begin();
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
             entry(rules, encoder, raw, (&batch.origin, input), bump, &mut scratch, chunk);
@@ -249,39 +262,62 @@ fn entry<'b>(
     scratch.record.clear();
     chunk.stats.read(raw.length() + 1);
     let mut hint = Hint::None;
-    let dropped = record_of(rules, raw, origin, bump, scratch, &mut hint);
+    let mut dropped = record_of(rules, raw, origin, bump, scratch, &mut hint);
     let Scratch { entry, record, .. } = scratch;
     if !matches!(hint, Hint::None) {
         hint.count(entry.identifier, &mut chunk.stats);
     }
-    match dropped {
-        None => {
-            if record.time_field.is_some() {
-                fill_time(rules.time_format, chunk.out.received, bump, record);
-            }
-            encoder.encode(record, &mut chunk.out);
-            chunk.stats.wrote(record.facts.as_ref());
-            if !record.redacted.is_empty() {
-                chunk.stats.redacted();
-            }
-            if rules.verbose {
-                note(raw, record, &mut chunk.notes);
+    if dropped.is_none() {
+        if record.time_field.is_some() {
+            fill_time(rules.time_format, chunk.out.received, bump, record);
+        }
+        let Chunk { out, notes, stats, carry, .. } = chunk;
+        let decision = rules.filter.as_ref().map(|filter| filter.decide(record, bump));
+        match decision.map_or(Verdict::Pass, |decision| carry.next(decision)) {
+            Verdict::Drop => dropped = Some(DropReason::Filter),
+            Verdict::Pass => write(rules, encoder, raw, (entry, input), bump, record, (out, notes, stats)),
+            Verdict::Follows { time, level } => {
+                let Leading { out, notes, stats, .. } = carry.part(time, level, out);
+                write(rules, encoder, raw, (entry, input), bump, record, (out, notes, stats));
             }
         }
-        Some(reason) => chunk.stats.dropped(reason),
+    }
+    if let Some(reason) = dropped {
+        chunk.stats.dropped(reason);
     }
     let mut lost = 0;
     if entry.identifier == Some(b"systemd-journald") {
         lost = suppressed(entry.message.unwrap_or_default());
         chunk.stats.suppressed(lost);
     }
-    if rules.rows && dropped.is_none() {
+    trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, hint, chunk);
+}
+
+/// Encodes a record, and counts it.
+#[inline]
+fn write<'b>(
+    rules: &'b Rules,
+    encoder: &mut Encoder,
+    raw: RawEntry<'b>,
+    (entry, input): (&Entry<'b>, &'b [u8]),
+    bump: &'b Bump,
+    record: &mut Record<'b>,
+    (out, notes, stats): (&mut Encoded, &mut Vec<u8>, &mut Stats),
+) {
+    encoder.encode(record, out);
+    stats.wrote(record.facts.as_ref());
+    if !record.redacted.is_empty() {
+        stats.redacted();
+    }
+    if rules.verbose {
+        note(raw, record, notes);
+    }
+    if rules.rows {
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
         let part = rules.split.as_ref().map(|split| path(split, entry, record, time.as_ref(), input, bump));
-        let part = part.map_or(0, |path| chunk.out.part_number(path));
-        chunk.out.rows.push(Row { end: chunk.out.bytes.len(), time, part });
+        let part = part.map_or(0, |path| out.part_number(path));
+        out.rows.push(Row { end: out.bytes.len(), time, part });
     }
-    trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, hint, chunk);
 }
 
 /// Returns the output path of a record. Entries of other programs have the component `others`.
@@ -341,6 +377,11 @@ fn record_of<'b>(
         if rules.others == Others::Drop && rules.select.is_others(kind, entry.message) {
             return Some(DropReason::Others);
         }
+        if let Some(filter) = &rules.filter
+            && !filter.may_pass(|| stored.fields().map(|(_, value)| value))
+        {
+            return Some(DropReason::Filter);
+        }
         // Other fields matter only to an entry of the kernel, or without an identifier.
         known_kind = entry.identifier.filter(|identifier| *identifier != b"kernel").map(|_| kind);
     }
@@ -354,6 +395,11 @@ fn record_of<'b>(
         if message.starts_with(b"-- ") && message.ends_with(b" --") {
             return Some(DropReason::Marker);
         }
+    }
+    if let (Some(filter), Body::Line(bytes) | Body::Export(bytes)) = (&rules.filter, raw.body)
+        && !filter.may_pass(|| std::iter::once(bytes))
+    {
+        return Some(DropReason::Filter);
     }
     let found = author::find(rules, raw, known_kind, entry, payload, bump);
     *hint = hint_of(rules, &found, entry);

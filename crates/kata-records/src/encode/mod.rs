@@ -273,6 +273,19 @@ impl Encoded {
         self.large.drain(..count)
     }
 
+    /// Appends the records of another value, which has no large values.
+    pub(crate) fn append(&mut self, other: &Encoded) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        for row in &other.rows {
+            let part = other.part_names().get(row.part as usize).map_or(0, |name| self.part_number(name));
+            self.rows.push(Row { end: start + row.end, part, ..*row });
+        }
+        for events in other.events.iter().filter(|events| !events.is_empty()) {
+            Events::of_tag(&mut self.events, &events.tag).append(events);
+        }
+    }
+
     /// Removes the records. Keeps at most `kept` bytes of each buffer.
     pub fn clear(&mut self, kept: usize) {
         self.bytes.clear();

@@ -1,0 +1,133 @@
+//! Decisions that depend on the record before, carried from batch to batch.
+//!
+//! A record without a level passes if the record before it passed by its level, and a record without a time follows the
+//! one before it likewise. A worker decides within its batch. The first records of a batch may depend on the batch
+//! before, so they are kept apart until [`Chunk::resolve`](crate::Chunk::resolve) is called in the order of the input.
+
+use std::path::{Path, PathBuf};
+
+use super::Decision;
+use crate::encode::Encoded;
+use crate::stats::Stats;
+
+/// The last decisions by time and by level in a batch or in an input; `None` before the first one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    time: Option<bool>,
+    level: Option<bool>,
+}
+
+/// The verdict about a record within its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Pass,
+    Drop,
+    /// The record passes if the last record before its batch passed by its time, by its level, or by both.
+    Follows {
+        time: bool,
+        level: bool,
+    },
+}
+
+impl Pending {
+    /// Returns the verdict about the next record.
+    pub(crate) fn next(&mut self, decision: Decision) -> Verdict {
+        self.time = decision.time.or(self.time);
+        self.level = decision.level.or(self.level);
+        match (self.time, self.level) {
+            _ if !decision.passes => Verdict::Drop,
+            (Some(false), _) | (_, Some(false)) => Verdict::Drop,
+            (Some(true), Some(true)) => Verdict::Pass,
+            (time, level) => Verdict::Follows { time: time.is_none(), level: level.is_none() },
+        }
+    }
+}
+
+/// Records at the beginning of a batch that follow the last record of the batch before.
+#[derive(Debug, Default)]
+pub(crate) struct Leading {
+    time: bool,
+    level: bool,
+    pub(crate) out: Encoded,
+    pub(crate) notes: Vec<u8>,
+    pub(crate) stats: Stats,
+}
+
+/// The undecided beginning of a batch, and the decisions at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Carry {
+    /// At most one part that follows both decisions, and one that follows one of them.
+    leading: Vec<Leading>,
+    last: Pending,
+}
+
+impl Carry {
+    /// Starts a batch.
+    pub(crate) fn begin(&mut self) {
+        debug_assert!(self.leading.is_empty(), "the batch before is not resolved");
+        self.last = Pending::default();
+    }
+
+    /// Returns the verdict about the next record of the batch.
+    pub(crate) fn next(&mut self, decision: Decision) -> Verdict {
+        self.last.next(decision)
+    }
+
+    /// Returns the part for a record that follows.
+    pub(crate) fn part(&mut self, time: bool, level: bool, out: &Encoded) -> &mut Leading {
+        let is_open = self.leading.last().is_some_and(|part| (part.time, part.level) == (time, level));
+        if !is_open {
+            let mut part = Leading { time, level, ..Leading::default() };
+            part.out.received = out.received;
+            self.leading.push(part);
+        }
+        let last = self.leading.len() - 1;
+        &mut self.leading[last]
+    }
+}
+
+/// The last decisions of the filters in an input. A new value is for the beginning of an input.
+#[derive(Debug, Default)]
+pub struct FilterState {
+    last: Pending,
+    file: PathBuf,
+}
+
+impl FilterState {
+    /// Adds the undecided records of a batch that pass to the others, and counts those that do not pass. `file` is the
+    /// file of the batch: the first records of a file follow no other file.
+    pub(crate) fn resolve(
+        &mut self,
+        carry: &mut Carry,
+        file: &Path,
+        (out, notes, stats): (&mut Encoded, &mut Vec<u8>, &mut Stats),
+    ) {
+        if self.file != file {
+            *self = FilterState { last: Pending::default(), file: file.to_owned() };
+        }
+        let mut parts = std::mem::take(&mut carry.leading);
+        // Before the first record with a time, any time may be the record's. Without any level, no range of levels fits.
+        let passes = |part: &Leading| {
+            (!part.time || self.last.time.unwrap_or(true)) && (!part.level || self.last.level.unwrap_or(false))
+        };
+        parts.retain(|part| {
+            let kept = passes(part);
+            if !kept {
+                stats.filtered(part.stats.written());
+            }
+            kept
+        });
+        if !parts.is_empty() {
+            let (behind, behind_notes) = (std::mem::take(out), std::mem::take(notes));
+            out.received = behind.received;
+            for part in parts {
+                out.append(&part.out);
+                notes.extend_from_slice(&part.notes);
+                stats.merge(&part.stats);
+            }
+            out.append(&behind);
+            notes.extend_from_slice(&behind_notes);
+        }
+        self.last = Pending { time: carry.last.time.or(self.last.time), level: carry.last.level.or(self.last.level) };
+    }
+}
