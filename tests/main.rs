@@ -7,6 +7,7 @@ mod cli;
 mod delivery;
 mod diagnostics;
 mod exec_inputs;
+mod filters;
 mod golden;
 mod inputs;
 mod journal;

@@ -104,7 +104,7 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 /// Generates a few lines of a fixture, damaged.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((any::<usize>(), change()), 0..8);
     (0..INPUTS.len(), any::<usize>(), 1_usize..5, changes).prop_map(|(file, first, count, changes)| {
         let lines: Vec<&[u8]> = INPUTS[file].1.split_inclusive(|byte| *byte == b'\n').collect();
@@ -142,7 +142,7 @@ fn text(size: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-fn cuts() -> impl Strategy<Value = Cuts> {
+pub(crate) fn cuts() -> impl Strategy<Value = Cuts> {
     (
         vec(prop_oneof![1_usize..8, 1_usize..300], 1..4),
         any::<bool>(),

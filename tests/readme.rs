@@ -27,8 +27,9 @@ fn read(name: &str) -> String {
 }
 
 /// The documents with examples.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
+    "docs/filters.md",
     "docs/options.md",
     "docs/trust.md",
     "fluentd/README.md",

@@ -9,18 +9,9 @@ use crate::config::{self, Command, closest, shell_word};
 
 /// Flags of other log tools, and what katalog has instead.
 const ELSEWHERE: &[(&[&str], &str)] = &[
-    (
-        &["--level", "-l", "-p", "--priority"],
-        "records have the field kata_level: katalog … | jq -c 'select(.kata_level == \"error\")'",
-    ),
-    (
-        &["--where", "--filter", "--sandbox", "--container", "--pod"],
-        "records have fields such as kata_sandbox: katalog … | jq -c 'select(.kata_sandbox == \"…\")'",
-    ),
-    (
-        &["--grep", "-g", "-e", "--regexp"],
-        "search the records: katalog … | grep PATTERN, or katalog -F text … | grep PATTERN",
-    ),
+    (&["-l", "--priority"], "the option is --level"),
+    (&["--filter", "--pod"], "--sandbox, --container and --where choose records by their fields"),
+    (&["-e", "--regexp"], "the option is --grep"),
     (&["--json", "-j"], "JSON lines are the default: --format ndjson"),
     (&["-u", "--unit", "-t"], "entries are selected by identifier: --identifier REGEX, or by --component"),
     (&["-q", "--quiet", "-s", "--silent"], "to see only errors: --stats none --progress=never"),

@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod fields;
 mod file;
+mod filter;
 mod input;
 mod journal;
 mod layers;
@@ -46,7 +47,6 @@ use crate::delivery::OutputDirSettings;
 use crate::source::{self, Input, JournalSettings};
 use declaration::AnyOption;
 use kata_records::Settings;
-use kata_records::filter::FilterSettings;
 
 /// The default configuration as a file, with a comment on every key.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -57,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static dyn AnyOption> + Clone {
         input::OPTIONS,
         journal::OPTIONS,
         selection::OPTIONS,
+        filter::OPTIONS,
         trust::OPTIONS,
         redaction::OPTIONS,
         fields::OPTIONS,
@@ -152,7 +153,7 @@ impl Config {
             input_format: source.input_format,
             select: selection::settings(options)?,
             fields: fields::settings(options)?,
-            filter: FilterSettings::default(),
+            filter: filter::settings(options)?,
             redact: redaction::patterns(options)?,
             encode,
             tag: options.get(&output::TAG)?,

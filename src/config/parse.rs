@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use journal_file::Cursor;
+use kata_records::filter::{FlawName, LevelRange};
+use kata_records::origin::Origin;
 use kata_records::{Component, Settings, SettingsError};
 
 use super::systemd_time;
@@ -266,6 +268,28 @@ pub(super) fn component(text: &OsStr) -> Result<Component, String> {
     let text = utf8(text)?;
     let found = Component::ALL.iter().copied().find(|component| component.name() == text);
     found.ok_or_else(|| super::words::expected(text, Component::ALL.iter().map(|component| component.name())))
+}
+
+/// Parses the name of an origin.
+pub(super) fn origin(text: &OsStr) -> Result<Origin, String> {
+    let text = utf8(text)?;
+    let found = Origin::ALL.iter().copied().find(|origin| origin.name() == text);
+    found.ok_or_else(|| super::words::expected(text, Origin::ALL.iter().map(|origin| origin.name())))
+}
+
+/// Parses a level or a range of levels.
+pub(super) fn levels(text: &OsStr) -> Result<LevelRange, String> {
+    let text = utf8(text)?;
+    text.parse().map_err(|_| {
+        let wrong = text.split("..").find(|word| word.parse::<LevelRange>().is_err()).unwrap_or(text);
+        super::words::expected(wrong, LevelRange::words())
+    })
+}
+
+/// Parses the name of a flaw.
+pub(super) fn flaw(text: &OsStr) -> Result<FlawName, String> {
+    let text = utf8(text)?;
+    text.parse().map_err(|_| super::words::expected(text, FlawName::all().iter().map(|[name, _]| *name)))
 }
 
 /// A new name for a journal field.
