@@ -4,21 +4,19 @@
 //! and renamed, and then the directory is synced. So a crash leaves the old file or the new one. A lock keeps a second
 //! process out.
 
+mod saved_state;
+
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use serde::{Deserialize, Serialize};
 
 use crate::delivery::SaveMetrics;
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::sink::{Directory, Privacy};
 use crate::source::position::{FilePosition, JournalPosition, Position};
-
-/// The version of the layout. Files of another version are refused.
-const VERSION: u32 = 1;
+use saved_state::SavedState;
 
 /// The names of the state file and of the lock file.
 const STATE: &str = "state.json";
@@ -26,9 +24,6 @@ const LOCK: &str = "lock";
 
 /// The maximum size of a state file. Each of its log files needs a few hundred bytes, and more for open streams.
 const MAX_STATE: u64 = 64 << 20;
-
-/// The maximum number of remembered log files. Beyond it the files that were read least recently are forgotten.
-const MAX_FILES: usize = 4096;
 
 /// The flag that names the state directory.
 const STATE_DIR: &str = "--state-dir";
@@ -121,31 +116,6 @@ impl CheckpointError {
     }
 }
 
-/// The content of the state file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SavedState {
-    /// The version of the layout. The key also tells which program the file belongs to.
-    katalog: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    journal: Option<JournalPosition>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    files: Vec<FilePosition>,
-}
-
-impl SavedState {
-    /// Takes out the position with this origin.
-    fn take_file(&mut self, origin: &str) -> Option<FilePosition> {
-        let index = self.files.iter().position(|known| known.origin == origin)?;
-        Some(self.files.remove(index))
-    }
-
-    fn forget_oldest(&mut self) {
-        let spare = self.files.len().saturating_sub(MAX_FILES);
-        self.files.drain(..spare);
-    }
-}
-
 /// The positions of a run, in memory and, if the run has a directory, on disk. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -165,7 +135,7 @@ impl Checkpoint {
     /// Returns a checkpoint that keeps positions in memory only.
     #[must_use]
     pub fn forgetful() -> Checkpoint {
-        Checkpoint::new(SavedState { katalog: VERSION, ..SavedState::default() }, None)
+        Checkpoint::new(SavedState::default(), None)
     }
 
     /// Locks the directory, creating it if needed, and reads the state of an earlier run. Writes the state once, so that
@@ -182,10 +152,10 @@ impl Checkpoint {
             move |source| CheckpointError::Access { flag: STATE_DIR, action, path, source }
         };
         let state = match directory.read(STATE, MAX_STATE) {
-            Ok(bytes) => read(&bytes).map_err(|cause| CheckpointError::Damaged { path: path.clone(), cause })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                SavedState { katalog: VERSION, ..SavedState::default() }
+            Ok(bytes) => {
+                SavedState::parse(&bytes).map_err(|cause| CheckpointError::Damaged { path: path.clone(), cause })?
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => SavedState::default(),
             Err(source) => return Err(access("read")(source)),
         };
         write(&directory, &state).map_err(access("write"))?;
@@ -228,33 +198,8 @@ impl Checkpoint {
     /// Moves on to a position. All records before the position must be delivered.
     pub fn advance(&mut self, position: Position) {
         let mut positions = self.positions();
-        let Positions { state, saved } = &mut *positions;
-        match position {
-            Position::Journal(position) => {
-                if state.journal.as_ref() != Some(&position) {
-                    state.journal = Some(position);
-                    *saved = false;
-                }
-            }
-            Position::Files(files) => {
-                for mut position in files {
-                    // The origin identifies a file under any name. Files are sorted by the time when they were read
-                    // last.
-                    if let Some(known) = state.take_file(&position.origin) {
-                        // The file may have grown since the batch was read.
-                        position.length = if known.length > position.offset {
-                            known.length.max(position.length)
-                        } else {
-                            position.length
-                        };
-                    }
-                    if !position.gone {
-                        state.files.push(position);
-                    }
-                    *saved = false;
-                }
-                state.forget_oldest();
-            }
+        if positions.state.advance(position) {
+            positions.saved = false;
         }
     }
 
@@ -262,15 +207,7 @@ impl Checkpoint {
     /// reported by the next save of the delivery.
     pub fn note_files(&self, files: Vec<FilePosition>) {
         let mut positions = self.positions();
-        for file in files {
-            let known = positions.state.take_file(&file.origin);
-            let (offset, open_streams, over) = match known {
-                Some(known) => (known.offset, known.open_streams, known.over),
-                None => (0, Vec::new(), false),
-            };
-            positions.state.files.push(FilePosition { offset, open_streams, over, ..file });
-        }
-        positions.state.forget_oldest();
+        positions.state.note_files(files);
         positions.saved = false;
         let _ = self.write(&mut positions);
     }
@@ -354,173 +291,5 @@ fn write(directory: &Directory, state: &SavedState) -> io::Result<()> {
     directory.replace(STATE, &text, Privacy::Owner)
 }
 
-fn read(bytes: &[u8]) -> Result<SavedState, String> {
-    // The version comes first, because another version may have other fields.
-    #[derive(Deserialize)]
-    struct VersionOnly {
-        katalog: u32,
-    }
-    let head: VersionOnly = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if head.katalog != VERSION {
-        return Err(format!("it has version {}, and this katalog knows only {VERSION}", head.katalog));
-    }
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::fs;
-
-    use super::*;
-
-    fn file(name: &str, offset: u64) -> FilePosition {
-        FilePosition {
-            path: name.into(),
-            device: 1,
-            inode: 2,
-            head: 3,
-            hash: "00ff".to_owned(),
-            offset,
-            length: 0,
-            origin: name.to_owned(),
-            prints: BTreeMap::new(),
-            open_streams: Vec::new(),
-            over: false,
-            gone: false,
-        }
-    }
-
-    fn journal(number: u64) -> Position {
-        let passed = [("0123456789abcdef0123456789abcdef".to_owned(), number)].into();
-        Position::Journal(JournalPosition { cursor: Some("s=1;i=2".to_owned()), passed })
-    }
-
-    #[test]
-    fn a_position_is_there_for_the_next_run() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("deep/er");
-        let mut checkpoint = Checkpoint::open(&path).unwrap();
-        assert!(checkpoint.journal().is_none() && checkpoint.files().is_empty());
-        checkpoint.advance(journal(7));
-        checkpoint.advance(Position::Files(vec![file("a", 1), file("b", 2)]));
-        checkpoint.advance(Position::Files(vec![file("a", 3), file("c", 4)]));
-        checkpoint.advance(Position::Files(vec![FilePosition { gone: true, ..file("c", 4) }]));
-        checkpoint.save().unwrap();
-        let state = checkpoint.positions().state.clone();
-        drop(checkpoint);
-        let checkpoint = Checkpoint::open(&path).unwrap();
-        assert_eq!(checkpoint.positions().state, state);
-        assert_eq!(checkpoint.files(), [file("b", 2), file("a", 3)]);
-        assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "the state and the lock");
-    }
-
-    #[test]
-    fn a_noted_file_moves_no_position() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
-        checkpoint.advance(Position::Files(vec![file("a", 5)]));
-        checkpoint
-            .note_files(vec![FilePosition { length: 9, ..file("a", 8) }, FilePosition { length: 3, ..file("b", 3) }]);
-        drop(checkpoint);
-        let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
-        let known = |checkpoint: &Checkpoint| -> Vec<_> {
-            checkpoint.files().into_iter().map(|file| (file.origin, file.offset, file.length)).collect()
-        };
-        assert_eq!(known(&checkpoint), [("a".to_owned(), 5, 9), ("b".to_owned(), 0, 3)]);
-        checkpoint.advance(Position::Files(vec![file("a", 8), file("b", 3)]));
-        assert_eq!(known(&checkpoint), [("a".to_owned(), 8, 9), ("b".to_owned(), 3, 0)]);
-    }
-
-    #[test]
-    fn one_process_at_a_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let first = Checkpoint::open(directory.path()).unwrap();
-        let second = Checkpoint::open(directory.path()).unwrap_err();
-        assert!(matches!(second, CheckpointError::InUse { .. }), "{second}");
-        assert_eq!(second.exit(), Exit::Busy);
-        drop(first);
-        Checkpoint::open(directory.path()).unwrap();
-    }
-
-    #[test]
-    fn a_file_is_no_directory() {
-        let directory = tempfile::tempdir().unwrap();
-        let (file, link) = (directory.path().join("file"), directory.path().join("link\n"));
-        fs::write(&file, "").unwrap();
-        std::os::unix::fs::symlink("nothing", &link).unwrap();
-        for (path, culprit, found) in [
-            (file.clone(), &file, "is a file, not a directory"),
-            (file.join("a/b"), &file, "is a file, not a directory"),
-            (link.join("a"), &link, "is a broken symbolic link, not a directory"),
-        ] {
-            let error = Checkpoint::open(&path).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!(
-                    "--state-dir: {culprit:?} {found}; name a directory that you can write with --state-dir DIR, or keep no \
-                     position with --no-state"
-                )
-            );
-            assert_eq!(error.exit(), Exit::Usage);
-        }
-    }
-
-    #[test]
-    fn a_missing_right_names_the_directory_and_the_ways_out() {
-        // Below /proc nobody creates directories, not even root.
-        let error = lock("--spool", Path::new("/proc/katalog/a/b")).unwrap_err();
-        let text = error.to_string();
-        assert!(text.starts_with("--spool: cannot create \"/proc/katalog\": "), "{text}");
-        assert!(text.ends_with("; name a directory that you can write with --spool DIR"), "{text}");
-        for (kind, exit) in [
-            (io::ErrorKind::PermissionDenied, Exit::Permission),
-            (io::ErrorKind::ReadOnlyFilesystem, Exit::Permission),
-            (io::ErrorKind::StorageFull, Exit::Io),
-        ] {
-            let error = create_error(STATE_DIR, Path::new("/nowhere/a"), kind.into());
-            assert_eq!(error.exit(), exit, "{error}");
-            let error = CheckpointError::Save { path: "a".into(), source: kind.into() };
-            assert_eq!(error.exit(), exit, "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_state_is_never_a_beginning() {
-        for (content, says) in [
-            ("", "EOF"),
-            ("{}", "missing field `katalog`"),
-            ("{\"katalog\":2,\"other\":[]}", "version 2"),
-            ("{\"katalog\":1,\"journal\":{\"passed\":{\"a\":-1}}}", "invalid value"),
-            ("{\"katalog\":1,\"jurnal\":{}}", "unknown field"),
-            ("{\"katalog\":1,\"files\":[{}]}", "missing field"),
-            ("\0\0\0\0\0\0", "expected value"),
-        ] {
-            let directory = tempfile::tempdir().unwrap();
-            fs::write(directory.path().join(STATE), content).unwrap();
-            let error = Checkpoint::open(directory.path()).unwrap_err();
-            assert_eq!(error.exit(), Exit::Data);
-            let text = error.to_string();
-            assert!(text.contains(says) && text.contains("move it away") && text.contains(STATE), "{text}");
-            assert_eq!(fs::read(directory.path().join(STATE)).unwrap(), content.as_bytes(), "it is left alone");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_saved_leaves_what_was() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
-        checkpoint.advance(journal(1));
-        checkpoint.save().unwrap();
-        let before = fs::read(directory.path().join(STATE)).unwrap();
-        // The directory blocks the path of the temporary file.
-        fs::create_dir(directory.path().join("state.json.new")).unwrap();
-        checkpoint.advance(journal(2));
-        let error = checkpoint.save().unwrap_err();
-        assert!(error.to_string().contains("cannot save"), "{error}");
-        assert_eq!(fs::read(directory.path().join(STATE)).unwrap(), before);
-        fs::remove_dir(directory.path().join("state.json.new")).unwrap();
-        checkpoint.save().unwrap();
-        assert_ne!(fs::read(directory.path().join(STATE)).unwrap(), before);
-    }
-}
+mod tests;
