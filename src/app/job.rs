@@ -13,6 +13,7 @@ use super::settings::{self, cores};
 use crate::cli::{self, Invocation};
 use crate::config::{Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
+use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
     Delivery, DeliveryMetrics, DeltaDelivery, FileDelivery, NoDelivery, OutputDir, ServerDelivery,
     ServerDeliveryConfig, SortedDelivery, Spool,
@@ -159,7 +160,8 @@ impl Job {
         let client = receiver.client(Observer::new(|event| report(format_args!("{event}")))).map_err(refused)?;
         settings.secret_files.iter().for_each(|(named_by, path)| warn_if_public(named_by, path));
         let spool = settings.spool.clone().map(Spool::open).transpose()?;
-        let (limits, refused, shutdown) = (settings.limits, settings.refused.clone(), signals.current_shutdown());
+        let (limits, refused) = (settings.limits, settings.refused.clone());
+        let shutdown = WatchedShutdown::new(signals.current_shutdown());
         let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
         status.watch_delivery(Arc::clone(&metrics));
         let server_config = ServerDeliveryConfig { client, limits, refused, spool, shutdown, metrics };

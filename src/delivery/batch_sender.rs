@@ -14,7 +14,7 @@ use log_clients::{Chunk, Client, NetError};
 use super::heartbeat::uptime_millis;
 use super::metrics::{self, DeliveryMetrics};
 use super::refused::RefusedFile;
-use super::shutdown::ShutdownSignal;
+use super::shutdown::WatchedShutdown;
 use super::spool::SpoolFile;
 use super::{BatchLimits, CheckpointSaver, Delivered, DeliveryEnd, IDLE_SAVE_INTERVAL};
 use crate::diagnostics;
@@ -48,7 +48,7 @@ pub(super) struct BatchSender {
     pub(super) limits: BatchLimits,
     pub(super) saver: CheckpointSaver,
     pub(super) refused_file: RefusedFile,
-    pub(super) shutdown: Arc<ShutdownSignal>,
+    pub(super) shutdown: Arc<WatchedShutdown>,
     /// The batch: records by tag, their size, the time of the first record, and the position after the last one.
     pub(super) batch: Vec<Events>,
     pub(super) size: usize,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::heartbeat::uptime_millis;
-use super::shutdown::ShutdownSignal;
+use super::shutdown::WatchedShutdown;
 use kata_records::Encoded;
 use log_clients::{Client, StatusHandle};
 
@@ -12,7 +12,7 @@ use log_clients::{Client, StatusHandle};
 #[derive(Debug)]
 pub struct DeliveryMetrics {
     servers: StatusHandle,
-    shutdown: Arc<ShutdownSignal>,
+    shutdown: Arc<WatchedShutdown>,
     records: AtomicU64,
     chunks: AtomicU64,
     refused: AtomicU64,
@@ -53,7 +53,7 @@ pub struct DeliverySnapshot {
 impl DeliveryMetrics {
     /// Returns metrics for a delivery by this client.
     #[must_use]
-    pub fn new(client: &dyn Client, shutdown: Arc<ShutdownSignal>) -> Arc<DeliveryMetrics> {
+    pub fn new(client: &dyn Client, shutdown: Arc<WatchedShutdown>) -> Arc<DeliveryMetrics> {
         Arc::new(DeliveryMetrics {
             servers: client.status(),
             shutdown,
@@ -75,9 +75,9 @@ impl DeliveryMetrics {
         &self.servers
     }
 
-    /// Returns the shutdown signal of the run, which has the heartbeat of the delivering thread.
+    /// Returns the shutdown of the run, with the heartbeat of the delivering thread.
     #[must_use]
-    pub fn shutdown(&self) -> &ShutdownSignal {
+    pub fn shutdown(&self) -> &WatchedShutdown {
         &self.shutdown
     }
 

@@ -11,7 +11,7 @@ use log_clients::Client;
 use super::batch_sender::{BatchSender, Message, merge_positions};
 use super::metrics::{self, DeliveryMetrics};
 use super::refused::{RefusedFile, RefusedPlace};
-use super::shutdown::ShutdownSignal;
+use super::shutdown::WatchedShutdown;
 use super::spool::{Spool, Spooled};
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
 use crate::delivery::checkpoint::Checkpoint;
@@ -35,7 +35,7 @@ pub struct ServerDeliveryConfig {
     /// The buffer on disk, for inputs that cannot be read again or may be deleted before.
     pub spool: Option<Spool>,
     /// The shutdown signal of the run.
-    pub shutdown: Arc<ShutdownSignal>,
+    pub shutdown: Arc<WatchedShutdown>,
     /// The metrics of the delivery, for other threads.
     pub metrics: Arc<DeliveryMetrics>,
 }

@@ -1,7 +1,7 @@
 //! The request to end a run, by a signal. Once requested, a shutdown is final for its run.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use log_clients::Shutdown;
@@ -16,7 +16,6 @@ pub const GRACE: Duration = Duration::from_secs(8);
 pub struct ShutdownSignal {
     requested: AtomicBool,
     deadline: OnceLock<Instant>,
-    heartbeat: Heartbeat,
 }
 
 impl ShutdownSignal {
@@ -37,10 +36,10 @@ impl ShutdownSignal {
         self.requested.load(Ordering::Acquire)
     }
 
-    /// Returns the heartbeat of the delivering thread.
+    /// Returns the deadline for pending deliveries, after a request.
     #[must_use]
-    pub fn heartbeat(&self) -> &Heartbeat {
-        &self.heartbeat
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.is_requested() { self.deadline.get().copied() } else { None }
     }
 
     /// Returns true if the time for pending records has passed.
@@ -50,11 +49,38 @@ impl ShutdownSignal {
     }
 }
 
-impl Shutdown for ShutdownSignal {
+/// The shutdown of a run, with the heartbeat of one delivering thread.
+#[derive(Debug, Default)]
+pub struct WatchedShutdown {
+    signal: Arc<ShutdownSignal>,
+    heartbeat: Heartbeat,
+}
+
+impl WatchedShutdown {
+    /// Returns the shutdown of a run for another thread.
+    #[must_use]
+    pub fn new(signal: Arc<ShutdownSignal>) -> Arc<WatchedShutdown> {
+        Arc::new(WatchedShutdown { signal, heartbeat: Heartbeat::default() })
+    }
+
+    /// Returns the shutdown signal of the run.
+    #[must_use]
+    pub fn signal(&self) -> &ShutdownSignal {
+        &self.signal
+    }
+
+    /// Returns the heartbeat of the delivering thread.
+    #[must_use]
+    pub fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
+    }
+}
+
+impl Shutdown for WatchedShutdown {
     /// Returns the deadline for deliveries. Clients ask for it several times a second, so each call is a heartbeat.
     fn deadline(&self) -> Option<Instant> {
         self.heartbeat.beat();
-        if self.is_requested() { self.deadline.get().copied() } else { None }
+        self.signal.deadline()
     }
 }
 

@@ -332,7 +332,7 @@ pub fn notify_manager(status: &Arc<Status>, signals: &Arc<Signals>) -> std::io::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::shutdown::ShutdownSignal;
+    use crate::delivery::shutdown::WatchedShutdown;
     use log_clients::{ForwardClientSettings, Observer, Receiver, ServerSettings};
 
     fn metrics() -> Arc<DeliveryMetrics> {
@@ -340,7 +340,7 @@ mod tests {
         let net = ServerSettings { servers, ..ServerSettings::default() };
         let settings = ForwardClientSettings { net, ..ForwardClientSettings::default() };
         let client = Receiver::Forward(settings).client(Observer::default()).unwrap();
-        DeliveryMetrics::new(&*client, Arc::new(ShutdownSignal::default()))
+        DeliveryMetrics::new(&*client, Arc::new(WatchedShutdown::default()))
     }
 
     #[test]
