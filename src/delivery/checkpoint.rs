@@ -5,6 +5,7 @@
 //! process out.
 
 mod saved_state;
+mod server_positions;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -17,6 +18,8 @@ use crate::exit::Exit;
 use crate::sink::{Directory, Privacy};
 use crate::source::position::{FilePosition, JournalPosition, Position};
 use saved_state::SavedState;
+
+pub use server_positions::Lead;
 
 /// The names of the state file and of the lock file.
 const STATE: &str = "state.json";
@@ -122,6 +125,8 @@ pub struct Checkpoint {
     positions: Arc<Mutex<Positions>>,
     directory: Option<Arc<LockedDirectory>>,
     metrics: Arc<SaveMetrics>,
+    /// The server whose position moves; `None` if all positions move together.
+    server: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -164,7 +169,7 @@ impl Checkpoint {
 
     fn new(state: SavedState, directory: Option<Arc<LockedDirectory>>) -> Checkpoint {
         let positions = Arc::new(Mutex::new(Positions { state, saved: true }));
-        Checkpoint { positions, directory, metrics: Arc::default() }
+        Checkpoint { positions, directory, metrics: Arc::default(), server: None }
     }
 
     fn positions(&self) -> MutexGuard<'_, Positions> {
@@ -198,9 +203,43 @@ impl Checkpoint {
     /// Moves on to a position. All records before the position must be delivered.
     pub fn advance(&mut self, position: Position) {
         let mut positions = self.positions();
-        if positions.state.advance(position) {
+        let changed = match &self.server {
+            Some(server) => positions.state.advance_server(server, position),
+            None => positions.state.advance(position),
+        };
+        if changed {
             positions.saved = false;
         }
+    }
+
+    /// Names the servers that each get everything; none if records go to one of several. Drops the positions of other
+    /// servers. A new server begins with what all servers of the run before have.
+    pub fn set_servers(&mut self, names: &[String]) {
+        let mut positions = self.positions();
+        let before = positions.state.clone();
+        for dropped in positions.state.set_servers(names) {
+            diagnostics::report(format_args!(
+                "--state-dir: the position of {dropped} is dropped, because --fan-out no longer delivers to it"
+            ));
+        }
+        if positions.state != before {
+            positions.saved = false;
+        }
+    }
+
+    /// Returns the checkpoint of one of the servers that each get everything. It shares the file with the others.
+    #[must_use]
+    pub fn of_server(&self, name: &str) -> Checkpoint {
+        Checkpoint { server: Some(name.into()), ..self.clone() }
+    }
+
+    /// Returns how far a server is ahead of the position of all servers.
+    #[must_use]
+    pub fn lead(&self) -> Lead {
+        let positions = self.positions();
+        let state = &positions.state;
+        let server = self.server.as_ref().and_then(|name| state.servers.get(&**name));
+        server.map_or_else(Lead::default, |server| Lead::new(server, &state.files))
     }
 
     /// Notes files before anything more of them is delivered, and saves them. Their offsets do not move. Failures are

@@ -1,7 +1,10 @@
 //! The content of the state file, and the moves of its positions.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
+use super::server_positions::{self, ServerPositions};
 use crate::source::position::{FilePosition, JournalPosition, Position};
 
 /// The version of the layout. Files of another version are refused.
@@ -10,7 +13,8 @@ const VERSION: u32 = 1;
 /// The maximum number of remembered log files. Beyond it the files that were read least recently are forgotten.
 const MAX_FILES: usize = 4096;
 
-/// The content of the state file.
+/// The content of the state file. With several servers that each get everything, `journal` and `files` are what all of
+/// them have, and reading begins there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedState {
@@ -20,12 +24,15 @@ pub(super) struct SavedState {
     pub(super) journal: Option<JournalPosition>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<FilePosition>,
+    /// The servers that each get everything, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) servers: BTreeMap<String, ServerPositions>,
 }
 
 impl Default for SavedState {
     /// Returns a state without positions.
     fn default() -> SavedState {
-        SavedState { katalog: VERSION, journal: None, files: Vec::new() }
+        SavedState { katalog: VERSION, journal: None, files: Vec::new(), servers: BTreeMap::new() }
     }
 }
 
@@ -83,6 +90,83 @@ impl SavedState {
         self.forget_oldest();
     }
 
+    /// Sets the servers that each get everything; none if they share the records. A new server begins with what all
+    /// servers have. Returns the names of servers that are dropped.
+    pub(super) fn set_servers(&mut self, names: &[String]) -> Vec<String> {
+        let named: HashSet<&String> = names.iter().collect();
+        let dropped = self.servers.keys().filter(|name| !named.contains(name)).cloned().collect();
+        self.servers.retain(|name, _| named.contains(name));
+        for name in names {
+            self.servers.entry(name.clone()).or_default();
+        }
+        // The server that was behind all others may be among the dropped ones.
+        self.advance_journal_to_least();
+        let origins = self.servers.values().flat_map(|server| &server.files).map(|file| file.origin.clone());
+        let origins: HashSet<String> = origins.collect();
+        origins.iter().for_each(|origin| self.advance_file_to_least(origin));
+        dropped
+    }
+
+    /// Moves a server on to a position, and then the position of all servers. Neither moves back. Returns whether
+    /// anything has changed.
+    pub(super) fn advance_server(&mut self, name: &str, position: Position) -> bool {
+        let Some(server) = self.servers.get_mut(name) else { return false };
+        match position {
+            Position::Journal(position) => {
+                let known = server.journal.as_ref().or(self.journal.as_ref());
+                let Some(position) = server_positions::later(known, position) else { return false };
+                server.journal = Some(position);
+                self.advance_journal_to_least();
+                true
+            }
+            Position::Files(files) => {
+                let mut changed = false;
+                for file in files {
+                    changed |= self.advance_server_file(name, file);
+                }
+                self.forget_oldest();
+                changed
+            }
+        }
+    }
+
+    fn advance_server_file(&mut self, name: &str, file: FilePosition) -> bool {
+        let origin = file.origin.clone();
+        let Some(server) = self.servers.get_mut(name) else { return false };
+        let all = self.files.iter().find(|known| known.origin == origin);
+        let own = server.file(&origin).or(all);
+        if own.is_some_and(|own| !server_positions::is_later(own, &file)) {
+            return false;
+        }
+        if all.is_none() {
+            // The other servers have nothing of the file.
+            self.files.push(server_positions::beginning(&file));
+        }
+        server.set_file(file);
+        self.advance_file_to_least(&origin);
+        true
+    }
+
+    /// Moves the position in journals to what all servers have.
+    fn advance_journal_to_least(&mut self) {
+        // A server without a position of its own is where all are.
+        let journals: Option<Vec<_>> = self.servers.values().map(|server| server.journal.as_ref()).collect();
+        let Some(least) = journals.and_then(|journals| server_positions::least(&journals)) else { return };
+        for server in self.servers.values_mut() {
+            server.journal.take_if(|own| own.passed == least.passed);
+        }
+        self.journal = Some(least);
+    }
+
+    /// Moves the position in a file to what all servers have.
+    fn advance_file_to_least(&mut self, origin: &str) {
+        let files: Option<Vec<_>> = self.servers.values().map(|server| server.file(origin)).collect();
+        let Some(least) = files.and_then(|files| server_positions::least_file(&files)) else { return };
+        self.servers.values_mut().for_each(|server| server.remove_file_at(&least));
+        // Only a file that is gone for all servers is forgotten.
+        self.advance(Position::Files(vec![least]));
+    }
+
     /// Takes out the position with this origin.
     fn take_file(&mut self, origin: &str) -> Option<FilePosition> {
         let index = self.files.iter().position(|known| known.origin == origin)?;
@@ -91,7 +175,9 @@ impl SavedState {
 
     fn forget_oldest(&mut self) {
         let spare = self.files.len().saturating_sub(MAX_FILES);
-        self.files.drain(..spare);
+        for forgotten in self.files.drain(..spare) {
+            self.servers.values_mut().for_each(|server| server.forget_file(&forgotten.origin));
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use std::fs;
 
 use super::*;
 
-fn file(name: &str, offset: u64) -> FilePosition {
+pub(super) fn file(name: &str, offset: u64) -> FilePosition {
     FilePosition {
         path: name.into(),
         device: 1,
