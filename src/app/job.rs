@@ -15,7 +15,7 @@ use crate::config::{Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
-    Delivery, DeliveryMetrics, DeltaDelivery, FileDelivery, NoDelivery, OutputDir, ServerDelivery,
+    Delivery, DeliveryMetrics, DeltaDelivery, FileDelivery, NoDelivery, OutputDir, RefusedFile, ServerDelivery,
     ServerDeliveryConfig, SortedDelivery, Spool,
 };
 use crate::diagnostics::report;
@@ -160,11 +160,12 @@ impl Job {
         let client = receiver.client(Observer::new(|event| report(format_args!("{event}")))).map_err(refused)?;
         settings.secret_files.iter().for_each(|(named_by, path)| warn_if_public(named_by, path));
         let spool = settings.spool.clone().map(Spool::open).transpose()?;
-        let (limits, refused) = (settings.limits, settings.refused.clone());
+        let (limits, refused_file) = (settings.limits, RefusedFile::new(settings.refused.clone()));
         let shutdown = WatchedShutdown::new(signals.current_shutdown());
         let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
         status.watch_delivery(Arc::clone(&metrics));
-        let server_config = ServerDeliveryConfig { client, limits, refused, spool, shutdown, metrics };
+        let server_config =
+            ServerDeliveryConfig { client, limits, refused_file, spool, shutdown, metrics, server: None };
         let delivery = ServerDelivery::start(server_config, checkpoint)
             .map_err(|error| AppError::Unavailable(error.to_string()))?;
         Ok(Box::new(delivery))

@@ -68,6 +68,8 @@ pub(super) struct BatchSender {
     pub(super) beside_in_batch: u64,
     /// These records can be read again.
     pub(super) repeatable: bool,
+    /// The name of the server, if others get the same records.
+    pub(super) server: Option<String>,
 }
 
 impl BatchSender {
@@ -96,6 +98,10 @@ impl BatchSender {
                 break Some(error);
             }
         };
+        if self.server.is_some() && !matches!(end, None | Some(NetError::Stopped)) {
+            // The others deliver what they have in hand, and the run ends.
+            self.shutdown.signal().request();
+        }
         let failed = self.saver.save();
         let end = end.map(|error| self.report_end(&error)).or(failed).map(DeliveryEnd::Failed);
         let BatchSender { saver, bytes, refused, damaged, .. } = self;
@@ -233,7 +239,9 @@ impl BatchSender {
         } else {
             "nothing remembers how far the input was read; a file can be read again, what came through a pipe is lost"
         };
-        diagnostics::report(format_args!("{error}; {records} records in hand are not delivered: {fate}"));
+        let server = self.server.as_ref().filter(|_| matches!(error, NetError::Stopped));
+        let prefix = server.map(|server| format!("{server}: ")).unwrap_or_default();
+        diagnostics::report(format_args!("{prefix}{error}; {records} records in hand are not delivered: {fate}"));
         match error {
             NetError::Stopped if kept => Exit::Success,
             NetError::Stopped => Exit::Lost,

@@ -34,7 +34,7 @@ pub use deltas::DeltaDelivery;
 pub use file::FileDelivery;
 pub use metrics::{DeliveryMetrics, DeliverySnapshot};
 pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings, VERSION_KEY};
-pub use refused::RefusedPlace;
+pub use refused::{RefusedFile, RefusedPlace};
 pub use save_metrics::{SaveMetrics, SaveSnapshot};
 pub use server::{ServerDelivery, ServerDeliveryConfig};
 pub use sorted_delivery::SortedDelivery;

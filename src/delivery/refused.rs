@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -38,21 +39,22 @@ impl RefusedPlace {
     }
 }
 
-/// The file of refused records, which is created with the first one.
-#[derive(Debug)]
-pub(super) struct RefusedFile {
+/// The file of refused records, which is created with the first one. Clones share it.
+#[derive(Clone, Debug)]
+pub struct RefusedFile {
     place: Option<RefusedPlace>,
-    file: Option<File>,
+    file: Arc<Mutex<Option<File>>>,
 }
 
 impl RefusedFile {
     /// Remembers the place. No file is opened yet.
-    pub(super) fn new(place: Option<RefusedPlace>) -> RefusedFile {
-        RefusedFile { place, file: None }
+    #[must_use]
+    pub fn new(place: Option<RefusedPlace>) -> RefusedFile {
+        RefusedFile { place, file: Arc::default() }
     }
 
     /// Appends a record and waits until it is on disk. Returns the end of a message that names the file.
-    pub(super) fn add(&mut self, tag: &[u8], event: &[u8], server: &str, reason: &str) -> io::Result<String> {
+    pub(super) fn add(&self, tag: &[u8], event: &[u8], server: &str, reason: &str) -> io::Result<String> {
         let Some(place) = &self.place else {
             return Ok("it is dropped; --refused FILE or --state-dir DIR would keep it".to_owned());
         };
@@ -65,7 +67,9 @@ impl RefusedFile {
             "record": record,
         }))?;
         line.push(b'\n');
-        let file = match &mut self.file {
+        // No other delivery writes between the parts of a line.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut *file {
             Some(file) => file,
             none => none.insert(place.open()?),
         };
@@ -126,7 +130,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("refused.ndjson");
         let event = b"\x92\xd7\x00\x5e\x4f\xb1\x7f\x30\x53\x8b\xcf\x82\xa1a\x92\x01\xff\xa1b\xa4\xf0\x9f\x98\x80";
-        let mut aside = RefusedFile::new(Some(RefusedPlace::Named(path.clone())));
+        let aside = RefusedFile::new(Some(RefusedPlace::Named(path.clone())));
         for _ in 0..2 {
             assert!(aside.add(b"kata.agent", event, "a:24224", "closed").unwrap().contains("refused.ndjson"));
         }

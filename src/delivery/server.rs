@@ -10,7 +10,7 @@ use log_clients::Client;
 
 use super::batch_sender::{BatchSender, Message, merge_positions};
 use super::metrics::{self, DeliveryMetrics};
-use super::refused::{RefusedFile, RefusedPlace};
+use super::refused::RefusedFile;
 use super::shutdown::WatchedShutdown;
 use super::spool::{Spool, Spooled};
 use super::{BatchLimits, CheckpointSaver, Delivered, Delivery, DeliveryEnd, IDLE_SAVE_INTERVAL, report_error};
@@ -31,13 +31,16 @@ pub struct ServerDeliveryConfig {
     /// The limits of a batch.
     pub limits: BatchLimits,
     /// The file for records that no server accepts.
-    pub refused: Option<RefusedPlace>,
+    pub refused_file: RefusedFile,
     /// The buffer on disk, for inputs that cannot be read again or may be deleted before.
     pub spool: Option<Spool>,
     /// The shutdown signal of the run.
     pub shutdown: Arc<WatchedShutdown>,
     /// The metrics of the delivery, for other threads.
     pub metrics: Arc<DeliveryMetrics>,
+    /// The name of the server, if others get the same records. Messages begin with it, and a failure of one server ends
+    /// the run for all of them.
+    pub server: Option<String>,
 }
 
 /// The pipeline's side of the delivery.
@@ -57,6 +60,8 @@ pub struct ServerDelivery {
     unsent: u64,
     /// The input has positions, so that it can be read again.
     repeatable: bool,
+    /// The beginning of messages about one of several servers.
+    prefix: String,
 }
 
 /// The position of an input whose records are in the spool. It moves when the limits of a batch are reached.
@@ -119,7 +124,7 @@ impl ServerDelivery {
     /// # Errors
     /// If the host cannot start another thread.
     pub fn start(config: ServerDeliveryConfig, checkpoint: Checkpoint) -> std::io::Result<ServerDelivery> {
-        let ServerDeliveryConfig { client, limits, refused, mut spool, shutdown, metrics } = config;
+        let ServerDeliveryConfig { client, limits, refused_file, mut spool, shutdown, metrics, server } = config;
         let (queue, messages) = if spool.is_some() {
             let (sender, receiver) = channel();
             (Queue::Unbounded(sender), receiver)
@@ -138,13 +143,14 @@ impl ServerDelivery {
         let spooled = SpooledPosition { saver, limits, position: None, bytes: 0, moved: Instant::now() };
         let (returned, spare) = channel();
         let (bytes, beside_spool) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let prefix = server.as_ref().map(|server| format!("{server}: ")).unwrap_or_default();
         let sender = BatchSender {
             messages,
             spare: returned,
             client,
             limits,
             saver: CheckpointSaver::new(checkpoint),
-            refused_file: RefusedFile::new(refused),
+            refused_file,
             shutdown,
             batch: Vec::new(),
             size: 0,
@@ -159,6 +165,7 @@ impl ServerDelivery {
             beside_spool: Arc::clone(&beside_spool),
             beside_in_batch: 0,
             repeatable: false,
+            server,
         };
         let thread = std::thread::Builder::new().name("delivery".to_owned()).spawn(move || sender.run())?;
         Ok(ServerDelivery {
@@ -172,7 +179,13 @@ impl ServerDelivery {
             thread,
             unsent: 0,
             repeatable: false,
+            prefix,
         })
+    }
+
+    /// Sends no more records, so that the thread ends when it has delivered all. [`Delivery::finish`] waits for it.
+    pub(super) fn close(&mut self) {
+        self.queue = None;
     }
 
     /// Writes records to the spool. If its disk is full and nothing else waits, passes them through memory.
@@ -262,7 +275,7 @@ impl Delivery for ServerDelivery {
     }
 
     fn finish(mut self: Box<Self>) -> Delivered {
-        self.queue = None;
+        self.close();
         let overflowed = self.spool.as_ref().map_or(0, Spool::overflowed);
         let delivered = match self.thread.join() {
             Ok(delivered) => delivered,
@@ -275,7 +288,7 @@ impl Delivery for ServerDelivery {
         let lost = self.unsent + beside;
         let mut end = delivered.end;
         if lost > 0 && !(self.repeatable && delivered.checkpoint.is_kept()) {
-            diagnostics::report(format_args!("{lost} records in hand are lost"));
+            diagnostics::report(format_args!("{}{lost} records in hand are lost", self.prefix));
             if matches!(end, None | Some(DeliveryEnd::Failed(Exit::Success))) {
                 end = Some(DeliveryEnd::Failed(Exit::Lost));
             }
@@ -330,10 +343,11 @@ mod tests {
         let config = ServerDeliveryConfig {
             client,
             limits: BatchLimits { size: 1 << 20, age: Duration::from_secs(3600) },
-            refused: None,
+            refused_file: RefusedFile::new(None),
             spool: None,
             shutdown: Arc::default(),
             metrics: Arc::clone(&metrics),
+            server: None,
         };
         let mut delivery = ServerDelivery::start(config, Checkpoint::forgetful()).unwrap();
         let events = Events { tag: b"t".to_vec(), bytes: b"x".to_vec(), ends: vec![1] };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kata_records::Rules;
 use katalog::delivery::checkpoint::Checkpoint;
-use katalog::delivery::{DeliveryMetrics, ServerDelivery, ServerDeliveryConfig};
+use katalog::delivery::{DeliveryMetrics, RefusedFile, ServerDelivery, ServerDeliveryConfig};
 use katalog::diagnostics::StatsFormat;
 use katalog::exit::Exit;
 use katalog::service::signals::Signals;
@@ -279,9 +279,10 @@ fn a_record_that_no_server_takes_is_set_aside() {
         metrics: DeliveryMetrics::new(&*client, Arc::default()),
         client,
         limits: config.delivery.limits,
-        refused: config.delivery.refused.clone(),
+        refused_file: RefusedFile::new(config.delivery.refused.clone()),
         spool: None,
         shutdown: Arc::default(),
+        server: None,
     };
     let delivery = Box::new(ServerDelivery::start(server_config, Checkpoint::forgetful()).unwrap());
     let groups = source::group_inputs(&[Input::File(log)], &config.journal, false);
