@@ -87,6 +87,15 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
+    /// A run without `--fan-out` has spooled records, which go to one of several servers.
+    #[error(
+        "--spool: {path:?} is of a run without --fan-out; deliver it by such a run first, or name another directory with \
+         --spool DIR"
+    )]
+    NotFannedOut {
+        /// The file.
+        path: PathBuf,
+    },
     /// The state file cannot be saved.
     #[error("--state-dir: cannot save the position in {path:?}: {source}")]
     Save {
@@ -114,7 +123,7 @@ impl CheckpointError {
             }
             CheckpointError::InUse { .. } => Exit::Busy,
             CheckpointError::Damaged { .. } => Exit::Data,
-            CheckpointError::OtherProtocol { .. } => Exit::Config,
+            CheckpointError::OtherProtocol { .. } | CheckpointError::NotFannedOut { .. } => Exit::Config,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! moves. Those of pipes are not synced, so a crash of the host may lose the records of the last seconds.
 
 mod blocks;
+mod per_server;
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -68,6 +69,9 @@ pub struct Spool {
     /// The files since the last sync, if the input has positions.
     unsynced: Option<Vec<String>>,
     last_warning: Option<Instant>,
+    /// The directory above those of several servers, which stays locked.
+    #[expect(dead_code, reason = "it holds a lock")]
+    root: Option<Arc<LockedDirectory>>,
 }
 
 /// The records of one batch, on disk.
@@ -100,7 +104,14 @@ impl Spool {
     /// # Errors
     /// If the directory cannot be used, another process uses it, or its files are for servers of another protocol.
     pub fn open(settings: SpoolSettings) -> Result<Spool, CheckpointError> {
-        let directory = Arc::new(checkpoint::lock("--spool", &settings.directory)?);
+        let directory = checkpoint::lock("--spool", &settings.directory)?;
+        let spool = Spool::in_directory(settings, directory)?;
+        per_server::warn_of_others(&spool.directory, &[]);
+        Ok(spool)
+    }
+
+    fn in_directory(settings: SpoolSettings, directory: LockedDirectory) -> Result<Spool, CheckpointError> {
+        let directory = Arc::new(directory);
         let used = Arc::new(AtomicU64::new(0));
         let mut left = Vec::new();
         let failed = |path: &Path| {
@@ -137,6 +148,7 @@ impl Spool {
             overflowed: 0,
             unsynced: None,
             last_warning: None,
+            root: None,
         })
     }
 
