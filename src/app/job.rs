@@ -163,7 +163,7 @@ impl Job {
         let (limits, refused_file) = (settings.limits, RefusedFile::new(settings.refused.clone()));
         let shutdown = WatchedShutdown::new(signals.current_shutdown());
         let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
-        status.watch_delivery(Arc::clone(&metrics));
+        status.watch_delivery(vec![Arc::clone(&metrics)]);
         let server_config =
             ServerDeliveryConfig { client, limits, refused_file, spool, shutdown, metrics, server: None };
         let delivery = ServerDelivery::start(server_config, checkpoint)

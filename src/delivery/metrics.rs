@@ -50,6 +50,25 @@ pub struct DeliverySnapshot {
     pub spool_bytes: Option<u64>,
 }
 
+impl DeliverySnapshot {
+    /// Adds the metrics of another delivery.
+    #[must_use]
+    pub fn plus(self, other: DeliverySnapshot) -> DeliverySnapshot {
+        let earliest = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        DeliverySnapshot {
+            records: self.records + other.records,
+            chunks: self.chunks + other.chunks,
+            refused: self.refused + other.refused,
+            overflowed: self.overflowed + other.overflowed,
+            waiting: self.waiting + other.waiting,
+            waiting_since: earliest(self.waiting_since, other.waiting_since),
+            sending_since: earliest(self.sending_since, other.sending_since),
+            last_delivery: self.last_delivery.max(other.last_delivery),
+            spool_bytes: self.spool_bytes.into_iter().chain(other.spool_bytes).reduce(|one, other| one + other),
+        }
+    }
+}
+
 impl DeliveryMetrics {
     /// Returns metrics for a delivery by this client.
     #[must_use]

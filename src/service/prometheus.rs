@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::service::status::StatusSnapshot;
+use crate::service::status::{ServerSnapshot, StatusSnapshot};
 use log_clients::RetryReason;
 
 /// The value of `Content-Type`.
@@ -101,6 +101,7 @@ pub fn page(snapshot: &StatusSnapshot) -> String {
             page.sample(limit, &[("server", &server.name)], bytes);
         }
     }
+    page.fan_out(&snapshot.servers);
     page.one(
         "katalog_waiting_records",
         "gauge",
@@ -163,6 +164,57 @@ impl Page {
     fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
+    }
+
+    /// Adds the families of servers that each get everything.
+    fn fan_out(&mut self, servers: &[ServerSnapshot]) {
+        type Value = fn(&ServerSnapshot) -> Option<f64>;
+        let families: [(&str, &str, &str, Value); 6] = [
+            (
+                "katalog_server_delivered_records_total",
+                "counter",
+                "Records that the server has; there with --fan-out.",
+                |server| Some(server.records as f64),
+            ),
+            (
+                "katalog_server_overflowed_records_total",
+                "counter",
+                "Records that were lost because the spool of the server was full; there with --fan-out.",
+                |server| Some(server.overflowed as f64),
+            ),
+            (
+                "katalog_server_retries_total",
+                "counter",
+                "Attempts at the server that failed and were followed by another one; there with --fan-out.",
+                |server| Some(server.retries as f64),
+            ),
+            (
+                "katalog_server_waiting_records",
+                "gauge",
+                "Records on their way to the server that are not there yet; there with --fan-out.",
+                |server| Some(server.waiting as f64),
+            ),
+            (
+                "katalog_server_waiting_since_timestamp_seconds",
+                "gauge",
+                "When the oldest record that waits for the server was read, since 1970; there with --fan-out.",
+                |server| server.waiting_since,
+            ),
+            (
+                "katalog_server_spool_bytes",
+                "gauge",
+                "Bytes in the spool of the server; there with --fan-out.",
+                |server| server.spool_bytes.map(|bytes| bytes as f64),
+            ),
+        ];
+        for (name, kind, help, value) in families {
+            self.family(name, kind, help);
+            for server in servers {
+                if let Some(value) = value(server) {
+                    self.sample(name, &[("server", &server.name)], value);
+                }
+            }
+        }
     }
 
     fn line(&mut self, text: fmt::Arguments<'_>) {

@@ -1,6 +1,8 @@
 //! The status of the process. The loops publish it once a batch, and never wait for readers. Records do not depend on
 //! it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,9 +45,11 @@ struct Published {
     past: Stats,
     past_delivery: DeliverySnapshot,
     past_counters: Counters,
+    past_servers: BTreeMap<String, ServerSnapshot>,
     /// The counters of this run.
     stats: Stats,
-    metrics: Option<Arc<DeliveryMetrics>>,
+    /// The metrics of each delivery: one, or one for each server that gets everything.
+    metrics: Vec<Arc<DeliveryMetrics>>,
     saves: Arc<SaveMetrics>,
     files: Arc<FileMetrics>,
     /// The input has no more entries at the moment.
@@ -62,6 +66,8 @@ pub struct StatusSnapshot {
     pub delivery: DeliverySnapshot,
     /// The counters of the client and the state of its servers; empty without servers.
     pub client: ClientStatus,
+    /// The servers that each get everything; none if they share the records.
+    pub servers: Vec<ServerSnapshot>,
     /// The metrics of the state file.
     pub saves: SaveSnapshot,
     /// The start of the process, in seconds since 1970.
@@ -81,6 +87,25 @@ pub struct StatusSnapshot {
     pub held_files: u64,
     /// The size of these files in bytes.
     pub held_bytes: u64,
+}
+
+/// One of the servers that each get everything, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerSnapshot {
+    /// The address without its parameters.
+    pub name: String,
+    /// The number of records that the server has.
+    pub records: u64,
+    /// The number of records that were dropped because the server's spool was full.
+    pub overflowed: u64,
+    /// The number of attempts that failed and were followed by another one.
+    pub retries: u64,
+    /// The number of records that wait for the server.
+    pub waiting: u64,
+    /// The time since which the oldest of them waits, in seconds since 1970. `None` if no record waits.
+    pub waiting_since: Option<f64>,
+    /// The size of the server's spool in bytes, if it has one.
+    pub spool_bytes: Option<u64>,
 }
 
 impl Default for Status {
@@ -108,11 +133,13 @@ impl Status {
     pub fn begin(&self, past: &Stats) {
         let mut published = self.published();
         let (delivery, client) = published.delivery();
+        published.past_servers =
+            published.servers(self.started).into_iter().map(|server| (server.name.clone(), server)).collect();
         published.past = past.clone();
         published.past_delivery =
             DeliverySnapshot { waiting: 0, waiting_since: None, sending_since: None, spool_bytes: None, ..delivery };
         published.past_counters = client.counters;
-        (published.stats, published.metrics, published.idle) = (Stats::default(), None, false);
+        (published.stats, published.metrics, published.idle) = (Stats::default(), Vec::new(), false);
         published.files = Arc::default();
     }
 
@@ -122,9 +149,9 @@ impl Status {
         Arc::clone(&self.published().files)
     }
 
-    /// Adds the metrics of a delivery to servers.
-    pub fn watch_delivery(&self, metrics: Arc<DeliveryMetrics>) {
-        self.published().metrics = Some(metrics);
+    /// Adds the metrics of the delivery to servers: one, or one for each server that gets everything.
+    pub fn watch_delivery(&self, metrics: Vec<Arc<DeliveryMetrics>>) {
+        self.published().metrics = metrics;
     }
 
     /// Adds the metrics of the state file.
@@ -176,24 +203,32 @@ impl Status {
     #[must_use]
     pub fn is_alive(&self, within: Duration) -> bool {
         let metrics = self.published().metrics.clone();
-        self.reading.is_alive(within) && metrics.is_none_or(|metrics| metrics.shutdown().heartbeat().is_alive(within))
+        let mut deliveries = metrics.iter().map(|metrics| metrics.shutdown().heartbeat());
+        self.reading.is_alive(within) && deliveries.all(|heartbeat| heartbeat.is_alive(within))
     }
 
     /// Returns the reason why records are not delivered, or `None`.
     #[must_use]
-    pub fn not_ready_reason(&self) -> Option<&'static str> {
+    pub fn not_ready_reason(&self) -> Option<Cow<'static, str>> {
         if self.stopping.load(Ordering::Acquire) {
-            return Some("it ends");
+            return Some("it ends".into());
         }
         if !self.ready.load(Ordering::Acquire) {
-            return Some("no input is open yet");
+            return Some("no input is open yet".into());
         }
         let published = self.published();
         if published.saves.snapshot().failing {
-            return Some("the position cannot be saved in --state-dir");
+            return Some("the position cannot be saved in --state-dir".into());
         }
-        let (delivery, client) = published.delivery();
-        stuck_reason(&delivery, &client, heartbeat::uptime_millis())
+        let now = heartbeat::uptime_millis();
+        let mut stuck = published.metrics.iter().filter_map(|metrics| {
+            let client = metrics.servers().read();
+            let reason = stuck_reason(&metrics.snapshot(), &client, now)?;
+            // With several deliveries each has one server.
+            let server = client.servers.first().filter(|_| published.metrics.len() > 1);
+            Some(server.map_or(reason.of_all().into(), |server| reason.of_one(&server.name).into()))
+        });
+        stuck.next()
     }
 
     /// Returns the current status.
@@ -208,9 +243,9 @@ impl Status {
         stats.overflowed(delivery.overflowed - published.past_delivery.overflowed);
         published.files.add_to(&mut stats);
         let ((held_files, held_bytes), idle) = (published.files.held(), published.idle);
-        let saves = published.saves.snapshot();
+        let (saves, servers) = (published.saves.snapshot(), published.servers(self.started));
         drop(published);
-        let wall = |millis| (self.started + Duration::from_millis(millis)).as_secs_f64();
+        let wall = |millis| wall_time(self.started, millis);
         let latest = stats.latest().and_then(|stamp| stamp.unix());
         let latest = latest.map(|time| time.seconds as f64 + f64::from(time.nanos) / 1e9);
         let age = latest.filter(|_| !idle).map_or(0.0, |latest| unix_time().as_secs_f64() - latest);
@@ -222,6 +257,7 @@ impl Status {
             stats,
             delivery,
             client,
+            servers,
             saves,
             started,
             saved,
@@ -242,14 +278,18 @@ impl Status {
 impl Published {
     /// Returns the metrics of all runs, and the state of the current client with the counters of all.
     fn delivery(&self) -> (DeliverySnapshot, ClientStatus) {
-        let Some(metrics) = &self.metrics else {
+        let current = self.metrics.iter().map(|metrics| (metrics.snapshot(), metrics.servers().read()));
+        let both = |(delivery, client): (DeliverySnapshot, ClientStatus), other: (DeliverySnapshot, ClientStatus)| {
+            (delivery.plus(other.0), client.plus(other.1))
+        };
+        let Some((current, client)) = current.reduce(both) else {
             let records = self.past_delivery.records + self.stats.written();
             return (
                 DeliverySnapshot { records, ..self.past_delivery },
                 ClientStatus { counters: self.past_counters, ..ClientStatus::default() },
             );
         };
-        let (current, past) = (metrics.snapshot(), &self.past_delivery);
+        let past = &self.past_delivery;
         let total = DeliverySnapshot {
             records: past.records + current.records,
             chunks: past.chunks + current.chunks,
@@ -258,20 +298,69 @@ impl Published {
             last_delivery: current.last_delivery.or(past.last_delivery),
             ..current
         };
-        let client = metrics.servers().read();
         let counters = self.past_counters.plus(&client.counters);
         (total, ClientStatus { counters, ..client })
+    }
+
+    /// Returns the servers that each get everything, with the counters of all runs. `started` is the start of the
+    /// process, as time since 1970.
+    fn servers(&self, started: Duration) -> Vec<ServerSnapshot> {
+        let one = |metrics: &Arc<DeliveryMetrics>| {
+            let (delivery, client) = (metrics.snapshot(), metrics.servers().read());
+            let name = client.servers.first().map(|server| server.name.clone()).unwrap_or_default();
+            let past = self.past_servers.get(&name).cloned().unwrap_or_default();
+            ServerSnapshot {
+                name,
+                records: past.records + delivery.records,
+                overflowed: past.overflowed + delivery.overflowed,
+                retries: past.retries + client.counters.retries.total(),
+                waiting: delivery.waiting,
+                waiting_since: delivery.waiting_since.map(|since| wall_time(started, since)),
+                spool_bytes: delivery.spool_bytes,
+            }
+        };
+        if self.metrics.len() > 1 { self.metrics.iter().map(one).collect() } else { Vec::new() }
+    }
+}
+
+/// Returns a time in seconds since 1970, from the uptime in milliseconds and the start of the process.
+fn wall_time(started: Duration, millis: u64) -> f64 {
+    (started + Duration::from_millis(millis)).as_secs_f64()
+}
+
+/// The reason why waiting records do not reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StuckReason {
+    Failing,
+    Silent,
+}
+
+impl StuckReason {
+    /// Returns the reason if any server may take the records.
+    fn of_all(self) -> &'static str {
+        match self {
+            StuckReason::Failing => "no server takes what waits",
+            StuckReason::Silent => "no server has acknowledged anything for 30 s",
+        }
+    }
+
+    /// Returns the reason if this server has to take the records.
+    fn of_one(self, server: &str) -> String {
+        match self {
+            StuckReason::Failing => format!("{server} takes nothing of what waits"),
+            StuckReason::Silent => format!("{server} has acknowledged nothing for 30 s"),
+        }
     }
 }
 
 /// Returns the reason why waiting records do not reach a server at this uptime, or `None`.
-fn stuck_reason(delivery: &DeliverySnapshot, client: &ClientStatus, now: u64) -> Option<&'static str> {
+fn stuck_reason(delivery: &DeliverySnapshot, client: &ClientStatus, now: u64) -> Option<StuckReason> {
     if client.failing && delivery.waiting > 0 {
-        return Some("no server takes what waits");
+        return Some(StuckReason::Failing);
     }
     let sending = Duration::from_millis(now.saturating_sub(delivery.sending_since?));
     let silent = client.last_success.map_or(sending, |last| last.elapsed().min(sending));
-    (silent >= SILENT_AFTER).then_some("no server has acknowledged anything for 30 s")
+    (silent >= SILENT_AFTER).then_some(StuckReason::Silent)
 }
 
 /// Writes the line that `systemctl status` shows.
@@ -348,7 +437,7 @@ mod tests {
         let (status, metrics) = (Status::default(), metrics());
         let (now, soon) = (Duration::ZERO, Duration::from_secs(3600));
         let later = || std::thread::sleep(Duration::from_millis(3));
-        status.watch_delivery(Arc::clone(&metrics));
+        status.watch_delivery(vec![Arc::clone(&metrics)]);
         assert!(status.is_alive(now), "nothing has begun");
         status.reading_continues(false);
         later();
@@ -367,17 +456,27 @@ mod tests {
     }
 
     #[test]
+    fn one_of_several_deliveries_that_hangs_is_noticed() {
+        let (status, deliveries) = (Status::default(), [metrics(), metrics()]);
+        status.watch_delivery(deliveries.to_vec());
+        deliveries[0].shutdown().heartbeat().beat();
+        std::thread::sleep(Duration::from_millis(3));
+        deliveries[1].shutdown().heartbeat().wait();
+        assert!(!status.is_alive(Duration::ZERO));
+        deliveries[0].shutdown().heartbeat().wait();
+        assert!(status.is_alive(Duration::ZERO));
+        assert_eq!(status.snapshot().servers.len(), 2);
+    }
+
+    #[test]
     fn a_silent_server_is_noticed_before_its_timeout() {
         let client = |failing, last_success| ClientStatus { failing, last_success, ..ClientStatus::default() };
         let delivery = DeliverySnapshot { waiting: 1, sending_since: Some(1000), ..DeliverySnapshot::default() };
         let now = std::time::Instant::now();
         assert_eq!(stuck_reason(&delivery, &client(false, None), 30_999), None);
-        assert_eq!(
-            stuck_reason(&delivery, &client(false, None), 31_000),
-            Some("no server has acknowledged anything for 30 s")
-        );
+        assert_eq!(stuck_reason(&delivery, &client(false, None), 31_000), Some(StuckReason::Silent));
         assert_eq!(stuck_reason(&delivery, &client(false, Some(now)), 31_000), None, "a slow server acknowledges");
-        assert_eq!(stuck_reason(&delivery, &client(true, Some(now)), 1000), Some("no server takes what waits"));
+        assert_eq!(stuck_reason(&delivery, &client(true, Some(now)), 1000), Some(StuckReason::Failing));
         let idle = DeliverySnapshot { sending_since: None, ..delivery };
         assert_eq!(stuck_reason(&idle, &client(false, None), 1_000_000), None, "records wait for a full batch");
     }
@@ -385,7 +484,7 @@ mod tests {
     #[test]
     fn runs_add_up() {
         let status = Status::default();
-        assert_eq!(status.not_ready_reason(), Some("no input is open yet"));
+        assert_eq!(status.not_ready_reason().as_deref(), Some("no input is open yet"));
         let mut stats = Stats::default();
         (stats.written, stats.passed) = (1, 1);
         status.reading_continues(false);
@@ -403,6 +502,6 @@ mod tests {
         assert!(status.not_ready_reason().is_some());
         status.reading_continues(false);
         status.stopping();
-        assert_eq!(status.not_ready_reason(), Some("it ends"));
+        assert_eq!(status.not_ready_reason().as_deref(), Some("it ends"));
     }
 }

@@ -133,6 +133,18 @@ pub struct ClientStatus {
     pub last_success: Option<Instant>,
 }
 
+impl ClientStatus {
+    /// Adds the status of another client.
+    #[must_use]
+    pub fn plus(mut self, other: ClientStatus) -> ClientStatus {
+        self.counters = self.counters.plus(&other.counters);
+        self.servers.extend(other.servers);
+        self.failing |= other.failing;
+        self.last_success = self.last_success.max(other.last_success);
+        self
+    }
+}
+
 /// The status of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerStatus {
