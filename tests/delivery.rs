@@ -3,6 +3,7 @@
 
 mod addresses;
 mod crash;
+mod fan_out;
 mod faulty_servers;
 mod metrics;
 mod modes;

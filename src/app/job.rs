@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use kata_records::{Format, Rules};
-use log_clients::{NetError, Observer};
+use log_clients::{Client, NetError, Observer, Receiver};
 
 use super::error::AppError;
 use super::settings::{self, cores};
@@ -15,7 +15,7 @@ use crate::config::{Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
-    Delivery, DeliveryMetrics, DeltaDelivery, FileDelivery, NoDelivery, OutputDir, RefusedFile, ServerDelivery,
+    Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, NoDelivery, OutputDir, RefusedFile, ServerDelivery,
     ServerDeliveryConfig, SortedDelivery, Spool,
 };
 use crate::diagnostics::report;
@@ -74,11 +74,12 @@ impl Job {
         status: &Status,
     ) -> Result<Option<Outcome>, AppError> {
         let first = checkpoint.is_none();
-        let checkpoint = match (checkpoint, &self.config.delivery.state_dir) {
+        let mut checkpoint = match (checkpoint, &self.config.delivery.state_dir) {
             (Some(checkpoint), _) => checkpoint,
             (None, Some(path)) => Checkpoint::open(path)?,
             (None, None) => Checkpoint::forgetful(),
         };
+        checkpoint.set_servers(&self.config.delivery.fan_out_names());
         self.config.journal.resume = checkpoint.journal();
         self.files = checkpoint.files();
         let noted = Some(checkpoint.clone());
@@ -157,18 +158,43 @@ impl Job {
         let settings = &self.config.delivery;
         let refused = |error| AppError::Net { error, from_file: self.has_file };
         let receiver = settings.receiver.clone().ok_or(NetError::NoServers).map_err(refused)?;
-        let client = receiver.client(Observer::new(|event| report(format_args!("{event}")))).map_err(refused)?;
+        let names = settings.fan_out_names();
+        let receivers = if names.is_empty() { vec![receiver] } else { receiver.each_server() };
+        let client = |receiver: Receiver| receiver.client(Observer::new(|event| report(format_args!("{event}"))));
+        let clients: Vec<_> = receivers.into_iter().map(client).collect::<Result<_, _>>().map_err(refused)?;
         settings.secret_files.iter().for_each(|(named_by, path)| warn_if_public(named_by, path));
-        let spool = settings.spool.clone().map(Spool::open).transpose()?;
-        let (limits, refused_file) = (settings.limits, RefusedFile::new(settings.refused.clone()));
-        let shutdown = WatchedShutdown::new(signals.current_shutdown());
-        let metrics = DeliveryMetrics::new(&*client, Arc::clone(&shutdown));
-        status.watch_delivery(vec![Arc::clone(&metrics)]);
-        let server_config =
-            ServerDeliveryConfig { client, limits, refused_file, spool, shutdown, metrics, server: None };
-        let delivery = ServerDelivery::start(server_config, checkpoint)
-            .map_err(|error| AppError::Unavailable(error.to_string()))?;
-        Ok(Box::new(delivery))
+        let mut spools = match &settings.spool {
+            Some(spool) if names.is_empty() => vec![Spool::open(spool.clone())?],
+            Some(spool) => Spool::open_each(spool, &names)?,
+            None => Vec::new(),
+        }
+        .into_iter();
+        let refused_file = RefusedFile::new(settings.refused.clone());
+        let mut names = names.into_iter();
+        let config = |client: Box<dyn Client>| {
+            let shutdown = WatchedShutdown::new(signals.current_shutdown());
+            ServerDeliveryConfig {
+                metrics: DeliveryMetrics::new(&*client, Arc::clone(&shutdown)),
+                client,
+                limits: settings.limits,
+                refused_file: refused_file.clone(),
+                spool: spools.next(),
+                shutdown,
+                server: names.next(),
+            }
+        };
+        let mut configs: Vec<_> = clients.into_iter().map(config).collect();
+        status.watch_delivery(configs.iter().map(|config| Arc::clone(&config.metrics)).collect());
+        let started: std::io::Result<Box<dyn Delivery>> = match configs.pop() {
+            Some(config) if config.server.is_none() => {
+                ServerDelivery::start(config, checkpoint).map(|delivery| Box::new(delivery) as _)
+            }
+            last => {
+                configs.extend(last);
+                FanOut::start(configs, checkpoint).map(|delivery| Box::new(delivery) as _)
+            }
+        };
+        started.map_err(|error| AppError::Unavailable(error.to_string()))
     }
 }
 

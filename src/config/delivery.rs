@@ -1,5 +1,6 @@
 //! Options of the delivery: servers, positions, and the spool. Secrets never come from the command line.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,8 +44,8 @@ options! {
     ///
     /// Fluentd's forward protocol: `forward://HOST:PORT` (port 24224 by default), `forward+tls://HOST:PORT`, `unix:PATH`.
     /// Syslog: `syslog+udp://HOST:PORT` and `syslog+tcp://HOST:PORT` (514), `syslog+tls://HOST:PORT` (6514). All servers
-    /// have one protocol. The first reachable server receives the records; `?standby`, `?weight=N` and --spread change
-    /// that. Settings of one server are parameters too, such as `?ca=FILE`. The position moves only when a server has
+    /// have one protocol. The first reachable server receives the records; `?standby`, `?weight=N`, --spread and --fan-out
+    /// change that. Settings of one server are parameters too, such as `?ca=FILE`. The position moves only when a server has
     /// acknowledged the records before it. Syslog has no acknowledgements: there it moves with what was sent.
     TO "to": List<Address> = list("URL", none, parse::from_str).split(parse::at_schemes).quotes_itself().of(SHIP).everyday().beside_records().clashes(&[
         Clash {
@@ -58,7 +59,32 @@ options! {
     SPREAD "spread": Single<Spread> = choice("HOW", is!("failover")).of(SHIP).beside_records().needs(&[Need {
         what: "several servers in --to",
         met: |options| Ok(options.get(&TO)?.len() > 1),
+    }]).idle(&[Clash {
+        with: "fan-out",
+        when: fans_out,
+        why: "each server gets every record",
     }]);
+
+    /// Deliver every record to each server
+    ///
+    /// Each server has its own position and, with --spool, its own queue on disk. A server that is away does not stop the
+    /// others while its spool has room; then --spool-full decides. Without a spool, the slowest server stops the reading.
+    /// If a server fails for good, the others deliver what was read, and katalog ends.
+    FAN_OUT "fan-out": Single<bool> = switch().of(SHIP).beside_records().needs(&[Need {
+        what: "several servers in --to",
+        met: |options| Ok(options.get(&TO)?.len() > 1),
+    }]).clashes(&[
+        Clash {
+            with: "to",
+            when: |options| Ok(fans_out(options)? && options.get(&TO)?.iter().any(|server| server.standby)),
+            why: "each server gets every record; leave out `standby`",
+        },
+        Clash {
+            with: "to",
+            when: |options| Ok(fans_out(options)? && has_twice(&options.get(&TO)?)),
+            why: "a server is named twice, and would get every record twice",
+        },
+    ]);
 
     /// Form of forward requests
     FORWARD_MODE "forward-mode": Single<ForwardMode> = choice("MODE", is!("packed")).of(SHIP).beside_records().needs(&[FORWARD]);
@@ -233,17 +259,20 @@ options! {
     /// the records before it.
     SPOOL "spool": Single<Option<PathBuf>> =
         text("DIR", none, parse::optional_path).of(SHIP).beside_records().needs(&[SERVERS, Need {
-            what: "standard input (`-`) or log files: the journal of this machine is read again from its position",
-            met: |options| Ok(!options.inputs.is_empty()),
+            what: "standard input (`-`), log files or --fan-out: the journal of this machine is read again from its position",
+            met: |options| Ok(!options.inputs.is_empty() || fans_out(options)?),
         }]);
 
     /// Size limit of the spool
+    ///
+    /// With --fan-out, of the spool of each server.
     SPOOL_LIMIT "spool-limit": Single<usize> =
         number("SIZE", is!("1G"), |text| parse::bytes(text, 1 << 10..=u64::MAX)).of(SHIP).beside_records().needs(&[SPOOLED]);
 
     /// Treatment of records when the spool is full
     ///
-    /// The spool is full at --spool-limit, and while its disk has no room.
+    /// The spool is full at --spool-limit, and while its disk has no room. With --fan-out, `drop` drops the records for the
+    /// server whose spool is full; `wait` stops the reading for all servers.
     SPOOL_FULL "spool-full": Single<WhenFull> = choice("WHAT", is!("wait")).of(SHIP).beside_records().needs(&[SPOOLED]);
 }
 
@@ -273,6 +302,8 @@ const SPOOLED: Need = Need { what: "--spool DIR", met: |options| Ok(options.get(
 pub struct DeliverySettings {
     /// Servers that receive the records instead of the output.
     pub receiver: Option<Receiver>,
+    /// Each server gets every record, instead of one of them.
+    pub fan_out: bool,
     /// The limits of one delivery.
     pub limits: BatchLimits,
     /// The files with secrets, each with the option that names it.
@@ -285,6 +316,15 @@ pub struct DeliverySettings {
     pub spool: Option<SpoolSettings>,
 }
 
+impl DeliverySettings {
+    /// Returns the names of the servers that each get everything; none if they share the records.
+    #[must_use]
+    pub fn fan_out_names(&self) -> Vec<String> {
+        let servers = self.receiver.as_ref().filter(|_| self.fan_out).map(Receiver::servers);
+        servers.unwrap_or_default().iter().map(Address::name).collect()
+    }
+}
+
 /// Returns the settings of the delivery. Reads the secrets from files or the environment.
 pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings, ConfigError> {
     let state_dir = state_dir(options, mode)?;
@@ -293,7 +333,8 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings
         forward.shared_key = secret(options, &SHARED_KEY_FILE, SHARED_KEY)?;
         forward.password = secret(options, &PASSWORD_FILE, PASSWORD)?;
     }
-    let spooled = receiver.is_some() && !options.inputs.is_empty();
+    let fan_out = fans_out(options)?;
+    let spooled = receiver.is_some() && (!options.inputs.is_empty() || fan_out);
     let spool = match options.get(&SPOOL)?.filter(|_| spooled) {
         Some(directory) => Some(SpoolSettings {
             directory,
@@ -305,6 +346,7 @@ pub(super) fn settings(options: &Options, mode: Mode) -> Result<DeliverySettings
     };
     Ok(DeliverySettings {
         receiver,
+        fan_out,
         limits: BatchLimits { size: options.get(&BATCH_SIZE)?, age: options.get(&BATCH_AGE)? },
         secret_files: secret_files(options)?,
         refused: match options.get(&REFUSED)? {
@@ -396,6 +438,17 @@ pub(super) fn syslog_settings(options: &Options, receiver: Option<&Receiver>) ->
 /// Returns whether records go to servers.
 pub(super) fn has_servers(options: &Options) -> Result<bool, ConfigError> {
     Ok(!options.get(&TO)?.is_empty())
+}
+
+/// Returns whether each of several servers gets every record.
+fn fans_out(options: &Options) -> Result<bool, ConfigError> {
+    Ok(options.get(&FAN_OUT)? && options.get(&TO)?.len() > 1)
+}
+
+/// Returns whether a server is named twice. Parameters do not tell servers apart.
+fn has_twice(servers: &[Address]) -> bool {
+    let names: HashSet<String> = servers.iter().map(Address::name).collect();
+    names.len() < servers.len()
 }
 
 fn has(options: &Options, protocol: Protocol) -> Result<bool, ConfigError> {

@@ -8,6 +8,7 @@
 pub mod checkpoint;
 mod batch_sender;
 mod deltas;
+mod fan_out;
 mod file;
 pub mod heartbeat;
 mod metrics;
@@ -31,6 +32,7 @@ use crate::source::position::Position;
 use kata_records::Encoded;
 
 pub use deltas::DeltaDelivery;
+pub use fan_out::FanOut;
 pub use file::FileDelivery;
 pub use metrics::{DeliveryMetrics, DeliverySnapshot};
 pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings, VERSION_KEY};

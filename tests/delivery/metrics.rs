@@ -221,6 +221,37 @@ fn a_server_that_never_acknowledges_shows() {
 }
 
 #[test]
+fn each_of_several_servers_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..7));
+    let (near, address) = (Server::start(Script::default()), Server::apart(Script::default()).stop());
+    let far = format!("forward://{address}");
+    let mut command = deliver_to(&near, &["--fan-out", "--to", &far, "--no-state", "--batch-age", "50ms", "--spool"]);
+    let (running, at) = listening(command.arg(folder.path().join("spool")).arg(&log));
+    let sample = |name: &str, server: &str| {
+        samples(&get(at, "/metrics").1).get(&format!("katalog_server_{name}{{server=\"{server}\"}}")).copied()
+    };
+    wait_until("the trouble", || get(at, "/readyz") == (503, format!("{far} takes nothing of what waits\n")));
+    wait_until("the records", || sample("delivered_records_total", &near.url()) == Some(7.0));
+    lint(&get(at, "/metrics").1);
+    wait_until("an empty spool", || sample("spool_bytes", &near.url()) == Some(0.0));
+    for (name, here, there) in [("waiting_records", 0.0, 7.0), ("overflowed_records_total", 0.0, 0.0), ("up", 1.0, 0.0)]
+    {
+        assert_eq!((sample(name, &near.url()), sample(name, &far)), (Some(here), Some(there)), "{name}");
+    }
+    assert_eq!((sample("delivered_records_total", &far), sample("retries_total", &near.url())), (Some(0.0), Some(0.0)));
+    assert!(sample("spool_bytes", &far) > Some(7.0) && sample("retries_total", &far) >= Some(1.0));
+    let since = "waiting_since_timestamp_seconds";
+    assert!(sample(since, &near.url()).is_none() && sample(since, &far) > Some(1.6e9));
+    assert_eq!(samples(&get(at, "/metrics").1)["katalog_waiting_records"], 7.0, "it is the sum");
+    let server = Server::on(address, Script::default());
+    wait_until("/readyz", || get(at, "/readyz").0 == 200);
+    assert_eq!(server.events().len(), 7);
+    running.signal("TERM");
+    assert!(running.end().0.success());
+}
+
+#[test]
 fn positions_that_cannot_be_saved_show() {
     let folder = tempfile::tempdir().unwrap();
     let log = write_file(folder.path(), "kata.log", lines(0..1));

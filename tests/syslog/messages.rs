@@ -35,6 +35,14 @@ fn the_messages_of_a_node() {
 
 /// Checks that entries with every kind of damage become valid messages, down to the smallest maximum size.
 #[test]
+fn each_of_several_servers_gets_all_messages() {
+    let (near, far) = (Listener::start(), Listener::start());
+    run(whole_to(&near.url(), &["--fan-out", "--to", &far.url()]).arg(node_journal()));
+    let (near, far) = (near.next(), far.next());
+    assert!(near == far && counted(&near).len() > 10);
+}
+
+#[test]
 fn damaged_entries_are_valid_messages() {
     let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log");
     let records = katalog().arg(&input).output().unwrap().stdout;
