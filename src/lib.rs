@@ -55,6 +55,7 @@
 //! | [`delivery`] | advances the checkpoint only for records that a sink has accepted; holds a bounded amount of data, so an unavailable receiver stops the reading |
 //! | [`delivery::external_sort`] | interprets no record; writes records that exceed its memory to disk |
 //! | [`delivery::checkpoint`] | is replaced as a whole or not at all; an unreadable one is an error, never a fresh start |
+//! | [`explain`] | explains a record only if its text is the host's word; knows no output |
 //! | [`run`] | produces equal output for any number of threads and any sizes of reads |
 //! | [`service`] | never blocks reading or delivery; changes no record; limits the number, duration and size of connections |
 //! | [`diagnostics`] | is the only part that writes to standard error; standard output carries records |
@@ -63,14 +64,15 @@
 //! # Where to add things
 //!
 //! A typed key, a flaw or a name in another schema is one line in a table of `kata-records`; a component has a line in
-//! each table of its `component.rs` that recognizes it. An option has three places: its [declaration](config::declaration)
-//! in the file of its group in `config`, its key in `default.toml`, and its use in the settings of the group. A command is
-//! a value of [`config::Command`], its texts in `cli/help.rs`, and its work in [`app`]. `README.md` says more under
-//! Contributing.
+//! each table of its `component.rs` that recognizes it. A known failure is an entry of `explain/patterns.toml`. An option
+//! has three places: its [declaration](config::declaration) in the file of its group in `config`, its key in
+//! `default.toml`, and its use in the settings of the group. A command is a value of [`config::Command`], its texts in
+//! `cli/help.rs`, and its work in [`app`]. `README.md` says more under Contributing.
 //!
 //! The modules below are in reading order. A module imports only from modules above it.
 
 pub mod exit;
+pub mod explain;
 pub mod source;
 pub mod diagnostics;
 pub mod sink;
