@@ -27,7 +27,7 @@ strip --strip-unneeded "$root/usr/bin/katalog"
 page() { "$program" man "$1" | gzip -9n | made "usr/share/man/man${2##*.}/$2.gz"; }
 page katalog katalog.1
 page katalog.toml katalog.toml.5
-for command in print ship convert check schema config completions man; do
+for command in print ship convert check explain schema config completions man; do
     page "$command" "katalog-$command.1"
 done
 "$program" completions bash | made usr/share/bash-completion/completions/katalog
@@ -36,6 +36,7 @@ done
 gzip -9nc CHANGELOG.md | made usr/share/doc/katalog/changelog.gz
 put 644 README.md usr/share/doc/katalog/README.md
 put 644 docs/options.md usr/share/doc/katalog/docs/options.md
+put 644 docs/explain.md usr/share/doc/katalog/docs/explain.md
 made usr/share/doc/katalog/copyright <<COPYRIGHT
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 

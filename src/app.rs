@@ -1,6 +1,7 @@
 //! Composes the program: command line → settings → job → run → exit code.
 
 mod error;
+mod explain;
 mod job;
 mod settings;
 
@@ -34,6 +35,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
 fn start(request: Request, arguments: &[OsString]) -> Result<Exit, AppError> {
     match request {
         Request::Print(text) => Ok(cli::print(&text)),
+        Request::Explain(words) => explain::explain(&words),
         Request::Settings { of, check } => settings::print_or_check(&of, check),
         Request::Run(invocation) if invocation.command == Command::Schema => print_schema(&invocation),
         Request::Run(invocation) => {

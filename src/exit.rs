@@ -9,7 +9,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All records are delivered, or the reader of the output closed it.
     Success = 0,
-    /// All records are delivered, but `--strict` found flaws, or `--fail-if-empty` found no records.
+    /// All records are delivered, but `--strict` found flaws, or `--fail-if-empty` found no records; or no known failure
+    /// explains a text.
     Unsatisfied = 1,
     /// A flag or argument cannot be used.
     Usage = 64,
@@ -61,7 +62,9 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Exit::Success => "all records are delivered, or the reader of the output went away",
-            Exit::Unsatisfied => "`check` or --strict found flaws, or --fail-if-empty found no record",
+            Exit::Unsatisfied => {
+                "`check` or --strict found flaws, --fail-if-empty found no record, or `explain` knows nothing"
+            }
             Exit::Usage => "the command line, a variable or an argument cannot be used",
             Exit::Data => "an input does not have the format that it claims",
             Exit::NoInput => "an input does not exist",

@@ -1,6 +1,7 @@
 //! The command line: commands, options and their layers, exit codes, help.
 
 mod commands;
+mod explain;
 mod help;
 mod settings;
 

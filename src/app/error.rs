@@ -9,6 +9,7 @@ use crate::delivery::OutputDirError;
 use crate::delivery::checkpoint::CheckpointError;
 use crate::diagnostics::{report, report_with_examples};
 use crate::exit::Exit;
+use crate::explain::PatternError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
 
@@ -33,6 +34,9 @@ pub(super) enum AppError {
     /// The state directory cannot be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The known failures cannot be loaded.
+    #[error(transparent)]
+    Patterns(#[from] PatternError),
     /// The output cannot be used.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -86,6 +90,7 @@ impl Exit {
                 exit => exit,
             },
             AppError::Unavailable(_) => Exit::Unavailable,
+            AppError::Patterns(_) => Exit::Internal,
         }
     }
 }

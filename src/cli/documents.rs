@@ -68,6 +68,9 @@ fn more(command: Command, others: &str) -> Roff {
             page.control("TP", []).text([bold(exit.code().to_string())]).text([roman(exit.meaning())]);
         }
     }
+    if command == Command::Explain {
+        page.control("SH", ["EXIT STATUS"]).text([roman(help::EXPLAIN_EXIT)]);
+    }
     page.control("SH", ["SEE ALSO"]).text([roman(others)]);
     page
 }
@@ -204,6 +207,12 @@ mod tests {
             assert!(text.contains(&named), "{named}: {text}");
             assert!(text.contains(".SH \"SEE ALSO\"\n"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_page_of_explain_has_its_exit_code() {
+        let text = String::from_utf8(page("explain").unwrap()).unwrap();
+        assert!(text.contains(&format!(".SH \"EXIT STATUS\"\n{}\n", help::EXPLAIN_EXIT)), "{text}");
     }
 
     #[test]

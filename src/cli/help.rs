@@ -22,6 +22,7 @@ pub(super) fn summary(command: Command) -> &'static str {
         Command::Ship => "Follow inputs, deliver their records, remember the positions",
         Command::Convert => "Convert archives into files, on all cores",
         Command::Check => "Report which inputs are valid, and what is wrong with the others",
+        Command::Explain => "Explain known failures: what they mean, what to look at",
         Command::Schema => "Print the schema of the records, for stores",
         Command::Config => "Print or check the settings",
         Command::Completions => "Print the completions of a shell",
@@ -61,6 +62,11 @@ pub(super) fn examples(command: Command) -> &'static [[&'static str; 2]] {
             ],
         ],
         Command::Check => &[["katalog check bundle.tar.xz kata*.log", "A row for each input"]],
+        Command::Explain => &[
+            ["katalog explain 'group 40 is not viable'", "A message, or a part of it: what it means, what to look at"],
+            ["kubectl describe pod web-0 | katalog explain -", "The known failures in the lines of standard input"],
+            ["katalog explain", "All known failures"],
+        ],
         Command::Schema => &[["katalog schema elasticsearch --schema ecs", "An index template"]],
         Command::Config => &[
             ["katalog config --default", "The default configuration file"],
@@ -94,6 +100,9 @@ pub(super) fn after(command: Command, long: bool) -> String {
     for [line, effect] in examples(command).iter().take(if long { usize::MAX } else { FEW_EXAMPLES }) {
         text.push_str(&format!("  {line}\n      {effect}\n"));
     }
+    if command == Command::Explain {
+        text.push_str(&format!("\n{EXPLAIN_EXIT}"));
+    }
     match (command.reads_inputs(), long) {
         (false, _) => {}
         (true, true) => text.push_str(&format!("\n{LAYERS}\n\n{}", exit_codes())),
@@ -101,6 +110,9 @@ pub(super) fn after(command: Command, long: bool) -> String {
     }
     text
 }
+
+/// The exit code of `katalog explain`.
+pub(super) const EXPLAIN_EXIT: &str = "It exits with 1 if it knows no failure in the text.";
 
 /// The rules of the layers. The overview is not wrapped, so the lines end here.
 pub(super) const LAYERS: &str = "\

@@ -29,6 +29,8 @@ pub use documents::{completions, page, reference};
 pub enum Request {
     /// Run a command on inputs, or print the schema of its records.
     Run(Invocation),
+    /// Explain a text, which these words make.
+    Explain(Vec<OsString>),
     /// Print a document that depends on nothing.
     Print(Vec<u8>),
     /// Print the settings of a command; `check` only checks them.
@@ -85,6 +87,7 @@ fn of_command(command: Command, arguments: &[OsString]) -> Result<Request, Exit>
     let word = |name: &str| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     Ok(match command {
         Command::Config => return settings(&matches),
+        Command::Explain => Request::Explain(matches.get_many(parser::TEXT).unwrap_or_default().cloned().collect()),
         Command::Completions => {
             let shell = clap_complete::Shell::from_str(word(parser::SHELL), false);
             Request::Print(shell.map(completions).unwrap_or_default())

@@ -17,6 +17,7 @@ pub(super) const DEFAULT: &str = "default";
 pub(super) const CHECK: &str = "check";
 pub(super) const REST: &str = "COMMAND";
 pub(super) const STORE: &str = "STORE";
+pub(super) const TEXT: &str = "TEXT";
 pub(super) const SHELL: &str = "SHELL";
 pub(super) const PAGE: &str = "PAGE";
 
@@ -81,6 +82,11 @@ fn own_arguments(command: Command) -> Vec<Arg> {
                 .value_hint(ValueHint::AnyPath)
                 .help(help::input(command)),
         ],
+        Command::Explain => {
+            vec![Arg::new(TEXT).num_args(0..).value_parser(value_parser!(OsString)).value_hint(ValueHint::Other).help(
+                "Message, part of one, line of a log, or id of a known failure; - reads lines from standard input",
+            )]
+        }
         Command::Schema => vec![
             words(STORE, Definition::EVERY.iter().map(|definition| [definition.word(), definition.help()]).collect())
                 .default_value(help::DEFAULT_STORE)

@@ -11,6 +11,8 @@ pub enum Command {
     Convert,
     /// Reports which inputs are valid.
     Check,
+    /// Explains known failures.
+    Explain,
     /// Prints the schema of the records.
     Schema,
     /// Prints or checks the settings.
@@ -43,7 +45,7 @@ pub(crate) const SHIP: &[Command] = &[Command::Ship];
 pub(crate) const CONVERT: &[Command] = &[Command::Convert];
 
 /// Words that later versions use as commands.
-pub const RESERVED: &[&str] = &["report", "explain"];
+pub const RESERVED: &[&str] = &["report"];
 
 impl Command {
     /// All commands, in the order of the help.
@@ -52,6 +54,7 @@ impl Command {
         Command::Ship,
         Command::Convert,
         Command::Check,
+        Command::Explain,
         Command::Schema,
         Command::Config,
         Command::Completions,
@@ -66,6 +69,7 @@ impl Command {
             Command::Ship => "ship",
             Command::Convert => "convert",
             Command::Check => "check",
+            Command::Explain => "explain",
             Command::Schema => "schema",
             Command::Config => "config",
             Command::Completions => "completions",
@@ -82,7 +86,7 @@ impl Command {
     /// Returns whether the command has options of the configuration file.
     #[must_use]
     pub const fn has_options(self) -> bool {
-        !matches!(self, Command::Completions | Command::Man)
+        !matches!(self, Command::Explain | Command::Completions | Command::Man)
     }
 
     /// Returns whether the command reads inputs.
