@@ -141,6 +141,59 @@ fn deleted_files_of_a_killed_process_are_counted_by_the_next() {
     assert_eq!(stats["vanished_files"], lines / LINES, "{errors}");
 }
 
+/// Writes a log while no server takes records, and deletes it after a kill. Checks that the next run counts all of it.
+/// `end` ends the log, and names the file with the log. `is_saved` looks at the saved state before the kill.
+#[track_caller]
+fn counts_after_a_kill(end: impl Fn(&Path) -> &'static str, is_saved: impl Fn(&Value) -> bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", "");
+    let address = Server::apart(Script::default()).stop();
+    let start = || {
+        let mut command = katalog();
+        command.args(["ship", "--to", &format!("forward://{address}"), "--stats", "json", "--state-dir"]);
+        Running::start(command.arg(folder.path().join("state")).arg(&log))
+    };
+    let running = start();
+    let state = folder.path().join("state/state.json");
+    let saved = || fs::read(&state).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+    wait_until("an empty file in the state", || saved()["files"].as_array().is_some());
+    append_file(&log, lines(0..1000));
+    let name = end(folder.path());
+    wait_until("the end of the file in the state", || is_saved(&saved()));
+    running.kill();
+    fs::remove_file(folder.path().join(name)).unwrap();
+    fs::write(&log, lines(1000..1001)).unwrap();
+    let server = Server::on(address, Script::default());
+    let running = start();
+    server.wait_for_events(1);
+    running.signal("TERM");
+    let (_, errors) = running.end();
+    let stats: Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    assert_eq!(stats["vanished_bytes"], lines(0..1000).len(), "{errors}");
+    assert_eq!(stats["vanished_files"], 1, "{errors}");
+}
+
+#[test]
+fn rotated_files_that_are_deleted_after_a_kill_are_counted_whole() {
+    let end = |folder: &Path| {
+        rename(folder);
+        append_file(&folder.join("kata.log"), lines(1000..1001));
+        "kata.log.1"
+    };
+    // The state has the next file once it has the end of the first one.
+    counts_after_a_kill(end, |state| state["files"].as_array().is_some_and(|files| files.len() == 2));
+}
+
+#[test]
+fn active_files_that_are_deleted_after_a_kill_are_counted() {
+    let end = |folder: &Path| {
+        // Any change of the directory makes the program look at the file.
+        write_file(folder, "other", "");
+        "kata.log"
+    };
+    counts_after_a_kill(end, |state| state["files"][0]["length"].as_u64() == Some(lines(0..1000).len() as u64));
+}
+
 #[test]
 fn a_spool_keeps_deleted_files_across_a_kill() {
     let spool = tempfile::tempdir().unwrap();

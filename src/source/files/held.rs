@@ -62,8 +62,8 @@ impl FilesSource {
             .collect()
     }
 
-    /// Notes new files, and deleted files with unread bytes. A checkpoint moves only with deliveries, so a run that is
-    /// killed meanwhile would leave no trace of them.
+    /// Notes new files, and the lengths of rotated, deleted and growing ones. A checkpoint moves only with deliveries, so
+    /// a run that is killed meanwhile would leave no trace of them.
     pub(super) fn note_files(&mut self) {
         self.notes.extend(self.logs.iter_mut().filter_map(Log::unnoted_position));
     }

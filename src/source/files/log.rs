@@ -77,7 +77,7 @@ pub(super) struct Log {
     pub(super) offset: u64,
     /// The length of the file when it was last seen.
     pub(super) length: u64,
-    /// The length in the last position that was noted outside of a batch.
+    /// The length in the last position that was noted outside of a batch, or at the start.
     pub(super) noted: Option<u64>,
     /// The file has no name any more, or has one that no listing shows.
     pub(super) is_deleted: bool,
@@ -380,13 +380,22 @@ impl Log {
         }
     }
 
-    /// Returns the position if no checkpoint can know it yet: the log is new, or it was deleted with unread bytes.
+    /// Returns the position if no checkpoint can know it yet: the log is new, it was rotated or deleted and has another
+    /// length than the last one that was noted, or it has grown to more than twice that length. Records that were read
+    /// may still wait for the delivery, so the length counts, and not what is unread.
     pub(super) fn unnoted_position(&mut self) -> Option<FilePosition> {
-        let is_new = self.noted.is_none() && self.tail().is_some() && self.is_known();
-        let is_due = is_new || self.is_deleted && self.noted != Some(self.length) && self.unread() > 0;
+        if matches!(self.state, LogState::Refused(_)) || !self.is_known() {
+            return None;
+        }
+        let has_ended = self.is_deleted || self.rotated_at.is_some();
+        let is_due = match self.noted {
+            None => self.tail().is_some(),
+            Some(noted) if has_ended => noted != self.length,
+            Some(noted) => noted < self.length / 2,
+        };
         is_due.then(|| {
             self.noted = Some(self.length);
-            self.position()
+            FilePosition { length: self.length, ..self.position() }
         })
     }
 
