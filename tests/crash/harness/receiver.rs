@@ -1,7 +1,7 @@
 //! The receiver: registers every request in the ledger. It can cut connections, withhold an ack, close its port and
 //! reopen it.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::ledger::{Cause, Ledger};
+use super::receiver_stream::BudgetedStream;
 use crate::support::forward::count::{Response, Totals, serve};
 use crate::support::forward::listen;
 
@@ -180,42 +181,5 @@ fn accept(shared: &Arc<Shared>, first: Option<std::net::TcpListener>) {
                 });
             }
         }
-    }
-}
-
-/// A connection that ends where the byte budget ends.
-struct BudgetedStream<'a> {
-    stream: TcpStream,
-    budget: &'a Mutex<Option<u64>>,
-    cut: bool,
-}
-
-impl Read for BudgetedStream<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Waits for data first, so that a cut requested meanwhile takes effect.
-        self.stream.peek(&mut [0])?;
-        let mut budget = self.budget.lock().unwrap();
-        if *budget == Some(0) {
-            *budget = None;
-            self.cut = true;
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        let most = budget.map_or(buffer.len(), |most| buffer.len().min(usize::try_from(most).unwrap_or(usize::MAX)));
-        let size = self.stream.read(&mut buffer[..most])?;
-        if let Some(budget) = budget.as_mut() {
-            *budget -= size as u64;
-        }
-        Ok(size)
-    }
-}
-
-impl Write for BudgetedStream<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }
