@@ -36,7 +36,7 @@ fn survives(source: Source, seed: u64) {
 
 #[test]
 fn a_log_file_arrives_whole() {
-    survives(Source::File, 1);
+    survives(Source::File, 13);
 }
 
 #[test]
@@ -44,6 +44,16 @@ fn a_journal_arrives_whole() {
     if !remote::missing() {
         survives(Source::Journal, 2);
     }
+}
+
+#[test]
+fn deleted_files_arrive_or_are_counted() {
+    survives(Source::Deleted, 4);
+}
+
+#[test]
+fn a_spool_that_is_full_arrives_whole() {
+    survives(Source::Spool, 18);
 }
 
 /// Checks that the harness reports this problem for a client with this fault.

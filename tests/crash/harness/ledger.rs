@@ -1,10 +1,10 @@
 //! The record of arrivals: lines, their ids, duplicates, and the fault before each connection.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::Write as _;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Mutex;
 
+use super::tally::Tally;
 use crate::support::forward::count::{hash, records};
 use crate::support::forward::wire::{Frame, WireError, member, string};
 
@@ -34,6 +34,35 @@ pub(crate) enum Cause {
 struct Connection {
     cause: Cause,
     duplicates: usize,
+    /// The number of the life in which it was opened.
+    life: usize,
+}
+
+/// The arrivals between two starts of the program.
+#[derive(Debug, Default)]
+struct Life {
+    /// Acks come after the program's wait for them.
+    slow: bool,
+    /// Positions were not saved before it, so any number of lines comes again.
+    unsaved: bool,
+    connections: usize,
+    /// The number of arrivals of each line.
+    copies: HashMap<u64, usize>,
+    /// The number of lines that had arrived before.
+    repeated: usize,
+    /// The most arrivals of a line, beyond one for each connection.
+    extra: usize,
+}
+
+/// The promises on duplicates that a ledger checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// After a kill, at most a batch comes again.
+    OneBatch,
+    /// After a kill, at most two batches come again: one that was not deleted from the spool, and one for which the spool
+    /// had the records and the position was not saved. A program that is killed again and again adds the second each
+    /// time.
+    Spool,
 }
 
 /// A line that has arrived.
@@ -48,6 +77,7 @@ struct LedgerState {
     ids: HashMap<Box<[u8]>, u64>,
     chunks: HashSet<Box<[u8]>>,
     connections: Vec<Connection>,
+    lives: Vec<Life>,
     /// Positions were not saved before a kill, so duplicates come until a new line does.
     unsaved: bool,
     requests: usize,
@@ -80,8 +110,20 @@ impl Ledger {
     pub(crate) fn add_connection(&self, cause: Cause) -> usize {
         let mut state = self.state.lock().unwrap();
         let cause = if state.unsaved { Cause::KillUnsaved } else { cause };
-        state.connections.push(Connection { cause, duplicates: 0 });
+        let life = state.lives.len().saturating_sub(1);
+        state.connections.push(Connection { cause, duplicates: 0, life });
+        if let Some(life) = state.lives.last_mut() {
+            life.connections += 1;
+        }
         state.connections.len() - 1
+    }
+
+    /// Registers a start of the program. `slow` is true if the acks of its receiver come after its wait for them.
+    pub(crate) fn begin_life(&self, slow: bool) {
+        let mut state = self.state.lock().unwrap();
+        let unsaved = state.unsaved;
+        state.lives.iter_mut().for_each(|life| life.copies = HashMap::new());
+        state.lives.push(Life { slow, unsaved, ..Life::default() });
     }
 
     /// Expects any number of duplicates before the next new line.
@@ -113,79 +155,117 @@ impl Ledger {
         state.largest = state.largest.max(count);
     }
 
-    /// Returns the number of distinct lines that have arrived.
-    pub(crate) fn arrived(&self) -> u64 {
-        self.state.lock().unwrap().seen.len() as u64
-    }
-
     /// Returns true if all of these lines have arrived.
     pub(crate) fn has(&self, lines: &Range<u64>) -> bool {
+        self.missing(lines.clone()).is_empty()
+    }
+
+    /// Returns the lines of these that have not arrived.
+    pub(crate) fn missing(&self, lines: Range<u64>) -> Vec<u64> {
         let state = self.state.lock().unwrap();
-        lines.clone().all(|line| state.seen.contains_key(&line))
+        lines.filter(|line| !state.seen.contains_key(line)).collect()
     }
 
     pub(crate) fn problem(&self, problem: String) {
         self.state.lock().unwrap().problem(problem);
     }
 
-    /// Returns all problems, given the number of lines written.
-    pub(crate) fn problems(&self, written: u64) -> Vec<String> {
+    /// Returns all problems, given the number of lines written and those that the program counted as lost.
+    pub(crate) fn problems(&self, written: u64, promise: Promise, is_counted: impl Fn(u64) -> bool) -> Vec<String> {
+        let missing: Vec<u64> = self.missing(0..written).into_iter().filter(|line| !is_counted(*line)).collect();
         let state = self.state.lock().unwrap();
         let mut problems = state.problems.clone();
-        let missing: Vec<u64> = (0..written).filter(|line| !state.seen.contains_key(line)).collect();
         if !missing.is_empty() {
             problems.push(format!("{} of {written} lines are missing: {}", missing.len(), ranges(&missing)));
         }
-        for (number, connection) in state.connections.iter().enumerate() {
-            if connection.cause != Cause::KillUnsaved && connection.duplicates > state.largest {
-                let Connection { cause, duplicates } = connection;
-                let largest = state.largest;
+        match promise {
+            Promise::OneBatch => problems.extend(state.more_than_a_batch()),
+            Promise::Spool => problems.extend(state.more_than_two_batches()),
+        }
+        problems
+    }
+
+    /// Adds the counts to a tally.
+    pub(crate) fn tally(&self, written: u64, tally: &mut Tally) {
+        let state = self.state.lock().unwrap();
+        let duplicates: usize = state.connections.iter().map(|connection| connection.duplicates).sum();
+        tally.sum("lines written", written);
+        tally.sum("lines arrived", state.seen.len() as u64);
+        tally.sum("lines that came late", state.late as u64);
+        tally.sum("duplicates", duplicates as u64);
+        tally.sum("requests", state.requests as u64);
+        tally.sum("requests with a known id", state.resent as u64);
+        tally.maximum("largest request, records", state.largest as u64);
+        let most = |of: fn(&Life) -> usize| {
+            state.lives.iter().filter(|life| !life.unsaved).map(of).max().unwrap_or_default() as u64
+        };
+        tally.maximum("most lines again after a kill", most(|life| life.repeated));
+        tally.maximum("most extra copies of a line, by halving", most(|life| life.extra));
+        for connection in &state.connections {
+            tally.connection(connection.cause, connection.duplicates as u64);
+        }
+    }
+}
+
+impl LedgerState {
+    /// Describes duplicates beyond a batch for each fault, or beyond one copy for each halving.
+    fn more_than_a_batch(&self) -> Vec<String> {
+        let largest = self.largest;
+        // Halves of a batch of so many records are single records in the end.
+        let halvings = largest.max(1).ilog2() as usize + 1;
+        let is_slow = |connection: &Connection| self.lives.get(connection.life).is_some_and(|life| life.slow);
+        let mut problems = Vec::new();
+        for (number, connection) in self.connections.iter().enumerate() {
+            let Connection { cause, duplicates, .. } = connection;
+            if *cause != Cause::KillUnsaved && !is_slow(connection) && *duplicates > largest {
                 problems.push(format!(
                     "connection {number}, after {cause:?}: {duplicates} duplicates, \
                      and no request has more than {largest}"
                 ));
             }
         }
+        for (number, life) in self.lives.iter().enumerate().filter(|(_, life)| !life.unsaved) {
+            if life.repeated > largest {
+                let repeated = life.repeated;
+                problems.push(format!(
+                    "start {number}: {repeated} lines come again, and no request has more than {largest}"
+                ));
+            }
+            let most = if life.slow { halvings } else { 0 };
+            if life.extra > most {
+                let (extra, connections) = (life.extra, life.connections);
+                problems.push(format!(
+                    "start {number}: a line comes {extra} times more often than on each of {connections} connections, \
+                     with at most {most} halvings"
+                ));
+            }
+        }
         problems
     }
 
-    /// Formats the counts as lines of a table.
-    pub(crate) fn table(&self, written: u64) -> String {
-        let state = self.state.lock().unwrap();
-        let duplicates: usize = state.connections.iter().map(|connection| connection.duplicates).sum();
-        let mut table = String::new();
-        for (name, count) in [
-            ("lines written", written),
-            ("lines arrived", state.seen.len() as u64),
-            ("lines that came late", state.late as u64),
-            ("duplicates", duplicates as u64),
-            ("requests", state.requests as u64),
-            ("requests with a known id", state.resent as u64),
-            ("largest request, records", state.largest as u64),
-        ] {
-            _ = writeln!(table, "{name:26}{count:>9}");
+    /// Describes duplicates beyond two batches for each kill and one for each connection.
+    fn more_than_two_batches(&self) -> Vec<String> {
+        let halvings = self.largest.max(1).ilog2() as usize + 1;
+        let (mut duplicates, mut most) = (0, 0);
+        for life in self.lives.iter().filter(|life| !life.unsaved) {
+            most += self.largest * (2 + life.connections + if life.slow { life.connections * halvings } else { 0 });
         }
-        let mut causes: BTreeMap<Cause, Vec<usize>> = BTreeMap::new();
-        for connection in &state.connections {
-            causes.entry(connection.cause).or_default().push(connection.duplicates);
+        for connection in &self.connections {
+            if self.lives.get(connection.life).is_some_and(|life| !life.unsaved) {
+                duplicates += connection.duplicates;
+            }
         }
-        _ = writeln!(
-            table,
-            "\n{:14}{:>12}{:>12}{:>14}{:>10}",
-            "after", "connections", "duplicates", "with any", "most"
-        );
-        for (cause, connections) in causes {
-            let (all, any) =
-                (connections.iter().sum::<usize>(), connections.iter().filter(|count| **count > 0).count());
-            let most = connections.iter().max().copied().unwrap_or_default();
-            _ = writeln!(table, "{:14}{:>12}{all:>12}{any:>14}{most:>10}", format!("{cause:?}"), connections.len());
-        }
-        table
+        let problem = format!("{duplicates} duplicates, and no more than {most} are due to kills and connections");
+        (duplicates > most).then_some(problem).into_iter().collect()
     }
-}
 
-impl LedgerState {
     fn line(&mut self, connection: usize, number: u64, id: &[u8], hash: u64) {
+        if let Some(life) = self.lives.last_mut() {
+            let copies = life.copies.entry(number).or_default();
+            *copies += 1;
+            life.repeated += usize::from(*copies == 1 && self.seen.contains_key(&number));
+            life.extra = life.extra.max(copies.saturating_sub(life.connections));
+        }
         if let Some(seen) = self.seen.get(&number) {
             let (other_id, other_hash) = (seen.id.as_ref() != id, seen.hash != hash);
             self.connections[connection].duplicates += 1;

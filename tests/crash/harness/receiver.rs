@@ -1,5 +1,5 @@
-//! The receiver: registers every request in the ledger. It can cut connections, withhold an ack, close its port and
-//! reopen it.
+//! The receiver: registers every request in the ledger. It can cut connections, withhold an ack, be slow, require a
+//! shared key, close its port and reopen it.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::conduct::Conduct;
 use super::ledger::{Cause, Ledger};
-use super::receiver_stream::BudgetedStream;
+use super::receiver_stream::ReceiverStream;
 use crate::support::forward::count::{Response, Totals, serve};
 use crate::support::forward::listen;
+use crate::support::forward::wire::Frame;
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -26,6 +28,9 @@ struct Shared {
     /// Bytes still to read before the connection is cut.
     budget: Mutex<Option<u64>>,
     lose: AtomicBool,
+    conduct: Mutex<Conduct>,
+    /// True to read without pauses, because the client is dead.
+    hurry: AtomicBool,
     cause: Mutex<Cause>,
 }
 
@@ -47,6 +52,8 @@ impl Receiver {
             active: AtomicUsize::new(0),
             budget: Mutex::new(None),
             lose: AtomicBool::new(false),
+            conduct: Mutex::new(Conduct::Prompt),
+            hurry: AtomicBool::new(false),
             cause: Mutex::new(Cause::Start),
         });
         let of_thread = Arc::clone(&shared);
@@ -64,6 +71,15 @@ impl Receiver {
             self.shared.ledger.expect_duplicates();
         }
         *self.shared.cause.lock().unwrap() = cause;
+    }
+
+    /// Sets the conduct on later connections.
+    pub(crate) fn conduct(&self, conduct: Conduct) {
+        *self.shared.conduct.lock().unwrap() = conduct;
+    }
+
+    pub(crate) fn current_conduct(&self) -> Conduct {
+        *self.shared.conduct.lock().unwrap()
     }
 
     /// Cuts a connection after this many more bytes.
@@ -91,7 +107,9 @@ impl Receiver {
 
     /// Waits until all bytes sent by killed clients are processed.
     pub(crate) fn drain(&self) {
+        self.shared.hurry.store(true, Ordering::Release);
         self.until(|shared| shared.active.load(Ordering::Acquire) == 0);
+        self.shared.hurry.store(false, Ordering::Release);
     }
 
     fn until(&self, holds: impl Fn(&Shared) -> bool) {
@@ -123,15 +141,24 @@ impl Shared {
     fn serve(&self, stream: TcpStream) {
         let cause = *self.cause.lock().unwrap();
         let connection = self.ledger.add_connection(cause);
-        let mut wire = BudgetedStream { stream, budget: &self.budget, cut: false };
-        let served = serve(&mut wire, &mut Totals::default(), |frame| {
+        let conduct = *self.conduct.lock().unwrap();
+        let (budget, throttle, hurry) = (&self.budget, conduct.throttle(), &self.hurry);
+        let mut wire = ReceiverStream { stream, budget, throttle, hurry, cut: false };
+        let shaken = conduct.greeting().map_or(Ok(()), |greeting| wire.shake_hands(&greeting));
+        let mut requests = 0;
+        let take = |frame: &Frame<'_>| {
             self.ledger.take(connection, frame);
+            requests += 1;
+            if let Some(delay) = conduct.ack_delay(requests).filter(|_| !self.hurry.load(Ordering::Acquire)) {
+                std::thread::sleep(delay);
+            }
             let lost = self.lose.swap(false, Ordering::AcqRel);
             if lost {
                 self.set_cause(Cause::LostAck);
             }
             Ok(if lost { Response::Close } else { Response::Ack })
-        });
+        };
+        let served = shaken.and_then(|()| serve(&mut wire, &mut Totals::default(), take));
         if wire.cut {
             self.set_cause(Cause::Cut);
         } else if let Err(error) = served

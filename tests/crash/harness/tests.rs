@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
+use super::conduct::Conduct;
+use super::deleting_log::DeletingLog;
 use super::feed::{Feed, message};
 use super::journal::Journal;
-use super::ledger::{Cause, Ledger};
+use super::ledger::{Cause, Ledger, Promise};
 use super::log::Log;
-use super::plan::{Fault, plan};
+use super::losses::{FileHistory, Losses};
+use super::plan::{Fault, Step, plan};
 use super::rng::Rng;
+use super::tally::Tally;
 use crate::support::forward::wire::{Frame, text};
 use crate::support::journal::remote::{self, JournalPath};
 
@@ -31,6 +36,10 @@ fn take(ledger: &Ledger, connection: usize, lines: &[(u64, &str)]) {
     ledger.take(connection, &Frame::parse(&request(lines)).unwrap());
 }
 
+fn problems(ledger: &Ledger, written: u64) -> Vec<String> {
+    ledger.problems(written, Promise::OneBatch, |_| false)
+}
+
 #[test]
 fn the_ledger_finds_what_is_wrong() {
     let ledger = Ledger::default();
@@ -38,12 +47,12 @@ fn the_ledger_finds_what_is_wrong() {
     take(&ledger, connection, &[(0, "a"), (1, "b"), (2, "c")]);
     let connection = ledger.add_connection(Cause::Kill);
     take(&ledger, connection, &[(1, "b"), (2, "c"), (3, "d")]);
-    assert_eq!(ledger.problems(4), Vec::<String>::new());
+    assert_eq!(problems(&ledger, 4), Vec::<String>::new());
     assert!(ledger.has(&(0..4)) && !ledger.has(&(0..5)));
-    assert_eq!(ledger.arrived(), 4);
+    assert_eq!(ledger.missing(0..6), [4, 5]);
     take(&ledger, connection, &[(1, "b"), (2, "c"), (3, "x"), (9, "a")]);
     take(&ledger, connection, &[(5, "e")]);
-    let problems = ledger.problems(12);
+    let problems = problems(&ledger, 12);
     assert_eq!(
         problems,
         [
@@ -53,10 +62,9 @@ fn the_ledger_finds_what_is_wrong() {
             "connection 1, after Kill: 5 duplicates, and no request has more than 4",
         ]
     );
-    let table = ledger.table(12);
-    for row in ["duplicates                        5", "lines that came late              1"] {
-        assert!(table.contains(row), "{table}");
-    }
+    let mut tally = Tally::default();
+    ledger.tally(12, &mut tally);
+    assert_eq!((tally.get("duplicates"), tally.get("lines that came late")), (5, 1));
 }
 
 #[test]
@@ -66,6 +74,88 @@ fn a_plan_is_the_same_for_the_same_seed() {
     assert_eq!(plan(1, 50, true), plan(1, 50, true));
     assert_ne!(plan(1, 50, true), plan(2, 50, true));
     assert!(plan(1, 50, true).iter().any(|step| matches!(step.fault, Fault::FullDisk { .. })));
+    // The short runs beside the other tests have each kind of receiver.
+    for seed in [2, 4, 13, 18] {
+        for conduct in Conduct::ALL {
+            let is_next = |step: &Step| matches!(step.fault, Fault::Kill { next, .. } if next == conduct);
+            assert!(plan(seed, 12, false).iter().any(is_next), "{seed}: {conduct:?}");
+        }
+    }
+}
+
+/// Ends each file with few lines, and lets the program know all of them. Returns their numbers in order.
+fn write_deleted(log: &mut DeletingLog, history: &FileHistory, state: &Path) -> u64 {
+    let mut rng = Rng::new(1);
+    let mut lines = 0;
+    while !log.counts().starts_with("rotations: 2 files deleted") {
+        log.write(lines, &mut rng);
+        lines += 1;
+        // The state has each file as the program knows it: none of it delivered, under the name of the rotated log.
+        let saved = history.sizes().into_iter().map(
+            |(inode, size)| serde_json::json!({"path": "/kata.log.1", "inode": inode, "offset": 100, "length": size}),
+        );
+        fs::write(state.join("state.json"), serde_json::json!({"files": saved.collect::<Vec<_>>()}).to_string())
+            .unwrap();
+    }
+    lines
+}
+
+#[test]
+fn losses_are_proved_by_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = Arc::new(FileHistory::new(folder.path()));
+    let mut log = DeletingLog::new(&folder.path().join("kata.log"), Arc::clone(&history));
+    let lines = write_deleted(&mut log, &history, folder.path());
+    let (mut losses, ledger) = (Losses::new(Arc::clone(&history)), Ledger::default());
+    losses.begin_life();
+    assert_eq!((0..lines).filter(|line| losses.is_counted(*line)).count(), 0);
+    let sizes: Vec<u64> = history.sizes().into_iter().map(|(_, size)| size).collect();
+    let report = |bytes: u64| {
+        format!("katalog: \"/kata.log.1\": {bytes} bytes are lost: it was deleted before they were read\n")
+    };
+    // The first line is before the position. The second deleted file has no report.
+    losses.read(&report(sizes[0] - 100));
+    let counted: Vec<u64> = (0..lines).filter(|line| losses.is_counted(*line)).collect();
+    let next = counted.last().unwrap() + 1;
+    assert_eq!(counted, (1..next).collect::<Vec<_>>());
+    let described = losses.describe(&(0..lines).collect::<Vec<_>>());
+    assert!(described[0].starts_with("lines 0 to 0 are bytes 0 to ") && described[0].contains("of a deleted file"));
+    assert!(described[1].starts_with(&format!("lines {next} to ")) && described[1].contains("; 0 bytes are reported"));
+    assert_eq!(losses.problems(&ledger, true), Vec::<String>::new());
+    // A file that still has its name cannot be lost, nor can bytes that no file had.
+    losses.read(&(report(sizes[3] - 100) + &report(7)));
+    assert_eq!(losses.problems(&ledger, true).len(), 2);
+    // Lines that are reported as lost arrive.
+    for line in 0..next {
+        take(&ledger, ledger.add_connection(Cause::Start), &[(line, &line.to_string())]);
+    }
+    let problems = losses.problems(&ledger, true);
+    let over: u64 = sizes[0] - 100;
+    assert!(sizes[0] < 40_000 || problems[2].contains(&format!("of {over} bytes that are reported as lost arrived")));
+    assert_eq!(losses.problems(&ledger, false).len(), 2);
+}
+
+#[test]
+fn copies_of_a_line_are_counted_in_each_life() {
+    let ledger = Ledger::default();
+    let all: Vec<(u64, String)> = (0..4).map(|line| (line, line.to_string())).collect();
+    let all: Vec<(u64, &str)> = all.iter().map(|(line, id)| (*line, id.as_str())).collect();
+    ledger.begin_life(true);
+    let connection = ledger.add_connection(Cause::Start);
+    // Halves of four records are single ones after two halvings, and a record comes once more at most.
+    [&all[..], &all[..2], &all[..1], &all[..1]].into_iter().for_each(|lines| take(&ledger, connection, lines));
+    assert_eq!(problems(&ledger, 4), Vec::<String>::new());
+    take(&ledger, connection, &all[..1]);
+    assert_eq!(problems(&ledger, 4).len(), 1);
+    ledger.begin_life(false);
+    let connection = ledger.add_connection(Cause::Kill);
+    take(&ledger, connection, &all);
+    assert_eq!(problems(&ledger, 4).len(), 1);
+    take(&ledger, connection, &all[..1]);
+    let found = problems(&ledger, 4);
+    assert!(found.iter().any(|problem| problem.starts_with("start 1: a line comes 1 times more often")), "{found:?}");
+    let found = ledger.problems(4, Promise::Spool, |_| false);
+    assert_eq!(found, Vec::<String>::new());
 }
 
 /// Returns the number in a line.
