@@ -16,6 +16,9 @@ use crate::source::position::{FilePosition, HEAD, OpenStream};
 use crate::source::route::InputRoute;
 use kata_records::origin::Route;
 
+/// The pause between two notes of a log that was rotated or deleted and still grows. Each note is written to the disk.
+const NOTE_PAUSE: Duration = Duration::from_secs(1);
+
 /// The state of a log.
 pub(super) enum LogState {
     /// The log is being read.
@@ -79,6 +82,8 @@ pub(super) struct Log {
     pub(super) length: u64,
     /// The length in the last position that was noted outside of a batch, or at the start.
     pub(super) noted: Option<u64>,
+    /// The time of that note, if the log was rotated or deleted by then.
+    noted_at: Option<Instant>,
     /// The file has no name any more, or has one that no listing shows.
     pub(super) is_deleted: bool,
     /// The streams whose next entry may continue one before that offset.
@@ -119,6 +124,7 @@ impl Log {
             offset: 0,
             length: 0,
             noted: None,
+            noted_at: None,
             is_deleted: false,
             open_streams: Vec::new(),
             known_len: 0,
@@ -154,6 +160,7 @@ impl Log {
             offset: saved.offset,
             length: saved.length,
             noted: Some(saved.length),
+            noted_at: None,
             is_deleted: false,
             open_streams: saved.open_streams.clone(),
             known_len: saved.head as usize,
@@ -190,6 +197,7 @@ impl Log {
     /// Marks the log as rotated.
     pub(super) fn mark_rotated(&mut self) {
         self.rotated_at = Some(Instant::now());
+        self.noted_at = None;
         self.at_end = false;
     }
 
@@ -310,7 +318,9 @@ impl Log {
 
     /// Marks the log as deleted. An open file remains readable.
     pub(super) fn mark_deleted(&mut self) {
-        self.dirty |= !std::mem::replace(&mut self.is_deleted, true);
+        if !std::mem::replace(&mut self.is_deleted, true) {
+            (self.dirty, self.noted_at) = (true, None);
+        }
         self.length = self.tail().map_or(self.length, Tail::length);
         if self.rotated_at.is_none() {
             self.mark_rotated();
@@ -390,11 +400,14 @@ impl Log {
         let has_ended = self.is_deleted || self.rotated_at.is_some();
         let is_due = match self.noted {
             None => self.tail().is_some(),
-            Some(noted) if has_ended => noted != self.length,
+            Some(noted) if has_ended => {
+                noted != self.length && self.noted_at.is_none_or(|noted_at| noted_at.elapsed() >= NOTE_PAUSE)
+            }
             Some(noted) => noted < self.length / 2,
         };
         is_due.then(|| {
             self.noted = Some(self.length);
+            self.noted_at = has_ended.then(Instant::now);
             FilePosition { length: self.length, ..self.position() }
         })
     }

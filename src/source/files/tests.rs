@@ -51,6 +51,8 @@ struct Follower {
     settings: Settings,
     source: FilesSource,
     errors: Vec<SourceError>,
+    /// The number of notes.
+    notes: u64,
     /// The positions by key, as a checkpoint keeps them.
     saved: BTreeMap<String, FilePosition>,
     /// Origin, offset and text.
@@ -81,6 +83,7 @@ impl Follower {
             settings,
             source,
             errors,
+            notes: 0,
             saved: BTreeMap::new(),
             entries: Vec::new(),
             damages: Vec::new(),
@@ -162,6 +165,7 @@ impl Follower {
     /// Adds noted files to the positions, as a checkpoint does.
     fn keep_notes(&mut self) {
         for file in std::mem::take(&mut self.source.notes) {
+            self.notes += 1;
             let known = self.saved.remove(&file.origin);
             let (offset, over) = known.map_or((0, false), |known| (known.offset, known.over));
             self.saved.insert(file.origin.clone(), FilePosition { offset, over, ..file });

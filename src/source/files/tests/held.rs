@@ -1,6 +1,9 @@
 //! Deleted files that stay open, and the limits of them.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::time::Instant;
 
 use super::{Follower, HeldLimits, LossReason, long};
 
@@ -139,6 +142,27 @@ fn a_file_that_was_empty_when_it_was_found_is_counted_after_a_kill() {
     follower.restart();
     assert!(follower.news().is_empty());
     assert_eq!(follower.vanished(), [("kata.log".to_owned(), 4, LossReason::Deleted)]);
+}
+
+#[test]
+fn rotated_and_deleted_files_that_grow_are_noted_seldom() {
+    let mut follower = follower(512, 1 << 30);
+    follower.append("kata.log", "one\n");
+    follower.search_only();
+    for (from, to) in [("kata.log", Some("kata.log.1")), ("kata.log.1", None)] {
+        let mut file = OpenOptions::new().append(true).open(follower.path(from)).unwrap();
+        match to {
+            Some(to) => follower.rename(from, to),
+            None => follower.remove(from),
+        }
+        let start = Instant::now();
+        follower.notes = 0;
+        for _ in 0..50 {
+            file.write_all(b"more\n").unwrap();
+            follower.search_only();
+        }
+        assert!((1..=start.elapsed().as_secs() + 1).contains(&follower.notes), "{from}: {}", follower.notes);
+    }
 }
 
 #[cfg(feature = "zstd")]
