@@ -81,11 +81,13 @@ impl SavedState {
     pub(super) fn note_files(&mut self, files: Vec<FilePosition>) {
         for file in files {
             let known = self.take_file(&file.origin);
-            let (offset, open_streams, over) = match known {
-                Some(known) => (known.offset, known.open_streams, known.over),
-                None => (0, Vec::new(), false),
+            let (offset, length, open_streams, over) = match known {
+                Some(known) => (known.offset, known.length, known.open_streams, known.over),
+                None => (0, 0, Vec::new(), false),
             };
-            self.files.push(FilePosition { offset, open_streams, over, ..file });
+            // A compressed copy is shorter than its log.
+            let length = length.max(file.length);
+            self.files.push(FilePosition { offset, length, open_streams, over, ..file });
         }
         self.forget_oldest();
     }

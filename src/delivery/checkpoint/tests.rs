@@ -50,12 +50,13 @@ fn a_noted_file_moves_no_position() {
     let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
     checkpoint.advance(Position::Files(vec![file("a", 5)]));
     checkpoint.note_files(vec![FilePosition { length: 9, ..file("a", 8) }, FilePosition { length: 3, ..file("b", 3) }]);
+    checkpoint.note_files(vec![FilePosition { length: 7, ..file("a", 8) }]);
     drop(checkpoint);
     let mut checkpoint = Checkpoint::open(directory.path()).unwrap();
     let known = |checkpoint: &Checkpoint| -> Vec<_> {
         checkpoint.files().into_iter().map(|file| (file.origin, file.offset, file.length)).collect()
     };
-    assert_eq!(known(&checkpoint), [("a".to_owned(), 5, 9), ("b".to_owned(), 0, 3)]);
+    assert_eq!(known(&checkpoint), [("b".to_owned(), 0, 3), ("a".to_owned(), 5, 9)]);
     checkpoint.advance(Position::Files(vec![file("a", 8), file("b", 3)]));
     assert_eq!(known(&checkpoint), [("a".to_owned(), 8, 9), ("b".to_owned(), 3, 0)]);
 }
