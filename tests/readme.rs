@@ -438,9 +438,9 @@ fn components() -> String {
 
 /// Returns the table of flaws.
 fn flaws() -> String {
-    let mut table = "\n| flaw | meaning |\n|---|---|\n".to_owned();
-    for [flaw, meaning] in Reference::flaws() {
-        writeln!(table, "| {} | {meaning} |", code(flaw)).unwrap();
+    let mut table = "\n| flaw | severity | meaning |\n|---|---|---|\n".to_owned();
+    for [flaw, severity, meaning] in Reference::flaws() {
+        writeln!(table, "| {} | {severity} | {meaning} |", code(flaw)).unwrap();
     }
     table
 }

@@ -60,6 +60,7 @@ fn modules(package: &str) -> Vec<String> {
 const PUBLIC_MODULES: &[(&str, &str)] = &[
     ("crates/journal-file/src", "text"),
     ("crates/journal-file/src", "large_field"),
+    ("crates/kata-records/src", "flaw"),
     ("crates/kata-records/src", "origin"),
     ("crates/kata-records/src", "visible"),
     ("crates/kata-records/src", "filter"),

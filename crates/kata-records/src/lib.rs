@@ -48,7 +48,7 @@
 
 mod error;
 mod named_enum;
-mod flaw;
+pub mod flaw;
 mod component;
 pub mod origin;
 mod digits;

@@ -55,9 +55,9 @@ impl Reference {
         })
     }
 
-    /// Returns the flaws: name and description.
-    pub fn flaws() -> impl Iterator<Item = [&'static str; 2]> {
-        Flaw::ALL.iter().map(|flaw| [flaw.name(), flaw.meaning()])
+    /// Returns the flaws: name, severity and description.
+    pub fn flaws() -> impl Iterator<Item = [&'static str; 3]> {
+        Flaw::ALL.iter().map(|flaw| [flaw.name(), flaw.severity().name(), flaw.meaning()])
     }
 
     /// Returns the origins: name and description.
