@@ -117,7 +117,7 @@ fn summarize(config: &Config, outcome: &Outcome) {
     let format = if by_input { Some(StatsFormat::Table) } else { config.diagnostics.stats };
     match format {
         Some(format) if config.command == Command::Check => {
-            diagnostics::check_summary(&outcome.stats, &outcome.inputs, format);
+            diagnostics::check_summary(&outcome.stats, &outcome.inputs, config.diagnostics.fail_on, format);
         }
         Some(format) if !outcome.closed => diagnostics::summary(&outcome.stats, &outcome.inputs, format),
         // A run without records needs an explanation.

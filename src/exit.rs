@@ -9,8 +9,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All records are delivered, or the reader of the output closed it.
     Success = 0,
-    /// All records are delivered, but `--strict` found flaws, or `--fail-if-empty` found no records; or no known failure
-    /// explains a text.
+    /// All records are delivered, but `--strict` or `--fail-on` found flaws, or `--fail-if-empty` found no records;
+    /// or no known failure explains a text.
     Unsatisfied = 1,
     /// A flag or argument cannot be used.
     Usage = 64,

@@ -34,7 +34,7 @@ fn a_strict_run_says_what_is_flawed() {
     let output = fails(folder.path(), &["--strict", "--stats=json", "kata.log"]);
     assert!(stderr(&output).starts_with(says) && stderr(&output).ends_with("}\n"), "{}", stderr(&output));
     // The table of a check shows it.
-    let output = fails(folder.path(), &["check", "kata.log"]);
+    let output = fails(folder.path(), &["check", "--fail-on=notice", "kata.log"]);
     assert!(stderr(&output).contains("no-time") && !stderr(&output).contains("--strict"), "{}", stderr(&output));
 }
 

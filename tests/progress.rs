@@ -10,7 +10,7 @@ use regex::Regex;
 
 use crate::support::screen::Screen;
 use crate::support::skip::skip;
-use crate::support::{expect_exit, katalog};
+use crate::support::{expect_exit, katalog, write_file};
 
 fn fixtures(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder)
@@ -251,7 +251,7 @@ odd-values      43      36 2023-11-14 22:13..22:13     10       0 3.0K  12K
 total           64      48 2023-11-14 22:13..22:13     10       2 5.8K  18K
 cut: damaged 2: bad-array 1, truncated-file 1
 odd-values: flawed 10: not-utf8 10
-1 of 3 inputs is valid
+2 of 3 inputs are valid
 katalog: 36 entries without _UID are unproven: copy this field with the journal
 ";
     assert_eq!(check("fuzz/journal", &["regular", "cut", "odd-values"]), (1, expected.to_owned()));
@@ -264,13 +264,53 @@ fn an_input_that_cannot_be_read_decides_how_the_check_ends() {
     assert!(
         errors.ends_with(
             "\nodd-values: flawed 10: not-utf8 10\nnone.log: failed to open \"none.log\" for reading: No such file or \
-             directory (os error 2)\n1 of 3 inputs is valid\nkatalog: 36 entries without _UID are unproven: copy this field \
+             directory (os error 2)\n2 of 3 inputs are valid\nkatalog: 36 entries without _UID are unproven: copy this field \
              with the journal\n"
         ),
         "{errors}"
     );
     assert_eq!(check("inputs", &["--stats=none", "missing.log"]), (66, MISSING.to_owned()));
     assert_eq!(check("inputs", &["--stats=none", "damage.log"]), (1, String::new()));
+}
+
+#[test]
+fn the_severity_of_flaws_decides_how_a_check_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = "time=\"2031-01-01T00:00:00Z\" level=info msg=x source=runtime\n";
+    let panic =
+        r#"{"SYSLOG_IDENTIFIER":"containerd","__REALTIME_TIMESTAMP":"1700000000000000","MESSAGE":"panic: nil map"}"#;
+    for (name, text) in [
+        ("sound.log", sound.to_owned()),
+        ("information.log", panic.to_owned()),
+        ("notice.log", sound.replace("2031-01", "2031-13")),
+        ("damage.log", sound.replace("msg=x", "msg=\"x")),
+    ] {
+        write_file(folder.path(), name, text);
+    }
+    let ends = |arguments: &[&str]| {
+        let mut command = katalog();
+        command.current_dir(folder.path()).args(["check", "--stats=none"]).args(arguments);
+        command.output().unwrap().status.code().unwrap()
+    };
+    for (arguments, expected) in [
+        (&[][..], [0, 0, 0, 1]),
+        (&["--fail-on=information"], [0, 1, 1, 1]),
+        (&["--fail-on=notice"], [0, 0, 1, 1]),
+        (&["--fail-on=damage", "--threads=4"], [0, 0, 0, 1]),
+        (&["--fail-on=never"], [0, 0, 0, 0]),
+    ] {
+        for (input, code) in ["sound.log", "information.log", "notice.log", "damage.log"].iter().zip(expected) {
+            assert_eq!(ends(&[arguments, &[input]].concat()), code, "{arguments:?} {input}");
+            // A failure to read is worse than any flaw.
+            for unreadable in [[*input, "none.log"], ["none.log", *input]] {
+                assert_eq!(ends(&[arguments, &unreadable].concat()), 66, "{arguments:?} {unreadable:?}");
+            }
+        }
+    }
+    let mut command = katalog();
+    command.current_dir(folder.path()).args(["--strict", "--stats=none"]);
+    expect_exit(command.arg("information.log"), 0);
+    expect_exit(command.arg("notice.log"), 1);
 }
 
 #[test]
@@ -283,7 +323,7 @@ fn each_input_that_is_checked_is_a_line_of_json() {
     assert!(regular["from"].as_str().unwrap() <= regular["to"].as_str().unwrap(), "{regular}");
     assert_eq!((&none["valid"], &none["exit"]), (&false.into(), &66.into()));
     assert!(none["failures"][0].as_str().unwrap().contains("none.log"), "{none}");
-    assert_eq!((&odd["valid"], &odd["flaws"]["not-utf8"]), (&false.into(), &10.into()));
+    assert_eq!((&odd["valid"], &odd["flaws"]["not-utf8"]), (&true.into(), &10.into()));
 }
 
 #[test]

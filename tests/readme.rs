@@ -27,10 +27,11 @@ fn read(name: &str) -> String {
 }
 
 /// The documents with examples.
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
-    "docs/filters.md",
+    "docs/check.md",
     "docs/explain.md",
+    "docs/filters.md",
     "docs/options.md",
     "docs/trust.md",
     "fluentd/README.md",
@@ -331,6 +332,7 @@ fn the_readme_names_what_the_program_has() {
 fn what_the_documents_point_to_exists() {
     for (name, folder) in [
         ("README.md", ""),
+        ("docs/check.md", "docs"),
         ("docs/options.md", "docs"),
         ("docs/explain.md", "docs"),
         ("docs/trust.md", "docs"),

@@ -61,11 +61,14 @@ pub(super) fn examples(command: Command) -> &'static [[&'static str; 2]] {
                 "Archives as a tree of files; --resume continues after an interruption",
             ],
         ],
-        Command::Check => &[["katalog check bundle.tar.xz kata*.log", "A row for each input"]],
         Command::Explain => &[
             ["katalog explain 'group 40 is not viable'", "A message, or a part of it: what it means, what to look at"],
             ["kubectl describe pod web-0 | katalog explain -", "The known failures in the lines of standard input"],
             ["katalog explain", "All known failures"],
+        ],
+        Command::Check => &[
+            ["katalog check bundle.tar.xz kata*.log", "A row for each input; 1 if one is damaged"],
+            ["katalog check --fail-on notice kata.log", "Odd entries fail too"],
         ],
         Command::Schema => &[["katalog schema elasticsearch --schema ecs", "An index template"]],
         Command::Config => &[

@@ -39,7 +39,11 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
 /// Options that a command does not have because it always does so.
 const ALWAYS: &[(Command, &[&str], &str)] = &[
     (Command::Ship, &["--follow", "-f"], "`katalog ship` always follows; leave it out, or use --once"),
-    (Command::Check, &["--strict"], "`katalog check` always exits with 1 if a record has flaws; leave it out"),
+    (
+        Command::Check,
+        &["--strict"],
+        "`katalog check --fail-on notice` exits with 1 for the flaws that fail --strict elsewhere",
+    ),
 ];
 
 /// Returns the message for an error of the parser. `named` is the command if the user named one.

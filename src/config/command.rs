@@ -41,6 +41,8 @@ pub(crate) const HOSTED: &[Command] = &[Command::Ship, Command::Schema];
 pub(crate) const PRINT: &[Command] = &[Command::Print];
 /// The command that delivers.
 pub(crate) const SHIP: &[Command] = &[Command::Ship];
+/// The command that validates inputs.
+pub(crate) const CHECK: &[Command] = &[Command::Check];
 /// The command that converts.
 pub(crate) const CONVERT: &[Command] = &[Command::Convert];
 

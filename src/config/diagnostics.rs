@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::command::{BULK, READERS, SHIP, WRITERS};
+use kata_records::flaw::Severity;
+
+use super::command::{BULK, CHECK, READERS, SHIP, WRITERS};
 use super::declaration::{Need, Single, choice, is, none, options, switch, text};
 use super::layers::Options;
-use super::words::{ProgressChoice, StatsChoice};
+use super::words::{FailOn, ProgressChoice, StatsChoice};
 use super::{Command, ConfigError, Mode, Surroundings, delivery, parse};
 use crate::diagnostics::{ProgressMode, StatsFormat};
 
@@ -33,9 +35,15 @@ options! {
     /// Show counters on standard error at the end
     STATS "stats": Single<StatsChoice> = choice("FORM", is!("auto")).of(READERS).beside_records();
 
-    /// Exit with 1 if any record has flaws
+    /// Exit with 1 for flaws of this severity or a worse one
     ///
-    /// All records are written.
+    /// Damage of journal files counts as `damage`. If an input cannot be read, the exit code is that of its failure, whatever
+    /// this option says.
+    FAIL_ON "fail-on": Single<FailOn> = choice("SEVERITY", is!("damage")).of(CHECK).everyday().beside_records();
+
+    /// Exit with 1 if any record has a notice or damage
+    ///
+    /// All records are written. Flaws with the severity `information` do not count.
     STRICT "strict": Single<bool> = switch().of(WRITERS).beside_records();
 
     /// Exit with 1 if no record was written
@@ -56,8 +64,8 @@ pub struct DiagnosticsSettings {
     pub stats: Option<StatsFormat>,
     /// Show counters per input after a progress display.
     pub stats_by_input: bool,
-    /// Flawed records make the run fail.
-    pub strict: bool,
+    /// The least severity of flaws that make the run fail.
+    pub fail_on: Option<Severity>,
     /// A run without records fails.
     pub fail_if_empty: bool,
     /// Report the inputs that are read, and flawed entries.
@@ -89,9 +97,22 @@ pub(super) fn settings(
         listen: options.get(&LISTEN)?,
         stats,
         stats_by_input,
-        strict: check || options.get(&STRICT)?,
+        fail_on: fail_on(options)?,
         fail_if_empty: options.get(&FAIL_IF_EMPTY)?,
         verbose: options.get(&VERBOSE)?,
+    })
+}
+
+/// Returns the least severity of flaws that make the run fail.
+fn fail_on(options: &Options) -> Result<Option<Severity>, ConfigError> {
+    if options.command != Command::Check {
+        return Ok(options.get(&STRICT)?.then_some(Severity::Notice));
+    }
+    Ok(match options.get(&FAIL_ON)? {
+        FailOn::Information => Some(Severity::Information),
+        FailOn::Notice => Some(Severity::Notice),
+        FailOn::Damage => Some(Severity::Damage),
+        FailOn::Never => None,
     })
 }
 

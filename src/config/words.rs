@@ -167,6 +167,26 @@ word_enum!(StatsChoice {
     None => "none", "";
 });
 
+/// The least severity of flaws for which `check` fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailOn {
+    /// For every flaw.
+    Information,
+    /// For notices and damage.
+    Notice,
+    /// For damage.
+    Damage,
+    /// For no flaw.
+    Never,
+}
+
+word_enum!(FailOn {
+    Information => "information", "Any flaw";
+    Notice => "notice", "Odd entries too, of which the records have all text";
+    Damage => "damage", "Text that is lost or unreadable, and damaged inputs";
+    Never => "never", "No flaw and no damage; an input that cannot be read still fails";
+});
+
 /// The order of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use kata_records::flaw::Severity;
 use kata_records::visible::{escape, escape_json};
 use kata_records::{Stats, UtcTimestamp};
 
@@ -39,10 +40,10 @@ impl InputSummary {
         InputSummary { name, stats: Stats::default(), failures: Vec::new(), exit: None, notices: Vec::new() }
     }
 
-    /// Returns true if the whole input was read without flaws and damages.
+    /// Returns true if the whole input was read and has no flaw of this severity or a worse one.
     #[must_use]
-    pub fn is_valid(&self) -> bool {
-        self.failures.is_empty() && self.stats.flawed == 0 && self.stats.damaged() == 0
+    pub fn is_valid(&self, fail_on: Option<Severity>) -> bool {
+        self.failures.is_empty() && fail_on.is_none_or(|least| self.stats.worst() < Some(least))
     }
 
     /// Returns the row of the table.
@@ -104,7 +105,12 @@ pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::R
 }
 
 /// Writes the defects of each invalid input, and the number of valid inputs.
-pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn findings(
+    inputs: &[InputSummary],
+    fail_on: Option<Severity>,
+    width: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for input in inputs {
         let name = escape(input.name.as_bytes());
         for failure in &input.failures {
@@ -119,17 +125,19 @@ pub(super) fn findings(inputs: &[InputSummary], width: usize, out: &mut dyn Writ
             }
         }
     }
-    let valid = inputs.iter().filter(|input| input.is_valid()).count();
+    let valid = inputs.iter().filter(|input| input.is_valid(fail_on)).count();
     let verb = if valid == 1 { "is" } else { "are" };
     writeln!(out, "{valid} of {} inputs {verb} valid", inputs.len())
 }
 
 /// Writes a line of JSON for each input: its validity, its failures and its counters.
-pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn lines(inputs: &[InputSummary], fail_on: Option<Severity>, out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
     struct Line<'s, C> {
         input: &'s str,
         valid: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        worst: Option<&'s str>,
         failures: &'s [String],
         #[serde(skip_serializing_if = "Option::is_none")]
         exit: Option<u8>,
@@ -145,7 +153,8 @@ pub(super) fn lines(inputs: &[InputSummary], out: &mut dyn Write) -> io::Result<
     for input in inputs {
         let line = Line {
             input: &input.name,
-            valid: input.is_valid(),
+            valid: input.is_valid(fail_on),
+            worst: input.stats.worst().map(Severity::name),
             failures: &input.failures,
             exit: input.exit.map(Exit::code),
             notices: &input.notices,

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 
 use kata_records::Stats;
+use kata_records::flaw::Severity;
 use kata_records::visible::{escape, fold};
 
 pub use inputs::InputSummary;
@@ -106,14 +107,14 @@ pub fn hints(stats: &Stats) {
     print(|out| hints::write(stats, out));
 }
 
-/// Prints the summary of checked inputs on standard error.
-pub fn check_summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
+/// Prints the summary of checked inputs on standard error. `fail_on` is the least severity of flaws that fail the check.
+pub fn check_summary(stats: &Stats, inputs: &[InputSummary], fail_on: Option<Severity>, format: StatsFormat) {
     let width = progress::width();
     match format {
-        StatsFormat::Json => print_unfolded(|out| inputs::lines(inputs, out)),
+        StatsFormat::Json => print_unfolded(|out| inputs::lines(inputs, fail_on, out)),
         StatsFormat::Text | StatsFormat::Table => print(|out| {
             inputs::table(inputs, stats, width, out)?;
-            inputs::findings(inputs, width, out)?;
+            inputs::findings(inputs, fail_on, width, out)?;
             hints::write(stats, out)
         }),
     }

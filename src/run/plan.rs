@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use kata_records::flaw::Severity;
 use kata_records::{EncodeSettings, Rules};
 
 use crate::config::{Command, Config, Mode};
@@ -44,8 +45,8 @@ pub struct Plan<'p> {
     pub stats: Option<StatsFormat>,
     /// Report failures of an input at the end, with its other defects.
     pub check: bool,
-    /// Flawed records make the run fail.
-    pub strict: bool,
+    /// The least severity of flaws that make the run fail.
+    pub fail_on: Option<Severity>,
     /// A run without records fails.
     pub fail_if_empty: bool,
     /// Report why records make the run fail. The table of `check` shows it anyway.
@@ -84,7 +85,7 @@ impl<'p> Plan<'p> {
             progress: diagnostics.progress,
             stats: diagnostics.stats,
             check: check && diagnostics.stats.is_some(),
-            strict: diagnostics.strict,
+            fail_on: diagnostics.fail_on,
             fail_if_empty: diagnostics.fail_if_empty,
             explain: !check,
             once: config.mode == Mode::Once,

@@ -1,6 +1,7 @@
-//! Explains why the records do not satisfy `--strict` or `--fail-if-empty`.
+//! Explains why the records do not satisfy `--strict`, `--fail-on` or `--fail-if-empty`.
 
 use kata_records::Stats;
+use kata_records::flaw::Severity;
 
 use super::Plan;
 use crate::delivery::EarlierRuns;
@@ -8,14 +9,17 @@ use crate::diagnostics::{failures, named_counts};
 
 /// Returns a message for each flag that the records do not satisfy.
 pub(super) fn complaints(plan: &Plan<'_>, stats: &Stats, earlier: EarlierRuns) -> Vec<String> {
-    let strict = plan.strict.then(|| flaws(stats, earlier.flawed)).flatten();
+    let strict = plan.fail_on.and_then(|least| flaws(stats, least, earlier.flawed));
     let empty = plan.fail_if_empty && earlier.records + stats.written() == 0;
     strict.into_iter().chain(empty.then(|| no_records(stats, plan.journal.is_limited()))).collect()
 }
 
-/// Returns the message for `--strict`. Returns `None` if there are neither flaws nor damage. `earlier` is their number in
-/// the run that this one resumes.
-fn flaws(stats: &Stats, earlier: u64) -> Option<String> {
+/// Returns the message for `--strict`. Returns `None` if nothing is as severe as `least`. `earlier` is the number of flaws
+/// and damages in the run that this one resumes.
+fn flaws(stats: &Stats, least: Severity, earlier: u64) -> Option<String> {
+    if stats.worst() < Some(least) && earlier == 0 {
+        return None;
+    }
     let (flawed, written) = (stats.flawed(), stats.written());
     let have = if flawed == 1 { "has" } else { "have" };
     let reasons = [
@@ -24,7 +28,7 @@ fn flaws(stats: &Stats, earlier: u64) -> Option<String> {
         (earlier, format!("the run that is resumed here counted {earlier} flaws and damages")),
     ];
     let reasons: Vec<String> = reasons.into_iter().filter(|(count, _)| *count > 0).map(|(_, reason)| reason).collect();
-    (!reasons.is_empty()).then(|| format!("--strict: {}", reasons.join("; ")))
+    Some(format!("--strict: {}", reasons.join("; ")))
 }
 
 /// Returns the message for `--fail-if-empty`. `limited` says that entries outside a range are left out.
@@ -51,11 +55,13 @@ mod tests {
     #[test]
     fn flaws_and_damages_are_told_apart() {
         let mut stats = Stats::default();
-        assert_eq!(flaws(&stats, 0), None);
+        let notice = Severity::Notice;
+        assert_eq!(flaws(&stats, Severity::Information, 0), None);
         stats.damage("bad-entry", 2);
-        assert_eq!(flaws(&stats, 0).unwrap(), "--strict: inputs are damaged (bad-entry 2)");
+        assert_eq!(flaws(&stats, notice, 0).unwrap(), "--strict: inputs are damaged (bad-entry 2)");
+        assert!(flaws(&stats, Severity::Damage, 0).is_some());
         assert_eq!(
-            flaws(&stats, 7).unwrap(),
+            flaws(&stats, notice, 7).unwrap(),
             "--strict: inputs are damaged (bad-entry 2); the run that is resumed here counted 7 flaws and damages"
         );
     }

@@ -5,7 +5,7 @@ mod hints;
 use std::collections::BTreeMap;
 
 use crate::component::Component;
-use crate::flaw::{Flaw, Flaws};
+use crate::flaw::{Flaw, Flaws, Severity};
 use crate::origin::Origin;
 use crate::record::{Facts, Level};
 use crate::time::UtcTimestamp;
@@ -308,6 +308,14 @@ impl Stats {
         all.failures().iter().map(|flaw| (flaw.name(), self.flaws[flaw as usize])).collect()
     }
 
+    /// Returns the severity of the worst flaw, or `None` without flaws. Damage of an input is as severe as that of a record.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        let counted = Flaw::ALL.iter().zip(&self.flaws).filter(|(_, count)| **count > 0);
+        let damaged = (self.damaged() > 0).then_some(Severity::Damage);
+        counted.map(|(flaw, _)| flaw.severity()).max().max(damaged)
+    }
+
     /// Adds the counters of another part of the run.
     pub fn merge(&mut self, other: &Stats) {
         self.combine(other, u64::saturating_add);
@@ -458,10 +466,16 @@ mod tests {
             }
         };
         let mut stats = Stats::default();
+        assert_eq!(stats.worst(), None);
         stats.wrote(Some(&facts(&[Flaw::UnprovenOrigin])));
-        assert_eq!(stats.flawed(), 0);
+        assert_eq!((stats.flawed(), stats.worst()), (0, Some(Severity::Information)));
         stats.wrote(Some(&facts(&[Flaw::UnprovenOrigin, Flaw::NoTime])));
-        assert_eq!(stats.flawed(), 1);
+        assert_eq!((stats.flawed(), stats.worst()), (1, Some(Severity::Notice)));
+        let mut damaged = stats.clone();
+        damaged.damage("bad-entry", 1);
+        assert_eq!(damaged.worst(), Some(Severity::Damage));
+        damaged.take_back(&damaged.clone());
+        assert_eq!(damaged.worst(), None);
         assert!(stats.parts()[3].1.contains(&("unproven-origin", 2)));
         let failures = stats.failures();
         assert!(failures.contains(&("no-time", 1)));

@@ -85,18 +85,20 @@ system.journal: damaged 3: bad-entry 3
 /archive/2025/node-17/kata-runtime.log.1.gz: failed to read it: gone\\x1b
 0 of 3 inputs are valid
 ";
-    assert_eq!(written(|out| findings(&inputs(), 80, out)), expected);
+    assert_eq!(written(|out| findings(&inputs(), Some(Severity::Notice), 80, out)), expected);
     let valid = [input("a", 1, &["2025-12-15T11:55:59.9Z"], false)];
-    assert_eq!(written(|out| findings(&valid, 80, out)), "1 of 1 inputs is valid\n");
+    assert_eq!(written(|out| findings(&valid, Some(Severity::Information), 80, out)), "1 of 1 inputs is valid\n");
 }
 
 #[test]
 fn lines_are_for_scripts() {
-    let lines = written(|out| lines(&inputs(), out));
+    let lines = written(|out| lines(&inputs(), Some(Severity::Damage), out));
     let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["from"], "2025-12-15T11:55:59.900000000Z");
     assert_eq!(lines[0]["flaws"]["bare-words"], 3);
+    assert_eq!((&lines[0]["valid"], &lines[0]["worst"]), (&true.into(), &"notice".into()));
+    assert_eq!((&lines[1]["worst"], lines[2].get("worst")), (&"damage".into(), None));
     assert_eq!((&lines[1]["valid"], &lines[1]["damage"]["bad-entry"]), (&false.into(), &3.into()));
     assert_eq!((&lines[2]["failures"][0], &lines[2]["exit"]), (&"failed to read it: gone\x1b".into(), &65.into()));
     assert!(lines[2].get("from").is_none());
