@@ -78,11 +78,13 @@ fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Option<Outcom
     while outcome.reload {
         reload(job, arguments);
         signals.renew();
-        let (before, mut inputs) = (outcome.stats, outcome.inputs);
+        let (before, mut errors, mut inputs) = (outcome.stats, outcome.errors, outcome.inputs);
         status.begin(&before);
         let Some(next) = job.run(Some(outcome.checkpoint), outcome.held, &signals, &status)? else { return Ok(None) };
         outcome = next;
         outcome.stats.merge(&before);
+        errors.merge(&outcome.errors);
+        outcome.errors = errors;
         inputs.append(&mut outcome.inputs);
         outcome.inputs = inputs;
     }
@@ -119,7 +121,9 @@ fn summarize(config: &Config, outcome: &Outcome) {
         Some(format) if config.command == Command::Check => {
             diagnostics::check_summary(&outcome.stats, &outcome.inputs, config.diagnostics.fail_on, format);
         }
-        Some(format) if !outcome.closed => diagnostics::summary(&outcome.stats, &outcome.inputs, format),
+        Some(format) if !outcome.closed => {
+            diagnostics::summary(&outcome.stats, &outcome.errors, &outcome.inputs, format)
+        }
         // A run without records needs an explanation.
         None if !outcome.closed && outcome.stats.written() == 0 => diagnostics::hints(&outcome.stats),
         _ => {}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::journal::samples::{BOOT, service};
+use crate::support::journal::samples::{BOOT, START, service};
 use crate::support::journal::{Entry, Shape, file};
 use crate::support::{expect_exit, katalog, stderr, write_file};
 
@@ -129,4 +129,45 @@ fn a_flawed_entry_of_a_journal_is_found_by_its_cursor() {
         assert!(errors.contains(&format!("katalog: \"system.journal\": cursor {cursor}: ")), "{errors}");
         assert_eq!(errors.matches(": cursor ").count(), 1, "{errors}");
     }
+}
+
+/// Returns an entry of the Go shim in a journal, with an error.
+fn failure(number: u64) -> Entry {
+    let micros = number * 1_000_000;
+    let message = format!(
+        "time=\"2023-11-14T22:{:02}:{:02}Z\" level=error msg=\"failure {number}\" name=containerd-shim-v2 pid=1 \
+         sandbox=s{} source=virtcontainers",
+        number / 60,
+        number % 60,
+        number % 3
+    );
+    Entry::new(START + micros, 5_000_000 + micros, BOOT)
+        .with("SYSLOG_IDENTIFIER", "kata")
+        .with("_TRANSPORT", "syslog")
+        .with("_UID", "0")
+        .with("MESSAGE", message)
+}
+
+#[test]
+fn copies_of_an_entry_are_one_error_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries: Vec<_> = (0..600).map(failure).collect();
+    // The files share a third of their entries.
+    let second = Shape { file_id: 2, first_seqnum: Shape::default().first_seqnum + 200, ..Shape::default() };
+    write_file(folder.path(), "system.journal", file(&Shape::default(), &entries[..400]));
+    write_file(folder.path(), "system@2.journal", file(&second, &entries[200..]));
+    let counters = |threads: &str| {
+        let arguments = ["--stats=json", "--threads", threads, "system.journal", "system@2.journal"];
+        let errors = stderr(&expect_exit(&mut katalog_in(folder.path(), &arguments), 0));
+        serde_json::from_str::<serde_json::Value>(errors.trim_end()).unwrap()
+    };
+    let one = counters("1");
+    assert_eq!(one, counters("4"));
+    assert_eq!((&one["dropped"]["repeated"], &one["errors"]["host"]), (&200.into(), &600.into()), "{one}");
+    let sandboxes = serde_json::json!(["s0", "s1", "s2"].map(|id| serde_json::json!({"sandbox": id, "errors": 200})));
+    assert_eq!(one["sandboxes"], sandboxes);
+    assert_eq!(
+        (&one["first_error"]["message"], &one["last_error"]["message"]),
+        (&"failure 0".into(), &"failure 599".into())
+    );
 }

@@ -63,6 +63,7 @@ const PUBLIC_MODULES: &[(&str, &str)] = &[
     ("crates/kata-records/src", "flaw"),
     ("crates/kata-records/src", "origin"),
     ("crates/kata-records/src", "visible"),
+    ("crates/kata-records/src", "findings"),
     ("crates/kata-records/src", "filter"),
 ];
 

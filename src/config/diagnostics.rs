@@ -72,6 +72,14 @@ pub struct DiagnosticsSettings {
     pub verbose: bool,
 }
 
+impl DiagnosticsSettings {
+    /// Returns whether the run may end with counters.
+    #[must_use]
+    pub fn shows_counters(&self) -> bool {
+        self.stats.is_some() || self.stats_by_input && self.progress != ProgressMode::Off
+    }
+}
+
 /// The kind of standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StandardOutput {

@@ -165,6 +165,7 @@ impl Config {
             split: conversion::template(options)?,
             rows: sorted || output.delta,
             verbose: diagnostics.verbose,
+            findings: diagnostics.shows_counters(),
         };
         // The raw views show entries whole.
         let max_value = (!options.get(&output::FORMAT)?.is_of_entries()).then_some(source.max_line);

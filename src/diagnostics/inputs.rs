@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use kata_records::findings::Errors;
 use kata_records::flaw::Severity;
 use kata_records::visible::{escape, escape_json};
 use kata_records::{Stats, UtcTimestamp};
 
-use super::{scale, stats};
+use super::{errors, scale, stats};
 use crate::exit::Exit;
 
 /// The width of the table outside of terminals.
@@ -96,10 +97,14 @@ pub(super) fn table(inputs: &[InputSummary], total: &Stats, width: usize, out: &
     Ok(())
 }
 
-/// Writes the counters of dropped entries and of defects, by reason.
-pub(super) fn reasons(total: &Stats, width: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the counters of dropped entries and of defects by reason, those of components and levels, and the errors.
+pub(super) fn reasons(total: &Stats, errors: &Errors, width: usize, out: &mut dyn Write) -> io::Result<()> {
     for (label, count, rest) in stats::details(total).into_iter().filter(|(_, count, _)| *count > 0) {
         write_folded(&format!("{label} {count}"), &rest, width, out)?;
+    }
+    let counts = ["components", "levels"].map(|label| (label, stats::named_counts(total, label)));
+    for (label, text) in counts.into_iter().chain(errors::rows(errors)).filter(|(_, text)| !text.is_empty()) {
+        write_folded(label, &text, width, out)?;
     }
     Ok(())
 }

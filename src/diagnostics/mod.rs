@@ -1,5 +1,6 @@
 //! Writes to standard error: messages, counters and progress. No other module writes there.
 
+mod errors;
 mod hints;
 mod inputs;
 mod progress;
@@ -9,6 +10,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 
 use kata_records::Stats;
+use kata_records::findings::Errors;
 use kata_records::flaw::Severity;
 use kata_records::visible::{escape, fold};
 
@@ -89,16 +91,16 @@ pub fn nothing_new(inputs: &[String]) {
 }
 
 /// Prints the summary of a run on standard error.
-pub fn summary(stats: &Stats, inputs: &[InputSummary], format: StatsFormat) {
+pub fn summary(stats: &Stats, errors: &Errors, inputs: &[InputSummary], format: StatsFormat) {
     let width = progress::width();
     match format {
         StatsFormat::Table => print(|out| {
             inputs::table(inputs, stats, width, out)?;
-            inputs::reasons(stats, width, out)?;
+            inputs::reasons(stats, errors, width, out)?;
             hints::write(stats, out)
         }),
-        StatsFormat::Text => print(|out| write_stats(stats, format, out)),
-        StatsFormat::Json => print_unfolded(|out| write_stats(stats, format, out)),
+        StatsFormat::Text => print(|out| write_stats(stats, errors, format, out)),
+        StatsFormat::Json => print_unfolded(|out| write_stats(stats, errors, format, out)),
     }
 }
 

@@ -5,27 +5,38 @@ use std::fmt;
 use std::io::{self, Write};
 
 use kata_records::Stats;
+use kata_records::findings::Errors;
+use kata_records::visible::escape_json;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use super::{StatsFormat, hints, size};
+use super::{StatsFormat, errors, hints, size};
 
 /// Writes the counters in the given form.
 ///
 /// # Errors
 /// If `out` fails.
-pub fn write_stats(stats: &Stats, format: StatsFormat, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_stats(stats: &Stats, errors: &Errors, format: StatsFormat, out: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<C, E> {
+        #[serde(flatten)]
+        counters: C,
+        #[serde(flatten)]
+        errors: E,
+    }
     match format {
-        StatsFormat::Text | StatsFormat::Table => write_text(stats, out),
+        StatsFormat::Text | StatsFormat::Table => write_text(stats, errors, out),
         StatsFormat::Json => {
-            let mut line = serde_json::to_vec(&counters(stats)).map_err(io::Error::other)?;
-            line.push(b'\n');
-            out.write_all(&line)
+            let line = Line { counters: counters(stats), errors: errors::members(errors) };
+            let mut shown = Vec::new();
+            escape_json(&serde_json::to_vec(&line).map_err(io::Error::other)?, &mut shown);
+            shown.push(b'\n');
+            out.write_all(&shown)
         }
     }
 }
 
-fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
+fn write_text(stats: &Stats, errors: &Errors, out: &mut dyn Write) -> io::Result<()> {
     let width = stats.read.max(stats.written).to_string().len();
     let mut line = |label: &str, count: u64, rest: &str| {
         let text = format!("{label:<11}{count:>width$}{}{rest}", if rest.is_empty() { "" } else { "  " });
@@ -44,11 +55,14 @@ fn write_text(stats: &Stats, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{label:<11}{counts}")?;
         }
     }
+    for (label, text) in errors::rows(errors) {
+        writeln!(out, "{label:<10} {text}")?;
+    }
     hints::write(stats, out)
 }
 
 /// Returns the counters that the text shows below `read` and `written`: label, count and reasons.
-pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 9] {
+pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 10] {
     [
         ("passed", stats.passed, "of others, unchanged".to_owned()),
         ("dropped", counts_of(stats, "dropped").total(), counts_of(stats, "dropped").to_string()),
@@ -63,6 +77,7 @@ pub(super) fn details(stats: &Stats) -> [(&'static str, u64, String); 9] {
             stats.vanished_files,
             format!("log files before they were read, {} lost", size(stats.vanished_bytes)),
         ),
+        ("errors", counts_of(stats, "errors").total(), counts_of(stats, "errors").to_string()),
     ]
 }
 
@@ -82,6 +97,8 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         bytes_out: u64,
         components: NamedCounts,
         levels: NamedCounts,
+        #[serde(skip_serializing_if = "NamedCounts::is_empty")]
+        errors: NamedCounts,
         flaws: NamedCounts,
         origins: NamedCounts,
         #[serde(skip_serializing_if = "NamedCounts::is_empty")]
@@ -111,6 +128,7 @@ pub(super) fn counters(stats: &Stats) -> impl Serialize {
         bytes_out: stats.bytes_out,
         components: counts_of(stats, "components"),
         levels: counts_of(stats, "levels"),
+        errors: counts_of(stats, "errors"),
         flaws: counts_of(stats, "flaws"),
         origins: counts_of(stats, "origins"),
         hints: NamedCounts(stats.hints.counts().to_vec()),

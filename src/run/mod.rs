@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kata_records::filter::FilterState;
+use kata_records::findings::Errors;
 use kata_records::{Batch, Chunk, Encoded, Stats, UnixTime, Worker};
 use rayon::ThreadPool;
 
@@ -45,6 +46,8 @@ pub struct Outcome {
     pub exit: Exit,
     /// The counters of all inputs.
     pub stats: Stats,
+    /// The errors that the host reports, if the run may end with counters.
+    pub errors: Errors,
     /// A summary of each input.
     pub inputs: Vec<InputSummary>,
     /// Progress was shown.
@@ -174,6 +177,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     Outcome {
         exit,
         stats,
+        errors: ended.errors,
         inputs: ended.inputs,
         progress: ended.progress,
         closed: end == Some(DeliveryEnd::Closed),
@@ -409,7 +413,7 @@ impl Run<'_> {
             let mut stats = self.tally.counted();
             stats.delivered(self.delivery.bytes());
             files.add_to(&mut stats);
-            diagnostics::summary(&stats, &[], *format);
+            diagnostics::summary(&stats, self.tally.errors(), &[], *format);
         }
         if shutdown.is_requested() {
             return Err(StopReason::Asked);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kata_records::findings::Errors;
 use kata_records::{Chunk, Stats};
 
 use super::Plan;
@@ -17,6 +18,8 @@ pub(super) struct Tally {
     current: Stats,
     /// The counters of all earlier inputs.
     before: Stats,
+    /// The errors that the host reports in all inputs.
+    errors: Errors,
     /// Summaries of the inputs so far, including the current one.
     inputs: Vec<InputSummary>,
     /// The quoted name of the current input.
@@ -32,6 +35,7 @@ pub(super) struct Tally {
 /// The result of a run.
 pub(super) struct Totals {
     pub(super) stats: Stats,
+    pub(super) errors: Errors,
     pub(super) inputs: Vec<InputSummary>,
     pub(super) failure: Option<Exit>,
     /// Progress was shown.
@@ -44,6 +48,7 @@ impl Tally {
         Tally {
             current: Stats::default(),
             before: Stats::default(),
+            errors: Errors::default(),
             inputs: Vec::new(),
             quoted: String::new(),
             progress: Progress::new(plan.progress, sizes),
@@ -83,7 +88,8 @@ impl Tally {
     /// Returns the totals of the run. Clears the progress display.
     pub(super) fn end(self) -> Totals {
         let stats = self.counted();
-        Totals { stats, inputs: self.inputs, failure: self.failure, progress: self.progress.is_shown() }
+        let progress = self.progress.is_shown();
+        Totals { stats, errors: self.errors, inputs: self.inputs, failure: self.failure, progress }
     }
 
     /// Returns the counters of all inputs so far.
@@ -93,7 +99,12 @@ impl Tally {
         stats
     }
 
-    /// Adds the counters and prints the notes of records that are about to be delivered. `file` is the file of their
+    /// Returns the errors that the host reports in all inputs so far.
+    pub(super) fn errors(&self) -> &Errors {
+        &self.errors
+    }
+
+    /// Adds the counters and the findings, and prints the notes, of records that are about to be delivered. `file` is the file of their
     /// entries, or empty.
     pub(super) fn encoded(&mut self, chunk: &mut Chunk, file: &Path) {
         if !chunk.notes.is_empty() {
@@ -101,6 +112,8 @@ impl Tally {
             diagnostics::notes(file.as_ref().unwrap_or(&self.quoted), &chunk.notes);
             chunk.notes.clear();
         }
+        self.errors.add(&chunk.findings);
+        chunk.findings.clear();
         self.current.merge(&std::mem::take(&mut chunk.stats));
         self.current.encoded(chunk.out.len());
     }

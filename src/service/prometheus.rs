@@ -37,6 +37,7 @@ const LABELLED: &[(&str, &str, &str, &str)] = &[
         "origin",
         "Records of Kata that were written, by who is proven to speak.",
     ),
+    ("errors", "katalog_record_errors_total", "origin", "Records of Kata with the level error or critical, by origin."),
     ("damage", "katalog_damage_total", "reason", "Fields, entries and files that could not be read."),
 ];
 

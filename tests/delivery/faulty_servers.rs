@@ -302,7 +302,7 @@ fn a_record_that_no_server_takes_is_set_aside() {
     assert_eq!(line["record"]["kata_msg"], "line 123");
     assert!(line["reason"].as_str().unwrap().len() > 10 && line["server"].as_str().unwrap().contains("127.0.0.1"));
     let mut stats = Vec::new();
-    katalog::diagnostics::write_stats(&outcome.stats, StatsFormat::Json, &mut stats).unwrap();
+    katalog::diagnostics::write_stats(&outcome.stats, &outcome.errors, StatsFormat::Json, &mut stats).unwrap();
     let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
     assert_eq!((&stats["written"], &stats["refused"]), (&300.into(), &1.into()));
 }

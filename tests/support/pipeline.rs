@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use kata_records::filter::FilterState;
+use kata_records::findings::Errors;
 use kata_records::{Batch, Chunk, Rules, Stats, Worker};
 use katalog::cli::{self, Request};
 use katalog::config::{Config, Layers, Options, Surroundings};
@@ -125,7 +126,13 @@ impl Setup {
         let plan = run::Plan::new(&config, &[], &self.rules, &groups);
         let outcome = run::run(&plan, delivery, &Signals::default(), &Status::default());
         let mut stats = Vec::new();
-        katalog::diagnostics::write_stats(&outcome.stats, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
+        katalog::diagnostics::write_stats(
+            &outcome.stats,
+            &outcome.errors,
+            katalog::diagnostics::StatsFormat::Json,
+            &mut stats,
+        )
+        .unwrap();
         Outcome { bytes: fs::read(&path).unwrap(), stats: serde_json::from_slice(&stats).unwrap(), damaged: false }
     }
 
@@ -151,7 +158,9 @@ impl Setup {
             }
         }
         let mut stats = Vec::new();
-        katalog::diagnostics::write_stats(&counted, katalog::diagnostics::StatsFormat::Json, &mut stats).unwrap();
+        let errors = Errors::default();
+        katalog::diagnostics::write_stats(&counted, &errors, katalog::diagnostics::StatsFormat::Json, &mut stats)
+            .unwrap();
         Outcome { bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
     }
 

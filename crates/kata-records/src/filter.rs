@@ -21,7 +21,7 @@ use crate::record::{Facts, Record, Value};
 use crate::time::UtcTimestamp;
 
 pub use carry::FilterState;
-pub(crate) use carry::{Carry, Leading, Verdict};
+pub(crate) use carry::{Carry, Leading, Resolved, Verdict};
 pub use condition::Condition;
 pub(crate) use early::IdSearch;
 pub use level_range::LevelRange;

@@ -92,6 +92,12 @@ impl Flaws {
         Flaws(self.0 & FAILURES)
     }
 
+    /// Returns the flaws of this set that another set lacks.
+    #[must_use]
+    pub(crate) fn without(self, other: Flaws) -> Flaws {
+        Flaws(self.0 & !other.0)
+    }
+
     /// Returns whether the set is empty.
     #[must_use]
     pub(crate) fn is_empty(self) -> bool {

@@ -75,6 +75,7 @@ mod encode;
 mod template;
 mod path_template;
 mod stats;
+pub mod findings;
 pub mod filter;
 mod reference;
 mod settings;

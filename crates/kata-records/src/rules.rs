@@ -59,6 +59,8 @@ pub struct Rules {
     pub(crate) columns: Option<Columns>,
     /// Report each flawed entry.
     pub(crate) verbose: bool,
+    /// List flaws and errors.
+    pub(crate) findings: bool,
     /// The settings of the encoder.
     encode: EncodeSettings,
 }
@@ -111,6 +113,7 @@ impl Rules {
             split: settings.split.as_deref().map(PathTemplate::new).transpose()?,
             columns,
             verbose: settings.verbose,
+            findings: settings.findings,
             encode: settings.encode.clone(),
         })
     }

@@ -45,6 +45,8 @@ pub struct Settings {
     pub rows: bool,
     /// Report each flawed entry in [`crate::Chunk::notes`].
     pub verbose: bool,
+    /// List flaws and errors in [`crate::Chunk::findings`].
+    pub findings: bool,
 }
 
 impl Default for Settings {
@@ -65,6 +67,7 @@ impl Default for Settings {
             split: None,
             rows: false,
             verbose: false,
+            findings: false,
         }
     }
 }

@@ -88,7 +88,8 @@ pub struct Stats {
     span: Option<Span>,
     dropped: [u64; DropReason::ALL.len()],
     components: [u64; Component::ALL.len()],
-    levels: [u64; Level::ALL.len()],
+    /// The records of each level, by origin.
+    levels: [[u64; Level::ALL.len()]; Origin::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
     origins: [u64; Origin::ALL.len()],
     /// Entries that an option would make the host's or Kata's.
@@ -126,7 +127,7 @@ impl Stats {
             self.latest = Some(*time);
         }
         if let Some(level) = facts.level {
-            self.levels[level as usize] += 1;
+            self.levels[facts.origin as usize][level as usize] += 1;
         }
         self.origin(facts.origin);
         if !facts.flaws.is_empty() {
@@ -289,11 +290,16 @@ impl Stats {
 
     /// Returns the grouped counters: for each group its name, and the names and counts of its parts, zeros included.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 6] {
+    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 7] {
+        let level = |at: usize| self.levels.iter().filter_map(|counts| counts.get(at)).sum();
+        let levels: Vec<u64> = (0..Level::ALL.len()).map(level).collect();
+        let errors = |counts: &[u64; Level::ALL.len()]| counts.iter().skip(Level::Error as usize).sum();
+        let errors: Vec<u64> = self.levels.iter().map(errors).collect();
         [
             ("dropped", named(DropReason::ALL, DropReason::name, &self.dropped)),
             ("components", named(Component::ALL, Component::name, &self.components)),
-            ("levels", named(Level::ALL, Level::name, &self.levels)),
+            ("levels", named(Level::ALL, Level::name, &levels)),
+            ("errors", named(Origin::ALL, Origin::name, &errors)),
             ("flaws", named(Flaw::ALL, Flaw::name, &self.flaws)),
             ("origins", named(Origin::ALL, Origin::name, &self.origins)),
             ("damage", self.damage.iter().map(|(reason, count)| (*reason, *count)).collect()),
@@ -378,7 +384,7 @@ impl Stats {
         let lists: [(&mut [u64], &[u64]); 5] = [
             (&mut self.dropped, dropped),
             (&mut self.components, components),
-            (&mut self.levels, levels),
+            (self.levels.as_flattened_mut(), levels.as_flattened()),
             (&mut self.flaws, flaws),
             (&mut self.origins, origins),
         ];
@@ -452,6 +458,24 @@ mod tests {
     }
 
     #[test]
+    fn levels_and_errors_are_counted_by_origin() {
+        let mut stats = sample();
+        let error = |level, origin| {
+            let (component, format) = (Component::Shimv2, PayloadFormat::Logfmt);
+            Facts { time: None, level: Some(level), component, format, origin, flaws: Flaws::default() }
+        };
+        for (level, origin) in
+            [(Level::Error, Origin::Guest), (Level::Critical, Origin::Host), (Level::Warning, Origin::Host)]
+        {
+            stats.wrote(Some(&error(level, origin)));
+        }
+        let part = |name: &str| stats.parts().into_iter().find(|(part, _)| *part == name).unwrap().1;
+        assert_eq!(part("errors"), [("host", 1), ("vouched", 0), ("guest", 1), ("tenant", 0), ("unproven", 0)]);
+        let levels: Vec<u64> = part("levels").into_iter().map(|(_, count)| count).collect();
+        assert_eq!(levels, [0, 0, 7, 1, 1, 1]);
+    }
+
+    #[test]
     fn unproven_origins_are_no_failures() {
         let facts = |flaws: &[Flaw]| {
             let mut set = Flaws::default();
@@ -476,7 +500,8 @@ mod tests {
         assert_eq!(damaged.worst(), Some(Severity::Damage));
         damaged.take_back(&damaged.clone());
         assert_eq!(damaged.worst(), None);
-        assert!(stats.parts()[3].1.contains(&("unproven-origin", 2)));
+        let flaws = stats.parts().into_iter().find(|(name, _)| *name == "flaws").unwrap().1;
+        assert!(flaws.contains(&("unproven-origin", 2)));
         let failures = stats.failures();
         assert!(failures.contains(&("no-time", 1)));
         assert!(failures.iter().all(|(name, _)| *name != "unproven-origin"), "{failures:?}");

@@ -16,7 +16,8 @@ use crate::component::Component;
 use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::envelope::{self, Entry};
-use crate::filter::{Carry, FilterState, Leading, Verdict};
+use crate::filter::{Carry, FilterState, Leading, Resolved, Verdict};
+use crate::findings::Findings;
 use crate::flaw::Flaw;
 use crate::input_format::InputFormat;
 use crate::normalize::{self, Author, field_name};
@@ -39,6 +40,8 @@ pub struct Chunk {
     /// Notes about flawed entries, one a line, if the settings ask for them. A note begins with the offset of its entry
     /// or, in a journal, with its cursor.
     pub notes: Vec<u8>,
+    /// Flaws and errors of the entries, if the settings ask for them.
+    pub findings: Findings,
     /// The counters. A worker adds to them.
     pub stats: Stats,
     /// The outcomes of journal entries, if they are needed to merge several files.
@@ -51,7 +54,8 @@ impl Chunk {
     /// Completes the filters of a batch. Call it in the order of the input, when the chunk has the records of this batch
     /// alone. It does nothing unless [`Rules::follows_records`] returns true. `file` is that of the batch.
     pub fn resolve(&mut self, state: &mut FilterState, file: &Path) {
-        state.resolve(&mut self.carry, file, (&mut self.out, &mut self.notes, &mut self.stats));
+        let Chunk { out, notes, stats, findings, carry, .. } = self;
+        state.resolve(carry, file, Resolved { out, notes, stats, findings });
     }
 }
 
@@ -271,15 +275,20 @@ fn entry<'b>(
         if record.time_field.is_some() {
             fill_time(rules.time_format, chunk.out.received, bump, record);
         }
-        let Chunk { out, notes, stats, carry, .. } = chunk;
+        let number = chunk.traces.as_ref().map_or(0, Vec::len);
+        let Chunk { out, notes, stats, findings, carry, .. } = chunk;
         let decision = rules.filter.as_ref().map(|filter| filter.decide(record, bump));
-        match decision.map_or(Verdict::Pass, |decision| carry.next(decision)) {
-            Verdict::Drop => dropped = Some(DropReason::Filter),
-            Verdict::Pass => write(rules, encoder, raw, (entry, input), bump, record, (out, notes, stats)),
+        let part = match decision.map_or(Verdict::Pass, |decision| carry.next(decision)) {
+            Verdict::Drop => None,
+            Verdict::Pass => Some(Part { out, notes, stats, findings }),
             Verdict::Follows { time, level } => {
-                let Leading { out, notes, stats, .. } = carry.part(time, level, out);
-                write(rules, encoder, raw, (entry, input), bump, record, (out, notes, stats));
+                let Leading { out, notes, stats, findings, .. } = carry.part(time, level, out);
+                Some(Part { out, notes, stats, findings })
             }
+        };
+        match part {
+            Some(part) => write(rules, encoder, (raw, number), (entry, input), bump, record, part),
+            None => dropped = Some(DropReason::Filter),
         }
     }
     if let Some(reason) = dropped {
@@ -293,16 +302,24 @@ fn entry<'b>(
     trace(raw, || dropped.map_or_else(|| record.facts.into(), Outcome::Dropped), lost, hint, chunk);
 }
 
-/// Encodes a record, and counts it.
+/// The part of a chunk that takes a record.
+struct Part<'c> {
+    out: &'c mut Encoded,
+    notes: &'c mut Vec<u8>,
+    stats: &'c mut Stats,
+    findings: &'c mut Findings,
+}
+
+/// Encodes a record, and counts it. `number` is that of the entry in its chunk.
 #[inline]
 fn write<'b>(
     rules: &'b Rules,
     encoder: &mut Encoder,
-    raw: RawEntry<'b>,
+    (raw, number): (RawEntry<'b>, usize),
     (entry, input): (&Entry<'b>, &'b [u8]),
     bump: &'b Bump,
     record: &mut Record<'b>,
-    (out, notes, stats): (&mut Encoded, &mut Vec<u8>, &mut Stats),
+    Part { out, notes, stats, findings }: Part<'_>,
 ) {
     encoder.encode(record, out);
     stats.wrote(record.facts.as_ref());
@@ -311,6 +328,9 @@ fn write<'b>(
     }
     if rules.verbose {
         note(raw, record, notes);
+    }
+    if rules.findings {
+        findings.add(raw, record, number, bump);
     }
     if rules.rows {
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);

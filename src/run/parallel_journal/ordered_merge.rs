@@ -279,6 +279,7 @@ impl OrderedMerge {
         } else {
             out.out.bytes.extend_from_slice(records.get(from..end).unwrap_or_default());
         }
+        pending.chunk.findings.take(pending.traces, Some(&mut out.findings));
         out.out.large.extend(pending.chunk.out.take_large(end).map(|value| value.moved(from, to)));
         pending.bytes = end;
         if !within_limit {
@@ -296,6 +297,7 @@ impl OrderedMerge {
         let stats = trace.stats();
         pending.bytes = trace.end;
         drop(pending.chunk.out.take_large(pending.bytes));
+        pending.chunk.findings.take(pending.traces, None);
         self.overcounted.merge(&stats);
         self.stats.skipped_copies(1);
     }
@@ -347,6 +349,7 @@ impl OrderedMerge {
         chunk.out.clear(MAX_KEPT_BYTES);
         chunk.stats = Stats::default();
         chunk.notes.clear();
+        chunk.findings.clear();
         self.released.push((index, buffered, chunk));
     }
 }
@@ -360,5 +363,5 @@ impl From<Chunk> for PendingChunk {
 /// Returns the number of bytes that a chunk takes while it waits for the merge.
 pub(super) fn buffered(chunk: &Chunk) -> usize {
     let traces = chunk.traces.as_ref().map_or(0, Vec::capacity) * size_of::<Trace>();
-    chunk.out.bytes.capacity() + chunk.out.rows.capacity() * size_of::<Row>() + traces
+    chunk.findings.size() + chunk.out.bytes.capacity() + chunk.out.rows.capacity() * size_of::<Row>() + traces
 }

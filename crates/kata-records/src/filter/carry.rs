@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Decision;
 use crate::encode::Encoded;
+use crate::findings::Findings;
 use crate::stats::Stats;
 
 /// The last decisions by time and by level in a batch or in an input; `None` before the first one.
@@ -51,6 +52,7 @@ pub(crate) struct Leading {
     pub(crate) out: Encoded,
     pub(crate) notes: Vec<u8>,
     pub(crate) stats: Stats,
+    pub(crate) findings: Findings,
 }
 
 /// The undecided beginning of a batch, and the decisions at its end.
@@ -86,6 +88,14 @@ impl Carry {
     }
 }
 
+/// The parts of a chunk that undecided records are added to.
+pub(crate) struct Resolved<'c> {
+    pub(crate) out: &'c mut Encoded,
+    pub(crate) notes: &'c mut Vec<u8>,
+    pub(crate) stats: &'c mut Stats,
+    pub(crate) findings: &'c mut Findings,
+}
+
 /// The last decisions of the filters in an input. A new value is for the beginning of an input.
 #[derive(Debug, Default)]
 pub struct FilterState {
@@ -96,12 +106,8 @@ pub struct FilterState {
 impl FilterState {
     /// Adds the undecided records of a batch that pass to the others, and counts those that do not pass. `file` is the
     /// file of the batch: the first records of a file follow no other file.
-    pub(crate) fn resolve(
-        &mut self,
-        carry: &mut Carry,
-        file: &Path,
-        (out, notes, stats): (&mut Encoded, &mut Vec<u8>, &mut Stats),
-    ) {
+    pub(crate) fn resolve(&mut self, carry: &mut Carry, file: &Path, chunk: Resolved<'_>) {
+        let Resolved { out, notes, stats, findings } = chunk;
         if self.file != file {
             *self = FilterState { last: Pending::default(), file: file.to_owned() };
         }
@@ -119,14 +125,17 @@ impl FilterState {
         });
         if !parts.is_empty() {
             let (behind, behind_notes) = (std::mem::take(out), std::mem::take(notes));
+            let behind_findings = std::mem::take(findings);
             out.received = behind.received;
             for part in parts {
                 out.append(&part.out);
                 notes.extend_from_slice(&part.notes);
                 stats.merge(&part.stats);
+                findings.append(&part.findings);
             }
             out.append(&behind);
             notes.extend_from_slice(&behind_notes);
+            findings.append(&behind_findings);
         }
         self.last = Pending { time: carry.last.time.or(self.last.time), level: carry.last.level.or(self.last.level) };
     }

@@ -4,6 +4,7 @@ use super::carry::{Carry, FilterState, Verdict};
 use super::*;
 use crate::component::Component;
 use crate::encode::{Encoded, Row};
+use crate::findings::Findings;
 use crate::record::{Field, OwnedKey, PayloadFormat, Text};
 use crate::stats::Stats;
 
@@ -141,7 +142,9 @@ fn run(state: &mut FilterState, file: &str, batch: &[(Option<bool>, Option<bool>
         out.rows.push(Row { end: out.bytes.len(), time: None, part: 0 });
         stats.wrote(None);
     }
-    state.resolve(&mut carry, std::path::Path::new(file), (&mut out, &mut Vec::new(), &mut stats));
+    let (mut notes, mut findings) = (Vec::new(), Findings::default());
+    let chunk = Resolved { out: &mut out, notes: &mut notes, stats: &mut stats, findings: &mut findings };
+    state.resolve(&mut carry, std::path::Path::new(file), chunk);
     let ends: Vec<usize> = out.rows.iter().map(|row| row.end).collect();
     assert_eq!(ends, (1..=out.bytes.len()).collect::<Vec<_>>());
     assert_eq!(stats.written(), out.bytes.len() as u64);
