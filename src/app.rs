@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cli::{self, Invocation, Request};
 use crate::config::{Command, Config};
-use crate::diagnostics::{self, StatsFormat, report};
+use crate::diagnostics::{self, CheckEnd, StatsFormat, report};
 use crate::exit::Exit;
 use crate::run::Outcome;
 use crate::service::http;
@@ -42,9 +42,10 @@ fn start(request: Request, arguments: &[OsString]) -> Result<Exit, AppError> {
             allow_open_files();
             let mut job = Job::new(&invocation)?;
             let Some(outcome) = run_and_reload(&mut job, arguments)? else { return Ok(Exit::Success) };
-            summarize(&job.config, &outcome);
             // The failure of an input that could not be opened precedes failures of the run.
-            Ok(job.failure.unwrap_or(outcome.exit))
+            let exit = job.failure.unwrap_or(outcome.exit);
+            summarize(&job, &outcome, exit);
+            Ok(exit)
         }
     }
 }
@@ -114,12 +115,14 @@ fn reload(job: &mut Job, arguments: &[OsString]) {
 
 /// Prints the counters in the configured format, or without one the hints of a run that wrote no record. Prints nothing if the
 /// reader of the output closed it early.
-fn summarize(config: &Config, outcome: &Outcome) {
+fn summarize(job: &Job, outcome: &Outcome, exit: Exit) {
+    let config = &job.config;
     let by_input = config.diagnostics.stats_by_input && outcome.progress;
     let format = if by_input { Some(StatsFormat::Table) } else { config.diagnostics.stats };
     match format {
         Some(format) if config.command == Command::Check => {
-            diagnostics::check_summary(&outcome.stats, &outcome.inputs, config.diagnostics.fail_on, format);
+            let end = CheckEnd { fail_on: config.diagnostics.fail_on, exit, unopened: job.unopened };
+            diagnostics::check_summary(&outcome.stats, &outcome.inputs, &end, format);
         }
         Some(format) if !outcome.closed => {
             diagnostics::summary(&outcome.stats, &outcome.errors, &outcome.inputs, format)

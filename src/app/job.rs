@@ -39,6 +39,8 @@ pub(super) struct Job {
     files: Vec<FilePosition>,
     /// The exit code of the first input that failed before the run.
     pub(super) failure: Option<Exit>,
+    /// The number of inputs that failed before the run.
+    pub(super) unopened: usize,
 }
 
 impl Job {
@@ -53,12 +55,21 @@ impl Job {
         let inputs = inputs(&mut config, &options.inputs)?;
         check_output(&config)?;
         source::refuse_urls(&inputs).map_err(AppError::Usage)?;
-        let (groups, failure) = grouped(&mut config, &inputs);
+        let (groups, failure, unopened) = grouped(&mut config, &inputs);
         check_groups(&config, &options, &groups)?;
         if config.output.threads.is_none() && !config.is_live() && groups.iter().all(Group::ends) {
             config.output.threads = Some(cores());
         }
-        Ok(Job { config, rules, inputs, groups, has_file: options.path().is_some(), files: Vec::new(), failure })
+        Ok(Job {
+            config,
+            rules,
+            inputs,
+            groups,
+            has_file: options.path().is_some(),
+            files: Vec::new(),
+            failure,
+            unopened,
+        })
     }
 
     /// Runs the job from a checkpoint, with the deleted files that the run before held open. Without a checkpoint, resumes from the state directory, if the command has one.
@@ -274,20 +285,21 @@ fn check_groups(config: &Config, options: &Options, groups: &[Group]) -> Result<
     Ok(())
 }
 
-/// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed.
-fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>) {
+/// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed,
+/// and the number of these inputs.
+fn grouped(config: &mut Config, inputs: &[Input]) -> (Vec<Group>, Option<Exit>, usize) {
     let mut failure = None;
     let group = match config.command {
         Command::Check => source::group_by_file,
         Command::Convert => source::group_by_machine,
-        _ => return (source::group_inputs(inputs, &config.journal, config.is_live()), None),
+        _ => return (source::group_inputs(inputs, &config.journal, config.is_live()), None, 0),
     };
     let (groups, errors) = group(inputs, &config.journal);
-    for error in errors {
+    for error in &errors {
         failure = failure.or(Some(error.exit()));
         report(format_args!("{error}"));
     }
     // The files of this machine are among the groups.
     config.journal.of_this_machine = false;
-    (groups, failure)
+    (groups, failure, errors.len())
 }

@@ -10,6 +10,7 @@ use kata_records::flaw::Severity;
 use kata_records::visible::{escape, escape_json};
 use kata_records::{Stats, UtcTimestamp};
 
+use super::first_flaws::FirstFlaws;
 use super::{errors, scale, stats};
 use crate::exit::Exit;
 
@@ -32,13 +33,35 @@ pub struct InputSummary {
     pub exit: Option<Exit>,
     /// Doubts about the input. They do not make it invalid.
     pub notices: Vec<String>,
+    /// The first position of each flaw and damage, if the input is checked.
+    pub first: FirstFlaws,
+    /// The format of a container of entries; `None` for a log.
+    pub container: Option<&'static str>,
 }
 
 impl InputSummary {
     /// Returns the summary of an input that was not read yet.
     #[must_use]
     pub fn new(name: String) -> InputSummary {
-        InputSummary { name, stats: Stats::default(), failures: Vec::new(), exit: None, notices: Vec::new() }
+        InputSummary {
+            name,
+            stats: Stats::default(),
+            failures: Vec::new(),
+            exit: None,
+            notices: Vec::new(),
+            first: FirstFlaws::default(),
+            container: None,
+        }
+    }
+
+    /// Returns the format: that of the container, or else of most records; `-` without records.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        let formats = self.stats.parts().into_iter().find(|(part, _)| *part == "formats").map(|(_, counts)| counts);
+        let formats = formats.unwrap_or_default().into_iter().filter(|(_, count)| *count > 0);
+        // Of several with the same number, the first one counts.
+        let most = formats.rev().max_by_key(|(_, count)| *count).map_or("-", |(name, _)| name);
+        self.container.unwrap_or(most)
     }
 
     /// Returns true if the whole input was read and has no flaw of this severity or a worse one.
@@ -109,38 +132,13 @@ pub(super) fn reasons(total: &Stats, errors: &Errors, width: usize, out: &mut dy
     Ok(())
 }
 
-/// Writes the defects of each invalid input, and the number of valid inputs.
-pub(super) fn findings(
-    inputs: &[InputSummary],
-    fail_on: Option<Severity>,
-    width: usize,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    for input in inputs {
-        let name = escape(input.name.as_bytes());
-        for failure in &input.failures {
-            writeln!(out, "{name}: {}", escape(failure.as_bytes()))?;
-        }
-        for notice in &input.notices {
-            writeln!(out, "{}", escape(notice.as_bytes()))?;
-        }
-        for (label, count, rest) in stats::details(&input.stats) {
-            if count > 0 && matches!(label, "flawed" | "damaged") {
-                write_folded(&format!("{name}: {label} {count}"), &rest, width, out)?;
-            }
-        }
-    }
-    let valid = inputs.iter().filter(|input| input.is_valid(fail_on)).count();
-    let verb = if valid == 1 { "is" } else { "are" };
-    writeln!(out, "{valid} of {} inputs {verb} valid", inputs.len())
-}
-
 /// Writes a line of JSON for each input: its validity, its failures and its counters.
 pub(super) fn lines(inputs: &[InputSummary], fail_on: Option<Severity>, out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
     struct Line<'s, C> {
         input: &'s str,
         valid: bool,
+        format: &'s str,
         #[serde(skip_serializing_if = "Option::is_none")]
         worst: Option<&'s str>,
         failures: &'s [String],
@@ -152,6 +150,8 @@ pub(super) fn lines(inputs: &[InputSummary], fail_on: Option<Severity>, out: &mu
         from: Option<&'s str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         to: Option<&'s str>,
+        #[serde(skip_serializing_if = "FirstFlaws::is_empty")]
+        first: &'s FirstFlaws,
         #[serde(flatten)]
         counters: C,
     }
@@ -159,12 +159,14 @@ pub(super) fn lines(inputs: &[InputSummary], fail_on: Option<Severity>, out: &mu
         let line = Line {
             input: &input.name,
             valid: input.is_valid(fail_on),
+            format: input.format(),
             worst: input.stats.worst().map(Severity::name),
             failures: &input.failures,
             exit: input.exit.map(Exit::code),
             notices: &input.notices,
             from: input.stats.first().map(UtcTimestamp::as_str),
             to: input.stats.last().map(UtcTimestamp::as_str),
+            first: &input.first,
             counters: stats::counters(&input.stats),
         };
         let mut shown = Vec::new();
@@ -213,11 +215,20 @@ fn fitting(chars: impl Iterator<Item = char>, width: usize) -> String {
     chars.take_while(fits).collect()
 }
 
-/// Formats a span of time: with minutes within a day, else with days only.
+/// Formats a span of time: with seconds within a minute, with minutes within a day, else with days only.
 fn span(from: &str, to: &str) -> String {
     let part = |text: &str, from, to| text.get(from..to).unwrap_or_default().to_owned();
-    let (day, last) = (part(from, 0, 10), part(to, 0, 10));
-    if day == last { format!("{day} {}..{}", part(from, 11, 16), part(to, 11, 16)) } else { format!("{day}..{last}") }
+    let equal = |length| part(from, 0, length) == part(to, 0, length);
+    let day = part(from, 0, 10);
+    if !equal(10) {
+        format!("{day}..{}", part(to, 0, 10))
+    } else if !equal(16) {
+        format!("{day} {}..{}", part(from, 11, 16), part(to, 11, 16))
+    } else if !equal(19) {
+        format!("{day} {}..{}", part(from, 11, 19), part(to, 17, 19))
+    } else {
+        format!("{day} {}", part(from, 11, 19))
+    }
 }
 
 /// Formats a number below 10^11 in at most seven characters.

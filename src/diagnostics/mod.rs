@@ -1,6 +1,8 @@
 //! Writes to standard error: messages, counters and progress. No other module writes there.
 
+mod check;
 mod errors;
+mod first_flaws;
 mod hints;
 mod inputs;
 mod progress;
@@ -11,9 +13,10 @@ use std::io::{self, IsTerminal as _, Write};
 
 use kata_records::Stats;
 use kata_records::findings::Errors;
-use kata_records::flaw::Severity;
 use kata_records::visible::{escape, fold};
 
+pub use check::CheckEnd;
+pub use first_flaws::{FirstFlaws, Position};
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode, columns};
 pub use stats::{failures, named_counts, write_stats};
@@ -109,14 +112,14 @@ pub fn hints(stats: &Stats) {
     print(|out| hints::write(stats, out));
 }
 
-/// Prints the summary of checked inputs on standard error. `fail_on` is the least severity of flaws that fail the check.
-pub fn check_summary(stats: &Stats, inputs: &[InputSummary], fail_on: Option<Severity>, format: StatsFormat) {
+/// Prints the summary of checked inputs on standard error.
+pub fn check_summary(stats: &Stats, inputs: &[InputSummary], end: &CheckEnd, format: StatsFormat) {
     let width = progress::width();
     match format {
-        StatsFormat::Json => print_unfolded(|out| inputs::lines(inputs, fail_on, out)),
+        StatsFormat::Json => print_unfolded(|out| inputs::lines(inputs, end.fail_on, out)),
         StatsFormat::Text | StatsFormat::Table => print(|out| {
-            inputs::table(inputs, stats, width, out)?;
-            inputs::findings(inputs, fail_on, width, out)?;
+            check::table(inputs, width, out)?;
+            check::verdict(inputs, end, out)?;
             hints::write(stats, out)
         }),
     }

@@ -327,6 +327,7 @@ impl Run<'_> {
         if members.is_empty() {
             return Ok(());
         }
+        self.tally.holds_journal();
         let settings = plan.journal.of_archive();
         if let Some(read) = self.read_in_parallel(&[], &members, &settings) {
             return read;

@@ -1,6 +1,6 @@
 //! The counters of a run, the state of its inputs, and its progress.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kata_records::findings::Errors;
 use kata_records::{Chunk, Stats};
@@ -8,7 +8,7 @@ use kata_records::{Chunk, Stats};
 use super::Plan;
 use super::large_values::LargeValues;
 use crate::delivery::InputEnd;
-use crate::diagnostics::{self, InputSummary, Progress};
+use crate::diagnostics::{self, InputSummary, Position, Progress};
 use crate::exit::Exit;
 use crate::source::{self, Damaged, Group, Input, Skipped, SourceError};
 
@@ -24,6 +24,8 @@ pub(super) struct Tally {
     inputs: Vec<InputSummary>,
     /// The quoted name of the current input.
     quoted: String,
+    /// The path of the current input, if it is a log that is checked.
+    log: Option<PathBuf>,
     progress: Progress,
     /// The exit code of the first input that failed.
     failure: Option<Exit>,
@@ -51,6 +53,7 @@ impl Tally {
             errors: Errors::default(),
             inputs: Vec::new(),
             quoted: String::new(),
+            log: None,
             progress: Progress::new(plan.progress, sizes),
             failure: None,
             check: plan.check,
@@ -63,7 +66,16 @@ impl Tally {
         let name = group.name();
         self.quoted = group.quoted();
         self.progress.begin(&name);
-        self.inputs.push(InputSummary::new(name));
+        let container = match group {
+            Group::Journal(_) | Group::Machine(..) => Some("journal"),
+            Group::Archive(_) => Some("archive"),
+            Group::Stream(_) | Group::DirectoryFile(..) | Group::Files(_) => None,
+        };
+        self.inputs.push(InputSummary { container, ..InputSummary::new(name) });
+        self.log = match group {
+            Group::Stream(Input::File(path)) | Group::DirectoryFile(_, path) if self.check => Some(path.clone()),
+            _ => None,
+        };
         self.failure.take()
     }
 
@@ -74,6 +86,9 @@ impl Tally {
         self.before.merge(&self.current);
         if let Some(summary) = self.inputs.last_mut() {
             summary.stats = std::mem::take(&mut self.current);
+            if let Some(path) = &self.log {
+                summary.first.count_lines(|offsets| source::line_numbers(path, offsets));
+            }
             self.progress.end(summary);
         }
         let stats = &self.before;
@@ -113,6 +128,11 @@ impl Tally {
             chunk.notes.clear();
         }
         self.errors.add(&chunk.findings);
+        if let Some(input) = self.inputs.last_mut().filter(|_| self.check) {
+            for (flaw, offset, place) in chunk.findings.flaws() {
+                input.first.note(flaw, place.map_or(Position::Byte(offset), Position::Entry), file, &input.name);
+            }
+        }
         chunk.findings.clear();
         self.current.merge(&std::mem::take(&mut chunk.stats));
         self.current.encoded(chunk.out.len());
@@ -146,6 +166,11 @@ impl Tally {
 
     pub(super) fn damaged(&mut self, Damaged { input, reason, count, offset }: Damaged) {
         self.current.damage(reason, count);
+        if let Some(summary) = self.inputs.last_mut() {
+            summary.first.note(reason, Position::Byte(offset), Path::new(&input.to_string()), &summary.name);
+            // Offsets of damage are those of a journal file.
+            self.log = None;
+        }
         if self.verbose {
             diagnostics::report(format_args!("{}: {reason}: {count}, first at byte {offset}", input.quoted()));
         }
@@ -156,6 +181,14 @@ impl Tally {
         self.current.member_passed();
         if self.verbose {
             diagnostics::report(format_args!("{}: passed over", input.quoted()));
+        }
+    }
+
+    /// Notes that the current input is no log, but holds a journal.
+    pub(super) fn holds_journal(&mut self) {
+        self.log = None;
+        if let Some(input) = self.inputs.last_mut() {
+            input.container.get_or_insert("journal");
         }
     }
 

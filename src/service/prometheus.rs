@@ -38,6 +38,7 @@ const LABELLED: &[(&str, &str, &str, &str)] = &[
         "Records of Kata that were written, by who is proven to speak.",
     ),
     ("errors", "katalog_record_errors_total", "origin", "Records of Kata with the level error or critical, by origin."),
+    ("formats", "katalog_record_formats_total", "format", "Records of Kata, by the format of their messages."),
     ("damage", "katalog_damage_total", "reason", "Fields, entries and files that could not be read."),
 ];
 

@@ -17,6 +17,7 @@ mod group;
 mod input;
 mod journal;
 mod journal_text;
+mod line_number;
 mod open;
 mod part_joiner;
 pub mod position;
@@ -46,6 +47,7 @@ pub use journal::{
     Backend, Boot, EntryFilter, FileSlice, FileSlices, JournalSettings, Merge, MergeStep, Namespace, Opened, Range,
     RunBound,
 };
+pub use line_number::line_numbers;
 pub use open::{
     from_reader, open, open_archive, open_directory_file, open_files, open_journals, open_members, open_slices,
     size_on_disk,

@@ -63,7 +63,7 @@ fn a_file_with_the_name_of_a_command_is_read_on_request() {
 fn the_first_word_decides() {
     let folder = folder_of_commands();
     let checked = expect_exit(&mut katalog_in(folder.path(), &["check", "kata.log"]), 0);
-    assert!(checked.stdout.is_empty() && stderr(&checked).contains("1 of 1 inputs"), "{}", stderr(&checked));
+    assert!(checked.stdout.is_empty() && stderr(&checked).contains("check: the input is ok"), "{}", stderr(&checked));
     // A command that cannot run without arguments names the file too.
     let missing = expect_exit(&mut katalog_in(folder.path(), &["convert"]), 64);
     let missing = stderr(&missing);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::component::Component;
 use crate::flaw::{Flaw, Flaws, Severity};
 use crate::origin::Origin;
-use crate::record::{Facts, Level};
+use crate::record::{Facts, Level, PayloadFormat};
 use crate::time::UtcTimestamp;
 use hints::Hints;
 
@@ -91,6 +91,7 @@ pub struct Stats {
     /// The records of each level, by origin.
     levels: [[u64; Level::ALL.len()]; Origin::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
+    formats: [u64; PayloadFormat::ALL.len()],
     origins: [u64; Origin::ALL.len()],
     /// Entries that an option would make the host's or Kata's.
     pub hints: Hints,
@@ -122,6 +123,7 @@ impl Stats {
             return;
         };
         self.components[facts.component as usize] += 1;
+        self.formats[facts.format as usize] += 1;
         if let Some(time) = &facts.time {
             self.saw(time);
             self.latest = Some(*time);
@@ -290,7 +292,7 @@ impl Stats {
 
     /// Returns the grouped counters: for each group its name, and the names and counts of its parts, zeros included.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 7] {
+    pub fn parts(&self) -> [(&'static str, Vec<(&'static str, u64)>); 8] {
         let level = |at: usize| self.levels.iter().filter_map(|counts| counts.get(at)).sum();
         let levels: Vec<u64> = (0..Level::ALL.len()).map(level).collect();
         let errors = |counts: &[u64; Level::ALL.len()]| counts.iter().skip(Level::Error as usize).sum();
@@ -301,6 +303,7 @@ impl Stats {
             ("levels", named(Level::ALL, Level::name, &levels)),
             ("errors", named(Origin::ALL, Origin::name, &errors)),
             ("flaws", named(Flaw::ALL, Flaw::name, &self.flaws)),
+            ("formats", named(PayloadFormat::ALL, PayloadFormat::name, &self.formats)),
             ("origins", named(Origin::ALL, Origin::name, &self.origins)),
             ("damage", self.damage.iter().map(|(reason, count)| (*reason, *count)).collect()),
         ]
@@ -320,6 +323,16 @@ impl Stats {
         let counted = Flaw::ALL.iter().zip(&self.flaws).filter(|(_, count)| **count > 0);
         let damaged = (self.damaged() > 0).then_some(Severity::Damage);
         counted.map(|(flaw, _)| flaw.severity()).max().max(damaged)
+    }
+
+    /// Returns the names and numbers of the damages of the input and of the flaws, the most severe first. Leaves zeros out.
+    #[must_use]
+    pub fn worst_first(&self) -> Vec<(&'static str, u64)> {
+        let mut flaws: Vec<_> = Flaw::ALL.iter().zip(&self.flaws).filter(|(_, count)| **count > 0).collect();
+        flaws.sort_by_key(|(flaw, _)| std::cmp::Reverse(flaw.severity()));
+        let damages = self.damage.iter().filter(|(_, count)| **count > 0);
+        let damages = damages.map(|(reason, count)| (*reason, *count));
+        damages.chain(flaws.into_iter().map(|(flaw, count)| (flaw.name(), *count))).collect()
     }
 
     /// Adds the counters of another part of the run.
@@ -358,6 +371,7 @@ impl Stats {
             components,
             levels,
             flaws,
+            formats,
             origins,
             hints,
             damage,
@@ -381,11 +395,12 @@ impl Stats {
         ] {
             *count = with(*count, *other);
         }
-        let lists: [(&mut [u64], &[u64]); 5] = [
+        let lists: [(&mut [u64], &[u64]); 6] = [
             (&mut self.dropped, dropped),
             (&mut self.components, components),
             (self.levels.as_flattened_mut(), levels.as_flattened()),
             (&mut self.flaws, flaws),
+            (&mut self.formats, formats),
             (&mut self.origins, origins),
         ];
         for (count, other) in lists.into_iter().flat_map(|(counts, others)| counts.iter_mut().zip(others)) {
@@ -495,11 +510,16 @@ mod tests {
         assert_eq!((stats.flawed(), stats.worst()), (0, Some(Severity::Information)));
         stats.wrote(Some(&facts(&[Flaw::UnprovenOrigin, Flaw::NoTime])));
         assert_eq!((stats.flawed(), stats.worst()), (1, Some(Severity::Notice)));
+        stats.wrote(Some(&facts(&[Flaw::BadJson])));
         let mut damaged = stats.clone();
         damaged.damage("bad-entry", 1);
+        let order: Vec<&str> = damaged.worst_first().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(order, ["bad-entry", "bad-json", "no-time", "unproven-origin"]);
         assert_eq!(damaged.worst(), Some(Severity::Damage));
         damaged.take_back(&damaged.clone());
-        assert_eq!(damaged.worst(), None);
+        assert_eq!((damaged.worst(), damaged.worst_first()), (None, Vec::new()));
+        let formats = stats.parts().into_iter().find(|(name, _)| *name == "formats").unwrap().1;
+        assert_eq!(formats.iter().map(|(_, count)| count).sum::<u64>(), 3);
         let flaws = stats.parts().into_iter().find(|(name, _)| *name == "flaws").unwrap().1;
         assert!(flaws.contains(&("unproven-origin", 2)));
         let failures = stats.failures();

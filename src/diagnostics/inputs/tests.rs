@@ -78,19 +78,6 @@ fn the_table_fits_into_80_columns_whatever_there_is_to_count() {
 }
 
 #[test]
-fn findings_say_what_is_wrong_with_which_input() {
-    let expected = "\
-a.log: flawed 3: bare-words 3, bad-time 1, no-time 1
-system.journal: damaged 3: bad-entry 3
-/archive/2025/node-17/kata-runtime.log.1.gz: failed to read it: gone\\x1b
-0 of 3 inputs are valid
-";
-    assert_eq!(written(|out| findings(&inputs(), Some(Severity::Notice), 80, out)), expected);
-    let valid = [input("a", 1, &["2025-12-15T11:55:59.9Z"], false)];
-    assert_eq!(written(|out| findings(&valid, Some(Severity::Information), 80, out)), "1 of 1 inputs is valid\n");
-}
-
-#[test]
 fn lines_are_for_scripts() {
     let lines = written(|out| lines(&inputs(), Some(Severity::Damage), out));
     let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -102,6 +89,8 @@ fn lines_are_for_scripts() {
     assert_eq!((&lines[1]["valid"], &lines[1]["damage"]["bad-entry"]), (&false.into(), &3.into()));
     assert_eq!((&lines[2]["failures"][0], &lines[2]["exit"]), (&"failed to read it: gone\x1b".into(), &65.into()));
     assert!(lines[2].get("from").is_none());
+    let formats: Vec<&str> = lines.iter().map(|line| line["format"].as_str().unwrap()).collect();
+    assert_eq!(formats, ["logfmt", "logfmt", "-"]);
 }
 
 #[test]
@@ -118,6 +107,18 @@ fn names_lose_their_middle() {
         assert_eq!(shortened("/var/log/kata.log", width), expected);
     }
     assert_eq!(shortened("日本語日本語", 7), "日…本語");
+}
+
+#[test]
+fn a_span_has_the_seconds_of_a_short_one() {
+    for (to, expected) in [
+        ("2031-01-01T10:31:05.9Z", "2031-01-01 10:31:05"),
+        ("2031-01-01T10:31:07.0Z", "2031-01-01 10:31:05..07"),
+        ("2031-01-01T10:32:01.0Z", "2031-01-01 10:31..10:32"),
+        ("2031-01-02T10:31:05.1Z", "2031-01-01..2031-01-02"),
+    ] {
+        assert_eq!(span("2031-01-01T10:31:05.1Z", to), expected);
+    }
 }
 
 #[test]
