@@ -13,6 +13,7 @@ mod golden;
 mod inputs;
 mod journal;
 mod kubernetes;
+mod lnav;
 mod operator_files;
 mod outputs;
 mod progress;
