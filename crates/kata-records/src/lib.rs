@@ -80,6 +80,7 @@ pub mod filter;
 mod reference;
 mod settings;
 mod rules;
+mod own_fields;
 mod redact_record;
 mod author;
 mod worker;

@@ -2,18 +2,15 @@
 //!
 //! A worker keeps only buffers between entries, so any worker can take any batch.
 
-use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::Path;
 
 use bumpalo::Bump;
 use journal_file::{Cursor, Place};
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::author::{self, Finding};
 use crate::batch::{Batch, Body, RawEntry};
 use crate::component::Component;
-use crate::digits;
 use crate::encode::{Encoded, Encoder, JournalView, Row};
 use crate::envelope::{self, Entry};
 use crate::filter::{Carry, FilterState, Leading, Resolved, Verdict};
@@ -22,6 +19,7 @@ use crate::flaw::Flaw;
 use crate::input_format::InputFormat;
 use crate::normalize::{self, Author, field_name};
 use crate::origin::{Continuation, Origin};
+use crate::own_fields;
 use crate::parse::Payload;
 use crate::path_template::PathTemplate;
 use crate::record::{EnvelopeHead, Facts, Field, Pair, PayloadFormat, Record, Text, Value, recycle};
@@ -30,7 +28,7 @@ use crate::rules::Rules;
 use crate::select::Others;
 use crate::stats::{DropReason, Stats};
 use crate::template::{self, Placeholder};
-use crate::time::{TimeFormat, UnixTime, UtcTimestamp};
+use crate::time::UtcTimestamp;
 
 /// The output for batches: encoded records, notes and counters.
 #[derive(Debug, Default)]
@@ -273,7 +271,7 @@ fn entry<'b>(
     }
     if dropped.is_none() {
         if record.time_field.is_some() {
-            fill_time(rules.time_format, chunk.out.received, bump, record);
+            own_fields::fill_time(rules.time_format, chunk.out.received, bump, record);
         }
         let number = chunk.traces.as_ref().map_or(0, Vec::len);
         let Chunk { out, notes, stats, findings, carry, .. } = chunk;
@@ -429,8 +427,8 @@ fn record_of<'b>(
         Finding::Kata(_) | Finding::Other(_) | Finding::Unnamed(_) => {}
     }
     if let Some(name) = &rules.own.record_id {
-        let id = id(input, raw, scratch.entry.from_journal);
-        own_field(name, bump.alloc(id), bump, &mut scratch.record);
+        let id = own_fields::record_id(input, raw, scratch.entry.from_journal);
+        own_fields::add(name, bump.alloc(id), bump, &mut scratch.record);
     }
     let withheld = raw.continuation == Continuation::Withheld && rules.redactor.is_some();
     if withheld {
@@ -494,10 +492,10 @@ fn kata<'b>(rules: &'b Rules, author: Author<'b>, bump: &'b Bump, scratch: &mut 
         record.tag = rules.tag.render(author.component, entry.identifier, bump);
     }
     if let Some(name) = &rules.own.tag {
-        own_field(name, record.tag, bump, record);
+        own_fields::add(name, record.tag, bump, record);
     }
     if let Some(name) = &rules.own.time {
-        time_field(name, bump, record);
+        own_fields::add_time(name, bump, record);
     }
     rules.normalize.envelope(entry, bump, named, record);
     rules.normalize.payload(entry, payload, author, bump, keys, record);
@@ -508,10 +506,10 @@ fn other<'b>(rules: &'b Rules, origin: Origin, bump: &'b Bump, scratch: &mut Scr
     let Scratch { entry, record, named, .. } = scratch;
     record.tag = rules.others_tag.render(Component::Unknown, entry.identifier, bump);
     if let Some(name) = &rules.own.tag {
-        own_field(name, record.tag, bump, record);
+        own_fields::add(name, record.tag, bump, record);
     }
     if let Some(name) = &rules.own.time {
-        time_field(name, bump, record);
+        own_fields::add_time(name, bump, record);
     }
     if rules.times || rules.rows {
         record.time = entry.stamp();
@@ -529,62 +527,6 @@ fn other<'b>(rules: &'b Rules, origin: Origin, bump: &'b Bump, scratch: &mut Scr
         let names = bump.alloc_slice_copy(&[Text::clean(Flaw::Truncated.name().as_bytes())]);
         record.payload.push(Field::new(key, Value::List(names)));
     }
-}
-
-/// Returns the id of a record. The id is stable across runs, and unique to the entry.
-fn id(input: &[u8; 16], raw: RawEntry<'_>, from_journal: bool) -> [u8; 32] {
-    let mut hash = SipHasher13::new();
-    match raw.body {
-        Body::Journal(entry) => entry.place().hash(&mut hash),
-        // Journal entries in a stream have ids of their own, so their offset does not matter.
-        Body::Line(bytes) | Body::Export(bytes) if from_journal => hash.write(bytes),
-        Body::Line(bytes) | Body::Export(bytes) => {
-            hash.write(input);
-            hash.write_u64(raw.offset);
-            hash.write(bytes);
-        }
-    }
-    digits::hex_id(&hash.finish128().as_bytes())
-}
-
-/// Adds an own field.
-fn own_field<'b>(name: &str, value: &'b [u8], bump: &'b Bump, record: &mut Record<'b>) {
-    let key = field_name::key("", field_name::mapped(name.as_bytes(), bump), 1, bump);
-    record.envelope.push(Field::new(key, Value::Text(Text::plain(value))));
-}
-
-/// Adds the field for the time. [`fill_time`] sets its value when the payload is known.
-fn time_field<'b>(name: &str, bump: &'b Bump, record: &mut Record<'b>) {
-    record.time_field = Some(record.envelope.len());
-    own_field(name, b"", bump, record);
-}
-
-/// Sets the value of the time field.
-fn fill_time<'b>(format: TimeFormat, received: UnixTime, bump: &'b Bump, record: &mut Record<'b>) {
-    let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
-    // Fluent Bit reserves the last two seconds for marks of its own.
-    let fits = |time: &UnixTime| (1..i64::from(u32::MAX) - 1).contains(&time.seconds);
-    let own = time.and_then(|time| time.unix()).filter(fits);
-    let UnixTime { seconds, nanos } = own.unwrap_or(received);
-    let total = || UnixTime { seconds, nanos }.total_nanos().unwrap_or(i64::MAX);
-    let Some(field) = record.time_field.and_then(|at| record.envelope.get_mut(at)) else { return };
-    field.value = match format {
-        TimeFormat::Rfc3339 => {
-            let received = || UtcTimestamp::from_unix(UnixTime { nanos: received.nanos / 1000 * 1000, ..received });
-            match time.filter(|_| own.is_some()).or_else(received) {
-                Some(stamp) => Value::Time(bump.alloc(stamp)),
-                None => return,
-            }
-        }
-        TimeFormat::Unix => {
-            let mut text = bumpalo::collections::String::with_capacity_in(24, bump);
-            // Writes to memory cannot fail.
-            _ = std::fmt::Write::write_fmt(&mut text, format_args!("{seconds}.{nanos:09}"));
-            Value::Text(Text::plain(text.into_bump_str().as_bytes()))
-        }
-        TimeFormat::UnixSeconds => Value::Int(seconds),
-        TimeFormat::UnixNanoseconds => Value::Int(total()),
-    };
 }
 
 /// Returns the number of messages that journald reports as dropped: `Suppressed 4150 messages from …`.
