@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod guest;
+mod records;
 mod schemas;
 mod values;
 

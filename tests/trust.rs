@@ -2,6 +2,7 @@
 
 mod containers;
 mod places;
+mod records;
 mod routes;
 mod texts;
 

@@ -25,7 +25,7 @@ pub(super) const PAGE: &str = "PAGE";
 const LAST: usize = usize::MAX;
 
 /// The number of possible values that the short help lists.
-const LISTED_VALUES: usize = 9;
+const LISTED_VALUES: usize = 10;
 
 /// Returns the parser of a command. `long` prepares the help with all details.
 pub(super) fn of(command: Command, long: bool) -> clap::Command {

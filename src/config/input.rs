@@ -23,7 +23,8 @@ options! {
     ///
     /// `auto` recognizes the format of each entry, so an input may mix formats. Name the format if text could be mistaken
     /// for another format. In the formats that wrap a message (journal-json, export, syslog, cri, docker), katalog always
-    /// recognizes the format of the message.
+    /// recognizes the format of the message. Records of katalog are recognized in standard input and in files that are named,
+    /// but not in archives and directories.
     INPUT_FORMAT "input-format": Single<InputFormat> = choice("FORMAT", is!("auto")).of(READERS).idle(&[ENTRIES]);
 
     /// Longest line or field that is read whole
@@ -93,6 +94,7 @@ pub(super) fn settings(options: &Options, delivery: Option<usize>) -> Result<sou
             leaves_open: if redaction::patterns(options)?.is_some() { Rules::leaves_open } else { |_| false },
             proves_itself: Rules::begins_line,
             is_manager: Rules::is_manager,
+            is_record: Rules::is_record,
         },
         follow_links: options.get(&FOLLOW_LINKS)?,
         held: HeldLimits { files: options.get(&HELD_FILES)?, bytes: options.get(&HELD_SIZE)? as u64 },

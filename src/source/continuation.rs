@@ -47,11 +47,13 @@ pub struct Judge {
     pub proves_itself: fn(&[u8]) -> bool,
     /// Returns whether an identifier is that of a container manager, whose lines may be cut.
     pub is_manager: fn(&[u8]) -> bool,
+    /// Returns whether a text is a record that katalog wrote.
+    pub is_record: fn(&[u8]) -> bool,
 }
 
 impl Default for Judge {
     fn default() -> Self {
-        Judge { leaves_open: |_| false, proves_itself: begins_record, is_manager: |_| true }
+        Judge { leaves_open: |_| false, proves_itself: begins_record, is_manager: |_| true, is_record: |_| false }
     }
 }
 

@@ -9,7 +9,9 @@ use memchr::{memchr, memchr_iter};
 use super::codec::looks_binary;
 use super::export_entry::{OpenEntry, Progress};
 use super::journal_text;
+use super::object_lines::{self, ObjectEnd, OpenObject};
 use super::part_joiner::{ContainerLine, JoinedLines, PartJoiner};
+use super::route::{is_heading, may_begin_records};
 use super::{InputFormat, Settings};
 use kata_records::origin::Continuation;
 use kata_records::{Batch, Frame, Framing};
@@ -39,6 +41,19 @@ enum State {
     SkipLine(u64),
     /// In an export entry.
     Export(OpenEntry),
+    /// In an object on several lines, the first of which is unframed.
+    Object(OpenObject),
+}
+
+/// The treatment of objects on several lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Objects {
+    /// Each line is an entry.
+    Lines,
+    /// The first line that is no heading will decide.
+    Undecided,
+    /// A record that katalog wrote is one entry.
+    Records,
 }
 
 /// The framing state of one input, carried from batch to batch.
@@ -52,6 +67,10 @@ pub(super) struct Framer {
     /// The first line was seen. Text that begins like an export entry further on is only text, because a guest may have
     /// written it.
     knows_first_line: bool,
+    objects: Objects,
+    /// Returns whether an object on several lines is a record.
+    is_record: fn(&[u8]) -> bool,
+    input_format: InputFormat,
     state: State,
     joiner: PartJoiner,
     /// The position of the first unframed byte in the arena.
@@ -89,12 +108,24 @@ impl Framer {
             docker,
             special,
             knows_first_line: exports != Exports::Recognized,
+            objects: Objects::Lines,
+            is_record: settings.judge.is_record,
+            input_format: format,
             state: State::Line,
             joiner: PartJoiner::new(max_line),
             at: 0,
             searched: 0,
             base: offset,
         }
+    }
+
+    /// Joins the lines of records that katalog wrote, if the first line of the input allows for them.
+    pub(super) fn with_records(mut self) -> Self {
+        if matches!(self.input_format, InputFormat::Auto | InputFormat::Kata) {
+            self.objects = Objects::Undecided;
+            self.special[usize::from(b'{')] = true;
+        }
+        self
     }
 
     /// Returns the length limit of a line.
@@ -118,6 +149,7 @@ impl Framer {
                 State::Line => self.lines(batch),
                 State::SkipLine(_) => self.skip_line(batch),
                 State::Export(_) => self.export(batch),
+                State::Object(_) => self.object(batch),
             };
             if !more {
                 break;
@@ -133,6 +165,12 @@ impl Framer {
             match &mut self.state {
                 State::SkipLine(_) => break,
                 State::Line if self.at == batch.filled => break,
+                State::Object(object) => {
+                    let text = &batch.arena[self.at..batch.filled];
+                    let end = object.last_line(text, self.max_line).filter(|_| !damaged);
+                    let (end, lines) = (end.map(|end| (end, text.len())), object.lines);
+                    self.end_object(batch, end, lines);
+                }
                 State::Line => {
                     let line = &batch.arena[self.at..batch.filled];
                     if !self.knows_first_line {
@@ -167,7 +205,7 @@ impl Framer {
     fn open(&self) -> usize {
         match &self.state {
             State::Export(entry) => entry.start,
-            State::Line | State::SkipLine(_) => self.at,
+            State::Line | State::SkipLine(_) | State::Object(_) => self.at,
         }
     }
 
@@ -186,7 +224,7 @@ impl Framer {
     /// being skipped.
     pub(super) fn resume_offset(&self) -> u64 {
         let open = match &self.state {
-            State::Line => self.offset(self.at),
+            State::Line | State::Object(_) => self.offset(self.at),
             State::SkipLine(settled) => *settled,
             State::Export(entry) => entry.offset,
         };
@@ -235,17 +273,24 @@ impl Framer {
         if !self.knows_first_line {
             self.look_at_first_line(&batch.arena[self.at..batch.filled], false);
         }
+        if self.objects == Objects::Undecided {
+            self.decide_objects(&batch.arena[self.at..batch.filled]);
+        }
         let from = self.at + self.searched;
         let mut start = self.at;
         // The iterator does not borrow the batch, because the rare special lines need all of it.
         let arena = std::mem::take(&mut batch.arena);
-        let mut export = false;
+        let mut state = State::Line;
         for hit in memchr_iter(b'\n', &arena[from..batch.filled]) {
             let end = from + hit;
             // A line has at least one byte at `start`: its line end.
             if self.special[usize::from(arena[start])] {
                 if self.begins_export(&arena[start..end]) {
-                    export = true;
+                    state = State::Export(OpenEntry::new(start, self.offset(start)));
+                    break;
+                }
+                if self.objects == Objects::Records && object_lines::opens(&arena[start..end]) {
+                    state = State::Object(OpenObject::default());
                     break;
                 }
                 self.special_line(batch, &arena, start, end, false);
@@ -257,8 +302,8 @@ impl Framer {
         batch.arena = arena;
         self.at = start;
         self.searched = 0;
-        if export {
-            self.state = State::Export(OpenEntry::new(start, self.offset(start)));
+        if !matches!(state, State::Line) {
+            self.state = state;
             return true;
         }
         let tail = batch.filled - start;
@@ -312,6 +357,50 @@ impl Framer {
                 self.state = State::Line;
                 true
             }
+        }
+    }
+
+    /// Continues an object on several lines. Returns whether it ended.
+    fn object(&mut self, batch: &mut Batch) -> bool {
+        let State::Object(object) = &mut self.state else { return false };
+        let (end, lines) = match object.advance(&batch.arena[self.at..batch.filled], self.max_line) {
+            ObjectEnd::Unknown => return false,
+            ObjectEnd::Found(end, next) => (Some((end, next)), next),
+            ObjectEnd::None(lines) => (None, lines),
+        };
+        self.end_object(batch, end, lines);
+        true
+    }
+
+    /// Frames an object on several lines as one entry, if it is a record. `end` is its end and the start of the next line, if
+    /// it has one. Otherwise frames the lines, which are whole up to `lines`.
+    fn end_object(&mut self, batch: &mut Batch, end: Option<(usize, usize)>, lines: usize) {
+        let arena = std::mem::take(&mut batch.arena);
+        let start = self.at;
+        self.state = State::Line;
+        self.searched = 0;
+        match end {
+            Some((end, next)) if (self.is_record)(&arena[start..start + end]) => {
+                self.plain(&mut batch.frames, &arena, start, start + end, false);
+                self.at = start + next;
+            }
+            _ => {
+                for hit in memchr_iter(b'\n', &arena[start..start + lines]) {
+                    self.plain(&mut batch.frames, &arena, self.at, start + hit, false);
+                    self.at = start + hit + 1;
+                }
+            }
+        }
+        batch.arena = arena;
+    }
+
+    /// Decides by the first line that is no heading whether objects can be records, as the route of the input does.
+    fn decide_objects(&mut self, text: &[u8]) {
+        let mut lines = text.split_inclusive(|byte| *byte == b'\n');
+        let Some(line) = lines.find(|line| !is_heading(line)) else { return };
+        if line.ends_with(b"\n") || line.len() >= super::position::HEAD {
+            let has_records = may_begin_records(line, self.input_format);
+            self.objects = if has_records { Objects::Records } else { Objects::Lines };
         }
     }
 

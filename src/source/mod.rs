@@ -18,6 +18,7 @@ mod input;
 mod journal;
 mod journal_text;
 mod line_number;
+mod object_lines;
 mod open;
 mod part_joiner;
 pub mod position;

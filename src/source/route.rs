@@ -6,8 +6,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use kata_records::InputFormat;
 use kata_records::origin::Route;
+use kata_records::{Batch, InputFormat};
 
 use super::Input;
 use super::archive::PathClass;
@@ -204,6 +204,30 @@ enum FirstLine {
 pub(super) struct InputRoute {
     route: Route,
     first_line: FirstLine,
+    /// The operator names the input, and its path is neither a container's nor a manager's.
+    is_plain: bool,
+}
+
+/// The route of one input, as its path and its first line decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DecidedRoute {
+    /// The route.
+    pub(super) route: Route,
+    /// Whole lines may be records that katalog wrote.
+    pub(super) has_records: bool,
+}
+
+impl From<Route> for DecidedRoute {
+    fn from(route: Route) -> DecidedRoute {
+        DecidedRoute { route, has_records: false }
+    }
+}
+
+impl DecidedRoute {
+    /// Sets the route of a batch.
+    pub(super) fn mark(self, batch: &mut Batch) {
+        (batch.route, batch.has_records) = (self.route, self.has_records);
+    }
 }
 
 impl InputRoute {
@@ -212,7 +236,7 @@ impl InputRoute {
     pub(super) fn of_named(paths: &[&Path], trust: &Trust) -> InputRoute {
         let writers = paths.iter().filter_map(|path| writer(path, Scope::Any));
         InputRoute::of_writers(writers, trust)
-            .unwrap_or(InputRoute { route: named(trust), first_line: FirstLine::Decides })
+            .unwrap_or(InputRoute { route: named(trust), first_line: FirstLine::Decides, is_plain: true })
             .demoted(trust)
     }
 
@@ -230,9 +254,9 @@ impl InputRoute {
         let listed = || {
             let unlisted = if trust.vouch { named(trust) } else { Route::Unlisted };
             match (class.is_of_host, is_exported(within)) {
-                (true, _) => InputRoute { route: named(trust), first_line: FirstLine::Decides },
-                (false, true) => InputRoute { route: unlisted, first_line: FirstLine::Confirms },
-                (false, false) => InputRoute { route: unlisted, first_line: FirstLine::Ignored },
+                (true, _) => InputRoute { route: named(trust), first_line: FirstLine::Decides, is_plain: false },
+                (false, true) => InputRoute { route: unlisted, first_line: FirstLine::Confirms, is_plain: false },
+                (false, false) => InputRoute { route: unlisted, first_line: FirstLine::Ignored, is_plain: false },
             }
         };
         InputRoute::of_writers(writers, trust).unwrap_or_else(listed).demoted(trust)
@@ -259,7 +283,7 @@ impl InputRoute {
             (false, _) if manager => Route::Manager,
             (false, _) => return None,
         };
-        Some(InputRoute { route, first_line: FirstLine::Ignored })
+        Some(InputRoute { route, first_line: FirstLine::Ignored, is_plain: false })
     }
 
     /// Returns the route after `--untrusted`.
@@ -267,13 +291,18 @@ impl InputRoute {
         match self.route {
             _ if !trust.untrusted => self,
             Route::Container | Route::TrustedPod => InputRoute { route: Route::Container, ..self },
-            _ => InputRoute { route: Route::Unlisted, first_line: FirstLine::Ignored },
+            _ => InputRoute { route: Route::Unlisted, first_line: FirstLine::Ignored, is_plain: false },
         }
     }
 
     /// Returns the route as far as the path decides.
     pub(super) fn by_path(self) -> Route {
         self.route
+    }
+
+    /// Returns whether records that katalog wrote may be in the input, as far as the path decides.
+    pub(super) fn may_have_records(self) -> bool {
+        self.is_plain
     }
 
     /// Returns whether the first line matters.
@@ -283,41 +312,54 @@ impl InputRoute {
 
     /// Returns the route of an input that begins with this line. `is_export` says that the line begins an entry of the
     /// Journal Export Format.
-    pub(super) fn by_first_line(self, line: &[u8], is_export: bool, format: InputFormat) -> Route {
+    pub(super) fn by_first_line(self, line: &[u8], is_export: bool, format: InputFormat) -> DecidedRoute {
         if !self.needs_first_line() {
-            return self.route;
+            return self.route.into();
         }
         let line = line.get(..MAX_FIRST_LINE).unwrap_or(line);
         let may_be_json = matches!(format, InputFormat::Auto | InputFormat::JournalJson);
         let may_be_syslog = matches!(format, InputFormat::Auto | InputFormat::Syslog);
         let may_be_terminal = matches!(format, InputFormat::Auto | InputFormat::Logfmt | InputFormat::Text);
-        if is_export || may_be_json && journal_text::is_json_entry(line) {
+        let is_terminal = may_be_terminal && is_terminal_line(line);
+        let is_syslog = !is_terminal && may_be_syslog && has_syslog_head(line);
+        let route = if is_export || may_be_json && journal_text::is_json_entry(line) {
             Route::Journal
-        } else if self.route == Route::Named && may_be_terminal && is_terminal_line(line) {
+        } else if self.route == Route::Named && is_terminal {
             Route::Terminal
-        } else if self.route == Route::Named && may_be_syslog && has_syslog_head(line) {
+        } else if self.route == Route::Named && is_syslog {
             Route::Syslog
         } else {
             self.route
-        }
+        };
+        // A record may begin like an entry of the journal, whose fields it repeats.
+        DecidedRoute { route, has_records: self.is_plain && !is_export && !is_terminal && !is_syslog }
     }
 
     /// Returns the route of an input by its first bytes. Returns `None` if more bytes are needed; `all` says that no
     /// more follow.
-    pub(super) fn by_head(self, head: &[u8], all: bool, format: InputFormat) -> Option<Route> {
+    pub(super) fn by_head(self, head: &[u8], all: bool, format: InputFormat) -> Option<DecidedRoute> {
         if !self.needs_first_line() {
-            return Some(self.route);
+            return Some(self.route.into());
         }
         let is_whole = |line: &[u8]| line.ends_with(b"\n") || all || head.len() >= MAX_FIRST_LINE;
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let mut lines = text.split_inclusive(|byte| *byte == b'\n');
         let Some(line) = lines.find(|line| format == InputFormat::Export || !is_heading(line)) else {
-            return (all || head.len() >= MAX_FIRST_LINE).then_some(self.route);
+            return (all || head.len() >= MAX_FIRST_LINE).then_some(self.route.into());
         };
         let exports = matches!(format, InputFormat::Auto | InputFormat::Export);
         let is_export = exports && super::framer::is_export_start(line, format);
         is_whole(line).then(|| self.by_first_line(line, is_export, format))
     }
+}
+
+/// Returns whether an input of which this is the first line may have records that katalog wrote. Its path has to allow for
+/// them.
+pub(super) fn may_begin_records(line: &[u8], format: InputFormat) -> bool {
+    let route = InputRoute { route: Route::Named, first_line: FirstLine::Decides, is_plain: true };
+    let exports = matches!(format, InputFormat::Auto | InputFormat::Export);
+    let is_export = exports && super::framer::is_export_start(line, format);
+    route.by_first_line(line, is_export, format).has_records
 }
 
 /// Returns the route of an input of the host. If the operator vouches, even lines of containers in it are the host's.

@@ -13,10 +13,9 @@ use super::archive::{Archive, ArchivePlace, PathClass};
 use super::codec::{Bytes, Content, Fault};
 use super::continuation::Continuations;
 use super::framer::{Framer, block_within_limits};
-use super::route::{InputRoute, is_heading};
+use super::route::{DecidedRoute, InputRoute, is_heading};
 use super::temp_file::TempFile;
 use super::{Event, Fill, Filled, Input, Logs, Member, Settings, Source, SourceError};
-use kata_records::origin::Route;
 use kata_records::{Batch, Frame, Framing};
 
 /// The time that a batch waits for input before control returns to the caller.
@@ -47,7 +46,7 @@ pub(super) struct Stream {
     /// The route by the path.
     input_route: InputRoute,
     /// The route, once the first line is known.
-    route: Option<Route>,
+    route: Option<DecidedRoute>,
     continuations: Continuations,
     /// The input may itself be a log.
     may_be_log: bool,
@@ -122,7 +121,8 @@ impl Stream {
     /// Sets the route of an input that the user named.
     pub(super) fn of_user(self) -> Self {
         let (input_route, whole) = InputRoute::of_input(&self.input, &self.settings.trust);
-        Self { input_route, whole, ..self }
+        let framer = if input_route.may_have_records() { self.framer.with_records() } else { self.framer };
+        Self { input_route, whole, framer, ..self }
     }
 
     /// Marks the input as found in a directory, at the path `within`; `whole` includes the path of the directory.
@@ -222,24 +222,24 @@ impl Stream {
     pub(super) fn fill_batch(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         let filled = self.read_batch(batch);
         if !self.is_archive() {
-            batch.route = self.route_of(batch);
+            self.route_of(batch).mark(batch);
             self.continuations.mark(batch);
         }
         filled
     }
 
     /// Returns the route of the input. The first line that is no heading decides, once it is read.
-    fn route_of(&mut self, batch: &Batch) -> Route {
+    fn route_of(&mut self, batch: &Batch) -> DecidedRoute {
         if let Some(route) = self.route {
             return route;
         }
         if !self.input_route.needs_first_line() {
-            return *self.route.insert(self.input_route.by_path());
+            return *self.route.insert(self.input_route.by_path().into());
         }
         // An entry of an export stream may begin as a heading does, and is none.
         let is_first = |frame: &&Frame| frame.framing == Framing::Export || !is_heading(batch.bytes_of(frame));
         let first = batch.frames.iter().find(is_first);
-        let Some(first) = first else { return self.input_route.by_path() };
+        let Some(first) = first else { return self.input_route.by_path().into() };
         let is_export = first.framing == Framing::Export;
         let route = self.input_route.by_first_line(batch.bytes_of(first), is_export, self.settings.input_format);
         *self.route.insert(route)

@@ -44,6 +44,8 @@ pub(crate) struct RawEntry<'b> {
     pub(crate) unfinished: bool,
     /// The entry comes from an unnamed file of a host. Without an identifier it is Kata's only if its text says so.
     pub(crate) unclaimed: bool,
+    /// The line may be a record that katalog wrote.
+    pub(crate) may_be_record: bool,
     /// The way to katalog.
     pub(crate) route: Route,
     /// The relation to the entry before it.
@@ -104,6 +106,8 @@ pub struct Batch {
     pub file: PathBuf,
     /// The entries come from a file that may hold logs of other programs.
     pub unclaimed: bool,
+    /// Whole lines may be records that katalog wrote: the operator names the input, and nobody else writes its lines.
+    pub has_records: bool,
     /// The way of the entries to katalog.
     pub route: Route,
 }
@@ -114,6 +118,7 @@ impl Batch {
         self.origin = [0; 16];
         self.file.as_mut_os_string().clear();
         self.unclaimed = false;
+        self.has_records = false;
         self.route = Route::default();
         self.filled = 0;
         self.side.clear();
@@ -164,6 +169,7 @@ impl Batch {
                 truncated: frame.truncated,
                 unfinished: frame.unfinished,
                 unclaimed: self.unclaimed,
+                may_be_record: self.has_records && frame.framing == Framing::Line,
                 route: self.route,
                 continuation: frame.continuation,
             }
@@ -174,6 +180,7 @@ impl Batch {
             truncated: entry.is_truncated(),
             unfinished: false,
             unclaimed: false,
+            may_be_record: false,
             route: self.route,
             continuation: entry.continuation(),
         });

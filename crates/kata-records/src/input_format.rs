@@ -24,6 +24,8 @@ pub enum InputFormat {
     Docker,
     /// Lines with a syslog prefix, such as `journalctl` prints.
     Syslog,
+    /// Records that katalog wrote as NDJSON.
+    Kata,
 }
 
 named_enum!(InputFormat {
@@ -36,4 +38,5 @@ named_enum!(InputFormat {
     Cri => "cri", "Container log files of containerd and CRI-O";
     Docker => "docker", "Container log files of Docker's json-file driver";
     Syslog => "syslog", "Lines with a syslog prefix, such as `journalctl` prints";
+    Kata => "kata", "Records of katalog in JSON, one object a line or pretty-printed";
 });

@@ -4,6 +4,7 @@
 //! need not be valid.
 
 use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
 
 use crate::dictionary::{self, DICTIONARY, KeyId};
 use crate::escapes::{go_format_error, json_escape, unescape};
@@ -75,6 +76,25 @@ pub(crate) fn elements<'b>(text: &'b [u8], bump: &'b Bump, mut put: impl FnMut(V
             _ => return None,
         }
     }
+}
+
+/// Appends the members of an object that is all of `text`, duplicates included. Integers are numbers, and arrays of strings
+/// are lists. Returns `None` if the text is not valid JSON in UTF-8, or has no members.
+pub(crate) fn strict_members<'b>(text: &'b [u8], bump: &'b Bump, pairs: &mut Vec<Pair<'b>>) -> Option<()> {
+    std::str::from_utf8(text).ok()?;
+    let mut scanner = Scanner { rest: text, bump, flaws: Flaws::default() };
+    scanner.take(b'{')?;
+    loop {
+        let key = scanner.key()?;
+        let value = scanner.typed_value()?;
+        pairs.push(Pair::new(key, value));
+        match scanner.next()? {
+            b',' => {}
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    (scanner.peek().is_none() && scanner.is_valid()).then_some(())
 }
 
 struct Scanner<'b> {
@@ -221,6 +241,45 @@ impl<'b> Scanner<'b> {
             b'"' => Some(Value::Text(self.string()?)),
             byte => self.other_value(byte),
         }
+    }
+
+    /// Parses a value with its type. A number that is no integer is nested JSON.
+    fn typed_value(&mut self) -> Option<Value<'b>> {
+        let first = self.peek()?;
+        Some(match self.value()? {
+            Value::Text(number) if first != b'"' => {
+                let int = std::str::from_utf8(number.bytes).ok().and_then(|digits| digits.parse().ok());
+                int.map_or(Value::Nested(number.bytes), Value::Int)
+            }
+            Value::Nested(raw) => {
+                // A nested value was only measured.
+                serde_json::from_slice::<serde::de::IgnoredAny>(raw).ok()?;
+                self.strings(raw).unwrap_or(Value::Nested(raw))
+            }
+            value => value,
+        })
+    }
+
+    /// Parses an array of strings.
+    fn strings(&mut self, raw: &'b [u8]) -> Option<Value<'b>> {
+        let mut scanner = Scanner { rest: raw, bump: self.bump, flaws: Flaws::default() };
+        let mut texts = BumpVec::new_in(self.bump);
+        scanner.take(b'[')?;
+        loop {
+            scanner.peek()?;
+            texts.push(scanner.string()?);
+            match scanner.next()? {
+                b',' => {}
+                _ => break,
+            }
+        }
+        self.flaws.merge(scanner.flaws);
+        Some(Value::List(texts.into_bump_slice()))
+    }
+
+    /// Returns whether the text was valid JSON so far.
+    fn is_valid(&self) -> bool {
+        !self.flaws.has(Flaw::BadJson) && !self.flaws.has(Flaw::BadEscape)
     }
 
     #[inline(never)]

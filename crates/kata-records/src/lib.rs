@@ -37,6 +37,7 @@
 //! | `normalize` | takes the host's identity from the host's words only |
 //! | `redact` | hides secrets in every field, before any output; too much rather than too little |
 //! | `filter` | decides on redacted records; may skip an entry early only if no finished record of it could pass |
+//! | `own_record`, `reread` | take a record that katalog wrote past all stages before `redact`; only the operator vouches for it |
 //! | `schema` | renames the fields of a finished record and decides nothing else |
 //! | `encode` | never fails; knows no receiver |
 //! | `path_template` | makes paths that stay in their directory, and no two alike |
@@ -70,6 +71,7 @@ mod parse;
 mod select;
 mod trust;
 mod normalize;
+mod own_record;
 mod schema;
 mod encode;
 mod template;
@@ -83,6 +85,7 @@ mod rules;
 mod own_fields;
 mod redact_record;
 mod author;
+mod reread;
 mod worker;
 
 pub use batch::{Batch, Frame, Framing};

@@ -20,10 +20,12 @@ use crate::input_format::InputFormat;
 use crate::normalize::{self, Author, field_name};
 use crate::origin::{Continuation, Origin};
 use crate::own_fields;
+use crate::own_record::{self, RecordAuthor};
 use crate::parse::Payload;
 use crate::path_template::PathTemplate;
 use crate::record::{EnvelopeHead, Facts, Field, Pair, PayloadFormat, Record, Text, Value, recycle};
 use crate::redact_record::{self, CleanLines};
+use crate::reread;
 use crate::rules::Rules;
 use crate::select::Others;
 use crate::stats::{DropReason, Stats};
@@ -379,6 +381,15 @@ fn record_of<'b>(
     scratch: &mut Scratch<'b>,
     hint: &mut Hint,
 ) -> Option<DropReason> {
+    if raw.may_be_record
+        && !raw.truncated
+        && matches!(rules.input_format, InputFormat::Auto | InputFormat::Kata)
+        && let Body::Line(line) = raw.body
+        && let Some(author) = own_record::read(line, bump, &mut scratch.entry.members)
+    {
+        let id = rules.own.record_id.as_ref().map(|_| own_fields::record_id(input, raw, false));
+        return record_again(rules, author, id.unwrap_or_default(), bump, scratch);
+    }
     let Scratch { entry, payload, cache, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
     if may_be_journal
@@ -455,15 +466,34 @@ fn record_of<'b>(
             redact_record::list_withheld(record);
         }
     }
-    if let Some(columns) = &rules.columns {
-        let record = &mut scratch.record;
-        let find = |name: &Option<Vec<u8>>| {
-            let name = name.as_deref()?;
-            record.envelope.iter().find(|field| field.key.name() == name).copied()
-        };
-        [record.host, record.identifier] = [&columns.host, &columns.identifier].map(find);
-    }
+    fill_columns(rules, &mut scratch.record);
     None
+}
+
+/// Makes a record of one that katalog wrote. Returns the reason if no record is wanted.
+#[cold]
+#[inline(never)]
+fn record_again<'b>(
+    rules: &'b Rules,
+    author: RecordAuthor,
+    id: [u8; 32],
+    bump: &'b Bump,
+    scratch: &mut Scratch<'b>,
+) -> Option<DropReason> {
+    let Scratch { entry, record, named, .. } = scratch;
+    let dropped = reread::reread(rules, author, bump.alloc(id), bump, named, entry, record);
+    fill_columns(rules, record);
+    dropped
+}
+
+/// Sets the fields for which the format has columns.
+fn fill_columns(rules: &Rules, record: &mut Record<'_>) {
+    let Some(columns) = &rules.columns else { return };
+    let find = |name: &Option<Vec<u8>>| {
+        let name = name.as_deref()?;
+        record.envelope.iter().find(|field| field.key.name() == name).copied()
+    };
+    [record.host, record.identifier] = [&columns.host, &columns.identifier].map(find);
 }
 
 /// Returns the hint that an entry gives.

@@ -18,7 +18,8 @@ fn proves_itself(text: &[u8]) -> bool {
         && (text.starts_with(b"{") || text.get(22..).is_some_and(|rest| rest.starts_with(b":54Z\" level=")))
 }
 
-const JUDGE: Judge = Judge { leaves_open, proves_itself, is_manager: |name| name == b"containerd" };
+const JUDGE: Judge =
+    Judge { leaves_open, proves_itself, is_manager: |name| name == b"containerd", is_record: |_| false };
 
 fn read(data: &[u8], input: Input, block: usize, sizes: &[usize]) -> Vec<Owned> {
     let settings = Settings { judge: JUDGE, block, max_line: 64 << 10, ..Settings::default() };

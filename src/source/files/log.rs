@@ -13,8 +13,7 @@ use super::tail::{FileStamp, ReadFrom, Tail, peek};
 use crate::source::Settings;
 use crate::source::input;
 use crate::source::position::{FilePosition, HEAD, OpenStream};
-use crate::source::route::InputRoute;
-use kata_records::origin::Route;
+use crate::source::route::{DecidedRoute, InputRoute};
 
 /// The pause between two notes of a log that was rotated or deleted and still grows. Each note is written to the disk.
 const NOTE_PAUSE: Duration = Duration::from_secs(1);
@@ -61,7 +60,7 @@ pub(super) struct Log {
     link: Option<PathBuf>,
     /// The route by the paths, and the route once the first line is known.
     input_route: Option<InputRoute>,
-    route: Option<Route>,
+    route: Option<DecidedRoute>,
     /// The path that all files of the log share, without rotation suffixes.
     pub(super) family: PathBuf,
     pub(super) key: FileKey,
@@ -284,7 +283,7 @@ impl Log {
     }
 
     /// Returns the route of the log. `all` says that nothing follows the known bytes.
-    pub(super) fn route(&mut self, settings: &Settings, all: bool) -> Route {
+    pub(super) fn route(&mut self, settings: &Settings, all: bool) -> DecidedRoute {
         if let Some(route) = self.route {
             return route;
         }
@@ -295,7 +294,7 @@ impl Log {
         let input_route = self.input_route.unwrap_or_else(by_path);
         self.input_route = Some(input_route);
         self.route = input_route.by_head(self.head(), all, settings.input_format);
-        self.route.unwrap_or(input_route.by_path())
+        self.route.unwrap_or(input_route.by_path().into())
     }
 
     /// Reads the first bytes of an open file that was empty before.

@@ -192,7 +192,7 @@ impl FilesSource {
                 log.at_end = false;
                 log.reported = false;
                 batch.origin = log.origin(max_line, false);
-                batch.route = log.route(&self.settings, false);
+                log.route(&self.settings, false).mark(batch);
                 if let Some(tail) = log.tail_mut() {
                     tail.mark(batch);
                 }
@@ -224,7 +224,7 @@ impl FilesSource {
         let rest = tail.is_rest();
         tail.finish(batch, damaged || rest);
         batch.origin = log.origin(max_line, true);
-        batch.route = log.route(&self.settings, true);
+        log.route(&self.settings, true).mark(batch);
         if let Some(tail) = log.tail_mut() {
             tail.mark(batch);
         }

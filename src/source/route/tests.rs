@@ -107,13 +107,15 @@ fn the_operator_vouches_or_does_not_trust() {
         assert_eq!(route(path, false, true), (Route::Unlisted, Route::Unlisted), "{path}");
     }
     let untrusted = InputRoute::of_named(&[], &Trust { untrusted: true, ..Trust::default() });
-    assert_eq!(untrusted.by_first_line(b"{\"__CURSOR\":\"s\"}", false, InputFormat::Auto), Route::Unlisted);
+    assert_eq!(untrusted.by_first_line(b"{\"__CURSOR\":\"s\"}", false, InputFormat::Auto), Route::Unlisted.into());
 }
 
 #[test]
 fn the_first_line_says_in_which_form_entries_are() {
     let entry = "{\"__CURSOR\":\"s=1\",\"MESSAGE\":\"x\"}\n";
-    let of = |route: InputRoute, head: &str, format| route.by_head(head.as_bytes(), false, format);
+    let of = |route: InputRoute, head: &str, format| {
+        route.by_head(head.as_bytes(), false, format).map(|decided| decided.route)
+    };
     for (head, expected) in [
         (entry, Some(Route::Journal)),
         ("\u{feff}\n \r\n\u{1e}{\"MESSAGE\":\"x\"}\n", Some(Route::Journal)),
@@ -131,7 +133,7 @@ fn the_first_line_says_in_which_form_entries_are() {
         assert_eq!(of(named("a.log"), head, InputFormat::Auto), expected, "{head}");
         assert_eq!(of(found("var/log/messages"), head, InputFormat::Auto), expected, "{head}");
     }
-    assert_eq!(named("a.log").by_head(b"INFO[0000] x", true, InputFormat::Auto), Some(Route::Terminal));
+    assert_eq!(named("a.log").by_head(b"INFO[0000] x", true, InputFormat::Auto), Some(Route::Terminal.into()));
     let long = format!("{{\"MESSAGE\":\"{}", "x".repeat(MAX_FIRST_LINE));
     assert_eq!(of(named("a.log"), &long, InputFormat::Auto), Some(Route::Journal));
     assert_eq!(of(named("a.log"), entry, InputFormat::Json), Some(Route::Named), "the user says that it is no journal");
@@ -142,4 +144,36 @@ fn the_first_line_says_in_which_form_entries_are() {
     assert_eq!(of(found("node.export"), "__CURSOR=s=1\n", InputFormat::Auto), Some(Route::Journal));
     assert_eq!(of(found("node.ndjson.zst"), entry, InputFormat::Auto), Some(Route::Journal));
     assert_eq!(of(found("node.ndjson"), "INFO[0000] x\n", InputFormat::Auto), Some(Route::Unlisted));
+}
+
+#[test]
+fn only_lines_of_plain_named_inputs_may_be_records() {
+    let record = "{\"_HOSTNAME\":\"n\",\"kata_component\":\"shimv2\"}\n";
+    let has_records =
+        |route: InputRoute, head: &str, format| route.by_head(head.as_bytes(), true, format).unwrap().has_records;
+    for (head, expected) in [
+        (record, true),
+        ("{\n  \"kata_component\": \"shimv2\"\n}\n", true),
+        ("level=info\n", true),
+        ("$ katalog\n\nlevel=info\n", true),
+        ("{\"__CURSOR\":\"s=1\",\"MESSAGE\":\"x\"}\n", true),
+        ("__CURSOR=s=1\n", false),
+        ("INFO[0000] starting\n", false),
+        ("Mar  5 05:01:54 n kata[1]: x\n", false),
+    ] {
+        assert_eq!(has_records(named("a.log"), head, InputFormat::Auto), expected, "{head}");
+        assert_eq!(may_begin_records(head.lines().last().unwrap().as_bytes(), InputFormat::Auto), expected, "{head}");
+        for path in
+            ["var/log/messages", "srv/app.log", "node.ndjson", "containerd.log", "var/log/pods/ns_app_1/c/0.log"]
+        {
+            assert!(!has_records(found(path), head, InputFormat::Auto), "{path}");
+        }
+        for path in ["containerd.log", "/var/log/pods/ns_app_1/c/0.log", "/var/lib/docker/containers/01/01-json.log"] {
+            assert!(!has_records(named(path), head, InputFormat::Auto), "{path}");
+        }
+    }
+    assert!(has_records(named("a.log"), "Mar  5 05:01:54 n kata[1]: x\n", InputFormat::Kata), "the user says so");
+    let trust = |vouch, untrusted| InputRoute::of_named(&[], &Trust { vouch, untrusted, ..Trust::default() });
+    assert!(has_records(trust(true, false), record, InputFormat::Auto));
+    assert!(!has_records(trust(false, true), record, InputFormat::Auto));
 }

@@ -50,6 +50,7 @@ const FLAGS: &[&[&str]] = &[
     &["--format=text", "--color=always", "--others=pass"],
     &["--format=msgpack", "--others=pass"],
     &["--format=csv", "--others=pass", "--nested=keep"],
+    &["--input-format=kata", "--others=pass"],
 ];
 static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| FLAGS.iter().map(|flags| Setup::new(flags)).collect());
 

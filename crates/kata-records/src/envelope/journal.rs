@@ -188,6 +188,13 @@ pub(super) fn fields<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
     entry.fields = fields;
 }
 
+/// Extracts what later stages use from fields whose names are unique.
+pub(super) fn extract_all<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
+    let fields = std::mem::take(&mut entry.fields);
+    fields.iter().for_each(|field| extract(field, bump, entry));
+    entry.fields = fields;
+}
+
 /// Extracts what later stages use from a field.
 #[inline(always)]
 fn extract<'b>(field: &Pair<'b>, bump: &'b Bump, entry: &mut Entry<'b>) {

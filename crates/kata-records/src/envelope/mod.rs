@@ -157,6 +157,11 @@ pub(crate) fn look<'b>(stored: &JournalEntry<'b>, cache: &mut FieldCache<'b>, en
     journal::look(stored, cache, entry);
 }
 
+/// Extracts what later stages use from the fields of an entry whose envelope a record repeats.
+pub(crate) fn extract<'b>(bump: &'b Bump, entry: &mut Entry<'b>) {
+    journal::extract_all(bump, entry);
+}
+
 /// Returns whether the stage uses a journal field of this name.
 #[must_use]
 pub(crate) fn needs(name: &[u8]) -> bool {
@@ -205,7 +210,7 @@ pub(crate) fn open<'b>(
         }
         InputFormat::Cri if container::cri(line, entry) => {}
         InputFormat::Syslog if syslog::line(line, entry) => {}
-        InputFormat::JournalJson | InputFormat::Docker | InputFormat::Cri | InputFormat::Syslog => {
+        InputFormat::JournalJson | InputFormat::Docker | InputFormat::Cri | InputFormat::Syslog | InputFormat::Kata => {
             entry.flaws.add(Flaw::BadEnvelope);
             entry.message = Some(line);
         }

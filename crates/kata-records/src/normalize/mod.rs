@@ -20,7 +20,7 @@ use crate::flaw::Flaw;
 use crate::named_enum::named_enum;
 use crate::origin::Origin;
 use crate::parse::Payload;
-use crate::record::{Facts, OwnedKey, Pair, Record};
+use crate::record::{Facts, Key, OwnedKey, Pair, Record};
 use payload_fields::{FieldBuilder, Speaker};
 use prune::{Prune, PruneAction};
 
@@ -205,6 +205,11 @@ impl Normalize {
         let bump = Bump::new();
         let key = self.envelope.key(bump.alloc_slice_copy(name), &bump)?;
         Some(key.name().to_vec())
+    }
+
+    /// Returns the key of an envelope field in records, or `None` if the field is left out.
+    pub(crate) fn envelope_key<'b>(&self, name: &'b [u8], bump: &'b Bump) -> Option<Key<'b>> {
+        self.envelope.key(name, bump)
     }
 
     fn rule(&self, id: KeyId) -> &Rule {

@@ -205,7 +205,7 @@ fn message_pairs<'b>(
 ) {
     let trimmed = message.trim_ascii_start();
     match format {
-        InputFormat::Text => {}
+        InputFormat::Text | InputFormat::Kata => {}
         _ if format != InputFormat::Logfmt && trimmed.first() == Some(&b'{') => object(entry, trimmed, bump, payload),
         _ if format == InputFormat::Logfmt || starts_logfmt(trimmed) => {
             payload.format = PayloadFormat::Logfmt;

@@ -1,12 +1,15 @@
 //! The entries and fields that the rules need, for the reader of journal files.
 
+use bumpalo::Bump;
+use journal_file::EntryFilter;
+
 use super::Rules;
 use crate::envelope;
+use crate::own_record;
 use crate::parse;
 use crate::redact;
 use crate::select::{MANAGERS, Others};
 use crate::template::Placeholder;
-use journal_file::EntryFilter;
 
 impl EntryFilter for Rules {
     fn everything(&self) -> bool {
@@ -60,6 +63,12 @@ impl Rules {
     #[must_use]
     pub fn begins_line(message: &[u8]) -> bool {
         parse::begins_record(message)
+    }
+
+    /// Returns whether a text is a record that katalog wrote as JSON, and nothing else.
+    #[must_use]
+    pub fn is_record(text: &[u8]) -> bool {
+        own_record::read(text, &Bump::new(), &mut Vec::new()).is_some()
     }
 
     /// Returns whether a message ends inside a print of secrets, so that what follows in its stream must not be shown.
