@@ -6,6 +6,7 @@ pub(crate) mod envelope_fields;
 pub(crate) mod coerce;
 pub(crate) mod payload_fields;
 mod unknown_keys;
+mod failure;
 pub(crate) mod level;
 pub(crate) mod field_name;
 pub(crate) mod prune;
@@ -263,10 +264,8 @@ impl Normalize {
         if author.wrapped_by_host {
             builder.sandbox_of_shim(entry);
         }
+        builder.level_of_wrapper(entry);
         let claims_time = builder.claims_time && !author.wrapped_by_host;
-        if facts.level.is_none() {
-            facts.level = level::of_priority(entry, payload.format);
-        }
         if facts.time.is_none() {
             facts.time = entry.stamp();
         }

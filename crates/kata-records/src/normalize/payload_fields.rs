@@ -1,5 +1,7 @@
 //! The payload's fields in a record: `kata_` names and types, with the guest's words apart from the host's.
 
+mod levels;
+
 use std::cell::OnceCell;
 use std::mem;
 
@@ -7,7 +9,7 @@ use bumpalo::Bump;
 use memchr::memmem;
 
 use super::unknown_keys::UnknownKeys;
-use super::{Author, Nested, Normalize, Rule, coerce, field_name, level};
+use super::{Author, Nested, Normalize, Rule, coerce, field_name};
 use crate::dictionary::{self, KeyId, KeySet, TrackedKey, ValueKind};
 use crate::envelope::Entry;
 use crate::escapes::escape_bytes;
@@ -296,26 +298,6 @@ impl<'r, 'b> FieldBuilder<'r, 'b> {
         }
         if self.typed(pair) != Some(process) {
             self.put_as_text(b"fields_pid", pair);
-        }
-    }
-
-    fn level(&mut self, pair: &Pair<'b>) {
-        let Some(text) = self.typed(pair) else { return };
-        match level::parse(text) {
-            Some(level) if self.facts.level.is_none() => self.facts.level = Some(level),
-            Some(level) => {
-                self.facts.flaws.add_if(!self.displaced, Flaw::DuplicateKey);
-                let name: &[u8] = match (self.displaced, self.author.wrapped_by_host) {
-                    (true, true) => b"host_level",
-                    (true, false) => b"guest_level",
-                    (false, _) => b"level_2",
-                };
-                self.put_free(name, Value::Text(Text::clean(level.name().as_bytes())));
-            }
-            None => {
-                self.facts.flaws.add(Flaw::BadLevel);
-                self.put_as_text(b"level_text", pair);
-            }
         }
     }
 
