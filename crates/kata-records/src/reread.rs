@@ -23,7 +23,7 @@ use crate::rules::Rules;
 use crate::select::Others;
 use crate::stats::DropReason;
 use crate::template;
-use crate::time::UtcTimestamp;
+use crate::time::{UnixTime, UtcTimestamp};
 
 /// Fills `record` from the members in `entry`; both must hold nothing else. Returns the reason if no record is wanted.
 /// `id` is the id of a record without one.
@@ -238,7 +238,8 @@ fn other<'b>(members: &[Pair<'b>], entry: &Entry<'b>, bump: &'b Bump, record: &m
     }
 }
 
-/// Adds katalog's own fields. A record keeps its id, and its time if it has no other.
+/// Adds katalog's own fields. A record keeps its id, and its time if it has no other. A field of this name with another
+/// value is one of the envelope.
 fn add_own_fields<'b>(
     rules: &'b Rules,
     author: RecordAuthor,
@@ -252,31 +253,35 @@ fn add_own_fields<'b>(
         RecordAuthor::Other => (Component::Unknown, &rules.others_tag),
     };
     if let Some(name) = &rules.own.record_id {
-        let known = take(entry, name, bump).map_or(id, |value| as_text(value, bump).decode(bump));
+        let known = take(entry, name, bump, |_| true).map_or(id, |value| as_text(value, bump).decode(bump));
         own_fields::add(name, known, bump, record);
     }
     if rules.tags || author == RecordAuthor::Other {
         record.tag = template.render(component, entry.identifier, bump);
     }
     if let Some(name) = &rules.own.tag {
-        take(entry, name, bump);
+        take(entry, name, bump, |value| value == record.tag);
         own_fields::add(name, record.tag, bump, record);
     }
     if let Some(name) = &rules.own.time {
-        let known = take(entry, name, bump);
         let time = record.facts.as_ref().and_then(|facts| facts.time).or(record.time);
         own_fields::add_time(name, bump, record);
-        if let (None, Some(value), Some(field)) = (time, known, record.envelope.last_mut()) {
+        own_fields::fill_time(rules.time_format, UnixTime::default(), bump, record);
+        let Some(field) = record.envelope.last_mut() else { return };
+        let own = as_text(field.value, bump).decode(bump);
+        let known = take(entry, name, bump, |value| time.is_none() || value == own);
+        if let (None, Some(value)) = (time, known) {
             field.value = value;
             record.time_field = None;
         }
     }
 }
 
-/// Removes an own field of an earlier run, and returns its value.
-fn take<'b>(entry: &mut Entry<'b>, name: &str, bump: &'b Bump) -> Option<Value<'b>> {
+/// Removes an own field of an earlier run if its text is expected, and returns its value.
+fn take<'b>(entry: &mut Entry<'b>, name: &str, bump: &'b Bump, is_own: impl Fn(&[u8]) -> bool) -> Option<Value<'b>> {
     let name = field_name::mapped(bump.alloc_str(name).as_bytes(), bump);
-    let place = entry.fields.iter().position(|field| field.key == name)?;
+    let is_own = |field: &Pair<'b>| field.key == name && is_own(as_text(field.value, bump).decode(bump));
+    let place = entry.fields.iter().position(is_own)?;
     Some(entry.fields.remove(place).value)
 }
 
