@@ -53,6 +53,7 @@
 //! | [`sink`] | knows no records; compares its file with the inputs, so that none is overwritten |
 //! | [`log_clients`] | knows neither records nor their origin; prints nothing |
 //! | [`delivery`] | advances the checkpoint only for records that a sink has accepted; holds a bounded amount of data, so an unavailable receiver stops the reading |
+//! | [`view`] | shows nothing of a record that a terminal acts on; decides nothing about which records are shown |
 //! | [`delivery::external_sort`] | interprets no record; writes records that exceed its memory to disk |
 //! | [`delivery::checkpoint`] | is replaced as a whole or not at all; an unreadable one is an error, never a fresh start |
 //! | [`explain`] | explains a record only if its text is the host's word; knows no output |
@@ -76,6 +77,7 @@ pub mod explain;
 pub mod source;
 pub mod diagnostics;
 pub mod sink;
+pub mod view;
 pub mod delivery;
 pub mod service;
 pub mod config;

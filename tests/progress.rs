@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kata_records::{Batch, visible};
+use kata_records::Batch;
 use katalog::source::{self, EntryFilter, Fill, Input, JournalSettings, Logs, Settings, Source};
 use regex::Regex;
 
@@ -190,7 +190,7 @@ fn progress_on_a_terminal_is_drawn_and_gone_at_the_end() {
         let mut expected = Screen::new(columns);
         let mut messages = Vec::new();
         for line in stderr(&plain).lines() {
-            visible::fold(line, columns, 4, &mut messages);
+            katalog::diagnostics::fold(line, columns, 4, &mut messages);
             messages.push(b'\n');
         }
         expected.feed(&String::from_utf8(messages).unwrap().replace('\n', "\r\n"));

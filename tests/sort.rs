@@ -308,7 +308,6 @@ fn what_cannot_be_sorted_is_refused() {
     let inputs = logs(folder.path(), 1);
     for (arguments, named) in [
         (&["--sort=time", "--follow"] as &[&str], &["--sort time", "--follow"] as &[&str]),
-        (&["--sort=time", "--format=text"], &["--sort time", "--format text"]),
         (&["--sort=time", "--format=export"], &["--sort time", "--format export"]),
         (&["--sort=time", "--format=journal-json"], &["--sort time", "--format journal-json"]),
         (&["--sort=time", "--sort-memory=1000"], &["--sort-memory", "1M"]),
@@ -369,5 +368,22 @@ fn deltas_are_those_of_the_output() {
             }
         }
         assert_eq!(negative > 0, order == ["--sort=none"]);
+    }
+}
+
+#[test]
+fn text_is_sorted_as_its_records_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = logs(folder.path(), 300);
+    let numbers = |output: &[u8]| -> Vec<String> {
+        let name = regex::Regex::new(r"line \d+ of \d+").unwrap();
+        let text = String::from_utf8_lossy(output);
+        text.lines().filter_map(|line| Some(name.find(line)?.as_str().to_owned())).collect()
+    };
+    let expected = numbers(&reference(&inputs, &[]));
+    assert!(expected.len() > 300);
+    for threads in ["--threads=1", "--threads=3"] {
+        let output = expect_exit(&mut sort_command(&inputs, &["--sort=time", "--format=text", threads]), 0);
+        assert_eq!(numbers(&output.stdout), expected, "{threads}");
     }
 }

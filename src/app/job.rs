@@ -16,7 +16,7 @@ use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
     Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, NoDelivery, OutputDir, RefusedFile, ServerDelivery,
-    ServerDeliveryConfig, SortedDelivery, Spool,
+    ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
 };
 use crate::diagnostics::report;
 use crate::exit::Exit;
@@ -26,6 +26,7 @@ use crate::service::status::Status;
 use crate::sink::{Compression, Output};
 use crate::source::position::FilePosition;
 use crate::source::{self, Group, HeldFile, Input};
+use crate::view::View;
 
 /// The input of a run: the checked configuration, the compiled rules, and the inputs in groups.
 pub(super) struct Job {
@@ -145,7 +146,7 @@ impl Job {
     }
 
     fn to_output(&self, checkpoint: Checkpoint, first: bool) -> Result<Box<dyn Delivery>, AppError> {
-        let Config { output, records, delivery, command, .. } = &self.config;
+        let Config { output, view, records, delivery, command, .. } = &self.config;
         // Checked before the file is emptied.
         output.compress.check()?;
         let append = !first || *command == Command::Ship;
@@ -157,7 +158,11 @@ impl Job {
         let mut sink = sink.compressed(output.compress)?;
         // A run after a reload has written the header already.
         sink.begin(if first { format.header() } else { b"" })?;
-        Ok(Box::new(FileDelivery::new(sink, format, delivery.limits, checkpoint)))
+        let delivery = Box::new(FileDelivery::new(sink, format, delivery.limits, checkpoint));
+        Ok(match view {
+            Some(settings) => Box::new(ViewDelivery::new(delivery, View::new(settings))),
+            None => delivery,
+        })
     }
 
     fn to_servers(

@@ -45,6 +45,7 @@ pub(crate) use words::{Words, closest, expected};
 
 use crate::delivery::OutputDirSettings;
 use crate::source::{self, Input, JournalSettings};
+use crate::view::ViewSettings;
 use declaration::AnyOption;
 use kata_records::Settings;
 
@@ -105,6 +106,8 @@ pub struct Config {
     pub records: Settings,
     /// The output and the order of its records.
     pub output: OutputSettings,
+    /// The text view; `None` for other formats.
+    pub view: Option<ViewSettings>,
     /// The directory of a conversion.
     pub conversion: Option<OutputDirSettings>,
     /// Servers, positions and the spool.
@@ -140,7 +143,8 @@ impl Config {
         let mode = mode(options)?;
         let delivery = delivery::settings(options, mode)?;
         let syslog = delivery::syslog_settings(options, delivery.receiver.as_ref())?;
-        let encode = output::encode_settings(options, syslog, surroundings)?;
+        let encode = output::encode_settings(options, syslog)?;
+        let view = output::view_settings(options, surroundings)?;
         let output = output::settings(options, surroundings)?;
         let (format, sorted) = (encode.format, output.sort.is_some());
         let conversion = conversion::settings(options, format, output.compress, sorted)?;
@@ -178,6 +182,7 @@ impl Config {
             defaults_to_journal: journal::is_only_input(options)?,
             records,
             output,
+            view,
             conversion,
             delivery,
             diagnostics,

@@ -14,6 +14,7 @@ use super::layers::{Options, Values};
 use super::words::{ColorChoice, Host, Sort};
 use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, redaction, selection};
 use crate::sink::Compression;
+use crate::view::ViewSettings;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
 /// the terminating zero (fluent-bit: `plugins/in_exec/in_exec.c`).
@@ -193,15 +194,8 @@ options! {
     /// Number of threads; 0 for one on each core
     ///
     /// The output does not depend on the number. `auto` uses one thread on each core for files that are read to their
-    /// ends, and one thread for live inputs. The text format always uses one thread.
-    THREADS "threads": Single<Option<usize>> = number("N", is!("auto"), parse::threads).of(READERS).beside_records()
-        .idle(&[Clash {
-            with: "format",
-            when: |options| {
-                Ok(options.get(&THREADS)?.is_some_and(|threads| threads != 1) && record_format(options)? == Format::Text)
-            },
-            why: "one thread writes its lines",
-        }]);
+    /// ends, and one thread for live inputs.
+    THREADS "threads": Single<Option<usize>> = number("N", is!("auto"), parse::threads).of(READERS).beside_records();
 
     /// Order of the records
     ///
@@ -216,7 +210,7 @@ options! {
         Clash {
             with: "format",
             when: |options| Ok(options.get(&SORT)? == Sort::Time && !record_format(options)?.is_sortable()),
-            why: "records can be sorted in ndjson, msgpack and csv",
+            why: "records can be sorted in ndjson, msgpack, csv and text",
         },
     ]);
 
@@ -296,8 +290,6 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
         sort: if sort { Some(options.get(&SORT_MEMORY)?) } else { None },
         delta: options.get(&DELTA)? && record_format(options)?.has_delta() && !has_other_schema(options)?,
         threads: match options.get(&THREADS)? {
-            // Text lines show the time since the previous line, which needs one thread.
-            _ if record_format(options)? == Format::Text => Some(1),
             Some(0) => Some(surroundings.cores.max(1)),
             threads => threads,
         },
@@ -305,26 +297,33 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
 }
 
 /// Returns the settings of the encoder.
-pub(super) fn encode_settings(
-    options: &Options,
-    syslog: SyslogSettings,
-    surroundings: Surroundings,
-) -> Result<EncodeSettings, ConfigError> {
+pub(super) fn encode_settings(options: &Options, syslog: SyslogSettings) -> Result<EncodeSettings, ConfigError> {
     let format = record_format(options)?;
+    Ok(EncodeSettings {
+        format,
+        schema: schema(options)?,
+        max_record: options.get(&MAX_RECORD)?.filter(|_| is_record(format)),
+        zone: if format == Format::Syslog { TimeZone::system() } else { TimeZone::UTC },
+        syslog,
+    })
+}
+
+/// Returns the settings of the text view; `None` for other formats.
+pub(super) fn view_settings(
+    options: &Options,
+    surroundings: Surroundings,
+) -> Result<Option<ViewSettings>, ConfigError> {
+    if record_format(options)? != Format::Text {
+        return Ok(None);
+    }
+    let to_file = has_output(options)?;
     let color = match options.get(&COLOR)? {
-        ColorChoice::Auto => surroundings.colors && !has_output(options)?,
+        ColorChoice::Auto => surroundings.colors && !to_file,
         ColorChoice::Always => true,
         ColorChoice::Never => false,
     };
-    Ok(EncodeSettings {
-        format,
-        color: color && format == Format::Text,
-        columns: if has_output(options)? { None } else { surroundings.columns },
-        schema: schema(options)?,
-        max_record: options.get(&MAX_RECORD)?.filter(|_| is_record(format)),
-        zone: if matches!(format, Format::Text | Format::Syslog) { TimeZone::system() } else { TimeZone::UTC },
-        syslog,
-    })
+    let columns = surroundings.columns.filter(|_| !to_file);
+    Ok(Some(ViewSettings { zone: TimeZone::system(), color, columns }))
 }
 
 /// Returns the format of the records, which the protocol decides for servers.

@@ -289,7 +289,7 @@ fn no_host_goes_with_servers_and_outputs() {
 #[test]
 fn colors_are_for_people() {
     let color =
-        |arguments: &[&str], surroundings| config_in(Command::Print, arguments, "", surroundings).records.encode.color;
+        |arguments: &[&str], surroundings| config_in(Command::Print, arguments, "", surroundings).view.unwrap().color;
     assert!(color(&["format=text"], TERMINAL));
     assert!(!color(&["format=text"], NOWHERE));
     assert!(!color(&["format=text", "output=x"], TERMINAL));
@@ -319,7 +319,6 @@ fn threads() {
     assert_eq!(threads(&["threads=auto"]), None);
     assert_eq!(threads(&["threads=0"]), Some(4));
     assert_eq!(threads(&["threads=3"]), Some(3));
-    assert_eq!(config(Command::Print, &["format=text"], "threads = 3").output.threads, Some(1));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod sorted_delivery;
 mod spool;
 mod output_dir;
 mod save_metrics;
+mod view_delivery;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ pub use save_metrics::{SaveMetrics, SaveSnapshot};
 pub use server::{ServerDelivery, ServerDeliveryConfig};
 pub use sorted_delivery::SortedDelivery;
 pub use spool::{Spool, SpoolSettings, WhenFull};
+pub use view_delivery::ViewDelivery;
 
 /// The limits of a batch that is sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod check;
 mod errors;
 mod first_flaws;
+mod fold;
 mod hints;
 mod inputs;
 mod progress;
@@ -13,10 +14,11 @@ use std::io::{self, IsTerminal as _, Write};
 
 use kata_records::Stats;
 use kata_records::findings::Errors;
-use kata_records::visible::{escape, fold};
+use kata_records::visible::escape;
 
 pub use check::CheckEnd;
 pub use first_flaws::{FirstFlaws, Position};
+pub use fold::fold;
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode, columns};
 pub use stats::{failures, named_counts, write_stats};

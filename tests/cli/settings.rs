@@ -279,7 +279,6 @@ fn settings_without_an_effect_change_no_byte() {
         ("rename", "_PID=x", &["--format=csv"]),
         ("color", "always", &[]),
         ("compress", "gzip", &[]),
-        ("threads", "4", &["--format=text"]),
         ("sort-memory", "1M", &[]),
     ] {
         let arguments = [arguments, &[text(&journal)]].concat();

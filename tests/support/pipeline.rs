@@ -19,6 +19,7 @@ use katalog::service::signals::Signals;
 use katalog::service::status::Status;
 use katalog::sink::Output;
 use katalog::source::{self, Fill, Group, Input, Source, SourceError};
+use katalog::view::View;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -161,7 +162,15 @@ impl Setup {
         let errors = Errors::default();
         katalog::diagnostics::write_stats(&counted, &errors, katalog::diagnostics::StatsFormat::Json, &mut stats)
             .unwrap();
-        Outcome { bytes, stats: serde_json::from_slice(&stats).unwrap(), damaged }
+        Outcome { bytes: self.shown(bytes), stats: serde_json::from_slice(&stats).unwrap(), damaged }
+    }
+
+    /// Returns records as the output shows them.
+    fn shown(&self, records: Vec<u8>) -> Vec<u8> {
+        let Some(settings) = &self.config.view else { return records };
+        let mut lines = Vec::new();
+        View::new(settings).render(&records, &mut lines);
+        lines
     }
 
     /// Returns the records of an input that is read at once.

@@ -11,7 +11,6 @@ mod part_names;
 mod samples;
 mod shared_fields;
 pub(crate) mod syslog;
-pub(crate) mod text_view;
 
 use jiff::tz::TimeZone;
 
@@ -31,7 +30,6 @@ pub(crate) use part_names::PartNames;
 pub(crate) use size_limit::SizeLimited;
 pub(crate) use syslog::Syslog;
 pub use syslog::{Facility, SyslogFormat, SyslogSettings};
-pub(crate) use text_view::TextView;
 
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub enum Format {
     Msgpack,
     /// Comma-separated values, one record a line, after a line with the names.
     Csv,
-    /// One line for people, in local time.
+    /// Lines for people. The encoder writes NDJSON, from which the program renders them as the last step.
     Text,
     /// Entries of journal files, unfiltered, as `journalctl -o export` prints them.
     Export,
@@ -95,8 +93,8 @@ impl Format {
     #[must_use]
     pub fn is_sortable(self) -> bool {
         match self {
-            Format::Ndjson | Format::Msgpack | Format::Csv => true,
-            Format::Text | Format::Event | Format::Syslog | Format::Export | Format::JournalJson => false,
+            Format::Ndjson | Format::Msgpack | Format::Csv | Format::Text => true,
+            Format::Event | Format::Syslog | Format::Export | Format::JournalJson => false,
         }
     }
 
@@ -124,7 +122,7 @@ impl Format {
         match self {
             Format::Ndjson | Format::JournalJson => visible::escape_json(records, out),
             Format::Csv => csv::escape_for_terminal(records, out),
-            // The encoder of text escapes for every reader, and no other format is text.
+            // Text is rendered for every reader without control characters, and no other format is text.
             Format::Text | Format::Msgpack | Format::Event | Format::Syslog | Format::Export => {
                 out.extend_from_slice(records);
             }
@@ -156,17 +154,13 @@ impl Format {
 pub struct EncodeSettings {
     /// The output format.
     pub format: Format,
-    /// Use colors. Only the text format has them.
-    pub color: bool,
-    /// The width of the terminal, at which lines of the text format are folded; `None` outside of terminals.
-    pub columns: Option<usize>,
-    /// The schema, which names the fields. The text format ignores it.
+    /// The schema, which names the fields. The text format needs katalog's own.
     pub schema: Schema,
     /// The settings of syslog messages.
     pub syslog: SyslogSettings,
     /// The maximum length of a record with its line end, in bytes.
     pub max_record: Option<usize>,
-    /// The zone of local times, for the text format and syslog messages of RFC 3164.
+    /// The zone of local times, for syslog messages of RFC 3164.
     pub zone: TimeZone,
 }
 
@@ -174,8 +168,6 @@ impl Default for EncodeSettings {
     fn default() -> EncodeSettings {
         EncodeSettings {
             format: Format::Ndjson,
-            color: false,
-            columns: None,
             schema: Schema::default(),
             syslog: SyslogSettings::default(),
             max_record: None,
@@ -308,8 +300,6 @@ pub(crate) enum Encoder {
     Msgpack(Msgpack),
     /// Comma-separated values, one line a record.
     Csv(Csv),
-    /// Lines for people. They show the time since the previous record, so a run has one encoder.
-    Text(TextView),
     /// Entries of journal files, which never become records.
     Journal(JournalView),
     /// Events of the forward protocol, by tag.
@@ -330,12 +320,9 @@ impl Encoder {
         let translator = || Box::new(Translator::new(settings.schema, &own.all(), for_events));
         let translator = (settings.schema != Schema::Kata).then(translator);
         let encoder = match settings.format {
-            Format::Ndjson => Encoder::Ndjson(Ndjson::default()),
+            Format::Ndjson | Format::Text => Encoder::Ndjson(Ndjson::default()),
             Format::Msgpack => Encoder::Msgpack(Msgpack::default()),
             Format::Csv => return Encoder::Csv(Csv::default()),
-            Format::Text => {
-                return Encoder::Text(TextView::new(settings.zone.clone(), settings.color, settings.columns));
-            }
             Format::Export => return Encoder::Journal(JournalView::new(JournalFormat::Export)),
             Format::JournalJson => return Encoder::Journal(JournalView::new(JournalFormat::Json)),
             Format::Event => return Encoder::Event(EventEncoder::new(translator, own.all().len())),
@@ -358,7 +345,7 @@ impl Encoder {
             Encoder::Journal(view) => view.begin(),
             Encoder::Translated(_, encoder) => encoder.begin(),
             Encoder::SizeLimited(limited) => limited.begin(),
-            Encoder::Msgpack(_) | Encoder::Csv(_) | Encoder::Text(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
+            Encoder::Msgpack(_) | Encoder::Csv(_) | Encoder::Event(_) | Encoder::Syslog(_) => {}
         }
     }
 
@@ -368,7 +355,6 @@ impl Encoder {
             Encoder::Ndjson(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Msgpack(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Csv(encoder) => encoder.encode(record, &mut out.bytes),
-            Encoder::Text(encoder) => encoder.encode(record, &mut out.bytes),
             Encoder::Event(encoder) => {
                 encoder.encode(record, out.received, Events::of_tag(&mut out.events, record.tag));
             }
