@@ -50,8 +50,8 @@ fn start(request: Request, arguments: &[OsString]) -> Result<Exit, AppError> {
     }
 }
 
-/// Raises the soft limit on open files to the hard one, because each file of a journal stays open. The program starts no
-/// other one, so nothing inherits the limit. On failure the limit stays.
+/// Raises the soft limit on open files to the hard one, because each file of a journal stays open. Only a pager
+/// inherits the limit. On failure the limit stays.
 fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -71,6 +71,8 @@ fn run_and_reload(job: &mut Job, arguments: &[OsString]) -> Result<Option<Outcom
         // A command that prints ends with its terminal.
         let on_hangup = if job.config.command == Command::Ship { OnHangup::Reload } else { OnHangup::Stop };
         Signals::listen(on_hangup).map_err(|error| AppError::Unavailable(error.to_string()))?
+    } else if job.config.paging {
+        Signals::listen_beside_pager().map_err(|error| AppError::Unavailable(error.to_string()))?
     } else {
         Arc::default()
     };

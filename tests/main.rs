@@ -28,3 +28,4 @@ mod terminal;
 mod tidy;
 mod trust;
 mod usage;
+mod view;

@@ -27,13 +27,14 @@ fn read(name: &str) -> String {
 }
 
 /// The documents with examples.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "docs/check.md",
     "docs/explain.md",
     "docs/filters.md",
     "docs/options.md",
     "docs/trust.md",
+    "docs/view.md",
     "fluentd/README.md",
     "kubernetes/README.md",
     "observability/README.md",
@@ -336,6 +337,7 @@ fn what_the_documents_point_to_exists() {
         ("docs/options.md", "docs"),
         ("docs/explain.md", "docs"),
         ("docs/trust.md", "docs"),
+        ("docs/view.md", "docs"),
         ("fluentd/README.md", "fluentd"),
         ("kubernetes/README.md", "kubernetes"),
         ("recipes/README.md", "recipes"),

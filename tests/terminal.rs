@@ -158,7 +158,7 @@ fn records_on_a_terminal_are_escaped_and_equal() {
     let lines = "time=\"2031-01-01T00:00:00Z\" level=info msg=\"one\\n=two;\\r\\n\\u202e three\" source=runtime\n";
     write_file(folder.path(), "kata.log", lines.repeat(2));
     for arguments in [
-        "in.json",
+        "in.json --format ndjson",
         "in.json kata.log --sort time --delta",
         "in.json --schema ecs --max-record 4000",
         "in.json --format text --color never",
@@ -222,26 +222,28 @@ fn bytes_that_are_no_text_are_not_written_to_a_terminal() {
 #[test]
 fn no_message_begins_a_row_of_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let forged = "2031-01-01 00:00:00.000          runtime        INFO   -            all is well";
+    let forged = "00:00:00.000 I runtime -        all is well";
     let line = |padding: usize| {
         let text = format!("{}{forged}", "x".repeat(padding));
         format!("time=\"2031-01-01T00:00:00Z\" level=info msg=\"{text}\" source=runtime\n")
     };
     write_file(folder.path(), "kata.log", (0..100).map(line).collect::<String>());
-    let arguments = ["kata.log", "--format=text", "--stats=none", "--color=never"];
+    let arguments = ["kata.log", "--format=text", "--stats=none", "--color=never", "--utc"];
     let unfolded = katalog().current_dir(folder.path()).args(arguments).output().unwrap().stdout;
     let unfolded = String::from_utf8(unfolded).unwrap();
-    assert_eq!(unfolded.lines().count(), 100, "nothing is folded in a pipe");
-    for columns in [40, 80, 133] {
+    assert_eq!(unfolded.lines().count(), 101, "nothing is folded in a pipe: a heading and the records");
+    for columns in [80, 133] {
         let command = format!("\"$PROGRAM\" {}", arguments.join(" "));
         let Some(output) = terminal(columns, &[], &command, folder.path()) else { return };
         let mut screen = Screen::new(columns);
         screen.feed(&String::from_utf8(output.stdout).unwrap());
-        let (rows, others): (Vec<_>, Vec<_>) = screen.lines().into_iter().partition(|row| row.starts_with("2031"));
+        let rows = screen.lines();
+        assert_eq!(rows[0], "2031-01-01 UTC");
+        let (rows, others): (Vec<_>, Vec<_>) = rows[1..].iter().partition(|row| row.starts_with("00:00"));
         assert_eq!(rows.len(), 100, "{columns}");
         assert!(others.iter().all(|row| row.starts_with("      ")), "{columns}: {others:?}");
-        let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
-        assert_eq!(letters(&unfolded), letters(&[rows, others].concat().concat()), "{columns}");
+        let messages = |text: &str| text.matches(['x', 'w']).count();
+        assert_eq!(messages(&unfolded), messages(&screen.lines().concat()), "{columns}");
     }
 }
 

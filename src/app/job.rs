@@ -11,7 +11,7 @@ use log_clients::{Client, NetError, Observer, Receiver};
 use super::error::AppError;
 use super::settings::{self, cores};
 use crate::cli::{self, Invocation};
-use crate::config::{Command, Config, Mode, Options};
+use crate::config::{self, Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
@@ -50,8 +50,9 @@ impl Job {
     /// # Errors
     /// If settings or inputs cannot be used, or something is missing.
     pub(super) fn new(invocation: &Invocation) -> Result<Job, AppError> {
-        let options = settings::load(invocation)?;
-        let mut config = Config::new(&options, settings::surroundings())?;
+        let surroundings = settings::surroundings();
+        let options = settings::load(invocation)?.for_output(surroundings.output)?;
+        let mut config = Config::new(&options, surroundings)?;
         let rules = Rules::new(&config.records)?;
         let inputs = inputs(&mut config, &options.inputs)?;
         check_output(&config)?;
@@ -151,7 +152,10 @@ impl Job {
         output.compress.check()?;
         let append = !first || *command == Command::Ship;
         let format = records.encode.format;
-        let sink = Output::open(output.path.as_deref(), append, &self.inputs)?;
+        let sink = match self.pager() {
+            Some(pager) => pager,
+            None => Output::open(output.path.as_deref(), append, &self.inputs)?,
+        };
         if sink.is_terminal() && (output.compress != Compression::None || !format.is_text()) {
             return Err(AppError::Incomplete(no_text(format, output.compress)));
         }
@@ -162,6 +166,17 @@ impl Job {
         Ok(match view {
             Some(settings) => Box::new(ViewDelivery::new(delivery, View::new(settings))),
             None => delivery,
+        })
+    }
+
+    /// Starts the pager, if records go through one. Without it they go to the terminal.
+    fn pager(&self) -> Option<Output> {
+        let command = config::variable("PAGER").filter(|_| self.config.paging);
+        let command = command.as_ref().map(|command| command.to_string_lossy());
+        let started = if self.config.paging { Output::page(command.as_deref()) } else { Ok(None) };
+        started.unwrap_or_else(|error| {
+            report(format_args!("{error}; the records go to the terminal without a pager"));
+            None
         })
     }
 

@@ -73,12 +73,21 @@ pub(super) fn surroundings() -> Surroundings {
     };
     Surroundings {
         colors: io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+        pages: io::stdout().is_terminal() && set("TERM") && !dumb,
+        unicode: is_unicode(),
         error_terminal: io::stderr().is_terminal(),
         screen: io::stderr().is_terminal() && set("TERM") && !dumb,
         output,
         columns: (output == StandardOutput::Terminal).then(|| diagnostics::columns(io::stdout())),
         cores: cores(),
     }
+}
+
+/// Returns whether the locale has UTF-8.
+fn is_unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(config::variable);
+    let locale = locale.unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
 }
 
 /// Returns the number of threads that the host runs at once.

@@ -106,13 +106,18 @@ fn has_two_names(options: &Options) -> Result<bool, ConfigError> {
 
 /// Returns the settings of fields.
 pub(super) fn settings(options: &Options) -> Result<FieldSettings, ConfigError> {
+    let (prune, nested) = (options.get(&PRUNE)?, options.get(&NESTED)?);
+    if (TEXT.when)(options)? {
+        // Headings need the name of the host, whatever other formats leave out.
+        return Ok(FieldSettings { prune, nested, ..FieldSettings::default() });
+    }
     Ok(FieldSettings {
         keep: options.get(&KEEP)?,
         drop: options.get(&DROP)?,
         rename: options.get(&RENAME)?.into_iter().map(|rename| (rename.old, rename.new)).collect(),
         lowercase: options.get(&LOWERCASE)?,
         strip_underscores: options.get(&STRIP_UNDERSCORES)?,
-        prune: options.get(&PRUNE)?,
-        nested: options.get(&NESTED)?,
+        prune,
+        nested,
     })
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ConfigError;
 use super::command::Command;
 use super::declaration::{AnyOption, Declaration, Kind, Typed};
-use super::{file, output};
+use super::{StandardOutput, check, file, output};
 use crate::source::Input;
 
 /// The texts of options, by name.
@@ -52,6 +52,8 @@ pub struct Options {
     path: Option<PathBuf>,
     /// The layers, the strongest first.
     layers: Vec<(Origin, Values)>,
+    /// Records are text unless the user names a format.
+    prefers_text: bool,
 }
 
 impl Options {
@@ -63,12 +65,30 @@ impl Options {
         let path = layers.path;
         let layers =
             vec![(Origin::Flag, layers.flags), (Origin::Variable, layers.variables), (Origin::File, layers.file)];
-        let mut options = Options { command, inputs, path, layers };
+        let mut options = Options { command, inputs, path, layers, prefers_text: false };
         for option in super::all() {
             options.check_values(option)?;
         }
         options.insert_host()?;
         Ok(options)
+    }
+
+    /// Returns the options for this kind of standard output: `print` shows text on a terminal, unless an option that the
+    /// user set needs another format.
+    ///
+    /// # Errors
+    /// If a value cannot be used.
+    pub fn for_output(mut self, output: StandardOutput) -> Result<Options, ConfigError> {
+        let on_terminal = output == StandardOutput::Terminal && !output::has_output(&self)?;
+        self.prefers_text = on_terminal && self.command == Command::Print;
+        self.prefers_text = self.prefers_text && check(&self).is_ok();
+        Ok(self)
+    }
+
+    /// Returns whether records are text unless the user names a format.
+    #[must_use]
+    pub(super) fn prefers_text(&self) -> bool {
+        self.prefers_text
     }
 
     /// Inserts the defaults of `--for` below the layer that names the host.

@@ -28,6 +28,7 @@ mod redaction;
 mod selection;
 pub mod systemd_time;
 mod trust;
+mod view;
 mod words;
 
 pub use checks::check;
@@ -63,6 +64,7 @@ pub fn all() -> impl Iterator<Item = &'static dyn AnyOption> + Clone {
         redaction::OPTIONS,
         fields::OPTIONS,
         output::OPTIONS,
+        view::OPTIONS,
         conversion::OPTIONS,
         delivery::OPTIONS,
         diagnostics::OPTIONS,
@@ -108,6 +110,8 @@ pub struct Config {
     pub output: OutputSettings,
     /// The text view; `None` for other formats.
     pub view: Option<ViewSettings>,
+    /// The text view goes through a pager.
+    pub paging: bool,
     /// The directory of a conversion.
     pub conversion: Option<OutputDirSettings>,
     /// Servers, positions and the spool.
@@ -121,10 +125,14 @@ pub struct Config {
 pub struct Surroundings {
     /// Standard output is a terminal with colors, and the user did not disable them.
     pub colors: bool,
+    /// Standard output supports drawing: it is a terminal, and TERM is known and not dumb.
+    pub pages: bool,
     /// Standard error is a terminal.
     pub error_terminal: bool,
     /// Standard error supports drawing: it is a terminal, and TERM is not dumb.
     pub screen: bool,
+    /// The locale has UTF-8.
+    pub unicode: bool,
     /// The kind of standard output.
     pub output: StandardOutput,
     /// The width of standard output; `None` if it is no terminal.
@@ -144,7 +152,7 @@ impl Config {
         let delivery = delivery::settings(options, mode)?;
         let syslog = delivery::syslog_settings(options, delivery.receiver.as_ref())?;
         let encode = output::encode_settings(options, syslog)?;
-        let view = output::view_settings(options, surroundings)?;
+        let view = view::settings(options, surroundings)?;
         let output = output::settings(options, surroundings)?;
         let (format, sorted) = (encode.format, output.sort.is_some());
         let conversion = conversion::settings(options, format, output.compress, sorted)?;
@@ -172,7 +180,7 @@ impl Config {
             findings: diagnostics.shows_counters(),
         };
         // The raw views show entries whole.
-        let max_value = (!options.get(&output::FORMAT)?.is_of_entries()).then_some(source.max_line);
+        let max_value = (!output::format(options)?.is_of_entries()).then_some(source.max_line);
         Ok(Config {
             command: options.command,
             mode,
@@ -183,6 +191,7 @@ impl Config {
             records,
             output,
             view,
+            paging: view::paging(options, mode, surroundings)?,
             conversion,
             delivery,
             diagnostics,

@@ -11,10 +11,9 @@ use log_clients::Receiver;
 use super::command::{Command, FILERS, HOSTED, PRINT, READERS, SHAPERS, STREAMERS, WRITERS};
 use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::{Options, Values};
-use super::words::{ColorChoice, Host, Sort};
+use super::words::{FormatChoice, Host, Sort};
 use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, redaction, selection};
 use crate::sink::Compression;
-use crate::view::ViewSettings;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
 /// the terminating zero (fluent-bit: `plugins/in_exec/in_exec.c`).
@@ -46,7 +45,7 @@ options! {
     /// Format of the records
     ///
     /// `export` and `journal-json` hold secrets as they are: `ship` writes them only with --no-redact.
-    FORMAT "format": Single<Format> = choice("FORMAT", is!("ndjson")).of(WRITERS).everyday().short('F').idle(&[Clash {
+    FORMAT "format": Single<FormatChoice> = choice("FORMAT", is!("auto")).canonical(canonical_format).of(WRITERS).everyday().short('F').idle(&[Clash {
         with: "to",
         when: delivery::has_servers,
         why: "servers receive records in the form of their protocol",
@@ -55,15 +54,15 @@ options! {
             with: "for",
             when: |options| Ok(match options.get(&FOR)? {
                 Host::None => false,
-                Host::FluentBitExec => options.get(&FORMAT)? != Format::Ndjson,
-                Host::FluentdExec => !is_record(options.get(&FORMAT)?),
+                Host::FluentBitExec => format(options)? != Format::Ndjson,
+                Host::FluentdExec => !is_record(format(options)?),
             }),
             why: "Fluent Bit reads ndjson, Fluentd reads msgpack or ndjson",
         },
         Clash {
             with: "output-dir",
             when: |options| {
-                let format = options.get(&FORMAT)?;
+                let format = format(options)?;
                 Ok(options.command == Command::Convert && (format == Format::Text || format.is_of_entries()))
             },
             why: "text, export and journal-json cannot be split into files; choose ndjson, msgpack or csv",
@@ -71,7 +70,7 @@ options! {
         Clash {
             with: "format",
             when: |options| {
-                let is_raw = options.get(&FORMAT)?.is_of_entries() && !delivery::has_servers(options)?;
+                let is_raw = format(options)?.is_of_entries() && !delivery::has_servers(options)?;
                 Ok(options.command == Command::Ship && is_raw && !options.get(&redaction::NO_REDACT)?)
             },
             why: "secrets are not redacted in this format; add --no-redact to ship them",
@@ -110,14 +109,6 @@ options! {
     COMPRESS "compress": Single<Compression> = choice("HOW", is!("none")).of(WRITERS).needs(&[Need {
         what: "--output FILE, which names the file to compress",
         met: has_file,
-    }]).idle(&[SERVERS]);
-
-    /// Colors of the text format
-    ///
-    /// `auto` uses them on a terminal, unless NO_COLOR is set or TERM is `dumb`.
-    COLOR "color": Single<ColorChoice> = choice("WHEN", is!("auto")).of(STREAMERS).beside_records().needs(&[Need {
-        what: "--format text: other formats have no colors",
-        met: |options| Ok(record_format(options)? == Format::Text),
     }]).idle(&[SERVERS]);
 
     /// Tag of a record
@@ -241,12 +232,12 @@ const SAME_NAME: &str = "two fields cannot have one name; choose another name";
 const LONG_NAME: &str = "a name of more than 128 bytes leaves no room for the rest";
 
 /// Servers, which take neither files nor colors.
-const SERVERS: Clash = Clash { with: "to", when: delivery::has_servers, why: "records go to the servers" };
+pub(super) const SERVERS: Clash = Clash { with: "to", when: delivery::has_servers, why: "records go to the servers" };
 
 /// A format that holds journal entries instead of records.
 pub(super) const ENTRIES: Clash = Clash {
     with: "format",
-    when: |options| Ok(options.get(&FORMAT)?.is_of_entries()),
+    when: |options| Ok(format(options)?.is_of_entries()),
     why: "it writes all journal entries as they are",
 };
 
@@ -308,22 +299,18 @@ pub(super) fn encode_settings(options: &Options, syslog: SyslogSettings) -> Resu
     })
 }
 
-/// Returns the settings of the text view; `None` for other formats.
-pub(super) fn view_settings(
-    options: &Options,
-    surroundings: Surroundings,
-) -> Result<Option<ViewSettings>, ConfigError> {
-    if record_format(options)? != Format::Text {
-        return Ok(None);
-    }
-    let to_file = has_output(options)?;
-    let color = match options.get(&COLOR)? {
-        ColorChoice::Auto => surroundings.colors && !to_file,
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-    };
-    let columns = surroundings.columns.filter(|_| !to_file);
-    Ok(Some(ViewSettings { zone: TimeZone::system(), color, columns }))
+/// Returns the format that the options name, or that fits the output.
+pub(super) fn format(options: &Options) -> Result<Format, ConfigError> {
+    Ok(match options.get(&FORMAT)? {
+        FormatChoice::Only(format) => format,
+        FormatChoice::Auto if options.prefers_text() => Format::Text,
+        FormatChoice::Auto => Format::Ndjson,
+    })
+}
+
+/// Returns one text for formats without a difference: a format that the user leaves open, and the one of most outputs.
+fn canonical_format(text: &str) -> String {
+    if text == "auto" { "ndjson".to_owned() } else { text.to_owned() }
 }
 
 /// Returns the format of the records, which the protocol decides for servers.
@@ -331,7 +318,7 @@ pub(super) fn record_format(options: &Options) -> Result<Format, ConfigError> {
     Ok(match delivery::receiver(options, Mode::Bulk)? {
         Some(Receiver::Forward(_)) => Format::Event,
         Some(Receiver::Syslog(_)) => Format::Syslog,
-        None => options.get(&FORMAT)?,
+        None => format(options)?,
     })
 }
 

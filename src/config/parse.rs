@@ -13,6 +13,7 @@ use kata_records::origin::Origin;
 use kata_records::{Component, Settings, SettingsError};
 
 use super::systemd_time;
+use super::view::Wrap;
 use crate::source::Boot;
 
 /// The unit of sizes from "1K" to "1G", with the largest unit first.
@@ -261,6 +262,17 @@ pub(super) fn threads(text: &OsStr) -> Result<Option<usize>, String> {
         return Ok(None);
     }
     number(text, 0..=1024).map(Some).map_err(|_| "expected a number of threads from 0 to 1024, or auto".to_owned())
+}
+
+/// Parses the width at which lines break.
+pub(super) fn wrap(text: &OsStr) -> Result<Wrap, String> {
+    if text == "auto" {
+        return Ok(Wrap::Auto);
+    }
+    if text == "off" {
+        return Ok(Wrap::Off);
+    }
+    number(text, 20..=1000).map(Wrap::At).map_err(|_| "expected auto, off, or a width from 20 to 1000".to_owned())
 }
 
 /// Parses the name of a component.

@@ -7,6 +7,8 @@ use super::*;
 
 const NOWHERE: Surroundings = Surroundings {
     colors: false,
+    pages: false,
+    unicode: false,
     error_terminal: false,
     screen: false,
     output: StandardOutput::File,
@@ -15,6 +17,8 @@ const NOWHERE: Surroundings = Surroundings {
 };
 const TERMINAL: Surroundings = Surroundings {
     colors: true,
+    pages: true,
+    unicode: true,
     error_terminal: true,
     screen: true,
     output: StandardOutput::Terminal,
@@ -287,9 +291,78 @@ fn no_host_goes_with_servers_and_outputs() {
 }
 
 #[test]
+fn text_is_the_default_of_print_on_a_terminal() {
+    let at = |command, arguments: &[&str], file, output| {
+        let surroundings = Surroundings { output, ..TERMINAL };
+        let options = options(command, arguments, file).unwrap().for_output(output).unwrap();
+        let config = Config::new(&options, surroundings).unwrap();
+        (config.records.encode.format, config.paging)
+    };
+    let terminal = |arguments: &[&str], file| at(Command::Print, arguments, file, StandardOutput::Terminal);
+    assert_eq!(terminal(&[], ""), (Format::Text, true));
+    assert_eq!(terminal(&[], DEFAULT), (Format::Text, true));
+    assert_eq!(terminal(&["utc", "all-fields"], ""), (Format::Text, true));
+    for (arguments, file) in [
+        (&["format=ndjson"][..], ""),
+        (&[], "format = \"ndjson\""),
+        (&["output=x"], ""),
+        // Only other formats have these.
+        (&["delta"], ""),
+        (&["schema=ecs"], ""),
+        (&["keep=MESSAGE"], ""),
+    ] {
+        assert_eq!(terminal(arguments, file), (Format::Ndjson, false), "{arguments:?} {file}");
+    }
+    assert_eq!(terminal(&["format=csv"], ""), (Format::Csv, false));
+    for arguments in [&["paging=never"][..], &["follow", "journal"]] {
+        assert_eq!(terminal(arguments, ""), (Format::Text, false), "{arguments:?}");
+    }
+    for output in [StandardOutput::Pipe, StandardOutput::File] {
+        assert_eq!(at(Command::Print, &[], "", output), (Format::Ndjson, false));
+        assert_eq!(at(Command::Print, &["format=text", "paging=always"], "", output), (Format::Text, false));
+    }
+    assert_eq!(at(Command::Convert, &[], "", StandardOutput::Terminal).0, Format::Ndjson);
+}
+
+#[test]
+fn paging_needs_a_terminal_that_can_be_drawn_on() {
+    let paging = |arguments: &[&str], pages| {
+        let arguments = [&["format=text"], arguments].concat();
+        config_in(Command::Print, &arguments, "", Surroundings { pages, ..TERMINAL }).paging
+    };
+    assert!(paging(&[], true) && !paging(&[], false) && paging(&["paging=always"], false));
+    let refused = refused(Command::Print, &["format=text", "paging=always", "follow", "journal"], "");
+    assert!(refused.contains("--paging always does not go with --follow"), "{refused}");
+}
+
+#[test]
+fn the_view_has_the_width_of_the_terminal() {
+    let width = |arguments: &[&str], surroundings| {
+        let arguments = [&["format=text"], arguments].concat();
+        let view = config_in(Command::Print, &arguments, "", surroundings).view.unwrap();
+        (view.columns, view.wrap)
+    };
+    assert_eq!(width(&[], TERMINAL), (80, true));
+    assert_eq!(width(&["wrap=off"], TERMINAL), (80, false));
+    assert_eq!(width(&["wrap=100"], TERMINAL), (100, true));
+    for arguments in [&[][..], &["wrap=off"]] {
+        assert_eq!(width(arguments, NOWHERE), (120, false));
+    }
+    assert_eq!(width(&["output=x"], TERMINAL), (120, false));
+    assert_eq!(width(&["wrap=90"], NOWHERE), (90, true));
+    for width in ["19", "1001", "x", ""] {
+        assert!(
+            refused(Command::Print, &["format=text", &format!("wrap={width}")], "").contains("20 to 1000"),
+            "{width}"
+        );
+    }
+}
+
+#[test]
 fn colors_are_for_people() {
-    let color =
-        |arguments: &[&str], surroundings| config_in(Command::Print, arguments, "", surroundings).view.unwrap().color;
+    let color = |arguments: &[&str], surroundings| {
+        config_in(Command::Print, arguments, "", surroundings).view.is_some_and(|view| view.color)
+    };
     assert!(color(&["format=text"], TERMINAL));
     assert!(!color(&["format=text"], NOWHERE));
     assert!(!color(&["format=text", "output=x"], TERMINAL));
@@ -325,7 +398,7 @@ fn threads() {
 fn messages_name_the_setting_where_it_was_set() {
     assert_eq!(
         refused(Command::Print, &["format=xml"], ""),
-        "--format xml: expected one of ndjson, msgpack, csv, text, export, journal-json"
+        "--format xml: expected one of auto, ndjson, msgpack, csv, text, export, journal-json"
     );
     assert_eq!(
         refused(Command::Print, &[], "fromat = 1"),

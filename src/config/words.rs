@@ -3,10 +3,13 @@
 
 use std::ffi::OsStr;
 
+use kata_records::Format;
+
 use super::parse::utf8;
 use crate::delivery::WhenFull;
 use crate::sink::Compression;
 use crate::source::Backend;
+use crate::view::TimeStyle;
 
 /// An enum whose values have names.
 pub(crate) trait Words: Copy + Send + Sync + 'static {
@@ -76,7 +79,6 @@ macro_rules! words {
 }
 
 words!(
-    kata_records::Format,
     kata_records::Facility,
     kata_records::SyslogFormat,
     kata_records::InputFormat,
@@ -144,6 +146,12 @@ word_enum!(ColorChoice {
     Never => "never", "";
 });
 
+word_enum!(TimeStyle {
+    Short => "short", "The time of day; a heading has the date";
+    Full => "full", "Date and time";
+    Delta => "delta", "The time since the record before";
+});
+
 /// The display of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StatsChoice {
@@ -186,6 +194,58 @@ word_enum!(FailOn {
     Damage => "damage", "Text that is lost or unreadable, and damaged inputs";
     Never => "never", "No flaw and no damage; an input that cannot be read still fails";
 });
+
+/// The use of a pager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PagingChoice {
+    /// On a terminal that can be drawn on.
+    Auto,
+    /// On every terminal.
+    Always,
+    /// Never.
+    Never,
+}
+
+word_enum!(PagingChoice {
+    Auto => "auto", "On a terminal, unless TERM is `dumb`";
+    Always => "always", "On every terminal";
+    Never => "never", "";
+});
+
+/// The format of records, or the one that fits the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormatChoice {
+    /// Text on a terminal, else NDJSON.
+    Auto,
+    /// This format.
+    Only(Format),
+}
+
+impl Words for FormatChoice {
+    const EVERY: &'static [FormatChoice] = &[
+        FormatChoice::Auto,
+        FormatChoice::Only(Format::Ndjson),
+        FormatChoice::Only(Format::Msgpack),
+        FormatChoice::Only(Format::Csv),
+        FormatChoice::Only(Format::Text),
+        FormatChoice::Only(Format::Export),
+        FormatChoice::Only(Format::JournalJson),
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            FormatChoice::Auto => "auto",
+            FormatChoice::Only(format) => format.name(),
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            FormatChoice::Auto => "`text` if `print` writes to a terminal, else `ndjson`",
+            FormatChoice::Only(format) => format.summary(),
+        }
+    }
+}
 
 /// The order of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ mod check;
 mod errors;
 mod first_flaws;
 mod fold;
+mod held;
 mod hints;
 mod inputs;
 mod progress;
@@ -19,6 +20,7 @@ use kata_records::visible::escape;
 pub use check::CheckEnd;
 pub use first_flaws::{FirstFlaws, Position};
 pub use fold::fold;
+pub use held::{hold, release};
 pub use inputs::InputSummary;
 pub use progress::{Progress, ProgressMode, columns};
 pub use stats::{failures, named_counts, write_stats};
@@ -148,7 +150,13 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
 fn print_unfolded(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
     let mut text = Vec::new();
     let _ = write(&mut text);
-    progress::suspend_bar(|| _ = io::stderr().lock().write_all(&text));
+    if !held::keep(&text) {
+        write_now(&text);
+    }
+}
+
+fn write_now(text: &[u8]) {
+    progress::suspend_bar(|| _ = io::stderr().lock().write_all(text));
 }
 
 #[cfg(test)]

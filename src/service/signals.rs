@@ -12,6 +12,7 @@ use signal_hook::iterator::Signals as Incoming;
 use crate::delivery::shutdown::{GRACE, ShutdownSignal};
 use crate::diagnostics;
 use crate::exit::Exit;
+use crate::sink;
 
 /// The time between the deadline of deliveries and the end of a process that is stuck in one of them.
 const EXIT_DELAY: Duration = Duration::from_millis(900);
@@ -71,6 +72,28 @@ impl Signals {
                 }
             }
         })?;
+        Ok(signals)
+    }
+
+    /// Listens to SIGINT, which a terminal sends to the pager too. The run stops to read and waits for the pager, because a
+    /// pager without its program fights with the shell for the terminal. Without a pager, the process ends.
+    ///
+    /// # Errors
+    /// If the host refuses to install the handler.
+    pub fn listen_beside_pager() -> io::Result<Arc<Signals>> {
+        let signals = Arc::new(Signals::default());
+        let mut incoming = Incoming::new([SIGINT])?;
+        let requests = Arc::clone(&signals);
+        let listen = move || {
+            for signal in incoming.forever() {
+                #[expect(clippy::disallowed_methods, reason = "a read of a pipe may never return")]
+                if !sink::pager_runs() {
+                    std::process::exit(128 + signal);
+                }
+                requests.shutdown().current.request();
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(listen)?;
         Ok(signals)
     }
 

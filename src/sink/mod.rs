@@ -4,6 +4,7 @@ pub mod compress;
 pub mod directory;
 pub mod files;
 pub mod output;
+mod pager;
 
 use std::io;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use compress::Compression;
 pub use directory::{Directory, Privacy};
 pub use files::Files;
 pub use output::Output;
+pub use pager::{PagerError, pager_runs};
 
 /// The result of writing a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

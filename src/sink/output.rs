@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::compress::{BLOCK_SIZE, BlockCompressor};
-use super::{Compression, SinkError, WriteOutcome};
+use super::pager::{self, Pager};
+use super::{Compression, PagerError, SinkError, WriteOutcome};
 use crate::source::{self, Input};
 
 /// The pause before the next attempt to write to a full non-blocking pipe.
@@ -27,6 +28,8 @@ pub struct Output {
     buffer: Vec<u8>,
     /// The number of bytes of whole chunks that this run has written.
     written: u64,
+    /// The pager that reads the output. It ends after `file` is closed, so it comes behind it.
+    _pager: Option<Pager>,
 }
 
 impl Output {
@@ -64,7 +67,21 @@ impl Output {
     }
 
     fn of(file: File, name: String) -> Output {
-        Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new(), written: 0 }
+        Output { file, name, compressor: BlockCompressor::default(), buffer: Vec::new(), written: 0, _pager: None }
+    }
+
+    /// Starts the pager with this command, or the usual one, and returns its input as the output. The output waits for
+    /// the end of the pager when it is dropped. Returns `None` if the command is no pager.
+    ///
+    /// # Errors
+    /// If the pager cannot be started.
+    pub fn page(command: Option<&str>) -> Result<Option<Output>, PagerError> {
+        let words = pager::words(command)?;
+        if words.is_empty() {
+            return Ok(None);
+        }
+        let (file, pager) = Pager::start(&words)?;
+        Ok(Some(Output { _pager: Some(pager), ..Output::of(file, "the pager".to_owned()) }))
     }
 
     /// Returns whether the output is a terminal.

@@ -1,18 +1,74 @@
 //! The text view: renders records for people. The view is the last step before the sink, so records can be sorted,
 //! filtered and counted before.
 //!
+//! ```text
+//! 2024-03-05 UTC · worker-a17
+//! 05:01:56.241  +0.019 INF shim     375cdd60  Agent started in the sandbox
+//! 05:01:56.256  +0.015 ERR agent    375cdd60  ┊ rpc call from shim to agent failed
+//!                                             ┊ error: ENOENT: No such file or directory
+//! ```
+//!
+//! Nothing of a record reaches the terminal as a control character, because a hostile guest controls its log. Text that
+//! is not the host's begins with a mark on each row, and never stands left of it.
+//!
 //! | module | job |
 //! |---|---|
 //! | `record` | reads a record back from its JSON |
-//! | `line` | lays a record out |
+//! | `layout` | decides the columns by the width of the screen |
+//! | `clock` | tells times, gaps, and when the date changes |
+//! | `level`, `author` | know the look of levels, components and marks |
+//! | `ids` | shortens ids |
+//! | `fields` | chooses and writes the fields behind a message |
+//! | `stack`, `repeats` | unfold errors, and recognize repeated ones |
+//! | `safe`, `paragraph`, `style` | make text harmless, break it into rows, and color it |
 
-mod line;
+mod author;
+mod clock;
+mod fields;
+mod ids;
+mod layout;
+mod level;
+mod paragraph;
 mod record;
+mod repeats;
+mod safe;
+mod stack;
+mod style;
 
 use jiff::tz::TimeZone;
+use kata_records::UtcTimestamp;
 
-use line::TextView;
-use record::FlatRecord;
+use author::Author;
+use clock::{Clock, Moment};
+use fields::{FieldForm, push_fields};
+use ids::{Ids, limited};
+use layout::Layout;
+use level::{LevelLook, level_look};
+use paragraph::{Frame, Paragraph};
+use record::{FlatRecord, Value};
+use repeats::{Repeated, Repeats};
+use safe::{Place, push_safe};
+use stack::{ErrorLine, error_lines};
+use style::Style;
+
+/// The label of an error, and its width.
+const ERROR: &str = "error: ";
+const ERROR_WIDTH: usize = ERROR.len();
+
+/// The most characters of a host's name, and of a message that stands for its record.
+const MAX_HOST: usize = 64;
+const MAX_MESSAGE: usize = 80;
+
+/// The form of times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeStyle {
+    /// The time of day. A heading has the date.
+    Short,
+    /// Date and time.
+    Full,
+    /// The time since the record before.
+    Delta,
+}
 
 /// Settings of the text view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,28 +77,263 @@ pub struct ViewSettings {
     pub zone: TimeZone,
     /// Use colors.
     pub color: bool,
-    /// The width of the terminal, at which lines are folded; `None` outside of terminals.
-    pub columns: Option<usize>,
+    /// The width that decides the layout.
+    pub columns: usize,
+    /// Break lines at that width.
+    pub wrap: bool,
+    /// The form of times.
+    pub time: TimeStyle,
+    /// Show routine fields and whole ids too.
+    pub all_fields: bool,
+    /// Use characters beyond ASCII for marks.
+    pub unicode: bool,
 }
 
 /// A view of records. It remembers the time of the previous record, so all records of an output go through one view.
 #[derive(Debug)]
 pub struct View {
-    text: TextView,
+    settings: ViewSettings,
+    layout: Layout,
+    clock: Clock,
+    heading: Heading,
+    ids: Ids,
+    repeats: Repeats,
+    /// Buffers.
+    row: Paragraph,
+    text: String,
+}
+
+/// The heading that holds for the rows below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Heading {
+    date: String,
+    zone: String,
+    host: String,
 }
 
 impl View {
     /// Returns a view with these settings.
     #[must_use]
     pub fn new(settings: &ViewSettings) -> View {
-        View { text: TextView::new(settings.zone.clone(), settings.color, settings.columns) }
-    }
-
-    /// Renders whole records, one JSON object a line, and appends their lines to `out`.
-    pub fn render(&mut self, records: &[u8], out: &mut Vec<u8>) {
-        for line in records.split_inclusive(|byte| *byte == b'\n') {
-            debug_assert!(FlatRecord::parse(line).is_some(), "the encoder writes one object a line");
-            self.text.encode(&FlatRecord::parse(line).unwrap_or_default(), out);
+        View {
+            layout: Layout::new(settings.columns, settings.time),
+            clock: Clock::new(settings.zone.clone()),
+            heading: Heading::default(),
+            ids: Ids::default(),
+            repeats: Repeats::default(),
+            row: Paragraph::default(),
+            text: String::new(),
+            settings: settings.clone(),
         }
     }
+
+    /// Renders whole records, one JSON object a line, and appends their rows to `out`.
+    pub fn render(&mut self, records: &[u8], out: &mut Vec<u8>) {
+        for line in records.split_inclusive(|byte| *byte == b'\n') {
+            let record = FlatRecord::parse(line);
+            debug_assert!(record.is_some(), "the encoder writes one object a line");
+            self.record(&record.unwrap_or_default(), out);
+        }
+    }
+
+    fn record(&mut self, record: &FlatRecord<'_>, out: &mut Vec<u8>) {
+        let author = Author::of(record);
+        let is_kata = record.get("kata_component").is_some();
+        let stamp = if is_kata {
+            UtcTimestamp::parse(record.text("kata_time"))
+        } else {
+            let micros = std::str::from_utf8(record.journal_text("REALTIME_TIMESTAMP")).ok();
+            micros.and_then(|text| text.parse().ok()).and_then(UtcTimestamp::from_micros)
+        };
+        let moment = self.clock.read(stamp.and_then(|stamp| stamp.timestamp()));
+        self.head(record, &moment, author, out);
+        let look = level_look(record.text("kata_level"));
+        let used = self.prefix(record, &moment, look, author, out);
+        self.message(record, used, look, author, out);
+        if record.get("kata_error").is_some() {
+            self.error(record, &moment, look, author, out);
+        }
+    }
+
+    /// Appends a heading if the date, the zone or the host changed.
+    fn head(&mut self, record: &FlatRecord<'_>, moment: &Moment, author: Author, out: &mut Vec<u8>) {
+        let mut heading = self.heading.clone();
+        if !moment.zone.is_empty() {
+            heading.zone.clone_from(&moment.zone);
+            if self.settings.time != TimeStyle::Full {
+                heading.date.clone_from(&moment.date);
+            }
+        }
+        if author.has_envelope_of_host() {
+            self.text.clear();
+            push_safe(record.journal_text("HOSTNAME"), Place::Value, &mut self.text);
+            heading.host = limited(&self.text, MAX_HOST).into_owned();
+        }
+        if heading == self.heading {
+            return;
+        }
+        self.heading = heading;
+        let Heading { date, zone, host } = &self.heading;
+        self.row.clear();
+        for part in [date, zone].into_iter().filter(|part| !part.is_empty()) {
+            if !self.row.is_empty() {
+                self.row.blanks(1);
+            }
+            self.row.push(part, Style::Dim);
+        }
+        if !host.is_empty() {
+            if !self.row.is_empty() {
+                self.row.push(if self.settings.unicode { " · " } else { " - " }, Style::Dim);
+            }
+            self.row.push(host, Style::Dim);
+        }
+        let frame = self.frame(2, ("", Style::Plain), 0);
+        self.row.rows(0, &frame, out);
+    }
+
+    /// Appends the columns before the message. Returns the number of cells that they use of the row; on a tiny screen the
+    /// message has rows of its own.
+    fn prefix(
+        &mut self,
+        record: &FlatRecord<'_>,
+        moment: &Moment,
+        look: LevelLook,
+        author: Author,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let layout = self.layout;
+        self.row.clear();
+        layout.times(moment, &mut self.row);
+        self.row.column(if layout.is_wide { look.name } else { look.letter }, layout.level, look.style);
+        self.row.blanks(1);
+        match author::component(record.text("kata_component")) {
+            Some(name) => self.row.column(name, layout.component, author.style()),
+            None => {
+                self.text.clear();
+                let name = record.journal_text("SYSLOG_IDENTIFIER");
+                push_safe(if name.is_empty() { b"-" } else { name }, Place::Value, &mut self.text);
+                self.row.column(&limited(&self.text, layout.component), layout.component, Style::Dim);
+            }
+        }
+        self.row.blanks(1);
+        let sandbox = record.text("kata_sandbox");
+        self.text.clear();
+        push_safe(sandbox, Place::Value, &mut self.text);
+        let (id, style) = match sandbox {
+            b"" => ("-".into(), Style::Dim),
+            _ => (self.ids.short(&self.text), Style::of_sandbox(sandbox)),
+        };
+        self.row.column(&id, layout.sandbox, style);
+        if layout.is_tiny {
+            let frame = self.frame(layout.error_indent, ("", Style::Plain), 0);
+            self.row.rows(0, &frame, out);
+            let indent = self.frame(layout.indent, author.mark(self.settings.unicode), 0).indent;
+            out.extend(std::iter::repeat_n(b' ', indent));
+            return indent;
+        }
+        self.row.blanks(layout.gap);
+        self.row.inline(self.settings.color, out);
+        self.row.width()
+    }
+
+    /// Appends the message with the fields behind it.
+    fn message(&mut self, record: &FlatRecord<'_>, used: usize, look: LevelLook, author: Author, out: &mut Vec<u8>) {
+        let mark = author.mark(self.settings.unicode);
+        let frame = self.frame(self.layout.indent, mark, 0);
+        let is_kata = record.get("kata_component").is_some();
+        let message = if is_kata { record.text("kata_msg") } else { record.journal_text("MESSAGE") };
+        // Blank lines between others say nothing.
+        let first = safe::lines(message).take(1);
+        let mut lines = first.chain(safe::lines(message).skip(1).filter(|line| !line.is_empty())).peekable();
+        let mut used = used;
+        while let Some(line) = lines.next() {
+            self.row.clear();
+            self.text.clear();
+            push_safe(line, Place::Line, &mut self.text);
+            self.row.push(&self.ids.shorten(&self.text), look.message);
+            if lines.peek().is_none() {
+                let form = FieldForm { all: self.settings.all_fields, room: frame.room(), value: look.value };
+                push_fields(record, form, &mut self.ids, &mut self.row);
+            }
+            self.row.rows(used, &frame, out);
+            used = frame.indent;
+            if lines.peek().is_some() {
+                out.extend(std::iter::repeat_n(b' ', frame.indent));
+            }
+        }
+    }
+
+    /// Appends the error below the message, with its stack.
+    fn error(&mut self, record: &FlatRecord<'_>, moment: &Moment, look: LevelLook, author: Author, out: &mut Vec<u8>) {
+        let texts: Vec<&[u8]> = record.get("kata_error").into_iter().flat_map(Value::texts).collect();
+        let error = texts.join(&b'\n');
+        let error = String::from_utf8_lossy(&error);
+        let frame = self.frame(self.layout.error_indent, author.mark(self.settings.unicode), ERROR_WIDTH);
+        // Text of the guest must not stand for what the host says, so only errors of the host are compared.
+        let repeated = if author == Author::Host {
+            let record_name = || format!("{} {}", moment.time, one_line(record.text("kata_msg")));
+            self.repeats.find(record.text("kata_sandbox"), error.trim_end(), record_name)
+        } else {
+            None
+        };
+        let text = repeated.as_ref().map_or(error.trim_end(), |repeated: &Repeated<'_>| repeated.head);
+        let mut lines = error_lines(text);
+        if lines.is_empty() {
+            lines.push(ErrorLine::Text("".into()));
+        }
+        let last = lines.len() - 1;
+        for (number, line) in lines.iter().enumerate() {
+            self.row.clear();
+            if number == 0 {
+                self.row.push(ERROR, look.error);
+            } else {
+                self.row.blanks(ERROR_WIDTH);
+            }
+            self.error_line(line, look);
+            if let Some(repeated) = repeated.as_ref().filter(|_| number == last) {
+                self.row.push(if repeated.head.is_empty() { "= " } else { " = " }, Style::Dim);
+                self.text.clear();
+                push_safe(repeated.record.as_bytes(), Place::Value, &mut self.text);
+                self.row.push(&self.ids.shorten(&self.text), Style::Dim);
+            }
+            out.extend(std::iter::repeat_n(b' ', frame.indent));
+            self.row.rows(frame.indent, &frame, out);
+        }
+    }
+
+    fn error_line(&mut self, line: &ErrorLine<'_>, look: LevelLook) {
+        self.text.clear();
+        let style = match line {
+            ErrorLine::Text(text) => {
+                push_safe(text.as_bytes(), Place::Line, &mut self.text);
+                look.error
+            }
+            ErrorLine::Frame(frame) => {
+                push_safe(frame.as_bytes(), Place::Line, &mut self.text);
+                Style::Dim
+            }
+            ErrorLine::Folded(count, libraries) => {
+                let dots = if self.settings.unicode { "…" } else { "..." };
+                let frames = if *count == 1 { "frame" } else { "frames" };
+                self.text.push_str(&format!("{dots} {count} {frames} of {}", libraries.join(", ")));
+                Style::Dim
+            }
+        };
+        self.row.push(&self.ids.shorten(&self.text), style);
+    }
+
+    fn frame(&self, indent: usize, mark: (&'static str, Style), hang: usize) -> Frame {
+        let columns = self.settings.wrap.then_some(self.settings.columns);
+        Frame { columns, indent, mark, hang, color: self.settings.color }.fitted()
+    }
 }
+
+/// Returns the beginning of a message in one line.
+fn one_line(message: &[u8]) -> String {
+    let mut text = String::new();
+    push_safe(safe::lines(message).next().unwrap_or_default(), Place::Line, &mut text);
+    limited(&text, MAX_MESSAGE).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,7 @@ fn the_settings_are_shown_with_their_places() {
         "drop = [\"A\", \"B\"]  # --drop",
         "stats = \"text\"  # --stats",
         "threads = 3  # KATALOG_THREADS",
-        "format = \"ndjson\"",
+        "format = \"auto\"",
         "# Journal",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "no {line} in\n{shown}");

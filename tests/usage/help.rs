@@ -79,6 +79,7 @@ fn sample(option: &dyn AnyOption) -> String {
         "s=1;i=2",
         "x",
         "a/b",
+        "off",
     ];
     let cursor = "s=9ef187f32a794a6ba5d5a7e2f1ca1f7d;i=1cd;b=4737ffc504774b3ba67020bc947f1bc0;m=42f2dd;t=4d905e4cd5a92;x=25b3f86ff2774ac4";
     let mut samples = samples.into_iter().chain([cursor]);

@@ -1,0 +1,310 @@
+use jiff::tz;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::*;
+
+const ID: &str = "5fbd3e1bd2314a8c9e0f5fbd3e1bd2314a8c9e0f5fbd3e1bd2314a8c9e0f1234";
+
+fn settings(columns: usize) -> ViewSettings {
+    ViewSettings {
+        zone: TimeZone::UTC,
+        color: false,
+        columns,
+        wrap: true,
+        time: TimeStyle::Short,
+        all_fields: false,
+        unicode: true,
+    }
+}
+
+/// Returns the record of an informational message, with further fields.
+fn record(fields: Json) -> Json {
+    let mut record = json!({"_HOSTNAME": "node1", "kata_time": "2024-03-05T04:01:54.163Z", "kata_level": "info",
+        "kata_component": "shimv2", "kata_format": "logfmt", "kata_origin": "host", "kata_sandbox": ID});
+    record.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    record
+}
+
+fn shown(settings: &ViewSettings, records: &[Json]) -> String {
+    let mut view = View::new(settings);
+    let mut out = Vec::new();
+    for record in records {
+        view.render(format!("{record}\n").as_bytes(), &mut out);
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[track_caller]
+fn check(settings: &ViewSettings, records: &[Json], expected: &[&str]) {
+    let shown = shown(settings, records);
+    assert_eq!(shown.lines().collect::<Vec<_>>(), expected, "{shown}");
+}
+
+#[test]
+fn columns_line_up() {
+    let records = [
+        record(json!({"kata_msg": "started", "kata_pid": 4242, "kata_container": ID, "kata_vm": "a b"})),
+        record(json!({"kata_time": "2024-03-05T04:01:54.175Z", "kata_component": "agent", "kata_level": "warning",
+            "kata_origin": "guest", "kata_sandbox": "short", "kata_msg": "slow", "kata_flaws": ["truncated"]})),
+    ];
+    check(
+        &settings(80),
+        &records,
+        &[
+            "2024-03-05 UTC · node1",
+            "04:01:54.163 I shim    5fbd3e1b started  vm=\"a b\"",
+            "04:01:54.175 W agent   short    ┊ slow  !truncated",
+        ],
+    );
+    check(
+        &settings(120),
+        &records,
+        &[
+            "2024-03-05 UTC · node1",
+            "04:01:54.163         INF shim     5fbd3e1b  started  vm=\"a b\"",
+            "04:01:54.175  +0.012 WRN agent    short     ┊ slow  !truncated",
+        ],
+    );
+    check(
+        &settings(40),
+        &records,
+        &[
+            "2024-03-05 UTC · node1",
+            "04:01:54.163 I shim    5fbd3e1b",
+            "  started  vm=\"a b\"",
+            "04:01:54.175 W agent   short",
+            "  ┊ slow  !truncated",
+        ],
+    );
+}
+
+#[test]
+fn times_have_three_forms_and_the_zone_shows_once() {
+    let records = ["2024-03-05T22:59:59Z", "2024-03-05T23:00:00Z"]
+        .map(|time| record(json!({"kata_time": time, "kata_msg": "m", "kata_sandbox": "s"})));
+    let at = |time, columns| ViewSettings { time, zone: TimeZone::fixed(tz::offset(1)), ..settings(columns) };
+    check(
+        &at(TimeStyle::Short, 80),
+        &records,
+        &[
+            "2024-03-05 UTC+01 · node1",
+            "23:59:59.000 I shim    s        m",
+            "2024-03-06 UTC+01 · node1",
+            "00:00:00.000 I shim    s        m",
+        ],
+    );
+    let full = [
+        "UTC+01 · node1",
+        "2024-03-05 23:59:59.000 I shim    s        m",
+        "2024-03-06 00:00:00.000 I shim    s        m",
+    ];
+    check(&at(TimeStyle::Full, 80), &records, &full);
+    let delta = [
+        "2024-03-05 UTC+01 · node1",
+        "        INF shim     s         m",
+        "2024-03-06 UTC+01 · node1",
+        " +1.000 INF shim     s         m",
+    ];
+    check(&at(TimeStyle::Delta, 120), &records, &delta);
+}
+
+#[test]
+fn nobody_without_proof_names_the_host() {
+    let named = |origin, host| record(json!({"kata_origin": origin, "_HOSTNAME": host, "kata_msg": "m"}));
+    let records = [named("guest", "node1"), named("tenant", "evil"), named("unproven", "evil"), named("host", "node2")];
+    let shown = shown(&settings(80), &records);
+    assert_eq!(shown.matches("· node").count(), 2, "{shown}");
+    assert!(!shown.contains("evil"), "{shown}");
+}
+
+#[test]
+fn a_record_without_anything_has_dashes() {
+    let nothing =
+        json!({"kata_component": "unknown", "kata_format": "text", "kata_origin": "vouched", "kata_msg": "m"});
+    check(&settings(80), &[nothing], &["-            - unknown -        m"]);
+}
+
+#[test]
+fn all_fields_show_what_the_view_leaves_out() {
+    let record = record(json!({"kata_msg": "m", "kata_pid": 1, "kata_host_level": "info", "kata_guest_time": "t"}));
+    let all = ViewSettings { all_fields: true, wrap: false, ..settings(80) };
+    let shown = shown(&all, &[record]);
+    let fields =
+        format!("m  component=shimv2  format=logfmt  origin=host  sandbox={ID}  pid=1  host_level=info  guest_time=t");
+    assert!(shown.trim_end().ends_with(&fields), "{shown}");
+}
+
+#[test]
+fn errors_stand_below_the_message_and_are_told_once() {
+    let error = "rpc error: ENOENT\\n\\nStack backtrace:\\n   0: kata_agent::rpc::start\\n   1: std::rt::lang_start";
+    let failed = |time, message, error| {
+        record(json!({"kata_time": time, "kata_level": "error", "kata_msg": message, "kata_error": error}))
+    };
+    let records = [
+        failed("2024-03-05T04:01:54Z", "createContainer failed", error),
+        failed("2024-03-05T04:01:55Z", "failed to create", error),
+        failed("2024-03-05T04:01:56Z", "task failed", &format!("shim: {error}")),
+        record(json!({"kata_msg": "m", "kata_origin": "guest", "kata_error": error})),
+    ];
+    let shown = shown(&settings(80), &records);
+    let lines: Vec<&str> = shown.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "04:01:54.000 E shim    5fbd3e1b createContainer failed",
+            "    error: rpc error: ENOENT",
+            "           0: kata_agent::rpc::start",
+            "           … 1 frame of std",
+            "04:01:55.000 E shim    5fbd3e1b failed to create",
+            "    error: = 04:01:54.000 createContainer failed",
+            "04:01:56.000 E shim    5fbd3e1b task failed",
+            "    error: shim: = 04:01:54.000 createContainer failed",
+            "04:01:54.163 I shim    5fbd3e1b ┊ m",
+            "    ┊ error: rpc error: ENOENT",
+            "    ┊        0: kata_agent::rpc::start",
+            "    ┊        … 1 frame of std",
+        ]
+    );
+}
+
+#[test]
+fn an_error_of_the_guest_never_stands_for_one_of_the_host() {
+    let error = "no such file or directory";
+    let of = |origin| record(json!({"kata_origin": origin, "kata_msg": "all is well", "kata_error": error}));
+    let shown = shown(&settings(80), &[of("guest"), of("host")]);
+    assert_eq!(shown.matches(error).count(), 2, "{shown}");
+    assert!(shown.contains("    error: no such file or directory"), "{shown}");
+}
+
+#[test]
+fn marks_tell_authors_apart_with_ascii_too() {
+    let of = |origin| record(json!({"kata_origin": origin, "kata_msg": "one\ntwo"}));
+    let records = ["host", "vouched", "guest", "tenant", "unproven"].map(of);
+    for (unicode, guest) in [(true, "┊ "), (false, "| ")] {
+        let shown = shown(&ViewSettings { unicode, ..settings(80) }, &records);
+        let heads: Vec<String> = shown.lines().skip(1).map(|line| line.chars().skip(32).take(3).collect()).collect();
+        let expected = ["one", "two", "one", "two", guest, guest, "> ", "> ", "? ", "? "];
+        let expected: Vec<String> = expected
+            .iter()
+            .zip(["", ""].iter().chain(&["", "", "o", "t", "o", "t", "o", "t"]))
+            .map(|(mark, letter)| format!("{mark}{letter}"))
+            .collect();
+        assert_eq!(heads, expected, "{shown}");
+        assert!(unicode || shown.is_ascii(), "{shown}");
+    }
+}
+
+#[test]
+fn entries_of_others_are_marked_and_show_their_identifier() {
+    for (identifier, message) in [("SYSLOG_IDENTIFIER", "MESSAGE"), ("syslog_identifier", "message")] {
+        let record =
+            json!({"__REALTIME_TIMESTAMP": "1709614914163000", identifier: "containerd\n", message: "two\n\nlines"});
+        check(
+            &settings(80),
+            &[record],
+            &["2024-03-05 UTC", "05:01:54.163 - contai… -        ? two", "                                ? lines"],
+        );
+    }
+}
+
+#[test]
+fn the_level_decides_the_brightness() {
+    let colored = ViewSettings { color: true, ..settings(120) };
+    let of = |level| record(json!({"kata_level": level, "kata_msg": "text", "kata_a": "b", "kata_error": "e"}));
+    for (level, letters, message, value, error) in [
+        ("critical", "\x1b[1;31mCRT\x1b[0m", "\x1b[1mtext\x1b[0m", "b", "\x1b[31merror: e\x1b[0m"),
+        ("warning", "\x1b[33mWRN\x1b[0m", "text", "b", "\x1b[33merror: e\x1b[0m"),
+        ("info", "INF", "text", "b", "\x1b[31merror: e\x1b[0m"),
+        ("debug", "\x1b[2mDBG\x1b[0m", "\x1b[2mtext\x1b[0m", "\x1b[2mb\x1b[0m", "\x1b[31merror: e\x1b[0m"),
+    ] {
+        let shown = shown(&colored, &[of(level)]);
+        // Parts of one style need one sequence.
+        let pair = format!("  {message}  \x1b[2ma=\x1b[0m{value}\n").replace("=\x1b[0m\x1b[2m", "=");
+        assert!(shown.contains(letters) && shown.contains(&pair) && shown.contains(error), "{level}: {shown:?}");
+    }
+}
+
+#[test]
+fn a_sandbox_has_one_color() {
+    let colored = ViewSettings { color: true, ..settings(120) };
+    let of = |id: &str| {
+        let shown = shown(&colored, &[record(json!({"kata_sandbox": id}))]);
+        shown.split("\x1b[38;5;").nth(1).unwrap().split('m').next().unwrap().to_owned()
+    };
+    let colors: std::collections::HashSet<String> = (0..50).map(|number| of(&format!("{number:064x}"))).collect();
+    assert_eq!(colors.len(), 6, "{colors:?}");
+    assert_eq!(of(ID), of(ID));
+}
+
+/// Generates text with everything that could do harm.
+fn hostile() -> impl Strategy<Value = String> {
+    let odd = prop::sample::select(vec![
+        "\x1b[2J",
+        "\x1b[31m",
+        "\x1b]0;x\x07",
+        "\r",
+        "\n",
+        "\t",
+        "\u{9b}1A",
+        "\u{202e}",
+        "\u{200b}",
+        "\u{feff}",
+        "日本",
+        "e\u{301}",
+        "\x7f",
+        "\0",
+        " ",
+        "  ",
+        "\\n",
+        "a/b/c",
+        "=",
+        "\"",
+        ID,
+        "0: std::x",
+        "\u{ad}",
+        "\u{1f600}",
+        "┊ ",
+        "\nStack backtrace:\n 0: a::b\n at c:1\n",
+    ]);
+    let part = prop_oneof![3 => odd.prop_map(str::to_owned), 2 => "[a-z]{1,40}", 1 => any::<String>()];
+    prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn text_of_the_guest_stays_behind_its_mark(
+        (columns, color, unicode) in (4..230_usize, any::<bool>(), any::<bool>()),
+        (message, error, value, name) in (hostile(), hostile(), hostile(), hostile()),
+        time in prop::sample::select(vec![TimeStyle::Short, TimeStyle::Full, TimeStyle::Delta]),
+        all_fields in any::<bool>(),
+    ) {
+        let settings = ViewSettings { color, unicode, time, all_fields, ..settings(columns) };
+        let guest = record(json!({"kata_origin": "guest", "kata_msg": message, "kata_error": error, "kata_value": value,
+            name: "x", "kata_list": ["a", value]}));
+        let shown = shown(&settings, &[guest]);
+        let mark = if unicode { "┊" } else { "|" };
+        let mut is_begun = false;
+        for row in shown.lines() {
+            let mut plain = row.to_owned();
+            while let Some((head, rest)) = plain.split_once('\x1b') {
+                prop_assert!(color, "{row:?}");
+                let (sequence, behind) = rest.split_once('m').unwrap();
+                prop_assert!(sequence.starts_with('[') && sequence.bytes().skip(1).all(|byte| byte.is_ascii_digit() || byte == b';'));
+                plain = format!("{head}{behind}");
+            }
+            prop_assert!(!plain.contains(kata_records::visible::is_hidden), "{row:?}");
+            prop_assert!(plain.width() <= columns, "{columns}: {plain:?}");
+            // Rows before the first mark hold the heading and the columns.
+            let before = plain.split(mark).next().unwrap_or_default();
+            let is_marked = before.len() < plain.len();
+            prop_assert!(is_marked || !is_begun, "{plain:?}");
+            prop_assert!(!is_begun || before.trim().is_empty(), "{plain:?}");
+            is_begun |= is_marked;
+        }
+        prop_assert!(is_begun);
+    }
+}
