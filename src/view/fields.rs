@@ -1,6 +1,6 @@
 //! The fields behind a message: a choice of them, and their form.
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::ids::Ids;
 use super::paragraph::Paragraph;
@@ -145,8 +145,18 @@ fn path_end(value: &str, room: usize) -> Option<&str> {
     if !value.starts_with('/') || value.contains(' ') || value.width() <= room {
         return None;
     }
-    let mut ends = value.match_indices('/').filter_map(|(at, _)| value.get(at..));
-    ends.find(|end| end.width() < room)
+    let (mut used, mut end) = (0, None);
+    for (at, c) in value.char_indices().rev() {
+        used += c.width().unwrap_or(0);
+        // The ellipsis needs a cell.
+        if used >= room {
+            break;
+        }
+        if c == '/' {
+            end = value.get(at..);
+        }
+    }
+    end
 }
 
 #[cfg(test)]

@@ -64,14 +64,20 @@ impl Layout {
             TimeStyle::Short => row.column(&or_dash(&moment.time), TIME, Style::Dim),
             TimeStyle::Full if moment.time.is_empty() => row.column("-", FULL, Style::Dim),
             TimeStyle::Full => row.column(&format!("{} {}", moment.date, moment.time), FULL, Style::Dim),
-            TimeStyle::Delta => row.column(&format!("{:>GAP$}", moment.gap), GAP, Style::Dim),
+            TimeStyle::Delta => gap(moment, row),
         }
         row.blanks(1);
         if self.is_wide && self.time != TimeStyle::Delta {
-            row.column(&format!("{:>GAP$}", moment.gap), GAP, Style::Dim);
+            gap(moment, row);
             row.blanks(1);
         }
     }
+}
+
+/// Appends the time since the record before, at the right of its column.
+fn gap(moment: &Moment, row: &mut Paragraph) {
+    row.blanks(GAP.saturating_sub(moment.gap.len()));
+    row.push(&moment.gap, Style::Dim);
 }
 
 #[cfg(test)]

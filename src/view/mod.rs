@@ -59,6 +59,9 @@ const ERROR_WIDTH: usize = ERROR.len();
 const MAX_HOST: usize = 64;
 const MAX_MESSAGE: usize = 80;
 
+/// The capacity that buffers keep from one record to the next.
+const MAX_KEPT: usize = 64 << 10;
+
 /// The form of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeStyle {
@@ -153,6 +156,8 @@ impl View {
         if record.get("kata_error").is_some() {
             self.error(record, &moment, look, author, out);
         }
+        self.row.shrink(MAX_KEPT);
+        self.text.shrink_to(MAX_KEPT);
     }
 
     /// Appends a heading if the date, the zone or the host changed.

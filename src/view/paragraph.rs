@@ -106,7 +106,7 @@ impl Paragraph {
             first = frame.room().unwrap_or(usize::MAX);
         }
         let further = frame.room().map_or(usize::MAX, |room| room.saturating_sub(frame.hang).max(LEAST));
-        let mut hang = 0;
+        let (mut hang, mut runs) = (0, self.runs.as_slice());
         break_rows(&self.text, first.max(LEAST), further, |row| {
             if !is_first {
                 out.extend(std::iter::repeat_n(b' ', frame.indent));
@@ -115,25 +115,36 @@ impl Paragraph {
             styled(frame.mark.0, frame.mark.1, frame.color, out);
             out.extend(std::iter::repeat_n(b' ', hang));
             hang = frame.hang;
-            self.styled_row(row, frame.color, out);
+            styled_row(&self.text, &mut runs, row, frame.color, out);
             end_row(out);
         });
     }
 
     /// Appends the text without a line end.
     pub(super) fn inline(&self, color: bool, out: &mut Vec<u8>) {
-        self.styled_row(0..self.text.len(), color, out);
+        styled_row(&self.text, &mut self.runs.as_slice(), 0..self.text.len(), color, out);
     }
 
-    fn styled_row(&self, row: Range<usize>, color: bool, out: &mut Vec<u8>) {
-        let mut start = 0;
-        for (end, style) in &self.runs {
-            let part = start.max(row.start)..(*end).min(row.end);
-            start = *end;
-            if let Some(text) = self.text.get(part).filter(|text| !text.is_empty()) {
-                styled(text, *style, color, out);
-            }
+    /// Frees buffers that only giant records need.
+    pub(super) fn shrink(&mut self, most: usize) {
+        self.clear();
+        self.text.shrink_to(most);
+        self.runs.shrink_to(most / size_of::<(usize, Style)>());
+    }
+}
+
+/// Appends the parts of a row. Removes the runs that end before it.
+fn styled_row(text: &str, runs: &mut &[(usize, Style)], row: Range<usize>, color: bool, out: &mut Vec<u8>) {
+    let mut start = row.start;
+    while let Some(((end, style), behind)) = runs.split_first() {
+        if let Some(part) = text.get(start..(*end).min(row.end)).filter(|part| !part.is_empty()) {
+            styled(part, *style, color, out);
         }
+        start = start.max(*end);
+        if *end > row.end {
+            return;
+        }
+        *runs = behind;
     }
 }
 
@@ -159,8 +170,10 @@ pub(super) fn end_row(out: &mut Vec<u8>) {
 fn break_rows(text: &str, first: usize, further: usize, mut row: impl FnMut(Range<usize>)) {
     let (mut start, mut room) = (0, first);
     while let Some(rest) = text.get(start..) {
-        let Some((end, next)) = first_row(rest, room) else { return row(start..text.len()) };
+        let whole = || (rest.trim_end_matches(' ').len(), None);
+        let (end, next) = first_row(rest, room).map_or_else(whole, |(end, next)| (end, Some(next)));
         row(start..start + end);
+        let Some(next) = next else { return };
         (start, room) = (start + next, further);
     }
 }
@@ -206,6 +219,7 @@ mod tests {
     fn rows_end_at_blanks_if_there_are_any() {
         for (text, first, further, rows) in [
             ("", 10, 10, &[""][..]),
+            ("end:  ", 4, 4, &["end:"]),
             ("short", 10, 10, &["short"]),
             ("exactly 10", 10, 10, &["exactly 10"]),
             ("one two three", 10, 10, &["one two", "three"]),

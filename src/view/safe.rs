@@ -57,8 +57,8 @@ fn push_char(c: char, place: Place, out: &mut String) {
 
 /// Returns the text behind an SGR sequence, whose escape character is gone already.
 fn behind_sgr(text: &str) -> Option<&str> {
-    let (parameters, behind) = text.strip_prefix('[')?.split_once('m')?;
-    parameters.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).then_some(behind)
+    // Any other search for the end would make many unfinished sequences cost their square.
+    text.strip_prefix('[')?.trim_start_matches(|c: char| matches!(c, '0'..='9' | ';' | ':')).strip_prefix('m')
 }
 
 /// Returns the lines of a message: without line ends at the end of the message, and without carriage returns at the end

@@ -238,6 +238,19 @@ fn a_sandbox_has_one_color() {
     assert_eq!(of(ID), of(ID));
 }
 
+#[test]
+fn hostile_text_costs_no_more_than_its_size() {
+    let long = ["\x1b[", "/", "\x1b[1;", "\n", "a ", "\u{301}", "=\"", "\\n0: "]
+        .map(|part| part.repeat((1 << 19) / part.len()));
+    let start = std::time::Instant::now();
+    for text in long {
+        let record = record(json!({"kata_msg": text, "kata_error": text, "kata_x": text, "kata_origin": "guest"}));
+        shown(&ViewSettings { color: true, ..settings(80) }, &[record]);
+    }
+    // Anything quadratic takes hours.
+    assert!(start.elapsed() < std::time::Duration::from_secs(300), "{:?}", start.elapsed());
+}
+
 /// Generates text with everything that could do harm.
 fn hostile() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec![
