@@ -8,7 +8,7 @@ use super::declaration::{Clash, Need, Single, choice, is, options, switch, text}
 use super::layers::Options;
 use super::output::{self, SERVERS};
 use super::words::{ColorChoice, PagingChoice};
-use super::{ConfigError, Mode, StandardOutput, Surroundings, journal, parse};
+use super::{ConfigError, Mode, StandardOutput, Surroundings, filter, journal, parse};
 use crate::view::{TimeStyle, ViewSettings};
 
 /// The width of the layout outside of terminals.
@@ -110,6 +110,7 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
         time: options.get(&TIME)?,
         all_fields: options.get(&ALL_FIELDS)?,
         // Files are UTF-8 whatever the locale.
+        highlight: options.get(&filter::GREP)?,
         unicode: surroundings.unicode || !on_terminal,
     }))
 }

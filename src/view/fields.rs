@@ -1,5 +1,6 @@
 //! The fields behind a message: a choice of them, and their form.
 
+use kata_records::filter::Pattern;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::ids::Ids;
@@ -40,17 +41,19 @@ const ROUTINE: [&str; 23] = [
 
 /// The form of fields.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FieldForm {
+pub(super) struct FieldForm<'p> {
     /// Show all fields of Kata.
     pub(super) all: bool,
     /// The cells of a row; `None` without a limit.
     pub(super) room: Option<usize>,
     /// The style of values.
     pub(super) value: Style,
+    /// The pattern that the user searches.
+    pub(super) highlight: Option<&'p Pattern>,
 }
 
 /// Appends the fields of a record, and the names of its flaws.
-pub(super) fn push_fields(record: &FlatRecord<'_>, form: FieldForm, ids: &mut Ids, out: &mut Paragraph) {
+pub(super) fn push_fields(record: &FlatRecord<'_>, form: FieldForm<'_>, ids: &mut Ids, out: &mut Paragraph) {
     let sandbox = record.text("kata_sandbox");
     let mut pair = String::new();
     for field in record.fields() {
@@ -70,9 +73,9 @@ pub(super) fn push_fields(record: &FlatRecord<'_>, form: FieldForm, ids: &mut Id
         match form.room.and_then(|room| path_end(&value, room.saturating_sub(used))) {
             Some(end) => {
                 out.push("…", form.value);
-                out.push(end, form.value);
+                out.push_found(end, form.value, form.highlight);
             }
-            None => out.push(&value, form.value),
+            None => out.push_found(&value, form.value, form.highlight),
         }
     }
     let flaws = record.get("kata_flaws").into_iter().flat_map(Value::texts);

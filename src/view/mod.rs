@@ -37,6 +37,7 @@ mod style;
 
 use jiff::tz::TimeZone;
 use kata_records::UtcTimestamp;
+use kata_records::filter::Pattern;
 
 use author::Author;
 use clock::{Clock, Moment};
@@ -90,6 +91,8 @@ pub struct ViewSettings {
     pub all_fields: bool,
     /// Use characters beyond ASCII for marks.
     pub unicode: bool,
+    /// The pattern that the user searches, to show its places.
+    pub highlight: Option<Pattern>,
 }
 
 /// A view of records. It remembers the time of the previous record, so all records of an output go through one view.
@@ -255,9 +258,11 @@ impl View {
             self.row.clear();
             self.text.clear();
             push_safe(line, Place::Line, &mut self.text);
-            self.row.push(&self.ids.shorten(&self.text), look.message);
+            let highlight = self.settings.highlight.as_ref();
+            self.row.push_found(&self.ids.shorten(&self.text), look.message, highlight);
             if lines.peek().is_none() {
-                let form = FieldForm { all: self.settings.all_fields, room: frame.room(), value: look.value };
+                let all = self.settings.all_fields;
+                let form = FieldForm { all, room: frame.room(), value: look.value, highlight };
                 push_fields(record, form, &mut self.ids, &mut self.row);
             }
             self.row.rows(used, &frame, out);
@@ -324,7 +329,7 @@ impl View {
                 Style::Dim
             }
         };
-        self.row.push(&self.ids.shorten(&self.text), style);
+        self.row.push_found(&self.ids.shorten(&self.text), style, self.settings.highlight.as_ref());
     }
 
     fn frame(&self, indent: usize, mark: (&'static str, Style), hang: usize) -> Frame {

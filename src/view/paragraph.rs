@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use kata_records::filter::Pattern;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::style::{RESET, Style};
@@ -73,9 +74,27 @@ impl Paragraph {
         self.write(style, |out| out.push_str(text));
     }
 
+    /// Appends text, and shows where a pattern occurs in it.
+    pub(super) fn push_found(&mut self, text: &str, style: Style, pattern: Option<&Pattern>) {
+        let mut start = 0;
+        for place in pattern.iter().flat_map(|pattern| pattern.places(text.as_bytes())) {
+            // A pattern without Unicode may match a part of a character.
+            if let (Some(before), Some(found)) = (text.get(start..place.start), text.get(place.clone())) {
+                self.push(before, style);
+                self.push(found, Style::Found);
+                start = place.end;
+            }
+        }
+        self.push(text.get(start..).unwrap_or_default(), style);
+    }
+
     /// Appends the text that a function writes.
     pub(super) fn write(&mut self, style: Style, write: impl FnOnce(&mut String)) {
+        let before = self.text.len();
         write(&mut self.text);
+        if self.text.len() == before {
+            return;
+        }
         match self.runs.last_mut() {
             Some((end, last)) if *last == style => *end = self.text.len(),
             _ => self.runs.push((self.text.len(), style)),

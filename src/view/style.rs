@@ -16,6 +16,8 @@ pub(super) enum Style {
     BoldRed,
     /// A warning.
     Yellow,
+    /// What the user searches.
+    Found,
     /// A program of the host.
     Host,
     /// The guest.
@@ -50,6 +52,7 @@ impl Style {
             Style::Red => "\x1b[31m",
             Style::BoldRed => "\x1b[1;31m",
             Style::Yellow => "\x1b[33m",
+            Style::Found => "\x1b[7m",
             Style::Host => "\x1b[36m",
             Style::Guest => "\x1b[35m",
             Style::Sandbox(number) => SANDBOXES.get(number).copied().unwrap_or_default(),

@@ -16,6 +16,7 @@ fn settings(columns: usize) -> ViewSettings {
         time: TimeStyle::Short,
         all_fields: false,
         unicode: true,
+        highlight: None,
     }
 }
 
@@ -223,6 +224,20 @@ fn the_level_decides_the_brightness() {
         // Parts of one style need one sequence.
         let pair = format!("  {message}  \x1b[2ma=\x1b[0m{value}\n").replace("=\x1b[0m\x1b[2m", "=");
         assert!(shown.contains(letters) && shown.contains(&pair) && shown.contains(error), "{level}: {shown:?}");
+    }
+}
+
+#[test]
+fn the_searched_text_stands_out() {
+    let colored = ViewSettings { color: true, highlight: "refused".parse().ok(), ..settings(120) };
+    let record = record(json!({"kata_msg": "a Refused b", "kata_error": "x refused", "kata_refused": "refused"}));
+    let shown = shown(&colored, &[record]);
+    for part in [
+        "a \x1b[7mRefused\x1b[0m b",
+        "\x1b[31merror: x \x1b[0m\x1b[7mrefused\x1b[0m",
+        "refused=\x1b[0m\x1b[7mrefused\x1b[0m",
+    ] {
+        assert!(shown.contains(part), "{part:?} in {shown:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! A pattern that is searched in values.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -26,6 +27,11 @@ impl Pattern {
     #[must_use]
     pub fn is_match(&self, text: &[u8]) -> bool {
         self.0.is_match(text)
+    }
+
+    /// Returns the places of the pattern in a text.
+    pub fn places<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Range<usize>> + 't {
+        self.0.find_iter(text).map(|found| found.range())
     }
 
     /// Returns the expression as the user wrote it.
@@ -81,6 +87,8 @@ mod tests {
         ] {
             assert_eq!(pattern.parse::<Pattern>().unwrap().is_match(text.as_bytes()), found, "{pattern} {text}");
         }
+        let places = "o".parse::<Pattern>().unwrap();
+        assert_eq!(places.places(b"one Two").collect::<Vec<_>>(), [0..1, 6..7]);
         let error = "a(".parse::<Pattern>().unwrap_err().to_string();
         assert!(error.contains("unclosed group"), "{error}");
         assert!("(?:a{1000}){1000}".parse::<Pattern>().is_err(), "its size is limited");
