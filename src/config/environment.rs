@@ -89,7 +89,7 @@ mod tests {
         }
         let (_, warnings) = read_all(Command::Print, &[("KATALOG_FROMAT", "text")]);
         assert!(warnings[0].contains("KATALOG_FROMAT") && warnings[0].ends_with("did you mean KATALOG_FORMAT?"));
-        let (_, warnings) = read_all(Command::Print, &[("KATALOG_LEVEL", "error")]);
+        let (_, warnings) = read_all(Command::Print, &[("KATALOG_ZEBRA", "error")]);
         assert!(warnings[0].ends_with("ignored"), "the prefix alone makes no suggestion: {warnings:?}");
     }
 }
