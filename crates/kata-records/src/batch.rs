@@ -169,7 +169,10 @@ impl Batch {
                 truncated: frame.truncated,
                 unfinished: frame.unfinished,
                 unclaimed: self.unclaimed,
-                may_be_record: self.has_records && frame.framing == Framing::Line,
+                // Most lines begin in another way. A mark of the byte order may come first.
+                may_be_record: self.has_records
+                    && frame.framing == Framing::Line
+                    && matches!(bytes.first(), Some(b'{' | 0xef)),
                 route: self.route,
                 continuation: frame.continuation,
             }

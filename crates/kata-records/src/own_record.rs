@@ -4,6 +4,8 @@
 //! of another program has `kata_origin` of the two alone. Nothing else makes an object a record, so the caller has to know
 //! that nobody but the operator can have written the line.
 
+use std::sync::LazyLock;
+
 use bumpalo::Bump;
 use memchr::memmem;
 
@@ -18,6 +20,9 @@ use crate::record::{Pair, PayloadFormat, Value};
 pub(crate) const PREFIX: &[u8] = b"kata_";
 /// The maximum length of such a name. A key has at most 128 bytes, prefixes and numbers add some.
 const LONGEST: usize = 192;
+
+/// The beginning of such a name in JSON, compiled once, because most objects have none.
+static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\"kata_"));
 
 /// The author of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +41,7 @@ pub(crate) fn read<'b>(text: &'b [u8], bump: &'b Bump, members: &mut Vec<Pair<'b
         return None;
     }
     // Most objects are of other programs, and this search is cheaper than to parse them.
-    memmem::find(text, b"\"kata_")?;
+    MARK.find(text)?;
     let author = json::strict_members(text, bump, members).and_then(|()| author(members));
     if author.is_none() {
         members.clear();

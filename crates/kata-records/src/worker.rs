@@ -382,13 +382,9 @@ fn record_of<'b>(
     hint: &mut Hint,
 ) -> Option<DropReason> {
     if raw.may_be_record
-        && !raw.truncated
-        && matches!(rules.input_format, InputFormat::Auto | InputFormat::Kata)
-        && let Body::Line(line) = raw.body
-        && let Some(author) = own_record::read(line, bump, &mut scratch.entry.members)
+        && let Some(author) = record_author(rules, raw, bump, scratch)
     {
-        let id = rules.own.record_id.as_ref().map(|_| own_fields::record_id(input, raw, false));
-        return record_again(rules, author, id.unwrap_or_default(), bump, scratch);
+        return record_again(rules, author, (input, raw), bump, scratch);
     }
     let Scratch { entry, payload, cache, .. } = scratch;
     let may_be_journal = matches!(rules.input_format, InputFormat::Auto | InputFormat::JournalJson);
@@ -470,18 +466,32 @@ fn record_of<'b>(
     None
 }
 
+/// Reads a record that katalog wrote into `scratch`. Returns `None` if the line is none.
+#[inline(never)]
+fn record_author<'b>(
+    rules: &Rules,
+    raw: RawEntry<'b>,
+    bump: &'b Bump,
+    scratch: &mut Scratch<'b>,
+) -> Option<RecordAuthor> {
+    let Body::Line(line) = raw.body else { return None };
+    let may_be = !raw.truncated && matches!(rules.input_format, InputFormat::Auto | InputFormat::Kata);
+    may_be.then(|| own_record::read(line, bump, &mut scratch.entry.members)).flatten()
+}
+
 /// Makes a record of one that katalog wrote. Returns the reason if no record is wanted.
 #[cold]
 #[inline(never)]
 fn record_again<'b>(
     rules: &'b Rules,
     author: RecordAuthor,
-    id: [u8; 32],
+    (input, raw): (&[u8; 16], RawEntry<'b>),
     bump: &'b Bump,
     scratch: &mut Scratch<'b>,
 ) -> Option<DropReason> {
     let Scratch { entry, record, named, .. } = scratch;
-    let dropped = reread::reread(rules, author, bump.alloc(id), bump, named, entry, record);
+    let id = rules.own.record_id.as_ref().map(|_| own_fields::record_id(input, raw, false));
+    let dropped = reread::reread(rules, author, bump.alloc(id.unwrap_or_default()), bump, named, entry, record);
     fill_columns(rules, record);
     dropped
 }
