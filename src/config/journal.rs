@@ -129,11 +129,13 @@ pub(super) fn settings(
         merge: options.get(&MERGE)?,
         backend: options.get(&JOURNAL_BACKEND)?,
         range,
+        slack: 0,
         lines: match options.get(&LINES)? {
             Lines::Auto => (follow && !begins).then_some(FOLLOW_LINES),
             Lines::All => None,
             Lines::Last(lines) => Some(lines),
         },
+        lines_are_records: false,
         follow: mode == Mode::Follow,
         resume: None,
         max_value,

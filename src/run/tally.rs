@@ -161,6 +161,7 @@ impl Tally {
 
     pub(super) fn skipped(&mut self, skipped: Skipped) {
         self.current.skipped_others(skipped.others);
+        self.current.skipped_outside(skipped.outside);
         self.current.skipped_copies(skipped.repeated);
     }
 

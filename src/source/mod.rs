@@ -167,6 +167,8 @@ pub struct Member {
 pub struct Skipped {
     /// Entries that an index excludes.
     pub others: u64,
+    /// Entries outside the range, or before the last ones.
+    pub outside: u64,
     /// Entries that another file holds too.
     pub repeated: u64,
 }

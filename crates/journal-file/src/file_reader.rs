@@ -19,6 +19,7 @@ use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Matches, Selection};
 use crate::seqnum_progress::SeqnumProgress;
+use crate::skipped::Skipped;
 use crate::stream_past::{StreamEntry, StreamPasts};
 
 /// The number of looks at a live file after which apparent damage is reported.
@@ -40,7 +41,7 @@ pub(crate) struct FileReader {
     pub(crate) file: JournalFile,
     /// The conditions to check on each entry of the list.
     scan: EntryScan,
-    list: EntryList,
+    pub(crate) list: EntryList,
     pub(crate) current: CurrentEntry,
     pub(crate) batch: BatchBounds,
     pub(crate) progress: FileProgress,
@@ -56,11 +57,11 @@ pub(crate) type FileReaders = Vec<Box<FileReader>>;
 
 /// The entries of a file that are left to read.
 #[derive(Default)]
-struct EntryList {
+pub(crate) struct EntryList {
     /// The entries in the order of the file, or backwards.
-    entries: Vec<Units>,
+    pub(crate) entries: Vec<Units>,
     /// The index of the next entry.
-    next: usize,
+    pub(crate) next: usize,
     /// The last entry of the file that was listed.
     newest: Units,
 }
@@ -83,8 +84,10 @@ pub(crate) struct FileProgress {
     pub(crate) seqnum: u64,
     /// The sequence number up to which an earlier run has read.
     resumed_at: u64,
-    /// The number of entries that were skipped since the last report.
+    /// The number of unwanted entries that were skipped since the last report.
     pub(crate) skipped: u64,
+    /// The number of entries outside the range that were skipped since the last report.
+    pub(crate) outside: u64,
     /// The number of bytes of all entries that were put into batches.
     pub(crate) output: u64,
 }
@@ -191,6 +194,12 @@ impl FileReader {
     /// Returns the limit on the bytes of all entries together.
     pub(crate) fn max_output(&self) -> u64 {
         MIN_OUTPUT.max(self.file.end().saturating_mul(OUTPUT_FACTOR))
+    }
+
+    /// Takes the numbers of entries that were skipped since the last call.
+    pub(crate) fn take_skipped(&mut self) -> Skipped {
+        let (others, outside) = (&mut self.progress.skipped, &mut self.progress.outside);
+        Skipped { others: std::mem::take(others), outside: std::mem::take(outside), repeated: 0 }
     }
 
     /// Appends the damage found since the last call.
@@ -414,14 +423,18 @@ impl FileReader {
 
     /// Reads an entry if it is readable and wanted.
     #[inline]
-    fn read(&mut self, at: Units, selection: &Selection<'_>) -> Option<Place> {
+    pub(crate) fn read(&mut self, at: Units, selection: &Selection<'_>) -> Option<Place> {
         let place = self.current.read(&mut self.file, at).ok()?;
         self.progress.seqnum = place.seqnum;
         if place.seqnum <= self.progress.resumed_at {
             return None;
         }
         let FileReader { file, scan, current, .. } = self;
-        if !selection.range.has(&place) || scan.is_needed() && !scan.admits(file, &current.items, selection) {
+        if !selection.range.has(&place) {
+            self.progress.outside += 1;
+            return None;
+        }
+        if scan.is_needed() && !scan.admits(file, &current.items, selection) {
             self.progress.skipped += 1;
             return None;
         }
@@ -507,47 +520,6 @@ impl FileReader {
     /// Returns whether the last look showed apparent damage that was not reported.
     pub(crate) fn is_doubtful(&self) -> bool {
         self.live.doubts > 0
-    }
-
-    /// Skips all entries but the last `count` that the filter admits, and adds the places of these.
-    pub(crate) fn keep_last(&mut self, count: usize, selection: &Selection<'_>, places: &mut HashSet<Place>) {
-        let mut found = 0;
-        let mut index = self.list.entries.len();
-        while index > self.list.next && found < count {
-            index -= 1;
-            let at = self.list.entries.get(index).copied().unwrap_or_default();
-            if let Some(place) = self.read(at, selection)
-                && self.is_shown(selection.filter)
-            {
-                found += 1;
-                places.insert(place);
-            }
-        }
-        self.progress.skipped += (index - self.list.next) as u64;
-        self.list.next = index;
-        // Reading ended at the first entry to keep, so entries before it are passed. Without any, all entries are.
-        let last = if index == self.list.entries.len() { self.list.entries.last() } else { None };
-        if let Some(head) = last.copied().and_then(|at| self.file.head(at).ok()) {
-            self.progress.seqnum = head.seqnum;
-        }
-    }
-
-    /// Returns whether the filter admits the current entry by its identifier and its message.
-    fn is_shown(&mut self, filter: &dyn EntryFilter) -> bool {
-        let (mut identifier, mut message) = (Vec::new(), Vec::new());
-        for at in self.current.items.iter().rev() {
-            let mut field = Vec::new();
-            let Ok(data) = self.file.data(*at, &mut field, |name| name == IDENTIFIER || name == MESSAGE) else {
-                continue;
-            };
-            let value = field.get(data.name_len + 1..).unwrap_or_default();
-            match field.get(..data.name_len) {
-                Some(IDENTIFIER) => identifier = value.to_vec(),
-                Some(MESSAGE) => message = value.to_vec(),
-                _ => {}
-            }
-        }
-        filter.entry(&identifier, &message)
     }
 
     /// Returns an upper bound for the items of all entries, and so for the posting lists unless these overlap.

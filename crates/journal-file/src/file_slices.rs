@@ -13,12 +13,13 @@ use crate::entry_range::Range;
 use crate::error::Error;
 use crate::file_range::FileRange;
 use crate::file_reader::{FileReader, boots};
-use crate::journal_reader::{Fill, JournalReader, Skipped};
+use crate::journal_reader::{Fill, JournalReader};
 use crate::offset::Units;
 use crate::open_file::OpenFile;
 use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::SeqnumProgress;
 use crate::settings::Settings;
+use crate::skipped::Skipped;
 use crate::window::windows;
 
 /// The assumed size of an entry. A batch of 256 KiB leads to slices of 512 entries: long enough to make the start of a
@@ -93,6 +94,7 @@ impl<'r> FileSlices<'r> {
     /// Finds the first entry in a range. Returns `false` if there is none.
     pub fn start(&mut self, range: Range) -> bool {
         self.selection.range = range;
+        self.reader.seek(&range);
         let Some(first) = self.reader.advance(&self.selection) else { return false };
         self.first = first;
         self.reader.streams.prepare(&mut self.reader.file);
@@ -164,7 +166,7 @@ impl<'r> FileSlices<'r> {
 
     /// Returns the number of entries that were skipped since the last call.
     pub fn skipped(&mut self) -> Skipped {
-        Skipped { others: std::mem::take(&mut self.reader.progress.skipped), repeated: 0 }
+        self.reader.take_skipped()
     }
 
     /// Returns the damage found since the last call.

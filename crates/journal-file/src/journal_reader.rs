@@ -1,6 +1,5 @@
 //! The reader of a journal of one or many files, which fills batches with their entries in one order.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::field_cache::FieldCache;
 use crate::fields::Fields;
 use crate::file_range::FileRange;
 use crate::file_reader::{FileReader, FileReaders, FileState, boots};
+use crate::file_seek::{LastPlaces, keep_last, without_number};
 use crate::follow::Follow;
 use crate::merge::MergeStep;
 use crate::merged_files::MergedFiles;
@@ -23,6 +23,7 @@ use crate::payload::MAX_FIELD;
 use crate::selection::{EntryFilter, Selection};
 use crate::seqnum_progress::{Position, SeqnumProgress};
 use crate::settings::Settings;
+use crate::skipped::Skipped;
 use crate::stream_fields::StreamFields;
 use crate::window::windows;
 
@@ -36,15 +37,6 @@ pub enum Fill {
     Idle,
     /// The journal has ended. The batch may hold its last entries.
     End,
-}
-
-/// Numbers of entries that were skipped without reading them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Entries that the filter, the range or a match excludes.
-    pub others: u64,
-    /// Entries that another file holds as well.
-    pub repeated: u64,
 }
 
 /// The time for which a batch waits for entries before the caller may decide to stop.
@@ -174,12 +166,14 @@ impl<'r> JournalReader<'r> {
             follow.begin(source.limits.windows, &mut readers);
         }
         source.follow = follow;
-        source.begin(readers, settings.lines.filter(|_| settings.resume.is_none()));
+        let lines = settings.lines.filter(|_| settings.resume.is_none());
+        source.begin(readers, lines, settings.lines_are_records);
         (source, errors)
     }
 
-    /// Adds the files that there are at the beginning, of whose entries only the last `lines` are read.
-    fn begin(&mut self, mut readers: FileReaders, lines: Option<usize>) {
+    /// Adds the files that there are at the beginning, of whose entries only the last `lines` are read, or `surely` as many
+    /// that make records.
+    fn begin(&mut self, mut readers: FileReaders, lines: Option<usize>, surely: bool) {
         self.report.opened = readers.len();
         for reader in &mut readers {
             reader.choose(&self.selection, &self.progress.resumed);
@@ -194,15 +188,15 @@ impl<'r> JournalReader<'r> {
         }
         self.selection.range = self.selection.range.resolved(|| boots(readers.iter_mut()));
         let order = FileOrder::new(readers.iter().map(|reader| reader.as_earlier()));
-        readers.iter_mut().for_each(|reader| reader.continue_from(&order));
-        drop(order);
-        let mut last = HashSet::new();
-        if let Some(lines) = lines {
-            for reader in &mut readers {
-                reader.keep_last(lines, &self.selection, &mut last);
-                reader.release();
-            }
+        for reader in &mut readers {
+            reader.continue_from(&order);
+            reader.seek(&self.selection.range);
         }
+        drop(order);
+        let mut last = match lines {
+            Some(lines) => keep_last(&mut readers, lines, surely, &self.selection),
+            None => LastPlaces::new(),
+        };
         for mut reader in readers {
             if self.files.backwards {
                 reader.reverse();
@@ -213,7 +207,8 @@ impl<'r> JournalReader<'r> {
         let mut spare = last.len().saturating_sub(lines.unwrap_or(usize::MAX));
         while spare > 0 {
             let Some(index) = self.next() else { break };
-            spare -= usize::from(last.contains(&self.files.place(index)));
+            spare -= usize::from(last.remove(&without_number(self.files.place(index))));
+            self.report.skipped.outside += 1;
             self.advance(index);
         }
     }
@@ -332,7 +327,7 @@ impl<'r> JournalReader<'r> {
             }
             reader.live.waits = reader.live.state != FileState::Finished;
             if reader.live.waits {
-                self.report.skipped.others += std::mem::take(&mut reader.progress.skipped);
+                self.report.skipped.add(reader.take_skipped());
                 reader.damages(&mut self.report.damages);
             } else {
                 self.close(index);
@@ -419,7 +414,7 @@ impl<'r> JournalReader<'r> {
             self.files.closed.add(reader.as_earlier());
         }
         self.report.closed += reader.file.end();
-        self.report.skipped.others += reader.progress.skipped;
+        self.report.skipped.add(reader.take_skipped());
         reader.damages(&mut self.report.damages);
         self.last_closed = Some(reader).filter(|_| self.reuses);
     }

@@ -55,6 +55,7 @@ mod entry_range;
 mod seqnum_progress;
 mod batch;
 mod settings;
+mod skipped;
 mod selection;
 mod field_cache;
 mod stream_fields;
@@ -66,6 +67,8 @@ mod line_breaks;
 mod stream_past;
 mod current_entry;
 mod file_reader;
+mod clock_runs;
+mod file_seek;
 mod merge;
 mod merged_files;
 mod follow;
@@ -83,12 +86,13 @@ pub use error::Error;
 pub use file_range::FileRange;
 pub use file_slices::{FileSlice, FileSlices};
 pub use journal::{Entries, Journal};
-pub use journal_reader::{Fill, JournalReader, Skipped};
+pub use journal_reader::{Fill, JournalReader};
 pub use merge::{Merge, MergeStep, RunBound};
 pub use open_file::OpenFile;
 pub use selection::EntryFilter;
 pub use seqnum_progress::Position;
 pub use settings::Settings;
+pub use skipped::Skipped;
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -21,6 +21,17 @@ pub trait EntryFilter: Sync {
     /// an empty one here.
     fn entry(&self, identifier: &[u8], message: &[u8]) -> bool;
 
+    /// Returns whether entries with this identifier surely make records, unless a field [makes them
+    /// doubtful](EntryFilter::makes_doubtful).
+    fn makes_record(&self, _identifier: &[u8]) -> bool {
+        false
+    }
+
+    /// Returns whether a field of this name makes an entry doubtful, whatever its identifier.
+    fn makes_doubtful(&self, _name: &[u8]) -> bool {
+        false
+    }
+
     /// Returns whether fields of this name are wanted.
     fn field(&self, name: &[u8]) -> bool;
 

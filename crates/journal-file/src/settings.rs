@@ -22,6 +22,9 @@ pub struct Settings {
     pub range: Range,
     /// Read only the last entries, as many as this.
     pub lines: Option<usize>,
+    /// Read more entries than `lines` if some of these might make no record. See
+    /// [`EntryFilter::makes_record`](crate::EntryFilter::makes_record).
+    pub lines_are_records: bool,
     /// Wait for new entries after the last one.
     pub follow: bool,
     /// The position at which an earlier run ended. Entries before it are left out, and `lines` is ignored.
@@ -46,6 +49,7 @@ impl Default for Settings {
             merge: false,
             range: Range::default(),
             lines: None,
+            lines_are_records: false,
             follow: false,
             resume: None,
             block: 256 << 10,

@@ -201,6 +201,12 @@ impl Selector {
         }
     }
 
+    /// Returns whether all entries with this identifier make records.
+    #[must_use]
+    pub(crate) fn takes_all(&self, identifier: &[u8]) -> bool {
+        self.wanted == 0 && matches!(self.identified(identifier), IdentifierKind::Own(_))
+    }
+
     /// Returns whether an entry is certainly not Kata's, without parsing its message.
     #[must_use]
     pub(crate) fn is_others(&self, kind: IdentifierKind, message: Option<&[u8]>) -> bool {

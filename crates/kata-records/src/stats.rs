@@ -195,6 +195,11 @@ impl Stats {
         self.skipped(DropReason::Repeated, entries);
     }
 
+    /// Counts entries of a journal outside the range, or before the last ones, that were skipped without reading them.
+    pub fn skipped_outside(&mut self, entries: u64) {
+        self.skipped(DropReason::Filter, entries);
+    }
+
     fn skipped(&mut self, reason: DropReason, entries: u64) {
         self.read += entries;
         self.dropped[reason as usize] += entries;

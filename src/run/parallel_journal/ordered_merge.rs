@@ -141,6 +141,7 @@ impl OrderedMerge {
         };
         self.stats.merge(&std::mem::take(&mut chunk.stats));
         self.stats.skipped_others(skipped.others);
+        self.stats.skipped_outside(skipped.outside);
         self.notes.append(&mut chunk.notes);
         self.errors.extend(error);
         if file.slices.len() <= at {

@@ -75,7 +75,9 @@ pub(in crate::source) fn open<'r>(
     let errors = errors.into_iter().map(SourceError::from).collect();
     let mut all = Opened { files: Vec::new(), skipped: Skipped::default(), damages: Vec::new(), errors };
     for (mut file, has_entries) in started {
-        all.skipped.others += file.skipped().others;
+        let skipped = file.skipped();
+        all.skipped.others += skipped.others;
+        all.skipped.outside += skipped.outside;
         all.damages.extend(converted(file.damages()));
         if has_entries {
             all.files.push(FileSlices(file));

@@ -99,7 +99,7 @@ pub(in crate::source) fn open<'r>(
     let journal = opened(paths, max_value, &mut errors);
     let mut source = LibsystemdSource {
         filter,
-        range: settings.range,
+        range: settings.read_range(),
         journal,
         is_pending: false,
         scans: false,
@@ -421,7 +421,7 @@ impl LibsystemdSource<'_> {
 impl Source for LibsystemdSource<'_> {
     fn fill(&mut self, batch: &mut Batch) -> Filled {
         let filled = self.fill_batch(batch);
-        let skipped = Skipped { others: std::mem::take(&mut self.skipped), repeated: 0 };
+        let skipped = Skipped { others: std::mem::take(&mut self.skipped), ..Skipped::default() };
         let mut events: Vec<Event> = skipped.into_event().into_iter().collect();
         // Damage is reported once, at the end, because the library does not tell one damage from another.
         if self.journal.is_none() {

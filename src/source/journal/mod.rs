@@ -52,8 +52,13 @@ pub struct JournalSettings {
     pub backend: Backend,
     /// The range of entries.
     pub range: Range,
+    /// The number of microseconds by which the range is read wider on both sides, because the time of a record decides
+    /// and may differ from the time at which journald received the entry.
+    pub slack: u64,
     /// Read only the last entries, as many as this.
     pub lines: Option<usize>,
+    /// Read as many more that `lines` of them make records.
+    pub lines_are_records: bool,
     /// Wait for new entries after the last one.
     pub follow: bool,
     /// The position at which an earlier run ended. Entries before it are left out, and settings for another beginning
@@ -81,6 +86,13 @@ impl JournalSettings {
         self.resume.as_ref().filter(|position| !position.passed.is_empty())
     }
 
+    /// Returns the range of entries to read.
+    fn read_range(&self) -> Range {
+        let since = self.range.since.map(|since| since.saturating_sub(self.slack));
+        let until = self.range.until.map(|until| until.saturating_add(self.slack));
+        Range { since, until, ..self.range }
+    }
+
     /// Returns whether reading continues from a position.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
@@ -103,9 +115,10 @@ impl JournalSettings {
     fn for_reader(&self, block: usize) -> journal_file::Settings {
         let position = self.position();
         // Another beginning would skip entries that came while katalog was not running.
+        let range = self.read_range();
         let (range, lines) = match position {
-            Some(_) => (Range { since: None, after: None, ..self.range }, None),
-            None => (self.range, self.lines),
+            Some(_) => (Range { since: None, after: None, ..range }, None),
+            None => (range, self.lines),
         };
         journal_file::Settings {
             of_this_machine: self.of_this_machine,
@@ -113,6 +126,7 @@ impl JournalSettings {
             merge: self.merge,
             range,
             lines,
+            lines_are_records: self.lines_are_records,
             follow: self.follow,
             resume: position.map(journal_file::Position::from),
             block,
@@ -209,8 +223,8 @@ impl From<journal_file::Damaged> for Damaged {
 }
 
 impl From<journal_file::Skipped> for Skipped {
-    fn from(journal_file::Skipped { others, repeated }: journal_file::Skipped) -> Skipped {
-        Skipped { others, repeated }
+    fn from(journal_file::Skipped { others, outside, repeated }: journal_file::Skipped) -> Skipped {
+        Skipped { others, outside, repeated }
     }
 }
 

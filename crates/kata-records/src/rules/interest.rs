@@ -29,6 +29,15 @@ impl EntryFilter for Rules {
         self.everything() || self.select.likely(identifier, message)
     }
 
+    fn makes_record(&self, identifier: &[u8]) -> bool {
+        self.filter.is_none() && self.select.takes_all(identifier)
+    }
+
+    fn makes_doubtful(&self, name: &[u8]) -> bool {
+        // The container driver of Docker chooses the identifier, and its entries are those of tenants.
+        name == b"CONTAINER_ID_FULL"
+    }
+
     fn needs_continuations(&self) -> bool {
         !self.raw
     }
