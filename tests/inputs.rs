@@ -273,14 +273,10 @@ const COMMANDS: [&[&str]; 6] = [
 ];
 
 /// Flags that hold for journals only, as typed and as messages name them.
-const RANGES: [(&[&str], &str); 7] = [
-    (&["--since=@5"], "--since"),
-    (&["--until", "yesterday"], "--until"),
+const RANGES: [(&[&str], &str); 3] = [
     (&["--boot=-1"], "--boot"),
     (&["--after-cursor=s=000102030405060708090a0b0c0d0e0f;i=2"], "--after-cursor"),
-    (&["-n", "3"], "--lines"),
-    (&["--lines=all"], "--lines"),
-    (&["--lines=3", "--until=now", "--since=@5"], "--since"),
+    (&["--until=now", "--boot=0", "--since=@5"], "--boot"),
 ];
 
 #[test]
@@ -300,15 +296,23 @@ fn flags_of_journals_are_refused_with_log_files() {
         }
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing was written");
-    let missing = refused(folder.path(), &["--since=@5", "no.log"], 66);
+    for command in
+        [&["--follow"][..], &["ship", "--once", "--state-dir=state"], &["ship", "--output=records", "--no-state"]]
+    {
+        let lines = refused(folder.path(), &[command, &["-n3", "kata.log"]].concat(), 64);
+        let expected = "katalog: --lines: \"kata.log\" is no journal file, and with `ship` and `print --follow` it holds for \
+                        journals only; leave out --lines\n";
+        assert_eq!(lines, expected, "{command:?}");
+    }
+    let missing = refused(folder.path(), &["--boot=0", "no.log"], 66);
     assert!(missing.contains("No such file"), "a missing file has another error: {missing}");
 }
 
 #[test]
-fn a_range_that_nobody_typed_leaves_logs_whole() {
+fn a_boot_that_nobody_typed_leaves_logs_whole() {
     let folder = tempfile::tempdir().unwrap();
     log_and_journal(folder.path());
-    write_file(folder.path(), "katalog.toml", "since = \"tomorrow\"\njournal-backend = \"native\"\n");
+    write_file(folder.path(), "katalog.toml", "boot = \"2\"\njournal-backend = \"native\"\n");
     let records = |name: &str, value: &str, input: &str| {
         let mut command = katalog();
         let output = expect_exit(command.current_dir(folder.path()).env(name, value).arg(input), 0);
@@ -316,8 +320,8 @@ fn a_range_that_nobody_typed_leaves_logs_whole() {
         String::from_utf8(output.stdout).unwrap().lines().count()
     };
     for (name, value, of_journal) in [
-        ("KATALOG_LINES", "2", 2),
-        ("KATALOG_SINCE", "tomorrow", 0),
+        ("KATALOG_BOOT", "1", 6),
+        ("KATALOG_BOOT", "2", 0),
         ("KATALOG_JOURNAL_BACKEND", "native", 6),
         ("KATALOG_CONFIG", "katalog.toml", 0),
     ] {
@@ -367,22 +371,22 @@ fn logs_in_archives_are_left_out_under_flags_of_journals() {
     for (input, first) in [("bundle.tar", "bundle.tar:kata/a.log"), ("bundle", "bundle/kata/a.log")] {
         let message = |name: &str| {
             format!(
-                "--lines: \"{name}\" is no journal file, and --lines holds for journals only; all logs of \"{input}\" are \
-                 left out, unless you leave out --lines"
+                "--boot: \"{name}\" is no journal file, and --boot holds for journals only; all logs of \"{input}\" are \
+                 left out, unless you leave out --boot"
             )
         };
         let mut command = katalog();
-        let output = expect_exit(command.current_dir(folder.path()).args(["--lines=2", input]), 64);
+        let output = expect_exit(command.current_dir(folder.path()).args(["--boot=0", input]), 64);
         assert_eq!(stderr(&output), format!("katalog: {}\n", message(first)), "one message for all logs");
         let records = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(records.lines().count(), 2, "{records}");
+        assert_eq!(records.lines().count(), 6, "{records}");
         assert!(!records.contains("kata-agent"), "{records}");
         // The rows of a check name each log of a directory.
-        let rows = refused(folder.path(), &["check", "--lines=2", input], 64);
+        let rows = refused(folder.path(), &["check", "--boot=0", input], 64);
         let rows = rows.split_whitespace().collect::<Vec<_>>().join(" ");
         let named = ["kata/a.log", "kata/b.log"].map(|log| rows.contains(&message(&first.replace("kata/a.log", log))));
         assert_eq!(named, [true, input == "bundle"], "{rows}");
-        let alone = refused(folder.path(), &["--lines=2", "--others=pass", "bundle/kata/x.journal"], 0);
+        let alone = refused(folder.path(), &["--boot=0", "--others=pass", "bundle/kata/x.journal"], 0);
         assert!(alone.is_empty(), "{alone}");
     }
 }

@@ -15,6 +15,7 @@ mod journal;
 mod kubernetes;
 mod lnav;
 mod operator_files;
+mod order;
 mod outputs;
 mod progress;
 mod properties;

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use kata_records::filter::FilterSettings;
 use kata_records::{Format, Rules};
 use log_clients::{Client, NetError, Observer, Receiver};
 
@@ -15,8 +16,8 @@ use crate::config::{self, Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
-    Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, NoDelivery, OutputDir, RefusedFile, ServerDelivery,
-    ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
+    Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, LastDelivery, NoDelivery, OutputDir, RefusedFile,
+    ServerDelivery, ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
 };
 use crate::diagnostics::report;
 use crate::exit::Exit;
@@ -25,7 +26,7 @@ use crate::service::signals::Signals;
 use crate::service::status::Status;
 use crate::sink::{Compression, Output};
 use crate::source::position::FilePosition;
-use crate::source::{self, Group, HeldFile, Input};
+use crate::source::{self, Backend, Group, HeldFile, Input};
 use crate::view::View;
 
 /// The input of a run: the checked configuration, the compiled rules, and the inputs in groups.
@@ -59,6 +60,7 @@ impl Job {
         source::refuse_urls(&inputs).map_err(AppError::Usage)?;
         let (groups, failure, unopened) = grouped(&mut config, &inputs);
         check_groups(&config, &options, &groups)?;
+        begin_near_the_end(&mut config, &groups);
         if config.output.threads.is_none() && !config.is_live() && groups.iter().all(Group::ends) {
             config.output.threads = Some(cores());
         }
@@ -95,6 +97,7 @@ impl Job {
         checkpoint.set_servers(&self.config.delivery.fan_out_names());
         self.config.journal.resume = checkpoint.journal();
         self.files = checkpoint.files();
+        self.begin_at_positions()?;
         let noted = Some(checkpoint.clone());
         status.watch_saves(checkpoint.metrics());
         let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
@@ -106,6 +109,18 @@ impl Job {
             ..Plan::new(&self.config, &self.files, &self.rules, &self.groups)
         };
         Ok(Some(run::run(&plan, delivery, signals, status)))
+    }
+
+    /// Lets records from before `--since` pass if there are positions to continue from. Another beginning would leave out
+    /// records that came while katalog was not running.
+    fn begin_at_positions(&mut self) -> Result<(), AppError> {
+        let resumes = self.config.journal.is_resumed() || self.files.iter().any(|file| file.offset > 0);
+        if resumes && self.config.records.filter.since.is_some() {
+            let mut records = self.config.records.clone();
+            records.filter.since = None;
+            self.rules = Rules::new(&records)?;
+        }
+        Ok(())
     }
 
     /// Opens the delivery to servers, a directory or an output. Returns `None` if an earlier run delivered everything.
@@ -141,8 +156,13 @@ impl Job {
         let delivery: Box<dyn Delivery> =
             if output.delta { Box::new(DeltaDelivery::new(delivery, format)) } else { delivery };
         Ok(Some(match output.sort {
-            Some(memory) => Box::new(SortedDelivery::new(delivery, memory, self.config.diagnostics.verbose)),
-            None => delivery,
+            Some(settings) => {
+                Box::new(SortedDelivery::new(delivery, settings, output.last, self.config.diagnostics.verbose))
+            }
+            None => match output.last {
+                Some(last) => Box::new(LastDelivery::new(delivery, last, output.memory)),
+                None => delivery,
+            },
         }))
     }
 
@@ -291,6 +311,11 @@ fn check_groups(config: &Config, options: &Options, groups: &[Group]) -> Result<
         source::check_followable(groups, &config.journal).map_err(AppError::Usage)?;
     }
     source::refuse_logs(groups, &config.range_flags).map_err(AppError::Usage)?;
+    if config.records.encode.format.is_of_entries() && groups.len() > 1 && options.flag("lines").is_some() {
+        let format = config.records.encode.format.name();
+        let message = format!("--lines: --format {format} shows the last entries of one journal; name one input");
+        return Err(AppError::Incomplete(message));
+    }
     let journals = config.journal.of_this_machine || groups.iter().any(Group::may_hold_journals);
     let no_effect = |flag: Option<String>, what: &str| match flag {
         Some(flag) => Err(AppError::Incomplete(format!("{flag} has no effect without {what} among the inputs"))),
@@ -303,6 +328,24 @@ fn check_groups(config: &Config, options: &Options, groups: &[Group]) -> Result<
         no_effect(options.flag("default-identifier"), "a log")?;
     }
     Ok(())
+}
+
+/// The most last records for which a journal is read from near its end. Beyond it, several threads read all of it faster.
+const FEW_LINES: u64 = 1 << 16;
+
+/// Lets the reader of a journal skip the entries before the last records, if these are those of the journal: it is the only
+/// input, and nothing but its entries decides about the records and their order.
+fn begin_near_the_end(config: &mut Config, groups: &[Group]) {
+    let is_plain = config.output.sort.is_none()
+        && config.records.select.components.is_empty()
+        && config.records.filter == FilterSettings::default()
+        && config.journal.backend == Backend::Native;
+    if let ([Group::Journal(_)], Some(last), true) = (groups, config.output.last, is_plain)
+        && last <= FEW_LINES
+    {
+        config.journal.lines = usize::try_from(last).ok();
+        config.journal.lines_are_records = true;
+    }
 }
 
 /// Groups inputs that are read as one source. Also returns the exit code of the first input that cannot be accessed,

@@ -15,7 +15,6 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["--json", "-j"], "JSON lines are the default: --format ndjson"),
     (&["-u", "--unit", "-t"], "entries are selected by identifier: --identifier REGEX, or by --component"),
     (&["-q", "--quiet", "-s", "--silent"], "to see only errors: --stats none --progress=never"),
-    (&["-r", "--reverse"], "records come in the order of the inputs; --sort time orders all inputs by time"),
     (&["-b"], "--boot 0 is the last boot, --boot -1 the boot before it"),
     (&["--list-boots"], "journalctl --list-boots lists the boots; --boot reads one"),
     (&["-k", "--dmesg"], "--component guest-kernel shows the kernels of guests"),
@@ -27,7 +26,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["-a", "--all", "--no-full", "--full", "--output-fields"], "--keep, --drop and --prune choose the fields"),
     (&["--no-pager"], "katalog has no pager"),
     (&["--no-tail"], "--lines all shows all entries"),
-    (&["--tail"], "--lines N shows the last entries of journals"),
+    (&["--tail"], "--lines N shows the last records"),
     (&["--utc"], "records have times in UTC; for text: TZ=UTC katalog …"),
     (&["--debug", "-d", "--trace", "--log-level", "-x"], "--verbose reports inputs and flaws"),
     (&["--insecure", "--tls-verify", "--tls-skip-verify"], "--tls-insecure trusts every server, for tests"),
@@ -36,13 +35,20 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (typed::SECRETS, "secrets come from files or variables: see --password-file and --shared-key-file"),
 ];
 
-/// Options that a command does not have because it always does so.
+/// Options that a command does not have, because it always or never does so.
 const ALWAYS: &[(Command, &[&str], &str)] = &[
     (Command::Ship, &["--follow", "-f"], "`katalog ship` always follows; leave it out, or use --once"),
     (
         Command::Check,
         &["--strict"],
         "`katalog check --fail-on notice` exits with 1 for the flaws that fail --strict elsewhere",
+    ),
+    (Command::Check, &["--lines", "-n"], "a check counts all records; --since and --until choose a range"),
+    (
+        Command::Convert,
+        &["--lines", "-n"],
+        "a conversion resumes input by input, so it writes all records of each; `katalog print --lines N` writes the last \
+         ones, and --since and --until choose a range",
     ),
 ];
 

@@ -6,6 +6,7 @@ use kata_records::origin::Origin;
 use super::ConfigError;
 use super::command::READERS;
 use super::declaration::{self, List, Single, list, none, options, text};
+use super::journal;
 use super::layers::Options;
 use super::output::ENTRIES;
 use super::parse;
@@ -78,6 +79,7 @@ pub(super) fn settings(options: &Options) -> Result<FilterSettings, ConfigError>
         flaws: options.get(&FLAW)?,
         grep: options.get(&GREP)?,
         conditions: options.get(&WHERE)?,
-        ..FilterSettings::default()
+        since: options.get(&journal::SINCE)?,
+        until: options.get(&journal::UNTIL)?,
     })
 }

@@ -2,16 +2,20 @@
 
 use journal_file::Cursor;
 
-use super::command::{Command, PRINT, READERS};
+use super::command::{Command, PRINT, READERS, STREAMERS};
 use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::Options;
 use super::parse::{self, Lines};
-use super::{ConfigError, delivery};
+use super::{ConfigError, delivery, output};
 use crate::config::Mode;
 use crate::source::{Backend, Boot, JournalSettings, Namespace, Range};
 
 /// The number of entries before the end of what `print -f` follows, as for `journalctl --follow`.
 const FOLLOW_LINES: usize = 10;
+
+/// The most by which the time of a record and the time at which journald received its entry may differ, in microseconds.
+/// Programs write to pipes, and journald reads them soon.
+const SLACK: u64 = 60_000_000;
 
 options! {
     "Journal";
@@ -39,15 +43,16 @@ options! {
         why: "only katalog's own reader knows positions; leave out --journal-backend, or add --no-state",
     }]);
 
-    /// Only journal entries from this time on
+    /// Only records from this time on
     ///
     /// `2026-11-21 14:30`, `14:30`, `yesterday`, `today`, `2h` or `-2h` for two hours ago, `@1700000000`, RFC 3339, and the
-    /// other forms of systemd.time(7). Times without a zone are local. `ship` uses it only until it has a position.
+    /// other forms of systemd.time(7). Times without a zone are local. The host's time of the record counts (`kata_time`); a
+    /// record without a time follows the one before it. `ship` uses --since only until it has a position.
     SINCE "since": Single<Option<u64>> =
         text("TIME", none, |text| parse::optional(text, parse::moment)).of(READERS).everyday().hyphens()
             .canonical(parse::canonical_moment);
 
-    /// Only journal entries up to this time
+    /// Only records up to this time
     UNTIL "until": Single<Option<u64>> =
         text("TIME", none, |text| parse::optional(text, parse::moment)).of(READERS).everyday().hyphens()
             .canonical(parse::canonical_moment).clashes(&[Clash {
@@ -68,13 +73,13 @@ options! {
     AFTER_CURSOR "after-cursor": Single<Option<Cursor>> =
         text("CURSOR", none, |text| parse::optional(text, parse::cursor)).of(READERS);
 
-    /// Only the last N journal entries
+    /// Only the last N records
     ///
-    /// `all` sets no limit, and neither does `auto`, except for `print -f`: without --since, --boot or --after-cursor it
-    /// begins with the last 10 entries, as journalctl does. `ship` uses --lines only until it has a position. Entries are
-    /// counted by identifier and text, so among the lines of a container manager one entry too many may be counted.
-    /// --component chooses among these entries.
-    LINES "lines": Single<Lines> = number("N", is!("auto"), parse::lines).of(READERS).everyday().short('n');
+    /// The last ones of all inputs together, after all other filters. `all` sets no limit, and neither does `auto`. `print -f`
+    /// and `ship` begin with the last N entries of a journal instead, and take no log files with --lines. For `print -f`,
+    /// `auto` is 10 without --since, --boot or --after-cursor, as for journalctl. `ship` uses --lines only until it has a
+    /// position.
+    LINES "lines": Single<Lines> = number("N", is!("auto"), parse::lines).of(STREAMERS).everyday().short('n');
 
     /// Wait for new entries
     ///
@@ -91,9 +96,28 @@ const OF_THIS_MACHINE: Need = Need {
 };
 
 /// Returns the flags that the user typed and that hold for journals only.
-pub(super) fn range_flags(options: &Options) -> Vec<&'static str> {
-    let flags = ["--since", "--until", "--boot", "--after-cursor", "--lines"];
-    flags.into_iter().filter(|flag| options.flag(flag.trim_start_matches('-')).is_some()).collect()
+pub(super) fn range_flags(options: &Options) -> Result<Vec<&'static str>, ConfigError> {
+    let mut flags = vec!["--boot", "--after-cursor"];
+    let is_raw = output::record_format(options)?.is_of_entries();
+    if !is_raw && !chooses_last(options)? {
+        flags.push("--lines");
+    }
+    flags.retain(|flag| options.flag(flag.trim_start_matches('-')).is_some());
+    Ok(flags)
+}
+
+/// Returns whether --lines chooses among the records of all inputs. Otherwise it is the beginning in a journal.
+fn chooses_last(options: &Options) -> Result<bool, ConfigError> {
+    let is_raw = output::record_format(options)?.is_of_entries();
+    Ok(options.command == Command::Print && !options.get(&FOLLOW)? && !is_raw)
+}
+
+/// Returns the number of last records to write, if they are chosen among the records of all inputs.
+pub(super) fn last(options: &Options) -> Result<Option<u64>, ConfigError> {
+    Ok(match options.get(&LINES)? {
+        Lines::Last(lines) if chooses_last(options)? => Some(lines as u64),
+        Lines::Last(_) | Lines::Auto | Lines::All => None,
+    })
 }
 
 /// Returns whether a command without an INPUT reads the journal of this machine.
@@ -121,6 +145,8 @@ pub(super) fn settings(
         after: options.get(&AFTER_CURSOR)?,
         boot: options.get(&BOOT)?,
     };
+    // The raw views show entries of the journal, which have no other time.
+    let is_raw = output::record_format(options)?.is_of_entries();
     let begins = range.since.is_some() || range.after.is_some() || range.boot.is_some();
     let follow = options.get(&FOLLOW)?;
     Ok(JournalSettings {
@@ -129,10 +155,11 @@ pub(super) fn settings(
         merge: options.get(&MERGE)?,
         backend: options.get(&JOURNAL_BACKEND)?,
         range,
-        slack: 0,
+        slack: if is_raw { 0 } else { SLACK },
         lines: match options.get(&LINES)? {
             Lines::Auto => (follow && !begins).then_some(FOLLOW_LINES),
             Lines::All => None,
+            Lines::Last(_) if last(options)?.is_some() => None,
             Lines::Last(lines) => Some(lines),
         },
         lines_are_records: false,

@@ -175,7 +175,7 @@ impl Config {
             time_format: options.get(&output::TIME_FORMAT)?,
             record_id: options.get(&output::RECORD_ID)?,
             split: conversion::template(options)?,
-            rows: sorted || output.delta,
+            rows: sorted || output.delta || output.last.is_some(),
             verbose: diagnostics.verbose,
             findings: diagnostics.shows_counters(),
         };
@@ -186,7 +186,7 @@ impl Config {
             mode,
             source,
             journal: journal::settings(options, mode, max_value)?,
-            range_flags: journal::range_flags(options),
+            range_flags: journal::range_flags(options)?,
             defaults_to_journal: journal::is_only_input(options)?,
             records,
             output,

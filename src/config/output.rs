@@ -13,6 +13,7 @@ use super::declaration::{Clash, Need, Single, choice, is, none, number, options,
 use super::layers::{Options, Values};
 use super::words::{FormatChoice, Host, Sort};
 use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, redaction, selection};
+use crate::delivery::SortSettings;
 use crate::sink::Compression;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
@@ -191,7 +192,7 @@ options! {
     /// Order of the records
     ///
     /// `time` merges the records of all inputs, which must have an end, into one order. Records of the same time keep the
-    /// order of the inputs.
+    /// order of the inputs, and a record without a time follows the one before it.
     SORT "sort": Single<Sort> = choice("ORDER", is!("none")).of(FILERS).everyday().clashes(&[
         Clash {
             with: "follow",
@@ -205,13 +206,29 @@ options! {
         },
     ]);
 
-    /// Memory for sorting
+    /// Newest records first
+    ///
+    /// The exact reverse of --sort time. With --lines, the newest N records.
+    REVERSE "reverse": Single<bool> = switch().of(FILERS).short('r').clashes(&[
+        Clash {
+            with: "follow",
+            when: |options| Ok(options.get(&REVERSE)? && options.get(&journal::FOLLOW)?),
+            why: "an input without an end has no newest record",
+        },
+        Clash {
+            with: "format",
+            when: |options| Ok(options.get(&REVERSE)? && !record_format(options)?.is_sortable()),
+            why: "records can be sorted in ndjson, msgpack, csv and text",
+        },
+    ]);
+
+    /// Memory for sorting, and for the last records of --lines
     ///
     /// Records beyond it wait in temporary files, in the directory that TMPDIR names (/tmp).
     SORT_MEMORY "sort-memory": Single<usize> =
         number("SIZE", is!("128M"), |text| parse::bytes(text, 1 << 20..=u64::MAX)).of(FILERS).beside_records().needs(&[Need {
-            what: "--sort time",
-            met: |options| Ok(options.get(&SORT)? == Sort::Time),
+            what: "--sort time, --reverse or --lines N",
+            met: |options| Ok(is_sorted(options)? || journal::last(options)?.is_some()),
         }]);
 
     /// Add the time since the previous record, as `kata_delta_ns`
@@ -264,8 +281,12 @@ pub struct OutputSettings {
     pub path: Option<PathBuf>,
     /// The compression of files.
     pub compress: Compression,
-    /// The memory for sorting records by time; `None` keeps the order of the inputs.
-    pub sort: Option<usize>,
+    /// The order of records by time; `None` keeps the order of the inputs.
+    pub sort: Option<SortSettings>,
+    /// Only the last records are written, as many as this.
+    pub last: Option<u64>,
+    /// The memory for records that wait.
+    pub memory: usize,
     /// Records carry the time since the previous record.
     pub delta: bool,
     /// The number of threads, at least one; `None` chooses by the inputs.
@@ -274,17 +295,24 @@ pub struct OutputSettings {
 
 /// Returns the settings of the output.
 pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<OutputSettings, ConfigError> {
-    let sort = options.get(&SORT)? == Sort::Time;
+    let (memory, reverse) = (options.get(&SORT_MEMORY)?, options.get(&REVERSE)?);
     Ok(OutputSettings {
         path: output(options)?,
         compress: if has_file(options)? { options.get(&COMPRESS)? } else { Compression::None },
-        sort: if sort { Some(options.get(&SORT_MEMORY)?) } else { None },
+        sort: is_sorted(options)?.then_some(SortSettings { memory, reverse }),
+        last: journal::last(options)?,
+        memory,
         delta: options.get(&DELTA)? && record_format(options)?.has_delta() && !has_other_schema(options)?,
         threads: match options.get(&THREADS)? {
             Some(0) => Some(surroundings.cores.max(1)),
             threads => threads,
         },
     })
+}
+
+/// Returns whether records are put in order of time.
+fn is_sorted(options: &Options) -> Result<bool, ConfigError> {
+    Ok(options.get(&SORT)? == Sort::Time || options.get(&REVERSE)?)
 }
 
 /// Returns the settings of the encoder.

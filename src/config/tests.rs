@@ -243,9 +243,12 @@ fn flags_with_the_default_are_neutral() {
 
 #[test]
 fn numbers_of_the_file_may_have_no_quotes() {
-    let config = config(Command::Print, &[], "lines = 10\nboot = 0\n");
-    assert_eq!(config.journal.lines, Some(10));
-    assert_eq!(config.journal.range.boot, Some(crate::source::Boot::Before(0)));
+    let config = |command| config(command, &[], "lines = 10\nboot = 0\n");
+    let printed = config(Command::Print);
+    assert_eq!(printed.journal.range.boot, Some(crate::source::Boot::Before(0)));
+    assert_eq!((printed.journal.lines, printed.output.last), (None, Some(10)));
+    let shipped = config(Command::Ship);
+    assert_eq!((shipped.journal.lines, shipped.output.last), (Some(10), None));
 }
 
 #[test]
@@ -438,7 +441,6 @@ fn the_fingerprint_has_what_the_bytes_depend_on() {
         ("max-line", "\"2K\""),
         ("since", "\"@1.5\""),
         ("boot", "\"0\""),
-        ("lines", "\"7\""),
         ("identifier", "[\"x\"]"),
         ("component", "[\"agent\"]"),
         ("trusted-uids", "[\"1000\"]"),
@@ -456,6 +458,7 @@ fn the_fingerprint_has_what_the_bytes_depend_on() {
         ("compress", "\"gzip\""),
         ("tag-key", "\"x\""),
         ("sort", "\"time\""),
+        ("reverse", "true"),
     ] {
         let other = print(&format!("{key} = {value}"));
         let changed: Vec<&String> = base.keys().filter(|key| base.get(*key) != other.get(*key)).collect();

@@ -17,6 +17,8 @@ pub mod shutdown;
 mod refused;
 pub mod external_sort;
 mod sorted_delivery;
+mod last_records;
+mod last_delivery;
 mod spool;
 mod output_dir;
 mod save_metrics;
@@ -30,17 +32,18 @@ use crate::diagnostics;
 use crate::exit::Exit;
 use crate::source::Group;
 use crate::source::position::Position;
-use kata_records::Encoded;
+use kata_records::{Encoded, Stats};
 
 pub use deltas::DeltaDelivery;
 pub use fan_out::FanOut;
 pub use file::FileDelivery;
+pub use last_delivery::LastDelivery;
 pub use metrics::{DeliveryMetrics, DeliverySnapshot};
 pub use output_dir::{OutputDir, OutputDirError, OutputDirSettings, VERSION_KEY};
 pub use refused::{RefusedFile, RefusedPlace};
 pub use save_metrics::{SaveMetrics, SaveSnapshot};
 pub use server::{ServerDelivery, ServerDeliveryConfig};
-pub use sorted_delivery::SortedDelivery;
+pub use sorted_delivery::{SortSettings, SortedDelivery};
 pub use spool::{Spool, SpoolSettings, WhenFull};
 pub use view_delivery::ViewDelivery;
 
@@ -153,6 +156,8 @@ pub struct Delivered {
     pub damaged: u64,
     /// Records for which there was no room in the spool.
     pub overflowed: u64,
+    /// The counters of records that were left out after they were counted.
+    pub left_out: Stats,
     /// The counters of earlier runs on the inputs.
     pub earlier: EarlierRuns,
     /// The reason of an early end.
@@ -177,6 +182,7 @@ impl Delivered {
             refused: 0,
             damaged: 0,
             overflowed: 0,
+            left_out: Stats::default(),
             earlier: EarlierRuns::default(),
             end: None,
         }

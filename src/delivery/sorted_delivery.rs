@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{Delivered, Delivery, DeliveryEnd, InputEnd, report_error};
-use crate::delivery::external_sort::ExternalSorter;
+use crate::delivery::external_sort::{ExternalSorter, SortedRecords, temp_directory};
 use crate::diagnostics;
 use crate::source::Group;
 use crate::source::position::Position;
-use kata_records::{Encoded, Row};
+use kata_records::{Encoded, Row, Stats};
 
 /// A delivery that sorts records and passes them on at the end.
 #[derive(Debug)]
@@ -19,8 +19,19 @@ pub struct SortedDelivery {
     batch_parts: Vec<u32>,
     /// The inputs so far, with their results.
     inputs: Vec<(Group, InputEnd)>,
+    /// Only the newest records are wanted, as many as this.
+    last: Option<u64>,
     /// Report the start of the merge.
     verbose: bool,
+}
+
+/// The order of records, and the means to make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortSettings {
+    /// The memory for records in bytes. Further records wait in temporary files.
+    pub memory: usize,
+    /// The newest record comes first.
+    pub reverse: bool,
 }
 
 #[derive(Debug)]
@@ -31,13 +42,14 @@ enum SorterState {
 }
 
 impl SortedDelivery {
-    /// Returns a delivery that sorts in `memory` bytes, and in files of the directory that TMPDIR names beyond that.
+    /// Returns a delivery that sorts in memory, and in files of the directory that TMPDIR names beyond that. Only the
+    /// newest records are delivered, if `last` is their number.
     #[must_use]
-    pub fn new(inner: Box<dyn Delivery>, memory: usize, verbose: bool) -> SortedDelivery {
-        let directory = Some(std::env::temp_dir()).filter(|directory| !directory.as_os_str().is_empty());
-        let sorter = ExternalSorter::new(memory, directory.unwrap_or_else(|| "/tmp".into()));
+    pub fn new(inner: Box<dyn Delivery>, settings: SortSettings, last: Option<u64>, verbose: bool) -> SortedDelivery {
+        let sorter = ExternalSorter::new(settings.memory, temp_directory()).reversed(settings.reverse);
         SortedDelivery {
             inner,
+            last,
             sorter: SorterState::Sorting(sorter),
             parts: HashMap::new(),
             batch_parts: Vec::new(),
@@ -76,7 +88,7 @@ impl Delivery for SortedDelivery {
             self.batch_parts.push(*self.parts.entry(name.clone()).or_insert(next));
         }
         let part = |row: &Row| self.batch_parts.get(row.part as usize).copied().unwrap_or_default();
-        let pushed = out.records().try_for_each(|(record, row)| sorter.push(record, row.time, part(row)));
+        let pushed = out.records().try_for_each(|(record, row)| sorter.push(record, row.time, part(row), row.counted));
         out.clear(usize::MAX);
         pushed.map_err(|error| {
             let end = report_error(&error, error.exit());
@@ -99,12 +111,24 @@ impl Delivery for SortedDelivery {
     }
 
     fn finish(self: Box<Self>) -> Delivered {
-        let SortedDelivery { mut inner, sorter, parts, inputs, verbose, .. } = *self;
+        let SortedDelivery { mut inner, sorter, parts, inputs, last, verbose, .. } = *self;
+        let mut left_out = Stats::default();
         let delivered_all = match sorter {
-            SorterState::Sorting(sorter) => deliver_inputs(sorter, &by_number(parts), inputs, inner.as_mut(), verbose),
+            SorterState::Sorting(sorter) => {
+                if verbose {
+                    report_merge(&sorter);
+                }
+                let sorted = sorter.finish(last).map_err(|error| report_error(&error, error.exit()));
+                sorted.and_then(|mut sorted| {
+                    let end = deliver_inputs(&mut sorted, &by_number(parts), inputs, inner.as_mut());
+                    left_out.merge(sorted.left_out());
+                    end
+                })
+            }
             SorterState::Failed(end) => Err(end),
         };
         let mut delivered = inner.finish();
+        delivered.left_out.merge(&left_out);
         delivered.end = delivered.end.or(delivered_all.err());
         delivered
     }
@@ -118,33 +142,34 @@ fn by_number(parts: HashMap<Box<[u8]>, u32>) -> Vec<Box<[u8]>> {
 }
 
 fn deliver_inputs(
-    sorter: ExternalSorter,
+    sorted: &mut SortedRecords,
     parts: &[Box<[u8]>],
     inputs: Vec<(Group, InputEnd)>,
     inner: &mut dyn Delivery,
-    verbose: bool,
 ) -> Result<(), DeliveryEnd> {
     // The inner delivery gets all records as if they came from all inputs at once.
     if inputs.iter().all(|(input, _)| inner.begin_input(input)) {
-        deliver_records(sorter, parts, inner, verbose)?;
+        deliver_records(sorted, parts, inner)?;
     }
     inputs.into_iter().try_for_each(|(_, ended)| inner.end_input(ended))
 }
 
-/// Passes all records on, in blocks.
-fn deliver_records(
-    sorter: ExternalSorter,
-    parts: &[Box<[u8]>],
-    inner: &mut dyn Delivery,
-    verbose: bool,
-) -> Result<(), DeliveryEnd> {
-    if verbose && sorter.bytes_on_disk() > 0 {
+/// Reports the temporary files that are about to be merged.
+fn report_merge(sorter: &ExternalSorter) {
+    if sorter.bytes_on_disk() > 0 {
         let (directory, size) = (sorter.directory().display(), sorter.bytes_on_disk() >> 20);
         diagnostics::report(format_args!(
             "sort: merging; {size} MiB of records are in temporary files in \"{directory}\""
         ));
     }
-    let mut sorted = sorter.finish().map_err(|error| report_error(&error, error.exit()))?;
+}
+
+/// Passes the wanted records on, in blocks.
+fn deliver_records(
+    sorted: &mut SortedRecords,
+    parts: &[Box<[u8]>],
+    inner: &mut dyn Delivery,
+) -> Result<(), DeliveryEnd> {
     let mut out = Encoded::default();
     while sorted.fill(&mut out).map_err(|error| report_error(&error, error.exit()))? {
         let mut rows = std::mem::take(&mut out.rows);

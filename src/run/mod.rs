@@ -147,6 +147,7 @@ pub fn run(plan: &Plan<'_>, delivery: Box<dyn Delivery>, signals: &Signals, stat
     status.reading_waits();
     let delivered = delivery.finish();
     let mut stats = ended.stats;
+    stats.leave_out(&delivered.left_out);
     stats.delivered(delivered.bytes);
     stats.refused(delivered.refused);
     stats.overflowed(delivered.overflowed);
@@ -222,13 +223,14 @@ impl Run<'_> {
                     .read_stream(group, Ok(source::open_directory_file(directory, path, plan.logs, plan.source)));
             }
             Group::Files(paths) => {
+                self.report_ignored_flags(plan.ignored_flags_of_files());
                 let held = std::mem::take(&mut *plan.held.lock().unwrap_or_else(PoisonError::into_inner));
                 let observer =
                     FileReports { metrics: Arc::clone(&self.control.files), checkpoint: plan.checkpoint.clone() };
                 (paths, source::open_files(paths, plan.source, follow, plan.files, &held, Arc::new(observer)))
             }
             Group::Journal(paths) | Group::Machine(_, paths) => {
-                self.report_ignored_flags();
+                self.report_ignored_flags(&plan.journal.ignored_flags());
                 // Slices of files have no positions.
                 if plan.state_dir.is_none()
                     && let Some(read) = self.read_in_parallel(paths, &[], plan.journal)
@@ -254,8 +256,7 @@ impl Run<'_> {
     }
 
     /// Reports flags for another beginning than the saved position.
-    fn report_ignored_flags(&self) {
-        let flags = self.plan.journal.ignored_flags();
+    fn report_ignored_flags(&self, flags: &[&str]) {
         if let Some(directory) = self.plan.state_dir.filter(|_| !flags.is_empty()) {
             let flags = flags.join(", ");
             diagnostics::report(format_args!(
@@ -273,7 +274,7 @@ impl Run<'_> {
     ) -> Option<Result<(), StopReason>> {
         let plan = self.plan;
         // A record without a level follows the record before it, which slices do not have.
-        let is_free = plan.encode.format.is_one_row() && !plan.rules.follows_records();
+        let is_free = plan.encode.format.is_one_row() && !plan.rules.follows_records_of_journals();
         let pool = self.workers.pool.as_ref().filter(|_| is_free)?;
         let opened = pool.install(|| source::open_slices(paths, members, settings, plan.source.block, plan.rules))?;
         if plan.verbose {

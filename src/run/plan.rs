@@ -92,4 +92,14 @@ impl<'p> Plan<'p> {
             verbose: diagnostics.verbose,
         }
     }
+
+    /// Returns the flags that log files ignore because of their saved positions.
+    pub(super) fn ignored_flags_of_files(&self) -> &'static [&'static str] {
+        if self.journal.range.since.is_some() && self.resumes_files() { &["--since"] } else { &[] }
+    }
+
+    /// Returns whether log files continue from saved positions.
+    fn resumes_files(&self) -> bool {
+        self.files.iter().any(|file| file.offset > 0)
+    }
 }

@@ -108,8 +108,8 @@ pub enum SourceError {
     },
     /// A flag holds for journals only, and the input is none.
     #[error(
-        "{flag}: {} is no journal file, and {flag} holds for journals only; {}",
-        .input.quoted(), refused_advice(flag, .others_of.as_ref())
+        "{flag}: {} is no journal file, and {} journals only; {}",
+        .input.quoted(), holds_for(flag), refused_advice(flag, .others_of.as_ref())
     )]
     LogRefused {
         /// The input.
@@ -293,6 +293,14 @@ fn pattern_advice(matches: bool) -> &'static str {
         "; only `katalog print -f` and `katalog ship` without `--once --no-state` expand patterns, so leave out the quotes"
     } else {
         ", and no file matches it as a pattern; check the path"
+    }
+}
+
+/// Returns when a flag holds for journals only.
+fn holds_for(flag: &str) -> String {
+    match flag {
+        "--lines" => "with `ship` and `print --follow` it holds for".to_owned(),
+        _ => format!("{flag} holds for"),
     }
 }
 

@@ -143,19 +143,27 @@ impl Filter {
     /// Returns whether the decision about a record may depend on the one before.
     #[must_use]
     pub(crate) fn follows(&self) -> bool {
-        self.has_range() || self.levels.is_some_and(LevelRange::is_limited)
+        self.has_range() || self.follows_in_journals()
+    }
+
+    /// Returns whether the decision about a record of a journal file, which has a time, may depend on the one before.
+    #[must_use]
+    pub(crate) fn follows_in_journals(&self) -> bool {
+        self.levels.is_some_and(LevelRange::is_limited)
     }
 
     fn has_range(&self) -> bool {
         self.since.is_some() || self.end.is_some()
     }
 
-    /// Decides about a record.
+    /// Decides about a record. A record of a journal file always has a time, perhaps after all years that a timestamp can
+    /// name.
     #[must_use]
-    pub(crate) fn decide<'b>(&self, record: &Record<'b>, bump: &'b Bump) -> Decision {
+    pub(crate) fn decide<'b>(&self, record: &Record<'b>, is_of_journal: bool, bump: &'b Bump) -> Decision {
         let facts = record.facts.as_ref();
+        let time = self.is_in_range(facts.map_or(record.time, |facts| facts.time.or(record.time)));
         Decision {
-            time: self.is_in_range(facts.map_or(record.time, |facts| facts.time.or(record.time))),
+            time: if is_of_journal { time.or(Some(self.end.is_none())) } else { time },
             level: self.has_level(facts),
             passes: self.passes(record, facts, bump),
         }

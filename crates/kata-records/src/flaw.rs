@@ -71,6 +71,16 @@ flaws! {
 pub(crate) struct Flaws(u32);
 
 impl Flaws {
+    /// Returns the set as bits.
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Returns the set of these bits.
+    pub(crate) fn from_bits(bits: u32) -> Flaws {
+        Flaws(bits)
+    }
+
     /// Adds a flaw.
     pub(crate) fn add(&mut self, flaw: Flaw) {
         self.0 |= 1 << flaw as u8;

@@ -138,6 +138,12 @@ impl Rules {
         self.filter.as_ref().is_some_and(Filter::follows)
     }
 
+    /// Returns whether a decision about a record of a journal file may depend on the record before.
+    #[must_use]
+    pub fn follows_records_of_journals(&self) -> bool {
+        self.filter.as_ref().is_some_and(Filter::follows_in_journals)
+    }
+
     /// Returns whether chunks list their records in [`crate::Encoded::rows`].
     #[must_use]
     pub fn has_rows(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Counters of entries and records.
 
 mod hints;
+mod row_counts;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::origin::Origin;
 use crate::record::{Facts, Level, PayloadFormat};
 use crate::time::UtcTimestamp;
 use hints::Hints;
+pub(crate) use row_counts::row_counts;
 
 /// The reason why an entry made no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use crate::redact_record::{self, CleanLines};
 use crate::reread;
 use crate::rules::Rules;
 use crate::select::Others;
-use crate::stats::{DropReason, Stats};
+use crate::stats::{self, DropReason, Stats};
 use crate::template::{self, Placeholder};
 use crate::time::UtcTimestamp;
 
@@ -277,7 +277,8 @@ fn entry<'b>(
         }
         let number = chunk.traces.as_ref().map_or(0, Vec::len);
         let Chunk { out, notes, stats, findings, carry, .. } = chunk;
-        let decision = rules.filter.as_ref().map(|filter| filter.decide(record, bump));
+        let is_of_journal = matches!(raw.body, Body::Journal(_));
+        let decision = rules.filter.as_ref().map(|filter| filter.decide(record, is_of_journal, bump));
         let part = match decision.map_or(Verdict::Pass, |decision| carry.next(decision)) {
             Verdict::Drop => None,
             Verdict::Pass => Some(Part { out, notes, stats, findings }),
@@ -319,12 +320,12 @@ fn write<'b>(
     (entry, input): (&Entry<'b>, &'b [u8]),
     bump: &'b Bump,
     record: &mut Record<'b>,
-    Part { out, notes, stats, findings }: Part<'_>,
+    Part { out, notes, stats: counters, findings }: Part<'_>,
 ) {
     encoder.encode(record, out);
-    stats.wrote(record.facts.as_ref());
+    counters.wrote(record.facts.as_ref());
     if !record.redacted.is_empty() {
-        stats.redacted();
+        counters.redacted();
     }
     if rules.verbose {
         note(raw, record, notes);
@@ -336,7 +337,8 @@ fn write<'b>(
         let time = record.facts.as_ref().map_or(record.time, |facts| facts.time);
         let part = rules.split.as_ref().map(|split| path(split, entry, record, time.as_ref(), input, bump));
         let part = part.map_or(0, |path| out.part_number(path));
-        out.rows.push(Row { end: out.bytes.len(), time, part });
+        let counted = stats::row_counts(record.facts.as_ref(), !record.redacted.is_empty());
+        out.rows.push(Row { end: out.bytes.len(), time, part, counted });
     }
 }
 

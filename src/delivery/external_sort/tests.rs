@@ -28,7 +28,7 @@ fn reference(given: &[Given]) -> Vec<(Vec<u8>, Option<UtcTimestamp>)> {
 fn fill(sorter: &mut ExternalSorter, given: &[Given]) {
     for given in given {
         match given {
-            Some((record, time)) => sorter.push(record, *time, part(record)).unwrap(),
+            Some((record, time)) => sorter.push(record, *time, part(record), record.len() as u64).unwrap(),
             None => sorter.begin_input(),
         }
     }
@@ -40,13 +40,13 @@ fn part(record: &[u8]) -> u32 {
 }
 
 fn drain(sorter: ExternalSorter) -> Vec<(Vec<u8>, Option<UtcTimestamp>)> {
-    let mut merged = sorter.finish().unwrap();
+    let mut merged = sorter.finish(None).unwrap();
     let mut out = Encoded::default();
     let mut all = Vec::new();
     while merged.fill(&mut out).unwrap() {
         assert_eq!(out.rows.last().map(|row| row.end), Some(out.bytes.len()));
         all.extend(out.records().map(|(record, row)| {
-            assert_eq!(row.part, part(record));
+            assert_eq!((row.part, row.counted), (part(record), record.len() as u64));
             (record.to_vec(), row.time)
         }));
         out.clear(usize::MAX);
@@ -83,6 +83,33 @@ proptest! {
         let mut sorter = sorter(memory);
         fill(&mut sorter, &given);
         prop_assert_eq!(drain(sorter), reference(&given));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_newest_records_are_the_end_of_the_order_or_the_beginning_of_its_reverse(
+        given in prop::collection::vec(given(), 0..200),
+        memory in 1_usize..8000,
+        last in 0_usize..220,
+        reverse: bool,
+    ) {
+        let mut sorter = sorter(memory).reversed(reverse);
+        fill(&mut sorter, &given);
+        let mut expected = reference(&given);
+        let cut = expected.len().saturating_sub(last);
+        expected.drain(..cut);
+        if reverse {
+            expected.reverse();
+        }
+        let mut merged = sorter.finish(Some(last as u64)).unwrap();
+        let mut out = Encoded::default();
+        while merged.fill(&mut out).unwrap() {}
+        let all: Vec<_> = out.records().map(|(record, row)| (record.to_vec(), row.time)).collect();
+        prop_assert_eq!(all, expected);
+        prop_assert_eq!(merged.left_out().written(), cut as u64);
     }
 }
 
@@ -125,8 +152,8 @@ fn a_giant_comes_alone() {
 #[test]
 fn what_fits_is_not_written() {
     let mut sorter = ExternalSorter::new(1 << 10, "/no/such/directory".into());
-    sorter.push(&[1; 500], time(2, 0), 500).unwrap();
-    sorter.push(&[2; 400], time(1, 0), 400).unwrap();
+    sorter.push(&[1; 500], time(2, 0), 500, 500).unwrap();
+    sorter.push(&[2; 400], time(1, 0), 400, 400).unwrap();
     assert_eq!(sorter.bytes_on_disk(), 0);
     assert_eq!(drain(sorter), [(vec![2; 400], time(1, 0)), (vec![1; 500], time(2, 0))]);
 }
@@ -134,8 +161,8 @@ fn what_fits_is_not_written() {
 #[test]
 fn a_directory_that_cannot_be_used_is_named() {
     let mut sorter = ExternalSorter::new(1 << 10, "/no/such/directory".into());
-    sorter.push(&[1; 1000], None, 1000).unwrap();
-    let error = sorter.push(&[2; 1000], None, 1000).unwrap_err();
+    sorter.push(&[1; 1000], None, 1000, 1000).unwrap();
+    let error = sorter.push(&[2; 1000], None, 1000, 1000).unwrap_err();
     assert_eq!(error.exit(), Exit::Io);
     let text = error.to_string();
     assert!(text.starts_with("sort: ") && text.contains("\"/no/such/directory\"") && text.contains("TMPDIR"), "{text}");
@@ -149,7 +176,7 @@ fn the_steady_state_allocates_nothing() {
     let mut number = 0;
     let mut push = |sorter: &mut ExternalSorter| {
         number += 1;
-        sorter.push(&record, time(number * 7919 % 100, 5), part(&record)).unwrap();
+        sorter.push(&record, time(number * 7919 % 100, 5), part(&record), 500).unwrap();
     };
     while sorter.bytes_on_disk() == 0 {
         push(&mut sorter);
@@ -159,7 +186,7 @@ fn the_steady_state_allocates_nothing() {
     while sorter.bytes_on_disk() < 10 << 20 {
         push(&mut sorter);
     }
-    let mut merged = sorter.finish().unwrap();
+    let mut merged = sorter.finish(None).unwrap();
     let mut out = Encoded::default();
     for _ in 0..2 {
         merged.fill(&mut out).unwrap();

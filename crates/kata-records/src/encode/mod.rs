@@ -205,6 +205,8 @@ pub struct Row {
     pub time: Option<UtcTimestamp>,
     /// The number of the output part, if the output has parts.
     pub part: u32,
+    /// The counters of the record, for [`Stats::count_row`](crate::Stats::count_row).
+    pub counted: u64,
 }
 
 /// Encoded records: one after the other, or as separate events.

@@ -4,6 +4,7 @@
 //! one before it likewise. A worker decides within its batch. The first records of a batch may depend on the batch
 //! before, so they are kept apart until [`Chunk::resolve`](crate::Chunk::resolve) is called in the order of the input.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Decision;
@@ -96,11 +97,14 @@ pub(crate) struct Resolved<'c> {
     pub(crate) findings: &'c mut Findings,
 }
 
+/// The number of files whose last decisions are kept. A file that is forgotten begins anew.
+const MAX_FILES: usize = 1 << 12;
+
 /// The last decisions of the filters in an input. A new value is for the beginning of an input.
 #[derive(Debug, Default)]
 pub struct FilterState {
-    last: Pending,
-    file: PathBuf,
+    /// The last decisions by file: batches of followed files alternate.
+    files: HashMap<PathBuf, Pending>,
 }
 
 impl FilterState {
@@ -108,14 +112,11 @@ impl FilterState {
     /// file of the batch: the first records of a file follow no other file.
     pub(crate) fn resolve(&mut self, carry: &mut Carry, file: &Path, chunk: Resolved<'_>) {
         let Resolved { out, notes, stats, findings } = chunk;
-        if self.file != file {
-            *self = FilterState { last: Pending::default(), file: file.to_owned() };
-        }
+        let last = self.files.get(file).copied().unwrap_or_default();
         let mut parts = std::mem::take(&mut carry.leading);
         // Before the first record with a time, any time may be the record's. Without any level, no range of levels fits.
-        let passes = |part: &Leading| {
-            (!part.time || self.last.time.unwrap_or(true)) && (!part.level || self.last.level.unwrap_or(false))
-        };
+        let passes =
+            |part: &Leading| (!part.time || last.time.unwrap_or(true)) && (!part.level || last.level.unwrap_or(false));
         parts.retain(|part| {
             let kept = passes(part);
             if !kept {
@@ -137,6 +138,15 @@ impl FilterState {
             notes.extend_from_slice(&behind_notes);
             findings.append(&behind_findings);
         }
-        self.last = Pending { time: carry.last.time.or(self.last.time), level: carry.last.level.or(self.last.level) };
+        let now = Pending { time: carry.last.time.or(last.time), level: carry.last.level.or(last.level) };
+        match self.files.get_mut(file) {
+            Some(last) => *last = now,
+            None => {
+                if self.files.len() >= MAX_FILES {
+                    self.files.clear();
+                }
+                self.files.insert(file.to_owned(), now);
+            }
+        }
     }
 }

@@ -139,7 +139,7 @@ fn run(state: &mut FilterState, file: &str, batch: &[(Option<bool>, Option<bool>
             }
         };
         out.bytes.push(number as u8);
-        out.rows.push(Row { end: out.bytes.len(), time: None, part: 0 });
+        out.rows.push(Row { end: out.bytes.len(), time: None, part: 0, counted: 0 });
         stats.wrote(None);
     }
     let (mut notes, mut findings) = (Vec::new(), Findings::default());
