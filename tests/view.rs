@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::progress::terminal;
+use crate::support::svg::picture;
 use crate::support::{katalog, write_file};
 
 fn fixtures() -> PathBuf {
@@ -43,6 +44,17 @@ fn golden_screens() {
             assert!(shown == expected, "{} at line {different:?}: {first:?}", path.display());
         }
     }
+}
+
+#[test]
+fn golden_picture() {
+    let shown = screen("view/failing-start.ndjson", &["--wrap=120", "--color=always"]);
+    let picture = picture("A sandbox fails to start: katalog --format text", &shown, 120);
+    let path = fixtures().join("../docs/view.svg");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &picture).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap_or_default() == picture, "docs/view.svg differs; `make update` draws it");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(crate) mod pipeline;
 pub(crate) mod python;
 pub(crate) mod screen;
 pub(crate) mod skip;
+pub(crate) mod svg;
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
