@@ -38,7 +38,8 @@
 //!    rules may need.
 //! 2. **Through.** The stages of `kata-records` pass slices of the batch. The crate's documentation describes them.
 //! 3. **Out.** `delivery` writes each chunk to an output at once. For servers it collects records by tag into chunks
-//!    of [`log_clients`]. Servers of the forward protocol acknowledge each chunk.
+//!    of [`log_clients`]. Servers of the forward protocol acknowledge each chunk. Text for people leaves the workers as
+//!    NDJSON, and [`view`] renders it right before the output, after sorting.
 //!
 //! Threads read slices of journal files in parallel, and `run` merges the results into journal order. For any other
 //! input, one thread fills batches and all threads process them. In the steady state, an entry needs no allocation.

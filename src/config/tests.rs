@@ -119,9 +119,9 @@ fn every_declaration_is_complete() {
 
 #[test]
 fn flags_override_the_file() {
-    let text = "format = \"text\"\nstrict = true\nmax-line = 2048\nkeep = [\"A\"]\n[rename]\nA = \"b\"\n";
+    let text = "format = \"csv\"\nstrict = true\nmax-line = 2048\nkeep = [\"A\"]\n[rename]\nA = \"b\"\n";
     let config = config(Command::Print, &["strict=false", "max-line=64K"], text);
-    assert_eq!(config.records.encode.format, Format::Text);
+    assert_eq!(config.records.encode.format, Format::Csv);
     assert_eq!(config.diagnostics.fail_on, None);
     assert_eq!(config.source.max_line, 64 << 10);
     assert_eq!(config.records.fields.keep, ["A"]);
