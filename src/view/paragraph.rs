@@ -217,7 +217,8 @@ fn first_row(text: &str, room: usize) -> Option<(usize, usize)> {
         }
         used += c.width().unwrap_or(0);
         if used > room && at > 0 {
-            return Some(blanks.unwrap_or((at, at)));
+            // Blanks that fill the row would stand beyond it.
+            return Some(blanks.unwrap_or(if has_word { (at, at) } else { (0, at) }));
         }
         has_word = true;
     }
@@ -247,6 +248,7 @@ mod tests {
             ("日本語日本語", 7, 4, &["日本語", "日本", "語"]),
             ("msg  file=/a/b/c", 8, 20, &["msg", "file=/a/b/c"]),
             ("e\u{301}e\u{301}", 2, 2, &["e\u{301}e\u{301}"]),
+            ("     a", 4, 4, &["", "a"]),
             ("one abcdefgh", 10, 3, &["one", "abc", "def", "gh"]),
         ] {
             assert_eq!(broken(text, first, further), rows, "{text:?} in {first} and {further}");

@@ -301,8 +301,6 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn text_of_the_guest_stays_behind_its_mark(
         (columns, color, unicode) in (4..230_usize, any::<bool>(), any::<bool>()),
