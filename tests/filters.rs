@@ -132,6 +132,60 @@ fn filters_choose_in_journals_and_archives() {
     agrees_with_jq(&archive, &["--others", "pass"]);
 }
 
+/// Returns the lines near matches, as the options say: up to `before` and `after` lines of the same sandbox.
+fn around(records: &[u8], matches: &[u8], before: usize, after: usize) -> Vec<u8> {
+    let lines: Vec<&[u8]> = records.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut rest = matches;
+    let is_match: Vec<bool> = lines
+        .iter()
+        .map(|line| {
+            let behind = rest.strip_prefix(*line);
+            rest = behind.unwrap_or(rest);
+            behind.is_some()
+        })
+        .collect();
+    assert!(rest.is_empty());
+    let sandbox = |line: &[u8]| serde_json::from_slice::<serde_json::Value>(line).unwrap()["kata_sandbox"].clone();
+    let sandboxes: Vec<_> = lines.iter().map(|line| sandbox(line)).collect();
+    let near = |at: usize| {
+        let own: Vec<usize> = (0..lines.len()).filter(|other| sandboxes[*other] == sandboxes[at]).collect();
+        let place = own.iter().position(|other| *other == at).unwrap();
+        own[place.saturating_sub(after)..own.len().min(place + before + 1)].iter().any(|other| is_match[*other])
+    };
+    (0..lines.len()).filter(|at| near(*at)).flat_map(|at| lines[at]).copied().collect()
+}
+
+#[test]
+fn records_around_a_match_are_of_its_sandbox() {
+    for input in ["shimv2-3x.log", "node.ndjson", "damage.log"].map(|name| inputs().join(name)) {
+        let all = run(&input, &[]);
+        for filter in [&["-p", "err"][..], &["-g", "sandbox"], &["--where", "kata_component=agent", "-p", "info"]] {
+            let matches = run(&input, filter);
+            for (flags, before, after) in [
+                (&["-C", "2"][..], 2, 2),
+                (&["-A", "1"], 0, 1),
+                (&["-B", "3", "--threads", "3"], 3, 0),
+                (&["-C", "1", "-B", "0"], 0, 1),
+                (&["-C", "0"], 0, 0),
+                (&["-C", "100000"], 100_000, 100_000),
+            ] {
+                let found = run(&input, &[filter, flags].concat());
+                assert!(found == around(&all, &matches, before, after), "{}: {filter:?} {flags:?}", input.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_around_a_match_is_counted() {
+    let flags = ["-g", "failed", "-C", "1", "--stats", "json"];
+    let output = expect_exit(katalog().args(flags).arg(inputs().join("shimv2-3x.log")), 0);
+    let stats: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    let lines = output.stdout.iter().filter(|byte| **byte == b'\n').count() as u64;
+    assert_eq!(stats["written"].as_u64(), Some(lines));
+    assert_eq!(stats["read"].as_u64(), Some(lines + stats["dropped"]["filter"].as_u64().unwrap()));
+}
+
 #[test]
 fn a_filtered_record_is_counted() {
     let folder = tempfile::tempdir().unwrap();
@@ -165,6 +219,8 @@ fn a_wrong_filter_is_named() {
         (&["--where", "a!b"], "expected != or !~"),
         (&["--where", "a~("], "unclosed group"),
         (&["--format", "export", "-p", "err"], "--level"),
+        (&["-C", "2"], "--context 2 has no effect without a filter, such as --grep REGEX or --level LEVEL"),
+        (&["-p", "err", "-A", "many"], "--after-context many: expected a number from 0 to 100000"),
     ] {
         let output = expect_exit(katalog().args(flags).arg("x.log"), 64);
         assert!(stderr(&output).contains(says), "{flags:?}: {}", stderr(&output));

@@ -87,7 +87,7 @@ fn a_crate_exports_at_most_thirty_items() {
         for (_, module) in public {
             let text = read(&format!("{package}/{module}.rs"));
             let items = code(&text).filter(|(_, line)| line.starts_with("pub ")).count();
-            assert!((1..=6).contains(&items), "{package}::{module} exports {items} items");
+            assert!((1..=7).contains(&items), "{package}::{module} exports {items} items");
         }
         let is_import = |line: &str| line.starts_with("pub use ") || line.starts_with("pub mod ");
         let lines = code(&lib).filter(|(_, line)| line.starts_with("pub ") && !is_import(line));

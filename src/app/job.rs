@@ -16,8 +16,8 @@ use crate::config::{self, Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
-    Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, LastDelivery, NoDelivery, OutputDir, RefusedFile,
-    ServerDelivery, ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
+    ContextDelivery, Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, LastDelivery, NoDelivery,
+    OutputDir, RefusedFile, ServerDelivery, ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
 };
 use crate::diagnostics::report;
 use crate::exit::Exit;
@@ -155,7 +155,7 @@ impl Job {
         // A delta refers to the previous record in output order, so sorting comes before it.
         let delivery: Box<dyn Delivery> =
             if output.delta { Box::new(DeltaDelivery::new(delivery, format)) } else { delivery };
-        Ok(Some(match output.sort {
+        let delivery: Box<dyn Delivery> = match output.sort {
             Some(settings) => {
                 Box::new(SortedDelivery::new(delivery, settings, output.last, self.config.diagnostics.verbose))
             }
@@ -163,6 +163,10 @@ impl Job {
                 Some(last) => Box::new(LastDelivery::new(delivery, last, output.memory)),
                 None => delivery,
             },
+        };
+        Ok(Some(match output.context {
+            Some(context) => Box::new(ContextDelivery::new(delivery, context)),
+            None => delivery,
         }))
     }
 

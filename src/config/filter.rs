@@ -1,15 +1,18 @@
 //! Options that choose among the finished records.
 
+use std::ffi::OsStr;
+
 use kata_records::filter::{Condition, FilterSettings, FlawName, LevelRange, Pattern};
 use kata_records::origin::Origin;
 
 use super::ConfigError;
-use super::command::READERS;
-use super::declaration::{self, List, Single, list, none, options, text};
+use super::command::{PRINT, READERS};
+use super::declaration::{self, List, Need, Single, list, none, number, options, text};
 use super::journal;
 use super::layers::Options;
 use super::output::ENTRIES;
 use super::parse;
+use crate::delivery::Context;
 
 options! {
     "Filters";
@@ -62,6 +65,31 @@ options! {
     /// no element equals or matches.
     WHERE "where": List<Condition> =
         list("CONDITION", declaration::none, parse::from_str).with_commas().of(READERS).idle(&[ENTRIES]);
+
+    /// Also N records of the same sandbox before and behind each match
+    ///
+    /// In the order of reading, within one input. They need not pass a filter other than --component, --since and
+    /// --until. At most 16 MiB of records wait for a match.
+    CONTEXT "context": Single<Option<usize>> = number("N", none, count).of(PRINT).short('C').needs(&[A_FILTER]).idle(&[ENTRIES]);
+
+    /// Also N records of the same sandbox before each match
+    BEFORE_CONTEXT "before-context": Single<Option<usize>> =
+        number("N", none, count).of(PRINT).short('B').needs(&[A_FILTER]).idle(&[ENTRIES]);
+
+    /// Also N records of the same sandbox behind each match
+    AFTER_CONTEXT "after-context": Single<Option<usize>> =
+        number("N", none, count).of(PRINT).short('A').needs(&[A_FILTER]).idle(&[ENTRIES]);
+}
+
+/// A filter that chooses matches.
+const A_FILTER: Need = Need {
+    what: "a filter, such as --grep REGEX or --level LEVEL",
+    met: |options| Ok(chosen(options)? != FilterSettings::default()),
+};
+
+/// Parses a number of records.
+fn count(text: &OsStr) -> Result<Option<usize>, String> {
+    parse::optional(text, |text| parse::number(text, 0..=100_000))
 }
 
 /// Returns the names of the origins, and what they mean.
@@ -72,6 +100,16 @@ fn origins() -> Vec<[&'static str; 2]> {
 /// Returns the settings of the filters.
 pub(super) fn settings(options: &Options) -> Result<FilterSettings, ConfigError> {
     Ok(FilterSettings {
+        since: options.get(&journal::SINCE)?,
+        until: options.get(&journal::UNTIL)?,
+        keep_misses: context(options)?.is_some(),
+        ..chosen(options)?
+    })
+}
+
+/// Returns the filters that choose matches.
+fn chosen(options: &Options) -> Result<FilterSettings, ConfigError> {
+    Ok(FilterSettings {
         levels: options.get(&LEVEL)?,
         sandboxes: options.get(&SANDBOX)?,
         containers: options.get(&CONTAINER)?,
@@ -79,7 +117,15 @@ pub(super) fn settings(options: &Options) -> Result<FilterSettings, ConfigError>
         flaws: options.get(&FLAW)?,
         grep: options.get(&GREP)?,
         conditions: options.get(&WHERE)?,
-        since: options.get(&journal::SINCE)?,
-        until: options.get(&journal::UNTIL)?,
+        ..FilterSettings::default()
     })
+}
+
+/// Returns the records that are wanted around matches.
+pub(super) fn context(options: &Options) -> Result<Option<Context>, ConfigError> {
+    let both = options.get(&CONTEXT)?;
+    let [before, after] = [options.get(&BEFORE_CONTEXT)?.or(both), options.get(&AFTER_CONTEXT)?.or(both)];
+    let context = Context { before: before.unwrap_or(0), after: after.unwrap_or(0) };
+    let is_wanted = context != Context::default() && chosen(options)? != FilterSettings::default();
+    Ok(is_wanted.then_some(context))
 }

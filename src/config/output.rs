@@ -12,8 +12,8 @@ use super::command::{Command, FILERS, HOSTED, PRINT, READERS, SHAPERS, STREAMERS
 use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::{Options, Values};
 use super::words::{FormatChoice, Host, Sort};
-use super::{ConfigError, Mode, Surroundings, delivery, journal, parse, redaction, selection};
-use crate::delivery::SortSettings;
+use super::{ConfigError, Mode, Surroundings, delivery, filter, journal, parse, redaction, selection};
+use crate::delivery::{Context, SortSettings};
 use crate::sink::Compression;
 
 /// The longest line that Fluent Bit reads whole, with its end. `Buf_Size` is 4096, and `fgets` reserves one byte for
@@ -287,6 +287,8 @@ pub struct OutputSettings {
     pub last: Option<u64>,
     /// The memory for records that wait.
     pub memory: usize,
+    /// The records that are wanted around matches of the filters.
+    pub context: Option<Context>,
     /// Records carry the time since the previous record.
     pub delta: bool,
     /// The number of threads, at least one; `None` chooses by the inputs.
@@ -302,6 +304,7 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
         sort: is_sorted(options)?.then_some(SortSettings { memory, reverse }),
         last: journal::last(options)?,
         memory,
+        context: filter::context(options)?,
         delta: options.get(&DELTA)? && record_format(options)?.has_delta() && !has_other_schema(options)?,
         threads: match options.get(&THREADS)? {
             Some(0) => Some(surroundings.cores.max(1)),

@@ -97,7 +97,7 @@ mod tests {
             out.bytes.extend_from_slice(record.as_bytes());
             out.bytes.push(b'\n');
             let time = time.map(|time| UtcTimestamp::parse(time.as_bytes()).unwrap());
-            out.rows.push(Row { end: out.bytes.len(), time, part: 0, counted: 0 });
+            out.rows.push(Row { end: out.bytes.len(), time, ..Row::default() });
         }
         out
     }

@@ -328,7 +328,13 @@ impl SortedRecords {
             let Some(RecordHead { key, counted }) = head else { break };
             let key = key.in_order(self.reverse);
             if self.wanted.contains(&self.next) {
-                out.rows.push(Row { end: out.bytes.len(), time: key.time(), part: key.part(), counted });
+                out.rows.push(Row {
+                    end: out.bytes.len(),
+                    time: key.time(),
+                    part: key.part(),
+                    counted,
+                    ..Row::default()
+                });
             } else {
                 out.bytes.truncate(before);
                 self.left_out.count_row(counted);

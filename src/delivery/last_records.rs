@@ -168,7 +168,12 @@ impl LastRecords {
                     self.left_out.count_row(head.counted);
                     continue;
                 }
-                out.rows.push(Row { end: out.bytes.len(), time: head.key.time(), part: 0, counted: head.counted });
+                out.rows.push(Row {
+                    end: out.bytes.len(),
+                    time: head.key.time(),
+                    counted: head.counted,
+                    ..Row::default()
+                });
                 if out.bytes.len() >= BLOCK_BYTES {
                     deliver(&mut out)?;
                     out.clear(usize::MAX);
@@ -199,7 +204,7 @@ mod tests {
     fn last(lengths: &[usize], wanted: u64, memory: usize) -> (Vec<(Vec<u8>, u64)>, u64) {
         let mut records = LastRecords::new(wanted, memory, std::env::temp_dir());
         for (number, length) in lengths.iter().enumerate() {
-            let row = Row { end: 0, time: None, part: 0, counted: number as u64 };
+            let row = Row { counted: number as u64, ..Row::default() };
             records.push(&vec![number as u8; *length], &row).unwrap();
             assert!(records.buffered_bytes <= memory + BLOCK_BYTES + 2 * (length + size_of::<Row>()));
         }
@@ -238,7 +243,7 @@ mod tests {
     #[test]
     fn few_records_of_many_take_no_file() {
         let mut records = LastRecords::new(3, 1 << 20, "/no/such/directory".into());
-        let row = Row { end: 0, time: None, part: 0, counted: 0 };
+        let row = Row::default();
         for _ in 0..10_000 {
             records.push(&[7; 900], &row).unwrap();
         }
@@ -253,7 +258,7 @@ mod tests {
     #[test]
     fn the_steady_state_allocates_nothing() {
         let mut records = LastRecords::new(1000, 1 << 20, std::env::temp_dir());
-        let row = Row { end: 0, time: None, part: 0, counted: 0 };
+        let row = Row::default();
         let push = |records: &mut LastRecords, count: usize| {
             (0..count).for_each(|_| records.push(&[9; 500], &row).unwrap());
         };

@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 mod batch_sender;
+mod context_delivery;
 mod deltas;
 mod fan_out;
 mod file;
@@ -34,6 +35,7 @@ use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::{Encoded, Stats};
 
+pub use context_delivery::{Context, ContextDelivery};
 pub use deltas::DeltaDelivery;
 pub use fan_out::FanOut;
 pub use file::FileDelivery;

@@ -13,13 +13,15 @@ mod level_range;
 mod pattern;
 
 use bumpalo::Bump;
+use siphasher::sip::SipHasher13;
 
 use crate::error::SettingsError;
 use crate::flaw::{Flaw, Flaws};
 use crate::origin::Origin;
-use crate::record::{Facts, Record, Value};
+use crate::record::{Facts, Field, Record, Value};
 use crate::time::UtcTimestamp;
 
+pub use crate::encode::Match;
 pub use carry::FilterState;
 pub(crate) use carry::{Carry, Leading, Resolved, Verdict};
 pub use condition::Condition;
@@ -48,6 +50,9 @@ pub struct FilterSettings {
     pub grep: Option<Pattern>,
     /// Conditions, all of which must hold.
     pub conditions: Vec<Condition>,
+    /// Records within the times are written even if they do not pass, and their rows say so; see
+    /// [`Row::is_match`](crate::Row::is_match).
+    pub keep_misses: bool,
 }
 
 impl FilterSettings {
@@ -95,6 +100,7 @@ pub(crate) struct Filter {
     flaws: Option<Flaws>,
     grep: Option<Pattern>,
     conditions: Vec<Condition>,
+    pub(crate) keep_misses: bool,
 }
 
 /// The decision about a record. `None` follows the record before.
@@ -129,6 +135,7 @@ impl Filter {
             flaws: (!flaws.is_empty()).then_some(flaws),
             grep: settings.grep.clone(),
             conditions: settings.conditions.clone(),
+            keep_misses: settings.keep_misses,
         })
     }
 
@@ -137,7 +144,7 @@ impl Filter {
     #[must_use]
     pub(crate) fn may_pass<'t, T: Iterator<Item = &'t [u8]>>(&self, texts: impl Fn() -> T) -> bool {
         // The record before a record without a time or level decides about it, so each record has to be seen.
-        self.follows() || self.sandboxes.may_be_in(&texts) && self.containers.may_be_in(&texts)
+        self.keep_misses || self.follows() || self.sandboxes.may_be_in(&texts) && self.containers.may_be_in(&texts)
     }
 
     /// Returns whether the decision about a record may depend on the one before.
@@ -166,6 +173,15 @@ impl Filter {
             time: if is_of_journal { time.or(Some(self.end.is_none())) } else { time },
             level: self.has_level(facts),
             passes: self.passes(record, facts, bump),
+        }
+    }
+
+    /// Returns a number for the sandbox of a record, the same in every run; 0 without a sandbox, or if no misses are kept.
+    pub(crate) fn sandbox_number<'b>(&self, record: &Record<'b>, bump: &'b Bump) -> u64 {
+        let is_sandbox = |field: &&Field<'b>| self.keep_misses && field.key.name() == b"kata_sandbox";
+        match record.payload.iter().find(is_sandbox).map(|field| field.value) {
+            Some(Value::Text(id)) => SipHasher13::new().hash(id.decode(bump)).max(1),
+            _ => 0,
         }
     }
 

@@ -109,7 +109,7 @@ impl Rules {
                 time: settings.time_key.clone(),
             },
             time_format: settings.time_format,
-            rows: settings.rows || settings.split.is_some(),
+            rows: settings.rows || settings.split.is_some() || settings.filter.keep_misses,
             split: settings.split.as_deref().map(PathTemplate::new).transpose()?,
             columns,
             verbose: settings.verbose,

@@ -11,7 +11,7 @@ use journal_file::{Cursor, Place};
 use crate::author::{self, Finding};
 use crate::batch::{Batch, Body, RawEntry};
 use crate::component::Component;
-use crate::encode::{Encoded, Encoder, JournalView, Row};
+use crate::encode::{Encoded, Encoder, JournalView, Match, Row};
 use crate::envelope::{self, Entry};
 use crate::filter::{Carry, FilterState, Leading, Resolved, Verdict};
 use crate::findings::Findings;
@@ -214,7 +214,7 @@ impl<'r> Worker<'r> {
         if let Encoder::Journal(view) = encoder {
             return copy_entries(view, batch, chunk);
         }
-        chunk.carry.begin();
+        chunk.carry.begin(rules.filter.as_ref().is_some_and(|filter| filter.keep_misses));
         let mut scratch = std::mem::take(spare).recycle();
         for raw in batch.entries() {
             entry(rules, encoder, raw, (&batch.origin, input), bump, &mut scratch, chunk);
@@ -279,12 +279,12 @@ fn entry<'b>(
         let Chunk { out, notes, stats, findings, carry, .. } = chunk;
         let is_of_journal = matches!(raw.body, Body::Journal(_));
         let decision = rules.filter.as_ref().map(|filter| filter.decide(record, is_of_journal, bump));
-        let part = match decision.map_or(Verdict::Pass, |decision| carry.next(decision)) {
+        let part = match decision.map_or(Verdict::Write(Match::Yes), |decision| carry.next(decision)) {
             Verdict::Drop => None,
-            Verdict::Pass => Some(Part { out, notes, stats, findings }),
-            Verdict::Follows { time, level } => {
+            Verdict::Write(is_match) => Some(Part { out, notes, stats, findings, is_match }),
+            Verdict::Follows { time, level, is_match } => {
                 let Leading { out, notes, stats, findings, .. } = carry.part(time, level, out);
-                Some(Part { out, notes, stats, findings })
+                Some(Part { out, notes, stats, findings, is_match })
             }
         };
         match part {
@@ -309,6 +309,7 @@ struct Part<'c> {
     notes: &'c mut Vec<u8>,
     stats: &'c mut Stats,
     findings: &'c mut Findings,
+    is_match: Match,
 }
 
 /// Encodes a record, and counts it. `number` is that of the entry in its chunk.
@@ -320,17 +321,18 @@ fn write<'b>(
     (entry, input): (&Entry<'b>, &'b [u8]),
     bump: &'b Bump,
     record: &mut Record<'b>,
-    Part { out, notes, stats: counters, findings }: Part<'_>,
+    Part { out, notes, stats: counters, findings, is_match }: Part<'_>,
 ) {
     encoder.encode(record, out);
     counters.wrote(record.facts.as_ref());
     if !record.redacted.is_empty() {
         counters.redacted();
     }
-    if rules.verbose {
+    // Most records that do not pass are left out later.
+    if rules.verbose && is_match != Match::No {
         note(raw, record, notes);
     }
-    if rules.findings {
+    if rules.findings && is_match != Match::No {
         findings.add(raw, record, number, bump);
     }
     if rules.rows {
@@ -338,7 +340,8 @@ fn write<'b>(
         let part = rules.split.as_ref().map(|split| path(split, entry, record, time.as_ref(), input, bump));
         let part = part.map_or(0, |path| out.part_number(path));
         let counted = stats::row_counts(record.facts.as_ref(), !record.redacted.is_empty());
-        out.rows.push(Row { end: out.bytes.len(), time, part, counted });
+        let sandbox = rules.filter.as_ref().map_or(0, |filter| filter.sandbox_number(record, bump));
+        out.rows.push(Row { end: out.bytes.len(), time, part, counted, sandbox, is_match });
     }
 }
 

@@ -197,7 +197,7 @@ impl OwnNames {
 const TAGS: usize = 64;
 
 /// A record among encoded records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// The end of the record. Its start is the end of the previous one.
     pub end: usize,
@@ -207,6 +207,22 @@ pub struct Row {
     pub part: u32,
     /// The counters of the record, for [`Stats::count_row`](crate::Stats::count_row).
     pub counted: u64,
+    /// A number for `kata_sandbox`, if records around matches are wanted; 0 without a sandbox.
+    pub sandbox: u64,
+    /// The filters pass the record.
+    pub is_match: Match,
+}
+
+/// The result of the filters for a record that is written although it may not pass, because it may be near one that does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Match {
+    /// The record passes.
+    #[default]
+    Yes,
+    /// The record does not pass.
+    No,
+    /// The record passes if the one before it passes by its level. [`crate::Chunk::resolve`] decides.
+    Follows,
 }
 
 /// Encoded records: one after the other, or as separate events.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Decision;
-use crate::encode::Encoded;
+use crate::encode::{Encoded, Match};
 use crate::findings::Findings;
 use crate::stats::Stats;
 
@@ -22,25 +22,32 @@ pub(crate) struct Pending {
 /// The verdict about a record within its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Pass,
+    Write(Match),
     Drop,
-    /// The record passes if the last record before its batch passed by its time, by its level, or by both.
+    /// The record follows the last record before its batch by its time, by its level, or by both.
     Follows {
         time: bool,
         level: bool,
+        is_match: Match,
     },
 }
 
 impl Pending {
-    /// Returns the verdict about the next record.
-    pub(crate) fn next(&mut self, decision: Decision) -> Verdict {
+    /// Returns the verdict about the next record. `keep_misses` writes records that do not pass.
+    fn next(&mut self, decision: Decision, keep_misses: bool) -> Verdict {
         self.time = decision.time.or(self.time);
         self.level = decision.level.or(self.level);
+        let is_match = match self.level {
+            _ if !decision.passes => Match::No,
+            Some(true) => Match::Yes,
+            Some(false) => Match::No,
+            None => Match::Follows,
+        };
         match (self.time, self.level) {
-            _ if !decision.passes => Verdict::Drop,
-            (Some(false), _) | (_, Some(false)) => Verdict::Drop,
-            (Some(true), Some(true)) => Verdict::Pass,
-            (time, level) => Verdict::Follows { time: time.is_none(), level: level.is_none() },
+            (Some(false), _) => Verdict::Drop,
+            _ if is_match == Match::No && !keep_misses => Verdict::Drop,
+            (Some(true), Some(_)) => Verdict::Write(is_match),
+            (time, level) => Verdict::Follows { time: time.is_none(), level: level.is_none(), is_match },
         }
     }
 }
@@ -62,18 +69,20 @@ pub(crate) struct Carry {
     /// At most one part that follows both decisions, and one that follows one of them.
     leading: Vec<Leading>,
     last: Pending,
+    keep_misses: bool,
 }
 
 impl Carry {
-    /// Starts a batch.
-    pub(crate) fn begin(&mut self) {
+    /// Starts a batch. `keep_misses` keeps records that do not pass by their level.
+    pub(crate) fn begin(&mut self, keep_misses: bool) {
         debug_assert!(self.leading.is_empty(), "the batch before is not resolved");
         self.last = Pending::default();
+        self.keep_misses = keep_misses;
     }
 
     /// Returns the verdict about the next record of the batch.
     pub(crate) fn next(&mut self, decision: Decision) -> Verdict {
-        self.last.next(decision)
+        self.last.next(decision, self.keep_misses)
     }
 
     /// Returns the part for a record that follows.
@@ -115,10 +124,15 @@ impl FilterState {
         let last = self.files.get(file).copied().unwrap_or_default();
         let mut parts = std::mem::take(&mut carry.leading);
         // Before the first record with a time, any time may be the record's. Without any level, no range of levels fits.
-        let passes =
-            |part: &Leading| (!part.time || last.time.unwrap_or(true)) && (!part.level || last.level.unwrap_or(false));
-        parts.retain(|part| {
+        let by_level = last.level.unwrap_or(false);
+        let passes = |part: &Leading| {
+            (!part.time || last.time.unwrap_or(true)) && (!part.level || by_level || carry.keep_misses)
+        };
+        parts.retain_mut(|part| {
             let kept = passes(part);
+            for row in part.out.rows.iter_mut().filter(|row| row.is_match == Match::Follows) {
+                row.is_match = if by_level { Match::Yes } else { Match::No };
+            }
             if !kept {
                 stats.filtered(part.stats.written());
             }

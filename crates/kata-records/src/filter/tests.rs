@@ -126,20 +126,20 @@ fn ids_are_found_as_they_are_and_behind_escapes() {
 /// A batch of records by their decisions, and what has to become of them.
 fn run(state: &mut FilterState, file: &str, batch: &[(Option<bool>, Option<bool>)]) -> (Vec<u8>, u64) {
     let (mut carry, mut out, mut stats) = (Carry::default(), Encoded::default(), Stats::default());
-    carry.begin();
+    carry.begin(false);
     for (number, (time, level)) in batch.iter().enumerate() {
         let decision = Decision { passes: true, time: *time, level: *level };
         let verdict = carry.next(decision);
         let (out, stats) = match verdict {
             Verdict::Drop => continue,
-            Verdict::Pass => (&mut out, &mut stats),
-            Verdict::Follows { time, level } => {
+            Verdict::Write(_) => (&mut out, &mut stats),
+            Verdict::Follows { time, level, .. } => {
                 let part = carry.part(time, level, &out);
                 (&mut part.out, &mut part.stats)
             }
         };
         out.bytes.push(number as u8);
-        out.rows.push(Row { end: out.bytes.len(), time: None, part: 0, counted: 0 });
+        out.rows.push(Row { end: out.bytes.len(), ..Row::default() });
         stats.wrote(None);
     }
     let (mut notes, mut findings) = (Vec::new(), Findings::default());
