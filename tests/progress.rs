@@ -207,9 +207,9 @@ fn nothing_is_drawn_where_it_would_be_in_the_way() {
     let xterm: &[(&str, &str)] = &[("TERM", "xterm")];
     for (variables, command) in [
         // Records go to the same terminal, or to a program that may print on it.
-        (xterm, "\"$PROGRAM\" few.log"),
+        (xterm, "\"$PROGRAM\" few.log --color never --paging never"),
         (xterm, "\"$PROGRAM\" one.log | tail -n 1"),
-        (xterm, "\"$PROGRAM\" --progress few.log"),
+        (xterm, "\"$PROGRAM\" --progress few.log --color never --paging never"),
         // The terminal is dumb, or its type is unknown.
         (&[("TERM", "dumb")], "\"$PROGRAM\" --progress one.log > out"),
         (&[], "\"$PROGRAM\" one.log > out"),
