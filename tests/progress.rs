@@ -40,10 +40,10 @@ missing.log           0       0 -                            0  failed    0    0
 runt…-json.json     150     150 2020-02-21 10:31:27..28      0       0  85K  77K
 total               250     183 2020-02-21..2025-12-15       0       0 202K 131K
 dropped 67: others 67
-errors 10: host 2, vouched 8
+errors 11: host 3, vouched 8
 components: runtime 155, shim 1, shimv2 12, runtime-rs 4, agent 8,
   guest-kernel 1, guest-console 2
-levels: debug 21, info 144, warning 8, error 10
+levels: debug 21, info 143, warning 8, error 11
 sandboxes: 99711ae15755 2, 9abdd2a634ad 2, 201a907ebb97 1, 375cdd605cf0 1,
   68c2e706947c 1, others 2
 first error: 2020-02-21 10:31:27.000 UTC runtime 9abdd2a634ad: Container ID (9abdd2a634adccb44fd1d01bbeed7f824262706a2898c6fe0d35110dd63c8b00) does not exist

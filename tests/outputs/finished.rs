@@ -92,12 +92,13 @@ fn another_range_of_a_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = [journal(folder.path(), "a.journal", 1)];
     let out = folder.path().join("out");
-    finish(&out, &["--since", "@5", "--lines=all"], &inputs);
+    finish(&out, &["--since", "@5", "--until", "@9000000000"], &inputs);
     // All texts of a time are equal.
-    done(&out, &["--since", "1970-01-01 00:00:05 UTC", "--lines=all"], &inputs);
-    assert_names(&resumed(&out, &["--lines=all"], &inputs, 64), &["differ: no --since (was @5.000000);"]);
-    let text = resumed(&out, &["--since", "@6", "--lines=2"], &inputs, 64);
-    assert_names(&text, &["differ: --lines 2 (was all), --since @6.000000 (was @5.000000; give a fixed time);"]);
+    done(&out, &["--since", "1970-01-01 00:00:05 UTC", "--until", "@9000000000"], &inputs);
+    assert_names(&resumed(&out, &["--until", "@9000000000"], &inputs, 64), &["differ: no --since (was @5.000000);"]);
+    let text = resumed(&out, &["--since", "@6", "--until", "@8000000000"], &inputs, 64);
+    let [since, until] = ["--since @6.000000 (was @5.000000;", "--until @8000000000.000000 (was @9000000000.000000;"];
+    assert_names(&text, &["differ: ", since, until, "give a fixed time"]);
 }
 
 #[test]

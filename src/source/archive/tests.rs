@@ -543,11 +543,11 @@ fn a_flag_that_holds_for_journals_only_leaves_the_logs_out() {
         fs::write(bundle.join(name), bytes).unwrap();
     }
     for (input, separator) in [(&archive, ":"), (&bundle, "/")] {
-        let read = all(open_archive(input, Path::new("-"), Logs::RefusedBy("--lines"), &Settings::default()).unwrap());
+        let read = all(open_archive(input, Path::new("-"), Logs::RefusedBy("--boot"), &Settings::default()).unwrap());
         let first = format!("{}{separator}kata/a.log", input.display());
         let expected = format!(
-            "--lines: {first:?} is no journal file, and --lines holds for journals only; all logs of {input:?} are left \
-             out, unless you leave out --lines"
+            "--boot: {first:?} is no journal file, and --boot holds for journals only; all logs of {input:?} are left \
+             out, unless you leave out --boot"
         );
         assert_eq!(read.failures, [expected]);
         assert_eq!((read.journals.len(), read.lines.len()), (1, 0), "{read:?}");
