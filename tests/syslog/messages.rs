@@ -33,7 +33,6 @@ fn the_messages_of_a_node() {
     }
 }
 
-/// Checks that entries with every kind of damage become valid messages, down to the smallest maximum size.
 #[test]
 fn each_of_several_servers_gets_all_messages() {
     let (near, far) = (Listener::start(), Listener::start());
@@ -42,6 +41,7 @@ fn each_of_several_servers_gets_all_messages() {
     assert!(near == far && counted(&near).len() > 10);
 }
 
+/// Checks that entries with every kind of damage become valid messages, down to the smallest maximum size.
 #[test]
 fn damaged_entries_are_valid_messages() {
     let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/inputs/damage.log");
