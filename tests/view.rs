@@ -26,23 +26,37 @@ fn screen(input: &str, arguments: &[&str]) -> String {
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }
 
+/// Compares a screen with the file of this name.
+fn check_screen(name: &str, shown: &str) {
+    let path = fixtures().join("view").join(name);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, shown).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let lines = || shown.lines().zip(expected.lines());
+    let different = lines().position(|(shown, expected)| shown != expected);
+    let first = different.and_then(|number| lines().nth(number));
+    assert!(shown == expected, "{name} at line {different:?}: {first:?}");
+}
+
 #[test]
 fn golden_screens() {
-    let update = std::env::var_os("UPDATE").is_some();
     for (input, widths) in SCREENS {
         let name = Path::new(input).file_stem().unwrap().to_str().unwrap();
         for width in widths {
-            let shown = screen(input, &[&format!("--wrap={width}")]);
-            let path = fixtures().join(format!("view/{name}.{width}.txt"));
-            if update {
-                fs::write(&path, &shown).unwrap();
-            }
-            let expected = fs::read_to_string(&path).unwrap_or_default();
-            let lines = || shown.lines().zip(expected.lines());
-            let different = lines().position(|(shown, expected)| shown != expected);
-            let first = different.and_then(|number| lines().nth(number));
-            assert!(shown == expected, "{} at line {different:?}: {first:?}", path.display());
+            check_screen(&format!("{name}.{width}.txt"), &screen(input, &[&format!("--wrap={width}")]));
         }
+    }
+}
+
+/// Names of screens of two sandboxes, and their options.
+const OPTIONS: [(&str, &[&str]); 2] =
+    [("explain.80", &["--explain", "--wrap=80"]), ("explain.120", &["--explain", "--wrap=120", "--color=always"])];
+
+#[test]
+fn golden_screens_of_options() {
+    for (name, options) in OPTIONS {
+        check_screen(&format!("two-sandboxes.{name}.txt"), &screen("view/two-sandboxes.log", options));
     }
 }
 

@@ -38,6 +38,12 @@ options! {
     /// The view leaves out fields that tell little, such as the pid of the writer, and shortens ids.
     ALL_FIELDS "all-fields": Single<bool> = switch().of(STREAMERS).beside_records().needs(TEXT).idle(&[SERVERS]);
 
+    /// Explain known failures in a line of help
+    ///
+    /// Only texts of the host are explained. A failure that repeats in a sandbox is explained once. `katalog explain` lists
+    /// the failures.
+    EXPLAIN "explain": Single<bool> = switch().of(PRINT).beside_records().needs(TEXT);
+
     /// Width at which lines break: `auto`, `off`, or columns from 20 to 1000
     ///
     /// `auto` is the width of the terminal. Files and pipes get the layout of 120 columns, and no line breaks.
@@ -111,6 +117,7 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
         all_fields: options.get(&ALL_FIELDS)?,
         // Files are UTF-8 whatever the locale.
         highlight: options.get(&filter::GREP)?,
+        explain: options.command == Command::Print && options.get(&EXPLAIN)?,
         unicode: surroundings.unicode || !on_terminal,
     }))
 }

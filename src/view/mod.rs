@@ -20,11 +20,13 @@
 //! | `ids` | shortens ids |
 //! | `fields` | chooses and writes the fields behind a message |
 //! | `stack`, `repeats` | unfold errors, and recognize repeated ones |
+//! | `help` | explains known failures |
 //! | `safe`, `paragraph`, `style` | make text harmless, break it into rows, and color it |
 
 mod author;
 mod clock;
 mod fields;
+mod help;
 mod ids;
 mod layout;
 mod level;
@@ -42,6 +44,7 @@ use kata_records::filter::Pattern;
 use author::Author;
 use clock::{Clock, Moment};
 use fields::{FieldForm, push_fields};
+use help::Help;
 use ids::{Ids, limited};
 use layout::Layout;
 use level::{LevelLook, level_look};
@@ -55,6 +58,10 @@ use style::Style;
 /// The label of an error, and its width.
 const ERROR: &str = "error: ";
 const ERROR_WIDTH: usize = ERROR.len();
+
+/// The label of a help, and its width.
+const HELP: &str = "help: ";
+const HELP_WIDTH: usize = HELP.len();
 
 /// The most characters of a host's name, and of a message that stands for its record.
 const MAX_HOST: usize = 64;
@@ -93,6 +100,8 @@ pub struct ViewSettings {
     pub unicode: bool,
     /// The pattern that the user searches, to show its places.
     pub highlight: Option<Pattern>,
+    /// Explain known failures.
+    pub explain: bool,
 }
 
 /// A view of records. It remembers the time of the previous record, so all records of an output go through one view.
@@ -104,6 +113,8 @@ pub struct View {
     heading: Heading,
     ids: Ids,
     repeats: Repeats,
+    /// The help for known failures, if it is wanted.
+    help: Option<Help>,
     /// Buffers.
     row: Paragraph,
     text: String,
@@ -127,6 +138,7 @@ impl View {
             heading: Heading::default(),
             ids: Ids::default(),
             repeats: Repeats::default(),
+            help: if settings.explain { Help::new() } else { None },
             row: Paragraph::default(),
             text: String::new(),
             settings: settings.clone(),
@@ -158,6 +170,10 @@ impl View {
         self.message(record, used, look, author, out);
         if record.get("kata_error").is_some() {
             self.error(record, &moment, look, author, out);
+        }
+        // A guest must not send the reader to the wrong place.
+        if author == Author::Host {
+            self.help(record, out);
         }
         self.row.shrink(MAX_KEPT);
         self.text.shrink_to(MAX_KEPT);
@@ -330,6 +346,17 @@ impl View {
             }
         };
         self.row.push_found(&self.ids.shorten(&self.text), style, self.settings.highlight.as_ref());
+    }
+
+    /// Appends the help for a known failure below the record.
+    fn help(&mut self, record: &FlatRecord<'_>, out: &mut Vec<u8>) {
+        let Some(text) = self.help.as_mut().and_then(|help| help.find(record)) else { return };
+        let frame = self.frame(self.layout.error_indent, ("", Style::Plain), HELP_WIDTH);
+        self.row.clear();
+        self.row.push(HELP, Style::Help);
+        self.row.push(&text, Style::Help);
+        out.extend(std::iter::repeat_n(b' ', frame.indent));
+        self.row.rows(frame.indent, &frame, out);
     }
 
     fn frame(&self, indent: usize, mark: (&'static str, Style), hang: usize) -> Frame {

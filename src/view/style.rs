@@ -16,6 +16,8 @@ pub(super) enum Style {
     BoldRed,
     /// A warning.
     Yellow,
+    /// The help for a known failure.
+    Help,
     /// What the user searches.
     Found,
     /// A program of the host.
@@ -52,6 +54,7 @@ impl Style {
             Style::Red => "\x1b[31m",
             Style::BoldRed => "\x1b[1;31m",
             Style::Yellow => "\x1b[33m",
+            Style::Help => "\x1b[32m",
             Style::Found => "\x1b[7m",
             Style::Host => "\x1b[36m",
             Style::Guest => "\x1b[35m",

@@ -17,6 +17,7 @@ fn settings(columns: usize) -> ViewSettings {
         all_fields: false,
         unicode: true,
         highlight: None,
+        explain: false,
     }
 }
 
@@ -168,6 +169,27 @@ fn errors_stand_below_the_message_and_are_told_once() {
             "    ┊        … 1 frame of std",
         ]
     );
+}
+
+#[test]
+fn a_known_failure_is_explained_once_in_a_sandbox_and_only_for_the_host() {
+    let error = "Could not get a unique context ID for the vsock";
+    let failed = |origin, sandbox| {
+        record(json!({"kata_origin": origin, "kata_level": "error", "kata_sandbox": sandbox, "kata_msg": "failed",
+            "kata_error": error}))
+    };
+    let explaining = ViewSettings { explain: true, wrap: false, ..settings(80) };
+    for origin in ["guest", "tenant", "unproven"] {
+        let shown = shown(&explaining, &[failed(origin, "a")]);
+        assert!(!shown.contains("help:"), "{origin}: {shown}");
+    }
+    let records = [failed("host", "a"), failed("vouched", "a"), failed("vouched", "b")];
+    let text = shown(&explaining, &records);
+    let places: Vec<_> = text.lines().enumerate().filter(|(_, line)| line.starts_with("    help: KX-0007: ")).collect();
+    assert_eq!(places.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [3, 8], "{text}");
+    assert!(!shown(&settings(80), &records).contains("help:"));
+    let color = shown(&ViewSettings { color: true, ..explaining }, &records);
+    assert!(color.contains("\x1b[32mhelp: KX-0007: "), "{color:?}");
 }
 
 #[test]
