@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::progress::terminal;
 use crate::support::svg::picture;
-use crate::support::{katalog, write_file};
+use crate::support::{append_file, katalog, wait_until, write_file};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -50,8 +50,12 @@ fn golden_screens() {
 }
 
 /// Names of screens of two sandboxes, and their options.
-const OPTIONS: [(&str, &[&str]); 2] =
-    [("explain.80", &["--explain", "--wrap=80"]), ("explain.120", &["--explain", "--wrap=120", "--color=always"])];
+const OPTIONS: [(&str, &[&str]); 4] = [
+    ("explain.80", &["--explain", "--wrap=80"]),
+    ("explain.120", &["--explain", "--wrap=120", "--color=always"]),
+    ("dedup.80", &["--dedup", "--explain", "--wrap=80"]),
+    ("dedup.120", &["--dedup", "--wrap=120", "--color=always"]),
+];
 
 #[test]
 fn golden_screens_of_options() {
@@ -90,6 +94,22 @@ fn log(count: usize) -> String {
         )
     };
     (0..count).map(line).collect()
+}
+
+#[test]
+fn a_held_record_appears_when_the_input_is_idle() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = write_file(folder.path(), "in.log", log(1));
+    let shown = folder.path().join("shown");
+    let mut command = katalog();
+    command.args(["-f", "--format=text", "--dedup", "--utc"]).arg(&input);
+    let mut child = command.stdout(fs::File::create(&shown).unwrap()).spawn().unwrap();
+    let has = |text: &str| fs::read_to_string(&shown).unwrap().contains(text);
+    wait_until("the only record", || has("line 0"));
+    append_file(&input, log(2).replace("line 1", "the last"));
+    wait_until("the last record", || has("the last"));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Runs the program on a terminal with a pager. Returns the exit code, and what the terminal got.

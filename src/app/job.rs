@@ -188,7 +188,9 @@ impl Job {
         sink.begin(if first { format.header() } else { b"" })?;
         let delivery = Box::new(FileDelivery::new(sink, format, delivery.limits, checkpoint));
         Ok(match view {
-            Some(settings) => Box::new(ViewDelivery::new(delivery, View::new(settings))),
+            Some(settings) => {
+                Box::new(ViewDelivery::new(delivery, View::new(settings), self.config.mode == Mode::Follow))
+            }
             None => delivery,
         })
     }

@@ -44,6 +44,12 @@ options! {
     /// the failures.
     EXPLAIN "explain": Single<bool> = switch().of(PRINT).beside_records().needs(TEXT);
 
+    /// Show equal records in a row as one, with their number
+    ///
+    /// Records are equal if they differ in nothing that is shown but their times. With --follow, a record is held back
+    /// until another one comes or the inputs are idle.
+    DEDUP "dedup": Single<bool> = switch().of(PRINT).beside_records().needs(TEXT);
+
     /// Width at which lines break: `auto`, `off`, or columns from 20 to 1000
     ///
     /// `auto` is the width of the terminal. Files and pipes get the layout of 120 columns, and no line breaks.
@@ -117,6 +123,7 @@ pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<
         all_fields: options.get(&ALL_FIELDS)?,
         // Files are UTF-8 whatever the locale.
         highlight: options.get(&filter::GREP)?,
+        dedup: options.command == Command::Print && options.get(&DEDUP)?,
         explain: options.command == Command::Print && options.get(&EXPLAIN)?,
         unicode: surroundings.unicode || !on_terminal,
     }))

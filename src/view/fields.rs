@@ -96,7 +96,7 @@ fn separate(out: &mut Paragraph) {
 }
 
 /// Returns whether a field is shown behind the message.
-fn is_shown(name: &str, all: bool, record: &FlatRecord<'_>) -> bool {
+pub(super) fn is_shown(name: &str, all: bool, record: &FlatRecord<'_>) -> bool {
     if !name.starts_with("kata_") {
         return false;
     }

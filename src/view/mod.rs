@@ -20,11 +20,13 @@
 //! | `ids` | shortens ids |
 //! | `fields` | chooses and writes the fields behind a message |
 //! | `stack`, `repeats` | unfold errors, and recognize repeated ones |
+//! | `dedup` | recognizes equal records in a row |
 //! | `help` | explains known failures |
 //! | `safe`, `paragraph`, `style` | make text harmless, break it into rows, and color it |
 
 mod author;
 mod clock;
+mod dedup;
 mod fields;
 mod help;
 mod ids;
@@ -43,6 +45,7 @@ use kata_records::filter::Pattern;
 
 use author::Author;
 use clock::{Clock, Moment};
+use dedup::Dedup;
 use fields::{FieldForm, push_fields};
 use help::Help;
 use ids::{Ids, limited};
@@ -102,6 +105,8 @@ pub struct ViewSettings {
     pub highlight: Option<Pattern>,
     /// Explain known failures.
     pub explain: bool,
+    /// Show equal records in a row as one.
+    pub dedup: bool,
 }
 
 /// A view of records. It remembers the time of the previous record, so all records of an output go through one view.
@@ -115,6 +120,10 @@ pub struct View {
     repeats: Repeats,
     /// The help for known failures, if it is wanted.
     help: Option<Help>,
+    /// The record that is held back, if equal ones are shown as one.
+    dedup: Option<Dedup>,
+    /// The number of equal records that the current one stands for.
+    count: u64,
     /// Buffers.
     row: Paragraph,
     text: String,
@@ -139,19 +148,43 @@ impl View {
             ids: Ids::default(),
             repeats: Repeats::default(),
             help: if settings.explain { Help::new() } else { None },
+            dedup: settings.dedup.then(Dedup::default),
+            count: 1,
             row: Paragraph::default(),
             text: String::new(),
             settings: settings.clone(),
         }
     }
 
-    /// Renders whole records, one JSON object a line, and appends their rows to `out`.
+    /// Renders whole records, one JSON object a line, and appends their rows to `out`. The last record may be held back
+    /// until [`View::release`].
     pub fn render(&mut self, records: &[u8], out: &mut Vec<u8>) {
         for line in records.split_inclusive(|byte| *byte == b'\n') {
             let record = FlatRecord::parse(line);
             debug_assert!(record.is_some(), "the encoder writes one object a line");
-            self.record(&record.unwrap_or_default(), out);
+            let record = record.unwrap_or_default();
+            if let Some(dedup) = &mut self.dedup {
+                if dedup.absorbs(&record, self.settings.all_fields) {
+                    continue;
+                }
+                self.release(out);
+                if self.dedup.as_mut().is_some_and(|dedup| dedup.hold(line)) {
+                    continue;
+                }
+            }
+            self.record(&record, out);
         }
+    }
+
+    /// Renders the record that is held back.
+    pub fn release(&mut self, out: &mut Vec<u8>) {
+        let Some(mut dedup) = self.dedup.take() else { return };
+        if let Some((line, count)) = dedup.take() {
+            self.count = count;
+            self.record(&FlatRecord::parse(line).unwrap_or_default(), out);
+            self.count = 1;
+        }
+        self.dedup = Some(dedup);
     }
 
     fn record(&mut self, record: &FlatRecord<'_>, out: &mut Vec<u8>) {
@@ -277,6 +310,10 @@ impl View {
             let highlight = self.settings.highlight.as_ref();
             self.row.push_found(&self.ids.shorten(&self.text), look.message, highlight);
             if lines.peek().is_none() {
+                if self.count > 1 {
+                    let sign = if self.settings.unicode { "×" } else { "x" };
+                    self.row.push(&format!("  {sign}{}", self.count), Style::Dim);
+                }
                 let all = self.settings.all_fields;
                 let form = FieldForm { all, room: frame.room(), value: look.value, highlight };
                 push_fields(record, form, &mut self.ids, &mut self.row);

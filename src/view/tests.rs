@@ -18,6 +18,7 @@ fn settings(columns: usize) -> ViewSettings {
         unicode: true,
         highlight: None,
         explain: false,
+        dedup: false,
     }
 }
 
@@ -35,6 +36,7 @@ fn shown(settings: &ViewSettings, records: &[Json]) -> String {
     for record in records {
         view.render(format!("{record}\n").as_bytes(), &mut out);
     }
+    view.release(&mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -190,6 +192,30 @@ fn a_known_failure_is_explained_once_in_a_sandbox_and_only_for_the_host() {
     assert!(!shown(&settings(80), &records).contains("help:"));
     let color = shown(&ViewSettings { color: true, ..explaining }, &records);
     assert!(color.contains("\x1b[32mhelp: KX-0007: "), "{color:?}");
+}
+
+#[test]
+fn equal_records_in_a_row_are_one() {
+    let at = |second: u8, message| {
+        record(json!({"kata_time": format!("2024-03-05T04:01:0{second}Z"), "kata_msg": message, "kata_a": "b"}))
+    };
+    let records = [at(1, "one"), at(2, "one"), at(3, "one"), at(4, "two\nlines"), at(5, "two\nlines"), at(6, "one")];
+    let dedup = ViewSettings { dedup: true, ..settings(80) };
+    check(
+        &dedup,
+        &records,
+        &[
+            "2024-03-05 UTC · node1",
+            "04:01:01.000 I shim    5fbd3e1b one  ×3  a=b",
+            "04:01:04.000 I shim    5fbd3e1b two",
+            "                                lines  ×2  a=b",
+            "04:01:06.000 I shim    5fbd3e1b one  a=b",
+        ],
+    );
+    let colored = shown(&ViewSettings { color: true, ..dedup.clone() }, &records);
+    assert!(colored.contains("one\x1b[2m  ×3"), "{colored:?}");
+    let ascii = shown(&ViewSettings { unicode: false, ..dedup }, &records);
+    assert!(ascii.contains("one  x3  a=b"), "{ascii}");
 }
 
 #[test]
