@@ -50,11 +50,15 @@ fn golden_screens() {
 }
 
 /// Names of screens of two sandboxes, and their options.
-const OPTIONS: [(&str, &[&str]); 4] = [
+const OPTIONS: [(&str, &[&str]); 8] = [
     ("explain.80", &["--explain", "--wrap=80"]),
     ("explain.120", &["--explain", "--wrap=120", "--color=always"]),
     ("dedup.80", &["--dedup", "--explain", "--wrap=80"]),
     ("dedup.120", &["--dedup", "--wrap=120", "--color=always"]),
+    ("group.40", &["--group=sandbox", "--dedup", "--wrap=40"]),
+    ("group.80", &["--group=sandbox", "--wrap=80"]),
+    ("group.120", &["--group=sandbox", "--dedup", "--wrap=120", "--color=always"]),
+    ("group.lines.120", &["--group=sandbox", "-r", "--lines=5", "--wrap=120"]),
 ];
 
 #[test]
@@ -62,6 +66,38 @@ fn golden_screens_of_options() {
     for (name, options) in OPTIONS {
         check_screen(&format!("two-sandboxes.{name}.txt"), &screen("view/two-sandboxes.log", options));
     }
+}
+
+#[test]
+fn blocks_have_all_records_whatever_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = 12_000;
+    let log: String = log(count)
+        .lines()
+        .enumerate()
+        .map(|(number, line)| {
+            let line = line.replace("sandbox=s", &format!("sandbox=sandbox-{} filler={}", number % 3, "x".repeat(200)));
+            line + "\n"
+        })
+        .collect();
+    let input = write_file(folder.path(), "in.log", log);
+    let shown = |options: &[&str]| screen(input.to_str().unwrap(), &[&["--group=sandbox"], options].concat());
+    let text = shown(&[]);
+    let heads: Vec<&str> = text.lines().filter(|line| line.starts_with('▌')).collect();
+    assert_eq!(heads.len(), 3, "{heads:?}");
+    for (number, head) in heads.iter().enumerate() {
+        assert!(
+            head.starts_with(&format!("▌sandbox-{number} · ")) && head.contains(" · 4000 records · 0 errors"),
+            "{head}"
+        );
+    }
+    let records: Vec<&str> = text.lines().filter(|line| line.contains(" line ")).collect();
+    let in_order = (0..3).flat_map(|sandbox| (sandbox..count).step_by(3));
+    assert!(records.iter().zip(in_order).all(|(record, number)| record.contains(&format!(" line {number} "))));
+    assert_eq!(records.len(), count);
+    // The records have 6 MiB, so these orders need files.
+    assert!(shown(&["--sort-memory=1M"]) == text);
+    assert!(shown(&["--sort-memory=1M", "--threads=1", "--sort=time"]) == text);
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::config::{self, Command, Config, Mode, Options};
 use crate::delivery::checkpoint::Checkpoint;
 use crate::delivery::shutdown::WatchedShutdown;
 use crate::delivery::{
-    ContextDelivery, Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, LastDelivery, NoDelivery,
-    OutputDir, RefusedFile, ServerDelivery, ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
+    ContextDelivery, Delivery, DeliveryMetrics, DeltaDelivery, FanOut, FileDelivery, GroupedDelivery, LastDelivery,
+    NoDelivery, OutputDir, RefusedFile, ServerDelivery, ServerDeliveryConfig, SortedDelivery, Spool, ViewDelivery,
 };
 use crate::diagnostics::report;
 use crate::exit::Exit;
@@ -188,6 +188,9 @@ impl Job {
         sink.begin(if first { format.header() } else { b"" })?;
         let delivery = Box::new(FileDelivery::new(sink, format, delivery.limits, checkpoint));
         Ok(match view {
+            Some(settings) if output.grouped => {
+                Box::new(GroupedDelivery::new(delivery, View::new(settings), output.memory))
+            }
             Some(settings) => {
                 Box::new(ViewDelivery::new(delivery, View::new(settings), self.config.mode == Mode::Follow))
             }

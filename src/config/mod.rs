@@ -175,7 +175,7 @@ impl Config {
             time_format: options.get(&output::TIME_FORMAT)?,
             record_id: options.get(&output::RECORD_ID)?,
             split: conversion::template(options)?,
-            rows: sorted || output.delta || output.last.is_some(),
+            rows: sorted || output.delta || output.last.is_some() || output.grouped,
             verbose: diagnostics.verbose,
             findings: diagnostics.shows_counters(),
         };

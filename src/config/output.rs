@@ -12,7 +12,7 @@ use super::command::{Command, FILERS, HOSTED, PRINT, READERS, SHAPERS, STREAMERS
 use super::declaration::{Clash, Need, Single, choice, is, none, number, options, switch, text};
 use super::layers::{Options, Values};
 use super::words::{FormatChoice, Host, Sort};
-use super::{ConfigError, Mode, Surroundings, delivery, filter, journal, parse, redaction, selection};
+use super::{ConfigError, Mode, Surroundings, delivery, filter, journal, parse, redaction, selection, view};
 use crate::delivery::{Context, SortSettings};
 use crate::sink::Compression;
 
@@ -222,13 +222,13 @@ options! {
         },
     ]);
 
-    /// Memory for sorting, and for the last records of --lines
+    /// Memory for sorting, for the last records of --lines, and for the records of --group
     ///
     /// Records beyond it wait in temporary files, in the directory that TMPDIR names (/tmp).
     SORT_MEMORY "sort-memory": Single<usize> =
         number("SIZE", is!("128M"), |text| parse::bytes(text, 1 << 20..=u64::MAX)).of(FILERS).beside_records().needs(&[Need {
-            what: "--sort time, --reverse or --lines N",
-            met: |options| Ok(is_sorted(options)? || journal::last(options)?.is_some()),
+            what: "--sort time, --reverse, --lines N or --group sandbox",
+            met: |options| Ok(is_sorted(options)? || journal::last(options)?.is_some() || view::is_grouped(options)?),
         }]);
 
     /// Add the time since the previous record, as `kata_delta_ns`
@@ -285,7 +285,9 @@ pub struct OutputSettings {
     pub sort: Option<SortSettings>,
     /// Only the last records are written, as many as this.
     pub last: Option<u64>,
-    /// The memory for records that wait.
+    /// The text view has a block for each sandbox.
+    pub grouped: bool,
+    /// The memory for records that wait, in each place where some do.
     pub memory: usize,
     /// The records that are wanted around matches of the filters.
     pub context: Option<Context>,
@@ -297,12 +299,16 @@ pub struct OutputSettings {
 
 /// Returns the settings of the output.
 pub(super) fn settings(options: &Options, surroundings: Surroundings) -> Result<OutputSettings, ConfigError> {
-    let (memory, reverse) = (options.get(&SORT_MEMORY)?, options.get(&REVERSE)?);
+    let (reverse, last, grouped) = (options.get(&REVERSE)?, journal::last(options)?, view::is_grouped(options)?);
+    // Records move from the first place to the second while both have some.
+    let places = if grouped && (is_sorted(options)? || last.is_some()) { 2 } else { 1 };
+    let memory = options.get(&SORT_MEMORY)? / places;
     Ok(OutputSettings {
         path: output(options)?,
         compress: if has_file(options)? { options.get(&COMPRESS)? } else { Compression::None },
         sort: is_sorted(options)?.then_some(SortSettings { memory, reverse }),
-        last: journal::last(options)?,
+        last,
+        grouped,
         memory,
         context: filter::context(options)?,
         delta: options.get(&DELTA)? && record_format(options)?.has_delta() && !has_other_schema(options)?,

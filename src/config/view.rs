@@ -7,7 +7,7 @@ use super::command::{Command, PRINT, STREAMERS};
 use super::declaration::{Clash, Need, Single, choice, is, options, switch, text};
 use super::layers::Options;
 use super::output::{self, SERVERS};
-use super::words::{ColorChoice, PagingChoice};
+use super::words::{ColorChoice, GroupBy, PagingChoice};
 use super::{ConfigError, Mode, StandardOutput, Surroundings, filter, journal, parse};
 use crate::view::{TimeStyle, ViewSettings};
 
@@ -50,6 +50,15 @@ options! {
     /// until another one comes or the inputs are idle.
     DEDUP "dedup": Single<bool> = switch().of(PRINT).beside_records().needs(TEXT);
 
+    /// Blocks of the records
+    ///
+    /// The sandboxes follow in the order of their first records. Nothing appears before the inputs end.
+    GROUP "group": Single<GroupBy> = choice("BY", is!("none")).of(PRINT).beside_records().needs(TEXT).clashes(&[Clash {
+        with: "follow",
+        when: |options| Ok(is_grouped(options)? && options.get(&journal::FOLLOW)?),
+        why: "the head of a block counts all records, so the inputs must have an end",
+    }]);
+
     /// Width at which lines break: `auto`, `off`, or columns from 20 to 1000
     ///
     /// `auto` is the width of the terminal. Files and pipes get the layout of 120 columns, and no line breaks.
@@ -85,6 +94,11 @@ pub(crate) enum Wrap {
     Off,
     /// At this many columns.
     At(usize),
+}
+
+/// Returns whether the text view has a block for each sandbox.
+pub(super) fn is_grouped(options: &Options) -> Result<bool, ConfigError> {
+    Ok(options.command == Command::Print && is_text(options)? && options.get(&GROUP)? == GroupBy::Sandbox)
 }
 
 /// Returns whether records go through a pager.

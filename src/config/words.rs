@@ -261,6 +261,20 @@ word_enum!(Sort {
     Time => "time", "By time";
 });
 
+/// The blocks of the text view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupBy {
+    /// No blocks.
+    None,
+    /// A block for each sandbox.
+    Sandbox,
+}
+
+word_enum!(GroupBy {
+    None => "none", "";
+    Sandbox => "sandbox", "A block for each sandbox, with a head";
+});
+
 /// The display of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProgressChoice {

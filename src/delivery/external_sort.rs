@@ -186,6 +186,21 @@ impl ExternalSorter {
         part: u32,
         counted: u64,
     ) -> Result<(), SortError> {
+        let own = time.and_then(Key::moment);
+        self.moment = own.unwrap_or(self.moment);
+        self.add(record, Key::new(self.moment, self.next_number, part, own.is_some()), part, counted)
+    }
+
+    /// Adds a record of a group, with its counters. Records sort by the number of their group, which is their part too,
+    /// and keep their order inside of it.
+    ///
+    /// # Errors
+    /// If a temporary file cannot be written, or beyond 2^34 records and 2^24 groups.
+    pub fn push_in_group(&mut self, record: &[u8], group: u32, counted: u64) -> Result<(), SortError> {
+        self.add(record, Key::new(u128::from(group), self.next_number, group, false), group, counted)
+    }
+
+    fn add(&mut self, record: &[u8], key: Key, part: u32, counted: u64) -> Result<(), SortError> {
         if self.next_number >= MAX_RECORDS || part >= MAX_PARTS {
             return Err(failed(&self.directory)(io::Error::other(
                 "there are too many records, or parts of the output",
@@ -194,10 +209,7 @@ impl ExternalSorter {
         if self.buffer.size() + record.len() + size_of::<RecordSpan>() > self.memory && !self.buffer.spans.is_empty() {
             self.write_run().map_err(failed(&self.directory))?;
         }
-        let own = time.and_then(Key::moment);
-        self.moment = own.unwrap_or(self.moment);
-        let key = Key::new(self.moment, self.next_number, part, own.is_some()).in_order(self.reverse);
-        self.buffer.push(RecordHead { key, counted }, record);
+        self.buffer.push(RecordHead { key: key.in_order(self.reverse), counted }, record);
         self.next_number += 1;
         Ok(())
     }

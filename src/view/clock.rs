@@ -30,6 +30,21 @@ impl Clock {
         Clock { zone, previous: None }
     }
 
+    /// Forgets the record before.
+    pub(super) fn restart(&mut self) {
+        self.previous = None;
+    }
+
+    /// Returns a span of time: its first and its last moment, with their dates if they differ, and its length.
+    pub(super) fn span(&self, from: Timestamp, to: Timestamp) -> String {
+        let [first, last] = [from, to].map(|moment| self.zone.to_offset(moment).to_datetime(moment));
+        let length = distance(to.duration_since(from));
+        if first.date() == last.date() {
+            return format!("{:.3}..{:.3} {length}", first.time(), last.time());
+        }
+        format!("{} {:.3}..{} {:.3} {length}", first.date(), first.time(), last.date(), last.time())
+    }
+
     /// Returns the parts of a time, and remembers it.
     pub(super) fn read(&mut self, now: Option<Timestamp>) -> Moment {
         let Some(now) = now else { return Moment::default() };
@@ -78,6 +93,14 @@ mod tests {
         ] {
             assert_eq!(distance(SignedDuration::from_millis(millis)), expected);
         }
+    }
+
+    #[test]
+    fn a_span_has_dates_if_they_differ() {
+        let span = |from: &str, to: &str| Clock::new(TimeZone::UTC).span(from.parse().unwrap(), to.parse().unwrap());
+        assert_eq!(span("2024-03-05T05:00:00Z", "2024-03-05T05:00:01.56Z"), "05:00:00.000..05:00:01.560 +1.560");
+        let days = "2024-03-05 23:59:59.000..2024-03-06 00:00:01.000 +2.000";
+        assert_eq!(span("2024-03-05T23:59:59Z", "2024-03-06T00:00:01Z"), days);
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | `fields` | chooses and writes the fields behind a message |
 //! | `stack`, `repeats` | unfold errors, and recognize repeated ones |
 //! | `dedup` | recognizes equal records in a row |
+//! | `groups` | sorts records into blocks, one for each sandbox |
 //! | `help` | explains known failures |
 //! | `safe`, `paragraph`, `style` | make text harmless, break it into rows, and color it |
 
@@ -28,6 +29,7 @@ mod author;
 mod clock;
 mod dedup;
 mod fields;
+mod groups;
 mod help;
 mod ids;
 mod layout;
@@ -43,10 +45,13 @@ use jiff::tz::TimeZone;
 use kata_records::UtcTimestamp;
 use kata_records::filter::Pattern;
 
+pub use groups::Groups;
+
 use author::Author;
 use clock::{Clock, Moment};
 use dedup::Dedup;
 use fields::{FieldForm, push_fields};
+use groups::{GroupHead, Title};
 use help::Help;
 use ids::{Ids, limited};
 use layout::Layout;
@@ -174,6 +179,41 @@ impl View {
             }
             self.record(&record, out);
         }
+    }
+
+    /// Begins a block of records with its head. Gaps do not reach across blocks.
+    pub fn begin_block(&mut self, groups: &Groups, number: u32, out: &mut Vec<u8>) {
+        self.release(out);
+        self.clock.restart();
+        let Some(head) = groups.head(number) else { return };
+        self.row.clear();
+        self.block_title(&head.title);
+        let between = if self.settings.unicode { " · " } else { " - " };
+        let span = head.span.map(|(from, to)| self.clock.span(from, to));
+        let parts = [head.hypervisor.map(str::to_owned), span, Some(counted(head.records, "record"))];
+        for part in parts.iter().flatten() {
+            self.row.push(between, Style::Dim);
+            self.row.push(part, Style::Dim);
+        }
+        self.row.push(between, Style::Dim);
+        let style = if head.errors > 0 { Style::Red } else { Style::Dim };
+        self.row.push(&errors(head), style);
+        let frame = self.frame(2, ("", Style::Plain), 0);
+        self.row.rows(0, &frame, out);
+    }
+
+    fn block_title(&mut self, title: &Title) {
+        let mark = if self.settings.unicode { "▌" } else { "# " };
+        let id = match title {
+            Title::Sandbox(id) => id,
+            Title::NoSandbox => return self.row.push(&format!("{mark}no sandbox"), Style::Bold),
+            Title::Others => return self.row.push(&format!("{mark}other sandboxes"), Style::Bold),
+        };
+        self.text.clear();
+        push_safe(id, Place::Value, &mut self.text);
+        let style = Style::of_sandbox(id);
+        self.row.push(mark, style);
+        self.row.push(&self.ids.short(&self.text), style);
     }
 
     /// Renders the record that is held back.
@@ -400,6 +440,20 @@ impl View {
         let columns = self.settings.wrap.then_some(self.settings.columns);
         Frame { columns, indent, mark, hang, color: self.settings.color }.fitted()
     }
+}
+
+/// Returns the number of errors of a block, and of those that the guest wrote.
+fn errors(head: &GroupHead) -> String {
+    let errors = counted(head.errors, "error");
+    match head.errors_of_guest {
+        0 => errors,
+        guest => format!("{errors} ({guest} by the guest)"),
+    }
+}
+
+/// Returns a number of things.
+fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Returns the beginning of a message in one line.

@@ -219,6 +219,34 @@ fn equal_records_in_a_row_are_one() {
 }
 
 #[test]
+fn the_head_of_a_block_is_one_row_whatever_its_sandbox_is_called() {
+    let records = [record(json!({"kata_sandbox": "\x1b[2J\nx\u{202e}"})), json!({"MESSAGE": "m"})];
+    let mut groups = Groups::default();
+    let numbers = records.each_ref().map(|record| groups.note(record.to_string().as_bytes()));
+    for unicode in [true, false] {
+        let mut view = View::new(&ViewSettings { unicode, ..settings(200) });
+        let mut out = Vec::new();
+        for (record, number) in records.iter().zip(numbers) {
+            view.begin_block(&groups, number, &mut out);
+            view.render(record.to_string().as_bytes(), &mut out);
+        }
+        let shown = String::from_utf8(out).unwrap();
+        let heads: Vec<&str> = shown.lines().filter(|line| line.contains("1 record")).collect();
+        let expected = [
+            [
+                "▌^[[2J\\nx<U+202E> · 04:01:54.163..04:01:54.163 +0.000 · 1 record · 0 errors",
+                "▌no sandbox · 1 record · 0 errors",
+            ],
+            [
+                "# ^[[2J\\nx<U+202E> - 04:01:54.163..04:01:54.163 +0.000 - 1 record - 0 errors",
+                "# no sandbox - 1 record - 0 errors",
+            ],
+        ];
+        assert_eq!(heads, expected[usize::from(!unicode)], "{shown}");
+    }
+}
+
+#[test]
 fn an_error_of_the_guest_never_stands_for_one_of_the_host() {
     let error = "no such file or directory";
     let of = |origin| record(json!({"kata_origin": origin, "kata_msg": "all is well", "kata_error": error}));

@@ -195,3 +195,24 @@ fn the_steady_state_allocates_nothing() {
     let counted = allocation_counter::measure(|| assert!(merged.fill(&mut out).unwrap()));
     assert_eq!(counted.count_total, 0);
 }
+
+#[test]
+fn groups_keep_their_records_together_and_in_order() {
+    for memory in [1 << 20, 300] {
+        let mut sorter = sorter(memory);
+        let groups = [0, 1, 0, 2, 1, 0, 0x00ff_fffe];
+        for (number, group) in groups.into_iter().enumerate() {
+            sorter.push_in_group(&[number as u8; 100], group, 7).unwrap();
+        }
+        assert_eq!(sorter.bytes_on_disk() > 0, memory == 300);
+        let mut sorted = sorter.finish(None).unwrap();
+        let (mut out, mut all) = (Encoded::default(), Vec::new());
+        while sorted.fill(&mut out).unwrap() {
+            all.extend(out.records().map(|(record, row)| (record[0], row.part, row.time, row.counted)));
+            out.clear(usize::MAX);
+        }
+        let expected = [(0, 0), (2, 0), (5, 0), (1, 1), (4, 1), (3, 2), (6, 0x00ff_fffe)];
+        assert_eq!(all, expected.map(|(number, group)| (number, group, None, 7)), "{memory}");
+    }
+    assert!(sorter(1000).push_in_group(b"", MAX_PARTS, 0).is_err());
+}
