@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use kata_records::filter::FilterSettings;
 use kata_records::{Format, Rules};
-use log_clients::{Client, NetError, Observer, Receiver};
+use log_clients::{Client, Observer, Receiver};
 
 use super::error::AppError;
 use super::settings::{self, cores};
@@ -43,6 +43,26 @@ pub(super) struct Job {
     pub(super) failure: Option<Exit>,
     /// The number of inputs that failed before the run.
     pub(super) unopened: usize,
+}
+
+/// The servers of a run.
+struct Servers {
+    clients: Vec<Box<dyn Client>>,
+    /// The spool of each client; none without `--spool`.
+    spools: Vec<Spool>,
+    /// The name of each client, if each gets everything.
+    names: Vec<String>,
+}
+
+impl Servers {
+    /// Moves the checkpoint past the records in the spools.
+    fn resume(&mut self, checkpoint: &Checkpoint, continues: bool) {
+        let own = |name: &String| checkpoint.of_server(name);
+        let mut each = self.names.iter().map(own);
+        for spool in &mut self.spools {
+            spool.resume(each.next().unwrap_or_else(|| checkpoint.clone()), continues);
+        }
+    }
 }
 
 impl Job {
@@ -95,12 +115,16 @@ impl Job {
             (None, None) => Checkpoint::forgetful(),
         };
         checkpoint.set_servers(&self.config.delivery.fan_out_names());
+        let mut servers = self.servers()?;
+        if let Some(servers) = &mut servers {
+            servers.resume(&checkpoint, !first || !checkpoint.is_new());
+        }
         self.config.journal.resume = checkpoint.journal();
         self.files = checkpoint.files();
         self.begin_at_positions()?;
         let noted = Some(checkpoint.clone());
         status.watch_saves(checkpoint.metrics());
-        let Some(delivery) = self.delivery(checkpoint, first, signals, status)? else {
+        let Some(delivery) = self.delivery(checkpoint, servers, first, signals, status)? else {
             return Ok(None);
         };
         let plan = Plan {
@@ -127,13 +151,14 @@ impl Job {
     fn delivery(
         &mut self,
         checkpoint: Checkpoint,
+        servers: Option<Servers>,
         first: bool,
         signals: &Signals,
         status: &Status,
     ) -> Result<Option<Box<dyn Delivery>>, AppError> {
         let config = &self.config;
-        let delivery: Box<dyn Delivery> = if config.delivery.receiver.is_some() {
-            self.to_servers(checkpoint, signals, status)?
+        let delivery: Box<dyn Delivery> = if let Some(servers) = servers {
+            self.to_servers(servers, checkpoint, signals, status)?
         } else if config.command == Command::Check {
             Box::new(NoDelivery(checkpoint))
         } else if let Some(settings) = config.conversion.clone() {
@@ -209,28 +234,35 @@ impl Job {
         })
     }
 
-    fn to_servers(
-        &self,
-        checkpoint: Checkpoint,
-        signals: &Signals,
-        status: &Status,
-    ) -> Result<Box<dyn Delivery>, AppError> {
+    /// Opens the clients of the servers and their spools, before the input begins. Returns `None` without servers.
+    fn servers(&self) -> Result<Option<Servers>, AppError> {
         let settings = &self.config.delivery;
         let refused = |error| AppError::Net { error, from_file: self.has_file };
-        let receiver = settings.receiver.clone().ok_or(NetError::NoServers).map_err(refused)?;
+        let Some(receiver) = settings.receiver.clone() else { return Ok(None) };
         let names = settings.fan_out_names();
         let receivers = if names.is_empty() { vec![receiver] } else { receiver.each_server() };
         let client = |receiver: Receiver| receiver.client(Observer::new(|event| report(format_args!("{event}"))));
         let clients: Vec<_> = receivers.into_iter().map(client).collect::<Result<_, _>>().map_err(refused)?;
         settings.secret_files.iter().for_each(|(named_by, path)| warn_if_public(named_by, path));
-        let mut spools = match &settings.spool {
+        let spools = match &settings.spool {
             Some(spool) if names.is_empty() => vec![Spool::open(spool.clone())?],
             Some(spool) => Spool::open_each(spool, &names)?,
             None => Vec::new(),
-        }
-        .into_iter();
+        };
+        Ok(Some(Servers { clients, spools, names }))
+    }
+
+    fn to_servers(
+        &self,
+        servers: Servers,
+        checkpoint: Checkpoint,
+        signals: &Signals,
+        status: &Status,
+    ) -> Result<Box<dyn Delivery>, AppError> {
+        let settings = &self.config.delivery;
+        let Servers { clients, spools, names } = servers;
         let refused_file = RefusedFile::new(settings.refused.clone());
-        let mut names = names.into_iter();
+        let (mut spools, mut names) = (spools.into_iter(), names.into_iter());
         let config = |client: Box<dyn Client>| {
             let shutdown = WatchedShutdown::new(signals.current_shutdown());
             ServerDeliveryConfig {

@@ -129,7 +129,7 @@ options! {
 
     /// Size of one delivery
     ///
-    /// After a crash, at most one delivery arrives twice, or two if there is a spool. From 1K to 5M.
+    /// After a crash, at most one delivery arrives twice. From 1K to 5M.
     BATCH_SIZE "batch-size": Single<usize> =
         number("SIZE", is!("1M"), |text| parse::bytes(text, 1 << 10..=5 << 20)).of(SHIP).beside_records();
 

@@ -4,9 +4,9 @@
 //! one position stands for the whole batch.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use log_clients::{Chunk, Client, NetError};
@@ -56,6 +56,8 @@ pub(super) struct BatchSender {
     pub(super) position: Option<Position>,
     /// Files of the spool with records of the batch.
     pub(super) spool_files: Vec<SpoolFile>,
+    /// The last position in these files, with the number of its file.
+    pub(super) spooled_position: Option<(u64, Position)>,
     pub(super) bytes: Arc<AtomicU64>,
     pub(super) metrics: Arc<DeliveryMetrics>,
     pub(super) refused: u64,
@@ -153,6 +155,7 @@ impl BatchSender {
         if self.size > 0 && self.size + out.len() > self.limits.size {
             self.send()?;
         }
+        self.spooled_position = spooled.take_position().or(self.spooled_position.take());
         self.spool_files.push(spooled);
         self.add(out, None)
     }
@@ -178,9 +181,23 @@ impl BatchSender {
             self.saver.checkpoint.advance(position);
             self.saver.save();
         }
+        self.save_spooled_position();
         self.spool_files.drain(..).for_each(SpoolFile::delete);
         self.beside_spool.fetch_sub(std::mem::take(&mut self.beside_in_batch), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Saves the position after the files of the batch, so that their records are not read again once they are deleted.
+    fn save_spooled_position(&mut self) {
+        let Some((number, position)) = self.spooled_position.take() else { return };
+        if let Some(file) = self.spool_files.last() {
+            let moved = file.positions().moved.lock().unwrap_or_else(PoisonError::into_inner);
+            // A position of before the last move may have files that are forgotten.
+            if number >= *moved {
+                self.saver.checkpoint.catch_up(position);
+            }
+        }
+        self.saver.save();
     }
 
     /// Delivers the records of a tag, and removes them from the batch.

@@ -9,6 +9,7 @@ mod server_positions;
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -136,6 +137,8 @@ pub struct Checkpoint {
     metrics: Arc<SaveMetrics>,
     /// The server whose position moves; `None` if all positions move together.
     server: Option<Arc<str>>,
+    /// There was no state file.
+    new: bool,
 }
 
 #[derive(Debug)]
@@ -149,7 +152,7 @@ impl Checkpoint {
     /// Returns a checkpoint that keeps positions in memory only.
     #[must_use]
     pub fn forgetful() -> Checkpoint {
-        Checkpoint::new(SavedState::default(), None)
+        Checkpoint::new(SavedState::default(), None, true)
     }
 
     /// Locks the directory, creating it if needed, and reads the state of an earlier run. Writes the state once, so that
@@ -165,20 +168,21 @@ impl Checkpoint {
             let path = path.clone();
             move |source| CheckpointError::Access { flag: STATE_DIR, action, path, source }
         };
-        let state = match directory.read(STATE, MAX_STATE) {
+        let (state, new) = match directory.read(STATE, MAX_STATE) {
             Ok(bytes) => {
-                SavedState::parse(&bytes).map_err(|cause| CheckpointError::Damaged { path: path.clone(), cause })?
+                let damaged = |cause| CheckpointError::Damaged { path: path.clone(), cause };
+                (SavedState::parse(&bytes).map_err(damaged)?, false)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => SavedState::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (SavedState::default(), true),
             Err(source) => return Err(access("read")(source)),
         };
         write(&directory, &state).map_err(access("write"))?;
-        Ok(Checkpoint::new(state, Some(Arc::new(directory))))
+        Ok(Checkpoint::new(state, Some(Arc::new(directory)), new))
     }
 
-    fn new(state: SavedState, directory: Option<Arc<LockedDirectory>>) -> Checkpoint {
+    fn new(state: SavedState, directory: Option<Arc<LockedDirectory>>, new: bool) -> Checkpoint {
         let positions = Arc::new(Mutex::new(Positions { state, saved: true }));
-        Checkpoint { positions, directory, metrics: Arc::default(), server: None }
+        Checkpoint { positions, directory, metrics: Arc::default(), server: None, new }
     }
 
     fn positions(&self) -> MutexGuard<'_, Positions> {
@@ -197,6 +201,20 @@ impl Checkpoint {
         self.directory.is_some()
     }
 
+    /// Returns true if there was no state file, so that reading begins anew.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// Returns the device and inode of the directory's lock, which tell directories apart. Returns `None` without a
+    /// directory.
+    #[must_use]
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        let found = self.directory.as_ref()?.lock.metadata().ok()?;
+        Some((found.dev(), found.ino()))
+    }
+
     /// Returns the position in journals. Returns `None` if no run has read a journal.
     #[must_use]
     pub fn journal(&self) -> Option<JournalPosition> {
@@ -211,12 +229,25 @@ impl Checkpoint {
 
     /// Moves on to a position. All records before the position must be delivered.
     pub fn advance(&mut self, position: Position) {
+        self.change(|state, server| match server {
+            Some(server) => state.advance_server(server, position),
+            None => state.advance(position),
+        });
+    }
+
+    /// Moves on to a position unless the checkpoint is past it. All records before the position must be delivered, or in
+    /// the spool.
+    pub fn catch_up(&mut self, position: Position) {
+        self.change(|state, server| match server {
+            Some(server) => state.advance_server(server, position),
+            None => state.catch_up(position),
+        });
+    }
+
+    /// Changes the state. `change` returns whether it has changed anything.
+    fn change(&self, change: impl FnOnce(&mut SavedState, Option<&str>) -> bool) {
         let mut positions = self.positions();
-        let changed = match &self.server {
-            Some(server) => positions.state.advance_server(server, position),
-            None => positions.state.advance(position),
-        };
-        if changed {
+        if change(&mut positions.state, self.server.as_deref()) {
             positions.saved = false;
         }
     }
@@ -281,7 +312,7 @@ impl Checkpoint {
 #[derive(Debug)]
 pub struct LockedDirectory {
     directory: Directory,
-    _lock: File,
+    lock: File,
 }
 
 impl std::ops::Deref for LockedDirectory {
@@ -316,7 +347,7 @@ pub fn lock_opened(flag: &'static str, directory: Directory) -> Result<LockedDir
     let open = |source| CheckpointError::Access { flag, action: "write", path: path.join(LOCK), source };
     let lock = directory.lock_file(LOCK).map_err(open)?;
     match lock.try_lock() {
-        Ok(()) => Ok(LockedDirectory { directory, _lock: lock }),
+        Ok(()) => Ok(LockedDirectory { directory, lock }),
         Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse { flag, path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(open(source)),
     }

@@ -1,8 +1,8 @@
 //! The delivery to servers: the pipeline's side, which queues records for the thread that sends them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -76,6 +76,17 @@ struct SpooledPosition {
 }
 
 impl SpooledPosition {
+    /// Returns the position for the file of the next records. It includes all positions that are not saved, because the
+    /// files before may be delivered and deleted.
+    fn in_file(&self, spool: &Spool, position: Option<&Position>) -> Option<Vec<u8>> {
+        let own = self.position.clone();
+        let merged = match position {
+            Some(position) => merge_positions(own, position.clone()),
+            None => own?,
+        };
+        spool.positions().serialized(merged)
+    }
+
     fn add(&mut self, bytes: usize, position: Option<Position>) {
         self.bytes += bytes;
         if let Some(position) = position {
@@ -92,8 +103,13 @@ impl SpooledPosition {
         }
         match spool.sync() {
             Ok(()) => {
-                self.position.take().into_iter().for_each(|position| self.saver.checkpoint.advance(position));
-                self.saver.save();
+                let mut moved = spool.positions().moved.lock().unwrap_or_else(PoisonError::into_inner);
+                self.position.iter().cloned().for_each(|position| self.saver.checkpoint.advance(position));
+                *moved = spool.next_number();
+                // Without a save, the position stays in the next files.
+                if self.saver.save().is_none() {
+                    self.position = None;
+                }
             }
             Err(error) => diagnostics::report(format_args!("--spool: cannot sync the files: {error}")),
         }
@@ -157,6 +173,7 @@ impl ServerDelivery {
             since: None,
             position: None,
             spool_files: Vec::new(),
+            spooled_position: None,
             bytes: Arc::clone(&bytes),
             metrics: Arc::clone(&metrics),
             refused: 0,
@@ -194,12 +211,19 @@ impl ServerDelivery {
         if position.is_some() {
             spool.keep_positions();
         }
-        let (bytes, records) = (out.len(), metrics::record_count(out));
+        let (mut bytes, records) = (out.len(), metrics::record_count(out));
         if bytes > 0 {
+            // Records that only memory has are lost by a kill.
+            let covers = self.beside_spool.load(Ordering::Relaxed) == 0;
+            let stored = if covers { self.spooled.in_file(spool, position.as_ref()) } else { None };
+            // Many positions are saved earlier, so that files do not repeat them without end.
+            bytes += stored.as_ref().map_or(0, Vec::len);
             let records_wait = || self.metrics.snapshot().waiting > 0;
-            match spool.add(out, records_wait, || self.thread.is_finished()) {
+            match spool.add(out, stored.as_deref(), records_wait, || self.thread.is_finished()) {
                 Ok(Spooled::File(file)) => self.send(Message::OnDisk(file), records)?,
                 Ok(Spooled::InMemory) => {
+                    // The position stays until these records are delivered.
+                    self.save_position(true);
                     self.beside_spool.fetch_add(records, Ordering::Relaxed);
                     let message = Message::BesideSpool(std::mem::take(out), self.repeatable);
                     self.send(message, records).inspect_err(|_| {

@@ -3,9 +3,12 @@
 //!
 //! The files survive the end of the process, also by a kill. For inputs with positions they are synced before a position
 //! moves. Those of pipes are not synced, so a crash of the host may lose the records of the last seconds.
+//!
+//! A file ends with the position of its input, where the run after a kill begins to read.
 
 mod blocks;
 mod per_server;
+mod positions;
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -15,10 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::REPEAT_INTERVAL;
-use crate::delivery::checkpoint::{self, CheckpointError, LockedDirectory};
+use crate::delivery::checkpoint::{self, Checkpoint, CheckpointError, LockedDirectory};
 use crate::diagnostics;
 use crate::sink::Privacy;
+use crate::source::position::Position;
 use kata_records::Encoded;
+pub(super) use positions::SpoolPositions;
 
 /// The extensions of files with events of the forward protocol, and with syslog messages.
 const EVENTS: &str = "spool";
@@ -29,6 +34,10 @@ const UNFINISHED: &str = "new";
 
 /// The maximum size of a file that is read. Batches are far smaller, and a larger file is not a spool's.
 const MAX_FILE: u64 = 1 << 30;
+
+/// The number of files whose position is looked for after a kill. The last file has it, unless it is damaged or was written
+/// while the disk was full.
+const LAST_FILES: usize = 16;
 
 /// The time between two checks whether the spool is below its limit, and between two attempts to write to a full disk.
 const LIMIT_POLL: Duration = Duration::from_millis(20);
@@ -65,6 +74,7 @@ pub struct Spool {
     used: Arc<AtomicU64>,
     next_number: u64,
     leftovers: Vec<SpoolFile>,
+    positions: Arc<SpoolPositions>,
     overflowed: u64,
     /// The files since the last sync, if the input has positions.
     unsynced: Option<Vec<String>>,
@@ -79,12 +89,16 @@ pub struct Spool {
 pub(super) struct SpoolFile {
     directory: Arc<LockedDirectory>,
     name: String,
+    number: u64,
     size: u64,
     /// The number of records; 0 if an earlier run wrote the file.
     records: u64,
     /// The file is kept for a person to look at, because a part of it is damaged.
     damaged: bool,
     used: Arc<AtomicU64>,
+    /// The position of the input after the records, once they are read.
+    position: Option<Position>,
+    positions: Arc<SpoolPositions>,
 }
 
 /// The place of the records of a batch.
@@ -112,7 +126,7 @@ impl Spool {
 
     fn in_directory(settings: SpoolSettings, directory: LockedDirectory) -> Result<Spool, CheckpointError> {
         let directory = Arc::new(directory);
-        let used = Arc::new(AtomicU64::new(0));
+        let (used, positions) = (Arc::new(AtomicU64::new(0)), Arc::new(SpoolPositions::default()));
         let mut left = Vec::new();
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -128,23 +142,32 @@ impl Spool {
                 // An earlier run was killed while it wrote the file.
                 directory.remove_file(&name.to_string_lossy()).map_err(failed(&path))?;
             }
-            if let (Some(_), Some(text)) = (number(&name, ours), name.to_str()) {
+            if let (Some(number), Some(text)) = (number(&name, ours), name.to_str()) {
                 // Reading a name that is no file fails with the reason.
                 let size = directory.length(Path::new(&name)).ok().flatten().unwrap_or(0);
                 used.fetch_add(size, Ordering::Relaxed);
-                let (directory, used) = (Arc::clone(&directory), Arc::clone(&used));
-                left.push(SpoolFile { directory, name: text.to_owned(), size, records: 0, damaged: false, used });
+                left.push(SpoolFile {
+                    directory: Arc::clone(&directory),
+                    name: text.to_owned(),
+                    number,
+                    size,
+                    records: 0,
+                    damaged: false,
+                    used: Arc::clone(&used),
+                    position: None,
+                    positions: Arc::clone(&positions),
+                });
             }
         }
-        let number = |spooled: &SpoolFile| number(OsStr::new(&spooled.name), ours);
-        left.sort_by_key(number);
-        let next_number = left.last().and_then(number).map_or(0, |last| last + 1);
+        left.sort_by_key(|spooled| spooled.number);
+        let next_number = left.last().map_or(0, |last| last.number + 1);
         Ok(Spool {
             settings,
             directory,
             used,
             next_number,
             leftovers: left,
+            positions,
             overflowed: 0,
             unsynced: None,
             last_warning: None,
@@ -157,20 +180,42 @@ impl Spool {
         self.unsynced.get_or_insert_default();
     }
 
+    /// Moves a checkpoint past the records of an earlier run, if it was killed, and begins to write positions. Call it
+    /// before the input is opened. `continues` is false for a new state, which begins with the input.
+    pub fn resume(&mut self, mut checkpoint: Checkpoint, continues: bool) {
+        self.positions.begin(&checkpoint);
+        let last = self.leftovers.iter().rev().take(LAST_FILES);
+        let Some(position) = last.filter(|_| continues).find_map(SpoolFile::last_position) else { return };
+        // The position outlives a crash of the host, so the records before it have to as well.
+        let all = self.leftovers.iter().map(|left| left.name.as_str());
+        match sync(&self.directory, all) {
+            Ok(()) => {
+                checkpoint.catch_up(position);
+                // The delivery reports failures, with its next save.
+                _ = checkpoint.save();
+            }
+            Err(error) => diagnostics::report(format_args!(
+                "--spool: cannot sync the files: {error}; reading begins at the position in the state directory"
+            )),
+        }
+    }
+
+    /// Returns the positions in the files.
+    pub(super) fn positions(&self) -> &SpoolPositions {
+        &self.positions
+    }
+
+    /// Returns the number of the next file.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
     /// Writes all files to the disk. A position may move past their records then.
     ///
     /// # Errors
     /// If the disk fails.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        for name in self.unsynced.iter().flatten() {
-            match self.directory.write_existing(name) {
-                Ok(file) => file.sync_data()?,
-                // It is delivered.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.directory.sync()?;
+        sync(&self.directory, self.unsynced.iter().flatten().map(String::as_str))?;
         self.unsynced.iter_mut().for_each(Vec::clear);
         Ok(())
     }
@@ -190,18 +235,19 @@ impl Spool {
         self.overflowed
     }
 
-    /// Writes the records of a batch to a file, and leaves `out` empty unless they stay in memory. Waits for room while
-    /// records wait for delivery, and as long as `ended` returns false.
+    /// Writes the records of a batch to a file, with the position of the input after them, and leaves `out` empty unless
+    /// they stay in memory. Waits for room while records wait for delivery, and as long as `ended` returns false.
     ///
     /// # Errors
     /// If the file cannot be written for another reason than a full disk.
     pub(super) fn add(
         &mut self,
         out: &mut Encoded,
+        position: Option<&[u8]>,
         records_wait: impl Fn() -> bool,
         ended: impl Fn() -> bool,
     ) -> io::Result<Spooled> {
-        let bytes = blocks::serialized(out);
+        let bytes = blocks::serialized(out, position);
         let (size, records) = (bytes.len() as u64, super::metrics::record_count(out));
         loop {
             // A batch larger than the limit is written when the spool is empty.
@@ -240,8 +286,8 @@ impl Spool {
     /// Writes a file. A file that is not whole is removed, so that it takes no room.
     fn write(&mut self, bytes: &[u8], records: u64) -> io::Result<SpoolFile> {
         let extension = if self.settings.messages { MESSAGES } else { EVENTS };
-        let number = format!("{:016x}", self.next_number);
-        let (name, beside) = (format!("{number}.{extension}"), format!("{number}.{UNFINISHED}"));
+        let stem = format!("{:016x}", self.next_number);
+        let (name, beside) = (format!("{stem}.{extension}"), format!("{stem}.{UNFINISHED}"));
         let written = self.directory.create(&beside, Privacy::Owner).and_then(|mut file| file.write_all(bytes));
         let renamed = written.and_then(|()| self.directory.rename(&beside, &self.directory, OsStr::new(&name)));
         if let Err(error) = renamed {
@@ -249,12 +295,22 @@ impl Spool {
             let path = self.directory.path().join(&name);
             return Err(io::Error::new(error.kind(), format!("--spool: cannot write {path:?}: {error}")));
         }
+        let number = self.next_number;
         self.next_number += 1;
         self.unsynced.iter_mut().for_each(|names| names.push(name.clone()));
         let size = bytes.len() as u64;
         self.used.fetch_add(size, Ordering::Relaxed);
-        let (directory, used) = (Arc::clone(&self.directory), Arc::clone(&self.used));
-        Ok(SpoolFile { directory, name, size, records, damaged: false, used })
+        Ok(SpoolFile {
+            directory: Arc::clone(&self.directory),
+            name,
+            number,
+            size,
+            records,
+            damaged: false,
+            used: Arc::clone(&self.used),
+            position: None,
+            positions: Arc::clone(&self.positions),
+        })
     }
 
     fn is_empty(&self) -> bool {
@@ -280,6 +336,23 @@ impl SpoolFile {
         self.records
     }
 
+    /// Reads the position of the input after the records, if this run may begin there.
+    fn last_position(&self) -> Option<Position> {
+        let bytes = self.directory.read(&self.name, MAX_FILE).ok()?;
+        self.positions.parsed(blocks::position(&bytes)?)
+    }
+
+    /// Returns the number of the file, and the position of the input after its records if it has one. The records must be
+    /// read.
+    pub(super) fn take_position(&mut self) -> Option<(u64, Position)> {
+        Some((self.number, self.position.take()?))
+    }
+
+    /// Returns the positions in the files of the spool.
+    pub(super) fn positions(&self) -> &SpoolPositions {
+        &self.positions
+    }
+
     /// Reads the records. Also returns the number of records that damage has cost, which is reported.
     pub(super) fn read(&mut self) -> (Encoded, u64) {
         let read = self.directory.read(&self.name, MAX_FILE).and_then(|bytes| {
@@ -287,9 +360,12 @@ impl SpoolFile {
             blocks::deserialized(&bytes, self.records).ok_or_else(no_spool)
         });
         let (path, bad) = (self.path(), self.path().with_file_name(self.bad()));
+        if let Ok(blocks::Read { position: Some(position), .. }) = &read {
+            self.position = self.positions.parsed(position);
+        }
         let (events, lost) = match read {
-            Ok(blocks::Read { events, lost: 0 }) => (events, 0),
-            Ok(blocks::Read { events, lost }) => {
+            Ok(blocks::Read { events, lost: 0, .. }) => (events, 0),
+            Ok(blocks::Read { events, lost, .. }) => {
                 diagnostics::report(format_args!(
                     "--spool: {path:?} is damaged, and {lost} of its records are lost; it is kept as {bad:?}"
                 ));
@@ -323,6 +399,19 @@ impl SpoolFile {
         }
         self.used.fetch_sub(self.size, Ordering::Relaxed);
     }
+}
+
+/// Writes files to the disk.
+fn sync<'n>(directory: &LockedDirectory, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
+    for name in names {
+        match directory.write_existing(name) {
+            Ok(file) => file.sync_data()?,
+            // It is delivered.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    directory.sync()
 }
 
 /// Returns whether a write failed because there is no room for the file.
@@ -359,7 +448,7 @@ mod tests {
 
     /// Adds records while others wait.
     fn add(spool: &mut Spool, mut out: Encoded) -> Option<SpoolFile> {
-        match spool.add(&mut out, || true, || false).unwrap() {
+        match spool.add(&mut out, None, || true, || false).unwrap() {
             Spooled::File(file) => Some(file),
             Spooled::Dropped => None,
             Spooled::InMemory => panic!("the disk is not full"),
@@ -402,7 +491,7 @@ mod tests {
         first.delete();
         assert!(add(&mut spool, out("a", &["x", "y"])).is_some());
         spool.settings.full = WhenFull::Wait;
-        let added = spool.add(&mut out("a", &["z"; 10]), || true, || true).unwrap();
+        let added = spool.add(&mut out("a", &["z"; 10]), None, || true, || true).unwrap();
         assert!(matches!(added, Spooled::File(_)), "nobody empties it any more");
         assert_eq!(spool.overflowed(), 2);
     }

@@ -332,6 +332,36 @@ fn journals_have_positions_for_each_server() {
 }
 
 #[test]
+fn a_kill_repeats_nothing_of_a_journal_that_was_not_sent() {
+    let two = Two::new();
+    let journal = |count: u64| {
+        let entries: Vec<_> = (0..count).map(|number| service(number * 5, BOOT)).collect();
+        file(&Shape { state: State::Online, ..Shape::default() }, &entries)
+    };
+    let path = write_file(two.folder.path(), "system.journal", journal(8));
+    let command = |flags: &[&str]| {
+        let mut command = katalog();
+        command.args(["ship", "--fan-out", "--batch-age", "1h", "--to", &two.near.url(), "--to", &two.far_url()]);
+        command.arg("--state-dir").arg(two.path("state")).arg("--spool").arg(two.path("spool")).args(flags).arg(&path);
+        command
+    };
+    let running = Running::start(&mut command(&[]));
+    let files = || {
+        let servers = fs::read_dir(two.path("spool")).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let files = servers.filter(|path| path.is_dir()).flat_map(|path| fs::read_dir(path).unwrap());
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "spool")).count()
+    };
+    // Both servers have a batch that is not due.
+    wait_until("both spools", || files() == 2);
+    running.kill();
+    assert_eq!(two.near.events().len(), 0);
+    fs::write(&path, journal(11)).unwrap();
+    let far = two.far();
+    let (code, errors) = run(&mut command(&["--once"]));
+    assert_eq!((code, two.near.events().len(), far.events().len()), (Some(0), 11, 11), "{errors}");
+}
+
+#[test]
 fn servers_come_and_go() {
     let two = Two::new();
     let log = write_file(two.folder.path(), "kata.log", lines(0..20));

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Running, complete, deliver_to, lines, run, wait_until};
+use super::{Running, append_file, complete, deliver_to, lines, run, wait_until, write_file};
 use crate::support::disk::Disk;
 use crate::support::forward::{Script, Server};
 use crate::support::katalog;
@@ -56,6 +56,81 @@ fn it_outlives_a_kill() {
     assert_eq!(status.code(), Some(0), "{errors}");
     assert_eq!(complete(&server.events(), 0..2010), 0);
     assert_eq!(files(), 0);
+}
+
+/// Ships a log to a server that is away, and kills the program when everything is in the spool. `change` gets the folder
+/// of the log, the state and the spool before the next run. Returns the number of lines that came twice, and standard
+/// error of the next run.
+fn kill_with_a_log(change: impl Fn(&Path)) -> (usize, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = write_file(folder.path(), "kata.log", lines(0..2000));
+    let address = Server::apart(Script::default()).stop();
+    let command = || {
+        let mut command = katalog();
+        command.args(["ship", "--to", &format!("forward://{address}"), "--batch-age", "1h", "--state-dir"]);
+        command.arg(folder.path().join("state")).arg("--spool").arg(folder.path().join("spool")).arg(&log);
+        command
+    };
+    let running = Running::start(&mut command());
+    // The last line is not in a block with others, because it is written when they are in the spool.
+    let size = || spooled(folder.path()).iter().map(|file| file.metadata().map_or(0, |found| found.len())).sum::<u64>();
+    wait_until("the spool", || size() > 2000 * 150);
+    let before = size();
+    append_file(&log, lines(2000..2001));
+    wait_until("the last line", || size() > before);
+    running.kill();
+    change(folder.path());
+    append_file(&log, lines(2001..2010));
+    let server = Server::on(address, Script::default());
+    let (code, errors) = run(command().args(["--once", "--stats", "json"]));
+    assert_eq!(code, Some(0), "{errors}");
+    (complete(&server.events(), 0..2010), errors)
+}
+
+/// Returns the files of the spool in a folder.
+fn spooled(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join("spool")).into_iter().flatten().map(Result::unwrap).filter(is_spooled);
+    let mut files: Vec<_> = entries.map(|file| file.path()).collect();
+    files.sort();
+    files
+}
+
+/// Replaces bytes in each file of the spool.
+fn replace(folder: &Path, old: &[u8], new: &[u8]) {
+    for path in spooled(folder) {
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(old.len()).rposition(|part| part == old).unwrap();
+        bytes[at..at + new.len()].copy_from_slice(new);
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_kill_repeats_nothing_of_a_log_that_was_not_sent() {
+    assert_eq!(kill_with_a_log(|_| ()).0, 0);
+}
+
+#[test]
+fn a_log_that_is_deleted_after_a_kill_is_not_lost_if_the_spool_has_it() {
+    let (again, errors) = kill_with_a_log(|folder| {
+        // The next log may not have the inode of the old one.
+        fs::rename(folder.join("kata.log"), folder.join("old")).unwrap();
+        fs::write(folder.join("kata.log"), "").unwrap();
+    });
+    let stats: serde_json::Value = errors.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    assert_eq!((again, &stats["vanished_bytes"]), (0, &serde_json::Value::Null), "{errors}");
+}
+
+#[test]
+fn positions_with_damage_do_not_count() {
+    assert!(kill_with_a_log(|folder| replace(folder, b"\"boot\"", b"\"root\"")).0 > 0);
+}
+
+#[test]
+fn positions_of_another_state_do_not_count() {
+    // The next run begins anew, and the spool has the records of the first one.
+    assert_eq!(kill_with_a_log(|folder| fs::remove_dir_all(folder.join("state")).unwrap()).0, 2001);
+    assert_eq!(kill_with_a_log(|folder| fs::remove_file(folder.join("state/state.json")).unwrap()).0, 2001);
 }
 
 #[test]

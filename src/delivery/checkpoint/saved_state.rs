@@ -77,6 +77,25 @@ impl SavedState {
         }
     }
 
+    /// Moves on to a position, except where the state is past it. Returns whether anything has changed.
+    pub(super) fn catch_up(&mut self, position: Position) -> bool {
+        match position {
+            Position::Journal(position) => {
+                let later = server_positions::later(self.journal.as_ref(), position);
+                later.is_some_and(|position| self.advance(Position::Journal(position)))
+            }
+            Position::Files(mut files) => {
+                let known = |file: &FilePosition| self.files.iter().find(|known| known.origin == file.origin);
+                files.retain(|file| known(file).is_none_or(|known| server_positions::is_later(known, file)));
+                // A rename is noted at once, so the known path is the newer one.
+                for file in &mut files {
+                    file.path = known(file).map_or_else(|| file.path.clone(), |known| known.path.clone());
+                }
+                self.advance(Position::Files(files))
+            }
+        }
+    }
+
     /// Adds files, or replaces what is known of them. Their offsets do not move.
     pub(super) fn note_files(&mut self, files: Vec<FilePosition>) {
         for file in files {

@@ -45,6 +45,20 @@ fn a_position_is_there_for_the_next_run() {
 }
 
 #[test]
+fn catching_up_moves_no_position_back() {
+    let mut checkpoint = Checkpoint::forgetful();
+    checkpoint.advance(journal(7));
+    checkpoint.advance(Position::Files(vec![file("a", 5), file("b", 5)]));
+    checkpoint.catch_up(journal(6));
+    checkpoint.catch_up(Position::Files(vec![file("a", 4), file("b", 6), file("c", 1)]));
+    let offsets: Vec<_> = checkpoint.files().iter().map(|file| (file.origin.clone(), file.offset)).collect();
+    assert_eq!(offsets, [("a".to_owned(), 5), ("b".to_owned(), 6), ("c".to_owned(), 1)]);
+    assert_eq!(checkpoint.journal().map(Position::Journal), Some(journal(7)));
+    checkpoint.catch_up(journal(8));
+    assert_eq!(checkpoint.journal().map(Position::Journal), Some(journal(8)));
+}
+
+#[test]
 fn a_noted_file_moves_no_position() {
     let directory = tempfile::tempdir().unwrap();
     let mut checkpoint = Checkpoint::open(directory.path()).unwrap();

@@ -6,6 +6,8 @@
 //!         checksum of the body; then the body: tag, ends of the records, records
 //! ```
 //!
+//! A block with no records is the last one of a file. Its body is the position of the input after the file.
+//!
 //! Numbers have eight bytes, the lowest first. `total` is the number of records of the file, and `first` the number of
 //! those before the block. So a reader that finds the next mark behind damage knows what it lost.
 
@@ -33,10 +35,12 @@ const BLOCK: usize = 64 << 10;
 pub(super) struct Read {
     pub(super) events: Vec<Events>,
     pub(super) lost: u64,
+    /// The position of the input, if the file has one.
+    pub(super) position: Option<Vec<u8>>,
 }
 
-/// Serializes records by tag.
-pub(super) fn serialized(out: &Encoded) -> Vec<u8> {
+/// Serializes records by tag, and the position of the input after them.
+pub(super) fn serialized(out: &Encoded, position: Option<&[u8]>) -> Vec<u8> {
     let total = out.events.iter().map(|events| events.ends.len() as u64).sum();
     let (mut bytes, mut first) = (MAGIC.to_vec(), 0);
     for events in &out.events {
@@ -48,25 +52,40 @@ pub(super) fn serialized(out: &Encoded) -> Vec<u8> {
             let mut body = events.tag.clone();
             ends.iter().for_each(|end| body.extend(((end - start) as u64).to_le_bytes()));
             body.extend(events.bytes.get(start..end).unwrap_or_default());
-            let mut header = MARK.to_vec();
-            for number in [total, first, events.tag.len() as u64, ends.len() as u64, (end - start) as u64] {
-                header.extend(number.to_le_bytes());
-            }
-            header.extend(checksum(&header).to_le_bytes());
-            header.extend(checksum(&body).to_le_bytes());
-            bytes.extend(header);
-            bytes.extend(body);
+            let numbers = [total, first, events.tag.len() as u64, ends.len() as u64, (end - start) as u64];
+            push_block(&mut bytes, numbers, &body);
             (start, rest, first) = (end, others, first + ends.len() as u64);
         }
     }
+    if let Some(position) = position {
+        push_block(&mut bytes, [total, total, 0, 0, position.len() as u64], position);
+    }
     bytes
+}
+
+fn push_block(bytes: &mut Vec<u8>, numbers: [u64; 5], body: &[u8]) {
+    let mut header = MARK.to_vec();
+    numbers.iter().for_each(|number| header.extend(number.to_le_bytes()));
+    header.extend(checksum(&header).to_le_bytes());
+    header.extend(checksum(body).to_le_bytes());
+    bytes.extend(header);
+    bytes.extend(body);
+}
+
+/// Returns the position in the last block of a file. Returns `None` if there is none, or if it is damaged.
+pub(super) fn position(bytes: &[u8]) -> Option<&[u8]> {
+    let last = bytes.get(memmem::rfind(bytes, MARK)?..)?;
+    let header = Header::parse(last)?;
+    let (body, behind) = header.body(last)?;
+    let is_intact = header.count == 0 && behind.is_empty() && checksum(body) == header.checksum;
+    is_intact.then_some(body)
 }
 
 /// Returns the records of a file. `records` is their number as far as it is known. Returns `None` if the bytes are no
 /// spool file.
 pub(super) fn deserialized(bytes: &[u8], records: u64) -> Option<Read> {
     if let Some(rest) = bytes.strip_prefix(MAGIC_OF_0_1) {
-        return Some(Read { events: deserialized_of_0_1(rest)?, lost: 0 });
+        return Some(Read { events: deserialized_of_0_1(rest)?, ..Read::default() });
     }
     let mut rest = bytes.strip_prefix(MAGIC)?;
     let mut read = Read::default();
@@ -82,6 +101,7 @@ pub(super) fn deserialized(bytes: &[u8], records: u64) -> Option<Read> {
         match header.body(rest) {
             Some((body, behind)) if checksum(body) == header.checksum => {
                 match header.events(body) {
+                    _ if header.count == 0 => read.position = Some(body.to_vec()),
                     Some(events) => delivered += append(&mut read.events, events),
                     None => damaged = true,
                 }
@@ -204,8 +224,8 @@ mod tests {
     #[test]
     fn a_flipped_byte_costs_its_block_and_is_counted() {
         let out = records();
-        let (whole, all) = (serialized(&out), texts(&out.events));
-        assert_eq!(deserialized(&whole, 0).unwrap(), Read { events: out.events.clone(), lost: 0 });
+        let (whole, all) = (serialized(&out, None), texts(&out.events));
+        assert_eq!(deserialized(&whole, 0).unwrap(), Read { events: out.events.clone(), ..Read::default() });
         let blocks = memmem::find_iter(&whole, MARK).count() as u64;
         assert!(blocks > 6, "{blocks}");
         for at in (MAGIC.len()..whole.len()).step_by(997).chain(MAGIC.len()..MAGIC.len() + HEADER) {
@@ -221,7 +241,7 @@ mod tests {
 
     #[test]
     fn missing_bytes_are_counted() {
-        let whole = serialized(&records());
+        let whole = serialized(&records(), None);
         let cut = deserialized(&whole[..whole.len() - 1], 500).unwrap();
         assert_eq!(texts(&cut.events).len() as u64 + cut.lost, 500);
         assert!((1..=65).contains(&cut.lost), "{}", cut.lost);
@@ -235,6 +255,24 @@ mod tests {
         assert_eq!(deserialized(b"katspl2\nrubbish", 0).unwrap().lost, 1);
         assert_eq!(deserialized(b"katspl2\nrubbish", 7).unwrap().lost, 7);
         assert_eq!(deserialized(b"katspl3\n", 0), None);
+    }
+
+    #[test]
+    fn a_position_comes_after_the_records_and_costs_none() {
+        let (out, text) = (records(), b"{\"a position\":1}");
+        let whole = serialized(&out, Some(text));
+        let read = deserialized(&whole, 0).unwrap();
+        assert_eq!(read, Read { events: out.events.clone(), lost: 0, position: Some(text.to_vec()) });
+        assert_eq!(position(&whole), Some(text.as_slice()));
+        assert_eq!(position(&serialized(&out, None)), None);
+        for at in whole.len() - text.len() - HEADER..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x10;
+            assert_eq!(position(&damaged), None, "{at}");
+            let read = deserialized(&damaged, 0).unwrap();
+            assert_eq!((read.events == out.events, read.lost, read.position), (true, 0, None), "{at}");
+            assert_eq!(position(&whole[..at]), None, "{at}");
+        }
     }
 
     #[test]

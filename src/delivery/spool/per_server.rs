@@ -94,7 +94,7 @@ mod tests {
     fn add(spool: &mut Spool) {
         let mut out = Encoded::default();
         out.events.push(Events { tag: b"a".to_vec(), bytes: b"x".to_vec(), ends: vec![1] });
-        spool.add(&mut out, || false, || false).unwrap();
+        spool.add(&mut out, None, || false, || false).unwrap();
     }
 
     #[test]
