@@ -12,7 +12,7 @@ use super::conduct::{Conduct, KEY};
 use super::deleting_log::DeletingLog;
 use super::feed::{Feed, Writer};
 use super::journal::Journal;
-use super::ledger::{Cause, ID, Ledger, Promise};
+use super::ledger::{Cause, ID, Ledger};
 use super::log::Log;
 use super::losses::{FileHistory, Losses, spooled_lines};
 use super::plan::{Fault, Step, plan};
@@ -197,7 +197,7 @@ impl CrashTest<'_> {
         self.tally.sum(conduct.starts(), 1);
         self.ledger.begin_life(conduct.is_slow());
         if let Some(losses) = &mut self.losses {
-            losses.begin_life();
+            losses.begin_life(&self.places.spool);
         }
         self.program.start();
     }
@@ -267,8 +267,7 @@ impl CrashTest<'_> {
         self.tally.sum("ends of the program by itself", exits);
         self.ledger.tally(written, &mut self.tally);
         let is_spool = self.settings.source == Source::Spool;
-        let promise = if is_spool { Promise::Spool } else { Promise::OneBatch };
-        let mut problems = self.ledger.problems(written, promise, |line| self.is_counted(line));
+        let mut problems = self.ledger.problems(written, |line| self.is_counted(line));
         if let Some(losses) = &self.losses {
             losses.tally(&self.ledger, &mut self.tally);
             problems.extend(losses.problems(&self.ledger, self.disk.is_none()));

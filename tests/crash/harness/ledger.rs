@@ -54,17 +54,6 @@ struct Life {
     extra: usize,
 }
 
-/// The promises on duplicates that a ledger checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promise {
-    /// After a kill, at most a batch comes again.
-    OneBatch,
-    /// After a kill, at most two batches come again: one that was not deleted from the spool, and one for which the spool
-    /// had the records and the position was not saved. A program that is killed again and again adds the second each
-    /// time.
-    Spool,
-}
-
 /// A line that has arrived.
 struct ArrivedLine {
     id: Box<[u8]>,
@@ -171,17 +160,14 @@ impl Ledger {
     }
 
     /// Returns all problems, given the number of lines written and those that the program counted as lost.
-    pub(crate) fn problems(&self, written: u64, promise: Promise, is_counted: impl Fn(u64) -> bool) -> Vec<String> {
+    pub(crate) fn problems(&self, written: u64, is_counted: impl Fn(u64) -> bool) -> Vec<String> {
         let missing: Vec<u64> = self.missing(0..written).into_iter().filter(|line| !is_counted(*line)).collect();
         let state = self.state.lock().unwrap();
         let mut problems = state.problems.clone();
         if !missing.is_empty() {
             problems.push(format!("{} of {written} lines are missing: {}", missing.len(), ranges(&missing)));
         }
-        match promise {
-            Promise::OneBatch => problems.extend(state.more_than_a_batch()),
-            Promise::Spool => problems.extend(state.more_than_two_batches()),
-        }
+        problems.extend(state.more_than_a_batch());
         problems
     }
 
@@ -241,22 +227,6 @@ impl LedgerState {
             }
         }
         problems
-    }
-
-    /// Describes duplicates beyond two batches for each kill and one for each connection.
-    fn more_than_two_batches(&self) -> Vec<String> {
-        let halvings = self.largest.max(1).ilog2() as usize + 1;
-        let (mut duplicates, mut most) = (0, 0);
-        for life in self.lives.iter().filter(|life| !life.unsaved) {
-            most += self.largest * (2 + life.connections + if life.slow { life.connections * halvings } else { 0 });
-        }
-        for connection in &self.connections {
-            if self.lives.get(connection.life).is_some_and(|life| !life.unsaved) {
-                duplicates += connection.duplicates;
-            }
-        }
-        let problem = format!("{duplicates} duplicates, and no more than {most} are due to kills and connections");
-        (duplicates > most).then_some(problem).into_iter().collect()
     }
 
     fn line(&mut self, connection: usize, number: u64, id: &[u8], hash: u64) {

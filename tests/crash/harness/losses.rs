@@ -1,8 +1,9 @@
 //! The proof for lines that are missing: each was in the last bytes of a deleted file, and the program reported so many
 //! of its bytes as lost.
 //!
-//! The state file at a start has the inode, the position and the length of each file that earlier runs knew. So a report
-//! of that start, which has a path and a number of bytes, tells which file it is about.
+//! The state file at a start has the inode, the position and the length of each file that earlier runs knew. Where the
+//! spool has a later position, reading begins there. So a report of that start, which has a path and a number of bytes,
+//! tells which file it is about.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,9 +14,9 @@ use serde_json::Value;
 use super::ledger::Ledger;
 use super::tally::Tally;
 
-/// Most bytes that a report may count although their lines arrive: a batch that was acknowledged and not remembered, and
-/// one that the spool has, of lines that are shorter than their records.
-const MOST_OVERCOUNTED: u64 = 2 * (16 << 10);
+/// Most bytes that a report may count although their lines arrive: a batch that was acknowledged and not remembered, of
+/// lines that are shorter than their records.
+const MOST_OVERCOUNTED: u64 = 16 << 10;
 
 /// A file that was written, whatever its name is now. It stays open, so that no other file gets its inode.
 pub(super) struct WrittenFile {
@@ -136,6 +137,7 @@ impl FileHistory {
             .map(|file| SavedFile {
                 path: file["path"].as_str().unwrap_or_default().to_owned(),
                 inode: number(file, "inode"),
+                offset: number(file, "offset"),
                 unread: number(file, "length").saturating_sub(number(file, "offset")),
             })
             .collect()
@@ -146,6 +148,7 @@ impl FileHistory {
 struct SavedFile {
     path: String,
     inode: u64,
+    offset: u64,
     /// Bytes behind the position.
     unread: u64,
 }
@@ -165,9 +168,15 @@ impl Losses {
         Losses { history, known: Vec::new(), reports: 0, problems: Vec::new() }
     }
 
-    /// Reads the state with which the program starts.
-    pub(crate) fn begin_life(&mut self) {
+    /// Reads the state with which the program starts, and the positions in its spool.
+    pub(crate) fn begin_life(&mut self, spool: &Path) {
         self.known = self.history.saved();
+        for (inode, offset) in spooled_positions(spool) {
+            for known in self.known.iter_mut().filter(|known| known.inode == inode && known.offset < offset) {
+                known.unread = known.unread.saturating_sub(offset - known.offset);
+                known.offset = offset;
+            }
+        }
     }
 
     /// Takes the reports from lines of the program's standard error.
@@ -254,6 +263,22 @@ fn report(line: &str) -> Option<(&str, u64)> {
     let (path, rest) = line.strip_prefix("katalog: \"")?.split_once("\": ")?;
     let (bytes, _) = rest.split_once(" bytes are lost: ")?;
     Some((path, bytes.parse().ok()?))
+}
+
+/// Returns the inode and the offset of each position in the newest file of a spool that has one.
+fn spooled_positions(spool: &Path) -> Vec<(u64, u64)> {
+    let entries = fs::read_dir(spool).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "spool")).collect();
+    paths.sort();
+    let position = |path: &PathBuf| {
+        let bytes = fs::read(path).ok()?;
+        let at = memchr::memmem::rfind(&bytes, b"{\"validity\"")?;
+        serde_json::from_slice::<Value>(&bytes[at..]).ok()
+    };
+    let stored = paths.iter().rev().find_map(position).unwrap_or_default();
+    let number = |file: &Value, key: &str| file[key].as_u64().unwrap_or(0);
+    let files = stored["files"].as_array().into_iter().flatten();
+    files.map(|file| (number(file, "inode"), number(file, "offset"))).collect()
 }
 
 /// Returns the numbers of all lines in the files of a spool.
