@@ -3,7 +3,7 @@
 //! A filter decides on the redacted record, under the names of katalog's own schema, before it is encoded. So a secret is
 //! never found, and a field that `--drop` removes is missing. Two decisions depend on the record before: a record without
 //! a level continues it, and so does a record without a time. Workers know only their batch, so the first records of a
-//! batch may stay undecided; see [`carry`].
+//! batch may stay undecided; see `carry.rs`.
 
 mod carry;
 mod condition;
