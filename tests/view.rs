@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use crate::progress::terminal;
 use crate::support::svg::picture;
@@ -132,6 +133,16 @@ fn log(count: usize) -> String {
     (0..count).map(line).collect()
 }
 
+/// A program that ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_held_record_appears_when_the_input_is_idle() {
     let folder = tempfile::tempdir().unwrap();
@@ -139,13 +150,11 @@ fn a_held_record_appears_when_the_input_is_idle() {
     let shown = folder.path().join("shown");
     let mut command = katalog();
     command.args(["-f", "--format=text", "--dedup", "--utc"]).arg(&input);
-    let mut child = command.stdout(fs::File::create(&shown).unwrap()).spawn().unwrap();
+    let _running = Running(command.stdout(fs::File::create(&shown).unwrap()).spawn().unwrap());
     let has = |text: &str| fs::read_to_string(&shown).unwrap().contains(text);
     wait_until("the only record", || has("line 0"));
     append_file(&input, log(2).replace("line 1", "the last"));
     wait_until("the last record", || has("the last"));
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 /// Runs the program on a terminal with a pager. Returns the exit code, and what the terminal got.
