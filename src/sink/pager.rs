@@ -15,7 +15,7 @@ const DEFAULT: &str = "less -FRX";
 /// Settings of `less` and `lv` so that they show colors, unless the user has settings of their own. git has these too.
 const VARIABLES: [(&str, &str); 2] = [("LESS", "FRX"), ("LV", "-c")];
 
-/// Whether a pager runs.
+/// A pager runs.
 static IS_RUNNING: AtomicBool = AtomicBool::new(false);
 
 /// Returns whether a pager runs.

@@ -18,7 +18,7 @@ pub(super) enum Style {
     Yellow,
     /// The help for a known failure.
     Help,
-    /// What the user searches.
+    /// The text that the user searches.
     Found,
     /// A program of the host.
     Host,

@@ -22,7 +22,7 @@ fn settings(program: PathBuf, source: Source, seed: u64, folder: &Path) -> Setti
         seed,
         rest: Duration::from_millis(5),
         patience: Duration::from_secs(30),
-        // Where no small disk can be mounted, the spool is full only at its limit.
+        // If no small disk can be mounted, the spool is full only at its limit.
         full_disk: source == Source::Spool,
         folder: folder.to_owned(),
     }

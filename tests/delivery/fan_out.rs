@@ -288,7 +288,7 @@ fn a_spool_outlives_a_kill_for_each_server() {
     assert_eq!(complete(&far.events(), 0..2000), 0);
     // The last batch may be acknowledged, and still be in the spool.
     assert!(complete(&two.near.events(), 0..2000) <= 160);
-    // What is in the spool of a server that is no longer named is not forgotten in silence.
+    // Records in the spool of a server that is no longer named are not forgotten in silence.
     let address = far.stop();
     let running = command(&lines(2000..2010));
     two.near.wait("the last line", |log| log.events.iter().any(|event| number(event) == 2009));

@@ -72,7 +72,7 @@ const LEAVES: u64 = 30;
 /// The time without arrivals after which missing lines count as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How much the last third of the run may exceed the first, and the descriptors that come and go.
+/// The factor by which the last third of the run may exceed the first, and the descriptors that come and go.
 const TOLERANCE: f64 = 1.25;
 const SPARE_DESCRIPTORS: u64 = 4;
 

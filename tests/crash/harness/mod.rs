@@ -39,7 +39,7 @@ pub(crate) enum Source {
     Journal,
     /// A log file that is rotated and of which few files are kept.
     Deleted,
-    /// The same, with a spool that is small.
+    /// Deleted logs with a spool that is small.
     Spool,
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn plan(seed: u64, kills: usize, full_disk: bool) -> Vec<Step> {
         // The program waits after each timeout, so halving takes time.
         let more = if conduct.is_slow() { millis(&mut rng, 0..1500) } else { Duration::ZERO };
         let after = pause(&mut rng) + more;
-        // All that waits is delivered after the last kill.
+        // Everything that waits is delivered after the last kill.
         conduct = if kill == kills { Conduct::Prompt } else { Conduct::any(&mut rng) };
         steps.push(Step { after, fault: Fault::Kill { down, next: conduct } });
     }
