@@ -34,11 +34,15 @@ fn flaws(stats: &Stats, least: Severity, earlier: u64) -> Option<String> {
 /// Returns the message for `--fail-if-empty`. `limited` says that entries outside a range are left out.
 fn no_records(stats: &Stats, limited: bool) -> String {
     let [(_, dropped), ..] = stats.parts();
-    let unwanted = dropped.into_iter().find(|(reason, _)| *reason == "component").map_or(0, |(_, count)| count);
-    let from = match unwanted {
-        0 if limited => "none from Kata components in the chosen range".to_owned(),
-        0 => "none from Kata components".to_owned(),
-        _ => format!("{unwanted} from Kata components that --component leaves out"),
+    let count = |wanted: &str| dropped.iter().find(|(reason, _)| *reason == wanted).map_or(0, |(_, count)| *count);
+    let from = match (count("component"), count("filter")) {
+        (0, 0) if limited => "none from Kata components in the chosen range".to_owned(),
+        (0, 0) => "none from Kata components".to_owned(),
+        (unwanted, 0) => format!("{unwanted} from Kata components that --component leaves out"),
+        (0, filtered) => format!("{filtered} that the filters leave out"),
+        (unwanted, filtered) => {
+            format!("{unwanted} that --component leaves out, {filtered} that the filters leave out")
+        }
     };
     let entries = match stats.entries() {
         0 => "no entry was read".to_owned(),
@@ -73,5 +77,9 @@ mod tests {
         stats.skipped_others(1);
         assert!(no_records(&stats, false).ends_with("(1 entry read, none from Kata components)"));
         assert!(no_records(&stats, true).ends_with("in the chosen range)"));
+        let mut filtered = Stats::default();
+        (0..3).for_each(|_| filtered.count_row(0));
+        stats.leave_out(&filtered);
+        assert!(no_records(&stats, true).ends_with("(1 entry read, 3 that the filters leave out)"));
     }
 }
