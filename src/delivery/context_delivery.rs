@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
-use crate::source::Group;
 use crate::source::position::Position;
 use kata_records::filter::Match;
 use kata_records::{Encoded, Row, Stats};
@@ -167,8 +166,8 @@ impl ContextDelivery {
 }
 
 impl Delivery for ContextDelivery {
-    fn begin_input(&mut self, input: &Group) -> bool {
-        self.inner.begin_input(input)
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        Some(self.inner.as_mut())
     }
 
     fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
@@ -197,10 +196,6 @@ impl Delivery for ContextDelivery {
         // The next delivery reports a failure.
         let _ = self.pass_on(None);
         self.inner.idle();
-    }
-
-    fn flush(&mut self) {
-        self.inner.flush();
     }
 
     fn bytes(&self) -> u64 {

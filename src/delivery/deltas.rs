@@ -1,7 +1,6 @@
 //! Adds to each record the time since the previous record in output order.
 
-use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
-use crate::source::Group;
+use super::{Delivered, Delivery, DeliveryEnd};
 use crate::source::position::Position;
 use kata_records::{Encoded, Format, UnixTime, UtcTimestamp};
 
@@ -41,25 +40,13 @@ impl DeltaDelivery {
 }
 
 impl Delivery for DeltaDelivery {
-    fn begin_input(&mut self, input: &Group) -> bool {
-        self.inner.begin_input(input)
-    }
-
-    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
-        self.inner.end_input(ended)
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        Some(self.inner.as_mut())
     }
 
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
         self.add(out);
         self.inner.deliver(out, position)
-    }
-
-    fn idle(&mut self) {
-        self.inner.idle();
-    }
-
-    fn flush(&mut self) {
-        self.inner.flush();
     }
 
     fn bytes(&self) -> u64 {

@@ -1,8 +1,7 @@
 //! Holds all records back until the inputs end, and then renders them in blocks, one for each sandbox.
 
-use super::{Delivered, Delivery, DeliveryEnd, InputEnd, report_error};
+use super::{Delivered, Delivery, DeliveryEnd, report_error};
 use crate::delivery::external_sort::{ExternalSorter, temp_directory};
-use crate::source::Group;
 use crate::source::position::Position;
 use crate::view::{Groups, View};
 use kata_records::Encoded;
@@ -28,12 +27,8 @@ impl GroupedDelivery {
 }
 
 impl Delivery for GroupedDelivery {
-    fn begin_input(&mut self, input: &Group) -> bool {
-        self.inner.begin_input(input)
-    }
-
-    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
-        self.inner.end_input(ended)
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        Some(self.inner.as_mut())
     }
 
     /// Ignores the position. Nothing is delivered before the end, so there is no position to save.
@@ -50,14 +45,6 @@ impl Delivery for GroupedDelivery {
             self.sorter = Err(end);
             end
         })
-    }
-
-    fn idle(&mut self) {
-        self.inner.idle();
-    }
-
-    fn flush(&mut self) {
-        self.inner.flush();
     }
 
     fn bytes(&self) -> u64 {

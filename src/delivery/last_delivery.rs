@@ -2,8 +2,7 @@
 
 use super::external_sort::temp_directory;
 use super::last_records::LastRecords;
-use super::{Delivered, Delivery, DeliveryEnd, InputEnd, report_error};
-use crate::source::Group;
+use super::{Delivered, Delivery, DeliveryEnd, report_error};
 use crate::source::position::Position;
 use kata_records::Encoded;
 
@@ -25,12 +24,8 @@ impl LastDelivery {
 }
 
 impl Delivery for LastDelivery {
-    fn begin_input(&mut self, input: &Group) -> bool {
-        self.inner.begin_input(input)
-    }
-
-    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
-        self.inner.end_input(ended)
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        Some(self.inner.as_mut())
     }
 
     /// Ignores the position. Nothing is delivered before the end, so there is no position to save.
@@ -45,14 +40,6 @@ impl Delivery for LastDelivery {
             self.records = Err(end);
             end
         })
-    }
-
-    fn idle(&mut self) {
-        self.inner.idle();
-    }
-
-    fn flush(&mut self) {
-        self.inner.flush();
     }
 
     fn bytes(&self) -> u64 {

@@ -92,17 +92,22 @@ pub struct InputEnd {
 /// The run calls [`Delivery::begin_input`], any number of [`Delivery::deliver`], and [`Delivery::end_input`] for each
 /// input, then [`Delivery::finish`].
 pub trait Delivery: fmt::Debug + Send {
+    /// Returns the delivery that gets the records of this one, and by default its calls; `None` for the last one.
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        None
+    }
+
     /// Begins an input. Returns false if an earlier run has delivered the whole input, so that it need not be read.
-    fn begin_input(&mut self, _input: &Group) -> bool {
-        true
+    fn begin_input(&mut self, input: &Group) -> bool {
+        self.inner().is_none_or(|inner| inner.begin_input(input))
     }
 
     /// Ends an input.
     ///
     /// # Errors
     /// If the delivery takes no more records.
-    fn end_input(&mut self, _ended: InputEnd) -> Result<(), DeliveryEnd> {
-        Ok(())
+    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
+        self.inner().map_or(Ok(()), |inner| inner.end_input(ended))
     }
 
     /// Accepts the records of a batch, and the position of the input after the batch. Leaves `out` empty. May wait for
@@ -116,10 +121,14 @@ pub trait Delivery: fmt::Debug + Send {
     fn abandon(&mut self, _out: &Encoded) {}
 
     /// Reports that the input has no more entries at the moment.
-    fn idle(&mut self) {}
+    fn idle(&mut self) {
+        self.inner().into_iter().for_each(|inner| inner.idle());
+    }
 
     /// Delivers pending records at once.
-    fn flush(&mut self) {}
+    fn flush(&mut self) {
+        self.inner().into_iter().for_each(|inner| inner.flush());
+    }
 
     /// Returns the number of bytes that the receiver has accepted.
     fn bytes(&self) -> u64;

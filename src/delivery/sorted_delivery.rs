@@ -60,6 +60,10 @@ impl SortedDelivery {
 }
 
 impl Delivery for SortedDelivery {
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        Some(self.inner.as_mut())
+    }
+
     fn begin_input(&mut self, input: &Group) -> bool {
         if let SorterState::Sorting(sorter) = &mut self.sorter {
             sorter.begin_input();
@@ -96,14 +100,6 @@ impl Delivery for SortedDelivery {
             self.sorter = SorterState::Failed(end);
             end
         })
-    }
-
-    fn idle(&mut self) {
-        self.inner.idle();
-    }
-
-    fn flush(&mut self) {
-        self.inner.flush();
     }
 
     fn bytes(&self) -> u64 {

@@ -1,7 +1,6 @@
 //! Renders records for people as the last step before the output.
 
-use super::{Delivered, Delivery, DeliveryEnd, InputEnd};
-use crate::source::Group;
+use super::{Delivered, Delivery, DeliveryEnd};
 use crate::source::position::Position;
 use crate::view::View;
 use kata_records::Encoded;
@@ -41,12 +40,8 @@ impl ViewDelivery {
 }
 
 impl Delivery for ViewDelivery {
-    fn begin_input(&mut self, input: &Group) -> bool {
-        self.inner.begin_input(input)
-    }
-
-    fn end_input(&mut self, ended: InputEnd) -> Result<(), DeliveryEnd> {
-        self.inner.end_input(ended)
+    fn inner(&mut self) -> Option<&mut dyn Delivery> {
+        Some(self.inner.as_mut())
     }
 
     fn deliver(&mut self, out: &mut Encoded, position: Option<Position>) -> Result<(), DeliveryEnd> {
