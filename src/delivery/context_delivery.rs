@@ -42,6 +42,8 @@ pub struct ContextDelivery {
     /// The records that are passed on.
     out: Encoded,
     left_out: Stats,
+    /// The reason why the inner delivery takes no more records.
+    end: Option<DeliveryEnd>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl ContextDelivery {
             sandboxes: HashMap::new(),
             out: Encoded::default(),
             left_out: Stats::default(),
+            end: None,
         }
     }
 
@@ -158,10 +161,13 @@ impl ContextDelivery {
     }
 
     fn pass_on(&mut self, position: Option<Position>) -> Result<(), DeliveryEnd> {
+        if let Some(end) = self.end {
+            return Err(end);
+        }
         if self.out.is_empty() && position.is_none() {
             return Ok(());
         }
-        self.inner.deliver(&mut self.out, position)
+        self.inner.deliver(&mut self.out, position).inspect_err(|end| self.end = Some(*end))
     }
 }
 
@@ -193,7 +199,7 @@ impl Delivery for ContextDelivery {
     fn idle(&mut self) {
         // Nobody knows when the next record comes, so what is wanted is shown now.
         self.settle(true);
-        // The next delivery reports a failure.
+        // The next call or the end returns a failure.
         let _ = self.pass_on(None);
         self.inner.idle();
     }

@@ -97,6 +97,37 @@ fn the_oldest_record_is_given_up_at_the_limit() {
     assert!((1..20).contains(&left_out));
 }
 
+/// A delivery that fails once, and then takes records again.
+#[derive(Debug, Default)]
+struct FailsOnce(bool);
+
+impl Delivery for FailsOnce {
+    fn deliver(&mut self, out: &mut Encoded, _position: Option<Position>) -> Result<(), DeliveryEnd> {
+        out.clear(0);
+        if std::mem::replace(&mut self.0, true) { Ok(()) } else { Err(DeliveryEnd::Closed) }
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    fn finish(self: Box<Self>) -> Delivered {
+        Delivered::new(Checkpoint::forgetful(), 0)
+    }
+}
+
+#[test]
+fn a_failure_while_the_input_is_idle_is_not_forgotten() {
+    let failed = || {
+        let mut delivery = Box::new(ContextDelivery::new(Box::<FailsOnce>::default(), Context { before: 1, after: 0 }));
+        delivery.deliver(&mut batch(&[(1, O), (2, M)], 0), None).unwrap();
+        delivery.idle();
+        delivery
+    };
+    assert_eq!(failed().deliver(&mut batch(&[(1, M)], 2), None), Err(DeliveryEnd::Closed));
+    assert_eq!(failed().finish().end, Some(DeliveryEnd::Closed));
+}
+
 #[test]
 fn any_number_of_sandboxes_needs_little_memory() {
     let mut delivery = ContextDelivery::new(Box::new(Collected::default()), Context { before: 1, after: 1 });
